@@ -1,0 +1,272 @@
+/*
+ * bits.h
+ *		Integers in bytes and bits: LEB128, fixed-width arrays, Elias-Fano.
+ *
+ * Everything is little-endian and unaligned. Readers take the section's length
+ * and never read outside it, whatever it holds; writers want zeroed memory.
+ *
+ * Elias-Fano keeps n ascending numbers of 0..span in about 2 + log2(span / n)
+ * bits each and still reads the i-th without the others: the low bits of each
+ * number stand in a fixed-width array; the high parts in unary, number i as a
+ * one at bit (high part + i). (P. Elias, "Efficient storage and retrieval by
+ * content and address of static files", JACM 21, 1974; S. Vigna, "Quasi-succinct
+ * indices", WSDM 2013.) We know the first number (0) and the last (span)
+ * beforehand, so only the ones between are stored.
+ */
+#ifndef PGJ_BITS_H
+#define PGJ_BITS_H
+
+#include "port/pg_bitutils.h"
+
+#define LEB_MAX_BYTES 10
+
+static inline uint64
+zigzag(int64 x)
+{
+	return ((uint64) x << 1) ^ (uint64) (x >> 63);
+}
+
+static inline int64
+unzigzag(uint64 x)
+{
+	return (int64) (x >> 1) ^ -(int64) (x & 1);
+}
+
+static inline int
+leb_length(uint64 x)
+{
+	return x == 0 ? 1 : pg_leftmost_one_pos64(x) / 7 + 1;
+}
+
+static inline uint8 *
+leb_write(uint8 *p, uint64 x)
+{
+	for (; x >= 0x80; x >>= 7)
+		*p++ = (uint8) x | 0x80;
+	*p++ = (uint8) x;
+	return p;
+}
+
+/*
+ * Read one number in front of end. NULL if it is cut off, does not fit 64
+ * bits, or has more bytes than it needs.
+ */
+static inline const uint8 *
+leb_read(const uint8 *p, const uint8 *end, uint64 *x)
+{
+	uint64		result = 0;
+
+	for (int shift = 0; p < end && shift < 70; shift += 7)
+	{
+		uint8		byte = *p++;
+
+		if (shift == 63 && byte > 1)
+			return NULL;
+		result |= (uint64) (byte & 0x7f) << shift;
+		if (byte < 0x80)
+		{
+			if (byte == 0 && shift > 0)
+				return NULL;
+			*x = result;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/* Up to 8 bytes at offset, missing ones read as zero. */
+static inline uint64
+load64(const uint8 *section, size_t len, size_t offset)
+{
+	uint64		x = 0;
+
+	if (likely(offset + 8 <= len))
+		memcpy(&x, section + offset, 8);
+	else if (offset < len)
+		memcpy(&x, section + offset, len - offset);
+#ifdef WORDS_BIGENDIAN
+	x = pg_bswap64(x);
+#endif
+	return x;
+}
+
+/* Number of bits that hold every number up to most. */
+static inline int
+bits_for(uint64 most)
+{
+	return most == 0 ? 0 : pg_leftmost_one_pos64(most) + 1;
+}
+
+static inline uint64
+low_mask(int bits)
+{
+	return bits >= 64 ? ~UINT64CONST(0) : (UINT64CONST(1) << bits) - 1;
+}
+
+/* Bytes of a fixed-width array; the product must not overflow. */
+static inline uint64
+array_bytes(uint64 n, int bits)
+{
+	return (n * bits + 7) / 8;
+}
+
+static inline uint64
+array_get(const uint8 *section, size_t len, uint64 i, int bits)
+{
+	uint64		bit = i * bits;
+	int			shift = bit & 7;
+	uint64		x;
+
+	if (bits == 0)
+		return 0;
+	x = load64(section, len, bit >> 3) >> shift;
+	if (shift + bits > 64 && (bit >> 3) + 8 < len)
+		x |= (uint64) section[(bit >> 3) + 8] << (64 - shift);
+	return x & low_mask(bits);
+}
+
+/* A writer of fixed-width numbers one after the other. */
+typedef struct BitWriter
+{
+	uint8	   *p;
+	uint64		pending;
+	int			used;			/* bits in pending, below 8 between calls */
+} BitWriter;
+
+static inline void
+bits_write(BitWriter *w, uint64 x, int bits)
+{
+	while (bits > 0)
+	{
+		int			take = Min(bits, 56);
+
+		w->pending |= (x & low_mask(take)) << w->used;
+		w->used += take;
+		for (; w->used >= 8; w->used -= 8, w->pending >>= 8)
+			*w->p++ = (uint8) w->pending;
+		x >>= take;
+		bits -= take;
+	}
+}
+
+static inline void
+bits_finish(BitWriter *w)
+{
+	if (w->used > 0)
+		*w->p++ = (uint8) w->pending;
+}
+
+/* An Elias-Fano section. */
+typedef struct EliasFano
+{
+	uint64		n;				/* numbers, with first and last */
+	uint64		span;
+	int			bits;			/* low bits of each number */
+	size_t		low_len;
+	size_t		high_len;
+	const uint8 *low;
+	const uint8 *high;
+} EliasFano;
+
+/* Lay out n < 2^32 numbers of 0..span; low and high are left to be set. */
+static inline void
+ef_layout(EliasFano *ef, uint64 n, uint64 span)
+{
+	uint64		between = n > 2 ? n - 2 : 0;
+
+	ef->n = n;
+	ef->span = span;
+	ef->bits = between > 0 && span / n > 1 ? pg_leftmost_one_pos64(span / n) : 0;
+	ef->low_len = array_bytes(between, ef->bits);
+	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
+	ef->low = ef->high = NULL;
+}
+
+static inline size_t
+ef_bytes(const EliasFano *ef)
+{
+	return ef->low_len + ef->high_len;
+}
+
+static inline const uint8 *
+ef_place(EliasFano *ef, const uint8 *p)
+{
+	ef->low = p;
+	ef->high = p + ef->low_len;
+	return ef->high + ef->high_len;
+}
+
+/* Reads the numbers in order. */
+typedef struct EliasFanoCursor
+{
+	uint64		i;				/* number to be read next */
+	uint64		word;			/* ones of the current word not yet read */
+	uint64		word_start;		/* its place, in bits */
+} EliasFanoCursor;
+
+static inline void
+ef_start(const EliasFano *ef, EliasFanoCursor *c)
+{
+	c->i = 0;
+	c->word_start = 0;
+	c->word = ef->high_len > 0 ? load64(ef->high, ef->high_len, 0) : 0;
+}
+
+/* Next number; more than span if the section is corrupt. */
+static inline uint64
+ef_next(const EliasFano *ef, EliasFanoCursor *c)
+{
+	uint64		i = c->i++;
+	uint64		high;
+
+	if (i == 0)
+		return 0;
+	if (i + 1 >= ef->n)
+		return ef->span;
+	while (c->word == 0)
+	{
+		c->word_start += 64;
+		if (c->word_start / 8 >= ef->high_len)
+			return PG_UINT64_MAX;
+		c->word = load64(ef->high, ef->high_len, c->word_start / 8);
+	}
+	high = c->word_start + pg_rightmost_one_pos64(c->word) - (i - 1);
+	c->word &= c->word - 1;
+	return high << ef->bits | array_get(ef->low, ef->low_len, i - 1, ef->bits);
+}
+
+/* Place the cursor so that ef_next reads number i: skips words by popcount. */
+static inline void
+ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
+{
+	uint64		ones;
+
+	if (i < c->i)
+		ef_start(ef, c);
+	if (i <= 1 || i + 1 >= ef->n)
+	{
+		c->i = i;				/* the section is not needed for either end */
+		return;
+	}
+	ones = i - Max(c->i, 1);	/* ones to be passed over */
+	for (;;)
+	{
+		uint64		here = pg_popcount64(c->word);
+
+		if (ones < here)
+			break;
+		ones -= here;
+		c->word_start += 64;
+		if (c->word_start / 8 >= ef->high_len)
+		{
+			c->word = 0;		/* corrupt: ef_next will say so */
+			break;
+		}
+		c->word = load64(ef->high, ef->high_len, c->word_start / 8);
+	}
+	for (; ones > 0 && c->word != 0; ones--)
+		c->word &= c->word - 1;
+	c->i = i;
+}
+
+#endif /* PGJ_BITS_H */

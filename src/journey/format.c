@@ -1,0 +1,401 @@
+/*
+ * format.c
+ *		Readers of the packed journey; format.h describes it byte by byte.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "compat.h"
+#include "datatype/timestamp.h"
+#include "journey/builder.h"
+#include "journey/format.h"
+
+const int64 journey_unit_usecs[JOURNEY_UNITS] = {
+	1, 1000, USECS_PER_SEC, USECS_PER_MINUTE, USECS_PER_HOUR, USECS_PER_DAY,
+};
+
+void
+journey_corrupt(const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey is corrupt"),
+					errdetail_internal("In the packed value, %s.", what)));
+}
+
+static const uint8 *
+header_number(const uint8 *p, const uint8 *end, uint64 *x)
+{
+	p = leb_read(p, end, x);
+	if (p == NULL)
+		journey_corrupt("a number of the header is cut off or too long");
+	return p;
+}
+
+/*
+ * Open a journey of total bytes of which the first "have" are at data: all of
+ * it, or a slice with the header (JOURNEY_HEADER_MAX bytes suffice). Streams
+ * are placed where they would be; only those inside the slice may be read.
+ */
+void
+journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
+{
+	const uint8 *p = data + 2;
+	const uint8 *end = data + have;
+	uint64		n;
+	uint64		first;
+	uint64		span;
+	uint64		labels;
+	uint64		dictionary;
+	uint64		values = 0;
+	uint64		bitmap;
+	uint64		rest;
+	int64		first_units;
+	int64		span_usecs;
+
+	memset(v, 0, sizeof(*v));
+	if (have < 3)
+		journey_corrupt("the header is cut off");
+	if (data[0] != JOURNEY_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("unknown journey format version %d", data[0]),
+						errhint("The value may have been written by a newer version of pg_journey.")));
+	v->flags = data[1];
+	if ((v->flags & JOURNEY_UNIT_MASK) >= JOURNEY_UNITS ||
+		((v->flags & JOURNEY_VALUE_NULLS) && !(v->flags & JOURNEY_VALUES)) ||
+		((v->flags & (JOURNEY_REF_NULLS | JOURNEY_REFS_ASCEND)) && !(v->flags & JOURNEY_REFS)))
+		journey_corrupt("flags are set that exclude each other");
+
+	p = header_number(p, end, &n);
+	if (n > PG_INT32_MAX)
+		journey_corrupt("there are too many touchpoints");
+	v->n = n;
+	v->label_width = 1;
+	v->unit = journey_unit_usecs[v->flags & JOURNEY_UNIT_MASK];
+	if (n == 0)
+	{
+		if (v->flags != 0 || total != p - data)
+			journey_corrupt("it is empty and yet holds something");
+		v->dictionary = v->labels = v->values = v->values_end = p;
+		return;
+	}
+
+	p = header_number(p, end, &first);
+	p = header_number(p, end, &span);
+	p = header_number(p, end, &labels);
+	p = header_number(p, end, &dictionary);
+	first_units = unzigzag(first);
+	if (pg_mul_s64_overflow(first_units, v->unit, &v->first) || !IS_VALID_TIMESTAMP(v->first) ||
+		span > PG_INT64_MAX || pg_mul_s64_overflow((int64) span, v->unit, &span_usecs) ||
+		pg_add_s64_overflow(v->first, span_usecs, &v->last) || !IS_VALID_TIMESTAMP(v->last))
+		journey_corrupt("its period is out of range");
+	if (labels == 0 || labels > n)
+		journey_corrupt("the number of labels is impossible");
+	if (v->flags & JOURNEY_VALUES)
+	{
+		if (p >= end)
+			journey_corrupt("the header is cut off");
+		v->scale = *p++;
+		if (v->scale > DECIMAL_DIGITS_MAX && v->scale != JOURNEY_SCALE_MIXED)
+			journey_corrupt("the scale of values is impossible");
+		p = header_number(p, end, &values);
+	}
+	if (v->flags & JOURNEY_REFS)
+	{
+		uint64		nrefs = n;
+		uint64		ref_min;
+
+		if (v->flags & JOURNEY_REF_NULLS)
+			p = header_number(p, end, &nrefs);
+		p = header_number(p, end, &ref_min);
+		p = header_number(p, end, &v->ref_span);
+		if (nrefs == 0 || nrefs > n || ((v->flags & JOURNEY_REF_NULLS) && nrefs == n))
+			journey_corrupt("the number of references is impossible");
+		v->nrefs = nrefs;
+		v->ref_min = unzigzag(ref_min);
+		if (v->ref_span > (uint64) PG_INT64_MAX - (uint64) v->ref_min)
+			journey_corrupt("the references are out of range");
+	}
+
+	/*
+	 * Place the streams. No sum can overflow: n is below 2^31, each number
+	 * below is at most a small multiple of it, but for the two lengths, which
+	 * are checked first.
+	 */
+	if (dictionary > total || values > total)
+		journey_corrupt("a stream is longer than the value");
+	v->nlabels = labels;
+	v->label_width = labels <= 256 ? 1 : labels <= 65536 ? 2 : 4;
+	v->dictionary_len = dictionary;
+	bitmap = (n + 7) / 8;
+	ef_layout(&v->times, n, span);
+	rest = dictionary + n * v->label_width + ef_bytes(&v->times);
+	if (v->flags & JOURNEY_VALUES)
+		rest += values + (v->flags & JOURNEY_VALUE_NULLS ? bitmap : 0);
+	if (v->flags & JOURNEY_REFS)
+	{
+		if (v->flags & JOURNEY_REFS_ASCEND)
+			ef_layout(&v->refs, v->nrefs, v->ref_span);
+		else
+		{
+			v->ref_bits = bits_for(v->ref_span);
+			v->refs.low_len = array_bytes(v->nrefs, v->ref_bits);
+		}
+		rest += ef_bytes(&v->refs) + (v->flags & JOURNEY_REF_NULLS ? bitmap : 0);
+	}
+	if (rest + (p - data) != total)
+		journey_corrupt("its length does not agree with its header");
+
+	v->dictionary = p;
+	p += dictionary;
+	v->labels = p;
+	p += n * v->label_width;
+	p = ef_place(&v->times, p);
+	if (v->flags & JOURNEY_VALUE_NULLS)
+	{
+		v->value_bitmap = p;
+		p += bitmap;
+	}
+	v->values = p;
+	p += values;
+	v->values_end = p;
+	if (v->flags & JOURNEY_REF_NULLS)
+	{
+		v->ref_bitmap = p;
+		p += bitmap;
+	}
+	ef_place(&v->refs, p);
+}
+
+/* Open a whole journey. */
+void
+journey_open(JourneyView *v, const uint8 *data, size_t len)
+{
+	journey_open_head(v, data, len, len);
+#ifdef USE_ASSERT_CHECKING
+	journey_check(v, data, len);
+#endif
+}
+
+/*
+ * The labels, an array of v->nlabels palloc'd in the current context; the text
+ * stays in the journey (or in the vocabulary).
+ */
+TouchLabel *
+journey_dictionary(const JourneyView *v)
+{
+	TouchLabel *labels;
+	bool	   *written;		/* is this label's action written out? */
+	const uint8 *p = v->dictionary;
+	const uint8 *end = p + v->dictionary_len;
+
+	/* each label takes at least two bytes, so a false count asks for nothing huge */
+	if ((uint64) v->nlabels * 2 > v->dictionary_len)
+		journey_corrupt("the dictionary is shorter than its labels");
+	labels = palloc_extended(Max(v->nlabels, 1) * sizeof(TouchLabel), MCXT_ALLOC_HUGE);
+	written = palloc_extended(Max(v->nlabels, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < v->nlabels; i++)
+	{
+		for (int part = 0; part < 2; part++)
+		{
+			const char *text;
+			size_t		len;
+			uint8		byte;
+
+			if (p >= end)
+				journey_corrupt("the dictionary is cut off");
+			byte = *p++;
+			if (byte == 0 && part == 0)
+			{
+				if (i == 0)
+					journey_corrupt("the first label has no channel");
+				text = labels[i - 1].channel;
+				len = labels[i - 1].channel_len;
+			}
+			else if (byte == 0)
+			{
+				uint64		earlier;
+
+				p = leb_read(p, end, &earlier);
+				if (p == NULL || earlier >= i || !written[earlier])
+					journey_corrupt("an action refers to no earlier label");
+				text = labels[earlier].action;
+				len = labels[earlier].action_len;
+			}
+			else if (byte <= VOCABULARY_SIZE)
+			{
+				text = vocabulary[byte - 1];
+				len = strlen(text);
+			}
+			else
+			{
+				len = byte - 128;
+				if (byte == 255)
+				{
+					if (p >= end || *p > LABEL_PART_MAX - 127)
+						journey_corrupt("a label is too long");
+					len = *p++ + 127;
+				}
+				if (len > end - p)
+					journey_corrupt("the dictionary is cut off");
+				text = (const char *) p;
+				p += len;
+			}
+			if (part == 0)
+			{
+				labels[i].channel = text;
+				labels[i].channel_len = len;
+			}
+			else
+			{
+				labels[i].action = text;
+				labels[i].action_len = len;
+				written[i] = byte >= 128;
+			}
+		}
+	}
+	if (p != end)
+		journey_corrupt("the dictionary is longer than its labels");
+	pfree(written);
+	return labels;
+}
+
+static inline bool
+bitmap_get(const uint8 *bitmap, uint32 i)
+{
+	return (bitmap[i >> 3] >> (i & 7)) & 1;
+}
+
+/* Number of ones among the first n bits. */
+static uint32
+bitmap_count(const uint8 *bitmap, uint32 n)
+{
+	uint32		ones = pg_popcount((const char *) bitmap, n / 8);
+
+	if (n % 8 != 0)
+		ones += pg_popcount64(bitmap[n / 8] & low_mask(n % 8));
+	return ones;
+}
+
+/* Read the value at p of the value stream; the place of the next one. */
+const uint8 *
+journey_read_value(const JourneyView *v, const uint8 *p, Decimal *d)
+{
+	uint64		mantissa;
+
+	d->scale = v->scale;
+	if (v->scale == JOURNEY_SCALE_MIXED)
+	{
+		if (p >= v->values_end || *p > DECIMAL_DIGITS_MAX)
+			journey_corrupt("a value's scale is impossible");
+		d->scale = *p++;
+	}
+	p = leb_read(p, v->values_end, &mantissa);
+	if (p == NULL)
+		journey_corrupt("a value is cut off or too long");
+	d->mantissa = unzigzag(mantissa);
+	decimal_normalise(d);
+	if (d->mantissa >= decimal_power[DECIMAL_DIGITS_MAX] ||
+		d->mantissa <= -decimal_power[DECIMAL_DIGITS_MAX])
+		journey_corrupt("a value has too many digits");
+	return p;
+}
+
+/*
+ * Place a cursor before touchpoint i. O(1) at the front; elsewhere times and
+ * references are skipped by counting bits, values one by one.
+ */
+void
+journey_start_at(const JourneyView *v, JourneyCursor *c, uint32 i)
+{
+	c->view = v;
+	c->i = i;
+	c->nrefs = i;
+	c->value = v->values;
+	ef_start(&v->times, &c->time);
+	ef_start(&v->refs, &c->ref);
+	if (i == 0)
+		return;
+	ef_seek(&v->times, &c->time, i);
+	if (v->flags & JOURNEY_VALUES)
+	{
+		uint32		nvalues = v->value_bitmap ? bitmap_count(v->value_bitmap, i) : i;
+		Decimal		skipped;
+
+		while (nvalues-- > 0)
+			c->value = journey_read_value(v, c->value, &skipped);
+	}
+	if (v->ref_bitmap)
+	{
+		c->nrefs = bitmap_count(v->ref_bitmap, i);
+		if (c->nrefs > v->nrefs)
+			journey_corrupt("there are more references than counted");
+	}
+	if (v->flags & JOURNEY_REFS_ASCEND)
+		ef_seek(&v->refs, &c->ref, c->nrefs);
+}
+
+/* Read the next touchpoint; false at the end. */
+bool
+journey_next(JourneyCursor *c, Touch *t)
+{
+	const JourneyView *v = c->view;
+	uint32		i = c->i;
+
+	if (i >= v->n)
+		return false;
+	c->i++;
+	t->label = journey_label_at(v, i);
+	t->time = journey_time_from_offset(v, ef_next(&v->times, &c->time));
+
+	t->has_value = (v->flags & JOURNEY_VALUES) && (!v->value_bitmap || bitmap_get(v->value_bitmap, i));
+	if (t->has_value)
+		c->value = journey_read_value(v, c->value, &t->value);
+
+	t->has_ref = (v->flags & JOURNEY_REFS) && (!v->ref_bitmap || bitmap_get(v->ref_bitmap, i));
+	if (t->has_ref)
+	{
+		uint64		offset;
+
+		if (c->nrefs >= v->nrefs)
+			journey_corrupt("there are more references than counted");
+		if (v->flags & JOURNEY_REFS_ASCEND)
+			offset = ef_next(&v->refs, &c->ref);
+		else
+			offset = array_get(v->refs.low, v->refs.low_len, c->nrefs, v->ref_bits);
+		if (offset > v->ref_span)
+			journey_corrupt("a reference is larger than the largest");
+		t->ref = (int64) ((uint64) v->ref_min + offset);
+		c->nrefs++;
+	}
+	return true;
+}
+
+/*
+ * Number of touchpoints before a time (after: up to and including it), by
+ * binary search.
+ */
+uint32
+journey_search_time(const JourneyView *v, int64 time, bool after)
+{
+	uint32		low = 0;
+	uint32		high = v->n;
+	EliasFanoCursor c;
+
+	if (v->n == 0 || time < v->first || (time == v->first && !after))
+		return 0;
+	if (time > v->last || (time == v->last && after))
+		return v->n;
+	ef_start(&v->times, &c);
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+		int64		found;
+
+		ef_seek(&v->times, &c, middle);
+		found = journey_time_from_offset(v, ef_next(&v->times, &c));
+		if (found < time || (found == time && after))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}

@@ -1,0 +1,40 @@
+/*
+ * journey.h
+ *		What the SQL faces of touchpoint and journey share.
+ *
+ * A touchpoint is stored as a journey of exactly one touchpoint.
+ */
+#ifndef PGJ_JOURNEY_H
+#define PGJ_JOURNEY_H
+
+#include "journey/builder.h"
+#include "datatype/timestamp.h"
+#include "utils/numeric.h"
+
+/* A detoasted argument, opened; free it with journey_close where memory lasts. */
+typedef struct JourneyArg
+{
+	JourneyView view;
+	struct varlena *packed;
+	bool		copied;
+} JourneyArg;
+
+/* journey_arg.c */
+extern void journey_arg_open(JourneyArg *arg, Datum d);
+extern void journey_arg_close(JourneyArg *arg);
+extern void journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary);
+extern LabelDict *call_label_dict(FunctionCallInfo fcinfo);
+extern void label_check_size(const char *what, const char *part, size_t len);
+extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action);
+extern Datum touch_pack(LabelDict *dict, const Touch *t);
+extern void time_channel_action_null(bool time, bool channel, bool action)
+	__attribute__((noreturn));
+
+/* journey_change.c */
+extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32 from, uint32 to);
+
+/* numeric_value.c */
+extern void decimal_from_numeric(Decimal *d, Datum numeric);
+extern Datum decimal_to_numeric(Decimal d);
+
+#endif /* PGJ_JOURNEY_H */

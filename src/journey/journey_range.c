@@ -1,0 +1,107 @@
+/*
+ * journey_range.c
+ *		Journeys and ranges of time.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "datatype/timestamp.h"
+#include "journey/journey.h"
+#include "journey/journey_range.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+void
+time_range_open(TimeRange *range, const RangeType *value)
+{
+	TypeCacheEntry *type = lookup_type_cache(RangeTypeGetOid(value), TYPECACHE_RANGE_INFO);
+	RangeBound	lower;
+	RangeBound	upper;
+
+	range_deserialize(type, value, &lower, &upper, &range->empty);
+	range->lower = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
+	range->upper = upper.infinite ? DT_NOEND : DatumGetTimestampTz(upper.val);
+	range->lower_inclusive = lower.infinite || lower.inclusive;
+	range->upper_inclusive = upper.infinite || upper.inclusive;
+}
+
+PG_FUNCTION_INFO_V1(journey_period);
+Datum
+journey_period(PG_FUNCTION_ARGS)
+{
+	TypeCacheEntry *type = lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO);
+	RangeBound	lower = {.inclusive = true, .lower = true};
+	RangeBound	upper = {.inclusive = true};
+	JourneyArg	arg;
+
+	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	lower.val = TimestampTzGetDatum(arg.view.first);
+	upper.val = TimestampTzGetDatum(arg.view.last);
+#if PG_VERSION_NUM >= 160000
+	PG_RETURN_RANGE_P(make_range(type, &lower, &upper, arg.view.n == 0, NULL));
+#else
+	PG_RETURN_RANGE_P(make_range(type, &lower, &upper, arg.view.n == 0));
+#endif
+}
+
+static bool
+overlaps(Datum journey, RangeType *value)
+{
+	JourneyArg	arg;
+	TimeRange	range;
+
+	journey_arg_open_head(&arg, journey, false);
+	time_range_open(&range, value);
+	if (range.empty || arg.view.n == 0)
+		return false;
+	return (range.lower < arg.view.last ||
+			(range.lower == arg.view.last && range.lower_inclusive)) &&
+		(range.upper > arg.view.first ||
+		 (range.upper == arg.view.first && range.upper_inclusive));
+}
+
+static bool
+within(Datum journey, RangeType *value)
+{
+	JourneyArg	arg;
+	TimeRange	range;
+
+	journey_arg_open_head(&arg, journey, false);
+	if (arg.view.n == 0)
+		return true;
+	time_range_open(&range, value);
+	if (range.empty)
+		return false;
+	return (range.lower < arg.view.first ||
+			(range.lower == arg.view.first && range.lower_inclusive)) &&
+		(range.upper > arg.view.last || (range.upper == arg.view.last && range.upper_inclusive));
+}
+
+PG_FUNCTION_INFO_V1(journey_overlaps);
+Datum
+journey_overlaps(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(overlaps(PG_GETARG_DATUM(0), PG_GETARG_RANGE_P(1)));
+}
+
+PG_FUNCTION_INFO_V1(range_overlaps_journey);
+Datum
+range_overlaps_journey(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(overlaps(PG_GETARG_DATUM(1), PG_GETARG_RANGE_P(0)));
+}
+
+PG_FUNCTION_INFO_V1(journey_within);
+Datum
+journey_within(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(within(PG_GETARG_DATUM(0), PG_GETARG_RANGE_P(1)));
+}
+
+PG_FUNCTION_INFO_V1(range_contains_journey);
+Datum
+range_contains_journey(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(within(PG_GETARG_DATUM(1), PG_GETARG_RANGE_P(0)));
+}

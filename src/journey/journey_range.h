@@ -1,0 +1,25 @@
+/*
+ * journey_range.h
+ *		tstzrange seen as two instants.
+ */
+#ifndef PGJ_JOURNEY_RANGE_H
+#define PGJ_JOURNEY_RANGE_H
+
+#include "utils/rangetypes.h"
+
+/*
+ * Unbounded sides are -infinity and infinity, inclusive: every touchpoint's
+ * time is finite.
+ */
+typedef struct TimeRange
+{
+	int64		lower;
+	int64		upper;
+	bool		lower_inclusive;
+	bool		upper_inclusive;
+	bool		empty;
+} TimeRange;
+
+extern void time_range_open(TimeRange *range, const RangeType *value);
+
+#endif /* PGJ_JOURNEY_RANGE_H */

@@ -1,0 +1,366 @@
+/*
+ * journey_read.c
+ *		Functions that read a journey.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "journey/journey.h"
+#include "utils/fmgrprotos.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(journey_length);
+Datum
+journey_length(PG_FUNCTION_ARGS)
+{
+	JourneyArg	arg;
+
+	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	PG_RETURN_INT32(arg.view.n);
+}
+
+PG_FUNCTION_INFO_V1(journey_start);
+Datum
+journey_start(PG_FUNCTION_ARGS)
+{
+	JourneyArg	arg;
+
+	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	if (arg.view.n == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(arg.view.first);
+}
+
+PG_FUNCTION_INFO_V1(journey_end);
+Datum
+journey_end(PG_FUNCTION_ARGS)
+{
+	JourneyArg	arg;
+
+	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	if (arg.view.n == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(arg.view.last);
+}
+
+/* Which text of a label a function shows. */
+typedef enum LabelPart
+{
+	PART_CHANNEL,
+	PART_ACTION,
+	PART_LABEL
+} LabelPart;
+
+/* That text of each label, as text datums. */
+static Datum *
+label_texts(const JourneyView *v, LabelPart part)
+{
+	TouchLabel *labels = journey_dictionary(v);
+	Datum	   *texts = palloc_extended(Max(v->nlabels, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (uint32 i = 0; i < v->nlabels; i++)
+	{
+		const TouchLabel *label = &labels[i];
+		text	   *t;
+
+		if (part == PART_CHANNEL)
+			t = cstring_to_text_with_len(label->channel, label->channel_len);
+		else if (part == PART_ACTION)
+			t = cstring_to_text_with_len(label->action, label->action_len);
+		else
+		{
+			resetStringInfo(&out);
+			touch_label_print(&out, label);
+			t = cstring_to_text_with_len(out.data, out.len);
+		}
+		texts[i] = PointerGetDatum(t);
+	}
+	pfree(labels);
+	return texts;
+}
+
+/* Order of two texts made by label_texts, bytewise. */
+static int
+text_cmp(Datum a, Datum b)
+{
+	return label_bytes_cmp(VARDATA(DatumGetPointer(a)), VARSIZE(DatumGetPointer(a)) - VARHDRSZ,
+						   VARDATA(DatumGetPointer(b)), VARSIZE(DatumGetPointer(b)) - VARHDRSZ);
+}
+
+static int
+text_qsort_cmp(const void *a, const void *b)
+{
+	return text_cmp(*(const Datum *) a, *(const Datum *) b);
+}
+
+static Datum
+text_array(Datum *texts, uint64 n)
+{
+	if (n > MaxAllocSize / sizeof(Datum))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("journey is too long for an array"),
+						errdetail("It has " UINT64_FORMAT " elements.", n)));
+	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* The distinct texts of a journey's labels, sorted. */
+static Datum
+distinct_texts(FunctionCallInfo fcinfo, LabelPart part)
+{
+	JourneyArg	arg;
+	Datum	   *texts;
+	uint32		n = 0;
+
+	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), true);
+	texts = label_texts(&arg.view, part);
+	/* labels stand in order of channel and action, not of their printed text */
+	if (part != PART_CHANNEL)
+		qsort(texts, arg.view.nlabels, sizeof(Datum), text_qsort_cmp);
+	for (uint32 i = 0; i < arg.view.nlabels; i++)
+		if (n == 0 || text_cmp(texts[n - 1], texts[i]) != 0)
+			texts[n++] = texts[i];
+	return text_array(texts, n);
+}
+
+PG_FUNCTION_INFO_V1(journey_channels);
+Datum
+journey_channels(PG_FUNCTION_ARGS)
+{
+	return distinct_texts(fcinfo, PART_CHANNEL);
+}
+
+PG_FUNCTION_INFO_V1(journey_actions);
+Datum
+journey_actions(PG_FUNCTION_ARGS)
+{
+	return distinct_texts(fcinfo, PART_ACTION);
+}
+
+PG_FUNCTION_INFO_V1(journey_labels);
+Datum
+journey_labels(PG_FUNCTION_ARGS)
+{
+	return distinct_texts(fcinfo, PART_LABEL);
+}
+
+PG_FUNCTION_INFO_V1(journey_path);
+Datum
+journey_path(PG_FUNCTION_ARGS)
+{
+	char	   *part_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool		collapse = PG_GETARG_BOOL(2);
+	JourneyArg	arg;
+	LabelPart	part;
+	Datum	   *texts;
+	Datum	   *path;
+	uint32		n = 0;
+
+	if (strcmp(part_name, "label") == 0)
+		part = PART_LABEL;
+	else if (strcmp(part_name, "channel") == 0)
+		part = PART_CHANNEL;
+	else if (strcmp(part_name, "action") == 0)
+		part = PART_ACTION;
+	else
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown part of a label: \"%s\"", part_name),
+						errhint("Use \"label\", \"channel\" or \"action\".")));
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	texts = label_texts(&arg.view, part);
+	path = palloc_extended(Max(arg.view.n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < arg.view.n; i++)
+	{
+		Datum		t = texts[journey_label_at(&arg.view, i)];
+
+		if (collapse && n > 0 && (path[n - 1] == t || text_cmp(path[n - 1], t) == 0))
+			continue;
+		path[n++] = t;
+	}
+	CHECK_FOR_INTERRUPTS();
+	return text_array(path, n);
+}
+
+/*
+ * Sum of the values. Whole parts and fractions are added apart, so both stay
+ * exact in an int64; whole parts move to a numeric before they overflow.
+ */
+PG_FUNCTION_INFO_V1(journey_value);
+Datum
+journey_value(PG_FUNCTION_ARGS)
+{
+	JourneyArg	arg;
+	const JourneyView *v = &arg.view;
+	Datum		total = Int64GetDatum(0);
+	bool		moved = false;
+	int64		whole = 0;
+	int64		fraction = 0;	/* in units of 10^-18 */
+	const int64 one = decimal_power[DECIMAL_DIGITS_MAX];
+	uint32		count = 0;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	if (!(v->flags & JOURNEY_VALUES))
+		PG_RETURN_NULL();
+	for (const uint8 *p = v->values; p < v->values_end; count++)
+	{
+		Decimal		d;
+		int64		sum;
+
+		if (count % 0x10000 == 0)
+			CHECK_FOR_INTERRUPTS();
+		p = journey_read_value(v, p, &d);
+		fraction += d.mantissa % decimal_power[d.scale] * decimal_power[DECIMAL_DIGITS_MAX - d.scale];
+		if (fraction >= one || fraction <= -one)
+		{
+			whole += fraction / one;
+			fraction %= one;
+		}
+		if (pg_add_s64_overflow(whole, d.mantissa / decimal_power[d.scale], &sum))
+		{
+			Datum		part = NumericGetDatum(int64_to_numeric(whole));
+
+			total = moved ? DirectFunctionCall2(numeric_add, total, part) : part;
+			moved = true;
+			sum = d.mantissa / decimal_power[d.scale];
+		}
+		whole = sum;
+	}
+
+	if (moved)
+		total = DirectFunctionCall2(numeric_add, total, NumericGetDatum(int64_to_numeric(whole)));
+	else
+		total = NumericGetDatum(int64_to_numeric(whole));
+	if (fraction != 0)
+	{
+		Decimal		d = {fraction, DECIMAL_DIGITS_MAX};
+
+		decimal_normalise(&d);
+		total = DirectFunctionCall2(numeric_add, total, decimal_to_numeric(d));
+	}
+	PG_RETURN_DATUM(DirectFunctionCall1(numeric_trim_scale, total));
+}
+
+PG_FUNCTION_INFO_V1(journey_nth);
+Datum
+journey_nth(PG_FUNCTION_ARGS)
+{
+	int64		n = PG_GETARG_INT32(1);
+	JourneyArg	arg;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	if (n < 0)
+		n += (int64) arg.view.n + 1;
+	if (n < 1 || n > arg.view.n)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(journey_cut(call_label_dict(fcinfo), &arg.view, n - 1, n));
+}
+
+/* What the set-returning functions keep from call to call. */
+typedef struct Walk
+{
+	JourneyArg	arg;
+	JourneyCursor cursor;
+	LabelDict  *dict;			/* of unnest */
+	uint32	   *numbers;
+	TouchLabel *labels;			/* of journey_steps */
+	int64		before;
+} Walk;
+
+/* First call: open the argument in the memory of all calls. */
+static Walk *
+walk_start(FunctionCallInfo fcinfo, FuncCallContext *srf)
+{
+	Walk	   *w = palloc0(sizeof(Walk));
+
+	journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
+	journey_start_at(&w->arg.view, &w->cursor, 0);
+	srf->user_fctx = w;
+	return w;
+}
+
+PG_FUNCTION_INFO_V1(journey_unnest);
+Datum
+journey_unnest(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *srf;
+	Walk	   *w;
+	Touch		t;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+
+		srf = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
+		w = walk_start(fcinfo, srf);
+		w->dict = label_dict_create(srf->multi_call_memory_ctx);
+		w->numbers = journey_intern_labels(&w->arg.view, w->dict);
+		MemoryContextSwitchTo(old);
+	}
+	srf = SRF_PERCALL_SETUP();
+	w = srf->user_fctx;
+	if (!journey_next(&w->cursor, &t))
+		SRF_RETURN_DONE(srf);
+	t.label = w->numbers[t.label];
+	SRF_RETURN_NEXT(srf, touch_pack(w->dict, &t));
+}
+
+PG_FUNCTION_INFO_V1(journey_steps);
+Datum
+journey_steps(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *srf;
+	Walk	   *w;
+	Touch		t;
+	Datum		values[7];
+	bool		nulls[7] = {0};
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+		TupleDesc	desc;
+
+		srf = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		srf->tuple_desc = BlessTupleDesc(desc);
+		w = walk_start(fcinfo, srf);
+		w->labels = journey_dictionary(&w->arg.view);
+		MemoryContextSwitchTo(old);
+	}
+	srf = SRF_PERCALL_SETUP();
+	w = srf->user_fctx;
+	if (!journey_next(&w->cursor, &t))
+		SRF_RETURN_DONE(srf);
+
+	values[0] = Int32GetDatum(w->cursor.i);
+	values[1] = TimestampTzGetDatum(t.time);
+	values[2] = PointerGetDatum(cstring_to_text_with_len(w->labels[t.label].channel,
+														 w->labels[t.label].channel_len));
+	values[3] = PointerGetDatum(cstring_to_text_with_len(w->labels[t.label].action,
+														 w->labels[t.label].action_len));
+	if (t.has_value)
+		values[4] = decimal_to_numeric(t.value);
+	else
+		nulls[4] = true;
+	if (t.has_ref)
+		values[5] = Int64GetDatum(t.ref);
+	else
+		nulls[5] = true;
+	if (w->cursor.i > 1)
+		values[6] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(t.time),
+										TimestampTzGetDatum(w->before));
+	else
+		nulls[6] = true;
+	w->before = t.time;
+	SRF_RETURN_NEXT(srf, HeapTupleGetDatum(heap_form_tuple(srf->tuple_desc, values, nulls)));
+}

@@ -1,0 +1,83 @@
+/*
+ * label_dict.h
+ *		Labels interned for a query: text in, small number out.
+ *
+ * One dictionary serves a whole query or call site, so that a row costs one
+ * hash lookup and a group of an aggregate no hash table of its own. It knows
+ * the labels' order too: comparing numbers is comparing ranks.
+ *
+ * Beside each label (channel, action) it holds ('', action), which stands for
+ * the action: the packed format writes an action out once.
+ */
+#ifndef PGJ_LABEL_DICT_H
+#define PGJ_LABEL_DICT_H
+
+#include "touchpoint/touch.h"
+
+typedef struct LabelInfo
+{
+	TouchLabel	text;
+	uint32		hash;
+	uint32		rank;			/* place in the order of labels, if below nranked */
+	uint32		action;			/* number of ('', action) */
+	uint8		channel_word;	/* in the vocabulary, 0 = none */
+	uint8		action_word;
+
+	/* the packing that used the label last, and its number in that journey */
+	uint32		stamp;
+	uint32		code;
+
+	/* the same for the label that wrote out this action */
+	uint32		action_stamp;
+	uint32		action_code;
+} LabelInfo;
+
+typedef struct LabelDict
+{
+	MemoryContext cxt;			/* holds all below */
+	LabelInfo  *labels;
+	uint32	   *used;			/* scratch of packing: labels of this journey */
+	uint32	   *slots;			/* hash table: number + 1, 0 = free */
+	uint32		nlabels;
+	uint32		labels_max;		/* allocated, of labels and used */
+	uint32		slot_mask;		/* slots are a power of two, at least 2 * labels_max */
+	uint32		nranked;		/* labels below this number have a rank */
+	uint32		stamp;			/* of the current packing */
+	uint64		text_work;		/* comparisons of text since the last ranking */
+} LabelDict;
+
+/* A dictionary in a context of its own below parent. */
+extern LabelDict *label_dict_create(MemoryContext parent);
+
+/*
+ * Number of a label, new or known. Valid until the dictionary is trimmed; the
+ * text is copied.
+ */
+extern uint32 label_dict_add(LabelDict *dict, const TouchLabel *label);
+
+/*
+ * Forget all labels, if they are so many that keeping them would cost more
+ * than learning them again. Only while no builder uses the dictionary.
+ */
+extern void label_dict_trim(LabelDict *dict);
+
+/* Begin a packing: afterwards no label is marked as used. */
+extern void label_dict_new_stamp(LabelDict *dict);
+
+/* Rank all labels, if comparing their texts has cost as much since the last time. */
+extern void label_dict_rank(LabelDict *dict);
+
+extern int	label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b);
+
+/* Order of two labels. */
+static inline int
+label_dict_cmp(LabelDict *dict, uint32 a, uint32 b)
+{
+	if (a == b)
+		return 0;
+	if (likely(a < dict->nranked && b < dict->nranked))
+		return dict->labels[a].rank < dict->labels[b].rank ? -1 : 1;
+	return label_dict_cmp_text(dict, a, b);
+}
+
+#endif /* PGJ_LABEL_DICT_H */

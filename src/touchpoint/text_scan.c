@@ -1,0 +1,64 @@
+/*
+ * text_scan.c
+ *		Reading a text from left to right, with errors that say where.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "mb/pg_wchar.h"
+#include "touchpoint/touch.h"
+
+void
+text_scan_init(TextScan *s, const char *text, size_t len)
+{
+	memset(s, 0, sizeof(*s));
+	s->start = s->p = text;
+	s->end = text + len;
+}
+
+void
+text_skip_space(TextScan *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || (*s->p >= '\t' && *s->p <= '\r')))
+		s->p++;
+}
+
+/* At most "most" bytes from p, cut between characters, marked when cut. */
+char *
+text_excerpt(const char *p, const char *end, size_t most)
+{
+	if ((size_t) (end - p) <= most)
+		return pnstrdup(p, end - p);
+	return psprintf("%.*s...", pg_mbcliplen(p, Min(end - p, PG_INT32_MAX), most), p);
+}
+
+/*
+ * Note a syntax error at the current place. Always returns false.
+ */
+bool
+text_fail(TextScan *s, const char *expected)
+{
+	const char *detail;
+
+	if (s->p >= s->end)
+		detail = psprintf("Expected %s, but the text ends.", expected);
+	else
+		detail = psprintf("Expected %s at byte %zu, but found \"%s\".", expected,
+						  (size_t) (s->p - s->start) + 1, text_excerpt(s->p, s->end, 40));
+	return text_fail_with(s, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL, detail, NULL);
+}
+
+/*
+ * Note any other error; without a message it is "invalid input syntax", which
+ * the caller completes with the type. Always returns false.
+ */
+bool
+text_fail_with(TextScan *s, int sqlerrcode, const char *message, const char *detail,
+			   const char *hint)
+{
+	s->sqlerrcode = sqlerrcode;
+	s->message = message;
+	s->detail = detail;
+	s->hint = hint;
+	return false;
+}
