@@ -54,11 +54,11 @@ leb_write(uint8 *p, uint64 x)
 static inline const uint8 *
 leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 {
-	uint64		result = 0;
+	uint64 result = 0;
 
 	for (int shift = 0; p < end && shift < 70; shift += 7)
 	{
-		uint8		byte = *p++;
+		uint8 byte = *p++;
 
 		if (shift == 63 && byte > 1)
 			return NULL;
@@ -78,7 +78,7 @@ leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 static inline uint64
 load64(const uint8 *section, size_t len, size_t offset)
 {
-	uint64		x = 0;
+	uint64 x = 0;
 
 	if (likely(offset + 8 <= len))
 		memcpy(&x, section + offset, 8);
@@ -113,9 +113,9 @@ array_bytes(uint64 n, int bits)
 static inline uint64
 array_get(const uint8 *section, size_t len, uint64 i, int bits)
 {
-	uint64		bit = i * bits;
-	int			shift = bit & 7;
-	uint64		x;
+	uint64 bit = i * bits;
+	int shift = bit & 7;
+	uint64 x;
 
 	if (bits == 0)
 		return 0;
@@ -128,9 +128,9 @@ array_get(const uint8 *section, size_t len, uint64 i, int bits)
 /* A writer of fixed-width numbers one after the other. */
 typedef struct BitWriter
 {
-	uint8	   *p;
-	uint64		pending;
-	int			used;			/* bits in pending, below 8 between calls */
+	uint8 *p;
+	uint64 pending;
+	int used; /* bits in pending, below 8 between calls */
 } BitWriter;
 
 static inline void
@@ -138,7 +138,7 @@ bits_write(BitWriter *w, uint64 x, int bits)
 {
 	while (bits > 0)
 	{
-		int			take = Min(bits, 56);
+		int take = Min(bits, 56);
 
 		w->pending |= (x & low_mask(take)) << w->used;
 		w->used += take;
@@ -159,11 +159,11 @@ bits_finish(BitWriter *w)
 /* An Elias-Fano section. */
 typedef struct EliasFano
 {
-	uint64		n;				/* numbers, with first and last */
-	uint64		span;
-	int			bits;			/* low bits of each number */
-	size_t		low_len;
-	size_t		high_len;
+	uint64 n; /* numbers, with first and last */
+	uint64 span;
+	int bits; /* low bits of each number */
+	size_t low_len;
+	size_t high_len;
 	const uint8 *low;
 	const uint8 *high;
 } EliasFano;
@@ -172,7 +172,7 @@ typedef struct EliasFano
 static inline void
 ef_layout(EliasFano *ef, uint64 n, uint64 span)
 {
-	uint64		between = n > 2 ? n - 2 : 0;
+	uint64 between = n > 2 ? n - 2 : 0;
 
 	ef->n = n;
 	ef->span = span;
@@ -199,9 +199,9 @@ ef_place(EliasFano *ef, const uint8 *p)
 /* Reads the numbers in order. */
 typedef struct EliasFanoCursor
 {
-	uint64		i;				/* number to be read next */
-	uint64		word;			/* ones of the current word not yet read */
-	uint64		word_start;		/* its place, in bits */
+	uint64 i;          /* number to be read next */
+	uint64 word;       /* ones of the current word not yet read */
+	uint64 word_start; /* its place, in bits */
 } EliasFanoCursor;
 
 static inline void
@@ -216,8 +216,8 @@ ef_start(const EliasFano *ef, EliasFanoCursor *c)
 static inline uint64
 ef_next(const EliasFano *ef, EliasFanoCursor *c)
 {
-	uint64		i = c->i++;
-	uint64		high;
+	uint64 i = c->i++;
+	uint64 high;
 
 	if (i == 0)
 		return 0;
@@ -239,19 +239,19 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
 static inline void
 ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 {
-	uint64		ones;
+	uint64 ones;
 
 	if (i < c->i)
 		ef_start(ef, c);
 	if (i <= 1 || i + 1 >= ef->n)
 	{
-		c->i = i;				/* the section is not needed for either end */
+		c->i = i; /* the section is not needed for either end */
 		return;
 	}
-	ones = i - Max(c->i, 1);	/* ones to be passed over */
+	ones = i - Max(c->i, 1); /* ones to be passed over */
 	for (;;)
 	{
-		uint64		here = pg_popcount64(c->word);
+		uint64 here = pg_popcount64(c->word);
 
 		if (ones < here)
 			break;
@@ -259,7 +259,7 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 		c->word_start += 64;
 		if (c->word_start / 8 >= ef->high_len)
 		{
-			c->word = 0;		/* corrupt: ef_next will say so */
+			c->word = 0; /* corrupt: ef_next will say so */
 			break;
 		}
 		c->word = load64(ef->high, ef->high_len, c->word_start / 8);

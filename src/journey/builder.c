@@ -18,19 +18,19 @@
 
 typedef struct NarrowTouch
 {
-	int64		time;
-	uint32		label;
-	uint8		has_value;
-	uint8		has_ref;
-	uint8		scale;
+	int64 time;
+	uint32 label;
+	uint8 has_value;
+	uint8 has_ref;
+	uint8 scale;
 } NarrowTouch;
 
 /* Begins like a NarrowTouch, which the code below relies on. */
 typedef struct WideTouch
 {
 	NarrowTouch narrow;
-	int64		mantissa;
-	int64		ref;
+	int64 mantissa;
+	int64 ref;
 } WideTouch;
 
 StaticAssertDecl(sizeof(NarrowTouch) == 16, "NarrowTouch has padding");
@@ -81,9 +81,9 @@ builder_create(LabelDict *dict, MemoryContext cxt)
 static pg_noinline JourneyBuilder *
 make_room(JourneyBuilder *b, uint64 more, bool wide)
 {
-	uint64		n = b->n + more;
-	size_t		size = BUILDER_HEADER + n * (wide ? sizeof(WideTouch) : sizeof(NarrowTouch));
-	uint8		size_log = b->size_log;
+	uint64 n = b->n + more;
+	size_t size = BUILDER_HEADER + n * (wide ? sizeof(WideTouch) : sizeof(NarrowTouch));
+	uint8 size_log = b->size_log;
 
 	if (n > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -99,7 +99,7 @@ make_room(JourneyBuilder *b, uint64 more, bool wide)
 	if (wide && !b->wide)
 	{
 		NarrowTouch *narrow = (NarrowTouch *) elements(b);
-		WideTouch  *w = (WideTouch *) elements(b);
+		WideTouch *w = (WideTouch *) elements(b);
 
 		for (size_t i = b->n; i-- > 0;)
 		{
@@ -117,8 +117,8 @@ static inline JourneyBuilder *
 ensure_room(JourneyBuilder *b, uint64 more, bool wide)
 {
 	wide |= b->wide;
-	if (unlikely(wide != b->wide || BUILDER_HEADER + (b->n + more) * stride(b) >
-				 ((size_t) 1 << b->size_log)))
+	if (unlikely(wide != b->wide ||
+				 BUILDER_HEADER + (b->n + more) * stride(b) > ((size_t) 1 << b->size_log)))
 		b = make_room(b, more, wide);
 	return b;
 }
@@ -137,7 +137,7 @@ builder_add(JourneyBuilder *b, const Touch *t)
 	e->scale = t->has_value ? t->value.scale : 0;
 	if (b->wide)
 	{
-		WideTouch  *w = (WideTouch *) e;
+		WideTouch *w = (WideTouch *) e;
 
 		w->mantissa = t->has_value ? t->value.mantissa : 0;
 		w->ref = t->has_ref ? t->ref : 0;
@@ -151,7 +151,7 @@ uint32 *
 journey_intern_labels(const JourneyView *v, LabelDict *dict)
 {
 	TouchLabel *labels = journey_dictionary(v);
-	uint32	   *numbers = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	uint32 *numbers = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < v->nlabels; i++)
 		numbers[i] = label_dict_add(dict, &labels[i]);
@@ -162,7 +162,7 @@ journey_intern_labels(const JourneyView *v, LabelDict *dict)
 JourneyBuilder *
 builder_add_touches(JourneyBuilder *b, JourneyCursor *c, const uint32 *numbers, uint32 to)
 {
-	Touch		t;
+	Touch t;
 
 	if (c->i >= to)
 		return b;
@@ -181,7 +181,7 @@ JourneyBuilder *
 builder_add_journey(JourneyBuilder *b, const JourneyView *v, uint32 from, uint32 to)
 {
 	JourneyCursor c;
-	uint32	   *numbers;
+	uint32 *numbers;
 
 	if (from >= to)
 		return b;
@@ -198,7 +198,7 @@ compare_ties(const NarrowTouch *a, const NarrowTouch *b, bool wide, LabelDict *d
 {
 	const WideTouch *wa = (const WideTouch *) a;
 	const WideTouch *wb = (const WideTouch *) b;
-	int			cmp;
+	int cmp;
 
 	if (wide)
 	{
@@ -273,19 +273,19 @@ sort_elements(JourneyBuilder *b)
 /* What a packing decides before it writes. */
 typedef struct Plan
 {
-	uint8		flags;
-	uint32		nlabels;
-	uint8		label_width;
-	uint64		dictionary_len;
-	int64		unit;
-	EliasFano	times;
-	uint8		scale;
-	uint64		values_len;
-	uint32		nrefs;
-	int64		ref_min;
-	uint64		ref_span;
-	EliasFano	refs;
-	int			ref_bits;
+	uint8 flags;
+	uint32 nlabels;
+	uint8 label_width;
+	uint64 dictionary_len;
+	int64 unit;
+	EliasFano times;
+	uint8 scale;
+	uint64 values_len;
+	uint32 nrefs;
+	int64 ref_min;
+	uint64 ref_span;
+	EliasFano refs;
+	int ref_bits;
 } Plan;
 
 /*
@@ -294,18 +294,18 @@ typedef struct Plan
 static void
 plan_labels(JourneyBuilder *b, Plan *plan)
 {
-	LabelDict  *dict = b->dict;
-	size_t		step = stride(b);
+	LabelDict *dict = b->dict;
+	size_t step = stride(b);
 	const char *e = elements(b);
 	const TouchLabel *before = NULL;
-	uint64		len = 0;
+	uint64 len = 0;
 
 	label_dict_new_stamp(dict);
 	plan->nlabels = 0;
 	for (uint32 i = 0; i < b->n; i++, e += step)
 	{
-		uint32		number = ((const NarrowTouch *) e)->label;
-		LabelInfo  *info = &dict->labels[number];
+		uint32 number = ((const NarrowTouch *) e)->label;
+		LabelInfo *info = &dict->labels[number];
 
 		if (info->stamp != dict->stamp)
 		{
@@ -316,8 +316,8 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 	sort_used(dict->used, plan->nlabels, dict);
 	for (uint32 code = 0; code < plan->nlabels; code++)
 	{
-		LabelInfo  *info = &dict->labels[dict->used[code]];
-		LabelInfo  *action = &dict->labels[info->action];
+		LabelInfo *info = &dict->labels[dict->used[code]];
+		LabelInfo *action = &dict->labels[info->action];
 		const TouchLabel *text = &info->text;
 
 		info->code = code;
@@ -403,9 +403,9 @@ write_dictionary(uint8 *p, const LabelDict *dict, const Plan *plan)
 static int
 find_unit(JourneyBuilder *b)
 {
-	size_t		step = stride(b);
+	size_t step = stride(b);
 	const char *e = elements(b);
-	uint32		i = 0;
+	uint32 i = 0;
 
 	SKIP_MULTIPLES(USECS_PER_DAY);
 	if (i == b->n)
@@ -426,7 +426,7 @@ find_unit(JourneyBuilder *b)
 static inline uint64
 time_offset(int64 time, int64 first, int unit)
 {
-	uint64		usecs = (uint64) time - (uint64) first;
+	uint64 usecs = (uint64) time - (uint64) first;
 
 	switch (unit)
 	{
@@ -449,10 +449,10 @@ time_offset(int64 time, int64 first, int unit)
 static void
 plan_wide(JourneyBuilder *b, Plan *plan)
 {
-	uint32		nvalues = 0;
-	int64		ref_max = 0;
-	int64		ref_before = 0;
-	bool		ascend = true;
+	uint32 nvalues = 0;
+	int64 ref_max = 0;
+	int64 ref_before = 0;
+	bool ascend = true;
 
 	for (uint32 i = 0; i < b->n; i++)
 	{
@@ -482,7 +482,7 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 		for (uint32 i = 0; i < b->n; i++)
 		{
 			const WideTouch *w = wide_element(b, i);
-			int64		scaled;
+			int64 scaled;
 
 			if (w->narrow.has_value &&
 				pg_mul_s64_overflow(w->mantissa, decimal_power[plan->scale - w->narrow.scale],
@@ -526,9 +526,9 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 typedef struct EliasFanoWriter
 {
 	const EliasFano *ef;
-	uint8	   *high;
-	BitWriter	low;
-	uint64		i;
+	uint8 *high;
+	BitWriter low;
+	uint64 i;
 } EliasFanoWriter;
 
 static void
@@ -543,8 +543,8 @@ ef_writer_start(EliasFanoWriter *w, const EliasFano *ef, uint8 *p)
 static inline void
 ef_write(EliasFanoWriter *w, uint64 x)
 {
-	uint64		i = w->i++;
-	uint64		bit;
+	uint64 i = w->i++;
+	uint64 bit;
 
 	if (i == 0 || i + 1 >= w->ef->n)
 		return;
@@ -577,15 +577,15 @@ write_values(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
 static void
 write_refs(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
 {
-	bool		ascend = plan->flags & JOURNEY_REFS_ASCEND;
+	bool ascend = plan->flags & JOURNEY_REFS_ASCEND;
 	EliasFanoWriter ef;
-	BitWriter	array = {.p = p};
+	BitWriter array = {.p = p};
 
 	ef_writer_start(&ef, &plan->refs, p);
 	for (uint32 i = 0; i < b->n; i++)
 	{
 		const WideTouch *w = wide_element(b, i);
-		uint64		offset = (uint64) w->ref - (uint64) plan->ref_min;
+		uint64 offset = (uint64) w->ref - (uint64) plan->ref_min;
 
 		if (!w->narrow.has_ref)
 			continue;
@@ -603,17 +603,17 @@ static void
 write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8 *times)
 {
 	const LabelInfo *info = b->dict->labels;
-	size_t		step = stride(b);
+	size_t step = stride(b);
 	const char *p = elements(b);
-	int64		first = ((const NarrowTouch *) p)->time;
-	int			unit = plan->flags & JOURNEY_UNIT_MASK;
+	int64 first = ((const NarrowTouch *) p)->time;
+	int unit = plan->flags & JOURNEY_UNIT_MASK;
 	EliasFanoWriter ef;
 
 	ef_writer_start(&ef, &plan->times, times);
 	for (uint32 i = 0; i < b->n; i++, p += step)
 	{
 		const NarrowTouch *e = (const NarrowTouch *) p;
-		uint32		code = info[e->label].code;
+		uint32 code = info[e->label].code;
 
 		if (i % INTERRUPT_EVERY == INTERRUPT_EVERY - 1)
 			CHECK_FOR_INTERRUPTS();
@@ -635,21 +635,21 @@ write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8
 struct varlena *
 builder_pack(JourneyBuilder *b)
 {
-	Plan		plan = {0};
-	uint8		header[JOURNEY_HEADER_MAX];
-	uint8	   *p = header;
+	Plan plan = {0};
+	uint8 header[JOURNEY_HEADER_MAX];
+	uint8 *p = header;
 	struct varlena *result;
-	uint64		size;
-	uint64		bitmap = ((uint64) b->n + 7) / 8;
+	uint64 size;
+	uint64 bitmap = ((uint64) b->n + 7) / 8;
 
 	*p++ = JOURNEY_VERSION;
 	*p++ = 0;
 	p = leb_write(p, b->n);
 	if (b->n > 0)
 	{
-		int64		first;
-		int64		last;
-		int			unit;
+		int64 first;
+		int64 last;
+		int unit;
 
 		label_dict_rank(b->dict);
 		sort_elements(b);
@@ -686,21 +686,21 @@ builder_pack(JourneyBuilder *b)
 	}
 
 	size = VARHDRSZ + (p - header) + plan.dictionary_len + (uint64) b->n * plan.label_width +
-		ef_bytes(&plan.times) + plan.values_len + ef_bytes(&plan.refs) +
-		(plan.flags & JOURNEY_VALUE_NULLS ? bitmap : 0) +
-		(plan.flags & JOURNEY_REF_NULLS ? bitmap : 0);
+		   ef_bytes(&plan.times) + plan.values_len + ef_bytes(&plan.refs) +
+		   (plan.flags & JOURNEY_VALUE_NULLS ? bitmap : 0) +
+		   (plan.flags & JOURNEY_REF_NULLS ? bitmap : 0);
 	if (size > MaxAllocSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey is too large"),
-				 errdetail("Its %u touchpoints would take " UINT64_FORMAT " bytes, the limit is %zu.",
-						   b->n, size, (size_t) MaxAllocSize)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey is too large"),
+						errdetail("Its %u touchpoints would take " UINT64_FORMAT
+								  " bytes, the limit is %zu.",
+								  b->n, size, (size_t) MaxAllocSize)));
 	result = palloc0(size);
 	SET_VARSIZE(result, size);
 	memcpy(VARDATA(result), header, p - header);
 	if (b->n > 0)
 	{
-		uint8	   *labels;
-		uint8	   *bits;
+		uint8 *labels;
+		uint8 *bits;
 
 		labels = write_dictionary((uint8 *) VARDATA(result) + (p - header), b->dict, &plan);
 		p = labels + (size_t) b->n * plan.label_width;
@@ -730,8 +730,8 @@ builder_pack(JourneyBuilder *b)
 void
 journey_check(const JourneyView *v, const uint8 *data, size_t len)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "journey check",
-											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "journey check", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	JourneyBuilder *b = builder_create(label_dict_create(cxt), cxt);
 	struct varlena *again;

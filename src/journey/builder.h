@@ -15,11 +15,11 @@
 
 typedef struct JourneyBuilder
 {
-	LabelDict  *dict;
-	uint32		n;
-	uint8		size_log;		/* the chunk has 2^size_log bytes */
-	bool		wide;			/* elements are WideTouch, not NarrowTouch */
-	bool		sorted;
+	LabelDict *dict;
+	uint32 n;
+	uint8 size_log; /* the chunk has 2^size_log bytes */
+	bool wide;      /* elements are WideTouch, not NarrowTouch */
+	bool sorted;
 } JourneyBuilder;
 
 /* An empty builder in cxt, for labels of this dictionary. */

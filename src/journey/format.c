@@ -7,7 +7,6 @@
 #include "common/int.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
-#include "journey/builder.h"
 #include "journey/format.h"
 
 const int64 journey_unit_usecs[JOURNEY_UNITS] = {
@@ -40,24 +39,25 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 {
 	const uint8 *p = data + 2;
 	const uint8 *end = data + have;
-	uint64		n;
-	uint64		first;
-	uint64		span;
-	uint64		labels;
-	uint64		dictionary;
-	uint64		values = 0;
-	uint64		bitmap;
-	uint64		rest;
-	int64		first_units;
-	int64		span_usecs;
+	uint64 n;
+	uint64 first;
+	uint64 span;
+	uint64 labels;
+	uint64 dictionary;
+	uint64 values = 0;
+	uint64 bitmap;
+	uint64 rest;
+	int64 first_units;
+	int64 span_usecs;
 
 	memset(v, 0, sizeof(*v));
 	if (have < 3)
 		journey_corrupt("the header is cut off");
 	if (data[0] != JOURNEY_VERSION)
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("unknown journey format version %d", data[0]),
-						errhint("The value may have been written by a newer version of pg_journey.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("unknown journey format version %d", data[0]),
+				 errhint("The value may have been written by a newer version of pg_journey.")));
 	v->flags = data[1];
 	if ((v->flags & JOURNEY_UNIT_MASK) >= JOURNEY_UNITS ||
 		((v->flags & JOURNEY_VALUE_NULLS) && !(v->flags & JOURNEY_VALUES)) ||
@@ -100,8 +100,8 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	}
 	if (v->flags & JOURNEY_REFS)
 	{
-		uint64		nrefs = n;
-		uint64		ref_min;
+		uint64 nrefs = n;
+		uint64 ref_min;
 
 		if (v->flags & JOURNEY_REF_NULLS)
 			p = header_number(p, end, &nrefs);
@@ -170,9 +170,6 @@ void
 journey_open(JourneyView *v, const uint8 *data, size_t len)
 {
 	journey_open_head(v, data, len, len);
-#ifdef USE_ASSERT_CHECKING
-	journey_check(v, data, len);
-#endif
 }
 
 /*
@@ -183,7 +180,7 @@ TouchLabel *
 journey_dictionary(const JourneyView *v)
 {
 	TouchLabel *labels;
-	bool	   *written;		/* is this label's action written out? */
+	bool *written; /* is this label's action written out? */
 	const uint8 *p = v->dictionary;
 	const uint8 *end = p + v->dictionary_len;
 
@@ -197,8 +194,8 @@ journey_dictionary(const JourneyView *v)
 		for (int part = 0; part < 2; part++)
 		{
 			const char *text;
-			size_t		len;
-			uint8		byte;
+			size_t len;
+			uint8 byte;
 
 			if (p >= end)
 				journey_corrupt("the dictionary is cut off");
@@ -212,7 +209,7 @@ journey_dictionary(const JourneyView *v)
 			}
 			else if (byte == 0)
 			{
-				uint64		earlier;
+				uint64 earlier;
 
 				p = leb_read(p, end, &earlier);
 				if (p == NULL || earlier >= i || !written[earlier])
@@ -268,7 +265,7 @@ bitmap_get(const uint8 *bitmap, uint32 i)
 static uint32
 bitmap_count(const uint8 *bitmap, uint32 n)
 {
-	uint32		ones = pg_popcount((const char *) bitmap, n / 8);
+	uint32 ones = pg_popcount((const char *) bitmap, n / 8);
 
 	if (n % 8 != 0)
 		ones += pg_popcount64(bitmap[n / 8] & low_mask(n % 8));
@@ -279,7 +276,7 @@ bitmap_count(const uint8 *bitmap, uint32 n)
 const uint8 *
 journey_read_value(const JourneyView *v, const uint8 *p, Decimal *d)
 {
-	uint64		mantissa;
+	uint64 mantissa;
 
 	d->scale = v->scale;
 	if (v->scale == JOURNEY_SCALE_MIXED)
@@ -317,8 +314,8 @@ journey_start_at(const JourneyView *v, JourneyCursor *c, uint32 i)
 	ef_seek(&v->times, &c->time, i);
 	if (v->flags & JOURNEY_VALUES)
 	{
-		uint32		nvalues = v->value_bitmap ? bitmap_count(v->value_bitmap, i) : i;
-		Decimal		skipped;
+		uint32 nvalues = v->value_bitmap ? bitmap_count(v->value_bitmap, i) : i;
+		Decimal skipped;
 
 		while (nvalues-- > 0)
 			c->value = journey_read_value(v, c->value, &skipped);
@@ -338,7 +335,7 @@ bool
 journey_next(JourneyCursor *c, Touch *t)
 {
 	const JourneyView *v = c->view;
-	uint32		i = c->i;
+	uint32 i = c->i;
 
 	if (i >= v->n)
 		return false;
@@ -346,14 +343,15 @@ journey_next(JourneyCursor *c, Touch *t)
 	t->label = journey_label_at(v, i);
 	t->time = journey_time_from_offset(v, ef_next(&v->times, &c->time));
 
-	t->has_value = (v->flags & JOURNEY_VALUES) && (!v->value_bitmap || bitmap_get(v->value_bitmap, i));
+	t->has_value =
+		(v->flags & JOURNEY_VALUES) && (!v->value_bitmap || bitmap_get(v->value_bitmap, i));
 	if (t->has_value)
 		c->value = journey_read_value(v, c->value, &t->value);
 
 	t->has_ref = (v->flags & JOURNEY_REFS) && (!v->ref_bitmap || bitmap_get(v->ref_bitmap, i));
 	if (t->has_ref)
 	{
-		uint64		offset;
+		uint64 offset;
 
 		if (c->nrefs >= v->nrefs)
 			journey_corrupt("there are more references than counted");
@@ -376,8 +374,8 @@ journey_next(JourneyCursor *c, Touch *t)
 uint32
 journey_search_time(const JourneyView *v, int64 time, bool after)
 {
-	uint32		low = 0;
-	uint32		high = v->n;
+	uint32 low = 0;
+	uint32 high = v->n;
 	EliasFanoCursor c;
 
 	if (v->n == 0 || time < v->first || (time == v->first && !after))
@@ -387,8 +385,8 @@ journey_search_time(const JourneyView *v, int64 time, bool after)
 	ef_start(&v->times, &c);
 	while (low < high)
 	{
-		uint32		middle = low + (high - low) / 2;
-		int64		found;
+		uint32 middle = low + (high - low) / 2;
+		int64 found;
 
 		ef_seek(&v->times, &c, middle);
 		found = journey_time_from_offset(v, ef_next(&v->times, &c));

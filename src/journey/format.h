@@ -54,8 +54,8 @@
  *
  * Readers trust nothing that they have not checked: opening costs O(1) and proves
  * that every stream lies inside the value; cursors check each number on the way.
- * A corrupt value raises ERRCODE_DATA_CORRUPTED. In assert builds opening a whole
- * value checks all of it.
+ * A corrupt value raises ERRCODE_DATA_CORRUPTED. In assert builds every argument
+ * of an SQL function is checked whole.
  */
 #ifndef PGJ_FORMAT_H
 #define PGJ_FORMAT_H
@@ -86,36 +86,36 @@ extern uint8 vocabulary_find(const char *part, size_t len);
 /* A journey opened for reading; it points into the value, which must stay. */
 typedef struct JourneyView
 {
-	uint32		n;
-	uint32		nlabels;
-	uint8		flags;
-	uint8		label_width;	/* bytes: 1, 2 or 4 */
-	uint8		scale;			/* of values */
-	int			ref_bits;		/* of references that do not ascend */
-	int64		unit;			/* microseconds */
-	int64		first;			/* microseconds since 2000-01-01 UTC */
-	int64		last;
-	size_t		dictionary_len;
+	uint32 n;
+	uint32 nlabels;
+	uint8 flags;
+	uint8 label_width; /* bytes: 1, 2 or 4 */
+	uint8 scale;       /* of values */
+	int ref_bits;      /* of references that do not ascend */
+	int64 unit;        /* microseconds */
+	int64 first;       /* microseconds since 2000-01-01 UTC */
+	int64 last;
+	size_t dictionary_len;
 	const uint8 *dictionary;
 	const uint8 *labels;
-	EliasFano	times;
-	const uint8 *value_bitmap;	/* or NULL */
+	EliasFano times;
+	const uint8 *value_bitmap; /* or NULL */
 	const uint8 *values;
 	const uint8 *values_end;
-	uint32		nrefs;
-	int64		ref_min;
-	uint64		ref_span;
-	const uint8 *ref_bitmap;	/* or NULL */
-	EliasFano	refs;			/* low is the fixed-width array otherwise */
+	uint32 nrefs;
+	int64 ref_min;
+	uint64 ref_span;
+	const uint8 *ref_bitmap; /* or NULL */
+	EliasFano refs;          /* low is the fixed-width array otherwise */
 } JourneyView;
 
 /* Reads touchpoints in order; .label is the label's number in the dictionary. */
 typedef struct JourneyCursor
 {
 	const JourneyView *view;
-	uint32		i;				/* touchpoint to be read next */
-	uint32		nrefs;			/* references read */
-	const uint8 *value;			/* next value */
+	uint32 i;           /* touchpoint to be read next */
+	uint32 nrefs;       /* references read */
+	const uint8 *value; /* next value */
 	EliasFanoCursor time;
 	EliasFanoCursor ref;
 } JourneyCursor;
@@ -137,7 +137,7 @@ extern uint32 journey_search_time(const JourneyView *v, int64 time, bool after);
 static inline uint32
 journey_label_at(const JourneyView *v, uint32 i)
 {
-	uint32		label;
+	uint32 label;
 
 	if (likely(v->label_width == 1))
 		label = v->labels[i];

@@ -16,7 +16,7 @@ typedef struct JourneyArg
 {
 	JourneyView view;
 	struct varlena *packed;
-	bool		copied;
+	bool copied;
 } JourneyArg;
 
 /* journey_arg.c */

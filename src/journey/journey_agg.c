@@ -17,17 +17,17 @@
 /* What one call site of the aggregate keeps; lives as long as its FmgrInfo. */
 typedef struct AggSite
 {
-	LabelDict  *dict;
-	MemoryContext *live;		/* contexts that may hold states: one a grouping set */
-	int			nlive;
-	int			live_max;
+	LabelDict *dict;
+	MemoryContext *live; /* contexts that may hold states: one a grouping set */
+	int nlive;
+	int live_max;
 } AggSite;
 
 /* Lives in an aggregate's context and tells when that is reset. */
 typedef struct AggWatch
 {
 	MemoryContextCallback callback;
-	AggSite    *site;
+	AggSite *site;
 	MemoryContext cxt;
 } AggWatch;
 
@@ -37,7 +37,7 @@ typedef struct AggWatch
  */
 typedef struct PackedState
 {
-	LabelDict  *no_dict;
+	LabelDict *no_dict;
 	struct varlena *packed;
 } PackedState;
 
@@ -56,8 +56,8 @@ aggregate_context(FunctionCallInfo fcinfo)
 static void
 context_is_reset(void *arg)
 {
-	AggWatch   *watch = arg;
-	AggSite    *site = watch->site;
+	AggWatch *watch = arg;
+	AggSite *site = watch->site;
 
 	for (int i = 0; i < site->nlive; i++)
 		if (site->live[i] == watch->cxt)
@@ -70,7 +70,7 @@ context_is_reset(void *arg)
 static void
 watch_context(AggSite *site, MemoryContext cxt)
 {
-	AggWatch   *watch;
+	AggWatch *watch;
 
 	for (int i = 0; i < site->nlive; i++)
 		if (site->live[i] == cxt)
@@ -95,7 +95,7 @@ watch_context(AggSite *site, MemoryContext cxt)
 static JourneyBuilder *
 new_state(FunctionCallInfo fcinfo, MemoryContext cxt)
 {
-	AggSite    *site = fcinfo->flinfo->fn_extra;
+	AggSite *site = fcinfo->flinfo->fn_extra;
 
 	if (site == NULL)
 	{
@@ -133,7 +133,7 @@ Datum
 journey_agg_transfn(PG_FUNCTION_ARGS)
 {
 	JourneyBuilder *b;
-	Touch		t;
+	Touch t;
 
 	if (unlikely(PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)))
 	{
@@ -159,7 +159,7 @@ journey_agg_transfn(PG_FUNCTION_ARGS)
 static JourneyBuilder *
 add_packed(JourneyBuilder *b, Datum packed)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 
 	journey_arg_open(&arg, packed);
 	b = builder_add_journey(b, &arg.view, 0, arg.view.n);

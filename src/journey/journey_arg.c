@@ -19,6 +19,10 @@ journey_arg_open(JourneyArg *arg, Datum d)
 	arg->copied = (Pointer) arg->packed != DatumGetPointer(d);
 	journey_open(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
 				 VARSIZE_ANY_EXHDR(arg->packed));
+#ifdef USE_ASSERT_CHECKING
+	journey_check(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
+				  VARSIZE_ANY_EXHDR(arg->packed));
+#endif
 }
 
 void
@@ -36,7 +40,7 @@ void
 journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary)
 {
 	struct varlena *value = (struct varlena *) DatumGetPointer(d);
-	uint64		total;
+	uint64 total;
 
 	if (!VARATT_IS_EXTERNAL_ONDISK(value))
 	{
@@ -50,7 +54,7 @@ journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary)
 					  VARSIZE_ANY_EXHDR(arg->packed), total);
 	if (dictionary)
 	{
-		size_t		need = arg->view.labels - (const uint8 *) VARDATA_ANY(arg->packed);
+		size_t need = arg->view.labels - (const uint8 *) VARDATA_ANY(arg->packed);
 
 		pfree(arg->packed);
 		arg->packed = PG_DETOAST_DATUM_SLICE(d, 0, need);
@@ -68,7 +72,7 @@ journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary)
 LabelDict *
 call_label_dict(FunctionCallInfo fcinfo)
 {
-	LabelDict  *dict;
+	LabelDict *dict;
 
 	if (fcinfo->flinfo == NULL)
 		return label_dict_create(CurrentMemoryContext);
@@ -93,7 +97,7 @@ label_check_size(const char *what, const char *part, size_t len)
 void
 touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action)
 {
-	TouchLabel	label;
+	TouchLabel label;
 
 	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
 		ereport(ERROR,
@@ -128,7 +132,9 @@ time_channel_action_null(bool time, bool channel, bool action)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-			 errmsg("%s of a touchpoint must not be null",
-					time ? "time" : channel ? "channel" : "action"),
-			 errdetail("A row counts as no touchpoint only if time, channel and action are all null.")));
+			 errmsg("%s of a touchpoint must not be null", time      ? "time"
+														   : channel ? "channel"
+																	 : "action"),
+			 errdetail(
+				 "A row counts as no touchpoint only if time, channel and action are all null.")));
 }

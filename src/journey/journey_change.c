@@ -36,7 +36,7 @@ journey_merge(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < 2; i++)
 	{
-		JourneyArg	arg;
+		JourneyArg arg;
 
 		journey_arg_open(&arg, PG_GETARG_DATUM(i));
 		b = builder_add_journey(b, &arg.view, 0, arg.view.n);
@@ -51,10 +51,10 @@ PG_FUNCTION_INFO_V1(journey_slice);
 Datum
 journey_slice(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
-	TimeRange	range;
-	uint32		from;
-	uint32		to;
+	JourneyArg arg;
+	TimeRange range;
+	uint32 from;
+	uint32 to;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	time_range_open(&range, PG_GETARG_RANGE_P(1));
@@ -72,13 +72,13 @@ journey_slice(PG_FUNCTION_ARGS)
 static int64
 gap_usecs(Interval *gap)
 {
-	int64		usecs;
+	int64 usecs;
 
 	if (gap->month != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("gap between sessions must be of a fixed length"),
 						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													  interval_out, IntervalPGetDatum(gap)))),
+													   interval_out, IntervalPGetDatum(gap)))),
 						errhint("Use days or shorter units, not months, years or infinity.")));
 	if (pg_mul_s64_overflow(gap->day, USECS_PER_DAY, &usecs) ||
 		pg_add_s64_overflow(usecs, gap->time, &usecs))
@@ -88,19 +88,19 @@ gap_usecs(Interval *gap)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("gap between sessions must not be negative"),
 						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													  interval_out, IntervalPGetDatum(gap))))));
+													   interval_out, IntervalPGetDatum(gap))))));
 	return usecs;
 }
 
 typedef struct SessionWalk
 {
-	JourneyArg	arg;
-	int64		gap;
-	LabelDict  *dict;
-	uint32	   *numbers;
-	JourneyCursor touches;		/* before the session to be returned next */
-	EliasFanoCursor times;		/* one touchpoint ahead of its last known one */
-	int64		start;			/* its first time */
+	JourneyArg arg;
+	int64 gap;
+	LabelDict *dict;
+	uint32 *numbers;
+	JourneyCursor touches; /* before the session to be returned next */
+	EliasFanoCursor times; /* one touchpoint ahead of its last known one */
+	int64 start;           /* its first time */
 } SessionWalk;
 
 PG_FUNCTION_INFO_V1(journey_sessions);
@@ -111,8 +111,8 @@ journey_sessions(PG_FUNCTION_ARGS)
 	SessionWalk *w;
 	const JourneyView *v;
 	JourneyBuilder *b;
-	int64		time;
-	uint32		to;
+	int64 time;
+	uint32 to;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -142,7 +142,7 @@ journey_sessions(PG_FUNCTION_ARGS)
 	time = w->start;
 	for (to = w->touches.i + 1; to < v->n; to++)
 	{
-		int64		next = journey_time_from_offset(v, ef_next(&v->times, &w->times));
+		int64 next = journey_time_from_offset(v, ef_next(&v->times, &w->times));
 
 		if (next - time > w->gap)
 		{

@@ -16,7 +16,7 @@ static int
 compare_touches(const Touch *a, const Touch *b, const TouchLabel *alabels,
 				const TouchLabel *blabels)
 {
-	int			cmp;
+	int cmp;
 
 	if (a->time != b->time)
 		return a->time < b->time ? -1 : 1;
@@ -35,19 +35,19 @@ compare_touches(const Touch *a, const Touch *b, const TouchLabel *alabels,
 static bool
 same_bytes(const JourneyArg *a, const JourneyArg *b)
 {
-	size_t		len = VARSIZE_ANY_EXHDR(a->packed);
+	size_t len = VARSIZE_ANY_EXHDR(a->packed);
 
 	return VARSIZE_ANY_EXHDR(b->packed) == len &&
-		memcmp(VARDATA_ANY(a->packed), VARDATA_ANY(b->packed), len) == 0;
+		   memcmp(VARDATA_ANY(a->packed), VARDATA_ANY(b->packed), len) == 0;
 }
 
 /* Touchpoint by touchpoint, then the shorter first. */
 static int
 compare(FunctionCallInfo fcinfo)
 {
-	JourneyArg	a;
-	JourneyArg	b;
-	int			cmp = 0;
+	JourneyArg a;
+	JourneyArg b;
+	int cmp = 0;
 
 	journey_arg_open(&a, PG_GETARG_DATUM(0));
 	journey_arg_open(&b, PG_GETARG_DATUM(1));
@@ -59,8 +59,8 @@ compare(FunctionCallInfo fcinfo)
 		TouchLabel *blabels = journey_dictionary(&b.view);
 		JourneyCursor ac;
 		JourneyCursor bc;
-		Touch		at;
-		Touch		bt;
+		Touch at;
+		Touch bt;
 
 		journey_start_at(&a.view, &ac, 0);
 		journey_start_at(&b.view, &bc, 0);
@@ -83,9 +83,9 @@ compare(FunctionCallInfo fcinfo)
 static bool
 equal(FunctionCallInfo fcinfo)
 {
-	JourneyArg	a;
-	JourneyArg	b;
-	bool		result;
+	JourneyArg a;
+	JourneyArg b;
+	bool result;
 
 	journey_arg_open(&a, PG_GETARG_DATUM(0));
 	journey_arg_open(&b, PG_GETARG_DATUM(1));
@@ -165,7 +165,7 @@ mix_text(uint64 h, const char *p, size_t len)
 	h = mix(h, len);
 	while (len > 0)
 	{
-		uint64		word = 0;
+		uint64 word = 0;
 
 		for (int i = 0; i < 8 && len > 0; i++, len--)
 			word |= (uint64) (uint8) *p++ << (8 * i);
@@ -177,12 +177,12 @@ mix_text(uint64 h, const char *p, size_t len)
 static uint64
 hash(Datum journey, uint64 seed)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 	TouchLabel *labels;
-	uint64	   *label_hash;
+	uint64 *label_hash;
 	JourneyCursor c;
-	Touch		t;
-	uint64		h;
+	Touch t;
+	uint64 h;
 
 	journey_arg_open(&arg, journey);
 	labels = journey_dictionary(&arg.view);

@@ -50,10 +50,10 @@
 static bool
 scan_into(TextScan *s, JourneyBuilder **b)
 {
-	char		channel[LABEL_PART_MAX];
-	char		action[LABEL_PART_MAX];
-	TouchLabel	label;
-	Touch		t;
+	char channel[LABEL_PART_MAX];
+	char action[LABEL_PART_MAX];
+	TouchLabel label;
+	Touch t;
 
 	if (!touch_scan(s, &t, channel, action, &label))
 		return false;
@@ -100,9 +100,9 @@ PG_FUNCTION_INFO_V1(journey_in);
 Datum
 journey_in(PG_FUNCTION_ARGS)
 {
-	char	   *text = PG_GETARG_CSTRING(0);
+	char *text = PG_GETARG_CSTRING(0);
 	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
-	TextScan	s;
+	TextScan s;
 
 	text_scan_init(&s, text, strlen(text));
 	if (!scan_journey(&s, &b))
@@ -114,9 +114,9 @@ PG_FUNCTION_INFO_V1(touchpoint_in);
 Datum
 touchpoint_in(PG_FUNCTION_ARGS)
 {
-	char	   *text = PG_GETARG_CSTRING(0);
+	char *text = PG_GETARG_CSTRING(0);
 	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
-	TextScan	s;
+	TextScan s;
 
 	text_scan_init(&s, text, strlen(text));
 	if (!scan_into(&s, &b) || !scan_end(&s))
@@ -125,14 +125,14 @@ touchpoint_in(PG_FUNCTION_ARGS)
 }
 
 /* Print all touchpoints through a function of this shape, with ", " between. */
-typedef void (*PrintTouch) (StringInfo out, const Touch *t, const TouchLabel *label);
+typedef void (*PrintTouch)(StringInfo out, const Touch *t, const TouchLabel *label);
 
 static void
 print_touches(StringInfo out, const JourneyView *v, PrintTouch print)
 {
 	TouchLabel *labels = journey_dictionary(v);
 	JourneyCursor c;
-	Touch		t;
+	Touch t;
 
 	journey_start_at(v, &c, 0);
 	while (journey_next(&c, &t))
@@ -168,7 +168,7 @@ static char *
 journey_text(Datum journey, const char *open, PrintTouch print, const char *close)
 {
 	StringInfoData out;
-	JourneyArg	arg;
+	JourneyArg arg;
 
 	journey_arg_open(&arg, journey);
 	initStringInfo(&out);
@@ -196,7 +196,7 @@ PG_FUNCTION_INFO_V1(journey_to_json);
 Datum
 journey_to_json(PG_FUNCTION_ARGS)
 {
-	char	   *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
+	char *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
 
 	PG_RETURN_TEXT_P(cstring_to_text(json));
 }
@@ -205,7 +205,7 @@ PG_FUNCTION_INFO_V1(touchpoint_to_json);
 Datum
 touchpoint_to_json(PG_FUNCTION_ARGS)
 {
-	char	   *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
+	char *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
 
 	PG_RETURN_TEXT_P(cstring_to_text(json));
 }
@@ -214,7 +214,7 @@ PG_FUNCTION_INFO_V1(journey_to_jsonb);
 Datum
 journey_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char	   *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
+	char *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
 
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
@@ -223,7 +223,7 @@ PG_FUNCTION_INFO_V1(touchpoint_to_jsonb);
 Datum
 touchpoint_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char	   *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
+	char *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
 
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
@@ -231,9 +231,9 @@ touchpoint_to_jsonb(PG_FUNCTION_ARGS)
 static void
 send_part(StringInfo out, const char *part, size_t len)
 {
-	char	   *terminated = pnstrdup(part, len);
-	char	   *converted = pg_server_to_client(terminated, len);
-	size_t		converted_len = converted == terminated ? len : strlen(converted);
+	char *terminated = pnstrdup(part, len);
+	char *converted = pg_server_to_client(terminated, len);
+	size_t converted_len = converted == terminated ? len : strlen(converted);
 
 	pq_sendint32(out, converted_len);
 	pq_sendbytes(out, converted, converted_len);
@@ -244,11 +244,11 @@ Datum
 journey_send(PG_FUNCTION_ARGS)
 {
 	StringInfoData out;
-	JourneyArg	arg;
+	JourneyArg arg;
 	const JourneyView *v = &arg.view;
 	TouchLabel *labels;
 	JourneyCursor c;
-	Touch		t;
+	Touch t;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	labels = journey_dictionary(v);
@@ -287,7 +287,7 @@ journey_send(PG_FUNCTION_ARGS)
 static uint32
 receive_count(StringInfo buf, const char *what, int least_bytes)
 {
-	uint32		count = pq_getmsgint(buf, 4);
+	uint32 count = pq_getmsgint(buf, 4);
 
 	if (count > (buf->len - buf->cursor) / least_bytes)
 		bad_binary("It announces %u %s, more than its length allows.", count, what);
@@ -297,9 +297,9 @@ receive_count(StringInfo buf, const char *what, int least_bytes)
 static const char *
 receive_part(StringInfo buf, const char *what, uint8 *len)
 {
-	int32		announced = pq_getmsgint(buf, 4);
-	int			received;
-	char	   *text;
+	int32 announced = pq_getmsgint(buf, 4);
+	int received;
+	char *text;
 
 	if (announced < 0)
 		bad_binary("The length of a label's %s is %d.", what, announced);
@@ -314,13 +314,13 @@ receive_part(StringInfo buf, const char *what, uint8 *len)
 static Datum
 receive(FunctionCallInfo fcinfo, bool single)
 {
-	StringInfo	buf = (StringInfo) PG_GETARG_POINTER(0);
+	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
 	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
-	int			version = pq_getmsgbyte(buf);
-	uint32		nlabels;
-	uint32		n;
-	uint32	   *numbers;
-	bool	   *used;
+	int version = pq_getmsgbyte(buf);
+	uint32 nlabels;
+	uint32 n;
+	uint32 *numbers;
+	bool *used;
 
 	if (version != WIRE_VERSION)
 		bad_binary("Its version is %d, but only %d is known.", version, WIRE_VERSION);
@@ -330,8 +330,8 @@ receive(FunctionCallInfo fcinfo, bool single)
 	label_dict_new_stamp(b->dict);
 	for (uint32 i = 0; i < nlabels; i++)
 	{
-		TouchLabel	label;
-		LabelInfo  *info;
+		TouchLabel label;
+		LabelInfo *info;
 
 		CHECK_FOR_INTERRUPTS();
 		label.channel = receive_part(buf, "channel", &label.channel_len);
@@ -347,9 +347,9 @@ receive(FunctionCallInfo fcinfo, bool single)
 		bad_binary("A touchpoint must hold one touchpoint, not %u.", n);
 	for (uint32 i = 0; i < n; i++)
 	{
-		Touch		t = {0};
-		uint32		label = pq_getmsgint(buf, 4);
-		int			flags;
+		Touch t = {0};
+		uint32 label = pq_getmsgint(buf, 4);
+		int flags;
 
 		CHECK_FOR_INTERRUPTS();
 		if (label >= nlabels)
@@ -360,8 +360,7 @@ receive(FunctionCallInfo fcinfo, bool single)
 		if (!IS_VALID_TIMESTAMP(t.time))
 			ereport(ERROR, (errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
 							errmsg("time of a touchpoint is out of range"),
-							errdetail("Touchpoint %u has " INT64_FORMAT
-									  " microseconds since 2000.",
+							errdetail("Touchpoint %u has " INT64_FORMAT " microseconds since 2000.",
 									  i, t.time)));
 		flags = pq_getmsgbyte(buf);
 		if (flags & ~(WIRE_VALUE | WIRE_REF))

@@ -16,8 +16,8 @@ void
 time_range_open(TimeRange *range, const RangeType *value)
 {
 	TypeCacheEntry *type = lookup_type_cache(RangeTypeGetOid(value), TYPECACHE_RANGE_INFO);
-	RangeBound	lower;
-	RangeBound	upper;
+	RangeBound lower;
+	RangeBound upper;
 
 	range_deserialize(type, value, &lower, &upper, &range->empty);
 	range->lower = lower.infinite ? DT_NOBEGIN : DatumGetTimestampTz(lower.val);
@@ -31,9 +31,9 @@ Datum
 journey_period(PG_FUNCTION_ARGS)
 {
 	TypeCacheEntry *type = lookup_type_cache(TSTZRANGEOID, TYPECACHE_RANGE_INFO);
-	RangeBound	lower = {.inclusive = true, .lower = true};
-	RangeBound	upper = {.inclusive = true};
-	JourneyArg	arg;
+	RangeBound lower = {.inclusive = true, .lower = true};
+	RangeBound upper = {.inclusive = true};
+	JourneyArg arg;
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
 	lower.val = TimestampTzGetDatum(arg.view.first);
@@ -48,8 +48,8 @@ journey_period(PG_FUNCTION_ARGS)
 static bool
 overlaps(Datum journey, RangeType *value)
 {
-	JourneyArg	arg;
-	TimeRange	range;
+	JourneyArg arg;
+	TimeRange range;
 
 	journey_arg_open_head(&arg, journey, false);
 	time_range_open(&range, value);
@@ -57,15 +57,15 @@ overlaps(Datum journey, RangeType *value)
 		return false;
 	return (range.lower < arg.view.last ||
 			(range.lower == arg.view.last && range.lower_inclusive)) &&
-		(range.upper > arg.view.first ||
-		 (range.upper == arg.view.first && range.upper_inclusive));
+		   (range.upper > arg.view.first ||
+			(range.upper == arg.view.first && range.upper_inclusive));
 }
 
 static bool
 within(Datum journey, RangeType *value)
 {
-	JourneyArg	arg;
-	TimeRange	range;
+	JourneyArg arg;
+	TimeRange range;
 
 	journey_arg_open_head(&arg, journey, false);
 	if (arg.view.n == 0)
@@ -75,7 +75,7 @@ within(Datum journey, RangeType *value)
 		return false;
 	return (range.lower < arg.view.first ||
 			(range.lower == arg.view.first && range.lower_inclusive)) &&
-		(range.upper > arg.view.last || (range.upper == arg.view.last && range.upper_inclusive));
+		   (range.upper > arg.view.last || (range.upper == arg.view.last && range.upper_inclusive));
 }
 
 PG_FUNCTION_INFO_V1(journey_overlaps);

@@ -13,11 +13,11 @@
  */
 typedef struct TimeRange
 {
-	int64		lower;
-	int64		upper;
-	bool		lower_inclusive;
-	bool		upper_inclusive;
-	bool		empty;
+	int64 lower;
+	int64 upper;
+	bool lower_inclusive;
+	bool upper_inclusive;
+	bool empty;
 } TimeRange;
 
 extern void time_range_open(TimeRange *range, const RangeType *value);

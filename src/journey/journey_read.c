@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(journey_length);
 Datum
 journey_length(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
 	PG_RETURN_INT32(arg.view.n);
@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(journey_start);
 Datum
 journey_start(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
 	if (arg.view.n == 0)
@@ -41,7 +41,7 @@ PG_FUNCTION_INFO_V1(journey_end);
 Datum
 journey_end(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
 	if (arg.view.n == 0)
@@ -62,14 +62,14 @@ static Datum *
 label_texts(const JourneyView *v, LabelPart part)
 {
 	TouchLabel *labels = journey_dictionary(v);
-	Datum	   *texts = palloc_extended(Max(v->nlabels, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	Datum *texts = palloc_extended(Max(v->nlabels, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	StringInfoData out;
 
 	initStringInfo(&out);
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
 		const TouchLabel *label = &labels[i];
-		text	   *t;
+		text *t;
 
 		if (part == PART_CHANNEL)
 			t = cstring_to_text_with_len(label->channel, label->channel_len);
@@ -115,9 +115,9 @@ text_array(Datum *texts, uint64 n)
 static Datum
 distinct_texts(FunctionCallInfo fcinfo, LabelPart part)
 {
-	JourneyArg	arg;
-	Datum	   *texts;
-	uint32		n = 0;
+	JourneyArg arg;
+	Datum *texts;
+	uint32 n = 0;
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), true);
 	texts = label_texts(&arg.view, part);
@@ -155,13 +155,13 @@ PG_FUNCTION_INFO_V1(journey_path);
 Datum
 journey_path(PG_FUNCTION_ARGS)
 {
-	char	   *part_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	bool		collapse = PG_GETARG_BOOL(2);
-	JourneyArg	arg;
-	LabelPart	part;
-	Datum	   *texts;
-	Datum	   *path;
-	uint32		n = 0;
+	char *part_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool collapse = PG_GETARG_BOOL(2);
+	JourneyArg arg;
+	LabelPart part;
+	Datum *texts;
+	Datum *path;
+	uint32 n = 0;
 
 	if (strcmp(part_name, "label") == 0)
 		part = PART_LABEL;
@@ -179,7 +179,7 @@ journey_path(PG_FUNCTION_ARGS)
 	path = palloc_extended(Max(arg.view.n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < arg.view.n; i++)
 	{
-		Datum		t = texts[journey_label_at(&arg.view, i)];
+		Datum t = texts[journey_label_at(&arg.view, i)];
 
 		if (collapse && n > 0 && (path[n - 1] == t || text_cmp(path[n - 1], t) == 0))
 			continue;
@@ -197,27 +197,28 @@ PG_FUNCTION_INFO_V1(journey_value);
 Datum
 journey_value(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 	const JourneyView *v = &arg.view;
-	Datum		total = Int64GetDatum(0);
-	bool		moved = false;
-	int64		whole = 0;
-	int64		fraction = 0;	/* in units of 10^-18 */
+	Datum total = Int64GetDatum(0);
+	bool moved = false;
+	int64 whole = 0;
+	int64 fraction = 0; /* in units of 10^-18 */
 	const int64 one = decimal_power[DECIMAL_DIGITS_MAX];
-	uint32		count = 0;
+	uint32 count = 0;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	if (!(v->flags & JOURNEY_VALUES))
 		PG_RETURN_NULL();
 	for (const uint8 *p = v->values; p < v->values_end; count++)
 	{
-		Decimal		d;
-		int64		sum;
+		Decimal d;
+		int64 sum;
 
 		if (count % 0x10000 == 0)
 			CHECK_FOR_INTERRUPTS();
 		p = journey_read_value(v, p, &d);
-		fraction += d.mantissa % decimal_power[d.scale] * decimal_power[DECIMAL_DIGITS_MAX - d.scale];
+		fraction +=
+			d.mantissa % decimal_power[d.scale] * decimal_power[DECIMAL_DIGITS_MAX - d.scale];
 		if (fraction >= one || fraction <= -one)
 		{
 			whole += fraction / one;
@@ -225,7 +226,7 @@ journey_value(PG_FUNCTION_ARGS)
 		}
 		if (pg_add_s64_overflow(whole, d.mantissa / decimal_power[d.scale], &sum))
 		{
-			Datum		part = NumericGetDatum(int64_to_numeric(whole));
+			Datum part = NumericGetDatum(int64_to_numeric(whole));
 
 			total = moved ? DirectFunctionCall2(numeric_add, total, part) : part;
 			moved = true;
@@ -240,7 +241,7 @@ journey_value(PG_FUNCTION_ARGS)
 		total = NumericGetDatum(int64_to_numeric(whole));
 	if (fraction != 0)
 	{
-		Decimal		d = {fraction, DECIMAL_DIGITS_MAX};
+		Decimal d = {fraction, DECIMAL_DIGITS_MAX};
 
 		decimal_normalise(&d);
 		total = DirectFunctionCall2(numeric_add, total, decimal_to_numeric(d));
@@ -252,8 +253,8 @@ PG_FUNCTION_INFO_V1(journey_nth);
 Datum
 journey_nth(PG_FUNCTION_ARGS)
 {
-	int64		n = PG_GETARG_INT32(1);
-	JourneyArg	arg;
+	int64 n = PG_GETARG_INT32(1);
+	JourneyArg arg;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	if (n < 0)
@@ -266,19 +267,19 @@ journey_nth(PG_FUNCTION_ARGS)
 /* What the set-returning functions keep from call to call. */
 typedef struct Walk
 {
-	JourneyArg	arg;
+	JourneyArg arg;
 	JourneyCursor cursor;
-	LabelDict  *dict;			/* of unnest */
-	uint32	   *numbers;
-	TouchLabel *labels;			/* of journey_steps */
-	int64		before;
+	LabelDict *dict; /* of unnest */
+	uint32 *numbers;
+	TouchLabel *labels; /* of journey_steps */
+	int64 before;
 } Walk;
 
 /* First call: open the argument in the memory of all calls. */
 static Walk *
 walk_start(FunctionCallInfo fcinfo, FuncCallContext *srf)
 {
-	Walk	   *w = palloc0(sizeof(Walk));
+	Walk *w = palloc0(sizeof(Walk));
 
 	journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 	journey_start_at(&w->arg.view, &w->cursor, 0);
@@ -291,8 +292,8 @@ Datum
 journey_unnest(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *srf;
-	Walk	   *w;
-	Touch		t;
+	Walk *w;
+	Touch t;
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -318,15 +319,15 @@ Datum
 journey_steps(PG_FUNCTION_ARGS)
 {
 	FuncCallContext *srf;
-	Walk	   *w;
-	Touch		t;
-	Datum		values[7];
-	bool		nulls[7] = {0};
+	Walk *w;
+	Touch t;
+	Datum values[7];
+	bool nulls[7] = {0};
 
 	if (SRF_IS_FIRSTCALL())
 	{
 		MemoryContext old;
-		TupleDesc	desc;
+		TupleDesc desc;
 
 		srf = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
@@ -344,10 +345,10 @@ journey_steps(PG_FUNCTION_ARGS)
 
 	values[0] = Int32GetDatum(w->cursor.i);
 	values[1] = TimestampTzGetDatum(t.time);
-	values[2] = PointerGetDatum(cstring_to_text_with_len(w->labels[t.label].channel,
-														 w->labels[t.label].channel_len));
-	values[3] = PointerGetDatum(cstring_to_text_with_len(w->labels[t.label].action,
-														 w->labels[t.label].action_len));
+	values[2] = PointerGetDatum(
+		cstring_to_text_with_len(w->labels[t.label].channel, w->labels[t.label].channel_len));
+	values[3] = PointerGetDatum(
+		cstring_to_text_with_len(w->labels[t.label].action, w->labels[t.label].action_len));
 	if (t.has_value)
 		values[4] = decimal_to_numeric(t.value);
 	else

@@ -20,18 +20,18 @@
 
 typedef struct SubscriptWorkspace
 {
-	int32		lower;
-	int32		upper;
-	LabelDict  *dict;
+	int32 lower;
+	int32 upper;
+	LabelDict *dict;
 } SubscriptWorkspace;
 
 /* The type touchpoint that stands beside this journey in its schema. */
 static Oid
 touchpoint_type_beside(Oid journey)
 {
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(journey));
-	Oid			schema;
-	Oid			touchpoint;
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(journey));
+	Oid schema;
+	Oid touchpoint;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for type %u", journey);
@@ -47,19 +47,19 @@ touchpoint_type_beside(Oid journey)
 static Node *
 transform_subscript(ParseState *pstate, Node *subscript)
 {
-	Node	   *expr;
-	Oid			type;
+	Node *expr;
+	Oid type;
 
 	if (subscript == NULL)
-		return NULL;			/* a slice's own bound */
+		return NULL; /* a slice's own bound */
 	expr = transformExpr(pstate, subscript, pstate->p_expr_kind);
 	type = exprType(expr);
 	expr = coerce_to_target_type(pstate, expr, type, INT4OID, -1, COERCION_ASSIGNMENT,
 								 COERCE_IMPLICIT_CAST, -1);
 	if (expr == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("journey subscript must have type integer"),
-				 parser_errposition(pstate, exprLocation(subscript))));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("journey subscript must have type integer"),
+						parser_errposition(pstate, exprLocation(subscript))));
 	return expr;
 }
 
@@ -67,12 +67,12 @@ static void
 journey_subscript_transform(SubscriptingRef *sbsref, List *indirection, ParseState *pstate,
 							bool isSlice, bool isAssignment)
 {
-	A_Indices  *ai = linitial_node(A_Indices, indirection);
+	A_Indices *ai = linitial_node(A_Indices, indirection);
 
 	if (list_length(indirection) > 1)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("journey allows only one subscript"),
-						parser_errposition(pstate, exprLocation((Node *) lsecond(indirection)))));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("journey allows only one subscript"),
+				 parser_errposition(pstate, exprLocation((Node *) lsecond(indirection)))));
 	sbsref->refupperindexpr = list_make1(transform_subscript(pstate, ai->uidx));
 	if (isSlice)
 	{
@@ -112,11 +112,11 @@ journey_subscript_fetch(ExprState *state, ExprEvalStep *op, ExprContext *econtex
 {
 	SubscriptingRefState *sbs = op->d.sbsref.state;
 	SubscriptWorkspace *w = sbs->workspace;
-	JourneyArg	arg;
-	int64		from;
-	int64		to;
+	JourneyArg arg;
+	int64 from;
+	int64 to;
 
-	Assert(!*op->resnull);		/* because fetch_strict */
+	Assert(!*op->resnull); /* because fetch_strict */
 	journey_arg_open(&arg, *op->resvalue);
 	from = Max(w->lower, 1) - 1;
 	to = Min((int64) w->upper, (int64) arg.view.n);

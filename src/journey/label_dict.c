@@ -18,7 +18,7 @@
 static inline uint64
 hash_text(uint64 h, const char *p, size_t len)
 {
-	uint64		x;
+	uint64 x;
 
 	for (; len >= 8; p += 8, len -= 8)
 	{
@@ -36,7 +36,7 @@ hash_text(uint64 h, const char *p, size_t len)
 static inline uint32
 hash_label(const TouchLabel *label)
 {
-	uint64		h = hash_text(0, label->channel, label->channel_len);
+	uint64 h = hash_text(0, label->channel, label->channel_len);
 
 	h = hash_text(h, label->action, label->action_len);
 	return (uint32) (h ^ h >> 32);
@@ -46,8 +46,8 @@ static inline bool
 label_equal(const TouchLabel *a, const TouchLabel *b)
 {
 	return a->channel_len == b->channel_len && a->action_len == b->action_len &&
-		memcmp(a->channel, b->channel, a->channel_len) == 0 &&
-		memcmp(a->action, b->action, a->action_len) == 0;
+		   memcmp(a->channel, b->channel, a->channel_len) == 0 &&
+		   memcmp(a->action, b->action, a->action_len) == 0;
 }
 
 /* (Re)make the arrays in the dictionary's context, which is empty. */
@@ -67,7 +67,7 @@ start_empty(LabelDict *dict)
 LabelDict *
 label_dict_create(MemoryContext parent)
 {
-	LabelDict  *dict = MemoryContextAllocZero(parent, sizeof(LabelDict));
+	LabelDict *dict = MemoryContextAllocZero(parent, sizeof(LabelDict));
 
 	dict->cxt = AllocSetContextCreate(parent, "pg_journey labels", ALLOCSET_SMALL_SIZES);
 	start_empty(dict);
@@ -86,7 +86,7 @@ label_dict_trim(LabelDict *dict)
 static void
 grow(LabelDict *dict)
 {
-	size_t		most = (size_t) dict->labels_max * 2;
+	size_t most = (size_t) dict->labels_max * 2;
 
 	if (most > PG_INT32_MAX / 2)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -102,7 +102,7 @@ grow(LabelDict *dict)
 	dict->labels_max = most;
 	for (uint32 number = 0; number < dict->nlabels; number++)
 	{
-		uint32		slot = dict->labels[number].hash & dict->slot_mask;
+		uint32 slot = dict->labels[number].hash & dict->slot_mask;
 
 		while (dict->slots[slot] != 0)
 			slot = (slot + 1) & dict->slot_mask;
@@ -114,15 +114,15 @@ grow(LabelDict *dict)
 static pg_noinline uint32
 add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 {
-	uint32		number;
-	uint32		action = 0;
-	uint32		slot;
-	LabelInfo  *info;
-	char	   *text;
+	uint32 number;
+	uint32 action = 0;
+	uint32 slot;
+	LabelInfo *info;
+	char *text;
 
 	if (label->channel_len > 0)
 	{
-		TouchLabel	just_action = *label;
+		TouchLabel just_action = *label;
 
 		just_action.channel_len = 0;
 		action = label_dict_add(dict, &just_action);
@@ -153,9 +153,9 @@ add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 uint32
 label_dict_add(LabelDict *dict, const TouchLabel *label)
 {
-	uint32		hash = hash_label(label);
-	uint32		slot = hash & dict->slot_mask;
-	uint32		entry;
+	uint32 hash = hash_label(label);
+	uint32 slot = hash & dict->slot_mask;
+	uint32 entry;
 
 	for (; (entry = dict->slots[slot]) != 0; slot = (slot + 1) & dict->slot_mask)
 	{
@@ -200,7 +200,7 @@ label_dict_rank(LabelDict *dict)
 		return;
 	for (uint32 i = 0; i < dict->nlabels; i++)
 		dict->used[i] = i;
-	dict->nranked = 0;			/* should the sort be cancelled */
+	dict->nranked = 0; /* should the sort be cancelled */
 	sort_labels(dict->used, dict->nlabels, dict);
 	for (uint32 i = 0; i < dict->nlabels; i++)
 		dict->labels[dict->used[i]].rank = i;

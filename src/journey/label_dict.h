@@ -16,34 +16,34 @@
 
 typedef struct LabelInfo
 {
-	TouchLabel	text;
-	uint32		hash;
-	uint32		rank;			/* place in the order of labels, if below nranked */
-	uint32		action;			/* number of ('', action) */
-	uint8		channel_word;	/* in the vocabulary, 0 = none */
-	uint8		action_word;
+	TouchLabel text;
+	uint32 hash;
+	uint32 rank;        /* place in the order of labels, if below nranked */
+	uint32 action;      /* number of ('', action) */
+	uint8 channel_word; /* in the vocabulary, 0 = none */
+	uint8 action_word;
 
 	/* the packing that used the label last, and its number in that journey */
-	uint32		stamp;
-	uint32		code;
+	uint32 stamp;
+	uint32 code;
 
 	/* the same for the label that wrote out this action */
-	uint32		action_stamp;
-	uint32		action_code;
+	uint32 action_stamp;
+	uint32 action_code;
 } LabelInfo;
 
 typedef struct LabelDict
 {
-	MemoryContext cxt;			/* holds all below */
-	LabelInfo  *labels;
-	uint32	   *used;			/* scratch of packing: labels of this journey */
-	uint32	   *slots;			/* hash table: number + 1, 0 = free */
-	uint32		nlabels;
-	uint32		labels_max;		/* allocated, of labels and used */
-	uint32		slot_mask;		/* slots are a power of two, at least 2 * labels_max */
-	uint32		nranked;		/* labels below this number have a rank */
-	uint32		stamp;			/* of the current packing */
-	uint64		text_work;		/* comparisons of text since the last ranking */
+	MemoryContext cxt; /* holds all below */
+	LabelInfo *labels;
+	uint32 *used;  /* scratch of packing: labels of this journey */
+	uint32 *slots; /* hash table: number + 1, 0 = free */
+	uint32 nlabels;
+	uint32 labels_max; /* allocated, of labels and used */
+	uint32 slot_mask;  /* slots are a power of two, at least 2 * labels_max */
+	uint32 nranked;    /* labels below this number have a rank */
+	uint32 stamp;      /* of the current packing */
+	uint64 text_work;  /* comparisons of text since the last ranking */
 } LabelDict;
 
 /* A dictionary in a context of its own below parent. */
@@ -67,7 +67,7 @@ extern void label_dict_new_stamp(LabelDict *dict);
 /* Rank all labels, if comparing their texts has cost as much since the last time. */
 extern void label_dict_rank(LabelDict *dict);
 
-extern int	label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b);
+extern int label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b);
 
 /* Order of two labels. */
 static inline int

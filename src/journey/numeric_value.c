@@ -29,15 +29,15 @@ decimal_from_numeric(Decimal *d, Datum numeric)
 {
 	struct varlena *packed = PG_DETOAST_DATUM_PACKED(numeric);
 	const char *p = VARDATA_ANY(packed);
-	int			len = VARSIZE_ANY_EXHDR(packed);
-	uint16		header;
-	int16		weight;
-	uint16		digit = 0;
-	int64		mantissa = 0;
-	int			ndigits;
-	int			digits = 0;		/* decimal digits of mantissa */
-	int			zeros = 0;		/* at the end of the last one */
-	bool		negative;
+	int len = VARSIZE_ANY_EXHDR(packed);
+	uint16 header;
+	int16 weight;
+	uint16 digit = 0;
+	int64 mantissa = 0;
+	int ndigits;
+	int digits = 0; /* decimal digits of mantissa */
+	int zeros = 0;  /* at the end of the last one */
+	bool negative;
 
 	memcpy(&header, p, 2);
 	if ((header & 0xC000) == 0xC000)
@@ -71,7 +71,7 @@ decimal_from_numeric(Decimal *d, Datum numeric)
 		value_out_of_range(numeric);
 	for (int i = 0; i < ndigits; i++)
 	{
-		int			wanted = 4; /* decimal digits of this one */
+		int wanted = 4; /* decimal digits of this one */
 
 		memcpy(&digit, p + 2 * i, 2);
 		if (i == ndigits - 1)

@@ -46,10 +46,10 @@ decimal_normalise(Decimal *d)
 int
 decimal_cmp(Decimal a, Decimal b)
 {
-	int64		awhole = a.mantissa / decimal_power[a.scale];
-	int64		bwhole = b.mantissa / decimal_power[b.scale];
-	int64		apart;
-	int64		bpart;
+	int64 awhole = a.mantissa / decimal_power[a.scale];
+	int64 bwhole = b.mantissa / decimal_power[b.scale];
+	int64 apart;
+	int64 bpart;
 
 	if (awhole != bwhole)
 		return awhole < bwhole ? -1 : 1;
@@ -92,12 +92,12 @@ decimal_scan(TextScan *s, Decimal *d)
 	const char *begin = s->p;
 	const char *p = s->p;
 	const char *point = NULL;
-	const char *first = NULL;	/* first and last digit other than zero */
+	const char *first = NULL; /* first and last digit other than zero */
 	const char *last = NULL;
-	bool		any = false;
-	int64		mantissa = 0;
-	int64		exponent = 0;
-	int			digits = 0;
+	bool any = false;
+	int64 mantissa = 0;
+	int64 exponent = 0;
+	int digits = 0;
 
 	if (p < s->end && (*p == '+' || *p == '-'))
 		p++;
@@ -126,7 +126,7 @@ decimal_scan(TextScan *s, Decimal *d)
 
 	if (p < s->end && (*p == 'e' || *p == 'E'))
 	{
-		bool		negative = false;
+		bool negative = false;
 
 		p++;
 		if (p < s->end && (*p == '+' || *p == '-'))
@@ -170,7 +170,7 @@ too_long:
 void
 decimal_print(StringInfo out, Decimal d)
 {
-	int64		power = decimal_power[d.scale];
+	int64 power = decimal_power[d.scale];
 
 	/* the sign apart, because -0.5 has no negative whole part */
 	if (d.mantissa < 0)

@@ -23,32 +23,31 @@
 static int64
 days_from_civil(int64 year, int month, int day)
 {
-	int64		era;
-	int64		year_of_era;
-	int64		day_of_year;
+	int64 era;
+	int64 year_of_era;
+	int64 day_of_year;
 
 	year -= month <= 2;
 	era = (year >= 0 ? year : year - 399) / 400;
 	year_of_era = year - era * 400;
 	day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 	return era * DAYS_PER_ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
-		day_of_year - DAYS_TO_2000;
+		   day_of_year - DAYS_TO_2000;
 }
 
 static void
 civil_from_days(int64 days, int64 *year, int *month, int *day)
 {
-	int64		era;
-	int64		day_of_era;
-	int64		year_of_era;
-	int64		day_of_year;
-	int			shifted_month;
+	int64 era;
+	int64 day_of_era;
+	int64 year_of_era;
+	int64 day_of_year;
+	int shifted_month;
 
 	days += DAYS_TO_2000;
 	era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
 	day_of_era = days - era * DAYS_PER_ERA;
-	year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	shifted_month = (5 * day_of_year + 2) / 153;
 	*day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -60,7 +59,7 @@ static int
 days_in_month(int64 year, int month)
 {
 	static const uint8 days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool		leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 
 	return days[month - 1] + (month == 2 && leap);
 }
@@ -70,7 +69,7 @@ static bool
 scan_digits(TextScan *s, int least, int most, const char *what, int64 *number)
 {
 	const char *p = s->p;
-	int64		n = 0;
+	int64 n = 0;
 
 	while (p < s->end && *p >= '0' && *p <= '9' && p - s->p < most)
 		n = n * 10 + (*p++ - '0');
@@ -93,20 +92,20 @@ scan_char(TextScan *s, char c, const char *what)
 static bool
 out_of_range(TextScan *s, const char *begin, const char *detail)
 {
-	return text_fail_with(s, ERRCODE_DATETIME_FIELD_OVERFLOW,
-						  psprintf("time of a touchpoint is out of range: \"%s\"",
-								   text_excerpt(begin, s->p, 60)),
-						  detail, NULL);
+	return text_fail_with(
+		s, ERRCODE_DATETIME_FIELD_OVERFLOW,
+		psprintf("time of a touchpoint is out of range: \"%s\"", text_excerpt(begin, s->p, 60)),
+		detail, NULL);
 }
 
 /* Z, or an offset from UTC in seconds: +HH, +HH:MM, +HHMM, +HH:MM:SS. */
 static bool
 scan_zone(TextScan *s, const char *begin, int64 *offset)
 {
-	int64		hours;
-	int64		minutes = 0;
-	int64		seconds = 0;
-	char		sign;
+	int64 hours;
+	int64 minutes = 0;
+	int64 seconds = 0;
+	char sign;
 
 	*offset = 0;
 	if (s->p < s->end && (*s->p == 'Z' || *s->p == 'z'))
@@ -125,7 +124,7 @@ scan_zone(TextScan *s, const char *begin, int64 *offset)
 		return false;
 	if (s->p < s->end && (*s->p == ':' || (*s->p >= '0' && *s->p <= '9')))
 	{
-		bool		colon = *s->p == ':';
+		bool colon = *s->p == ':';
 
 		s->p += colon;
 		if (!scan_digits(s, 2, 2, "two digits of a minute", &minutes))
@@ -149,16 +148,16 @@ bool
 isotime_scan(TextScan *s, int64 *time)
 {
 	const char *begin = s->p;
-	int64		year;
-	int64		month;
-	int64		day;
-	int64		hour;
-	int64		minute;
-	int64		second = 0;
-	int64		micros = 0;
-	int64		offset;
-	int64		result;
-	char		sign = 0;
+	int64 year;
+	int64 month;
+	int64 day;
+	int64 hour;
+	int64 minute;
+	int64 second = 0;
+	int64 micros = 0;
+	int64 offset;
+	int64 result;
+	char sign = 0;
 
 	if (s->p < s->end && (*s->p == '+' || *s->p == '-'))
 		sign = *s->p++;
@@ -186,7 +185,7 @@ isotime_scan(TextScan *s, int64 *time)
 			return false;
 		if (s->p < s->end && (*s->p == '.' || *s->p == ','))
 		{
-			int			n = 0;
+			int n = 0;
 
 			s->p++;
 			for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++, n++)
@@ -194,11 +193,11 @@ isotime_scan(TextScan *s, int64 *time)
 				if (n < 6)
 					micros = micros * 10 + (*s->p - '0');
 				else if (*s->p != '0')
-					return text_fail_with(s, ERRCODE_DATETIME_FIELD_OVERFLOW,
-										  "time of a touchpoint is finer than a microsecond",
-										  psprintf("Found \"%s\".",
-												   text_excerpt(begin, s->end, 60)),
-										  "Round it to six digits.");
+					return text_fail_with(
+						s, ERRCODE_DATETIME_FIELD_OVERFLOW,
+						"time of a touchpoint is finer than a microsecond",
+						psprintf("Found \"%s\".", text_excerpt(begin, s->end, 60)),
+						"Round it to six digits.");
 			}
 			if (n == 0)
 				return text_fail(s, "a fraction of a second");
@@ -232,15 +231,15 @@ isotime_scan(TextScan *s, int64 *time)
 void
 isotime_print(StringInfo out, int64 time)
 {
-	int64		days = time / USECS_PER_DAY;
-	int64		rest = time % USECS_PER_DAY;
-	int64		year;
-	int			month;
-	int			day;
-	int			micros;
-	int			seconds;
-	char		buf[48];
-	char	   *p = buf;
+	int64 days = time / USECS_PER_DAY;
+	int64 rest = time % USECS_PER_DAY;
+	int64 year;
+	int month;
+	int day;
+	int micros;
+	int seconds;
+	char buf[48];
+	char *p = buf;
 
 	if (rest < 0)
 	{

@@ -51,7 +51,7 @@ bare_name_length(const char *p, const char *end)
 int
 label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen)
 {
-	int			cmp = memcmp(a, b, Min(alen, blen));
+	int cmp = memcmp(a, b, Min(alen, blen));
 
 	if (cmp != 0)
 		return cmp;
@@ -62,7 +62,7 @@ label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen)
 int
 touch_label_cmp(const TouchLabel *a, const TouchLabel *b)
 {
-	int			cmp = label_bytes_cmp(a->channel, a->channel_len, b->channel, b->channel_len);
+	int cmp = label_bytes_cmp(a->channel, a->channel_len, b->channel, b->channel_len);
 
 	if (cmp != 0)
 		return cmp;
@@ -76,7 +76,7 @@ bool
 label_part_scan(TextScan *s, char *buf, uint8 *len)
 {
 	const char *begin = s->p;
-	size_t		n = 0;
+	size_t n = 0;
 
 	if (s->p < s->end && *s->p == '"')
 	{

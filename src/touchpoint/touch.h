@@ -24,8 +24,8 @@ typedef struct TouchLabel
 {
 	const char *channel;
 	const char *action;
-	uint8		channel_len;
-	uint8		action_len;
+	uint8 channel_len;
+	uint8 action_len;
 } TouchLabel;
 
 /*
@@ -35,19 +35,19 @@ typedef struct TouchLabel
  */
 typedef struct Decimal
 {
-	int64		mantissa;
-	uint8		scale;			/* 0 .. DECIMAL_DIGITS_MAX */
+	int64 mantissa;
+	uint8 scale; /* 0 .. DECIMAL_DIGITS_MAX */
 } Decimal;
 
 /* A touchpoint but for the text of its label. */
 typedef struct Touch
 {
-	int64		time;			/* microseconds since 2000-01-01 00:00 UTC */
-	int64		ref;
-	Decimal		value;			/* in normal form */
-	uint32		label;			/* meaning is the holder's: code or id */
-	bool		has_value;
-	bool		has_ref;
+	int64 time; /* microseconds since 2000-01-01 00:00 UTC */
+	int64 ref;
+	Decimal value; /* in normal form */
+	uint32 label;  /* meaning is the holder's: code or id */
+	bool has_value;
+	bool has_ref;
 } Touch;
 
 /*
@@ -59,7 +59,7 @@ typedef struct TextScan
 	const char *start;
 	const char *p;
 	const char *end;
-	int			sqlerrcode;
+	int sqlerrcode;
 	const char *message;
 	const char *detail;
 	const char *hint;
@@ -74,8 +74,8 @@ extern bool text_fail_with(TextScan *s, int sqlerrcode, const char *message, con
 extern char *text_excerpt(const char *p, const char *end, size_t most);
 
 /* label.c */
-extern int	label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen);
-extern int	touch_label_cmp(const TouchLabel *a, const TouchLabel *b);
+extern int label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen);
+extern int touch_label_cmp(const TouchLabel *a, const TouchLabel *b);
 extern bool label_part_scan(TextScan *s, char *buf, uint8 *len);
 extern void label_part_print(StringInfo out, const char *part, size_t len);
 extern void touch_label_print(StringInfo out, const TouchLabel *label);
@@ -83,7 +83,7 @@ extern void touch_label_print(StringInfo out, const TouchLabel *label);
 /* decimal.c */
 extern const int64 decimal_power[DECIMAL_DIGITS_MAX + 1];
 extern void decimal_normalise(Decimal *d);
-extern int	decimal_cmp(Decimal a, Decimal b);
+extern int decimal_cmp(Decimal a, Decimal b);
 extern bool decimal_from_digits(Decimal *d, int64 mantissa, int digits, int64 exponent);
 extern bool decimal_scan(TextScan *s, Decimal *d);
 extern void decimal_print(StringInfo out, Decimal d);

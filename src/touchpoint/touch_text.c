@@ -12,8 +12,8 @@ static bool
 scan_ref(TextScan *s, int64 *ref)
 {
 	const char *begin = s->p;
-	bool		negative = false;
-	int64		n = 0;
+	bool negative = false;
+	int64 n = 0;
 
 	if (s->p < s->end && (*s->p == '-' || *s->p == '+'))
 		negative = *s->p++ == '-';
@@ -31,10 +31,9 @@ scan_ref(TextScan *s, int64 *ref)
 	return true;
 
 out_of_range:
-	return text_fail_with(s, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "reference is out of range",
-						  psprintf("\"%s\" does not fit the type bigint.",
-								   text_excerpt(begin, s->end, 40)),
-						  NULL);
+	return text_fail_with(
+		s, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "reference is out of range",
+		psprintf("\"%s\" does not fit the type bigint.", text_excerpt(begin, s->end, 40)), NULL);
 }
 
 /*
@@ -67,7 +66,8 @@ touch_scan(TextScan *s, Touch *t, char *channel, char *action, TouchLabel *label
 		text_skip_space(s);
 	}
 	if (s->p >= s->end || *s->p != '@')
-		return text_fail(s, t->has_value ? "\"@\" and a time" : "\"@\" and a time, or \"=\" and a value");
+		return text_fail(s, t->has_value ? "\"@\" and a time"
+										 : "\"@\" and a time, or \"=\" and a value");
 	s->p++;
 	text_skip_space(s);
 	if (!isotime_scan(s, &t->time))

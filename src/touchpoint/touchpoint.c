@@ -14,8 +14,8 @@ PG_FUNCTION_INFO_V1(touchpoint_make);
 Datum
 touchpoint_make(PG_FUNCTION_ARGS)
 {
-	LabelDict  *dict;
-	Touch		t;
+	LabelDict *dict;
+	Touch t;
 
 	if (PG_ARGISNULL(0) && PG_ARGISNULL(1) && PG_ARGISNULL(2))
 		PG_RETURN_NULL();
@@ -54,8 +54,8 @@ PG_FUNCTION_INFO_V1(touchpoint_channel);
 Datum
 touchpoint_channel(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
-	Touch		t;
+	JourneyArg arg;
+	Touch t;
 	TouchLabel *label = open_touch(PG_GETARG_DATUM(0), &arg, &t);
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(label->channel, label->channel_len));
@@ -65,8 +65,8 @@ PG_FUNCTION_INFO_V1(touchpoint_action);
 Datum
 touchpoint_action(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
-	Touch		t;
+	JourneyArg arg;
+	Touch t;
 	TouchLabel *label = open_touch(PG_GETARG_DATUM(0), &arg, &t);
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(label->action, label->action_len));
@@ -76,8 +76,8 @@ PG_FUNCTION_INFO_V1(touchpoint_label);
 Datum
 touchpoint_label(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
-	Touch		t;
+	JourneyArg arg;
+	Touch t;
 	TouchLabel *label = open_touch(PG_GETARG_DATUM(0), &arg, &t);
 	StringInfoData out;
 
@@ -90,8 +90,8 @@ PG_FUNCTION_INFO_V1(touchpoint_ref);
 Datum
 touchpoint_ref(PG_FUNCTION_ARGS)
 {
-	JourneyArg	arg;
-	Touch		t;
+	JourneyArg arg;
+	Touch t;
 
 	open_touch(PG_GETARG_DATUM(0), &arg, &t);
 	if (!t.has_ref)
