@@ -72,23 +72,23 @@ journey_slice(PG_FUNCTION_ARGS)
 static int64
 gap_usecs(Interval *gap)
 {
-	int64 usecs;
+	const char *wrong = NULL;
+	int64 usecs = 0;
 
 	if (gap->month != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("gap between sessions must be of a fixed length"),
+		wrong = "gap between sessions must be of a fixed length";
+	else if (pg_mul_s64_overflow(gap->day, USECS_PER_DAY, &usecs) ||
+			 pg_add_s64_overflow(usecs, gap->time, &usecs))
+		wrong = "gap between sessions is out of range";
+	else if (usecs < 0)
+		wrong = "gap between sessions must not be negative";
+	if (wrong)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", wrong),
 						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
 													   interval_out, IntervalPGetDatum(gap)))),
-						errhint("Use days or shorter units, not months, years or infinity.")));
-	if (pg_mul_s64_overflow(gap->day, USECS_PER_DAY, &usecs) ||
-		pg_add_s64_overflow(usecs, gap->time, &usecs))
-		ereport(ERROR, (errcode(ERRCODE_INTERVAL_FIELD_OVERFLOW),
-						errmsg("gap between sessions is out of range")));
-	if (usecs < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("gap between sessions must not be negative"),
-						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													   interval_out, IntervalPGetDatum(gap))))));
+						gap->month != 0
+							? errhint("Use days or shorter units, not months, years or infinity.")
+							: 0));
 	return usecs;
 }
 

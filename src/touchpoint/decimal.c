@@ -119,7 +119,15 @@ decimal_scan(TextScan *s, Decimal *d)
 			break;
 	}
 	if (!any)
+	{
+		p = begin + (begin < s->end && (*begin == '+' || *begin == '-'));
+		if (s->end - p >= 3 &&
+			(pg_strncasecmp(p, "nan", 3) == 0 || pg_strncasecmp(p, "inf", 3) == 0))
+			return text_fail_with(s, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+								  "value of a touchpoint must be finite",
+								  psprintf("Found \"%s\".", text_excerpt(begin, s->end, 40)), NULL);
 		return text_fail(s, "a number");
+	}
 	if (point == NULL)
 		point = p;
 	s->p = p;
