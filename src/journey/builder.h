@@ -2,10 +2,10 @@
  * builder.h
  *		From touchpoints in any order to a packed journey.
  *
- * A builder is one chunk of memory: 16 bytes a touchpoint, 32 once any of them
- * has a value or a reference, doubled when full. It starts at 64 bytes, since
- * an aggregate may have millions of them. Packing sorts in place; its only
- * memory is the result.
+ * A builder's elements are one chunk of memory: 16 bytes a touchpoint, 32 once
+ * any of them has a value or a reference, doubled when full. It starts with 64
+ * bytes, since an aggregate may have millions of builders. Packing sorts in
+ * place; its only memory is the result.
  */
 #ifndef PGJ_BUILDER_H
 #define PGJ_BUILDER_H
@@ -16,30 +16,37 @@
 typedef struct JourneyBuilder
 {
 	LabelDict *dict;
+	char *elements;
 	uint32 n;
-	uint8 size_log; /* the chunk has 2^size_log bytes */
+	uint8 size_log; /* elements have 2^size_log bytes */
 	bool wide;      /* elements are WideTouch, not NarrowTouch */
 	bool sorted;
 } JourneyBuilder;
 
-/* An empty builder in cxt, for labels of this dictionary. */
-extern JourneyBuilder *builder_create(LabelDict *dict, MemoryContext cxt);
+/* builder.c */
 
-/* Add a touchpoint; t->label is a number of the dictionary. May move the builder. */
-extern JourneyBuilder *builder_add(JourneyBuilder *b, const Touch *t);
+/* Make an empty builder for labels of this dictionary, its elements in cxt. */
+extern void builder_init(JourneyBuilder *b, LabelDict *dict, MemoryContext cxt);
+extern void builder_free(JourneyBuilder *b);
+
+/* Add a touchpoint; t->label is a number of the dictionary. */
+extern void builder_add(JourneyBuilder *b, const Touch *t);
 
 /*
  * Numbers in the dictionary of a journey's labels, palloc'd in the current
  * context; and the touchpoints at a cursor up to but not including number "to",
- * whose labels have these numbers. May move the builder.
+ * whose labels have these numbers.
  */
 extern uint32 *journey_intern_labels(const JourneyView *v, LabelDict *dict);
-extern JourneyBuilder *builder_add_touches(JourneyBuilder *b, JourneyCursor *c,
-										   const uint32 *numbers, uint32 to);
+extern void builder_add_touches(JourneyBuilder *b, JourneyCursor *c, const uint32 *numbers,
+								uint32 to);
 
-/* Add the touchpoints of a journey in [from, to). May move the builder. */
-extern JourneyBuilder *builder_add_journey(JourneyBuilder *b, const JourneyView *v, uint32 from,
-										   uint32 to);
+/* Add the touchpoints of a journey in [from, to). */
+extern void builder_add_journey(JourneyBuilder *b, const JourneyView *v, uint32 from, uint32 to);
+
+extern void builder_sort(JourneyBuilder *b);
+
+/* pack.c */
 
 /*
  * The packed journey, a varlena in the current context. The builder keeps its
@@ -49,5 +56,49 @@ extern struct varlena *builder_pack(JourneyBuilder *b);
 
 /* Check all of a journey that has been opened; raises if it is corrupt. */
 extern void journey_check(const JourneyView *v, const uint8 *data, size_t len);
+
+/* The elements, for builder.c and pack.c. */
+
+typedef struct NarrowTouch
+{
+	int64 time;
+	uint32 label;
+	uint8 has_value;
+	uint8 has_ref;
+	uint8 scale;
+} NarrowTouch;
+
+/* Begins like a NarrowTouch, which builder_element relies on. */
+typedef struct WideTouch
+{
+	NarrowTouch narrow;
+	int64 mantissa;
+	int64 ref;
+} WideTouch;
+
+StaticAssertDecl(sizeof(NarrowTouch) == 16, "NarrowTouch has padding");
+StaticAssertDecl(sizeof(WideTouch) == 32, "WideTouch has padding");
+
+/* Loops over elements look for interrupts after so many. */
+#define BUILDER_INTERRUPT_EVERY 0x10000
+
+static inline size_t
+builder_stride(const JourneyBuilder *b)
+{
+	return b->wide ? sizeof(WideTouch) : sizeof(NarrowTouch);
+}
+
+static inline NarrowTouch *
+builder_element(const JourneyBuilder *b, size_t i)
+{
+	return (NarrowTouch *) (b->elements + i * builder_stride(b));
+}
+
+static inline WideTouch *
+builder_wide_element(const JourneyBuilder *b, size_t i)
+{
+	Assert(b->wide);
+	return (WideTouch *) b->elements + i;
+}
 
 #endif /* PGJ_BUILDER_H */

@@ -119,10 +119,13 @@ touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *act
 Datum
 touch_pack(LabelDict *dict, const Touch *t)
 {
-	JourneyBuilder *b = builder_add(builder_create(dict, CurrentMemoryContext), t);
-	struct varlena *packed = builder_pack(b);
+	JourneyBuilder b;
+	struct varlena *packed;
 
-	pfree(b);
+	builder_init(&b, dict, CurrentMemoryContext);
+	builder_add(&b, t);
+	packed = builder_pack(&b);
+	builder_free(&b);
 	return PointerGetDatum(packed);
 }
 

@@ -18,12 +18,13 @@
 struct varlena *
 journey_cut(LabelDict *dict, const JourneyView *v, uint32 from, uint32 to)
 {
-	JourneyBuilder *b = builder_create(dict, CurrentMemoryContext);
+	JourneyBuilder b;
 	struct varlena *packed;
 
-	b = builder_add_journey(b, v, from, to);
-	packed = builder_pack(b);
-	pfree(b);
+	builder_init(&b, dict, CurrentMemoryContext);
+	builder_add_journey(&b, v, from, to);
+	packed = builder_pack(&b);
+	builder_free(&b);
 	return packed;
 }
 
@@ -31,19 +32,20 @@ PG_FUNCTION_INFO_V1(journey_merge);
 Datum
 journey_merge(PG_FUNCTION_ARGS)
 {
-	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
+	JourneyBuilder b;
 	struct varlena *packed;
 
+	builder_init(&b, call_label_dict(fcinfo), CurrentMemoryContext);
 	for (int i = 0; i < 2; i++)
 	{
 		JourneyArg arg;
 
 		journey_arg_open(&arg, PG_GETARG_DATUM(i));
-		b = builder_add_journey(b, &arg.view, 0, arg.view.n);
+		builder_add_journey(&b, &arg.view, 0, arg.view.n);
 		journey_arg_close(&arg);
 	}
-	packed = builder_pack(b);
-	pfree(b);
+	packed = builder_pack(&b);
+	builder_free(&b);
 	PG_RETURN_POINTER(packed);
 }
 
@@ -110,7 +112,7 @@ journey_sessions(PG_FUNCTION_ARGS)
 	FuncCallContext *srf;
 	SessionWalk *w;
 	const JourneyView *v;
-	JourneyBuilder *b;
+	JourneyBuilder b;
 	int64 time;
 	uint32 to;
 
@@ -151,7 +153,7 @@ journey_sessions(PG_FUNCTION_ARGS)
 		}
 		time = next;
 	}
-	b = builder_create(w->dict, CurrentMemoryContext);
-	b = builder_add_touches(b, &w->touches, w->numbers, to);
-	SRF_RETURN_NEXT(srf, PointerGetDatum(builder_pack(b)));
+	builder_init(&b, w->dict, CurrentMemoryContext);
+	builder_add_touches(&b, &w->touches, w->numbers, to);
+	SRF_RETURN_NEXT(srf, PointerGetDatum(builder_pack(&b)));
 }

@@ -48,7 +48,7 @@
 
 /* Read one touchpoint into the builder. */
 static bool
-scan_into(TextScan *s, JourneyBuilder **b)
+scan_into(TextScan *s, JourneyBuilder *b)
 {
 	char channel[LABEL_PART_MAX];
 	char action[LABEL_PART_MAX];
@@ -57,8 +57,8 @@ scan_into(TextScan *s, JourneyBuilder **b)
 
 	if (!touch_scan(s, &t, channel, action, &label))
 		return false;
-	t.label = label_dict_add((*b)->dict, &label);
-	*b = builder_add(*b, &t);
+	t.label = label_dict_add(b->dict, &label);
+	builder_add(b, &t);
 	return true;
 }
 
@@ -71,7 +71,7 @@ scan_end(TextScan *s)
 }
 
 static bool
-scan_journey(TextScan *s, JourneyBuilder **b)
+scan_journey(TextScan *s, JourneyBuilder *b)
 {
 	text_skip_space(s);
 	if (s->p >= s->end || *s->p != '{')
@@ -101,13 +101,14 @@ Datum
 journey_in(PG_FUNCTION_ARGS)
 {
 	char *text = PG_GETARG_CSTRING(0);
-	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
+	JourneyBuilder b;
 	TextScan s;
 
+	builder_init(&b, call_label_dict(fcinfo), CurrentMemoryContext);
 	text_scan_init(&s, text, strlen(text));
 	if (!scan_journey(&s, &b))
 		text_ereturn(fcinfo->context, &s, "journey");
-	PG_RETURN_POINTER(builder_pack(b));
+	PG_RETURN_POINTER(builder_pack(&b));
 }
 
 PG_FUNCTION_INFO_V1(touchpoint_in);
@@ -115,13 +116,14 @@ Datum
 touchpoint_in(PG_FUNCTION_ARGS)
 {
 	char *text = PG_GETARG_CSTRING(0);
-	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
+	JourneyBuilder b;
 	TextScan s;
 
+	builder_init(&b, call_label_dict(fcinfo), CurrentMemoryContext);
 	text_scan_init(&s, text, strlen(text));
 	if (!scan_into(&s, &b) || !scan_end(&s))
 		text_ereturn(fcinfo->context, &s, "touchpoint");
-	PG_RETURN_POINTER(builder_pack(b));
+	PG_RETURN_POINTER(builder_pack(&b));
 }
 
 /* Print all touchpoints through a function of this shape, with ", " between. */
@@ -315,7 +317,8 @@ static Datum
 receive(FunctionCallInfo fcinfo, bool single)
 {
 	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
-	JourneyBuilder *b = builder_create(call_label_dict(fcinfo), CurrentMemoryContext);
+	LabelDict *dict = call_label_dict(fcinfo);
+	JourneyBuilder b;
 	int version = pq_getmsgbyte(buf);
 	uint32 nlabels;
 	uint32 n;
@@ -327,7 +330,8 @@ receive(FunctionCallInfo fcinfo, bool single)
 	nlabels = receive_count(buf, "labels", WIRE_LABEL_BYTES);
 	numbers = palloc(Max(nlabels, 1) * sizeof(uint32));
 	used = palloc0(Max(nlabels, 1));
-	label_dict_new_stamp(b->dict);
+	builder_init(&b, dict, CurrentMemoryContext);
+	label_dict_new_stamp(dict);
 	for (uint32 i = 0; i < nlabels; i++)
 	{
 		TouchLabel label;
@@ -336,11 +340,11 @@ receive(FunctionCallInfo fcinfo, bool single)
 		CHECK_FOR_INTERRUPTS();
 		label.channel = receive_part(buf, "channel", &label.channel_len);
 		label.action = receive_part(buf, "action", &label.action_len);
-		numbers[i] = label_dict_add(b->dict, &label);
-		info = &b->dict->labels[numbers[i]];
-		if (info->stamp == b->dict->stamp)
+		numbers[i] = label_dict_add(dict, &label);
+		info = &dict->labels[numbers[i]];
+		if (info->stamp == dict->stamp)
 			bad_binary("Label %u occurs twice.", i);
-		info->stamp = b->dict->stamp;
+		info->stamp = dict->stamp;
 	}
 	n = receive_count(buf, "touchpoints", WIRE_TOUCH_BYTES);
 	if (single && n != 1)
@@ -383,12 +387,12 @@ receive(FunctionCallInfo fcinfo, bool single)
 		}
 		if (t.has_ref)
 			t.ref = pq_getmsgint64(buf);
-		b = builder_add(b, &t);
+		builder_add(&b, &t);
 	}
 	for (uint32 i = 0; i < nlabels; i++)
 		if (!used[i])
 			bad_binary("Label %u is not used.", i);
-	return PointerGetDatum(builder_pack(b));
+	return PointerGetDatum(builder_pack(&b));
 }
 
 PG_FUNCTION_INFO_V1(journey_recv);

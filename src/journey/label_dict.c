@@ -14,23 +14,57 @@
 #define LABEL_DICT_KEEP 16384
 #define LABEL_DICT_START 32
 
+/* All bytes of a text shorter than 8, in one word. */
+static inline uint64
+short_text(const char *p, size_t len)
+{
+	uint32 a;
+	uint32 b;
+
+	if (len >= 4)
+	{
+		memcpy(&a, p, 4);
+		memcpy(&b, p + len - 4, 4);
+		return (uint64) b << 32 | a;
+	}
+	if (len == 0)
+		return 0;
+	return (uint64) (uint8) p[0] | (uint64) (uint8) p[len / 2] << 8 |
+		   (uint64) (uint8) p[len - 1] << 16;
+}
+
 /* Hash of a text, for memory only: multiply and fold, eight bytes at a time. */
 static inline uint64
 hash_text(uint64 h, const char *p, size_t len)
 {
 	uint64 x;
 
+	h ^= len;
 	for (; len >= 8; p += 8, len -= 8)
 	{
 		memcpy(&x, p, 8);
 		h = (h ^ x) * UINT64CONST(0x9E3779B97F4A7C15);
 		h ^= h >> 32;
 	}
-	x = (uint64) len << 56;
-	for (size_t i = 0; i < len; i++)
-		x |= (uint64) (uint8) p[i] << (8 * i);
-	h = (h ^ x) * UINT64CONST(0x9E3779B97F4A7C15);
+	h = (h ^ short_text(p, len)) * UINT64CONST(0x9E3779B97F4A7C15);
 	return h ^ h >> 29;
+}
+
+/* memcmp() == 0 without the call, which for such short texts costs the most. */
+static inline bool
+text_equal(const char *a, const char *b, size_t len)
+{
+	uint64 x;
+	uint64 y;
+
+	for (; len >= 8; a += 8, b += 8, len -= 8)
+	{
+		memcpy(&x, a, 8);
+		memcpy(&y, b, 8);
+		if (x != y)
+			return false;
+	}
+	return short_text(a, len) == short_text(b, len);
 }
 
 static inline uint32
@@ -46,8 +80,8 @@ static inline bool
 label_equal(const TouchLabel *a, const TouchLabel *b)
 {
 	return a->channel_len == b->channel_len && a->action_len == b->action_len &&
-		   memcmp(a->channel, b->channel, a->channel_len) == 0 &&
-		   memcmp(a->action, b->action, a->action_len) == 0;
+		   text_equal(a->channel, b->channel, a->channel_len) &&
+		   text_equal(a->action, b->action, a->action_len);
 }
 
 /* (Re)make the arrays in the dictionary's context, which is empty. */
@@ -61,6 +95,8 @@ start_empty(LabelDict *dict)
 	dict->slot_mask = 2 * LABEL_DICT_START - 1;
 	dict->labels = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(LabelInfo));
 	dict->used = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(uint32));
+	dict->by_rank = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(uint32));
+	dict->seen = MemoryContextAllocZero(dict->cxt, (dict->labels_max + 63) / 64 * sizeof(uint64));
 	dict->slots = MemoryContextAllocZero(dict->cxt, (dict->slot_mask + 1) * sizeof(uint32));
 }
 
@@ -94,8 +130,11 @@ grow(LabelDict *dict)
 						errdetail("The limit is %d.", PG_INT32_MAX / 2)));
 	dict->labels = repalloc_huge(dict->labels, most * sizeof(LabelInfo));
 	dict->used = repalloc_huge(dict->used, most * sizeof(uint32));
+	dict->by_rank = repalloc_huge(dict->by_rank, most * sizeof(uint32));
+	pfree(dict->seen);
+	dict->seen = MemoryContextAllocExtended(dict->cxt, (most + 63) / 64 * sizeof(uint64),
+											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	pfree(dict->slots);
-	dict->slots = NULL;
 	dict->slots = MemoryContextAllocExtended(dict->cxt, 2 * most * sizeof(uint32),
 											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	dict->slot_mask = 2 * most - 1;
@@ -115,17 +154,28 @@ static pg_noinline uint32
 add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 {
 	uint32 number;
+	uint32 channel = 0;
 	uint32 action = 0;
 	uint32 slot;
 	LabelInfo *info;
 	char *text;
 
-	if (label->channel_len > 0)
+	if (label->channel_len > 0 && label->action_len > 0)
 	{
-		TouchLabel just_action = *label;
+		TouchLabel part = *label;
 
-		just_action.channel_len = 0;
-		action = label_dict_add(dict, &just_action);
+		part.channel_len = 0;
+		action = label_dict_add(dict, &part);
+		part.channel_len = label->channel_len;
+		part.action_len = 0;
+		channel = label_dict_add(dict, &part);
+	}
+	else if (label->channel_len + label->action_len > 0)
+	{
+		TouchLabel part = *label;
+
+		part.channel_len = part.action_len = 0;
+		channel = action = label_dict_add(dict, &part);
 	}
 	if (dict->nlabels == dict->labels_max)
 		grow(dict);
@@ -139,6 +189,7 @@ add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 	info->text.channel = text;
 	info->text.action = text + label->channel_len;
 	info->hash = hash;
+	info->channel = label->action_len > 0 ? channel : number;
 	info->action = label->channel_len > 0 ? action : number;
 	info->channel_word = vocabulary_find(label->channel, label->channel_len);
 	info->action_word = vocabulary_find(label->action, label->action_len);
@@ -184,7 +235,7 @@ label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b)
 	return touch_label_cmp(&dict->labels[a].text, &dict->labels[b].text);
 }
 
-#define ST_SORT sort_labels
+#define ST_SORT sort_by_text
 #define ST_ELEMENT_TYPE uint32
 #define ST_COMPARE(a, b, dict) label_dict_cmp_text(dict, *(a), *(b))
 #define ST_COMPARE_ARG_TYPE LabelDict
@@ -198,12 +249,50 @@ label_dict_rank(LabelDict *dict)
 {
 	if (dict->nranked == dict->nlabels || dict->text_work < dict->nlabels)
 		return;
-	for (uint32 i = 0; i < dict->nlabels; i++)
-		dict->used[i] = i;
 	dict->nranked = 0; /* should the sort be cancelled */
-	sort_labels(dict->used, dict->nlabels, dict);
 	for (uint32 i = 0; i < dict->nlabels; i++)
-		dict->labels[dict->used[i]].rank = i;
+		dict->by_rank[i] = i;
+	sort_by_text(dict->by_rank, dict->nlabels, dict);
+	for (uint32 i = 0; i < dict->nlabels; i++)
+		dict->labels[dict->by_rank[i]].rank = i;
 	dict->nranked = dict->nlabels;
 	dict->text_work = 0;
+}
+
+#define ST_SORT sort_labels
+#define ST_ELEMENT_TYPE uint32
+#define ST_COMPARE(a, b, dict) label_dict_cmp(dict, *(a), *(b))
+#define ST_COMPARE_ARG_TYPE LabelDict
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+void
+label_dict_sort_used(LabelDict *dict, uint32 n)
+{
+	uint32 words = (dict->nranked + 63) / 64;
+	uint32 sorted = 0;
+
+	for (uint32 i = 0; i < n; i++)
+		if (dict->used[i] >= dict->nranked)
+			words = PG_UINT32_MAX;
+	if (words > n + 16)
+	{
+		sort_labels(dict->used, n, dict);
+		return;
+	}
+	/* few labels in all: mark the ranks and collect them in order */
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32 rank = dict->labels[dict->used[i]].rank;
+
+		dict->seen[rank / 64] |= UINT64CONST(1) << rank % 64;
+	}
+	for (uint32 word = 0; word < words; word++)
+	{
+		for (uint64 bits = dict->seen[word]; bits != 0; bits &= bits - 1)
+			dict->used[sorted++] = dict->by_rank[64 * word + pg_rightmost_one_pos64(bits)];
+		dict->seen[word] = 0;
+	}
 }

@@ -6,8 +6,8 @@
  * hash lookup and a group of an aggregate no hash table of its own. It knows
  * the labels' order too: comparing numbers is comparing ranks.
  *
- * Beside each label (channel, action) it holds ('', action), which stands for
- * the action: the packed format writes an action out once.
+ * Beside each label (channel, action) it holds (channel, '') and ('', action),
+ * which stand for the two parts: the packed format writes a part out once.
  */
 #ifndef PGJ_LABEL_DICT_H
 #define PGJ_LABEL_DICT_H
@@ -19,6 +19,7 @@ typedef struct LabelInfo
 	TouchLabel text;
 	uint32 hash;
 	uint32 rank;        /* place in the order of labels, if below nranked */
+	uint32 channel;     /* number of (channel, '') */
 	uint32 action;      /* number of ('', action) */
 	uint8 channel_word; /* in the vocabulary, 0 = none */
 	uint8 action_word;
@@ -36,8 +37,10 @@ typedef struct LabelDict
 {
 	MemoryContext cxt; /* holds all below */
 	LabelInfo *labels;
-	uint32 *used;  /* scratch of packing: labels of this journey */
-	uint32 *slots; /* hash table: number + 1, 0 = free */
+	uint32 *used;    /* scratch of packing: labels of this journey */
+	uint32 *by_rank; /* ranked labels in their order */
+	uint64 *seen;    /* scratch of sorting: a bit a rank, all zero in between */
+	uint32 *slots;   /* hash table: number + 1, 0 = free */
 	uint32 nlabels;
 	uint32 labels_max; /* allocated, of labels and used */
 	uint32 slot_mask;  /* slots are a power of two, at least 2 * labels_max */
@@ -66,6 +69,9 @@ extern void label_dict_new_stamp(LabelDict *dict);
 
 /* Rank all labels, if comparing their texts has cost as much since the last time. */
 extern void label_dict_rank(LabelDict *dict);
+
+/* Put the first n of dict->used, distinct labels, in order. */
+extern void label_dict_sort_used(LabelDict *dict, uint32 n);
 
 extern int label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b);
 
