@@ -24,7 +24,8 @@ extern void journey_arg_open(JourneyArg *arg, Datum d);
 extern void journey_arg_close(JourneyArg *arg);
 extern void journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary);
 extern LabelDict *call_label_dict(FunctionCallInfo fcinfo);
-extern void label_check_size(const char *what, const char *part, size_t len);
+extern void label_too_long(const char *what, const char *part, size_t len)
+	__attribute__((noreturn));
 extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action);
 extern Datum touch_pack(LabelDict *dict, const Touch *t);
 extern void time_channel_action_null(bool time, bool channel, bool action)
@@ -36,5 +37,13 @@ extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32
 /* numeric_value.c */
 extern void decimal_from_numeric(Decimal *d, Datum numeric);
 extern Datum decimal_to_numeric(Decimal d);
+
+/* A channel or an action as SQL gives it must not be too long. */
+static inline void
+label_check_size(const char *what, const char *part, size_t len)
+{
+	if (unlikely(len > LABEL_PART_MAX))
+		label_too_long(what, part, len);
+}
 
 #endif /* PGJ_JOURNEY_H */

@@ -84,10 +84,8 @@ call_label_dict(FunctionCallInfo fcinfo)
 }
 
 void
-label_check_size(const char *what, const char *part, size_t len)
+label_too_long(const char *what, const char *part, size_t len)
 {
-	if (likely(len <= LABEL_PART_MAX))
-		return;
 	ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG), errmsg("%s is too long", what),
 					errdetail("\"%.*s...\" has %zu bytes, the limit is %d.",
 							  pg_mbcliplen(part, len, 40), part, len, LABEL_PART_MAX)));

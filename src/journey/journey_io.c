@@ -162,7 +162,10 @@ print_touch_json(StringInfo out, const Touch *t, const TouchLabel *label)
 		decimal_print(out, t->value);
 	}
 	if (t->has_ref)
-		appendStringInfo(out, ", \"ref\": " INT64_FORMAT, t->ref);
+	{
+		appendStringInfoString(out, ", \"ref\": ");
+		text_print_int64(out, t->ref);
+	}
 	appendStringInfoChar(out, '}');
 }
 

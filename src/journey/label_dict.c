@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "compat.h"
 #include "journey/format.h"
 #include "journey/label_dict.h"
@@ -14,74 +15,73 @@
 #define LABEL_DICT_KEEP 16384
 #define LABEL_DICT_START 32
 
-/* All bytes of a text shorter than 8, in one word. */
-static inline uint64
-short_text(const char *p, size_t len)
-{
-	uint32 a;
-	uint32 b;
-
-	if (len >= 4)
-	{
-		memcpy(&a, p, 4);
-		memcpy(&b, p + len - 4, 4);
-		return (uint64) b << 32 | a;
-	}
-	if (len == 0)
-		return 0;
-	return (uint64) (uint8) p[0] | (uint64) (uint8) p[len / 2] << 8 |
-		   (uint64) (uint8) p[len - 1] << 16;
-}
-
-/* Hash of a text, for memory only: multiply and fold, eight bytes at a time. */
-static inline uint64
-hash_text(uint64 h, const char *p, size_t len)
-{
-	uint64 x;
-
-	h ^= len;
-	for (; len >= 8; p += 8, len -= 8)
-	{
-		memcpy(&x, p, 8);
-		h = (h ^ x) * UINT64CONST(0x9E3779B97F4A7C15);
-		h ^= h >> 32;
-	}
-	h = (h ^ short_text(p, len)) * UINT64CONST(0x9E3779B97F4A7C15);
-	return h ^ h >> 29;
-}
-
-/* memcmp() == 0 without the call, which for such short texts costs the most. */
+/*
+ * The two words of a text, without a call or a loop for short ones, because
+ * this runs for every row of an aggregate. Returns whether the text is long.
+ */
 static inline bool
-text_equal(const char *a, const char *b, size_t len)
+text_words(const char *p, size_t len, uint64 *word)
 {
-	uint64 x;
-	uint64 y;
-
-	for (; len >= 8; a += 8, b += 8, len -= 8)
+	if (likely(len < 8))
 	{
-		memcpy(&x, a, 8);
-		memcpy(&y, b, 8);
-		if (x != y)
-			return false;
+		uint32 a = 0;
+		uint32 b = 0;
+
+		if (likely(len >= 4))
+		{
+			memcpy(&a, p, 4);
+			memcpy(&b, p + len - 4, 4);
+		}
+		else if (len > 0)
+			a = (uint8) p[0] | (uint8) p[len / 2] << 8 | (uint8) p[len - 1] << 16;
+		word[0] = (uint64) b << 32 | a;
+		word[1] = 0;
+		return false;
 	}
-	return short_text(a, len) == short_text(b, len);
+	if (likely(len <= 16))
+	{
+		memcpy(&word[0], p, 8);
+		memcpy(&word[1], p + len - 8, 8);
+		return false;
+	}
+	word[0] = hash_bytes_extended((const unsigned char *) p, len, 0);
+	word[1] = hash_bytes_extended((const unsigned char *) p, len, 1);
+	return true;
 }
 
+static inline void
+label_key(const TouchLabel *label, LabelKey *key)
+{
+	bool long_channel = text_words(label->channel, label->channel_len, &key->word[0]);
+	bool long_action = text_words(label->action, label->action_len, &key->word[2]);
+
+	key->is_long = long_channel || long_action;
+	key->lengths = (uint16) label->channel_len << 8 | label->action_len;
+}
+
+/* For memory only: multiply and fold. */
 static inline uint32
-hash_label(const TouchLabel *label)
+key_hash(const LabelKey *key)
 {
-	uint64 h = hash_text(0, label->channel, label->channel_len);
+	uint64 h = key->lengths * UINT64CONST(0x9E3779B97F4A7C15);
 
-	h = hash_text(h, label->action, label->action_len);
-	return (uint32) (h ^ h >> 32);
+	h ^= key->word[0] * UINT64CONST(0xC2B2AE3D27D4EB4F);
+	h ^= (key->word[1] ^ h >> 32) * UINT64CONST(0x165667B19E3779F9);
+	h ^= (key->word[2] ^ h >> 32) * UINT64CONST(0x27D4EB2F165667C5);
+	h ^= (key->word[3] ^ h >> 32) * UINT64CONST(0x85EBCA77C2B2AE63);
+	return (uint32) (h >> 32 ^ h >> 12);
 }
 
 static inline bool
-label_equal(const TouchLabel *a, const TouchLabel *b)
+label_equal(const LabelInfo *info, const LabelKey *key, const TouchLabel *label)
 {
-	return a->channel_len == b->channel_len && a->action_len == b->action_len &&
-		   text_equal(a->channel, b->channel, a->channel_len) &&
-		   text_equal(a->action, b->action, a->action_len);
+	uint64 differ = (info->key.word[0] ^ key->word[0]) | (info->key.word[1] ^ key->word[1]) |
+					(info->key.word[2] ^ key->word[2]) | (info->key.word[3] ^ key->word[3]) |
+					(info->key.lengths ^ key->lengths);
+
+	if (differ != 0)
+		return false;
+	return likely(!key->is_long) || touch_label_cmp(&info->text, label) == 0;
 }
 
 /* (Re)make the arrays in the dictionary's context, which is empty. */
@@ -151,7 +151,7 @@ grow(LabelDict *dict)
 
 /* Enter a label that is not there; its number. */
 static pg_noinline uint32
-add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
+add_new(LabelDict *dict, const TouchLabel *label, const LabelKey *key, uint32 hash)
 {
 	uint32 number;
 	uint32 channel = 0;
@@ -185,6 +185,7 @@ add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 	text = MemoryContextAlloc(dict->cxt, label->channel_len + label->action_len + 1);
 	memcpy(text, label->channel, label->channel_len);
 	memcpy(text + label->channel_len, label->action, label->action_len);
+	info->key = *key;
 	info->text = *label;
 	info->text.channel = text;
 	info->text.action = text + label->channel_len;
@@ -204,18 +205,18 @@ add_new(LabelDict *dict, const TouchLabel *label, uint32 hash)
 uint32
 label_dict_add(LabelDict *dict, const TouchLabel *label)
 {
-	uint32 hash = hash_label(label);
-	uint32 slot = hash & dict->slot_mask;
+	LabelKey key;
+	uint32 hash;
+	uint32 slot;
 	uint32 entry;
 
+	label_key(label, &key);
+	hash = key_hash(&key);
+	slot = hash & dict->slot_mask;
 	for (; (entry = dict->slots[slot]) != 0; slot = (slot + 1) & dict->slot_mask)
-	{
-		const LabelInfo *info = &dict->labels[entry - 1];
-
-		if (info->hash == hash && label_equal(&info->text, label))
+		if (label_equal(&dict->labels[entry - 1], &key, label))
 			return entry - 1;
-	}
-	return add_new(dict, label, hash);
+	return add_new(dict, label, &key, hash);
 }
 
 void

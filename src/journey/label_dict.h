@@ -14,8 +14,20 @@
 
 #include "touchpoint/touch.h"
 
+/*
+ * What two labels are compared by. A text of up to 16 bytes is all in its two
+ * words (which may overlap); of a longer one these are hashes.
+ */
+typedef struct LabelKey
+{
+	uint64 word[4];
+	uint16 lengths; /* of channel and action */
+	bool is_long;   /* one of them does not fit its words */
+} LabelKey;
+
 typedef struct LabelInfo
 {
+	LabelKey key;
 	TouchLabel text;
 	uint32 hash;
 	uint32 rank;        /* place in the order of labels, if below nranked */

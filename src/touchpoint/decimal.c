@@ -183,7 +183,7 @@ decimal_print(StringInfo out, Decimal d)
 	/* the sign apart, because -0.5 has no negative whole part */
 	if (d.mantissa < 0)
 		appendStringInfoCharMacro(out, '-');
-	appendStringInfo(out, INT64_FORMAT, Abs(d.mantissa / power));
+	text_print_int64(out, Abs(d.mantissa / power));
 	if (d.scale > 0)
 		appendStringInfo(out, ".%0*lld", (int) d.scale, (long long) Abs(d.mantissa % power));
 }

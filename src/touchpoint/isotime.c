@@ -228,6 +228,16 @@ isotime_scan(TextScan *s, int64 *time)
 	return true;
 }
 
+/* Two digits, zero-padded. */
+static inline char *
+put_two(char *p, int n)
+{
+	*p++ = '0' + n / 10;
+	*p++ = '0' + n % 10;
+	return p;
+}
+
+/* Without printf, which would take most of the time of printing a journey. */
 void
 isotime_print(StringInfo out, int64 time)
 {
@@ -238,8 +248,7 @@ isotime_print(StringInfo out, int64 time)
 	int day;
 	int micros;
 	int seconds;
-	char buf[48];
-	char *p = buf;
+	char *p;
 
 	if (rest < 0)
 	{
@@ -250,18 +259,37 @@ isotime_print(StringInfo out, int64 time)
 	seconds = rest / USECS_PER_SEC;
 	micros = rest % USECS_PER_SEC;
 
+	enlargeStringInfo(out, 48);
+	p = out->data + out->len;
 	if (year > 9999)
 		*p++ = '+';
 	else if (year < 0)
 		*p++ = '-';
-	p += sprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d", (int) Abs(year), month, day, seconds / 3600,
-				 seconds / 60 % 60, seconds % 60);
+	year = Abs(year);
+	if (year > 9999)
+		p += sprintf(p, "%d", (int) (year / 10000));
+	p = put_two(p, year / 100 % 100);
+	p = put_two(p, year % 100);
+	*p++ = '-';
+	p = put_two(p, month);
+	*p++ = '-';
+	p = put_two(p, day);
+	*p++ = 'T';
+	p = put_two(p, seconds / 3600);
+	*p++ = ':';
+	p = put_two(p, seconds / 60 % 60);
+	*p++ = ':';
+	p = put_two(p, seconds % 60);
 	if (micros != 0)
 	{
-		p += sprintf(p, ".%06d", micros);
+		*p++ = '.';
+		p = put_two(p, micros / 10000);
+		p = put_two(p, micros / 100 % 100);
+		p = put_two(p, micros % 100);
 		while (p[-1] == '0')
 			p--;
 	}
 	*p++ = 'Z';
-	appendBinaryStringInfo(out, buf, p - buf);
+	*p = '\0';
+	out->len = p - out->data;
 }

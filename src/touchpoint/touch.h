@@ -71,6 +71,7 @@ extern void text_skip_space(TextScan *s);
 extern bool text_fail(TextScan *s, const char *expected);
 extern bool text_fail_with(TextScan *s, int sqlerrcode, const char *message, const char *detail,
 						   const char *hint);
+extern void text_print_int64(StringInfo out, int64 n);
 extern char *text_excerpt(const char *p, const char *end, size_t most);
 
 /* label.c */

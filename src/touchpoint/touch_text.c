@@ -97,5 +97,8 @@ touch_print(StringInfo out, const Touch *t, const TouchLabel *label)
 	appendStringInfoCharMacro(out, '@');
 	isotime_print(out, t->time);
 	if (t->has_ref)
-		appendStringInfo(out, "#" INT64_FORMAT, t->ref);
+	{
+		appendStringInfoCharMacro(out, '#');
+		text_print_int64(out, t->ref);
+	}
 }
