@@ -17,6 +17,7 @@
 #define PGJ_BITS_H
 
 #include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
 
 #define LEB_MAX_BYTES 10
 
@@ -125,34 +126,42 @@ array_get(const uint8 *section, size_t len, uint64 i, int bits)
 	return x & low_mask(bits);
 }
 
+static inline void
+store64(uint8 *p, uint64 x)
+{
+#ifdef WORDS_BIGENDIAN
+	x = pg_bswap64(x);
+#endif
+	memcpy(p, &x, 8);
+}
+
 /* A writer of fixed-width numbers one after the other. */
 typedef struct BitWriter
 {
 	uint8 *p;
 	uint64 pending;
-	int used; /* bits in pending, below 8 between calls */
+	int used; /* bits in pending, below 64 between calls */
 } BitWriter;
 
 static inline void
 bits_write(BitWriter *w, uint64 x, int bits)
 {
-	while (bits > 0)
+	x &= low_mask(bits);
+	w->pending |= x << w->used;
+	w->used += bits;
+	if (w->used >= 64)
 	{
-		int take = Min(bits, 56);
-
-		w->pending |= (x & low_mask(take)) << w->used;
-		w->used += take;
-		for (; w->used >= 8; w->used -= 8, w->pending >>= 8)
-			*w->p++ = (uint8) w->pending;
-		x >>= take;
-		bits -= take;
+		store64(w->p, w->pending);
+		w->p += 8;
+		w->used -= 64;
+		w->pending = w->used > 0 ? x >> (bits - w->used) : 0;
 	}
 }
 
 static inline void
 bits_finish(BitWriter *w)
 {
-	if (w->used > 0)
+	for (; w->used > 0; w->used -= 8, w->pending >>= 8)
 		*w->p++ = (uint8) w->pending;
 }
 

@@ -38,6 +38,17 @@ extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32
 extern void decimal_from_numeric(Decimal *d, Datum numeric);
 extern Datum decimal_to_numeric(Decimal d);
 
+/* PG_DETOAST_DATUM_PACKED without the call, where there is nothing to do. */
+static inline text *
+short_text_argument(Datum d)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(d);
+
+	if (unlikely(VARATT_IS_COMPRESSED(value) || VARATT_IS_EXTERNAL(value)))
+		return pg_detoast_datum_packed(value);
+	return value;
+}
+
 /* A channel or an action as SQL gives it must not be too long. */
 static inline void
 label_check_size(const char *what, const char *part, size_t len)

@@ -170,11 +170,12 @@ call_site(FunctionCallInfo fcinfo)
 static inline AggState *
 state_argument(FunctionCallInfo fcinfo, AggSite *site)
 {
-	MemoryContext cxt = aggregate_context(fcinfo);
+	MemoryContext cxt;
 	AggState *state;
 
 	if (!PG_ARGISNULL(0))
 		return (AggState *) PG_GETARG_POINTER(0);
+	cxt = aggregate_context(fcinfo);
 	watch_context(site, cxt);
 	state = MemoryContextAlloc(cxt, sizeof(AggState));
 	builder_init(&state->builder, site->dict, cxt);
@@ -206,8 +207,8 @@ journey_agg_transfn(PG_FUNCTION_ARGS)
 	}
 	site = call_site(fcinfo);
 	state = state_argument(fcinfo, site);
-	touch_fill(&t, site->dict, PG_GETARG_TIMESTAMPTZ(1), PG_GETARG_TEXT_PP(2),
-			   PG_GETARG_TEXT_PP(3));
+	touch_fill(&t, site->dict, PG_GETARG_TIMESTAMPTZ(1), short_text_argument(PG_GETARG_DATUM(2)),
+			   short_text_argument(PG_GETARG_DATUM(3)));
 	if (PG_NARGS() > 4 && !PG_ARGISNULL(4))
 	{
 		decimal_from_numeric(&t.value, PG_GETARG_DATUM(4));

@@ -338,16 +338,16 @@ receive(FunctionCallInfo fcinfo, bool single)
 	for (uint32 i = 0; i < nlabels; i++)
 	{
 		TouchLabel label;
-		LabelInfo *info;
+		LabelMark *mark;
 
 		CHECK_FOR_INTERRUPTS();
 		label.channel = receive_part(buf, "channel", &label.channel_len);
 		label.action = receive_part(buf, "action", &label.action_len);
 		numbers[i] = label_dict_add(dict, &label);
-		info = &dict->labels[numbers[i]];
-		if (info->stamp == dict->stamp)
+		mark = &dict->marks[numbers[i]];
+		if (mark->stamp == dict->stamp)
 			bad_binary("Label %u occurs twice.", i);
-		info->stamp = dict->stamp;
+		mark->stamp = dict->stamp;
 	}
 	n = receive_count(buf, "touchpoints", WIRE_TOUCH_BYTES);
 	if (single && n != 1)

@@ -179,7 +179,11 @@ journey_path(PG_FUNCTION_ARGS)
 	path = palloc_extended(Max(arg.view.n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < arg.view.n; i++)
 	{
-		Datum t = texts[journey_label_at(&arg.view, i)];
+		Datum t;
+
+		if (i % BUILDER_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		t = texts[journey_label_at(&arg.view, i)];
 
 		if (collapse && n > 0 && (path[n - 1] == t || text_cmp(path[n - 1], t) == 0))
 			continue;

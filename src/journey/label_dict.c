@@ -94,6 +94,7 @@ start_empty(LabelDict *dict)
 	dict->labels_max = LABEL_DICT_START;
 	dict->slot_mask = 2 * LABEL_DICT_START - 1;
 	dict->labels = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(LabelInfo));
+	dict->marks = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(LabelMark));
 	dict->used = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(uint32));
 	dict->by_rank = MemoryContextAlloc(dict->cxt, dict->labels_max * sizeof(uint32));
 	dict->seen = MemoryContextAllocZero(dict->cxt, (dict->labels_max + 63) / 64 * sizeof(uint64));
@@ -129,6 +130,7 @@ grow(LabelDict *dict)
 						errmsg("too many distinct labels in one query"),
 						errdetail("The limit is %d.", PG_INT32_MAX / 2)));
 	dict->labels = repalloc_huge(dict->labels, most * sizeof(LabelInfo));
+	dict->marks = repalloc_huge(dict->marks, most * sizeof(LabelMark));
 	dict->used = repalloc_huge(dict->used, most * sizeof(uint32));
 	dict->by_rank = repalloc_huge(dict->by_rank, most * sizeof(uint32));
 	pfree(dict->seen);
@@ -182,6 +184,7 @@ add_new(LabelDict *dict, const TouchLabel *label, const LabelKey *key, uint32 ha
 	number = dict->nlabels;
 	info = &dict->labels[number];
 	memset(info, 0, sizeof(LabelInfo));
+	dict->marks[number].stamp = 0;
 	text = MemoryContextAlloc(dict->cxt, label->channel_len + label->action_len + 1);
 	memcpy(text, label->channel, label->channel_len);
 	memcpy(text + label->channel_len, label->action, label->action_len);
@@ -225,7 +228,7 @@ label_dict_new_stamp(LabelDict *dict)
 	if (++dict->stamp != 0)
 		return;
 	for (uint32 i = 0; i < dict->nlabels; i++)
-		dict->labels[i].stamp = dict->labels[i].action_stamp = 0;
+		dict->marks[i].stamp = dict->labels[i].action_stamp = 0;
 	dict->stamp = 1;
 }
 

@@ -36,23 +36,27 @@ typedef struct LabelInfo
 	uint8 channel_word; /* in the vocabulary, 0 = none */
 	uint8 action_word;
 
-	/* the packing that used the label last, and its number in that journey */
-	uint32 stamp;
-	uint32 code;
-
-	/* the same for the label that wrote out this action */
+	/* the packing whose dictionary wrote out this action last, and with which label */
 	uint32 action_stamp;
 	uint32 action_code;
 } LabelInfo;
+
+/* The packing that used a label last, and the label's number in that journey. */
+typedef struct LabelMark
+{
+	uint32 stamp;
+	uint32 code;
+} LabelMark;
 
 typedef struct LabelDict
 {
 	MemoryContext cxt; /* holds all below */
 	LabelInfo *labels;
-	uint32 *used;    /* scratch of packing: labels of this journey */
-	uint32 *by_rank; /* ranked labels in their order */
-	uint64 *seen;    /* scratch of sorting: a bit a rank, all zero in between */
-	uint32 *slots;   /* hash table: number + 1, 0 = free */
+	LabelMark *marks; /* of each label; apart, because every touchpoint needs them */
+	uint32 *used;     /* scratch of packing: labels of this journey */
+	uint32 *by_rank;  /* ranked labels in their order */
+	uint64 *seen;     /* scratch of sorting: a bit a rank, all zero in between */
+	uint32 *slots;    /* hash table: number + 1, 0 = free */
 	uint32 nlabels;
 	uint32 labels_max; /* allocated, of labels and used */
 	uint32 slot_mask;  /* slots are a power of two, at least 2 * labels_max */

@@ -43,17 +43,20 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 	const char *e = b->elements;
 	uint32 channel_before = PG_UINT32_MAX;
 	uint64 len = 0;
+	LabelMark *marks = dict->marks;
+	uint32 stamp;
 
 	label_dict_new_stamp(dict);
+	stamp = dict->stamp;
 	plan->nlabels = 0;
 	for (uint32 i = 0; i < b->n; i++, e += step)
 	{
 		uint32 number = ((const NarrowTouch *) e)->label;
-		LabelInfo *info = &dict->labels[number];
+		LabelMark *mark = &marks[number];
 
-		if (info->stamp != dict->stamp)
+		if (mark->stamp != stamp)
 		{
-			info->stamp = dict->stamp;
+			mark->stamp = stamp;
 			dict->used[plan->nlabels++] = number;
 		}
 	}
@@ -63,7 +66,7 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 		LabelInfo *info = &dict->labels[dict->used[code]];
 		LabelInfo *action = &dict->labels[info->action];
 
-		info->code = code;
+		marks[dict->used[code]].code = code;
 		len += 2;
 		if (info->channel_word == 0 && info->channel != channel_before)
 			len += info->text.channel_len + (info->text.channel_len > 126);
@@ -261,12 +264,17 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 	}
 }
 
-/* Writes an Elias-Fano section, numbers in order. */
+/*
+ * Writes an Elias-Fano section, numbers in order. The unary part is collected
+ * in a word that is stored when the next one begins.
+ */
 typedef struct EliasFanoWriter
 {
 	const EliasFano *ef;
-	uint8 *high;
 	BitWriter low;
+	uint8 *high;
+	uint64 word;
+	uint64 word_start; /* its place, in bits */
 	uint64 i;
 } EliasFanoWriter;
 
@@ -288,8 +296,25 @@ ef_write(EliasFanoWriter *w, uint64 x)
 	if (i == 0 || i + 1 >= w->ef->n)
 		return;
 	bit = (x >> w->ef->bits) + (i - 1);
-	w->high[bit >> 3] |= 1 << (bit & 7);
+	if (bit - w->word_start >= 64)
+	{
+		/* ones follow behind this word, so all of its bytes are the section's */
+		store64(w->high + w->word_start / 8, w->word);
+		w->word_start = bit & ~UINT64CONST(63);
+		w->word = 0;
+	}
+	w->word |= UINT64CONST(1) << (bit & 63);
 	bits_write(&w->low, x, w->ef->bits);
+}
+
+static void
+ef_finish(EliasFanoWriter *w)
+{
+	uint8 *p = w->high + w->word_start / 8;
+
+	for (; w->word != 0; w->word >>= 8)
+		*p++ = (uint8) w->word;
+	bits_finish(&w->low);
 }
 
 static void
@@ -335,13 +360,16 @@ write_refs(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
 		else
 			bits_write(&array, offset, plan->ref_bits);
 	}
-	bits_finish(ascend ? &ef.low : &array);
+	if (ascend)
+		ef_finish(&ef);
+	else
+		bits_finish(&array);
 }
 
 static void
 write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8 *times)
 {
-	const LabelInfo *info = b->dict->labels;
+	const LabelMark *marks = b->dict->marks;
 	size_t step = builder_stride(b);
 	const char *p = b->elements;
 	int64 first = ((const NarrowTouch *) p)->time;
@@ -352,7 +380,7 @@ write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8
 	for (uint32 i = 0; i < b->n; i++, p += step)
 	{
 		const NarrowTouch *e = (const NarrowTouch *) p;
-		uint32 code = info[e->label].code;
+		uint32 code = marks[e->label].code;
 
 		if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
 			CHECK_FOR_INTERRUPTS();
@@ -368,7 +396,7 @@ write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8
 		}
 		ef_write(&ef, time_offset(e->time, first, unit));
 	}
-	bits_finish(&ef.low);
+	ef_finish(&ef);
 }
 
 struct varlena *
