@@ -79,6 +79,8 @@ builder_add(JourneyBuilder *b, const Touch *t)
 
 	ensure_room(b, 1, t->has_value || t->has_ref);
 	e = builder_element(b, b->n);
+	/* logs mostly come in order of time: then there is nothing to sort */
+	b->sorted &= b->n == 0 || builder_element(b, b->n - 1)->time < t->time;
 	e->time = t->time;
 	e->label = t->label;
 	e->has_value = t->has_value;
@@ -92,7 +94,6 @@ builder_add(JourneyBuilder *b, const Touch *t)
 		w->ref = t->has_ref ? t->ref : 0;
 	}
 	b->n++;
-	b->sorted = false;
 }
 
 uint32 *

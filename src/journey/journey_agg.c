@@ -14,7 +14,8 @@
  * fetches its state, and then the end of its elements, behind the executor's
  * work on the next rows; it is added when its place is needed again. (S. Chen
  * et al., "Improving hash join performance through prefetching", ICDE 2004.)
- * Whoever reads a state flushes the ring first.
+ * Whoever reads a state flushes the ring first. With grouping sets, whose
+ * contexts are reset at different times, no row waits.
  */
 #include "postgres.h"
 
@@ -27,18 +28,32 @@
 #define RING_SIZE 16
 
 struct AggSite;
+struct AggWatch;
 
 typedef struct AggState
 {
 	JourneyBuilder builder; /* first: its dictionary tells it from a PackedState */
-	struct AggSite *site;
+	struct AggWatch *watch;
 } AggState;
+
+/*
+ * An aggregate's context that holds states; lives in it, and tells when it is
+ * reset. States but the first have a context of their own below it, so that
+ * the executor's hash entries, which it makes in between, stay close together.
+ */
+typedef struct AggWatch
+{
+	MemoryContextCallback callback;
+	struct AggSite *site;
+	MemoryContext cxt;
+	MemoryContext states; /* NULL: there is only one state */
+} AggWatch;
 
 /* What one call site of the aggregate keeps; lives as long as its FmgrInfo. */
 typedef struct AggSite
 {
 	LabelDict *dict;
-	MemoryContext *live; /* contexts that may hold states: one a grouping set */
+	AggWatch **live; /* one a grouping set */
 	int nlive;
 	int live_max;
 	uint32 next; /* place in the ring of the next row */
@@ -48,14 +63,6 @@ typedef struct AggSite
 		Touch touch;
 	} ring[RING_SIZE];
 } AggSite;
-
-/* Lives in an aggregate's context and tells when that is reset. */
-typedef struct AggWatch
-{
-	MemoryContextCallback callback;
-	AggSite *site;
-	MemoryContext cxt;
-} AggWatch;
 
 /*
  * What the deserialisation function returns: a packed journey that waits to be
@@ -94,6 +101,13 @@ ring_put(AggSite *site, AggState *state, const Touch *touch)
 	site->ring[place].touch = *touch;
 }
 
+static void
+ring_flush(AggSite *site)
+{
+	for (uint32 place = 0; place < RING_SIZE; place++)
+		ring_take(site, place);
+}
+
 static MemoryContext
 aggregate_context(FunctionCallInfo fcinfo)
 {
@@ -106,46 +120,55 @@ aggregate_context(FunctionCallInfo fcinfo)
 	return cxt;
 }
 
-/* Nothing in this context is a state any more. */
+/*
+ * Nothing in this context is a state any more; the states below it are gone
+ * already, so they must not be looked at. If rows wait, they are this one's.
+ */
 static void
 context_is_reset(void *arg)
 {
 	AggWatch *watch = arg;
 	AggSite *site = watch->site;
 
-	for (int i = 0; i < RING_SIZE; i++)
-		if (site->ring[i].state && GetMemoryChunkContext(site->ring[i].state) == watch->cxt)
-			site->ring[i].state = NULL;
+	for (int place = 0; place < RING_SIZE; place++)
+		site->ring[place].state = NULL;
 	for (int i = 0; i < site->nlive; i++)
-		if (site->live[i] == watch->cxt)
+		if (site->live[i] == watch)
 		{
 			site->live[i] = site->live[--site->nlive];
 			return;
 		}
 }
 
-static void
+static AggWatch *
 watch_context(AggSite *site, MemoryContext cxt)
 {
 	AggWatch *watch;
 
 	for (int i = 0; i < site->nlive; i++)
-		if (site->live[i] == cxt)
-			return;
+		if (site->live[i]->cxt == cxt)
+		{
+			watch = site->live[i];
+			if (watch->states == NULL)
+				watch->states = AllocSetContextCreate(cxt, "journey_agg", ALLOCSET_DEFAULT_SIZES);
+			return watch;
+		}
 	if (site->nlive == 0)
 		label_dict_trim(site->dict);
+	ring_flush(site);
 	if (site->nlive == site->live_max)
 	{
 		site->live_max *= 2;
-		site->live = repalloc(site->live, site->live_max * sizeof(MemoryContext));
+		site->live = repalloc(site->live, site->live_max * sizeof(AggWatch *));
 	}
-	watch = MemoryContextAlloc(cxt, sizeof(AggWatch));
+	watch = MemoryContextAllocZero(cxt, sizeof(AggWatch));
 	watch->callback.func = context_is_reset;
 	watch->callback.arg = watch;
 	watch->site = site;
 	watch->cxt = cxt;
 	MemoryContextRegisterResetCallback(cxt, &watch->callback);
-	site->live[site->nlive++] = cxt;
+	site->live[site->nlive++] = watch;
+	return watch;
 }
 
 static inline AggSite *
@@ -160,7 +183,7 @@ call_site(FunctionCallInfo fcinfo)
 		site = MemoryContextAllocZero(cxt, sizeof(AggSite));
 		site->dict = label_dict_create(cxt);
 		site->live_max = 4;
-		site->live = MemoryContextAlloc(cxt, site->live_max * sizeof(MemoryContext));
+		site->live = MemoryContextAlloc(cxt, site->live_max * sizeof(AggWatch *));
 		fcinfo->flinfo->fn_extra = site;
 	}
 	return site;
@@ -170,16 +193,17 @@ call_site(FunctionCallInfo fcinfo)
 static inline AggState *
 state_argument(FunctionCallInfo fcinfo, AggSite *site)
 {
+	AggWatch *watch;
 	MemoryContext cxt;
 	AggState *state;
 
 	if (!PG_ARGISNULL(0))
 		return (AggState *) PG_GETARG_POINTER(0);
-	cxt = aggregate_context(fcinfo);
-	watch_context(site, cxt);
+	watch = watch_context(site, aggregate_context(fcinfo));
+	cxt = watch->states ? watch->states : watch->cxt;
 	state = MemoryContextAlloc(cxt, sizeof(AggState));
 	builder_init(&state->builder, site->dict, cxt);
-	state->site = site;
+	state->watch = watch;
 	return state;
 }
 
@@ -219,7 +243,10 @@ journey_agg_transfn(PG_FUNCTION_ARGS)
 		t.ref = PG_GETARG_INT64(5);
 		t.has_ref = true;
 	}
-	ring_put(site, state, &t);
+	if (likely(site->nlive == 1))
+		ring_put(site, state, &t);
+	else
+		builder_add(&state->builder, &t);
 	PG_RETURN_POINTER(state);
 }
 
@@ -237,8 +264,7 @@ add_packed(AggState *state, Datum packed)
 static struct varlena *
 pack_state(AggState *state)
 {
-	for (uint32 place = 0; place < RING_SIZE; place++)
-		ring_take(state->site, place);
+	ring_flush(state->watch->site);
 	return builder_pack(&state->builder);
 }
 
