@@ -1,0 +1,77 @@
+# pg_journey: customer journeys in PostgreSQL. "make help" lists the targets.
+
+EXTENSION = pg_journey
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_journey.control)
+
+MODULE_big = pg_journey
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+PG_CPPFLAGS = -I$(CURDIR)/src
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
+# Calls inside the library stay inside: no clash with another one's names, no PLT
+PG_CFLAGS += -fno-semantic-interposition
+SHLIB_LINK += -Wl,-Bsymbolic-functions
+
+SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
+DATA_built = sql/pg_journey--$(EXTVERSION).sql
+DATA = $(filter-out $(DATA_built),$(wildcard sql/pg_journey--*--*.sql))
+EXTRA_CLEAN = $(DATA_built)
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=pg_journey
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=pg_journey
+
+# The demo and the tests install what is missing, so they must work before
+# there is a PostgreSQL to include the rules of.
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install installcheck clean:
+	@echo "PostgreSQL's development files are missing: install postgresql-server-dev-NN," >&2
+	@echo "or set PG_CONFIG, or let 'make demo' or 'make test' install them." >&2
+	@exit 1
+endif
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
+
+$(DATA_built): $(SQL_PARTS)
+	cat $(SQL_PARTS) > $@
+
+.PHONY: help demo test pgtapcheck tapcheck fuzzcheck asancheck valgrindcheck versioncheck chrootcheck bench
+
+help: ## this list
+	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
+	@sed -n 's/^\([a-z]*\): ## /\1@/p' Makefile | awk -F@ '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@echo "PG_CONFIG=/path/to/pg_config chooses the PostgreSQL, 15 to 18."
+
+demo: ## an example shop in a throw-away cluster; KEEP=1 leaves the cluster up
+	@bash demo/run.sh
+
+test: ## every quick test layer, in a throw-away cluster, and one summary
+	@bash scripts/test.sh build regress parallel isolation pgtap tap fuzz
+
+pgtapcheck: ## pgTAP only: test/pgtap
+	@bash scripts/test.sh pgtap
+
+tapcheck: ## TAP only: test/t (dump, crash, replica ...); PROVE_TESTS="test/t/x.pl" for some
+	@bash scripts/test.sh tap
+
+fuzzcheck: ## fuzzers, for minutes: test/fuzz
+	@bash scripts/test.sh fuzzlong
+
+asancheck: ## regression tests with AddressSanitizer, UBSan and assertions
+	@bash scripts/test.sh asan
+
+valgrindcheck: ## regression tests under valgrind; VALGRIND_TESTS="a b" for some
+	@bash scripts/test.sh valgrind
+
+versioncheck: ## "make test" on other majors in chroots; VERSIONS="17 18", DEBIAN_MIRROR=
+	@bash scripts/chroot.sh versions $(VERSIONS)
+
+chrootcheck: ## proof on a bare Debian: "make demo" and "make test", as root and through sudo
+	@bash scripts/chroot.sh bare
+
+bench: ## benchmark, of the installed extension: test/bench; SCALE=0.1 for a tenth
+	@PG_CONFIG="$(PG_CONFIG)" bash test/bench/run

@@ -1,0 +1,145 @@
+#!/bin/bash
+# Tests on other Debian releases and on bare machines, in chroots, as root:
+#   chroot.sh versions [17 18]      "make test" on other majors of PostgreSQL
+#   chroot.sh bare                  "make demo" and "make test" as a newcomer would, as root and through sudo
+#   chroot.sh enter 17 COMMAND...   a command (or a shell) there, in a fresh copy of the tree
+# Base systems are kept in .build/chroot; delete that folder to start afresh.
+# Each command runs in namespaces of its own, so that mounts and processes
+# vanish with it, however it ends.
+
+cd "$(dirname "$0")/.." || exit
+[ "$(id -u)" = 0 ] || exec sudo DEBIAN_MIRROR="${DEBIAN_MIRROR:-}" PGJ_SHARED_DATA="${PGJ_SHARED_DATA:-}" bash scripts/chroot.sh "$@"
+mkdir -p .build/chroot
+TMPDIR=$PWD/.build source scripts/common.sh
+store=$root/.build/chroot
+
+suite_of() {
+	case $1 in
+	15) echo bookworm ;;
+	17) echo trixie ;;
+	18) echo forky ;;
+	*) die "No Debian release comes with PostgreSQL $1. (There are 15, 17 and 18.)" ;;
+	esac
+}
+
+# The first of this machine's own package sources that has the suite
+mirror_of() {
+	local uri
+	for uri in ${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u)}; do
+		wget -q -O /dev/null "${uri%/}/dists/$1/InRelease" && echo "$uri" && return
+	done
+	return 1
+}
+
+isolated() { unshare --mount --pid --ipc --fork --kill-child --propagation private "$@"; }
+
+# enter FOLDER COMMAND...
+enter() {
+	local folder=$1
+	shift
+	isolated sh -c 'mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && exec chroot "$@"' sh "$folder" \
+		env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
+		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
+}
+
+# unpack SUITE FOLDER: a bare system with git and make, the base downloaded only once
+unpack() {
+	local suite=$1 folder=$2 mirror script=
+	if [ ! -f "$store/$suite.tar" ]; then
+		need debootstrap "to make a chroot" command -v debootstrap
+		install_missing
+		mirror=$(mirror_of "$suite") || die "No package source of this machine has Debian's $suite: set DEBIAN_MIRROR."
+		say "Downloading Debian $suite ..."
+		[ -e "/usr/share/debootstrap/scripts/$suite" ] || script=/usr/share/debootstrap/scripts/sid
+		isolated --mount-proc debootstrap --variant=minbase --include=git,make,ca-certificates "$suite" "$work/base" "$mirror" $script \
+			>"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; die "debootstrap failed."; }
+		# this machine's proxies, and its word on snapshots' dates
+		apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$work/base/etc/apt/apt.conf.d/90host"
+		rm -rf "$work"/base/var/cache/apt/archives/*.deb
+		tar -C "$work/base" -cf "$work/base.tar" . && mv "$work/base.tar" "$store/$suite.tar" && rm -rf "$work/base"
+	fi
+	mkdir -p "$folder"
+	tar -C "$folder" -xf "$store/$suite.tar"
+	cp -L /etc/resolv.conf /etc/hosts "$folder/etc/"
+}
+
+# into FOLDER: the work tree, and the shared data beside it where a clone looks for it
+bring() {
+	local data=${PGJ_SHARED_DATA:-$root/../shared/data}
+	rm -rf "$1" && mkdir -p "$1" && copy_tree "$1/pg_journey" && chown -R root: "$1"
+	[ ! -d "$data" ] || { mkdir -p "$1/shared" && cp -rL "$data" "$1/shared/data"; }
+}
+
+# --- versions: the chroot stays, so that a second run installs nothing ---
+
+version_folder() {
+	local suite
+	suite=$(suite_of "$1") || exit
+	[ -d "$store/$suite" ] || { unpack "$suite" "$work/new" && mv "$work/new" "$store/$suite"; }
+	bring "$store/$suite/srv"
+}
+
+versions() {
+	local version passed=0 failed=0 skipped=0 p f s
+	[ $# != 0 ] || set -- 17 18
+	for version in "$@"; do
+		say "=== PostgreSQL $version, Debian $(suite_of "$version")"
+		version_folder "$version"
+		enter "$store/$(suite_of "$version")" make -C /srv/pg_journey --no-print-directory test 2>&1 | tee "$work/log"
+		read -r p _ f _ s _ < <(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$work/log" || echo 0 . 1 . 0)
+		passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	done
+	say
+	say "All versions:"
+	say "$passed passed, $failed failed, $skipped skipped"
+	[ $failed = 0 ]
+}
+
+# --- bare: a fresh system for each kind of user, with nothing but git and make ---
+
+bare() {
+	local suite who failed=0
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	for who in root dba; do
+		say "=== Bare Debian $suite, $who"
+		rm -rf "$work/bare"
+		unpack "$suite" "$work/bare"
+		bring "$work/bare/srv"
+		enter "$work/bare" sh -e -c '
+			cd /srv/pg_journey
+			export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x
+			git init -q -b main && git add -A && git commit -q -m x && git bundle create -q ../pg_journey.bundle HEAD main
+			rm -rf /srv/pg_journey'
+		if [ $who = root ]; then # root has the shared data, the other user has not
+			mv "$work/bare/srv/shared" "$work/bare/root/" 2>/dev/null
+		else
+			enter "$work/bare" sh -e -c "
+				apt-get -qq update && apt-get -qq install -y --no-install-recommends sudo
+				useradd -m -s /bin/bash $who && echo '$who ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/$who" \
+				>"$work/sudo.log" 2>&1 || { cat "$work/sudo.log"; die "No sudo in the chroot."; }
+		fi
+		enter "$work/bare" su - $who -c '
+			git clone -q /srv/pg_journey.bundle pg_journey && cd pg_journey &&
+			make demo && make demo > ../again && make test || exit
+			! grep -i apt ../again || { echo "The second make demo installed something."; exit 1; }
+			test -z "$(ls -A /tmp)" || { echo "Left behind in /tmp:"; ls -A /tmp; exit 1; }
+			! cat /proc/[0-9]*/comm | grep postgres || { echo "A server was left running."; exit 1; }
+			! ls -d /etc/postgresql/*/* 2>/dev/null || { echo "A cluster was left behind."; exit 1; }
+			test -z "$(git status --porcelain)" || { echo "The clone was changed:"; git status --short; exit 1; }' </dev/null &&
+			say "=== $who: passed" || { say "=== $who: FAILED"; failed=$((failed + 1)); }
+	done
+	say
+	say "$((2 - failed)) passed, $failed failed, 0 skipped"
+	[ $failed = 0 ]
+}
+
+case ${1:-} in
+versions) shift; versions "$@" ;;
+bare) bare ;;
+enter)
+	version_folder "${2:-}"
+	folder=$store/$(suite_of "$2")
+	shift 2
+	enter "$folder" sh -c 'cd /srv/pg_journey && exec "$@"' sh "${@:-bash}" ;;
+*) sed -n '2,/^$/s/^# \{0,1\}//p' scripts/chroot.sh; exit 2 ;;
+esac

@@ -1,0 +1,185 @@
+#!/bin/bash
+# Runs the test layers named as arguments, one after the other, against a
+# throw-away cluster, and ends in one summary: test.sh LAYER...
+# The layers are the functions below called layer_NAME. A layer that fails
+# shows the end of its log, and the others still run.
+
+source "$(dirname "$0")/common.sh"
+
+# --- the layers; each is a command whose output is counted ---
+
+layer_build() { # no warning from our own files; PostgreSQL's headers may warn
+	build all 2>"$work/warnings"
+	local status=$?
+	cat "$work/warnings"
+	grep -qE '^src/.*warning:' "$work/warnings" && status=1
+	return $status
+}
+
+# A fresh build, for layers that need other flags: build_with FLAGS..., into $work/special
+build_with() {
+	copy_tree "$work/special" &&
+		as_user make -C "$work/special" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no COPT="$*" all
+}
+
+layer_regress() { build installcheck ISOLATION=; }
+
+layer_parallel() { # the same with every plan made parallel that may be
+	local force=debug_parallel_query
+	[ "$(major "$PG_CONFIG")" -ge 16 ] || force=force_parallel_mode
+	PGOPTIONS="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0" \
+		build installcheck ISOLATION=
+}
+
+layer_isolation() { build installcheck REGRESS=; }
+
+layer_pgtap() { # in an empty database: each file creates the extensions it needs
+	as_user createdb pgtap &&
+		as_user sh -c 'cd "$1" && pg_prove --verbose -d pgtap test/pgtap/*.sql' sh "$work/tree"
+}
+
+layer_tap() {
+	local pgxs
+	pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
+	as_user env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
+		PERL5LIB="$pgxs/src/test/perl" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
+		TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
+		sh -c 'cd "$1" && prove --verbose $2' sh "$work/tree" "${PROVE_TESTS:-test/t/*.pl}"
+}
+
+layer_fuzz() { build -C test/fuzz short; }
+layer_fuzzlong() { build -C test/fuzz run; }
+has_libfuzzer() {
+	echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }' | clang -fsanitize=fuzzer -x c - -o "$work/fuzzer"
+}
+
+layer_asan() { # the stock server with our library, sanitized, mounted over the installed one for that server alone
+	local lib
+	lib=$("$PG_CONFIG" --pkglibdir)/pg_journey.so
+	build_with -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DUSE_ASSERT_CHECKING || return
+	stop_cluster
+	export ASAN_OPTIONS="detect_leaks=0:detect_stack_use_after_return=0:abort_on_error=1"
+	export UBSAN_OPTIONS="print_stacktrace=1:abort_on_error=1"
+	# libasan of GCC 12 looks for swift_demangle while a library below it holds
+	# glibc's locale lock, and not finding it locks up: let it find one
+	echo 'char *swift_demangle(void) { return 0; }' | as_user gcc -shared -fPIC -x c - -o "$work/special/swift.so"
+	over_installed() { # LD_PRELOAD, because the server itself is not sanitized
+		as_root unshare --mount --propagation private sh -c \
+			'mount --bind "$1" "$2" && user=$3 && shift 3 && exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups "$@"' \
+			sh "$work/special/pg_journey.so" "$lib" "$(user)" env PATH="$PATH" ASAN_OPTIONS="$ASAN_OPTIONS" UBSAN_OPTIONS="$UBSAN_OPTIONS" \
+			LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $work/special/swift.so" "$@"
+	}
+	restart_cluster over_installed || return
+	build installcheck ISOLATION=
+	local status=$?
+	grep -A 20 -E 'runtime error:|AddressSanitizer' "$work/server.log" && status=1
+	return $status
+}
+
+layer_valgrind() { # fails on errors with a function of ours in the stack: PostgreSQL itself has harmless ones
+	stop_cluster
+	cat >"$work/postgres-under-valgrind" <<-WRAPPER
+		#!/bin/sh
+		exec valgrind --quiet --trace-children=yes --num-callers=30 --error-markers=BEGIN,END \\
+			--fullpath-after='$work/tree/' --log-file='$work/log/valgrind.%p' '$bindir/postgres' "\$@"
+	WRAPPER
+	chmod 755 "$work/postgres-under-valgrind"
+	under_valgrind() { as_user "$@" -p "$work/postgres-under-valgrind"; }
+	restart_cluster under_valgrind || return
+	build installcheck ISOLATION= ${VALGRIND_TESTS:+REGRESS="$VALGRIND_TESTS"}
+	local status=$?
+	stop_cluster
+	sed 's/^==[0-9]*== //' "$work"/log/valgrind.* | awk '
+		/BEGIN/ { block = ""; ours = 0 }
+		{ block = block $0 "\n" }
+		/\((src\/|in .*pg_journey\.so)/ { ours = 1 }
+		/END/ { if (ours) { print block; found = 1 } }
+		END { exit found }' || status=1
+	return $status
+}
+
+# --- running and counting ---
+
+# run LAYER: one line, and on failure what went wrong
+run() {
+	local name=$1 log=$work/log/$1.log start=$SECONDS status ok bad skip why
+	printf '%-10s ' "$name"
+	"layer_$name" >"$log" 2>&1
+	status=$?
+	# "ok 1 - x" is TAP, "test x ... ok" pg_regress of 15, "(Wstat: ... Failed: 0)" a
+	# script that died; a layer that knows no cases is one
+	ok=$(grep -E '^ok [0-9]+|^(test|    ) .*\.\.\. ok ' "$log" | grep -ciEv '# *(skip|todo)')
+	bad=$(grep -E '^not ok [0-9]+|^(test|    ) .*\.\.\. FAILED|\(Wstat: .* Failed: 0\)' "$log" | grep -ciEv '# *todo')
+	skip=$(grep -ciE '^(ok [0-9]+.*# *skip|test/.* skipped: )' "$log") # one test, or a whole script
+	why=$(sed -nE 's/^(ok [0-9]+.*# *[Ss][Kk][Ii][Pp]|test\/.* skipped:) *//p' "$log" | sort -u | paste -sd ';')
+	[ $status = 0 ] || [ "$bad" != 0 ] || bad=1
+	[ "$((ok + bad + skip))" != 0 ] || ok=1
+	[ "$bad" = 0 ] || status=1
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	printf '%-7s %5d passed, %d failed, %d skipped%s  (%d s)\n' "$([ $status = 0 ] && echo passed || echo FAILED)" \
+		"$ok" "$bad" "$skip" "${why:+: $why}" $((SECONDS - start))
+	[ $status = 0 ] || explain "$name" "$log"
+}
+
+explain() {
+	say "--- $1 ---"
+	case $1 in
+	pgtap | tap)
+		grep -A 12 '^not ok' "$2" | head -n 60
+		local script # what a script said before it died is in a log of its own
+		sed -n 's/^\(test[^ ]*\)\.[a-z]* *(Wstat: .*/\1/p' "$2" | while read -r script; do
+			tail -n 15 "$work/tree/tmp_check/log/regress_log_${script##*/}" 2>/dev/null
+		done
+		sed -n '/^Test Summary Report/,$p' "$2" ;;
+	*)
+		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
+		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work/tree/regression.diffs" 2>/dev/null
+		tail -n 30 "$2" ;;
+	esac
+	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5
+	say "--- end of $1; KEEP=1 keeps the whole log ---"
+}
+
+exists() { # exists LAYER: has it any test yet?
+	case $1 in
+	regress | parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
+	isolation) compgen -G "$root/test/specs/*.spec" ;;
+	pgtap) compgen -G "$root/test/pgtap/*.sql" ;;
+	tap) compgen -G "$root/test/t/*.pl" ;;
+	fuzz*) test -f "$root/test/fuzz/Makefile" ;;
+	esac >/dev/null
+}
+
+restart_cluster() { rm -rf "$work/data" "$work/server.log" && start_cluster "$@"; }
+
+passed=0 failed=0 skipped=0
+find_postgres test
+case $1 in
+valgrind) need valgrind "valgrind" command -v valgrind ;;
+fuzzlong) need "clang libclang-rt-dev" "libFuzzer" has_libfuzzer ;;
+esac
+install_missing
+
+# Tests run on a copy, as another user where we are root, so the shared data
+# set, which only some tests need, is copied too.
+data=${PGJ_SHARED_DATA:-../shared/data}
+if data=$(cd "$root" && cd "$data" 2>/dev/null && pwd); then
+	cp -rL "$data" "$work/shared_data"
+	[ "$(id -u)" != 0 ] || chown -R "$(user)" "$work/shared_data"
+fi
+export PGJ_SHARED_DATA=$work/shared_data
+
+as_user mkdir "$work/log"
+copy_tree "$work/tree"
+say "pg_journey on $("$PG_CONFIG" --version)"
+run build
+[ -f "$work/tree/pg_journey.so" ] || { say; say "$passed passed, $failed failed, $skipped skipped"; exit 1; }
+install_extension >"$work/log/install.log" 2>&1 || { cat "$work/log/install.log"; die "make install failed."; }
+start_cluster || die "No throw-away cluster, no tests."
+for layer in "$@"; do
+	[ "$layer" = build ] || ! exists "$layer" || run "$layer"
+done
+
+say
+say "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

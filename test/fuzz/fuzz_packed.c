@@ -1,0 +1,386 @@
+/*
+ * fuzz_packed.c
+ *		The packed format read from bytes that may be anything.
+ *
+ * The input is the content of a varlena. Every reader must either raise
+ * ERRCODE_DATA_CORRUPTED or answer, must not read outside of the value, must
+ * need memory in proportion to it, and whatever is read in two ways must be the
+ * same. An input is accepted if journey_check accepts it; then its touchpoints
+ * must pack to the same bytes again.
+ *
+ * Few mutations leave a value the length that its header demands, so the bytes
+ * are put to the test a second time with the streams cut or repeated to fit.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "fuzz.h"
+
+const char *const fuzz_tokens[] = {"\x7f",     "\x80\x01",  "\xff\xff\xff\xff\x07",
+								   "\xff\x80", "\x81x",     "\x81y\x81z",
+								   "web",      "\x85visit", NULL};
+
+/* What a reader gets, and where the results go. */
+typedef struct Probe
+{
+	const uint8 *data;
+	size_t len;
+	size_t have;  /* of open_head */
+	uint32 start; /* of start_at */
+	JourneyView view;
+	TouchLabel *labels;
+	Touch *touches; /* read one after the other ... */
+	uint32 nread;   /* ... as far as that went */
+} Probe;
+
+/* Call a reader; did it answer? */
+static bool
+answers(void (*reader)(void *), Probe *probe)
+{
+	int sqlstate = backend_run(reader, probe);
+
+	require(sqlstate == 0 || sqlstate == ERRCODE_DATA_CORRUPTED);
+	return sqlstate == 0;
+}
+
+static void
+open_whole(void *arg)
+{
+	Probe *probe = arg;
+
+	journey_open(&probe->view, probe->data, probe->len);
+}
+
+static void
+open_head(void *arg)
+{
+	Probe *probe = arg;
+
+	journey_open_head(&probe->view, probe->data, probe->have, probe->len);
+}
+
+static void
+read_dictionary(void *arg)
+{
+	Probe *probe = arg;
+	StringInfoData out;
+
+	probe->labels = journey_dictionary(&probe->view);
+	initStringInfo(&out);
+	for (uint32 i = 0; i < probe->view.nlabels; i++)
+		touch_label_print(&out, &probe->labels[i]);
+	pfree(out.data);
+}
+
+static void
+read_touches(void *arg)
+{
+	Probe *probe = arg;
+	JourneyCursor c;
+	Touch t;
+
+	journey_start_at(&probe->view, &c, 0);
+	while (journey_next(&c, &t))
+		probe->touches[probe->nread++] = t;
+	require(c.i == probe->view.n);
+}
+
+static void
+read_labels(void *arg)
+{
+	Probe *probe = arg;
+
+	for (uint32 i = 0; i < probe->view.n; i++)
+	{
+		uint32 label = journey_label_at(&probe->view, i);
+
+		require(i >= probe->nread || label == probe->touches[i].label);
+	}
+}
+
+static void
+read_values(void *arg)
+{
+	Probe *probe = arg;
+	const uint8 *p = probe->view.values;
+	Decimal d;
+
+	while (p < probe->view.values_end)
+		p = journey_read_value(&probe->view, p, &d);
+	require(p == probe->view.values_end);
+}
+
+static void
+start_anywhere(void *arg)
+{
+	Probe *probe = arg;
+
+	check_starts(&probe->view, probe->touches, probe->nread);
+}
+
+/* Where a cursor cannot start, it says so; each start on its own. */
+static void
+start_at(void *arg)
+{
+	Probe *probe = arg;
+	JourneyCursor c;
+	Touch t;
+
+	journey_start_at(&probe->view, &c, probe->start);
+	while (journey_next(&c, &t))
+		;
+}
+
+static void
+search(void *arg)
+{
+	Probe *probe = arg;
+	const JourneyView *v = &probe->view;
+	int64 times[] = {
+		PG_INT64_MIN, v->first - 1, v->first,    v->first + 1, v->first / 2 + v->last / 2,
+		v->last - 1,  v->last,      v->last + 1, PG_INT64_MAX};
+
+	for (int i = 0; i < lengthof(times); i++)
+		for (int after = 0; after < 2; after++)
+			require(journey_search_time(v, times[i], after) <= v->n);
+}
+
+static void
+check(void *arg)
+{
+	Probe *probe = arg;
+
+	journey_check(&probe->view, probe->data, probe->len);
+}
+
+/* A stretch of the value: the same in a slice as in the whole. */
+static bool
+same_stretch(const Probe *a, const uint8 *pa, const Probe *b, const uint8 *pb)
+{
+	return (pa == NULL && pb == NULL) || pa - a->data == pb - b->data;
+}
+
+/* Slices of the value's head open like the whole, or not at all. */
+static void
+check_heads(const Probe *whole, bool opened)
+{
+	for (size_t have = 0; have <= whole->len && have < JOURNEY_HEADER_MAX + 64; have++)
+	{
+		Probe head = {.data = exact_copy(whole->data, have), .len = whole->len, .have = have};
+
+		if (answers(open_head, &head))
+		{
+			const JourneyView *h = &head.view;
+			const JourneyView *w = &whole->view;
+
+			require(opened);
+			require(h->n == w->n && h->nlabels == w->nlabels && h->flags == w->flags &&
+					h->label_width == w->label_width && h->scale == w->scale &&
+					h->unit == w->unit && h->first == w->first && h->last == w->last &&
+					h->nrefs == w->nrefs && h->ref_min == w->ref_min &&
+					h->ref_span == w->ref_span && h->dictionary_len == w->dictionary_len);
+			require(same_stretch(&head, h->dictionary, whole, w->dictionary) &&
+					same_stretch(&head, h->labels, whole, w->labels) &&
+					same_stretch(&head, h->times.low, whole, w->times.low) &&
+					same_stretch(&head, h->times.high, whole, w->times.high) &&
+					same_stretch(&head, h->values, whole, w->values) &&
+					same_stretch(&head, h->values_end, whole, w->values_end) &&
+					same_stretch(&head, h->refs.low, whole, w->refs.low) &&
+					same_stretch(&head, h->refs.high, whole, w->refs.high));
+			/* the dictionary may be read from a slice that holds it */
+			if (have >= h->labels - head.data)
+			{
+				if (answers(read_dictionary, &head))
+					pfree(head.labels);
+			}
+		}
+		else
+			require(!opened || have < whole->view.dictionary - whole->data);
+		pfree((void *) head.data);
+	}
+}
+
+/* A value that journey_check accepts, unpacked and packed again by other means. */
+static void
+check_again(Probe *probe)
+{
+	LabelDict *dict = label_dict_create(CurrentMemoryContext);
+	JourneyBuilder b;
+	struct varlena *packed;
+
+	builder_init(&b, dict, CurrentMemoryContext);
+	require(probe->labels != NULL && probe->nread == probe->view.n);
+	for (uint32 i = probe->nread; i-- > 0;)
+	{
+		Touch t = probe->touches[i];
+
+		t.label = label_dict_add(dict, &probe->labels[t.label]);
+		builder_add(&b, &t);
+	}
+	packed = builder_pack(&b);
+	require(VARSIZE(packed) - VARHDRSZ == probe->len &&
+			memcmp(VARDATA(packed), probe->data, probe->len) == 0);
+	check_sound(packed);
+	check_searches(&probe->view, probe->touches);
+	if (probe->view.n > 0)
+		check_seeks(&probe->view.times);
+	if (probe->view.flags & JOURNEY_REFS_ASCEND)
+		check_seeks(&probe->view.refs);
+}
+
+static bool
+check_image(const uint8 *data, size_t len)
+{
+	Probe probe = {.data = exact_copy(data, len), .len = len};
+	JourneyView *v = &probe.view;
+	bool opened = answers(open_whole, &probe);
+
+	check_heads(&probe, opened);
+	if (!opened)
+		return false;
+	require(v->n <= len && v->nlabels <= v->n);
+	answers(read_dictionary, &probe);
+	probe.touches = palloc(v->n * sizeof(Touch));
+	answers(read_touches, &probe);
+	answers(read_labels, &probe);
+	answers(read_values, &probe);
+	for (probe.start = 0; probe.start < Min(v->n, 64); probe.start++)
+		answers(start_at, &probe);
+	if (probe.nread == v->n)
+		require(answers(start_anywhere, &probe));
+	answers(search, &probe);
+	if (!answers(check, &probe))
+		return false;
+	check_again(&probe);
+	return true;
+}
+
+/* --- the length that a header demands, read as format.h describes it --- */
+
+typedef struct HeaderReader
+{
+	const uint8 *p;
+	const uint8 *end;
+	bool ok;
+} HeaderReader;
+
+static uint64
+header_byte(HeaderReader *r)
+{
+	if (r->p < r->end)
+		return *r->p++;
+	r->ok = false;
+	return 0;
+}
+
+static uint64
+header_number(HeaderReader *r)
+{
+	uint64 x = 0;
+
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		uint64 byte = header_byte(r);
+
+		x |= (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return x;
+	}
+	r->ok = false;
+	return 0;
+}
+
+static double
+elias_fano_bytes(uint64 n, uint64 span)
+{
+	int bits = 0;
+
+	if (n <= 2)
+		return 0;
+	while (span / n >> bits > 1)
+		bits++;
+	return ((n - 2) * bits + 7) / 8 + ((n - 2) + (span >> bits) + 7) / 8;
+}
+
+/*
+ * The whole length, and that of the header; 0 if it is no sound header. Doubles
+ * are exact for all that matter, and do not overflow.
+ */
+static double
+demanded_length(const uint8 *data, size_t len, size_t *header)
+{
+	HeaderReader r = {data, data + len, true};
+	uint64 version = header_byte(&r);
+	uint64 flags = header_byte(&r);
+	uint64 n = header_number(&r);
+	uint64 nrefs = n;
+	uint64 labels;
+	uint64 span;
+	double total = 0;
+
+	if (n > 0 && n <= PG_INT32_MAX)
+	{
+		header_number(&r);
+		span = header_number(&r);
+		labels = header_number(&r);
+		total += header_number(&r);
+		total += (double) n * (labels <= 256 ? 1 : labels <= 65536 ? 2 : 4);
+		total += elias_fano_bytes(n, span);
+		if (flags & JOURNEY_VALUES)
+		{
+			header_byte(&r);
+			total += header_number(&r);
+			if (flags & JOURNEY_VALUE_NULLS)
+				total += (n + 7) / 8;
+		}
+		if (flags & JOURNEY_REFS)
+		{
+			if (flags & JOURNEY_REF_NULLS)
+			{
+				nrefs = header_number(&r);
+				total += (n + 7) / 8;
+			}
+			header_number(&r);
+			span = header_number(&r);
+			if (nrefs > n)
+				r.ok = false;
+			else if (flags & JOURNEY_REFS_ASCEND)
+				total += elias_fano_bytes(nrefs, span);
+			else
+			{
+				int bits = 0;
+
+				while (bits < 64 && span >> bits != 0)
+					bits++;
+				total += (nrefs * bits + 7) / 8;
+			}
+		}
+	}
+	*header = r.p - data;
+	return r.ok && version == JOURNEY_VERSION ? total + *header : 0;
+}
+
+#define FITTED_MAX 16384
+
+bool
+fuzz_input(const uint8 *data, size_t len)
+{
+	size_t header;
+	double demanded = demanded_length(data, len, &header);
+	bool accepted = check_image(data, len);
+
+	if (accepted)
+		require(demanded == len);
+	else if (demanded > 0 && demanded != len && demanded <= FITTED_MAX)
+	{
+		size_t total = demanded;
+		uint8 *fitted = palloc(total);
+
+		memcpy(fitted, data, header);
+		for (size_t i = header; i < total; i++)
+			fitted[i] = len > header ? data[header + (i - header) % (len - header)] : 0;
+		check_image(fitted, total);
+	}
+	require(backend_peak() <= 1024 * 1024 + 1024 * Max(len, FITTED_MAX));
+	return accepted;
+}

@@ -1,0 +1,177 @@
+-- Catalogue lint (pgTAP): every member of the extension is commented, labelled,
+-- harmless and complete; any owner of a database may create the extension, in any
+-- schema. Run it in a database of its own: it drops and creates the extension, and
+-- rolls everything back.
+\set QUIET on
+\set ON_ERROR_STOP on
+\pset format unaligned
+\pset tuples_only on
+\pset pager off
+SET client_min_messages = warning;
+BEGIN;
+DROP EXTENSION IF EXISTS pg_journey;
+CREATE SCHEMA tap;
+CREATE EXTENSION IF NOT EXISTS pgtap SCHEMA tap;
+-- in a schema that the search path lacks
+CREATE SCHEMA installed;
+SET search_path = tap, pg_catalog;
+CREATE EXTENSION pg_journey SCHEMA installed;
+SELECT no_plan();
+
+CREATE TEMP VIEW member AS
+SELECT d.classid, d.objid, i.type, i.identity
+FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid AND d.refclassid = 'pg_extension'::regclass,
+     pg_identify_object(d.classid, d.objid, 0) i
+WHERE e.extname = 'pg_journey' AND d.deptype = 'e';
+CREATE TEMP VIEW func AS
+SELECT f.*, f.oid AS id, m.identity, l.lanname
+FROM member m JOIN pg_proc f ON f.oid = m.objid AND m.classid = 'pg_proc'::regclass
+JOIN pg_language l ON l.oid = f.prolang;
+CREATE TEMP VIEW agg AS SELECT * FROM func JOIN pg_aggregate ON aggfnoid = id;
+CREATE TEMP VIEW oper AS
+SELECT o.*, o.oid AS id, m.identity
+FROM member m JOIN pg_operator o ON o.oid = m.objid AND m.classid = 'pg_operator'::regclass;
+CREATE TEMP VIEW kind AS  -- but for arrays, which the server makes
+SELECT t.*, t.oid AS id, m.identity
+FROM member m JOIN pg_type t ON t.oid = m.objid AND m.classid = 'pg_type'::regclass
+WHERE NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid);
+CREATE TEMP VIEW class AS
+SELECT c.*, c.oid AS id, a.amname, m.identity
+FROM member m JOIN pg_opclass c ON c.oid = m.objid AND m.classid = 'pg_opclass'::regclass
+JOIN pg_am a ON a.oid = c.opcmethod;
+
+-- what there is, and where
+SELECT cmp_ok((SELECT count(*) FROM func), '>', 60::bigint, 'there are functions to check');
+SELECT cmp_ok((SELECT count(*) FROM oper), '>=', 17::bigint, 'there are operators to check');
+SELECT cmp_ok((SELECT count(*) FROM kind), '>=', 2::bigint, 'there are types to check');
+SELECT cmp_ok((SELECT count(*) FROM class), '>=', 4::bigint, 'there are operator classes to check');
+SELECT is_empty($$
+    SELECT identity FROM func WHERE pronamespace <> 'installed'::regnamespace
+    UNION ALL SELECT identity FROM oper WHERE oprnamespace <> 'installed'::regnamespace
+    UNION ALL SELECT identity FROM kind WHERE typnamespace <> 'installed'::regnamespace
+    UNION ALL SELECT identity FROM class WHERE opcnamespace <> 'installed'::regnamespace
+    $$, 'every member is in the schema asked for');
+SELECT is_empty($$
+    SELECT type, identity FROM member WHERE type NOT IN
+        ('function', 'aggregate', 'type', 'operator', 'operator class', 'operator family', 'cast')
+    $$, 'no views, tables, triggers or other members that hold or show data');
+SELECT is_empty($$
+    SELECT type, identity FROM member
+    WHERE type IN ('function', 'aggregate', 'type', 'operator') AND identity NOT LIKE '%[]'
+          AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
+    $$, 'functions, aggregates, types and operators have comments');
+
+-- functions
+SELECT is_empty($$SELECT identity, provolatile FROM func WHERE provolatile <> 'i'$$, 'functions are IMMUTABLE');
+SELECT is_empty($$SELECT identity, proparallel FROM func WHERE proparallel <> 's'$$, 'functions are PARALLEL SAFE');
+SELECT is_empty('SELECT identity FROM func WHERE prosecdef', 'no function is SECURITY DEFINER');
+SELECT is_empty('SELECT identity FROM func WHERE proleakproof', 'no function claims to be LEAKPROOF');
+SELECT is_empty('SELECT identity FROM func WHERE proacl IS NOT NULL', 'no privilege is given or taken');
+SELECT is_empty($$
+    SELECT identity FROM func
+    WHERE lanname NOT IN ('c', 'internal') AND prosqlbody IS NULL
+          AND NOT coalesce(proconfig::text LIKE '%search_path=%', false)
+    $$, 'bodies in SQL or PL/pgSQL are BEGIN ATOMIC or set search_path');
+SELECT is_empty($$SELECT identity, probin FROM func WHERE lanname = 'c' AND probin <> '$libdir/pg_journey'$$,
+    'functions in C are those of the library');
+SELECT set_eq($$SELECT proname::text FROM func WHERE prokind = 'f' AND NOT proisstrict$$, ARRAY[
+    'touchpoint',               -- value and ref may be NULL, and all three of the others
+    'journey_agg_transfn',      -- the first state is NULL, and so may be value and ref
+    'journey_agg_merge_transfn',  -- the first state is NULL
+    'journey_agg_combinefn',    -- a worker that saw no row has no state
+    'journey_agg_finalfn'       -- no row, no state
+    ], 'functions are STRICT but for these');
+SELECT is_empty('SELECT identity FROM func WHERE proretset AND prorows IN (0, 1000)',
+    'functions of sets estimate their rows');
+SELECT set_eq($$
+    SELECT DISTINCT f.proname::text FROM func f JOIN pg_proc p USING (proname)
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+    $$, ARRAY['unnest'], 'no name of a core function is taken but unnest');
+
+-- aggregates
+SELECT is_empty($$
+    SELECT identity FROM agg
+    WHERE aggcombinefn = 0 OR aggtranstype = 'internal'::regtype AND (aggserialfn = 0 OR aggdeserialfn = 0)
+    $$, 'aggregates can run in parallel');
+SELECT is_empty($$SELECT identity FROM agg WHERE aggfinalmodify <> 'r' OR aggkind <> 'n'$$,
+    'aggregates can be windowed and shared');
+SELECT is_empty($$SELECT identity FROM agg WHERE aggtranstype = 'internal'::regtype AND aggtransspace = 0$$,
+    'aggregates say how large their state is');
+
+-- types
+SELECT is_empty('SELECT identity FROM kind WHERE typreceive = 0 OR typsend = 0', 'types have a binary form');
+SELECT is_empty('SELECT identity FROM kind WHERE typacl IS NOT NULL', 'types are for everybody');
+SELECT is_empty($$
+    SELECT k.identity, a.amname FROM kind k, pg_am a
+    WHERE amname IN ('btree', 'hash')
+          AND NOT EXISTS (SELECT FROM class c WHERE c.opcintype = k.id AND c.opcmethod = a.oid AND c.opcdefault)
+    $$, 'types have default operator classes for btree and hash');
+
+-- operators
+SELECT is_empty($$
+    SELECT o.identity FROM oper o LEFT JOIN func f ON f.id = o.oprcode
+    WHERE coalesce(position('implementation of ' || o.oprname || ' operator' IN obj_description(f.id, 'pg_proc')), 0) = 0
+    $$, 'every operator has a named function, whose comment says so');
+SELECT is_empty($$SELECT identity FROM oper WHERE oprname = '=' AND NOT (oprcanhash AND oprcanmerge)$$,
+    '= can hash and merge');
+SELECT is_empty($$SELECT identity FROM oper WHERE oprresult = 'boolean'::regtype AND (oprrest = 0 OR oprjoin = 0)$$,
+    'operators that select have estimators');
+SELECT is_empty('SELECT identity FROM oper WHERE oprcom = 0', 'every operator has a commutator');
+SELECT is_empty($$SELECT identity FROM oper WHERE oprname IN ('=', '<>', '<', '<=', '>', '>=') AND oprnegate = 0$$,
+    'comparisons have negators');
+SELECT is_empty($$
+    SELECT o.identity FROM oper o JOIN pg_operator c ON c.oid = o.oprcom
+    WHERE c.oprcom <> o.id OR c.oprleft <> o.oprright OR c.oprright <> o.oprleft OR c.oprresult <> o.oprresult
+    $$, 'commutators agree');
+SELECT is_empty($$
+    SELECT o.identity FROM oper o JOIN pg_operator n ON n.oid = o.oprnegate
+    WHERE n.oprnegate <> o.id OR n.oprleft <> o.oprleft OR n.oprright <> o.oprright
+    $$, 'negators agree');
+SELECT is_empty($$
+    SELECT o.identity FROM oper o JOIN pg_operator n ON n.oid IN (o.oprcom, o.oprnegate) WHERE n.oprcode = 0
+    $$, 'no operator is a mere shell');
+
+-- operator classes and casts
+SELECT is_empty('SELECT identity FROM class WHERE NOT amvalidate(id)', 'operator classes are valid');
+SELECT is_empty($$
+    SELECT identity FROM class c
+    WHERE amname = 'hash' AND NOT EXISTS (
+        SELECT FROM pg_amproc p WHERE p.amprocfamily = c.opcfamily AND p.amprocnum = 2)
+    $$, 'hash operator classes have the extended hash');
+SELECT is_empty($$
+    SELECT m.identity FROM member m JOIN pg_cast c ON c.oid = m.objid AND m.classid = 'pg_cast'::regclass
+    WHERE castcontext <> 'e'
+          AND NOT (castsource = 'installed.touchpoint'::regtype AND casttarget = 'installed.journey'::regtype)
+    $$, 'casts are explicit, but for that of a touchpoint to a journey');
+
+-- the extension itself, in use without its schema in the search path
+SELECT results_eq($$
+    SELECT superuser, trusted, relocatable
+    FROM pg_available_extension_versions v JOIN pg_available_extensions a USING (name)
+    WHERE name = 'pg_journey' AND version = default_version
+    $$, 'VALUES (true, true, false)', 'trusted, and not relocatable');
+SELECT ok(installed.journey_agg(now(), 'a', 'b') OPERATOR(installed.=) installed.touchpoint(now(), 'a', 'b'),
+    'works by qualified names');
+SELECT lives_ok('CREATE TEMP TABLE t (j installed.journey PRIMARY KEY, p installed.touchpoint UNIQUE)',
+    'default operator classes are found');
+SELECT lives_ok($$INSERT INTO t SELECT p, p FROM (SELECT installed.touchpoint(now(), 'a', 'b') p) x$$,
+    'the implicit cast is found');
+SELECT lives_ok('SELECT DISTINCT j, j[1] AS one, j[1:2] AS two FROM t ORDER BY t.j',
+    'sorting, hashing and subscripts need no search path');
+DROP TABLE t;
+
+-- a user who isn't a superuser, with CREATE on the database, can create it and use it
+DROP EXTENSION pg_journey;
+CREATE ROLE lint_journey_user;
+SELECT format('GRANT CREATE ON DATABASE %I TO lint_journey_user', current_database()) \gexec
+SELECT lives_ok($$
+    SET ROLE lint_journey_user; CREATE SCHEMA own; CREATE EXTENSION pg_journey SCHEMA own; RESET ROLE
+    $$, 'a plain user creates the extension');
+SELECT lives_ok($$
+    SET ROLE lint_journey_user; SELECT own.journey_length(own.journey_agg(now(), 'a', 'b')); RESET ROLE
+    $$, 'a plain user uses it');
+SELECT throws_ok('ALTER EXTENSION pg_journey SET SCHEMA tap', '0A000', NULL, 'it stays where it was created');
+SELECT lives_ok('SET ROLE lint_journey_user; DROP EXTENSION pg_journey; RESET ROLE', 'a plain user drops it');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,128 @@
+# Proves that large groups and large texts can be cancelled at any moment, that a
+# group's memory is a small multiple of its touchpoints, and that a group of one
+# touchpoint takes bytes, not kilobytes.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgJourney;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes 'time';
+
+# seconds that a statement may go on after it was cancelled
+use constant GRACE => 1.5;
+
+my $node = start_server('main');
+$node->append_conf('postgresql.conf', "jit = off\nmax_parallel_workers_per_gather = 0\nwork_mem = '1GB'\n");
+$node->restart;
+$node->safe_psql('postgres', <<'END');
+CREATE UNLOGGED TABLE event AS
+SELECT '2026-01-01 00:00:00+00'::timestamptz + hashint8(i) * interval '1 ms' AS at, 'c' || i % 10 AS channel, 'a' AS action,
+       i % 100000 / 100.0 AS value, i AS ref
+FROM generate_series(1::bigint, 1000000) i;
+CREATE UNLOGGED TABLE large AS SELECT journey_agg(at, channel, action, value, ref) AS j FROM event;
+CREATE UNLOGGED TABLE large_text AS SELECT j::text AS t FROM large;
+END
+
+# milliseconds after which a statement is cancelled, and by how much it was late
+sub lateness
+{
+    my ($after, $query) = @_;
+    my $begin = time;
+    my ($status, undef, $error) = $node->psql('postgres', "SET statement_timeout = $after; $query");
+    my $took = time - $begin;
+    my $cancelled = $error =~ /canceling statement due to statement timeout/ ? 1 : 0;
+    die "$query: $error" if $status && !$cancelled;
+    return ($took - $after / 1000, $cancelled);
+}
+
+# a statement cancelled at several moments of its run, each within the grace
+sub cancellable
+{
+    my ($name, $query) = @_;
+    my $begin = time;
+    $node->safe_psql('postgres', $query);
+    my $whole = time - $begin;
+    my ($worst, $cancelled) = (0, 0);
+    for my $part (0.1, 0.5, 0.8)
+    {
+        my ($late, $stopped) = lateness(1 + int($whole * $part * 1000), $query);
+        $cancelled += $stopped;
+        $worst = $late if $stopped && $late > $worst;
+    }
+    cmp_ok($cancelled, '>=', 2, sprintf '%s: cancelled %d times of 3, whole run %.1f s', $name, $cancelled, $whole);
+    cmp_ok($worst, '<', GRACE, sprintf '%s: at most %.2f s late', $name, $worst);
+}
+
+cancellable('journey_agg', 'SELECT journey_length(journey_agg(at, channel, action)) FROM event, generate_series(1, 5)');
+cancellable('journey_agg with values and refs',
+    'SELECT journey_length(journey_agg(at, channel, action, value, ref)) FROM event, generate_series(1, 5)');
+cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
+cancellable('text out', 'SELECT length(j::text) FROM large');
+cancellable('merge', "SELECT journey_length(j || j) FROM large, generate_series(1, 2)");
+# ten million touchpoints, nearly all of the time in the sort
+cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 10)');
+cancellable('send', 'SELECT length(journey_send(j)) FROM large, generate_series(1, 3)');
+cancellable('jsonb', 'SELECT length(j::json::text) FROM large');
+cancellable('hash and path', "SELECT sum(journey_hash(j)), sum(cardinality(journey_path(j, 'channel'))) FROM large, generate_series(1, 4)");
+cancellable('unnest', 'SELECT count(*) FROM (SELECT unnest(j) FROM large) u');
+cancellable('steps', 'SELECT count(since_previous) FROM large, journey_steps(j)');
+
+# cancelled by another session
+my $query = $node->background_psql('postgres', on_error_stop => 0);
+$query->query_until(qr/go/, "\\echo go\nSELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 100);\n");
+sleep 1;
+my $begin = time;
+my $others = "FROM pg_stat_activity WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
+is($node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $others"), 't', 'pg_cancel_backend');
+$node->poll_query_until('postgres', "SELECT count(*) = 0 $others");
+cmp_ok(time - $begin, '<', GRACE, 'pg_cancel_backend is obeyed in time');
+$query->quit;
+
+# memory of a single group, at its peak and without the server's own
+SKIP:
+{
+    skip 'no /proc to read memory from', 3 if !-e "/proc/$$/status";
+    my $peak = sub {
+        my ($query) = @_;
+        my $out = $node->safe_psql('postgres', <<"END");
+SET work_mem = '4MB';
+SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\\s*(\\d+)'))[1]::bigint AS before \\gset
+$query \\gset
+SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\\s*(\\d+)'))[1]::bigint - :before;
+END
+        return 1024 * $out / 1_000_000;
+    };
+    my $floor = $peak->('SELECT count(at) FROM event');
+    for (
+        [ 'time and label', 64, 'journey_agg(at, channel, action)' ],
+        [ 'value and ref', 128, 'journey_agg(at, channel, action, value, ref)' ],
+        [ 'journeys', 128, 'journey_agg(touchpoint(at, channel, action)::journey)' ])
+    {
+        my ($name, $limit, $aggregate) = @$_;
+        my $bytes = $peak->("SELECT journey_length($aggregate) FROM event") - $floor;
+        cmp_ok($bytes, '<', $limit, sprintf 'memory of a group of a million, %s: %.0f bytes a touchpoint', $name, $bytes);
+    }
+}
+
+# memory of many small groups, by the server's own count
+my $groups = 300000;
+for (
+    [ 'time and label', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a')" ],
+    [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ])
+{
+    my ($name, $aggregate) = @$_;
+    my $plan = $node->safe_psql('postgres',
+        "EXPLAIN (ANALYZE, FORMAT json) SELECT i, $aggregate FROM generate_series(1, $groups) i GROUP BY i");
+    my ($memory) = $plan =~ /"Peak Memory Usage": (\d+)/;
+    my $floor = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, FORMAT json) SELECT i, count(*) FROM generate_series(1, $groups) i GROUP BY i");
+    my ($count) = $floor =~ /"Peak Memory Usage": (\d+)/;
+    my $bytes = ($memory - $count) * 1024 / $groups;
+    cmp_ok($bytes, '<', 512, sprintf 'memory of a group of one touchpoint, %s: %.0f bytes more than count(*)', $name, $bytes);
+}
+
+is(crashes($node), '', 'no process crashed');
+$node->stop;
+done_testing();
