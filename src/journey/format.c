@@ -47,8 +47,6 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	uint64 values = 0;
 	uint64 bitmap;
 	uint64 rest;
-	int64 first_units;
-	int64 span_usecs;
 
 	memset(v, 0, sizeof(*v));
 	if (have < 3)
@@ -82,11 +80,11 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	p = header_number(p, end, &span);
 	p = header_number(p, end, &labels);
 	p = header_number(p, end, &dictionary);
-	first_units = unzigzag(first);
-	if (pg_mul_s64_overflow(first_units, v->unit, &v->first) || !IS_VALID_TIMESTAMP(v->first) ||
-		span > PG_INT64_MAX || pg_mul_s64_overflow((int64) span, v->unit, &span_usecs) ||
-		pg_add_s64_overflow(v->first, span_usecs, &v->last) || !IS_VALID_TIMESTAMP(v->last))
+	/* the whole range of timestamptz has more microseconds than an int64 */
+	if (pg_mul_s64_overflow(unzigzag(first), v->unit, &v->first) || !IS_VALID_TIMESTAMP(v->first) ||
+		span > ((uint64) END_TIMESTAMP - 1 - (uint64) v->first) / v->unit)
 		journey_corrupt("its period is out of range");
+	v->last = (int64) ((uint64) v->first + span * v->unit);
 	if (labels == 0 || labels > n)
 		journey_corrupt("the number of labels is impossible");
 	if (v->flags & JOURNEY_VALUES)

@@ -160,7 +160,7 @@ journey_time_from_offset(const JourneyView *v, uint64 offset)
 {
 	if (unlikely(offset > v->times.span))
 		journey_corrupt("a time lies behind the last one");
-	return v->first + (int64) offset * v->unit;
+	return (int64) ((uint64) v->first + offset * (uint64) v->unit);
 }
 
 #endif /* PGJ_FORMAT_H */

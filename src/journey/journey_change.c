@@ -146,7 +146,7 @@ journey_sessions(PG_FUNCTION_ARGS)
 	{
 		int64 next = journey_time_from_offset(v, ef_next(&v->times, &w->times));
 
-		if (next - time > w->gap)
+		if ((uint64) next - (uint64) time > (uint64) w->gap)
 		{
 			w->start = next;
 			break;

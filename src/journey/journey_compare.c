@@ -81,7 +81,7 @@ compare(FunctionCallInfo fcinfo)
 }
 
 static bool
-equal(FunctionCallInfo fcinfo)
+is_equal(FunctionCallInfo fcinfo)
 {
 	JourneyArg a;
 	JourneyArg b;
@@ -120,14 +120,14 @@ PG_FUNCTION_INFO_V1(journey_eq);
 Datum
 journey_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(equal(fcinfo));
+	PG_RETURN_BOOL(is_equal(fcinfo));
 }
 
 PG_FUNCTION_INFO_V1(journey_ne);
 Datum
 journey_ne(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!equal(fcinfo));
+	PG_RETURN_BOOL(!is_equal(fcinfo));
 }
 
 PG_FUNCTION_INFO_V1(journey_ge);

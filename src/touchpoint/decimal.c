@@ -182,8 +182,11 @@ decimal_print(StringInfo out, Decimal d)
 
 	/* the sign apart, because -0.5 has no negative whole part */
 	if (d.mantissa < 0)
+	{
 		appendStringInfoCharMacro(out, '-');
-	text_print_int64(out, Abs(d.mantissa / power));
+		d.mantissa = -d.mantissa;
+	}
+	text_print_int64(out, d.mantissa / power);
 	if (d.scale > 0)
-		appendStringInfo(out, ".%0*lld", (int) d.scale, (long long) Abs(d.mantissa % power));
+		appendStringInfo(out, ".%0*lld", (int) d.scale, (long long) (d.mantissa % power));
 }

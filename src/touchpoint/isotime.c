@@ -102,7 +102,7 @@ out_of_range(TextScan *s, const char *begin, const char *detail)
 static bool
 scan_zone(TextScan *s, const char *begin, int64 *offset)
 {
-	int64 hours;
+	int64 hours = 0;
 	int64 minutes = 0;
 	int64 seconds = 0;
 	char sign;
@@ -148,11 +148,11 @@ bool
 isotime_scan(TextScan *s, int64 *time)
 {
 	const char *begin = s->p;
-	int64 year;
-	int64 month;
-	int64 day;
-	int64 hour;
-	int64 minute;
+	int64 year = 0;
+	int64 month = 0;
+	int64 day = 0;
+	int64 hour = 0;
+	int64 minute = 0;
 	int64 second = 0;
 	int64 micros = 0;
 	int64 offset;
@@ -243,7 +243,7 @@ isotime_print(StringInfo out, int64 time)
 {
 	int64 days = time / USECS_PER_DAY;
 	int64 rest = time % USECS_PER_DAY;
-	int64 year;
+	int64 year = 0;
 	int month;
 	int day;
 	int micros;
@@ -264,8 +264,10 @@ isotime_print(StringInfo out, int64 time)
 	if (year > 9999)
 		*p++ = '+';
 	else if (year < 0)
+	{
 		*p++ = '-';
-	year = Abs(year);
+		year = -year;
+	}
 	if (year > 9999)
 		p += sprintf(p, "%d", (int) (year / 10000));
 	p = put_two(p, year / 100 % 100);
