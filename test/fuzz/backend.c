@@ -552,11 +552,11 @@ require_failed(const char *condition, const char *file, int line)
 	abort();
 }
 
-/* All memory is freed by backend_reset, and ptrace may be forbidden. */
 const char *__asan_default_options(void);
 
+/* backend_reset frees all, and does so too soon for much to be worth remembering. */
 const char *
 __asan_default_options(void)
 {
-	return "detect_leaks=0";
+	return "detect_leaks=0:quarantine_size_mb=16:malloc_context_size=8";
 }

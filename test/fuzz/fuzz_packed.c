@@ -164,7 +164,9 @@ same_stretch(const Probe *a, const uint8 *pa, const Probe *b, const uint8 *pb)
 static void
 check_heads(const Probe *whole, bool opened)
 {
-	for (size_t have = 0; have <= whole->len && have < JOURNEY_HEADER_MAX + 64; have++)
+	size_t most = opened ? whole->view.labels - whole->data : JOURNEY_HEADER_MAX;
+
+	for (size_t have = 0; have <= Min(most, whole->len); have++)
 	{
 		Probe head = {.data = exact_copy(whole->data, have), .len = whole->len, .have = have};
 
