@@ -38,6 +38,15 @@ extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32
 extern void decimal_from_numeric(Decimal *d, Datum numeric);
 extern Datum decimal_to_numeric(Decimal d);
 
+/* Raise what a TextScan has noted, softly where the server can. */
+#define text_ereturn(escontext, s, type)                                                           \
+	ereturn(escontext, (Datum) 0,                                                                  \
+			(errcode((s)->sqlerrcode),                                                             \
+			 (s)->message ? errmsg_internal("%s", (s)->message)                                    \
+						  : errmsg("invalid input syntax for type %s", type),                      \
+			 (s)->detail ? errdetail_internal("%s", (s)->detail) : 0,                              \
+			 (s)->hint ? errhint("%s", (s)->hint) : 0))
+
 /* PG_DETOAST_DATUM_PACKED without the call, where there is nothing to do. */
 static inline text *
 short_text_argument(Datum d)

@@ -37,15 +37,6 @@
 #define WIRE_LABEL_BYTES 8
 #define WIRE_TOUCH_BYTES 13
 
-/* Raise what a TextScan has noted, softly where the server can. */
-#define text_ereturn(escontext, s, type)                                                           \
-	ereturn(escontext, (Datum) 0,                                                                  \
-			(errcode((s)->sqlerrcode),                                                             \
-			 (s)->message ? errmsg_internal("%s", (s)->message)                                    \
-						  : errmsg("invalid input syntax for type %s", type),                      \
-			 (s)->detail ? errdetail_internal("%s", (s)->detail) : 0,                              \
-			 (s)->hint ? errhint("%s", (s)->hint) : 0))
-
 /* Read one touchpoint into the builder. */
 static bool
 scan_into(TextScan *s, JourneyBuilder *b)

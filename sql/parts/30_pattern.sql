@@ -1,0 +1,91 @@
+-- journey_pattern: which touchpoints, in which order, how far apart, and what
+-- must not happen between.
+
+CREATE TYPE journey_pattern;
+
+CREATE FUNCTION journey_pattern_in(cstring) RETURNS journey_pattern
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_out(journey_pattern) RETURNS cstring
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_recv(internal) RETURNS journey_pattern
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_send(journey_pattern) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE journey_pattern (
+    INPUT = journey_pattern_in,
+    OUTPUT = journey_pattern_out,
+    RECEIVE = journey_pattern_recv,
+    SEND = journey_pattern_send,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = extended
+);
+
+CREATE FUNCTION journey_pattern_eq(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_ne(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_hash(journey_pattern) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_hash_extended(journey_pattern, bigint) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE OPERATOR = (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_eq,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
+);
+CREATE OPERATOR <> (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_ne,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+);
+CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 journey_pattern_hash(journey_pattern),
+    FUNCTION 2 journey_pattern_hash_extended(journey_pattern, bigint);
+
+CREATE FUNCTION journey_matches(journey, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_matches(journey_pattern, journey) RETURNS boolean
+AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE OPERATOR ~ (
+    LEFTARG = journey, RIGHTARG = journey_pattern, PROCEDURE = journey_matches,
+    COMMUTATOR = ~, RESTRICT = contsel, JOIN = contjoinsel
+);
+CREATE OPERATOR ~ (
+    LEFTARG = journey_pattern, RIGHTARG = journey, PROCEDURE = journey_matches,
+    COMMUTATOR = ~, RESTRICT = contsel, JOIN = contjoinsel
+);
+CREATE FUNCTION journey_match(journey, journey_pattern) RETURNS journey
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_match_all(journey, journey_pattern) RETURNS SETOF journey
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5;
+CREATE FUNCTION journey_match_count(journey, journey_pattern) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_reached(journey, journey_pattern) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_progress(journey, journey_pattern) RETURNS journey
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_filter(journey, journey_pattern) RETURNS journey
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON TYPE journey_pattern IS 'a pattern that journeys may match: web.view -[<= 7 days]-> store.purchase';
+COMMENT ON FUNCTION journey_pattern_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION journey_pattern_out(journey_pattern) IS 'I/O';
+COMMENT ON FUNCTION journey_pattern_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION journey_pattern_send(journey_pattern) IS 'I/O';
+COMMENT ON FUNCTION journey_pattern_eq(journey_pattern, journey_pattern) IS 'implementation of = operator';
+COMMENT ON FUNCTION journey_pattern_ne(journey_pattern, journey_pattern) IS 'implementation of <> operator';
+COMMENT ON FUNCTION journey_pattern_hash(journey_pattern) IS 'hash';
+COMMENT ON FUNCTION journey_pattern_hash_extended(journey_pattern, bigint) IS 'hash, 64 bits, seeded';
+COMMENT ON FUNCTION journey_matches(journey, journey_pattern) IS 'does the journey match? implementation of ~ operator';
+COMMENT ON FUNCTION journey_matches(journey_pattern, journey) IS 'does the journey match? implementation of ~ operator';
+COMMENT ON FUNCTION journey_match(journey, journey_pattern) IS 'touchpoints of the match that ends first and starts last, NULL if there is none';
+COMMENT ON FUNCTION journey_match_all(journey, journey_pattern) IS 'touchpoints of each match; matches do not overlap';
+COMMENT ON FUNCTION journey_match_count(journey, journey_pattern) IS 'number of matches that do not overlap';
+COMMENT ON FUNCTION journey_reached(journey, journey_pattern) IS 'how many items of the pattern the journey reaches in order';
+COMMENT ON FUNCTION journey_progress(journey, journey_pattern) IS 'touchpoints of the partial match that reaches most items';
+COMMENT ON FUNCTION journey_filter(journey, journey_pattern) IS 'touchpoints that match a pattern of one step';
+COMMENT ON OPERATOR = (journey_pattern, journey_pattern) IS 'equal';
+COMMENT ON OPERATOR <> (journey_pattern, journey_pattern) IS 'not equal';
+COMMENT ON OPERATOR ~ (journey, journey_pattern) IS 'matches';
+COMMENT ON OPERATOR ~ (journey_pattern, journey) IS 'is matched by';

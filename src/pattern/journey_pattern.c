@@ -1,0 +1,395 @@
+/*
+ * journey_pattern.c
+ *		SQL face of the type journey_pattern and of matching journeys with it.
+ *
+ * A stored pattern is a varlena of one version byte and its canonical text.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "journey/journey.h"
+#include "libpq/pqformat.h"
+#include "pattern/match.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define PATTERN_VERSION 1
+
+typedef struct varlena StoredPattern;
+
+static inline const char *
+stored_text(const StoredPattern *stored, size_t *len)
+{
+	const char *data = VARDATA_ANY(stored);
+
+	if (VARSIZE_ANY_EXHDR(stored) < 2 || data[0] != PATTERN_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey_pattern is corrupt")));
+	*len = VARSIZE_ANY_EXHDR(stored) - 1;
+	return data + 1;
+}
+
+/* The pattern of a text, checked whole, in canonical form. NULL: see the scan. */
+static StoredPattern *
+store(TextScan *s)
+{
+	Pattern *pattern = pattern_parse(s);
+	StringInfoData out;
+
+	if (pattern == NULL || program_compile(pattern, s) == NULL)
+		return NULL;
+	initStringInfo(&out);
+	appendStringInfoSpaces(&out, VARHDRSZ);
+	appendStringInfoChar(&out, PATTERN_VERSION);
+	pattern_print(&out, pattern);
+	SET_VARSIZE(out.data, out.len);
+	return (StoredPattern *) out.data;
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_in);
+Datum
+journey_pattern_in(PG_FUNCTION_ARGS)
+{
+	char *text = PG_GETARG_CSTRING(0);
+	StoredPattern *stored;
+	TextScan s;
+
+	text_scan_init(&s, text, strlen(text));
+	stored = store(&s);
+	if (stored == NULL)
+		text_ereturn(fcinfo->context, &s, "journey_pattern");
+	PG_RETURN_POINTER(stored);
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_out);
+Datum
+journey_pattern_out(PG_FUNCTION_ARGS)
+{
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
+
+	PG_RETURN_CSTRING(pnstrdup(text, len));
+}
+
+/* Binary form: the version in one byte, and the text in the client's encoding. */
+PG_FUNCTION_INFO_V1(journey_pattern_recv);
+Datum
+journey_pattern_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
+	int version = pq_getmsgbyte(buf);
+	StoredPattern *stored;
+	TextScan s;
+	char *text;
+	int len;
+
+	if (version != PATTERN_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid binary representation of a journey_pattern"),
+				 errdetail("Its version is %d, but only %d is known.", version, PATTERN_VERSION)));
+	text = pq_getmsgtext(buf, buf->len - buf->cursor, &len);
+	text_scan_init(&s, text, len);
+	stored = store(&s);
+	if (stored == NULL)
+		text_ereturn(NULL, &s, "journey_pattern");
+	PG_RETURN_POINTER(stored);
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_send);
+Datum
+journey_pattern_send(PG_FUNCTION_ARGS)
+{
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendint8(&buf, PATTERN_VERSION);
+	pq_sendtext(&buf, text, len);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+static bool
+pattern_equal(FunctionCallInfo fcinfo)
+{
+	size_t alen;
+	size_t blen;
+	const char *a = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &alen);
+	const char *b = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), &blen);
+
+	return alen == blen && memcmp(a, b, alen) == 0;
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_eq);
+Datum
+journey_pattern_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pattern_equal(fcinfo));
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_ne);
+Datum
+journey_pattern_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!pattern_equal(fcinfo));
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_hash);
+Datum
+journey_pattern_hash(PG_FUNCTION_ARGS)
+{
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
+
+	return hash_any((const unsigned char *) text, len);
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_hash_extended);
+Datum
+journey_pattern_hash_extended(PG_FUNCTION_ARGS)
+{
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
+
+	return hash_any_extended((const unsigned char *) text, len, PG_GETARG_INT64(1));
+}
+
+/* ---- matching ---- */
+
+/* The pattern of this call site as last compiled, with the text it came from. */
+typedef struct Compiled
+{
+	MemoryContext cxt;
+	char *text;
+	size_t len;
+	Program *program;
+} Compiled;
+
+/*
+ * Compile a pattern in a context below parent, unless it is the one of *cached.
+ */
+static const Program *
+compile(Compiled **cached, MemoryContext parent, Datum d)
+{
+	StoredPattern *stored = (StoredPattern *) PG_DETOAST_DATUM_PACKED(d);
+	Compiled *c = *cached;
+	MemoryContext cxt;
+	MemoryContext old;
+	TextScan s;
+	Pattern *pattern;
+	size_t len;
+	const char *text = stored_text(stored, &len);
+
+	if (c && c->len == len && memcmp(c->text, text, len) == 0)
+		return c->program;
+	if (c)
+	{
+		*cached = NULL;
+		MemoryContextDelete(c->cxt);
+	}
+	cxt = AllocSetContextCreate(parent, "journey_pattern", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	c = palloc0(sizeof(Compiled));
+	c->cxt = cxt;
+	c->text = pnstrdup(text, len);
+	c->len = len;
+	text_scan_init(&s, c->text, len);
+	pattern = pattern_parse(&s);
+	c->program = pattern ? program_compile(pattern, &s) : NULL;
+	if (c->program == NULL)
+		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey_pattern is corrupt"),
+						errdetail_internal("%s", s.detail ? s.detail : "")));
+	MemoryContextSwitchTo(old);
+	*cached = c;
+	return c->program;
+}
+
+static const Program *
+call_program(FunctionCallInfo fcinfo, int pattern_argument)
+{
+	return compile((Compiled **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+				   PG_GETARG_DATUM(pattern_argument));
+}
+
+/*
+ * Does a journey match? A toasted one is first opened only as far as its
+ * dictionary, where most journeys end.
+ */
+static bool
+matches(FunctionCallInfo fcinfo, int journey_argument, int pattern_argument)
+{
+	const Program *program = call_program(fcinfo, pattern_argument);
+	JourneyArg arg;
+	bool result;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(journey_argument));
+	result = matcher_exists(matcher_create(program, &arg.view));
+	journey_arg_close(&arg);
+	return result;
+}
+
+PG_FUNCTION_INFO_V1(journey_matches);
+Datum
+journey_matches(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(matches(fcinfo, 0, 1));
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_matches);
+Datum
+journey_pattern_matches(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(matches(fcinfo, 1, 0));
+}
+
+/* The touchpoints with these numbers, as a journey. */
+static Datum
+pick(LabelDict *dict, const JourneyView *v, const Match *match)
+{
+	uint32 *numbers = journey_intern_labels(v, dict);
+	JourneyBuilder b;
+	JourneyCursor c;
+	struct varlena *packed;
+
+	builder_init(&b, dict, CurrentMemoryContext);
+	for (uint32 i = 0; i < match->n; i++)
+	{
+		/* far ones by skipping, near ones by reading on */
+		if (i == 0 || match->touchpoints[i] - c.i > 64)
+			journey_start_at(v, &c, match->touchpoints[i]);
+		while (c.i < match->touchpoints[i])
+		{
+			Touch passed;
+
+			journey_next(&c, &passed);
+		}
+		builder_add_touches(&b, &c, numbers, match->touchpoints[i] + 1);
+	}
+	packed = builder_pack(&b);
+	builder_free(&b);
+	pfree(numbers);
+	return PointerGetDatum(packed);
+}
+
+PG_FUNCTION_INFO_V1(journey_match);
+Datum
+journey_match(PG_FUNCTION_ARGS)
+{
+	const Program *program = call_program(fcinfo, 1);
+	JourneyArg arg;
+	Match match;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	if (!matcher_next(matcher_create(program, &arg.view), &match))
+		PG_RETURN_NULL();
+	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+}
+
+PG_FUNCTION_INFO_V1(journey_match_count);
+Datum
+journey_match_count(PG_FUNCTION_ARGS)
+{
+	const Program *program = call_program(fcinfo, 1);
+	JourneyArg arg;
+	Matcher *m;
+	int64 count = 0;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	m = matcher_create(program, &arg.view);
+	while (matcher_next(m, NULL))
+		count++;
+	PG_RETURN_INT64(count);
+}
+
+PG_FUNCTION_INFO_V1(journey_reached);
+Datum
+journey_reached(PG_FUNCTION_ARGS)
+{
+	const Program *program = call_program(fcinfo, 1);
+	JourneyArg arg;
+	Matcher *m;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	m = matcher_create(program, &arg.view);
+	PG_RETURN_INT32(matcher_progress(m, NULL));
+}
+
+PG_FUNCTION_INFO_V1(journey_progress);
+Datum
+journey_progress(PG_FUNCTION_ARGS)
+{
+	const Program *program = call_program(fcinfo, 1);
+	JourneyArg arg;
+	Match match;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	matcher_progress(matcher_create(program, &arg.view), &match);
+	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+}
+
+PG_FUNCTION_INFO_V1(journey_filter);
+Datum
+journey_filter(PG_FUNCTION_ARGS)
+{
+	const Program *program = call_program(fcinfo, 1);
+	JourneyArg arg;
+	Match match = {0};
+	bool *found;
+
+	if (program->npositions != 1 || program->nsteps != 1 || program->nedges != 1 ||
+		program->edges[0].from_start || program->accepts[0].to_end)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("journey_filter needs a pattern of one step"),
+						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
+													   journey_pattern_out, PG_GETARG_DATUM(1))))));
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	found = matcher_step_touchpoints(program, &arg.view);
+	match.touchpoints = palloc_extended(Max(arg.view.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < arg.view.n; i++)
+		if (found[i])
+			match.touchpoints[match.n++] = i;
+	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+}
+
+typedef struct MatchWalk
+{
+	Compiled *compiled;
+	JourneyArg arg;
+	LabelDict *dict;
+	Matcher *matcher;
+} MatchWalk;
+
+PG_FUNCTION_INFO_V1(journey_match_all);
+Datum
+journey_match_all(PG_FUNCTION_ARGS)
+{
+	FuncCallContext *srf;
+	MatchWalk *w;
+	MemoryContext old;
+	Match match;
+	bool found;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		srf = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
+		w = palloc0(sizeof(MatchWalk));
+		compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
+		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
+		w->dict = label_dict_create(srf->multi_call_memory_ctx);
+		w->matcher = matcher_create(w->compiled->program, &w->arg.view);
+		srf->user_fctx = w;
+		MemoryContextSwitchTo(old);
+	}
+	srf = SRF_PERCALL_SETUP();
+	w = srf->user_fctx;
+	/* the matcher's windows live on from call to call */
+	old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
+	found = matcher_next(w->matcher, &match);
+	MemoryContextSwitchTo(old);
+	if (!found)
+		SRF_RETURN_DONE(srf);
+	SRF_RETURN_NEXT(srf, pick(w->dict, &w->arg.view, &match));
+}

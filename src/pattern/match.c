@@ -1,0 +1,1125 @@
+/*
+ * match.c
+ *		The matcher: positions reached, windows of predecessors, no backtracking.
+ *
+ * Let the program have positions p, q, ... and the journey touchpoints 0 .. n-1
+ * in their order. Say q is *reached at j* if some match of a part of the pattern
+ * that ends in q ends at touchpoint j. What has to be known of such a match is
+ * only where it starts, and of several that end alike the one that starts last
+ * is best: it is the one to report, and if any of them keeps to "within", it
+ * does. So the whole state is best[q][j], the latest start, or nothing.
+ *
+ * best[q][j] is the maximum of best[p][i] over the edges p -> q and the i that
+ * the edge's link allows before j. These i are an interval: at most j - 1, or as
+ * early as a lower limit of time says; at least what an upper limit says, and
+ * not before the last touchpoint in front of j that the link bans (that one
+ * itself may be i: a ban is on what lies strictly between). As j grows both
+ * ends of the interval only move forward, so its maximum is that of a sliding
+ * window, kept in a queue of falling values (the "monotone deque"; D. Lemire,
+ * "Streaming maximum-minimum filter using no more than three comparisons per
+ * element", 2006): each reached (p, i) enters and leaves once per link. A link
+ * => allows j - 1 alone, the entry made last.
+ *
+ * Hence the promise: time is O(touchpoints x edges), in practice touchpoints
+ * alone, because only touchpoints that some step matches are looked at; memory
+ * is O(edges) plus the entries of the widest window; no input makes it worse.
+ *
+ * The first touchpoint at which an accepting position is reached ends the
+ * match that ends first; the best start there is the one that starts last. To
+ * name the touchpoints between, the segment is run once more with this start
+ * only, recording what is reached, and then read backwards: the latest
+ * touchpoint at which some position is reached from which an edge leads on.
+ * Equal ones are followed together, as a set of positions. Recording takes
+ * memory for the touchpoints that lie between and meet a step.
+ *
+ * After a match the state is emptied and the search goes on behind it: taking
+ * the earliest end each time gives as many matches that do not overlap as
+ * there can be.
+ *
+ * A pattern without limits on time, bans, "within" or values needs no windows:
+ * what a position leads to stays allowed for ever (->) or for one touchpoint
+ * (=>). There the sets of positions are bits of a word.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "pattern/match.h"
+
+#define WORD_BITS 64
+#define NO_START PG_UINT32_MAX
+#define INTERRUPT_EVERY 0x10000
+
+/* A position reached: where, and the latest start of a match to there. */
+typedef struct Reached
+{
+	uint32 i;
+	uint32 start;
+	int64 time;
+	int64 start_time;
+} Reached;
+
+/* A queue in an array; what has left in front is reclaimed when it grows. */
+typedef struct Queue
+{
+	Reached *entries;
+	size_t head;
+	size_t tail;
+	size_t max;
+} Queue;
+
+/* Predecessors that a link offers: one window for each (position, link). */
+typedef struct Window
+{
+	int from;
+	const ProgramLink *link;
+	Queue waiting; /* too close as yet: link has a lower limit */
+	Queue best;    /* in the interval, starts falling */
+	bool expires;  /* the interval's lower end moves */
+} Window;
+
+/* Where a run through the journey stands; plain, so a copy can go back to it. */
+typedef struct Place
+{
+	JourneyCursor cursor;  /* with values */
+	EliasFanoCursor times; /* without */
+	uint32 i;
+} Place;
+
+/* A touchpoint that some step matches. */
+typedef struct Event
+{
+	uint32 i;
+	int64 time;
+	const uint64 *steps; /* bits; valid until the next event is read */
+} Event;
+
+/* An event on record, with the positions reached at it. */
+typedef struct Record
+{
+	uint32 i;
+	int64 time;
+} Record;
+
+typedef struct Ahead
+{
+	Place place;
+	bool started;
+	bool found;
+	uint32 i;
+	int64 time;
+} Ahead;
+
+struct Matcher
+{
+	const Program *program;
+	const JourneyView *v;
+	int step_words;
+	int position_words;
+	uint64 *label_steps; /* of each label: steps it matches, but for values */
+	bool *label_used;    /* has it any? */
+	uint64 *value_steps; /* steps that test the value */
+	bool tests_values;
+	uint64 *event_steps; /* scratch of Event */
+	bool possible;       /* the labels allow a match at all */
+	int *step_positions; /* positions by step: lists */
+	int *next_position;
+	int *first_edge; /* of each position, in program->edges; one more at the end */
+	int nwindows;
+	Window *windows;
+	int *edge_window;     /* of each edge, or -1 */
+	int *position_window; /* windows by position: lists */
+	int *next_window;
+	int64 *last_ban; /* of each step: touchpoint that matched it last, or -1 */
+	Reached *hits;   /* scratch: what is reached at this touchpoint */
+	int *hit_positions;
+	int nhits;
+	Ahead *ahead; /* of each step: its next touchpoint, for bans before $ */
+
+	/* the search */
+	Place place;
+	uint32 only_start; /* NO_START: any */
+
+	/* recording */
+	bool recording;
+	Record *records;
+	uint64 *record_steps;
+	uint64 *record_positions;
+	size_t nrecords;
+	size_t records_max;
+};
+
+static inline bool
+bit_get(const uint64 *bits, int i)
+{
+	return (bits[i / WORD_BITS] >> (i % WORD_BITS)) & 1;
+}
+
+static inline void
+bit_set(uint64 *bits, int i)
+{
+	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
+}
+
+/* later - earlier, at most PG_INT64_MAX. */
+static inline int64
+elapsed(int64 earlier, int64 later)
+{
+	int64 usecs;
+
+	return pg_sub_s64_overflow(later, earlier, &usecs) ? PG_INT64_MAX : usecs;
+}
+
+/* ---- labels and values ---- */
+
+static bool
+part_matches(const PartTest *test, const char *text, size_t len)
+{
+	return (test->prefix ? len >= test->len : len == test->len) &&
+		   memcmp(test->text, text, test->len) == 0;
+}
+
+static bool
+step_matches_value(const Step *step, const Touch *t)
+{
+	for (int i = 0; i < step->nvalues; i++)
+	{
+		int cmp;
+
+		if (!t->has_value)
+			return false;
+		cmp = decimal_cmp(t->value, step->values[i].value);
+		switch (step->values[i].op)
+		{
+			case COMPARE_LT:
+				if (cmp >= 0)
+					return false;
+				break;
+			case COMPARE_LE:
+				if (cmp > 0)
+					return false;
+				break;
+			case COMPARE_GT:
+				if (cmp <= 0)
+					return false;
+				break;
+			case COMPARE_GE:
+				if (cmp < 0)
+					return false;
+				break;
+			case COMPARE_EQ:
+				if (cmp != 0)
+					return false;
+				break;
+		}
+	}
+	return true;
+}
+
+/* Which steps each label of the journey matches. */
+static void
+match_labels(Matcher *m)
+{
+	const Program *p = m->program;
+	TouchLabel *labels = journey_dictionary(m->v);
+
+	m->label_steps =
+		palloc_extended(Max(m->v->nlabels, 1) * (size_t) m->step_words * sizeof(uint64),
+						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	m->label_used = palloc0(Max(m->v->nlabels, 1));
+	for (uint32 i = 0; i < m->v->nlabels; i++)
+		for (int step = 0; step < p->nsteps; step++)
+			if (part_matches(&p->steps[step]->channel, labels[i].channel, labels[i].channel_len) &&
+				part_matches(&p->steps[step]->action, labels[i].action, labels[i].action_len))
+			{
+				bit_set(&m->label_steps[(size_t) i * m->step_words], step);
+				m->label_used[i] = true;
+			}
+	pfree(labels);
+}
+
+/*
+ * Could the labels, in whatever order, lead from a start to an accept? Mostly
+ * they cannot, and nothing else is read then.
+ */
+static bool
+labels_suffice(Matcher *m)
+{
+	const Program *p = m->program;
+	uint64 *have = palloc0(m->step_words * sizeof(uint64));
+	bool *live = palloc0(p->npositions);
+	bool changed = true;
+	bool result = false;
+
+	for (uint32 i = 0; i < m->v->nlabels; i++)
+		for (int w = 0; w < m->step_words; w++)
+			have[w] |= m->label_steps[(size_t) i * m->step_words + w];
+	while (changed)
+	{
+		changed = false;
+		for (int e = 0; e < p->nedges; e++)
+		{
+			const ProgramEdge *edge = &p->edges[e];
+
+			if (!live[edge->to] && (edge->from < 0 || live[edge->from]) &&
+				bit_get(have, p->positions[edge->to].step))
+				live[edge->to] = changed = true;
+		}
+	}
+	for (int i = 0; i < p->naccepts; i++)
+		result |= live[p->accepts[i].position];
+	pfree(have);
+	pfree(live);
+	return result;
+}
+
+/* ---- reading the journey ---- */
+
+static void
+place_start(const Matcher *m, Place *place)
+{
+	memset(place, 0, sizeof(*place));
+	if (m->tests_values)
+		journey_start_at(m->v, &place->cursor, 0);
+	else
+		ef_start(&m->v->times, &place->times);
+}
+
+/* The next touchpoint that some step matches. */
+static bool
+next_event(Matcher *m, Place *place, Event *event)
+{
+	const JourneyView *v = m->v;
+
+	if (m->tests_values)
+	{
+		Touch t;
+
+		while (journey_next(&place->cursor, &t))
+		{
+			const uint64 *label = &m->label_steps[(size_t) t.label * m->step_words];
+			uint64 any = 0;
+
+			place->i = place->cursor.i;
+			if (place->i % INTERRUPT_EVERY == 0)
+				CHECK_FOR_INTERRUPTS();
+			if (!m->label_used[t.label])
+				continue;
+			for (int w = 0; w < m->step_words; w++)
+			{
+				uint64 test = label[w] & m->value_steps[w];
+
+				m->event_steps[w] = label[w];
+				for (; test != 0; test &= test - 1)
+				{
+					int step = w * WORD_BITS + pg_rightmost_one_pos64(test);
+
+					if (!step_matches_value(m->program->steps[step], &t))
+						m->event_steps[w] &= ~(UINT64CONST(1) << (step % WORD_BITS));
+				}
+				any |= m->event_steps[w];
+			}
+			if (any == 0)
+				continue;
+			event->i = place->i - 1;
+			event->time = t.time;
+			event->steps = m->event_steps;
+			return true;
+		}
+		return false;
+	}
+
+	while (place->i < v->n)
+	{
+		uint32 i = place->i++;
+		uint32 label = journey_label_at(v, i);
+
+		if (i % INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!m->label_used[label])
+			continue;
+		ef_seek(&v->times, &place->times, i);
+		event->i = i;
+		event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
+		event->steps = &m->label_steps[(size_t) label * m->step_words];
+		return true;
+	}
+	return false;
+}
+
+/* The first touchpoint behind i that a step matches; i never falls. */
+static const Ahead *
+look_ahead(Matcher *m, int step, uint32 i)
+{
+	Ahead *ahead = &m->ahead[step];
+
+	if (!ahead->started)
+	{
+		place_start(m, &ahead->place);
+		ahead->started = true;
+		ahead->found = true;
+		ahead->i = 0;
+	}
+	else if (!ahead->found || ahead->i > i)
+		return ahead;
+	for (;;)
+	{
+		Event event;
+
+		if (!next_event(m, &ahead->place, &event))
+		{
+			ahead->found = false;
+			return ahead;
+		}
+		if (event.i > i && bit_get(event.steps, step))
+		{
+			ahead->i = event.i;
+			ahead->time = event.time;
+			return ahead;
+		}
+	}
+}
+
+/* ---- windows ---- */
+
+static void
+queue_push(Queue *q, const Reached *entry)
+{
+	if (q->tail == q->max)
+	{
+		size_t n = q->tail - q->head;
+
+		if (q->head > 0 && q->head >= q->max / 2)
+			memmove(q->entries, q->entries + q->head, n * sizeof(Reached));
+		else
+		{
+			Reached *grown;
+
+			q->max = Max(8, 2 * q->max);
+			grown = palloc_extended(q->max * sizeof(Reached), MCXT_ALLOC_HUGE);
+			if (n > 0)
+				memcpy(grown, q->entries + q->head, n * sizeof(Reached));
+			if (q->entries)
+				pfree(q->entries);
+			q->entries = grown;
+		}
+		q->head = 0;
+		q->tail = n;
+	}
+	q->entries[q->tail++] = *entry;
+}
+
+static inline bool
+queue_empty(const Queue *q)
+{
+	return q->head == q->tail;
+}
+
+/* Take an entry into the interval. */
+static void
+window_add(Window *w, const Reached *entry)
+{
+	Queue *q = &w->best;
+
+	if (!w->expires && !queue_empty(q) && q->entries[q->head].start >= entry->start)
+		return; /* it would never be the best one */
+	while (!queue_empty(q) && q->entries[q->tail - 1].start <= entry->start)
+		q->tail--;
+	if (queue_empty(q))
+		q->head = q->tail = 0;
+	queue_push(q, entry);
+}
+
+/* Move the interval's ends to what holds before a touchpoint at this time. */
+static void
+window_move(Matcher *m, Window *w, int64 time)
+{
+	const ProgramLink *link = w->link;
+	Queue *q = &w->waiting;
+
+	while (!queue_empty(q) && elapsed(q->entries[q->head].time, time) >= link->min)
+		window_add(w, &q->entries[q->head++]);
+	if (!w->expires)
+		return;
+	q = &w->best;
+	for (; !queue_empty(q); q->head++)
+	{
+		const Reached *front = &q->entries[q->head];
+		bool banned = false;
+
+		for (int i = 0; i < link->nbans; i++)
+			banned |= m->last_ban[link->bans[i]] > (int64) front->i;
+		if (!banned && elapsed(front->time, time) <= link->max)
+			break;
+	}
+}
+
+static void
+window_enter(Matcher *m, Window *w, const Reached *entry)
+{
+	if (w->link->next)
+	{
+		w->best.head = w->best.tail = 0;
+		queue_push(&w->best, entry);
+	}
+	else
+	{
+		window_move(m, w, entry->time);
+		if (w->link->min > 0)
+			queue_push(&w->waiting, entry);
+		else
+			window_add(w, entry);
+	}
+}
+
+/* The best predecessor that the window offers to touchpoint i, or NULL. */
+static const Reached *
+window_best(Matcher *m, Window *w, uint32 i, int64 time)
+{
+	const Reached *front;
+
+	if (!w->link->next)
+		window_move(m, w, time);
+	if (queue_empty(&w->best))
+		return NULL;
+	front = &w->best.entries[w->best.head];
+	if (w->link->next)
+	{
+		int64 usecs = elapsed(front->time, time);
+
+		if (front->i + 1 != i || usecs < w->link->min || usecs > w->link->max)
+			return NULL;
+	}
+	return front;
+}
+
+/* ---- one touchpoint ---- */
+
+/* May a match begin at this touchpoint, through this edge? */
+static bool
+may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
+{
+	const ProgramLink *link;
+	int64 usecs;
+
+	if (m->only_start != NO_START && i != m->only_start)
+		return false;
+	if (!edge->from_start)
+		return true;
+	if (edge->link < 0)
+		return i == 0;
+	link = &m->program->links[edge->link];
+	if (link->next && i != 0)
+		return false;
+	usecs = elapsed(m->v->first, time);
+	if (usecs < link->min || usecs > link->max)
+		return false;
+	for (int k = 0; k < link->nbans; k++)
+		if (m->last_ban[link->bans[k]] >= 0)
+			return false;
+	return true;
+}
+
+static bool
+may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
+{
+	const ProgramLink *link;
+	int64 usecs;
+
+	if (!accept->to_end)
+		return true;
+	if (accept->link < 0)
+		return i == m->v->n - 1;
+	link = &m->program->links[accept->link];
+	if (link->next && i != m->v->n - 1)
+		return false;
+	usecs = elapsed(time, m->v->last);
+	if (usecs < link->min || usecs > link->max)
+		return false;
+	for (int k = 0; k < link->nbans; k++)
+	{
+		const Ahead *ahead = look_ahead(m, link->bans[k], i);
+
+		if (ahead->found && (link->ban_usecs[k] == PATTERN_UNBOUNDED ||
+							 elapsed(time, ahead->time) <= link->ban_usecs[k]))
+			return false;
+	}
+	return true;
+}
+
+/* Find what is reached at an event, into m->hits. */
+static void
+reach(Matcher *m, const Event *event)
+{
+	const Program *p = m->program;
+
+	m->nhits = 0;
+	for (int w = 0; w < m->step_words; w++)
+		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
+		{
+			int step = w * WORD_BITS + pg_rightmost_one_pos64(bits);
+
+			for (int q = m->step_positions[step]; q >= 0; q = m->next_position[q])
+			{
+				Reached best = {.start = NO_START};
+
+				for (int e = m->first_edge[q]; e < m->first_edge[q + 1]; e++)
+				{
+					if (m->edge_window[e] < 0)
+					{
+						if (may_start(m, &p->edges[e], event->i, event->time))
+						{
+							best.start = event->i; /* none can start later */
+							best.start_time = event->time;
+							break;
+						}
+					}
+					else
+					{
+						const Reached *before =
+							window_best(m, &m->windows[m->edge_window[e]], event->i, event->time);
+
+						if (before && (best.start == NO_START || before->start > best.start))
+						{
+							best.start = before->start;
+							best.start_time = before->start_time;
+						}
+					}
+				}
+				if (best.start == NO_START || (p->within != PATTERN_UNBOUNDED &&
+											   elapsed(best.start_time, event->time) > p->within))
+					continue;
+				best.i = event->i;
+				best.time = event->time;
+				m->hits[m->nhits] = best;
+				m->hit_positions[m->nhits++] = q;
+			}
+		}
+}
+
+static void
+record(Matcher *m, const Event *event)
+{
+	if (m->nrecords == m->records_max)
+	{
+		m->records_max = Max(64, 2 * m->records_max);
+#define grow(array, each)                                                                          \
+	(array) = (array)                                                                              \
+				  ? repalloc_huge((array), m->records_max * (each) * sizeof(*(array)))             \
+				  : palloc_extended(m->records_max * (each) * sizeof(*(array)), MCXT_ALLOC_HUGE)
+		grow(m->records, 1);
+		grow(m->record_steps, m->step_words);
+		grow(m->record_positions, m->position_words);
+#undef grow
+	}
+	m->records[m->nrecords] = (Record) {event->i, event->time};
+	memcpy(&m->record_steps[m->nrecords * m->step_words], event->steps,
+		   m->step_words * sizeof(uint64));
+	memset(&m->record_positions[m->nrecords * m->position_words], 0,
+		   m->position_words * sizeof(uint64));
+	for (int h = 0; h < m->nhits; h++)
+		bit_set(&m->record_positions[m->nrecords * m->position_words], m->hit_positions[h]);
+	m->nrecords++;
+}
+
+/* Make what is reached at an event known to those behind. */
+static void
+settle(Matcher *m, const Event *event)
+{
+	for (int h = 0; h < m->nhits; h++)
+		for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
+			window_enter(m, &m->windows[w], &m->hits[h]);
+	for (int w = 0; w < m->step_words; w++)
+		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
+			m->last_ban[w * WORD_BITS + pg_rightmost_one_pos64(bits)] = event->i;
+	if (m->recording)
+		record(m, event);
+}
+
+/* Forget all partial matches, but not what lies behind. */
+static void
+forget(Matcher *m)
+{
+	for (int w = 0; w < m->nwindows; w++)
+	{
+		m->windows[w].waiting.head = m->windows[w].waiting.tail = 0;
+		m->windows[w].best.head = m->windows[w].best.tail = 0;
+	}
+	m->nhits = 0;
+}
+
+Matcher *
+matcher_create(const Program *p, const JourneyView *v)
+{
+	Matcher *m = palloc0(sizeof(Matcher));
+
+	m->program = p;
+	m->v = v;
+	m->step_words = (p->nsteps + WORD_BITS - 1) / WORD_BITS;
+	m->position_words = (p->npositions + WORD_BITS - 1) / WORD_BITS;
+	m->only_start = NO_START;
+	match_labels(m);
+	m->possible = labels_suffice(m);
+	return m;
+}
+
+/* What only a search needs. */
+static void
+prepare(Matcher *m)
+{
+	const Program *p = m->program;
+
+	if (m->hits)
+		return;
+	m->event_steps = palloc0(m->step_words * sizeof(uint64));
+	m->value_steps = palloc0(m->step_words * sizeof(uint64));
+	m->step_positions = palloc(p->nsteps * sizeof(int));
+	m->next_position = palloc(p->npositions * sizeof(int));
+	m->last_ban = palloc(p->nsteps * sizeof(int64));
+	m->ahead = palloc0(p->nsteps * sizeof(Ahead));
+	for (int step = 0; step < p->nsteps; step++)
+	{
+		m->step_positions[step] = -1;
+		m->last_ban[step] = -1;
+		if (p->steps[step]->nvalues > 0)
+		{
+			m->tests_values = true;
+			bit_set(m->value_steps, step);
+		}
+	}
+	m->first_edge = palloc0((p->npositions + 1) * sizeof(int));
+	m->edge_window = palloc(Max(p->nedges, 1) * sizeof(int));
+	m->position_window = palloc(p->npositions * sizeof(int));
+	m->windows = palloc0(Max(p->nedges, 1) * sizeof(Window));
+	m->next_window = palloc(Max(p->nedges, 1) * sizeof(int));
+	for (int q = p->npositions; q-- > 0;)
+	{
+		m->next_position[q] = m->step_positions[p->positions[q].step];
+		m->step_positions[p->positions[q].step] = q;
+		m->position_window[q] = -1;
+	}
+	for (int e = 0; e < p->nedges; e++)
+	{
+		const ProgramEdge *edge = &p->edges[e];
+		int w = -1;
+
+		m->first_edge[edge->to + 1] = e + 1;
+		if (edge->from >= 0)
+		{
+			for (w = m->position_window[edge->from]; w >= 0; w = m->next_window[w])
+				if (m->windows[w].link == &p->links[edge->link])
+					break;
+			if (w < 0)
+			{
+				const ProgramLink *link = &p->links[edge->link];
+
+				w = m->nwindows++;
+				m->windows[w].from = edge->from;
+				m->windows[w].link = link;
+				m->windows[w].expires = link->max != PG_INT64_MAX || link->nbans > 0;
+				m->next_window[w] = m->position_window[edge->from];
+				m->position_window[edge->from] = w;
+			}
+		}
+		m->edge_window[e] = w;
+	}
+	for (int q = 0; q < p->npositions; q++)
+		m->first_edge[q + 1] = Max(m->first_edge[q + 1], m->first_edge[q]);
+	m->hits = palloc(p->npositions * sizeof(Reached));
+	m->hit_positions = palloc(p->npositions * sizeof(int));
+	place_start(m, &m->place);
+}
+
+/*
+ * From where the search stands, find the first touchpoint at which one of
+ * these positions is reached (and, unless partial, may end); its best start.
+ */
+static bool
+search(Matcher *m, Reached *end)
+{
+	Event event;
+
+	while (next_event(m, &m->place, &event))
+	{
+		bool found = false;
+
+		reach(m, &event);
+		for (int h = 0; h < m->nhits; h++)
+			for (int a = 0; a < m->program->naccepts; a++)
+			{
+				const ProgramAccept *accept = &m->program->accepts[a];
+
+				if (accept->position == m->hit_positions[h] &&
+					(!found || m->hits[h].start > end->start) &&
+					may_end(m, accept, event.i, event.time))
+				{
+					*end = m->hits[h];
+					found = true;
+				}
+			}
+		settle(m, &event);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The touchpoints of the match from start to end, both numbers; "from" is where
+ * the segment began, with the bans of before. accepting tells the positions it
+ * may end in.
+ */
+static void
+extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 end,
+		const bool *accepting, Match *match)
+{
+	const Program *p = m->program;
+	Place place = m->place;
+	int64 *bans_now = palloc(p->nsteps * sizeof(int64));
+	bool *current = palloc0(p->npositions);
+	bool *before = palloc0(p->npositions);
+	bool *blocked = palloc(Max(p->nlinks, 1) * sizeof(bool));
+	uint32 *reversed;
+	uint32 n = 0;
+	uint32 max = 16;
+	Event event;
+	size_t r;
+
+	/* once more through the segment, with this start only */
+	memcpy(bans_now, m->last_ban, p->nsteps * sizeof(int64));
+	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
+	forget(m);
+	m->place = *from;
+	m->only_start = start;
+	m->nrecords = 0;
+	while (next_event(m, &m->place, &event) && event.i <= end)
+	{
+		m->recording = event.i >= start;
+		reach(m, &event);
+		settle(m, &event);
+		if (event.i == end)
+			break;
+	}
+	m->recording = false;
+	m->only_start = NO_START;
+	m->place = place;
+	memcpy(m->last_ban, bans_now, p->nsteps * sizeof(int64));
+	forget(m);
+
+	/* and backwards through what was reached */
+	reversed = palloc(max * sizeof(uint32));
+	r = m->nrecords - 1;
+	Assert(m->nrecords > 0 && m->records[r].i == end);
+	for (int q = 0; q < p->npositions; q++)
+		current[q] = accepting[q] && bit_get(&m->record_positions[r * m->position_words], q);
+	reversed[n++] = end;
+	while (m->records[r].i != start)
+	{
+		size_t here = r;
+		bool found = false;
+
+		memset(blocked, 0, p->nlinks * sizeof(bool));
+		while (!found)
+		{
+			int64 usecs;
+
+			if (here-- == 0)
+				elog(ERROR, "journey match lost its way");
+			if (here % INTERRUPT_EVERY == 0)
+				CHECK_FOR_INTERRUPTS();
+			usecs = elapsed(m->records[here].time, m->records[r].time);
+			memset(before, 0, p->npositions * sizeof(bool));
+			for (int e = 0; e < p->nedges; e++)
+			{
+				const ProgramEdge *edge = &p->edges[e];
+				const ProgramLink *link;
+
+				if (edge->from < 0 || !current[edge->to] || blocked[edge->link] ||
+					!bit_get(&m->record_positions[here * m->position_words], edge->from))
+					continue;
+				link = &p->links[edge->link];
+				if (usecs < link->min || usecs > link->max ||
+					(link->next && m->records[here].i + 1 != m->records[r].i))
+					continue;
+				before[edge->from] = found = true;
+			}
+			for (int l = 0; l < p->nlinks; l++)
+				for (int k = 0; k < p->links[l].nbans; k++)
+					blocked[l] |=
+						bit_get(&m->record_steps[here * m->step_words], p->links[l].bans[k]);
+		}
+		r = here;
+		memcpy(current, before, p->npositions * sizeof(bool));
+		if (n == max)
+		{
+			max *= 2;
+			reversed = repalloc_huge(reversed, max * sizeof(uint32));
+		}
+		reversed[n++] = m->records[r].i;
+	}
+	for (uint32 i = 0; i < n / 2; i++)
+	{
+		uint32 swap = reversed[i];
+
+		reversed[i] = reversed[n - 1 - i];
+		reversed[n - 1 - i] = swap;
+	}
+	match->n = n;
+	match->touchpoints = reversed;
+	pfree(bans_now);
+	pfree(current);
+	pfree(before);
+	pfree(blocked);
+}
+
+bool
+matcher_next(Matcher *m, Match *match)
+{
+	const Program *p = m->program;
+	Place from;
+	int64 *bans;
+	Reached end = {0};
+
+	if (!m->possible)
+		return false;
+	prepare(m);
+	from = m->place;
+	bans = palloc(p->nsteps * sizeof(int64));
+	memcpy(bans, m->last_ban, p->nsteps * sizeof(int64));
+	if (!search(m, &end))
+	{
+		pfree(bans);
+		return false;
+	}
+	if (match)
+	{
+		bool *accepting = palloc0(p->npositions);
+
+		for (int h = 0; h < m->nhits; h++)
+			for (int a = 0; a < p->naccepts; a++)
+				if (p->accepts[a].position == m->hit_positions[h] &&
+					m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
+					accepting[m->hit_positions[h]] = true;
+		extract(m, &from, bans, end.start, end.i, accepting, match);
+		pfree(accepting);
+	}
+	forget(m);
+	pfree(bans);
+	return true;
+}
+
+/* ---- patterns that fit a word ---- */
+
+typedef struct Simple
+{
+	uint64 start;       /* positions a match may begin with, anywhere */
+	uint64 start_first; /* ... at the first touchpoint only */
+	uint64 accept;      /* ends anywhere */
+	uint64 accept_last; /* ... at the last touchpoint only */
+	uint64 follow[WORD_BITS];
+	uint64 adjacent[WORD_BITS];
+} Simple;
+
+static bool
+link_is_simple(const Program *p, int link)
+{
+	return link < 0 || (p->links[link].min == 0 && p->links[link].max == PG_INT64_MAX &&
+						p->links[link].nbans == 0);
+}
+
+static bool
+make_simple(const Program *p, Simple *s)
+{
+	if (p->npositions > WORD_BITS || p->within != PATTERN_UNBOUNDED)
+		return false;
+	for (int i = 0; i < p->nsteps; i++)
+		if (p->steps[i]->nvalues > 0)
+			return false;
+	memset(s, 0, sizeof(*s));
+	for (int e = 0; e < p->nedges; e++)
+	{
+		const ProgramEdge *edge = &p->edges[e];
+		uint64 to = UINT64CONST(1) << edge->to;
+		bool next = edge->link >= 0 && p->links[edge->link].next;
+
+		if (!link_is_simple(p, edge->link))
+			return false;
+		if (edge->from >= 0)
+			*(next ? &s->adjacent[edge->from] : &s->follow[edge->from]) |= to;
+		else if (edge->from_start && (edge->link < 0 || next))
+			s->start_first |= to;
+		else
+			s->start |= to;
+	}
+	for (int a = 0; a < p->naccepts; a++)
+	{
+		const ProgramAccept *accept = &p->accepts[a];
+		uint64 bit = UINT64CONST(1) << accept->position;
+
+		if (!link_is_simple(p, accept->link))
+			return false;
+		if (accept->to_end && (accept->link < 0 || p->links[accept->link].next))
+			s->accept_last |= bit;
+		else
+			s->accept |= bit;
+	}
+	return true;
+}
+
+/*
+ * Run a simple pattern until it matches (true), or to the end. *reached collects
+ * the positions reached; no more are looked for once "enough" of it is.
+ */
+static bool
+run_simple(Matcher *m, const Simple *s, uint64 *reached, uint64 enough)
+{
+	const Program *p = m->program;
+	const JourneyView *v = m->v;
+	uint64 *label_positions = palloc0(v->nlabels * sizeof(uint64));
+	uint64 allowed = s->start;
+	uint64 now = s->start_first; /* allowed at this touchpoint only */
+	bool matched = false;
+
+	for (uint32 label = 0; label < v->nlabels; label++)
+		for (int q = 0; q < p->npositions; q++)
+			if (bit_get(&m->label_steps[(size_t) label * m->step_words], p->positions[q].step))
+				label_positions[label] |= UINT64CONST(1) << q;
+	*reached = 0;
+	for (uint32 i = 0; i < v->n; i++)
+	{
+		uint64 hit = label_positions[journey_label_at(v, i)] & (allowed | now);
+
+		if (i % INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		now = 0;
+		if (hit == 0)
+			continue;
+		if ((hit & s->accept) != 0 || (i == v->n - 1 && (hit & s->accept_last) != 0))
+			matched = true;
+		for (uint64 bits = hit; bits != 0; bits &= bits - 1)
+		{
+			int q = pg_rightmost_one_pos64(bits);
+
+			now |= s->adjacent[q];
+			allowed |= s->follow[q];
+		}
+		*reached |= hit;
+		if ((*reached & enough) != 0)
+			break;
+	}
+	pfree(label_positions);
+	return matched;
+}
+
+bool
+matcher_exists(Matcher *m)
+{
+	Simple simple;
+
+	if (!m->possible)
+		return false;
+	if (make_simple(m->program, &simple))
+	{
+		uint64 reached;
+
+		return run_simple(m, &simple, &reached, simple.accept);
+	}
+	return matcher_next(m, NULL);
+}
+
+int
+matcher_progress(Matcher *m, Match *match)
+{
+	const Program *p = m->program;
+	Simple simple;
+	Event event;
+	Reached best = {0};
+	int item = 0;
+	bool *accepting;
+	Place from;
+	int64 *bans;
+
+	if (match)
+		match->n = 0;
+	else if (make_simple(p, &simple))
+	{
+		uint64 reached;
+		uint64 last = 0;
+
+		for (int q = 0; q < p->npositions; q++)
+			if (p->positions[q].ends_item && p->positions[q].item == p->nitems)
+				last |= UINT64CONST(1) << q;
+		run_simple(m, &simple, &reached, last);
+		for (; reached != 0; reached &= reached - 1)
+		{
+			const ProgramPosition *position = &p->positions[pg_rightmost_one_pos64(reached)];
+
+			if (position->ends_item)
+				item = Max(item, position->item);
+		}
+		return item;
+	}
+
+	prepare(m);
+	accepting = palloc0(p->npositions);
+	from = m->place;
+	bans = palloc(p->nsteps * sizeof(int64));
+	memcpy(bans, m->last_ban, p->nsteps * sizeof(int64));
+	while (item < p->nitems && next_event(m, &m->place, &event))
+	{
+		int here = item;
+
+		reach(m, &event);
+		for (int h = 0; h < m->nhits; h++)
+		{
+			const ProgramPosition *position = &p->positions[m->hit_positions[h]];
+
+			if (position->ends_item)
+				here = Max(here, position->item);
+		}
+		if (here > item)
+		{
+			bool any = false;
+
+			for (int h = 0; h < m->nhits; h++)
+			{
+				const ProgramPosition *position = &p->positions[m->hit_positions[h]];
+
+				if (position->ends_item && position->item == here &&
+					(!any || m->hits[h].start > best.start))
+				{
+					best = m->hits[h];
+					any = true;
+				}
+			}
+			for (int q = 0; q < p->npositions; q++)
+				accepting[q] = false;
+			for (int h = 0; h < m->nhits; h++)
+			{
+				int q = m->hit_positions[h];
+
+				accepting[q] = p->positions[q].ends_item && p->positions[q].item == here &&
+							   m->hits[h].start == best.start;
+			}
+			item = here;
+		}
+		settle(m, &event);
+	}
+	if (match && item > 0)
+		extract(m, &from, bans, best.start, best.i, accepting, match);
+	return item;
+}
+
+bool *
+matcher_step_touchpoints(const Program *program, const JourneyView *v)
+{
+	Matcher *m = matcher_create(program, v);
+	bool *found = palloc_extended(Max(v->n, 1) * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	Event event;
+
+	prepare(m);
+	while (next_event(m, &m->place, &event))
+		found[event.i] = true;
+	return found;
+}

@@ -1,0 +1,41 @@
+/*
+ * match.h
+ *		Matching compiled patterns against journeys, in linear time.
+ */
+#ifndef PGJ_MATCH_H
+#define PGJ_MATCH_H
+
+#include "journey/format.h"
+#include "pattern/program.h"
+
+/* A match: touchpoints by number, ascending; palloc'd in the current context. */
+typedef struct Match
+{
+	uint32 n;
+	uint32 *touchpoints;
+} Match;
+
+typedef struct Matcher Matcher;
+
+/*
+ * A matcher of one program on one journey, in the current context; both must
+ * outlive it. It looks for matches one after the other that do not overlap.
+ */
+extern Matcher *matcher_create(const Program *program, const JourneyView *v);
+
+/* Is there a match? Whatever the matcher has found before. */
+extern bool matcher_exists(Matcher *m);
+
+/* The next match; false if there is none. match may be NULL if only asked whether. */
+extern bool matcher_next(Matcher *m, Match *match);
+
+/*
+ * How many items the best partial match reaches, of a matcher not used before;
+ * and its touchpoints, unless match is NULL.
+ */
+extern int matcher_progress(Matcher *m, Match *match);
+
+/* Does the touchpoint at a cursor satisfy a step? For patterns of one step. */
+extern bool *matcher_step_touchpoints(const Program *program, const JourneyView *v);
+
+#endif /* PGJ_MATCH_H */

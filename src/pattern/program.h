@@ -1,0 +1,74 @@
+/*
+ * program.h
+ *		A compiled journey pattern.
+ *
+ * The compiler unrolls repetitions and numbers each occurrence of a step: a
+ * position (V. M. Glushkov, "The abstract theory of automata", 1961). A match
+ * is a path of positions from a start to an accept along edges, one touchpoint
+ * a position. An edge carries a link's limits. Times are whole microseconds, so
+ * strict bounds become inclusive ones.
+ */
+#ifndef PGJ_PROGRAM_H
+#define PGJ_PROGRAM_H
+
+#include "pattern/pattern.h"
+
+#define PROGRAM_NO_LINK -1
+
+/* What a link asks of the time between two touchpoints and of those between. */
+typedef struct ProgramLink
+{
+	bool next;
+	int64 min;
+	int64 max;
+	int nbans;
+	int *bans;        /* steps */
+	int64 *ban_usecs; /* before $ only, or PATTERN_UNBOUNDED */
+} ProgramLink;
+
+typedef struct ProgramPosition
+{
+	int step;
+	int item;       /* top-level item it belongs to, from 1 */
+	bool ends_item; /* the item may be complete with it */
+} ProgramPosition;
+
+/* A way into a position: from an earlier one, or from the start. */
+typedef struct ProgramEdge
+{
+	int from; /* position, or -1: the match begins here */
+	int to;
+	int link;        /* PROGRAM_NO_LINK: begins anywhere, or (from_start) at the first touchpoint */
+	bool from_start; /* ^ */
+} ProgramEdge;
+
+typedef struct ProgramAccept
+{
+	int position;
+	bool to_end; /* $ */
+	int link;    /* before $ */
+} ProgramAccept;
+
+typedef struct Program
+{
+	int nsteps;
+	const Step **steps; /* distinct; of positions and of bans */
+	int npositions;
+	ProgramPosition *positions;
+	int nlinks;
+	ProgramLink *links;
+	int nedges;
+	ProgramEdge *edges; /* ordered by to */
+	int naccepts;
+	ProgramAccept *accepts;
+	int64 within; /* or PATTERN_UNBOUNDED */
+	int nitems;   /* of the longest sequence */
+} Program;
+
+/*
+ * Compile in the current context. NULL if the pattern cannot be compiled; the
+ * reason, with sqlerrcode, in the scan.
+ */
+extern Program *program_compile(const Pattern *pattern, TextScan *s);
+
+#endif /* PGJ_PROGRAM_H */
