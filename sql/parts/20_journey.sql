@@ -67,6 +67,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE OPERATOR || (
     LEFTARG = journey, RIGHTARG = journey, PROCEDURE = journey_merge, COMMUTATOR = ||
 );
+-- without it, touchpoint || 'literal' would be text
+CREATE FUNCTION journey_merge(touchpoint, touchpoint) RETURNS journey
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE OPERATOR || (
+    LEFTARG = touchpoint, RIGHTARG = touchpoint, PROCEDURE = journey_merge, COMMUTATOR = ||
+);
 CREATE FUNCTION journey_slice(journey, during tstzrange) RETURNS journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_sessions(journey, gap interval) RETURNS SETOF journey
@@ -233,6 +239,7 @@ COMMENT ON FUNCTION journey_nth(journey, integer) IS 'n-th touchpoint; negative 
 COMMENT ON FUNCTION unnest(journey) IS 'touchpoints in order';
 COMMENT ON FUNCTION journey_steps(journey) IS 'touchpoints in order, as columns, with the time since the one before';
 COMMENT ON FUNCTION journey_merge(journey, journey) IS 'touchpoints of both journeys; implementation of || operator';
+COMMENT ON FUNCTION journey_merge(touchpoint, touchpoint) IS 'journey of both touchpoints; implementation of || operator';
 COMMENT ON FUNCTION journey_slice(journey, tstzrange) IS 'touchpoints whose time lies in the range';
 COMMENT ON FUNCTION journey_sessions(journey, interval) IS 'journey cut wherever two neighbours are more than the gap apart';
 COMMENT ON FUNCTION journey_lt(journey, journey) IS 'implementation of < operator';
@@ -251,6 +258,7 @@ COMMENT ON FUNCTION journey_within(tstzrange, journey) IS 'the range holds all t
 COMMENT ON FUNCTION journey_to_json(journey) IS 'journey as a JSON array of objects';
 COMMENT ON FUNCTION journey_to_jsonb(journey) IS 'journey as a JSON array of objects';
 COMMENT ON OPERATOR || (journey, journey) IS 'merge';
+COMMENT ON OPERATOR || (touchpoint, touchpoint) IS 'merge';
 COMMENT ON OPERATOR < (journey, journey) IS 'less than';
 COMMENT ON OPERATOR <= (journey, journey) IS 'less than or equal';
 COMMENT ON OPERATOR = (journey, journey) IS 'equal: the same touchpoints';

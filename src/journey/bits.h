@@ -77,7 +77,7 @@ leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 
 /* Up to 8 bytes at offset, missing ones read as zero. */
 static inline uint64
-load64(const uint8 *section, size_t len, size_t offset)
+load64(const uint8 *section, uint64 len, uint64 offset)
 {
 	uint64 x = 0;
 
@@ -112,7 +112,7 @@ array_bytes(uint64 n, int bits)
 }
 
 static inline uint64
-array_get(const uint8 *section, size_t len, uint64 i, int bits)
+array_get(const uint8 *section, uint64 len, uint64 i, int bits)
 {
 	uint64 bit = i * bits;
 	int shift = bit & 7;
@@ -170,9 +170,9 @@ typedef struct EliasFano
 {
 	uint64 n; /* numbers, with first and last */
 	uint64 span;
-	int bits; /* low bits of each number */
-	size_t low_len;
-	size_t high_len;
+	int bits;       /* low bits of each number */
+	uint64 low_len; /* 64 bits everywhere: lengths are checked after they are added up */
+	uint64 high_len;
 	const uint8 *low;
 	const uint8 *high;
 } EliasFano;
@@ -191,7 +191,7 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 	ef->low = ef->high = NULL;
 }
 
-static inline size_t
+static inline uint64
 ef_bytes(const EliasFano *ef)
 {
 	return ef->low_len + ef->high_len;

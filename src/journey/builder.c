@@ -33,14 +33,14 @@ static pg_noinline void
 make_room(JourneyBuilder *b, uint64 more, bool wide)
 {
 	uint64 n = b->n + more;
-	size_t size = n * (wide ? sizeof(WideTouch) : sizeof(NarrowTouch));
+	uint64 size = n * (wide ? sizeof(WideTouch) : sizeof(NarrowTouch));
 	uint8 size_log = b->size_log;
 
 	if (n > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("journey has too many touchpoints"),
 						errdetail("The limit is %d.", PG_INT32_MAX)));
-	while (((size_t) 1 << size_log) < size)
+	while ((UINT64CONST(1) << size_log) < size)
 		size_log++;
 	if (size_log > b->size_log)
 	{
@@ -103,7 +103,11 @@ journey_intern_labels(const JourneyView *v, LabelDict *dict)
 	uint32 *numbers = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < v->nlabels; i++)
+	{
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		numbers[i] = label_dict_add(dict, &labels[i]);
+	}
 	pfree(labels);
 	return numbers;
 }

@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "journey/format.h"
+#include "miscadmin.h"
 
 const int64 journey_unit_usecs[JOURNEY_UNITS] = {
 	1, 1000, USECS_PER_SEC, USECS_PER_MINUTE, USECS_PER_HOUR, USECS_PER_DAY,
@@ -189,6 +190,8 @@ journey_dictionary(const JourneyView *v)
 	written = palloc_extended(Max(v->nlabels, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		for (int part = 0; part < 2; part++)
 		{
 			const char *text;
@@ -231,6 +234,8 @@ journey_dictionary(const JourneyView *v)
 				}
 				if (len > end - p)
 					journey_corrupt("the dictionary is cut off");
+				if (memchr(p, '\0', len) != NULL)
+					journey_corrupt("a label contains a null byte");
 				text = (const char *) p;
 				p += len;
 			}

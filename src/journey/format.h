@@ -75,6 +75,9 @@
 
 #define JOURNEY_SCALE_MIXED 255
 
+/* Loops over labels look for interrupts after so many. */
+#define LABEL_INTERRUPT_EVERY 0x1000
+
 /* No header is longer than this. */
 #define JOURNEY_HEADER_MAX (3 + 9 * LEB_MAX_BYTES)
 

@@ -6,7 +6,8 @@
  * query, because a hash table a group would cost more than all the rest; the
  * labels are forgotten, if they are many, when no group lives any more. We
  * learn that from the aggregate's memory context being reset: after each group
- * when groups come sorted, after each batch when hashing spills.
+ * when groups come sorted, after each batch when hashing spills. Many labels
+ * move below that context, so that hashing counts their memory and spills.
  *
  * With many hashed groups each row belongs to another state, and what a row
  * costs is waiting for memory: for the state, then for the end of its elements.
@@ -30,11 +31,11 @@
 struct AggSite;
 struct AggWatch;
 
-typedef struct AggState
+typedef struct JourneyAggState
 {
 	JourneyBuilder builder; /* first: its dictionary tells it from a PackedState */
 	struct AggWatch *watch;
-} AggState;
+} JourneyAggState;
 
 /*
  * An aggregate's context that holds states; lives in it, and tells when it is
@@ -49,17 +50,22 @@ typedef struct AggWatch
 	MemoryContext states; /* NULL: there is only one state */
 } AggWatch;
 
-/* What one call site of the aggregate keeps; lives as long as its FmgrInfo. */
+/*
+ * What one call site of the aggregate keeps. It lives as long as its FmgrInfo,
+ * which the executor keeps longer than the aggregate's contexts.
+ */
 typedef struct AggSite
 {
+	MemoryContext cxt;
 	LabelDict *dict;
-	AggWatch **live; /* one a grouping set */
+	AggWatch *dict_owner; /* whose context the labels are below, or NULL */
+	AggWatch **live;      /* one a grouping set */
 	int nlive;
 	int live_max;
 	uint32 next; /* place in the ring of the next row */
 	struct
 	{
-		AggState *state; /* NULL = free */
+		JourneyAggState *state; /* NULL = free */
 		Touch touch;
 	} ring[RING_SIZE];
 } AggSite;
@@ -78,7 +84,7 @@ typedef struct PackedState
 static inline void
 ring_take(AggSite *site, uint32 place)
 {
-	AggState *state = site->ring[place].state;
+	JourneyAggState *state = site->ring[place].state;
 
 	if (state == NULL)
 		return;
@@ -87,10 +93,10 @@ ring_take(AggSite *site, uint32 place)
 }
 
 static inline void
-ring_put(AggSite *site, AggState *state, const Touch *touch)
+ring_put(AggSite *site, JourneyAggState *state, const Touch *touch)
 {
 	uint32 place = site->next;
-	AggState *halfway = site->ring[(place + RING_SIZE / 2) % RING_SIZE].state;
+	JourneyAggState *halfway = site->ring[(place + RING_SIZE / 2) % RING_SIZE].state;
 
 	site->next = (place + 1) % RING_SIZE;
 	ring_take(site, place);
@@ -132,6 +138,11 @@ context_is_reset(void *arg)
 
 	for (int place = 0; place < RING_SIZE; place++)
 		site->ring[place].state = NULL;
+	if (site->dict_owner == watch)
+	{
+		site->dict_owner = NULL;
+		site->dict->cxt = NULL; /* gone, too */
+	}
 	for (int i = 0; i < site->nlive; i++)
 		if (site->live[i] == watch)
 		{
@@ -151,10 +162,23 @@ watch_context(AggSite *site, MemoryContext cxt)
 			watch = site->live[i];
 			if (watch->states == NULL)
 				watch->states = AllocSetContextCreate(cxt, "journey_agg", ALLOCSET_DEFAULT_SIZES);
+			if (site->nlive == 1 && !site->dict_owner && label_dict_is_large(site->dict))
+			{
+				MemoryContextSetParent(site->dict->cxt, cxt);
+				site->dict_owner = watch;
+			}
 			return watch;
 		}
-	if (site->nlive == 0)
+	if (site->dict->cxt == NULL)
+		label_dict_restart(site->dict, site->cxt);
+	else if (site->nlive == 0)
 		label_dict_trim(site->dict);
+	else if (site->dict_owner)
+	{
+		/* one of several contexts must not take the labels along */
+		MemoryContextSetParent(site->dict->cxt, site->cxt);
+		site->dict_owner = NULL;
+	}
 	ring_flush(site);
 	if (site->nlive == site->live_max)
 	{
@@ -181,6 +205,7 @@ call_site(FunctionCallInfo fcinfo)
 		MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 
 		site = MemoryContextAllocZero(cxt, sizeof(AggSite));
+		site->cxt = cxt;
 		site->dict = label_dict_create(cxt);
 		site->live_max = 4;
 		site->live = MemoryContextAlloc(cxt, site->live_max * sizeof(AggWatch *));
@@ -190,18 +215,18 @@ call_site(FunctionCallInfo fcinfo)
 }
 
 /* The state argument, a new one if there is none yet. Does not touch it. */
-static inline AggState *
+static inline JourneyAggState *
 state_argument(FunctionCallInfo fcinfo, AggSite *site)
 {
 	AggWatch *watch;
 	MemoryContext cxt;
-	AggState *state;
+	JourneyAggState *state;
 
 	if (!PG_ARGISNULL(0))
-		return (AggState *) PG_GETARG_POINTER(0);
+		return (JourneyAggState *) PG_GETARG_POINTER(0);
 	watch = watch_context(site, aggregate_context(fcinfo));
 	cxt = watch->states ? watch->states : watch->cxt;
-	state = MemoryContextAlloc(cxt, sizeof(AggState));
+	state = MemoryContextAlloc(cxt, sizeof(JourneyAggState));
 	builder_init(&state->builder, site->dict, cxt);
 	state->watch = watch;
 	return state;
@@ -220,7 +245,7 @@ Datum
 journey_agg_transfn(PG_FUNCTION_ARGS)
 {
 	AggSite *site;
-	AggState *state;
+	JourneyAggState *state;
 	Touch t;
 
 	if (unlikely(PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)))
@@ -251,7 +276,7 @@ journey_agg_transfn(PG_FUNCTION_ARGS)
 }
 
 static void
-add_packed(AggState *state, Datum packed)
+add_packed(JourneyAggState *state, Datum packed)
 {
 	JourneyArg arg;
 
@@ -262,7 +287,7 @@ add_packed(AggState *state, Datum packed)
 
 /* The packed journey of a state whose rows have all been added. */
 static struct varlena *
-pack_state(AggState *state)
+pack_state(JourneyAggState *state)
 {
 	ring_flush(state->watch->site);
 	return builder_pack(&state->builder);
@@ -272,7 +297,7 @@ PG_FUNCTION_INFO_V1(journey_agg_merge_transfn);
 Datum
 journey_agg_merge_transfn(PG_FUNCTION_ARGS)
 {
-	AggState *state;
+	JourneyAggState *state;
 
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
@@ -285,7 +310,7 @@ PG_FUNCTION_INFO_V1(journey_agg_combinefn);
 Datum
 journey_agg_combinefn(PG_FUNCTION_ARGS)
 {
-	AggState *state;
+	JourneyAggState *state;
 	PackedState *other;
 
 	if (PG_ARGISNULL(1))
@@ -295,7 +320,7 @@ journey_agg_combinefn(PG_FUNCTION_ARGS)
 	if (other->no_dict == NULL)
 		add_packed(state, PointerGetDatum(other->packed));
 	else
-		add_packed(state, PointerGetDatum(pack_state((AggState *) other)));
+		add_packed(state, PointerGetDatum(pack_state((JourneyAggState *) other)));
 	PG_RETURN_POINTER(state);
 }
 
@@ -304,7 +329,7 @@ Datum
 journey_agg_serialfn(PG_FUNCTION_ARGS)
 {
 	aggregate_context(fcinfo);
-	PG_RETURN_POINTER(pack_state((AggState *) PG_GETARG_POINTER(0)));
+	PG_RETURN_POINTER(pack_state((JourneyAggState *) PG_GETARG_POINTER(0)));
 }
 
 PG_FUNCTION_INFO_V1(journey_agg_deserialfn);
@@ -327,5 +352,5 @@ journey_agg_finalfn(PG_FUNCTION_ARGS)
 	aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(pack_state((AggState *) PG_GETARG_POINTER(0)));
+	PG_RETURN_POINTER(pack_state((JourneyAggState *) PG_GETARG_POINTER(0)));
 }

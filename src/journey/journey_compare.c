@@ -189,6 +189,8 @@ hash(Datum journey, uint64 seed)
 	label_hash = palloc_extended(Max(arg.view.nlabels, 1) * sizeof(uint64), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < arg.view.nlabels; i++)
 	{
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		h = mix_text(0, labels[i].channel, labels[i].channel_len);
 		label_hash[i] = mix_text(h, labels[i].action, labels[i].action_len);
 	}

@@ -139,14 +139,23 @@ print_touches(StringInfo out, const JourneyView *v, PrintTouch print)
 }
 
 static void
+print_json_text(StringInfo out, const char *part, size_t len)
+{
+	char *terminated = pnstrdup(part, len);
+
+	escape_json(out, terminated);
+	pfree(terminated);
+}
+
+static void
 print_touch_json(StringInfo out, const Touch *t, const TouchLabel *label)
 {
 	appendStringInfoString(out, "{\"occurred_at\": \"");
 	isotime_print(out, t->time);
 	appendStringInfoString(out, "\", \"channel\": ");
-	escape_json(out, pnstrdup(label->channel, label->channel_len));
+	print_json_text(out, label->channel, label->channel_len);
 	appendStringInfoString(out, ", \"action\": ");
-	escape_json(out, pnstrdup(label->action, label->action_len));
+	print_json_text(out, label->action, label->action_len);
 	if (t->has_value)
 	{
 		appendStringInfoString(out, ", \"value\": ");

@@ -71,6 +71,8 @@ label_texts(const JourneyView *v, LabelPart part)
 		const TouchLabel *label = &labels[i];
 		text *t;
 
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (part == PART_CHANNEL)
 			t = cstring_to_text_with_len(label->channel, label->channel_len);
 		else if (part == PART_ACTION)
@@ -216,25 +218,23 @@ journey_value(PG_FUNCTION_ARGS)
 	for (const uint8 *p = v->values; p < v->values_end; count++)
 	{
 		Decimal d;
+		int64 add;
 		int64 sum;
 
-		if (count % 0x10000 == 0)
+		if (count % BUILDER_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
 		p = journey_read_value(v, p, &d);
 		fraction +=
 			d.mantissa % decimal_power[d.scale] * decimal_power[DECIMAL_DIGITS_MAX - d.scale];
-		if (fraction >= one || fraction <= -one)
-		{
-			whole += fraction / one;
-			fraction %= one;
-		}
-		if (pg_add_s64_overflow(whole, d.mantissa / decimal_power[d.scale], &sum))
+		add = d.mantissa / decimal_power[d.scale] + fraction / one;
+		fraction %= one;
+		if (pg_add_s64_overflow(whole, add, &sum))
 		{
 			Datum part = NumericGetDatum(int64_to_numeric(whole));
 
 			total = moved ? DirectFunctionCall2(numeric_add, total, part) : part;
 			moved = true;
-			sum = d.mantissa / decimal_power[d.scale];
+			sum = add;
 		}
 		whole = sum;
 	}

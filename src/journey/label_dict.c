@@ -11,8 +11,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* A dictionary with fewer labels is worth keeping. */
-#define LABEL_DICT_KEEP 16384
 #define LABEL_DICT_START 32
 
 /*
@@ -106,15 +104,21 @@ label_dict_create(MemoryContext parent)
 {
 	LabelDict *dict = MemoryContextAllocZero(parent, sizeof(LabelDict));
 
+	label_dict_restart(dict, parent);
+	return dict;
+}
+
+void
+label_dict_restart(LabelDict *dict, MemoryContext parent)
+{
 	dict->cxt = AllocSetContextCreate(parent, "pg_journey labels", ALLOCSET_SMALL_SIZES);
 	start_empty(dict);
-	return dict;
 }
 
 void
 label_dict_trim(LabelDict *dict)
 {
-	if (dict->nlabels < LABEL_DICT_KEEP)
+	if (!label_dict_is_large(dict))
 		return;
 	MemoryContextReset(dict->cxt);
 	start_empty(dict);
@@ -124,6 +128,8 @@ static void
 grow(LabelDict *dict)
 {
 	size_t most = (size_t) dict->labels_max * 2;
+	uint64 *seen;
+	uint32 *slots;
 
 	if (most > PG_INT32_MAX / 2)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -133,12 +139,15 @@ grow(LabelDict *dict)
 	dict->marks = repalloc_huge(dict->marks, most * sizeof(LabelMark));
 	dict->used = repalloc_huge(dict->used, most * sizeof(uint32));
 	dict->by_rank = repalloc_huge(dict->by_rank, most * sizeof(uint32));
+	/* should memory run out, what is there stays sound */
+	seen = MemoryContextAllocExtended(dict->cxt, (most + 63) / 64 * sizeof(uint64),
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	slots = MemoryContextAllocExtended(dict->cxt, 2 * most * sizeof(uint32),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	pfree(dict->seen);
-	dict->seen = MemoryContextAllocExtended(dict->cxt, (most + 63) / 64 * sizeof(uint64),
-											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	pfree(dict->slots);
-	dict->slots = MemoryContextAllocExtended(dict->cxt, 2 * most * sizeof(uint32),
-											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	dict->seen = seen;
+	dict->slots = slots;
 	dict->slot_mask = 2 * most - 1;
 	dict->labels_max = most;
 	for (uint32 number = 0; number < dict->nlabels; number++)

@@ -65,8 +65,20 @@ typedef struct LabelDict
 	uint64 text_work;  /* comparisons of text since the last ranking */
 } LabelDict;
 
-/* A dictionary in a context of its own below parent. */
+/* A dictionary with fewer labels is worth keeping when it is not used. */
+#define LABEL_DICT_KEEP 16384
+
+/* A dictionary in parent, its labels in a context of their own below. */
 extern LabelDict *label_dict_create(MemoryContext parent);
+
+/* Begin anew after the labels' context has been deleted from outside. */
+extern void label_dict_restart(LabelDict *dict, MemoryContext parent);
+
+static inline bool
+label_dict_is_large(const LabelDict *dict)
+{
+	return dict->nlabels >= LABEL_DICT_KEEP;
+}
 
 /*
  * Number of a label, new or known. Valid until the dictionary is trimmed; the

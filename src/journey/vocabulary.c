@@ -147,8 +147,8 @@ uint8
 vocabulary_find(const char *part, size_t len)
 {
 	for (int i = 0; i < VOCABULARY_SIZE; i++)
-		if (len > 0 && vocabulary[i][0] == part[0] && strncmp(vocabulary[i], part, len) == 0 &&
-			vocabulary[i][len] == '\0')
+		if (len > 0 && vocabulary[i][0] == part[0] && strlen(vocabulary[i]) == len &&
+			memcmp(vocabulary[i], part, len) == 0)
 			return i + 1;
 	return 0;
 }

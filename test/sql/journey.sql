@@ -41,6 +41,13 @@ SELECT id, journey_path(j), journey_path(j, 'channel'), journey_path(j, 'channel
 SELECT journey_path(j, 'action', true) FROM j WHERE id = 3;
 SELECT journey_path(j, 'Channel') FROM j WHERE id = 3;
 
+-- sums are exact beyond a bigint, and the whole range of time fits one journey
+SELECT journey_value(journey_agg('2026-01-01 00:00Z'::timestamptz + i * interval '1 s', 'a', 'b', v)), sum(v)
+FROM (SELECT i, 999999999999999999::numeric v FROM generate_series(1, 9) i
+      UNION ALL VALUES (10, 223372036854775816), (11, 0.5), (12, 0.5)) s;
+SELECT j, j[2:], journey_end(j), journey_length(journey_slice(j, '[2026-01-01,)')), count(s)
+FROM (SELECT '{a.b@-4713-11-24T00:00:00Z, a.b@+294276-12-31T23:59:59.999999Z}'::journey j) x, journey_sessions(j, '100000000 days') s GROUP BY j;
+
 -- one by one
 SELECT id, s.* FROM j, journey_steps(j) s ORDER BY id, position;
 SELECT id, t FROM j, unnest(j) t ORDER BY id, t;
@@ -59,6 +66,9 @@ UPDATE j SET j[1] = 'web.view@2026-03-01T10:00:00Z';
 -- merge
 SELECT j || '{web.click@2026-03-01T10:10:00Z}' FROM j WHERE id IN (1, 2) ORDER BY id;
 SELECT j || touchpoint('2026-03-01 09:00', 'ads', 'click') FROM j WHERE id = 2;
+SELECT touchpoint('2026-03-01 09:00', 'ads', 'click') || touchpoint('2026-03-01 08:00', 'ads', 'view'),
+       'ads.click@2026-03-01T09:00:00Z'::touchpoint || 'ads.view@2026-03-01T08:00:00Z',
+       'ads.click@2026-03-01T09:00:00Z'::touchpoint || '{ads.view@2026-03-01T08:00:00Z}'::journey;
 SELECT j || NULL FROM j WHERE id = 2;
 SELECT (a.j || b.j) = (b.j || a.j) AND journey_length(a.j || b.j) = journey_length(a.j) + journey_length(b.j)
 FROM j a, j b WHERE a.id = 3 AND b.id = 4;
