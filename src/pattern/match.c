@@ -42,344 +42,9 @@
  */
 #include "postgres.h"
 
-#include "common/int.h"
 #include "compat.h"
 #include "miscadmin.h"
-#include "pattern/match.h"
-
-#define WORD_BITS 64
-#define NO_START PG_UINT32_MAX
-#define INTERRUPT_EVERY 0x10000
-
-/* A position reached: where, and the latest start of a match to there. */
-typedef struct Reached
-{
-	uint32 i;
-	uint32 start;
-	int64 time;
-	int64 start_time;
-} Reached;
-
-/* A queue in an array; what has left in front is reclaimed when it grows. */
-typedef struct Queue
-{
-	Reached *entries;
-	size_t head;
-	size_t tail;
-	size_t max;
-} Queue;
-
-/* Predecessors that a link offers: one window for each (position, link). */
-typedef struct Window
-{
-	int from;
-	const ProgramLink *link;
-	Queue waiting; /* too close as yet: link has a lower limit */
-	Queue best;    /* in the interval, starts falling */
-	bool expires;  /* the interval's lower end moves */
-} Window;
-
-/* Where a run through the journey stands; plain, so a copy can go back to it. */
-typedef struct Place
-{
-	JourneyCursor cursor;  /* with values */
-	EliasFanoCursor times; /* without */
-	uint32 i;
-} Place;
-
-/* A touchpoint that some step matches. */
-typedef struct Event
-{
-	uint32 i;
-	int64 time;
-	const uint64 *steps; /* bits; valid until the next event is read */
-} Event;
-
-/* An event on record, with the positions reached at it. */
-typedef struct Record
-{
-	uint32 i;
-	int64 time;
-} Record;
-
-typedef struct Ahead
-{
-	Place place;
-	bool started;
-	bool found;
-	uint32 i;
-	int64 time;
-} Ahead;
-
-struct Matcher
-{
-	const Program *program;
-	const JourneyView *v;
-	int step_words;
-	int position_words;
-	uint64 *label_steps; /* of each label: steps it matches, but for values */
-	bool *label_used;    /* has it any? */
-	uint64 *value_steps; /* steps that test the value */
-	bool tests_values;
-	uint64 *event_steps; /* scratch of Event */
-	bool possible;       /* the labels allow a match at all */
-	int *step_positions; /* positions by step: lists */
-	int *next_position;
-	int *first_edge; /* of each position, in program->edges; one more at the end */
-	int nwindows;
-	Window *windows;
-	int *edge_window;     /* of each edge, or -1 */
-	int *position_window; /* windows by position: lists */
-	int *next_window;
-	int64 *last_ban; /* of each step: touchpoint that matched it last, or -1 */
-	Reached *hits;   /* scratch: what is reached at this touchpoint */
-	int *hit_positions;
-	int nhits;
-	Ahead *ahead; /* of each step: its next touchpoint, for bans before $ */
-
-	/* the search */
-	Place place;
-	uint32 only_start; /* NO_START: any */
-
-	/* recording */
-	bool recording;
-	Record *records;
-	uint64 *record_steps;
-	uint64 *record_positions;
-	size_t nrecords;
-	size_t records_max;
-};
-
-static inline bool
-bit_get(const uint64 *bits, int i)
-{
-	return (bits[i / WORD_BITS] >> (i % WORD_BITS)) & 1;
-}
-
-static inline void
-bit_set(uint64 *bits, int i)
-{
-	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
-}
-
-/* later - earlier, at most PG_INT64_MAX. */
-static inline int64
-elapsed(int64 earlier, int64 later)
-{
-	int64 usecs;
-
-	return pg_sub_s64_overflow(later, earlier, &usecs) ? PG_INT64_MAX : usecs;
-}
-
-/* ---- labels and values ---- */
-
-static bool
-part_matches(const PartTest *test, const char *text, size_t len)
-{
-	return (test->prefix ? len >= test->len : len == test->len) &&
-		   memcmp(test->text, text, test->len) == 0;
-}
-
-static bool
-step_matches_value(const Step *step, const Touch *t)
-{
-	for (int i = 0; i < step->nvalues; i++)
-	{
-		int cmp;
-
-		if (!t->has_value)
-			return false;
-		cmp = decimal_cmp(t->value, step->values[i].value);
-		switch (step->values[i].op)
-		{
-			case COMPARE_LT:
-				if (cmp >= 0)
-					return false;
-				break;
-			case COMPARE_LE:
-				if (cmp > 0)
-					return false;
-				break;
-			case COMPARE_GT:
-				if (cmp <= 0)
-					return false;
-				break;
-			case COMPARE_GE:
-				if (cmp < 0)
-					return false;
-				break;
-			case COMPARE_EQ:
-				if (cmp != 0)
-					return false;
-				break;
-		}
-	}
-	return true;
-}
-
-/* Which steps each label of the journey matches. */
-static void
-match_labels(Matcher *m)
-{
-	const Program *p = m->program;
-	TouchLabel *labels = journey_dictionary(m->v);
-
-	m->label_steps =
-		palloc_extended(Max(m->v->nlabels, 1) * (size_t) m->step_words * sizeof(uint64),
-						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	m->label_used = palloc0(Max(m->v->nlabels, 1));
-	for (uint32 i = 0; i < m->v->nlabels; i++)
-		for (int step = 0; step < p->nsteps; step++)
-			if (part_matches(&p->steps[step]->channel, labels[i].channel, labels[i].channel_len) &&
-				part_matches(&p->steps[step]->action, labels[i].action, labels[i].action_len))
-			{
-				bit_set(&m->label_steps[(size_t) i * m->step_words], step);
-				m->label_used[i] = true;
-			}
-	pfree(labels);
-}
-
-/*
- * Could the labels, in whatever order, lead from a start to an accept? Mostly
- * they cannot, and nothing else is read then.
- */
-static bool
-labels_suffice(Matcher *m)
-{
-	const Program *p = m->program;
-	uint64 *have = palloc0(m->step_words * sizeof(uint64));
-	bool *live = palloc0(p->npositions);
-	bool changed = true;
-	bool result = false;
-
-	for (uint32 i = 0; i < m->v->nlabels; i++)
-		for (int w = 0; w < m->step_words; w++)
-			have[w] |= m->label_steps[(size_t) i * m->step_words + w];
-	while (changed)
-	{
-		changed = false;
-		for (int e = 0; e < p->nedges; e++)
-		{
-			const ProgramEdge *edge = &p->edges[e];
-
-			if (!live[edge->to] && (edge->from < 0 || live[edge->from]) &&
-				bit_get(have, p->positions[edge->to].step))
-				live[edge->to] = changed = true;
-		}
-	}
-	for (int i = 0; i < p->naccepts; i++)
-		result |= live[p->accepts[i].position];
-	pfree(have);
-	pfree(live);
-	return result;
-}
-
-/* ---- reading the journey ---- */
-
-static void
-place_start(const Matcher *m, Place *place)
-{
-	memset(place, 0, sizeof(*place));
-	if (m->tests_values)
-		journey_start_at(m->v, &place->cursor, 0);
-	else
-		ef_start(&m->v->times, &place->times);
-}
-
-/* The next touchpoint that some step matches. */
-static bool
-next_event(Matcher *m, Place *place, Event *event)
-{
-	const JourneyView *v = m->v;
-
-	if (m->tests_values)
-	{
-		Touch t;
-
-		while (journey_next(&place->cursor, &t))
-		{
-			const uint64 *label = &m->label_steps[(size_t) t.label * m->step_words];
-			uint64 any = 0;
-
-			place->i = place->cursor.i;
-			if (place->i % INTERRUPT_EVERY == 0)
-				CHECK_FOR_INTERRUPTS();
-			if (!m->label_used[t.label])
-				continue;
-			for (int w = 0; w < m->step_words; w++)
-			{
-				uint64 test = label[w] & m->value_steps[w];
-
-				m->event_steps[w] = label[w];
-				for (; test != 0; test &= test - 1)
-				{
-					int step = w * WORD_BITS + pg_rightmost_one_pos64(test);
-
-					if (!step_matches_value(m->program->steps[step], &t))
-						m->event_steps[w] &= ~(UINT64CONST(1) << (step % WORD_BITS));
-				}
-				any |= m->event_steps[w];
-			}
-			if (any == 0)
-				continue;
-			event->i = place->i - 1;
-			event->time = t.time;
-			event->steps = m->event_steps;
-			return true;
-		}
-		return false;
-	}
-
-	while (place->i < v->n)
-	{
-		uint32 i = place->i++;
-		uint32 label = journey_label_at(v, i);
-
-		if (i % INTERRUPT_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (!m->label_used[label])
-			continue;
-		ef_seek(&v->times, &place->times, i);
-		event->i = i;
-		event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
-		event->steps = &m->label_steps[(size_t) label * m->step_words];
-		return true;
-	}
-	return false;
-}
-
-/* The first touchpoint behind i that a step matches; i never falls. */
-static const Ahead *
-look_ahead(Matcher *m, int step, uint32 i)
-{
-	Ahead *ahead = &m->ahead[step];
-
-	if (!ahead->started)
-	{
-		place_start(m, &ahead->place);
-		ahead->started = true;
-		ahead->found = true;
-		ahead->i = 0;
-	}
-	else if (!ahead->found || ahead->i > i)
-		return ahead;
-	for (;;)
-	{
-		Event event;
-
-		if (!next_event(m, &ahead->place, &event))
-		{
-			ahead->found = false;
-			return ahead;
-		}
-		if (event.i > i && bit_get(event.steps, step))
-		{
-			ahead->i = event.i;
-			ahead->time = event.time;
-			return ahead;
-		}
-	}
-}
+#include "pattern/match_inside.h"
 
 /* ---- windows ---- */
 
@@ -673,6 +338,7 @@ prepare(Matcher *m)
 	if (m->hits)
 		return;
 	m->event_steps = palloc0(m->step_words * sizeof(uint64));
+	m->ahead_steps = palloc0(m->step_words * sizeof(uint64));
 	m->value_steps = palloc0(m->step_words * sizeof(uint64));
 	m->step_positions = palloc(p->nsteps * sizeof(int));
 	m->next_position = palloc(p->npositions * sizeof(int));
@@ -740,7 +406,7 @@ search(Matcher *m, Reached *end)
 {
 	Event event;
 
-	while (next_event(m, &m->place, &event))
+	while (next_event(m, &m->place, m->event_steps, &event))
 	{
 		bool found = false;
 
@@ -793,7 +459,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	m->place = *from;
 	m->only_start = start;
 	m->nrecords = 0;
-	while (next_event(m, &m->place, &event) && event.i <= end)
+	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
 	{
 		m->recording = event.i >= start;
 		reach(m, &event);
@@ -826,7 +492,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 
 			if (here-- == 0)
 				elog(ERROR, "journey match lost its way");
-			if (here % INTERRUPT_EVERY == 0)
+			if (here % MATCH_INTERRUPT_EVERY == 0)
 				CHECK_FOR_INTERRUPTS();
 			usecs = elapsed(m->records[here].time, m->records[r].time);
 			memset(before, 0, p->npositions * sizeof(bool));
@@ -909,109 +575,6 @@ matcher_next(Matcher *m, Match *match)
 	return true;
 }
 
-/* ---- patterns that fit a word ---- */
-
-typedef struct Simple
-{
-	uint64 start;       /* positions a match may begin with, anywhere */
-	uint64 start_first; /* ... at the first touchpoint only */
-	uint64 accept;      /* ends anywhere */
-	uint64 accept_last; /* ... at the last touchpoint only */
-	uint64 follow[WORD_BITS];
-	uint64 adjacent[WORD_BITS];
-} Simple;
-
-static bool
-link_is_simple(const Program *p, int link)
-{
-	return link < 0 || (p->links[link].min == 0 && p->links[link].max == PG_INT64_MAX &&
-						p->links[link].nbans == 0);
-}
-
-static bool
-make_simple(const Program *p, Simple *s)
-{
-	if (p->npositions > WORD_BITS || p->within != PATTERN_UNBOUNDED)
-		return false;
-	for (int i = 0; i < p->nsteps; i++)
-		if (p->steps[i]->nvalues > 0)
-			return false;
-	memset(s, 0, sizeof(*s));
-	for (int e = 0; e < p->nedges; e++)
-	{
-		const ProgramEdge *edge = &p->edges[e];
-		uint64 to = UINT64CONST(1) << edge->to;
-		bool next = edge->link >= 0 && p->links[edge->link].next;
-
-		if (!link_is_simple(p, edge->link))
-			return false;
-		if (edge->from >= 0)
-			*(next ? &s->adjacent[edge->from] : &s->follow[edge->from]) |= to;
-		else if (edge->from_start && (edge->link < 0 || next))
-			s->start_first |= to;
-		else
-			s->start |= to;
-	}
-	for (int a = 0; a < p->naccepts; a++)
-	{
-		const ProgramAccept *accept = &p->accepts[a];
-		uint64 bit = UINT64CONST(1) << accept->position;
-
-		if (!link_is_simple(p, accept->link))
-			return false;
-		if (accept->to_end && (accept->link < 0 || p->links[accept->link].next))
-			s->accept_last |= bit;
-		else
-			s->accept |= bit;
-	}
-	return true;
-}
-
-/*
- * Run a simple pattern until it matches (true), or to the end. *reached collects
- * the positions reached; no more are looked for once "enough" of it is.
- */
-static bool
-run_simple(Matcher *m, const Simple *s, uint64 *reached, uint64 enough)
-{
-	const Program *p = m->program;
-	const JourneyView *v = m->v;
-	uint64 *label_positions = palloc0(v->nlabels * sizeof(uint64));
-	uint64 allowed = s->start;
-	uint64 now = s->start_first; /* allowed at this touchpoint only */
-	bool matched = false;
-
-	for (uint32 label = 0; label < v->nlabels; label++)
-		for (int q = 0; q < p->npositions; q++)
-			if (bit_get(&m->label_steps[(size_t) label * m->step_words], p->positions[q].step))
-				label_positions[label] |= UINT64CONST(1) << q;
-	*reached = 0;
-	for (uint32 i = 0; i < v->n; i++)
-	{
-		uint64 hit = label_positions[journey_label_at(v, i)] & (allowed | now);
-
-		if (i % INTERRUPT_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		now = 0;
-		if (hit == 0)
-			continue;
-		if ((hit & s->accept) != 0 || (i == v->n - 1 && (hit & s->accept_last) != 0))
-			matched = true;
-		for (uint64 bits = hit; bits != 0; bits &= bits - 1)
-		{
-			int q = pg_rightmost_one_pos64(bits);
-
-			now |= s->adjacent[q];
-			allowed |= s->follow[q];
-		}
-		*reached |= hit;
-		if ((*reached & enough) != 0)
-			break;
-	}
-	pfree(label_positions);
-	return matched;
-}
-
 bool
 matcher_exists(Matcher *m)
 {
@@ -1066,7 +629,7 @@ matcher_progress(Matcher *m, Match *match)
 	from = m->place;
 	bans = palloc(p->nsteps * sizeof(int64));
 	memcpy(bans, m->last_ban, p->nsteps * sizeof(int64));
-	while (item < p->nitems && next_event(m, &m->place, &event))
+	while (item < p->nitems && next_event(m, &m->place, m->event_steps, &event))
 	{
 		int here = item;
 
@@ -1119,7 +682,7 @@ matcher_step_touchpoints(const Program *program, const JourneyView *v)
 	Event event;
 
 	prepare(m);
-	while (next_event(m, &m->place, &event))
+	while (next_event(m, &m->place, m->event_steps, &event))
 		found[event.i] = true;
 	return found;
 }
