@@ -30,23 +30,23 @@ step_matches_value(const Step *step, const Touch *t)
 		cmp = decimal_cmp(t->value, step->values[i].value);
 		switch (step->values[i].op)
 		{
-			case COMPARE_LT:
+			case TEST_LT:
 				if (cmp >= 0)
 					return false;
 				break;
-			case COMPARE_LE:
+			case TEST_LE:
 				if (cmp > 0)
 					return false;
 				break;
-			case COMPARE_GT:
+			case TEST_GT:
 				if (cmp <= 0)
 					return false;
 				break;
-			case COMPARE_GE:
+			case TEST_GE:
 				if (cmp < 0)
 					return false;
 				break;
-			case COMPARE_EQ:
+			case TEST_EQ:
 				if (cmp != 0)
 					return false;
 				break;

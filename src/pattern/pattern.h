@@ -23,14 +23,14 @@
 
 #define PATTERN_UNBOUNDED -1
 
-typedef enum CompareOp
+typedef enum TestOp
 {
-	COMPARE_LT,
-	COMPARE_LE,
-	COMPARE_GT,
-	COMPARE_GE,
-	COMPARE_EQ
-} CompareOp;
+	TEST_LT,
+	TEST_LE,
+	TEST_GT,
+	TEST_GE,
+	TEST_EQ
+} TestOp;
 
 /* What a channel or an action must be: this text, or begin with it. */
 typedef struct PartTest
@@ -42,7 +42,7 @@ typedef struct PartTest
 
 typedef struct ValueTest
 {
-	CompareOp op;
+	TestOp op;
 	Decimal value;
 } ValueTest;
 
@@ -64,8 +64,8 @@ typedef enum LimitKind
 typedef struct LinkLimit
 {
 	LimitKind kind;
-	CompareOp op; /* LIMIT_TIME: time between the two, op, usecs */
-	int64 usecs;  /* LIMIT_BAN: how long the ban lasts, or PATTERN_UNBOUNDED */
+	TestOp op;   /* LIMIT_TIME: time between the two, op, usecs */
+	int64 usecs; /* LIMIT_BAN: how long the ban lasts, or PATTERN_UNBOUNDED */
 	Step *ban;
 } LinkLimit;
 

@@ -89,18 +89,18 @@ parse_part(TextScan *s, PartTest *part)
 }
 
 static bool
-parse_op(TextScan *s, CompareOp *op)
+parse_op(TextScan *s, TestOp *op)
 {
 	if (accept(s, "<="))
-		*op = COMPARE_LE;
+		*op = TEST_LE;
 	else if (accept(s, ">="))
-		*op = COMPARE_GE;
+		*op = TEST_GE;
 	else if (accept(s, "<"))
-		*op = COMPARE_LT;
+		*op = TEST_LT;
 	else if (accept(s, ">"))
-		*op = COMPARE_GT;
+		*op = TEST_GT;
 	else if (accept(s, "="))
-		*op = COMPARE_EQ;
+		*op = TEST_EQ;
 	else
 		return text_fail(s, "\"<\", \"<=\", \">\", \">=\" or \"=\"");
 	return true;

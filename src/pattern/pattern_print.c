@@ -13,17 +13,17 @@
 static void print_sequence(StringInfo out, const Sequence *sequence);
 
 static const char *
-op_text(CompareOp op)
+op_text(TestOp op)
 {
 	switch (op)
 	{
-		case COMPARE_LT:
+		case TEST_LT:
 			return "<";
-		case COMPARE_LE:
+		case TEST_LE:
 			return "<=";
-		case COMPARE_GT:
+		case TEST_GT:
 			return ">";
-		case COMPARE_GE:
+		case TEST_GE:
 			return ">=";
 		default:
 			return "=";

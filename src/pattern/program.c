@@ -172,20 +172,20 @@ add_link(Compiler *c, const Link *link)
 		}
 		switch (limit->op)
 		{
-			case COMPARE_LT:
+			case TEST_LT:
 				l->max = Min(l->max, limit->usecs - 1);
 				break;
-			case COMPARE_LE:
+			case TEST_LE:
 				l->max = Min(l->max, limit->usecs);
 				break;
-			case COMPARE_GT:
+			case TEST_GT:
 				l->min =
 					Max(l->min, limit->usecs == PG_INT64_MAX ? PG_INT64_MAX : limit->usecs + 1);
 				break;
-			case COMPARE_GE:
+			case TEST_GE:
 				l->min = Max(l->min, limit->usecs);
 				break;
-			case COMPARE_EQ:
+			case TEST_EQ:
 				l->min = Max(l->min, limit->usecs);
 				l->max = Min(l->max, limit->usecs);
 				break;
