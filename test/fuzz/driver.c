@@ -6,8 +6,8 @@
  * must not, so that the packed ones pin the format. Then COUNT more inputs that
  * are made of them, always the same ones: bits flipped, stretches cut, repeated
  * and taken from other files, tokens put in. The input during which the program
- * dies, or which takes longer than INPUT_SECONDS, is written to the file CRASH;
- * "DRIVER 0 CRASH CRASH" runs it again.
+ * dies, or which takes longer than INPUT_SECONDS, is printed in hex and written to
+ * the file CRASH; "DRIVER 0 CRASH CRASH" runs it again.
  */
 #include "postgres.h"
 
@@ -46,7 +46,10 @@ write_input(void)
 	if (fd < 0 || write(fd, input.data, input.len) != (ssize_t) input.len)
 		_exit(2);
 	close(fd);
-	fprintf(stderr, "the input is in %s\n", crash);
+	fprintf(stderr, "the input, %zu bytes, is in %s:\n", input.len, crash);
+	for (size_t i = 0; i < Min(input.len, 512); i++)
+		fprintf(stderr, "%02x", input.data[i]);
+	fprintf(stderr, "\n");
 }
 
 static void

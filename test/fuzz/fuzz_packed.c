@@ -9,16 +9,126 @@
  * must pack to the same bytes again.
  *
  * Few mutations leave a value the length that its header demands, so the bytes
- * are put to the test a second time with the streams cut or repeated to fit.
+ * are put to the test a second time with the streams cut or repeated to fit; or,
+ * where that would be long, as the head of a value of which no more is fetched.
  */
 #include "postgres.h"
 
 #include "compat.h"
+#include "datatype/timestamp.h"
 #include "fuzz.h"
+#include "utils/memutils.h"
 
 const char *const fuzz_tokens[] = {"\x7f",     "\x80\x01",  "\xff\xff\xff\xff\x07",
 								   "\xff\x80", "\x81x",     "\x81y\x81z",
 								   "web",      "\x85visit", NULL};
+
+/* --- the length that a header demands, read as format.h describes it --- */
+
+typedef struct HeaderReader
+{
+	const uint8 *p;
+	const uint8 *end;
+	bool ok;
+} HeaderReader;
+
+static uint64
+header_byte(HeaderReader *r)
+{
+	if (r->p < r->end)
+		return *r->p++;
+	r->ok = false;
+	return 0;
+}
+
+static uint64
+header_number(HeaderReader *r)
+{
+	uint64 x = 0;
+
+	for (int shift = 0; shift < 64; shift += 7)
+	{
+		uint64 byte = header_byte(r);
+
+		x |= (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return x;
+	}
+	r->ok = false;
+	return 0;
+}
+
+static double
+elias_fano_bytes(uint64 n, uint64 span)
+{
+	int bits = 0;
+
+	if (n <= 2)
+		return 0;
+	while (span / n >> bits > 1)
+		bits++;
+	return ((n - 2) * bits + 7) / 8 + ((n - 2) + (span >> bits) + 7) / 8;
+}
+
+/*
+ * The whole length, and that of the header; 0 if it is no sound header. Doubles
+ * are exact for all that matter, and do not overflow.
+ */
+static double
+demanded_length(const uint8 *data, size_t len, size_t *header)
+{
+	HeaderReader r = {data, data + len, true};
+	uint64 version = header_byte(&r);
+	uint64 flags = header_byte(&r);
+	uint64 n = header_number(&r);
+	uint64 nrefs = n;
+	uint64 labels;
+	uint64 span;
+	double total = 0;
+
+	if (n > 0 && n <= PG_INT32_MAX)
+	{
+		header_number(&r);
+		span = header_number(&r);
+		labels = header_number(&r);
+		total += header_number(&r);
+		total += (double) n * (labels <= 256 ? 1 : labels <= 65536 ? 2 : 4);
+		total += elias_fano_bytes(n, span);
+		if (flags & JOURNEY_VALUES)
+		{
+			header_byte(&r);
+			total += header_number(&r);
+			if (flags & JOURNEY_VALUE_NULLS)
+				total += (n + 7) / 8;
+		}
+		if (flags & JOURNEY_REFS)
+		{
+			if (flags & JOURNEY_REF_NULLS)
+			{
+				nrefs = header_number(&r);
+				total += (n + 7) / 8;
+			}
+			header_number(&r);
+			span = header_number(&r);
+			if (nrefs > PG_INT32_MAX)
+				r.ok = false;
+			else if (flags & JOURNEY_REFS_ASCEND)
+				total += elias_fano_bytes(nrefs, span);
+			else
+			{
+				int bits = 0;
+
+				while (bits < 64 && span >> bits != 0)
+					bits++;
+				total += (nrefs * bits + 7) / 8;
+			}
+		}
+	}
+	*header = r.p - data;
+	return r.ok && version == JOURNEY_VERSION ? total + *header : 0;
+}
+
+/* --- the readers --- */
 
 /* What a reader gets, and where the results go. */
 typedef struct Probe
@@ -202,6 +312,16 @@ check_heads(const Probe *whole, bool opened)
 	}
 }
 
+/* A slice of a long value, of which nothing but its dictionary may be read. */
+static void
+check_long_head(const uint8 *data, size_t have, size_t total)
+{
+	Probe head = {.data = exact_copy(data, have), .len = total, .have = have};
+
+	if (answers(open_head, &head) && have >= head.view.labels - head.data)
+		answers(read_dictionary, &head);
+}
+
 /* A value that journey_check accepts, unpacked and packed again by other means. */
 static void
 check_again(Probe *probe)
@@ -236,11 +356,15 @@ check_image(const uint8 *data, size_t len)
 	Probe probe = {.data = exact_copy(data, len), .len = len};
 	JourneyView *v = &probe.view;
 	bool opened = answers(open_whole, &probe);
+	size_t header;
 
 	check_heads(&probe, opened);
 	if (!opened)
 		return false;
-	require(v->n <= len && v->nlabels <= v->n);
+	require(demanded_length(data, len, &header) == len);
+	require(v->n <= len && v->nlabels <= v->n && v->nrefs <= v->n);
+	require(IS_VALID_TIMESTAMP(v->first) && IS_VALID_TIMESTAMP(v->last) && v->first <= v->last);
+	require((int64) ((uint64) v->ref_min + v->ref_span) >= v->ref_min);
 	answers(read_dictionary, &probe);
 	probe.touches = palloc(v->n * sizeof(Touch));
 	answers(read_touches, &probe);
@@ -257,111 +381,6 @@ check_image(const uint8 *data, size_t len)
 	return true;
 }
 
-/* --- the length that a header demands, read as format.h describes it --- */
-
-typedef struct HeaderReader
-{
-	const uint8 *p;
-	const uint8 *end;
-	bool ok;
-} HeaderReader;
-
-static uint64
-header_byte(HeaderReader *r)
-{
-	if (r->p < r->end)
-		return *r->p++;
-	r->ok = false;
-	return 0;
-}
-
-static uint64
-header_number(HeaderReader *r)
-{
-	uint64 x = 0;
-
-	for (int shift = 0; shift < 64; shift += 7)
-	{
-		uint64 byte = header_byte(r);
-
-		x |= (byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return x;
-	}
-	r->ok = false;
-	return 0;
-}
-
-static double
-elias_fano_bytes(uint64 n, uint64 span)
-{
-	int bits = 0;
-
-	if (n <= 2)
-		return 0;
-	while (span / n >> bits > 1)
-		bits++;
-	return ((n - 2) * bits + 7) / 8 + ((n - 2) + (span >> bits) + 7) / 8;
-}
-
-/*
- * The whole length, and that of the header; 0 if it is no sound header. Doubles
- * are exact for all that matter, and do not overflow.
- */
-static double
-demanded_length(const uint8 *data, size_t len, size_t *header)
-{
-	HeaderReader r = {data, data + len, true};
-	uint64 version = header_byte(&r);
-	uint64 flags = header_byte(&r);
-	uint64 n = header_number(&r);
-	uint64 nrefs = n;
-	uint64 labels;
-	uint64 span;
-	double total = 0;
-
-	if (n > 0 && n <= PG_INT32_MAX)
-	{
-		header_number(&r);
-		span = header_number(&r);
-		labels = header_number(&r);
-		total += header_number(&r);
-		total += (double) n * (labels <= 256 ? 1 : labels <= 65536 ? 2 : 4);
-		total += elias_fano_bytes(n, span);
-		if (flags & JOURNEY_VALUES)
-		{
-			header_byte(&r);
-			total += header_number(&r);
-			if (flags & JOURNEY_VALUE_NULLS)
-				total += (n + 7) / 8;
-		}
-		if (flags & JOURNEY_REFS)
-		{
-			if (flags & JOURNEY_REF_NULLS)
-			{
-				nrefs = header_number(&r);
-				total += (n + 7) / 8;
-			}
-			header_number(&r);
-			span = header_number(&r);
-			if (nrefs > n)
-				r.ok = false;
-			else if (flags & JOURNEY_REFS_ASCEND)
-				total += elias_fano_bytes(nrefs, span);
-			else
-			{
-				int bits = 0;
-
-				while (bits < 64 && span >> bits != 0)
-					bits++;
-				total += (nrefs * bits + 7) / 8;
-			}
-		}
-	}
-	*header = r.p - data;
-	return r.ok && version == JOURNEY_VERSION ? total + *header : 0;
-}
-
 #define FITTED_MAX 16384
 
 bool
@@ -371,9 +390,12 @@ fuzz_input(const uint8 *data, size_t len)
 	double demanded = demanded_length(data, len, &header);
 	bool accepted = check_image(data, len);
 
-	if (accepted)
-		require(demanded == len);
-	else if (demanded > 0 && demanded != len && demanded <= FITTED_MAX)
+	if (demanded > FITTED_MAX)
+	{
+		if (demanded <= MaxAllocSize)
+			check_long_head(data, len, demanded);
+	}
+	else if (demanded > 0 && demanded != len)
 	{
 		size_t total = demanded;
 		uint8 *fitted = palloc(total);

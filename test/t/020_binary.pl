@@ -20,23 +20,24 @@ my $hex = sub { unpack 'H*', $_[0] };
 my @journeys = ([], map { [ random_journey(any(1, 3, 20, 200)) ] } 1 .. 1000);
 push @journeys, [ map { [ $_ * 1000000, "c" . $_ % 300, "a$_", [ $_, 2 ], $_ ] } 1 .. 3000 ];
 copy_file("$dir/in", map { [ pack('N', $_), encode(@{ $journeys[$_] }) ] } 0 .. $#journeys);
-$node->safe_psql('postgres', <<"END");
+sql($node, <<"END");
 CREATE TABLE t (id integer, j journey);
 COPY t FROM '$dir/in' (FORMAT binary);
 COPY (SELECT * FROM t ORDER BY id) TO '$dir/out' (FORMAT binary);
 CREATE TABLE again (id integer, j journey);
 COPY again FROM '$dir/out' (FORMAT binary);
 END
-my @text = split /\n/, $node->safe_psql('postgres', "SELECT encode(convert_to(j::text, 'UTF8'), 'hex') FROM t ORDER BY id");
+my @text = split /\n/, sql($node, "SELECT encode(convert_to(j::text, 'UTF8'), 'hex') FROM t ORDER BY id");
 my @expected = map { $hex->(journey_text(@$_)) } @journeys;
 is_deeply(\@text, \@expected, 'text of what was copied in');
 is_deeply([ map { $hex->(journey_text(decode($_->[1]))) } read_copy("$dir/out") ], \@expected, 'binary copied out');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM t JOIN again USING (id) WHERE t.j = again.j AND t.j::text = again.j::text'),
-    scalar @journeys, 'binary copied in again');
+is(sql($node, <<'END'), scalar @journeys, 'binary copied in again');
+SELECT count(*) FROM t JOIN again USING (id) WHERE t.j = again.j AND t.j::text = again.j::text
+END
 
 # the order of touchpoints and of labels in the message doesn't matter
 copy_file("$dir/reversed", map { [ pack('N', $_), encode(reverse @{ $journeys[$_] }) ] } 0 .. $#journeys);
-is($node->safe_psql('postgres', <<"END"), scalar @journeys, 'touchpoints in reverse order');
+is(sql($node, <<"END"), scalar @journeys, 'touchpoints in reverse order');
 TRUNCATE again;
 COPY again FROM '$dir/reversed' (FORMAT binary);
 SELECT count(*) FROM t JOIN again USING (id) WHERE t.j = again.j AND journey_send(t.j) = journey_send(again.j);
@@ -45,17 +46,20 @@ END
 # touchpoints alone
 my @points = map { [ random_journey(1) ] } 1 .. 500;
 copy_file("$dir/points", map { [ encode(@$_) ] } @points);
-$node->safe_psql('postgres', <<"END");
+sql($node, <<"END");
 CREATE TABLE p (id serial, t touchpoint);
 COPY p (t) FROM '$dir/points' (FORMAT binary);
 COPY (SELECT t FROM p ORDER BY id) TO '$dir/points_out' (FORMAT binary);
 END
-is_deeply([ map { journey_text(decode($_->[0])) } read_copy("$dir/points_out") ], [ map { journey_text(@$_) } @points ],
-    'touchpoints there and back');
+is_deeply([ map { journey_text(decode($_->[0])) } read_copy("$dir/points_out") ],
+    [ map { journey_text(@$_) } @points ], 'touchpoints there and back');
 
 # Images that are wrong in one way each, and a few that are odd but right
 my $good = encode([ 0, 'web', 'view', undef, undef ]);
-my $with = sub { my ($number, $time, $flags, $rest) = @_; substr($good, 0, -13) . pack('N q> C', $number, $time, $flags) . $rest };
+my $with = sub {
+    my ($number, $time, $flags, $rest) = @_;
+    return substr($good, 0, -13) . pack('N q> C', $number, $time, $flags) . $rest;
+};
 my %image = (
     'version 0' => "\0" . substr($good, 1),
     'version 2' => "\2" . substr($good, 1),
@@ -114,7 +118,7 @@ push @images, map { my $copy = $small; vec($copy, $_, 1) ^= 1; $copy } 0 .. 8 * 
 mkdir "$dir/images" or die;
 copy_file("$dir/images/$_", [ $images[$_] ]) for 0 .. $#images;
 my $table = sub { my ($n) = @_; $n >= $as_points && $n < $as_points + 1000 ? 'accepted_point' : 'accepted' };
-$node->safe_psql('postgres', <<'END');
+sql($node, <<'END');
 CREATE TABLE accepted (n integer DEFAULT current_setting('pgj.n')::integer, j journey);
 CREATE TABLE accepted_point (n integer DEFAULT current_setting('pgj.n')::integer, j touchpoint);
 CREATE TABLE refused (n integer, state text, message text);
@@ -129,10 +133,9 @@ END $$;
 END
 write_bytes("$dir/receive.sql", "SET statement_timeout = '60s';\n"
       . join('', map { "SELECT receive($_, '" . $table->($_) . "', '$dir/images/$_');\n" } 0 .. $#images));
-command_ok([ 'psql', '-Xq', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$dir/receive.sql" ],
-    scalar(@images) . ' images received');
+ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images received');
 
-my %answer = map { split /\|/, $_, 2 } split /\n/, $node->safe_psql('postgres', <<'END');
+my %answer = map { split /\|/, $_, 2 } split /\n/, sql($node, <<'END');
 SELECT n, encode(convert_to(j::text, 'UTF8'), 'hex') FROM accepted
 UNION ALL SELECT n, encode(convert_to(j::journey::text, 'UTF8'), 'hex') FROM accepted_point
 UNION ALL SELECT n, 'error ' || state || ' ' || message FROM refused;
@@ -151,16 +154,19 @@ for my $n (0 .. $#images)
     my $right = $reason ? $answer =~ $clear : $answer eq $hex->(journey_text(@touchpoints));
     # a mantissa beyond 18 digits that ends in zeros may be taken or refused
     $right ||= 1 if !$reason && $answer =~ /^error 22003/ && grep { $_->[3] && abs $_->[3][0] >= 1e18 } @touchpoints;
-    push @wrong, ($n < $named ? "$names[$n]: " : "image $n: ") . $hex->(substr $images[$n], 0, 300)
-      . "\n  should be " . ($reason ? "refused: $reason" : journey_text(@touchpoints)) . "\n  server: $answer" if !$right;
+    next if $right;
+    push @wrong, join '', $n < $named ? "$names[$n]: " : "image $n: ", $hex->(substr $images[$n], 0, 300),
+      "\n  should be ", $reason ? "refused: $reason" : journey_text(@touchpoints), "\n  server: $answer";
 }
-is(@wrong, 0, 'every image is accepted or refused as it should be') or diag join "\n", @wrong[ 0 .. ($#wrong < 9 ? $#wrong : 9) ];
+is(@wrong, 0, 'every image is accepted or refused as it should be')
+  or diag join "\n", splice @wrong, 0, 10;
 note join ', ', map { "$_: $count{$_}" } sort keys %count;
 cmp_ok($count{accepted}, '>', 200, 'some mutants are valid');
 cmp_ok($count{'22P03'} // 0, '>', 1000, 'many are not');
 
 # what was accepted is sound: it goes out and comes back
-is($node->safe_psql('postgres', <<"END"), $node->safe_psql('postgres', 'SELECT count(*) FROM accepted'), 'the accepted come back');
+my $accepted = sql($node, 'SELECT count(*) FROM accepted');
+is(sql($node, <<"END"), $accepted, 'the accepted come back');
 COPY (SELECT n, j FROM accepted) TO '$dir/accepted' (FORMAT binary);
 CREATE TABLE back (n integer, j journey);
 COPY back FROM '$dir/accepted' (FORMAT binary);
@@ -168,11 +174,12 @@ SELECT count(*) FROM accepted a JOIN back b USING (n) WHERE a.j = b.j AND a.j::t
 END
 
 # Encodings: names are sent in the client's, stored in the database's
-my @latin = map { [ random_journey(20, 'web', "caf\xc3\xa9", "a\xc3\xa7\xc3\xa3o", "\xc2\xab \xc2\xbb", "\xc3\xbf" x 120) ] } 1 .. 200;
+my @latin_names = ('web', "caf\xc3\xa9", "a\xc3\xa7\xc3\xa3o", "\xc2\xab \xc2\xbb", "\xc3\xbf" x 120);
+my @latin = map { [ random_journey(20, @latin_names) ] } 1 .. 200;
 my $to_latin = sub { map { my @t = @$_; utf8::decode($_), utf8::downgrade($_) for @t[ 1, 2 ]; \@t } @_ };
 copy_file("$dir/UTF8", map { [ pack('N', $_), encode(@{ $latin[$_] }) ] } 0 .. $#latin);
 copy_file("$dir/LATIN1", map { [ pack('N', $_), encode($to_latin->(@{ $latin[$_] })) ] } 0 .. $#latin);
-$node->safe_psql('postgres', "CREATE DATABASE latin1 TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+sql($node, "CREATE DATABASE latin1 TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
 $node->safe_psql('latin1', 'CREATE EXTENSION pg_journey; CREATE TABLE t (id integer, j journey)');
 for my $database ('postgres', 'latin1')
 {
@@ -186,21 +193,28 @@ COPY (SELECT * FROM t ORDER BY id) TO '$dir/text' (ENCODING 'UTF8');
 COPY (SELECT * FROM t ORDER BY id) TO '$dir/out.$encoding' (FORMAT binary);
 SELECT count(*) FROM t;
 END
-        is_deeply([ split /\n/, slurp_file("$dir/text") ], [ map { "$_\t" . journey_text(@{ $latin[$_] }) } 0 .. $#latin ],
+        is_deeply([ split /\n/, slurp_file("$dir/text") ],
+            [ map { "$_\t" . journey_text(@{ $latin[$_] }) } 0 .. $#latin ],
             "$encoding client, database $database: text");
         my @sent = map { [ $encoding eq 'UTF8' ? @$_ : $to_latin->(@$_) ] } @latin;
         is_deeply([ map { journey_text(decode($_->[1], $encoding)) } read_copy("$dir/out.$encoding") ],
             [ map { journey_text(@$_) } @sent ], "$encoding client, database $database: sent");
     }
 }
-copy_file("$dir/japanese", [ pack('N', 1), encode([ 0, "\xe6\x97\xa5", 'view', undef, undef ]) ]);
-my ($status, undef, $error) = $node->psql('latin1', "SET client_encoding = 'UTF8'; COPY t FROM '$dir/japanese' (FORMAT binary)",
-    extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
-like($error, qr/ERROR: +22P05/, 'a name the database has no letters for');
-copy_file("$dir/long", [ pack('N', 1), encode([ 0, "\xe9" x 200, 'view', undef, undef ]) ]);
-($status, undef, $error) = $node->psql('postgres', "SET client_encoding = 'LATIN1'; COPY t FROM '$dir/long' (FORMAT binary)",
-    extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
-like($error, qr/ERROR: +(?:42622|22P03)/, 'a name that becomes too long in UTF-8');
+# SQLSTATE of copying in one image
+sub state_of
+{
+    my ($database, $encoding, $image) = @_;
+    copy_file("$dir/image", [ pack('N', 1), $image ]);
+    my (undef, undef, $error) = $node->psql($database,
+        "SET client_encoding = '$encoding'; COPY t FROM '$dir/image' (FORMAT binary)",
+        extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+    return $error =~ /ERROR: +(\w+)/ ? $1 : 'none';
+}
+is(state_of('latin1', 'UTF8', encode([ 0, "\xe6\x97\xa5", 'view', undef, undef ])), '22P05',
+    'a name the database has no letters for');
+is(state_of('postgres', 'LATIN1', encode([ 0, "\xe9" x 200, 'view', undef, undef ])), '42622',
+    'a name that becomes too long in UTF-8');
 
 is(slurp_file($node->data_dir . '/postmaster.pid'), $postmaster, 'the server is the same');
 is(crashes($node), '', 'no process crashed');

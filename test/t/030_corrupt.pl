@@ -15,7 +15,7 @@ use Test::More;
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $postmaster = slurp_file($node->data_dir . '/postmaster.pid');
-$node->safe_psql('postgres', <<'END');
+sql($node, <<'END');
 CREATE CAST (bytea AS journey) WITHOUT FUNCTION;
 CREATE CAST (bytea AS touchpoint) WITHOUT FUNCTION;
 CREATE CAST (journey AS bytea) WITHOUT FUNCTION;
@@ -26,9 +26,10 @@ END
 # images of valid values: small and large, with and without values and refs,
 # and one of a thousand labels
 my @valid = ([], map { [ random_journey($_) ] } (1) x 20, (2, 3, 5, 10) x 10, (100) x 6);
-push @valid, [ map { [ $_ * 1000000, 'c' . $_ % 1000, 'a', $_ % 7 ? undef : [ $_, 2 ], $_ % 3 ? $_ : undef ] } 1 .. 2000 ];
+push @valid,
+  [ map { [ $_ * 1000000, 'c' . $_ % 1000, 'a', $_ % 7 ? undef : [ $_, 2 ], $_ % 3 ? $_ : undef ] } 1 .. 2000 ];
 copy_file("$dir/valid", map { [ encode(@$_) ] } @valid);
-my @image = map { pack 'H*', $_ } split /\n/, $node->safe_psql('postgres', <<"END"), -1;
+my @image = map { pack 'H*', $_ } split /\n/, sql($node, <<"END"), -1;
 CREATE TABLE valid (id serial, j journey);
 COPY valid (j) FROM '$dir/valid' (FORMAT binary);
 SELECT encode(j::bytea, 'hex') FROM valid ORDER BY id;
@@ -63,8 +64,9 @@ write_bytes("$dir/image", join '', map { "$_\t\\\\x" . unpack('H*', $mutant[$_])
 
 # one function for each probe, so that its plan is made once
 my %probe = (
-    (map { $_ => "$_(j)" } qw(journey_length journey_start journey_end journey_period journey_channels journey_actions
-          journey_labels journey_value journey_path journey_out journey_send journey_hash journey_to_json journey_to_jsonb)),
+    (map { $_ => "$_(j)" } qw(journey_length journey_start journey_end journey_period journey_channels
+          journey_actions journey_labels journey_value journey_path journey_out journey_send journey_hash
+          journey_to_json journey_to_jsonb)),
     hash_extended => 'journey_hash_extended(j, 1)',
     path_channel => "journey_path(j, 'channel', true)",
     path_action => "journey_path(j, 'action', true)",
@@ -87,8 +89,9 @@ my %probe = (
     compare_self => "j = (j::bytea || '')::journey",
     aggregate => '(SELECT journey_agg(x) FROM (VALUES (j), (j)) v(x))',
     aggregate_points => '(SELECT journey_agg(t) FROM unnest(j) t)',
-    (map { $_ => "$_(j::bytea::touchpoint)" } qw(touchpoint_time touchpoint_channel touchpoint_action touchpoint_label
-          touchpoint_value touchpoint_ref touchpoint_out touchpoint_send touchpoint_hash touchpoint_to_json touchpoint_to_jsonb)),
+    (map { $_ => "$_(j::bytea::touchpoint)" } qw(touchpoint_time touchpoint_channel touchpoint_action
+          touchpoint_label touchpoint_value touchpoint_ref touchpoint_out touchpoint_send touchpoint_hash
+          touchpoint_to_json touchpoint_to_jsonb)),
     point_compare => "j::bytea::touchpoint < 'web.view=1.5\@2026-04-01T00:00:00Z#3'::touchpoint",
     point_aggregate => '(SELECT journey_agg(x) FROM (VALUES (j::bytea::touchpoint)) v(x))',
 );
@@ -113,27 +116,27 @@ BEGIN
 $calls
 END \$\$;
 SET statement_timeout = '30s';
+CREATE VIEW batch AS SELECT n AS first, n + 99 AS last FROM generate_series(0, (SELECT max(n) FROM image), 100) n;
 -- as stored: with a short header, or out of line
-SELECT format('SELECT probe_each(n, b::journey) FROM image WHERE n BETWEEN %s AND %s', n, n + 99)
-FROM generate_series(0, (SELECT max(n) FROM image), 100) n \\gexec
+SELECT format('SELECT probe_each(n, b::journey) FROM image WHERE n BETWEEN %s AND %s', first, last) FROM batch \\gexec
 -- as in memory, with a long header
-SELECT format(\$\$SELECT probe_each(n, (b || '')::journey) FROM image WHERE n %% 4 = 0 AND n BETWEEN %s AND %s\$\$, n, n + 99)
-FROM generate_series(0, (SELECT max(n) FROM image), 100) n \\gexec
+SELECT format('SELECT probe_each(n, (b || \$\$\$\$)::journey) FROM image WHERE n %% 4 = 0 AND n BETWEEN %s AND %s', first, last)
+FROM batch \\gexec
 END
-ok(run_log([ 'psql', '-Xq', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', $path ]),
-    scalar(@mutant) . ' images probed by ' . scalar(keys %probe) . ' expressions')
-  or diag(join "\n", grep { /probing image/ } (split /\n/, slurp_file($node->logfile))[ -30 .. -1 ]);
+ok(run_script($node, $path), scalar(@mutant) . ' images probed by ' . scalar(keys %probe) . ' expressions')
+  or diag "crashed at: " . (grep { /probing image/ } split /\n/, slurp_file($node->logfile))[-1];
 
 # Numbers that became too large for a timestamp, an interval or a numeric may say so
-my $strange = $node->safe_psql('postgres', <<'END');
-SELECT state, probe, count(*), min(message), min(n) AS n, (SELECT encode(b, 'hex') FROM image WHERE image.n = min(outcome.n)) FROM outcome
+my $strange = sql($node, <<'END');
+SELECT state, probe, count(*), min(message), (SELECT encode(b, 'hex') FROM image WHERE image.n = min(outcome.n)) FROM outcome
 WHERE state NOT IN ('22003', '22008') GROUP BY state, probe ORDER BY 1, 2 LIMIT 20
 END
 is($strange, '', 'no error but data_corrupted or out of range');
-note $node->safe_psql('postgres', 'SELECT state, probe, count(*), min(message) FROM outcome GROUP BY 1, 2 ORDER BY 1, 2');
+note sql($node, 'SELECT state, count(*), min(message) FROM outcome GROUP BY 1 ORDER BY 1');
 
-is($node->safe_psql('postgres', <<"END"), scalar @image, 'valid images are read as what they are');
-SELECT count(*) FROM valid JOIN (SELECT n, b::journey AS b FROM image WHERE n BETWEEN 1 AND @{[ scalar @image ]} OFFSET 0) i ON n = id
+my $last = @image;
+is(sql($node, <<"END"), $last, 'valid images are read as what they are');
+SELECT count(*) FROM valid JOIN (SELECT n, b::journey AS b FROM image WHERE n BETWEEN 1 AND $last OFFSET 0) i ON n = id
 WHERE j = b AND j::text = b::text
 END
 is(slurp_file($node->data_dir . '/postmaster.pid'), $postmaster, 'the server is the same');

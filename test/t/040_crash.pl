@@ -15,11 +15,15 @@ use Time::HiRes 'sleep';
 
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
-$node->append_conf('postgresql.conf', "restart_after_crash = on\nwal_consistency_checking = 'all'\ncheckpoint_timeout = '30s'\n");
+$node->append_conf('postgresql.conf', <<'END');
+restart_after_crash = on
+wal_consistency_checking = 'all'
+checkpoint_timeout = '30s'
+END
 $node->restart;
-$node->safe_psql('postgres', <<'END');
+sql($node, <<'END');
 CREATE TABLE event (id integer, at timestamptz, channel text, action text, value numeric, ref bigint);
-CREATE TABLE customer (id integer PRIMARY KEY, j journey NOT NULL DEFAULT '{}', last touchpoint) WITH (fillfactor = 50);
+CREATE TABLE customer (id integer PRIMARY KEY, j journey NOT NULL DEFAULT '{}', last touchpoint);
 INSERT INTO event  -- some short, some far out of line
 SELECT id, '2026-01-01 00:00:00+00'::timestamptz + n * interval '1 minute', 'web', 'view-' || n % 50, n / 100.0, n
 FROM generate_series(1, 40) id, generate_series(1, CASE WHEN id % 4 = 0 THEN 3000 ELSE id END) n;
@@ -34,8 +38,8 @@ write_bytes("$dir/append.sql", <<'END');
 \set kind random(0, 9)
 BEGIN;
 WITH new AS (
-    INSERT INTO event VALUES (:id, '2026-03-01 00:00:00+00'::timestamptz + :n * interval '1 ms', 'canal ' || :kind, 'ação',
-                              nullif(:kind, 3) * 1.5, nullif(:kind, 5) * :n::bigint) RETURNING *)
+    INSERT INTO event VALUES (:id, '2026-03-01 00:00:00+00'::timestamptz + :n * interval '1 ms', 'canal ' || :kind,
+                              'ação', nullif(:kind, 3) * 1.5, nullif(:kind, 5) * :n::bigint) RETURNING *)
 UPDATE customer c SET j = j || touchpoint(n.at, n.channel, n.action, n.value, n.ref),
        last = greatest(last, touchpoint(n.at, n.channel, n.action, n.value, n.ref))
 FROM new n WHERE c.id = n.id;
@@ -45,17 +49,18 @@ END
 sub sound
 {
     my ($when) = @_;
-    is($node->safe_psql('postgres', <<'END'), 't|0|0', "$when: every journey is what its rows give");
+    is(sql($node, <<'END'), 't|0|0', "$when: every journey is what its rows give");
 SELECT count(*) = 40, count(*) FILTER (WHERE j IS DISTINCT FROM r OR j::text IS DISTINCT FROM r::text),
        count(*) FILTER (WHERE last IS DISTINCT FROM journey_nth(j, -1))
 FROM customer FULL JOIN (SELECT id, journey_agg(at, channel, action, value, ref) AS r FROM event GROUP BY id) e USING (id)
 END
-    is($node->safe_psql('postgres', <<'END'), 40, "$when: each is found through the indexes");
+    is(sql($node, <<'END'), 40, "$when: each is found through the indexes");
 SET enable_seqscan = off;
 SELECT count(*) FROM (SELECT id, j, last FROM customer OFFSET 0) c
-WHERE EXISTS (SELECT FROM customer WHERE j = c.j AND id = c.id) AND EXISTS (SELECT FROM customer WHERE last = c.last AND id = c.id)
+WHERE EXISTS (SELECT FROM customer WHERE j = c.j AND id = c.id)
+      AND EXISTS (SELECT FROM customer WHERE last = c.last AND id = c.id)
 END
-    if ($node->safe_psql('postgres', "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'"))
+    if (sql($node, "SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'"))
     {
         my ($status) = $node->psql('postgres', <<'END');
 CREATE EXTENSION IF NOT EXISTS amcheck;
@@ -67,11 +72,12 @@ END
 
 sub start_writers
 {
-    my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM event');
+    my $before = sql($node, 'SELECT count(*) FROM event');
     my $run = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-T', '60', '-f', "$dir/append.sql",
             $node->connstr('postgres') . ' application_name=writer' ],
         '>', \my $out, '2>', \my $err, IPC::Run::timeout(180));
-    $node->poll_query_until('postgres', "SELECT count(*) > $before + 200 FROM event") or die "nothing is written: $err";
+    $node->poll_query_until('postgres', "SELECT count(*) > $before + 200 FROM event")
+      or die "nothing is written: $err";
     return $run;
 }
 
@@ -79,20 +85,20 @@ sound('at first');
 for my $signal ('KILL', 'ABRT')
 {
     my $writers = start_writers();
-    my $victim = $node->safe_psql('postgres', "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'writer'");
+    my $victim = sql($node, "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'writer'");
     kill $signal, $victim;
     eval { $writers->finish };
     ok($node->poll_query_until('postgres', 'SELECT true'), "back after SIG$signal of a backend");
     sound("SIG$signal");
 }
 my $writers = start_writers();
-$node->safe_psql('postgres', 'CHECKPOINT');
+sql($node, 'CHECKPOINT');
 sleep 0.5;
 $node->stop('immediate');
 eval { $writers->finish };
 $node->start;
 sound('immediate stop');
-cmp_ok($node->safe_psql('postgres', 'SELECT sum(journey_length(j)) FROM customer'), '>', 31000, 'touchpoints were added');
+cmp_ok(sql($node, 'SELECT sum(journey_length(j)) FROM customer'), '>', 31000, 'touchpoints were added');
 
 # the writers' victims are the only ones
 my @crashed = crashes($node) =~ /terminated by signal (\d+)/g;

@@ -17,10 +17,10 @@ use constant GRACE => 1.5;
 my $node = start_server('main');
 $node->append_conf('postgresql.conf', "jit = off\nmax_parallel_workers_per_gather = 0\nwork_mem = '1GB'\n");
 $node->restart;
-$node->safe_psql('postgres', <<'END');
+sql($node, <<'END');
 CREATE UNLOGGED TABLE event AS
-SELECT '2026-01-01 00:00:00+00'::timestamptz + hashint8(i) * interval '1 ms' AS at, 'c' || i % 10 AS channel, 'a' AS action,
-       i % 100000 / 100.0 AS value, i AS ref
+SELECT '2026-01-01 00:00:00+00'::timestamptz + hashint8(i) * interval '1 ms' AS at, 'c' || i % 10 AS channel,
+       'a' AS action, i % 100000 / 100.0 AS value, i AS ref
 FROM generate_series(1::bigint, 1000000) i;
 CREATE UNLOGGED TABLE large AS SELECT journey_agg(at, channel, action, value, ref) AS j FROM event;
 CREATE UNLOGGED TABLE large_text AS SELECT j::text AS t FROM large;
@@ -43,7 +43,7 @@ sub cancellable
 {
     my ($name, $query) = @_;
     my $begin = time;
-    $node->safe_psql('postgres', $query);
+    sql($node, $query);
     my $whole = time - $begin;
     my ($worst, $cancelled) = (0, 0);
     for my $part (0.1, 0.5, 0.8)
@@ -66,7 +66,7 @@ cancellable('merge', "SELECT journey_length(j || j) FROM large, generate_series(
 cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 10)');
 cancellable('send', 'SELECT length(journey_send(j)) FROM large, generate_series(1, 3)');
 cancellable('jsonb', 'SELECT length(j::json::text) FROM large');
-cancellable('hash and path', "SELECT sum(journey_hash(j)), sum(cardinality(journey_path(j, 'channel'))) FROM large, generate_series(1, 4)");
+cancellable('path', "SELECT sum(cardinality(journey_path(j, 'channel'))) FROM large, generate_series(1, 10)");
 cancellable('unnest', 'SELECT count(*) FROM (SELECT unnest(j) FROM large) u');
 cancellable('steps', 'SELECT count(since_previous) FROM large, journey_steps(j)');
 
@@ -75,8 +75,9 @@ my $query = $node->background_psql('postgres', on_error_stop => 0);
 $query->query_until(qr/go/, "\\echo go\nSELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 100);\n");
 sleep 1;
 my $begin = time;
-my $others = "FROM pg_stat_activity WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
-is($node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $others"), 't', 'pg_cancel_backend');
+my $others = "FROM pg_stat_activity
+    WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
+is(sql($node, "SELECT pg_cancel_backend(pid) $others"), 't', 'pg_cancel_backend');
 $node->poll_query_until('postgres', "SELECT count(*) = 0 $others");
 cmp_ok(time - $begin, '<', GRACE, 'pg_cancel_backend is obeyed in time');
 $query->quit;
@@ -87,7 +88,7 @@ SKIP:
     skip 'no /proc to read memory from', 3 if !-e "/proc/$$/status";
     my $peak = sub {
         my ($query) = @_;
-        my $out = $node->safe_psql('postgres', <<"END");
+        my $out = sql($node, <<"END");
 SET work_mem = '4MB';
 SELECT (regexp_match(pg_read_file('/proc/self/status'), 'VmHWM:\\s*(\\d+)'))[1]::bigint AS before \\gset
 $query \\gset
@@ -103,24 +104,26 @@ END
     {
         my ($name, $limit, $aggregate) = @$_;
         my $bytes = $peak->("SELECT journey_length($aggregate) FROM event") - $floor;
-        cmp_ok($bytes, '<', $limit, sprintf 'memory of a group of a million, %s: %.0f bytes a touchpoint', $name, $bytes);
+        cmp_ok($bytes, '<', $limit, sprintf 'a group of a million, %s: %.0f bytes a touchpoint', $name, $bytes);
     }
 }
 
 # memory of many small groups, by the server's own count
 my $groups = 300000;
+my $hashed = sub {
+    my ($aggregate) = @_;
+    my $plan = sql($node, <<"END");
+EXPLAIN (ANALYZE, FORMAT json) SELECT i, $aggregate FROM generate_series(1, $groups) i GROUP BY i
+END
+    return $plan =~ /"Peak Memory Usage": (\d+)/ ? $1 * 1024 / $groups : die $plan;
+};
 for (
     [ 'time and label', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a')" ],
     [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ])
 {
     my ($name, $aggregate) = @$_;
-    my $plan = $node->safe_psql('postgres',
-        "EXPLAIN (ANALYZE, FORMAT json) SELECT i, $aggregate FROM generate_series(1, $groups) i GROUP BY i");
-    my ($memory) = $plan =~ /"Peak Memory Usage": (\d+)/;
-    my $floor = $node->safe_psql('postgres', "EXPLAIN (ANALYZE, FORMAT json) SELECT i, count(*) FROM generate_series(1, $groups) i GROUP BY i");
-    my ($count) = $floor =~ /"Peak Memory Usage": (\d+)/;
-    my $bytes = ($memory - $count) * 1024 / $groups;
-    cmp_ok($bytes, '<', 512, sprintf 'memory of a group of one touchpoint, %s: %.0f bytes more than count(*)', $name, $bytes);
+    my $bytes = $hashed->($aggregate) - $hashed->('count(*)');
+    cmp_ok($bytes, '<', 512, sprintf 'a group of one, %s: %.0f bytes more than count(*)', $name, $bytes);
 }
 
 is(crashes($node), '', 'no process crashed');

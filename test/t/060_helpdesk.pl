@@ -16,12 +16,13 @@ my $data = ($ENV{PGJ_SHARED_DATA} || "$FindBin::Bin/../../../shared/data") . '/h
 plan skip_all => "no help-desk log in $data (PGJ_SHARED_DATA names the folder above it)" if !-r "$data/events.csv";
 
 my $node = start_server('main');
-$node->safe_psql('postgres', <<"END");
+sql($node, <<"END");
 CREATE TABLE event (case_id text, activity text, ts timestamptz, seq bigint);
 \\copy event FROM '$data/events.csv' CSV HEADER
 CREATE TABLE variants (variant text, cases bigint);
 \\copy variants FROM '$data/variants.csv' CSV HEADER
-CREATE TABLE dfg (a text, b text, count bigint, mean float8, median float8, min float8, max float8, sum float8, stdev float8);
+CREATE TABLE dfg (a text, b text, count bigint, mean float8, median float8, min float8, max float8, sum float8,
+                  stdev float8);
 \\copy dfg FROM '$data/dfg.csv' CSV HEADER
 CREATE TABLE eventually (a text, b text, count bigint);
 \\copy eventually FROM '$data/eventually_follows.csv' CSV HEADER
@@ -31,23 +32,24 @@ CREATE TABLE ends (activity text, count bigint);
 \\copy ends FROM '$data/end_activities.csv' CSV HEADER
 CREATE TABLE rework (activity text, cases bigint);
 \\copy rework FROM '$data/rework.csv' CSV HEADER
-CREATE TABLE ticket AS SELECT case_id, journey_agg(ts, 'support', activity, NULL::numeric, seq) AS j FROM event GROUP BY case_id;
+CREATE TABLE ticket AS
+SELECT case_id, journey_agg(ts, 'support', activity, NULL::numeric, seq) AS j FROM event GROUP BY case_id;
 END
 
 # rows computed from the journeys that the expected table lacks, and the other way round
 sub same_rows
 {
     my ($name, $query) = @_;
-    cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $name"), '>', 0, "$name: there are rows to compare");
-    is($node->safe_psql('postgres', <<"END"), '', "$name: all rows, both ways");
+    cmp_ok(sql($node, "SELECT count(*) FROM $name"), '>', 0, "$name: there are rows to compare");
+    is(sql($node, <<"END"), '', "$name: all rows, both ways");
 WITH computed AS ($query)
 SELECT 'computed only', c::text FROM (SELECT * FROM computed EXCEPT ALL TABLE $name) c
 UNION ALL SELECT 'expected only', e::text FROM (TABLE $name EXCEPT ALL SELECT * FROM computed) e LIMIT 10
 END
 }
 
-is($node->safe_psql('postgres', 'SELECT count(*), sum(journey_length(j)) FROM ticket'), '4580|21348', 'tickets and events');
-is($node->safe_psql('postgres', <<'END'), 0, 'every event comes back from its journey');
+is(sql($node, 'SELECT count(*), sum(journey_length(j)) FROM ticket'), '4580|21348', 'tickets and events');
+is(sql($node, <<'END'), 0, 'every event comes back from its journey');
 SELECT count(*) FROM (SELECT case_id, action, occurred_at, ref FROM ticket, journey_steps(j)) s
 FULL JOIN event e ON (e.case_id, e.activity, e.ts, e.seq) = (s.case_id, s.action, s.occurred_at, s.ref)
 WHERE e.case_id IS NULL OR s.case_id IS NULL
@@ -65,18 +67,20 @@ WHERE x."position" < y."position" GROUP BY 1, 2
 END
 
 # the standard deviation is that of a sample, NaN where there is one pair only
-is($node->safe_psql('postgres', <<'END'), '55|0', 'dfg: all rows and columns, both ways');
+is(sql($node, <<'END'), '55|0', 'dfg: all rows and columns, both ways');
 WITH pair AS (
     SELECT lag(action) OVER (PARTITION BY case_id ORDER BY "position") AS a, action AS b,
            extract(epoch FROM since_previous)::float8 AS seconds, "position"
     FROM ticket, journey_steps(j)
 ), computed AS (
-    SELECT a, b, count(*), ARRAY[avg(seconds), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), min(seconds), max(seconds),
-                                 sum(seconds), coalesce(stddev_samp(seconds), 'NaN')] AS seconds
+    SELECT a, b, count(*),
+           ARRAY[avg(seconds), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), min(seconds), max(seconds),
+                 sum(seconds), coalesce(stddev_samp(seconds), 'NaN')] AS seconds
     FROM pair WHERE "position" > 1 GROUP BY a, b
 ), expected AS (SELECT a, b, count, ARRAY[mean, median, min, max, sum, stdev] AS seconds FROM dfg)
 SELECT count(*), count(*) FILTER (WHERE c.count IS DISTINCT FROM e.count OR EXISTS (
-           SELECT FROM unnest(c.seconds, e.seconds) AS s(c, e) WHERE (s.c = s.e OR abs(s.c - s.e) <= 1e-9 * abs(s.e)) IS NOT TRUE))
+           SELECT FROM unnest(c.seconds, e.seconds) AS s(c, e)
+           WHERE (s.c = s.e OR abs(s.c - s.e) <= 1e-9 * abs(s.e)) IS NOT TRUE))
 FROM computed c FULL JOIN expected e USING (a, b)
 END
 

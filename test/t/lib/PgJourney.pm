@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_server crashes any encode decode journey_text
+our @EXPORT = qw(start_server sql run_script crashes any encode decode journey_text
   random_journey mutate copy_file read_copy write_bytes);
 our $SEED = $ENV{PGJ_SEED} || 1;
 
@@ -36,10 +36,25 @@ sub start_server
     $node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %option);
     $node->append_conf('postgresql.conf', "log_statement = none\n");
     $node->start;
-    $node->safe_psql('postgres', 'CREATE EXTENSION pg_journey');
+    sql($node, 'CREATE EXTENSION pg_journey');
     note "seed $SEED";
     srand($SEED);
     return $node;
+}
+
+# The answer to SQL in the database postgres; dies of an error
+sub sql
+{
+    my ($node, $query) = @_;
+    return $node->safe_psql('postgres', $query);
+}
+
+# Runs a file of SQL, whose answers nobody wants; false if there was an error
+sub run_script
+{
+    my ($node, $path) = @_;
+    return run_log([ 'psql', '-Xq', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'),
+            '-f', $path ]);
 }
 
 # What the server's log says of crashed processes
@@ -240,7 +255,7 @@ sub random_journey
             $refs == 0 ? undef
           : $refs == 1 ? scalar @touchpoints
           : $refs == 2 ? any(undef, 1, 2)
-          :              any(undef, -9223372036854775807 - 1, 9223372036854775807, 0, (1 << int rand 63) * any(1, -1));
+          : any(undef, -9223372036854775807 - 1, 9223372036854775807, 0, (1 << int rand 63) * any(1, -1));
         push @touchpoints, [ $time, any(@names), any(@names), $value, $ref ];
     }
     return sort { compare($a, $b) } @touchpoints;
@@ -285,12 +300,16 @@ sub write_bytes
 sub copy_file
 {
     my ($path, @rows) = @_;
-    return write_bytes($path,
-        "PGCOPY\n\xff\r\n\0" . pack('N N', 0, 0)
-          . join('', map { pack('n', scalar @$_) . join('', map { defined $_ ? pack('N/a', $_) : pack('N', 0xffffffff) } @$_) } @rows)
-          . pack('n', 0xffff));
+    my $bytes = "PGCOPY\n\xff\r\n\0" . pack('N N', 0, 0);
+    for my $row (@rows)
+    {
+        $bytes .= pack 'n', scalar @$row;
+        $bytes .= defined $_ ? pack('N/a', $_) : pack('l>', -1) for @$row;
+    }
+    return write_bytes($path, $bytes . pack('s>', -1));
 }
 
+# The rows of such a file
 sub read_copy
 {
     my ($path) = @_;
