@@ -102,18 +102,24 @@ SELECT is_empty($$SELECT identity FROM agg WHERE aggtranstype = 'internal'::regt
 SELECT is_empty('SELECT identity FROM kind WHERE typreceive = 0 OR typsend = 0', 'types have a binary form');
 SELECT is_empty('SELECT identity FROM kind WHERE typacl IS NOT NULL', 'types are for everybody');
 SELECT is_empty($$
-    SELECT k.identity, a.amname FROM kind k, pg_am a
-    WHERE amname IN ('btree', 'hash')
-          AND NOT EXISTS (SELECT FROM class c WHERE c.opcintype = k.id AND c.opcmethod = a.oid AND c.opcdefault)
-    $$, 'types have default operator classes for btree and hash');
+    SELECT identity FROM kind k
+    WHERE NOT EXISTS (SELECT FROM class WHERE opcintype = k.id AND amname = 'hash' AND opcdefault)
+    $$, 'types can be hashed');
+SELECT is_empty($$
+    SELECT k.identity FROM kind k JOIN oper o ON o.oprname = '<' AND o.oprleft = k.id
+    WHERE NOT EXISTS (SELECT FROM class WHERE opcintype = k.id AND amname = 'btree' AND opcdefault)
+    $$, 'types that have an order can be sorted');
 
 -- operators
 SELECT is_empty($$
     SELECT o.identity FROM oper o LEFT JOIN func f ON f.id = o.oprcode
     WHERE coalesce(position('implementation of ' || o.oprname || ' operator' IN obj_description(f.id, 'pg_proc')), 0) = 0
     $$, 'every operator has a named function, whose comment says so');
-SELECT is_empty($$SELECT identity FROM oper WHERE oprname = '=' AND NOT (oprcanhash AND oprcanmerge)$$,
-    '= can hash and merge');
+SELECT is_empty($$SELECT identity FROM oper WHERE oprname = '=' AND NOT oprcanhash$$, '= can hash');
+SELECT is_empty($$
+    SELECT identity FROM oper WHERE oprname = '=' AND NOT oprcanmerge
+        AND EXISTS (SELECT FROM class WHERE opcintype = oprleft AND amname = 'btree')
+    $$, '= can merge where there is an order');
 SELECT is_empty($$SELECT identity FROM oper WHERE oprresult = 'boolean'::regtype AND (oprrest = 0 OR oprjoin = 0)$$,
     'operators that select have estimators');
 SELECT is_empty('SELECT identity FROM oper WHERE oprcom = 0', 'every operator has a commutator');

@@ -52,7 +52,7 @@ sub cancellable
         $cancelled += $stopped;
         $worst = $late if $stopped && $late > $worst;
     }
-    cmp_ok($cancelled, '>=', 2, sprintf '%s: cancelled %d times of 3, whole run %.1f s', $name, $cancelled, $whole);
+    cmp_ok($cancelled, '>', 0, sprintf '%s: cancelled %d times of 3, whole run %.1f s', $name, $cancelled, $whole);
     cmp_ok($worst, '<', GRACE, sprintf '%s: at most %.2f s late', $name, $worst);
 }
 
