@@ -24,6 +24,7 @@
 #include "journey/journey.h"
 #include "utils/fmgrprotos.h"
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -169,6 +170,7 @@ print_touch_json(StringInfo out, const Touch *t, const TouchLabel *label)
 	appendStringInfoChar(out, '}');
 }
 
+/* A journey's text, or, without brackets, a touchpoint's. */
 static char *
 journey_text(Datum journey, const char *open, PrintTouch print, const char *close)
 {
@@ -176,10 +178,14 @@ journey_text(Datum journey, const char *open, PrintTouch print, const char *clos
 	JourneyArg arg;
 
 	journey_arg_open(&arg, journey);
+	if (open[0] == '\0' && arg.view.n != 1)
+		journey_corrupt("a touchpoint does not hold one touchpoint");
 	initStringInfo(&out);
 	appendStringInfoString(&out, open);
 	print_touches(&out, &arg.view, print);
 	appendStringInfoString(&out, close);
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), out.data, out.len, true))
+		journey_corrupt("a label is not text in the database's encoding");
 	return out.data;
 }
 
