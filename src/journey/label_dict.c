@@ -82,7 +82,7 @@ label_equal(const LabelInfo *info, const LabelKey *key, const TouchLabel *label)
 	return likely(!key->is_long) || touch_label_cmp(&info->text, label) == 0;
 }
 
-/* (Re)make the arrays in the dictionary's context, which is empty. */
+/* Make the arrays in the dictionary's context, which is empty. */
 static void
 start_empty(LabelDict *dict)
 {
@@ -108,20 +108,26 @@ label_dict_create(MemoryContext parent)
 	return dict;
 }
 
+/* Made aside, so that the dictionary stays sound should memory run out. */
 void
 label_dict_restart(LabelDict *dict, MemoryContext parent)
 {
-	dict->cxt = AllocSetContextCreate(parent, "pg_journey labels", ALLOCSET_SMALL_SIZES);
-	start_empty(dict);
+	LabelDict fresh = {0};
+
+	fresh.cxt = AllocSetContextCreate(parent, "pg_journey labels", ALLOCSET_SMALL_SIZES);
+	start_empty(&fresh);
+	*dict = fresh;
 }
 
 void
 label_dict_trim(LabelDict *dict)
 {
+	MemoryContext old = dict->cxt;
+
 	if (!label_dict_is_large(dict))
 		return;
-	MemoryContextReset(dict->cxt);
-	start_empty(dict);
+	label_dict_restart(dict, MemoryContextGetParent(old));
+	MemoryContextDelete(old);
 }
 
 static void

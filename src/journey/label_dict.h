@@ -71,7 +71,7 @@ typedef struct LabelDict
 /* A dictionary in parent, its labels in a context of their own below. */
 extern LabelDict *label_dict_create(MemoryContext parent);
 
-/* Begin anew after the labels' context has been deleted from outside. */
+/* Begin anew, without freeing the labels there were. */
 extern void label_dict_restart(LabelDict *dict, MemoryContext parent);
 
 static inline bool

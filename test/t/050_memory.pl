@@ -11,9 +11,6 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes 'time';
 
-# seconds that a statement may go on after it was cancelled
-use constant GRACE => 1.5;
-
 my $node = start_server('main');
 $node->append_conf('postgresql.conf', "jit = off\nmax_parallel_workers_per_gather = 0\nwork_mem = '1GB'\n");
 $node->restart;
@@ -22,53 +19,59 @@ CREATE UNLOGGED TABLE event AS
 SELECT '2026-01-01 00:00:00+00'::timestamptz + hashint8(i) * interval '1 ms' AS at, 'c' || i % 10 AS channel,
        'a' AS action, i % 100000 / 100.0 AS value, i AS ref
 FROM generate_series(1::bigint, 1000000) i;
-CREATE UNLOGGED TABLE large AS SELECT journey_agg(at, channel, action, value, ref) AS j FROM event;
+CREATE UNLOGGED TABLE large AS
+SELECT journey_agg(j) AS j FROM (SELECT journey_agg(at, channel, action, value, ref) AS j FROM event) e, generate_series(1, 3);
 CREATE UNLOGGED TABLE large_text AS SELECT j::text AS t FROM large;
 END
 
-# milliseconds after which a statement is cancelled, and by how much it was late
+# Runs a statement to be cancelled after so many seconds: how late it ended, undef if it came to its end before
 sub lateness
 {
     my ($after, $query) = @_;
     my $begin = time;
-    my ($status, undef, $error) = $node->psql('postgres', "SET statement_timeout = $after; $query");
+    my ($status, undef, $error) =
+      $node->psql('postgres', 'SET statement_timeout = ' . (1 + int 1000 * $after) . "; $query");
     my $took = time - $begin;
-    my $cancelled = $error =~ /canceling statement due to statement timeout/ ? 1 : 0;
-    die "$query: $error" if $status && !$cancelled;
-    return ($took - $after / 1000, $cancelled);
+    return $took - $after if $error =~ /canceling statement due to statement timeout/;
+    die "$query: $error" if $status;
+    return;
 }
 
-# a statement cancelled at several moments of its run, each within the grace
+# What the client and a busy machine add to any statement
+my $overhead = lateness(0.1, 'SELECT pg_sleep(60)');
+note sprintf 'overhead %.2f s', $overhead;
+
+# Cancelled at several moments of its run, a statement ends long before it would
+# have ended. One that doesn't gets a second chance, for the machine may be busy.
 sub cancellable
 {
     my ($name, $query) = @_;
     my $begin = time;
     sql($node, $query);
     my $whole = time - $begin;
+    my $limit = $overhead + 0.15 + 0.2 * $whole;
     my ($worst, $cancelled) = (0, 0);
-    for my $part (0.1, 0.5, 0.8)
+    for my $part (0.15, 0.7)
     {
-        my ($late, $stopped) = lateness(1 + int($whole * $part * 1000), $query);
-        $cancelled += $stopped;
-        $worst = $late if $stopped && $late > $worst;
+        my $late = lateness($whole * $part, $query);
+        $late = lateness($whole * $part, $query) if defined $late && $late > $limit;
+        $cancelled++ if defined $late;
+        $worst = $late if defined $late && $late > $worst;
     }
-    cmp_ok($cancelled, '>', 0, sprintf '%s: cancelled %d times of 3, whole run %.1f s', $name, $cancelled, $whole);
-    cmp_ok($worst, '<', GRACE, sprintf '%s: at most %.2f s late', $name, $worst);
+    cmp_ok($cancelled, '>', 0, sprintf '%s: cancelled %d times of 2, whole run %.1f s', $name, $cancelled, $whole);
+    cmp_ok($worst, '<', $limit, sprintf '%s: at most %.2f s late', $name, $worst);
 }
 
-cancellable('journey_agg', 'SELECT journey_length(journey_agg(at, channel, action)) FROM event, generate_series(1, 2)');
+cancellable('journey_agg', 'SELECT journey_length(journey_agg(at, channel, action)) FROM event, generate_series(1, 3)');
 cancellable('journey_agg with values and refs',
     'SELECT journey_length(journey_agg(at, channel, action, value, ref)) FROM event, generate_series(1, 2)');
+# nearly all of the time in sorting twelve million touchpoints
+cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 4)');
+cancellable('merge', 'SELECT journey_length(j || j) FROM large');
 cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
-cancellable('text out', 'SELECT length(j::text) FROM large');
-cancellable('merge', "SELECT journey_length(j || j) FROM large");
-# ten million touchpoints, nearly all of the time in the sort
-cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 10)');
-cancellable('send', 'SELECT length(journey_send(j)) FROM large, generate_series(1, 3)');
-cancellable('jsonb', 'SELECT length(j::json::text) FROM large');
-cancellable('path', "SELECT sum(cardinality(journey_path(j, 'channel'))) FROM large, generate_series(1, 10)");
-cancellable('unnest', 'SELECT count(*) FROM (SELECT unnest(j) FROM large) u');
-cancellable('steps', 'SELECT count(since_previous) FROM large, journey_steps(j)');
+cancellable('text out', 'SELECT j::text IS NULL FROM large');
+cancellable('send', 'SELECT journey_send(j) IS NULL FROM large');
+cancellable('json', 'SELECT j::json IS NULL FROM large');
 
 # cancelled by another session
 my $query = $node->background_psql('postgres', on_error_stop => 0);
@@ -79,7 +82,7 @@ my $others = "FROM pg_stat_activity
     WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
 is(sql($node, "SELECT pg_cancel_backend(pid) $others"), 't', 'pg_cancel_backend');
 $node->poll_query_until('postgres', "SELECT count(*) = 0 $others");
-cmp_ok(time - $begin, '<', GRACE, 'pg_cancel_backend is obeyed in time');
+cmp_ok(time - $begin, '<', $overhead + 1.5, 'pg_cancel_backend is obeyed in time');
 $query->quit;
 
 # memory of a single group, at its peak and without the server's own
