@@ -213,10 +213,6 @@ call_program(FunctionCallInfo fcinfo, int pattern_argument)
 				   PG_GETARG_DATUM(pattern_argument));
 }
 
-/*
- * Does a journey match? A toasted one is first opened only as far as its
- * dictionary, where most journeys end.
- */
 static bool
 matches(FunctionCallInfo fcinfo, int journey_argument, int pattern_argument)
 {

@@ -381,7 +381,6 @@ prepare(Matcher *m)
 				const ProgramLink *link = &p->links[edge->link];
 
 				w = m->nwindows++;
-				m->windows[w].from = edge->from;
 				m->windows[w].link = link;
 				m->windows[w].expires = link->max != PG_INT64_MAX || link->nbans > 0;
 				m->next_window[w] = m->position_window[edge->from];

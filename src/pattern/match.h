@@ -35,7 +35,7 @@ extern bool matcher_next(Matcher *m, Match *match);
  */
 extern int matcher_progress(Matcher *m, Match *match);
 
-/* Does the touchpoint at a cursor satisfy a step? For patterns of one step. */
+/* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
 extern bool *matcher_step_touchpoints(const Program *program, const JourneyView *v);
 
 #endif /* PGJ_MATCH_H */

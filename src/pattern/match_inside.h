@@ -33,7 +33,6 @@ typedef struct Queue
 /* Predecessors that a link offers: one window for each (position, link). */
 typedef struct Window
 {
-	int from;
 	const ProgramLink *link;
 	Queue waiting; /* too close as yet: link has a lower limit */
 	Queue best;    /* in the interval, starts falling */

@@ -7,8 +7,8 @@
  *
  * A stored pattern is its canonical text: patterns are few and short, parsing
  * one takes about a microsecond, and whoever uses a pattern again and again
- * keeps it compiled. So equality, order of hash values and the binary form are
- * those of the text, and there is no second representation to validate.
+ * keeps it compiled. So equality, hash and the binary form are those of
+ * the text, and there is no second representation to validate.
  */
 #ifndef PGJ_PATTERN_H
 #define PGJ_PATTERN_H

@@ -63,6 +63,10 @@ SELECT journey_filter(j, 'web.%'), journey_filter(j, '%[value > 100]') FROM j WH
 SELECT journey_filter(j, 'web.view -> web.view') FROM j;
 SELECT journey_matches(j, 'web.view'), journey_matches('web.view', j) FROM j WHERE id = 1;
 
+-- a ban before $ looks ahead without disturbing what lies behind
+SELECT journey_path(journey_match(j, 'w.b => e.c -[!w.b]-> %[value < 1] -[!w.b]-> $'), 'label')
+FROM (SELECT '{w.b@2026-03-05T00:00:00Z, e.c@2026-03-05T00:00:01Z, e.c=0@2026-03-05T00:00:02Z, w.b=0@2026-03-05T00:00:03Z}'::journey j) s;
+
 -- equality and hash are of the canonical text
 SELECT 'a.b->c.d'::journey_pattern = 'a.b  ->  c.d', 'a.b'::journey_pattern <> 'a.c';
 SELECT count(*) FROM (SELECT DISTINCT p::journey_pattern FROM unnest(ARRAY['a.b->c.d', 'a.b -> c.d', 'a.b{1}->c.d', 'a.c']) p) s;
