@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "journey/journey.h"
+#include "journey/journey_text.h"
 #include "utils/fmgrprotos.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
@@ -38,56 +39,6 @@
 #define WIRE_LABEL_BYTES 8
 #define WIRE_TOUCH_BYTES 13
 
-/* Read one touchpoint into the builder. */
-static bool
-scan_into(TextScan *s, JourneyBuilder *b)
-{
-	char channel[LABEL_PART_MAX];
-	char action[LABEL_PART_MAX];
-	TouchLabel label;
-	Touch t;
-
-	if (!touch_scan(s, &t, channel, action, &label))
-		return false;
-	t.label = label_dict_add(b->dict, &label);
-	builder_add(b, &t);
-	return true;
-}
-
-/* Nothing but white space may be left. */
-static bool
-scan_end(TextScan *s)
-{
-	text_skip_space(s);
-	return s->p == s->end || text_fail(s, "the end of the text");
-}
-
-static bool
-scan_journey(TextScan *s, JourneyBuilder *b)
-{
-	text_skip_space(s);
-	if (s->p >= s->end || *s->p != '{')
-		return text_fail(s, "\"{\"");
-	s->p++;
-	text_skip_space(s);
-	if (s->p < s->end && *s->p == '}')
-	{
-		s->p++;
-		return scan_end(s);
-	}
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!scan_into(s, b))
-			return false;
-		text_skip_space(s);
-		if (s->p >= s->end || (*s->p != ',' && *s->p != '}'))
-			return text_fail(s, "\",\" or \"}\"");
-		if (*s->p++ == '}')
-			return scan_end(s);
-	}
-}
-
 PG_FUNCTION_INFO_V1(journey_in);
 Datum
 journey_in(PG_FUNCTION_ARGS)
@@ -98,7 +49,7 @@ journey_in(PG_FUNCTION_ARGS)
 
 	builder_init(&b, call_label_dict(fcinfo), CurrentMemoryContext);
 	text_scan_init(&s, text, strlen(text));
-	if (!scan_journey(&s, &b))
+	if (!journey_scan(&s, &b))
 		text_ereturn(fcinfo->context, &s, "journey");
 	PG_RETURN_POINTER(builder_pack(&b));
 }
@@ -113,30 +64,9 @@ touchpoint_in(PG_FUNCTION_ARGS)
 
 	builder_init(&b, call_label_dict(fcinfo), CurrentMemoryContext);
 	text_scan_init(&s, text, strlen(text));
-	if (!scan_into(&s, &b) || !scan_end(&s))
+	if (!touchpoint_scan(&s, &b))
 		text_ereturn(fcinfo->context, &s, "touchpoint");
 	PG_RETURN_POINTER(builder_pack(&b));
-}
-
-/* Print all touchpoints through a function of this shape, with ", " between. */
-typedef void (*PrintTouch)(StringInfo out, const Touch *t, const TouchLabel *label);
-
-static void
-print_touches(StringInfo out, const JourneyView *v, PrintTouch print)
-{
-	TouchLabel *labels = journey_dictionary(v);
-	JourneyCursor c;
-	Touch t;
-
-	journey_start_at(v, &c, 0);
-	while (journey_next(&c, &t))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (c.i > 1)
-			appendStringInfoString(out, ", ");
-		print(out, &t, &labels[t.label]);
-	}
-	pfree(labels);
 }
 
 static void
@@ -182,7 +112,7 @@ journey_text(Datum journey, const char *open, PrintTouch print, const char *clos
 		journey_corrupt("a touchpoint does not hold one touchpoint");
 	initStringInfo(&out);
 	appendStringInfoString(&out, open);
-	print_touches(&out, &arg.view, print);
+	journey_print(&out, &arg.view, print);
 	appendStringInfoString(&out, close);
 	if (!pg_verify_mbstr(GetDatabaseEncoding(), out.data, out.len, true))
 		journey_corrupt("a label is not text in the database's encoding");

@@ -6,6 +6,7 @@
 
 #include "compat.h"
 #include "fuzz.h"
+#include "journey/journey_text.h"
 
 bool fuzz_accepted;
 
@@ -45,44 +46,7 @@ exact_copy(const void *data, size_t len)
 	return copy;
 }
 
-/* --- text, as in journey_io.c --- */
-
-static bool
-scan_into(TextScan *s, JourneyBuilder *b)
-{
-	char channel[LABEL_PART_MAX];
-	char action[LABEL_PART_MAX];
-	TouchLabel label;
-	Touch t;
-
-	if (!touch_scan(s, &t, channel, action, &label))
-		return false;
-	t.label = label_dict_add(b->dict, &label);
-	builder_add(b, &t);
-	return true;
-}
-
-static bool
-scan_touches(TextScan *s, JourneyBuilder *b)
-{
-	s->p++;
-	text_skip_space(s);
-	if (s->p < s->end && *s->p == '}')
-	{
-		s->p++;
-		return true;
-	}
-	for (;;)
-	{
-		if (!scan_into(s, b))
-			return false;
-		text_skip_space(s);
-		if (s->p >= s->end || (*s->p != ',' && *s->p != '}'))
-			return text_fail(s, "\",\" or \"}\"");
-		if (*s->p++ == '}')
-			return true;
-	}
-}
+/* --- text --- */
 
 struct varlena *
 scan_text(const char *text, size_t len)
@@ -94,12 +58,7 @@ scan_text(const char *text, size_t len)
 	builder_init(&b, label_dict_create(CurrentMemoryContext), CurrentMemoryContext);
 	text_scan_init(&s, text, len);
 	text_skip_space(&s);
-	ok = s.p < s.end && *s.p == '{' ? scan_touches(&s, &b) : scan_into(&s, &b);
-	if (ok)
-	{
-		text_skip_space(&s);
-		ok = s.p == s.end || text_fail(&s, "the end of the text");
-	}
+	ok = s.p < s.end && *s.p == '{' ? journey_scan(&s, &b) : touchpoint_scan(&s, &b);
 	require(s.start == text && s.end == text + len && s.p >= s.start && s.p <= s.end);
 	if (ok)
 		return builder_pack(&b);
@@ -113,20 +72,9 @@ scan_text(const char *text, size_t len)
 void
 print_text(StringInfo out, const JourneyView *v)
 {
-	TouchLabel *labels = journey_dictionary(v);
-	JourneyCursor c;
-	Touch t;
-
 	appendStringInfoChar(out, '{');
-	journey_start_at(v, &c, 0);
-	while (journey_next(&c, &t))
-	{
-		if (c.i > 1)
-			appendStringInfoString(out, ", ");
-		touch_print(out, &t, &labels[t.label]);
-	}
+	journey_print(out, v, touch_print);
 	appendStringInfoChar(out, '}');
-	pfree(labels);
 }
 
 /* --- packed values --- */
