@@ -27,4 +27,11 @@
 	} while (0)
 #endif
 
+/* vacuum_delay_point() asks since 18 for whom. */
+#if PG_VERSION_NUM >= 180000
+#define analyze_delay_point() vacuum_delay_point(true)
+#else
+#define analyze_delay_point() vacuum_delay_point()
+#endif
+
 #endif /* PGJ_COMPAT_H */

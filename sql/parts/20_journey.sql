@@ -14,6 +14,14 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_subscript(internal) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- for the planner, see 40_index.sql
+CREATE FUNCTION journey_typanalyze(internal) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_sel(internal, oid, internal, integer) RETURNS double precision
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_support(internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 -- STORAGE external: the format is already dense, so compression would cost
 -- more than it saves, and only uncompressed values can be read in slices.
 CREATE TYPE journey (
@@ -22,6 +30,7 @@ CREATE TYPE journey (
     RECEIVE = journey_recv,
     SEND = journey_send,
     SUBSCRIPT = journey_subscript,
+    ANALYZE = journey_typanalyze,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
     STORAGE = external
@@ -133,29 +142,29 @@ CREATE OPERATOR CLASS journey_ops DEFAULT FOR TYPE journey USING hash AS
     FUNCTION 2 journey_hash_extended(journey, bigint);
 
 CREATE FUNCTION journey_overlaps(journey, tstzrange) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 CREATE FUNCTION journey_overlaps(tstzrange, journey) RETURNS boolean
-AS 'MODULE_PATHNAME', 'range_overlaps_journey' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'range_overlaps_journey' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 CREATE FUNCTION journey_within(journey, tstzrange) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 CREATE FUNCTION journey_within(tstzrange, journey) RETURNS boolean
-AS 'MODULE_PATHNAME', 'range_contains_journey' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'range_contains_journey' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 
 CREATE OPERATOR && (
     LEFTARG = journey, RIGHTARG = tstzrange, PROCEDURE = journey_overlaps,
-    COMMUTATOR = &&, RESTRICT = areasel, JOIN = areajoinsel
+    COMMUTATOR = &&, RESTRICT = journey_sel, JOIN = areajoinsel
 );
 CREATE OPERATOR && (
     LEFTARG = tstzrange, RIGHTARG = journey, PROCEDURE = journey_overlaps,
-    COMMUTATOR = &&, RESTRICT = areasel, JOIN = areajoinsel
+    COMMUTATOR = &&, RESTRICT = journey_sel, JOIN = areajoinsel
 );
 CREATE OPERATOR <@ (
     LEFTARG = journey, RIGHTARG = tstzrange, PROCEDURE = journey_within,
-    COMMUTATOR = @>, RESTRICT = contsel, JOIN = contjoinsel
+    COMMUTATOR = @>, RESTRICT = journey_sel, JOIN = contjoinsel
 );
 CREATE OPERATOR @> (
     LEFTARG = tstzrange, RIGHTARG = journey, PROCEDURE = journey_within,
-    COMMUTATOR = <@, RESTRICT = contsel, JOIN = contjoinsel
+    COMMUTATOR = <@, RESTRICT = journey_sel, JOIN = contjoinsel
 );
 
 CREATE FUNCTION journey_to_json(journey) RETURNS json
@@ -221,6 +230,9 @@ CREATE AGGREGATE journey_agg(journey) (
 );
 
 COMMENT ON TYPE journey IS 'all touchpoints of a customer in order of time, packed: {touchpoint, ...}';
+COMMENT ON FUNCTION journey_typanalyze(internal) IS 'ANALYZE';
+COMMENT ON FUNCTION journey_sel(internal, oid, internal, integer) IS 'restriction selectivity of ~, && and <@';
+COMMENT ON FUNCTION journey_support(internal) IS 'planner support of journey_matches, journey_overlaps and journey_within';
 COMMENT ON FUNCTION journey_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION journey_out(journey) IS 'I/O';
 COMMENT ON FUNCTION journey_recv(internal) IS 'I/O';

@@ -44,16 +44,16 @@ CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING
     FUNCTION 2 journey_pattern_hash_extended(journey_pattern, bigint);
 
 CREATE FUNCTION journey_matches(journey, journey_pattern) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 CREATE FUNCTION journey_matches(journey_pattern, journey) RETURNS boolean
-AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
 CREATE OPERATOR ~ (
     LEFTARG = journey, RIGHTARG = journey_pattern, PROCEDURE = journey_matches,
-    COMMUTATOR = ~, RESTRICT = contsel, JOIN = contjoinsel
+    COMMUTATOR = ~, RESTRICT = journey_sel, JOIN = contjoinsel
 );
 CREATE OPERATOR ~ (
     LEFTARG = journey_pattern, RIGHTARG = journey, PROCEDURE = journey_matches,
-    COMMUTATOR = ~, RESTRICT = contsel, JOIN = contjoinsel
+    COMMUTATOR = ~, RESTRICT = journey_sel, JOIN = contjoinsel
 );
 CREATE FUNCTION journey_match(journey, journey_pattern) RETURNS journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

@@ -45,6 +45,22 @@ journey_period(PG_FUNCTION_ARGS)
 #endif
 }
 
+bool
+time_range_meets(const TimeRange *range, int64 first, int64 last)
+{
+	return !range->empty &&
+		   (range->lower < last || (range->lower == last && range->lower_inclusive)) &&
+		   (range->upper > first || (range->upper == first && range->upper_inclusive));
+}
+
+bool
+time_range_contains(const TimeRange *range, int64 first, int64 last)
+{
+	return !range->empty &&
+		   (range->lower < first || (range->lower == first && range->lower_inclusive)) &&
+		   (range->upper > last || (range->upper == last && range->upper_inclusive));
+}
+
 static bool
 overlaps(Datum journey, RangeType *value)
 {
@@ -53,12 +69,7 @@ overlaps(Datum journey, RangeType *value)
 
 	journey_arg_open_head(&arg, journey, false);
 	time_range_open(&range, value);
-	if (range.empty || arg.view.n == 0)
-		return false;
-	return (range.lower < arg.view.last ||
-			(range.lower == arg.view.last && range.lower_inclusive)) &&
-		   (range.upper > arg.view.first ||
-			(range.upper == arg.view.first && range.upper_inclusive));
+	return arg.view.n > 0 && time_range_meets(&range, arg.view.first, arg.view.last);
 }
 
 static bool
@@ -68,14 +79,8 @@ within(Datum journey, RangeType *value)
 	TimeRange range;
 
 	journey_arg_open_head(&arg, journey, false);
-	if (arg.view.n == 0)
-		return true;
 	time_range_open(&range, value);
-	if (range.empty)
-		return false;
-	return (range.lower < arg.view.first ||
-			(range.lower == arg.view.first && range.lower_inclusive)) &&
-		   (range.upper > arg.view.last || (range.upper == arg.view.last && range.upper_inclusive));
+	return arg.view.n == 0 || time_range_contains(&range, arg.view.first, arg.view.last);
 }
 
 PG_FUNCTION_INFO_V1(journey_overlaps);

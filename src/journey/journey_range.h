@@ -20,6 +20,10 @@ typedef struct TimeRange
 	bool empty;
 } TimeRange;
 
+/* Does the range meet, contain, the time from first to last (inclusive)? */
+extern bool time_range_meets(const TimeRange *range, int64 first, int64 last);
+extern bool time_range_contains(const TimeRange *range, int64 first, int64 last);
+
 extern void time_range_open(TimeRange *range, const RangeType *value);
 
 #endif /* PGJ_JOURNEY_RANGE_H */

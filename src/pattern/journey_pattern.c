@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "journey/journey.h"
 #include "libpq/pqformat.h"
+#include "pattern/journey_pattern.h"
 #include "pattern/match.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -158,23 +159,11 @@ journey_pattern_hash_extended(PG_FUNCTION_ARGS)
 
 /* ---- matching ---- */
 
-/* The pattern of this call site as last compiled, with the text it came from. */
-typedef struct Compiled
-{
-	MemoryContext cxt;
-	char *text;
-	size_t len;
-	Program *program;
-} Compiled;
-
-/*
- * Compile a pattern in a context below parent, unless it is the one of *cached.
- */
-static const Program *
-compile(Compiled **cached, MemoryContext parent, Datum d)
+const Program *
+pattern_compile(CompiledPattern **cached, MemoryContext parent, Datum d)
 {
 	StoredPattern *stored = (StoredPattern *) PG_DETOAST_DATUM_PACKED(d);
-	Compiled *c = *cached;
+	CompiledPattern *c = *cached;
 	MemoryContext cxt;
 	MemoryContext old;
 	TextScan s;
@@ -191,7 +180,7 @@ compile(Compiled **cached, MemoryContext parent, Datum d)
 	}
 	cxt = AllocSetContextCreate(parent, "journey_pattern", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(cxt);
-	c = palloc0(sizeof(Compiled));
+	c = palloc0(sizeof(CompiledPattern));
 	c->cxt = cxt;
 	c->text = pnstrdup(text, len);
 	c->len = len;
@@ -209,8 +198,8 @@ compile(Compiled **cached, MemoryContext parent, Datum d)
 static const Program *
 call_program(FunctionCallInfo fcinfo, int pattern_argument)
 {
-	return compile((Compiled **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-				   PG_GETARG_DATUM(pattern_argument));
+	return pattern_compile((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+						   PG_GETARG_DATUM(pattern_argument));
 }
 
 static bool
@@ -351,7 +340,7 @@ journey_filter(PG_FUNCTION_ARGS)
 
 typedef struct MatchWalk
 {
-	Compiled *compiled;
+	CompiledPattern *compiled;
 	JourneyArg arg;
 	LabelDict *dict;
 	Matcher *matcher;
@@ -372,7 +361,7 @@ journey_match_all(PG_FUNCTION_ARGS)
 		srf = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
 		w = palloc0(sizeof(MatchWalk));
-		compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
+		pattern_compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		w->dict = label_dict_create(srf->multi_call_memory_ctx);
 		w->matcher = matcher_create(w->compiled->program, &w->arg.view);

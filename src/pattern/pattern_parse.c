@@ -173,8 +173,8 @@ static const struct
 	{"w", 7 * USECS_PER_DAY},
 };
 
-static bool
-parse_duration(TextScan *s, int64 *usecs)
+bool
+duration_scan(TextScan *s, int64 *usecs)
 {
 	const char *begin;
 	int64 total = 0;
@@ -242,13 +242,13 @@ parse_limits(TextScan *s, Link *link)
 			limit->ban = palloc(sizeof(Step));
 			if (!parse_step(s, limit->ban))
 				return false;
-			if (accept_word(s, "for") && !parse_duration(s, &limit->usecs))
+			if (accept_word(s, "for") && !duration_scan(s, &limit->usecs))
 				return false;
 		}
 		else if (peek(s) == '<' || peek(s) == '>' || peek(s) == '=')
 		{
 			limit->kind = LIMIT_TIME;
-			if (!parse_op(s, &limit->op) || !parse_duration(s, &limit->usecs))
+			if (!parse_op(s, &limit->op) || !duration_scan(s, &limit->usecs))
 				return false;
 		}
 		else
@@ -473,7 +473,7 @@ pattern_parse(TextScan *s)
 			return NULL;
 		*array_push(pattern->sequences, pattern->nsequences) = sequence;
 	} while (accept(s, "|"));
-	if (accept_word(s, "within") && !parse_duration(s, &pattern->within))
+	if (accept_word(s, "within") && !duration_scan(s, &pattern->within))
 		return NULL;
 	text_skip_space(s);
 	if (s->p < s->end)

@@ -1,0 +1,60 @@
+/*
+ * journey_keys.h
+ *		Keys by which an index finds journeys, and what a pattern asks of them.
+ *
+ * A journey has as keys
+ *
+ *	singles		each of its labels, channels and actions;
+ *	near pairs	of two of its labels, "b some time after a", where the smallest
+ *				distance in time is within the horizon: the pair with the bucket of
+ *				that distance;
+ *	"many"		one key that says there are no pairs, for a journey with more than
+ *				JOURNEY_KEYS_LABELS_MAX labels: the pairs grow with their square.
+ *
+ * Keys are hashes of 64 bits; two that collide cost a recheck, no answer. They
+ * are stored in indexes: whoever changes them must add an operator class.
+ */
+#ifndef PGJ_JOURNEY_KEYS_H
+#define PGJ_JOURNEY_KEYS_H
+
+#include "journey/format.h"
+#include "pattern/program.h"
+
+/* A journey of more labels has no pairs. */
+#define JOURNEY_KEYS_LABELS_MAX 64
+
+/* Pairs of a pattern are left out beyond so many keys: they are a help, no need. */
+#define PATTERN_KEYS_MAX 2000
+
+/* Keys of a journey: sorted as int64, each once. palloc'd. Without pairs if horizon is 0. */
+extern int64 *journey_keys(const JourneyView *v, int64 horizon, int *n);
+
+/*
+ * What a pattern asks: for each step a key; for each edge that links two labels
+ * within the horizon some keys, of which one must be there.
+ */
+typedef struct PatternKeys
+{
+	const Program *program;
+	int nkeys;
+	int64 *keys;
+	int *step_key;   /* of each step, or -1: any touchpoint may do */
+	int *edge_pair;  /* of each edge the first of its keys in pair_keys, or -1 */
+	int *pair_keys;  /* lists of numbers of keys, each ended by -1 */
+	bool *reachable; /* scratch, of each position */
+} PatternKeys;
+
+/* In the current context; the program must outlive it. */
+extern PatternKeys *pattern_keys(const Program *program, int64 horizon);
+
+/* May a journey match that has a key only where present[] is not "absent"? */
+extern bool pattern_keys_allow(const PatternKeys *k, const char *present, char absent);
+
+/*
+ * The share of journeys that may match, given the share that has each key, if
+ * rarer keys occur only along with commoner ones: the most it can be, but for
+ * alternatives, of which the commonest counts.
+ */
+extern double pattern_keys_share(const PatternKeys *k, const double *shares);
+
+#endif /* PGJ_JOURNEY_KEYS_H */

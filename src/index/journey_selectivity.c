@@ -1,0 +1,260 @@
+/*
+ * journey_selectivity.c
+ *		What the planner should know: how many journeys a condition selects, and
+ *		that the function form of an operator can use the operator's index.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_type.h"
+#include "catalog/dependency.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "index/journey_index.h"
+#include "index/journey_keys.h"
+#include "index/journey_stats.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "pattern/journey_pattern.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+#include "utils/syscache.h"
+
+/* Without statistics, or without knowing the pattern. */
+#define SELECTIVITY_DEFAULT 0.01
+
+/* So many journeys of the sample must match for their share to be trusted alone. */
+#define SAMPLE_ENOUGH 8
+
+/*
+ * Is it the type of this name of the extension that this function belongs to? An
+ * estimator may be attached to any operator, so arguments of other types
+ * must not be taken for ours.
+ */
+static bool
+is_our_type(Oid type, const char *name, Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(getBaseType(type)));
+	bool ours = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_type t = (Form_pg_type) GETSTRUCT(tuple);
+		Oid extension = getExtensionOfObject(ProcedureRelationId, function);
+
+		ours = strcmp(NameStr(t->typname), name) == 0 && OidIsValid(extension) &&
+			   getExtensionOfObject(TypeRelationId, t->oid) == extension;
+		ReleaseSysCache(tuple);
+	}
+	return ours;
+}
+
+/* The upper limit that the keys of a pattern set. */
+static double
+share_by_keys(HeapTuple statistics, Datum pattern)
+{
+	AttStatsSlot slot;
+	CompiledPattern *compiled = NULL;
+	PatternKeys *k;
+	double *shares;
+	double result;
+
+	if (!get_attstatsslot(&slot, statistics, JOURNEY_STATS_KEYS, InvalidOid,
+						  ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+		return 1;
+	if (slot.nnumbers != slot.nvalues + 1 || slot.valuetype != INT8OID)
+		elog(ERROR, "statistics of journeys are corrupt");
+	k = pattern_keys(pattern_compile(&compiled, CurrentMemoryContext, pattern),
+					 JOURNEY_HORIZON_DEFAULT);
+	shares = palloc(Max(k->nkeys, 1) * sizeof(double));
+	for (int i = 0; i < k->nkeys; i++)
+	{
+		int low = 0;
+		int high = slot.nvalues;
+
+		while (low < high)
+		{
+			int middle = (low + high) / 2;
+
+			if (DatumGetInt64(slot.values[middle]) < k->keys[i])
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		shares[i] = low < slot.nvalues && DatumGetInt64(slot.values[low]) == k->keys[i]
+						? slot.numbers[low]
+						: slot.numbers[slot.nvalues];
+	}
+	result = pattern_keys_share(k, shares);
+	free_attstatsslot(&slot);
+	return result;
+}
+
+/* Share of journeys that are not null for which function(journey, constant) holds. */
+static double
+share_of_matching(VariableStatData *var, Oid function, Const *constant, bool var_on_left,
+				  bool is_pattern)
+{
+	AttStatsSlot slot;
+	FmgrInfo flinfo;
+	double limit = 1;
+	int n;
+	int matching = 0;
+
+	if (!HeapTupleIsValid(var->statsTuple) || !statistic_proc_security_check(var, function) ||
+		!get_attstatsslot(&slot, var->statsTuple, JOURNEY_STATS_SAMPLE, InvalidOid,
+						  ATTSTATSSLOT_VALUES))
+		return SELECTIVITY_DEFAULT;
+	n = slot.nvalues;
+	fmgr_info(function, &flinfo);
+	for (int i = 0; i < n; i++)
+		if (DatumGetBool(FunctionCall2(&flinfo, var_on_left ? slot.values[i] : constant->constvalue,
+									   var_on_left ? constant->constvalue : slot.values[i])))
+			matching++;
+	free_attstatsslot(&slot);
+	if (matching >= SAMPLE_ENOUGH || matching == n)
+		return (double) matching / n;
+	/* too rare for the sample */
+	if (is_pattern)
+		limit = share_by_keys(var->statsTuple, constant->constvalue);
+	return Min(limit, (matching + 0.5) / n);
+}
+
+static double
+selectivity(PlannerInfo *root, Oid function, Oid estimator, List *args, int varRelid)
+{
+	VariableStatData var;
+	Node *other;
+	bool var_on_left;
+	double result = SELECTIVITY_DEFAULT;
+
+	if (!get_restriction_variable(root, args, varRelid, &var, &other, &var_on_left))
+		return SELECTIVITY_DEFAULT;
+	if (IsA(other, Const) && is_our_type(var.vartype, "journey", estimator))
+	{
+		Const *constant = (Const *) other;
+		bool is_pattern = is_our_type(constant->consttype, "journey_pattern", estimator);
+
+		if (constant->constisnull)
+			result = 0;
+		else if (is_pattern || constant->consttype == TSTZRANGEOID)
+		{
+			result = share_of_matching(&var, function, constant, var_on_left, is_pattern);
+			if (HeapTupleIsValid(var.statsTuple))
+				result *= 1 - ((Form_pg_statistic) GETSTRUCT(var.statsTuple))->stanullfrac;
+		}
+	}
+	ReleaseVariableStats(var);
+	CLAMP_PROBABILITY(result);
+	return result;
+}
+
+PG_FUNCTION_INFO_V1(journey_sel);
+Datum
+journey_sel(PG_FUNCTION_ARGS)
+{
+	PlannerInfo *root = (PlannerInfo *) PG_GETARG_POINTER(0);
+	Oid op = PG_GETARG_OID(1);
+	List *args = (List *) PG_GETARG_POINTER(2);
+	int varRelid = PG_GETARG_INT32(3);
+
+	PG_RETURN_FLOAT8(selectivity(root, get_opcode(op), fcinfo->flinfo->fn_oid, args, varRelid));
+}
+
+/* The operator of a family that does what this function does, its column being argument "column". */
+static Oid
+operator_of(Oid family, Oid function, Oid column_type, Oid other_type, int column)
+{
+	static const int strategies[] = {JOURNEY_MATCHES_STRATEGY, JOURNEY_OVERLAPS_STRATEGY,
+									 JOURNEY_WITHIN_STRATEGY};
+
+	for (int i = 0; i < lengthof(strategies); i++)
+	{
+		Oid op = get_opfamily_member(family, column_type, other_type, strategies[i]);
+
+		if (OidIsValid(op) && get_opcode(column == 0 ? op : get_commutator(op)) == function)
+			return op;
+	}
+	return InvalidOid;
+}
+
+/* Is there a usable GIN index on the same column that knows the operator? */
+static bool
+gin_does_it(const IndexOptInfo *index, int column, Oid function, Oid column_type, Oid other_type,
+			int argument)
+{
+	ListCell *lc;
+
+	foreach (lc, index->rel->indexlist)
+	{
+		const IndexOptInfo *other = lfirst(lc);
+
+		if (other->relam != GIN_AM_OID || (other->indpred != NIL && !other->predOK))
+			continue;
+		for (int c = 0; c < other->nkeycolumns; c++)
+			if (other->indexkeys[c] != 0 && other->indexkeys[c] == index->indexkeys[column] &&
+				OidIsValid(
+					operator_of(other->opfamily[c], function, column_type, other_type, argument)))
+				return true;
+	}
+	return false;
+}
+
+/*
+ * An index condition for the function form of an operator. GiST's family does
+ * not have ~ itself, but a twin of it, so that we are asked here as well: a
+ * planner left alone would prefer GiST to GIN, since it cannot know that its
+ * signatures prune much less.
+ */
+static List *
+index_condition(SupportRequestIndexCondition *req)
+{
+	List *args = IsA(req->node, OpExpr)     ? ((OpExpr *) req->node)->args
+				 : IsA(req->node, FuncExpr) ? ((FuncExpr *) req->node)->args
+											: NIL;
+	Node *column;
+	Node *other;
+	Oid op;
+
+	if (list_length(args) != 2)
+		return NIL;
+	column = list_nth(args, req->indexarg);
+	other = list_nth(args, 1 - req->indexarg);
+	op = operator_of(req->opfamily, req->funcid, exprType(column), exprType(other), req->indexarg);
+	if (!OidIsValid(op) || !is_pseudo_constant_for_index(req->root, other, req->index) ||
+		(req->index->relam == GIST_AM_OID &&
+		 gin_does_it(req->index, req->indexcol, req->funcid, exprType(column), exprType(other),
+					 req->indexarg)))
+		return NIL;
+	req->lossy = false;
+	return list_make1(make_opclause(op, BOOLOID, false, (Expr *) column, (Expr *) other, InvalidOid,
+									req->indexcollation));
+}
+
+PG_FUNCTION_INFO_V1(journey_support);
+Datum
+journey_support(PG_FUNCTION_ARGS)
+{
+	Node *request = (Node *) PG_GETARG_POINTER(0);
+	Node *result = NULL;
+
+	if (IsA(request, SupportRequestIndexCondition))
+		result = (Node *) index_condition((SupportRequestIndexCondition *) request);
+	else if (IsA(request, SupportRequestSelectivity))
+	{
+		SupportRequestSelectivity *req = (SupportRequestSelectivity *) request;
+
+		if (!req->is_join && list_length(req->args) == 2)
+		{
+			req->selectivity = selectivity(req->root, req->funcid, fcinfo->flinfo->fn_oid,
+										   req->args, req->varRelid);
+			result = (Node *) req;
+		}
+	}
+	PG_RETURN_POINTER(result);
+}

@@ -1,0 +1,259 @@
+/*
+ * journey_typanalyze.c
+ *		ANALYZE of a column of journeys.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "commands/vacuum.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "index/journey_index.h"
+#include "index/journey_keys.h"
+#include "index/journey_stats.h"
+#include "journey/journey.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* Keys counted at a time; the rarest make room. */
+#define KEYS_COUNTED_MAX 1000000
+
+typedef struct KeyCount
+{
+	int64 key;
+	uint32 count;
+	char status;
+} KeyCount;
+
+#define SH_PREFIX keycount
+#define SH_ELEMENT_TYPE KeyCount
+#define SH_KEY_TYPE int64
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) ((uint32) (key))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
+
+/* Rows that the ordinary statistics ask for, of each unit of the target. */
+#define ROWS_EACH_ORDINARILY 300
+
+/* A journey that would take more than this part of the sample's bytes is not kept. */
+#define KEEP_AT_LEAST 32
+
+/* What the ordinary statistics want, kept while ours stand in. */
+typedef struct Ordinary
+{
+	AnalyzeAttrComputeStatsFunc compute;
+	void *extra;
+} Ordinary;
+
+static int
+by_count(const void *a, const void *b)
+{
+	const KeyCount *x = a;
+	const KeyCount *y = b;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	return x->key < y->key ? -1 : x->key > y->key; /* so that ties do not depend on chance */
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const KeyCount *x = a;
+	const KeyCount *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* Drop the keys counted once, twice, ... until there is room (G. Manku, R. Motwani, VLDB 2002). */
+static keycount_hash *
+make_room(keycount_hash *counts)
+{
+	keycount_hash *kept = counts;
+
+	for (uint32 least = 2; kept->members > KEYS_COUNTED_MAX / 2; least++)
+	{
+		keycount_iterator i;
+		KeyCount *old;
+
+		kept = keycount_create(CurrentMemoryContext, KEYS_COUNTED_MAX / 2, NULL);
+		keycount_start_iterate(counts, &i);
+		while ((old = keycount_iterate(counts, &i)) != NULL)
+			if (old->count >= least)
+			{
+				bool found;
+
+				keycount_insert(kept, old->key, &found)->count = old->count;
+			}
+		keycount_destroy(counts);
+		counts = kept;
+	}
+	return kept;
+}
+
+static int
+free_slot(const VacAttrStats *stats)
+{
+	for (int i = 0; i < STATISTIC_NUM_SLOTS; i++)
+		if (stats->stakind[i] == 0)
+			return i;
+	return -1;
+}
+
+static void
+keep_sample(VacAttrStats *stats, Datum *journeys, int n)
+{
+	int slot = free_slot(stats);
+
+	if (slot < 0 || n == 0)
+		return;
+	stats->stakind[slot] = JOURNEY_STATS_SAMPLE;
+	stats->staop[slot] = InvalidOid;
+	stats->stavalues[slot] = journeys;
+	stats->numvalues[slot] = n; /* of the column's own type, as is assumed */
+}
+
+static void
+keep_keys(VacAttrStats *stats, keycount_hash *counts, int rows, int most)
+{
+	KeyCount *list = palloc(Max(counts->members, 1) * sizeof(KeyCount));
+	int slot = free_slot(stats);
+	int n = 0;
+	int kept;
+	double rest;
+	keycount_iterator i;
+	KeyCount *count;
+
+	if (slot < 0)
+		return;
+	keycount_start_iterate(counts, &i);
+	while ((count = keycount_iterate(counts, &i)) != NULL)
+		list[n++] = *count;
+	qsort(list, n, sizeof(KeyCount), by_count);
+	kept = Min(n, most);
+	/* one not seen at all is assumed half as common as one seen once */
+	rest = 0.5 * (kept < n ? list[kept].count : 1) / rows;
+	qsort(list, kept, sizeof(KeyCount), by_key);
+
+	stats->stakind[slot] = JOURNEY_STATS_KEYS;
+	stats->staop[slot] = InvalidOid;
+	stats->stavalues[slot] = MemoryContextAlloc(stats->anl_context, Max(kept, 1) * sizeof(Datum));
+	stats->stanumbers[slot] = MemoryContextAlloc(stats->anl_context, (kept + 1) * sizeof(float4));
+	for (int k = 0; k < kept; k++)
+	{
+		stats->stavalues[slot][k] = Int64GetDatum(list[k].key);
+		stats->stanumbers[slot][k] = (double) list[k].count / rows;
+	}
+	stats->stanumbers[slot][kept] = rest;
+	stats->numvalues[slot] = kept;
+	stats->numnumbers[slot] = kept + 1;
+	stats->statypid[slot] = INT8OID;
+	stats->statyplen[slot] = sizeof(int64);
+	stats->statypbyval[slot] = FLOAT8PASSBYVAL;
+	stats->statypalign[slot] = TYPALIGN_DOUBLE;
+}
+
+static void
+compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int samplerows,
+					  double totalrows)
+{
+	Ordinary *ordinary = stats->extra_data;
+	int target = stats->minrows / JOURNEY_STATS_ROWS_EACH;
+	size_t bytes_max = (size_t) target * JOURNEY_STATS_BYTES_EACH;
+	Datum *sample;
+	int nsample = 0;
+	int rows = 0;
+	int small = 0;
+	double small_bytes = 0;
+	double every;
+	keycount_hash *counts;
+	MemoryContext row_cxt;
+	MemoryContext old = CurrentMemoryContext;
+
+	stats->extra_data = ordinary->extra;
+	ordinary->compute(stats, fetch, samplerows, totalrows);
+	stats->extra_data = ordinary;
+	if (!stats->stats_valid || stats->stanullfrac >= 1)
+		return;
+
+	counts = keycount_create(CurrentMemoryContext, 65536, NULL);
+	row_cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "journey statistics", ALLOCSET_DEFAULT_SIZES);
+	for (int i = 0; i < samplerows; i++)
+	{
+		bool isnull;
+		Datum value = fetch(stats, i, &isnull);
+		JourneyArg arg;
+		int64 *keys;
+		int n;
+
+		analyze_delay_point();
+		if (isnull)
+			continue;
+		rows++;
+		if (toast_raw_datum_size(value) <= bytes_max / KEEP_AT_LEAST)
+		{
+			small++;
+			small_bytes += toast_raw_datum_size(value);
+		}
+		MemoryContextSwitchTo(row_cxt);
+		journey_arg_open(&arg, value);
+		keys = journey_keys(&arg.view, JOURNEY_HORIZON_DEFAULT, &n);
+		MemoryContextSwitchTo(old);
+		for (int k = 0; k < n; k++)
+		{
+			bool found;
+			KeyCount *count = keycount_insert(counts, keys[k], &found);
+
+			count->count = found ? count->count + 1 : 1;
+		}
+		if (counts->members > KEYS_COUNTED_MAX)
+			counts = make_room(counts);
+		MemoryContextReset(row_cxt);
+	}
+	keep_keys(stats, counts, rows, target * JOURNEY_STATS_KEYS_EACH);
+
+	/* of the journeys that are not too long, as many as there is room for, evenly */
+	every =
+		Max(1, Max((double) small / (target * JOURNEY_STATS_SAMPLE_EACH), small_bytes / bytes_max));
+	sample = MemoryContextAlloc(stats->anl_context, (small / every + 2) * sizeof(Datum));
+	for (int i = 0, seen = 0; i < samplerows; i++)
+	{
+		bool isnull;
+		Datum value = fetch(stats, i, &isnull);
+
+		if (isnull || toast_raw_datum_size(value) > bytes_max / KEEP_AT_LEAST ||
+			seen++ < nsample * every)
+			continue;
+		MemoryContextSwitchTo(stats->anl_context);
+		sample[nsample++] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		MemoryContextSwitchTo(old);
+	}
+	keep_sample(stats, sample, nsample);
+	MemoryContextDelete(row_cxt);
+}
+
+PG_FUNCTION_INFO_V1(journey_typanalyze);
+Datum
+journey_typanalyze(PG_FUNCTION_ARGS)
+{
+	VacAttrStats *stats = (VacAttrStats *) PG_GETARG_POINTER(0);
+	Ordinary *ordinary;
+	int target;
+
+	if (!std_typanalyze(stats))
+		PG_RETURN_BOOL(false);
+	ordinary = palloc(sizeof(Ordinary));
+	ordinary->compute = stats->compute_stats;
+	ordinary->extra = stats->extra_data;
+	stats->compute_stats = compute_journey_stats;
+	stats->extra_data = ordinary;
+	target = stats->minrows / ROWS_EACH_ORDINARILY;
+	stats->minrows = target * JOURNEY_STATS_ROWS_EACH;
+	PG_RETURN_BOOL(true);
+}
