@@ -21,11 +21,16 @@ journey_corrupt(const char *what)
 					errdetail_internal("In the packed value, %s.", what)));
 }
 
-static const uint8 *
+static inline const uint8 *
 header_number(const uint8 *p, const uint8 *end, uint64 *x)
 {
+	if (likely(p < end && *p < 0x80))
+	{
+		*x = *p;
+		return p + 1;
+	}
 	p = leb_read(p, end, x);
-	if (p == NULL)
+	if (unlikely(p == NULL))
 		journey_corrupt("a number of the header is cut off or too long");
 	return p;
 }
@@ -49,7 +54,17 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	uint64 bitmap;
 	uint64 rest;
 
-	memset(v, 0, sizeof(*v));
+	/* field by field: clearing all of it would take longer than the rest */
+	v->n = v->nlabels = v->nrefs = 0;
+	v->label_width = 1;
+	v->scale = 0;
+	v->ref_bits = 0;
+	v->first = v->last = v->ref_min = 0;
+	v->ref_span = 0;
+	v->dictionary_len = 0;
+	v->value_bitmap = v->ref_bitmap = NULL;
+	v->refs.n = v->refs.span = v->refs.low_len = v->refs.high_len = 0;
+	v->refs.bits = 0;
 	if (have < 3)
 		journey_corrupt("the header is cut off");
 	if (data[0] != JOURNEY_VERSION)
@@ -67,13 +82,14 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	if (n > PG_INT32_MAX)
 		journey_corrupt("there are too many touchpoints");
 	v->n = n;
-	v->label_width = 1;
 	v->unit = journey_unit_usecs[v->flags & JOURNEY_UNIT_MASK];
 	if (n == 0)
 	{
 		if (v->flags != 0 || total != p - data)
 			journey_corrupt("it is empty and yet holds something");
 		v->dictionary = v->labels = v->values = v->values_end = p;
+		ef_layout(&v->times, 0, 0);
+		v->refs.low = v->refs.high = NULL;
 		return;
 	}
 
@@ -180,6 +196,7 @@ journey_dictionary(const JourneyView *v)
 {
 	TouchLabel *labels;
 	bool *written; /* is this label's action written out? */
+	DictionaryPart part;
 	const uint8 *p = v->dictionary;
 	const uint8 *end = p + v->dictionary_len;
 
@@ -192,64 +209,30 @@ journey_dictionary(const JourneyView *v)
 	{
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		for (int part = 0; part < 2; part++)
+		p = dictionary_part(p, end, i, false, &part);
+		if (part.same)
 		{
-			const char *text;
-			size_t len;
-			uint8 byte;
-
-			if (p >= end)
-				journey_corrupt("the dictionary is cut off");
-			byte = *p++;
-			if (byte == 0 && part == 0)
-			{
-				if (i == 0)
-					journey_corrupt("the first label has no channel");
-				text = labels[i - 1].channel;
-				len = labels[i - 1].channel_len;
-			}
-			else if (byte == 0)
-			{
-				uint64 earlier;
-
-				p = leb_read(p, end, &earlier);
-				if (p == NULL || earlier >= i || !written[earlier])
-					journey_corrupt("an action refers to no earlier label");
-				text = labels[earlier].action;
-				len = labels[earlier].action_len;
-			}
-			else if (byte <= VOCABULARY_SIZE)
-			{
-				text = vocabulary[byte - 1];
-				len = strlen(text);
-			}
-			else
-			{
-				len = byte - 128;
-				if (byte == 255)
-				{
-					if (p >= end || *p > LABEL_PART_MAX - 127)
-						journey_corrupt("a label is too long");
-					len = *p++ + 127;
-				}
-				if (len > end - p)
-					journey_corrupt("the dictionary is cut off");
-				if (memchr(p, '\0', len) != NULL)
-					journey_corrupt("a label contains a null byte");
-				text = (const char *) p;
-				p += len;
-			}
-			if (part == 0)
-			{
-				labels[i].channel = text;
-				labels[i].channel_len = len;
-			}
-			else
-			{
-				labels[i].action = text;
-				labels[i].action_len = len;
-				written[i] = byte >= 128;
-			}
+			labels[i].channel = labels[part.earlier].channel;
+			labels[i].channel_len = labels[part.earlier].channel_len;
+		}
+		else
+		{
+			labels[i].channel = part.text;
+			labels[i].channel_len = part.word ? strlen(part.text) : part.len;
+		}
+		p = dictionary_part(p, end, i, true, &part);
+		written[i] = !part.same && part.word == 0;
+		if (part.same)
+		{
+			if (!written[part.earlier])
+				journey_corrupt("an action refers to no earlier label");
+			labels[i].action = labels[part.earlier].action;
+			labels[i].action_len = labels[part.earlier].action_len;
+		}
+		else
+		{
+			labels[i].action = part.text;
+			labels[i].action_len = part.word ? strlen(part.text) : part.len;
 		}
 	}
 	if (p != end)

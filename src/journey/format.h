@@ -157,6 +157,66 @@ journey_label_at(const JourneyView *v, uint32 i)
 	return label;
 }
 
+/* One part of a label as the dictionary has it. */
+typedef struct DictionaryPart
+{
+	bool same;      /* as in an earlier label */
+	uint8 word;     /* of the vocabulary, or 0 */
+	uint32 earlier; /* which label */
+	size_t len;     /* of a text that is no word */
+	const char *text;
+} DictionaryPart;
+
+/* Read a part of label i at p; where the next one stands. */
+static pg_attribute_always_inline const uint8 *
+dictionary_part(const uint8 *p, const uint8 *end, uint32 i, bool is_action, DictionaryPart *part)
+{
+	uint8 byte;
+
+	if (unlikely(p >= end))
+		journey_corrupt("the dictionary is cut off");
+	byte = *p++;
+	part->same = byte == 0;
+	part->word = 0;
+	if (byte == 0 && !is_action)
+	{
+		if (unlikely(i == 0))
+			journey_corrupt("the first label has no channel");
+		part->earlier = i - 1;
+	}
+	else if (byte == 0)
+	{
+		uint64 earlier;
+
+		p = leb_read(p, end, &earlier);
+		if (unlikely(p == NULL || earlier >= i))
+			journey_corrupt("an action refers to no earlier label");
+		part->earlier = earlier;
+	}
+	else if (byte <= VOCABULARY_SIZE)
+	{
+		part->word = byte;
+		part->text = vocabulary[byte - 1];
+	}
+	else
+	{
+		part->len = byte - 128;
+		if (byte == 255)
+		{
+			if (unlikely(p >= end || *p > LABEL_PART_MAX - 127))
+				journey_corrupt("a label is too long");
+			part->len = *p++ + 127;
+		}
+		if (unlikely(part->len > end - p))
+			journey_corrupt("the dictionary is cut off");
+		if (unlikely(memchr(p, '\0', part->len) != NULL))
+			journey_corrupt("a label contains a null byte");
+		part->text = (const char *) p;
+		p += part->len;
+	}
+	return p;
+}
+
 /* Offset in units to time; more than the span is what a corrupt stream yields. */
 static inline int64
 journey_time_from_offset(const JourneyView *v, uint64 offset)

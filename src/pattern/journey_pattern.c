@@ -195,22 +195,32 @@ pattern_compile(CompiledPattern **cached, MemoryContext parent, Datum d)
 	return c->program;
 }
 
-static const Program *
-call_program(FunctionCallInfo fcinfo, int pattern_argument)
+/* The matcher of this call site, turned to an argument; close it when done. */
+static Matcher *
+call_matcher(FunctionCallInfo fcinfo, int pattern_argument, JourneyArg *arg)
 {
-	return pattern_compile((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-						   PG_GETARG_DATUM(pattern_argument));
+	CompiledPattern **cached = (CompiledPattern **) &fcinfo->flinfo->fn_extra;
+	const Program *program =
+		pattern_compile(cached, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(pattern_argument));
+
+	if ((*cached)->matcher == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo((*cached)->cxt);
+
+		(*cached)->matcher = matcher_create(program);
+		MemoryContextSwitchTo(old);
+	}
+	journey_arg_open(arg, PG_GETARG_DATUM(1 - pattern_argument));
+	matcher_open((*cached)->matcher, &arg->view);
+	return (*cached)->matcher;
 }
 
 static bool
-matches(FunctionCallInfo fcinfo, int journey_argument, int pattern_argument)
+matches(FunctionCallInfo fcinfo, int pattern_argument)
 {
-	const Program *program = call_program(fcinfo, pattern_argument);
 	JourneyArg arg;
-	bool result;
+	bool result = matcher_exists(call_matcher(fcinfo, pattern_argument, &arg));
 
-	journey_arg_open(&arg, PG_GETARG_DATUM(journey_argument));
-	result = matcher_exists(matcher_create(program, &arg.view));
 	journey_arg_close(&arg);
 	return result;
 }
@@ -219,14 +229,14 @@ PG_FUNCTION_INFO_V1(journey_matches);
 Datum
 journey_matches(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(matches(fcinfo, 0, 1));
+	PG_RETURN_BOOL(matches(fcinfo, 1));
 }
 
 PG_FUNCTION_INFO_V1(journey_pattern_matches);
 Datum
 journey_pattern_matches(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(matches(fcinfo, 1, 0));
+	PG_RETURN_BOOL(matches(fcinfo, 0));
 }
 
 /* The touchpoints with these numbers, as a journey. */
@@ -262,12 +272,10 @@ PG_FUNCTION_INFO_V1(journey_match);
 Datum
 journey_match(PG_FUNCTION_ARGS)
 {
-	const Program *program = call_program(fcinfo, 1);
 	JourneyArg arg;
 	Match match;
 
-	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	if (!matcher_next(matcher_create(program, &arg.view), &match))
+	if (!matcher_next(call_matcher(fcinfo, 1, &arg), &match))
 		PG_RETURN_NULL();
 	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
 }
@@ -276,15 +284,13 @@ PG_FUNCTION_INFO_V1(journey_match_count);
 Datum
 journey_match_count(PG_FUNCTION_ARGS)
 {
-	const Program *program = call_program(fcinfo, 1);
 	JourneyArg arg;
-	Matcher *m;
+	Matcher *m = call_matcher(fcinfo, 1, &arg);
 	int64 count = 0;
 
-	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	m = matcher_create(program, &arg.view);
 	while (matcher_next(m, NULL))
 		count++;
+	journey_arg_close(&arg);
 	PG_RETURN_INT64(count);
 }
 
@@ -292,25 +298,21 @@ PG_FUNCTION_INFO_V1(journey_reached);
 Datum
 journey_reached(PG_FUNCTION_ARGS)
 {
-	const Program *program = call_program(fcinfo, 1);
 	JourneyArg arg;
-	Matcher *m;
+	int items = matcher_progress(call_matcher(fcinfo, 1, &arg), NULL);
 
-	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	m = matcher_create(program, &arg.view);
-	PG_RETURN_INT32(matcher_progress(m, NULL));
+	journey_arg_close(&arg);
+	PG_RETURN_INT32(items);
 }
 
 PG_FUNCTION_INFO_V1(journey_progress);
 Datum
 journey_progress(PG_FUNCTION_ARGS)
 {
-	const Program *program = call_program(fcinfo, 1);
 	JourneyArg arg;
 	Match match;
 
-	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	matcher_progress(matcher_create(program, &arg.view), &match);
+	matcher_progress(call_matcher(fcinfo, 1, &arg), &match);
 	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
 }
 
@@ -318,8 +320,9 @@ PG_FUNCTION_INFO_V1(journey_filter);
 Datum
 journey_filter(PG_FUNCTION_ARGS)
 {
-	const Program *program = call_program(fcinfo, 1);
 	JourneyArg arg;
+	Matcher *m = call_matcher(fcinfo, 1, &arg);
+	const Program *program = ((CompiledPattern *) fcinfo->flinfo->fn_extra)->program;
 	Match match = {0};
 	bool *found;
 
@@ -329,8 +332,7 @@ journey_filter(PG_FUNCTION_ARGS)
 						errmsg("journey_filter needs a pattern of one step"),
 						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
 													   journey_pattern_out, PG_GETARG_DATUM(1))))));
-	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	found = matcher_step_touchpoints(program, &arg.view);
+	found = matcher_step_touchpoints(m);
 	match.touchpoints = palloc_extended(Max(arg.view.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < arg.view.n; i++)
 		if (found[i])
@@ -364,16 +366,14 @@ journey_match_all(PG_FUNCTION_ARGS)
 		pattern_compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		w->dict = label_dict_create(srf->multi_call_memory_ctx);
-		w->matcher = matcher_create(w->compiled->program, &w->arg.view);
+		w->matcher = matcher_create(w->compiled->program);
+		matcher_open(w->matcher, &w->arg.view);
 		srf->user_fctx = w;
 		MemoryContextSwitchTo(old);
 	}
 	srf = SRF_PERCALL_SETUP();
 	w = srf->user_fctx;
-	/* the matcher's windows live on from call to call */
-	old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
 	found = matcher_next(w->matcher, &match);
-	MemoryContextSwitchTo(old);
 	if (!found)
 		SRF_RETURN_DONE(srf);
 	SRF_RETURN_NEXT(srf, pick(w->dict, &w->arg.view, &match));

@@ -14,7 +14,8 @@ typedef struct CompiledPattern
 	char *text;
 	size_t len;
 	Program *program;
-	void *keys; /* what an index made of it, or NULL */
+	struct Matcher *matcher;  /* or NULL */
+	struct PatternKeys *keys; /* what an index made of it, or NULL */
 } CompiledPattern;
 
 /*

@@ -49,7 +49,7 @@
 /* ---- windows ---- */
 
 static void
-queue_push(Queue *q, const Reached *entry)
+queue_push(const Matcher *m, Queue *q, const Reached *entry)
 {
 	if (q->tail == q->max)
 	{
@@ -59,15 +59,15 @@ queue_push(Queue *q, const Reached *entry)
 			memmove(q->entries, q->entries + q->head, n * sizeof(Reached));
 		else
 		{
-			Reached *grown;
+			size_t max = Max(8, 2 * q->max);
+			Reached *grown = MemoryContextAllocHuge(m->cxt, max * sizeof(Reached));
 
-			q->max = Max(8, 2 * q->max);
-			grown = palloc_extended(q->max * sizeof(Reached), MCXT_ALLOC_HUGE);
 			if (n > 0)
 				memcpy(grown, q->entries + q->head, n * sizeof(Reached));
 			if (q->entries)
 				pfree(q->entries);
 			q->entries = grown;
+			q->max = max;
 		}
 		q->head = 0;
 		q->tail = n;
@@ -83,7 +83,7 @@ queue_empty(const Queue *q)
 
 /* Take an entry into the interval. */
 static void
-window_add(Window *w, const Reached *entry)
+window_add(const Matcher *m, Window *w, const Reached *entry)
 {
 	Queue *q = &w->best;
 
@@ -93,7 +93,7 @@ window_add(Window *w, const Reached *entry)
 		q->tail--;
 	if (queue_empty(q))
 		q->head = q->tail = 0;
-	queue_push(q, entry);
+	queue_push(m, q, entry);
 }
 
 /* Move the interval's ends to what holds before a touchpoint at this time. */
@@ -104,7 +104,7 @@ window_move(Matcher *m, Window *w, int64 time)
 	Queue *q = &w->waiting;
 
 	while (!queue_empty(q) && elapsed(q->entries[q->head].time, time) >= link->min)
-		window_add(w, &q->entries[q->head++]);
+		window_add(m, w, &q->entries[q->head++]);
 	if (!w->expires)
 		return;
 	q = &w->best;
@@ -126,15 +126,15 @@ window_enter(Matcher *m, Window *w, const Reached *entry)
 	if (w->link->next)
 	{
 		w->best.head = w->best.tail = 0;
-		queue_push(&w->best, entry);
+		queue_push(m, &w->best, entry);
 	}
 	else
 	{
 		window_move(m, w, entry->time);
 		if (w->link->min > 0)
-			queue_push(&w->waiting, entry);
+			queue_push(m, &w->waiting, entry);
 		else
-			window_add(w, entry);
+			window_add(m, w, entry);
 	}
 }
 
@@ -162,7 +162,7 @@ window_best(Matcher *m, Window *w, uint32 i, int64 time)
 /* ---- one touchpoint ---- */
 
 /* May a match begin at this touchpoint, through this edge? */
-static bool
+bool
 may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 {
 	const ProgramLink *link;
@@ -219,6 +219,11 @@ reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
+	if (m->by_latest)
+	{
+		reach_by_latest(m, event);
+		return;
+	}
 	m->nhits = 0;
 	for (int w = 0; w < m->step_words; w++)
 		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
@@ -292,9 +297,12 @@ record(Matcher *m, const Event *event)
 static void
 settle(Matcher *m, const Event *event)
 {
-	for (int h = 0; h < m->nhits; h++)
-		for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
-			window_enter(m, &m->windows[w], &m->hits[h]);
+	if (m->by_latest)
+		settle_latest(m);
+	else
+		for (int h = 0; h < m->nhits; h++)
+			for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
+				window_enter(m, &m->windows[w], &m->hits[h]);
 	for (int w = 0; w < m->step_words; w++)
 		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
 			m->last_ban[w * WORD_BITS + pg_rightmost_one_pos64(bits)] = event->i;
@@ -302,52 +310,44 @@ settle(Matcher *m, const Event *event)
 		record(m, event);
 }
 
-/* Forget all partial matches, but not what lies behind. */
+/* Forget all partial matches, but not what lies behind; the next search is of this kind. */
 static void
-forget(Matcher *m)
+forget(Matcher *m, bool by_latest)
 {
-	for (int w = 0; w < m->nwindows; w++)
-	{
-		m->windows[w].waiting.head = m->windows[w].waiting.tail = 0;
-		m->windows[w].best.head = m->windows[w].best.tail = 0;
-	}
+	m->by_latest = by_latest;
 	m->nhits = 0;
+	if (by_latest)
+		for (int q = 0; q < m->program->npositions; q++)
+			m->latest[q].i = -1;
+	else
+		for (int w = 0; w < m->nwindows; w++)
+		{
+			Window *window = &m->windows[w];
+
+			window->waiting.head = window->waiting.tail = 0;
+			window->best.head = window->best.tail = 0;
+		}
 }
 
 Matcher *
-matcher_create(const Program *p, const JourneyView *v)
+matcher_create(const Program *p)
 {
 	Matcher *m = palloc0(sizeof(Matcher));
 
+	m->cxt = CurrentMemoryContext;
 	m->program = p;
-	m->v = v;
 	m->step_words = (p->nsteps + WORD_BITS - 1) / WORD_BITS;
 	m->position_words = (p->npositions + WORD_BITS - 1) / WORD_BITS;
-	m->only_start = NO_START;
-	match_labels(m);
-	m->possible = labels_suffice(m);
-	return m;
-}
-
-/* What only a search needs. */
-static void
-prepare(Matcher *m)
-{
-	const Program *p = m->program;
-
-	if (m->hits)
-		return;
 	m->event_steps = palloc0(m->step_words * sizeof(uint64));
 	m->ahead_steps = palloc0(m->step_words * sizeof(uint64));
 	m->value_steps = palloc0(m->step_words * sizeof(uint64));
 	m->step_positions = palloc(p->nsteps * sizeof(int));
 	m->next_position = palloc(p->npositions * sizeof(int));
 	m->last_ban = palloc(p->nsteps * sizeof(int64));
-	m->ahead = palloc0(p->nsteps * sizeof(Ahead));
+	m->ahead = palloc(p->nsteps * sizeof(Ahead));
 	for (int step = 0; step < p->nsteps; step++)
 	{
 		m->step_positions[step] = -1;
-		m->last_ban[step] = -1;
 		if (p->steps[step]->nvalues > 0)
 		{
 			m->tests_values = true;
@@ -393,7 +393,71 @@ prepare(Matcher *m)
 		m->first_edge[q + 1] = Max(m->first_edge[q + 1], m->first_edge[q]);
 	m->hits = palloc(p->npositions * sizeof(Reached));
 	m->hit_positions = palloc(p->npositions * sizeof(int));
+	m->latest = palloc(p->npositions * sizeof(Latest));
+	m->latest_suffices = latest_suffices(p);
+	prepare_labels(m);
+	make_simple(m);
+	return m;
+}
+
+/* Queues beyond this do not wait for the next journey. */
+#define QUEUE_KEEP 1024
+
+static void
+queue_trim(Queue *q)
+{
+	if (q->max > QUEUE_KEEP)
+	{
+		pfree(q->entries);
+		memset(q, 0, sizeof(*q));
+	}
+}
+
+void
+matcher_open(Matcher *m, const JourneyView *v)
+{
+	m->v = v;
+	m->labelled = false;
+	m->started = false;
+	m->only_start = NO_START;
+	m->recording = false;
+}
+
+/* Might there be a match, by what the dictionary and the length say? */
+static bool
+possible(Matcher *m)
+{
+	if (!m->labelled)
+	{
+		m->possible = m->v->n >= m->program->least;
+		if (m->possible)
+		{
+			match_labels(m);
+			m->possible = labels_suffice(m);
+		}
+		m->labelled = true;
+	}
+	return m->possible;
+}
+
+/* What only a search needs. */
+static void
+prepare(Matcher *m)
+{
+	if (m->started)
+		return;
+	for (int step = 0; step < m->program->nsteps; step++)
+	{
+		m->last_ban[step] = -1;
+		m->ahead[step].started = false;
+	}
+	for (int w = 0; w < m->nwindows; w++)
+	{
+		queue_trim(&m->windows[w].waiting);
+		queue_trim(&m->windows[w].best);
+	}
 	place_start(m, &m->place);
+	m->started = true;
 }
 
 /*
@@ -454,10 +518,13 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	/* once more through the segment, with this start only */
 	memcpy(bans_now, m->last_ban, p->nsteps * sizeof(int64));
 	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
-	forget(m);
+	forget(m, false);
 	m->place = *from;
 	m->only_start = start;
-	m->nrecords = 0;
+	/* in the current context, which an error may have taken from under the last ones */
+	m->records = NULL;
+	m->record_steps = m->record_positions = NULL;
+	m->nrecords = m->records_max = 0;
 	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
 	{
 		m->recording = event.i >= start;
@@ -470,7 +537,6 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	m->only_start = NO_START;
 	m->place = place;
 	memcpy(m->last_ban, bans_now, p->nsteps * sizeof(int64));
-	forget(m);
 
 	/* and backwards through what was reached */
 	reversed = palloc(max * sizeof(uint32));
@@ -536,6 +602,18 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	pfree(current);
 	pfree(before);
 	pfree(blocked);
+	pfree(m->records);
+	pfree(m->record_steps);
+	pfree(m->record_positions);
+}
+
+/* Where a segment begins: for extract() to go back to. */
+static void
+remember(const Matcher *m, Place *place, int64 **bans)
+{
+	*place = m->place;
+	*bans = palloc(m->program->nsteps * sizeof(int64));
+	memcpy(*bans, m->last_ban, m->program->nsteps * sizeof(int64));
 }
 
 bool
@@ -544,32 +622,32 @@ matcher_next(Matcher *m, Match *match)
 	const Program *p = m->program;
 	Place from;
 	int64 *bans;
+	bool *accepting;
+	bool found;
 	Reached end = {0};
 
-	if (!m->possible)
+	if (!possible(m))
 		return false;
 	prepare(m);
-	from = m->place;
-	bans = palloc(p->nsteps * sizeof(int64));
-	memcpy(bans, m->last_ban, p->nsteps * sizeof(int64));
-	if (!search(m, &end))
+	if (match)
+		remember(m, &from, &bans);
+	forget(m, match == NULL && m->latest_suffices);
+	found = search(m, &end);
+	if (match == NULL)
+		return found;
+	if (!found)
 	{
 		pfree(bans);
 		return false;
 	}
-	if (match)
-	{
-		bool *accepting = palloc0(p->npositions);
-
-		for (int h = 0; h < m->nhits; h++)
-			for (int a = 0; a < p->naccepts; a++)
-				if (p->accepts[a].position == m->hit_positions[h] &&
-					m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
-					accepting[m->hit_positions[h]] = true;
-		extract(m, &from, bans, end.start, end.i, accepting, match);
-		pfree(accepting);
-	}
-	forget(m);
+	accepting = palloc0(p->npositions);
+	for (int h = 0; h < m->nhits; h++)
+		for (int a = 0; a < p->naccepts; a++)
+			if (p->accepts[a].position == m->hit_positions[h] && m->hits[h].start == end.start &&
+				may_end(m, &p->accepts[a], end.i, end.time))
+				accepting[m->hit_positions[h]] = true;
+	extract(m, &from, bans, end.start, end.i, accepting, match);
+	pfree(accepting);
 	pfree(bans);
 	return true;
 }
@@ -577,58 +655,69 @@ matcher_next(Matcher *m, Match *match)
 bool
 matcher_exists(Matcher *m)
 {
-	Simple simple;
-
-	if (!m->possible)
+	if (!possible(m))
 		return false;
-	if (make_simple(m->program, &simple))
+	if (m->has_simple)
 	{
 		uint64 reached;
 
-		return run_simple(m, &simple, &reached, simple.accept);
+		if (!run_simple(m, &reached, m->simple.accept))
+			return false;
+		if (m->simple.exact)
+			return true;
 	}
+	m->started = false; /* from the beginning, whatever was found before */
 	return matcher_next(m, NULL);
+}
+
+/* The last item that one of these positions completes, or 0. */
+static int
+last_item(const Program *p, uint64 reached)
+{
+	int item = 0;
+
+	for (; reached != 0; reached &= reached - 1)
+		item = Max(item, p->positions[pg_rightmost_one_pos64(reached)].item);
+	return item;
 }
 
 int
 matcher_progress(Matcher *m, Match *match)
 {
 	const Program *p = m->program;
-	Simple simple;
 	Event event;
 	Reached best = {0};
 	int item = 0;
-	bool *accepting;
+	int most = p->nitems; /* items that can be reached at best */
+	bool *accepting = NULL;
 	Place from;
-	int64 *bans;
+	int64 *bans = NULL;
 
 	if (match)
 		match->n = 0;
-	else if (make_simple(p, &simple))
+	match_labels(m);
+	if (m->has_simple)
 	{
 		uint64 reached;
-		uint64 last = 0;
 
-		for (int q = 0; q < p->npositions; q++)
-			if (p->positions[q].ends_item && p->positions[q].item == p->nitems)
-				last |= UINT64CONST(1) << q;
-		run_simple(m, &simple, &reached, last);
-		for (; reached != 0; reached &= reached - 1)
-		{
-			const ProgramPosition *position = &p->positions[pg_rightmost_one_pos64(reached)];
-
-			if (position->ends_item)
-				item = Max(item, position->item);
-		}
-		return item;
+		run_simple(m, &reached, m->simple.ends_last_item);
+		most = last_item(p, reached & m->simple.ends_item);
+		if (most == 0 || (match == NULL && m->simple.exact))
+			return most;
+		/* a first item of one touchpoint has no limits to meet */
+		if (match == NULL && most == 1 && !m->tests_values &&
+			(reached & m->simple.ends_item & m->simple.start) != 0 && m->simple.free_start)
+			return 1;
 	}
 
 	prepare(m);
-	accepting = palloc0(p->npositions);
-	from = m->place;
-	bans = palloc(p->nsteps * sizeof(int64));
-	memcpy(bans, m->last_ban, p->nsteps * sizeof(int64));
-	while (item < p->nitems && next_event(m, &m->place, m->event_steps, &event))
+	if (match)
+	{
+		accepting = palloc0(p->npositions);
+		remember(m, &from, &bans);
+	}
+	forget(m, match == NULL && m->latest_suffices);
+	while (item < most && next_event(m, &m->place, m->event_steps, &event))
 	{
 		int here = item;
 
@@ -640,7 +729,7 @@ matcher_progress(Matcher *m, Match *match)
 			if (position->ends_item)
 				here = Max(here, position->item);
 		}
-		if (here > item)
+		if (here > item && match)
 		{
 			bool any = false;
 
@@ -664,22 +753,28 @@ matcher_progress(Matcher *m, Match *match)
 				accepting[q] = p->positions[q].ends_item && p->positions[q].item == here &&
 							   m->hits[h].start == best.start;
 			}
-			item = here;
 		}
+		item = here;
 		settle(m, &event);
 	}
-	if (match && item > 0)
-		extract(m, &from, bans, best.start, best.i, accepting, match);
+	if (match)
+	{
+		if (item > 0)
+			extract(m, &from, bans, best.start, best.i, accepting, match);
+		pfree(accepting);
+		pfree(bans);
+	}
 	return item;
 }
 
 bool *
-matcher_step_touchpoints(const Program *program, const JourneyView *v)
+matcher_step_touchpoints(Matcher *m)
 {
-	Matcher *m = matcher_create(program, v);
-	bool *found = palloc_extended(Max(v->n, 1) * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	bool *found =
+		palloc_extended(Max(m->v->n, 1) * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Event event;
 
+	match_labels(m);
 	prepare(m);
 	while (next_event(m, &m->place, m->event_steps, &event))
 		found[event.i] = true;

@@ -18,24 +18,30 @@ typedef struct Match
 typedef struct Matcher Matcher;
 
 /*
- * A matcher of one program on one journey, in the current context; both must
- * outlive it. It looks for matches one after the other that do not overlap.
+ * A matcher of one program, in the current context, where it also keeps what
+ * grows; the program must outlive it.
  */
-extern Matcher *matcher_create(const Program *program, const JourneyView *v);
+extern Matcher *matcher_create(const Program *program);
 
-/* Is there a match? Whatever the matcher has found before. */
+/*
+ * Turn to a journey, which must last as long as it is matched. The matcher then
+ * looks for matches one after the other that do not overlap.
+ */
+extern void matcher_open(Matcher *m, const JourneyView *v);
+
+/* Is there a match? Afterwards the journey has to be opened anew. */
 extern bool matcher_exists(Matcher *m);
 
 /* The next match; false if there is none. match may be NULL if only asked whether. */
 extern bool matcher_next(Matcher *m, Match *match);
 
 /*
- * How many items the best partial match reaches, of a matcher not used before;
- * and its touchpoints, unless match is NULL.
+ * How many items the best partial match reaches, of a journey just opened; and
+ * its touchpoints, unless match is NULL.
  */
 extern int matcher_progress(Matcher *m, Match *match);
 
 /* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
-extern bool *matcher_step_touchpoints(const Program *program, const JourneyView *v);
+extern bool *matcher_step_touchpoints(Matcher *m);
 
 #endif /* PGJ_MATCH_H */

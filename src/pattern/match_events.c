@@ -55,25 +55,109 @@ step_matches_value(const Step *step, const Touch *t)
 	return true;
 }
 
+/* Of the steps, those whose channel or action accepts this text. */
+static void
+steps_by_text(const Matcher *m, bool is_action, const char *text, size_t len, uint64 *steps)
+{
+	memset(steps, 0, m->step_words * sizeof(uint64));
+	for (int step = 0; step < m->program->nsteps; step++)
+		if (part_matches(is_action ? &m->program->steps[step]->action
+								   : &m->program->steps[step]->channel,
+						 text, len))
+			bit_set(steps, step);
+}
+
+void
+prepare_labels(Matcher *m)
+{
+	const Program *p = m->program;
+	size_t words = (VOCABULARY_SIZE + 1) * (size_t) m->step_words;
+
+	m->channel_steps = palloc0(words * sizeof(uint64));
+	m->action_steps = palloc0(words * sizeof(uint64));
+	for (int word = 1; word <= VOCABULARY_SIZE; word++)
+	{
+		const char *text = vocabulary[word - 1];
+
+		steps_by_text(m, false, text, strlen(text), &m->channel_steps[word * m->step_words]);
+		steps_by_text(m, true, text, strlen(text), &m->action_steps[word * m->step_words]);
+	}
+	m->have = palloc(m->step_words * sizeof(uint64));
+	m->required = palloc0(m->step_words * sizeof(uint64));
+	m->live = palloc(p->npositions * sizeof(bool));
+	/* without one of them, what is left does not suffice; a check for ordinary patterns */
+	for (int step = 0; step < p->nsteps && p->nsteps <= WORD_BITS; step++)
+	{
+		m->have[0] = ~(UINT64CONST(1) << step);
+		if (!labels_suffice(m))
+			bit_set(m->required, step);
+	}
+}
+
 void
 match_labels(Matcher *m)
 {
-	const Program *p = m->program;
-	TouchLabel *labels = journey_dictionary(m->v);
+	const JourneyView *v = m->v;
+	const uint8 *p = v->dictionary;
+	const uint8 *end = p + v->dictionary_len;
+	int words = m->step_words;
+	uint64 *channel = NULL;
 
-	m->label_steps =
-		palloc_extended(Max(m->v->nlabels, 1) * (size_t) m->step_words * sizeof(uint64),
-						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	m->label_used = palloc0(Max(m->v->nlabels, 1));
-	for (uint32 i = 0; i < m->v->nlabels; i++)
-		for (int step = 0; step < p->nsteps; step++)
-			if (part_matches(&p->steps[step]->channel, labels[i].channel, labels[i].channel_len) &&
-				part_matches(&p->steps[step]->action, labels[i].action, labels[i].action_len))
-			{
-				bit_set(&m->label_steps[(size_t) i * m->step_words], step);
-				m->label_used[i] = true;
-			}
-	pfree(labels);
+	/* each label takes at least two bytes, so a false count asks for nothing huge */
+	if ((uint64) v->nlabels * 2 > v->dictionary_len)
+		journey_corrupt("the dictionary is shorter than its labels");
+	if (v->nlabels > m->labels_max)
+	{
+		size_t steps = Max((size_t) v->nlabels, 64) * words * sizeof(uint64);
+
+		if (m->labels_max > 0)
+		{
+			pfree(m->label_steps);
+			pfree(m->label_actions);
+			pfree(m->label_used);
+			m->labels_max = 0;
+		}
+		m->label_steps = MemoryContextAllocHuge(m->cxt, steps);
+		m->label_actions = MemoryContextAllocHuge(m->cxt, steps);
+		m->label_used = MemoryContextAllocHuge(m->cxt, Max(v->nlabels, 64) * sizeof(bool));
+		m->labels_max = Max(v->nlabels, 64);
+	}
+	for (int w = 0; w < words; w++)
+		m->have[w] = 0;
+	for (uint32 i = 0; i < v->nlabels; i++)
+	{
+		uint64 *steps = &m->label_steps[(size_t) i * words];
+		uint64 *own_action = &m->label_actions[(size_t) i * words];
+		const uint64 *action = own_action;
+		DictionaryPart part;
+		uint64 used = 0;
+
+		if (unlikely(i % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
+			CHECK_FOR_INTERRUPTS();
+		p = dictionary_part(p, end, i, false, &part);
+		if (part.word)
+			channel = &m->channel_steps[part.word * words];
+		else if (!part.same)
+		{
+			channel = m->channel_steps; /* word 0: scratch */
+			steps_by_text(m, false, part.text, part.len, channel);
+		}
+		p = dictionary_part(p, end, i, true, &part);
+		if (part.word)
+			action = &m->action_steps[part.word * words];
+		else if (part.same)
+			action = &m->label_actions[(size_t) part.earlier * words];
+		else
+			steps_by_text(m, true, part.text, part.len, own_action);
+		for (int w = 0; w < words; w++)
+		{
+			own_action[w] = action[w];
+			steps[w] = channel[w] & action[w];
+			used |= steps[w];
+			m->have[w] |= steps[w];
+		}
+		m->label_used[i] = used != 0;
+	}
 }
 
 /*
@@ -84,14 +168,12 @@ bool
 labels_suffice(const Matcher *m)
 {
 	const Program *p = m->program;
-	uint64 *have = palloc0(m->step_words * sizeof(uint64));
-	bool *live = palloc0(p->npositions);
 	bool changed = true;
-	bool result = false;
 
-	for (uint32 i = 0; i < m->v->nlabels; i++)
-		for (int w = 0; w < m->step_words; w++)
-			have[w] |= m->label_steps[(size_t) i * m->step_words + w];
+	for (int w = 0; w < m->step_words; w++)
+		if ((m->required[w] & ~m->have[w]) != 0)
+			return false;
+	memset(m->live, 0, p->npositions * sizeof(bool));
 	while (changed)
 	{
 		changed = false;
@@ -99,16 +181,15 @@ labels_suffice(const Matcher *m)
 		{
 			const ProgramEdge *edge = &p->edges[e];
 
-			if (!live[edge->to] && (edge->from < 0 || live[edge->from]) &&
-				bit_get(have, p->positions[edge->to].step))
-				live[edge->to] = changed = true;
+			if (!m->live[edge->to] && (edge->from < 0 || m->live[edge->from]) &&
+				bit_get(m->have, p->positions[edge->to].step))
+				m->live[edge->to] = changed = true;
 		}
 	}
 	for (int i = 0; i < p->naccepts; i++)
-		result |= live[p->accepts[i].position];
-	pfree(have);
-	pfree(live);
-	return result;
+		if (m->live[p->accepts[i].position])
+			return true;
+	return false;
 }
 
 void

@@ -71,20 +71,50 @@ typedef struct Ahead
 	int64 time;
 } Ahead;
 
+/* A pattern of at most 64 positions without its limits: sets of positions in a word. */
+typedef struct Simple
+{
+	uint64 start;       /* positions a match may begin with, anywhere */
+	uint64 start_first; /* ... at the first touchpoint only */
+	uint64 accept;      /* ends anywhere */
+	uint64 accept_last; /* ... at the last touchpoint only */
+	uint64 follow[WORD_BITS];
+	uint64 adjacent[WORD_BITS];
+	uint64 ends_item; /* an item may be complete with these */
+	uint64 ends_last_item;
+	bool free_start;        /* no start is bound to the first touchpoint */
+	uint64 lasting;         /* positions that must be looked at each time they are hit */
+	uint64 *step_positions; /* of each step */
+	bool exact;             /* there are no limits: what it says is so, otherwise may be */
+} Simple;
+
+/* Where a position was reached last; i is -1 if nowhere. */
+typedef struct Latest
+{
+	int64 i;
+	int64 time;
+	int64 start_time;
+} Latest;
+
 struct Matcher
 {
+	MemoryContext cxt; /* holds all below */
+
+	/* of the program */
 	const Program *program;
-	const JourneyView *v;
 	int step_words;
 	int position_words;
-	uint64 *label_steps; /* of each label: steps it matches, but for values */
-	bool *label_used;    /* has it any? */
+	uint64 *
+		channel_steps; /* of each word of the vocabulary, steps whose channel it may be; of 0: any text */
+	uint64 *action_steps;
+	uint64 *required;    /* steps that no match can do without */
+	bool *live;          /* scratch, of each position */
 	uint64 *value_steps; /* steps that test the value */
 	bool tests_values;
-	uint64 *event_steps; /* scratch of events */
-	uint64 *ahead_steps;
-	bool possible;       /* the labels allow a match at all */
-	int *step_positions; /* positions by step: lists */
+	bool has_simple;
+	Simple simple;
+	bool latest_suffices; /* see match_latest.c */
+	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *first_edge; /* of each position, in program->edges; one more at the end */
 	int nwindows;
@@ -92,6 +122,19 @@ struct Matcher
 	int *edge_window;     /* of each edge, or -1 */
 	int *position_window; /* windows by position: lists */
 	int *next_window;
+
+	/* of the journey */
+	const JourneyView *v;
+	uint32 labels_max;     /* allocated */
+	uint64 *label_steps;   /* of each label: steps it matches, but for values */
+	uint64 *label_actions; /* scratch: ... steps its action matches */
+	bool *label_used;      /* has it any? */
+	uint64 *have;          /* steps that some label matches */
+	uint64 *event_steps;   /* scratch of events */
+	uint64 *ahead_steps;
+	bool labelled;   /* is the next known? */
+	bool possible;   /* the labels allow a match at all */
+	bool started;    /* the state below is of this journey */
 	int64 *last_ban; /* of each step: touchpoint that matched it last, or -1 */
 	Reached *hits;   /* scratch: what is reached at this touchpoint */
 	int *hit_positions;
@@ -101,6 +144,8 @@ struct Matcher
 	/* the search */
 	Place place;
 	uint32 only_start; /* NO_START: any */
+	bool by_latest;    /* this search is of match_latest.c's kind */
+	Latest *latest;    /* of each position */
 
 	/* recording */
 	bool recording;
@@ -132,7 +177,13 @@ elapsed(int64 earlier, int64 later)
 	return pg_sub_s64_overflow(later, earlier, &usecs) ? PG_INT64_MAX : usecs;
 }
 
+/* match.c */
+extern bool may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time);
+
 /* match_events.c */
+
+/* What of a program serves to match labels. */
+extern void prepare_labels(Matcher *m);
 
 /* Find which steps each label of the journey matches, and whether that may suffice. */
 extern void match_labels(Matcher *m);
@@ -151,24 +202,18 @@ extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
 
 /* match_simple.c */
 
-/* A pattern without limits, as sets of positions in a word. */
-typedef struct Simple
-{
-	uint64 start;       /* positions a match may begin with, anywhere */
-	uint64 start_first; /* ... at the first touchpoint only */
-	uint64 accept;      /* ends anywhere */
-	uint64 accept_last; /* ... at the last touchpoint only */
-	uint64 follow[WORD_BITS];
-	uint64 adjacent[WORD_BITS];
-} Simple;
-
-/* Fill it in; false if the program needs more. */
-extern bool make_simple(const Program *p, Simple *s);
+/* Fill in m->simple, if the program is of such a size. */
+extern void make_simple(Matcher *m);
 
 /*
- * Run a simple pattern: does it match? *reached collects the positions reached;
- * the run ends once one of "enough" is.
+ * Run the pattern without its limits: does it match? *reached collects the
+ * positions reached; the run ends once one of "enough" is.
  */
-extern bool run_simple(const Matcher *m, const Simple *s, uint64 *reached, uint64 enough);
+extern bool run_simple(const Matcher *m, uint64 *reached, uint64 enough);
+
+/* match_latest.c */
+extern bool latest_suffices(const Program *p);
+extern void reach_by_latest(Matcher *m, const Event *event);
+extern void settle_latest(Matcher *m);
 
 #endif /* PGJ_MATCH_INSIDE_H */

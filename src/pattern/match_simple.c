@@ -1,11 +1,12 @@
 /*
  * match_simple.c
- *		Patterns without limits on time, bans, "within" or values, of at most 64
- *		positions: bit-parallel, one look at a touchpoint's label.
+ *		Patterns of at most 64 positions without their limits on time, bans,
+ *		"within" and values: bit-parallel, one look at a touchpoint's label.
  *
  * Once a position is reached, what follows it by -> stays allowed for ever, and
  * what follows it by => for the next touchpoint. (After R. Baeza-Yates and
- * G. Gonnet, "A new approach to text searching", CACM 35, 1992.)
+ * G. Gonnet, "A new approach to text searching", CACM 35, 1992.) A pattern that
+ * has no limits is decided so; of another it tells how far it may get at best.
  */
 #include "postgres.h"
 
@@ -20,23 +21,26 @@ link_is_simple(const Program *p, int link)
 						p->links[link].nbans == 0);
 }
 
-bool
-make_simple(const Program *p, Simple *s)
+void
+make_simple(Matcher *m)
 {
-	if (p->npositions > WORD_BITS || p->within != PATTERN_UNBOUNDED)
-		return false;
-	for (int i = 0; i < p->nsteps; i++)
-		if (p->steps[i]->nvalues > 0)
-			return false;
-	memset(s, 0, sizeof(*s));
+	const Program *p = m->program;
+	Simple *s = &m->simple;
+
+	m->has_simple = p->npositions <= WORD_BITS;
+	if (!m->has_simple)
+		return;
+	s->step_positions = palloc0(p->nsteps * sizeof(uint64));
+	s->free_start = true;
+	s->exact = p->within == PATTERN_UNBOUNDED && !m->tests_values;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
 		uint64 to = UINT64CONST(1) << edge->to;
 		bool next = edge->link >= 0 && p->links[edge->link].next;
 
-		if (!link_is_simple(p, edge->link))
-			return false;
+		s->exact &= link_is_simple(p, edge->link);
+		s->free_start &= !edge->from_start;
 		if (edge->from >= 0)
 			*(next ? &s->adjacent[edge->from] : &s->follow[edge->from]) |= to;
 		else if (edge->from_start && (edge->link < 0 || next))
@@ -49,42 +53,69 @@ make_simple(const Program *p, Simple *s)
 		const ProgramAccept *accept = &p->accepts[a];
 		uint64 bit = UINT64CONST(1) << accept->position;
 
-		if (!link_is_simple(p, accept->link))
-			return false;
+		s->exact &= link_is_simple(p, accept->link);
 		if (accept->to_end && (accept->link < 0 || p->links[accept->link].next))
 			s->accept_last |= bit;
 		else
 			s->accept |= bit;
 	}
-	return true;
+	s->lasting |= s->accept_last;
+	for (int q = 0; q < p->npositions; q++)
+	{
+		s->step_positions[p->positions[q].step] |= UINT64CONST(1) << q;
+		if (s->adjacent[q] != 0)
+			s->lasting |= UINT64CONST(1) << q;
+		if (p->positions[q].ends_item)
+		{
+			s->ends_item |= UINT64CONST(1) << q;
+			if (p->positions[q].item == p->nitems)
+				s->ends_last_item |= UINT64CONST(1) << q;
+		}
+	}
 }
 
 bool
-run_simple(const Matcher *m, const Simple *s, uint64 *reached, uint64 enough)
+run_simple(const Matcher *m, uint64 *result, uint64 enough)
 {
-	const Program *p = m->program;
+	const Simple *s = &m->simple;
 	const JourneyView *v = m->v;
-	uint64 *label_positions = palloc0(v->nlabels * sizeof(uint64));
+	uint64 few[256];
+	uint64 *label_positions =
+		v->nlabels <= lengthof(few) ? few : palloc(v->nlabels * sizeof(uint64));
 	uint64 allowed = s->start;
 	uint64 now = s->start_first; /* allowed at this touchpoint only */
+	uint64 reached = 0;
+	uint64 some = 0; /* positions that some touchpoint is for */
 	bool matched = false;
 
 	for (uint32 label = 0; label < v->nlabels; label++)
-		for (int q = 0; q < p->npositions; q++)
-			if (bit_get(&m->label_steps[(size_t) label * m->step_words], p->positions[q].step))
-				label_positions[label] |= UINT64CONST(1) << q;
-	*reached = 0;
-	for (uint32 i = 0; i < v->n; i++)
+	{
+		uint64 positions = 0;
+
+		for (int w = 0; w < m->step_words; w++)
+			for (uint64 bits = m->label_steps[(size_t) label * m->step_words + w]; bits != 0;
+				 bits &= bits - 1)
+				positions |= s->step_positions[w * WORD_BITS + pg_rightmost_one_pos64(bits)];
+		label_positions[label] = positions;
+		some |= positions;
+	}
+	if ((some & (s->start | s->start_first)) == 0)
+		some = 0;
+	for (uint32 i = 0; i < v->n && (some & (~reached | s->lasting)) != 0; i++)
 	{
 		uint64 hit = label_positions[journey_label_at(v, i)] & (allowed | now);
 
-		if (i % MATCH_INTERRUPT_EVERY == 0)
+		if (unlikely(i % MATCH_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 		now = 0;
-		if (hit == 0)
+		/* once more is news only to what must follow at once, or must be last */
+		if (likely((hit & (~reached | s->lasting)) == 0))
 			continue;
 		if ((hit & s->accept) != 0 || (i == v->n - 1 && (hit & s->accept_last) != 0))
 			matched = true;
+		reached |= hit;
+		if ((reached & enough) != 0)
+			break;
 		for (uint64 bits = hit; bits != 0; bits &= bits - 1)
 		{
 			int q = pg_rightmost_one_pos64(bits);
@@ -92,10 +123,9 @@ run_simple(const Matcher *m, const Simple *s, uint64 *reached, uint64 enough)
 			now |= s->adjacent[q];
 			allowed |= s->follow[q];
 		}
-		*reached |= hit;
-		if ((*reached & enough) != 0)
-			break;
 	}
-	pfree(label_positions);
+	if (label_positions != few)
+		pfree(label_positions);
+	*result = reached;
 	return matched;
 }

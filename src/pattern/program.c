@@ -389,6 +389,39 @@ edge_cmp(const void *a, const void *b)
 	return x->link < y->link ? -1 : x->link > y->link;
 }
 
+/* Touchpoints that the shortest match has. */
+static int
+shortest(const Program *p)
+{
+	int *to = palloc(p->npositions * sizeof(int));
+	int result = PG_INT32_MAX;
+	bool changed = true;
+
+	for (int q = 0; q < p->npositions; q++)
+		to[q] = PG_INT32_MAX;
+	while (changed)
+	{
+		changed = false;
+		for (int e = 0; e < p->nedges; e++)
+		{
+			const ProgramEdge *edge = &p->edges[e];
+			int here = edge->from < 0                   ? 1
+					   : to[edge->from] == PG_INT32_MAX ? PG_INT32_MAX
+														: to[edge->from] + 1;
+
+			if (here < to[edge->to])
+			{
+				to[edge->to] = here;
+				changed = true;
+			}
+		}
+	}
+	for (int a = 0; a < p->naccepts; a++)
+		result = Min(result, to[p->accepts[a].position]);
+	pfree(to);
+	return result;
+}
+
 Program *
 program_compile(const Pattern *pattern, TextScan *s)
 {
@@ -432,5 +465,6 @@ program_compile(const Pattern *pattern, TextScan *s)
 	if (c.failed)
 		return NULL;
 	qsort(p->edges, p->nedges, sizeof(ProgramEdge), edge_cmp);
+	p->least = shortest(p);
 	return p;
 }

@@ -62,6 +62,7 @@ typedef struct Program
 	int naccepts;
 	ProgramAccept *accepts;
 	int64 within; /* or PATTERN_UNBOUNDED */
+	int least;    /* touchpoints of the shortest match */
 	int nitems;   /* of the longest sequence */
 } Program;
 
