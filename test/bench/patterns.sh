@@ -15,10 +15,10 @@ gin="SELECT FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod
      WHERE amname = 'gin' AND opcname = 'journey_ops' AND opcdefault AND opcintype = 'journey'::regtype"
 gist="SELECT FROM pg_amop JOIN pg_am ON pg_am.oid = amopmethod JOIN pg_operator o ON o.oid = amopopr
       WHERE amname = 'gist' AND oprname = '&&' AND amoplefttype = 'journey'::regtype AND amoprighttype = 'tstzrange'::regtype"
-milliseconds() { # a statement
+milliseconds() { # a statement, workers for it
     local began
     began=$(date +%s%N)
-    sql -c "SET max_parallel_maintenance_workers = ${2:-0}" -c "$1" >/dev/null
+    sql -c "SET max_parallel_maintenance_workers = ${2:-0}" -c "$1" >/dev/null || return 1
     echo $((($(date +%s%N) - began) / 1000000))
 }
 
@@ -84,7 +84,7 @@ $$;
 CREATE PROCEDURE aim_jobs() LANGUAGE sql
 AS $$
     INSERT INTO bench.aim
-    SELECT 6, format('%s, %s: %s at least %s times ours', j.job, CASE threads WHEN 1 THEN '1 thread' ELSE '2' END, e.engine, e.least),
+    SELECT 6, format('%s, %s: %s at least %s times ours', j.job, CASE threads WHEN 1 THEN '1 thread' ELSE '2 threads or workers' END, e.engine, e.least),
            round((best / ours)::numeric, 1), best >= e.least * ours
     FROM (VALUES ('funnel'), ('sequence')) j (job)
          CROSS JOIN generate_series(1, 2) threads
@@ -144,7 +144,7 @@ who() { # query of customer ids
 }
 # The row table's covering index of a job: its rows in the order of journeys. Makes it the only one of its kind.
 index_rows() { # columns, condition
-    sql -c "DROP INDEX IF EXISTS touchpoints_job" -c "CREATE INDEX touchpoints_job ON touchpoints ($1) WHERE $2"
+    sql -c "SET client_min_messages = warning" -c "DROP INDEX IF EXISTS touchpoints_job" -c "CREATE INDEX touchpoints_job ON touchpoints ($1) WHERE $2"
     # a new btree is not in shared_buffers
     sql -c "SET enable_seqscan = off" -c "SET enable_bitmapscan = off" -c "SELECT count(action) FROM touchpoints WHERE $2" >/dev/null
 }
@@ -154,8 +154,15 @@ describe_rows() {
                 round(pg_relation_size('touchpoints_job') / $touchpoints.0, 1))"
 }
 
+# The planner takes an unknown expression for as many groups as rows, and no workers
+# for so many.
+tell_groups() { # name, expression of the journeys
+    sql -c "CREATE STATISTICS $1_groups ON ($2) FROM journeys" -c "ANALYZE journeys"
+}
+
 funnel_jobs() {
     floors funnel
+    tell_groups funnel "journey_reached(journey, '$funnel')"
     enter funnel "pg_journey: journey_reached" heap "$(reached "$funnel")"
     # by its type's column of that meaning, which whoever wrote it has named
     local column
@@ -255,6 +262,7 @@ any_jobs() {
 }
 repeat_jobs() {
     floors repeat
+    tell_groups repeat "journey_match_count(journey, '$repeat')"
     enter repeat "pg_journey: journey_match_count" heap "
         SELECT format('%s matches, by customer %s', sum(n * customers), sum(n * ids))
         FROM (SELECT journey_match_count(journey, '$repeat') AS n, count(*) AS customers, sum(customer_id) AS ids
@@ -366,7 +374,7 @@ SQL
 build_index() { # name, definition, workers
     local ms best= build
     for build in $(seq $((RUNS < 3 ? 1 : 2))); do
-        sql -c "DROP INDEX IF EXISTS $1"
+        sql -c "SET client_min_messages = warning" -c "DROP INDEX IF EXISTS $1"
         ms=$(milliseconds "CREATE INDEX $1 ON $2" "${3:-0}")
         [ -n "$best" ] && [ "$best" -le "$ms" ] || best=$ms
     done
@@ -470,7 +478,7 @@ SELECT 9, 'index on journeys: at most twice the btree''s time to build, no worke
        round(:ms / :btree.0, 2), :ms <= 2 * :btree;
 SQL
         echo
-        echo "The quickest of $((RUNS < 3 ? 1 : 2)) builds with maintenance_work_mem $work_mem; a GIN index is built by one process in this major or in all, so the comparison is with no workers."
+        echo "Builds: $((RUNS < 3 ? 1 : 2)), the quickest, with maintenance_work_mem $work_mem and without workers, which GIN has only from PostgreSQL 18 on."
         sql -c "DROP INDEX journeys_extra_gin"
     else
         echo "**Skipped: there is no operator class journey_ops for gin.**"
@@ -523,9 +531,11 @@ matcher() {
     echo "\`sum(journey_match_count(journey, …))\`, which reads a journey to its end unless it lacks a label that is needed; one thread."
     echo "Time less the floor's (\`sum(journey_length(journey))\` of the same table), by all $touchpoints touchpoints, of journeys that were not read too."; echo
     sql <<'SQL'
-SELECT '| pattern | matches | median ms | ns a touchpoint less floor | ratio to floor |' || E'\n|---|---:|---:|---:|---:|';
-SELECT format('| %s | %s | %s | %s | %s |', replace(c.name, '|', '\|'), r.answer, plain(s.median),
-              plain((s.median - f.median) * 1e6 / c.touchpoints), round((s.median / f.median)::numeric, 2))
+SELECT '| pattern | matches | median ms | ratio to floor | ns a touchpoint less floor | ns a journey less floor |'
+       || E'\n|---|---:|---:|---:|---:|---:|';
+SELECT format('| %s | %s | %s | %s | %s | %s |', replace(c.name, '|', '\|'), r.answer, plain(s.median),
+              round((s.median / f.median)::numeric, 2), plain((s.median - f.median) * 1e6 / c.touchpoints),
+              plain((s.median - f.median) * 1e6 / (SELECT count(*) FROM journeys)))
 FROM candidate c JOIN summary s USING (section, name)
      JOIN result r ON r.section = c.section AND r.name = c.name AND r.run = 1
      LEFT JOIN summary f ON f.section = c.section AND f.name = c.floor
@@ -548,7 +558,7 @@ horizon() {
     # whole blocks of ten thousand, so that the rare ones stay as rare
     sql -c "CREATE TABLE sample AS SELECT * FROM journeys_extra WHERE customer_id / 10000 % 10 = 0" -c "VACUUM (FREEZE, ANALYZE) sample"
     ! has "SELECT FROM pg_available_extensions WHERE name = 'pageinspect'" || sql -c "CREATE EXTENSION IF NOT EXISTS pageinspect"
-    local p h keys ms
+    local p h n option keys ms
     do_sql <<'SQL'
 CREATE TABLE horizon (n int GENERATED ALWAYS AS IDENTITY, name text, bytes bigint, ms int, keys text, failed text);
 CREATE TABLE horizon_pattern (n int GENERATED ALWAYS AS IDENTITY, pattern text);
@@ -579,24 +589,27 @@ SQL
         "$sequence" "$repeat" "web.% -[<= 5 min]-> phone.%" "(email.open | sms.open) -[<= 5 min]-> store.purchase"; do
         sql -v p="$p" <<< "INSERT INTO bench.horizon_pattern (pattern) VALUES (:'p');"
     done
-    for h in "0" "10 min" "1 h" "1 day" "7 days" "106751991 days"; do
+    # the last is the longest there is, in whole days
+    for h in "as installed" "0" "10 min" "1 h" "1 day" "7 days" "106751991 days"; do
         say "horizon: $h"
-        if ms=$(milliseconds "CREATE INDEX sample_gin ON sample USING gin (journey journey_ops (horizon = '$h'))" 2> "$dir/horizon.err"); then
+        option="(horizon = '$h')"
+        [ "$h" != "as installed" ] || option=
+        if ms=$(milliseconds "CREATE INDEX sample_gin ON sample USING gin (journey journey_ops $option)" 2> "$dir/horizon.err"); then
             keys=$(sql -c "SELECT n_entries FROM gin_metapage_info(get_raw_page('sample_gin', 0))" 2>/dev/null || echo '?')
-            sql -c "INSERT INTO horizon (name, bytes, ms, keys) VALUES ('$h', pg_relation_size('sample_gin'), $ms, '$keys')" \
-                -c "VACUUM (ANALYZE) sample" -c "CALL try_horizon((SELECT max(n) FROM horizon))" -c "DROP INDEX sample_gin"
+            n=$(sql -c "INSERT INTO horizon (name, bytes, ms, keys) VALUES ('$h', pg_relation_size('sample_gin'), $ms, '$keys') RETURNING n")
+            sql -c "VACUUM (ANALYZE) sample" -c "CALL try_horizon($n)" -c "DROP INDEX sample_gin"
         else
             sql -v h="$h" -v e="$(head -1 "$dir/horizon.err")" <<< "INSERT INTO bench.horizon (name, failed) VALUES (:'h', :'e');"
         fi
     done
     sql <<'SQL'
-SELECT format('A sample of %s journeys, %s touchpoints. Built by one process, once. The last horizon is the longest there is; the data spans 90 days. '
+SELECT format('A sample of %s journeys, %s touchpoints. Built by one process, once. The last horizon is the longest there is, where the data spans 90 days. '
               'Candidates are the journeys that the index hands over to be checked.', count(*), sum(journey_length(journey))) || E'\n'
 FROM sample;
 SELECT '| horizon | MB | bytes a touchpoint | build, ms | distinct keys |' || E'\n|---|---:|---:|---:|---:|';
 SELECT CASE WHEN failed IS NULL
             THEN format('| %s | %s | %s | %s | %s |', name, round(bytes / 1048576.0, 1),
-                        round(bytes / (SELECT sum(journey_length(journey)) FROM sample), 2), ms, keys)
+                        round(bytes::numeric / (SELECT sum(journey_length(journey)) FROM sample), 2), ms, keys)
             ELSE format('| %s | **failed:** %s | | | |', name, failed) END
 FROM horizon ORDER BY n;
 SELECT '';
@@ -629,7 +642,9 @@ elif part patterns; then
       echo "Over the journeys with time and label, against the row table and against other engines with the same rows in the order of"
       echo "customer_id, occurred_at, channel, action, which is also the order of journeys. The floor is \`sum(journey_length(journey))\`. One"
       echo "thread, then two: 2 workers of PostgreSQL besides the leader, on $(nproc) processors; max_threads = 2 of ClickHouse; threads = 2 of DuckDB."
-      echo "Peers ran after PostgreSQL, each alone and in the benchmark's own process, a job's queries taking turns; a time ends when the answer has arrived."; echo
+      echo "The planner is told (CREATE STATISTICS) how few groups journey_reached and journey_match_count make. PostgreSQL has no parallel window"
+      echo "functions. Peers ran after PostgreSQL, each alone, in one process with their client, a job's queries taking turns; one warm-up, then"
+      echo "$RUNS runs, medians; a time ends when the answer has arrived. Every query's text is in patterns.sh and peers.mjs."; echo
       peers
       job funnel "Funnel of four steps within 7 days" <<MD
 \`$funnel\`: how many customers reach each step. Any view may be the start, and the best counts; the whole spans at most 7 days,
