@@ -20,6 +20,7 @@ CREATE TABLE candidate (
 );
 CREATE TABLE result (section text, name text, run int, value float8, answer bigint);
 CREATE TABLE plan (section text, name text, plan jsonb);
+CREATE TABLE aim (n int, aim text, measured numeric, met boolean);      -- met NULL: not measured
 
 -- Settings that leave the planner one way to group, and with 2 workers make it use
 -- them: left alone it finds one process cheaper for many groups.
@@ -31,6 +32,7 @@ AS $$
             WHEN 'hash' THEN '{enable_sort=off,enable_indexscan=off,enable_indexonlyscan=off}'
             WHEN 'sort' THEN '{enable_hashagg=off,enable_indexscan=off,enable_indexonlyscan=off,enable_bitmapscan=off}'
             WHEN 'index' THEN '{enable_hashagg=off,enable_sort=off,enable_seqscan=off,enable_bitmapscan=off}'
+            WHEN 'lookup' THEN '{enable_seqscan=off}'
             WHEN 'heap' THEN '{enable_indexscan=off,enable_indexonlyscan=off,enable_bitmapscan=off}'
             ELSE '{}'
         END::text[])
@@ -143,6 +145,19 @@ AS $$
                 ELSE round(v::numeric, 2) END::text
 $$;
 
+CREATE FUNCTION report_plans(which text) RETURNS SETOF text LANGUAGE sql
+AS $$
+    SELECT format('Plan of %s: %s.', string_agg(name, ', ' ORDER BY seq), bench.plan_nodes(plan))
+    FROM bench.candidate JOIN bench.plan USING (section, name)
+    WHERE section = which GROUP BY bench.plan_nodes(plan) ORDER BY min(seq)
+$$;
+
+CREATE FUNCTION report_flaws(which text) RETURNS SETOF text LANGUAGE sql
+AS $$
+    SELECT format('**Beware:** %s: %s.', name, bench.plan_flaws(plan))
+    FROM bench.plan WHERE section = which AND bench.plan_flaws(plan) <> ''
+$$;
+
 -- One section as a Markdown table, its plan or plans below.
 CREATE FUNCTION report(which text) RETURNS SETOF text LANGUAGE sql
 AS $$
@@ -161,9 +176,7 @@ AS $$
     UNION ALL
     SELECT ''
     UNION ALL
-    (SELECT format('Plan of %s: %s.', string_agg(name, ', ' ORDER BY seq), bench.plan_nodes(plan))
-     FROM bench.candidate JOIN bench.plan USING (section, name)
-     WHERE section = which GROUP BY bench.plan_nodes(plan) ORDER BY min(seq))
+    SELECT bench.report_plans(which)
     UNION ALL
     SELECT format('**Beware:** %s and its floor %s had different plans.', c.name, c.floor)
     FROM bench.candidate c
@@ -172,8 +185,7 @@ AS $$
     WHERE c.section = which AND c.name LIKE 'journey_agg%' AND c.floor LIKE 'noop_agg%'
           AND bench.plan_nodes(p.plan) <> bench.plan_nodes(f.plan)
     UNION ALL
-    SELECT format('**Beware:** %s: %s.', name, bench.plan_flaws(plan))
-    FROM bench.plan WHERE section = which AND bench.plan_flaws(plan) <> ''
+    SELECT bench.report_flaws(which)
     UNION ALL
     SELECT ''
 $$;
