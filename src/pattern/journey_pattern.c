@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "journey/journey.h"
 #include "libpq/pqformat.h"
+#include "pattern/journey_pattern.h"
 #include "pattern/match.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -158,32 +159,16 @@ journey_pattern_hash_extended(PG_FUNCTION_ARGS)
 
 /* ---- matching ---- */
 
-/* The pattern of this call site as last compiled, with the text it came from. */
-typedef struct Compiled
+const CompiledPattern *
+pattern_compile(CompiledPattern **cached, MemoryContext parent, const char *text, size_t len)
 {
-	MemoryContext cxt;
-	char *text;
-	size_t len;
-	Program *program;
-} Compiled;
-
-/*
- * Compile a pattern in a context below parent, unless it is the one of *cached.
- */
-static const Program *
-compile(Compiled **cached, MemoryContext parent, Datum d)
-{
-	StoredPattern *stored = (StoredPattern *) PG_DETOAST_DATUM_PACKED(d);
-	Compiled *c = *cached;
+	CompiledPattern *c = *cached;
 	MemoryContext cxt;
 	MemoryContext old;
 	TextScan s;
-	Pattern *pattern;
-	size_t len;
-	const char *text = stored_text(stored, &len);
 
 	if (c && c->len == len && memcmp(c->text, text, len) == 0)
-		return c->program;
+		return c;
 	if (c)
 	{
 		*cached = NULL;
@@ -191,26 +176,36 @@ compile(Compiled **cached, MemoryContext parent, Datum d)
 	}
 	cxt = AllocSetContextCreate(parent, "journey_pattern", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(cxt);
-	c = palloc0(sizeof(Compiled));
+	c = palloc0(sizeof(CompiledPattern));
 	c->cxt = cxt;
 	c->text = pnstrdup(text, len);
 	c->len = len;
 	text_scan_init(&s, c->text, len);
-	pattern = pattern_parse(&s);
-	c->program = pattern ? program_compile(pattern, &s) : NULL;
+	c->pattern = pattern_parse(&s);
+	c->program = c->pattern ? program_compile(c->pattern, &s) : NULL;
 	if (c->program == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey_pattern is corrupt"),
 						errdetail_internal("%s", s.detail ? s.detail : "")));
 	MemoryContextSwitchTo(old);
 	*cached = c;
-	return c->program;
+	return c;
+}
+
+const CompiledPattern *
+pattern_argument(CompiledPattern **cached, MemoryContext parent, Datum d)
+{
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(d), &len);
+
+	return pattern_compile(cached, parent, text, len);
 }
 
 static const Program *
-call_program(FunctionCallInfo fcinfo, int pattern_argument)
+call_program(FunctionCallInfo fcinfo, int argument)
 {
-	return compile((Compiled **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-				   PG_GETARG_DATUM(pattern_argument));
+	return pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+							PG_GETARG_DATUM(argument))
+		->program;
 }
 
 static bool
@@ -309,7 +304,7 @@ journey_reached(PG_FUNCTION_ARGS)
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	m = matcher_create(program, &arg.view);
-	PG_RETURN_INT32(matcher_progress(m, NULL));
+	PG_RETURN_INT32(matcher_progress(m, NULL, false));
 }
 
 PG_FUNCTION_INFO_V1(journey_progress);
@@ -321,7 +316,7 @@ journey_progress(PG_FUNCTION_ARGS)
 	Match match;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	matcher_progress(matcher_create(program, &arg.view), &match);
+	matcher_progress(matcher_create(program, &arg.view), &match, false);
 	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
 }
 
@@ -351,7 +346,7 @@ journey_filter(PG_FUNCTION_ARGS)
 
 typedef struct MatchWalk
 {
-	Compiled *compiled;
+	CompiledPattern *compiled;
 	JourneyArg arg;
 	LabelDict *dict;
 	Matcher *matcher;
@@ -372,7 +367,7 @@ journey_match_all(PG_FUNCTION_ARGS)
 		srf = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
 		w = palloc0(sizeof(MatchWalk));
-		compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
+		pattern_argument(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		w->dict = label_dict_create(srf->multi_call_memory_ctx);
 		w->matcher = matcher_create(w->compiled->program, &w->arg.view);

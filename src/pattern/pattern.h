@@ -120,6 +120,7 @@ extern Pattern *pattern_parse(TextScan *s);
 
 /* pattern_print.c */
 extern void pattern_print(StringInfo out, const Pattern *pattern);
+extern void item_print(StringInfo out, const PatternItem *item);
 extern void step_print(StringInfo out, const Step *step);
 extern void duration_print(StringInfo out, int64 usecs);
 
