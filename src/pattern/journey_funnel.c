@@ -49,7 +49,7 @@ typedef struct FunnelState
 	FunnelStep steps[FLEXIBLE_ARRAY_MEMBER]; /* and one more, where the room ends */
 } FunnelState;
 
-static inline size_t
+static inline uint64
 state_size(uint64 nsteps, uint64 entries, uint64 text_len)
 {
 	return offsetof(FunnelState, steps) + (nsteps + 1) * sizeof(FunnelStep) +
@@ -81,7 +81,7 @@ static FunnelState *
 state_argument(Datum d)
 {
 	FunnelState *state = (FunnelState *) PG_DETOAST_DATUM(d);
-	size_t size = VARSIZE(state);
+	uint64 size = VARSIZE(state);
 	FunnelStep *end;
 
 	if (size < state_size(0, 0, 0))
@@ -105,6 +105,13 @@ state_argument(Datum d)
 	return state;
 }
 
+static void
+check_text(FunnelState *state)
+{
+	if (!pg_verifymbstr(state_text(state), state->text_len, true))
+		state_corrupt("Its pattern's text is not valid in the server's encoding.");
+}
+
 /* Check all the rest of a state, and compile its pattern. */
 static const CompiledPattern *
 check_state(FunctionCallInfo fcinfo, FunnelState *state)
@@ -124,8 +131,7 @@ check_state(FunctionCallInfo fcinfo, FunnelState *state)
 			(i == 0 && count > 0))
 			state_corrupt("A step's times are impossible.");
 	}
-	if (!pg_verifymbstr(state_text(state), state->text_len, true))
-		state_corrupt("Its pattern's text is not valid in the server's encoding.");
+	check_text(state);
 	c = pattern_compile((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
 						state_text(state), state->text_len);
 	if (c->program->nitems != state->nsteps)
@@ -153,6 +159,7 @@ same_pattern(FunnelState *state, const char *text, size_t len)
 {
 	if (likely(state->text_len == len && memcmp(state_text(state), text, len) == 0))
 		return;
+	check_text(state);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("journey_funnel_agg needs the same pattern for all rows of a group"),
 					errdetail("Found \"%s\" and \"%s\".",
@@ -170,8 +177,8 @@ add_times(FunnelState *state, uint32 i, const uint64 *more, uint32 nmore)
 
 	if (room - step->n < missing)
 	{
-		/* twice as much, but no more than can be used */
-		uint32 added = Min(Max(missing, Max(room, 4)), TIME_SKETCH_BUCKETS - room);
+		/* twice as much, but no more than may be needed */
+		uint32 added = Max(missing, Min(Max(room, 4), TIME_SKETCH_BUCKETS - room));
 		size_t size = VARSIZE(state) + added * sizeof(uint64);
 		size_t split = (char *) step_entries(state, i + 1) - (char *) state;
 		FunnelState *grown = palloc0(size);

@@ -40,8 +40,8 @@ extern bool matcher_next(Matcher *m, Match *match);
 
 /*
  * How many items the best partial match reaches, of a matcher not used before;
- * and its touchpoints, unless match is NULL, with their items where wanted. If
- * the same touchpoints may stand for other items, earlier items take what they can.
+ * and its touchpoints, unless match is NULL, with their items if asked for. Where
+ * a touchpoint may stand for several positions, it is for the lowest.
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
 

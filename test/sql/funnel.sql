@@ -46,6 +46,7 @@ INSERT INTO hand (pattern, journeys, expected) VALUES
 -- the same step again, and touchpoints that may stand for either item
 ('a.a -> a.a -> a.a', '{a@0 a@2 a@5, a@0 a@1}', 'a.a: 2, a.a: 2 in 1/2, a.a: 1 in 3/3'),
 ('^ a.a+ -> a.a? -> b.b', '{a@0 a@2 b@7}', 'a.a+: 1, a.a?: 1, b.b: 1 in 5/5'),
+('^ a.a -> a.a -> a.a{,2} -> b.b', '{a@0 a@1 a@3 a@6 b@10}', 'a.a: 1, a.a: 1 in 1/1, a.a{,2}: 1 in 5/5, b.b: 1 in 4/4'),
 ('^ a.a? -> a.a{1,2} -> b.b', '{a@0 a@2 a@3 b@7}', 'a.a?: 1, a.a{1,2}: 1 in 3/3, b.b: 1 in 4/4'),
 -- alternatives at the top: distinct labels; the longer one has a step of its own
 ('a.a -> b.b | c.c -> b.b -> e.e', '{a@0 b@2, c@0 b@3 e@7}', 'a.a | c.c: 2, b.b: 2 in 2/3, e.e: 1 in 4/4'),
