@@ -506,7 +506,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	bool *current = palloc0(p->npositions);
 	bool *before = palloc0(p->npositions);
 	bool *blocked = palloc(Max(p->nlinks, 1) * sizeof(bool));
-	uint16 *next = palloc0(p->npositions * sizeof(uint16));
+	uint16 *next = items ? palloc0(p->npositions * sizeof(uint16)) : NULL;
 	ChoiceList choices = {0};
 	uint32 *reversed;
 	uint32 n = 0;
@@ -572,7 +572,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 				if (usecs < link->min || usecs > link->max ||
 					(link->next && m->records[here].i + 1 != m->records[r].i))
 					continue;
-				if (!before[edge->from])
+				if (next && !before[edge->from])
 					next[edge->from] = edge->to; /* edges are ordered by it */
 				before[edge->from] = found = true;
 			}
@@ -606,12 +606,12 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	{
 		choose_items(m, &choices, match);
 		pfree(choices.choices);
+		pfree(next);
 	}
 	pfree(bans_now);
 	pfree(current);
 	pfree(before);
 	pfree(blocked);
-	pfree(next);
 }
 
 bool
