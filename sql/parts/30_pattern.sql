@@ -89,3 +89,34 @@ COMMENT ON OPERATOR = (journey_pattern, journey_pattern) IS 'equal';
 COMMENT ON OPERATOR <> (journey_pattern, journey_pattern) IS 'not equal';
 COMMENT ON OPERATOR ~ (journey, journey_pattern) IS 'matches';
 COMMENT ON OPERATOR ~ (journey_pattern, journey) IS 'is matched by';
+
+-- How far journeys get, step by step.
+
+CREATE TYPE funnel_step AS (
+    step integer,
+    label text,
+    reached bigint,
+    conversion_first double precision,
+    conversion_previous double precision,
+    median_time interval,
+    p90_time interval
+);
+
+CREATE FUNCTION journey_funnel_agg_transfn(bytea, journey, journey_pattern) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_funnel_agg_combinefn(bytea, bytea) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_funnel_agg_finalfn(bytea) RETURNS funnel_step[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- STYPE: not internal, so that partial states can come from anywhere
+CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern) (
+    SFUNC = journey_funnel_agg_transfn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_funnel_agg_combinefn, FINALFUNC = journey_funnel_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+
+COMMENT ON TYPE funnel_step IS 'how many journeys reach a step of a funnel, and in what time from the step before';
+COMMENT ON FUNCTION journey_funnel_agg_transfn(bytea, journey, journey_pattern) IS 'transition of journey_funnel_agg';
+COMMENT ON FUNCTION journey_funnel_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_funnel_agg';
+COMMENT ON FUNCTION journey_funnel_agg_finalfn(bytea) IS 'result of journey_funnel_agg';
+COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern) IS 'how many journeys reach each item of the pattern, and in what time from the one before (within 1 %)';

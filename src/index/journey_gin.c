@@ -97,8 +97,8 @@ journey_gin_extract_query(PG_FUNCTION_ARGS)
 	Pointer **extra = (Pointer **) PG_GETARG_POINTER(4);
 	int32 *mode = (int32 *) PG_GETARG_POINTER(6);
 	CompiledPattern *compiled = NULL;
-	const Program *program = pattern_compile(&compiled, CurrentMemoryContext, PG_GETARG_DATUM(0));
-	PatternKeys *k = pattern_keys(program, index_horizon(fcinfo));
+	CompiledPattern *c = pattern_argument(&compiled, CurrentMemoryContext, PG_GETARG_DATUM(0));
+	PatternKeys *k = pattern_keys(c->program, index_horizon(fcinfo));
 	Datum *entries;
 	char *none = palloc0(Max(k->nkeys, 1));
 

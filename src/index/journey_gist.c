@@ -112,17 +112,17 @@ journey_gist_compress(PG_FUNCTION_ARGS)
 static const PatternKeys *
 scan_keys(FunctionCallInfo fcinfo, Datum pattern)
 {
-	CompiledPattern **cached = (CompiledPattern **) &fcinfo->flinfo->fn_extra;
-	const Program *program = pattern_compile(cached, fcinfo->flinfo->fn_mcxt, pattern);
+	CompiledPattern *c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra,
+										  fcinfo->flinfo->fn_mcxt, pattern);
 
-	if ((*cached)->keys == NULL)
+	if (c->keys == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo((*cached)->cxt);
+		MemoryContext old = MemoryContextSwitchTo(c->cxt);
 
-		(*cached)->keys = pattern_keys(program, 0);
+		c->keys = pattern_keys(c->program, 0);
 		MemoryContextSwitchTo(old);
 	}
-	return (*cached)->keys;
+	return c->keys;
 }
 
 PG_FUNCTION_INFO_V1(journey_gist_consistent);

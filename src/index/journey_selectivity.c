@@ -69,7 +69,7 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 		return 1;
 	if (slot.nnumbers != slot.nvalues + 1 || slot.valuetype != INT8OID)
 		elog(ERROR, "statistics of journeys are corrupt");
-	k = pattern_keys(pattern_compile(&compiled, CurrentMemoryContext, pattern),
+	k = pattern_keys(pattern_argument(&compiled, CurrentMemoryContext, pattern)->program,
 					 JOURNEY_HORIZON_DEFAULT);
 	shares = palloc(Max(k->nkeys, 1) * sizeof(double));
 	for (int i = 0; i < k->nkeys; i++)

@@ -30,6 +30,8 @@ extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channe
 extern Datum touch_pack(LabelDict *dict, const Touch *t);
 extern void time_channel_action_null(bool time, bool channel, bool action)
 	__attribute__((noreturn));
+extern MemoryContext aggregate_context(FunctionCallInfo fcinfo, const char *aggregate);
+extern Datum unchanged_state(FunctionCallInfo fcinfo);
 
 /* journey_change.c */
 extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32 from, uint32 to);

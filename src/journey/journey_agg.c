@@ -114,18 +114,6 @@ ring_flush(AggSite *site)
 		ring_take(site, place);
 }
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext cxt;
-
-	if (!AggCheckCallContext(fcinfo, &cxt))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("journey_agg's support functions cannot be called outside of an "
-							   "aggregate")));
-	return cxt;
-}
-
 /*
  * Nothing in this context is a state any more; the states below it are gone
  * already, so they must not be looked at. If rows wait, they are this one's.
@@ -224,20 +212,12 @@ state_argument(FunctionCallInfo fcinfo, AggSite *site)
 
 	if (!PG_ARGISNULL(0))
 		return (JourneyAggState *) PG_GETARG_POINTER(0);
-	watch = watch_context(site, aggregate_context(fcinfo));
+	watch = watch_context(site, aggregate_context(fcinfo, "journey_agg"));
 	cxt = watch->states ? watch->states : watch->cxt;
 	state = MemoryContextAlloc(cxt, sizeof(JourneyAggState));
 	builder_init(&state->builder, site->dict, cxt);
 	state->watch = watch;
 	return state;
-}
-
-static Datum
-unchanged_state(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	return PG_GETARG_DATUM(0);
 }
 
 PG_FUNCTION_INFO_V1(journey_agg_transfn);
@@ -328,7 +308,7 @@ PG_FUNCTION_INFO_V1(journey_agg_serialfn);
 Datum
 journey_agg_serialfn(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, "journey_agg");
 	PG_RETURN_POINTER(pack_state((JourneyAggState *) PG_GETARG_POINTER(0)));
 }
 
@@ -338,7 +318,7 @@ journey_agg_deserialfn(PG_FUNCTION_ARGS)
 {
 	PackedState *state;
 
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, "journey_agg");
 	state = palloc(sizeof(PackedState));
 	state->no_dict = NULL;
 	state->packed = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
@@ -349,7 +329,7 @@ PG_FUNCTION_INFO_V1(journey_agg_finalfn);
 Datum
 journey_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	aggregate_context(fcinfo);
+	aggregate_context(fcinfo, "journey_agg");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	PG_RETURN_POINTER(pack_state((JourneyAggState *) PG_GETARG_POINTER(0)));

@@ -139,3 +139,24 @@ time_channel_action_null(bool time, bool channel, bool action)
 			 errdetail(
 				 "A row counts as no touchpoint only if time, channel and action are all null.")));
 }
+
+MemoryContext
+aggregate_context(FunctionCallInfo fcinfo, const char *aggregate)
+{
+	MemoryContext cxt;
+
+	if (!AggCheckCallContext(fcinfo, &cxt))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("%s's support functions cannot be called outside of an aggregate",
+							   aggregate)));
+	return cxt;
+}
+
+/* What a transition function returns for a row that counts for nothing. */
+Datum
+unchanged_state(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	return PG_GETARG_DATUM(0);
+}

@@ -159,20 +159,16 @@ journey_pattern_hash_extended(PG_FUNCTION_ARGS)
 
 /* ---- matching ---- */
 
-const Program *
-pattern_compile(CompiledPattern **cached, MemoryContext parent, Datum d)
+CompiledPattern *
+pattern_compile(CompiledPattern **cached, MemoryContext parent, const char *text, size_t len)
 {
-	StoredPattern *stored = (StoredPattern *) PG_DETOAST_DATUM_PACKED(d);
 	CompiledPattern *c = *cached;
 	MemoryContext cxt;
 	MemoryContext old;
 	TextScan s;
-	Pattern *pattern;
-	size_t len;
-	const char *text = stored_text(stored, &len);
 
 	if (c && c->len == len && memcmp(c->text, text, len) == 0)
-		return c->program;
+		return c;
 	if (c)
 	{
 		*cached = NULL;
@@ -185,34 +181,48 @@ pattern_compile(CompiledPattern **cached, MemoryContext parent, Datum d)
 	c->text = pnstrdup(text, len);
 	c->len = len;
 	text_scan_init(&s, c->text, len);
-	pattern = pattern_parse(&s);
-	c->program = pattern ? program_compile(pattern, &s) : NULL;
+	c->pattern = pattern_parse(&s);
+	c->program = c->pattern ? program_compile(c->pattern, &s) : NULL;
 	if (c->program == NULL)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey_pattern is corrupt"),
 						errdetail_internal("%s", s.detail ? s.detail : "")));
 	MemoryContextSwitchTo(old);
 	*cached = c;
-	return c->program;
+	return c;
 }
 
-/* The matcher of this call site, turned to an argument; close it when done. */
-static Matcher *
-call_matcher(FunctionCallInfo fcinfo, int pattern_argument, JourneyArg *arg)
+CompiledPattern *
+pattern_argument(CompiledPattern **cached, MemoryContext parent, Datum d)
 {
-	CompiledPattern **cached = (CompiledPattern **) &fcinfo->flinfo->fn_extra;
-	const Program *program =
-		pattern_compile(cached, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(pattern_argument));
+	size_t len;
+	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(d), &len);
 
-	if ((*cached)->matcher == NULL)
+	return pattern_compile(cached, parent, text, len);
+}
+
+Matcher *
+pattern_matcher(CompiledPattern *c, const JourneyView *v)
+{
+	if (c->matcher == NULL)
 	{
-		MemoryContext old = MemoryContextSwitchTo((*cached)->cxt);
+		MemoryContext old = MemoryContextSwitchTo(c->cxt);
 
-		(*cached)->matcher = matcher_create(program);
+		c->matcher = matcher_create(c->program);
 		MemoryContextSwitchTo(old);
 	}
-	journey_arg_open(arg, PG_GETARG_DATUM(1 - pattern_argument));
-	matcher_open((*cached)->matcher, &arg->view);
-	return (*cached)->matcher;
+	matcher_open(c->matcher, v);
+	return c->matcher;
+}
+
+/* The matcher of this call site, turned to an argument; close that when done. */
+static Matcher *
+call_matcher(FunctionCallInfo fcinfo, int argument, JourneyArg *arg)
+{
+	CompiledPattern *c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra,
+										  fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(argument));
+
+	journey_arg_open(arg, PG_GETARG_DATUM(1 - argument));
+	return pattern_matcher(c, &arg->view);
 }
 
 static bool
@@ -299,7 +309,7 @@ Datum
 journey_reached(PG_FUNCTION_ARGS)
 {
 	JourneyArg arg;
-	int items = matcher_progress(call_matcher(fcinfo, 1, &arg), NULL);
+	int items = matcher_progress(call_matcher(fcinfo, 1, &arg), NULL, false);
 
 	journey_arg_close(&arg);
 	PG_RETURN_INT32(items);
@@ -312,7 +322,7 @@ journey_progress(PG_FUNCTION_ARGS)
 	JourneyArg arg;
 	Match match;
 
-	matcher_progress(call_matcher(fcinfo, 1, &arg), &match);
+	matcher_progress(call_matcher(fcinfo, 1, &arg), &match, false);
 	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
 }
 
@@ -363,7 +373,7 @@ journey_match_all(PG_FUNCTION_ARGS)
 		srf = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
 		w = palloc0(sizeof(MatchWalk));
-		pattern_compile(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
+		pattern_argument(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		w->dict = label_dict_create(srf->multi_call_memory_ctx);
 		w->matcher = matcher_create(w->compiled->program);

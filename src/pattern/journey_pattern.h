@@ -1,27 +1,33 @@
 /*
  * journey_pattern.h
- *		The stored pattern, for other SQL faces.
+ *		Stored journey patterns, for SQL functions that take one.
  */
 #ifndef PGJ_JOURNEY_PATTERN_H
 #define PGJ_JOURNEY_PATTERN_H
 
-#include "pattern/program.h"
+#include "pattern/match.h"
 
-/* A pattern as last compiled at some call site, with the text it came from. */
+/* A pattern with the text it came from. */
 typedef struct CompiledPattern
 {
 	MemoryContext cxt; /* holds all of it */
 	char *text;
 	size_t len;
+	Pattern *pattern;
 	Program *program;
-	struct Matcher *matcher;  /* or NULL */
+	Matcher *matcher;         /* or NULL */
 	struct PatternKeys *keys; /* what an index made of it, or NULL */
 } CompiledPattern;
 
 /*
  * Compile a pattern in a context below parent, unless it is the one of *cached,
- * which is freed then.
+ * which is replaced.
  */
-extern const Program *pattern_compile(CompiledPattern **cached, MemoryContext parent, Datum d);
+extern CompiledPattern *pattern_compile(CompiledPattern **cached, MemoryContext parent,
+										const char *text, size_t len);
+extern CompiledPattern *pattern_argument(CompiledPattern **cached, MemoryContext parent, Datum d);
+
+/* Its matcher, turned to a journey. */
+extern Matcher *pattern_matcher(CompiledPattern *c, const JourneyView *v);
 
 #endif /* PGJ_JOURNEY_PATTERN_H */

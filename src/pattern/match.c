@@ -495,13 +495,74 @@ search(Matcher *m, Reached *end)
 }
 
 /*
- * The touchpoints of the match from start to end, both numbers; "from" is where
- * the segment began, with the bans of before. accepting tells the positions it
- * may end in.
+ * A position that a touchpoint of the match may stand for, and the lowest one
+ * that the next touchpoint may then stand for.
+ */
+typedef struct Choice
+{
+	uint32 record;
+	uint16 position;
+	uint16 next;
+} Choice;
+
+/* Of touchpoints from the match's end to its start; positions fall for each. */
+typedef struct ChoiceList
+{
+	Choice *choices;
+	size_t n;
+	size_t max;
+} ChoiceList;
+
+static void
+add_choices(ChoiceList *list, int npositions, uint32 record, const bool *positions,
+			const uint16 *next)
+{
+	if (list->max - list->n < npositions)
+	{
+		list->max = 2 * list->max + npositions;
+		list->choices = list->choices
+							? repalloc_huge(list->choices, list->max * sizeof(Choice))
+							: palloc_extended(list->max * sizeof(Choice), MCXT_ALLOC_HUGE);
+	}
+	for (int q = npositions; q-- > 0;)
+		if (positions[q])
+			list->choices[list->n++] = (Choice) {record, q, next[q]};
+}
+
+/*
+ * One way through the choices: every one leads on to the end, and what is
+ * reached at the start is reached by starting there.
+ */
+static void
+choose_items(const Matcher *m, const ChoiceList *list, Match *match)
+{
+	const Choice *chosen = NULL;
+	uint32 n = 0;
+
+	match->items = palloc_extended(match->n * sizeof(MatchItem), MCXT_ALLOC_HUGE);
+	for (size_t c = list->n; c-- > 0;)
+	{
+		const Choice *choice = &list->choices[c];
+
+		if (c % MATCH_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (chosen && (choice->record == chosen->record || choice->position != chosen->next))
+			continue;
+		match->items[n++] = (MatchItem) {m->program->positions[choice->position].item,
+										 m->records[choice->record].time};
+		chosen = choice;
+	}
+	Assert(n == match->n);
+}
+
+/*
+ * The touchpoints of the match from start to end, both numbers, and if wanted
+ * their items; "from" is where the segment began, with the bans of before.
+ * accepting tells the positions it may end in.
  */
 static void
 extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 end,
-		const bool *accepting, Match *match)
+		const bool *accepting, Match *match, bool items)
 {
 	const Program *p = m->program;
 	Place place = m->place;
@@ -509,6 +570,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	bool *current = palloc0(p->npositions);
 	bool *before = palloc0(p->npositions);
 	bool *blocked = palloc(Max(p->nlinks, 1) * sizeof(bool));
+	uint16 *next = items ? palloc0(p->npositions * sizeof(uint16)) : NULL;
+	ChoiceList choices = {0};
 	uint32 *reversed;
 	uint32 n = 0;
 	uint32 max = 16;
@@ -545,6 +608,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	for (int q = 0; q < p->npositions; q++)
 		current[q] = accepting[q] && bit_get(&m->record_positions[r * m->position_words], q);
 	reversed[n++] = end;
+	if (items)
+		add_choices(&choices, p->npositions, r, current, next);
 	while (m->records[r].i != start)
 	{
 		size_t here = r;
@@ -573,6 +638,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 				if (usecs < link->min || usecs > link->max ||
 					(link->next && m->records[here].i + 1 != m->records[r].i))
 					continue;
+				if (next && !before[edge->from])
+					next[edge->from] = edge->to; /* edges are ordered by it */
 				before[edge->from] = found = true;
 			}
 			for (int l = 0; l < p->nlinks; l++)
@@ -582,6 +649,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 		}
 		r = here;
 		memcpy(current, before, p->npositions * sizeof(bool));
+		if (items)
+			add_choices(&choices, p->npositions, r, current, next);
 		if (n == max)
 		{
 			max *= 2;
@@ -598,6 +667,13 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	}
 	match->n = n;
 	match->touchpoints = reversed;
+	match->items = NULL;
+	if (items)
+	{
+		choose_items(m, &choices, match);
+		pfree(choices.choices);
+		pfree(next);
+	}
 	pfree(bans_now);
 	pfree(current);
 	pfree(before);
@@ -646,7 +722,7 @@ matcher_next(Matcher *m, Match *match)
 			if (p->accepts[a].position == m->hit_positions[h] && m->hits[h].start == end.start &&
 				may_end(m, &p->accepts[a], end.i, end.time))
 				accepting[m->hit_positions[h]] = true;
-	extract(m, &from, bans, end.start, end.i, accepting, match);
+	extract(m, &from, bans, end.start, end.i, accepting, match, false);
 	pfree(accepting);
 	pfree(bans);
 	return true;
@@ -682,7 +758,7 @@ last_item(const Program *p, uint64 reached)
 }
 
 int
-matcher_progress(Matcher *m, Match *match)
+matcher_progress(Matcher *m, Match *match, bool items)
 {
 	const Program *p = m->program;
 	Event event;
@@ -694,7 +770,7 @@ matcher_progress(Matcher *m, Match *match)
 	int64 *bans = NULL;
 
 	if (match)
-		match->n = 0;
+		*match = (Match) {0};
 	match_labels(m);
 	if (m->has_simple)
 	{
@@ -760,7 +836,7 @@ matcher_progress(Matcher *m, Match *match)
 	if (match)
 	{
 		if (item > 0)
-			extract(m, &from, bans, best.start, best.i, accepting, match);
+			extract(m, &from, bans, best.start, best.i, accepting, match, items);
 		pfree(accepting);
 		pfree(bans);
 	}

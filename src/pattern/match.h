@@ -5,14 +5,23 @@
 #ifndef PGJ_MATCH_H
 #define PGJ_MATCH_H
 
+#include "common/int.h"
 #include "journey/format.h"
 #include "pattern/program.h"
+
+/* What a touchpoint of a match stands for. */
+typedef struct MatchItem
+{
+	int item; /* of the pattern, top level, from 1 */
+	int64 time;
+} MatchItem;
 
 /* A match: touchpoints by number, ascending; palloc'd in the current context. */
 typedef struct Match
 {
 	uint32 n;
 	uint32 *touchpoints;
+	MatchItem *items; /* of each touchpoint; NULL unless asked for */
 } Match;
 
 typedef struct Matcher Matcher;
@@ -37,11 +46,21 @@ extern bool matcher_next(Matcher *m, Match *match);
 
 /*
  * How many items the best partial match reaches, of a journey just opened; and
- * its touchpoints, unless match is NULL.
+ * its touchpoints, unless match is NULL, with their items if asked for. Where a
+ * touchpoint may stand for several positions, it is for the lowest.
  */
-extern int matcher_progress(Matcher *m, Match *match);
+extern int matcher_progress(Matcher *m, Match *match, bool items);
 
 /* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
 extern bool *matcher_step_touchpoints(Matcher *m);
+
+/* later - earlier, at most PG_INT64_MAX. */
+static inline int64
+elapsed(int64 earlier, int64 later)
+{
+	int64 usecs;
+
+	return pg_sub_s64_overflow(later, earlier, &usecs) ? PG_INT64_MAX : usecs;
+}
 
 #endif /* PGJ_MATCH_H */

@@ -5,7 +5,6 @@
 #ifndef PGJ_MATCH_INSIDE_H
 #define PGJ_MATCH_INSIDE_H
 
-#include "common/int.h"
 #include "pattern/match.h"
 
 #define WORD_BITS 64
@@ -166,15 +165,6 @@ static inline void
 bit_set(uint64 *bits, int i)
 {
 	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
-}
-
-/* later - earlier, at most PG_INT64_MAX. */
-static inline int64
-elapsed(int64 earlier, int64 later)
-{
-	int64 usecs;
-
-	return pg_sub_s64_overflow(later, earlier, &usecs) ? PG_INT64_MAX : usecs;
 }
 
 /* match.c */

@@ -121,6 +121,7 @@ extern bool duration_scan(TextScan *s, int64 *usecs);
 
 /* pattern_print.c */
 extern void pattern_print(StringInfo out, const Pattern *pattern);
+extern void item_print(StringInfo out, const PatternItem *item);
 extern void step_print(StringInfo out, const Step *step);
 extern void duration_print(StringInfo out, int64 usecs);
 

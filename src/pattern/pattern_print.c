@@ -116,8 +116,8 @@ print_link(StringInfo out, const Link *link)
 	appendStringInfoString(out, link->next ? "=>" : "->");
 }
 
-static void
-print_item(StringInfo out, const PatternItem *item)
+void
+item_print(StringInfo out, const PatternItem *item)
 {
 	if (item->kind == ITEM_STEP)
 		step_print(out, &item->steps[0]);
@@ -187,7 +187,7 @@ print_sequence(StringInfo out, const Sequence *sequence)
 			print_link(out, &sequence->links[i]);
 			appendStringInfoChar(out, ' ');
 		}
-		print_item(out, &sequence->items[i]);
+		item_print(out, &sequence->items[i]);
 	}
 	if (sequence->to_end)
 	{
