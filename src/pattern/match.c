@@ -342,6 +342,7 @@ prepare(Matcher *m)
 	m->value_steps = palloc0(m->step_words * sizeof(uint64));
 	m->step_positions = palloc(p->nsteps * sizeof(int));
 	m->next_position = palloc(p->npositions * sizeof(int));
+	m->accept = palloc(p->npositions * sizeof(int));
 	m->last_ban = palloc(p->nsteps * sizeof(int64));
 	m->ahead = palloc0(p->nsteps * sizeof(Ahead));
 	for (int step = 0; step < p->nsteps; step++)
@@ -364,7 +365,10 @@ prepare(Matcher *m)
 		m->next_position[q] = m->step_positions[p->positions[q].step];
 		m->step_positions[p->positions[q].step] = q;
 		m->position_window[q] = -1;
+		m->accept[q] = -1;
 	}
+	for (int a = 0; a < p->naccepts; a++)
+		m->accept[p->accepts[a].position] = a;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
@@ -411,18 +415,16 @@ search(Matcher *m, Reached *end)
 
 		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
-			for (int a = 0; a < m->program->naccepts; a++)
-			{
-				const ProgramAccept *accept = &m->program->accepts[a];
+		{
+			int a = m->accept[m->hit_positions[h]];
 
-				if (accept->position == m->hit_positions[h] &&
-					(!found || m->hits[h].start > end->start) &&
-					may_end(m, accept, event.i, event.time))
-				{
-					*end = m->hits[h];
-					found = true;
-				}
+			if (a >= 0 && (!found || m->hits[h].start > end->start) &&
+				may_end(m, &m->program->accepts[a], event.i, event.time))
+			{
+				*end = m->hits[h];
+				found = true;
 			}
+		}
 		settle(m, &event);
 		if (found)
 			return true;
@@ -562,10 +564,13 @@ matcher_next(Matcher *m, Match *match)
 		bool *accepting = palloc0(p->npositions);
 
 		for (int h = 0; h < m->nhits; h++)
-			for (int a = 0; a < p->naccepts; a++)
-				if (p->accepts[a].position == m->hit_positions[h] &&
-					m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
-					accepting[m->hit_positions[h]] = true;
+		{
+			int a = m->accept[m->hit_positions[h]];
+
+			if (a >= 0 && m->hits[h].start == end.start &&
+				may_end(m, &p->accepts[a], end.i, end.time))
+				accepting[m->hit_positions[h]] = true;
+		}
 		extract(m, &from, bans, end.start, end.i, accepting, match);
 		pfree(accepting);
 	}

@@ -86,6 +86,7 @@ struct Matcher
 	bool possible;       /* the labels allow a match at all */
 	int *step_positions; /* positions by step: lists */
 	int *next_position;
+	int *accept;     /* of each position, in program->accepts; or -1 */
 	int *first_edge; /* of each position, in program->edges; one more at the end */
 	int nwindows;
 	Window *windows;
