@@ -219,6 +219,7 @@ reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
+	CHECK_FOR_INTERRUPTS(); /* of 100,000 edges, one touchpoint takes a millisecond */
 	m->nhits = 0;
 	for (int w = 0; w < m->step_words; w++)
 		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
@@ -493,8 +494,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 
 			if (here-- == 0)
 				elog(ERROR, "journey match lost its way");
-			if (here % MATCH_INTERRUPT_EVERY == 0)
-				CHECK_FOR_INTERRUPTS();
+			CHECK_FOR_INTERRUPTS();
 			usecs = elapsed(m->records[here].time, m->records[r].time);
 			memset(before, 0, p->npositions * sizeof(bool));
 			for (int e = 0; e < p->nedges; e++)
