@@ -33,7 +33,7 @@ END
 my %never = (
     'a.a -> a.a -> a.a -> a.a -> a.b -> a.a -> z.z' => 6,
     '(a.% -[<= 10 s]->)+ -> z.z' => 1,
-    '(a.a | c.c | a.b){40,} -> z.z' => 1,
+    '(a.a | c.c | a.b){22,} -> z.z' => 1,
     'a.a -> ((a.a => a.b | a.a -> a.a)* -> (a.a -> a.a)*)* -> z.z' => 2,
     '((a.a -[<= 5 s]-> a.a | a.a -> a.b)+ -[<= 1 min]->)+ -> (a.a =>)* => z.z' => 2,
     '(a.a =>)+ => a.b => (a.a -> a.b){3,5} -> z.z' => 3,
@@ -52,14 +52,14 @@ my @never = sort keys %never;
 write_bytes($node->data_dir . '/patterns', join '', map { "$_\n" } @never);
 sql($node, "COPY pattern FROM '" . $node->data_dir . "/patterns'");
 is(sql($node, <<'END'), '', 'no match, one pattern after the other');
-SELECT n, p FROM long, pattern WHERE j ~ p OR journey_match_count(j, p) > 0 OR journey_match(j, p) IS NOT NULL
+SELECT n, p FROM long, pattern WHERE j ~ p OR n <= 100000 AND (journey_match_count(j, p) > 0 OR journey_match(j, p) IS NOT NULL)
 END
 is_deeply(
     { map { split /\t/ } split /\n/, sql($node, "SELECT DISTINCT concat_ws(E'\\t', p, journey_reached(j, p)) FROM pattern, long") },
     { map { sql($node, "SELECT '$_'::journey_pattern") => $never{$_} } @never },
     'and as many items reached at each length');
 is(sql($node, <<'END'), '', 'as many touchpoints of progress');
-SELECT n, p FROM long, pattern WHERE journey_length(journey_progress(j, p)) NOT BETWEEN 1 AND 1000
+SELECT n, p FROM long, pattern WHERE n <= 100000 AND journey_length(journey_progress(j, p)) NOT BETWEEN 1 AND 1000
 END
 
 # many matches, and long ones
