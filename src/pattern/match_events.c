@@ -66,6 +66,9 @@ match_labels(Matcher *m)
 						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	m->label_used = palloc0(Max(m->v->nlabels, 1));
 	for (uint32 i = 0; i < m->v->nlabels; i++)
+	{
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		for (int step = 0; step < p->nsteps; step++)
 			if (part_matches(&p->steps[step]->channel, labels[i].channel, labels[i].channel_len) &&
 				part_matches(&p->steps[step]->action, labels[i].action, labels[i].action_len))
@@ -73,6 +76,7 @@ match_labels(Matcher *m)
 				bit_set(&m->label_steps[(size_t) i * m->step_words], step);
 				m->label_used[i] = true;
 			}
+	}
 	pfree(labels);
 }
 
