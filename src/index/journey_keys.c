@@ -247,7 +247,7 @@ pattern_keys(const Program *p, int64 horizon)
 		int buckets;
 
 		k->edge_pair[e] = -1;
-		if (edge->from < 0)
+		if (edge->from < 0 || horizon == 0)
 			continue;
 		a = p->steps[p->positions[edge->from].step];
 		b = p->steps[p->positions[edge->to].step];

@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "journey/journey.h"
 #include "libpq/pqformat.h"
+#include "miscadmin.h"
 #include "pattern/journey_pattern.h"
 #include "pattern/match.h"
 #include "utils/builtins.h"
@@ -249,33 +250,60 @@ journey_pattern_matches(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(matches(fcinfo, 0));
 }
 
-/* The touchpoints with these numbers, as a journey. */
-static Datum
-pick(LabelDict *dict, const JourneyView *v, const Match *match)
+/* Makes journeys of a journey's touchpoints, going through it once: see pick. */
+typedef struct Picker
 {
-	uint32 *numbers = journey_intern_labels(v, dict);
+	LabelDict *dict;
+	uint32 *numbers;
+	JourneyCursor cursor;
+} Picker;
+
+static void
+picker_init(Picker *p, const JourneyView *v)
+{
+	p->dict = label_dict_create(CurrentMemoryContext);
+	p->numbers = journey_intern_labels(v, p->dict);
+	journey_start_at(v, &p->cursor, 0);
+}
+
+/* The touchpoints with these numbers, as a journey; each lies behind those picked before. */
+static Datum
+pick(Picker *p, const Match *match)
+{
+	JourneyCursor *c = &p->cursor;
+	const JourneyView *v = c->view;
+	/* else all values or references before the start are read again */
+	bool start_is_cheap = (v->flags & (JOURNEY_VALUES | JOURNEY_REF_NULLS)) == 0;
 	JourneyBuilder b;
-	JourneyCursor c;
 	struct varlena *packed;
 
-	builder_init(&b, dict, CurrentMemoryContext);
+	builder_init(&b, p->dict, CurrentMemoryContext);
 	for (uint32 i = 0; i < match->n; i++)
 	{
-		/* far ones by skipping, near ones by reading on */
-		if (i == 0 || match->touchpoints[i] - c.i > 64)
-			journey_start_at(v, &c, match->touchpoints[i]);
-		while (c.i < match->touchpoints[i])
+		if (start_is_cheap && match->touchpoints[i] - c->i > 64)
+			journey_start_at(v, c, match->touchpoints[i]);
+		while (c->i < match->touchpoints[i])
 		{
 			Touch passed;
 
-			journey_next(&c, &passed);
+			if (c->i % BUILDER_INTERRUPT_EVERY == 0)
+				CHECK_FOR_INTERRUPTS();
+			journey_next(c, &passed);
 		}
-		builder_add_touches(&b, &c, numbers, match->touchpoints[i] + 1);
+		builder_add_touches(&b, c, p->numbers, match->touchpoints[i] + 1);
 	}
 	packed = builder_pack(&b);
 	builder_free(&b);
-	pfree(numbers);
 	return PointerGetDatum(packed);
+}
+
+static Datum
+pick_once(const JourneyView *v, const Match *match)
+{
+	Picker p;
+
+	picker_init(&p, v);
+	return pick(&p, match);
 }
 
 PG_FUNCTION_INFO_V1(journey_match);
@@ -287,7 +315,7 @@ journey_match(PG_FUNCTION_ARGS)
 
 	if (!matcher_next(call_matcher(fcinfo, 1, &arg), &match))
 		PG_RETURN_NULL();
-	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+	return pick_once(&arg.view, &match);
 }
 
 PG_FUNCTION_INFO_V1(journey_match_count);
@@ -323,7 +351,7 @@ journey_progress(PG_FUNCTION_ARGS)
 	Match match;
 
 	matcher_progress(call_matcher(fcinfo, 1, &arg), &match, false);
-	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+	return pick_once(&arg.view, &match);
 }
 
 PG_FUNCTION_INFO_V1(journey_filter);
@@ -347,14 +375,14 @@ journey_filter(PG_FUNCTION_ARGS)
 	for (uint32 i = 0; i < arg.view.n; i++)
 		if (found[i])
 			match.touchpoints[match.n++] = i;
-	return pick(label_dict_create(CurrentMemoryContext), &arg.view, &match);
+	return pick_once(&arg.view, &match);
 }
 
 typedef struct MatchWalk
 {
 	CompiledPattern *compiled;
 	JourneyArg arg;
-	LabelDict *dict;
+	Picker picker;
 	Matcher *matcher;
 } MatchWalk;
 
@@ -366,6 +394,7 @@ journey_match_all(PG_FUNCTION_ARGS)
 	MatchWalk *w;
 	MemoryContext old;
 	Match match;
+	Datum picked;
 	bool found;
 
 	if (SRF_IS_FIRSTCALL())
@@ -375,9 +404,8 @@ journey_match_all(PG_FUNCTION_ARGS)
 		w = palloc0(sizeof(MatchWalk));
 		pattern_argument(&w->compiled, srf->multi_call_memory_ctx, PG_GETARG_DATUM(1));
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
-		w->dict = label_dict_create(srf->multi_call_memory_ctx);
-		w->matcher = matcher_create(w->compiled->program);
-		matcher_open(w->matcher, &w->arg.view);
+		picker_init(&w->picker, &w->arg.view);
+		w->matcher = pattern_matcher(w->compiled, &w->arg.view);
 		srf->user_fctx = w;
 		MemoryContextSwitchTo(old);
 	}
@@ -386,5 +414,7 @@ journey_match_all(PG_FUNCTION_ARGS)
 	found = matcher_next(w->matcher, &match);
 	if (!found)
 		SRF_RETURN_DONE(srf);
-	SRF_RETURN_NEXT(srf, pick(w->dict, &w->arg.view, &match));
+	picked = pick(&w->picker, &match);
+	pfree(match.touchpoints);
+	SRF_RETURN_NEXT(srf, picked);
 }

@@ -219,6 +219,7 @@ reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
+	CHECK_FOR_INTERRUPTS(); /* of 100,000 edges, one touchpoint takes a millisecond */
 	if (m->by_latest)
 	{
 		reach_by_latest(m, event);
@@ -343,6 +344,7 @@ matcher_create(const Program *p)
 	m->value_steps = palloc0(m->step_words * sizeof(uint64));
 	m->step_positions = palloc(p->nsteps * sizeof(int));
 	m->next_position = palloc(p->npositions * sizeof(int));
+	m->accept = palloc(p->npositions * sizeof(int));
 	m->last_ban = palloc(p->nsteps * sizeof(int64));
 	m->ahead = palloc(p->nsteps * sizeof(Ahead));
 	for (int step = 0; step < p->nsteps; step++)
@@ -364,7 +366,10 @@ matcher_create(const Program *p)
 		m->next_position[q] = m->step_positions[p->positions[q].step];
 		m->step_positions[p->positions[q].step] = q;
 		m->position_window[q] = -1;
+		m->accept[q] = -1;
 	}
+	for (int a = 0; a < p->naccepts; a++)
+		m->accept[p->accepts[a].position] = a;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
@@ -475,18 +480,16 @@ search(Matcher *m, Reached *end)
 
 		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
-			for (int a = 0; a < m->program->naccepts; a++)
-			{
-				const ProgramAccept *accept = &m->program->accepts[a];
+		{
+			int a = m->accept[m->hit_positions[h]];
 
-				if (accept->position == m->hit_positions[h] &&
-					(!found || m->hits[h].start > end->start) &&
-					may_end(m, accept, event.i, event.time))
-				{
-					*end = m->hits[h];
-					found = true;
-				}
+			if (a >= 0 && (!found || m->hits[h].start > end->start) &&
+				may_end(m, &m->program->accepts[a], event.i, event.time))
+			{
+				*end = m->hits[h];
+				found = true;
 			}
+		}
 		settle(m, &event);
 		if (found)
 			return true;
@@ -622,8 +625,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 
 			if (here-- == 0)
 				elog(ERROR, "journey match lost its way");
-			if (here % MATCH_INTERRUPT_EVERY == 0)
-				CHECK_FOR_INTERRUPTS();
+			CHECK_FOR_INTERRUPTS();
 			usecs = elapsed(m->records[here].time, m->records[r].time);
 			memset(before, 0, p->npositions * sizeof(bool));
 			for (int e = 0; e < p->nedges; e++)
@@ -718,10 +720,12 @@ matcher_next(Matcher *m, Match *match)
 	}
 	accepting = palloc0(p->npositions);
 	for (int h = 0; h < m->nhits; h++)
-		for (int a = 0; a < p->naccepts; a++)
-			if (p->accepts[a].position == m->hit_positions[h] && m->hits[h].start == end.start &&
-				may_end(m, &p->accepts[a], end.i, end.time))
-				accepting[m->hit_positions[h]] = true;
+	{
+		int a = m->accept[m->hit_positions[h]];
+
+		if (a >= 0 && m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
+			accepting[m->hit_positions[h]] = true;
+	}
 	extract(m, &from, bans, end.start, end.i, accepting, match, false);
 	pfree(accepting);
 	pfree(bans);

@@ -115,6 +115,7 @@ struct Matcher
 	bool latest_suffices; /* see match_latest.c */
 	int *step_positions;  /* positions by step: lists */
 	int *next_position;
+	int *accept;     /* of each position, in program->accepts; or -1 */
 	int *first_edge; /* of each position, in program->edges; one more at the end */
 	int nwindows;
 	Window *windows;

@@ -79,8 +79,16 @@ add_to(PositionList *list, int position)
 static void
 add_all(PositionList *list, const PositionList *more)
 {
+	bool empty = list->n == 0; /* what is added to nothing needs no search, or nesting takes long */
+
 	for (int i = 0; i < more->n; i++)
-		add_to(list, more->positions[i]);
+		if (empty)
+		{
+			reserve(list->positions, list->n, list->max);
+			list->positions[list->n++] = more->positions[i];
+		}
+		else
+			add_to(list, more->positions[i]);
 }
 
 static void
@@ -227,12 +235,15 @@ add_position(Compiler *c, int step, const EntryList *in)
 	return p->npositions++;
 }
 
-/* The frontier behind these positions. */
+/* The frontier behind these positions, none of which it holds with this link. */
 static void
 enter_from(EntryList *frontier, const PositionList *lasts, int link)
 {
 	for (int i = 0; i < lasts->n; i++)
-		add_entry(frontier, (Entry) {lasts->positions[i], link, false});
+	{
+		reserve(frontier->entries, frontier->n, frontier->max);
+		frontier->entries[frontier->n++] = (Entry) {lasts->positions[i], link, false};
+	}
 }
 
 /*
@@ -344,6 +355,7 @@ compile_sequence(Compiler *c, const Sequence *sequence, bool top, const EntryLis
 	PositionList here = {0};
 
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	*empty = true;
 	add_entries(&frontier, in);
 	for (int i = 0; i < sequence->nitems && !c->failed; i++)

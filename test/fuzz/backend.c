@@ -150,6 +150,12 @@ MemoryContextAlloc(MemoryContext cxt, Size size)
 }
 
 void *
+MemoryContextAllocHuge(MemoryContext cxt, Size size)
+{
+	return allocate(cxt, size, 0);
+}
+
+void *
 MemoryContextAllocZero(MemoryContext cxt, Size size)
 {
 	return allocate(cxt, size, MCXT_ALLOC_ZERO);
@@ -280,6 +286,12 @@ ExceptionalCondition(const char *condition, const char *type, const char *file, 
 	require_failed(condition, file, line);
 }
 
+/* Inputs are too short to nest deeply. */
+void
+check_stack_depth(void)
+{
+}
+
 volatile sig_atomic_t InterruptPending = true;
 
 void
@@ -287,6 +299,14 @@ ProcessInterrupts(void)
 {
 	if (step_fails())
 		ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement")));
+}
+
+/* The server's own sort, which the compiler of patterns calls. */
+#undef qsort
+void
+pg_qsort(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+	qsort(base, n, size, compare);
 }
 
 /* --- texts --- */

@@ -216,6 +216,83 @@ is(state_of('latin1', 'UTF8', encode([ 0, "\xe6\x97\xa5", 'view', undef, undef ]
 is(state_of('postgres', 'LATIN1', encode([ 0, "\xe9" x 200, 'view', undef, undef ])), '42622',
     'a name that becomes too long in UTF-8');
 
+# Patterns: the version and the text, in the client's encoding
+my @patterns = (
+    'web.view', '%', '"a b".% -> we%."50%"', 'web.view -[<= 7 days, !%.purchase]-> web.purchase', 'a.b =[> 1 h 30 min]=> c.d',
+    'e.f -> a.b? -[!c.d for 1 day]-> $', '^ -[<= 1.5 s]-> a.b{2,} -> (c.d | e.f{3} =>)+ -> all(g.h, i.j) within 2 weeks',
+    '%[value >= 100, value < 1e3] | a.b[value = -0.50] $ | ^ c.d', "caf\xc3\xa9.a\xc3\xa7\xc3\xa3o% -[< 3 \xc2\xb5s]-> \"\xc2\xab\".x",
+    'a.' . "\xc3\xbf" x 120 . ' -> b.c', 'a.b{1000}', join(' -> ', map { "c$_.a" } 1 .. 300));
+my $to_latin_text = sub { my ($text) = @_; utf8::decode($text); utf8::downgrade($text); return $text };
+copy_file("$dir/patterns.UTF8", map { [ "\1$_" ] } @patterns);
+copy_file("$dir/patterns.LATIN1", map { [ "\1" . $to_latin_text->($_) ] } @patterns);
+sql($node, 'CREATE TABLE pattern (id serial, p journey_pattern)');
+write_bytes("$dir/patterns", join '', map { "$_\n" } @patterns);
+my @canonical = map { chomp; $_ } split /^/, sql($node, <<"END");
+CREATE TABLE pattern_text (id serial, t text);
+COPY pattern_text (t) FROM '$dir/patterns';
+SELECT t::journey_pattern FROM pattern_text ORDER BY id;
+END
+is(scalar @canonical, scalar @patterns, 'patterns by their text');
+for my $encoding ('UTF8', 'LATIN1')
+{
+    sql($node, <<"END");
+TRUNCATE pattern RESTART IDENTITY;
+SET client_encoding = '$encoding';
+COPY pattern (p) FROM '$dir/patterns.$encoding' (FORMAT binary);
+COPY (SELECT p FROM pattern ORDER BY id) TO '$dir/patterns_out' (FORMAT binary);
+END
+    is_deeply([ split /\n/, sql($node, 'SELECT p FROM pattern ORDER BY id') ], \@canonical, "patterns from a client with $encoding");
+    is_deeply([ map { $_->[0] } read_copy("$dir/patterns_out") ],
+        [ map { "\1" . ($encoding eq 'UTF8' ? $_ : $to_latin_text->($_)) } @canonical ], "patterns sent to a client with $encoding");
+    is(sql($node, <<"END"), scalar @patterns, "patterns sent back by a client with $encoding");
+CREATE TEMPORARY TABLE back (id serial, p journey_pattern);
+SET client_encoding = '$encoding';
+COPY back (p) FROM '$dir/patterns_out' (FORMAT binary);
+SELECT count(*) FROM pattern JOIN back USING (id) WHERE pattern.p = back.p AND pattern.p::text = back.p::text;
+END
+}
+
+# The judge of a pattern's image is what its text is read as.
+%image = (
+    'version 0' => "\0a.b", 'version 2' => "\2a.b", 'nothing' => '', 'no text' => "\1", 'no version' => 'a.b', 'zero byte' => "\1a.b\0",
+    'zero byte within' => "\1a.\0b", 'half a letter' => "\1a.caf\xc3", 'overlong' => "\1a.\xc0\xaf", 'odd but right' => "\1 a.b->c.d ",
+    'too complex' => "\1(a.b?){1000}", 'too deep' => "\1" . '(' x 100000 . 'a.b' . ')' x 100000);
+@names = sort keys %image;
+@images = @image{@names};
+$named = @images;
+push @images, map { mutate("\1" . any(@patterns, @canonical)) } 1 .. 2000;
+push @images, map { substr "\1$canonical[6]", 0, $_ } 0 .. length $canonical[6];
+copy_file("$dir/images/$_", [ $images[$_] ]) for 0 .. $#images;
+copy_file("$dir/all_images", map { [ pack('N', $_), $images[$_] ] } 0 .. $#images);
+sql($node, <<"END");
+TRUNCATE refused;
+CREATE TABLE accepted_pattern (n integer DEFAULT current_setting('pgj.n')::integer, j journey_pattern);
+CREATE TABLE image (n integer, bytes bytea);
+COPY image FROM '$dir/all_images' (FORMAT binary);
+-- a pattern's text, or why it is none
+CREATE FUNCTION by_text(image bytea) RETURNS text LANGUAGE plpgsql AS \$\$
+BEGIN
+    IF substr(image, 1, 1) IS DISTINCT FROM '\\x01' THEN RETURN 'error'; END IF;
+    RETURN convert_from(substr(image, 2), 'UTF8')::journey_pattern;
+EXCEPTION WHEN OTHERS THEN
+    RETURN 'error ' || SQLSTATE;
+END \$\$;
+END
+write_bytes("$dir/receive.sql", "SET statement_timeout = '60s';\n"
+      . join('', map { "SELECT receive($_, 'accepted_pattern', '$dir/images/$_');\n" } 0 .. $#images));
+ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images of patterns received');
+is(sql($node, <<'END'), '', 'every image of a pattern is accepted or refused as its text is');
+SELECT n, bytes, r.state, a.j, by_text(bytes) FROM image LEFT JOIN refused r USING (n) LEFT JOIN accepted_pattern a USING (n)
+WHERE (CASE WHEN a.j IS NULL THEN r.state ~ '^(22...|08P01|54...)$' AND by_text(bytes) IN ('error', 'error ' || r.state)
+            ELSE by_text(bytes) = a.j::text AND a.j::text::journey_pattern = a.j
+                 AND journey_pattern_send(a.j) = '\x01' || convert_to(a.j::text, 'UTF8') END) IS NOT TRUE LIMIT 5
+END
+%count = map { split /\|/ } split /\n/, sql($node, <<'END');
+SELECT state, count(*) FROM refused GROUP BY 1 UNION ALL SELECT 'accepted', count(*) FROM accepted_pattern
+END
+note join ', ', map { "$_: $count{$_}" } sort keys %count;
+cmp_ok($count{$_} // 0, '>', 200, "mutants of patterns: $_") for 'accepted', '22P02';
+
 is(slurp_file($node->data_dir . '/postmaster.pid'), $postmaster, 'the server is the same');
 is(crashes($node), '', 'no process crashed');
 $node->stop;
