@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/hashfn.h"
 #include "compat.h"
 #include "index/journey_keys.h"
@@ -238,6 +240,7 @@ pattern_keys(const Program *p, int64 horizon)
 		else if (is_exact(&step->action))
 			*key = add_key(k, &max, single_key(KEY_ACTION, 0, action));
 	}
+	k->nsingles = k->nkeys;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
@@ -334,14 +337,21 @@ pattern_keys_share(const PatternKeys *k, const double *shares)
 			double share = edge->from >= 0 ? reached[edge->from] : 1;
 
 			if (key >= 0)
-				share = Min(share, shares[key]);
+				share = Min(share, fabs(shares[key]));
 			if (pair >= 0)
 			{
-				double any = 0; /* a journey has one of these keys at most */
+				double known = 0; /* a journey has one of these keys at most */
+				double unknown = 0;
 
-				for (; k->pair_keys[pair] >= 0; pair++)
-					any += shares[k->pair_keys[pair]];
-				share = Min(share, any);
+				/* the last one is "many": as to pairs, such journeys are taken to be like others */
+				for (; k->pair_keys[pair + 1] >= 0; pair++)
+				{
+					double one = shares[k->pair_keys[pair]];
+
+					known += Max(one, 0);
+					unknown = Max(unknown, -one);
+				}
+				share = Min(share, known + unknown);
 			}
 			if (share > reached[edge->to])
 			{

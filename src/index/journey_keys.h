@@ -37,6 +37,7 @@ typedef struct PatternKeys
 {
 	const Program *program;
 	int nkeys;
+	int nsingles; /* the first of the keys; the others are pairs, or "many" */
 	int64 *keys;
 	int *step_key;   /* of each step, or -1: any touchpoint may do */
 	int *edge_pair;  /* of each edge the first of its keys in pair_keys, or -1 */
@@ -51,9 +52,9 @@ extern PatternKeys *pattern_keys(const Program *program, int64 horizon);
 extern bool pattern_keys_allow(const PatternKeys *k, const char *present, char absent);
 
 /*
- * The share of journeys that may match, given the share that has each key, if
- * rarer keys occur only along with commoner ones: the most it can be, but for
- * alternatives, of which the commonest counts.
+ * The share of journeys that may match, given the share that has each key, or
+ * minus the one to assume if it is not known: if rarer keys occur only along with
+ * commoner ones, the most it can be, but that of alternatives the commonest counts.
  */
 extern double pattern_keys_share(const PatternKeys *k, const double *shares);
 

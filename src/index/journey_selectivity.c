@@ -5,6 +5,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_proc.h"
@@ -54,7 +56,7 @@ is_our_type(Oid type, const char *name, Oid function)
 	return ours;
 }
 
-/* The upper limit that the keys of a pattern set. */
+/* The share of journeys that have the keys a pattern asks for, at most. */
 static double
 share_by_keys(HeapTuple statistics, Datum pattern)
 {
@@ -67,7 +69,7 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 	if (!get_attstatsslot(&slot, statistics, JOURNEY_STATS_KEYS, InvalidOid,
 						  ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
 		return 1;
-	if (slot.nnumbers != slot.nvalues + 1 || slot.valuetype != INT8OID)
+	if (slot.nnumbers != slot.nvalues + 2 || slot.valuetype != INT8OID)
 		elog(ERROR, "statistics of journeys are corrupt");
 	k = pattern_keys(pattern_argument(&compiled, CurrentMemoryContext, pattern)->program,
 					 JOURNEY_HORIZON_DEFAULT);
@@ -88,7 +90,7 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 		}
 		shares[i] = low < slot.nvalues && DatumGetInt64(slot.values[low]) == k->keys[i]
 						? slot.numbers[low]
-						: slot.numbers[slot.nvalues];
+						: -slot.numbers[slot.nvalues + (i < k->nsingles ? 0 : 1)];
 	}
 	result = pattern_keys_share(k, shares);
 	free_attstatsslot(&slot);
@@ -102,9 +104,10 @@ share_of_matching(VariableStatData *var, Oid function, Const *constant, bool var
 {
 	AttStatsSlot slot;
 	FmgrInfo flinfo;
-	double limit = 1;
 	int n;
 	int matching = 0;
+	double by_sample;
+	double by_keys;
 
 	if (!HeapTupleIsValid(var->statsTuple) || !statistic_proc_security_check(var, function) ||
 		!get_attstatsslot(&slot, var->statsTuple, JOURNEY_STATS_SAMPLE, InvalidOid,
@@ -117,12 +120,15 @@ share_of_matching(VariableStatData *var, Oid function, Const *constant, bool var
 									   var_on_left ? constant->constvalue : slot.values[i])))
 			matching++;
 	free_attstatsslot(&slot);
-	if (matching >= SAMPLE_ENOUGH || matching == n)
-		return (double) matching / n;
-	/* too rare for the sample */
-	if (is_pattern)
-		limit = share_by_keys(var->statsTuple, constant->constvalue);
-	return Min(limit, (matching + 0.5) / n);
+	by_sample = (matching + 0.5) / (n + 1);
+	if (matching >= SAMPLE_ENOUGH || !is_pattern)
+		return by_sample;
+	/*
+	 * Too rare for the sample. If the keys are common all the same, it still
+	 * knows better than they; if not, they set the limit, and both have a say.
+	 */
+	by_keys = share_by_keys(var->statsTuple, constant->constvalue);
+	return by_keys * n < SAMPLE_ENOUGH ? Min(by_keys, sqrt(by_keys * by_sample)) : by_sample;
 }
 
 static double

@@ -9,8 +9,10 @@
  *							often common patterns match, whatever they contain.
  *	JOURNEY_STATS_KEYS		values: the commonest keys (journey_keys.h, default
  *							horizon) of the whole sample, ascending; numbers: the
- *							share of journeys that have each, and last the share to
- *							assume for any other. They tell of rare ones.
+ *							share of journeys that have each, and last the shares to
+ *							assume for any other single and any other pair. They
+ *							tell of rare patterns. Singles are far fewer and limit
+ *							what pairs there can be, so half the room is theirs.
  *
  * The numbers of the kinds are of the range PostgreSQL leaves to private use.
  */

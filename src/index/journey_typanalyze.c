@@ -81,7 +81,7 @@ make_room(keycount_hash *counts)
 		keycount_iterator i;
 		KeyCount *old;
 
-		kept = keycount_create(CurrentMemoryContext, KEYS_COUNTED_MAX / 2, NULL);
+		kept = keycount_create(counts->ctx, KEYS_COUNTED_MAX / 2, NULL);
 		keycount_start_iterate(counts, &i);
 		while ((old = keycount_iterate(counts, &i)) != NULL)
 			if (old->count >= least)
@@ -118,44 +118,83 @@ keep_sample(VacAttrStats *stats, Datum *journeys, int n)
 	stats->numvalues[slot] = n; /* of the column's own type, as is assumed */
 }
 
-static void
-keep_keys(VacAttrStats *stats, keycount_hash *counts, int rows, int most)
+/*
+ * Append the commonest keys, at most so many, to *list. The share to assume for
+ * any other: the mean of what is left, or half that of one seen once.
+ */
+static float4
+commonest(keycount_hash *counts, int most, int rows, KeyCount *list, int *n)
 {
-	KeyCount *list = palloc(Max(counts->members, 1) * sizeof(KeyCount));
-	int slot = free_slot(stats);
-	int n = 0;
-	int kept;
-	double rest;
+	int all = counts->members;
+	int kept = Min(most, all);
+	KeyCount *sorted = palloc(Max(all, 1) * sizeof(KeyCount));
 	keycount_iterator i;
 	KeyCount *count;
+	double left = 0;
+	int k = 0;
+
+	keycount_start_iterate(counts, &i);
+	while ((count = keycount_iterate(counts, &i)) != NULL)
+		sorted[k++] = *count;
+	qsort(sorted, all, sizeof(KeyCount), by_count);
+	memcpy(list + *n, sorted, kept * sizeof(KeyCount));
+	*n += kept;
+	for (k = kept; k < all; k++)
+		left += sorted[k].count;
+	return (kept < all ? left / (all - kept) : 0.5) / rows;
+}
+
+static void
+keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int rows, int most)
+{
+	KeyCount *list = palloc(most * sizeof(KeyCount));
+	int n = 0;
+	int slot = free_slot(stats);
+	float4 rest[2];
 
 	if (slot < 0)
 		return;
-	keycount_start_iterate(counts, &i);
-	while ((count = keycount_iterate(counts, &i)) != NULL)
-		list[n++] = *count;
-	qsort(list, n, sizeof(KeyCount), by_count);
-	kept = Min(n, most);
-	/* one not seen at all is assumed half as common as one seen once */
-	rest = 0.5 * (kept < n ? list[kept].count : 1) / rows;
-	qsort(list, kept, sizeof(KeyCount), by_key);
+	rest[0] = commonest(singles, most / 2, rows, list, &n);
+	rest[1] = commonest(pairs, most - n, rows, list, &n);
+	qsort(list, n, sizeof(KeyCount), by_key);
 
 	stats->stakind[slot] = JOURNEY_STATS_KEYS;
 	stats->staop[slot] = InvalidOid;
-	stats->stavalues[slot] = MemoryContextAlloc(stats->anl_context, Max(kept, 1) * sizeof(Datum));
-	stats->stanumbers[slot] = MemoryContextAlloc(stats->anl_context, (kept + 1) * sizeof(float4));
-	for (int k = 0; k < kept; k++)
+	stats->stavalues[slot] = MemoryContextAlloc(stats->anl_context, Max(n, 1) * sizeof(Datum));
+	stats->stanumbers[slot] = MemoryContextAlloc(stats->anl_context, (n + 2) * sizeof(float4));
+	for (int k = 0; k < n; k++)
 	{
 		stats->stavalues[slot][k] = Int64GetDatum(list[k].key);
 		stats->stanumbers[slot][k] = (double) list[k].count / rows;
 	}
-	stats->stanumbers[slot][kept] = rest;
-	stats->numvalues[slot] = kept;
-	stats->numnumbers[slot] = kept + 1;
+	memcpy(&stats->stanumbers[slot][n], rest, sizeof(rest));
+	stats->numvalues[slot] = n;
+	stats->numnumbers[slot] = n + 2;
 	stats->statypid[slot] = INT8OID;
 	stats->statyplen[slot] = sizeof(int64);
 	stats->statypbyval[slot] = FLOAT8PASSBYVAL;
 	stats->statypalign[slot] = TYPALIGN_DOUBLE;
+}
+
+/* Count the keys that are not among others, which may be NULL. */
+static void
+count_keys(keycount_hash **counts, const JourneyView *v, int64 horizon, keycount_hash *others)
+{
+	int n;
+	int64 *keys = journey_keys(v, horizon, &n);
+
+	for (int k = 0; k < n; k++)
+	{
+		bool found;
+		KeyCount *count;
+
+		if (others && keycount_lookup(others, keys[k]))
+			continue;
+		count = keycount_insert(*counts, keys[k], &found);
+		count->count = found ? count->count + 1 : 1;
+	}
+	if ((*counts)->members > KEYS_COUNTED_MAX)
+		*counts = make_room(*counts);
 }
 
 static void
@@ -171,7 +210,8 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 	int small = 0;
 	double small_bytes = 0;
 	double every;
-	keycount_hash *counts;
+	keycount_hash *singles;
+	keycount_hash *pairs;
 	MemoryContext row_cxt;
 	MemoryContext old = CurrentMemoryContext;
 
@@ -181,7 +221,8 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 	if (!stats->stats_valid || stats->stanullfrac >= 1)
 		return;
 
-	counts = keycount_create(CurrentMemoryContext, 65536, NULL);
+	singles = keycount_create(CurrentMemoryContext, 1024, NULL);
+	pairs = keycount_create(CurrentMemoryContext, 65536, NULL);
 	row_cxt =
 		AllocSetContextCreate(CurrentMemoryContext, "journey statistics", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < samplerows; i++)
@@ -189,8 +230,6 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 		bool isnull;
 		Datum value = fetch(stats, i, &isnull);
 		JourneyArg arg;
-		int64 *keys;
-		int n;
 
 		analyze_delay_point();
 		if (isnull)
@@ -203,20 +242,12 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 		}
 		MemoryContextSwitchTo(row_cxt);
 		journey_arg_open(&arg, value);
-		keys = journey_keys(&arg.view, JOURNEY_HORIZON_DEFAULT, &n);
+		count_keys(&singles, &arg.view, 0, NULL);
+		count_keys(&pairs, &arg.view, JOURNEY_HORIZON_DEFAULT, singles);
 		MemoryContextSwitchTo(old);
-		for (int k = 0; k < n; k++)
-		{
-			bool found;
-			KeyCount *count = keycount_insert(counts, keys[k], &found);
-
-			count->count = found ? count->count + 1 : 1;
-		}
-		if (counts->members > KEYS_COUNTED_MAX)
-			counts = make_room(counts);
 		MemoryContextReset(row_cxt);
 	}
-	keep_keys(stats, counts, rows, target * JOURNEY_STATS_KEYS_EACH);
+	keep_keys(stats, singles, pairs, rows, target * JOURNEY_STATS_KEYS_EACH);
 
 	/* of the journeys that are not too long, as many as there is room for, evenly */
 	every =

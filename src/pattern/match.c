@@ -22,7 +22,8 @@
  *
  * Hence the promise: time is O(touchpoints x edges), in practice touchpoints
  * alone, because only touchpoints that some step matches are looked at; memory
- * is O(edges) plus the entries of the widest window; no input makes it worse.
+ * is O(edges) plus the entries of the windows: for each position and link at most
+ * the touchpoints that lie within its limits. No input makes it worse.
  *
  * The first touchpoint at which an accepting position is reached ends the
  * match that ends first; the best start there is the one that starts last. To
@@ -36,9 +37,12 @@
  * the earliest end each time gives as many matches that do not overlap as
  * there can be.
  *
- * A pattern without limits on time, bans, "within" or values needs no windows:
- * what a position leads to stays allowed for ever (->) or for one touchpoint
- * (=>). There the sets of positions are bits of a word.
+ * Much of this is seldom needed. Labels are looked at first, in the dictionary:
+ * most journeys lack one that every match needs. Then the pattern is run without
+ * its limits, sets of positions being bits of a word (match_simple.c): a journey
+ * that fails so fails, and without limits that is the answer. And where only the
+ * latest touchpoint that reached a position counts, a window is a single entry
+ * (match_latest.c).
  */
 #include "postgres.h"
 

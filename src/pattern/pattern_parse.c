@@ -152,6 +152,7 @@ static const struct
 	{"us", 1},
 	{"\302\265s", 1}, /* the micro sign in UTF-8 */
 	{"\316\274s", 1}, /* and the Greek letter */
+	{"\265s", 1},     /* the micro sign in encodings of one byte a character */
 	{"ms", 1000},
 	{"seconds", USECS_PER_SEC},
 	{"second", USECS_PER_SEC},
