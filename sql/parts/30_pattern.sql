@@ -43,10 +43,11 @@ CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING
     FUNCTION 1 journey_pattern_hash(journey_pattern),
     FUNCTION 2 journey_pattern_hash_extended(journey_pattern, bigint);
 
+-- COST: some 0.3 us for a journey of 20 touchpoints
 CREATE FUNCTION journey_matches(journey, journey_pattern) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT journey_support;
 CREATE FUNCTION journey_matches(journey_pattern, journey) RETURNS boolean
-AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE SUPPORT journey_support;
+AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT journey_support;
 CREATE OPERATOR ~ (
     LEFTARG = journey, RIGHTARG = journey_pattern, PROCEDURE = journey_matches,
     COMMUTATOR = ~, RESTRICT = journey_sel, JOIN = contjoinsel
@@ -56,17 +57,17 @@ CREATE OPERATOR ~ (
     COMMUTATOR = ~, RESTRICT = journey_sel, JOIN = contjoinsel
 );
 CREATE FUNCTION journey_match(journey, journey_pattern) RETURNS journey
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_match_all(journey, journey_pattern) RETURNS SETOF journey
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 5;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 5;
 CREATE FUNCTION journey_match_count(journey, journey_pattern) RETURNS bigint
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_reached(journey, journey_pattern) RETURNS integer
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_progress(journey, journey_pattern) RETURNS journey
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_filter(journey, journey_pattern) RETURNS journey
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 
 COMMENT ON TYPE journey_pattern IS 'a pattern that journeys may match: web.view -[<= 7 days]-> store.purchase';
 COMMENT ON FUNCTION journey_pattern_in(cstring) IS 'I/O';
