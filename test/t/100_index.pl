@@ -67,7 +67,7 @@ END
 is(in_shop('clerk', $rare), 60, 'the rows of the policy, and no others');
 unlike(plan_of('clerk', $rare), qr/Index Cond/, 'no index before the policy');
 like(in_shop('clerk', "EXPLAIN SELECT * FROM shop.visits WHERE journey OPERATOR(\"the types\".~) 'no.such'"),
-    qr/Seq Scan on visits .* rows=(?:1[0-9]|30) /, 'no statistics before the policy');
+    qr/Seq Scan on visits .* rows=2[0-9] /, 'no statistics before the policy');
 
 # dumped and restored
 $node->safe_psql('postgres', 'CREATE DATABASE copy');
