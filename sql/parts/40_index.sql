@@ -1,25 +1,26 @@
--- Indexes on journeys.
+-- Indexes on journeys. Support functions of queries take, instead of the query,
+-- the indexed type, as the operator class wants it.
 
 CREATE FUNCTION journey_gin_options(internal) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_gin_extract_value(journey, internal) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION journey_gin_extract_query(journey_pattern, internal, smallint, internal, internal, internal, internal)
+CREATE FUNCTION journey_gin_extract_query(journey, internal, smallint, internal, internal, internal, internal)
 RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION journey_gin_consistent(internal, smallint, journey_pattern, integer, internal, internal, internal, internal)
+CREATE FUNCTION journey_gin_consistent(internal, smallint, journey, integer, internal, internal, internal, internal)
 RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-CREATE FUNCTION journey_gin_triconsistent(internal, smallint, journey_pattern, integer, internal, internal, internal)
+CREATE FUNCTION journey_gin_triconsistent(internal, smallint, journey, integer, internal, internal, internal)
 RETURNS "char"
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE OPERATOR CLASS journey_ops DEFAULT FOR TYPE journey USING gin AS
     OPERATOR 1 ~ (journey, journey_pattern),
     FUNCTION 2 journey_gin_extract_value(journey, internal),
-    FUNCTION 3 journey_gin_extract_query(journey_pattern, internal, smallint, internal, internal, internal, internal),
-    FUNCTION 4 journey_gin_consistent(internal, smallint, journey_pattern, integer, internal, internal, internal, internal),
-    FUNCTION 6 journey_gin_triconsistent(internal, smallint, journey_pattern, integer, internal, internal, internal),
+    FUNCTION 3 journey_gin_extract_query(journey, internal, smallint, internal, internal, internal, internal),
+    FUNCTION 4 journey_gin_consistent(internal, smallint, journey, integer, internal, internal, internal, internal),
+    FUNCTION 6 journey_gin_triconsistent(internal, smallint, journey, integer, internal, internal, internal),
     FUNCTION 7 (journey) journey_gin_options(internal),
     STORAGE bigint;
 
@@ -67,9 +68,9 @@ CREATE OPERATOR CLASS journey_gist_ops DEFAULT FOR TYPE journey USING gist AS
 
 COMMENT ON FUNCTION journey_gin_options(internal) IS 'GIN support';
 COMMENT ON FUNCTION journey_gin_extract_value(journey, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_extract_query(journey_pattern, internal, smallint, internal, internal, internal, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_consistent(internal, smallint, journey_pattern, integer, internal, internal, internal, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_triconsistent(internal, smallint, journey_pattern, integer, internal, internal, internal) IS 'GIN support';
+COMMENT ON FUNCTION journey_gin_extract_query(journey, internal, smallint, internal, internal, internal, internal) IS 'GIN support';
+COMMENT ON FUNCTION journey_gin_consistent(internal, smallint, journey, integer, internal, internal, internal, internal) IS 'GIN support';
+COMMENT ON FUNCTION journey_gin_triconsistent(internal, smallint, journey, integer, internal, internal, internal) IS 'GIN support';
 COMMENT ON OPERATOR CLASS journey_ops USING gin IS 'finds journeys that match a pattern';
 COMMENT ON FUNCTION journey_gist_compress(internal) IS 'GiST support';
 COMMENT ON FUNCTION journey_gist_consistent(internal, journey, smallint, oid, internal) IS 'GiST support';

@@ -53,8 +53,8 @@ CREATE TABLE segment (name text, pattern journey_pattern);
 INSERT INTO segment VALUES ('rare', 'rare.label'), ('tight', 'alpha.a -[<= 1 min]-> beta.b'), ('none', 'no.such'), ('unknown', NULL);
 SET enable_seqscan = off;
 SELECT name, count(customer) FROM segment LEFT JOIN visits ON journey ~ pattern GROUP BY name ORDER BY name;
-EXPLAIN (COSTS OFF) SELECT name, customer FROM segment JOIN visits ON journey_matches(journey, pattern);
 RESET enable_seqscan;
+EXPLAIN (COSTS OFF) SELECT name, customer FROM segment JOIN visits ON journey_matches(journey, pattern);
 
 -- ---- what is found is what is there ----
 
