@@ -7,14 +7,9 @@
 # and what a touchpoint costs the matcher by kind of pattern.
 # horizon: what the index's horizon costs and brings, on a sample of the journeys.
 #
-# What is not there (an aggregate, an operator class, a peer) is skipped, and the
-# report says so.
+# A peer that is not there is skipped, and the report says so.
 
 has() { [ "$(sql -c "SELECT EXISTS ($1)")" = t ]; }
-gin="SELECT FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod
-     WHERE amname = 'gin' AND opcname = 'journey_ops' AND opcdefault AND opcintype = 'journey'::regtype"
-gist="SELECT FROM pg_amop JOIN pg_am ON pg_am.oid = amopmethod JOIN pg_operator o ON o.oid = amopopr
-      WHERE amname = 'gist' AND oprname = '&&' AND amoplefttype = 'journey'::regtype AND amoprighttype = 'tstzrange'::regtype"
 milliseconds() { # a statement, workers for it
     local began
     began=$(date +%s%N)
@@ -168,18 +163,9 @@ funnel_jobs() {
     floors funnel
     tell_groups funnel "journey_reached(journey, '$funnel')"
     enter funnel "pg_journey: journey_reached" heap "$(reached "$funnel")"
-    # by its type's column of that meaning, which whoever wrote it has named
-    local column
-    column=$(sql -c "SELECT a.attname FROM pg_proc p JOIN pg_type e ON e.typarray = p.prorettype
-                     JOIN pg_attribute a ON a.attrelid = e.typrelid
-                     WHERE p.oid = to_regprocedure('journey_funnel_agg(journey,journey_pattern)')
-                           AND a.attname IN ('reached', 'customers', 'journeys', 'count')
-                     ORDER BY a.attname <> 'reached', a.attnum LIMIT 1")
-    if [ -n "$column" ]; then
-        enter funnel "pg_journey: journey_funnel_agg" heap "
-            SELECT string_agg(u.$column::text, ' ' ORDER BY u.ordinality)
-            FROM unnest((SELECT journey_funnel_agg(journey, '$funnel') FROM journeys)) WITH ORDINALITY AS u"
-    fi
+    enter funnel "pg_journey: journey_funnel_agg" heap "
+        SELECT string_agg(u.reached::text, ' ' ORDER BY u.step)
+        FROM unnest((SELECT journey_funnel_agg(journey, '$funnel') FROM journeys)) AS u"
     local rows="channel = 'web' AND action IN ('view', 'add_to_cart', 'checkout', 'purchase')"
     local w="WINDOW w AS (PARTITION BY customer_id ORDER BY occurred_at, action ROWS UNBOUNDED PRECEDING)"
     index_rows "customer_id, occurred_at, action" "$rows"
@@ -450,18 +436,17 @@ indexes() {
     btree=$(build_index touchpoints_again "touchpoints (customer_id, occurred_at)" 0)
     btree_2=$(build_index touchpoints_again "touchpoints (customer_id, occurred_at)" 2)
     sql -c "DROP INDEX touchpoints_again"
-    if has "$gin"; then
-        say "index: gin"
-        ms=$(build_index journeys_extra_gin "journeys_extra USING gin (journey)" 0)
-        sql -c "VACUUM (ANALYZE) journeys_extra"
-        compare_index gin <<LINES
+    say "index: gin"
+    ms=$(build_index journeys_extra_gin "journeys_extra USING gin (journey)" 0)
+    sql -c "VACUUM (ANALYZE) journeys_extra"
+    compare_index gin <<LINES
 $rare#journey ~ '$rare'
 $tight#journey ~ '$tight'
 rare.% -> %.purchase#journey ~ 'rare.% -> %.purchase'
 alpha.a -> beta.b#journey ~ 'alpha.a -> beta.b'
 the sequence from above#journey ~ '$sequence'
 LINES
-        sql -v ms="$ms" -v btree="$btree" -v btree_2="$btree_2" <<'SQL'
+    sql -v ms="$ms" -v btree="$btree" -v btree_2="$btree_2" <<'SQL'
 SELECT '| index | MB | build, ms |' || E'\n|---|---:|---:|';
 SELECT format('| gin (journey) | %s | %s |', round(pg_relation_size('journeys_extra_gin') / 1048576.0, 1), :ms);
 SELECT format('| the row table''s btree (customer_id, occurred_at) | %s | %s (2 workers: %s) |',
@@ -481,31 +466,20 @@ UNION ALL
 SELECT 9, 'index on journeys: at most twice the btree''s time to build, no workers',
        round(:ms / :btree.0, 2), :ms <= 2 * :btree;
 SQL
-        echo
-        echo "Builds: $((RUNS < 3 ? 1 : 2)), the quickest, with maintenance_work_mem $work_mem and without workers, which GIN has only from PostgreSQL 18 on."
-        sql -c "DROP INDEX journeys_extra_gin"
-    else
-        echo "**Skipped: there is no operator class journey_ops for gin.**"
-        sql -c "INSERT INTO aim VALUES (7, 'pattern of a rare label by index: below 10 ms', NULL, NULL),
-                    (8, 'two common labels within a minute: scan at least 10 times the index', NULL, NULL),
-                    (9, 'index on journeys: at most the btree''s size', NULL, NULL),
-                    (9, 'index on journeys: at most twice the btree''s time to build, no workers', NULL, NULL)"
-    fi
+    echo
+    echo "Builds: $((RUNS < 3 ? 1 : 2)), the quickest, with maintenance_work_mem $work_mem and without workers, which GIN has only from PostgreSQL 18 on."
+    sql -c "DROP INDEX journeys_extra_gin"
     echo
     echo "### Windows of time by index"; echo
-    if has "$gist"; then
-        say "index: gist"
-        ms=$(build_index journeys_extra_gist "journeys_extra USING gist (journey)" 0)
-        sql -c "VACUUM (ANALYZE) journeys_extra"
-        compare_index gist <<'LINES'
+    say "index: gist"
+    ms=$(build_index journeys_extra_gist "journeys_extra USING gist (journey)" 0)
+    sql -c "VACUUM (ANALYZE) journeys_extra"
+    compare_index gist <<'LINES'
 the first morning#journey && tstzrange('2026-01-01 06:00+00', '2026-01-01 09:00+00')
 an hour of the middle#journey && tstzrange('2026-02-15 15:00+00', '2026-02-15 16:00+00')
 LINES
-        sql -c "SELECT format('gist (journey): %s MB, built in $ms ms.', round(pg_relation_size('journeys_extra_gist') / 1048576.0, 1))" \
-            -c "DROP INDEX journeys_extra_gist"
-    else
-        echo "**Skipped: there is no operator class for gist with journey && tstzrange.**"
-    fi
+    sql -c "SELECT format('gist (journey): %s MB, built in $ms ms.', round(pg_relation_size('journeys_extra_gist') / 1048576.0, 1))" \
+        -c "DROP INDEX journeys_extra_gist"
     echo
 }
 
@@ -555,10 +529,6 @@ SQL
 
 horizon() {
     echo "## The index's horizon"; echo
-    if ! has "$gin"; then
-        echo "**Skipped: there is no operator class journey_ops for gin.**"; echo
-        return
-    fi
     # whole blocks of ten thousand, so that the rare ones stay as rare
     sql -c "CREATE TABLE sample AS SELECT * FROM journeys_extra WHERE customer_id / 10000 % 10 = 0" -c "VACUUM (FREEZE, ANALYZE) sample"
     ! has "SELECT FROM pg_available_extensions WHERE name = 'pageinspect'" || sql -c "CREATE EXTENSION IF NOT EXISTS pageinspect"
