@@ -215,23 +215,56 @@ pattern_matcher(CompiledPattern *c, const JourneyView *v)
 	return c->matcher;
 }
 
+static CompiledPattern *
+call_pattern(FunctionCallInfo fcinfo, int argument)
+{
+	return pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+							PG_GETARG_DATUM(argument));
+}
+
 /* The matcher of this call site, turned to an argument; close that when done. */
 static Matcher *
 call_matcher(FunctionCallInfo fcinfo, int argument, JourneyArg *arg)
 {
-	CompiledPattern *c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra,
-										  fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(argument));
+	CompiledPattern *c = call_pattern(fcinfo, argument);
 
 	journey_arg_open(arg, PG_GETARG_DATUM(1 - argument));
 	return pattern_matcher(c, &arg->view);
 }
 
+/*
+ * The same, or NULL if there can be no match: of a journey out of line only the
+ * head and the dictionary have been fetched then.
+ */
+static Matcher *
+call_matcher_if_possible(FunctionCallInfo fcinfo, int argument, JourneyArg *arg)
+{
+	Datum journey = PG_GETARG_DATUM(1 - argument);
+
+	if (VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(journey)))
+	{
+		CompiledPattern *c = call_pattern(fcinfo, argument);
+		bool possible;
+
+		journey_arg_open_head(arg, journey, true);
+		possible = matcher_possible(pattern_matcher(c, &arg->view));
+		journey_arg_close(arg);
+		if (!possible)
+			return NULL;
+	}
+	return call_matcher(fcinfo, argument, arg);
+}
+
 static bool
-matches(FunctionCallInfo fcinfo, int pattern_argument)
+matches(FunctionCallInfo fcinfo, int argument)
 {
 	JourneyArg arg;
-	bool result = matcher_exists(call_matcher(fcinfo, pattern_argument, &arg));
+	Matcher *m = call_matcher_if_possible(fcinfo, argument, &arg);
+	bool result;
 
+	if (m == NULL)
+		return false;
+	result = matcher_exists(m);
 	journey_arg_close(&arg);
 	return result;
 }
@@ -312,8 +345,10 @@ journey_match(PG_FUNCTION_ARGS)
 {
 	JourneyArg arg;
 	Match match;
+	Matcher *m;
 
-	if (!matcher_next(call_matcher(fcinfo, 1, &arg), &match))
+	m = call_matcher_if_possible(fcinfo, 1, &arg);
+	if (m == NULL || !matcher_next(m, &match))
 		PG_RETURN_NULL();
 	return pick_once(&arg.view, &match);
 }
@@ -323,9 +358,11 @@ Datum
 journey_match_count(PG_FUNCTION_ARGS)
 {
 	JourneyArg arg;
-	Matcher *m = call_matcher(fcinfo, 1, &arg);
+	Matcher *m = call_matcher_if_possible(fcinfo, 1, &arg);
 	int64 count = 0;
 
+	if (m == NULL)
+		PG_RETURN_INT64(0);
 	while (matcher_next(m, NULL))
 		count++;
 	journey_arg_close(&arg);

@@ -432,9 +432,8 @@ matcher_open(Matcher *m, const JourneyView *v)
 	m->recording = false;
 }
 
-/* Might there be a match, by what the dictionary and the length say? */
-static bool
-possible(Matcher *m)
+bool
+matcher_possible(Matcher *m)
 {
 	if (!m->labelled)
 	{
@@ -708,7 +707,7 @@ matcher_next(Matcher *m, Match *match)
 	bool found;
 	Reached end = {0};
 
-	if (!possible(m))
+	if (!matcher_possible(m))
 		return false;
 	prepare(m);
 	if (match)
@@ -739,7 +738,7 @@ matcher_next(Matcher *m, Match *match)
 bool
 matcher_exists(Matcher *m)
 {
-	if (!possible(m))
+	if (!matcher_possible(m))
 		return false;
 	if (m->has_simple)
 	{

@@ -38,6 +38,9 @@ extern Matcher *matcher_create(const Program *program);
  */
 extern void matcher_open(Matcher *m, const JourneyView *v);
 
+/* Might there be a match, by the length and the dictionary? Nothing else is read. */
+extern bool matcher_possible(Matcher *m);
+
 /* Is there a match? Afterwards the journey has to be opened anew. */
 extern bool matcher_exists(Matcher *m);
 

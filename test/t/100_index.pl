@@ -1,7 +1,7 @@
 # Indexes on journeys where things are not as usual: the extension in a schema of
 # its own that is not in search_path, owners who are no superusers, row-level
 # security, dump and restore with the options of an operator class, a crash, a
-# standby, and an index built by parallel writers.
+# standby, journeys out of line, and an index filled by eight writers at once.
 use strict;
 use warnings;
 use FindBin;
@@ -93,6 +93,23 @@ is(in_shop('owner', "SET enable_seqscan = off; $late", undef, $standby), 40, 'fo
 is(in_shop('owner', "SET enable_seqscan = off; $period", undef, $standby), in_shop('owner', "SET enable_indexscan = off; SET enable_bitmapscan = off; $period"),
     'found by period on a standby');
 $standby->stop;
+
+# of a journey out of line that lacks a label only the head is read
+sql($node, <<'END');
+CREATE TABLE long AS SELECT g, journey_agg('2026-01-01'::timestamptz + i * i * interval '1 s', 'web', 'a' || i % 50) AS journey
+FROM generate_series(1, 20) g, generate_series(1, 20000) i GROUP BY g;
+VACUUM ANALYZE long;
+END
+sub buffers
+{
+    my ($pattern) = @_;
+    my $plan = sql($node, "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT count(*) FROM long WHERE journey ~ '$pattern'");
+    my $n = 0;
+    $n += $1 if $plan =~ /Buffers: shared hit=(\d+)/;
+    $n += $1 if $plan =~ /Buffers: .*read=(\d+)/;
+    return $n;
+}
+cmp_ok(4 * buffers('web.a1 -> web.a2 -> web.no'), '<', buffers('web.a1 -> web.a2'), 'what lacks a label is not fetched from TOAST');
 
 # eight writers at once, then index against table
 my $script = PostgreSQL::Test::Utils::tempdir . '/writer.sql';
