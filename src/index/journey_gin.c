@@ -1,6 +1,9 @@
 /*
  * journey_gin.c
  *		GIN operator class journey_ops: journey ~ journey_pattern.
+ *
+ * Keys too common to help need no treatment: from triConsistent GIN learns
+ * which of the rarest keys every answer has one of, and only looks the others up.
  */
 #include "postgres.h"
 

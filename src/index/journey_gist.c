@@ -5,7 +5,7 @@
  *
  * A key is what some journeys cover: the time from the first touchpoint to the
  * last, and a signature that has a bit for each label, channel and action. It
- * is stored as a bytea: flags, first, last, signature.
+ * is stored as a bytea.
  */
 #include "postgres.h"
 
@@ -23,13 +23,14 @@
 #define SIGNATURE_WORDS 4
 #define SIGNATURE_BITS (64 * SIGNATURE_WORDS)
 
+/* Without padding, since it is stored and compared as it is. */
 typedef struct Cover
 {
-	bool some_empty; /* an empty journey is among them */
-	bool all_empty;  /* and no other: first and last mean nothing */
 	int64 first;
 	int64 last;
 	uint64 signature[SIGNATURE_WORDS];
+	uint32 some_empty; /* an empty journey is among them */
+	uint32 all_empty;  /* and no other: first and last mean nothing */
 } Cover;
 
 static Cover
@@ -88,7 +89,7 @@ journey_gist_compress(PG_FUNCTION_ARGS)
 
 	if (!entry->leafkey)
 		PG_RETURN_POINTER(entry);
-	memset(&cover, 0, sizeof(cover)); /* padding is stored too */
+	memset(&cover, 0, sizeof(cover));
 	journey_arg_open_head(&arg, entry->key, true);
 	cover.some_empty = cover.all_empty = arg.view.n == 0;
 	if (arg.view.n > 0)

@@ -21,6 +21,7 @@
 #define ST_SORT sort_keys
 #define ST_ELEMENT_TYPE int64
 #define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
@@ -155,6 +156,8 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 		uint64 channel = part_hash(labels[i].channel, labels[i].channel_len);
 		uint64 action = part_hash(labels[i].action, labels[i].action_len);
 
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
 		/* label i has its key at i: pairs are made of them */
 		keys[i] = single_key(KEY_LABEL, channel, action);
 		keys[nlabels + i] = single_key(KEY_CHANNEL, channel, 0);
@@ -191,95 +194,128 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 
 /* ---- patterns ---- */
 
-static bool
-is_exact(const PartTest *test)
+/* Numbers of keys, and of pairs by the key of their last bucket. */
+typedef struct KeyNumber
 {
-	return !test->prefix;
-}
+	int64 key;
+	int number;
+	char status;
+} KeyNumber;
+
+#define SH_PREFIX keynumber
+#define SH_ELEMENT_TYPE KeyNumber
+#define SH_KEY_TYPE int64
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) ((uint32) (key))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DEFINE
+#define SH_DECLARE
+#include "lib/simplehash.h"
 
 static int
-add_key(PatternKeys *k, int *max, int64 key)
+add_key(PatternKeys *k, keynumber_hash *numbers, int64 key)
 {
-	for (int i = 0; i < k->nkeys; i++)
-		if (k->keys[i] == key)
-			return i;
-	if (k->nkeys == *max)
-		k->keys = repalloc(k->keys, (*max *= 2) * sizeof(int64));
-	k->keys[k->nkeys] = key;
-	return k->nkeys++;
+	bool found;
+	KeyNumber *entry = keynumber_insert(numbers, key, &found);
+
+	if (!found)
+	{
+		entry->number = k->nkeys;
+		k->keys[k->nkeys++] = key;
+	}
+	return entry->number;
+}
+
+static bool
+is_label(const Step *step)
+{
+	return !step->channel.prefix && !step->action.prefix;
+}
+
+/* The pair of an edge, or -1 if it asks for none. */
+static int
+find_pair(PatternKeys *k, keynumber_hash *numbers, keynumber_hash *pairs, const ProgramEdge *edge,
+		  int64 horizon)
+{
+	const Program *p = k->program;
+	int a;
+	int b;
+	int64 most;
+	int64 last;
+	bool found;
+	KeyNumber *entry;
+	KeyPair *pair;
+
+	if (edge->from < 0 || horizon == 0)
+		return -1;
+	a = p->positions[edge->from].step;
+	b = p->positions[edge->to].step;
+	if (!is_label(p->steps[a]) || !is_label(p->steps[b]))
+		return -1;
+	most = p->links[edge->link].max;
+	if (p->within != PATTERN_UNBOUNDED)
+		most = Min(most, p->within);
+	if (most > horizon || most == PG_INT64_MAX)
+		return -1;
+	last = pair_key(k->keys[k->step_key[a]], k->keys[k->step_key[b]], bucket_of(most));
+	entry = keynumber_insert(pairs, last, &found);
+	if (found)
+		return entry->number;
+	entry->number = -1;
+	if (k->nkeys + bucket_of(most) + 2 > k->nsingles + PATTERN_KEYS_MAX)
+		return -1;
+	if (k->many < 0)
+		k->many = add_key(k, numbers, single_key(KEY_MANY, 0, 0));
+	entry->number = k->npairs;
+	pair = &k->pairs[k->npairs++];
+	pair->n = bucket_of(most) + 1;
+	pair->keys = palloc(pair->n * sizeof(int));
+	for (int bucket = 0; bucket < pair->n; bucket++)
+		pair->keys[bucket] =
+			add_key(k, numbers, pair_key(k->keys[k->step_key[a]], k->keys[k->step_key[b]], bucket));
+	return entry->number;
 }
 
 PatternKeys *
 pattern_keys(const Program *p, int64 horizon)
 {
 	PatternKeys *k = palloc0(sizeof(PatternKeys));
-	int max = 16;
-	int npair_keys = 0;
-	int pair_keys_max = 0;
+	keynumber_hash *numbers = keynumber_create(CurrentMemoryContext, 64, NULL);
+	keynumber_hash *pairs = keynumber_create(CurrentMemoryContext, 64, NULL);
 
 	k->program = p;
-	k->keys = palloc(max * sizeof(int64));
+	k->keys = palloc((p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
+	k->pairs = palloc(PATTERN_KEYS_MAX * sizeof(KeyPair));
+	k->many = -1;
 	k->step_key = palloc(p->nsteps * sizeof(int));
 	k->edge_pair = palloc(Max(p->nedges, 1) * sizeof(int));
 	k->reachable = palloc(p->npositions * sizeof(bool));
 	for (int s = 0; s < p->nsteps; s++)
 		k->step_key[s] = -1;
-	for (int q = 0; q < p->npositions; q++)
+	for (int q = 0; q < p->npositions; q++) /* not the steps of bans */
 	{
 		const Step *step = p->steps[p->positions[q].step];
 		uint64 channel = part_hash(step->channel.text, step->channel.len);
 		uint64 action = part_hash(step->action.text, step->action.len);
 		int *key = &k->step_key[p->positions[q].step];
 
-		if (*key >= 0)
-			continue;
-		if (is_exact(&step->channel) && is_exact(&step->action))
-			*key = add_key(k, &max, single_key(KEY_LABEL, channel, action));
-		else if (is_exact(&step->channel))
-			*key = add_key(k, &max, single_key(KEY_CHANNEL, channel, 0));
-		else if (is_exact(&step->action))
-			*key = add_key(k, &max, single_key(KEY_ACTION, 0, action));
+		if (is_label(step))
+			*key = add_key(k, numbers, single_key(KEY_LABEL, channel, action));
+		else if (!step->channel.prefix)
+			*key = add_key(k, numbers, single_key(KEY_CHANNEL, channel, 0));
+		else if (!step->action.prefix)
+			*key = add_key(k, numbers, single_key(KEY_ACTION, 0, action));
 	}
 	k->nsingles = k->nkeys;
 	for (int e = 0; e < p->nedges; e++)
 	{
-		const ProgramEdge *edge = &p->edges[e];
-		const Step *a;
-		const Step *b;
-		int64 most;
-		int buckets;
-
-		k->edge_pair[e] = -1;
-		if (edge->from < 0 || horizon == 0)
-			continue;
-		a = p->steps[p->positions[edge->from].step];
-		b = p->steps[p->positions[edge->to].step];
-		if (!is_exact(&a->channel) || !is_exact(&a->action) || !is_exact(&b->channel) ||
-			!is_exact(&b->action))
-			continue;
-		most = p->links[edge->link].max;
-		if (p->within != PATTERN_UNBOUNDED)
-			most = Min(most, p->within);
-		if (most > horizon || most == PG_INT64_MAX)
-			continue;
-		buckets = bucket_of(most) + 1;
-		if (k->nkeys + buckets > PATTERN_KEYS_MAX)
-			continue;
-		if (npair_keys + buckets + 2 > pair_keys_max)
-		{
-			pair_keys_max = 2 * pair_keys_max + buckets + 2;
-			k->pair_keys = k->pair_keys ? repalloc(k->pair_keys, pair_keys_max * sizeof(int))
-										: palloc(pair_keys_max * sizeof(int));
-		}
-		k->edge_pair[e] = npair_keys;
-		for (int bucket = 0; bucket < buckets; bucket++)
-			k->pair_keys[npair_keys++] =
-				add_key(k, &max,
-						pair_key(k->keys[k->step_key[p->positions[edge->from].step]],
-								 k->keys[k->step_key[p->positions[edge->to].step]], bucket));
-		k->pair_keys[npair_keys++] = add_key(k, &max, single_key(KEY_MANY, 0, 0));
-		k->pair_keys[npair_keys++] = -1;
+		CHECK_FOR_INTERRUPTS();
+		k->edge_pair[e] = find_pair(k, numbers, pairs, &p->edges[e], horizon);
 	}
+	k->pair_met = palloc(Max(k->npairs, 1));
+	keynumber_destroy(numbers);
+	keynumber_destroy(pairs);
 	return k;
 }
 
@@ -290,26 +326,27 @@ pattern_keys_allow(const PatternKeys *k, const char *present, char absent)
 	bool changed = true;
 
 	memset(k->reachable, 0, p->npositions * sizeof(bool));
+	for (int i = 0; i < k->npairs; i++)
+	{
+		const KeyPair *pair = &k->pairs[i];
+
+		k->pair_met[i] = present[k->many] != absent;
+		for (int bucket = 0; bucket < pair->n && !k->pair_met[i]; bucket++)
+			k->pair_met[i] = present[pair->keys[bucket]] != absent;
+	}
 	while (changed)
 	{
+		CHECK_FOR_INTERRUPTS();
 		changed = false;
 		for (int e = 0; e < p->nedges; e++)
 		{
 			const ProgramEdge *edge = &p->edges[e];
 			int key = k->step_key[p->positions[edge->to].step];
-			int pair = k->edge_pair[e];
 
-			if (k->reachable[edge->to] || (edge->from >= 0 && !k->reachable[edge->from]) ||
-				(key >= 0 && present[key] == absent))
-				continue;
-			if (pair >= 0)
-			{
-				while (k->pair_keys[pair] >= 0 && present[k->pair_keys[pair]] == absent)
-					pair++;
-				if (k->pair_keys[pair] < 0)
-					continue;
-			}
-			k->reachable[edge->to] = changed = true;
+			if (!k->reachable[edge->to] && (edge->from < 0 || k->reachable[edge->from]) &&
+				(key < 0 || present[key] != absent) &&
+				(k->edge_pair[e] < 0 || k->pair_met[k->edge_pair[e]]))
+				k->reachable[edge->to] = changed = true;
 		}
 	}
 	for (int a = 0; a < p->naccepts; a++)
@@ -318,41 +355,46 @@ pattern_keys_allow(const PatternKeys *k, const char *present, char absent)
 	return false;
 }
 
+/* The share of journeys that have a pair; as to pairs, those of "many" are taken to be like others. */
+static double
+pair_share(const KeyPair *pair, const double *shares)
+{
+	double known = 0; /* a journey has one of these keys at most */
+	double unknown = 0;
+
+	for (int bucket = 0; bucket < pair->n; bucket++)
+	{
+		known += Max(shares[pair->keys[bucket]], 0);
+		unknown = Max(unknown, -shares[pair->keys[bucket]]);
+	}
+	return known + unknown;
+}
+
 double
 pattern_keys_share(const PatternKeys *k, const double *shares)
 {
 	const Program *p = k->program;
 	double *reached = palloc0(p->npositions * sizeof(double));
+	double *pairs = palloc(Max(k->npairs, 1) * sizeof(double));
 	double result = 0;
 	bool changed = true;
 
+	for (int i = 0; i < k->npairs; i++)
+		pairs[i] = pair_share(&k->pairs[i], shares);
 	while (changed)
 	{
+		CHECK_FOR_INTERRUPTS();
 		changed = false;
 		for (int e = 0; e < p->nedges; e++)
 		{
 			const ProgramEdge *edge = &p->edges[e];
 			int key = k->step_key[p->positions[edge->to].step];
-			int pair = k->edge_pair[e];
 			double share = edge->from >= 0 ? reached[edge->from] : 1;
 
 			if (key >= 0)
 				share = Min(share, fabs(shares[key]));
-			if (pair >= 0)
-			{
-				double known = 0; /* a journey has one of these keys at most */
-				double unknown = 0;
-
-				/* the last one is "many": as to pairs, such journeys are taken to be like others */
-				for (; k->pair_keys[pair + 1] >= 0; pair++)
-				{
-					double one = shares[k->pair_keys[pair]];
-
-					known += Max(one, 0);
-					unknown = Max(unknown, -one);
-				}
-				share = Min(share, known + unknown);
-			}
+			if (k->edge_pair[e] >= 0)
+				share = Min(share, pairs[k->edge_pair[e]]);
 			if (share > reached[edge->to])
 			{
 				reached[edge->to] = share;
@@ -363,5 +405,6 @@ pattern_keys_share(const PatternKeys *k, const double *shares)
 	for (int a = 0; a < p->naccepts; a++)
 		result = Max(result, reached[p->accepts[a].position]);
 	pfree(reached);
+	pfree(pairs);
 	return result;
 }

@@ -23,25 +23,35 @@
 /* A journey of more labels has no pairs. */
 #define JOURNEY_KEYS_LABELS_MAX 64
 
-/* Pairs of a pattern are left out beyond so many keys: they are a help, no need. */
+/* Pairs of a pattern are left out if there would be more keys: they are a help, no need. */
 #define PATTERN_KEYS_MAX 2000
 
 /* Keys of a journey: sorted as int64, each once. palloc'd. Without pairs if horizon is 0. */
 extern int64 *journey_keys(const JourneyView *v, int64 horizon, int *n);
 
+/* Two labels, one near after the other: one of these keys, or "many". */
+typedef struct KeyPair
+{
+	int n; /* buckets, from the nearest on */
+	int *keys;
+} KeyPair;
+
 /*
  * What a pattern asks: for each step a key; for each edge that links two labels
- * within the horizon some keys, of which one must be there.
+ * within the horizon a pair.
  */
 typedef struct PatternKeys
 {
 	const Program *program;
 	int nkeys;
-	int nsingles; /* the first of the keys; the others are pairs, or "many" */
+	int nsingles; /* the first of the keys; the others are of pairs, or "many" */
 	int64 *keys;
-	int *step_key;   /* of each step, or -1: any touchpoint may do */
-	int *edge_pair;  /* of each edge the first of its keys in pair_keys, or -1 */
-	int *pair_keys;  /* lists of numbers of keys, each ended by -1 */
+	int many;      /* the key, or -1 */
+	int *step_key; /* of each step, or -1: any touchpoint may do */
+	int npairs;
+	KeyPair *pairs;  /* distinct */
+	int *edge_pair;  /* of each edge, or -1 */
+	char *pair_met;  /* scratch, of each pair */
 	bool *reachable; /* scratch, of each position */
 } PatternKeys;
 

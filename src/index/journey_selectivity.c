@@ -22,6 +22,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
 #include "pattern/journey_pattern.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
@@ -32,6 +33,9 @@
 
 /* So many journeys of the sample must match for their share to be trusted alone. */
 #define SAMPLE_ENOUGH 8
+
+/* So many are plenty. */
+#define SAMPLE_PLENTY 100
 
 /*
  * Is it the type of this name of the extension that this function belongs to? An
@@ -70,7 +74,10 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 						  ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
 		return 1;
 	if (slot.nnumbers != slot.nvalues + 2 || slot.valuetype != INT8OID)
-		elog(ERROR, "statistics of journeys are corrupt");
+	{
+		free_attstatsslot(&slot);
+		return 1;
+	}
 	k = pattern_keys(pattern_argument(&compiled, CurrentMemoryContext, pattern)->program,
 					 JOURNEY_HORIZON_DEFAULT);
 	shares = palloc(Max(k->nkeys, 1) * sizeof(double));
@@ -97,38 +104,78 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 	return result;
 }
 
+static int
+gcd(int a, int b)
+{
+	while (b != 0)
+	{
+		int rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/*
+ * How many of these journeys meet the condition, and of how many that were
+ * tried: it ends early where many do. Each is as likely to be tried first.
+ */
+static void
+try_sample(const AttStatsSlot *slot, Oid function, const Const *constant, bool var_on_left,
+		   int *matching, int *tried)
+{
+	FmgrInfo flinfo;
+	int step = slot->nvalues * 0.618 + 1; /* through all of them in another order */
+	int i = 0;
+
+	while (step > 1 && gcd(step, slot->nvalues) > 1)
+		step--;
+	fmgr_info(function, &flinfo);
+	*matching = 0;
+	for (*tried = 0; *tried < slot->nvalues && *matching < SAMPLE_PLENTY; (*tried)++)
+	{
+		Datum journey = slot->values[i];
+
+		if (DatumGetBool(FunctionCall2(&flinfo, var_on_left ? journey : constant->constvalue,
+									   var_on_left ? constant->constvalue : journey)))
+			(*matching)++;
+		i = (i + step) % slot->nvalues;
+	}
+}
+
 /* Share of journeys that are not null for which function(journey, constant) holds. */
 static double
-share_of_matching(VariableStatData *var, Oid function, Const *constant, bool var_on_left,
+share_of_matching(VariableStatData *var, Oid function, const Const *constant, bool var_on_left,
 				  bool is_pattern)
 {
 	AttStatsSlot slot;
-	FmgrInfo flinfo;
-	int n;
-	int matching = 0;
-	double by_sample;
-	double by_keys;
+	int matching;
+	int tried;
+	double kept = 0; /* share of journeys that the sample stands for */
+	double by_sample = SELECTIVITY_DEFAULT;
+	double by_keys = 1;
 
-	if (!HeapTupleIsValid(var->statsTuple) || !statistic_proc_security_check(var, function) ||
-		!get_attstatsslot(&slot, var->statsTuple, JOURNEY_STATS_SAMPLE, InvalidOid,
-						  ATTSTATSSLOT_VALUES))
+	if (!HeapTupleIsValid(var->statsTuple) || !statistic_proc_security_check(var, function))
 		return SELECTIVITY_DEFAULT;
-	n = slot.nvalues;
-	fmgr_info(function, &flinfo);
-	for (int i = 0; i < n; i++)
-		if (DatumGetBool(FunctionCall2(&flinfo, var_on_left ? slot.values[i] : constant->constvalue,
-									   var_on_left ? constant->constvalue : slot.values[i])))
-			matching++;
-	free_attstatsslot(&slot);
-	by_sample = (matching + 0.5) / (n + 1);
-	if (matching >= SAMPLE_ENOUGH || !is_pattern)
-		return by_sample;
-	/*
-	 * Too rare for the sample. If the keys are common all the same, it still
-	 * knows better than they; if not, they set the limit, and both have a say.
-	 */
-	by_keys = share_by_keys(var->statsTuple, constant->constvalue);
-	return by_keys * n < SAMPLE_ENOUGH ? Min(by_keys, sqrt(by_keys * by_sample)) : by_sample;
+	if (is_pattern)
+		by_keys = share_by_keys(var->statsTuple, constant->constvalue);
+	if (get_attstatsslot(&slot, var->statsTuple, JOURNEY_STATS_SAMPLE, InvalidOid,
+						 ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+	{
+		kept = slot.nnumbers == 1 ? slot.numbers[0] : 1;
+		try_sample(&slot, function, constant, var_on_left, &matching, &tried);
+		by_sample = (matching + 0.5) / (tried + 1);
+		/*
+		 * Too rare for the sample? If the keys are common all the same, it still
+		 * knows better than they; if not, they set the limit, and both have a say.
+		 */
+		if (matching < SAMPLE_ENOUGH && by_keys * tried < SAMPLE_ENOUGH)
+			by_sample = sqrt(by_keys * by_sample);
+		free_attstatsslot(&slot);
+	}
+	/* of long journeys the keys alone tell */
+	return Min(by_keys, kept * by_sample + (1 - kept) * (is_pattern ? by_keys : by_sample));
 }
 
 static double
@@ -189,23 +236,22 @@ operator_of(Oid family, Oid function, Oid column_type, Oid other_type, int colum
 	return InvalidOid;
 }
 
-/* Is there a usable GIN index on the same column that knows the operator? */
+/* Is there a usable GIN index on the same column or expression that knows the operator? */
 static bool
-gin_does_it(const IndexOptInfo *index, int column, Oid function, Oid column_type, Oid other_type,
-			int argument)
+gin_does_it(const IndexOptInfo *index, Node *column, Oid function, Oid other_type, int argument)
 {
 	ListCell *lc;
 
 	foreach (lc, index->rel->indexlist)
 	{
-		const IndexOptInfo *other = lfirst(lc);
+		IndexOptInfo *other = lfirst(lc);
 
 		if (other->relam != GIN_AM_OID || (other->indpred != NIL && !other->predOK))
 			continue;
 		for (int c = 0; c < other->nkeycolumns; c++)
-			if (other->indexkeys[c] != 0 && other->indexkeys[c] == index->indexkeys[column] &&
-				OidIsValid(
-					operator_of(other->opfamily[c], function, column_type, other_type, argument)))
+			if (match_index_to_operand(column, c, other) &&
+				OidIsValid(operator_of(other->opfamily[c], function, exprType(column), other_type,
+									   argument)))
 				return true;
 	}
 	return false;
@@ -234,8 +280,7 @@ index_condition(SupportRequestIndexCondition *req)
 	op = operator_of(req->opfamily, req->funcid, exprType(column), exprType(other), req->indexarg);
 	if (!OidIsValid(op) || !is_pseudo_constant_for_index(req->root, other, req->index) ||
 		(req->index->relam == GIST_AM_OID &&
-		 gin_does_it(req->index, req->indexcol, req->funcid, exprType(column), exprType(other),
-					 req->indexarg)))
+		 gin_does_it(req->index, column, req->funcid, exprType(other), req->indexarg)))
 		return NIL;
 	req->lossy = false;
 	return list_make1(make_opclause(op, BOOLOID, false, (Expr *) column, (Expr *) other, InvalidOid,

@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
@@ -39,9 +41,6 @@ typedef struct KeyCount
 
 /* Rows that the ordinary statistics ask for, of each unit of the target. */
 #define ROWS_EACH_ORDINARILY 300
-
-/* A journey that would take more than this part of the sample's bytes is not kept. */
-#define KEEP_AT_LEAST 32
 
 /* What the ordinary statistics want, kept while ours stand in. */
 typedef struct Ordinary
@@ -106,7 +105,7 @@ free_slot(const VacAttrStats *stats)
 }
 
 static void
-keep_sample(VacAttrStats *stats, Datum *journeys, int n)
+keep_sample(VacAttrStats *stats, Datum *journeys, int n, float4 share)
 {
 	int slot = free_slot(stats);
 
@@ -116,6 +115,9 @@ keep_sample(VacAttrStats *stats, Datum *journeys, int n)
 	stats->staop[slot] = InvalidOid;
 	stats->stavalues[slot] = journeys;
 	stats->numvalues[slot] = n; /* of the column's own type, as is assumed */
+	stats->stanumbers[slot] = MemoryContextAlloc(stats->anl_context, sizeof(float4));
+	stats->stanumbers[slot][0] = share;
+	stats->numnumbers[slot] = 1;
 }
 
 /*
@@ -152,15 +154,15 @@ keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int
 	int slot = free_slot(stats);
 	float4 rest[2];
 
-	if (slot < 0)
-		return;
 	rest[0] = commonest(singles, most / 2, rows, list, &n);
 	rest[1] = commonest(pairs, most - n, rows, list, &n);
+	if (slot < 0 || n == 0)
+		return;
 	qsort(list, n, sizeof(KeyCount), by_key);
 
 	stats->stakind[slot] = JOURNEY_STATS_KEYS;
 	stats->staop[slot] = InvalidOid;
-	stats->stavalues[slot] = MemoryContextAlloc(stats->anl_context, Max(n, 1) * sizeof(Datum));
+	stats->stavalues[slot] = MemoryContextAlloc(stats->anl_context, n * sizeof(Datum));
 	stats->stanumbers[slot] = MemoryContextAlloc(stats->anl_context, (n + 2) * sizeof(float4));
 	for (int k = 0; k < n; k++)
 	{
@@ -197,15 +199,23 @@ count_keys(keycount_hash **counts, const JourneyView *v, int64 horizon, keycount
 		*counts = make_room(*counts);
 }
 
+/* Is it small enough for the sample? */
+static bool
+may_be_kept(Datum journey)
+{
+	return toast_raw_datum_size(journey) <= JOURNEY_STATS_BYTES_ONE;
+}
+
 static void
 compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int samplerows,
 					  double totalrows)
 {
 	Ordinary *ordinary = stats->extra_data;
 	int target = stats->minrows / JOURNEY_STATS_ROWS_EACH;
-	size_t bytes_max = (size_t) target * JOURNEY_STATS_BYTES_EACH;
+	int sample_max = Min(target * JOURNEY_STATS_SAMPLE_EACH, JOURNEY_STATS_SAMPLE_MAX);
 	Datum *sample;
 	int nsample = 0;
+	size_t bytes = 0;
 	int rows = 0;
 	int small = 0;
 	double small_bytes = 0;
@@ -235,7 +245,7 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 		if (isnull)
 			continue;
 		rows++;
-		if (toast_raw_datum_size(value) <= bytes_max / KEEP_AT_LEAST)
+		if (may_be_kept(value))
 		{
 			small++;
 			small_bytes += toast_raw_datum_size(value);
@@ -247,25 +257,32 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row_cxt);
 	}
-	keep_keys(stats, singles, pairs, rows, target * JOURNEY_STATS_KEYS_EACH);
+	keep_keys(stats, singles, pairs, rows,
+			  Min(target * JOURNEY_STATS_KEYS_EACH, JOURNEY_STATS_KEYS_MAX));
 
-	/* of the journeys that are not too long, as many as there is room for, evenly */
-	every =
-		Max(1, Max((double) small / (target * JOURNEY_STATS_SAMPLE_EACH), small_bytes / bytes_max));
-	sample = MemoryContextAlloc(stats->anl_context, (small / every + 2) * sizeof(Datum));
-	for (int i = 0, seen = 0; i < samplerows; i++)
+	/*
+	 * As many journeys as there is room for: one of every so many, by a hash
+	 * which, lest a pattern in the table's order show.
+	 */
+	every = Max(1, Max((double) small / sample_max, small_bytes / (0.9 * JOURNEY_STATS_BYTES_MAX)));
+	sample = MemoryContextAlloc(stats->anl_context, sample_max * sizeof(Datum));
+	for (int i = 0, seen = 0; i < samplerows && nsample < sample_max; i++)
 	{
 		bool isnull;
 		Datum value = fetch(stats, i, &isnull);
+		double dice = murmurhash32(nsample) / (PG_UINT32_MAX + 1.0);
 
-		if (isnull || toast_raw_datum_size(value) > bytes_max / KEEP_AT_LEAST ||
-			seen++ < nsample * every)
+		analyze_delay_point();
+		if (isnull || !may_be_kept(value) || seen++ < floor((nsample + dice) * every))
 			continue;
+		bytes += toast_raw_datum_size(value);
+		if (bytes > JOURNEY_STATS_BYTES_MAX)
+			break;
 		MemoryContextSwitchTo(stats->anl_context);
 		sample[nsample++] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		MemoryContextSwitchTo(old);
 	}
-	keep_sample(stats, sample, nsample);
+	keep_sample(stats, sample, nsample, (double) small / rows);
 	MemoryContextDelete(row_cxt);
 }
 

@@ -627,7 +627,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 			int64 usecs;
 
 			if (here-- == 0)
-				elog(ERROR, "journey match lost its way");
+				journey_corrupt("its times do not ascend");
 			CHECK_FOR_INTERRUPTS();
 			usecs = elapsed(m->records[here].time, m->records[r].time);
 			memset(before, 0, p->npositions * sizeof(bool));

@@ -94,6 +94,9 @@ prepare_labels(Matcher *m)
 	}
 }
 
+/* Words of label_steps beyond which the array does not wait for another long dictionary. */
+#define LABELS_KEEP 65536
+
 void
 match_labels(Matcher *m)
 {
@@ -106,7 +109,8 @@ match_labels(Matcher *m)
 	/* each label takes at least two bytes, so a false count asks for nothing huge */
 	if ((uint64) v->nlabels * 2 > v->dictionary_len)
 		journey_corrupt("the dictionary is shorter than its labels");
-	if (v->nlabels > m->labels_max)
+	if (v->nlabels > m->labels_max ||
+		((size_t) m->labels_max * words > LABELS_KEEP && v->nlabels < m->labels_max / 4))
 	{
 		size_t steps = Max((size_t) v->nlabels, 64) * words * sizeof(uint64);
 

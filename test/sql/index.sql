@@ -231,6 +231,24 @@ CREATE TABLE missing AS SELECT NULL::journey AS journey FROM generate_series(1, 
 ANALYZE alike, missing, changing, bare;
 SELECT estimate($$SELECT * FROM alike WHERE journey ~ 'a.b'$$), estimate($$SELECT * FROM alike WHERE journey ~ 'a.c'$$),
        estimate($$SELECT * FROM missing WHERE journey ~ 'a.b'$$);
+-- of empty journeys alone, in one partition or all; and of long ones, which are not kept as a sample
+CREATE TABLE parts (customer int, journey journey) PARTITION BY LIST (customer);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+INSERT INTO parts SELECT 1, '{}' FROM generate_series(1, 10);
+INSERT INTO parts SELECT 2, '{web.view@2026-01-01T00:00:00Z}' FROM generate_series(1, 10);
+ANALYZE parts;
+SELECT customer, count(*) FROM parts WHERE journey ~ 'web.view' GROUP BY customer;
+SELECT estimate($$SELECT * FROM parts_1 WHERE journey ~ 'web.view'$$), estimate($$SELECT * FROM parts_1 WHERE journey ~ 'web.%'$$);
+CREATE TABLE long AS
+SELECT g AS customer, journey_agg('2026-01-01 00:00:00+00'::timestamptz + hashint4(g * i) % 1000000 * interval '1 s', 'web', 'a' || i % 20) AS journey
+FROM generate_series(1, 40) g, generate_series(1, 10000) i GROUP BY g;
+ANALYZE long;
+SELECT estimate($$SELECT * FROM long WHERE journey ~ 'web.a1'$$), estimate($$SELECT * FROM long WHERE journey ~ 'web.b'$$);
+INSERT INTO long SELECT 100 + g, '{tiny.one@2026-01-01T00:00:00Z}' FROM generate_series(1, 10) g;
+ANALYZE long;
+SELECT estimate($$SELECT * FROM long WHERE journey ~ 'web.a1'$$) BETWEEN 14 AND 100 AS long,
+       estimate($$SELECT * FROM long WHERE journey ~ 'tiny.one'$$) BETWEEN 3 AND 30 AS tiny;
 -- the estimator, attached to other types, must not take them for its own
 CREATE FUNCTION same(bytea, bytea) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 = $2; END';
 CREATE OPERATOR ~~~~ (LEFTARG = bytea, RIGHTARG = bytea, PROCEDURE = same, RESTRICT = journey_sel);
@@ -250,8 +268,11 @@ ANALYZE domains;
 EXPLAIN (COSTS OFF) SELECT customer FROM domains WHERE customer > 100 AND journey ~ 'rare.label';
 EXPLAIN (COSTS OFF) SELECT customer FROM domains WHERE journey_filter(journey, 'web.%') ~ 'web.view => web.view -[<= 1 s]-> web.view';
 SELECT count(*) FROM domains WHERE customer > 100 AND journey ~ 'rare.label';
+CREATE INDEX domains_gist ON domains USING gist (journey_filter(journey, 'web.%'));
+ANALYZE domains;
+EXPLAIN (COSTS OFF) SELECT customer FROM domains WHERE journey_filter(journey, 'web.%') ~ 'web.view => web.view -[<= 1 s]-> web.view';
 
-DROP TABLE visits, segment, pattern, changing, bare, slow, alike, missing, raw, domains;
+DROP TABLE visits, segment, pattern, changing, bare, slow, alike, missing, raw, domains, parts, long;
 DROP DOMAIN shop_journey;
 DROP OPERATOR ~~~~ (bytea, bytea);
 DROP OPERATOR ~~~~ (journey, bytea);
