@@ -1,5 +1,7 @@
 -- Indexes on journeys: what they find, what the planner does with them.
 
+SET max_parallel_workers_per_gather = 0;  -- plans are printed
+
 -- 20,000 customers, the same on every machine: hashes, no random()
 CREATE TABLE visits AS
 SELECT customer, journey_agg(at, channel, action, value) AS journey
