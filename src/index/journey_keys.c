@@ -115,7 +115,7 @@ nearest(const JourneyView *v, int64 horizon, int64 *distance)
 	{
 		uint32 b = journey_label_at(v, i);
 		int64 time = journey_time_from_offset(v, ef_next(&v->times, &times));
-		int place;
+		uint32 carry = b;
 
 		if (i % 0x10000 == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -130,12 +130,16 @@ nearest(const JourneyView *v, int64 horizon, int64 *distance)
 			if (usecs < *least)
 				*least = usecs;
 		}
-		for (place = 0; place < nrecent && recent[place] != b; place++)
-			;
-		if (place == nrecent)
-			nrecent++;
-		memmove(recent + 1, recent, place * sizeof(recent[0]));
-		recent[0] = b;
+		/* b to the front, those before it one place on */
+		for (int r = 0; carry != b || r == 0; r++)
+		{
+			uint32 here = r < nrecent ? recent[r] : b;
+
+			recent[r] = carry;
+			carry = here;
+			if (r == nrecent)
+				nrecent++;
+		}
 		last[b] = time;
 	}
 }
