@@ -72,6 +72,13 @@ cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
 cancellable('text out', 'SELECT j::text IS NULL FROM large');
 cancellable('send', 'SELECT journey_send(j) IS NULL FROM large');
 cancellable('json', 'SELECT j::json IS NULL FROM large');
+cancellable('identity_components',
+    'SELECT cardinality(identity_components(hashint8(ref) + 4e9::bigint * n, ref)) FROM event, generate_series(1, 3) n');
+# nearly all of the time in listing the nodes, once a row
+cancellable('list of identity_components', <<'END');
+SELECT max(cardinality(c)) FROM (
+    SELECT identity_components(ref * 7919 << 20, ref) OVER (ORDER BY ref / 250000) AS c FROM event) s
+END
 
 # cancelled by another session
 my $query = $node->background_psql('postgres', on_error_stop => 0);
