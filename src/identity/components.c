@@ -14,12 +14,6 @@
 
 #define SORT_BY_INSERTION_MAX 32
 
-#ifdef __GNUC__
-#define prefetch(address) __builtin_prefetch((address), 1)
-#else
-#define prefetch(address) ((void) 0)
-#endif
-
 /* Without padding, for a third of the memory. */
 struct pg_attribute_packed() ComponentSlot
 {
@@ -186,12 +180,12 @@ components_add(Components *c, const ComponentEdge *edges, int n)
 	for (int i = 0; i < 2 * n; i++)
 	{
 		place[i] = mix(ids[i]) >> c->shift;
-		prefetch(&c->slots[place[i]]);
+		__builtin_prefetch(&c->slots[place[i]], 1);
 	}
 	for (int i = 0; i < 2 * n; i++)
 	{
 		number[i] = intern(c, place[i], ids[i]);
-		prefetch(&c->parents[number[i]]);
+		__builtin_prefetch(&c->parents[number[i]], 1);
 	}
 	for (int i = 0; i < 2 * n; i += 2)
 		join(c->parents, number[i], number[i + 1]);

@@ -8,9 +8,10 @@
  * all the rest goes by number. What costs is waiting for memory, so edges are
  * added in batches, whose places in the table are fetched all at once.
  *
- * Memory: a node takes 4 bytes and a slot of 12, and between a quarter and five
- * eighths of the slots are free: 20 to 36 bytes; half as much again while the
- * table grows. Listing takes 36 bytes a node besides, the list's 16 included.
+ * Memory: 20 to 40 bytes a node, which has a slot of 12 and a parent of 4, for a
+ * quarter to five eighths of the slots are free; half as much again while the
+ * table grows. After a merge the table has room for both partitions, as if no
+ * node were in both. Listing takes 36 bytes a node besides, the list's 16 included.
  *
  * This is the algorithm layer.
  */
