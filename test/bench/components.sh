@@ -165,4 +165,5 @@ SELECT 11, 'components: ' || s.section || ', divided by 2 × plain C and the sca
 FROM summary s LEFT JOIN summary c ON c.section = s.section AND c.name = 'plain C'
      JOIN summary f ON f.section = s.section AND f.name = 'scan: sum(a + b)'
 WHERE s.section IN ('components_small_0', 'components_large_0') AND s.name = 'identity_components';
+DROP TABLE edges_small, edges_large, edges_few;
 SQL
