@@ -14,6 +14,9 @@
 
 #define SORT_BY_INSERTION_MAX 32
 
+/* a power of two */
+#define MERGE_BATCH 32
+
 /* Without padding, for a third of the memory. */
 struct pg_attribute_packed() ComponentSlot
 {
@@ -232,18 +235,30 @@ components_merge(Components *c, const uint8 *packed, size_t size)
 		corrupt();
 	reserve(c, n);
 	first = palloc_extended((n + 1) * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (size_t i = 0; i < n; i++)
+	for (size_t from = 0; from < n; from += MERGE_BATCH)
 	{
-		uint32 root = nodes[i].number;
-		uint32 number = intern(c, mix(nodes[i].id) >> c->shift, nodes[i].id);
+		uint32 number[MERGE_BATCH];
+		size_t batch = Min(n - from, MERGE_BATCH);
+		const ComponentSlot *node = &nodes[from];
 
-		check_interrupts_sometimes(i);
-		if (root == 0 || root > n)
-			corrupt();
-		if (first[root] == 0)
-			first[root] = number;
-		else
-			join(c->parents, first[root], number);
+		check_interrupts_sometimes(from);
+		for (size_t i = 0; i < batch; i++)
+		{
+			if (node[i].number == 0 || node[i].number > n)
+				corrupt();
+			number[i] = intern(c, mix(node[i].id) >> c->shift, node[i].id);
+			__builtin_prefetch(&c->parents[number[i]], 1);
+			__builtin_prefetch(&first[node[i].number], 1);
+		}
+		for (size_t i = 0; i < batch; i++)
+		{
+			uint32 *known = &first[node[i].number];
+
+			if (*known == 0)
+				*known = number[i];
+			else
+				join(c->parents, *known, number[i]);
+		}
 	}
 	pfree(first);
 	check_limit(c);
