@@ -72,6 +72,13 @@ cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
 cancellable('text out', 'SELECT j::text IS NULL FROM large');
 cancellable('send', 'SELECT journey_send(j) IS NULL FROM large');
 cancellable('json', 'SELECT j::json IS NULL FROM large');
+cancellable('identity_components',
+    'SELECT cardinality(identity_components(hashint8(ref) + 4e9::bigint * n, ref)) FROM event, generate_series(1, 3) n');
+# nearly all of the time in listing the nodes, again after every 20,000 rows
+cancellable('list of identity_components', <<'END');
+SELECT max(cardinality(c)) FROM (
+    SELECT identity_components(ref * 7919 << 20, ref) OVER (ORDER BY ref / 20000) AS c FROM event) s
+END
 
 # cancelled by another session
 my $query = $node->background_psql('postgres', on_error_stop => 0);
@@ -122,7 +129,8 @@ END
 };
 for (
     [ 'time and label', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a')" ],
-    [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ])
+    [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ],
+    [ 'components', 'identity_components(i, i + 1)' ])
 {
     my ($name, $aggregate) = @$_;
     my $bytes = $hashed->($aggregate) - $hashed->('count(*)');

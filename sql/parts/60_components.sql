@@ -1,0 +1,31 @@
+
+-- Identities that belong together: connected components.
+
+CREATE FUNCTION identity_components_transfn(internal, bigint, bigint) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION identity_components_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION identity_components_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identity_components_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identity_components_finalfn(internal) RETURNS bigint[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE AGGREGATE identity_components(a bigint, b bigint) (
+    SFUNC = identity_components_transfn, STYPE = internal, SSPACE = 300,
+    FINALFUNC = identity_components_finalfn, COMBINEFUNC = identity_components_combinefn,
+    SERIALFUNC = identity_components_serialfn, DESERIALFUNC = identity_components_deserialfn,
+    PARALLEL = SAFE
+);
+
+CREATE FUNCTION identity_members(components bigint[], OUT node bigint, OUT component bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100000;
+
+COMMENT ON FUNCTION identity_components_transfn(internal, bigint, bigint) IS 'transition of identity_components';
+COMMENT ON FUNCTION identity_components_combinefn(internal, internal) IS 'combination of partial states of identity_components';
+COMMENT ON FUNCTION identity_components_serialfn(internal) IS 'a state of identity_components for another process';
+COMMENT ON FUNCTION identity_components_deserialfn(bytea, internal) IS 'a state of identity_components from another process';
+COMMENT ON FUNCTION identity_components_finalfn(internal) IS 'result of identity_components';
+COMMENT ON AGGREGATE identity_components(bigint, bigint) IS 'connected components of the edges: pairs of a node and the smallest node of its component, by component, then node';
+COMMENT ON FUNCTION identity_members(bigint[]) IS 'rows of the pairs that identity_components returns';
