@@ -84,6 +84,13 @@ CREATE OPERATOR CLASS identifier_ops DEFAULT FOR TYPE identifier USING hash AS
     FUNCTION 1 identifier_hash(identifier),
     FUNCTION 2 identifier_hash_extended(identifier, bigint);
 
+CREATE FUNCTION normalize_email(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION normalize_phone(phone text, default_country text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION normalize_document(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
 COMMENT ON FUNCTION identifier_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION identifier_out(identifier) IS 'I/O';
@@ -108,3 +115,6 @@ COMMENT ON OPERATOR = (identifier, identifier) IS 'equal';
 COMMENT ON OPERATOR <> (identifier, identifier) IS 'not equal';
 COMMENT ON OPERATOR >= (identifier, identifier) IS 'greater than or equal';
 COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
+COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
+COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
+COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
