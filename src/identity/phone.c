@@ -153,9 +153,11 @@ brazil(Digits *x, bool trunk)
 {
 	if (trunk && x->n >= 12)
 		digits_remove(x, 0, 2);
+	if (!is_area_of_brazil(x->d))
+		return x->n == 10 && x->d[0] != '0' && x->d[1] == '0'; /* 0800 and the like */
 	if (x->n == 11)
-		return is_area_of_brazil(x->d) && x->d[2] == '9';
-	if (x->n == 10 && is_area_of_brazil(x->d) && x->d[2] >= '6')
+		return x->d[2] == '9';
+	if (x->n == 10 && x->d[2] >= '6')
 		digits_insert(x, 2, "9");
 	return true;
 }
@@ -170,7 +172,7 @@ national(const PhonePlan *plan, const char *d, int n, char *phone)
 	x.n = n;
 	memcpy(x.d, d, n);
 	trunk = drop_trunk(plan, &x);
-	if (x.n < 4 || (plan->trunk[0] == '0' && x.d[0] == '0'))
+	if (x.n < 4)
 		return false;
 	switch (plan->code)
 	{
@@ -199,7 +201,7 @@ national(const PhonePlan *plan, const char *d, int n, char *phone)
 				return false;
 			break;
 	}
-	if (!is_length(plan, x.n))
+	if (!is_length(plan, x.n) || (plan->trunk[0] == '0' && x.d[0] == '0'))
 		return false;
 	snprintf(phone, PHONE_MAX + 1, "+%d%.*s", plan->code, x.n, x.d);
 	return true;
