@@ -11,6 +11,10 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-i
 PG_CFLAGS += -fno-semantic-interposition
 SHLIB_LINK += -Wl,-Bsymbolic-functions
 
+# International domain names of e-mail addresses
+PG_CPPFLAGS += $(shell pkg-config --cflags libidn2 2>/dev/null)
+SHLIB_LINK += $(shell pkg-config --libs libidn2 2>/dev/null || echo -lidn2)
+
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
 DATA_built = sql/pg_journey--$(EXTVERSION).sql
 DATA = $(filter-out $(DATA_built),$(wildcard sql/pg_journey--*--*.sql))

@@ -109,6 +109,8 @@ find_postgres() {
 		die "$PG_CONFIG finds no server headers: install PostgreSQL's development files, or set another PG_CONFIG."
 	fi
 	need "gcc libc6-dev" "a C compiler" sh -c 'command -v gcc && test -f /usr/include/stdlib.h'
+	need libidn2-dev "international domain names" \
+		sh -c 'pkg-config --exists libidn2 || test -f /usr/include/idn2.h'
 	if [ "${1:-}" = test ]; then
 		need "perl libipc-run-perl" "TAP tests" perl -MIPC::Run -MTest::More -e 1
 		need "libtap-parser-sourcehandler-pgtap-perl" "pg_prove, to run pgTAP tests" command -v pg_prove

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
+#include "touchpoint/frozen_hash.h"
 
 static int
 compare_touches(const Touch *a, const Touch *b, const TouchLabel *alabels,
@@ -142,36 +143,6 @@ Datum
 journey_gt(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(compare(fcinfo) > 0);
-}
-
-/*
- * The finaliser of MurmurHash3 (A. Appleby, public domain), by which each
- * 64-bit word is mixed into the hash. Never to be changed.
- */
-static inline uint64
-mix(uint64 h, uint64 word)
-{
-	h = (h << 5 | h >> 59) ^ word;
-	h ^= h >> 33;
-	h *= UINT64CONST(0xff51afd7ed558ccd);
-	h ^= h >> 33;
-	h *= UINT64CONST(0xc4ceb9fe1a85ec53);
-	return h ^ h >> 33;
-}
-
-static uint64
-mix_text(uint64 h, const char *p, size_t len)
-{
-	h = mix(h, len);
-	while (len > 0)
-	{
-		uint64 word = 0;
-
-		for (int i = 0; i < 8 && len > 0; i++, len--)
-			word |= (uint64) (uint8) *p++ << (8 * i);
-		h = mix(h, word);
-	}
-	return h;
 }
 
 static uint64

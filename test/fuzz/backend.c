@@ -15,6 +15,7 @@
 #include <sanitizer/asan_interface.h>
 
 #include "common/hashfn.h"
+#include "common/unicode_norm.h"
 #include "fuzz.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -424,6 +425,93 @@ appendStringInfo(StringInfo s, const char *format, ...)
 	va_end(args);
 	appendStringInfoString(s, text);
 	pfree(text);
+}
+
+int
+pg_snprintf(char *text, size_t size, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, size, format, args);
+	va_end(args);
+	return len;
+}
+
+unsigned char
+pg_ascii_tolower(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+unsigned char
+pg_ascii_toupper(unsigned char c)
+{
+	return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c;
+}
+
+int
+pg_utf_mblen(const unsigned char *s)
+{
+	return *s < 0x80             ? 1
+		   : (*s & 0xe0) == 0xc0 ? 2
+		   : (*s & 0xf0) == 0xe0 ? 3
+		   : (*s & 0xf8) == 0xf0 ? 4
+								 : 1;
+}
+
+bool
+pg_utf8_islegal(const unsigned char *s, int len)
+{
+	uint32 c = utf8_to_unicode(s);
+
+	for (int i = 1; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return false;
+	return len == 1 ? *s < 0x80
+					: c >= (len == 2   ? 0x80
+							: len == 3 ? 0x800
+									   : 0x10000) &&
+						  c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+}
+
+#if PG_VERSION_NUM < 160000 /* inline since */
+pg_wchar
+utf8_to_unicode(const unsigned char *s)
+{
+	int len = pg_utf_mblen(s);
+	pg_wchar c = len == 1 ? *s : *s & (0x7f >> len);
+
+	for (int i = 1; i < len; i++)
+		c = c << 6 | (s[i] & 0x3f);
+	return c;
+}
+
+unsigned char *
+unicode_to_utf8(pg_wchar c, unsigned char *s)
+{
+	int len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (int i = len - 1; i > 0; i--, c >>= 6)
+		s[i] = 0x80 | (c & 0x3f);
+	s[0] = len == 1 ? c : (0xf00 >> len & 0xff) | c;
+	return s;
+}
+#endif
+
+/* Without the server's tables: as if the text were normal. */
+pg_wchar *
+unicode_normalize(UnicodeNormalizationForm form, const pg_wchar *input)
+{
+	size_t len = 0;
+	pg_wchar *copy;
+
+	while (input[len++] != 0)
+		;
+	copy = palloc(len * sizeof(pg_wchar));
+	memcpy(copy, input, len * sizeof(pg_wchar));
+	return copy;
 }
 
 int

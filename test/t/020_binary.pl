@@ -293,6 +293,74 @@ END
 note join ', ', map { "$_: $count{$_}" } sort keys %count;
 cmp_ok($count{$_} // 0, '>', 200, "mutants of patterns: $_") for 'accepted', '22P02';
 
+# Identifiers: version, counted namespace, value
+my $identifier = sub { my ($namespace, $value) = @_; pack 'C N/a a*', 1, $namespace, $value };
+my $read_identifier = sub { # the second implementation: the text, or nothing
+    my ($image) = @_;
+    my ($version, $length) = unpack 'C N', $image;
+    return if length $image < 5 || $version != 1 || $length > length($image) - 5;
+    my ($namespace, $value) = (substr($image, 5, $length), substr($image, 5 + $length));
+    return if $namespace !~ /^[-\w.\x80-\xff]{1,63}\z/a || $value !~ /^[^\0]{1,1024}\z/s;
+    my $text = "$namespace:$value";
+    utf8::decode(my $copy = $namespace) && utf8::decode(my $other = $value) or return; # nor may a letter be cut in two
+    return if $copy =~ /[^\x{0}-\x{d7ff}\x{e000}-\x{10ffff}]/ || $other =~ /[^\x{0}-\x{d7ff}\x{e000}-\x{10ffff}]/;
+    return $text;
+};
+my @identifiers = map { $identifier->(@$_) } ['email', 'ana@example.pt'], ['x', ':'], ["caf\xc3\xa9", "\xe6\x97\xa5 \n\t:"],
+    ['n' x 63, 'v' x 1024], ['-._', "\x01"];
+@images = (
+    @identifiers, '', "\1", "\1\0\0\0\0", "\1\0\0\0\0value", "\0" . substr($identifiers[0], 1), "\2" . substr($identifiers[0], 1),
+    pack('C N a*', 1, 0xffffffff, 'email'), pack('C N a*', 1, 0x80000000, 'email'), pack('C N a*', 1, 0x7fffffff, 'email'),
+    pack('C N a*', 1, 6, 'email'), pack('C N a*', 1, 5, 'email'),
+    map({ $identifier->(@$_) } ['n' x 64, 'v'], ['n', 'v' x 1025], ['n', 'v' x 100000], ["n\0", 'v'], ['n', "v\0"], ['a:b', 'v'], ['a b', 'v'],
+        ["caf\xc3", "\xa9"], ['n', "\xc0\xaf"], ['n', "\xed\xa0\x80"], ['n', "\xf4\x90\x80\x80"]));
+push @images, map { mutate(any(@identifiers)) } 1 .. 1500;
+copy_file("$dir/images/$_", [ $images[$_] ]) for 0 .. $#images;
+sql($node, <<'END');
+TRUNCATE refused;
+CREATE TABLE accepted_identifier (n integer DEFAULT current_setting('pgj.n')::integer, j identifier);
+END
+write_bytes("$dir/receive.sql", join '', map { "SELECT receive($_, 'accepted_identifier', '$dir/images/$_');\n" } 0 .. $#images);
+ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images of identifiers received');
+%answer = map { split /\|/, $_, 2 } split /\n/, sql($node, <<'END');
+SELECT n, encode(convert_to(j::text, 'UTF8'), 'hex') FROM accepted_identifier
+WHERE j::text::identifier = j AND identifier_send(j) IS NOT NULL
+UNION ALL SELECT n, 'error ' || state FROM refused
+END
+@wrong = grep {
+    my $text = $read_identifier->($images[$_]);
+    my $answer = $answer{$_} // 'no answer';
+    defined $text ? $answer ne $hex->($text) : $answer !~ /^error (?:22P03|22021|22001|42622|08P01)$/;
+} 0 .. $#images;
+is(@wrong, 0, 'every image of an identifier is accepted or refused as it should be')
+  or diag map { $hex->(substr $images[$_], 0, 100) . ": $answer{$_}\n" } splice @wrong, 0, 10;
+cmp_ok(scalar(grep { !/error/ } values %answer), '>', 100, 'some mutants of identifiers are valid');
+
+# Encodings again, with one that some letters don't fit
+copy_file("$dir/latin", [ $identifier->("caf\xe9", "\xe7:\xff") ]);
+for my $database ('postgres', 'latin1')
+{
+    is($node->safe_psql($database, <<"END"), '\x01000000' . ($database eq 'latin1' ? '04636166e9e73aff' : '05636166c3a9c3a73ac3bf'), "identifier of a client with LATIN1, $database");
+CREATE TABLE i (i identifier);
+SET client_encoding = 'LATIN1';
+COPY i FROM '$dir/latin' (FORMAT binary);
+COPY i TO '$dir/latin_out' (FORMAT binary);
+COPY i FROM '$dir/latin_out' (FORMAT binary);
+SET client_encoding = '@{[ $database eq 'latin1' ? 'LATIN1' : 'UTF8' ]}';
+SELECT DISTINCT identifier_send(i) FROM i;
+END
+}
+is($node->safe_psql('latin1', <<'END'), "ana\@xn--caf-dma.fr|jos\xc3\xa9\@x.pt|+351912345678|52998224725", 'normalisers in LATIN1');
+SET client_encoding = 'UTF8';
+SELECT normalize_email('Ana@café.fr'), normalize_email('José@x.pt'), normalize_phone('912' || chr(160) || '345 678', 'PT'), normalize_document('529.982.247-25');
+END
+sql($node, "CREATE DATABASE ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'");
+is($node->safe_psql('ascii', <<'END'), "ana\@xn--caf-dma.fr|t|t|t", 'normalisers without an encoding');
+CREATE EXTENSION pg_journey;
+SELECT normalize_email('Ana@café.fr'), normalize_email(E'jos\xe9@x.pt') IS NULL, normalize_phone(E'912\xa0345 678', 'PT') IS NULL,
+       normalize_document(E'\xff') IS NULL;
+END
+
 is(slurp_file($node->data_dir . '/postmaster.pid'), $postmaster, 'the server is the same');
 is(crashes($node), '', 'no process crashed');
 $node->stop;

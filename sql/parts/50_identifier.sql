@@ -1,0 +1,120 @@
+-- identifier: what one customer is known by in one namespace.
+-- It is stored as a bytea is (src/identity/identifier.c), so the server's own
+-- functions for bytea are its order.
+
+CREATE TYPE identifier;
+
+CREATE FUNCTION identifier_in(cstring) RETURNS identifier
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_out(identifier) RETURNS cstring
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_recv(internal) RETURNS identifier
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_send(identifier) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE identifier (
+    INPUT = identifier_in,
+    OUTPUT = identifier_out,
+    RECEIVE = identifier_recv,
+    SEND = identifier_send,
+    LIKE = bytea
+);
+
+CREATE FUNCTION identifier(namespace text, value text) RETURNS identifier
+AS 'MODULE_PATHNAME', 'identifier_make' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_namespace(identifier) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_value(identifier) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION identifier_lt(identifier, identifier) RETURNS boolean
+AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_le(identifier, identifier) RETURNS boolean
+AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_eq(identifier, identifier) RETURNS boolean
+AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_ne(identifier, identifier) RETURNS boolean
+AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_ge(identifier, identifier) RETURNS boolean
+AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_gt(identifier, identifier) RETURNS boolean
+AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_cmp(identifier, identifier) RETURNS integer
+AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_sortsupport(internal) RETURNS void
+AS 'bytea_sortsupport' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_hash(identifier) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_hash_extended(identifier, bigint) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR < (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_lt,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_le,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_eq,
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
+);
+CREATE OPERATOR <> (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_ne,
+    COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+);
+CREATE OPERATOR >= (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_ge,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    LEFTARG = identifier, RIGHTARG = identifier, PROCEDURE = identifier_gt,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS identifier_ops DEFAULT FOR TYPE identifier USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 identifier_cmp(identifier, identifier),
+    FUNCTION 2 identifier_sortsupport(internal),
+    FUNCTION 4 btequalimage(oid);
+CREATE OPERATOR CLASS identifier_ops DEFAULT FOR TYPE identifier USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 identifier_hash(identifier),
+    FUNCTION 2 identifier_hash_extended(identifier, bigint);
+
+CREATE FUNCTION normalize_email(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION normalize_phone(phone text, default_country text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION normalize_document(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
+COMMENT ON FUNCTION identifier_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION identifier_out(identifier) IS 'I/O';
+COMMENT ON FUNCTION identifier_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION identifier_send(identifier) IS 'I/O';
+COMMENT ON FUNCTION identifier(text, text) IS 'make an identifier of a namespace and a value, both kept as given';
+COMMENT ON FUNCTION identifier_namespace(identifier) IS 'namespace';
+COMMENT ON FUNCTION identifier_value(identifier) IS 'value';
+COMMENT ON FUNCTION identifier_lt(identifier, identifier) IS 'implementation of < operator';
+COMMENT ON FUNCTION identifier_le(identifier, identifier) IS 'implementation of <= operator';
+COMMENT ON FUNCTION identifier_eq(identifier, identifier) IS 'implementation of = operator';
+COMMENT ON FUNCTION identifier_ne(identifier, identifier) IS 'implementation of <> operator';
+COMMENT ON FUNCTION identifier_ge(identifier, identifier) IS 'implementation of >= operator';
+COMMENT ON FUNCTION identifier_gt(identifier, identifier) IS 'implementation of > operator';
+COMMENT ON FUNCTION identifier_cmp(identifier, identifier) IS 'total order: namespace, then value, bytewise';
+COMMENT ON FUNCTION identifier_sortsupport(internal) IS 'sort support';
+COMMENT ON FUNCTION identifier_hash(identifier) IS 'hash';
+COMMENT ON FUNCTION identifier_hash_extended(identifier, bigint) IS 'hash, 64 bits, seeded';
+COMMENT ON OPERATOR < (identifier, identifier) IS 'less than';
+COMMENT ON OPERATOR <= (identifier, identifier) IS 'less than or equal';
+COMMENT ON OPERATOR = (identifier, identifier) IS 'equal';
+COMMENT ON OPERATOR <> (identifier, identifier) IS 'not equal';
+COMMENT ON OPERATOR >= (identifier, identifier) IS 'greater than or equal';
+COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
+COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
+COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
+COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';

@@ -1,0 +1,144 @@
+-- The type identifier: text form, limits, order, hash, indexes, binary form.
+
+-- text form: kept exactly, the first colon parts
+SELECT i::identifier, identifier_namespace(i::identifier) AS namespace, identifier_value(i::identifier) AS value
+FROM (VALUES
+    ('email:ana@example.pt'),
+    ('phone:+351912345678'),
+    ('Loyalty:0042'),
+    ('crm.eu-west_1:a:b::c:'),
+    ('cliente-são:João'),
+    ('電話:090'),
+    ('c: leading and trailing '),
+    ('1:"quoted" and \back'),
+    ('-._:x'),
+    ('x::')
+) v(i);
+
+-- what it is refused with
+CREATE FUNCTION refused(input text, OUT state text, OUT message text, OUT detail text, OUT hint text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM input::identifier;
+    message := 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+END $$;
+\x on
+SELECT left(input, 20) AS input, r.* FROM (VALUES
+    (''),
+    (':'),
+    ('email'),
+    ('email:'),
+    (':ana'),
+    (' email:ana'),
+    ('my shop:1'),
+    ('a/b:1'),
+    ('"email":ana'),
+    (repeat('n', 63) || ':v'),
+    (repeat('n', 64) || ':v'),
+    (repeat('é', 31) || 'n:v'),
+    (repeat('é', 32) || ':v'),
+    ('n:' || repeat('v', 1024)),
+    ('n:' || repeat('v', 1025)),
+    ('n:' || repeat('日', 341) || 'v'),
+    ('n:' || repeat('日', 342)),
+    (repeat('no colon at all ', 100))
+) v(input), refused(input) r;
+\x off
+DROP FUNCTION refused;
+
+-- the constructor
+SELECT identifier('email', 'ana@example.pt'), identifier('c', ' a:b '), identifier(namespace => 'x', value => E'tab\there'),
+       identifier(NULL, 'a') IS NULL AS no_namespace, identifier('a', NULL) IS NULL AS no_value;
+SELECT identifier('a:b', 'c');
+SELECT identifier('', 'c');
+SELECT identifier('a', '');
+SELECT identifier(repeat('a', 64), 'c');
+SELECT identifier('a', repeat('v', 1025));
+SELECT identifier('a', 'b')::text, 'a:b'::text::identifier;
+SELECT 'a:b'::text = identifier('a', 'b');
+
+-- order: of namespace and value, byte by byte, whatever the locale
+CREATE TABLE id (n serial, i identifier);
+INSERT INTO id (i) SELECT identifier(ns, v)
+FROM unnest(ARRAY['a', 'A', 'a-b', 'a.b', 'a0', 'a_', 'aa', 'ab', 'email', 'e', 'é', 'z', repeat('n', 63)]) ns,
+     unnest(ARRAY['1', '10', '2', ':', '::', ' ', 'a', 'B', 'é', 'z', E'\x01', repeat('v', 1024), repeat('v', 1023), 'phone', 'phonf']) v;
+INSERT INTO id (i) SELECT identifier('cookie', md5(n::text)) FROM generate_series(1, 3000) n;
+SELECT count(*) AS out_of_order
+FROM (SELECT row_number() OVER (ORDER BY i) AS by_type,
+             row_number() OVER (ORDER BY identifier_namespace(i) COLLATE "C", identifier_value(i) COLLATE "C") AS by_parts
+      FROM id) x WHERE by_type <> by_parts;
+SELECT count(*) AS pairs,
+       bool_and((a.i < b.i) = (x < 0) AND (a.i <= b.i) = (x <= 0) AND (a.i = b.i) = (x = 0)
+                AND (a.i <> b.i) = (x <> 0) AND (a.i >= b.i) = (x >= 0) AND (a.i > b.i) = (x > 0)
+                AND identifier_lt(a.i, b.i) = (x < 0) AND sign(identifier_cmp(b.i, a.i)) = -x) AS consistent
+FROM id a, id b,
+     LATERAL (SELECT CASE WHEN ROW(identifier_namespace(a.i), identifier_value(a.i)) = ROW(identifier_namespace(b.i), identifier_value(b.i)) THEN 0
+         WHEN ROW(identifier_namespace(a.i) COLLATE "C", identifier_value(a.i) COLLATE "C")
+            < ROW(identifier_namespace(b.i) COLLATE "C", identifier_value(b.i) COLLATE "C") THEN -1 ELSE 1 END) s(x)
+WHERE a.n <= 195 AND b.n <= 195;
+SELECT 'a:b'::identifier < 'a-b:a' AS shorter_namespace_first, 'a:b'::identifier = 'A:b' AS case_matters;
+
+-- text and binary forms round-trip
+SELECT count(*), bool_and(i::text::identifier = i AND identifier(identifier_namespace(i), identifier_value(i)) = i
+                          AND i::text = identifier_namespace(i) || ':' || identifier_value(i)) AS exact FROM id;
+SELECT identifier_send('a:é:'), identifier_send('email:x');
+CREATE TABLE back (LIKE id);
+\copy id TO 'results/identifier.copy' (FORMAT binary)
+\copy back FROM 'results/identifier.copy' (FORMAT binary)
+SELECT count(*) FROM id JOIN back USING (n) WHERE id.i = back.i AND id.i::text = back.i::text;
+
+-- hash: of equality, extended by a seed, and never another one
+SELECT bool_and(identifier_hash(i) = identifier_hash(i::text::identifier)) AS equal,
+       bool_and(identifier_hash_extended(i, 0)::bit(64) & x'00000000ffffffff'::bit(64)
+                = identifier_hash(i)::bigint::bit(64) & x'00000000ffffffff'::bit(64)) AS low_half,
+       count(DISTINCT i) = count(DISTINCT identifier_hash_extended(i, 42)) AS distinct_64,
+       count(*) FILTER (WHERE identifier_hash_extended(i, 1) = identifier_hash_extended(i, 0)) AS unseeded
+FROM id;
+SELECT i, identifier_hash(i), identifier_hash_extended(i, 0), identifier_hash_extended(i, -1)
+FROM unnest('{email:ana@example.pt,a:b,ab:c,a:bc,電話:090}'::identifier[]) i;
+
+-- btree, hash, partitions, grouping
+CREATE UNIQUE INDEX id_btree ON id (i);
+CREATE INDEX id_hash ON id USING hash (i);
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT i FROM id WHERE i >= 'cookie:a' AND i < 'cookie:b' ORDER BY i;
+SELECT count(*), bool_and(identifier_value(i) LIKE 'a%') FROM id WHERE i >= 'cookie:a' AND i < 'cookie:b';
+DROP INDEX id_btree;
+EXPLAIN (COSTS OFF) SELECT n FROM id WHERE i = 'a-b:2';
+SELECT n FROM id WHERE i = 'a-b:2';
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+CREATE TABLE part (i identifier PRIMARY KEY) PARTITION BY HASH (i);
+CREATE TABLE part0 PARTITION OF part FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+CREATE TABLE part1 PARTITION OF part FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+CREATE TABLE part2 PARTITION OF part FOR VALUES WITH (MODULUS 3, REMAINDER 2);
+INSERT INTO part SELECT i FROM id;
+SELECT tableoid::regclass, count(*) FROM part GROUP BY 1 ORDER BY 1;
+EXPLAIN (COSTS OFF) SELECT FROM part WHERE i = 'email:a';
+SELECT count(*) FROM part JOIN id USING (i);
+SET enable_hashjoin = off;
+SELECT count(*) FROM part JOIN id USING (i);
+RESET enable_hashjoin;
+
+-- arrays in the server's GIN
+CREATE TABLE seen (n integer, ids identifier[]);
+INSERT INTO seen SELECT n, ARRAY[identifier('cookie', (n % 100)::text), identifier('email', n || '@example.pt')]
+FROM generate_series(1, 1000) n;
+INSERT INTO seen VALUES (0, ARRAY[identifier(repeat('n', 63), repeat('v', 1024))]);
+CREATE INDEX ON seen USING gin (ids);
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT n FROM seen WHERE ids @> '{cookie:7}';
+SELECT count(*) FROM seen WHERE ids @> '{cookie:7}';
+SELECT n FROM seen WHERE ids @> '{cookie:7,email:107@example.pt}';
+SELECT n FROM seen WHERE ids && '{email:3@example.pt,email:5@example.pt,none:3}' ORDER BY n;
+SELECT n FROM seen WHERE ids @> ARRAY[identifier(repeat('n', 63), repeat('v', 1024))];
+RESET enable_seqscan;
+SELECT 'a:1'::identifier = ANY ('{b:1,a:1}'), '{"a: ,1","a:\"x\""}'::identifier[];
+
+SELECT opcname, amname, amvalidate(c.oid) FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
+WHERE opcintype = 'identifier'::regtype ORDER BY 2;
+DROP TABLE id, back, part, seen;
