@@ -167,21 +167,21 @@ window_best(Matcher *m, Window *w, uint32 i, int64 time)
 
 /* May a match begin at this touchpoint, through this edge? */
 bool
-may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
+may_start(Matcher *m, const ProgramEdge *edge, Event *event)
 {
 	const ProgramLink *link;
 	int64 usecs;
 
-	if (m->only_start != NO_START && i != m->only_start)
+	if (m->only_start != NO_START && event->i != m->only_start)
 		return false;
 	if (!edge->from_start)
 		return true;
 	if (edge->link < 0)
-		return i == 0;
+		return event->i == 0;
 	link = &m->program->links[edge->link];
-	if (link->next && i != 0)
+	if (link->next && event->i != 0)
 		return false;
-	usecs = elapsed(m->v->first, time);
+	usecs = elapsed(m->v->first, event_time(m, event));
 	if (usecs < link->min || usecs > link->max)
 		return false;
 	for (int k = 0; k < link->nbans; k++)
@@ -191,7 +191,7 @@ may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 }
 
 static bool
-may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
+may_end(Matcher *m, const ProgramAccept *accept, Event *event)
 {
 	const ProgramLink *link;
 	int64 usecs;
@@ -199,19 +199,19 @@ may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
 	if (!accept->to_end)
 		return true;
 	if (accept->link < 0)
-		return i == m->v->n - 1;
+		return event->i == m->v->n - 1;
 	link = &m->program->links[accept->link];
-	if (link->next && i != m->v->n - 1)
+	if (link->next && event->i != m->v->n - 1)
 		return false;
-	usecs = elapsed(time, m->v->last);
+	usecs = elapsed(event_time(m, event), m->v->last);
 	if (usecs < link->min || usecs > link->max)
 		return false;
 	for (int k = 0; k < link->nbans; k++)
 	{
-		const Ahead *ahead = look_ahead(m, link->bans[k], i);
+		const Ahead *ahead = look_ahead(m, link->bans[k], event->i);
 
 		if (ahead->found && (link->ban_usecs[k] == PATTERN_UNBOUNDED ||
-							 elapsed(time, ahead->time) <= link->ban_usecs[k]))
+							 elapsed(event_time(m, event), ahead->time) <= link->ban_usecs[k]))
 			return false;
 	}
 	return true;
@@ -219,7 +219,7 @@ may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
 
 /* Find what is reached at an event, into m->hits. */
 static void
-reach(Matcher *m, const Event *event)
+reach(Matcher *m, Event *event)
 {
 	const Program *p = m->program;
 
@@ -243,7 +243,7 @@ reach(Matcher *m, const Event *event)
 				{
 					if (m->edge_window[e] < 0)
 					{
-						if (may_start(m, &p->edges[e], event->i, event->time))
+						if (may_start(m, &p->edges[e], event))
 						{
 							best.start = event->i; /* none can start later */
 							best.start_time = event->time;
@@ -403,7 +403,15 @@ matcher_create(const Program *p)
 	m->hits = palloc(p->npositions * sizeof(Reached));
 	m->hit_positions = palloc(p->npositions * sizeof(int));
 	m->latest = palloc(p->npositions * sizeof(Latest));
+	m->hit_latest = palloc(p->npositions * sizeof(Latest));
 	m->latest_suffices = latest_suffices(p);
+	m->limits_time = p->within != PATTERN_UNBOUNDED;
+	for (int l = 0; l < p->nlinks; l++)
+	{
+		m->limits_time |= p->links[l].min > 0 || p->links[l].max != PG_INT64_MAX;
+		for (int k = 0; k < p->links[l].nbans; k++)
+			m->limits_time |= p->links[l].ban_usecs[k] != PATTERN_UNBOUNDED;
+	}
 	prepare_labels(m);
 	make_simple(m);
 	return m;
@@ -426,7 +434,7 @@ void
 matcher_open(Matcher *m, const JourneyView *v)
 {
 	m->v = v;
-	m->labelled = false;
+	m->labelled = m->screened = false;
 	m->started = false;
 	m->only_start = NO_START;
 	m->recording = false;
@@ -465,6 +473,7 @@ prepare(Matcher *m)
 		queue_trim(&m->windows[w].best);
 	}
 	place_start(m, &m->place);
+	ef_start(&m->v->times, &m->back);
 	m->started = true;
 }
 
@@ -473,27 +482,25 @@ prepare(Matcher *m)
  * these positions is reached (and, unless partial, may end); its best start.
  */
 static bool
-search(Matcher *m, Reached *end)
+search(Matcher *m, Event *event, Reached *end)
 {
-	Event event;
-
-	while (next_event(m, &m->place, m->event_steps, &event))
+	while (next_event(m, &m->place, m->event_steps, m->by_latest, event))
 	{
 		bool found = false;
 
-		reach(m, &event);
+		reach(m, event);
 		for (int h = 0; h < m->nhits; h++)
 		{
 			int a = m->accept[m->hit_positions[h]];
 
 			if (a >= 0 && (!found || m->hits[h].start > end->start) &&
-				may_end(m, &m->program->accepts[a], event.i, event.time))
+				may_end(m, &m->program->accepts[a], event))
 			{
 				*end = m->hits[h];
 				found = true;
 			}
 		}
-		settle(m, &event);
+		settle(m, event);
 		if (found)
 			return true;
 	}
@@ -594,7 +601,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	m->records = NULL;
 	m->record_steps = m->record_positions = NULL;
 	m->nrecords = m->records_max = 0;
-	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
+	while (next_event(m, &m->place, m->event_steps, false, &event) && event.i <= end)
 	{
 		m->recording = event.i >= start;
 		reach(m, &event);
@@ -705,15 +712,26 @@ matcher_next(Matcher *m, Match *match)
 	int64 *bans;
 	bool *accepting;
 	bool found;
+	Event event;
 	Reached end = {0};
 
 	if (!matcher_possible(m))
 		return false;
+	if (m->has_simple && !m->screened)
+	{
+		uint64 reached;
+
+		m->possible = run_simple(m, &reached, m->simple.accept);
+		m->screened = true;
+		if (!m->possible)
+			return false;
+	}
 	prepare(m);
 	if (match)
 		remember(m, &from, &bans);
+	m->needs_time = m->limits_time;
 	forget(m, match == NULL && m->latest_suffices);
-	found = search(m, &end);
+	found = search(m, &event, &end);
 	if (match == NULL)
 		return found;
 	if (!found)
@@ -726,7 +744,7 @@ matcher_next(Matcher *m, Match *match)
 	{
 		int a = m->accept[m->hit_positions[h]];
 
-		if (a >= 0 && m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
+		if (a >= 0 && m->hits[h].start == end.start && may_end(m, &p->accepts[a], &event))
 			accepting[m->hit_positions[h]] = true;
 	}
 	extract(m, &from, bans, end.start, end.i, accepting, match, false);
@@ -738,16 +756,11 @@ matcher_next(Matcher *m, Match *match)
 bool
 matcher_exists(Matcher *m)
 {
-	if (!matcher_possible(m))
-		return false;
-	if (m->has_simple)
+	if (m->has_simple && m->simple.exact)
 	{
 		uint64 reached;
 
-		if (!run_simple(m, &reached, m->simple.accept))
-			return false;
-		if (m->simple.exact)
-			return true;
+		return matcher_possible(m) && run_simple(m, &reached, m->simple.accept);
 	}
 	m->started = false; /* from the beginning, whatever was found before */
 	return matcher_next(m, NULL);
@@ -799,8 +812,9 @@ matcher_progress(Matcher *m, Match *match, bool items)
 		accepting = palloc0(p->npositions);
 		remember(m, &from, &bans);
 	}
+	m->needs_time = m->limits_time || items;
 	forget(m, match == NULL && m->latest_suffices);
-	while (item < most && next_event(m, &m->place, m->event_steps, &event))
+	while (item < most && next_event(m, &m->place, m->event_steps, m->by_latest, &event))
 	{
 		int here = item;
 
@@ -859,7 +873,8 @@ matcher_step_touchpoints(Matcher *m)
 
 	match_labels(m);
 	prepare(m);
-	while (next_event(m, &m->place, m->event_steps, &event))
+	m->needs_time = false;
+	while (next_event(m, &m->place, m->event_steps, false, &event))
 		found[event.i] = true;
 	return found;
 }

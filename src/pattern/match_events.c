@@ -207,7 +207,7 @@ place_start(const Matcher *m, Place *place)
 }
 
 bool
-next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event)
+next_event(const Matcher *m, Place *place, uint64 *scratch, bool lazily, Event *event)
 {
 	const JourneyView *v = m->v;
 
@@ -243,6 +243,7 @@ next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event)
 				continue;
 			event->i = place->i - 1;
 			event->time = t.time;
+			event->timed = true;
 			event->steps = scratch;
 			return true;
 		}
@@ -258,9 +259,9 @@ next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event)
 			CHECK_FOR_INTERRUPTS();
 		if (!m->label_used[label])
 			continue;
-		ef_seek(&v->times, &place->times, i);
 		event->i = i;
-		event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
+		event->timed = !m->needs_time || !lazily;
+		event->time = m->needs_time && !lazily ? time_at(v, &place->times, i) : v->first;
 		event->steps = &m->label_steps[(size_t) label * m->step_words];
 		return true;
 	}
@@ -285,7 +286,7 @@ look_ahead(Matcher *m, int step, uint32 i)
 	{
 		Event event;
 
-		if (!next_event(m, &ahead->place, m->ahead_steps, &event))
+		if (!next_event(m, &ahead->place, m->ahead_steps, false, &event))
 		{
 			ahead->found = false;
 			return ahead;
