@@ -167,21 +167,21 @@ window_best(Matcher *m, Window *w, uint32 i, int64 time)
 
 /* May a match begin at this touchpoint, through this edge? */
 bool
-may_start(Matcher *m, const ProgramEdge *edge, Event *event)
+may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 {
 	const ProgramLink *link;
 	int64 usecs;
 
-	if (m->only_start != NO_START && event->i != m->only_start)
+	if (m->only_start != NO_START && i != m->only_start)
 		return false;
 	if (!edge->from_start)
 		return true;
 	if (edge->link < 0)
-		return event->i == 0;
+		return i == 0;
 	link = &m->program->links[edge->link];
-	if (link->next && event->i != 0)
+	if (link->next && i != 0)
 		return false;
-	usecs = elapsed(m->v->first, event_time(m, event));
+	usecs = elapsed(m->v->first, time);
 	if (usecs < link->min || usecs > link->max)
 		return false;
 	for (int k = 0; k < link->nbans; k++)
@@ -191,7 +191,7 @@ may_start(Matcher *m, const ProgramEdge *edge, Event *event)
 }
 
 static bool
-may_end(Matcher *m, const ProgramAccept *accept, Event *event)
+may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
 {
 	const ProgramLink *link;
 	int64 usecs;
@@ -199,19 +199,19 @@ may_end(Matcher *m, const ProgramAccept *accept, Event *event)
 	if (!accept->to_end)
 		return true;
 	if (accept->link < 0)
-		return event->i == m->v->n - 1;
+		return i == m->v->n - 1;
 	link = &m->program->links[accept->link];
-	if (link->next && event->i != m->v->n - 1)
+	if (link->next && i != m->v->n - 1)
 		return false;
-	usecs = elapsed(event_time(m, event), m->v->last);
+	usecs = elapsed(time, m->v->last);
 	if (usecs < link->min || usecs > link->max)
 		return false;
 	for (int k = 0; k < link->nbans; k++)
 	{
-		const Ahead *ahead = look_ahead(m, link->bans[k], event->i);
+		const Ahead *ahead = look_ahead(m, link->bans[k], i);
 
 		if (ahead->found && (link->ban_usecs[k] == PATTERN_UNBOUNDED ||
-							 elapsed(event_time(m, event), ahead->time) <= link->ban_usecs[k]))
+							 elapsed(time, ahead->time) <= link->ban_usecs[k]))
 			return false;
 	}
 	return true;
@@ -219,7 +219,7 @@ may_end(Matcher *m, const ProgramAccept *accept, Event *event)
 
 /* Find what is reached at an event, into m->hits. */
 static void
-reach(Matcher *m, Event *event)
+reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
@@ -243,7 +243,7 @@ reach(Matcher *m, Event *event)
 				{
 					if (m->edge_window[e] < 0)
 					{
-						if (may_start(m, &p->edges[e], event))
+						if (may_start(m, &p->edges[e], event->i, event->time))
 						{
 							best.start = event->i; /* none can start later */
 							best.start_time = event->time;
@@ -403,15 +403,7 @@ matcher_create(const Program *p)
 	m->hits = palloc(p->npositions * sizeof(Reached));
 	m->hit_positions = palloc(p->npositions * sizeof(int));
 	m->latest = palloc(p->npositions * sizeof(Latest));
-	m->hit_latest = palloc(p->npositions * sizeof(Latest));
 	m->latest_suffices = latest_suffices(p);
-	m->limits_time = p->within != PATTERN_UNBOUNDED;
-	for (int l = 0; l < p->nlinks; l++)
-	{
-		m->limits_time |= p->links[l].min > 0 || p->links[l].max != PG_INT64_MAX;
-		for (int k = 0; k < p->links[l].nbans; k++)
-			m->limits_time |= p->links[l].ban_usecs[k] != PATTERN_UNBOUNDED;
-	}
 	prepare_labels(m);
 	make_simple(m);
 	return m;
@@ -434,7 +426,7 @@ void
 matcher_open(Matcher *m, const JourneyView *v)
 {
 	m->v = v;
-	m->labelled = m->screened = false;
+	m->labelled = false;
 	m->started = false;
 	m->only_start = NO_START;
 	m->recording = false;
@@ -473,7 +465,6 @@ prepare(Matcher *m)
 		queue_trim(&m->windows[w].best);
 	}
 	place_start(m, &m->place);
-	ef_start(&m->v->times, &m->back);
 	m->started = true;
 }
 
@@ -482,25 +473,27 @@ prepare(Matcher *m)
  * these positions is reached (and, unless partial, may end); its best start.
  */
 static bool
-search(Matcher *m, Event *event, Reached *end)
+search(Matcher *m, Reached *end)
 {
-	while (next_event(m, &m->place, m->event_steps, m->by_latest, event))
+	Event event;
+
+	while (next_event(m, &m->place, m->event_steps, &event))
 	{
 		bool found = false;
 
-		reach(m, event);
+		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
 		{
 			int a = m->accept[m->hit_positions[h]];
 
 			if (a >= 0 && (!found || m->hits[h].start > end->start) &&
-				may_end(m, &m->program->accepts[a], event))
+				may_end(m, &m->program->accepts[a], event.i, event.time))
 			{
 				*end = m->hits[h];
 				found = true;
 			}
 		}
-		settle(m, event);
+		settle(m, &event);
 		if (found)
 			return true;
 	}
@@ -601,7 +594,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	m->records = NULL;
 	m->record_steps = m->record_positions = NULL;
 	m->nrecords = m->records_max = 0;
-	while (next_event(m, &m->place, m->event_steps, false, &event) && event.i <= end)
+	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
 	{
 		m->recording = event.i >= start;
 		reach(m, &event);
@@ -712,26 +705,15 @@ matcher_next(Matcher *m, Match *match)
 	int64 *bans;
 	bool *accepting;
 	bool found;
-	Event event;
 	Reached end = {0};
 
 	if (!matcher_possible(m))
 		return false;
-	if (m->has_simple && !m->screened)
-	{
-		uint64 reached;
-
-		m->possible = run_simple(m, &reached, m->simple.accept);
-		m->screened = true;
-		if (!m->possible)
-			return false;
-	}
 	prepare(m);
 	if (match)
 		remember(m, &from, &bans);
-	m->needs_time = m->limits_time;
 	forget(m, match == NULL && m->latest_suffices);
-	found = search(m, &event, &end);
+	found = search(m, &end);
 	if (match == NULL)
 		return found;
 	if (!found)
@@ -744,7 +726,7 @@ matcher_next(Matcher *m, Match *match)
 	{
 		int a = m->accept[m->hit_positions[h]];
 
-		if (a >= 0 && m->hits[h].start == end.start && may_end(m, &p->accepts[a], &event))
+		if (a >= 0 && m->hits[h].start == end.start && may_end(m, &p->accepts[a], end.i, end.time))
 			accepting[m->hit_positions[h]] = true;
 	}
 	extract(m, &from, bans, end.start, end.i, accepting, match, false);
@@ -756,11 +738,16 @@ matcher_next(Matcher *m, Match *match)
 bool
 matcher_exists(Matcher *m)
 {
-	if (m->has_simple && m->simple.exact)
+	if (!matcher_possible(m))
+		return false;
+	if (m->has_simple)
 	{
 		uint64 reached;
 
-		return matcher_possible(m) && run_simple(m, &reached, m->simple.accept);
+		if (!run_simple(m, &reached, m->simple.accept))
+			return false;
+		if (m->simple.exact)
+			return true;
 	}
 	m->started = false; /* from the beginning, whatever was found before */
 	return matcher_next(m, NULL);
@@ -812,9 +799,8 @@ matcher_progress(Matcher *m, Match *match, bool items)
 		accepting = palloc0(p->npositions);
 		remember(m, &from, &bans);
 	}
-	m->needs_time = m->limits_time || items;
 	forget(m, match == NULL && m->latest_suffices);
-	while (item < most && next_event(m, &m->place, m->event_steps, m->by_latest, &event))
+	while (item < most && next_event(m, &m->place, m->event_steps, &event))
 	{
 		int here = item;
 
@@ -873,8 +859,7 @@ matcher_step_touchpoints(Matcher *m)
 
 	match_labels(m);
 	prepare(m);
-	m->needs_time = false;
-	while (next_event(m, &m->place, m->event_steps, false, &event))
+	while (next_event(m, &m->place, m->event_steps, &event))
 		found[event.i] = true;
 	return found;
 }

@@ -207,7 +207,7 @@ place_start(const Matcher *m, Place *place)
 }
 
 bool
-next_event(const Matcher *m, Place *place, uint64 *scratch, bool lazily, Event *event)
+next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event)
 {
 	const JourneyView *v = m->v;
 
@@ -243,7 +243,6 @@ next_event(const Matcher *m, Place *place, uint64 *scratch, bool lazily, Event *
 				continue;
 			event->i = place->i - 1;
 			event->time = t.time;
-			event->timed = true;
 			event->steps = scratch;
 			return true;
 		}
@@ -259,9 +258,9 @@ next_event(const Matcher *m, Place *place, uint64 *scratch, bool lazily, Event *
 			CHECK_FOR_INTERRUPTS();
 		if (!m->label_used[label])
 			continue;
+		ef_seek(&v->times, &place->times, i);
 		event->i = i;
-		event->timed = !m->needs_time || !lazily;
-		event->time = m->needs_time && !lazily ? time_at(v, &place->times, i) : v->first;
+		event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
 		event->steps = &m->label_steps[(size_t) label * m->step_words];
 		return true;
 	}
@@ -286,7 +285,7 @@ look_ahead(Matcher *m, int step, uint32 i)
 	{
 		Event event;
 
-		if (!next_event(m, &ahead->place, m->ahead_steps, false, &event))
+		if (!next_event(m, &ahead->place, m->ahead_steps, &event))
 		{
 			ahead->found = false;
 			return ahead;

@@ -50,7 +50,6 @@ typedef struct Place
 typedef struct Event
 {
 	uint32 i;
-	bool timed; /* is time known? else event_time finds it */
 	int64 time;
 	const uint64 *steps; /* bits; valid until the next event is read */
 } Event;
@@ -88,15 +87,12 @@ typedef struct Simple
 	bool exact;             /* there are no limits: what it says is so, otherwise may be */
 } Simple;
 
-/* Where a position was reached last, and the latest start of a match to there. */
+/* Where a position was reached last; i is -1 if nowhere. */
 typedef struct Latest
 {
-	int64 i; /* -1: nowhere */
-	int64 start;
-	int64 time; /* if timed */
+	int64 i;
+	int64 time;
 	int64 start_time;
-	bool timed;
-	bool start_timed;
 } Latest;
 
 struct Matcher
@@ -117,7 +113,6 @@ struct Matcher
 	bool has_simple;
 	Simple simple;
 	bool latest_suffices; /* see match_latest.c */
-	bool limits_time;     /* some limit is one of time */
 	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
@@ -137,7 +132,6 @@ struct Matcher
 	uint64 *have;          /* steps that some label matches */
 	uint64 *event_steps;   /* scratch of events */
 	uint64 *ahead_steps;
-	bool screened;   /* it may match without the pattern's limits */
 	bool labelled;   /* is the next known? */
 	bool possible;   /* the labels allow a match at all */
 	bool started;    /* the state below is of this journey */
@@ -149,12 +143,9 @@ struct Matcher
 
 	/* the search */
 	Place place;
-	uint32 only_start;    /* NO_START: any */
-	bool by_latest;       /* this search is of match_latest.c's kind */
-	bool needs_time;      /* else all times are taken to be the first one */
-	Latest *latest;       /* of each position */
-	Latest *hit_latest;   /* scratch: what is reached at this touchpoint */
-	EliasFanoCursor back; /* reads times of touchpoints passed */
+	uint32 only_start; /* NO_START: any */
+	bool by_latest;    /* this search is of match_latest.c's kind */
+	Latest *latest;    /* of each position */
 
 	/* recording */
 	bool recording;
@@ -178,7 +169,7 @@ bit_set(uint64 *bits, int i)
 }
 
 /* match.c */
-extern bool may_start(Matcher *m, const ProgramEdge *edge, Event *event);
+extern bool may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time);
 
 /* match_events.c */
 
@@ -192,31 +183,10 @@ extern bool labels_suffice(const Matcher *m);
 extern void place_start(const Matcher *m, Place *place);
 
 /*
- * The next touchpoint that some step matches; lazily, without its time. Its steps
- * may be put in scratch, so what reads ahead must not share it with what reads
- * behind.
+ * The next touchpoint that some step matches. Its steps may be put in scratch,
+ * so what reads ahead must not share it with what reads behind.
  */
-extern bool next_event(const Matcher *m, Place *place, uint64 *scratch, bool lazily, Event *event);
-
-/* The time of the i-th touchpoint, quickest if i never falls for a cursor. */
-static inline int64
-time_at(const JourneyView *v, EliasFanoCursor *cursor, uint32 i)
-{
-	ef_seek(&v->times, cursor, i);
-	return journey_time_from_offset(v, ef_next(&v->times, cursor));
-}
-
-/* The time of the event the search stands at. */
-static inline int64
-event_time(Matcher *m, Event *event)
-{
-	if (!event->timed)
-	{
-		event->time = time_at(m->v, &m->place.times, event->i);
-		event->timed = true;
-	}
-	return event->time;
-}
+extern bool next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event);
 
 /* The first touchpoint behind i that a step matches; i never falls. */
 extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
@@ -234,7 +204,7 @@ extern bool run_simple(const Matcher *m, uint64 *reached, uint64 enough);
 
 /* match_latest.c */
 extern bool latest_suffices(const Program *p);
-extern void reach_by_latest(Matcher *m, Event *event);
+extern void reach_by_latest(Matcher *m, const Event *event);
 extern void settle_latest(Matcher *m);
 
 #endif /* PGJ_MATCH_INSIDE_H */

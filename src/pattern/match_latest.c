@@ -35,40 +35,12 @@ latest_suffices(const Program *p)
 	return true;
 }
 
-/*
- * Times are read when a limit asks for them: of most touchpoints only the last
- * one before another step counts, and its time is not known until then. The
- * touchpoints asked for hardly ever go backwards.
- */
-static int64
-latest_time(Matcher *m, Latest *latest)
-{
-	if (!latest->timed)
-	{
-		latest->time = time_at(m->v, &m->back, latest->i);
-		latest->timed = true;
-	}
-	return latest->time;
-}
-
-static int64
-latest_start_time(Matcher *m, Latest *latest)
-{
-	if (!latest->start_timed)
-	{
-		latest->start_time = time_at(m->v, &m->back, latest->start);
-		latest->start_timed = true;
-	}
-	return latest->start_time;
-}
-
-/* Does the link lead from where a position was reached last to this touchpoint? */
+/* Does the link lead from where a position was reached last to touchpoint i? */
 static bool
-leads_on(Matcher *m, const ProgramLink *link, Latest *from, Event *event)
+leads_on(const Matcher *m, const ProgramLink *link, const Latest *from, uint32 i, int64 time)
 {
-	if (from->i < 0 || (link->next && from->i + 1 != event->i) ||
-		(link->max != PG_INT64_MAX &&
-		 elapsed(latest_time(m, from), event_time(m, event)) > link->max))
+	if (from->i < 0 || (link->next && from->i + 1 != i) ||
+		(link->max != PG_INT64_MAX && elapsed(from->time, time) > link->max))
 		return false;
 	for (int k = 0; k < link->nbans; k++)
 		if (m->last_ban[link->bans[k]] > from->i)
@@ -77,7 +49,7 @@ leads_on(Matcher *m, const ProgramLink *link, Latest *from, Event *event)
 }
 
 void
-reach_by_latest(Matcher *m, Event *event)
+reach_by_latest(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
@@ -89,50 +61,42 @@ reach_by_latest(Matcher *m, Event *event)
 
 			for (int q = m->step_positions[step]; q >= 0; q = m->next_position[q])
 			{
-				Latest *reached = &m->hit_latest[m->nhits];
+				bool reached = false;
+				int64 start_time = PG_INT64_MIN;
 
-				*reached = (Latest) {.i = event->i, .start = -1};
 				for (int e = m->first_edge[q]; e < m->first_edge[q + 1]; e++)
 				{
 					const ProgramEdge *edge = &p->edges[e];
-					Latest *from;
 
 					if (edge->from < 0)
 					{
-						if (edge->from_start && !may_start(m, edge, event))
+						if (edge->from_start && !may_start(m, edge, event->i, event->time))
 							continue;
-						reached->start = event->i; /* none can start later */
-						reached->start_timed = false;
+						reached = true;
+						start_time = event->time; /* none can start later */
 						break;
 					}
-					from = &m->latest[edge->from];
-					if (!leads_on(m, &p->links[edge->link], from, event) ||
-						from->start <= reached->start)
-						continue;
-					if (p->within != PATTERN_UNBOUNDED &&
-						elapsed(latest_start_time(m, from), event_time(m, event)) > p->within)
-						continue;
-					reached->start = from->start;
-					reached->start_time = from->start_time;
-					reached->start_timed = from->start_timed;
+					if (leads_on(m, &p->links[edge->link], &m->latest[edge->from], event->i,
+								 event->time))
+					{
+						reached = true;
+						start_time = Max(start_time, m->latest[edge->from].start_time);
+					}
 				}
-				if (reached->start < 0)
+				if (!reached || (p->within != PATTERN_UNBOUNDED &&
+								 elapsed(start_time, event->time) > p->within))
 					continue;
-				m->hits[m->nhits] = (Reached) {.i = event->i};
+				m->hits[m->nhits] =
+					(Reached) {.i = event->i, .time = event->time, .start_time = start_time};
 				m->hit_positions[m->nhits++] = q;
 			}
 		}
-	/* what was asked for need not be read again */
-	for (int h = 0; h < m->nhits && event->timed; h++)
-	{
-		m->hit_latest[h].time = event->time;
-		m->hit_latest[h].timed = true;
-	}
 }
 
 void
 settle_latest(Matcher *m)
 {
 	for (int h = 0; h < m->nhits; h++)
-		m->latest[m->hit_positions[h]] = m->hit_latest[h];
+		m->latest[m->hit_positions[h]] =
+			(Latest) {m->hits[h].i, m->hits[h].time, m->hits[h].start_time};
 }
