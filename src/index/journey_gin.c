@@ -106,7 +106,7 @@ journey_gin_extract_query(PG_FUNCTION_ARGS)
 	char *none = palloc0(Max(k->nkeys, 1));
 
 	/* without any key a journey may match all the same: then keys are of no use */
-	if (pattern_keys_allow(k, none, 0))
+	if (pattern_keys_allow(k, none))
 	{
 		*n = 0;
 		*mode = GIN_SEARCH_MODE_ALL;
@@ -133,8 +133,7 @@ journey_gin_consistent(PG_FUNCTION_ARGS)
 	bool *recheck = (bool *) PG_GETARG_POINTER(5);
 
 	*recheck = true;
-	PG_RETURN_BOOL(n == 0 ||
-				   pattern_keys_allow((PatternKeys *) extra[0], (const char *) check, false));
+	PG_RETURN_BOOL(n == 0 || pattern_keys_allow((PatternKeys *) extra[0], (const char *) check));
 }
 
 PG_FUNCTION_INFO_V1(journey_gin_triconsistent);
@@ -145,8 +144,8 @@ journey_gin_triconsistent(PG_FUNCTION_ARGS)
 	int32 n = PG_GETARG_INT32(3);
 	Pointer *extra = (Pointer *) PG_GETARG_POINTER(4);
 
+	StaticAssertStmt(GIN_FALSE == 0, "what is absent must be 0");
 	PG_RETURN_GIN_TERNARY_VALUE(
-		n == 0 || pattern_keys_allow((PatternKeys *) extra[0], (const char *) check, GIN_FALSE)
-			? GIN_MAYBE
-			: GIN_FALSE);
+		n == 0 || pattern_keys_allow((PatternKeys *) extra[0], (const char *) check) ? GIN_MAYBE
+																					 : GIN_FALSE);
 }

@@ -149,7 +149,7 @@ journey_gist_consistent(PG_FUNCTION_ARGS)
 
 			present[i] = (cover.signature[bit / 64] >> bit % 64) & 1;
 		}
-		result = !cover.all_empty && pattern_keys_allow(k, present, 0);
+		result = !cover.all_empty && pattern_keys_allow(k, present);
 		pfree(present);
 		PG_RETURN_BOOL(result);
 	}

@@ -13,10 +13,11 @@
 
 #include <math.h>
 
-#include "common/hashfn.h"
 #include "compat.h"
+#include "datatype/timestamp.h"
 #include "index/journey_keys.h"
 #include "miscadmin.h"
+#include "touchpoint/frozen_hash.h"
 
 #define ST_SORT sort_keys
 #define ST_ELEMENT_TYPE int64
@@ -26,20 +27,18 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-#define SECOND INT64CONST(1000000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-
 /*
  * Upper ends of the buckets of distance; the last has none. They grow about
  * logarithmically, through the limits that people write, which so are exact.
  */
 static const int64 bucket_ends[] = {
-	1 * SECOND, 2 * SECOND, 5 * SECOND,  10 * SECOND, 20 * SECOND, 30 * SECOND, 1 * MINUTE,
-	2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, 1 * HOUR,    2 * HOUR,
-	4 * HOUR,   8 * HOUR,   12 * HOUR,   1 * DAY,     2 * DAY,     3 * DAY,     7 * DAY,
-	14 * DAY,   30 * DAY,   60 * DAY,    90 * DAY,    180 * DAY,   365 * DAY};
+	1 * USECS_PER_SEC,    2 * USECS_PER_SEC,     5 * USECS_PER_SEC,     10 * USECS_PER_SEC,
+	20 * USECS_PER_SEC,   30 * USECS_PER_SEC,    1 * USECS_PER_MINUTE,  2 * USECS_PER_MINUTE,
+	5 * USECS_PER_MINUTE, 10 * USECS_PER_MINUTE, 15 * USECS_PER_MINUTE, 30 * USECS_PER_MINUTE,
+	1 * USECS_PER_HOUR,   2 * USECS_PER_HOUR,    4 * USECS_PER_HOUR,    8 * USECS_PER_HOUR,
+	12 * USECS_PER_HOUR,  1 * USECS_PER_DAY,     2 * USECS_PER_DAY,     3 * USECS_PER_DAY,
+	7 * USECS_PER_DAY,    14 * USECS_PER_DAY,    30 * USECS_PER_DAY,    60 * USECS_PER_DAY,
+	90 * USECS_PER_DAY,   180 * USECS_PER_DAY,   365 * USECS_PER_DAY};
 
 /* What a key is of; part of the hash. */
 typedef enum KeyKind
@@ -69,31 +68,16 @@ bucket_of(int64 usecs)
 	return low;
 }
 
-/* All bits of x in all bits of the result (G. Steele et al., "SplitMix", 2014). */
-static inline uint64
-mix(uint64 x)
-{
-	x = (x ^ (x >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
-static inline uint64
-part_hash(const char *part, size_t len)
-{
-	return hash_bytes_extended((const unsigned char *) part, len, 0);
-}
-
 static inline int64
 single_key(KeyKind kind, uint64 channel, uint64 action)
 {
-	return (int64) mix(mix(channel + kind) + action);
+	return (int64) mix(mix(kind, channel), action);
 }
 
 static inline int64
 pair_key(int64 a, int64 b, int bucket)
 {
-	return (int64) mix(mix((uint64) a + KEY_PAIR) + mix((uint64) b + bucket));
+	return (int64) mix(mix(mix(KEY_PAIR, (uint64) a), (uint64) b), bucket);
 }
 
 /*
@@ -157,8 +141,8 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 
 	for (uint32 i = 0; i < nlabels; i++)
 	{
-		uint64 channel = part_hash(labels[i].channel, labels[i].channel_len);
-		uint64 action = part_hash(labels[i].action, labels[i].action_len);
+		uint64 channel = mix_text(0, labels[i].channel, labels[i].channel_len);
+		uint64 action = mix_text(0, labels[i].action, labels[i].action_len);
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -191,7 +175,8 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 			keys[unique++] = keys[i];
 	if (unique > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey has too many labels for an index")));
+						errmsg("journey has too many labels for an index"),
+						errdetail("It has %u labels, which make %zu keys.", nlabels, unique)));
 	*n = (int) unique;
 	return keys;
 }
@@ -300,8 +285,8 @@ pattern_keys(const Program *p, int64 horizon)
 	for (int q = 0; q < p->npositions; q++) /* not the steps of bans */
 	{
 		const Step *step = p->steps[p->positions[q].step];
-		uint64 channel = part_hash(step->channel.text, step->channel.len);
-		uint64 action = part_hash(step->action.text, step->action.len);
+		uint64 channel = mix_text(0, step->channel.text, step->channel.len);
+		uint64 action = mix_text(0, step->action.text, step->action.len);
 		int *key = &k->step_key[p->positions[q].step];
 
 		if (is_label(step))
@@ -324,7 +309,7 @@ pattern_keys(const Program *p, int64 horizon)
 }
 
 bool
-pattern_keys_allow(const PatternKeys *k, const char *present, char absent)
+pattern_keys_allow(const PatternKeys *k, const char *present)
 {
 	const Program *p = k->program;
 	bool changed = true;
@@ -334,9 +319,9 @@ pattern_keys_allow(const PatternKeys *k, const char *present, char absent)
 	{
 		const KeyPair *pair = &k->pairs[i];
 
-		k->pair_met[i] = present[k->many] != absent;
+		k->pair_met[i] = present[k->many] != 0;
 		for (int bucket = 0; bucket < pair->n && !k->pair_met[i]; bucket++)
-			k->pair_met[i] = present[pair->keys[bucket]] != absent;
+			k->pair_met[i] = present[pair->keys[bucket]] != 0;
 	}
 	while (changed)
 	{
@@ -348,7 +333,7 @@ pattern_keys_allow(const PatternKeys *k, const char *present, char absent)
 			int key = k->step_key[p->positions[edge->to].step];
 
 			if (!k->reachable[edge->to] && (edge->from < 0 || k->reachable[edge->from]) &&
-				(key < 0 || present[key] != absent) &&
+				(key < 0 || present[key] != 0) &&
 				(k->edge_pair[e] < 0 || k->pair_met[k->edge_pair[e]]))
 				k->reachable[edge->to] = changed = true;
 		}

@@ -11,8 +11,9 @@
  *	"many"		one key that says there are no pairs, for a journey with more than
  *				JOURNEY_KEYS_LABELS_MAX labels: the pairs grow with their square.
  *
- * Keys are hashes of 64 bits; two that collide cost a recheck, no answer. They
- * are stored in indexes: whoever changes them must add an operator class.
+ * Keys are hashes of 64 bits (frozen_hash.h); two that collide cost a recheck, no
+ * answer. They are stored in indexes: whoever changes them must add an operator
+ * class.
  */
 #ifndef PGJ_JOURNEY_KEYS_H
 #define PGJ_JOURNEY_KEYS_H
@@ -58,8 +59,8 @@ typedef struct PatternKeys
 /* In the current context; the program must outlive it. */
 extern PatternKeys *pattern_keys(const Program *program, int64 horizon);
 
-/* May a journey match that has a key only where present[] is not "absent"? */
-extern bool pattern_keys_allow(const PatternKeys *k, const char *present, char absent);
+/* May a journey match that has no key but where present[] is not 0? */
+extern bool pattern_keys_allow(const PatternKeys *k, const char *present);
 
 /*
  * The share of journeys that may match, given the share that has each key, or

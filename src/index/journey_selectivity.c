@@ -60,6 +60,15 @@ is_our_type(Oid type, const char *name, Oid function)
 	return ours;
 }
 
+static int
+key_cmp(const void *a, const void *b)
+{
+	int64 x = DatumGetInt64(*(const Datum *) a);
+	int64 y = DatumGetInt64(*(const Datum *) b);
+
+	return x < y ? -1 : x > y;
+}
+
 /* The share of journeys that have the keys a pattern asks for, at most. */
 static double
 share_by_keys(HeapTuple statistics, Datum pattern)
@@ -83,38 +92,15 @@ share_by_keys(HeapTuple statistics, Datum pattern)
 	shares = palloc(Max(k->nkeys, 1) * sizeof(double));
 	for (int i = 0; i < k->nkeys; i++)
 	{
-		int low = 0;
-		int high = slot.nvalues;
+		Datum key = Int64GetDatum(k->keys[i]);
+		Datum *found = bsearch(&key, slot.values, slot.nvalues, sizeof(Datum), key_cmp);
 
-		while (low < high)
-		{
-			int middle = (low + high) / 2;
-
-			if (DatumGetInt64(slot.values[middle]) < k->keys[i])
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		shares[i] = low < slot.nvalues && DatumGetInt64(slot.values[low]) == k->keys[i]
-						? slot.numbers[low]
-						: -slot.numbers[slot.nvalues + (i < k->nsingles ? 0 : 1)];
+		shares[i] = found ? slot.numbers[found - slot.values]
+						  : -slot.numbers[slot.nvalues + (i < k->nsingles ? 0 : 1)];
 	}
 	result = pattern_keys_share(k, shares);
 	free_attstatsslot(&slot);
 	return result;
-}
-
-static int
-gcd(int a, int b)
-{
-	while (b != 0)
-	{
-		int rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
 }
 
 /*
@@ -126,11 +112,10 @@ try_sample(const AttStatsSlot *slot, Oid function, const Const *constant, bool v
 		   int *matching, int *tried)
 {
 	FmgrInfo flinfo;
-	int step = slot->nvalues * 0.618 + 1; /* through all of them in another order */
+	/* a prime that does not divide their number leads through all in another order */
+	int step = slot->nvalues % 7919 != 0 ? 7919 : 1;
 	int i = 0;
 
-	while (step > 1 && gcd(step, slot->nvalues) > 1)
-		step--;
 	fmgr_info(function, &flinfo);
 	*matching = 0;
 	for (*tried = 0; *tried < slot->nvalues && *matching < SAMPLE_PLENTY; (*tried)++)

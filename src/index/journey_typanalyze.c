@@ -15,7 +15,6 @@
 #include "index/journey_keys.h"
 #include "index/journey_stats.h"
 #include "journey/journey.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 /* Keys counted at a time; the rarest make room. */
@@ -50,23 +49,22 @@ typedef struct Ordinary
 } Ordinary;
 
 static int
-by_count(const void *a, const void *b)
-{
-	const KeyCount *x = a;
-	const KeyCount *y = b;
-
-	if (x->count != y->count)
-		return x->count > y->count ? -1 : 1;
-	return x->key < y->key ? -1 : x->key > y->key; /* so that ties do not depend on chance */
-}
-
-static int
 by_key(const void *a, const void *b)
 {
 	const KeyCount *x = a;
 	const KeyCount *y = b;
 
 	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+/* Commonest first, and ties by key, so that they do not depend on chance. */
+static int
+by_count(const void *a, const void *b)
+{
+	const KeyCount *x = a;
+	const KeyCount *y = b;
+
+	return x->count != y->count ? (x->count > y->count ? -1 : 1) : by_key(a, b);
 }
 
 /* Drop the keys counted once, twice, ... until there is room (G. Manku, R. Motwani, VLDB 2002). */

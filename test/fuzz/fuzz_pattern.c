@@ -467,7 +467,7 @@ check_keys(const JourneyView *v, bool matches)
 		for (int k = 0; k < asked->nkeys; k++)
 			for (int i = 0; i < n; i++)
 				present[k] |= keys[i] == asked->keys[k];
-		require(!matches || pattern_keys_allow(asked, present, 0));
+		require(!matches || pattern_keys_allow(asked, present));
 	}
 }
 
