@@ -166,7 +166,7 @@ window_best(Matcher *m, Window *w, uint32 i, int64 time)
 /* ---- one touchpoint ---- */
 
 /* May a match begin at this touchpoint, through this edge? */
-bool
+static bool
 may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 {
 	const ProgramLink *link;
@@ -224,11 +224,6 @@ reach(Matcher *m, const Event *event)
 	const Program *p = m->program;
 
 	CHECK_FOR_INTERRUPTS(); /* of 100,000 edges, one touchpoint takes a millisecond */
-	if (m->by_latest)
-	{
-		reach_by_latest(m, event);
-		return;
-	}
 	m->nhits = 0;
 	for (int w = 0; w < m->step_words; w++)
 		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
@@ -253,7 +248,9 @@ reach(Matcher *m, const Event *event)
 					else
 					{
 						const Reached *before =
-							window_best(m, &m->windows[m->edge_window[e]], event->i, event->time);
+							m->by_latest ? latest_before(m, &p->edges[e], event->i, event->time)
+										 : window_best(m, &m->windows[m->edge_window[e]], event->i,
+													   event->time);
 
 						if (before && (best.start == NO_START || before->start > best.start))
 						{
@@ -302,10 +299,10 @@ record(Matcher *m, const Event *event)
 static void
 settle(Matcher *m, const Event *event)
 {
-	if (m->by_latest)
-		settle_latest(m);
-	else
-		for (int h = 0; h < m->nhits; h++)
+	for (int h = 0; h < m->nhits; h++)
+		if (m->by_latest)
+			m->latest[m->hit_positions[h]] = m->hits[h];
+		else
 			for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
 				window_enter(m, &m->windows[w], &m->hits[h]);
 	for (int w = 0; w < m->step_words; w++)
@@ -323,7 +320,7 @@ forget(Matcher *m, bool by_latest)
 	m->nhits = 0;
 	if (by_latest)
 		for (int q = 0; q < m->program->npositions; q++)
-			m->latest[q].i = -1;
+			m->latest[q].start = NO_START;
 	else
 		for (int w = 0; w < m->nwindows; w++)
 		{
@@ -402,7 +399,7 @@ matcher_create(const Program *p)
 		m->first_edge[q + 1] = Max(m->first_edge[q + 1], m->first_edge[q]);
 	m->hits = palloc(p->npositions * sizeof(Reached));
 	m->hit_positions = palloc(p->npositions * sizeof(int));
-	m->latest = palloc(p->npositions * sizeof(Latest));
+	m->latest = palloc(p->npositions * sizeof(Reached));
 	m->latest_suffices = latest_suffices(p);
 	prepare_labels(m);
 	make_simple(m);

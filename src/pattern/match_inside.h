@@ -87,14 +87,6 @@ typedef struct Simple
 	bool exact;             /* there are no limits: what it says is so, otherwise may be */
 } Simple;
 
-/* Where a position was reached last; i is -1 if nowhere. */
-typedef struct Latest
-{
-	int64 i;
-	int64 time;
-	int64 start_time;
-} Latest;
-
 struct Matcher
 {
 	MemoryContext cxt; /* holds all below */
@@ -103,8 +95,8 @@ struct Matcher
 	const Program *program;
 	int step_words;
 	int position_words;
-	uint64 *
-		channel_steps; /* of each word of the vocabulary, steps whose channel it may be; of 0: any text */
+	/* of each word of the vocabulary, steps whose channel (action) it may be; word 0 is scratch */
+	uint64 *channel_steps;
 	uint64 *action_steps;
 	uint64 *required;    /* steps that no match can do without */
 	bool *live;          /* scratch, of each position */
@@ -145,7 +137,7 @@ struct Matcher
 	Place place;
 	uint32 only_start; /* NO_START: any */
 	bool by_latest;    /* this search is of match_latest.c's kind */
-	Latest *latest;    /* of each position */
+	Reached *latest;   /* of each position, where it was reached last; start NO_START: nowhere */
 
 	/* recording */
 	bool recording;
@@ -167,9 +159,6 @@ bit_set(uint64 *bits, int i)
 {
 	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
 }
-
-/* match.c */
-extern bool may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time);
 
 /* match_events.c */
 
@@ -204,7 +193,7 @@ extern bool run_simple(const Matcher *m, uint64 *reached, uint64 enough);
 
 /* match_latest.c */
 extern bool latest_suffices(const Program *p);
-extern void reach_by_latest(Matcher *m, const Event *event);
-extern void settle_latest(Matcher *m);
+extern const Reached *latest_before(const Matcher *m, const ProgramEdge *edge, uint32 i,
+									int64 time);
 
 #endif /* PGJ_MATCH_INSIDE_H */

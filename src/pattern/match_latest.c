@@ -35,68 +35,18 @@ latest_suffices(const Program *p)
 	return true;
 }
 
-/* Does the link lead from where a position was reached last to touchpoint i? */
-static bool
-leads_on(const Matcher *m, const ProgramLink *link, const Latest *from, uint32 i, int64 time)
+/* Where the edge's position was reached last, if its link leads on from there; or NULL. */
+const Reached *
+latest_before(const Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 {
-	if (from->i < 0 || (link->next && from->i + 1 != i) ||
+	const ProgramLink *link = &m->program->links[edge->link];
+	const Reached *from = &m->latest[edge->from];
+
+	if (from->start == NO_START || (link->next && from->i + 1 != i) ||
 		(link->max != PG_INT64_MAX && elapsed(from->time, time) > link->max))
-		return false;
+		return NULL;
 	for (int k = 0; k < link->nbans; k++)
-		if (m->last_ban[link->bans[k]] > from->i)
-			return false;
-	return true;
-}
-
-void
-reach_by_latest(Matcher *m, const Event *event)
-{
-	const Program *p = m->program;
-
-	m->nhits = 0;
-	for (int w = 0; w < m->step_words; w++)
-		for (uint64 bits = event->steps[w]; bits != 0; bits &= bits - 1)
-		{
-			int step = w * WORD_BITS + pg_rightmost_one_pos64(bits);
-
-			for (int q = m->step_positions[step]; q >= 0; q = m->next_position[q])
-			{
-				bool reached = false;
-				int64 start_time = PG_INT64_MIN;
-
-				for (int e = m->first_edge[q]; e < m->first_edge[q + 1]; e++)
-				{
-					const ProgramEdge *edge = &p->edges[e];
-
-					if (edge->from < 0)
-					{
-						if (edge->from_start && !may_start(m, edge, event->i, event->time))
-							continue;
-						reached = true;
-						start_time = event->time; /* none can start later */
-						break;
-					}
-					if (leads_on(m, &p->links[edge->link], &m->latest[edge->from], event->i,
-								 event->time))
-					{
-						reached = true;
-						start_time = Max(start_time, m->latest[edge->from].start_time);
-					}
-				}
-				if (!reached || (p->within != PATTERN_UNBOUNDED &&
-								 elapsed(start_time, event->time) > p->within))
-					continue;
-				m->hits[m->nhits] =
-					(Reached) {.i = event->i, .time = event->time, .start_time = start_time};
-				m->hit_positions[m->nhits++] = q;
-			}
-		}
-}
-
-void
-settle_latest(Matcher *m)
-{
-	for (int h = 0; h < m->nhits; h++)
-		m->latest[m->hit_positions[h]] =
-			(Latest) {m->hits[h].i, m->hits[h].time, m->hits[h].start_time};
+		if (m->last_ban[link->bans[k]] > (int64) from->i)
+			return NULL;
+	return from;
 }
