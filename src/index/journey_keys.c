@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "index/journey_keys.h"
+#include "index/key_table.h"
 #include "miscadmin.h"
 #include "touchpoint/frozen_hash.h"
 
@@ -183,30 +184,11 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 
 /* ---- patterns ---- */
 
-/* Numbers of keys, and of pairs by the key of their last bucket. */
-typedef struct KeyNumber
-{
-	int64 key;
-	int number;
-	char status;
-} KeyNumber;
-
-#define SH_PREFIX keynumber
-#define SH_ELEMENT_TYPE KeyNumber
-#define SH_KEY_TYPE int64
-#define SH_KEY key
-#define SH_HASH_KEY(tb, key) ((uint32) (key))
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DEFINE
-#define SH_DECLARE
-#include "lib/simplehash.h"
-
 static int
-add_key(PatternKeys *k, keynumber_hash *numbers, int64 key)
+add_key(PatternKeys *k, keytable_hash *numbers, int64 key)
 {
 	bool found;
-	KeyNumber *entry = keynumber_insert(numbers, key, &found);
+	KeyEntry *entry = keytable_insert(numbers, key, &found);
 
 	if (!found)
 	{
@@ -224,7 +206,7 @@ is_label(const Step *step)
 
 /* The pair of an edge, or -1 if it asks for none. */
 static int
-find_pair(PatternKeys *k, keynumber_hash *numbers, keynumber_hash *pairs, const ProgramEdge *edge,
+find_pair(PatternKeys *k, keytable_hash *numbers, keytable_hash *pairs, const ProgramEdge *edge,
 		  int64 horizon)
 {
 	const Program *p = k->program;
@@ -233,7 +215,7 @@ find_pair(PatternKeys *k, keynumber_hash *numbers, keynumber_hash *pairs, const 
 	int64 most;
 	int64 last;
 	bool found;
-	KeyNumber *entry;
+	KeyEntry *entry;
 	KeyPair *pair;
 
 	if (edge->from < 0 || horizon == 0)
@@ -248,7 +230,7 @@ find_pair(PatternKeys *k, keynumber_hash *numbers, keynumber_hash *pairs, const 
 	if (most > horizon || most == PG_INT64_MAX)
 		return -1;
 	last = pair_key(k->keys[k->step_key[a]], k->keys[k->step_key[b]], bucket_of(most));
-	entry = keynumber_insert(pairs, last, &found);
+	entry = keytable_insert(pairs, last, &found);
 	if (found)
 		return entry->number;
 	entry->number = -1;
@@ -270,8 +252,9 @@ PatternKeys *
 pattern_keys(const Program *p, int64 horizon)
 {
 	PatternKeys *k = palloc0(sizeof(PatternKeys));
-	keynumber_hash *numbers = keynumber_create(CurrentMemoryContext, 64, NULL);
-	keynumber_hash *pairs = keynumber_create(CurrentMemoryContext, 64, NULL);
+	/* numbers of keys, and of pairs by the key of their last bucket */
+	keytable_hash *numbers = keytable_create(CurrentMemoryContext, 64, NULL);
+	keytable_hash *pairs = keytable_create(CurrentMemoryContext, 64, NULL);
 
 	k->program = p;
 	k->keys = palloc((p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
@@ -279,7 +262,9 @@ pattern_keys(const Program *p, int64 horizon)
 	k->many = -1;
 	k->step_key = palloc(p->nsteps * sizeof(int));
 	k->edge_pair = palloc(Max(p->nedges, 1) * sizeof(int));
-	k->reachable = palloc(p->npositions * sizeof(bool));
+	k->steps_met = palloc(bit_words(p->nsteps) * sizeof(uint64));
+	k->edge_met = palloc(Max(p->nedges, 1) * sizeof(bool));
+	k->reached = palloc(p->npositions * sizeof(bool));
 	for (int s = 0; s < p->nsteps; s++)
 		k->step_key[s] = -1;
 	for (int q = 0; q < p->npositions; q++) /* not the steps of bans */
@@ -302,9 +287,9 @@ pattern_keys(const Program *p, int64 horizon)
 		CHECK_FOR_INTERRUPTS();
 		k->edge_pair[e] = find_pair(k, numbers, pairs, &p->edges[e], horizon);
 	}
-	k->pair_met = palloc(Max(k->npairs, 1));
-	keynumber_destroy(numbers);
-	keynumber_destroy(pairs);
+	k->pair_met = palloc(Max(k->npairs, 1) * sizeof(bool));
+	keytable_destroy(numbers);
+	keytable_destroy(pairs);
 	return k;
 }
 
@@ -312,9 +297,13 @@ bool
 pattern_keys_allow(const PatternKeys *k, const char *present)
 {
 	const Program *p = k->program;
-	bool changed = true;
 
-	memset(k->reachable, 0, p->npositions * sizeof(bool));
+	memset(k->steps_met, 0, bit_words(p->nsteps) * sizeof(uint64));
+	for (int s = 0; s < p->nsteps; s++)
+		if (k->step_key[s] < 0 || present[k->step_key[s]] != 0)
+			bit_set(k->steps_met, s);
+	if (k->npairs == 0)
+		return program_connected(p, k->steps_met, NULL, k->reached);
 	for (int i = 0; i < k->npairs; i++)
 	{
 		const KeyPair *pair = &k->pairs[i];
@@ -323,25 +312,9 @@ pattern_keys_allow(const PatternKeys *k, const char *present)
 		for (int bucket = 0; bucket < pair->n && !k->pair_met[i]; bucket++)
 			k->pair_met[i] = present[pair->keys[bucket]] != 0;
 	}
-	while (changed)
-	{
-		CHECK_FOR_INTERRUPTS();
-		changed = false;
-		for (int e = 0; e < p->nedges; e++)
-		{
-			const ProgramEdge *edge = &p->edges[e];
-			int key = k->step_key[p->positions[edge->to].step];
-
-			if (!k->reachable[edge->to] && (edge->from < 0 || k->reachable[edge->from]) &&
-				(key < 0 || present[key] != 0) &&
-				(k->edge_pair[e] < 0 || k->pair_met[k->edge_pair[e]]))
-				k->reachable[edge->to] = changed = true;
-		}
-	}
-	for (int a = 0; a < p->naccepts; a++)
-		if (k->reachable[p->accepts[a].position])
-			return true;
-	return false;
+	for (int e = 0; e < p->nedges; e++)
+		k->edge_met[e] = k->edge_pair[e] < 0 || k->pair_met[k->edge_pair[e]];
+	return program_connected(p, k->steps_met, k->edge_met, k->reached);
 }
 
 /* The share of journeys that have a pair; as to pairs, those of "many" are taken to be like others. */

@@ -50,10 +50,13 @@ typedef struct PatternKeys
 	int many;      /* the key, or -1 */
 	int *step_key; /* of each step, or -1: any touchpoint may do */
 	int npairs;
-	KeyPair *pairs;  /* distinct */
-	int *edge_pair;  /* of each edge, or -1 */
-	char *pair_met;  /* scratch, of each pair */
-	bool *reachable; /* scratch, of each position */
+	KeyPair *pairs; /* distinct */
+	int *edge_pair; /* of each edge, or -1 */
+	/* scratch: which steps (bits), pairs and edges the keys allow, and positions */
+	uint64 *steps_met;
+	bool *pair_met;
+	bool *edge_met;
+	bool *reached;
 } PatternKeys;
 
 /* In the current context; the program must outlive it. */

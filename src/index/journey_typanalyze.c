@@ -14,29 +14,12 @@
 #include "index/journey_index.h"
 #include "index/journey_keys.h"
 #include "index/journey_stats.h"
+#include "index/key_table.h"
 #include "journey/journey.h"
 #include "utils/memutils.h"
 
 /* Keys counted at a time; the rarest make room. */
 #define KEYS_COUNTED_MAX 1000000
-
-typedef struct KeyCount
-{
-	int64 key;
-	uint32 count;
-	char status;
-} KeyCount;
-
-#define SH_PREFIX keycount
-#define SH_ELEMENT_TYPE KeyCount
-#define SH_KEY_TYPE int64
-#define SH_KEY key
-#define SH_HASH_KEY(tb, key) ((uint32) (key))
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DEFINE
-#define SH_DECLARE
-#include "lib/simplehash.h"
 
 /* Rows that the ordinary statistics ask for, of each unit of the target. */
 #define ROWS_EACH_ORDINARILY 300
@@ -51,8 +34,8 @@ typedef struct Ordinary
 static int
 by_key(const void *a, const void *b)
 {
-	const KeyCount *x = a;
-	const KeyCount *y = b;
+	const KeyEntry *x = a;
+	const KeyEntry *y = b;
 
 	return x->key < y->key ? -1 : x->key > y->key;
 }
@@ -61,33 +44,33 @@ by_key(const void *a, const void *b)
 static int
 by_count(const void *a, const void *b)
 {
-	const KeyCount *x = a;
-	const KeyCount *y = b;
+	const KeyEntry *x = a;
+	const KeyEntry *y = b;
 
-	return x->count != y->count ? (x->count > y->count ? -1 : 1) : by_key(a, b);
+	return x->number != y->number ? (x->number > y->number ? -1 : 1) : by_key(a, b);
 }
 
 /* Drop the keys counted once, twice, ... until there is room (G. Manku, R. Motwani, VLDB 2002). */
-static keycount_hash *
-make_room(keycount_hash *counts)
+static keytable_hash *
+make_room(keytable_hash *counts)
 {
-	keycount_hash *kept = counts;
+	keytable_hash *kept = counts;
 
-	for (uint32 least = 2; kept->members > KEYS_COUNTED_MAX / 2; least++)
+	for (int least = 2; kept->members > KEYS_COUNTED_MAX / 2; least++)
 	{
-		keycount_iterator i;
-		KeyCount *old;
+		keytable_iterator i;
+		KeyEntry *old;
 
-		kept = keycount_create(counts->ctx, KEYS_COUNTED_MAX / 2, NULL);
-		keycount_start_iterate(counts, &i);
-		while ((old = keycount_iterate(counts, &i)) != NULL)
-			if (old->count >= least)
+		kept = keytable_create(counts->ctx, KEYS_COUNTED_MAX / 2, NULL);
+		keytable_start_iterate(counts, &i);
+		while ((old = keytable_iterate(counts, &i)) != NULL)
+			if (old->number >= least)
 			{
 				bool found;
 
-				keycount_insert(kept, old->key, &found)->count = old->count;
+				keytable_insert(kept, old->key, &found)->number = old->number;
 			}
-		keycount_destroy(counts);
+		keytable_destroy(counts);
 		counts = kept;
 	}
 	return kept;
@@ -123,31 +106,31 @@ keep_sample(VacAttrStats *stats, Datum *journeys, int n, float4 share)
  * any other: the mean of what is left, or half that of one seen once.
  */
 static float4
-commonest(keycount_hash *counts, int most, int rows, KeyCount *list, int *n)
+commonest(keytable_hash *counts, int most, int rows, KeyEntry *list, int *n)
 {
 	int all = counts->members;
 	int kept = Min(most, all);
-	KeyCount *sorted = palloc(Max(all, 1) * sizeof(KeyCount));
-	keycount_iterator i;
-	KeyCount *count;
+	KeyEntry *sorted = palloc(Max(all, 1) * sizeof(KeyEntry));
+	keytable_iterator i;
+	KeyEntry *count;
 	double left = 0;
 	int k = 0;
 
-	keycount_start_iterate(counts, &i);
-	while ((count = keycount_iterate(counts, &i)) != NULL)
+	keytable_start_iterate(counts, &i);
+	while ((count = keytable_iterate(counts, &i)) != NULL)
 		sorted[k++] = *count;
-	qsort(sorted, all, sizeof(KeyCount), by_count);
-	memcpy(list + *n, sorted, kept * sizeof(KeyCount));
+	qsort(sorted, all, sizeof(KeyEntry), by_count);
+	memcpy(list + *n, sorted, kept * sizeof(KeyEntry));
 	*n += kept;
 	for (k = kept; k < all; k++)
-		left += sorted[k].count;
+		left += sorted[k].number;
 	return (kept < all ? left / (all - kept) : 0.5) / rows;
 }
 
 static void
-keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int rows, int most)
+keep_keys(VacAttrStats *stats, keytable_hash *singles, keytable_hash *pairs, int rows, int most)
 {
-	KeyCount *list = palloc(most * sizeof(KeyCount));
+	KeyEntry *list = palloc(most * sizeof(KeyEntry));
 	int n = 0;
 	int slot = free_slot(stats);
 	float4 rest[2];
@@ -156,7 +139,7 @@ keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int
 	rest[1] = commonest(pairs, most - n, rows, list, &n);
 	if (slot < 0 || n == 0)
 		return;
-	qsort(list, n, sizeof(KeyCount), by_key);
+	qsort(list, n, sizeof(KeyEntry), by_key);
 
 	stats->stakind[slot] = JOURNEY_STATS_KEYS;
 	stats->staop[slot] = InvalidOid;
@@ -165,7 +148,7 @@ keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int
 	for (int k = 0; k < n; k++)
 	{
 		stats->stavalues[slot][k] = Int64GetDatum(list[k].key);
-		stats->stanumbers[slot][k] = (double) list[k].count / rows;
+		stats->stanumbers[slot][k] = (double) list[k].number / rows;
 	}
 	memcpy(&stats->stanumbers[slot][n], rest, sizeof(rest));
 	stats->numvalues[slot] = n;
@@ -178,7 +161,7 @@ keep_keys(VacAttrStats *stats, keycount_hash *singles, keycount_hash *pairs, int
 
 /* Count the keys that are not among others, which may be NULL. */
 static void
-count_keys(keycount_hash **counts, const JourneyView *v, int64 horizon, keycount_hash *others)
+count_keys(keytable_hash **counts, const JourneyView *v, int64 horizon, keytable_hash *others)
 {
 	int n;
 	int64 *keys = journey_keys(v, horizon, &n);
@@ -186,12 +169,12 @@ count_keys(keycount_hash **counts, const JourneyView *v, int64 horizon, keycount
 	for (int k = 0; k < n; k++)
 	{
 		bool found;
-		KeyCount *count;
+		KeyEntry *count;
 
-		if (others && keycount_lookup(others, keys[k]))
+		if (others && keytable_lookup(others, keys[k]))
 			continue;
-		count = keycount_insert(*counts, keys[k], &found);
-		count->count = found ? count->count + 1 : 1;
+		count = keytable_insert(*counts, keys[k], &found);
+		count->number = found ? count->number + 1 : 1;
 	}
 	if ((*counts)->members > KEYS_COUNTED_MAX)
 		*counts = make_room(*counts);
@@ -218,8 +201,8 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 	int small = 0;
 	double small_bytes = 0;
 	double every;
-	keycount_hash *singles;
-	keycount_hash *pairs;
+	keytable_hash *singles;
+	keytable_hash *pairs;
 	MemoryContext row_cxt;
 	MemoryContext old = CurrentMemoryContext;
 
@@ -229,8 +212,8 @@ compute_journey_stats(VacAttrStats *stats, AnalyzeAttrFetchFunc fetch, int sampl
 	if (!stats->stats_valid || stats->stanullfrac >= 1)
 		return;
 
-	singles = keycount_create(CurrentMemoryContext, 1024, NULL);
-	pairs = keycount_create(CurrentMemoryContext, 65536, NULL);
+	singles = keytable_create(CurrentMemoryContext, 1024, NULL);
+	pairs = keytable_create(CurrentMemoryContext, 65536, NULL);
 	row_cxt =
 		AllocSetContextCreate(CurrentMemoryContext, "journey statistics", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < samplerows; i++)

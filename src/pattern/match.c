@@ -338,8 +338,8 @@ matcher_create(const Program *p)
 
 	m->cxt = CurrentMemoryContext;
 	m->program = p;
-	m->step_words = (p->nsteps + WORD_BITS - 1) / WORD_BITS;
-	m->position_words = (p->npositions + WORD_BITS - 1) / WORD_BITS;
+	m->step_words = bit_words(p->nsteps);
+	m->position_words = bit_words(p->npositions);
 	m->event_steps = palloc0(m->step_words * sizeof(uint64));
 	m->ahead_steps = palloc0(m->step_words * sizeof(uint64));
 	m->value_steps = palloc0(m->step_words * sizeof(uint64));

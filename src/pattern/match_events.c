@@ -171,29 +171,10 @@ match_labels(Matcher *m)
 bool
 labels_suffice(const Matcher *m)
 {
-	const Program *p = m->program;
-	bool changed = true;
-
 	for (int w = 0; w < m->step_words; w++)
 		if ((m->required[w] & ~m->have[w]) != 0)
 			return false;
-	memset(m->live, 0, p->npositions * sizeof(bool));
-	while (changed)
-	{
-		changed = false;
-		for (int e = 0; e < p->nedges; e++)
-		{
-			const ProgramEdge *edge = &p->edges[e];
-
-			if (!m->live[edge->to] && (edge->from < 0 || m->live[edge->from]) &&
-				bit_get(m->have, p->positions[edge->to].step))
-				m->live[edge->to] = changed = true;
-		}
-	}
-	for (int i = 0; i < p->naccepts; i++)
-		if (m->live[p->accepts[i].position])
-			return true;
-	return false;
+	return program_connected(m->program, m->have, NULL, m->live);
 }
 
 void

@@ -7,7 +7,6 @@
 
 #include "pattern/match.h"
 
-#define WORD_BITS 64
 #define NO_START PG_UINT32_MAX
 #define MATCH_INTERRUPT_EVERY 0x10000
 
@@ -147,18 +146,6 @@ struct Matcher
 	size_t nrecords;
 	size_t records_max;
 };
-
-static inline bool
-bit_get(const uint64 *bits, int i)
-{
-	return (bits[i / WORD_BITS] >> (i % WORD_BITS)) & 1;
-}
-
-static inline void
-bit_set(uint64 *bits, int i)
-{
-	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
-}
 
 /* match_events.c */
 

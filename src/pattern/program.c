@@ -401,6 +401,31 @@ edge_cmp(const void *a, const void *b)
 	return x->link < y->link ? -1 : x->link > y->link;
 }
 
+bool
+program_connected(const Program *p, const uint64 *steps, const bool *edges, bool *reached)
+{
+	bool changed = true;
+
+	memset(reached, 0, p->npositions * sizeof(bool));
+	while (changed)
+	{
+		CHECK_FOR_INTERRUPTS();
+		changed = false;
+		for (int e = 0; e < p->nedges; e++)
+		{
+			const ProgramEdge *edge = &p->edges[e];
+
+			if (!reached[edge->to] && (edge->from < 0 || reached[edge->from]) &&
+				bit_get(steps, p->positions[edge->to].step) && (edges == NULL || edges[e]))
+				reached[edge->to] = changed = true;
+		}
+	}
+	for (int a = 0; a < p->naccepts; a++)
+		if (reached[p->accepts[a].position])
+			return true;
+	return false;
+}
+
 /* Touchpoints that the shortest match has. */
 static int
 shortest(const Program *p)

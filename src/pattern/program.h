@@ -66,6 +66,34 @@ typedef struct Program
 	int nitems;   /* of the longest sequence */
 } Program;
 
+/* Sets of steps and of positions are bits in words. */
+#define WORD_BITS 64
+
+static inline bool
+bit_get(const uint64 *bits, int i)
+{
+	return (bits[i / WORD_BITS] >> (i % WORD_BITS)) & 1;
+}
+
+static inline void
+bit_set(uint64 *bits, int i)
+{
+	bits[i / WORD_BITS] |= UINT64CONST(1) << (i % WORD_BITS);
+}
+
+static inline int
+bit_words(int n)
+{
+	return (n + WORD_BITS - 1) / WORD_BITS;
+}
+
+/*
+ * Do positions of these steps lead from a start to an accept, along these edges
+ * (NULL: any)? reached is scratch, of each position.
+ */
+extern bool program_connected(const Program *p, const uint64 *steps, const bool *edges,
+							  bool *reached);
+
 /*
  * Compile in the current context. NULL if the pattern cannot be compiled; the
  * reason, with sqlerrcode, in the scan.

@@ -97,6 +97,9 @@ FROM (SELECT n, hashint4extended(n, 3) >> 8 & 65535 AS h,
            (SELECT ARRAY['web.view', 'web.%', 'alpha.a', 'beta.b', 'rare.label', '%.call', 'store.purchase', 'loja.devolver', 'app.cl%', 'phone.call', '%', 'no.such']) labels(l)) p;
 SELECT DISTINCT ON (substr(pattern, 1, 3)) pattern FROM pattern ORDER BY substr(pattern, 1, 3), n LIMIT 8;
 
+-- most of them find some customers, and none of them all
+SELECT count(*) FILTER (WHERE found > 0) AS finding, count(*) FILTER (WHERE found = 20003) AS finding_all
+FROM (SELECT (SELECT count(*) FROM visits WHERE journey ~ p.pattern::journey_pattern) AS found FROM pattern p) f;
 SELECT * FROM differing('visits', (SELECT array_agg(pattern ORDER BY n) FROM pattern));
 
 -- an index built empty, with another horizon, that lives through changes
