@@ -15,6 +15,8 @@ BEGIN
                                  GROUP BY customer_id ORDER BY 1', hub);
 END $$;
 
+SET client_min_messages = warning;
+
 -- names
 SELECT journey_create_hub('crm');
 SELECT journey_create_hub('My "Hub"');
@@ -22,6 +24,7 @@ SELECT journey_create_hub('größe');
 SELECT journey_create_hub('it''s $$ %I \ hub');
 SELECT journey_create_hub('select');
 SELECT journey_create_hub(repeat('n', 63));
+SELECT journey_create_hub('a@version@b @hub@ @extschema@');
 CREATE SCHEMA taken;
 \x on
 SELECT query, r.* FROM (VALUES
@@ -46,9 +49,9 @@ SELECT query, r.* FROM (VALUES
 -- every hub is the same, and none knows another
 CREATE TEMP VIEW hub AS
 SELECT oid AS id, nspname AS hub FROM pg_namespace
-WHERE nspname IN ('crm', 'My "Hub"', 'größe', 'it''s $$ %I \ hub', 'select', repeat('n', 63));
+WHERE nspname IN ('crm', 'My "Hub"', 'größe', 'it''s $$ %I \ hub', 'select', repeat('n', 63), 'a@version@b @hub@ @extschema@');
 CREATE TEMP VIEW part AS
-SELECT hub, 'relation ' || relkind AS kind, relname::text AS name,
+SELECT hub, 'relation ' || relkind::text AS kind, relname::text AS name,
        concat_ws(' ', pg_get_userbyid(relowner) = current_user, relpersistence, reloptions) AS more, c.oid AS id, 'pg_class' AS catalog
 FROM pg_class c JOIN hub ON relnamespace = hub.id
 UNION ALL
@@ -59,18 +62,19 @@ UNION ALL
 SELECT hub, 'type', typname::text, typtype::text, t.oid, 'pg_type'
 FROM pg_type t JOIN hub ON typnamespace = hub.id WHERE typtype <> 'c' AND typelem = 0;
 SELECT count(*) AS hubs, count(*) FILTER (WHERE parts > 20) AS filled FROM (SELECT hub, count(*) AS parts FROM part GROUP BY hub) s;
-SELECT kind, name FROM part GROUP BY kind, name HAVING count(*) <> 6;
+SELECT kind, name FROM part GROUP BY kind, name HAVING count(*) <> 7;
 SELECT "My ""Hub""".identify('{a:1,a:2}'), "My ""Hub""".identify('{a:3,a:2}', source_key => 'k');
 SELECT größe.identify('{a:1,b:2}'), größe.identify('{a:3}'), crm.identify('{a:2,a:3}');
 SELECT hub, members FROM hub, groups(hub) ORDER BY hub COLLATE "C", members COLLATE "C";
-SELECT "it's $$ %I \ hub".link('a:1', 'a:2'), "it's $$ %I \ hub".cannot_link('a:1', 'a:2'), "it's $$ %I \ hub".customer_of('a:2');
+SELECT "it's $$ %I \ hub".link('a:1', 'a:2'), "it's $$ %I \ hub".cannot_link('a:1', 'a:2');
+SELECT "it's $$ %I \ hub".customer_of('a:1'), "it's $$ %I \ hub".customer_of('a:2');
 SELECT sum(n) FROM (
     SELECT count(*) AS n FROM crm.stitch_check() UNION ALL SELECT count(*) FROM "My ""Hub""".stitch_check()
     UNION ALL SELECT count(*) FROM größe.stitch_check() UNION ALL SELECT count(*) FROM "it's $$ %I \ hub".stitch_check()
     UNION ALL SELECT count(*) FROM "select".stitch_check()) s;
 
 -- every relation, column, function, argument and type of it is explained
-SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [it]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
+SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [itS]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
 SELECT relname, attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'c') AND attnum > 0 AND NOT attisdropped
       AND coalesce(col_description(attrelid, attnum), '') = '' ORDER BY 1, 2;
@@ -90,17 +94,19 @@ SELECT elsewhere.retract('sql', source_key) FROM elsewhere.evidence;
 SELECT elsewhere.customer_of(public.identifier('a', '2')), count(*) FROM elsewhere.stitch_check();
 SELECT public.journey_drop_hub('elsewhere', true);
 SET search_path = crm, public;
-SELECT identify(ARRAY['a:4', 'a:3']::identifier[]) = customer_of('a:2');
+SELECT identify(ARRAY['a:4', 'a:3']::identifier[]) = customer_of('a:2') AS joined;
 CREATE TEMP TABLE identities (identity_id text, identifier text);
 CREATE TEMP TABLE evidence (identities text);
 SET search_path = pg_temp, crm, public;
-SELECT crm.identify('{a:5,a:4}') = crm.customer_of('a:2') AS joined, crm.retract('sql', 'nothing'), crm.stitch_all();
+SELECT crm.identify('{a:5,a:4}') > 0 AS known, crm.retract('sql', 'nothing'), crm.stitch_all();
+SELECT crm.customer_of('a:5') = crm.customer_of('a:2') AS joined;
 DROP TABLE pg_temp.identities, pg_temp.evidence;
 RESET search_path;
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
 SELECT journey_create_hub('quoted');
-SELECT quoted.identify('{a:1,a:2}') = quoted.customer_of('a:2') AS joined;
+SELECT quoted.identify('{a:1,a:2}');
+SELECT quoted.customer_of('a:2');
 RESET standard_conforming_strings;
 RESET escape_string_warning;
 
@@ -133,7 +139,8 @@ RESET ROLE;
 SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
 SET ROLE regress_hub_owner;
 SELECT journey_create_hub('owned');
-SELECT owned.identify('{a:1,a:2}', source_key => 'k') = owned.customer_of('a:2') AS joined;
+SELECT owned.identify('{a:1,a:2}', source_key => 'k');
+SELECT owned.customer_of('a:2');
 SELECT cardinality(owned.identify_many(ARRAY[('{a:3,a:4}', now(), 's', '1'), ('{a:4,a:1}', now(), 's', '2')]::owned.observation[]));
 SELECT owned.retract('sql', 'k'), owned.must_link('a:1', 'a:5'), owned.cannot_link('a:5', 'a:3'), owned.clear_pair('a:5', 'a:3');
 SELECT owned.set_rule('a', max_per_customer => 2) >= 0, owned.set_quarantine_above(100), owned.drop_rule('a') >= 0, owned.stitch_all();
@@ -254,10 +261,11 @@ DROP EXTENSION pg_journey CASCADE;
 CREATE EXTENSION pg_journey SCHEMA installed;
 RESET client_min_messages;
 SELECT installed.journey_create_hub('apart');
-SELECT apart.identify(ARRAY['a:1', 'a:2']::installed.identifier[]) = apart.customer_of('a:2'::installed.identifier) AS joined;
+SELECT apart.identify(ARRAY['a:1', 'a:2']::installed.identifier[]);
+SELECT apart.customer_of('a:2'::installed.identifier);
 SELECT apart.set_rule('mail', normalizer => 'email');
-SELECT apart.identify(ARRAY[installed.identifier('mail', 'Ana@EXAMPLE.com'), 'a:1'])
-       = apart.customer_of(installed.identifier('mail', 'Ana@example.com')) AS normal;
+SELECT apart.identify(ARRAY[installed.identifier('mail', 'Ana@EXAMPLE.com'), 'a:1']);
+SELECT identifier, customer_id FROM apart.identities ORDER BY identifier;
 SELECT count(*) FROM apart.stitch_check();
 ROLLBACK;
 
@@ -267,13 +275,16 @@ SELECT journey_drop_hub('My "Hub"', true);
 SELECT journey_drop_hub('größe', force => true);
 SELECT journey_drop_hub('it''s $$ %I \ hub', true);
 SELECT journey_drop_hub(repeat('n', 63));
+SELECT journey_drop_hub('a@version@b @hub@ @extschema@');
 SELECT journey_drop_hub('quoted', true);
 SELECT count(*) FROM hub;
 SELECT journey_drop_hub('crm', true);
 -- and a hub of that name again, in the same session
 SELECT journey_create_hub('crm');
-SELECT crm.identify('{a:1,a:2}') = crm.customer_of('a:2') AS joined;
+SELECT crm.identify('{a:1,a:2}');
+SELECT crm.customer_of('a:2');
 SELECT count(*) FROM crm.stitch_check();
 SELECT journey_drop_hub('crm', true);
 DROP SCHEMA taken;
+DROP VIEW part, hub;
 DROP FUNCTION refused, groups;

@@ -75,7 +75,7 @@ END;
 END
     many => <<'END',
 SELECT min(t) AS n, max(t) AS m FROM (SELECT nextval('turn') AS t FROM generate_series(1, 10)) s \gset
-SELECT hub.identify_many(array_agg((identifiers, now(), 'storm', key)::hub.observation)) FROM todo WHERE n BETWEEN :n AND :m;
+SELECT hub.identify_many(array_agg((identifiers, now(), 'storm', key)::hub.observation)) FROM todo WHERE n BETWEEN :n AND :m HAVING count(*) > 0;
 END
     wrong => <<"END",
 SELECT nextval('wrong_turn') % $wrong + 1 AS n \\gset
@@ -192,7 +192,7 @@ CREATE FUNCTION near(customer float8) RETURNS identifier LANGUAGE sql VOLATILE A
 CREATE TABLE act AS
 SELECT n, CASE WHEN k < 0.7 THEN 'identify' WHEN k < 0.75 THEN 'many' WHEN k < 0.9 THEN 'retract' WHEN k < 0.94 THEN 'must'
                WHEN k < 0.97 THEN 'cannot' ELSE 'clear' END AS kind,
-       ceil(random() * n) AS which, now() + random() * interval '30 days' AS at,
+       ceil(random() * n)::int AS which, now() + random() * interval '30 days' AS at,
        ARRAY(SELECT near(c) FROM generate_series(1, 2 + (n % 5 = 0)::int) WHERE n > 0) AS identifiers
 FROM (SELECT n, random() AS k, ceil(random() * 400) AS c FROM generate_series(1, 12000) n) s;
 ALTER TABLE act ADD PRIMARY KEY (n);
