@@ -2,15 +2,12 @@
  * conflicts.c
  *		Links that would make a component break a rule.
  *
- * To be kept apart is to be of a group of two that may have one, so limits are
- * the only rule; the groups of pairs are numbered after the others.
- *
- * Each component keeps a list of tallies, how many nodes of which group it has,
- * and a hash table finds the tally of a component and a group. Whether two
- * components may become one is seen along the shorter list; if they may, the
- * shorter one goes into the longer. So a tally moves only as often as its list
- * can double, and a link that is skipped costs as many look-ups as the shorter
- * list is long.
+ * Each component keeps two lists: tallies, how many nodes of which group it has,
+ * and enemies, the nodes that must stay apart from one of its own. Hash tables
+ * find the tally of a component and a group, and whether two components are
+ * enemies. When two become one, the shorter list goes into the longer, so that an
+ * item moves only as often as its list can double. A link that is skipped costs
+ * one look-up for the enemies and one for each group of the shorter list.
  */
 #include "postgres.h"
 
@@ -18,22 +15,15 @@
 #include "identity/graph.h"
 #include "touchpoint/frozen_hash.h"
 
-typedef struct Tally
+typedef struct PairEntry
 {
-	uint32 group;
-	uint32 count;
-	uint32 next; /* 0: the last */
-} Tally;
-
-typedef struct TallyPlace
-{
-	uint64 key; /* list and group */
-	uint32 tally;
+	uint64 key;
+	uint32 item;
 	char status;
-} TallyPlace;
+} PairEntry;
 
-#define SH_PREFIX tallies
-#define SH_ELEMENT_TYPE TallyPlace
+#define SH_PREFIX pairs
+#define SH_ELEMENT_TYPE PairEntry
 #define SH_KEY_TYPE uint64
 #define SH_KEY key
 #define SH_HASH_KEY(tb, key) ((uint32) mix(0, key))
@@ -43,35 +33,85 @@ typedef struct TallyPlace
 #define SH_DECLARE
 #include "lib/simplehash.h"
 
-/* Of each node, which has the number of its list until that goes into another */
-typedef struct TallyList
+typedef struct Item
+{
+	uint32 what;  /* a group, or an enemy */
+	uint32 count; /* nodes of the group */
+	uint32 next;  /* 0: the last */
+} Item;
+
+typedef struct List
 {
 	uint32 first;
 	uint32 length;
-	uint32 broken; /* the smallest group of which the node alone is too many; 0: none */
-} TallyList;
+} List;
+
+/* The lists of all components: that of each node, until it goes into another */
+typedef struct Lists
+{
+	uint32 *of; /* a root's component */
+	List *lists;
+	Item *items; /* from 1 */
+	uint32 nitems;
+	pairs_hash *pairs; /* (list, group) to its item, or the two lists of enemies */
+} Lists;
 
 typedef struct Partition
 {
 	Components c;
 	const Rules *rules;
-	uint32 *list_of; /* the list of a root's component */
-	TallyList *lists;
-	Tally *tallies; /* from 1 */
-	uint32 ntallies;
-	tallies_hash *places;
+	uint32 *broken; /* the smallest group of which a node alone is too many; 0: none */
+	Lists tallies;
+	Lists enemies;
 } Partition;
 
+static void
+lists_init(Lists *l, uint32 nnodes, size_t nitems)
+{
+	l->of = graph_array(nnodes, sizeof(uint32));
+	l->lists = graph_array(nnodes, sizeof(List));
+	l->items = graph_array(nitems, sizeof(Item));
+	l->nitems = 0;
+	l->pairs = pairs_create(CurrentMemoryContext, 64, NULL);
+	for (uint32 i = 1; i <= nnodes; i++)
+		l->of[i] = i;
+}
+
+static inline void
+push(Lists *l, uint32 list, uint32 item)
+{
+	l->items[item].next = l->lists[list].first;
+	l->lists[list].first = item;
+	l->lists[list].length++;
+}
+
+static void
+push_new(Lists *l, uint32 list, uint32 what)
+{
+	l->items[++l->nitems] = (Item) {what, 1, 0};
+	push(l, list, l->nitems);
+}
+
+/* The lists of two components, by their roots */
+static inline void
+find_lists(const Lists *l, uint32 a, uint32 b, uint32 *shorter, uint32 *longer)
+{
+	bool swap = l->lists[l->of[a]].length > l->lists[l->of[b]].length;
+
+	*shorter = l->of[swap ? b : a];
+	*longer = l->of[swap ? a : b];
+}
+
 static inline uint64
-key_of(uint32 list, uint32 group)
+tally_key(uint32 list, uint32 group)
 {
 	return (uint64) list << 32 | group;
 }
 
-static inline uint32
-limit_of(const Partition *p, uint32 group)
+static inline uint64
+enemies_key(uint32 a, uint32 b)
 {
-	return group <= p->rules->nlimits ? p->rules->limits[group - 1] : 1;
+	return (uint64) Min(a, b) << 32 | Max(a, b);
 }
 
 static inline uint32
@@ -84,108 +124,129 @@ smaller_group(uint32 a, uint32 b)
 static void
 add_member(Partition *p, uint32 node, uint32 group)
 {
-	TallyList *list = &p->lists[node];
+	Lists *l = &p->tallies;
 	bool found;
-	TallyPlace *place = tallies_insert(p->places, key_of(node, group), &found);
+	PairEntry *entry = pairs_insert(l->pairs, tally_key(node, group), &found);
 
 	if (found)
 		return;
-	place->tally = ++p->ntallies;
-	p->tallies[p->ntallies] = (Tally) {group, 1, list->first};
-	list->first = p->ntallies;
-	list->length++;
-	if (limit_of(p, group) == 0)
-		list->broken = smaller_group(list->broken, group);
+	push_new(l, node, group);
+	entry->item = l->nitems;
+	if (p->rules->limits[group - 1] == 0)
+		p->broken[node] = smaller_group(p->broken[node], group);
 }
 
 static void
-add_members(Partition *p)
+add_enemies(Partition *p, uint32 a, uint32 b)
 {
-	const Rules *rules = p->rules;
+	bool found;
 
-	for (uint32 i = 0; i < rules->nmembers; i++)
-	{
-		check_interrupts_sometimes(i);
-		add_member(p, components_number(&p->c, rules->members[i]), rules->groups[i]);
-	}
-	for (uint32 i = 0; i < rules->napart; i++)
-	{
-		check_interrupts_sometimes(i);
-		add_member(p, components_number(&p->c, rules->apart_a[i]), rules->nlimits + 1 + i);
-		add_member(p, components_number(&p->c, rules->apart_b[i]), rules->nlimits + 1 + i);
-	}
+	if (a == b)
+		return;
+	pairs_insert(p->enemies.pairs, enemies_key(a, b), &found);
+	if (found)
+		return;
+	push_new(&p->enemies, a, b);
+	push_new(&p->enemies, b, a);
 }
 
 /* The smallest group of which two components together have too many; 0: none. */
 static uint32
-broken_group(Partition *p, uint32 shorter, uint32 longer)
+broken_group(Partition *p, uint32 a, uint32 b)
 {
-	uint32 broken = smaller_group(p->lists[shorter].broken, p->lists[longer].broken);
+	const Lists *l = &p->tallies;
+	uint32 broken = smaller_group(p->broken[a], p->broken[b]);
+	uint32 shorter;
+	uint32 longer;
 
-	for (uint32 i = p->lists[shorter].first; i != 0; i = p->tallies[i].next)
+	find_lists(l, a, b, &shorter, &longer);
+	for (uint32 i = l->lists[shorter].first; i != 0; i = l->items[i].next)
 	{
-		const Tally *tally = &p->tallies[i];
-		TallyPlace *place = tallies_lookup(p->places, key_of(longer, tally->group));
+		const Item *tally = &l->items[i];
+		PairEntry *entry = pairs_lookup(l->pairs, tally_key(longer, tally->what));
 
 		CHECK_FOR_INTERRUPTS();
-		if (place != NULL &&
-			tally->count + p->tallies[place->tally].count > limit_of(p, tally->group))
-			broken = smaller_group(broken, tally->group);
+		if (entry != NULL &&
+			tally->count + l->items[entry->item].count > p->rules->limits[tally->what - 1])
+			broken = smaller_group(broken, tally->what);
 	}
 	return broken;
 }
 
-static void
-move_tallies(Partition *p, uint32 shorter, uint32 longer)
+static uint32
+join_tallies(Lists *l, uint32 a, uint32 b)
 {
-	TallyList *to = &p->lists[longer];
+	uint32 shorter;
+	uint32 longer;
 	uint32 next;
 
-	for (uint32 i = p->lists[shorter].first; i != 0; i = next)
+	find_lists(l, a, b, &shorter, &longer);
+	for (uint32 i = l->lists[shorter].first; i != 0; i = next)
 	{
-		Tally *tally = &p->tallies[i];
+		Item *tally = &l->items[i];
+		PairEntry *entry;
 		bool found;
-		TallyPlace *place;
 
 		CHECK_FOR_INTERRUPTS();
 		next = tally->next;
-		tallies_delete(p->places, key_of(shorter, tally->group));
-		place = tallies_insert(p->places, key_of(longer, tally->group), &found);
+		pairs_delete(l->pairs, tally_key(shorter, tally->what));
+		entry = pairs_insert(l->pairs, tally_key(longer, tally->what), &found);
 		if (found)
-			p->tallies[place->tally].count += tally->count;
+			l->items[entry->item].count += tally->count;
 		else
 		{
-			place->tally = i;
-			tally->next = to->first;
-			to->first = i;
-			to->length++;
+			entry->item = i;
+			push(l, longer, i);
 		}
 	}
+	return longer;
+}
+
+/* An item may be there for the same two lists more than once. */
+static uint32
+join_enemies(Lists *l, Components *c, uint32 a, uint32 b)
+{
+	uint32 shorter;
+	uint32 longer;
+	uint32 next;
+
+	find_lists(l, a, b, &shorter, &longer);
+	for (uint32 i = l->lists[shorter].first; i != 0; i = next)
+	{
+		uint32 other = l->of[components_root(c, l->items[i].what)];
+		bool found;
+
+		CHECK_FOR_INTERRUPTS();
+		next = l->items[i].next;
+		pairs_delete(l->pairs, enemies_key(shorter, other));
+		pairs_insert(l->pairs, enemies_key(longer, other), &found);
+		push(l, longer, i);
+	}
+	return longer;
 }
 
 static uint32
 add_link(Partition *p, uint32 a, uint32 b)
 {
-	uint32 shorter;
-	uint32 longer;
 	uint32 broken;
+	uint32 tallies;
+	uint32 enemies;
+	uint32 root;
 
 	a = components_root(&p->c, a);
 	b = components_root(&p->c, b);
 	if (a == b)
 		return 0;
-	shorter = p->list_of[a];
-	longer = p->list_of[b];
-	if (p->lists[shorter].length > p->lists[longer].length)
-	{
-		shorter = p->list_of[b];
-		longer = p->list_of[a];
-	}
-	broken = broken_group(p, shorter, longer);
+	broken = broken_group(p, a, b);
 	if (broken != 0)
 		return broken;
-	move_tallies(p, shorter, longer);
-	p->list_of[components_join(&p->c, a, b)] = longer;
+	if (pairs_lookup(p->enemies.pairs, enemies_key(p->enemies.of[a], p->enemies.of[b])) != NULL)
+		return GRAPH_APART;
+	tallies = join_tallies(&p->tallies, a, b);
+	enemies = join_enemies(&p->enemies, &p->c, a, b);
+	root = components_join(&p->c, a, b);
+	p->tallies.of[root] = tallies;
+	p->enemies.of[root] = enemies;
 	return 0;
 }
 
@@ -198,18 +259,26 @@ graph_conflicts(const Links *links, const Rules *rules)
 	Links apart = {rules->napart, rules->apart_a, rules->apart_b};
 	Partition p = {.rules = rules};
 	LinkEnds *ends;
+	LinkEnds *member_ends;
+	LinkEnds *apart_ends;
 
 	components_init(&p.c, CurrentMemoryContext);
 	ends = graph_number_links(&p.c, links);
-	pfree(graph_number_links(&p.c, &members));
-	pfree(graph_number_links(&p.c, &apart));
-	p.list_of = graph_array(p.c.n, sizeof(uint32));
-	p.lists = graph_array(p.c.n, sizeof(TallyList));
-	p.tallies = graph_array(rules->nmembers + 2 * (size_t) rules->napart, sizeof(Tally));
-	p.places = tallies_create(CurrentMemoryContext, 64, NULL);
-	for (uint32 i = 1; i <= p.c.n; i++)
-		p.list_of[i] = i;
-	add_members(&p);
+	member_ends = graph_number_links(&p.c, &members);
+	apart_ends = graph_number_links(&p.c, &apart);
+	p.broken = graph_array(p.c.n, sizeof(uint32));
+	lists_init(&p.tallies, p.c.n, members.n);
+	lists_init(&p.enemies, p.c.n, 2 * (size_t) apart.n);
+	for (uint32 i = 0; i < members.n; i++)
+	{
+		check_interrupts_sometimes(i);
+		add_member(&p, member_ends[i].a, rules->groups[i]);
+	}
+	for (uint32 i = 0; i < apart.n; i++)
+	{
+		check_interrupts_sometimes(i);
+		add_enemies(&p, apart_ends[i].a, apart_ends[i].b);
+	}
 	for (uint32 i = 0; i < links->n; i++)
 	{
 		check_interrupts_sometimes(i);

@@ -65,9 +65,10 @@ extern uint32 *graph_bridges(const Links *links);
  * conflicts.c
  *
  * Add the links one after another, but for those that would make a component break
- * a rule: for these the smallest group that has too many nodes, or a number
- * greater than nlimits where none has and a pair would no longer be apart. 0: added.
+ * a rule: for these the smallest group that has too many nodes, or GRAPH_APART
+ * where none has and a pair would no longer be apart. 0: added.
  */
+#define GRAPH_APART PG_UINT32_MAX
 extern uint32 *graph_conflicts(const Links *links, const Rules *rules);
 
 #endif /* PGJ_GRAPH_H */

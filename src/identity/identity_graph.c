@@ -99,7 +99,7 @@ identity_conflicts(PG_FUNCTION_ARGS)
 	for (uint32 i = 0; i < links.n; i++)
 	{
 		Datum values[2] = {Int32GetDatum(i + 1), Int32GetDatum(broken[i])};
-		bool nulls[2] = {false, broken[i] > rules.nlimits};
+		bool nulls[2] = {false, broken[i] == GRAPH_APART};
 
 		check_interrupts_sometimes(i);
 		if (broken[i] != 0)

@@ -133,6 +133,11 @@ SELECT o.* FROM (SELECT array_agg(i::bigint) AS a, array_agg(0::bigint) AS b, ar
                  FROM generate_series(1, 200000) i) s, outline(a, b, a, groups, array_fill(3, '{50000}')) o;
 SELECT o.* FROM (SELECT array_agg(i::bigint ORDER BY i DESC) AS a, array_agg(i + 1::bigint ORDER BY i DESC) AS b
                  FROM generate_series(1, 200000) i) s, outline(a, b, '{}', '{}', '{}', a[1:1000], array_fill(200001::bigint, '{1000}')) o;
+-- two halves of 10,000 pairs apart, and as many links between them
+SELECT o.* FROM (SELECT array_agg(i % 20000 + 1::bigint ORDER BY i) AS a, array_agg((i + CASE WHEN i < 40000 THEN 2 ELSE 1 END) % 20000 + 1::bigint ORDER BY i) AS b
+                 FROM generate_series(0, 59999) i) s,
+                (SELECT array_agg(i::bigint) AS x, array_agg(i + 1::bigint) AS y FROM generate_series(1, 19999, 2) i) t,
+                outline(a, b, '{}', '{}', '{}', x, y) o;
 SELECT count(*), min(p), max(p)
 FROM (SELECT array_agg(i::bigint) AS a, array_agg(i + 1::bigint) AS b, array_agg(i % 3) AS costs FROM generate_series(1, 300000) i) s,
      identity_path(a, b, costs, 299999, 7) p;
