@@ -81,6 +81,7 @@ sql -c "CREATE TABLE plain_lookup AS SELECT identifier, customer_id FROM crm.ide
 
 # ---- reading, while nothing has changed ------------------------------------
 
+salt=0
 some="\\set n random(1, $((loaded / 2)))"
 # Times each of the scripts $dir/PREFIX_NAME in turn: section, prefix, clients, seconds, names; a name may have @transactions
 turns() {
@@ -89,7 +90,7 @@ turns() {
     for run in $(seq 0 "$RUNS"); do
         for call; do
             clock "$([ "$run" = 0 ] && echo warm || echo "$section")" "${call%@*}" "$clients" \
-                "$([[ $call == *@* ]] && echo "-t ${call#*@}" || echo "-T $([ "$run" = 0 ] && echo 1 || echo "$seconds")")" "$dir/${prefix}_${call%@*}"
+                "$([[ $call == *@* ]] && echo "-t ${call#*@}" || echo "-T $([ "$run" = 0 ] && echo 1 || echo "$seconds")") -D salt=$((++salt))" "$dir/${prefix}_${call%@*}"
         done
     done
 }
@@ -105,7 +106,7 @@ repeated "stitch_all, $loaded identities in pairs" "SELECT crm.stitch_all()"
 
 # ---- single calls ----------------------------------------------------------
 
-unique='\set r random(1, 1000000000000000000)'
+unique='\set r random(1, 10000000000000) * 100000 + :salt'    # a run's own, for all have the same seed
 key="source_key => 'r' || :r"
 script() { printf '%s\n' "${@:2}" > "$dir/$1"; }
 script call_nothing "$unique" "SELECT 1;"
