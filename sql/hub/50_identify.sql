@@ -294,16 +294,17 @@ COMMENT ON FUNCTION @hub@.join_evidence(bigint[], integer[], integer[], bigint[]
 CREATE OR REPLACE FUNCTION @hub@.identify(
     identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    known bigint[];        -- identities there are
-    unknown identifier[];  -- identifiers that are none yet
-    fresh bigint[];        -- their numbers
-    customer bigint;       -- the customer of all
-    simple boolean;        -- one customer at most, and no rule to ask
-    size integer;          -- of the customer
+    given record;
+    known bigint[] := '{}';        -- identities there are
+    unknown identifier[] := '{}';  -- identifiers that are none yet
+    fresh bigint[];                -- their numbers
+    customer bigint;               -- the customer of all
+    simple boolean;                -- one customer at most, and no rule to ask
+    size integer;                  -- of the customer
     changed bigint;
     ids bigint[];
 BEGIN
@@ -311,22 +312,30 @@ BEGIN
         PERFORM check_observation(identifiers, observed_at, source);
     END IF;
     PERFORM begin_stitching();
-    SELECT coalesce(array_agg(i.identity_id ORDER BY i.identity_id) FILTER (WHERE i.identity_id IS NOT NULL), '{}'),
-           coalesce(array_agg(g.identifier ORDER BY g.identifier) FILTER (WHERE i.identity_id IS NULL), '{}'),
-           min(i.customer_id),
-           bool_and(g.identifier IS NOT NULL AND coalesce(r.normalizer, d.normalizer, '') = ''
-                    AND coalesce(r.shared_above, d.shared_above, 0) = 0
-                    AND CASE WHEN i.identity_id IS NULL
-                             THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
-                                  AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
-                             ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END)
-           AND min(i.customer_id) IS NOT DISTINCT FROM max(i.customer_id)
-    INTO known, unknown, customer, simple
-    FROM (SELECT DISTINCT unnest(identifiers) AS identifier) g
-         LEFT JOIN identities i ON i.identifier = g.identifier
-         LEFT JOIN customers c ON c.customer_id = i.customer_id
-         LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
-         LEFT JOIN identifier_rules d ON d.namespace = '*';
+    FOR given IN
+        SELECT g.identifier, i.identity_id, i.customer_id,
+               coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
+               AND CASE WHEN i.identity_id IS NULL
+                        THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
+                             AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
+                        ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
+        FROM unnest(identifiers) g(identifier)
+             LEFT JOIN identities i ON i.identifier = g.identifier
+             LEFT JOIN customers c ON c.customer_id = i.customer_id
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+    LOOP
+        customer := coalesce(customer, given.customer_id);
+        simple := given.identifier IS NOT NULL AND given.simple AND (given.identity_id IS NULL OR given.customer_id = customer);
+        EXIT WHEN NOT simple;
+        IF given.identity_id IS NULL THEN
+            IF given.identifier = ANY (unknown) IS NOT TRUE THEN
+                unknown := unknown || given.identifier;
+            END IF;
+        ELSIF given.identity_id = ANY (known) IS NOT TRUE THEN
+            known := known || given.identity_id;
+        END IF;
+    END LOOP;
 
     IF simple AND unknown <> '{}' THEN
         FOR n IN 1 .. cardinality(unknown) LOOP
@@ -334,7 +343,7 @@ BEGIN
         END LOOP;
         INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
         SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
-        FROM unnest(fresh, unknown) u(id, identifier)
+        FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
         ON CONFLICT (identifier) DO NOTHING;
         GET DIAGNOSTICS changed = ROW_COUNT;
         simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
@@ -358,7 +367,10 @@ BEGIN
         customer := coalesce(customer, fresh[1]);
         IF cardinality(known) + cardinality(unknown) > 1 THEN
             source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
-            ids := (SELECT array_agg(u ORDER BY u) FROM unnest(known || fresh) u);
+            ids := known || fresh;
+            IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+                ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+            END IF;
             INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
             ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
             IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
