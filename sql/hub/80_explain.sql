@@ -61,12 +61,12 @@ COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[]
 -- The way from one identifier to another by evidence: the shortest of those on which the fewest links do not join.
 -- Searched is what names an identity of either's component, retracted or not.
 CREATE OR REPLACE FUNCTION @hub@.why(a @extschema@.identifier, b @extschema@.identifier)
-RETURNS TABLE (step integer, a @extschema@.identifier, b @extschema@.identifier, source text, source_key text, observed_at timestamptz, outcome text)
+RETURNS TABLE (step integer, from_identifier @extschema@.identifier, to_identifier @extschema@.identifier, source text, source_key text, observed_at timestamptz, outcome text)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    given identifier[] := normal_identifiers(ARRAY[$1, $2]);
+    given identifier[] := normal_identifiers(ARRAY[why.a, why.b]);
     ids bigint[];
     scope bigint[];
 BEGIN
