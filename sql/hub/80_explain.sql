@@ -146,7 +146,7 @@ BEGIN
     ), found AS (
         SELECT 1 AS place, 'largest component' AS finding, l.component AS component_id, l.component AS a, NULL::bigint AS b, l.identities, NULL AS reason
         FROM (SELECT coalesce(component_id, customer_id) AS component, sum(identities) AS identities
-              FROM customers GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10) l
+              FROM customers GROUP BY 1 HAVING sum(identities) > 1 ORDER BY 2 DESC, 1 LIMIT 10) l
         UNION ALL
         SELECT 2, 'quarantined', q.component_id, q.component_id, NULL, n.identities, format('more than %s identities', above)
         FROM quarantined q CROSS JOIN LATERAL (SELECT count(*) AS identities FROM (SELECT unnest(q.a) UNION SELECT unnest(q.b)) u) n
