@@ -1,0 +1,300 @@
+-- Evidence in: identify, link, identify_many.
+
+-- Identifiers as they are stored: normalised where a rule says so and they can be read.
+CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier[]
+LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT array_agg(coalesce(@extschema@.identifier(@extschema@.identifier_namespace(g.i),
+                                  @hub@.normal_value(@extschema@.identifier_value(g.i), coalesce(r.normalizer, d.normalizer),
+                                                     coalesce(r.default_country, d.default_country))), g.i) ORDER BY g.n)
+    FROM unnest(identifiers) WITH ORDINALITY g(i, n)
+         LEFT JOIN @hub@.identifier_rules r ON r.namespace = @extschema@.identifier_namespace(g.i)
+         LEFT JOIN @hub@.identifier_rules d ON d.namespace = '*';
+END;
+COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'identifiers in the form the hub stores';
+
+-- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
+CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
+LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
+RETURN (SELECT md5(string_agg(i::text, E'\n' ORDER BY i) || E'\n' || extract(epoch FROM observed_at))
+        FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
+COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
+
+CREATE OR REPLACE FUNCTION @hub@.check_observation(identifiers @extschema@.identifier[], observed_at timestamptz, source text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF identifiers IS NULL OR array_position(identifiers, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
+            DETAIL = format('Given: %s.', coalesce(identifiers::text, 'NULL'));
+    ELSIF cardinality(identifiers) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an observation needs an identifier';
+    ELSIF source IS NULL OR observed_at IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('%s must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'observed_at' END),
+            DETAIL = format('Identifiers: %s.', identifiers::text);
+    ELSIF NOT isfinite(observed_at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('observed_at must not be %s', observed_at),
+            DETAIL = format('Identifiers: %s.', identifiers::text);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text) IS 'refuse what is no observation';
+
+-- Add identifiers that are not known; return the numbers of those added, which are customers by
+-- themselves but have no row of theirs in customers yet.
+CREATE OR REPLACE FUNCTION @hub@.add_identities(identifiers @extschema@.identifier[], times timestamptz[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    fresh bigint[];
+BEGIN
+    WITH unknown AS (
+        SELECT u.identifier, min(u.at) AS first_seen, max(u.at) AS last_seen
+        FROM unnest(identifiers, times) u(identifier, at)
+        WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identifier = u.identifier)
+        GROUP BY u.identifier
+    ), numbered AS (
+        SELECT nextval(pg_get_serial_sequence('identities', 'identity_id')) AS id, u.*
+        FROM (SELECT * FROM unknown ORDER BY identifier) u
+    ), added AS (
+        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen, blocked)
+        SELECT n.id, n.identifier, n.id, clock_timestamp(), n.first_seen, n.last_seen,
+               is_blocked(n.identifier, coalesce(r.blocked, d.blocked), coalesce(r.normalizer, d.normalizer),
+                          coalesce(r.default_country, d.default_country))
+        FROM numbered n
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(n.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+        ORDER BY n.identifier
+        ON CONFLICT (identifier) DO NOTHING
+        RETURNING identity_id
+    )
+    SELECT coalesce(array_agg(identity_id), '{}') INTO fresh FROM added;
+    RETURN fresh;
+END $$;
+COMMENT ON FUNCTION @hub@.add_identities(@extschema@.identifier[], timestamptz[]) IS 'make identities of identifiers that are not known yet';
+
+CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    o observation;
+    given identifier[] := '{}';  -- of all observations, in order; numbers says whose each is
+    numbers integer[];
+    times timestamptz[];
+    ids bigint[];                -- the identity of each
+    keys text[];
+    fresh bigint[];
+    added integer[];             -- the observations that are new evidence
+    components bigint[];
+    busy bigint[];               -- components to be stitched by the rules
+    shared_now bigint[];
+    wrong record;
+BEGIN
+    IF observations IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
+    END IF;
+    FOREACH o IN ARRAY observations LOOP
+        PERFORM check_observation(o.identifiers, o.observed_at, o.source);
+    END LOOP;
+    PERFORM begin_stitching();
+
+    SELECT array_agg(g.identifier ORDER BY o.n, g.m), array_agg(o.n ORDER BY o.n, g.m), array_agg(o.observed_at ORDER BY o.n, g.m)
+    INTO given, numbers, times
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n),
+         unnest(o.identifiers) WITH ORDINALITY g(identifier, m);
+    IF given IS NULL THEN
+        RETURN '{}';
+    END IF;
+    IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
+        given := normal_identifiers(given);
+    END IF;
+
+    fresh := add_identities(given, times);
+    SELECT array_agg(i.identity_id ORDER BY g.n) INTO STRICT ids
+    FROM unnest(given) WITH ORDINALITY g(identifier, n) JOIN identities i ON i.identifier = g.identifier;
+    components := lock_components(ids);
+
+    -- what names one identity only says that it is there
+    SELECT array_agg(coalesce(o.source_key, CASE WHEN cardinality(s.ids) > 1 THEN evidence_key(s.identifiers, o.observed_at) END) ORDER BY o.n)
+    INTO keys
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         JOIN (SELECT u.number, array_agg(DISTINCT u.id) AS ids, array_agg(u.identifier) AS identifiers
+               FROM unnest(numbers, ids, given) u(number, id, identifier) GROUP BY u.number) s ON s.number = o.n;
+    WITH seen AS (
+        SELECT DISTINCT ON (o.source, k.source_key) o.n, o.source, k.source_key, o.observed_at, s.ids
+        FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+             JOIN unnest(keys) WITH ORDINALITY k(source_key, n) USING (n)
+             JOIN (SELECT u.number, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                   FROM unnest(numbers, ids) u(number, id) GROUP BY u.number) s ON s.number = o.n
+        WHERE cardinality(s.ids) > 1
+        ORDER BY o.source, k.source_key, o.n
+    ), inserted AS (
+        INSERT INTO evidence (source, source_key, identities, observed_at)
+        SELECT source, source_key, ids, observed_at FROM seen ORDER BY source, source_key
+        ON CONFLICT (source, source_key) DO NOTHING
+        RETURNING source, source_key
+    )
+    SELECT coalesce(array_agg(s.n), '{}') INTO added FROM seen s JOIN inserted i USING (source, source_key);
+
+    -- a replay must be one
+    SELECT o.source, k.source_key, o.n, o.identifiers INTO wrong
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         JOIN unnest(keys) WITH ORDINALITY k(source_key, n) USING (n)
+         JOIN (SELECT u.number, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+               FROM unnest(numbers, ids) u(number, id) GROUP BY u.number) s ON s.number = o.n
+         JOIN evidence e ON e.source = o.source AND e.source_key = k.source_key
+    WHERE o.n <> ALL (added) AND e.identities <> s.ids
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM evidence_differs(wrong.source, wrong.source_key, wrong.identifiers);
+    END IF;
+
+    -- times, of those whose components are locked
+    UPDATE identities i
+    SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
+    FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen FROM unnest(ids, times) u(id, at) GROUP BY u.id) s
+    WHERE i.identity_id = s.id AND NOT (i.blocked OR i.shared)
+          AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
+
+    -- identities that this evidence makes shared
+    WITH shared AS (
+        UPDATE identities SET shared = true
+        WHERE identity_id IN (SELECT i.identity_id
+                              FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) WHERE u.number = ANY (added)) u
+                                   JOIN ruled_identities i ON i.identity_id = u.id
+                              WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
+                                    AND linked_to_more(i.identity_id, i.shared_above))
+        RETURNING identity_id
+    )
+    SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
+
+    PERFORM join_evidence(ids, numbers, added, fresh, shared_now);
+
+    RETURN (SELECT array_agg(c.customer_id ORDER BY c.number)
+            FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
+                  FROM unnest(numbers, ids) u(number, id) JOIN ruled_identities i ON i.identity_id = u.id
+                  ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, i.identifier) c);
+END $$;
+COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
+
+CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+        MESSAGE = format('evidence %s of source %s is there with other identifiers', source_key, source),
+        DETAIL = format('It has %s, not %s.',
+                        (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM evidence e JOIN identities i ON i.identity_id = ANY (e.identities)
+                         WHERE (e.source, e.source_key) = (evidence_differs.source, evidence_differs.source_key)), identifiers::text),
+        HINT = 'Retract it, and record what replaces it under a key of its own.';
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[]) IS 'report that a key is that of other evidence';
+
+-- Join what new evidence connects. Components that are one customer each, and stay
+-- so by the rules, are put together as they are; the others are stitched by the
+-- whole law.
+CREATE OR REPLACE FUNCTION @hub@.join_evidence(ids bigint[], numbers integer[], added integer[], fresh bigint[], shared_now bigint[])
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := clock_timestamp();
+    component_ids bigint[];  -- components, and the first one of what they become
+    group_ids bigint[];
+    by_law bigint[];         -- groups that the law must look at
+BEGIN
+    WITH seen AS MATERIALIZED (
+        SELECT DISTINCT u.number, i.identity_id, coalesce(c.component_id, i.customer_id) AS component, NOT (i.blocked OR i.shared) AS usable
+        FROM unnest(ids, numbers) u(id, number) JOIN identities i ON i.identity_id = u.id
+             LEFT JOIN customers c ON c.customer_id = i.customer_id
+        WHERE u.number = ANY (added) OR i.identity_id = ANY (fresh)
+    ), edge AS (
+        -- the usable ones of an observation, each with the first of them; of the others, those new or not usable any more
+        SELECT component AS a, CASE WHEN usable AND number = ANY (added)
+                                    THEN min(component) FILTER (WHERE usable) OVER (PARTITION BY number) END AS b
+        FROM seen
+        WHERE usable OR identity_id = ANY (fresh) OR identity_id = ANY (shared_now)
+    )
+    SELECT array_agg(m.node), array_agg(m.component) INTO component_ids, group_ids
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m;
+    IF component_ids IS NULL THEN
+        RETURN;
+    END IF;
+
+    WITH grouped AS MATERIALIZED (
+        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 1) AS identities, c.customer_id IS NULL AS is_fresh
+        FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
+    ), joined AS MATERIALIZED (
+        SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1
+    )
+    SELECT coalesce(array_agg(DISTINCT l.to_component), '{}') INTO by_law
+    FROM (SELECT to_component FROM grouped WHERE parted
+          UNION ALL
+          SELECT g.to_component FROM grouped g JOIN identities i ON i.customer_id = g.component WHERE i.identity_id = ANY (shared_now)
+          UNION ALL
+          SELECT to_component FROM grouped JOIN joined USING (to_component) GROUP BY to_component
+          HAVING sum(identities) > (SELECT quarantine_above FROM settings)
+          UNION ALL
+          SELECT g.to_component
+          FROM grouped g JOIN joined USING (to_component) JOIN ruled_identities i ON i.customer_id = g.component
+          WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules WHERE max_per_customer > 0)
+          GROUP BY g.to_component, identifier_namespace(i.identifier), i.max_per_customer
+          HAVING count(*) > i.max_per_customer
+          UNION ALL
+          SELECT x.to_component
+          FROM grouped x JOIN joined USING (to_component) JOIN identities i ON i.customer_id = x.component
+               JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
+               JOIN identities j ON j.identity_id = p.b
+               JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
+          WHERE EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot')) l;
+
+    IF by_law <> '{}' THEN
+        PERFORM restitch(members_of((SELECT array_agg(component) FROM unnest(component_ids, group_ids) g(component, to_component)
+                                     WHERE g.to_component = ANY (by_law))), fresh);
+    END IF;
+
+    WITH move AS MATERIALIZED (
+        SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
+        WHERE g.to_component <> ALL (by_law)
+    ), history AS (
+        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
+        SELECT i.identity_id, i.customer_id, i.member_since, at
+        FROM move m JOIN identities i ON i.customer_id = m.component
+        WHERE m.component <> m.to_component AND i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh))
+    ), identity AS (
+        UPDATE identities i SET customer_id = m.to_component, member_since = greatest(at, i.member_since)
+        FROM move m WHERE i.customer_id = m.component AND m.component <> m.to_component
+    ), gone AS (
+        DELETE FROM customers c USING move m WHERE c.customer_id = m.component AND m.component <> m.to_component
+    )
+    -- a row that stays is written even so: it tells whoever works from an older snapshot
+    INSERT INTO customers (customer_id, identities)
+    SELECT m.to_component, sum(coalesce(c.identities, 1))
+    FROM move m LEFT JOIN customers c ON c.customer_id = m.component
+    GROUP BY m.to_component
+    ORDER BY m.to_component
+    ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
+END $$;
+COMMENT ON FUNCTION @hub@.join_evidence(bigint[], integer[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
+
+CREATE OR REPLACE FUNCTION @hub@.identify(
+    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
+END $$;
+COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';
+
+CREATE OR REPLACE FUNCTION @hub@.link(
+    a @extschema@.identifier, b @extschema@.identifier, observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT @hub@.identify(ARRAY[a, b], observed_at, source, source_key);
+END;
+COMMENT ON FUNCTION @hub@.link(@extschema@.identifier, @extschema@.identifier, timestamptz, text, text) IS 'record that two identifiers were seen together; returns their customer';
