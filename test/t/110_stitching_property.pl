@@ -7,8 +7,10 @@
 use strict;
 use warnings;
 use FindBin;
+use JSON::PP;
 use lib "$FindBin::Bin/lib";
 use List::Util 'shuffle';
+use POSIX ();
 use PgJourney;
 use StitchModel;
 use StitchRun;
@@ -120,7 +122,7 @@ sub random_programs
     push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.25;
     my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
     my @pairs = map { $pairs{$_} } sort keys %pairs;
-    my @again = (@observations, map { any(@observations) } 1 .. 3);
+    my @again = (@observations, map { any(@observations) } 1 .. 2);
 
     my @batches;
     my @left = shuffle(@again);
@@ -136,26 +138,59 @@ sub random_programs
             map({ question($universe, \@observations) } 1 .. 4)));
 }
 
+# Runs every other batch, from the given one on, in its own database; returns how many
+# calls there were, what the programs ended with, and those that failed
+sub run_batches
+{
+    my ($node, $first, $database) = @_;
+    my ($calls, @failed) = (0);
+    for (my $done = $first * $batch; $done < $runs && !@failed; $done += 2 * $batch)
+    {
+        srand($PgJourney::SEED * 1000000 + $done);
+        my @programs = map { random_programs() } 1 .. ($batch < $runs - $done ? $batch : $runs - $done);
+        my @reasons = run_programs($node, $database, 0.1, @programs);
+        $calls += @$_ for @programs;
+        push @failed, map { { program => $programs[$_], reason => $reasons[$_] } } grep { defined $reasons[$_] } 0 .. $#programs;
+    }
+    return { calls => $calls, covered => \%StitchRun::covered, failed => \@failed };
+}
+
 my $node = start_server('main');
 make_hub($node);
+sql($node, 'CREATE DATABASE second TEMPLATE postgres');
 
-my ($calls, $failed) = (0, 0);
-for (my $done = 0; $done < $runs && !$failed; $done += $batch)
+my @databases = ('postgres', 'second');
+my @workers;
+for my $first (0, 1)
 {
-    my @programs = map { random_programs() } 1 .. ($batch < $runs - $done ? $batch : $runs - $done);
-    my @reasons = run_programs($node, 0.2, @programs);
-    $calls += @$_ for @programs;
-    for (grep { defined $reasons[$_] } 0 .. $#programs)
+    my $child = open(my $report, '-|') // die "fork: $!";
+    if (!$child)
     {
-        $failed++;
-        next if $failed > 1;
-        my ($program, $reason) = shrink($node, $programs[$_], $reasons[$_]);
-        diag "seed $PgJourney::SEED, set " . ($done + 1 + int $_ / 4) . ":\n" . program_text($program) . $reason;
+        # no end of a test here
+        print encode_json(run_batches($node, $first, $databases[$first]));
+        close STDOUT;
+        POSIX::_exit(0);
     }
+    push @workers, $report;
 }
-note join ', ', map { "$StitchRun::covered{$_} $_" } sort keys %StitchRun::covered;
-cmp_ok($StitchRun::covered{$_} // 0, '>', $runs / 10, "enough programs end with $_") for qw(merged blocked shared skipped quarantined retracted);
-is($failed, 0, "partitions, answers, rebuilds, history and rows left alone after each of $calls calls");
+my ($calls, %covered, @failed) = (0);
+for my $worker (@workers)
+{
+    local $/;
+    my $report = decode_json(<$worker>);
+    $calls += $report->{calls};
+    $covered{$_} += $report->{covered}{$_} for keys %{ $report->{covered} };
+    push @failed, @{ $report->{failed} };
+}
+if (@failed)
+{
+    my ($program, $reason) = shrink($node, @{ $failed[0] }{ 'program', 'reason' });
+    diag "seed $PgJourney::SEED:\n" . program_text($program) . $reason;
+}
+is(scalar @failed, 0, "partitions, answers, rebuilds, history and rows left alone after each of $calls calls");
+note join ', ', map { "$covered{$_} $_" } sort keys %covered;
+cmp_ok($covered{$_} // 0, '>', $runs / 10, "enough programs end with $_")
+  for qw(merged blocked shared skipped quarantined retracted);
 is(crashes($node), '', 'no crash');
 $node->stop;
 

@@ -115,9 +115,9 @@ sub identify
     {
         my @ids = distinct(@{ $o->{ids} });
         $known{$_} = 1 for @ids;
-        next if @ids < 2;
         my $key = evidence_key($o, @ids);
         return [ 'error', '23505' ] if $evidence{$key} && "@{ $evidence{$key}{ids} }" ne "@ids";
+        next if @ids < 2;
         $evidence{$key} ||= { ids => \@ids, at => $o->{at}, source => $o->{source}, key => $o->{key}, retracted => 0 };
     }
     @$self{qw(evidence known)} = (\%evidence, \%known);
@@ -172,7 +172,7 @@ sub set_rule
 sub drop_rule
 {
     my ($self, $namespace) = @_;
-    delete $self->{rules}{$namespace};
+    return [ 'error', '42704' ] if !delete $self->{rules}{$namespace};
     return ['moved'];
 }
 
