@@ -118,6 +118,10 @@ CREATE TYPE @hub@.observation AS (
     source_key text
 );
 COMMENT ON TYPE @hub@.observation IS 'identifiers seen together, as identify_many and simulate take them';
+COMMENT ON COLUMN @hub@.observation.identifiers IS 'identifiers that were seen together';
+COMMENT ON COLUMN @hub@.observation.observed_at IS 'when they were seen';
+COMMENT ON COLUMN @hub@.observation.source IS 'system it comes from';
+COMMENT ON COLUMN @hub@.observation.source_key IS 'its key there; NULL: one is made of the identifiers and the time';
 
 INSERT INTO @hub@.settings (hub_version) VALUES ('@version@');
 -- What systems write where there is no identifier, as far as it can't be one.

@@ -1,11 +1,5 @@
 -- Rules: what they say of an identifier.
 
-CREATE OR REPLACE FUNCTION @hub@.matches_blocked(value text, blocked text[]) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN lower(value) = ANY (blocked)
-       OR EXISTS (SELECT FROM unnest(blocked) b WHERE b LIKE '~%' AND value ~* substr(b, 2));
-COMMENT ON FUNCTION @hub@.matches_blocked(text, text[]) IS 'whether a value is in a list of blocked ones';
-
 CREATE OR REPLACE FUNCTION @hub@.normal_value(value text, normalizer text, default_country text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE normalizer
@@ -18,7 +12,7 @@ COMMENT ON FUNCTION @hub@.normal_value(text, text, text) IS 'a value as its rule
 
 CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @hub@.matches_blocked(@extschema@.identifier_value(identifier), blocked)
+RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(identifier), blocked)
        OR @hub@.normal_value(@extschema@.identifier_value(identifier), normalizer, default_country) IS NULL;
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text) IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 

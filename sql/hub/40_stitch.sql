@@ -17,25 +17,27 @@
 
 -- The components of identities, by their smallest identity: of those that are usable, and of some others.
 CREATE OR REPLACE FUNCTION @hub@.components_of(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
-    FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
-         JOIN @hub@.identities i ON i.identity_id = u.id
-         JOIN @hub@.customers c ON c.customer_id = i.customer_id
-    WHERE u.other OR NOT (i.blocked OR i.shared);
-END;
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
+            FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
+                 JOIN identities i ON i.identity_id = u.id
+                 JOIN customers c ON c.customer_id = i.customer_id
+            WHERE u.other OR NOT (i.blocked OR i.shared));
+END $$;
 COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that identities are in';
 
 CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT coalesce(array_agg(i.identity_id), '{}')
-    FROM @hub@.identities i
-    WHERE i.customer_id IN (SELECT unnest(components)
-                            UNION
-                            SELECT c.customer_id FROM @hub@.customers c WHERE c.component_id = ANY (components));
-END;
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
+            FROM identities i
+            WHERE i.customer_id IN (SELECT unnest(components)
+                                    UNION
+                                    SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+END $$;
 COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'identities in components';
 
 -- What every function that stitches begins with.

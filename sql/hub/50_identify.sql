@@ -15,16 +15,19 @@ COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'ident
 
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
 CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-RETURN (SELECT md5(string_agg(i::text, E'\n' ORDER BY i) || E'\n' || extract(epoch FROM observed_at))
-        FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT md5(string_agg(i::text, E'\n' ORDER BY i) || E'\n' || extract(epoch FROM observed_at))
+            FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
+END $$;
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
 
 CREATE OR REPLACE FUNCTION @hub@.check_observation(identifiers @extschema@.identifier[], observed_at timestamptz, source text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
-    IF identifiers IS NULL OR array_position(identifiers, NULL) IS NOT NULL THEN
+    IF identifiers IS NULL OR EXISTS (SELECT FROM unnest(identifiers) i WHERE i IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
             DETAIL = format('Given: %s.', coalesce(identifiers::text, 'NULL'));
     ELSIF cardinality(identifiers) = 0 THEN
@@ -40,7 +43,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text) IS 'refuse what is no observation';
 
--- Add identifiers that are not known; return the numbers of those added, which are customers by
+-- Add identifiers that are not known, each of which has a time; return the numbers of those added, which are customers by
 -- themselves but have no row of theirs in customers yet.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(identifiers @extschema@.identifier[], times timestamptz[]) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -55,7 +58,7 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identifier = u.identifier)
         GROUP BY u.identifier
     ), numbered AS (
-        SELECT nextval(pg_get_serial_sequence('identities', 'identity_id')) AS id, u.*
+        SELECT nextval('identities_identity_id_seq') AS id, u.*
         FROM (SELECT * FROM unknown ORDER BY identifier) u
     ), added AS (
         INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen, blocked)
@@ -74,81 +77,84 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.add_identities(@extschema@.identifier[], timestamptz[]) IS 'make identities of identifiers that are not known yet';
 
+-- Plans are generic: there are few rows or an index, and planning for each call costs more.
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     o observation;
-    given identifier[] := '{}';  -- of all observations, in order; numbers says whose each is
+    -- all identifiers of all observations: whose each is, itself, and what is known of the observation
     numbers integer[];
+    given identifier[];
     times timestamptz[];
-    ids bigint[];                -- the identity of each
+    sources text[];
     keys text[];
+    ids bigint[];                -- the identity of each
+    wrong boolean;
     fresh bigint[];
     added integer[];             -- the observations that are new evidence
-    components bigint[];
-    busy bigint[];               -- components to be stitched by the rules
-    shared_now bigint[];
-    wrong record;
+    shared_now bigint[] := '{}';
 BEGIN
-    IF observations IS NULL THEN
+    SELECT array_agg(o.n ORDER BY o.n), array_agg(g.identifier ORDER BY o.n), array_agg(o.observed_at ORDER BY o.n),
+           array_agg(o.source ORDER BY o.n), array_agg(o.source_key ORDER BY o.n),
+           bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
+    INTO numbers, given, times, sources, keys, wrong
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         LEFT JOIN LATERAL unnest(o.identifiers) g(identifier) ON true;
+    IF wrong THEN
+        FOREACH o IN ARRAY observations LOOP
+            PERFORM check_observation(o.identifiers, o.observed_at, o.source);
+        END LOOP;
+    ELSIF observations IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
-    END IF;
-    FOREACH o IN ARRAY observations LOOP
-        PERFORM check_observation(o.identifiers, o.observed_at, o.source);
-    END LOOP;
-    PERFORM begin_stitching();
-
-    SELECT array_agg(g.identifier ORDER BY o.n, g.m), array_agg(o.n ORDER BY o.n, g.m), array_agg(o.observed_at ORDER BY o.n, g.m)
-    INTO given, numbers, times
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n),
-         unnest(o.identifiers) WITH ORDINALITY g(identifier, m);
-    IF given IS NULL THEN
+    ELSIF given IS NULL THEN
         RETURN '{}';
     END IF;
+    PERFORM begin_stitching();
+
     IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
         given := normal_identifiers(given);
     END IF;
-
+    IF array_position(keys, NULL) IS NOT NULL THEN
+        SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
+        FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
+             JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
+                   FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
+    END IF;
     fresh := add_identities(given, times);
-    SELECT array_agg(i.identity_id ORDER BY g.n) INTO STRICT ids
+    SELECT array_agg(i.identity_id ORDER BY g.n) INTO ids
     FROM unnest(given) WITH ORDINALITY g(identifier, n) JOIN identities i ON i.identifier = g.identifier;
-    components := lock_components(ids);
+    PERFORM lock_components(ids);
 
     -- what names one identity only says that it is there
-    SELECT array_agg(coalesce(o.source_key, CASE WHEN cardinality(s.ids) > 1 THEN evidence_key(s.identifiers, o.observed_at) END) ORDER BY o.n)
-    INTO keys
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         JOIN (SELECT u.number, array_agg(DISTINCT u.id) AS ids, array_agg(u.identifier) AS identifiers
-               FROM unnest(numbers, ids, given) u(number, id, identifier) GROUP BY u.number) s ON s.number = o.n;
-    WITH seen AS (
-        SELECT DISTINCT ON (o.source, k.source_key) o.n, o.source, k.source_key, o.observed_at, s.ids
-        FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-             JOIN unnest(keys) WITH ORDINALITY k(source_key, n) USING (n)
-             JOIN (SELECT u.number, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-                   FROM unnest(numbers, ids) u(number, id) GROUP BY u.number) s ON s.number = o.n
+    WITH seen AS MATERIALIZED (
+        SELECT DISTINCT ON (s.source, s.key) s.*
+        FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+              FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+              GROUP BY u.number) s
         WHERE cardinality(s.ids) > 1
-        ORDER BY o.source, k.source_key, o.n
+        ORDER BY s.source, s.key, s.number
     ), inserted AS (
         INSERT INTO evidence (source, source_key, identities, observed_at)
-        SELECT source, source_key, ids, observed_at FROM seen ORDER BY source, source_key
+        SELECT source, key, ids, at FROM seen
         ON CONFLICT (source, source_key) DO NOTHING
         RETURNING source, source_key
     )
-    SELECT coalesce(array_agg(s.n), '{}') INTO added FROM seen s JOIN inserted i USING (source, source_key);
+    SELECT coalesce(array_agg(s.number), '{}') INTO added
+    FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
 
     -- a replay must be one
-    SELECT o.source, k.source_key, o.n, o.identifiers INTO wrong
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         JOIN unnest(keys) WITH ORDINALITY k(source_key, n) USING (n)
-         JOIN (SELECT u.number, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-               FROM unnest(numbers, ids) u(number, id) GROUP BY u.number) s ON s.number = o.n
-         JOIN evidence e ON e.source = o.source AND e.source_key = k.source_key
-    WHERE o.n <> ALL (added) AND e.identities <> s.ids
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM evidence_differs(wrong.source, wrong.source_key, wrong.identifiers);
+    IF cardinality(added) < cardinality(observations) THEN
+        FOR o IN
+            SELECT observations[s.number].identifiers, s.at, s.source, s.key
+            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                  FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+                  GROUP BY u.number) s JOIN evidence e ON (e.source, e.source_key) = (s.source, s.key)
+            WHERE e.identities <> s.ids
+        LOOP
+            PERFORM evidence_differs(o.source, o.source_key, o.identifiers);
+        END LOOP;
     END IF;
 
     -- times, of those whose components are locked
@@ -159,16 +165,18 @@ BEGIN
           AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
 
     -- identities that this evidence makes shared
-    WITH shared AS (
-        UPDATE identities SET shared = true
-        WHERE identity_id IN (SELECT i.identity_id
-                              FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) WHERE u.number = ANY (added)) u
-                                   JOIN ruled_identities i ON i.identity_id = u.id
-                              WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
-                                    AND linked_to_more(i.identity_id, i.shared_above))
-        RETURNING identity_id
-    )
-    SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
+    IF EXISTS (SELECT FROM identifier_rules WHERE shared_above > 0) THEN
+        WITH shared AS (
+            UPDATE identities SET shared = true
+            WHERE identity_id IN (SELECT i.identity_id
+                                  FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) WHERE u.number = ANY (added)) u
+                                       JOIN ruled_identities i ON i.identity_id = u.id
+                                  WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
+                                        AND linked_to_more(i.identity_id, i.shared_above))
+            RETURNING identity_id
+        )
+        SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
+    END IF;
 
     PERFORM join_evidence(ids, numbers, added, fresh, shared_now);
 
@@ -197,7 +205,7 @@ COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
 -- whole law.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(ids bigint[], numbers integer[], added integer[], fresh bigint[], shared_now bigint[])
 RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -280,12 +288,92 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.join_evidence(bigint[], integer[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
 
+-- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
+-- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
+-- 40_stitch.sql.
 CREATE OR REPLACE FUNCTION @hub@.identify(
     identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
+#variable_conflict use_variable
+DECLARE
+    known bigint[];        -- identities there are
+    unknown identifier[];  -- identifiers that are none yet
+    fresh bigint[];        -- their numbers
+    customer bigint;       -- the customer of all
+    simple boolean;        -- one customer at most, and no rule to ask
+    size integer;          -- of the customer
+    changed bigint;
+    ids bigint[];
 BEGIN
+    IF identifiers IS NULL OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
+        PERFORM check_observation(identifiers, observed_at, source);
+    END IF;
+    PERFORM begin_stitching();
+    SELECT coalesce(array_agg(i.identity_id ORDER BY i.identity_id) FILTER (WHERE i.identity_id IS NOT NULL), '{}'),
+           coalesce(array_agg(g.identifier ORDER BY g.identifier) FILTER (WHERE i.identity_id IS NULL), '{}'),
+           min(i.customer_id),
+           bool_and(g.identifier IS NOT NULL AND coalesce(r.normalizer, d.normalizer, '') = ''
+                    AND coalesce(r.shared_above, d.shared_above, 0) = 0
+                    AND CASE WHEN i.identity_id IS NULL
+                             THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
+                                  AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
+                             ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END)
+           AND min(i.customer_id) IS NOT DISTINCT FROM max(i.customer_id)
+    INTO known, unknown, customer, simple
+    FROM (SELECT DISTINCT unnest(identifiers) AS identifier) g
+         LEFT JOIN identities i ON i.identifier = g.identifier
+         LEFT JOIN customers c ON c.customer_id = i.customer_id
+         LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
+         LEFT JOIN identifier_rules d ON d.namespace = '*';
+
+    IF simple AND unknown <> '{}' THEN
+        FOR n IN 1 .. cardinality(unknown) LOOP
+            fresh[n] := nextval('identities_identity_id_seq');
+        END LOOP;
+        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
+        SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
+        FROM unnest(fresh, unknown) u(id, identifier)
+        ON CONFLICT (identifier) DO NOTHING;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
+    END IF;
+    IF simple AND customer IS NULL THEN
+        INSERT INTO customers (customer_id, identities) VALUES (fresh[1], cardinality(fresh)) RETURNING identities INTO size;
+    ELSIF simple THEN
+        -- written even if nothing in it changes: it tells whoever works from an older snapshot
+        UPDATE customers c SET identities = c.identities + cardinality(unknown)
+        WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
+        UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
+        WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
+    END IF;
+    IF simple AND size > 1 AND fresh IS NOT NULL THEN
+        simple := NOT EXISTS (SELECT FROM settings WHERE one_row AND quarantine_above < size);
+    END IF;
+
+    IF simple THEN
+        customer := coalesce(customer, fresh[1]);
+        IF cardinality(known) + cardinality(unknown) > 1 THEN
+            source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
+            ids := (SELECT array_agg(u ORDER BY u) FROM unnest(known || fresh) u);
+            INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
+            ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
+            IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
+                PERFORM evidence_differs(source, source_key, identifiers);
+            END IF;
+        END IF;
+        RETURN customer;
+    END IF;
+
+    -- as if nothing had been done
+    IF fresh IS NOT NULL THEN
+        DELETE FROM identities i WHERE i.identity_id = ANY (fresh);
+        DELETE FROM customers c WHERE c.customer_id = fresh[1];
+        UPDATE customers c SET identities = c.identities - cardinality(unknown) WHERE c.customer_id = customer AND size IS NOT NULL;
+    END IF;
     RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
 END $$;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';

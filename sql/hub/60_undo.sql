@@ -51,11 +51,11 @@ BEGIN
             components := now_components;
         END;
     END LOOP;
-    IF usable_again <> '{}' AND current_setting('transaction_isolation') = 'repeatable read' THEN
+    IF usable_again <> '{}' AND current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = 'retract must be called in a transaction at READ COMMITTED',
-            DETAIL = format('Without this evidence %s is no longer shared. This transaction is at REPEATABLE READ, where evidence of it that others have recorded since it began can''t be seen.',
-                            (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]));
+            DETAIL = format('Without this evidence %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
+                            (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]), upper(current_setting('transaction_isolation')));
     END IF;
     UPDATE identities SET shared = false WHERE identity_id = ANY (usable_again);
     PERFORM restitch(members_of(components_of(touched, usable_again)));

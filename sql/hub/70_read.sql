@@ -11,20 +11,29 @@ COMMENT ON COLUMN @hub@.memberships.member_from IS 'from when on';
 COMMENT ON COLUMN @hub@.memberships.member_until IS 'until before when; NULL: it still does';
 
 CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT i.customer_id FROM @hub@.identities i WHERE i.identifier = customer_of.identifier);
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT i.customer_id FROM identities i WHERE i.identifier = customer_of.identifier);
+END $$;
 COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier, as the hub stores it; NULL: not known';
 
 CREATE OR REPLACE FUNCTION @hub@.customer_at(identifier @extschema@.identifier, at timestamptz) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT m.customer_id
-        FROM @hub@.identities i JOIN @hub@.memberships m ON m.identity_id = i.identity_id
-        WHERE i.identifier = customer_at.identifier AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT m.customer_id
+            FROM identities i JOIN memberships m ON m.identity_id = i.identity_id
+            WHERE i.identifier = customer_at.identifier AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+END $$;
 COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
 
 CREATE OR REPLACE FUNCTION @hub@.current_customer(customer_id bigint) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT i.customer_id FROM @hub@.identities i WHERE i.identity_id = current_customer.customer_id);
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id);
+END $$;
 COMMENT ON FUNCTION @hub@.current_customer(bigint) IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
 
 CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier

@@ -10,14 +10,15 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = @extschema@, pg_catalog, pg_temp SET client_min_messages = warning
+LANGUAGE plpgsql STRICT
+SET search_path = @extschema@, pg_catalog, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
 AS $$
 DECLARE
     script text;
 BEGIN
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
-        EXECUTE replace(replace(script, '@hub@', quote_ident(name)), '@version@',
-                        (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
+        EXECUTE replace(replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')),
+                        '@hub@', quote_ident(name));
     END LOOP;
 END $$;
 
@@ -49,7 +50,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = @extschema@, pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = @extschema@, pg_catalog, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     filled boolean;

@@ -6,7 +6,6 @@
 
 #include "compat.h"
 #include "identity/components.h"
-#include "miscadmin.h"
 #include "utils/memutils.h"
 
 /* log2 of the slots of a new table: most components are of a few nodes */
@@ -23,13 +22,6 @@ struct pg_attribute_packed() ComponentSlot
 	int64 id;
 	uint32 number; /* 0: free */
 };
-
-static inline void
-check_interrupts_sometimes(uint64 i)
-{
-	if (unlikely(i % 65536 == 0))
-		CHECK_FOR_INTERRUPTS();
-}
 
 /* In memory only: a slot is chosen by the highest bits. */
 static inline uint64
@@ -143,13 +135,14 @@ root_of(int32 *parents, uint32 x)
 	return x;
 }
 
-static inline void
+/* The root of both, which is one of their roots. */
+static inline uint32
 join(int32 *parents, uint32 a, uint32 b)
 {
 	a = root_of(parents, a);
 	b = root_of(parents, b);
 	if (a == b)
-		return;
+		return a;
 	if (parents[a] > parents[b]) /* a is the smaller */
 	{
 		uint32 swap = a;
@@ -159,6 +152,26 @@ join(int32 *parents, uint32 a, uint32 b)
 	}
 	parents[a] += parents[b];
 	parents[b] = a;
+	return a;
+}
+
+uint32
+components_number(Components *c, int64 id)
+{
+	reserve(c, 1);
+	return intern(c, mix(id) >> c->shift, id);
+}
+
+uint32
+components_root(Components *c, uint32 number)
+{
+	return root_of(c->parents, number);
+}
+
+uint32
+components_join(Components *c, uint32 a, uint32 b)
+{
+	return join(c->parents, a, b);
 }
 
 static void

@@ -18,6 +18,8 @@
 #ifndef PGJ_COMPONENTS_H
 #define PGJ_COMPONENTS_H
 
+#include "miscadmin.h"
+
 /* A list of 16 bytes a node and an array's header fit in a value. */
 #define COMPONENTS_NODES_MAX ((uint32) ((MaxAllocSize - 64) / sizeof(ComponentNode)))
 
@@ -53,6 +55,21 @@ extern void components_init(Components *c, MemoryContext cxt);
 /* Add at most COMPONENTS_BATCH edges. */
 extern void components_add(Components *c, const ComponentEdge *edges, int n);
 
+/*
+ * For those who keep more about a node than its component: its number, a new one
+ * where the node is new; the number of its component's root; and both components
+ * made one, whose root is returned. No limit but memory.
+ */
+extern uint32 components_number(Components *c, int64 id);
+extern uint32 components_root(Components *c, uint32 number);
+extern uint32 components_join(Components *c, uint32 a, uint32 b);
+
+static inline uint32
+components_size(const Components *c, uint32 root)
+{
+	return -c->parents[root];
+}
+
 /* List all nodes, by component, then node; out has room for c->n. */
 extern void components_list(Components *c, ComponentNode *out);
 
@@ -63,5 +80,13 @@ extern void components_list(Components *c, ComponentNode *out);
 #define COMPONENTS_PACKED_NODE 12
 extern void components_pack(Components *c, uint8 *out);
 extern void components_merge(Components *c, const uint8 *packed, size_t size);
+
+/* In a loop whose rounds are short. */
+static inline void
+check_interrupts_sometimes(uint64 i)
+{
+	if (unlikely(i % 65536 == 0))
+		CHECK_FOR_INTERRUPTS();
+}
 
 #endif /* PGJ_COMPONENTS_H */
