@@ -45,14 +45,13 @@ sub random_observation
     my ($universe, $most) = @_;
     my @ids = some_of(1 + int rand $most, @$universe);
     push @ids, $ids[0] if rand() < 0.1;
-    my $single = 2 > keys %{ { map { $_ => 1 } @ids } };
-    return {
-        ids => \@ids,
-        at => any(1 .. 3),
-        source => any('web', 'web', 'till'),
-        key => rand() < 0.2 && !$single ? undef : 'k' . ++$made,
-    };
+    my %observation = (ids => \@ids, at => any(1 .. 3), source => any('web', 'web', 'till'));
+    $observation{key} = rand() < 0.2 && !single(\%observation) ? undef : 'k' . ++$made;
+    return \%observation;
 }
+
+# Of one identifier, so no evidence?
+sub single { my ($o) = @_; return 2 > keys %{ { map { $_ => 1 } @{ $o->{ids} } } } }
 
 # As a call, if that is possible as link()
 sub observe
@@ -79,7 +78,7 @@ sub detour
     return [ 'set_quarantine_above', any(undef, 1, 2, 3, 5) ] if $what < 0.8;
     return [ 'stitch_all' ] if $what < 0.82;
     # the key of something else
-    return [ 'identify', { %$o, ids => [ some_of(3, @$universe) ] } ] if $what < 0.85 && @$universe > 2 && defined $o->{key};
+    return [ 'identify', { %$o, ids => [ some_of(3, @$universe) ] } ] if $what < 0.85 && @$universe > 2 && defined $o->{key} && !single($o);
     # the same again, as of another time
     return [ 'identify', { %$o, at => 4 } ] if $what < 0.87 && defined $o->{key};
     return observe(random_observation($universe, 4));

@@ -115,9 +115,9 @@ sub identify
     {
         my @ids = distinct(@{ $o->{ids} });
         $known{$_} = 1 for @ids;
+        next if @ids < 2;
         my $key = evidence_key($o, @ids);
         return [ 'error', '23505' ] if $evidence{$key} && "@{ $evidence{$key}{ids} }" ne "@ids";
-        next if @ids < 2;
         $evidence{$key} ||= { ids => \@ids, at => $o->{at}, source => $o->{source}, key => $o->{key}, retracted => 0 };
     }
     @$self{qw(evidence known)} = (\%evidence, \%known);

@@ -309,7 +309,7 @@ sub judge_state
         }
         my $component = $stitch->{component}{$id};
         my %parts = map { $stitch->{customer}{$_} => 1 } @$component;
-        my $component_id = keys %parts > 1 || $stitch->{quarantined}{$id} ? smallest(map { $identities->{$_}{id} } @$component) : '-';
+        my $component_id = keys %parts > 1 ? smallest(map { $identities->{$_}{id} } @$component) : '-';
         $customers{$customer} = "component $component_id of " . @{ $stitch->{customer}{$id} };
     }
     ($expected, $got) = map { my $of = $_; join ', ', map { "$_ $of->{$_}" } sort { $a <=> $b } keys %$of } \%customers, $state->{customers};
@@ -452,56 +452,64 @@ sub program_text
     return join '', map { call_sql(@$_) . ";\n" } @$program;
 }
 
-# All programs that are the given one less one thing
-sub smaller
+# Programs that are the given one less some calls next to each other
+sub without_calls
 {
-    my ($program) = @_;
+    my ($count, @program) = @_;
+    return map { [ @program[ 0 .. $_ - 1 ], @program[ $_ + $count .. $#program ] ] } 0 .. @program - $count;
+}
+
+# Programs that are the given one with one call made smaller
+sub with_smaller_call
+{
+    my (@program) = @_;
     my @smaller;
-    my $with = sub { my ($i, @calls) = @_; push @smaller, [ @$program[ 0 .. $i - 1 ], @calls, @$program[ $i + 1 .. $#$program ] ] };
-    for my $i (reverse 0 .. $#$program)
+    for my $i (0 .. $#program)
     {
-        my ($name, @a) = @{ $program->[$i] };
-        $with->($i);
-        $with->($i, map { [ 'identify', $_ ] } @a) if $name eq 'identify_many';
-        for my $n (0 .. $#a)
+        my ($name, @a) = @{ $program[$i] };
+        my $with = sub { push @smaller, [ @program[ 0 .. $i - 1 ], @_, @program[ $i + 1 .. $#program ] ] };
+        $with->(map { [ 'identify', $_ ] } @a) if $name eq 'identify_many';
+        for my $n ($name =~ /^identify/ ? (0 .. $#a) : ())
         {
-            $with->($i, [ $name, @a[ grep { $_ != $n } 0 .. $#a ] ]) if $name eq 'identify_many' && @a > 1;
-            next if $name !~ /^identify/;
-            my $ids = $a[$n]{ids};
-            next if @$ids < 3;
-            for my $without (0 .. $#$ids)
+            my @ids = @{ $a[$n]{ids} };
+            $with->([ $name, @a[ grep { $_ != $n } 0 .. $#a ] ]) if @a > 1;
+            for my $without (@ids > 2 ? (0 .. $#ids) : ())
             {
-                my @copy = @a;
-                $copy[$n] = { %{ $a[$n] }, ids => [ @$ids[ grep { $_ != $without } 0 .. $#$ids ] ] };
-                $with->($i, [ $name, @copy ]);
+                my @fewer = @a;
+                $fewer[$n] = { %{ $a[$n] }, ids => [ @ids[ grep { $_ != $without } 0 .. $#ids ] ] };
+                $with->([ $name, @fewer ]);
             }
         }
         if ($name eq 'set_rule')
         {
             my ($namespace, %values) = @a;
-            for my $without (keys %values)
+            for my $without (sort keys %values)
             {
-                my %less = %values;
-                delete $less{$without};
-                $with->($i, [ $name, $namespace, %less ]);
+                $with->([ $name, $namespace, map { $_ => $values{$_} } grep { $_ ne $without } sort keys %values ]);
             }
         }
     }
     return @smaller;
 }
 
-# A program that fails and all of whose smaller ones don't, with its reason
+# The program cut down while it fails, with the reason
 sub shrink
 {
     my ($node, $program, $reason) = @_;
-    for (1 .. 60)
-    {
-        my @smaller = smaller($program);
-        my @reasons = run_programs($node, 'postgres', 1, @smaller);
+    my $cut = sub {
+        my @candidates = @_;
+        my @reasons = run_programs($node, 'postgres', 0, @candidates);
         my ($first) = grep { defined $reasons[$_] } 0 .. $#reasons;
-        last if !defined $first;
-        ($program, $reason) = ($smaller[$first], $reasons[$first]);
+        return 0 if !defined $first;
+        ($program, $reason) = ($candidates[$first], $reasons[$first]);
+        return 1;
+    };
+    $cut->([ @$program[ 0 .. $1 ] ]) if $reason =~ /^call (\d+)/;
+    for (my $count = int(@$program / 2); $count > 0; $count = int($count / 2))
+    {
+        1 while @$program > $count && $cut->(without_calls($count, @$program));
     }
+    1 while $cut->(with_smaller_call(@$program));
     return ($program, $reason);
 }
 
