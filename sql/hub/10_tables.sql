@@ -59,7 +59,7 @@ CREATE TABLE @hub@.customers (
 CREATE INDEX ON @hub@.customers (component_id) WHERE component_id IS NOT NULL;
 COMMENT ON TABLE @hub@.customers IS 'groups of identities that are one customer';
 COMMENT ON COLUMN @hub@.customers.customer_id IS 'the smallest identity_id of the group';
-COMMENT ON COLUMN @hub@.customers.component_id IS 'where the rules part what the evidence connects, or quarantine it: the smallest identity_id of all that is connected; otherwise NULL';
+COMMENT ON COLUMN @hub@.customers.component_id IS 'where the rules part what the evidence connects: the smallest identity_id of all that is connected; NULL: that is one customer';
 COMMENT ON COLUMN @hub@.customers.identities IS 'how many identities the customer has';
 
 CREATE TABLE @hub@.former_memberships (

@@ -76,6 +76,7 @@ DECLARE
     components bigint[] := components_of(ids, others);
     now_components bigint[];
     shared_ids bigint[];
+    now_shared_ids bigint[];
 BEGIN
     LOOP
         BEGIN
@@ -83,8 +84,8 @@ BEGIN
             FROM (SELECT identity_id FROM identities WHERE identity_id = ANY (ids) AND shared ORDER BY identity_id FOR SHARE) s;
             PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
             now_components := components_of(ids, others);
-            IF now_components <@ components
-               AND NOT EXISTS (SELECT FROM identities WHERE identity_id = ANY (ids) AND shared AND identity_id <> ALL (shared_ids)) THEN
+            now_shared_ids := (SELECT coalesce(array_agg(identity_id), '{}') FROM identities WHERE identity_id = ANY (ids) AND shared);
+            IF (now_components = components OR now_components <@ components) AND now_shared_ids <@ shared_ids THEN
                 RETURN now_components;
             END IF;
             RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';

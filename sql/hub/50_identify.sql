@@ -43,31 +43,38 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text) IS 'refuse what is no observation';
 
--- Add identifiers that are not known, each of which has a time; return the numbers of those added, which are customers by
--- themselves but have no row of theirs in customers yet.
-CREATE OR REPLACE FUNCTION @hub@.add_identities(identifiers @extschema@.identifier[], times timestamptz[]) RETURNS bigint[]
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+-- Add identifiers that are not known, with the customers they would have if nothing changed until all is
+-- locked; returns the numbers of those added. The arguments are parallel arrays: whose each is, itself, its time, its
+-- identity if it is known, and the customer of that if it is usable.
+CREATE OR REPLACE FUNCTION @hub@.add_identities(
+    numbers integer[], identifiers @extschema@.identifier[], times timestamptz[], ids bigint[], customers bigint[])
+RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
     fresh bigint[];
 BEGIN
-    WITH unknown AS (
-        SELECT u.identifier, min(u.at) AS first_seen, max(u.at) AS last_seen
-        FROM unnest(identifiers, times) u(identifier, at)
-        WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identifier = u.identifier)
-        GROUP BY u.identifier
-    ), numbered AS (
-        SELECT nextval('identities_identity_id_seq') AS id, u.*
-        FROM (SELECT * FROM unknown ORDER BY identifier) u
+    WITH entry AS MATERIALIZED (
+        SELECT * FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
+    ), numbered AS MATERIALIZED (
+        SELECT nextval('identities_identity_id_seq') AS id, u.*,
+               is_blocked(u.identifier, coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
+                          coalesce(r.default_country, d.default_country)) AS blocked
+        FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
+              FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(u.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+    ), seen AS (
+        -- what is new can't be a replay
+        SELECT n.node, CASE WHEN bool_or(n.is_new) OVER (PARTITION BY n.number) THEN min(n.node) OVER (PARTITION BY n.number) END AS first
+        FROM (SELECT e.number, e.customer AS node, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
+              UNION ALL
+              SELECT unnest(n.numbers), n.id, true FROM numbered n WHERE NOT n.blocked) n
     ), added AS (
         INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen, blocked)
-        SELECT n.id, n.identifier, n.id, clock_timestamp(), n.first_seen, n.last_seen,
-               is_blocked(n.identifier, coalesce(r.blocked, d.blocked), coalesce(r.normalizer, d.normalizer),
-                          coalesce(r.default_country, d.default_country))
-        FROM numbered n
-             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(n.identifier)
-             LEFT JOIN identifier_rules d ON d.namespace = '*'
+        SELECT n.id, n.identifier, coalesce(m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen, n.blocked
+        FROM numbered n LEFT JOIN identity_members((SELECT identity_components(node, first) FROM seen)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
         RETURNING identity_id
@@ -75,7 +82,18 @@ BEGIN
     SELECT coalesce(array_agg(identity_id), '{}') INTO fresh FROM added;
     RETURN fresh;
 END $$;
-COMMENT ON FUNCTION @hub@.add_identities(@extschema@.identifier[], timestamptz[]) IS 'make identities of identifiers that are not known yet';
+COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[]) IS 'make identities of identifiers that are not known yet';
+
+-- The identities of identifiers, and the customers of those that are usable, in the order of the identifiers; NULL: none.
+CREATE OR REPLACE FUNCTION @hub@.look_up(identifiers @extschema@.identifier[], OUT ids bigint[], OUT customers bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+    SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
+    INTO ids, customers
+    FROM unnest(identifiers) WITH ORDINALITY g(identifier, n) LEFT JOIN identities i ON i.identifier = g.identifier;
+END $$;
+COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
 
 -- Plans are generic: there are few rows or an index, and planning for each call costs more.
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
@@ -91,8 +109,10 @@ DECLARE
     sources text[];
     keys text[];
     ids bigint[];                -- the identity of each
+    customers bigint[];          -- and its customer, if it is usable: before everything was locked,
+    customers_now bigint[];      -- and then
     wrong boolean;
-    fresh bigint[];
+    fresh bigint[] := '{}';      -- identities that are new
     added integer[];             -- the observations that are new evidence
     shared_now bigint[] := '{}';
 BEGIN
@@ -122,10 +142,19 @@ BEGIN
              JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
                    FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
     END IF;
-    fresh := add_identities(given, times);
-    SELECT array_agg(i.identity_id ORDER BY g.n) INTO ids
-    FROM unnest(given) WITH ORDINALITY g(identifier, n) JOIN identities i ON i.identifier = g.identifier;
+    SELECT * INTO ids, customers FROM look_up(given);
+    IF array_position(ids, NULL) IS NOT NULL THEN
+        fresh := add_identities(numbers, given, times, ids, customers);
+        SELECT u.ids INTO ids FROM look_up(given) u;
+    END IF;
     PERFORM lock_components(ids);
+    SELECT * INTO ids, customers_now FROM look_up(given);
+    IF EXISTS (SELECT FROM unnest(ids, customers, customers_now) u(id, customer, customer_now)
+                      LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
+               WHERE f.id IS NULL AND u.customer IS DISTINCT FROM u.customer_now) THEN
+        -- not the customers they would have had
+        UPDATE identities SET customer_id = identity_id WHERE identity_id = ANY (fresh) AND customer_id <> identity_id;
+    END IF;
 
     -- what names one identity only says that it is there
     WITH seen AS MATERIALIZED (
@@ -151,7 +180,7 @@ BEGIN
             FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
                   FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
                   GROUP BY u.number) s JOIN evidence e ON (e.source, e.source_key) = (s.source, s.key)
-            WHERE e.identities <> s.ids
+            WHERE e.identities <> s.ids AND cardinality(s.ids) > 1
         LOOP
             PERFORM evidence_differs(o.source, o.source_key, o.identifiers);
         END LOOP;
@@ -169,7 +198,7 @@ BEGIN
         WITH shared AS (
             UPDATE identities SET shared = true
             WHERE identity_id IN (SELECT i.identity_id
-                                  FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) WHERE u.number = ANY (added)) u
+                                  FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) JOIN unnest(added) a(number) USING (number)) u
                                        JOIN ruled_identities i ON i.identity_id = u.id
                                   WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
                                         AND linked_to_more(i.identity_id, i.shared_above))
@@ -178,7 +207,7 @@ BEGIN
         SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
     END IF;
 
-    PERFORM join_evidence(ids, numbers, added, fresh, shared_now);
+    PERFORM join_evidence(numbers, ids, added, fresh, shared_now);
 
     RETURN (SELECT array_agg(c.customer_id ORDER BY c.number)
             FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
@@ -203,7 +232,7 @@ COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
 -- Join what new evidence connects. Components that are one customer each, and stay
 -- so by the rules, are put together as they are; the others are stitched by the
 -- whole law.
-CREATE OR REPLACE FUNCTION @hub@.join_evidence(ids bigint[], numbers integer[], added integer[], fresh bigint[], shared_now bigint[])
+CREATE OR REPLACE FUNCTION @hub@.join_evidence(numbers integer[], ids bigint[], added integer[], fresh bigint[], shared_now bigint[])
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -214,17 +243,17 @@ DECLARE
     group_ids bigint[];
     by_law bigint[];         -- groups that the law must look at
 BEGIN
-    WITH seen AS MATERIALIZED (
-        SELECT DISTINCT u.number, i.identity_id, coalesce(c.component_id, i.customer_id) AS component, NOT (i.blocked OR i.shared) AS usable
-        FROM unnest(ids, numbers) u(id, number) JOIN identities i ON i.identity_id = u.id
+    WITH seen AS (
+        -- new identities may have no customer yet
+        SELECT DISTINCT CASE WHEN NOT (i.blocked OR i.shared) THEN a.number END AS number, coalesce(c.component_id, i.customer_id) AS component
+        FROM unnest(numbers, ids) u(number, id) LEFT JOIN unnest(added) a(number) ON a.number = u.number
+             JOIN identities i ON i.identity_id = u.id
              LEFT JOIN customers c ON c.customer_id = i.customer_id
-        WHERE u.number = ANY (added) OR i.identity_id = ANY (fresh)
+        WHERE a.number IS NOT NULL AND (NOT (i.blocked OR i.shared) OR i.identity_id = ANY (shared_now)) OR c.customer_id IS NULL
     ), edge AS (
-        -- the usable ones of an observation, each with the first of them; of the others, those new or not usable any more
-        SELECT component AS a, CASE WHEN usable AND number = ANY (added)
-                                    THEN min(component) FILTER (WHERE usable) OVER (PARTITION BY number) END AS b
+        -- the usable ones of new evidence with the first of them, all others with nobody
+        SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
         FROM seen
-        WHERE usable OR identity_id = ANY (fresh) OR identity_id = ANY (shared_now)
     )
     SELECT array_agg(m.node), array_agg(m.component) INTO component_ids, group_ids
     FROM identity_members((SELECT identity_components(a, b) FROM edge)) m;
@@ -233,19 +262,23 @@ BEGIN
     END IF;
 
     WITH grouped AS MATERIALIZED (
-        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 1) AS identities, c.customer_id IS NULL AS is_fresh
+        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + coalesce(f.identities, 0) AS identities,
+               f.identities IS NOT NULL AS grown
         FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
+             LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
+                        GROUP BY i.customer_id) f ON f.customer_id = g.component
     ), joined AS MATERIALIZED (
-        SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1
+        SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
     )
     SELECT coalesce(array_agg(DISTINCT l.to_component), '{}') INTO by_law
     FROM (SELECT to_component FROM grouped WHERE parted
           UNION ALL
-          SELECT g.to_component FROM grouped g JOIN identities i ON i.customer_id = g.component WHERE i.identity_id = ANY (shared_now)
+          SELECT g.to_component FROM unnest(shared_now) u(id) JOIN identities i ON i.identity_id = u.id JOIN grouped g ON g.component = i.customer_id
           UNION ALL
           SELECT to_component FROM grouped JOIN joined USING (to_component) GROUP BY to_component
-          HAVING sum(identities) > (SELECT quarantine_above FROM settings)
+          HAVING sum(identities) > (SELECT quarantine_above FROM settings WHERE one_row)
           UNION ALL
+          -- all members are read if there is any limit, which is less than what a join writes
           SELECT g.to_component
           FROM grouped g JOIN joined USING (to_component) JOIN ruled_identities i ON i.customer_id = g.component
           WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules WHERE max_per_customer > 0)
@@ -260,13 +293,14 @@ BEGIN
           WHERE EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot')) l;
 
     IF by_law <> '{}' THEN
-        PERFORM restitch(members_of((SELECT array_agg(component) FROM unnest(component_ids, group_ids) g(component, to_component)
-                                     WHERE g.to_component = ANY (by_law))), fresh);
+        PERFORM restitch(members_of((SELECT array_agg(g.component) FROM unnest(component_ids, group_ids) g(component, to_component)
+                                          JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component)), fresh);
     END IF;
 
     WITH move AS MATERIALIZED (
         SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
-        WHERE g.to_component <> ALL (by_law)
+             LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
+        WHERE l.to_component IS NULL
     ), history AS (
         INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
         SELECT i.identity_id, i.customer_id, i.member_since, at
@@ -280,13 +314,15 @@ BEGIN
     )
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, identities)
-    SELECT m.to_component, sum(coalesce(c.identities, 1))
+    SELECT m.to_component, sum(coalesce(c.identities, 0) + coalesce(f.identities, 0))
     FROM move m LEFT JOIN customers c ON c.customer_id = m.component
+         LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
+                    GROUP BY i.customer_id) f ON f.customer_id = m.component
     GROUP BY m.to_component
     ORDER BY m.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
 END $$;
-COMMENT ON FUNCTION @hub@.join_evidence(bigint[], integer[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
@@ -294,16 +330,17 @@ COMMENT ON FUNCTION @hub@.join_evidence(bigint[], integer[], integer[], bigint[]
 CREATE OR REPLACE FUNCTION @hub@.identify(
     identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    known bigint[];        -- identities there are
-    unknown identifier[];  -- identifiers that are none yet
-    fresh bigint[];        -- their numbers
-    customer bigint;       -- the customer of all
-    simple boolean;        -- one customer at most, and no rule to ask
-    size integer;          -- of the customer
+    given record;
+    known bigint[] := '{}';        -- identities there are
+    unknown identifier[] := '{}';  -- identifiers that are none yet
+    fresh bigint[];                -- their numbers
+    customer bigint;               -- the customer of all
+    simple boolean;                -- one customer at most, and no rule to ask
+    size integer;                  -- of the customer
     changed bigint;
     ids bigint[];
 BEGIN
@@ -311,22 +348,30 @@ BEGIN
         PERFORM check_observation(identifiers, observed_at, source);
     END IF;
     PERFORM begin_stitching();
-    SELECT coalesce(array_agg(i.identity_id ORDER BY i.identity_id) FILTER (WHERE i.identity_id IS NOT NULL), '{}'),
-           coalesce(array_agg(g.identifier ORDER BY g.identifier) FILTER (WHERE i.identity_id IS NULL), '{}'),
-           min(i.customer_id),
-           bool_and(g.identifier IS NOT NULL AND coalesce(r.normalizer, d.normalizer, '') = ''
-                    AND coalesce(r.shared_above, d.shared_above, 0) = 0
-                    AND CASE WHEN i.identity_id IS NULL
-                             THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
-                                  AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
-                             ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END)
-           AND min(i.customer_id) IS NOT DISTINCT FROM max(i.customer_id)
-    INTO known, unknown, customer, simple
-    FROM (SELECT DISTINCT unnest(identifiers) AS identifier) g
-         LEFT JOIN identities i ON i.identifier = g.identifier
-         LEFT JOIN customers c ON c.customer_id = i.customer_id
-         LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
-         LEFT JOIN identifier_rules d ON d.namespace = '*';
+    FOR given IN
+        SELECT g.identifier, i.identity_id, i.customer_id,
+               coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
+               AND CASE WHEN i.identity_id IS NULL
+                        THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
+                             AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
+                        ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
+        FROM unnest(identifiers) g(identifier)
+             LEFT JOIN identities i ON i.identifier = g.identifier
+             LEFT JOIN customers c ON c.customer_id = i.customer_id
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+    LOOP
+        customer := coalesce(customer, given.customer_id);
+        simple := given.identifier IS NOT NULL AND given.simple AND (given.identity_id IS NULL OR given.customer_id = customer);
+        EXIT WHEN NOT simple;
+        IF given.identity_id IS NULL THEN
+            IF given.identifier = ANY (unknown) IS NOT TRUE THEN
+                unknown := unknown || given.identifier;
+            END IF;
+        ELSIF given.identity_id = ANY (known) IS NOT TRUE THEN
+            known := known || given.identity_id;
+        END IF;
+    END LOOP;
 
     IF simple AND unknown <> '{}' THEN
         FOR n IN 1 .. cardinality(unknown) LOOP
@@ -334,7 +379,7 @@ BEGIN
         END LOOP;
         INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
         SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
-        FROM unnest(fresh, unknown) u(id, identifier)
+        FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
         ON CONFLICT (identifier) DO NOTHING;
         GET DIAGNOSTICS changed = ROW_COUNT;
         simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
@@ -358,7 +403,10 @@ BEGIN
         customer := coalesce(customer, fresh[1]);
         IF cardinality(known) + cardinality(unknown) > 1 THEN
             source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
-            ids := (SELECT array_agg(u ORDER BY u) FROM unnest(known || fresh) u);
+            ids := known || fresh;
+            IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+                ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+            END IF;
             INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
             ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
             IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN

@@ -81,7 +81,7 @@ BEGIN
             DETAIL = format('Both are %s.', given[1]);
     END IF;
     IF kind IS NOT NULL THEN
-        fresh := add_identities(given, array_fill(now(), ARRAY[2]));
+        fresh := add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), (look_up(given)).ids, ARRAY[NULL, NULL]::bigint[]);
     END IF;
     SELECT array_agg(i.identity_id ORDER BY i.identity_id) INTO ids FROM identities i WHERE i.identifier = ANY (given);
     IF ids[2] IS NULL THEN

@@ -18,7 +18,25 @@ CREATE AGGREGATE identity_components(a bigint, b bigint) (
     PARALLEL = SAFE
 );
 
+CREATE FUNCTION identifier_components_transfn(internal, identifier, identifier) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION identifier_components_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION identifier_components_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_components_finalfn(internal) RETURNS identifier[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE AGGREGATE identity_components(a identifier, b identifier) (
+    SFUNC = identifier_components_transfn, STYPE = internal, SSPACE = 500,
+    FINALFUNC = identifier_components_finalfn, COMBINEFUNC = identifier_components_combinefn,
+    SERIALFUNC = identifier_components_serialfn, DESERIALFUNC = identity_components_deserialfn,
+    PARALLEL = SAFE
+);
+
 CREATE FUNCTION identity_members(components bigint[], OUT node bigint, OUT component bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100000;
+CREATE FUNCTION identity_members(components identifier[], OUT node identifier, OUT component identifier)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100000;
 
@@ -29,3 +47,9 @@ COMMENT ON FUNCTION identity_components_deserialfn(bytea, internal) IS 'a state 
 COMMENT ON FUNCTION identity_components_finalfn(internal) IS 'result of identity_components';
 COMMENT ON AGGREGATE identity_components(bigint, bigint) IS 'connected components of the edges: pairs of a node and the smallest node of its component, by component, then node';
 COMMENT ON FUNCTION identity_members(bigint[]) IS 'rows of the pairs that identity_components returns';
+COMMENT ON FUNCTION identifier_components_transfn(internal, identifier, identifier) IS 'transition of identity_components over identifiers';
+COMMENT ON FUNCTION identifier_components_combinefn(internal, internal) IS 'combination of partial states of identity_components over identifiers';
+COMMENT ON FUNCTION identifier_components_serialfn(internal) IS 'a state of identity_components over identifiers for another process';
+COMMENT ON FUNCTION identifier_components_finalfn(internal) IS 'result of identity_components over identifiers';
+COMMENT ON AGGREGATE identity_components(identifier, identifier) IS 'connected components of the edges: pairs of an identifier and the smallest identifier of its component, by component, then identifier';
+COMMENT ON FUNCTION identity_members(identifier[]) IS 'rows of the pairs that identity_components over identifiers returns';

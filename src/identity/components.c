@@ -291,16 +291,16 @@ insertion_sort(ComponentNode *nodes, uint32 n)
 	}
 }
 
-/* All nodes, and as component the number of the root. */
+/* All nodes, or their ranks, and as component the number of the root. */
 static void
-collect(Components *c, ComponentNode *out)
+collect(Components *c, const uint32 *ranks, ComponentNode *out)
 {
 	for (uint64 i = 0; i < nslots(c); i++)
 	{
 		check_interrupts_sometimes(i);
 		if (c->slots[i].number == 0)
 			continue;
-		out->node = c->slots[i].id;
+		out->node = ranks ? ranks[c->slots[i].number] : c->slots[i].id;
 		out->component = root_of(c->parents, c->slots[i].number);
 		out++;
 	}
@@ -318,11 +318,11 @@ sort_byte(const ComponentNode *node, int byte)
  * the bytes in which they differ at all, which are few where ids are a sequence's.
  */
 static ComponentNode *
-collect_sorted(Components *c, ComponentNode *from, ComponentNode *to)
+collect_sorted(Components *c, const uint32 *ranks, ComponentNode *from, ComponentNode *to)
 {
 	uint64 differ = 0;
 
-	collect(c, from);
+	collect(c, ranks, from);
 	if (c->n <= SORT_BY_INSERTION_MAX)
 	{
 		insertion_sort(from, c->n);
@@ -363,11 +363,11 @@ collect_sorted(Components *c, ComponentNode *from, ComponentNode *to)
  * their component's then begin, which are as many as the root tells.
  */
 void
-components_list(Components *c, ComponentNode *out)
+components_list(Components *c, const uint32 *ranks, ComponentNode *out)
 {
 	size_t size = c->n * sizeof(ComponentNode);
 	ComponentNode *other = palloc_extended(size, MCXT_ALLOC_HUGE);
-	ComponentNode *sorted = collect_sorted(c, other, out);
+	ComponentNode *sorted = collect_sorted(c, ranks, other, out);
 	uint32 *place = palloc_extended((c->n + 1) * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	uint32 next = 1; /* 0: not met yet */
 

@@ -70,8 +70,11 @@ components_size(const Components *c, uint32 root)
 	return -c->parents[root];
 }
 
-/* List all nodes, by component, then node; out has room for c->n. */
-extern void components_list(Components *c, ComponentNode *out);
+/*
+ * List all nodes, by component, then node; out has room for c->n. If ranks are
+ * given, they stand for the nodes, by number: in the order and in the list.
+ */
+extern void components_list(Components *c, const uint32 *ranks, ComponentNode *out);
 
 /*
  * The partition as bytes, COMPONENTS_PACKED_NODE a node. Merging checks them;

@@ -36,7 +36,7 @@ list(Components *c)
 {
 	ComponentNode *nodes = palloc(c->n * sizeof(ComponentNode));
 
-	components_list(c, nodes);
+	components_list(c, NULL, nodes);
 	for (uint32 i = 0; i < c->n; i++)
 	{
 		require(nodes[i].component <= nodes[i].node);

@@ -85,7 +85,8 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind = 'f' AND NOT prois
     'journey_agg_combinefn',    -- a worker that saw no row has no state
     'journey_agg_finalfn',      -- no row, no state
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
-    'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn'  -- likewise
+    'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
+    'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn'  -- likewise
     ], 'functions are STRICT but for these');
 SELECT is_empty('SELECT identity FROM func WHERE proretset AND prorows IN (0, 1000)',
     'functions of sets estimate their rows');

@@ -8,7 +8,7 @@ SELECT identity_components(a, b)
 FROM (VALUES (1, NULL), (NULL, 2), (3, 3), (NULL, NULL), (4, 3), (4, 4), (3, NULL)) v(a, b);
 SELECT identity_components(7, NULL);
 SELECT identity_components(7, 7);
-SELECT identity_components(NULL, NULL) FROM generate_series(1, 3);
+SELECT identity_components(NULL::bigint, NULL) FROM generate_series(1, 3);
 SELECT identity_components(1, 2) WHERE false;
 SELECT identity_components(i, i + 1) FILTER (WHERE i % 3 > 0) FROM generate_series(1, 6) i;
 SELECT identity_components(DISTINCT i % 2, 5) FROM generate_series(1, 6) i;
@@ -22,13 +22,13 @@ FROM (SELECT identity_components(i << shift, i + 1000 << shift) AS c
       FROM generate_series(1::bigint, 3000) i, (VALUES (0), (30), (50)) v(shift)) s, identity_members(c);
 
 -- the members of anything but pairs
-SELECT * FROM identity_members(NULL);
-SELECT * FROM identity_members('{}');
-SELECT * FROM identity_members('[5:6][0:1]={{2,1},{1,1}}');
-SELECT * FROM identity_members('{1,2}');
-SELECT * FROM identity_members('{{1,2,3}}');
-SELECT * FROM identity_members('{{{1,2}}}');
-SELECT * FROM identity_members('{{1,NULL}}');
+SELECT * FROM identity_members(NULL::bigint[]);
+SELECT * FROM identity_members('{}'::bigint[]);
+SELECT * FROM identity_members('[5:6][0:1]={{2,1},{1,1}}'::bigint[]);
+SELECT * FROM identity_members('{1,2}'::bigint[]);
+SELECT * FROM identity_members('{{1,2,3}}'::bigint[]);
+SELECT * FROM identity_members('{{{1,2}}}'::bigint[]);
+SELECT * FROM identity_members('{{1,NULL}}'::bigint[]);
 SELECT identity_members(identity_components(1, 2));
 
 -- shapes: a path, in order and in none, a star, two of 100,000 joined by one edge

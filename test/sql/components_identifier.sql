@@ -1,0 +1,153 @@
+-- identity_components over identifiers: by hand, against the numbers of the
+-- identifiers, in any order, in parallel, in many groups; and what it must refuse.
+SELECT identity_components(a, b)
+FROM (VALUES ('email:ana@example.pt'::identifier, 'cookie:8f3'::identifier), ('card:42', 'cookie:8f3'), ('cookie:0', 'card:7'),
+             ('card:42', 'email:ana@example.pt')) v(a, b);
+SELECT * FROM identity_members((SELECT identity_components(a, b)
+                                FROM (VALUES ('b:2'::identifier, 'b:1'::identifier), ('c:1', 'b:2'), ('d:1', 'a:9')) v(a, b)));
+
+-- an end that is NULL, or the other one: a node of its own
+SELECT identity_components(a, b)
+FROM (VALUES ('n:1'::identifier, NULL::identifier), (NULL, 'n:2'), ('n:3', 'n:3'), (NULL, NULL), ('n:4', 'n:3'), ('n:4', 'n:4'), ('n:3', NULL)) v(a, b);
+SELECT identity_components(NULL::identifier, NULL) FROM generate_series(1, 3);
+SELECT identity_components('n:1', NULL::identifier);
+SELECT identity_components('n:1', 'n:2'::identifier) WHERE false;
+SELECT i, identity_components(identifier('n', i::text), identifier('n', (i + i % 2)::text)) OVER (ORDER BY i) FROM generate_series(1, 5) i;
+
+-- by the namespace, then the value, bytewise; the longest, and what is a part of another
+SELECT node, component, length(node::text)
+FROM identity_members((SELECT identity_components(a, 'b:x'::identifier)
+                       FROM unnest('{a-b:1,a:2,A:3,b:xx,ab:1,"b:a b",b:é,b:~}'::identifier[]) a));
+SELECT left(node::text, 10), left(component::text, 10), length(node::text)
+FROM identity_members((SELECT identity_components(('n:' || repeat('v', i))::identifier, ('n:' || repeat('v', i + 1))::identifier)
+                       FROM generate_series(1020, 1023) i));
+
+-- the members of anything but pairs
+SELECT * FROM identity_members(NULL::identifier[]);
+SELECT * FROM identity_members('{}'::identifier[]);
+SELECT * FROM identity_members('{{a:1,a:1},{b:1,a:1}}'::identifier[]);
+SELECT * FROM identity_members('{a:1,a:2}'::identifier[]);
+SELECT * FROM identity_members('{{a:1,NULL}}'::identifier[]);
+
+-- random graphs over numbers, and over identifiers that have the same order
+CREATE TABLE edge AS
+SELECT g AS graph, CASE WHEN h >> 50 & 31 > 0 THEN (h & 65535) % nodes END AS a, CASE WHEN h >> 55 & 31 > 0 THEN (h >> 16 & 65535) % nodes END AS b
+FROM generate_series(1, 40) g, LATERAL (SELECT 1 + g * g AS nodes) n,
+     generate_series(1, (nodes * (0.2 + g % 7 * 0.2))::int) i, hashint8extended(i, g) h;
+CREATE FUNCTION named(bigint) RETURNS identifier LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+    identifier(CASE WHEN $1 < 100 THEN 'card' WHEN $1 < 300 THEN 'e-mail' ELSE 'phone' END, to_char($1, 'FM0000') || repeat('x', $1::int % 9));
+ALTER TABLE edge ADD x identifier, ADD y identifier;
+UPDATE edge SET x = named(a), y = named(b);
+CREATE TABLE got AS
+SELECT graph, identity_components(a, b) AS numbers, identity_components(x, y) AS identifiers FROM edge GROUP BY graph;
+SELECT count(*), sum(cardinality(numbers)) AS ends FROM got;
+SELECT graph FROM got
+WHERE ARRAY(SELECT (named(node), named(component))::text FROM identity_members(numbers))
+      <> ARRAY(SELECT m::text FROM identity_members(identifiers) m);
+
+-- any order, direction and number of edges gives the same value
+SELECT graph, count(DISTINCT c) FROM (
+    SELECT graph, identifiers FROM got
+    UNION ALL SELECT graph, identity_components(y, x ORDER BY y DESC, x) FROM edge GROUP BY graph
+    UNION ALL SELECT graph, identity_components(x, y ORDER BY identifier_hash(x), y) FROM edge GROUP BY graph
+    UNION ALL SELECT graph, identity_components(x, y) FROM edge, generate_series(1, 3) GROUP BY graph) s(graph, c)
+GROUP BY graph HAVING count(DISTINCT c) > 1;
+
+-- stored compressed or out of line
+CREATE TABLE long AS
+SELECT x, x AS y, x AS z FROM generate_series(1, 9) i, LATERAL (SELECT identifier('n', repeat(chr(97 + i), 1000)) AS x) s;
+SELECT identity_components(x, y) = (SELECT identity_components(identifier('n', repeat(chr(97 + i), 1000)), NULL) FROM generate_series(1, 9) i) AS same,
+       min(pg_column_size(x)) < 100 AS compressed FROM long;
+
+-- in parallel the same; also where a process has no edge
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE serial AS SELECT identity_components(x, y) AS c FROM edge;
+SET max_parallel_workers_per_gather = 2;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+EXPLAIN (COSTS OFF) SELECT identity_components(x, y) FROM edge;
+SELECT c = (SELECT identity_components(x, y) FROM edge) AS same FROM serial;
+SELECT identity_components(x, y) FILTER (WHERE graph = 2), identity_components(x, y) FILTER (WHERE graph = 0) FROM edge;
+
+-- bytes that are no state, from another process
+CREATE AGGREGATE from_bytes(bytea, bytea) (
+    SFUNC = bytea_string_agg_transfn, STYPE = internal, SERIALFUNC = bytea_string_agg_finalfn,
+    DESERIALFUNC = identity_components_deserialfn, COMBINEFUNC = identifier_components_combinefn,
+    FINALFUNC = identifier_components_finalfn, PARALLEL = SAFE);
+CREATE TABLE bytes (name text, packed bytea);
+SET parallel_leader_participation = off;
+CREATE FUNCTION try(hex text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE packed text;
+BEGIN
+    DELETE FROM bytes;
+    INSERT INTO bytes VALUES ('', decode(replace(hex, ' ', ''), 'hex'));
+    SELECT from_bytes(b.packed, '') INTO packed FROM bytes b;
+    RETURN packed;
+EXCEPTION WHEN data_corrupted THEN
+    RETURN SQLERRM;
+END $$;
+SELECT name, try(hex) FROM (VALUES
+    ('one', '01000000 01000000 1c000000 61003100'),
+    ('two', '02000000 02000000 02000000 1c000000 62003100 20000000 61003132'),
+    ('twice the same', '02000000 02000000 01000000 1c000000 61003100 1c000000 61003100'),
+    ('empty', ''),
+    ('no count', '010000'),
+    ('a count of none', '00000000'),
+    ('a count too small', '01000000 01000000 1c000000 61003100 1c000000 61003200'),
+    ('a count too large', '03000000 01000000 01000000 1c000000 61003100 1c000000 61003200'),
+    ('a count far too large', 'ffffffff 01000000 1c000000 61003100'),
+    ('no root', '01000000 00000000 1c000000 61003100'),
+    ('a root too large', '01000000 02000000 1c000000 61003100'),
+    ('cut off', '01000000 01000000 1c000000 610031'),
+    ('cut off in a length', '01000000 01000000 1c0000'),
+    ('too long', '01000000 01000000 1c000000 61003100 00000000'),
+    ('a length too small', '01000000 01000000 0c000000 61003100'),
+    ('a length too large', '01000000 01000000 28000000 61003100'),
+    ('a short header', '01000000 01000000 09610031'),
+    ('a compressed one', '01000000 01000000 1e000000 61003100'),
+    ('nothing ends the namespace', '01000000 01000000 1c000000 61313100'),
+    ('no namespace', '01000000 01000000 1c000000 00313100'),
+    ('no value', '01000000 01000000 1c000000 61610000'),
+    ('a null byte in the value', '01000000 01000000 20000000 61003100'),
+    ('a bad namespace', '01000000 01000000 1c000000 3a003100')) v(name, hex);
+RESET parallel_leader_participation;
+RESET max_parallel_workers_per_gather;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+
+-- partial states of one process, which are not packed
+CREATE TABLE part (a identifier, b identifier) PARTITION BY HASH (a);
+CREATE TABLE part_0 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO part SELECT named(i % 100), named(i / 20) FROM generate_series(1, 20000) i;
+ANALYZE part;
+SET max_parallel_workers_per_gather = 0;
+SET enable_partitionwise_aggregate = on;
+EXPLAIN (COSTS OFF) SELECT b, identity_components(a, b) FROM part GROUP BY b;
+SELECT count(*), md5(string_agg(c::text, ',' ORDER BY c)) FROM (SELECT identity_components(a, b) c FROM part GROUP BY b) s;
+SET enable_partitionwise_aggregate = off;
+SELECT count(*), md5(string_agg(c::text, ',' ORDER BY c)) FROM (SELECT identity_components(a, b) c FROM part GROUP BY b) s;
+RESET enable_partitionwise_aggregate;
+
+-- a small group takes bytes, not kilobytes
+SET enable_sort = off;
+CREATE FUNCTION group_bytes(query text) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) ' || query INTO plan;
+    RETURN (plan->0->'Plan'->>'Peak Memory Usage')::numeric * 1024 / (plan->0->'Plan'->>'Actual Rows')::numeric;
+END $$;
+CREATE TABLE small AS SELECT i % 10000 AS g, identifier('n', i::text) AS a, identifier('n', (i / 2)::text) AS b FROM generate_series(1, 30000) i;
+SELECT group_bytes('SELECT identity_components(a, b) FROM small GROUP BY g') BETWEEN 100 AND 1100 AS small;
+RESET enable_sort;
+RESET max_parallel_workers_per_gather;
+
+SET statement_timeout = '200ms';
+SELECT identity_components(identifier('n', i::text), identifier('n', (i + 1)::text)) FROM (SELECT generate_series(1, 100000000) i) s;
+RESET statement_timeout;
+
+DROP FUNCTION named(bigint), try(text), group_bytes(text);
+DROP AGGREGATE from_bytes(bytea, bytea);
+DROP TABLE edge, got, long, serial, bytes, part, small;
