@@ -36,7 +36,7 @@ CREATE VIEW "größe ""x""".own_view AS SELECT count(*) FROM "größe ""x""".sti
 GRANT USAGE ON SCHEMA "größe ""x""" TO hub_reader;
 GRANT SELECT ON "größe ""x""".customers TO hub_reader;
 ALTER TABLE "größe ""x""".customers ENABLE ROW LEVEL SECURITY;
-CREATE POLICY some ON "größe ""x""".customers TO hub_reader USING (identities > 1);
+CREATE POLICY large ON "größe ""x""".customers TO hub_reader USING (identities > 1);
 END
 
 my @tables = split /\n/, sql($node, <<'END');
@@ -54,7 +54,7 @@ my %checks = (
     empty => q(SELECT count(*), (SELECT count(*) FROM empty.stitch_check()) FROM empty.identities),
     parts => <<'END',
 SELECT nspname, count(*), md5(string_agg(d, chr(10) ORDER BY d))
-FROM (SELECT pronamespace AS n, pg_get_functiondef(oid) || coalesce(obj_description(oid, 'pg_proc'), '') AS d FROM pg_proc
+FROM (SELECT pronamespace AS n, pg_get_functiondef(oid) || coalesce(obj_description(oid, 'pg_proc'), '') AS d FROM pg_proc WHERE prokind = 'f'
       UNION ALL SELECT relnamespace, relname || coalesce(obj_description(oid, 'pg_class'), '') || coalesce(reloptions::text, '')
                        || pg_get_userbyid(relowner) || coalesce(relacl::text, '') FROM pg_class
       UNION ALL SELECT relnamespace, attname || coalesce(col_description(c.oid, attnum), '') FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
