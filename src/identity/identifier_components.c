@@ -170,7 +170,7 @@ corrupt(void)
 static const char *
 read_identifier(const uint8 **p, const uint8 *end, size_t *len)
 {
-	uint32 header;
+	varattrib_4b header;
 	const char *bytes = (const char *) *p + VARHDRSZ;
 	const char *zero;
 	Identifier id;
