@@ -10,9 +10,9 @@
 #include "touchpoint/frozen_hash.h"
 #include "utils/memutils.h"
 
-/* Of a new state: as many nodes as components.c has room for at first */
+/* Of a new state: most components are of a few nodes */
 #define START_ROOM 7
-#define START_SIZE 128
+#define START_SIZE 64
 
 /* The least a pair takes besides its first identifier, and what an array of pairs begins with */
 #define OTHER_SIZE INTALIGN(VARHDRSZ + 3)
