@@ -76,7 +76,7 @@ keep(IdentifierComponents *ic, const char *bytes, size_t len)
 	if (ic->used + size > ic->size)
 	{
 		while (ic->used + size > ic->size)
-			ic->size *= 2; /* up to 2^30 or 2^31: more than fits has been refused */
+			ic->size *= 2; /* 2^30 at most: more has been refused */
 		ic->bytes = repalloc_huge(ic->bytes, ic->size);
 	}
 	if (ic->c.n >= ic->room)
