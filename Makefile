@@ -16,6 +16,7 @@ PG_CPPFLAGS += $(shell pkg-config --cflags libidn2 2>/dev/null)
 SHLIB_LINK += $(shell pkg-config --libs libidn2 2>/dev/null || echo -lidn2)
 
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
+HUB_PARTS = $(sort $(wildcard sql/hub/*.sql))
 DATA_built = sql/pg_journey--$(EXTVERSION).sql
 DATA = $(filter-out $(DATA_built),$(wildcard sql/pg_journey--*--*.sql))
 EXTRA_CLEAN = $(DATA_built)
@@ -40,8 +41,15 @@ endif
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
-$(DATA_built): $(SQL_PARTS)
-	cat $(SQL_PARTS) > $@
+# The hub's template is a function of the extension, a row for each file
+$(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
+	@{ cat $(SQL_PARTS) && \
+	echo && echo 'CREATE FUNCTION journey_hub_template(OUT part text, OUT script text) RETURNS SETOF record' && \
+	echo 'LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10' && echo 'BEGIN ATOMIC' && \
+	for part in $(HUB_PARTS); do \
+		echo "$${union}SELECT '$$(basename $$part .sql)', \$$part\$$" && cat $$part && echo '$$part$$' || exit; union='UNION ALL '; \
+	done && echo '; END;' && \
+	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
 .PHONY: help demo test pgtapcheck tapcheck fuzzcheck asancheck valgrindcheck versioncheck chrootcheck bench
 

@@ -91,6 +91,9 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION normalize_document(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+CREATE FUNCTION identifier_blocked(value text, blocked text[]) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
 COMMENT ON FUNCTION identifier_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION identifier_out(identifier) IS 'I/O';
@@ -118,3 +121,4 @@ COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
 COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
+COMMENT ON FUNCTION identifier_blocked(text, text[]) IS 'whether a value is in a list of values in lower case, and of regular expressions, each behind a tilde';

@@ -1,0 +1,139 @@
+-- Writing the partition down, under locks.
+--
+-- What guards what:
+--   evidence, table lock   Whoever stitches holds it in ROW EXCLUSIVE mode before reading rules;
+--                          whoever changes rules, in SHARE ROW EXCLUSIVE mode.
+--   identities.identifier  Unknown identifiers are added first, in their order.
+--   identities, row lock   Of a shared identity: FOR SHARE by those who add evidence with it, so that
+--                          retract, which may make it usable again, knows all its evidence.
+--   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
+--                          its evidence, holds it and updates the row. Of several, in their order; and
+--                          who learns while waiting that the component is another by now gives all locks
+--                          back before trying again, so that nobody waits out of order.
+--   evidence, key          Rows are added last.
+-- Everybody takes them in this order, so that no two calls wait for each other. At
+-- READ COMMITTED each statement of these functions sees what was committed before
+-- it; at the levels above, a row that has changed since is an error (40001).
+
+-- The components of identities, by their smallest identity: of those that are usable, and of some others.
+CREATE OR REPLACE FUNCTION @hub@.components_of(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
+            FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
+                 JOIN identities i ON i.identity_id = u.id
+                 JOIN customers c ON c.customer_id = i.customer_id
+            WHERE u.other OR NOT (i.blocked OR i.shared));
+END $$;
+COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that identities are in';
+
+CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
+            FROM identities i
+            WHERE i.customer_id IN (SELECT unnest(components)
+                                    UNION
+                                    SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+END $$;
+COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'identities in components';
+
+-- What every function that stitches begins with.
+CREATE OR REPLACE FUNCTION @hub@.begin_stitching() RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    LOCK TABLE evidence IN ROW EXCLUSIVE MODE;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM settings FOR SHARE;  -- fails if rules have changed since the snapshot
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.begin_stitching() IS 'keep the rules as they are until the transaction ends';
+
+-- What every function that changes rules begins with. Its snapshot must be taken after the lock.
+CREATE OR REPLACE FUNCTION @hub@.begin_changing_rules(caller text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = format('%s must be called in a transaction at READ COMMITTED', caller),
+            DETAIL = format('This one is at %s, where evidence that others have recorded since it began can''t be seen.',
+                            upper(current_setting('transaction_isolation')));
+    END IF;
+    LOCK TABLE evidence IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE settings SET rules_changed_at = clock_timestamp();
+END $$;
+COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
+
+-- Lock the components of identities, and the shared ones among these; returns the components.
+CREATE OR REPLACE FUNCTION @hub@.lock_components(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    components bigint[] := components_of(ids, others);
+    now_components bigint[];
+    shared_ids bigint[];
+    now_shared_ids bigint[];
+BEGIN
+    LOOP
+        BEGIN
+            SELECT coalesce(array_agg(s.identity_id), '{}') INTO shared_ids
+            FROM (SELECT identity_id FROM identities WHERE identity_id = ANY (ids) AND shared ORDER BY identity_id FOR SHARE) s;
+            PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
+            now_components := components_of(ids, others);
+            now_shared_ids := (SELECT coalesce(array_agg(identity_id), '{}') FROM identities WHERE identity_id = ANY (ids) AND shared);
+            IF (now_components = components OR now_components <@ components) AND now_shared_ids <@ shared_ids THEN
+                RETURN now_components;
+            END IF;
+            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            components := now_components;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[]) IS 'lock the components of identities until the transaction ends';
+
+-- Stitch identities anew that are whole components, whose locks are held. NULL: all.
+-- fresh are those that this call of a function has added, which have no history.
+CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+DECLARE
+    at timestamptz := clock_timestamp();
+    moved bigint;
+BEGIN
+    WITH part AS MATERIALIZED (
+        SELECT p.* FROM partition_of(scope, above => (SELECT quarantine_above FROM settings)) p
+    ), was AS MATERIALIZED (
+        SELECT i.identity_id, i.customer_id, i.member_since, p.customer_id AS new_id
+        FROM part p JOIN identities i ON i.identity_id = p.identity_id
+        WHERE i.customer_id <> p.customer_id
+    ), history AS (
+        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
+        SELECT w.identity_id, w.customer_id, w.member_since, at
+        FROM was w WHERE w.member_since < at AND w.identity_id NOT IN (SELECT unnest(fresh))
+    ), identity AS (
+        UPDATE identities i SET customer_id = w.new_id, member_since = greatest(at, i.member_since)
+        FROM was w WHERE i.identity_id = w.identity_id
+    ), customer AS MATERIALIZED (
+        SELECT customer_id, min(component_id) AS component_id, count(*) AS identities FROM part GROUP BY customer_id
+    ), gone AS (
+        DELETE FROM customers c
+        USING part p
+        WHERE c.customer_id = p.identity_id AND NOT EXISTS (SELECT FROM customer n WHERE n.customer_id = c.customer_id)
+    ), counted AS (
+        -- a row that stays is written even so: it tells whoever works from an older snapshot
+        INSERT INTO customers (customer_id, component_id, identities)
+        SELECT customer_id, component_id, identities FROM customer
+        WHERE scope IS NOT NULL
+              OR NOT EXISTS (SELECT FROM customers c WHERE (c.customer_id, c.identities) = (customer.customer_id, customer.identities)
+                             AND c.component_id IS NOT DISTINCT FROM customer.component_id)
+        ON CONFLICT (customer_id) DO UPDATE SET component_id = excluded.component_id, identities = excluded.identities
+    )
+    SELECT count(*) INTO moved FROM was;
+    RETURN moved;
+END $$;
+COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[]) IS 'write the partition of identities, and return how many have another customer now';

@@ -1,0 +1,436 @@
+-- Evidence in: identify, link, identify_many.
+
+-- Identifiers as they are stored: normalised where a rule says so and they can be read.
+CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier[]
+LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT array_agg(coalesce(@extschema@.identifier(@extschema@.identifier_namespace(g.i),
+                                  @hub@.normal_value(@extschema@.identifier_value(g.i), coalesce(r.normalizer, d.normalizer),
+                                                     coalesce(r.default_country, d.default_country))), g.i) ORDER BY g.n)
+    FROM unnest(identifiers) WITH ORDINALITY g(i, n)
+         LEFT JOIN @hub@.identifier_rules r ON r.namespace = @extschema@.identifier_namespace(g.i)
+         LEFT JOIN @hub@.identifier_rules d ON d.namespace = '*';
+END;
+COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'identifiers in the form the hub stores';
+
+-- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
+CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT md5(string_agg(i::text, E'\n' ORDER BY i) || E'\n' || extract(epoch FROM observed_at))
+            FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
+
+CREATE OR REPLACE FUNCTION @hub@.check_observation(identifiers @extschema@.identifier[], observed_at timestamptz, source text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF identifiers IS NULL OR EXISTS (SELECT FROM unnest(identifiers) i WHERE i IS NULL) THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
+            DETAIL = format('Given: %s.', coalesce(identifiers::text, 'NULL'));
+    ELSIF cardinality(identifiers) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an observation needs an identifier';
+    ELSIF source IS NULL OR observed_at IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('%s must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'observed_at' END),
+            DETAIL = format('Identifiers: %s.', identifiers::text);
+    ELSIF NOT isfinite(observed_at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('observed_at must not be %s', observed_at),
+            DETAIL = format('Identifiers: %s.', identifiers::text);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text) IS 'refuse what is no observation';
+
+-- Add identifiers that are not known, with the customers they would have if nothing changed until all is
+-- locked; returns the numbers of those added. The arguments are parallel arrays: whose each is, itself, its time, its
+-- identity if it is known, and the customer of that if it is usable.
+CREATE OR REPLACE FUNCTION @hub@.add_identities(
+    numbers integer[], identifiers @extschema@.identifier[], times timestamptz[], ids bigint[], customers bigint[])
+RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    fresh bigint[];
+BEGIN
+    WITH entry AS MATERIALIZED (
+        SELECT * FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
+    ), numbered AS MATERIALIZED (
+        SELECT nextval('identities_identity_id_seq') AS id, u.*,
+               is_blocked(u.identifier, coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
+                          coalesce(r.default_country, d.default_country)) AS blocked
+        FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
+              FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(u.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+    ), seen AS (
+        -- what is new can't be a replay
+        SELECT n.node, CASE WHEN bool_or(n.is_new) OVER (PARTITION BY n.number) THEN min(n.node) OVER (PARTITION BY n.number) END AS first
+        FROM (SELECT e.number, e.customer AS node, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
+              UNION ALL
+              SELECT unnest(n.numbers), n.id, true FROM numbered n WHERE NOT n.blocked) n
+    ), added AS (
+        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen, blocked)
+        SELECT n.id, n.identifier, coalesce(m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen, n.blocked
+        FROM numbered n LEFT JOIN identity_members((SELECT identity_components(node, first) FROM seen)) m ON m.node = n.id
+        ORDER BY n.identifier
+        ON CONFLICT (identifier) DO NOTHING
+        RETURNING identity_id
+    )
+    SELECT coalesce(array_agg(identity_id), '{}') INTO fresh FROM added;
+    RETURN fresh;
+END $$;
+COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[]) IS 'make identities of identifiers that are not known yet';
+
+-- The identities of identifiers, and the customers of those that are usable, in the order of the identifiers; NULL: none.
+CREATE OR REPLACE FUNCTION @hub@.look_up(identifiers @extschema@.identifier[], OUT ids bigint[], OUT customers bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+    SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
+    INTO ids, customers
+    FROM unnest(identifiers) WITH ORDINALITY g(identifier, n) LEFT JOIN identities i ON i.identifier = g.identifier;
+END $$;
+COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
+
+-- Plans are generic: there are few rows or an index, and planning for each call costs more.
+CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    o observation;
+    -- all identifiers of all observations: whose each is, itself, and what is known of the observation
+    numbers integer[];
+    given identifier[];
+    times timestamptz[];
+    sources text[];
+    keys text[];
+    ids bigint[];                -- the identity of each
+    customers bigint[];          -- and its customer, if it is usable: before everything was locked,
+    customers_now bigint[];      -- and then
+    wrong boolean;
+    fresh bigint[] := '{}';      -- identities that are new
+    added integer[];             -- the observations that are new evidence
+    shared_now bigint[] := '{}';
+BEGIN
+    SELECT array_agg(o.n ORDER BY o.n), array_agg(g.identifier ORDER BY o.n), array_agg(o.observed_at ORDER BY o.n),
+           array_agg(o.source ORDER BY o.n), array_agg(o.source_key ORDER BY o.n),
+           bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
+    INTO numbers, given, times, sources, keys, wrong
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         LEFT JOIN LATERAL unnest(o.identifiers) g(identifier) ON true;
+    IF wrong THEN
+        FOREACH o IN ARRAY observations LOOP
+            PERFORM check_observation(o.identifiers, o.observed_at, o.source);
+        END LOOP;
+    ELSIF observations IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
+    ELSIF given IS NULL THEN
+        RETURN '{}';
+    END IF;
+    PERFORM begin_stitching();
+
+    IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
+        given := normal_identifiers(given);
+    END IF;
+    IF array_position(keys, NULL) IS NOT NULL THEN
+        SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
+        FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
+             JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
+                   FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
+    END IF;
+    SELECT * INTO ids, customers FROM look_up(given);
+    IF array_position(ids, NULL) IS NOT NULL THEN
+        fresh := add_identities(numbers, given, times, ids, customers);
+        SELECT u.ids INTO ids FROM look_up(given) u;
+    END IF;
+    PERFORM lock_components(ids);
+    SELECT * INTO ids, customers_now FROM look_up(given);
+    IF EXISTS (SELECT FROM unnest(ids, customers, customers_now) u(id, customer, customer_now)
+                      LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
+               WHERE f.id IS NULL AND u.customer IS DISTINCT FROM u.customer_now) THEN
+        -- not the customers they would have had
+        UPDATE identities SET customer_id = identity_id WHERE identity_id = ANY (fresh) AND customer_id <> identity_id;
+    END IF;
+
+    -- what names one identity only says that it is there
+    WITH seen AS MATERIALIZED (
+        SELECT DISTINCT ON (s.source, s.key) s.*
+        FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+              FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+              GROUP BY u.number) s
+        WHERE cardinality(s.ids) > 1
+        ORDER BY s.source, s.key, s.number
+    ), inserted AS (
+        INSERT INTO evidence (source, source_key, identities, observed_at)
+        SELECT source, key, ids, at FROM seen
+        ON CONFLICT (source, source_key) DO NOTHING
+        RETURNING source, source_key
+    )
+    SELECT coalesce(array_agg(s.number), '{}') INTO added
+    FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
+
+    -- a replay must be one
+    IF cardinality(added) < cardinality(observations) THEN
+        FOR o IN
+            SELECT observations[s.number].identifiers, s.at, s.source, s.key
+            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                  FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+                  GROUP BY u.number) s JOIN evidence e ON (e.source, e.source_key) = (s.source, s.key)
+            WHERE e.identities <> s.ids AND cardinality(s.ids) > 1
+        LOOP
+            PERFORM evidence_differs(o.source, o.source_key, o.identifiers);
+        END LOOP;
+    END IF;
+
+    -- times, of those whose components are locked
+    UPDATE identities i
+    SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
+    FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen FROM unnest(ids, times) u(id, at) GROUP BY u.id) s
+    WHERE i.identity_id = s.id AND NOT (i.blocked OR i.shared)
+          AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
+
+    -- identities that this evidence makes shared
+    IF EXISTS (SELECT FROM identifier_rules WHERE shared_above > 0) THEN
+        WITH shared AS (
+            UPDATE identities SET shared = true
+            WHERE identity_id IN (SELECT i.identity_id
+                                  FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) JOIN unnest(added) a(number) USING (number)) u
+                                       JOIN ruled_identities i ON i.identity_id = u.id
+                                  WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
+                                        AND linked_to_more(i.identity_id, i.shared_above))
+            RETURNING identity_id
+        )
+        SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
+    END IF;
+
+    PERFORM join_evidence(numbers, ids, added, fresh, shared_now);
+
+    RETURN (SELECT array_agg(c.customer_id ORDER BY c.number)
+            FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
+                  FROM unnest(numbers, ids) u(number, id) JOIN ruled_identities i ON i.identity_id = u.id
+                  ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, i.identifier) c);
+END $$;
+COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
+
+CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+        MESSAGE = format('evidence %s of source %s is there with other identifiers', source_key, source),
+        DETAIL = format('It has %s, not %s.',
+                        (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM evidence e JOIN identities i ON i.identity_id = ANY (e.identities)
+                         WHERE (e.source, e.source_key) = (evidence_differs.source, evidence_differs.source_key)), identifiers::text),
+        HINT = 'Retract it, and record what replaces it under a key of its own.';
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[]) IS 'report that a key is that of other evidence';
+
+-- Join what new evidence connects. Components that are one customer each, and stay
+-- so by the rules, are put together as they are; the others are stitched by the
+-- whole law.
+CREATE OR REPLACE FUNCTION @hub@.join_evidence(numbers integer[], ids bigint[], added integer[], fresh bigint[], shared_now bigint[])
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := clock_timestamp();
+    component_ids bigint[];  -- components, and the first one of what they become
+    group_ids bigint[];
+    by_law bigint[];         -- groups that the law must look at
+BEGIN
+    WITH seen AS (
+        -- new identities may have no customer yet
+        SELECT DISTINCT CASE WHEN NOT (i.blocked OR i.shared) THEN a.number END AS number, coalesce(c.component_id, i.customer_id) AS component
+        FROM unnest(numbers, ids) u(number, id) LEFT JOIN unnest(added) a(number) ON a.number = u.number
+             JOIN identities i ON i.identity_id = u.id
+             LEFT JOIN customers c ON c.customer_id = i.customer_id
+        WHERE a.number IS NOT NULL AND (NOT (i.blocked OR i.shared) OR i.identity_id = ANY (shared_now)) OR c.customer_id IS NULL
+    ), edge AS (
+        -- the usable ones of new evidence with the first of them, all others with nobody
+        SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
+        FROM seen
+    )
+    SELECT array_agg(m.node), array_agg(m.component) INTO component_ids, group_ids
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m;
+    IF component_ids IS NULL THEN
+        RETURN;
+    END IF;
+
+    WITH grouped AS MATERIALIZED (
+        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + coalesce(f.identities, 0) AS identities,
+               f.identities IS NOT NULL AS grown
+        FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
+             LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
+                        GROUP BY i.customer_id) f ON f.customer_id = g.component
+    ), joined AS MATERIALIZED (
+        SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
+    )
+    SELECT coalesce(array_agg(DISTINCT l.to_component), '{}') INTO by_law
+    FROM (SELECT to_component FROM grouped WHERE parted
+          UNION ALL
+          SELECT g.to_component FROM unnest(shared_now) u(id) JOIN identities i ON i.identity_id = u.id JOIN grouped g ON g.component = i.customer_id
+          UNION ALL
+          SELECT to_component FROM grouped JOIN joined USING (to_component) GROUP BY to_component
+          HAVING sum(identities) > (SELECT quarantine_above FROM settings WHERE one_row)
+          UNION ALL
+          -- all members are read if there is any limit, which is less than what a join writes
+          SELECT g.to_component
+          FROM grouped g JOIN joined USING (to_component) JOIN ruled_identities i ON i.customer_id = g.component
+          WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules WHERE max_per_customer > 0)
+          GROUP BY g.to_component, identifier_namespace(i.identifier), i.max_per_customer
+          HAVING count(*) > i.max_per_customer
+          UNION ALL
+          SELECT x.to_component
+          FROM grouped x JOIN joined USING (to_component) JOIN identities i ON i.customer_id = x.component
+               JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
+               JOIN identities j ON j.identity_id = p.b
+               JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
+          WHERE EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot')) l;
+
+    IF by_law <> '{}' THEN
+        PERFORM restitch(members_of((SELECT array_agg(g.component) FROM unnest(component_ids, group_ids) g(component, to_component)
+                                          JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component)), fresh);
+    END IF;
+
+    WITH move AS MATERIALIZED (
+        SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
+             LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
+        WHERE l.to_component IS NULL
+    ), history AS (
+        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
+        SELECT i.identity_id, i.customer_id, i.member_since, at
+        FROM move m JOIN identities i ON i.customer_id = m.component
+        WHERE m.component <> m.to_component AND i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh))
+    ), identity AS (
+        UPDATE identities i SET customer_id = m.to_component, member_since = greatest(at, i.member_since)
+        FROM move m WHERE i.customer_id = m.component AND m.component <> m.to_component
+    ), gone AS (
+        DELETE FROM customers c USING move m WHERE c.customer_id = m.component AND m.component <> m.to_component
+    )
+    -- a row that stays is written even so: it tells whoever works from an older snapshot
+    INSERT INTO customers (customer_id, identities)
+    SELECT m.to_component, sum(coalesce(c.identities, 0) + coalesce(f.identities, 0))
+    FROM move m LEFT JOIN customers c ON c.customer_id = m.component
+         LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
+                    GROUP BY i.customer_id) f ON f.customer_id = m.component
+    GROUP BY m.to_component
+    ORDER BY m.to_component
+    ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
+END $$;
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
+
+-- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
+-- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
+-- 40_stitch.sql.
+CREATE OR REPLACE FUNCTION @hub@.identify(
+    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    given record;
+    known bigint[] := '{}';        -- identities there are
+    unknown identifier[] := '{}';  -- identifiers that are none yet
+    fresh bigint[];                -- their numbers
+    customer bigint;               -- the customer of all
+    simple boolean;                -- one customer at most, and no rule to ask
+    size integer;                  -- of the customer
+    changed bigint;
+    ids bigint[];
+BEGIN
+    IF identifiers IS NULL OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
+        PERFORM check_observation(identifiers, observed_at, source);
+    END IF;
+    PERFORM begin_stitching();
+    FOR given IN
+        SELECT g.identifier, i.identity_id, i.customer_id,
+               coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
+               AND CASE WHEN i.identity_id IS NULL
+                        THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
+                             AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
+                        ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
+        FROM unnest(identifiers) g(identifier)
+             LEFT JOIN identities i ON i.identifier = g.identifier
+             LEFT JOIN customers c ON c.customer_id = i.customer_id
+             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
+             LEFT JOIN identifier_rules d ON d.namespace = '*'
+    LOOP
+        customer := coalesce(customer, given.customer_id);
+        simple := given.identifier IS NOT NULL AND given.simple AND (given.identity_id IS NULL OR given.customer_id = customer);
+        EXIT WHEN NOT simple;
+        IF given.identity_id IS NULL THEN
+            IF given.identifier = ANY (unknown) IS NOT TRUE THEN
+                unknown := unknown || given.identifier;
+            END IF;
+        ELSIF given.identity_id = ANY (known) IS NOT TRUE THEN
+            known := known || given.identity_id;
+        END IF;
+    END LOOP;
+
+    IF simple AND unknown <> '{}' THEN
+        FOR n IN 1 .. cardinality(unknown) LOOP
+            fresh[n] := nextval('identities_identity_id_seq');
+        END LOOP;
+        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
+        SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
+        FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
+        ON CONFLICT (identifier) DO NOTHING;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
+    END IF;
+    IF simple AND customer IS NULL THEN
+        INSERT INTO customers (customer_id, identities) VALUES (fresh[1], cardinality(fresh)) RETURNING identities INTO size;
+    ELSIF simple THEN
+        -- written even if nothing in it changes: it tells whoever works from an older snapshot
+        UPDATE customers c SET identities = c.identities + cardinality(unknown)
+        WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
+        UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
+        WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
+    END IF;
+    IF simple AND size > 1 AND fresh IS NOT NULL THEN
+        simple := NOT EXISTS (SELECT FROM settings WHERE one_row AND quarantine_above < size);
+    END IF;
+
+    IF simple THEN
+        customer := coalesce(customer, fresh[1]);
+        IF cardinality(known) + cardinality(unknown) > 1 THEN
+            source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
+            ids := known || fresh;
+            IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+                ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+            END IF;
+            INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
+            ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
+            IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
+                PERFORM evidence_differs(source, source_key, identifiers);
+            END IF;
+        END IF;
+        RETURN customer;
+    END IF;
+
+    -- as if nothing had been done
+    IF fresh IS NOT NULL THEN
+        DELETE FROM identities i WHERE i.identity_id = ANY (fresh);
+        DELETE FROM customers c WHERE c.customer_id = fresh[1];
+        UPDATE customers c SET identities = c.identities - cardinality(unknown) WHERE c.customer_id = customer AND size IS NOT NULL;
+    END IF;
+    RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
+END $$;
+COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';
+
+CREATE OR REPLACE FUNCTION @hub@.link(
+    a @extschema@.identifier, b @extschema@.identifier, observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT @hub@.identify(ARRAY[a, b], observed_at, source, source_key);
+END;
+COMMENT ON FUNCTION @hub@.link(@extschema@.identifier, @extschema@.identifier, timestamptz, text, text) IS 'record that two identifiers were seen together; returns their customer';

@@ -1,0 +1,47 @@
+-- Asking who is who.
+
+CREATE OR REPLACE VIEW @hub@.memberships WITH (security_invoker = true) AS
+SELECT identity_id, customer_id, member_from, member_until FROM @hub@.former_memberships
+UNION ALL
+SELECT identity_id, customer_id, member_since, NULL FROM @hub@.identities;
+COMMENT ON VIEW @hub@.memberships IS 'which customer each identity belongs and belonged to';
+COMMENT ON COLUMN @hub@.memberships.identity_id IS 'the identity';
+COMMENT ON COLUMN @hub@.memberships.customer_id IS 'the customer it belongs or belonged to';
+COMMENT ON COLUMN @hub@.memberships.member_from IS 'from when on';
+COMMENT ON COLUMN @hub@.memberships.member_until IS 'until before when; NULL: it still does';
+
+CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT i.customer_id FROM identities i WHERE i.identifier = customer_of.identifier);
+END $$;
+COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier, as the hub stores it; NULL: not known';
+
+CREATE OR REPLACE FUNCTION @hub@.customer_at(identifier @extschema@.identifier, at timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT m.customer_id
+            FROM identities i JOIN memberships m ON m.identity_id = i.identity_id
+            WHERE i.identifier = customer_at.identifier AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+END $$;
+COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
+
+CREATE OR REPLACE FUNCTION @hub@.current_customer(customer_id bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id);
+END $$;
+COMMENT ON FUNCTION @hub@.current_customer(bigint) IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
+
+CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+    SELECT i.identifier
+    FROM @hub@.identities c JOIN @hub@.identities i ON i.customer_id = c.customer_id
+    WHERE c.identity_id = identifiers_of.customer_id
+    ORDER BY i.identifier;
+END;
+COMMENT ON FUNCTION @hub@.identifiers_of(bigint) IS 'the identifiers of a customer; a former customer_id stands for the customer it is part of now';

@@ -1,0 +1,196 @@
+# Proves the law of stitching: the partition of identifiers into customers is a pure
+# function of evidence and rules. The judge is the model in StitchModel.pm. Random
+# sets of evidence reach a hub as they were made, in another order and repeatedly, in
+# batches, and among retractions, pairs and rules that come and go; after every call
+# the hub must hold the model's partition. PGJ_SEED repeats a run, PGJ_RUNS sets
+# the number of sets.
+use strict;
+use warnings;
+use FindBin;
+use JSON::PP;
+use lib "$FindBin::Bin/lib";
+use List::Util 'shuffle';
+use POSIX ();
+use PgJourney;
+use StitchModel;
+use StitchRun;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $runs = $ENV{PGJ_RUNS} || 1000;
+my $batch = 25;    # sets in one script
+
+# The namespaces don't sort as the identifiers' texts do
+my @namespaces = ('crm', 'crm-eu', 'e', 'e.mail', "\xc3\xa9");
+my @values = (map({ "v$_" } 1 .. 6), 'V1', 'a:b', '10', '9', "o'x", "\xc3\xa7");
+my @refused = ('null', 'N/A', 'Test@x', '0000', '-1', 'b1', 'B2');
+
+sub some_of { my ($most, @of) = @_; my @all = shuffle(@of); return @all[ 0 .. ($most < @all ? $most : @all) - 1 ] }
+
+sub random_rule
+{
+    my %rule = (
+        priority => any(undef, 0, 1, 2, -1, 7),
+        max => any(undef, undef, 0, 1, 1, 2),
+        shared => any(undef, undef, undef, 0, 1, 2, 3),
+        blocked => any(undef, undef, undef, [ 'v1' ], [ 'B1', 'v2' ], [ '~^b' ], [ '~[56]$', 'null' ], []));
+    return map { defined $rule{$_} ? ($_ => $rule{$_}) : () } sort keys %rule;
+}
+
+my $made = 0;
+
+sub random_observation
+{
+    my ($universe, $most) = @_;
+    my @ids = some_of(1 + int rand $most, @$universe);
+    push @ids, $ids[0] if rand() < 0.1;
+    my %observation = (ids => \@ids, at => any(1 .. 3), source => any('web', 'web', 'till'));
+    $observation{key} = rand() < 0.2 && !single(\%observation) ? undef : 'k' . ++$made;
+    return \%observation;
+}
+
+# Of one identifier, so no evidence?
+sub single { my ($o) = @_; return 2 > keys %{ { map { $_ => 1 } @{ $o->{ids} } } } }
+
+# As a call, if that is possible as link()
+sub observe
+{
+    my ($o) = @_;
+    my @ids = @{ $o->{ids} };
+    return [ @ids == 2 && $ids[0] ne $ids[1] && rand() < 0.5 ? 'link' : 'identify', $o ];
+}
+
+sub random_pair { my ($universe) = @_; return [ any('must_link', 'cannot_link'), some_of(2, @$universe) ] }
+
+# Calls that lead somewhere else
+sub detour
+{
+    my ($universe, $observations, $pairs) = @_;
+    my $what = rand;
+    my $o = any(@$observations);
+    return [ 'retract', $o->{source}, $o->{key} ] if $what < 0.25 && defined $o->{key};
+    return [ 'set_rule', any(@$universe) =~ s/:.*//sr, random_rule() ] if $what < 0.45;
+    return [ 'set_rule', '*', random_rule() ] if $what < 0.5;
+    return [ 'drop_rule', any(@$universe) =~ s/:.*//sr ] if $what < 0.55;
+    return random_pair($universe) if $what < 0.7;
+    return [ 'clear_pair', @$pairs ? @{ any(@$pairs) }[ 1, 2 ] : some_of(2, @$universe) ] if $what < 0.75;
+    return [ 'set_quarantine_above', any(undef, 1, 2, 3, 5) ] if $what < 0.8;
+    return [ 'stitch_all' ] if $what < 0.82;
+    # the key of something else
+    return [ 'identify', { %$o, ids => [ some_of(3, @$universe) ] } ] if $what < 0.85 && @$universe > 2 && defined $o->{key} && !single($o);
+    # the same again, as of another time
+    return [ 'identify', { %$o, at => 4 } ] if $what < 0.87 && defined $o->{key};
+    return observe(random_observation($universe, 4));
+}
+
+sub question
+{
+    my ($universe, $observations) = @_;
+    return [ 'why', some_of(2, @$universe) ] if rand() < 0.6;
+    my @observations = map { random_observation($universe, 4) } 1 .. any(0 .. 3);
+    push @observations, any(@$observations) if rand() < 0.3;
+    my %rules = map { any(@$universe) =~ s/:.*//sr => { random_rule() } } 1 .. any(0 .. 2);
+    return [ 'simulate', \@observations, \%rules ];
+}
+
+# Among calls others, wherever it happens to be, without changing the calls' order
+sub interspersed
+{
+    my ($calls, @others) = @_;
+    my @calls = @$calls;
+    splice @calls, int rand(1 + @calls), 0, $_ for @others;
+    return \@calls;
+}
+
+# One set of evidence and rules, as programs that must all end alike
+sub random_programs
+{
+    my %universe;
+    my @spaces = some_of(2 + int rand 4, @namespaces);
+    my $size = 2 + int rand 13;
+    while (keys %universe < $size)
+    {
+        $universe{ any(@spaces) . ':' . (rand() < 0.12 ? any(@refused) : any(@values)) } = 1;
+    }
+    my $universe = [ sort keys %universe ];
+    my $most = any(2, 3, 5);
+    my @observations = map { random_observation($universe, $most) } 1 .. 2 + int rand(1 + $size);
+    my %rules = map { $_ => [ 'set_rule', $_, random_rule() ] } some_of(int rand 4, @spaces), rand() < 0.2 ? '*' : ();
+    my @rules = map { $rules{$_} } sort keys %rules;
+    push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.25;
+    my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
+    my @pairs = map { $pairs{$_} } sort keys %pairs;
+    my @again = (@observations, map { any(@observations) } 1 .. 2);
+
+    my @batches;
+    my @left = shuffle(@again);
+    push @batches, [ 'identify_many', splice @left, 0, 1 + int rand 6 ] while @left;
+
+    return (
+        [ @rules, (map { observe($_) } @observations), @pairs ],
+        interspersed([ shuffle(map { observe($_) } @again) ], @pairs, @rules),
+        interspersed(\@batches, @pairs, @rules),
+        interspersed(
+            [ map({ observe($_) } shuffle(@observations)), @pairs, @rules ],
+            map({ detour($universe, \@observations, \@pairs) } 1 .. 5 + int rand 8),
+            map({ question($universe, \@observations) } 1 .. 4)));
+}
+
+# Runs every other batch, from the given one on, in its own database; returns how many
+# calls there were, what the programs ended with, and those that failed
+sub run_batches
+{
+    my ($node, $first, $database) = @_;
+    my ($calls, @failed) = (0);
+    for (my $done = $first * $batch; $done < $runs && !@failed; $done += 2 * $batch)
+    {
+        srand($PgJourney::SEED * 1000000 + $done);
+        my @programs = map { random_programs() } 1 .. ($batch < $runs - $done ? $batch : $runs - $done);
+        my @reasons = run_programs($node, $database, 0.1, @programs);
+        $calls += @$_ for @programs;
+        push @failed, map { { program => $programs[$_], reason => $reasons[$_] } } grep { defined $reasons[$_] } 0 .. $#programs;
+    }
+    return { calls => $calls, covered => \%StitchRun::covered, failed => \@failed };
+}
+
+my $node = start_server('main');
+make_hub($node);
+sql($node, 'CREATE DATABASE second TEMPLATE postgres');
+
+my @databases = ('postgres', 'second');
+my @workers;
+for my $first (0, 1)
+{
+    my $child = open(my $report, '-|') // die "fork: $!";
+    if (!$child)
+    {
+        # no end of a test here
+        print encode_json(run_batches($node, $first, $databases[$first]));
+        close STDOUT;
+        POSIX::_exit(0);
+    }
+    push @workers, $report;
+}
+my ($calls, %covered, @failed) = (0);
+for my $worker (@workers)
+{
+    local $/;
+    my $report = decode_json(<$worker>);
+    $calls += $report->{calls};
+    $covered{$_} += $report->{covered}{$_} for keys %{ $report->{covered} };
+    push @failed, @{ $report->{failed} };
+}
+if (@failed)
+{
+    my ($program, $reason) = shrink($node, @{ $failed[0] }{ 'program', 'reason' });
+    diag "seed $PgJourney::SEED:\n" . program_text($program) . $reason;
+}
+is(scalar @failed, 0, "partitions, answers, rebuilds, history and rows left alone after each of $calls calls");
+note join ', ', map { "$covered{$_} $_" } sort keys %covered;
+cmp_ok($covered{$_} // 0, '>', $runs / 10, "enough programs end with $_")
+  for qw(merged blocked shared skipped quarantined retracted);
+is(crashes($node), '', 'no crash');
+$node->stop;
+
+done_testing();

@@ -1,0 +1,372 @@
+# The law of stitching a second time, from its definition alone and as plainly as
+# it allows: what a hub knows (rules, evidence, pairs), how each call changes that,
+# and the partition of identifiers into customers that follows. It keeps nothing
+# derived from one call to the next and knows nothing of how a hub computes.
+#
+# An identifier is its text. An observation is { ids, at, source, key }, at a whole
+# number; key undef for one without a key. A rule is { priority, max, shared, blocked },
+# each undef where the rule says nothing; blocked is a list. A call is
+# [ name, arguments ], see apply().
+package StitchModel;
+use strict;
+use warnings;
+use Exporter 'import';
+
+our @EXPORT = qw(by_identifier pair_of);
+
+# Values that no rule has to block: words of the default list, and its patterns
+my @DEFAULT_BLOCKED = (qw(null none nil undefined anonymous guest unknown n/a na nan true false 0 -1),
+    '~^test@', '~^(\d)\1{3,}$');
+
+sub new
+{
+    my ($class) = @_;
+    return bless {
+        rules => { '*' => { priority => 0, max => 0, shared => 0, blocked => [@DEFAULT_BLOCKED] } },
+        evidence => {},     # by source and key: { ids, at, retracted }
+        pairs => {},        # by pair: must or cannot
+        known => {},        # identifiers
+        quarantine => 10000,
+    }, $class;
+}
+
+sub copy
+{
+    my ($self) = @_;
+    return bless {
+        rules => { map { $_ => { %{ $self->{rules}{$_} } } } keys %{ $self->{rules} } },
+        evidence => { map { $_ => { %{ $self->{evidence}{$_} } } } keys %{ $self->{evidence} } },
+        pairs => { %{ $self->{pairs} } },
+        known => { %{ $self->{known} } },
+        quarantine => $self->{quarantine},
+    }, ref $self;
+}
+
+#
+# Identifiers
+#
+
+# The order of the type identifier: namespace, then value, by bytes
+sub by_identifier
+{
+    my ($x, $y) = map { [ split /:/, $_, 2 ] } @_;
+    return $x->[0] cmp $y->[0] || $x->[1] cmp $y->[1];
+}
+
+sub distinct
+{
+    my %seen;
+    return sort { by_identifier($a, $b) } grep { !$seen{$_}++ } @_;
+}
+
+# Two identifiers, the smaller first
+sub pair_of { return join ' ', sort { by_identifier($a, $b) } @_ }
+
+# What the rules say of a namespace; what its own rule leaves open, '*' says
+sub rule
+{
+    my ($self, $id, $what) = @_;
+    my ($namespace) = split /:/, $id, 2;
+    for ($namespace, '*')
+    {
+        my $rule = $self->{rules}{$_};
+        return $rule->{$what} if $rule && defined $rule->{$what};
+    }
+    return $what eq 'blocked' ? [] : 0;
+}
+
+sub is_blocked
+{
+    my ($self, $id) = @_;
+    my $value = (split /:/, $id, 2)[1];
+    for (@{ $self->rule($id, 'blocked') })
+    {
+        return 1 if /^~(.*)/s ? $value =~ /$1/i : lc $value eq lc $_;
+    }
+    return 0;
+}
+
+#
+# Calls. apply() changes the model and returns what the call must return: undef
+# if the model doesn't say, [error, SQLSTATE] for an error, [moved] for the number of
+# identities that change customer, [yes] or [no], [centres, identifiers whose
+# customers are returned (undef: the model doesn't say)].
+#
+
+sub apply
+{
+    my ($self, $name, @arguments) = @_;
+    return $self->$name(@arguments);
+}
+
+sub evidence_key
+{
+    my ($observation, @ids) = @_;
+    my $key = defined $observation->{key} ? "=$observation->{key}" : join(' ', '', @ids, $observation->{at});
+    return join "\t", $observation->{source}, $key;
+}
+
+sub identify
+{
+    my ($self, @observations) = @_;
+    my %evidence = %{ $self->{evidence} };
+    my %known = %{ $self->{known} };
+    for my $o (@observations)
+    {
+        my @ids = distinct(@{ $o->{ids} });
+        $known{$_} = 1 for @ids;
+        next if @ids < 2;
+        my $key = evidence_key($o, @ids);
+        return [ 'error', '23505' ] if $evidence{$key} && "@{ $evidence{$key}{ids} }" ne "@ids";
+        $evidence{$key} ||= { ids => \@ids, at => $o->{at}, source => $o->{source}, key => $o->{key}, retracted => 0 };
+    }
+    @$self{qw(evidence known)} = (\%evidence, \%known);
+    my $s = $self->stitch;
+    my @centres;
+    for my $o (@observations)
+    {
+        my ($centre) = $self->strongest_first(grep { $s->{usable}{$_} } @{ $o->{ids} });
+        push @centres, $centre;
+    }
+    return [ 'centres', @centres ];
+}
+
+sub identify_many { return identify(@_) }
+
+sub retract
+{
+    my ($self, $source, $key) = @_;
+    my $evidence = $self->{evidence}{"$source\t=$key"};
+    return ['no'] if !$evidence || $evidence->{retracted};
+    $evidence->{retracted} = 1;
+    return ['yes'];
+}
+
+sub set_pair
+{
+    my ($self, $kind, $x, $y) = @_;
+    my $pair = pair_of($x, $y);
+    $self->{known}{$_} = 1 for $x, $y;
+    return ['no'] if ($self->{pairs}{$pair} // '') eq $kind;
+    $self->{pairs}{$pair} = $kind;
+    return ['yes'];
+}
+
+sub must_link { my ($self, @two) = @_; return $self->set_pair('must', @two) }
+sub cannot_link { my ($self, @two) = @_; return $self->set_pair('cannot', @two) }
+
+sub clear_pair
+{
+    my ($self, @two) = @_;
+    return [ delete $self->{pairs}{ pair_of(@two) } ? 'yes' : 'no' ];
+}
+
+sub set_rule
+{
+    my ($self, $namespace, %values) = @_;
+    my $rule = $self->{rules}{$namespace} ||= {};
+    defined $values{$_} and $rule->{$_} = $values{$_} for keys %values;
+    return ['moved'];
+}
+
+sub drop_rule
+{
+    my ($self, $namespace) = @_;
+    return [ 'error', '42704' ] if !delete $self->{rules}{$namespace};
+    return ['moved'];
+}
+
+sub set_quarantine_above
+{
+    my ($self, $identities) = @_;
+    $self->{quarantine} = $identities;
+    return ['moved'];
+}
+
+sub stitch_all { return ['moved'] }
+
+#
+# The law
+#
+
+sub strongest_first
+{
+    my ($self, @ids) = @_;
+    my %priority = map { $_ => $self->rule($_, 'priority') } @ids;
+    return sort { $priority{$b} <=> $priority{$a} || by_identifier($a, $b) } @ids;
+}
+
+sub live { return grep { !$_->{retracted} } values %{ $_[0]{evidence} } }
+
+# The links of all live evidence among the given identifiers, each a star from the
+# strongest to the others: newest observation by pair
+sub stars
+{
+    my ($self, $among) = @_;
+    my %newest;
+    for my $evidence ($self->live)
+    {
+        my ($centre, @others) = $self->strongest_first(grep { $among->{$_} } @{ $evidence->{ids} });
+        for (@others)
+        {
+            my $pair = pair_of($centre, $_);
+            $newest{$pair} = $evidence->{at} if !defined $newest{$pair} || $newest{$pair} < $evidence->{at};
+        }
+    }
+    return \%newest;
+}
+
+# Sets joined by links: identifier to set
+sub join_all
+{
+    my ($ids, $pairs) = @_;
+    my %set = map { $_ => [$_] } @$ids;
+    unite(\%set, split / /) for @$pairs;
+    return \%set;
+}
+
+sub unite
+{
+    my ($set, $x, $y) = @_;
+    return if $set->{$x} == $set->{$y};
+    my $union = [ @{ $set->{$x} }, @{ $set->{$y} } ];
+    $set->{$_} = $union for @$union;
+}
+
+# The distinct sets
+sub sets
+{
+    my ($set) = @_;
+    my %seen;
+    return grep { !$seen{$_}++ } map { $set->{$_} } sort { by_identifier($a, $b) } keys %$set;
+}
+
+# Why these identifiers can't be one customer
+sub objections
+{
+    my ($self, @ids) = @_;
+    my (%count, %reason);
+    for (@ids)
+    {
+        my ($namespace) = split /:/;
+        my $max = $self->rule($_, 'max');
+        $reason{"max_per_customer: $namespace"} = 1 if ++$count{$namespace} > $max && $max > 0;
+    }
+    my %in = map { $_ => 1 } @ids;
+    for my $pair (grep { $self->{pairs}{$_} eq 'cannot' } keys %{ $self->{pairs} })
+    {
+        $reason{cannot_link} = 1 if 2 == grep { $in{$_} } split / /, $pair;
+    }
+    my @reasons = sort keys %reason;
+    return @reasons;
+}
+
+# must-links first; then the weaker end's priority, the stronger's, newest: all
+# descending; then the identifiers
+sub canonical_order
+{
+    my ($self, $newest, @pairs) = @_;
+    my %rank;
+    for (@pairs)
+    {
+        my @ends = split / /;
+        my ($weak, $strong) = sort { $a <=> $b } map { $self->rule($_, 'priority') } @ends;
+        $rank{$_} = [ ($self->{pairs}{$_} // '') eq 'must' ? 1 : 0, $weak, $strong, $newest->{$_} // '-inf', @ends ];
+    }
+    return sort {
+        my ($x, $y) = @rank{ $a, $b };
+        $y->[0] <=> $x->[0] || $y->[1] <=> $x->[1] || $y->[2] <=> $x->[2] || $y->[3] <=> $x->[3]
+          || by_identifier($x->[4], $y->[4]) || by_identifier($x->[5], $y->[5])
+    } @pairs;
+}
+
+# Everything that follows from what is known:
+# blocked, shared, usable   sets of identifiers
+# component                 identifier to its component, a list of identifiers
+# quarantined               set of the identifiers in quarantined components
+# links                     set of pairs, of live evidence and of must-links
+# skipped                   pair to reasons
+# customer                  identifier to the list of identifiers of its customer
+# customers                 all of these lists
+sub stitch
+{
+    my ($self) = @_;
+    my @ids = sort { by_identifier($a, $b) } keys %{ $self->{known} };
+    my %blocked = map { $_ => 1 } grep { $self->is_blocked($_) } @ids;
+
+    my (%linked, %shared);
+    for (keys %{ $self->stars({ map { $_ => 1 } grep { !$blocked{$_} } @ids }) })
+    {
+        my ($x, $y) = split / /;
+        $linked{$x}{$y} = $linked{$y}{$x} = 1;
+    }
+    for (keys %linked)
+    {
+        my $most = $self->rule($_, 'shared');
+        $shared{$_} = 1 if $most > 0 && keys %{ $linked{$_} } > $most;
+    }
+
+    my %usable = map { $_ => 1 } grep { !$blocked{$_} && !$shared{$_} } @ids;
+    my $newest = $self->stars(\%usable);
+    my %links = map { $_ => 1 } keys %$newest, grep { $self->{pairs}{$_} eq 'must' } keys %{ $self->{pairs} };
+    my $component = join_all(\@ids, [ keys %links ]);
+
+    my (%quarantined, %skipped);
+    my $customer = { map { $_ => [$_] } @ids };
+    for my $members (sets($component))
+    {
+        my @links = grep { $component->{ (split / /)[0] } == $members } keys %links;
+        if (defined $self->{quarantine} && @$members > $self->{quarantine})
+        {
+            $quarantined{$_} = 1 for @$members;
+            @links = grep { ($self->{pairs}{$_} // '') eq 'must' } @links;
+        }
+        my $whole = join_all($members, \@links);
+        if (!grep { $self->objections(@$_) } sets($whole))
+        {
+            @$customer{@$members} = @$whole{@$members};
+            next;
+        }
+        for ($self->canonical_order($newest, @links))
+        {
+            my ($x, $y) = split / /;
+            next if $customer->{$x} == $customer->{$y};
+            my @objections = $self->objections(@{ $customer->{$x} }, @{ $customer->{$y} });
+            if (@objections) { $skipped{$_} = \@objections }
+            else { unite($customer, $x, $y) }
+        }
+    }
+    return {
+        blocked => \%blocked, shared => \%shared, usable => \%usable, component => $component,
+        quarantined => \%quarantined, links => \%links, skipped => \%skipped,
+        customer => $customer, customers => [ sets($customer) ],
+    };
+}
+
+# The partition as text, to be read and compared
+sub partition_text
+{
+    my ($customers) = @_;
+    return join ' | ', sort map { join ' ', sort { by_identifier($a, $b) } @$_ } @$customers;
+}
+
+# The identifiers that evidence, live or not, or a pair connects with the given ones,
+# however weakly: whatever else there is must not notice a change to these
+sub surroundings
+{
+    my ($self, @ids) = @_;
+    my @ties = ((map { $_->{ids} } values %{ $self->{evidence} }), map { [ split / / ] } keys %{ $self->{pairs} });
+    my %in = map { $_ => 1 } @ids;
+    my $before = 0;
+    while ($before < keys %in)
+    {
+        $before = keys %in;
+        for my $tie (@ties)
+        {
+            @in{@$tie} = (1) x @$tie if grep { $in{$_} } @$tie;
+        }
+    }
+    return \%in;
+}
+
+1;
