@@ -197,7 +197,8 @@ sub script
         elsif ($name eq 'simulate')
         {
             $expected{model} = $model->copy;
-            $expected{model}->identify(@{ $a[0] });
+            my $identified = $expected{model}->identify(@{ $a[0] });
+            $expected{result} = $identified if $identified->[0] eq 'error';
             $expected{model}{rules}{$_} = { %{ $a[1]{$_} } } for keys %{ $a[1] };
         }
         else { $expected{result} = $model->apply($name eq 'link' ? 'identify' : $name, @a) }
@@ -484,6 +485,18 @@ sub with_smaller_call
                 my @fewer = @a;
                 $fewer[$n] = { %{ $a[$n] }, ids => [ @ids[ grep { $_ != $without } 0 .. $#ids ] ] };
                 $with->([ $name, @fewer ]);
+            }
+        }
+        if ($name eq 'simulate')
+        {
+            my ($observations, $rules) = @a;
+            for my $without (0 .. $#$observations)
+            {
+                $with->([ $name, [ @$observations[ grep { $_ != $without } 0 .. $#$observations ] ], $rules ]);
+            }
+            for my $without (sort keys %$rules)
+            {
+                $with->([ $name, $observations, { map { $_ => $rules->{$_} } grep { $_ ne $without } keys %$rules } ]);
             }
         }
         if ($name eq 'set_rule')
