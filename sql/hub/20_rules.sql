@@ -16,11 +16,18 @@ RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(identifier), 
        OR @hub@.normal_value(@extschema@.identifier_value(identifier), normalizer, default_country) IS NULL;
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text) IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 
+CREATE OR REPLACE FUNCTION @hub@.stored_blocked(blocked text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+RETURN (SELECT coalesce(array_agg(CASE WHEN v LIKE '~%' THEN v ELSE lower(v) END ORDER BY n), '{}')
+        FROM unnest(blocked) WITH ORDINALITY u(v, n));
+COMMENT ON FUNCTION @hub@.stored_blocked(text[]) IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
+
 -- The stored rules, but for those that others are given for; only simulate gives any.
 CREATE OR REPLACE FUNCTION @hub@.rules_with(given @hub@.identifier_rules[]) RETURNS SETOF @hub@.identifier_rules
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
-    SELECT g.* FROM unnest(given) g
+    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer, g.default_country
+    FROM unnest(given) g
     UNION ALL
     SELECT s.* FROM @hub@.identifier_rules s
     WHERE given IS NULL OR NOT EXISTS (SELECT FROM unnest(given) g WHERE g.namespace = s.namespace);

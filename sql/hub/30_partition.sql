@@ -2,14 +2,109 @@
 -- Nothing here writes. Everything that stitches, checks, simulates or explains asks
 -- these functions.
 
--- Links that the evidence makes among identities, and what becomes of each.
+-- Throughout,
 --   scope         identities of whole components; NULL: all there are
 --   unusable      identities that join nobody; NULL: those marked as blocked or shared
 --   given_rules   rules in place of stored ones; NULL: none
 --   above         settings.quarantine_above, or another
 --   extra         observations as if they had been recorded; NULL: none. Identifiers that are not known get
 --                 numbers from 4611686018427387905 on.
--- Several links of a pair are one. The newest of must-links is that of the evidence.
+
+-- Identities with what the rules say of each. A limit that is NULL is none.
+CREATE OR REPLACE FUNCTION @hub@.ruled(
+    scope bigint[], given_rules @hub@.identifier_rules[], extra @hub@.observation[],
+    OUT identity_id bigint, OUT identifier @extschema@.identifier, OUT namespace text, OUT priority integer,
+    OUT max_per_customer integer, OUT shared_above integer, OUT marked boolean,
+    OUT blocked text[], OUT normalizer text, OUT default_country text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
+    SELECT i.identity_id, i.identifier, @extschema@.identifier_namespace(i.identifier), coalesce(r.priority, d.priority, 0),
+           nullif(coalesce(r.max_per_customer, d.max_per_customer), 0), nullif(coalesce(r.shared_above, d.shared_above), 0),
+           i.marked, coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer), coalesce(r.default_country, d.default_country)
+    FROM (SELECT n.identity_id, n.identifier, n.blocked OR n.shared AS marked FROM @hub@.identities n WHERE scope IS NULL
+          UNION ALL
+          SELECT n.identity_id, n.identifier, n.blocked OR n.shared
+          FROM unnest(scope) s(id) JOIN @hub@.identities n ON n.identity_id = s.id WHERE scope IS NOT NULL
+          UNION ALL
+          SELECT u.identity_id, u.identifier, false FROM @hub@.unknown_identifiers(extra) u
+          WHERE extra IS NOT NULL AND (scope IS NULL OR u.identity_id = ANY (scope))) i
+         LEFT JOIN @hub@.rules_with(given_rules) r ON r.namespace = @extschema@.identifier_namespace(i.identifier)
+         LEFT JOIN @hub@.rules_with(given_rules) d ON d.namespace = '*';
+END;
+COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[]) IS 'identities with what the rules say of each';
+
+-- Links that evidence and must-links make. Several of a pair are one; its newest observation is the evidence's.
+CREATE OR REPLACE FUNCTION @hub@.evidence_links(
+    scope bigint[], unusable bigint[], given_rules @hub@.identifier_rules[], extra @hub@.observation[],
+    OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH node AS MATERIALIZED (
+        -- place: the first of an evidence is the centre of its star
+        SELECT n.identity_id, row_number() OVER (ORDER BY n.priority DESC, n.identifier) AS place
+        FROM ruled(scope, given_rules, extra) n
+             LEFT JOIN (SELECT DISTINCT u.id FROM unnest(unusable) u(id)) x ON x.id = n.identity_id
+        WHERE CASE WHEN unusable IS NULL THEN NOT n.marked ELSE x.id IS NULL END
+    ), star AS (
+        SELECT (array_agg(n.identity_id ORDER BY n.place)) AS ids, e.observed_at
+        FROM (SELECT row_number() OVER () AS row, e.identities, e.observed_at FROM live_evidence(scope, extra) e) e
+             CROSS JOIN LATERAL unnest(e.identities) u(id)
+             JOIN node n ON n.identity_id = u.id
+        GROUP BY e.row, e.observed_at
+        HAVING count(*) > 1
+    )
+    SELECT l.a, l.b, bool_or(l.must), max(l.observed_at)
+    FROM (SELECT least(s.ids[1], o.id) AS a, greatest(s.ids[1], o.id) AS b, false AS must, s.observed_at
+          FROM star s, unnest(s.ids[2:]) o(id)
+          UNION ALL
+          SELECT p.a, p.b, true, NULL FROM identity_pairs p WHERE p.kind = 'must' AND (scope IS NULL OR p.a IN (SELECT unnest(scope)))) l
+    GROUP BY l.a, l.b;
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_links(bigint[], bigint[], @hub@.identifier_rules[], @hub@.observation[]) IS 'links that evidence and must-links make';
+
+-- Components that can't be one customer: too large, more of a namespace than may be, or a pair to be kept apart.
+CREATE OR REPLACE FUNCTION @hub@.broken_components(
+    ids bigint[], components bigint[], given_rules @hub@.identifier_rules[], above integer, extra @hub@.observation[])
+RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    broken bigint[] := '{}';
+BEGIN
+    IF cardinality(components) > above THEN
+        broken := too_large(components, above);
+    END IF;
+    IF EXISTS (SELECT FROM rules_with(given_rules) WHERE max_per_customer > 0) THEN
+        broken := broken || array(
+            SELECT c.component
+            FROM unnest(ids, components) c(id, component) JOIN ruled(ids, given_rules, extra) n ON n.identity_id = c.id
+            WHERE n.max_per_customer IS NOT NULL
+            GROUP BY c.component, n.namespace, n.max_per_customer
+            HAVING count(*) > n.max_per_customer);
+    END IF;
+    IF EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot') THEN
+        broken := broken || array(
+            SELECT x.component
+            FROM identity_pairs p JOIN unnest(ids, components) x(id, component) ON x.id = p.a
+                 JOIN unnest(ids, components) y(id, component) ON y.id = p.b AND y.component = x.component
+            WHERE p.kind = 'cannot');
+    END IF;
+    RETURN array(SELECT DISTINCT unnest(broken));
+END $$;
+COMMENT ON FUNCTION @hub@.broken_components(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'components that can''t be one customer';
+
+CREATE OR REPLACE FUNCTION @hub@.too_large(components bigint[], above integer) RETURNS bigint[]
+LANGUAGE sql STABLE
+RETURN array(SELECT c.component FROM unnest(components) c(component) GROUP BY c.component HAVING count(*) > above);
+COMMENT ON FUNCTION @hub@.too_large(bigint[], integer) IS 'components that occur more often than that';
+
+-- Those links, the component each is in, and what becomes of it: outcome NULL: it joins.
 CREATE OR REPLACE FUNCTION @hub@.stitch_links(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
@@ -18,94 +113,73 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    ends_a bigint[];
+    ends_b bigint[];
+    musts boolean[];
+    times timestamptz[];
+    nodes bigint[];
+    components bigint[];
+    quarantined bigint[];  -- components that are too large
+    broken bigint[];       -- those, and those in which the rules part what is connected
 BEGIN
+    SELECT array_agg(l.a), array_agg(l.b), array_agg(l.must), array_agg(l.newest) INTO ends_a, ends_b, musts, times
+    FROM evidence_links(scope, unusable, given_rules, extra) l;
+    SELECT array_agg(m.node), array_agg(m.component) INTO nodes, components
+    FROM identity_members((SELECT identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m;
+
+    quarantined := too_large(components, above);
+    broken := broken_components(nodes, components, given_rules, above, extra);
+    IF broken = '{}' THEN
+        RETURN QUERY
+        SELECT l.a, l.b, l.must, l.newest, c.component, NULL::text
+        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest) JOIN unnest(nodes, components) c(id, component) ON c.id = l.a;
+        RETURN;
+    END IF;
+
     RETURN QUERY
-    WITH node AS MATERIALIZED (
-        -- place: whose star it is, and the order of links by identifier
-        SELECT n.*, row_number() OVER (ORDER BY n.priority DESC, n.identifier) AS place
-        FROM (SELECT i.identity_id, i.identifier, identifier_namespace(i.identifier) AS namespace,
-                     coalesce(r.priority, d.priority, 0) AS priority,
-                     nullif(coalesce(r.max_per_customer, d.max_per_customer), 0) AS max_per_customer,
-                     CASE WHEN unusable IS NULL THEN NOT (i.blocked OR i.shared) ELSE x.id IS NULL END AS usable
-              FROM (SELECT identity_id, identifier, blocked, shared FROM identities WHERE scope IS NULL
-                    UNION ALL
-                    SELECT identity_id, identifier, blocked, shared
-                    FROM unnest(scope) s(id) JOIN identities ON identity_id = s.id WHERE scope IS NOT NULL
-                    UNION ALL
-                    SELECT identity_id, identifier, false, false FROM unknown_identifiers(extra) WHERE extra IS NOT NULL) i
-                   LEFT JOIN rules_with(given_rules) r ON r.namespace = identifier_namespace(i.identifier)
-                   LEFT JOIN rules_with(given_rules) d ON d.namespace = '*'
-                   LEFT JOIN (SELECT DISTINCT u.id FROM unnest(unusable) u(id)) x ON x.id = i.identity_id) n
-    ), star AS (
-        -- of each evidence the usable identities, the centre first
-        SELECT (array_agg(n.identity_id ORDER BY n.place)) AS ids, e.observed_at
-        FROM (SELECT row_number() OVER () AS row, e.identities, e.observed_at FROM live_evidence(scope, extra) e) e
-             CROSS JOIN LATERAL unnest(e.identities) u(id)
-             JOIN node n ON n.identity_id = u.id
-        WHERE n.usable
-        GROUP BY e.row, e.observed_at
-        HAVING count(*) > 1
-    ), link AS MATERIALIZED (
-        SELECT l.a, l.b, bool_or(l.must) AS must, max(l.observed_at) AS newest
-        FROM (SELECT least(s.ids[1], o.id) AS a, greatest(s.ids[1], o.id) AS b, false AS must, s.observed_at
-              FROM star s, unnest(s.ids[2:]) o(id)
-              UNION ALL
-              SELECT p.a, p.b, true, NULL FROM identity_pairs p JOIN node n ON n.identity_id = p.a WHERE p.kind = 'must') l
-        GROUP BY l.a, l.b
-    ), component AS MATERIALIZED (
-        SELECT node AS id, component
-        FROM identity_members((SELECT identity_components(l.a, l.b) FROM link l))
-    ), quarantined AS MATERIALIZED (
-        SELECT component FROM component GROUP BY component HAVING count(*) > above
-    ), broken AS MATERIALIZED (
-        SELECT c.component
-        FROM component c JOIN node n ON n.identity_id = c.id
-        WHERE n.max_per_customer IS NOT NULL
-        GROUP BY c.component, n.namespace, n.max_per_customer
-        HAVING count(*) > n.max_per_customer
-        UNION
-        SELECT x.component
-        FROM identity_pairs p JOIN component x ON x.id = p.a JOIN component y ON y.id = p.b AND y.component = x.component
-        WHERE p.kind = 'cannot'
-        UNION
-        SELECT component FROM quarantined
+    WITH link AS MATERIALIZED (
+        SELECT l.*, c.component, k.component IS NOT NULL AS is_broken, q.component IS NOT NULL AS is_quarantined
+        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest) JOIN unnest(nodes, components) c(id, component) ON c.id = l.a
+             LEFT JOIN unnest(broken) k(component) ON k.component = c.component
+             LEFT JOIN unnest(quarantined) q(component) ON q.component = c.component
+    ), node AS MATERIALIZED (
+        SELECT n.*, dense_rank() OVER (ORDER BY n.namespace)::integer AS number
+        FROM ruled(array(SELECT c.id FROM unnest(nodes, components) c(id, component)
+                         WHERE c.component IN (SELECT unnest(broken))), given_rules, extra) n
     ), tried AS MATERIALIZED (
         -- the links of such components in the order in which they are tried
         SELECT l.a, l.b, row_number() OVER (
                    ORDER BY l.must DESC, least(x.priority, y.priority) DESC, greatest(x.priority, y.priority) DESC,
                             l.newest DESC NULLS LAST, least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)) AS position
-        FROM link l JOIN component c ON c.id = l.a JOIN broken k ON k.component = c.component
-             JOIN node x ON x.identity_id = l.a JOIN node y ON y.identity_id = l.b
-        WHERE l.must OR c.component NOT IN (SELECT component FROM quarantined)
-    ), limited AS MATERIALIZED (
-        SELECT n.identity_id, n.namespace, n.max_per_customer, dense_rank() OVER (ORDER BY n.namespace)::integer AS number
-        FROM node n JOIN component c ON c.id = n.identity_id JOIN broken k ON k.component = c.component
-        WHERE n.max_per_customer IS NOT NULL
+        FROM link l JOIN node x ON x.identity_id = l.a JOIN node y ON y.identity_id = l.b
+        WHERE l.is_broken AND (l.must OR NOT l.is_quarantined)
+    ), limited AS (
+        -- namespaces that have no limit have as many as there are
+        SELECT number, max(coalesce(max_per_customer, 2147483647)) AS max_per_customer FROM node GROUP BY number
+    ), apart AS (
+        SELECT p.a, p.b FROM identity_pairs p WHERE p.kind = 'cannot' AND p.a IN (SELECT identity_id FROM node)
     ), skipped AS MATERIALIZED (
-        SELECT t.a, t.b, coalesce('max_per_customer: ' || m.namespace, 'cannot_link') AS reason
+        SELECT t.a, t.b,
+               coalesce('max_per_customer: ' || (SELECT n.namespace FROM node n WHERE n.number = x.limit_group LIMIT 1), 'cannot_link') AS reason
         FROM identity_conflicts(
                  coalesce((SELECT array_agg(t.a ORDER BY t.position) FROM tried t), '{}'),
                  coalesce((SELECT array_agg(t.b ORDER BY t.position) FROM tried t), '{}'),
-                 coalesce((SELECT array_agg(m.identity_id ORDER BY m.identity_id) FROM limited m), '{}'),
-                 coalesce((SELECT array_agg(m.number ORDER BY m.identity_id) FROM limited m), '{}'),
-                 coalesce((SELECT array_agg(m.max_per_customer ORDER BY m.number)
-                           FROM (SELECT DISTINCT number, max_per_customer FROM limited) m), '{}'),
-                 coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM identity_pairs p
-                           WHERE p.kind = 'cannot' AND p.a IN (SELECT c.id FROM component c JOIN broken USING (component))), '{}'),
-                 coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM identity_pairs p
-                           WHERE p.kind = 'cannot' AND p.a IN (SELECT c.id FROM component c JOIN broken USING (component))), '{}')) x
+                 coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id) FROM node n WHERE n.max_per_customer IS NOT NULL), '{}'),
+                 coalesce((SELECT array_agg(n.number ORDER BY n.identity_id) FROM node n WHERE n.max_per_customer IS NOT NULL), '{}'),
+                 coalesce((SELECT array_agg(m.max_per_customer ORDER BY m.number) FROM limited m), '{}'),
+                 coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM apart p), '{}'),
+                 coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}')) x
              JOIN tried t ON t.position = x.position
-             LEFT JOIN (SELECT DISTINCT number, namespace FROM limited) m ON m.number = x.limit_group
     )
-    SELECT l.a, l.b, l.must, l.newest, c.component,
-           CASE WHEN NOT l.must AND q.component IS NOT NULL THEN 'quarantined' ELSE s.reason END
-    FROM link l JOIN component c ON c.id = l.a
-         LEFT JOIN quarantined q ON q.component = c.component
-         LEFT JOIN skipped s ON s.a = l.a AND s.b = l.b;
+    SELECT l.a, l.b, l.must, l.newest, l.component,
+           CASE WHEN NOT l.must AND l.is_quarantined THEN 'quarantined' ELSE s.reason END
+    FROM link l LEFT JOIN skipped s ON s.a = l.a AND s.b = l.b;
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_links(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'links that the evidence makes, the component each is in, and why it does not join; NULL: it does';
 
--- The partition: customer_id as in the table identities, component_id as in customers.
+-- The partition: customer_id as in the table identities, component_id as in customers. Most components are one
+-- customer, for which who was seen with whom is enough; the links are judged of the others only.
 CREATE OR REPLACE FUNCTION @hub@.partition_of(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
@@ -114,25 +188,51 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    ids bigint[];
+    components bigint[];
+    broken bigint[];
 BEGIN
-    RETURN QUERY
-    WITH link AS MATERIALIZED (
-        SELECT * FROM stitch_links(scope, unusable, given_rules, above, extra)
-    ), customer AS (
-        SELECT node, component FROM identity_members((SELECT identity_components(a, b) FROM link WHERE outcome IS NULL))
-    ), parted AS (
-        SELECT DISTINCT e.id, l.component_id
-        FROM link l CROSS JOIN LATERAL (VALUES (l.a), (l.b)) e(id)
-        WHERE l.component_id IN (SELECT component_id FROM link WHERE outcome IS NOT NULL)
+    -- A graph of identities and of evidence, whose numbers are larger than an identity's, so that the smallest of a
+    -- component is an identity
+    WITH node AS MATERIALIZED (
+        SELECT i.id, CASE WHEN unusable IS NULL THEN NOT i.marked ELSE x.id IS NULL END AS usable
+        FROM (SELECT n.identity_id AS id, n.blocked OR n.shared AS marked FROM identities n WHERE scope IS NULL
+              UNION ALL
+              SELECT n.identity_id, n.blocked OR n.shared FROM unnest(scope) s(id) JOIN identities n ON n.identity_id = s.id WHERE scope IS NOT NULL
+              UNION ALL
+              SELECT u.identity_id, false FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i
+             LEFT JOIN (SELECT DISTINCT u.id FROM unnest(unusable) u(id)) x ON x.id = i.id
+    ), edge AS (
+        SELECT 9223372036854775807 - e.row AS a, n.id AS b
+        FROM (SELECT row_number() OVER () AS row, e.identities FROM live_evidence(scope, extra) e) e
+             CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN node n ON n.id = u.id
+        WHERE n.usable
+        UNION ALL
+        SELECT p.a, p.b FROM identity_pairs p WHERE p.kind = 'must' AND (scope IS NULL OR p.a IN (SELECT unnest(scope)))
+        UNION ALL
+        SELECT n.id, NULL FROM node n
     )
-    SELECT i.id, coalesce(c.component, i.id), p.component_id
-    FROM (SELECT identity_id AS id FROM identities WHERE scope IS NULL
-          UNION ALL
-          SELECT s.id FROM unnest(scope) s(id) WHERE scope IS NOT NULL
-          UNION ALL
-          SELECT identity_id FROM unknown_identifiers(extra) WHERE extra IS NOT NULL) i
-         LEFT JOIN customer c ON c.node = i.id
-         LEFT JOIN parted p ON p.id = i.id;
+    SELECT array_agg(m.node), array_agg(m.component) INTO ids, components
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m
+    WHERE m.node < 6917529027641081856;
+
+    broken := broken_components(ids, components, given_rules, above, extra);
+    IF broken = '{}' THEN
+        RETURN QUERY SELECT u.*, NULL::bigint FROM unnest(ids, components) u;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH member AS MATERIALIZED (
+        SELECT u.id, u.component, k.component IS NOT NULL AS is_broken
+        FROM unnest(ids, components) u(id, component) LEFT JOIN unnest(broken) k(component) ON k.component = u.component
+    ), link AS MATERIALIZED (
+        SELECT l.* FROM stitch_links(array(SELECT id FROM member WHERE is_broken), unusable, given_rules, above, extra) l
+    )
+    SELECT m.id, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END, k.component_id
+    FROM member m
+         LEFT JOIN identity_members((SELECT identity_components(l.a, l.b) FROM link l WHERE l.outcome IS NULL)) c ON c.node = m.id
+         LEFT JOIN (SELECT DISTINCT l.component_id FROM link l WHERE l.outcome IS NOT NULL) k ON k.component_id = m.component;
 END $$;
 COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'the customer and the component of each identity, as evidence and rules have it';
 
@@ -147,15 +247,9 @@ AS $$
 BEGIN
     RETURN QUERY
     WITH node AS MATERIALIZED (
-        SELECT i.identity_id, row_number() OVER (ORDER BY coalesce(r.priority, d.priority, 0) DESC, i.identifier) AS place,
-               nullif(coalesce(r.shared_above, d.shared_above), 0) AS shared_above,
-               is_blocked(i.identifier, coalesce(r.blocked, d.blocked), coalesce(r.normalizer, d.normalizer),
-                          coalesce(r.default_country, d.default_country)) AS blocked
-        FROM (SELECT identity_id, identifier FROM identities
-              UNION ALL
-              SELECT identity_id, identifier FROM unknown_identifiers(extra) WHERE extra IS NOT NULL) i
-             LEFT JOIN rules_with(given_rules) r ON r.namespace = identifier_namespace(i.identifier)
-             LEFT JOIN rules_with(given_rules) d ON d.namespace = '*'
+        SELECT n.identity_id, n.shared_above, row_number() OVER (ORDER BY n.priority DESC, n.identifier) AS place,
+               is_blocked(n.identifier, n.blocked, n.normalizer, n.default_country) AS blocked
+        FROM ruled(NULL, given_rules, extra) n
     ), star AS (
         SELECT (array_agg(n.identity_id ORDER BY n.place)) AS ids
         FROM (SELECT row_number() OVER () AS row, e.identities FROM live_evidence(NULL, extra) e

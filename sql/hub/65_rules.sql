@@ -74,8 +74,6 @@ AS $$
 DECLARE
     bad text;
     b text;
-    lower_blocked text[] := (SELECT array_agg(CASE WHEN v LIKE '~%' THEN v ELSE lower(v) END ORDER BY n)
-                             FROM unnest(set_rule.blocked) WITH ORDINALITY u(v, n));
 BEGIN
     PERFORM begin_changing_rules('set_rule');
     IF namespace IS NULL THEN
@@ -103,8 +101,7 @@ BEGIN
     END IF;
     INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
-            CASE WHEN set_rule.blocked IS NOT NULL THEN coalesce(lower_blocked, '{}') END,
-            set_rule.normalizer, set_rule.default_country)
+            stored_blocked(set_rule.blocked), set_rule.normalizer, set_rule.default_country)
     ON CONFLICT (namespace) DO UPDATE
     SET priority = coalesce(excluded.priority, r.priority), max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),
         shared_above = coalesce(excluded.shared_above, r.shared_above), blocked = coalesce(excluded.blocked, r.blocked),

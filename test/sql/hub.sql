@@ -60,7 +60,7 @@ SELECT hub, 'function', proname::text, replace(concat_ws(' ', pg_get_function_ar
 FROM pg_proc p JOIN hub ON pronamespace = hub.id
 UNION ALL
 SELECT hub, 'type', typname::text, typtype::text, t.oid, 'pg_type'
-FROM pg_type t JOIN hub ON typnamespace = hub.id WHERE typtype <> 'c' AND typelem = 0;
+FROM pg_type t JOIN hub ON typnamespace = hub.id WHERE typelem = 0 AND (typtype <> 'c' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c');
 SELECT count(*) AS hubs, count(*) FILTER (WHERE parts > 20) AS filled FROM (SELECT hub, count(*) AS parts FROM part GROUP BY hub) s;
 SELECT kind, name FROM part GROUP BY kind, name HAVING count(*) <> 7;
 SELECT "My ""Hub""".identify('{a:1,a:2}'), "My ""Hub""".identify('{a:3,a:2}', source_key => 'k');
@@ -74,7 +74,7 @@ SELECT sum(n) FROM (
     UNION ALL SELECT count(*) FROM "select".stitch_check()) s;
 
 -- every relation, column, function, argument and type of it is explained
-SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [itS]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
+SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [itSc]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
 SELECT relname, attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'c') AND attnum > 0 AND NOT attisdropped
       AND coalesce(col_description(attrelid, attnum), '') = '' ORDER BY 1, 2;
