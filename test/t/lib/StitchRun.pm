@@ -435,18 +435,26 @@ sub judge_hop
     return undef if $outcome eq 'cannot_link' && ($model->{pairs}{$pair} // '') eq 'cannot' && $source eq '';
     my $skipped = grep { $outcome eq $_ } @{ $stitch->{skipped}{$pair} || [] };
     return undef if $skipped && ($model->{pairs}{$pair} // '') eq 'must' && $source eq '';
-    my ($evidence) = grep { $_->{source} eq $source && (!defined $_->{key} || $_->{key} eq $key) && $_->{at} == ($day || 0)
+    my @evidence = grep { $_->{source} eq $source && (!defined $_->{key} || $_->{key} eq $key) && $_->{at} == ($day || 0)
           && 2 == grep { $_ eq $x || $_ eq $y } @{ $_->{ids} } } values %{ $model->{evidence} };
-    return 'no such evidence' if !$evidence;
-    return $evidence->{retracted} ? undef : 'not retracted' if $outcome eq 'retracted';
+    my @objections = map { judge_evidence($model, $stitch, $x, $y, $_, $outcome, $skipped) } @evidence;
+    return @evidence ? (@objections == @evidence ? $objections[0] : undef) : 'no such evidence';
+}
+
+# Why the outcome isn't true of the two in this evidence; nothing if it is
+sub judge_evidence
+{
+    my ($model, $stitch, $x, $y, $evidence, $outcome, $skipped) = @_;
+    my $pair = pair_of($x, $y);
+    return $evidence->{retracted} ? () : 'not retracted' if $outcome eq 'retracted';
     return 'retracted' if $evidence->{retracted};
-    return $stitch->{$outcome}{$x} || $stitch->{$outcome}{$y} ? undef : "not $outcome" if $outcome =~ /^(blocked|shared)$/;
+    return $stitch->{$outcome}{$x} || $stitch->{$outcome}{$y} ? () : "not $outcome" if $outcome =~ /^(blocked|shared)$/;
     my $alone = $model->copy;
     $alone->{evidence} = { one => $evidence };
     return 'the evidence has no such link' if !exists $alone->stars($stitch->{usable})->{$pair};
-    return in_force($model, $stitch, $pair) ? undef : 'not in force' if $outcome eq 'joined';
-    return $stitch->{quarantined}{$x} ? undef : 'not quarantined' if $outcome eq 'quarantined';
-    return $skipped ? undef : 'not skipped for that';
+    return in_force($model, $stitch, $pair) ? () : 'not in force' if $outcome eq 'joined';
+    return $stitch->{quarantined}{$x} ? () : 'not quarantined' if $outcome eq 'quarantined';
+    return $skipped ? () : 'not skipped for that';
 }
 
 #
