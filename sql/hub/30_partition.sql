@@ -67,6 +67,43 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_links(bigint[], bigint[], @hub@.identifier_rules[], @hub@.observation[]) IS 'links that evidence and must-links make';
 
+-- Components that can't be one customer: too large, more of a namespace than may be, or a pair to be kept apart.
+CREATE OR REPLACE FUNCTION @hub@.broken_components(
+    ids bigint[], components bigint[], given_rules @hub@.identifier_rules[], above integer, extra @hub@.observation[])
+RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    broken bigint[] := '{}';
+BEGIN
+    IF cardinality(components) > above THEN
+        broken := too_large(components, above);
+    END IF;
+    IF EXISTS (SELECT FROM rules_with(given_rules) WHERE max_per_customer > 0) THEN
+        broken := broken || array(
+            SELECT c.component
+            FROM unnest(ids, components) c(id, component) JOIN ruled(ids, given_rules, extra) n ON n.identity_id = c.id
+            WHERE n.max_per_customer IS NOT NULL
+            GROUP BY c.component, n.namespace, n.max_per_customer
+            HAVING count(*) > n.max_per_customer);
+    END IF;
+    IF EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot') THEN
+        broken := broken || array(
+            SELECT x.component
+            FROM identity_pairs p JOIN unnest(ids, components) x(id, component) ON x.id = p.a
+                 JOIN unnest(ids, components) y(id, component) ON y.id = p.b AND y.component = x.component
+            WHERE p.kind = 'cannot');
+    END IF;
+    RETURN array(SELECT DISTINCT unnest(broken));
+END $$;
+COMMENT ON FUNCTION @hub@.broken_components(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'components that can''t be one customer';
+
+CREATE OR REPLACE FUNCTION @hub@.too_large(components bigint[], above integer) RETURNS bigint[]
+LANGUAGE sql STABLE
+RETURN array(SELECT c.component FROM unnest(components) c(component) GROUP BY c.component HAVING count(*) > above);
+COMMENT ON FUNCTION @hub@.too_large(bigint[], integer) IS 'components that occur more often than that';
+
 -- Those links, the component each is in, and what becomes of it: outcome NULL: it joins.
 CREATE OR REPLACE FUNCTION @hub@.stitch_links(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
@@ -91,25 +128,8 @@ BEGIN
     SELECT array_agg(m.node), array_agg(m.component) INTO nodes, components
     FROM identity_members((SELECT identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m;
 
-    SELECT coalesce(array_agg(q.component), '{}') INTO quarantined
-    FROM (SELECT c.component FROM unnest(components) c(component) GROUP BY c.component HAVING count(*) > above) q
-    WHERE cardinality(components) > above;
-    broken := quarantined;
-    IF EXISTS (SELECT FROM rules_with(given_rules) WHERE max_per_customer > 0) THEN
-        broken := broken || array(
-            SELECT c.component
-            FROM unnest(nodes, components) c(id, component) JOIN ruled(scope, given_rules, extra) n ON n.identity_id = c.id
-            WHERE n.max_per_customer IS NOT NULL
-            GROUP BY c.component, n.namespace, n.max_per_customer
-            HAVING count(*) > n.max_per_customer);
-    END IF;
-    IF EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot') THEN
-        broken := broken || array(
-            SELECT x.component
-            FROM identity_pairs p JOIN unnest(nodes, components) x(id, component) ON x.id = p.a
-                 JOIN unnest(nodes, components) y(id, component) ON y.id = p.b AND y.component = x.component
-            WHERE p.kind = 'cannot');
-    END IF;
+    quarantined := too_large(components, above);
+    broken := broken_components(nodes, components, given_rules, above, extra);
     IF broken = '{}' THEN
         RETURN QUERY
         SELECT l.a, l.b, l.must, l.newest, c.component, NULL::text
@@ -121,7 +141,7 @@ BEGIN
     WITH link AS MATERIALIZED (
         SELECT l.*, c.component, k.component IS NOT NULL AS is_broken, q.component IS NOT NULL AS is_quarantined
         FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest) JOIN unnest(nodes, components) c(id, component) ON c.id = l.a
-             LEFT JOIN (SELECT DISTINCT unnest(broken) AS component) k ON k.component = c.component
+             LEFT JOIN unnest(broken) k(component) ON k.component = c.component
              LEFT JOIN unnest(quarantined) q(component) ON q.component = c.component
     ), node AS MATERIALIZED (
         SELECT n.*, dense_rank() OVER (ORDER BY n.namespace)::integer AS number
@@ -158,7 +178,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_links(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'links that the evidence makes, the component each is in, and why it does not join; NULL: it does';
 
--- The partition: customer_id as in the table identities, component_id as in customers.
+-- The partition: customer_id as in the table identities, component_id as in customers. Most components are one
+-- customer, for which who was seen with whom is enough; the links are judged of the others only.
 CREATE OR REPLACE FUNCTION @hub@.partition_of(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
@@ -167,25 +188,51 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+    ids bigint[];
+    components bigint[];
+    broken bigint[];
 BEGIN
-    RETURN QUERY
-    WITH link AS MATERIALIZED (
-        SELECT * FROM stitch_links(scope, unusable, given_rules, above, extra)
-    ), customer AS (
-        SELECT node, component FROM identity_members((SELECT identity_components(a, b) FROM link WHERE outcome IS NULL))
-    ), parted AS (
-        SELECT DISTINCT e.id, l.component_id
-        FROM link l CROSS JOIN LATERAL (VALUES (l.a), (l.b)) e(id)
-        WHERE l.component_id IN (SELECT component_id FROM link WHERE outcome IS NOT NULL)
+    -- A graph of identities and of evidence, whose numbers are larger than an identity's, so that the smallest of a
+    -- component is an identity
+    WITH node AS MATERIALIZED (
+        SELECT i.id, CASE WHEN unusable IS NULL THEN NOT i.marked ELSE x.id IS NULL END AS usable
+        FROM (SELECT n.identity_id AS id, n.blocked OR n.shared AS marked FROM identities n WHERE scope IS NULL
+              UNION ALL
+              SELECT n.identity_id, n.blocked OR n.shared FROM unnest(scope) s(id) JOIN identities n ON n.identity_id = s.id WHERE scope IS NOT NULL
+              UNION ALL
+              SELECT u.identity_id, false FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i
+             LEFT JOIN (SELECT DISTINCT u.id FROM unnest(unusable) u(id)) x ON x.id = i.id
+    ), edge AS (
+        SELECT 9223372036854775807 - e.row AS a, n.id AS b
+        FROM (SELECT row_number() OVER () AS row, e.identities FROM live_evidence(scope, extra) e) e
+             CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN node n ON n.id = u.id
+        WHERE n.usable
+        UNION ALL
+        SELECT p.a, p.b FROM identity_pairs p WHERE p.kind = 'must' AND (scope IS NULL OR p.a IN (SELECT unnest(scope)))
+        UNION ALL
+        SELECT n.id, NULL FROM node n
     )
-    SELECT i.id, coalesce(c.component, i.id), p.component_id
-    FROM (SELECT identity_id AS id FROM identities WHERE scope IS NULL
-          UNION ALL
-          SELECT s.id FROM unnest(scope) s(id) WHERE scope IS NOT NULL
-          UNION ALL
-          SELECT identity_id FROM unknown_identifiers(extra) WHERE extra IS NOT NULL) i
-         LEFT JOIN customer c ON c.node = i.id
-         LEFT JOIN parted p ON p.id = i.id;
+    SELECT array_agg(m.node), array_agg(m.component) INTO ids, components
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m
+    WHERE m.node < 6917529027641081856;
+
+    broken := broken_components(ids, components, given_rules, above, extra);
+    IF broken = '{}' THEN
+        RETURN QUERY SELECT u.*, NULL::bigint FROM unnest(ids, components) u;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH member AS MATERIALIZED (
+        SELECT u.id, u.component, k.component IS NOT NULL AS is_broken
+        FROM unnest(ids, components) u(id, component) LEFT JOIN unnest(broken) k(component) ON k.component = u.component
+    ), link AS MATERIALIZED (
+        SELECT l.* FROM stitch_links(array(SELECT id FROM member WHERE is_broken), unusable, given_rules, above, extra) l
+    )
+    SELECT m.id, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END, k.component_id
+    FROM member m
+         LEFT JOIN identity_members((SELECT identity_components(l.a, l.b) FROM link l WHERE l.outcome IS NULL)) c ON c.node = m.id
+         LEFT JOIN (SELECT DISTINCT l.component_id FROM link l WHERE l.outcome IS NOT NULL) k ON k.component_id = m.component;
 END $$;
 COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'the customer and the component of each identity, as evidence and rules have it';
 

@@ -15,9 +15,24 @@
 -- READ COMMITTED each statement of these functions sees what was committed before
 -- it; at the levels above, a row that has changed since is an error (40001).
 
--- The components of identities, by their smallest identity: of those that are usable, and of some others.
+-- What identities are in, in their order: their customers, their components (NULL: new, no row in customers yet),
+-- whether they are usable, and which are shared.
+CREATE OR REPLACE FUNCTION @hub@.whereabouts(
+    ids bigint[], OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+    SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
+           array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n), coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
+    INTO whereabouts.customers, components, usable, shared_ids
+    FROM unnest(ids) WITH ORDINALITY u(id, n) JOIN identities i ON i.identity_id = u.id
+         LEFT JOIN customers c ON c.customer_id = i.customer_id;
+END $$;
+COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of identities';
+
+-- The components of those that are usable, and of some others.
 CREATE OR REPLACE FUNCTION @hub@.components_of(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
@@ -68,33 +83,46 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
 
--- Lock the components of identities, and the shared ones among these; returns the components.
-CREATE OR REPLACE FUNCTION @hub@.lock_components(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+-- Lock the components of identities, of unusable ones only if told so, and the shared ones among them; returns where
+-- they are then.
+CREATE OR REPLACE FUNCTION @hub@.lock_components(
+    ids bigint[], unusable boolean, OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
-    components bigint[] := components_of(ids, others);
-    now_components bigint[];
-    shared_ids bigint[];
-    now_shared_ids bigint[];
+    locked bigint[];
+    locked_shared bigint[];
 BEGIN
+    SELECT w.* INTO lock_components.customers, components, usable, shared_ids FROM whereabouts(ids) w;
     LOOP
+        locked := distinct_where(components, usable, unusable);
+        locked_shared := shared_ids;
         BEGIN
-            SELECT coalesce(array_agg(s.identity_id), '{}') INTO shared_ids
-            FROM (SELECT identity_id FROM identities WHERE identity_id = ANY (ids) AND shared ORDER BY identity_id FOR SHARE) s;
-            PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
-            now_components := components_of(ids, others);
-            now_shared_ids := (SELECT coalesce(array_agg(identity_id), '{}') FROM identities WHERE identity_id = ANY (ids) AND shared);
-            IF (now_components = components OR now_components <@ components) AND now_shared_ids <@ shared_ids THEN
-                RETURN now_components;
+            IF locked_shared <> '{}' THEN
+                PERFORM FROM identities WHERE identity_id = ANY (locked_shared) ORDER BY identity_id FOR SHARE;
+            END IF;
+            PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
+            SELECT w.* INTO lock_components.customers, components, usable, shared_ids FROM whereabouts(ids) w;
+            IF shared_ids <@ locked_shared AND (distinct_where(components, usable, unusable) = locked
+                                                OR distinct_where(components, usable, unusable) <@ locked) THEN
+                RETURN;
             END IF;
             RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            components := now_components;
+            NULL;
         END;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[]) IS 'lock the components of identities until the transaction ends';
+COMMENT ON FUNCTION @hub@.lock_components(bigint[], boolean) IS 'lock the components of identities until the transaction ends';
+
+CREATE OR REPLACE FUNCTION @hub@.distinct_where(ids bigint[], conditions boolean[], anyway boolean) RETURNS bigint[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(DISTINCT u.id), '{}') FROM unnest(ids, conditions) u(id, condition)
+            WHERE u.id IS NOT NULL AND (u.condition OR anyway));
+END $$;
+COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those of some numbers that are not NULL and whose condition holds, each once, in order';
 
 -- Stitch identities anew that are whole components, whose locks are held. NULL: all.
 -- fresh are those that this call of a function has added, which have no history.

@@ -108,9 +108,11 @@ DECLARE
     times timestamptz[];
     sources text[];
     keys text[];
-    ids bigint[];                -- the identity of each
-    customers bigint[];          -- and its customer, if it is usable: before everything was locked,
-    customers_now bigint[];      -- and then
+    ids bigint[];                -- the identity of each,
+    customers bigint[];          -- its customer, if it is usable, before all were locked,
+    customers_now bigint[];      -- and where it was then
+    components bigint[];
+    usable boolean[];
     wrong boolean;
     fresh bigint[] := '{}';      -- identities that are new
     added integer[];             -- the observations that are new evidence
@@ -147,13 +149,14 @@ BEGIN
         fresh := add_identities(numbers, given, times, ids, customers);
         SELECT u.ids INTO ids FROM look_up(given) u;
     END IF;
-    PERFORM lock_components(ids);
-    SELECT * INTO ids, customers_now FROM look_up(given);
-    IF EXISTS (SELECT FROM unnest(ids, customers, customers_now) u(id, customer, customer_now)
-                      LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
-               WHERE f.id IS NULL AND u.customer IS DISTINCT FROM u.customer_now) THEN
-        -- not the customers they would have had
+    SELECT l.customers, l.components, l.usable INTO customers_now, components, usable FROM lock_components(ids, false) l;
+    IF fresh <> '{}'
+       AND EXISTS (SELECT FROM unnest(ids, customers, customers_now, usable) u(id, customer, customer_now, usable)
+                          LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
+                   WHERE f.id IS NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END) THEN
+        -- new ones have not the customers they would have now
         UPDATE identities SET customer_id = identity_id WHERE identity_id = ANY (fresh) AND customer_id <> identity_id;
+        SELECT w.customers, w.components, w.usable INTO customers_now, components, usable FROM whereabouts(ids) w;
     END IF;
 
     -- what names one identity only says that it is there
@@ -187,11 +190,13 @@ BEGIN
     END IF;
 
     -- times, of those whose components are locked
-    UPDATE identities i
-    SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
-    FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen FROM unnest(ids, times) u(id, at) GROUP BY u.id) s
-    WHERE i.identity_id = s.id AND NOT (i.blocked OR i.shared)
-          AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
+    IF EXISTS (SELECT FROM unnest(ids) u(id) LEFT JOIN unnest(fresh) f(id) ON f.id = u.id WHERE f.id IS NULL) THEN
+        UPDATE identities i
+        SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
+        FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
+              FROM unnest(ids, times, usable) u(id, at, usable) WHERE u.usable GROUP BY u.id) s
+        WHERE i.identity_id = s.id AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
+    END IF;
 
     -- identities that this evidence makes shared
     IF EXISTS (SELECT FROM identifier_rules WHERE shared_above > 0) THEN
@@ -207,7 +212,7 @@ BEGIN
         SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
     END IF;
 
-    PERFORM join_evidence(numbers, ids, added, fresh, shared_now);
+    PERFORM join_evidence(numbers, ids, customers_now, components, usable, added, fresh, shared_now);
 
     RETURN (SELECT array_agg(c.customer_id ORDER BY c.number)
             FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
@@ -232,7 +237,11 @@ COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
 -- Join what new evidence connects. Components that are one customer each, and stay
 -- so by the rules, are put together as they are; the others are stitched by the
 -- whole law.
-CREATE OR REPLACE FUNCTION @hub@.join_evidence(numbers integer[], ids bigint[], added integer[], fresh bigint[], shared_now bigint[])
+-- The first five arguments are parallel arrays: whose each identity is, itself, its customer, its component (NULL: it
+-- is new, and the first of its customer), and whether it was usable before this evidence.
+CREATE OR REPLACE FUNCTION @hub@.join_evidence(
+    numbers integer[], ids bigint[], customers bigint[], components bigint[], usable boolean[],
+    added integer[], fresh bigint[], shared_now bigint[])
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -242,14 +251,14 @@ DECLARE
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
     by_law bigint[];         -- groups that the law must look at
+    grown bigint[];          -- customers, once for each new identity
 BEGIN
     WITH seen AS (
-        -- new identities may have no customer yet
-        SELECT DISTINCT CASE WHEN NOT (i.blocked OR i.shared) THEN a.number END AS number, coalesce(c.component_id, i.customer_id) AS component
-        FROM unnest(numbers, ids) u(number, id) LEFT JOIN unnest(added) a(number) ON a.number = u.number
-             JOIN identities i ON i.identity_id = u.id
-             LEFT JOIN customers c ON c.customer_id = i.customer_id
-        WHERE a.number IS NOT NULL AND (NOT (i.blocked OR i.shared) OR i.identity_id = ANY (shared_now)) OR c.customer_id IS NULL
+        SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
+        FROM unnest(numbers, ids, customers, components, usable) u(number, id, customer, component, usable)
+             LEFT JOIN unnest(added) a(number) ON a.number = u.number
+             LEFT JOIN unnest(shared_now) s(id) ON s.id = u.id
+        WHERE a.number IS NOT NULL AND u.usable OR u.component IS NULL
     ), edge AS (
         -- the usable ones of new evidence with the first of them, all others with nobody
         SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
@@ -260,13 +269,15 @@ BEGIN
     IF component_ids IS NULL THEN
         RETURN;
     END IF;
+    grown := array(SELECT i.customer FROM (SELECT DISTINCT u.id, u.customer FROM unnest(ids, customers) u(id, customer)) i
+                          JOIN unnest(fresh) f(id) ON f.id = i.id);
 
     WITH grouped AS MATERIALIZED (
         SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + coalesce(f.identities, 0) AS identities,
                f.identities IS NOT NULL AS grown
         FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
-             LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
-                        GROUP BY i.customer_id) f ON f.customer_id = g.component
+             LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
+                       ON f.customer_id = g.component
     ), joined AS MATERIALIZED (
         SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
     )
@@ -316,13 +327,13 @@ BEGIN
     INSERT INTO customers (customer_id, identities)
     SELECT m.to_component, sum(coalesce(c.identities, 0) + coalesce(f.identities, 0))
     FROM move m LEFT JOIN customers c ON c.customer_id = m.component
-         LEFT JOIN (SELECT i.customer_id, count(*) AS identities FROM unnest(fresh) u(id) JOIN identities i ON i.identity_id = u.id
-                    GROUP BY i.customer_id) f ON f.customer_id = m.component
+         LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
+                   ON f.customer_id = m.component
     GROUP BY m.to_component
     ORDER BY m.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
 END $$;
-COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of

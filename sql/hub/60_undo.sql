@@ -88,7 +88,7 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO customers (customer_id, identities) SELECT unnest(fresh), 1;
-    PERFORM lock_components(ids, ids);
+    PERFORM lock_components(ids, true);
     IF kind IS NULL THEN
         DELETE FROM identity_pairs p WHERE (p.a, p.b) = (ids[1], ids[2]);
     ELSE

@@ -46,6 +46,12 @@ BEGIN
     FOREACH o IN ARRAY coalesce(observations, '{}') LOOP
         PERFORM check_observation(o.identifiers, o.observed_at, o.source);
         o.identifiers := normal_identifiers(o.identifiers);
+        -- a replay must be one, as when it is recorded
+        IF EXISTS (SELECT FROM evidence e
+                   WHERE (e.source, e.source_key) = (o.source, o.source_key) AND cardinality(array(SELECT DISTINCT unnest(o.identifiers))) > 1
+                         AND e.identities <> array(SELECT i.identity_id FROM identities i WHERE i.identifier = ANY (o.identifiers) ORDER BY i.identity_id)) THEN
+            PERFORM evidence_differs(o.source, o.source_key, o.identifiers);
+        END IF;
         extra := extra || o;
     END LOOP;
     RETURN QUERY
@@ -58,8 +64,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[]) IS 'the customers there would be with some more observations and other rules; nothing is written';
 
--- The way from one identifier to another by evidence: the shortest of those on which the fewest links do not join.
--- Searched is what names an identity of either's component, retracted or not.
+-- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links do not
+-- join, among all that is named together with their components; if there is none, with the components of that, and so on.
 CREATE OR REPLACE FUNCTION @hub@.why(a @extschema@.identifier, b @extschema@.identifier)
 RETURNS TABLE (step integer, from_identifier @extschema@.identifier, to_identifier @extschema@.identifier, source text, source_key text, observed_at timestamptz, outcome text)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
@@ -68,6 +74,7 @@ AS $$
 DECLARE
     given identifier[] := normal_identifiers(ARRAY[why.a, why.b]);
     ids bigint[];
+    seen bigint[];
     scope bigint[];
 BEGIN
     FOR n IN 1 .. 2 LOOP
@@ -76,53 +83,64 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('identifier %s is not known', given[n]);
         END IF;
     END LOOP;
-    scope := members_of(components_of(ids, ids));
-    RETURN QUERY
-    WITH rule AS MATERIALIZED (
-        SELECT * FROM stitch_links(scope, above => (SELECT quarantine_above FROM settings))
-    ), named AS MATERIALIZED (
-        SELECT DISTINCT e.source, e.source_key, e.identities, e.observed_at, e.retracted_at
-        FROM (SELECT array_agg(s.id) AS ids FROM unnest(scope) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-             JOIN evidence e ON e.identities && portion.ids
-    ), star AS (
-        -- the centre of the usable ones; of others, where there are none
-        SELECT e.source, e.source_key, e.observed_at, e.retracted_at,
-               (array_agg(i.identity_id ORDER BY i.blocked OR i.shared, i.priority DESC, i.identifier)) AS ids
-        FROM named e CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN ruled_identities i ON i.identity_id = u.id
-        GROUP BY e.source, e.source_key, e.observed_at, e.retracted_at
-    ), link AS (
-        SELECT least(s.ids[1], o.id) AS x, greatest(s.ids[1], o.id) AS y, s.source, s.source_key, s.observed_at,
-               CASE WHEN s.retracted_at IS NOT NULL THEN 'retracted'
-                    WHEN c.blocked OR i.blocked THEN 'blocked'
-                    WHEN c.shared OR i.shared THEN 'shared' END AS outcome
-        FROM star s CROSS JOIN LATERAL unnest(s.ids[2:]) o(id)
-             JOIN identities c ON c.identity_id = s.ids[1] JOIN identities i ON i.identity_id = o.id
-        UNION ALL
-        SELECT r.a, r.b, NULL, NULL, NULL, coalesce(r.outcome, 'must_link') FROM rule r WHERE r.must
-    ), judged AS (
-        SELECT l.x, l.y, l.source, l.source_key, l.observed_at, coalesce(l.outcome, r.outcome, 'joined') AS outcome
-        FROM link l LEFT JOIN rule r ON r.a = l.x AND r.b = l.y
-    ), best AS MATERIALIZED (
-        SELECT j.*, row_number() OVER (ORDER BY j.x, j.y)::integer AS position
-        FROM (SELECT DISTINCT ON (x, y) x, y, source, source_key, observed_at, outcome,
-                     CASE WHEN outcome IN ('joined', 'must_link') THEN 1 ELSE 1000000 END AS cost
-              FROM judged ORDER BY x, y, cost, observed_at DESC NULLS FIRST, source, source_key) j
-    ), path AS (
-        SELECT p.position, p.step::integer, b.x, b.y, b.source, b.source_key, b.observed_at, b.outcome
-        FROM identity_path(coalesce((SELECT array_agg(x ORDER BY position) FROM best), '{}'),
-                           coalesce((SELECT array_agg(y ORDER BY position) FROM best), '{}'),
-                           coalesce((SELECT array_agg(cost ORDER BY position) FROM best), '{}'), ids[1], ids[2])
-                 WITH ORDINALITY p(position, step)
-             JOIN best b USING (position)
-    ), walked AS (
-        -- a link begins where the one before it ends
-        SELECT p.*, CASE WHEN p.step = 1 THEN ids[1] WHEN p.x IN (q.x, q.y) THEN p.x ELSE p.y END AS start
-        FROM path p LEFT JOIN path q ON q.step = p.step - 1
-    )
-    SELECT w.step, i.identifier, j.identifier, w.source, w.source_key, w.observed_at, w.outcome
-    FROM walked w JOIN identities i ON i.identity_id = w.start
-         JOIN identities j ON j.identity_id = CASE WHEN w.start = w.x THEN w.y ELSE w.x END
-    ORDER BY w.step;
+    seen := ids;
+    LOOP
+        scope := members_of(components_of(seen, seen));
+        RETURN QUERY
+        WITH rule AS MATERIALIZED (
+            SELECT * FROM stitch_links(scope, above => (SELECT quarantine_above FROM settings))
+        ), named AS MATERIALIZED (
+            SELECT DISTINCT e.source, e.source_key, e.identities, e.observed_at, e.retracted_at
+            FROM (SELECT array_agg(s.id) AS ids FROM unnest(scope) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+                 JOIN evidence e ON e.identities && portion.ids
+        ), star AS (
+            -- the centre of the usable ones; of others, where there are none
+            SELECT e.source, e.source_key, e.observed_at, e.retracted_at,
+                   (array_agg(i.identity_id ORDER BY i.blocked OR i.shared, i.priority DESC, i.identifier)) AS ids
+            FROM named e CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN ruled_identities i ON i.identity_id = u.id
+            GROUP BY e.source, e.source_key, e.observed_at, e.retracted_at
+        ), link AS (
+            SELECT least(s.ids[1], o.id) AS x, greatest(s.ids[1], o.id) AS y, s.source, s.source_key, s.observed_at,
+                   CASE WHEN s.retracted_at IS NOT NULL THEN 'retracted'
+                        WHEN c.blocked OR i.blocked THEN 'blocked'
+                        WHEN c.shared OR i.shared THEN 'shared' END AS outcome
+            FROM star s CROSS JOIN LATERAL unnest(s.ids[2:]) o(id)
+                 JOIN identities c ON c.identity_id = s.ids[1] JOIN identities i ON i.identity_id = o.id
+            UNION ALL
+            SELECT r.a, r.b, NULL, NULL, NULL, coalesce(r.outcome, 'must_link') FROM rule r WHERE r.must
+        ), judged AS (
+            SELECT l.x, l.y, l.source, l.source_key, l.observed_at, coalesce(l.outcome, r.outcome, 'joined') AS outcome
+            FROM link l LEFT JOIN rule r ON r.a = l.x AND r.b = l.y
+            WHERE l.outcome IS NOT NULL OR r.a IS NOT NULL  -- the law has not been asked about others
+        ), best AS MATERIALIZED (
+            SELECT j.*, row_number() OVER (ORDER BY j.x, j.y)::integer AS position
+            FROM (SELECT DISTINCT ON (x, y) x, y, source, source_key, observed_at, outcome,
+                         CASE WHEN outcome IN ('joined', 'must_link') THEN 1 ELSE 1000000 END AS cost
+                  FROM judged ORDER BY x, y, cost, observed_at DESC NULLS FIRST, source, source_key) j
+        ), path AS (
+            SELECT p.position, p.step::integer, b.x, b.y, b.source, b.source_key, b.observed_at, b.outcome
+            FROM identity_path(coalesce((SELECT array_agg(x ORDER BY position) FROM best), '{}'),
+                               coalesce((SELECT array_agg(y ORDER BY position) FROM best), '{}'),
+                               coalesce((SELECT array_agg(cost ORDER BY position) FROM best), '{}'), ids[1], ids[2])
+                     WITH ORDINALITY p(position, step)
+                 JOIN best b USING (position)
+        ), walked AS (
+            -- a link begins where the one before it ends
+            SELECT p.*, CASE WHEN p.step = 1 THEN ids[1] WHEN p.x IN (q.x, q.y) THEN p.x ELSE p.y END AS start
+            FROM path p LEFT JOIN path q ON q.step = p.step - 1
+        )
+        SELECT w.step, i.identifier, j.identifier, w.source, w.source_key, w.observed_at, w.outcome
+        FROM walked w JOIN identities i ON i.identity_id = w.start
+             JOIN identities j ON j.identity_id = CASE WHEN w.start = w.x THEN w.y ELSE w.x END
+        ORDER BY w.step;
+        EXIT WHEN FOUND OR ids[1] = ids[2];
+        seen := array(SELECT unnest(scope)
+                      UNION
+                      SELECT unnest(e.identities)
+                      FROM (SELECT array_agg(s.id) AS ids FROM unnest(scope) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+                           JOIN evidence e ON e.identities && portion.ids);
+        EXIT WHEN cardinality(seen) = cardinality(scope);
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier) IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
 

@@ -10,9 +10,9 @@
 #include "touchpoint/frozen_hash.h"
 #include "utils/memutils.h"
 
-/* Of a new state: as many nodes as components.c has room for at first */
+/* Of a new state: most components are of a few nodes */
 #define START_ROOM 7
-#define START_SIZE 128
+#define START_SIZE 64
 
 /* The least a pair takes besides its first identifier, and what an array of pairs begins with */
 #define OTHER_SIZE INTALIGN(VARHDRSZ + 3)
@@ -76,7 +76,7 @@ keep(IdentifierComponents *ic, const char *bytes, size_t len)
 	if (ic->used + size > ic->size)
 	{
 		while (ic->used + size > ic->size)
-			ic->size *= 2; /* up to 2^30 or 2^31: more than fits has been refused */
+			ic->size *= 2; /* 2^30 at most: more has been refused */
 		ic->bytes = repalloc_huge(ic->bytes, ic->size);
 	}
 	if (ic->c.n >= ic->room)
@@ -170,7 +170,7 @@ corrupt(void)
 static const char *
 read_identifier(const uint8 **p, const uint8 *end, size_t *len)
 {
-	uint32 header;
+	varattrib_4b header;
 	const char *bytes = (const char *) *p + VARHDRSZ;
 	const char *zero;
 	Identifier id;

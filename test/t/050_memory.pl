@@ -79,6 +79,21 @@ cancellable('list of identity_components', <<'END');
 SELECT max(cardinality(c)) FROM (
     SELECT identity_components(ref * 7919 << 20, ref) OVER (ORDER BY ref / 20000) AS c FROM event) s
 END
+cancellable('identity_components of identifiers', <<'END');
+SELECT cardinality(identity_components(identifier('h', (hashint8(ref) + n)::text), identifier('r', ref::text)))
+FROM event, generate_series(1, 3) n
+END
+sql($node, <<'END');
+CREATE TABLE links AS
+SELECT array_agg(h & 524287) AS a, array_agg(h >> 20 & 524287) AS b, array_agg((h >> 40 & 15)::int) AS costs,
+       array_agg(1 + (h >> 44 & 7)::int) AS groups
+FROM generate_series(1, 1000000) i, hashint8extended(i, 0) h
+END
+cancellable('identity_conflicts', <<'END');
+SELECT count(*) FROM links, identity_conflicts(a, b, a, groups, array_fill(5, '{8}'), a[1:100000], b[1:100000])
+END
+cancellable('identity_path', 'SELECT count(*) FROM links, generate_series(1, 4) i, identity_path(a, b, costs, a[i], b[i + 9])');
+cancellable('identity_bridges', 'SELECT count(*) FROM links, generate_series(1, 3) i, identity_bridges(a || i::bigint, b || 0::bigint)');
 
 # cancelled by another session
 my $query = $node->background_psql('postgres', on_error_stop => 0);
@@ -118,6 +133,16 @@ END
     }
 }
 
+# results that no value can hold: seen at the end, and before all is read
+for my $n (600000, 1e7)
+{
+    my (undef, undef, $error) = $node->psql('postgres', <<"END");
+\\set VERBOSITY verbose
+SELECT cardinality(identity_components(identifier('n', repeat('x', 1000) || i), NULL)) FROM generate_series(1, $n) i
+END
+    like($error, qr/ERROR:  54000: too many identifiers for identity_components/, "$n identifiers of 1 kB");
+}
+
 # memory of many small groups, by the server's own count
 my $groups = 300000;
 my $hashed = sub {
@@ -130,7 +155,8 @@ END
 for (
     [ 'time and label', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a')" ],
     [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ],
-    [ 'components', 'identity_components(i, i + 1)' ])
+    [ 'components', 'identity_components(i, i + 1)' ],
+    [ 'components of identifiers', q{identity_components(identifier('n', i::text), identifier('m', i::text))} ])
 {
     my ($name, $aggregate) = @$_;
     my $bytes = $hashed->($aggregate) - $hashed->('count(*)');

@@ -131,10 +131,11 @@ sub random_programs
         [ @rules, (map { observe($_) } @observations), @pairs ],
         interspersed([ shuffle(map { observe($_) } @again) ], @pairs, @rules),
         interspersed(\@batches, @pairs, @rules),
-        interspersed(
-            [ map({ observe($_) } shuffle(@observations)), @pairs, @rules ],
-            map({ detour($universe, \@observations, \@pairs) } 1 .. 5 + int rand 8),
-            map({ question($universe, \@observations) } 1 .. 4)));
+        [   @{  interspersed(
+                    [ map({ observe($_) } shuffle(@observations)), @pairs, @rules ],
+                    map({ detour($universe, \@observations, \@pairs) } 1 .. 5 + int rand 8),
+                    map({ question($universe, \@observations) } 1 .. 2)) },
+            map({ question($universe, \@observations) } 1 .. 3) ]);
 }
 
 # Runs every other batch, from the given one on, in its own database; returns how many
@@ -190,6 +191,8 @@ is(scalar @failed, 0, "partitions, answers, rebuilds, history and rows left alon
 note join ', ', map { "$covered{$_} $_" } sort keys %covered;
 cmp_ok($covered{$_} // 0, '>', $runs / 10, "enough programs end with $_")
   for qw(merged blocked shared skipped quarantined retracted);
+cmp_ok($covered{$_} // 0, '>', $runs / 100, "enough answers: $_") for 'simulated to move',
+  map { "why: $_" } qw(joined must_link retracted blocked shared max cannot_link quarantined);
 is(crashes($node), '', 'no crash');
 $node->stop;
 

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(make_hub run_programs judge shrink program_text);
 
-# How many programs ended with what
+# How many programs ended with what, and how often questions had which answer
 our %covered;
 
 our $NAME = "Mary's hub";
@@ -172,7 +172,7 @@ sub call_sql
         return "SELECT concat_ws(' ', identifier, coalesce(customer_id::text, '-'), coalesce(simulated_customer_id::text, '-')) FROM $HUB.simulate("
           . join(', ', observations(@$observations), @rows ? 'ARRAY[' . join(', ', @rows) . ']' : ()) . ')';
     }
-    return "SELECT concat_ws(E'\\t', step, a, b, coalesce(source, ''), coalesce(source_key, ''), coalesce(to_char(observed_at AT TIME ZONE 'UTC', 'DD'), ''), outcome) FROM $HUB.why(" . join(', ', map { text($_) } @a) . ')'
+    return "SELECT concat_ws(E'\\t', step, from_identifier, to_identifier, coalesce(source, ''), coalesce(source_key, ''), coalesce(to_char(observed_at AT TIME ZONE 'UTC', 'DD'), ''), outcome) FROM $HUB.why(" . join(', ', map { text($_) } @a) . ')'
       if $name eq 'why';
     return "SELECT $HUB.$name(" . join(', ', map { literal($_) } @a) . ')';
 }
@@ -189,7 +189,11 @@ sub script
     {
         my ($name, @a) = @$call;
         my %expected = (call => $call);
-        if ($name eq 'why') { $expected{model} = $model->copy }
+        if ($name eq 'why')
+        {
+            $expected{model} = $model->copy;
+            $expected{result} = [ 'error', '42704' ] if grep { !$model->{known}{$_} } @a;
+        }
         elsif ($name eq 'simulate')
         {
             $expected{model} = $model->copy;
@@ -353,12 +357,14 @@ sub judge_simulate
     my ($expected, $state, $result) = @_;
     my $stitch = $expected->{model}->stitch;
     my $identities = $state->{identities};
-    my @wanted;
+    my (@wanted, $moved);
     for (keys %{ $stitch->{customer} })
     {
         my $simulated = smallest(map { $identities->{$_} ? $identities->{$_}{id} : () } @{ $stitch->{customer}{$_} });
+        $moved = 1 if $identities->{$_} && $identities->{$_}{customer} != $simulated;
         push @wanted, join ' ', $_, $identities->{$_} ? $identities->{$_}{customer} : '-', $simulated // '-';
     }
+    $covered{'simulated to move'}++ if $moved;
     my ($wanted, $got) = (join("\n", sort @wanted), join("\n", sort split /\n/, $result));
     return $wanted eq $got ? undef : "expected\n$wanted\ngot\n$got\nfor " . StitchModel::partition_text($stitch->{customers});
 }
@@ -370,7 +376,6 @@ sub judge_why
     my ($expected, $result) = @_;
     my ($model, $stitch, $call) = @$expected{qw(model stitch call)};
     my (undef, $from, $to) = @$call;
-    return if !$stitch->{customer}{$from} || !$stitch->{customer}{$to};
     my $together = $stitch->{customer}{$from} == $stitch->{customer}{$to};
     my @hops = map { [ split /\t/ ] } split /\n/, $result;
     my ($at, $number, $apart) = ($from, 0, 0);
@@ -379,6 +384,7 @@ sub judge_why
         my ($step, $x, $y, $source, $key, $day, $outcome) = @$_;
         return "not a path:\n$result" if $step != ++$number || $x ne $at;
         $at = $y;
+        $covered{ 'why: ' . $outcome =~ s/max.*/max/r }++;
         my $objection = judge_hop($model, $stitch, $x, $y, $source, $key, $day, $outcome);
         return "hop $step, $objection:\n$result" if $objection;
         $apart = 1 if $outcome !~ /^(joined|must_link)$/;
