@@ -4,7 +4,7 @@
 --   evidence, table lock   Whoever stitches holds it in ROW EXCLUSIVE mode before reading rules;
 --                          whoever changes rules, in SHARE ROW EXCLUSIVE mode.
 --   identities.identifier  Unknown identifiers are added first, in their order.
---   identities, row lock   Of a shared identity: FOR SHARE by those who add evidence with it, so that
+--   identities, row lock   Of a shared identity: FOR KEY SHARE by those who add evidence with it, so that
 --                          retract, which may make it usable again, knows all its evidence.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order; and
@@ -99,7 +99,7 @@ BEGIN
         locked_shared := shared_ids;
         BEGIN
             IF locked_shared <> '{}' THEN
-                PERFORM FROM identities WHERE identity_id = ANY (locked_shared) ORDER BY identity_id FOR SHARE;
+                PERFORM FROM identities WHERE identity_id = ANY (locked_shared) ORDER BY identity_id FOR KEY SHARE;
             END IF;
             PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
             SELECT w.* INTO lock_components.customers, components, usable, shared_ids FROM whereabouts(ids) w;

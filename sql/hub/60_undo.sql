@@ -25,9 +25,9 @@ BEGIN
         BEGIN
             FOREACH id IN ARRAY shared_ids LOOP
                 IF id = ANY (ids) THEN
-                    PERFORM FROM identities i WHERE i.identity_id = id FOR NO KEY UPDATE;
+                    PERFORM FROM identities i WHERE i.identity_id = id FOR UPDATE;
                 ELSE
-                    PERFORM FROM identities i WHERE i.identity_id = id FOR SHARE;
+                    PERFORM FROM identities i WHERE i.identity_id = id FOR KEY SHARE;
                 END IF;
             END LOOP;
             PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
