@@ -57,7 +57,7 @@ BEGIN
     END IF;
     INSERT INTO customers (customer_id, identities)
     SELECT unnest(add_identities(ARRAY(SELECT generate_series(1, cardinality(normal))), normal, times, (look_up(normal)).ids,
-                                 array_fill(NULL::bigint, ARRAY[coalesce(cardinality(normal), 0)]))), 1;
+                                 array_fill(NULL::bigint, ARRAY[cardinality(normal)]))), 1;
     INSERT INTO evidence (source, source_key, identities, observed_at)
     SELECT 'normalizer', s.identifier::text, ARRAY[least(x.identity_id, y.identity_id), greatest(x.identity_id, y.identity_id)], s.at
     FROM unnest(stored, normal, times) s(identifier, normal, at)
