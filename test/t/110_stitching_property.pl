@@ -177,7 +177,7 @@ my ($calls, %covered, @failed) = (0);
 for my $worker (@workers)
 {
     local $/;
-    my $report = decode_json(<$worker>);
+    my $report = decode_json(<$worker> || die 'a worker ended early');
     $calls += $report->{calls};
     $covered{$_} += $report->{covered}{$_} for keys %{ $report->{covered} };
     push @failed, @{ $report->{failed} };
