@@ -62,11 +62,15 @@ SELECT is_empty($$
     $$, 'functions, aggregates, types and operators have comments');
 
 -- functions
-SELECT is_empty($$
-    SELECT identity, provolatile FROM func
-    WHERE provolatile <> CASE WHEN proname IN ('journey_sel', 'journey_typanalyze') THEN 's'::"char" ELSE 'i' END
-    $$, 'functions are IMMUTABLE, but for those that look at statistics');
-SELECT is_empty($$SELECT identity, proparallel FROM func WHERE proparallel <> 's'$$, 'functions are PARALLEL SAFE');
+SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
+    ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
+    ('journey_is_hub', 's'),                            -- looks at the catalog
+    ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
+    ('journey_run_hub_template', 'v')                   -- likewise, for the first two
+    $$, 'functions are IMMUTABLE but for these');
+SELECT set_eq($$SELECT proname::text FROM func WHERE proparallel <> 's'$$, ARRAY[
+    'journey_create_hub', 'journey_upgrade_hub', 'journey_drop_hub', 'journey_run_hub_template'  -- they write
+    ], 'functions are PARALLEL SAFE but for these');
 SELECT is_empty('SELECT identity FROM func WHERE prosecdef', 'no function is SECURITY DEFINER');
 SELECT is_empty('SELECT identity FROM func WHERE proleakproof', 'no function claims to be LEAKPROOF');
 SELECT is_empty('SELECT identity FROM func WHERE proacl IS NOT NULL', 'no privilege is given or taken');
@@ -86,7 +90,9 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind = 'f' AND NOT prois
     'journey_agg_finalfn',      -- no row, no state
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
-    'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn'  -- likewise
+    'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
+    'journey_create_hub', 'journey_upgrade_hub', 'journey_drop_hub',  -- NULL is no hub: an error, not silence
+    'journey_hub_template'      -- takes nothing
     ], 'functions are STRICT but for these');
 SELECT is_empty('SELECT identity FROM func WHERE proretset AND prorows IN (0, 1000)',
     'functions of sets estimate their rows');

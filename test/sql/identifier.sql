@@ -142,3 +142,33 @@ SELECT 'a:1'::identifier = ANY ('{b:1,a:1}'), '{"a: ,1","a:\"x\""}'::identifier[
 SELECT opcname, amname, amvalidate(c.oid) FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
 WHERE opcintype = 'identifier'::regtype ORDER BY 2;
 DROP TABLE id, back, part, seen;
+
+-- blocked values: whole ones without regard to case, or regular expressions
+SELECT value, list, identifier_blocked(value, list) AS blocked
+FROM (VALUES
+    ('null', '{none,"null"}'::text[]),
+    ('NULL', '{none,"null"}'),
+    ('nullo', '{none,"null"}'),        -- a value is the whole value
+    (' null', '{none,"null"}'),
+    ('null', '{NULL}'),              -- an element that is NULL is none
+    ('null', '{"NULL"}'),            -- elements are in lower case
+    ('null', '{}'),
+    ('', '{""}'),
+    ('não', '{não}'),
+    ('test@a.pt', '{x,~^test@}'),
+    ('TEST@a.pt', '{~^test@}'),
+    ('test@a.pt', '{~^TEST@}'),
+    ('a.test@a.pt', '{~^test@}'),
+    ('a.test@a.pt', '{~test@}'),
+    ('+351999999999', '{"~^\\+?(\\d)\\1{3,}$"}'),
+    ('+9999', '{"~^\\+?(\\d)\\1{3,}$"}'),
+    ('a%', '{a_,~^.$}'),             -- no LIKE
+    ('~x', '{~x}'),
+    ('~x', '{x}'),
+    ('anything', '{~}')
+) v(value, list);
+SELECT identifier_blocked(NULL, '{x}') IS NULL AS unknown, identifier_blocked('x', NULL) IS NULL AS unknown;
+SELECT identifier_blocked('x', '{x,~^(}') AS found_first;
+\set VERBOSITY sqlstate
+SELECT identifier_blocked('y', '{x,~^(}');
+\set VERBOSITY default
