@@ -277,8 +277,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observation[]) IS 'identities that are blocked or shared, as rules and evidence have it';
 
--- Whether an identity is linked to more than a number of others, by what is stored. It stops counting there.
-CREATE OR REPLACE FUNCTION @hub@.linked_to_more(id bigint, than integer) RETURNS boolean
+-- Whether an identity is linked to more than a number of others, by the evidence that is stored, but for one if that
+-- is named. It stops counting there.
+CREATE OR REPLACE FUNCTION @hub@.linked_to_more(id bigint, than integer, but_source text DEFAULT NULL, but_source_key text DEFAULT NULL)
+RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -293,6 +295,7 @@ BEGIN
                                  WHERE NOT i.blocked) s
              CROSS JOIN LATERAL unnest(CASE WHEN s.ids[1] = linked_to_more.id THEN s.ids[2:] ELSE s.ids[1:1] END) p(id)
         WHERE e.identities @> ARRAY[linked_to_more.id] AND e.retracted_at IS NULL
+              AND (e.source, e.source_key) IS DISTINCT FROM (but_source, but_source_key)
     LOOP
         CONTINUE WHEN partner = ANY (partners);
         partners := partners || partner;
@@ -300,4 +303,4 @@ BEGIN
     END LOOP;
     RETURN cardinality(partners) > than;
 END $$;
-COMMENT ON FUNCTION @hub@.linked_to_more(bigint, integer) IS 'whether evidence links an identity to more others than that';
+COMMENT ON FUNCTION @hub@.linked_to_more(bigint, integer, text, text) IS 'whether evidence links an identity to more others than that';

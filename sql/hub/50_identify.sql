@@ -109,8 +109,9 @@ DECLARE
     sources text[];
     keys text[];
     ids bigint[];                -- the identity of each,
-    customers bigint[];          -- its customer, if it is usable, before all were locked,
-    customers_now bigint[];      -- and where it was then
+    known bigint[];              -- the same before new ones were added,
+    customers bigint[];          -- its customer then, if it was usable,
+    customers_now bigint[];      -- and where it is when all are locked
     components bigint[];
     usable boolean[];
     wrong boolean;
@@ -145,15 +146,17 @@ BEGIN
                    FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
     END IF;
     SELECT * INTO ids, customers FROM look_up(given);
+    known := ids;
     IF array_position(ids, NULL) IS NOT NULL THEN
         fresh := add_identities(numbers, given, times, ids, customers);
         SELECT u.ids INTO ids FROM look_up(given) u;
     END IF;
     SELECT l.customers, l.components, l.usable INTO customers_now, components, usable FROM lock_components(ids, false) l;
     IF fresh <> '{}'
-       AND EXISTS (SELECT FROM unnest(ids, customers, customers_now, usable) u(id, customer, customer_now, usable)
+       AND EXISTS (SELECT FROM unnest(ids, known, customers, customers_now, usable) u(id, known, customer, customer_now, usable)
                           LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
-                   WHERE f.id IS NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END) THEN
+                   WHERE f.id IS NULL
+                         AND (u.known IS NULL OR u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)) THEN
         -- new ones have not the customers they would have now
         UPDATE identities SET customer_id = identity_id WHERE identity_id = ANY (fresh) AND customer_id <> identity_id;
         SELECT w.customers, w.components, w.usable INTO customers_now, components, usable FROM whereabouts(ids) w;

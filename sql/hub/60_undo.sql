@@ -15,9 +15,8 @@ DECLARE
     id bigint;
 BEGIN
     PERFORM begin_stitching();
-    UPDATE evidence e SET retracted_at = clock_timestamp()
-    WHERE (e.source, e.source_key) = (retract.source, retract.source_key) AND e.retracted_at IS NULL
-    RETURNING identities INTO ids;
+    SELECT e.identities INTO ids FROM evidence e
+    WHERE (e.source, e.source_key) = (retract.source, retract.source_key) AND e.retracted_at IS NULL;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -34,7 +33,7 @@ BEGIN
 
             SELECT coalesce(array_agg(i.identity_id), '{}') INTO usable_again
             FROM ruled_identities i
-            WHERE i.identity_id = ANY (ids) AND i.shared AND NOT linked_to_more(i.identity_id, i.shared_above);
+            WHERE i.identity_id = ANY (ids) AND i.shared AND NOT linked_to_more(i.identity_id, i.shared_above, source, source_key);
             -- who is usable again joins all that he was seen with
             SELECT array_agg(DISTINCT u.id) INTO touched
             FROM (SELECT unnest(ids) AS id
@@ -57,7 +56,13 @@ BEGIN
             DETAIL = format('Without this evidence %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
                             (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]), upper(current_setting('transaction_isolation')));
     END IF;
-    UPDATE identities SET shared = false WHERE identity_id = ANY (usable_again);
+    UPDATE evidence e SET retracted_at = clock_timestamp()
+    WHERE (e.source, e.source_key) = (retract.source, retract.source_key) AND e.retracted_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;  -- somebody else was faster
+    END IF;
+    -- written even if it stays: it tells whoever works from an older snapshot
+    UPDATE identities i SET shared = i.identity_id <> ALL (usable_again) WHERE i.identity_id = ANY (ids) AND i.shared;
     PERFORM restitch(members_of(components_of(touched, usable_again)));
     RETURN true;
 END $$;
