@@ -226,13 +226,16 @@ BEGIN
     WITH member AS MATERIALIZED (
         SELECT u.id, u.component, k.component IS NOT NULL AS is_broken
         FROM unnest(ids, components) u(id, component) LEFT JOIN unnest(broken) k(component) ON k.component = u.component
-    ), link AS MATERIALIZED (
-        SELECT l.* FROM stitch_links(array(SELECT id FROM member WHERE is_broken), unusable, given_rules, above, extra) l
+    ), parted AS MATERIALIZED (
+        SELECT m.id, m.component, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END AS customer
+        FROM member m
+             LEFT JOIN identity_members((SELECT identity_components(l.a, l.b)
+                                         FROM stitch_links(array(SELECT id FROM member WHERE is_broken), unusable, given_rules, above, extra) l
+                                         WHERE l.outcome IS NULL)) c ON c.node = m.id
     )
-    SELECT m.id, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END, k.component_id
-    FROM member m
-         LEFT JOIN identity_members((SELECT identity_components(l.a, l.b) FROM link l WHERE l.outcome IS NULL)) c ON c.node = m.id
-         LEFT JOIN (SELECT DISTINCT l.component_id FROM link l WHERE l.outcome IS NOT NULL) k ON k.component_id = m.component;
+    SELECT p.id, p.customer, k.component
+    FROM parted p
+         LEFT JOIN (SELECT DISTINCT q.component FROM parted q WHERE q.customer <> q.component) k ON k.component = p.component;
 END $$;
 COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[]) IS 'the customer and the component of each identity, as evidence and rules have it';
 

@@ -384,56 +384,58 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF simple AND unknown <> '{}' THEN
-        FOR n IN 1 .. cardinality(unknown) LOOP
-            fresh[n] := nextval('identities_identity_id_seq');
-        END LOOP;
-        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
-        SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
-        FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
-        ON CONFLICT (identifier) DO NOTHING;
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
-    END IF;
-    IF simple AND customer IS NULL THEN
-        INSERT INTO customers (customer_id, identities) VALUES (fresh[1], cardinality(fresh)) RETURNING identities INTO size;
-    ELSIF simple THEN
-        -- written even if nothing in it changes: it tells whoever works from an older snapshot
-        UPDATE customers c SET identities = c.identities + cardinality(unknown)
-        WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
-        UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
-        WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared);
-        GET DIAGNOSTICS changed = ROW_COUNT;
-        simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
-    END IF;
-    IF simple AND size > 1 AND fresh IS NOT NULL THEN
-        simple := NOT EXISTS (SELECT FROM settings WHERE one_row AND quarantine_above < size);
-    END IF;
-
     IF simple THEN
-        customer := coalesce(customer, fresh[1]);
-        IF cardinality(known) + cardinality(unknown) > 1 THEN
-            source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
-            ids := known || fresh;
-            IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
-                ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+        BEGIN
+            IF unknown <> '{}' THEN
+                FOR n IN 1 .. cardinality(unknown) LOOP
+                    fresh[n] := nextval('identities_identity_id_seq');
+                END LOOP;
+                INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
+                SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
+                FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
+                ON CONFLICT (identifier) DO NOTHING;
+                GET DIAGNOSTICS changed = ROW_COUNT;
+                simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
             END IF;
-            INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
-            ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
-            IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
-                PERFORM evidence_differs(source, source_key, identifiers);
+            IF simple AND customer IS NULL THEN
+                INSERT INTO customers (customer_id, identities) VALUES (fresh[1], cardinality(fresh)) RETURNING identities INTO size;
+            ELSIF simple THEN
+                -- written even if nothing in it changes: it tells whoever works from an older snapshot
+                UPDATE customers c SET identities = c.identities + cardinality(unknown)
+                WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
+                UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
+                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared);
+                GET DIAGNOSTICS changed = ROW_COUNT;
+                simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
             END IF;
-        END IF;
-        RETURN customer;
+            IF fresh IS NOT NULL AND size > 1 THEN
+                simple := simple AND NOT EXISTS (SELECT FROM settings WHERE one_row AND quarantine_above < size);
+            END IF;
+            IF NOT simple THEN
+                RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'not so simple';  -- gives all locks back
+            END IF;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;
+        END;
+    END IF;
+    IF simple IS NOT TRUE THEN
+        RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
     END IF;
 
-    -- as if nothing had been done
-    IF fresh IS NOT NULL THEN
-        DELETE FROM identities i WHERE i.identity_id = ANY (fresh);
-        DELETE FROM customers c WHERE c.customer_id = fresh[1];
-        UPDATE customers c SET identities = c.identities - cardinality(unknown) WHERE c.customer_id = customer AND size IS NOT NULL;
+    customer := coalesce(customer, fresh[1]);
+    ids := known || fresh;
+    IF cardinality(ids) > 1 THEN
+        source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
+        IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+            ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+        END IF;
+        INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
+        ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
+        IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
+            PERFORM evidence_differs(source, source_key, identifiers);
+        END IF;
     END IF;
-    RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
+    RETURN customer;
 END $$;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';
 

@@ -52,6 +52,9 @@ DECLARE
 BEGIN
     SELECT array_agg(s.identifier), normal_identifiers(array_agg(s.identifier)), array_agg(s.last_seen) INTO stored, normal, times
     FROM (SELECT * FROM identities ORDER BY identity_id) s;
+    IF stored IS NULL THEN
+        RETURN;
+    END IF;
     INSERT INTO customers (customer_id, identities)
     SELECT unnest(add_identities(ARRAY(SELECT generate_series(1, cardinality(normal))), normal, times, (look_up(normal)).ids,
                                  array_fill(NULL::bigint, ARRAY[coalesce(cardinality(normal), 0)]))), 1;

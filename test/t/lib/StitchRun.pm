@@ -197,7 +197,8 @@ sub script
         elsif ($name eq 'simulate')
         {
             $expected{model} = $model->copy;
-            $expected{model}->identify(@{ $a[0] });
+            my $identified = $expected{model}->identify(@{ $a[0] });
+            $expected{result} = $identified if $identified->[0] eq 'error';
             $expected{model}{rules}{$_} = { %{ $a[1]{$_} } } for keys %{ $a[1] };
         }
         else { $expected{result} = $model->apply($name eq 'link' ? 'identify' : $name, @a) }
@@ -434,18 +435,26 @@ sub judge_hop
     return undef if $outcome eq 'cannot_link' && ($model->{pairs}{$pair} // '') eq 'cannot' && $source eq '';
     my $skipped = grep { $outcome eq $_ } @{ $stitch->{skipped}{$pair} || [] };
     return undef if $skipped && ($model->{pairs}{$pair} // '') eq 'must' && $source eq '';
-    my ($evidence) = grep { $_->{source} eq $source && (!defined $_->{key} || $_->{key} eq $key) && $_->{at} == ($day || 0)
+    my @evidence = grep { $_->{source} eq $source && (!defined $_->{key} || $_->{key} eq $key) && $_->{at} == ($day || 0)
           && 2 == grep { $_ eq $x || $_ eq $y } @{ $_->{ids} } } values %{ $model->{evidence} };
-    return 'no such evidence' if !$evidence;
-    return $evidence->{retracted} ? undef : 'not retracted' if $outcome eq 'retracted';
+    my @objections = map { judge_evidence($model, $stitch, $x, $y, $_, $outcome, $skipped) } @evidence;
+    return @evidence ? (@objections == @evidence ? $objections[0] : undef) : 'no such evidence';
+}
+
+# Why the outcome isn't true of the two in this evidence; nothing if it is
+sub judge_evidence
+{
+    my ($model, $stitch, $x, $y, $evidence, $outcome, $skipped) = @_;
+    my $pair = pair_of($x, $y);
+    return $evidence->{retracted} ? () : 'not retracted' if $outcome eq 'retracted';
     return 'retracted' if $evidence->{retracted};
-    return $stitch->{$outcome}{$x} || $stitch->{$outcome}{$y} ? undef : "not $outcome" if $outcome =~ /^(blocked|shared)$/;
+    return $stitch->{$outcome}{$x} || $stitch->{$outcome}{$y} ? () : "not $outcome" if $outcome =~ /^(blocked|shared)$/;
     my $alone = $model->copy;
     $alone->{evidence} = { one => $evidence };
     return 'the evidence has no such link' if !exists $alone->stars($stitch->{usable})->{$pair};
-    return in_force($model, $stitch, $pair) ? undef : 'not in force' if $outcome eq 'joined';
-    return $stitch->{quarantined}{$x} ? undef : 'not quarantined' if $outcome eq 'quarantined';
-    return $skipped ? undef : 'not skipped for that';
+    return in_force($model, $stitch, $pair) ? () : 'not in force' if $outcome eq 'joined';
+    return $stitch->{quarantined}{$x} ? () : 'not quarantined' if $outcome eq 'quarantined';
+    return $skipped ? () : 'not skipped for that';
 }
 
 #
@@ -484,6 +493,18 @@ sub with_smaller_call
                 my @fewer = @a;
                 $fewer[$n] = { %{ $a[$n] }, ids => [ @ids[ grep { $_ != $without } 0 .. $#ids ] ] };
                 $with->([ $name, @fewer ]);
+            }
+        }
+        if ($name eq 'simulate')
+        {
+            my ($observations, $rules) = @a;
+            for my $without (0 .. $#$observations)
+            {
+                $with->([ $name, [ @$observations[ grep { $_ != $without } 0 .. $#$observations ] ], $rules ]);
+            }
+            for my $without (sort keys %$rules)
+            {
+                $with->([ $name, $observations, { map { $_ => $rules->{$_} } grep { $_ ne $without } keys %$rules } ]);
             }
         }
         if ($name eq 'set_rule')
