@@ -84,34 +84,31 @@ END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
 
 -- Lock the components of identities, of unusable ones only if told so, and the shared ones among them; returns where
--- they are then.
+-- they are then. If they have moved meanwhile it raises PJ001: the caller catches it, which gives all locks
+-- back, and begins anew.
 CREATE OR REPLACE FUNCTION @hub@.lock_components(
-    ids bigint[], unusable boolean, OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
+    ids bigint[], unusable boolean, OUT customers bigint[], OUT components bigint[], OUT usable boolean[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
+    was record;
+    now record;
     locked bigint[];
-    locked_shared bigint[];
 BEGIN
-    SELECT w.* INTO lock_components.customers, components, usable, shared_ids FROM whereabouts(ids) w;
-    LOOP
-        locked := distinct_where(components, usable, unusable);
-        locked_shared := shared_ids;
-        BEGIN
-            IF locked_shared <> '{}' THEN
-                PERFORM FROM identities WHERE identity_id = ANY (locked_shared) ORDER BY identity_id FOR KEY SHARE;
-            END IF;
-            PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
-            SELECT w.* INTO lock_components.customers, components, usable, shared_ids FROM whereabouts(ids) w;
-            IF shared_ids <@ locked_shared AND (distinct_where(components, usable, unusable) = locked
-                                                OR distinct_where(components, usable, unusable) <@ locked) THEN
-                RETURN;
-            END IF;
-            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
-        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            NULL;
-        END;
-    END LOOP;
+    SELECT * INTO was FROM whereabouts(ids);
+    locked := distinct_where(was.components, was.usable, unusable);
+    IF was.shared_ids <> '{}' THEN
+        PERFORM FROM identities WHERE identity_id = ANY (was.shared_ids) ORDER BY identity_id FOR KEY SHARE;
+    END IF;
+    PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
+    SELECT * INTO now FROM whereabouts(ids);
+    IF now IS DISTINCT FROM was
+       AND NOT (now.shared_ids <@ was.shared_ids AND distinct_where(now.components, now.usable, unusable) <@ locked) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
+    END IF;
+    lock_components.customers := now.customers;
+    lock_components.components := now.components;
+    lock_components.usable := now.usable;
 END $$;
 COMMENT ON FUNCTION @hub@.lock_components(bigint[], boolean) IS 'lock the components of identities until the transaction ends';
 

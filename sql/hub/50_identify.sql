@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
-    RETURN (SELECT md5(string_agg(i::text, E'\n' ORDER BY i) || E'\n' || extract(epoch FROM observed_at))
+    RETURN (SELECT encode(sha256(convert_to(array_agg(i ORDER BY i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
             FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
@@ -96,55 +96,26 @@ END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
 
 -- Plans are generic: there are few rows or an index, and planning for each call costs more.
-CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+
+-- Parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
+-- observation. Returns the customer of each observation, or raises PJ001 if something moved before it was locked.
+CREATE OR REPLACE FUNCTION @hub@.record_observations(
+    numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[]) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    o observation;
-    -- all identifiers of all observations: whose each is, itself, and what is known of the observation
-    numbers integer[];
-    given identifier[];
-    times timestamptz[];
-    sources text[];
-    keys text[];
-    ids bigint[];                -- the identity of each,
-    known bigint[];              -- the same before new ones were added,
-    customers bigint[];          -- its customer then, if it was usable,
-    customers_now bigint[];      -- and where it is when all are locked
+    ids bigint[];            -- the identity of each, NULL: none yet
+    customers bigint[];      -- its customer, if it is usable,
+    customers_now bigint[];  -- and where it is when all are locked
     components bigint[];
     usable boolean[];
-    wrong boolean;
-    fresh bigint[] := '{}';      -- identities that are new
-    added integer[];             -- the observations that are new evidence
+    known bigint[];
+    fresh bigint[] := '{}';  -- identities that are new
+    added integer[];         -- the observations that are new evidence
     shared_now bigint[] := '{}';
+    wrong record;
 BEGIN
-    SELECT array_agg(o.n ORDER BY o.n), array_agg(g.identifier ORDER BY o.n), array_agg(o.observed_at ORDER BY o.n),
-           array_agg(o.source ORDER BY o.n), array_agg(o.source_key ORDER BY o.n),
-           bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
-    INTO numbers, given, times, sources, keys, wrong
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         LEFT JOIN LATERAL unnest(o.identifiers) g(identifier) ON true;
-    IF wrong THEN
-        FOREACH o IN ARRAY observations LOOP
-            PERFORM check_observation(o.identifiers, o.observed_at, o.source);
-        END LOOP;
-    ELSIF observations IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
-    ELSIF given IS NULL THEN
-        RETURN '{}';
-    END IF;
-    PERFORM begin_stitching();
-
-    IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
-        given := normal_identifiers(given);
-    END IF;
-    IF array_position(keys, NULL) IS NOT NULL THEN
-        SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
-        FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
-             JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
-                   FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
-    END IF;
     SELECT * INTO ids, customers FROM look_up(given);
     known := ids;
     IF array_position(ids, NULL) IS NOT NULL THEN
@@ -157,9 +128,7 @@ BEGIN
                           LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
                    WHERE f.id IS NULL
                          AND (u.known IS NULL OR u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)) THEN
-        -- new ones have not the customers they would have now
-        UPDATE identities SET customer_id = identity_id WHERE identity_id = ANY (fresh) AND customer_id <> identity_id;
-        SELECT w.customers, w.components, w.usable INTO customers_now, components, usable FROM whereabouts(ids) w;
+        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'new identities have not the customers they would have now';
     END IF;
 
     -- what names one identity only says that it is there
@@ -180,15 +149,16 @@ BEGIN
     FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
 
     -- a replay must be one
-    IF cardinality(added) < cardinality(observations) THEN
-        FOR o IN
-            SELECT observations[s.number].identifiers, s.at, s.source, s.key
-            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-                  FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+    IF cardinality(added) < numbers[cardinality(numbers)] THEN
+        FOR wrong IN
+            SELECT s.source, s.key, s.identifiers
+            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, array_agg(DISTINCT u.id ORDER BY u.id) AS ids,
+                         array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
+                  FROM unnest(numbers, ids, sources, keys, given) u(number, id, source, key, identifier)
                   GROUP BY u.number) s JOIN evidence e ON (e.source, e.source_key) = (s.source, s.key)
             WHERE e.identities <> s.ids AND cardinality(s.ids) > 1
         LOOP
-            PERFORM evidence_differs(o.source, o.source_key, o.identifiers);
+            PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
         END LOOP;
     END IF;
 
@@ -221,6 +191,56 @@ BEGIN
             FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
                   FROM unnest(numbers, ids) u(number, id) JOIN ruled_identities i ON i.identity_id = u.id
                   ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, i.identifier) c);
+END $$;
+COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[]) IS 'record observations, unless somebody else changes what they are about meanwhile';
+
+CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    o observation;
+    -- all identifiers of all observations: whose each is, itself, and what is known of the observation
+    numbers integer[];
+    given identifier[];
+    times timestamptz[];
+    sources text[];
+    keys text[];
+    wrong boolean;
+BEGIN
+    SELECT array_agg(o.n ORDER BY o.n), array_agg(g.identifier ORDER BY o.n), array_agg(o.observed_at ORDER BY o.n),
+           array_agg(o.source ORDER BY o.n), array_agg(o.source_key ORDER BY o.n),
+           bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
+    INTO numbers, given, times, sources, keys, wrong
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         LEFT JOIN LATERAL unnest(o.identifiers) g(identifier) ON true;
+    IF wrong THEN
+        FOREACH o IN ARRAY observations LOOP
+            PERFORM check_observation(o.identifiers, o.observed_at, o.source);
+        END LOOP;
+    ELSIF observations IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
+    ELSIF given IS NULL THEN
+        RETURN '{}';
+    END IF;
+    PERFORM begin_stitching();
+
+    IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
+        given := normal_identifiers(given);
+    END IF;
+    IF array_position(keys, NULL) IS NOT NULL THEN
+        SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
+        FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
+             JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
+                   FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
+    END IF;
+    LOOP
+        BEGIN
+            RETURN record_observations(numbers, given, times, sources, keys);
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- somebody else has changed what this was about: once more, with what is there now
+        END;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
 

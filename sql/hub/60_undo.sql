@@ -43,28 +43,31 @@ BEGIN
             SELECT coalesce(array_agg(i.identity_id ORDER BY i.identity_id), '{}') INTO now_shared
             FROM unnest(touched) u(id) JOIN identities i ON i.identity_id = u.id WHERE i.shared;
             now_components := components_of(touched, usable_again);
-            EXIT WHEN now_shared <@ shared_ids AND now_components <@ components;
-            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
+            IF NOT (now_shared <@ shared_ids AND now_components <@ components) THEN
+                RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
+            END IF;
+            IF usable_again <> '{}' AND current_setting('transaction_isolation') <> 'read committed' THEN
+                RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+                    MESSAGE = 'retract must be called in a transaction at READ COMMITTED',
+                    DETAIL = format('Without this evidence %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
+                                    (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]),
+                                    upper(current_setting('transaction_isolation')));
+            END IF;
+
+            UPDATE evidence e SET retracted_at = clock_timestamp()
+            WHERE (e.source, e.source_key) = (retract.source, retract.source_key) AND e.retracted_at IS NULL;
+            IF NOT FOUND THEN
+                RETURN false;  -- somebody else was faster
+            END IF;
+            -- written even if it stays: it tells whoever works from an older snapshot
+            UPDATE identities i SET shared = i.identity_id <> ALL (usable_again) WHERE i.identity_id = ANY (ids) AND i.shared;
+            PERFORM restitch(members_of(components_of(touched, usable_again)));
+            RETURN true;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             shared_ids := now_shared;
             components := now_components;
         END;
     END LOOP;
-    IF usable_again <> '{}' AND current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
-            MESSAGE = 'retract must be called in a transaction at READ COMMITTED',
-            DETAIL = format('Without this evidence %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
-                            (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]), upper(current_setting('transaction_isolation')));
-    END IF;
-    UPDATE evidence e SET retracted_at = clock_timestamp()
-    WHERE (e.source, e.source_key) = (retract.source, retract.source_key) AND e.retracted_at IS NULL;
-    IF NOT FOUND THEN
-        RETURN false;  -- somebody else was faster
-    END IF;
-    -- written even if it stays: it tells whoever works from an older snapshot
-    UPDATE identities i SET shared = i.identity_id <> ALL (usable_again) WHERE i.identity_id = ANY (ids) AND i.shared;
-    PERFORM restitch(members_of(components_of(touched, usable_again)));
-    RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.retract(text, text) IS 'undo evidence; returns whether there was any to undo';
 
@@ -85,27 +88,33 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a pair needs two identifiers',
             DETAIL = format('Both are %s.', given[1]);
     END IF;
-    IF kind IS NOT NULL THEN
-        fresh := add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), (look_up(given)).ids, ARRAY[NULL, NULL]::bigint[]);
-    END IF;
-    SELECT array_agg(i.identity_id ORDER BY i.identity_id) INTO ids FROM identities i WHERE i.identifier = ANY (given);
-    IF ids[2] IS NULL THEN
-        RETURN false;
-    END IF;
-    INSERT INTO customers (customer_id, identities) SELECT unnest(fresh), 1;
-    PERFORM lock_components(ids, true);
-    IF kind IS NULL THEN
-        DELETE FROM identity_pairs p WHERE (p.a, p.b) = (ids[1], ids[2]);
-    ELSE
-        INSERT INTO identity_pairs AS p (a, b, kind) VALUES (ids[1], ids[2], set_pair.kind)
-        ON CONFLICT (a, b) DO UPDATE SET kind = excluded.kind, set_at = excluded.set_at, set_by = excluded.set_by
-        WHERE p.kind <> excluded.kind;
-    END IF;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    PERFORM restitch(members_of(components_of(ids, ids)), fresh);
-    RETURN true;
+    LOOP
+        BEGIN
+            IF kind IS NOT NULL THEN
+                fresh := add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), (look_up(given)).ids, ARRAY[NULL, NULL]::bigint[]);
+                INSERT INTO customers (customer_id, identities) SELECT unnest(fresh), 1;
+            END IF;
+            SELECT array_agg(i.identity_id ORDER BY i.identity_id) INTO ids FROM identities i WHERE i.identifier = ANY (given);
+            IF ids[2] IS NULL THEN
+                RETURN false;
+            END IF;
+            PERFORM lock_components(ids, true);
+            IF kind IS NULL THEN
+                DELETE FROM identity_pairs p WHERE (p.a, p.b) = (ids[1], ids[2]);
+            ELSE
+                INSERT INTO identity_pairs AS p (a, b, kind) VALUES (ids[1], ids[2], set_pair.kind)
+                ON CONFLICT (a, b) DO UPDATE SET kind = excluded.kind, set_at = excluded.set_at, set_by = excluded.set_by
+                WHERE p.kind <> excluded.kind;
+            END IF;
+            IF NOT FOUND THEN
+                RETURN false;
+            END IF;
+            PERFORM restitch(members_of(components_of(ids, ids)), fresh);
+            RETURN true;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.set_pair(@extschema@.identifier, @extschema@.identifier, text) IS 'join a pair of identifiers, keep them apart, or neither';
 

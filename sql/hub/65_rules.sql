@@ -40,7 +40,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_namespace(text) IS 'stitch anew what the rules of a namespace touch';
 
--- Identifiers that are stored in another form than the rules would give them: evidence that the two forms are one.
+-- Identifiers that are stored in another form than the rules would give them: evidence that the two forms are one;
+-- what former rules gave is retracted.
 CREATE OR REPLACE FUNCTION @hub@.normalize_stored() RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -49,21 +50,31 @@ DECLARE
     stored identifier[];
     normal identifier[];
     times timestamptz[];
+    forms text[];
 BEGIN
-    SELECT array_agg(s.identifier), normal_identifiers(array_agg(s.identifier)), array_agg(s.last_seen) INTO stored, normal, times
-    FROM (SELECT * FROM identities ORDER BY identity_id) s;
-    IF stored IS NULL THEN
+    IF NOT EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') AND NOT EXISTS (SELECT FROM evidence WHERE source = 'normalizer') THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(u.identifier), array_agg(u.normal), array_agg(u.last_seen) INTO stored, normal, times
+    FROM (SELECT i.identifier, i.last_seen, identifier(i.namespace, normal_value(identifier_value(i.identifier), i.normalizer, i.default_country)) AS normal
+          FROM (SELECT r.*, n.last_seen FROM ruled(NULL, NULL, NULL) r JOIN identities n USING (identity_id)) i) u
+    WHERE u.identifier <> u.normal;
+    stored := coalesce(stored, '{}');
+    normal := coalesce(normal, '{}');
+    forms := array(SELECT u.s || ' ' || u.n FROM unnest(stored, normal) u(s, n));
+    UPDATE evidence SET retracted_at = clock_timestamp()
+    WHERE source = 'normalizer' AND retracted_at IS NULL AND source_key NOT IN (SELECT unnest(forms));
+    IF stored = '{}' THEN
         RETURN;
     END IF;
     INSERT INTO customers (customer_id, identities)
-    SELECT unnest(add_identities(ARRAY(SELECT generate_series(1, cardinality(normal))), normal, times, (look_up(normal)).ids,
+    SELECT unnest(add_identities(array(SELECT generate_series(1, cardinality(normal))), normal, times, (look_up(normal)).ids,
                                  array_fill(NULL::bigint, ARRAY[cardinality(normal)]))), 1;
     INSERT INTO evidence (source, source_key, identities, observed_at)
-    SELECT 'normalizer', s.identifier::text, ARRAY[least(x.identity_id, y.identity_id), greatest(x.identity_id, y.identity_id)], s.at
-    FROM unnest(stored, normal, times) s(identifier, normal, at)
-         JOIN identities x ON x.identifier = s.identifier JOIN identities y ON y.identifier = s.normal
-    WHERE s.identifier <> s.normal
-    ON CONFLICT (source, source_key) DO NOTHING;
+    SELECT 'normalizer', u.form, ARRAY[least(x.identity_id, y.identity_id), greatest(x.identity_id, y.identity_id)], u.at
+    FROM unnest(stored, normal, times, forms) u(identifier, normal, at, form)
+         JOIN identities x ON x.identifier = u.identifier JOIN identities y ON y.identifier = u.normal
+    ON CONFLICT (source, source_key) DO UPDATE SET retracted_at = NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.normalize_stored() IS 'evidence that stored identifiers are the same as their normal forms';
 
@@ -110,7 +121,7 @@ BEGIN
         shared_above = coalesce(excluded.shared_above, r.shared_above), blocked = coalesce(excluded.blocked, r.blocked),
         normalizer = coalesce(excluded.normalizer, r.normalizer),
         default_country = coalesce(excluded.default_country, r.default_country);
-    IF set_rule.normalizer <> '' OR set_rule.default_country IS NOT NULL THEN
+    IF set_rule.normalizer IS NOT NULL OR set_rule.default_country IS NOT NULL THEN
         PERFORM normalize_stored();
     END IF;
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
@@ -128,6 +139,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no rule for namespace %s', coalesce(drop_rule.namespace, 'NULL'));
     END IF;
+    PERFORM normalize_stored();
     RETURN stitch_namespace(nullif(drop_rule.namespace, '*'));
 END $$;
 COMMENT ON FUNCTION @hub@.drop_rule(text) IS 'remove the rules of a namespace; returns how many identities have another customer now';

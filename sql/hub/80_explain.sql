@@ -42,7 +42,19 @@ AS $$
 DECLARE
     o observation;
     extra observation[];
+    rule identifier_rules;
 BEGIN
+    FOREACH rule IN ARRAY coalesce(rules, '{}') LOOP
+        IF rule.namespace IS NULL OR rule.max_per_customer < 0 OR rule.shared_above < 0 THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('this is no rule: %s', rule::text),
+                HINT = 'A rule has a namespace, or *, and no negative limits.';
+        ELSIF (coalesce(rule.normalizer, ''), coalesce(rule.default_country, '')) NOT IN (
+                  SELECT coalesce(r.normalizer, ''), coalesce(r.default_country, '') FROM identifier_rules r WHERE r.namespace = rule.namespace
+                  UNION ALL SELECT '', '' WHERE NOT EXISTS (SELECT FROM identifier_rules r WHERE r.namespace = rule.namespace)) THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('another normalizer of namespace %s can''t be simulated', rule.namespace),
+                DETAIL = 'It would make other identifiers of those that are stored.';
+        END IF;
+    END LOOP;
     FOREACH o IN ARRAY coalesce(observations, '{}') LOOP
         PERFORM check_observation(o.identifiers, o.observed_at, o.source);
         o.identifiers := normal_identifiers(o.identifiers);

@@ -132,7 +132,7 @@ for t in identities customers evidence; do sql -c "VACUUM ANALYZE crm.$t"; done
 # a thousand new pairs; a thousand links within 50 new customers of 20; a thousand between as many customers that are there
 pair="ARRAY[identifier('b', :r || '-' || 2 * i), identifier('b', :r || '-' || 2 * i + 1)]"
 within="ARRAY[identifier('w', :r || '-' || 20 * (i % 50) + i / 50), identifier('w', :r || '-' || 20 * (i % 50) + (i / 50 + 1 + i % 19) % 20)]"
-among="ARRAY[identifier('c', (2 * (1000 * :n + i))::text), identifier('c', (2 * (1000 * :n + (i * 7 + 13) % 1000))::text)]"
+among="ARRAY[identifier('c', (2 * (1000 * :n + i % 1000))::text), identifier('c', (2 * (1000 * :n + (i * 7 + 13) % 1000))::text)]"
 observations() { echo "array_agg(($1, now(), 'batch', :r || '-' || i)::crm.observation) AS o FROM generate_series(1, 1000) i"; }
 script batch_array "$unique" "SELECT cardinality(o) FROM (SELECT $(observations "$pair")) s;"
 script batch_insert "$unique" "BEGIN;" \

@@ -9,6 +9,7 @@ use warnings;
 use Exporter 'import';
 use PgJourney;
 use StitchModel;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(make_hub run_programs judge shrink program_text);
