@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION @hub@.evidence_links(
     scope bigint[], unusable bigint[], given_rules @hub@.identifier_rules[], extra @hub@.observation[],
     OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -71,7 +71,7 @@ COMMENT ON FUNCTION @hub@.evidence_links(bigint[], bigint[], @hub@.identifier_ru
 CREATE OR REPLACE FUNCTION @hub@.broken_components(
     ids bigint[], components bigint[], given_rules @hub@.identifier_rules[], above integer, extra @hub@.observation[])
 RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -110,7 +110,7 @@ CREATE OR REPLACE FUNCTION @hub@.stitch_links(
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
     OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz, OUT component_id bigint, OUT outcome text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -154,14 +154,13 @@ BEGIN
                             l.newest DESC NULLS LAST, least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)) AS position
         FROM link l JOIN node x ON x.identity_id = l.a JOIN node y ON y.identity_id = l.b
         WHERE l.is_broken AND (l.must OR NOT l.is_quarantined)
-    ), limited AS (
+    ), limited AS MATERIALIZED (
         -- namespaces that have no limit have as many as there are
-        SELECT number, max(coalesce(max_per_customer, 2147483647)) AS max_per_customer FROM node GROUP BY number
+        SELECT number, namespace, max(coalesce(max_per_customer, 2147483647)) AS max_per_customer FROM node GROUP BY number, namespace
     ), apart AS (
         SELECT p.a, p.b FROM identity_pairs p WHERE p.kind = 'cannot' AND p.a IN (SELECT identity_id FROM node)
     ), skipped AS MATERIALIZED (
-        SELECT t.a, t.b,
-               coalesce('max_per_customer: ' || (SELECT n.namespace FROM node n WHERE n.number = x.limit_group LIMIT 1), 'cannot_link') AS reason
+        SELECT t.a, t.b, coalesce('max_per_customer: ' || m.namespace, 'cannot_link') AS reason
         FROM identity_conflicts(
                  coalesce((SELECT array_agg(t.a ORDER BY t.position) FROM tried t), '{}'),
                  coalesce((SELECT array_agg(t.b ORDER BY t.position) FROM tried t), '{}'),
@@ -170,7 +169,7 @@ BEGIN
                  coalesce((SELECT array_agg(m.max_per_customer ORDER BY m.number) FROM limited m), '{}'),
                  coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM apart p), '{}'),
                  coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}')) x
-             JOIN tried t ON t.position = x.position
+             JOIN tried t ON t.position = x.position LEFT JOIN limited m ON m.number = x.limit_group
     )
     SELECT l.a, l.b, l.must, l.newest, l.component,
            CASE WHEN NOT l.must AND l.is_quarantined THEN 'quarantined' ELSE s.reason END
@@ -185,7 +184,7 @@ CREATE OR REPLACE FUNCTION @hub@.partition_of(
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
     OUT identity_id bigint, OUT customer_id bigint, OUT component_id bigint)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -244,7 +243,7 @@ CREATE OR REPLACE FUNCTION @hub@.stitch_flags(
     given_rules @hub@.identifier_rules[] DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
     OUT identity_id bigint, OUT blocked boolean, OUT shared boolean)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN

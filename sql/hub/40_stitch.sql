@@ -4,14 +4,14 @@
 --   evidence, table lock   Whoever stitches holds it in ROW EXCLUSIVE mode before reading rules;
 --                          whoever changes rules, in SHARE ROW EXCLUSIVE mode.
 --   identities.identifier  Unknown identifiers are added first, in their order.
---   identities, row lock   Of a shared identity: FOR KEY SHARE by those who add evidence with it, so that
---                          retract, which may make it usable again, knows all its evidence.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
---                          its evidence, holds it and updates the row. Of several, in their order; and
---                          who learns while waiting that the component is another by now gives all locks
---                          back before trying again, so that nobody waits out of order.
+--                          its evidence, holds it and updates the row. Of several, in their order.
+--   identities, row lock   Of a shared identity: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by
+--                          retract, which may make it usable again and must know all its evidence. Whoever
+--                          only moves it to another customer conflicts with the second alone.
 --   evidence, key          Rows are added last.
--- Everybody takes them in this order, so that no two calls wait for each other. At
+-- Everybody takes them in this order, and whoever learns while waiting that he needs others by now gives all of
+-- them back (PJ001) and begins anew, so that no two calls wait for each other. At
 -- READ COMMITTED each statement of these functions sees what was committed before
 -- it; at the levels above, a row that has changed since is an error (40001).
 
@@ -97,10 +97,10 @@ DECLARE
 BEGIN
     SELECT * INTO was FROM whereabouts(ids);
     locked := distinct_where(was.components, was.usable, unusable);
+    PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
     IF was.shared_ids <> '{}' THEN
         PERFORM FROM identities WHERE identity_id = ANY (was.shared_ids) ORDER BY identity_id FOR KEY SHARE;
     END IF;
-    PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
     SELECT * INTO now FROM whereabouts(ids);
     IF now IS DISTINCT FROM was
        AND NOT (now.shared_ids <@ was.shared_ids AND distinct_where(now.components, now.usable, unusable) <@ locked) THEN
@@ -123,42 +123,47 @@ COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those
 
 -- Stitch identities anew that are whole components, whose locks are held. NULL: all.
 -- fresh are those that this call of a function has added, which have no history.
+-- The partition is put into arrays first, so that the plan of what is written is made for as many rows as there are.
 CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
+#variable_conflict use_column
 DECLARE
     at timestamptz := clock_timestamp();
-    moved bigint;
+    ids bigint[];
+    customer_ids bigint[];
+    moved_ids bigint[];
+    moved_to bigint[];
+    new_ids bigint[];         -- customers, and of each
+    new_components bigint[];
+    new_sizes integer[];
 BEGIN
     WITH part AS MATERIALIZED (
         SELECT p.* FROM partition_of(scope, above => (SELECT quarantine_above FROM settings)) p
-    ), was AS MATERIALIZED (
-        SELECT i.identity_id, i.customer_id, i.member_since, p.customer_id AS new_id
-        FROM part p JOIN identities i ON i.identity_id = p.identity_id
-        WHERE i.customer_id <> p.customer_id
-    ), history AS (
-        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
-        SELECT w.identity_id, w.customer_id, w.member_since, at
-        FROM was w WHERE w.member_since < at AND w.identity_id NOT IN (SELECT unnest(fresh))
-    ), identity AS (
-        UPDATE identities i SET customer_id = w.new_id, member_since = greatest(at, i.member_since)
-        FROM was w WHERE i.identity_id = w.identity_id
-    ), customer AS MATERIALIZED (
-        SELECT customer_id, min(component_id) AS component_id, count(*) AS identities FROM part GROUP BY customer_id
-    ), gone AS (
-        DELETE FROM customers c
-        USING part p
-        WHERE c.customer_id = p.identity_id AND NOT EXISTS (SELECT FROM customer n WHERE n.customer_id = c.customer_id)
-    ), counted AS (
-        -- a row that stays is written even so: it tells whoever works from an older snapshot
-        INSERT INTO customers (customer_id, component_id, identities)
-        SELECT customer_id, component_id, identities FROM customer
-        WHERE scope IS NOT NULL
-              OR NOT EXISTS (SELECT FROM customers c WHERE (c.customer_id, c.identities) = (customer.customer_id, customer.identities)
-                             AND c.component_id IS NOT DISTINCT FROM customer.component_id)
-        ON CONFLICT (customer_id) DO UPDATE SET component_id = excluded.component_id, identities = excluded.identities
     )
-    SELECT count(*) INTO moved FROM was;
-    RETURN moved;
+    SELECT p.ids, p.customers, c.ids, c.components, c.sizes INTO ids, customer_ids, new_ids, new_components, new_sizes
+    FROM (SELECT array_agg(identity_id) AS ids, array_agg(customer_id) AS customers FROM part) p,
+         (SELECT array_agg(customer_id) AS ids, array_agg(component_id) AS components, array_agg(identities::integer) AS sizes
+          FROM (SELECT customer_id, min(component_id) AS component_id, count(*) AS identities FROM part GROUP BY customer_id) c) c;
+    SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(u.customer_id), '{}') INTO moved_ids, moved_to
+    FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
+    WHERE i.customer_id <> u.customer_id;
+    IF moved_ids <> '{}' THEN
+        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
+        SELECT i.identity_id, i.customer_id, i.member_since, at
+        FROM unnest(moved_ids) u(id) JOIN identities i ON i.identity_id = u.id
+        WHERE i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh));
+        UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
+        FROM unnest(moved_ids, moved_to) u(id, customer_id) WHERE i.identity_id = u.id;
+        DELETE FROM customers c USING unnest(moved_ids) u(id) WHERE c.customer_id = u.id;
+    END IF;
+    -- a row that stays is written even so: it tells whoever works from an older snapshot
+    INSERT INTO customers (customer_id, component_id, identities)
+    SELECT u.id, u.component_id, u.identities
+    FROM unnest(new_ids, new_components, new_sizes) u(id, component_id, identities)
+         LEFT JOIN customers c ON c.customer_id = u.id
+    WHERE scope IS NOT NULL OR (c.component_id, c.identities) IS DISTINCT FROM (u.component_id, u.identities)
+    ON CONFLICT (customer_id) DO UPDATE SET component_id = excluded.component_id, identities = excluded.identities;
+    RETURN cardinality(moved_ids);
 END $$;
 COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[]) IS 'write the partition of identities, and return how many have another customer now';

@@ -218,10 +218,8 @@ BEGIN
         FOREACH o IN ARRAY observations LOOP
             PERFORM check_observation(o.identifiers, o.observed_at, o.source);
         END LOOP;
-    ELSIF observations IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observations must not be NULL';
     ELSIF given IS NULL THEN
-        RETURN '{}';
+        RETURN '{}';  -- array_agg of no rows is NULL
     END IF;
     PERFORM begin_stitching();
 
@@ -427,8 +425,13 @@ BEGIN
                 UPDATE customers c SET identities = c.identities + cardinality(unknown)
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
                 UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
-                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared);
+                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
+                      AND (observed_at < i.first_seen OR observed_at > i.last_seen);
                 GET DIAGNOSTICS changed = ROW_COUNT;
+                IF changed < cardinality(known) THEN
+                    changed := (SELECT count(*) FROM identities i
+                                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared));
+                END IF;
                 simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
             END IF;
             IF fresh IS NOT NULL AND size > 1 THEN

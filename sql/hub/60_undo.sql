@@ -22,6 +22,7 @@ BEGIN
     END IF;
     LOOP
         BEGIN
+            PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
             FOREACH id IN ARRAY shared_ids LOOP
                 IF id = ANY (ids) THEN
                     PERFORM FROM identities i WHERE i.identity_id = id FOR UPDATE;
@@ -29,7 +30,6 @@ BEGIN
                     PERFORM FROM identities i WHERE i.identity_id = id FOR KEY SHARE;
                 END IF;
             END LOOP;
-            PERFORM FROM customers WHERE customer_id = ANY (components) ORDER BY customer_id FOR NO KEY UPDATE;
 
             SELECT coalesce(array_agg(i.identity_id), '{}') INTO usable_again
             FROM ruled_identities i

@@ -13,18 +13,28 @@ COMMENT ON COLUMN @hub@.memberships.member_until IS 'until before when; NULL: it
 CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+DECLARE
+    customer bigint := (SELECT i.customer_id FROM identities i WHERE i.identifier = customer_of.identifier);
 BEGIN
-    RETURN (SELECT i.customer_id FROM identities i WHERE i.identifier = customer_of.identifier);
+    IF customer IS NULL AND identifier IS NOT NULL THEN
+        customer := (SELECT i.customer_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[customer_of.identifier]))[1]);
+    END IF;
+    RETURN customer;
 END $$;
-COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier, as the hub stores it; NULL: not known';
+COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier, as it is or as the rules normalise it; NULL: not known';
 
 CREATE OR REPLACE FUNCTION @hub@.customer_at(identifier @extschema@.identifier, at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+DECLARE
+    id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = customer_at.identifier);
 BEGIN
+    IF id IS NULL AND identifier IS NOT NULL THEN
+        id := (SELECT i.identity_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[customer_at.identifier]))[1]);
+    END IF;
     RETURN (SELECT m.customer_id
-            FROM identities i JOIN memberships m ON m.identity_id = i.identity_id
-            WHERE i.identifier = customer_at.identifier AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+            FROM memberships m
+            WHERE m.identity_id = id AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
 END $$;
 COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
 

@@ -11,7 +11,7 @@ END $$;
 
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
-SET search_path = @extschema@, pg_catalog, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
 AS $$
 DECLARE
     script text;
@@ -23,7 +23,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_create_hub(name text) RETURNS void
-LANGUAGE plpgsql SET search_path = @extschema@, pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
     IF name IS NULL OR name = '' THEN
@@ -38,7 +38,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_upgrade_hub(name text) RETURNS void
-LANGUAGE plpgsql SET search_path = @extschema@, pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
     IF journey_is_hub(name) IS NOT TRUE THEN
@@ -50,7 +50,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = @extschema@, pg_catalog, pg_temp SET client_min_messages = warning
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 DECLARE
     filled boolean;
@@ -58,7 +58,7 @@ BEGIN
     IF journey_is_hub(name) IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
     END IF;
-    EXECUTE format('LOCK TABLE %I.identities', name);
+    EXECUTE format('LOCK TABLE %1$I.evidence, %1$I.identities', name);
     EXECUTE format('SELECT EXISTS (SELECT FROM %I.identities)', name) INTO filled;
     IF filled AND force IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
