@@ -121,15 +121,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those of some numbers that are not NULL and whose condition holds, each once, in order';
 
+-- Give identities other customers, and remember those they had. fresh are those that this call of a function has
+-- added, which have no history.
+CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    at timestamptz := clock_timestamp();
+BEGIN
+    INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
+    SELECT i.identity_id, i.customer_id, i.member_since, at
+    FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
+    WHERE i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh));
+    UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
+    FROM unnest(ids, customer_ids) u(id, customer_id) WHERE i.identity_id = u.id;
+END $$;
+COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[]) IS 'give identities other customers, and remember those they had';
+
 -- Stitch identities anew that are whole components, whose locks are held. NULL: all.
--- fresh are those that this call of a function has added, which have no history.
 -- The partition is put into arrays first, so that the plan of what is written is made for as many rows as there are.
 CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := clock_timestamp();
     ids bigint[];
     customer_ids bigint[];
     moved_ids bigint[];
@@ -149,12 +165,7 @@ BEGIN
     FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
     WHERE i.customer_id <> u.customer_id;
     IF moved_ids <> '{}' THEN
-        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
-        SELECT i.identity_id, i.customer_id, i.member_since, at
-        FROM unnest(moved_ids) u(id) JOIN identities i ON i.identity_id = u.id
-        WHERE i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh));
-        UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
-        FROM unnest(moved_ids, moved_to) u(id, customer_id) WHERE i.identity_id = u.id;
+        PERFORM move_identities(moved_ids, moved_to, fresh);
         DELETE FROM customers c USING unnest(moved_ids) u(id) WHERE c.customer_id = u.id;
     END IF;
     -- a row that stays is written even so: it tells whoever works from an older snapshot

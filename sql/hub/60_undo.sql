@@ -1,4 +1,79 @@
--- Undoing and deciding: retract, pairs, rules, and all anew.
+-- Undoing and deciding: retract and pairs.
+
+-- Whom identities are linked with, by evidence or must-links.
+CREATE OR REPLACE FUNCTION @hub@.linked_with(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+    RETURN array(SELECT o.identity_id
+                 FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
+                      JOIN evidence e ON e.identities @> ARRAY[u.id]
+                      CROSS JOIN LATERAL unnest(e.identities) x(id) JOIN identities o ON o.identity_id = x.id
+                 WHERE e.retracted_at IS NULL AND NOT (i.blocked OR i.shared OR o.blocked OR o.shared)
+                 UNION
+                 SELECT p.b FROM unnest(ids) u(id) JOIN identity_pairs p ON p.a = u.id WHERE p.kind = 'must'
+                 UNION
+                 SELECT p.a FROM unnest(ids) u(id) JOIN identity_pairs p ON p.b = u.id WHERE p.kind = 'must');
+END $$;
+COMMENT ON FUNCTION @hub@.linked_with(bigint[]) IS 'identities that evidence or must-links link with some';
+
+-- Part from a customer what is no longer connected with it after evidence of some identities was retracted. Returns false,
+-- and has done nothing, where the whole component must be looked at: the rules part it already, or what would have to
+-- be read or moved is large. From all but one of the identities is searched what each is connected with, from those with
+-- little evidence first; what is complete and lacks the others is a customer of its own. Parts of what no rule minds no
+-- rule minds.
+CREATE OR REPLACE FUNCTION @hub@.part(ids bigint[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    small CONSTANT integer := 500;
+    customer bigint;
+    starts bigint[];  -- the usable ones
+    start bigint;
+    side bigint[];    -- what is connected with one of them
+    found bigint[];
+    frontier bigint[];
+    moved_ids bigint[] := '{}';
+    moved_to bigint[] := '{}';
+BEGIN
+    SELECT array_agg(u.identity_id ORDER BY u.n, u.identity_id), min(u.customer_id) INTO starts, customer
+    FROM (SELECT i.identity_id, i.customer_id, (SELECT count(*) FROM (SELECT FROM evidence e
+                                                 WHERE e.identities @> ARRAY[i.identity_id] AND e.retracted_at IS NULL LIMIT small) e) AS n
+          FROM identities i WHERE i.identity_id = ANY (ids) AND NOT (i.blocked OR i.shared)) u;
+    IF NOT EXISTS (SELECT FROM customers c WHERE c.customer_id = customer AND c.component_id IS NULL) THEN
+        RETURN starts IS NULL;
+    END IF;
+    WHILE cardinality(starts) > 1 LOOP
+        start := starts[1];
+        side := ARRAY[start];
+        frontier := side;
+        WHILE frontier <> '{}' LOOP
+            IF cardinality(side) > small
+               OR (SELECT count(*) FROM (SELECT FROM unnest(frontier) f(id) JOIN evidence e ON e.identities @> ARRAY[f.id] LIMIT small) e) = small THEN
+                RETURN false;
+            END IF;
+            found := linked_with(frontier);
+            frontier := array(SELECT unnest(found) EXCEPT SELECT unnest(side));
+            side := side || frontier;
+            EXIT WHEN starts[2:] && side;  -- connected with another start still
+        END LOOP;
+        IF NOT starts[2:] && side THEN
+            IF customer = ANY (side) THEN
+                RETURN false;
+            END IF;
+            moved_ids := moved_ids || side;
+            moved_to := moved_to || array_fill((SELECT min(u) FROM unnest(side) u), ARRAY[cardinality(side)]);
+        END IF;
+        starts := starts[2:];
+    END LOOP;
+    PERFORM move_identities(moved_ids, moved_to, '{}');
+    INSERT INTO customers (customer_id, identities) SELECT u.id, count(*) FROM unnest(moved_to) u(id) GROUP BY u.id;
+    -- written even if nothing in it changes: it tells whoever works from an older snapshot
+    UPDATE customers c SET identities = c.identities - cardinality(moved_ids) WHERE c.customer_id = customer;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION @hub@.part(bigint[]) IS 'part from a customer what is no longer connected with it, if that is little';
 
 CREATE OR REPLACE FUNCTION @hub@.retract(source text, source_key text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -61,7 +136,9 @@ BEGIN
             END IF;
             -- written even if it stays: it tells whoever works from an older snapshot
             UPDATE identities i SET shared = i.identity_id <> ALL (usable_again) WHERE i.identity_id = ANY (ids) AND i.shared;
-            PERFORM restitch(members_of(components_of(touched, usable_again)));
+            IF usable_again <> '{}' OR NOT part(ids) THEN
+                PERFORM restitch(members_of(components_of(touched, usable_again)));
+            END IF;
             RETURN true;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             shared_ids := now_shared;
