@@ -15,6 +15,9 @@
 -- READ COMMITTED each statement of these functions sees what was committed before
 -- it; at the levels above, a row that has changed since is an error (40001).
 
+-- LATERAL and OFFSET 0 keep look-ups what they are: while tables are empty, and have been analysed so, all joins
+-- cost the same, and a plan that reads whole tables may be kept for a session.
+
 -- What identities are in, in their order: their customers, their components (NULL: new, no row in customers yet),
 -- whether they are usable, and which are shared.
 CREATE OR REPLACE FUNCTION @hub@.whereabouts(
@@ -25,8 +28,9 @@ BEGIN
     SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
            array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n), coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
     INTO whereabouts.customers, components, usable, shared_ids
-    FROM unnest(ids) WITH ORDINALITY u(id, n) JOIN identities i ON i.identity_id = u.id
-         LEFT JOIN customers c ON c.customer_id = i.customer_id;
+    FROM unnest(ids) WITH ORDINALITY u(id, n)
+         CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
+         LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of identities';
 
@@ -37,8 +41,8 @@ AS $$
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
             FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
-                 JOIN identities i ON i.identity_id = u.id
-                 JOIN customers c ON c.customer_id = i.customer_id
+                 CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
+                 CROSS JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c
             WHERE u.other OR NOT (i.blocked OR i.shared));
 END $$;
 COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that identities are in';

@@ -91,7 +91,8 @@ AS $$
 BEGIN
     SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
     INTO ids, customers
-    FROM unnest(identifiers) WITH ORDINALITY g(identifier, n) LEFT JOIN identities i ON i.identifier = g.identifier;
+    FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
+         LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
 
@@ -388,8 +389,8 @@ BEGIN
                              AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
                         ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
         FROM unnest(identifiers) g(identifier)
-             LEFT JOIN identities i ON i.identifier = g.identifier
-             LEFT JOIN customers c ON c.customer_id = i.customer_id
+             LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true
+             LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c ON true
              LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
              LEFT JOIN identifier_rules d ON d.namespace = '*'
     LOOP
