@@ -11,21 +11,18 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.unknown_identifiers(@hub@.observation[]) IS 'identifiers of observations that are not among the identities, with numbers no identity has';
 
--- Evidence that holds and names one of some identities; a row of it may come more than once. A GIN index reads few
--- keys at a time much faster than many, so they go in portions; that it is read must not depend on statistics.
-CREATE OR REPLACE FUNCTION @hub@.live_evidence_of(ids bigint[], OUT identities bigint[], OUT observed_at timestamptz)
-RETURNS SETOF record
+-- Evidence that names one of some identities, retracted or not; a row of it may come more than once. A GIN index reads
+-- few keys at a time much faster than many, so they go in portions; that it is read must not depend on statistics.
+CREATE OR REPLACE FUNCTION @hub@.evidence_of(ids bigint[]) RETURNS SETOF @hub@.evidence
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-#variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT e.identities, e.observed_at
-    FROM (SELECT array_agg(s.id) AS ids FROM unnest(live_evidence_of.ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-         JOIN evidence e ON e.identities && portion.ids
-    WHERE e.retracted_at IS NULL;
+    SELECT e.*
+    FROM (SELECT array_agg(s.id) AS ids FROM unnest(evidence_of.ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+         JOIN evidence e ON e.identities && portion.ids;
 END $$;
-COMMENT ON FUNCTION @hub@.live_evidence_of(bigint[]) IS 'evidence that is not retracted, of some identities';
+COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities';
 
 -- Evidence that holds: of a scope, or all, and observations as if they were.
 CREATE OR REPLACE FUNCTION @hub@.live_evidence(scope bigint[], extra @hub@.observation[], OUT identities bigint[], OUT observed_at timestamptz)
@@ -34,7 +31,7 @@ LANGUAGE sql STABLE ROWS 10000
 BEGIN ATOMIC
     SELECT e.identities, e.observed_at FROM @hub@.evidence e WHERE scope IS NULL AND e.retracted_at IS NULL
     UNION ALL
-    SELECT e.identities, e.observed_at FROM @hub@.live_evidence_of(scope) e WHERE scope IS NOT NULL
+    SELECT e.identities, e.observed_at FROM @hub@.evidence_of(scope) e WHERE scope IS NOT NULL AND e.retracted_at IS NULL
     UNION ALL
     SELECT array(SELECT k.identity_id FROM unnest(o.identifiers) i(identifier) JOIN @hub@.identities k ON k.identifier = i.identifier
                  UNION

@@ -128,7 +128,7 @@ COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those
 -- Give identities other customers, and remember those they had. fresh are those that this call of a function has
 -- added, which have no history.
 CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

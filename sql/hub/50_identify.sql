@@ -96,9 +96,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
 
--- Plans are generic: there are few rows or an index, and planning for each call costs more.
-
--- Parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
+-- Plans are generic here: there are few rows or an index, and planning for each call costs more.
+-- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
 -- observation. Returns the customer of each observation, or raises PJ001 if something moved before it was locked.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[]) RETURNS bigint[]
@@ -269,11 +268,12 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_column
 DECLARE
-    at timestamptz := clock_timestamp();
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
     by_law bigint[];         -- groups that the law must look at
     grown bigint[];          -- customers, once for each new identity
+    moved_ids bigint[];      -- identities, and the customers they get
+    moved_to bigint[];
 BEGIN
     WITH seen AS (
         SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
@@ -330,18 +330,19 @@ BEGIN
                                           JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component)), fresh);
     END IF;
 
+    SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(g.to_component), '{}') INTO moved_ids, moved_to
+    FROM unnest(component_ids, group_ids) g(component, to_component)
+         LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
+         JOIN identities i ON i.customer_id = g.component
+    WHERE l.to_component IS NULL AND g.component <> g.to_component;
+    IF moved_ids <> '{}' THEN
+        PERFORM move_identities(moved_ids, moved_to, fresh);
+    END IF;
+
     WITH move AS MATERIALIZED (
         SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
              LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
         WHERE l.to_component IS NULL
-    ), history AS (
-        INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
-        SELECT i.identity_id, i.customer_id, i.member_since, at
-        FROM move m JOIN identities i ON i.customer_id = m.component
-        WHERE m.component <> m.to_component AND i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh))
-    ), identity AS (
-        UPDATE identities i SET customer_id = m.to_component, member_since = greatest(at, i.member_since)
-        FROM move m WHERE i.customer_id = m.component AND m.component <> m.to_component
     ), gone AS (
         DELETE FROM customers c USING move m WHERE c.customer_id = m.component AND m.component <> m.to_component
     )

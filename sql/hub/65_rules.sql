@@ -128,7 +128,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text) IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
 
-
 CREATE OR REPLACE FUNCTION @hub@.drop_rule(namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$

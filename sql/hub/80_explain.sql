@@ -102,9 +102,7 @@ BEGIN
         WITH rule AS MATERIALIZED (
             SELECT * FROM stitch_links(scope, above => (SELECT quarantine_above FROM settings))
         ), named AS MATERIALIZED (
-            SELECT DISTINCT e.source, e.source_key, e.identities, e.observed_at, e.retracted_at
-            FROM (SELECT array_agg(s.id) AS ids FROM unnest(scope) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-                 JOIN evidence e ON e.identities && portion.ids
+            SELECT DISTINCT e.* FROM evidence_of(scope) e
         ), star AS (
             -- the centre of the usable ones; of others, where there are none
             SELECT e.source, e.source_key, e.observed_at, e.retracted_at,
@@ -146,11 +144,7 @@ BEGIN
              JOIN identities j ON j.identity_id = CASE WHEN w.start = w.x THEN w.y ELSE w.x END
         ORDER BY w.step;
         EXIT WHEN FOUND OR ids[1] = ids[2];
-        seen := array(SELECT unnest(scope)
-                      UNION
-                      SELECT unnest(e.identities)
-                      FROM (SELECT array_agg(s.id) AS ids FROM unnest(scope) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-                           JOIN evidence e ON e.identities && portion.ids);
+        seen := array(SELECT unnest(scope) UNION SELECT unnest(e.identities) FROM evidence_of(scope) e);
         EXIT WHEN cardinality(seen) = cardinality(scope);
     END LOOP;
 END $$;
