@@ -10,31 +10,35 @@ COMMENT ON COLUMN @hub@.memberships.customer_id IS 'the customer it belongs or b
 COMMENT ON COLUMN @hub@.memberships.member_from IS 'from when on';
 COMMENT ON COLUMN @hub@.memberships.member_until IS 'until before when; NULL: it still does';
 
-CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
+CREATE OR REPLACE FUNCTION @hub@.identity_of(identifier @extschema@.identifier) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
-    customer bigint := (SELECT i.customer_id FROM identities i WHERE i.identifier = customer_of.identifier);
+    id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
 BEGIN
-    IF customer IS NULL AND identifier IS NOT NULL THEN
-        customer := (SELECT i.customer_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[customer_of.identifier]))[1]);
+    IF id IS NULL AND identifier IS NOT NULL THEN
+        id := (SELECT i.identity_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[identity_of.identifier]))[1]);
     END IF;
-    RETURN customer;
+    RETURN id;
 END $$;
-COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier, as it is or as the rules normalise it; NULL: not known';
+COMMENT ON FUNCTION @hub@.identity_of(@extschema@.identifier) IS 'the identity of an identifier, as it is or as the rules normalise it; NULL: not known';
+
+CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = identity_of(customer_of.identifier));
+END $$;
+COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier; NULL: not known';
 
 CREATE OR REPLACE FUNCTION @hub@.customer_at(identifier @extschema@.identifier, at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-DECLARE
-    id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = customer_at.identifier);
 BEGIN
-    IF id IS NULL AND identifier IS NOT NULL THEN
-        id := (SELECT i.identity_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[customer_at.identifier]))[1]);
-    END IF;
     RETURN (SELECT m.customer_id
             FROM memberships m
-            WHERE m.identity_id = id AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+            WHERE m.identity_id = identity_of(customer_at.identifier)
+                  AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
 END $$;
 COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
 
