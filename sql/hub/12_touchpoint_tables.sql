@@ -38,7 +38,6 @@ CREATE SEQUENCE @hub@.touchpoint_ids OWNED BY @hub@.touchpoints.touchpoint_id;
 ALTER TABLE @hub@.touchpoints ALTER touchpoint_id SET DEFAULT nextval('@hub@.touchpoint_ids');
 CREATE INDEX ON @hub@.touchpoints (identity_id, occurred_at);
 CREATE INDEX ON @hub@.touchpoints (conversation) WHERE conversation IS NOT NULL;
-CREATE TABLE @hub@.touchpoints_default PARTITION OF @hub@.touchpoints DEFAULT;
 COMMENT ON TABLE @hub@.touchpoints IS 'what happened, a row an event, partitioned by month of occurred_at. A touchpoint belongs to an identity, which belongs to a customer: merges and splits rewrite none';
 COMMENT ON COLUMN @hub@.touchpoints.touchpoint_id IS 'number of the touchpoint: never changes';
 COMMENT ON COLUMN @hub@.touchpoints.identity_id IS 'identity it belongs to: of the identifiers that came with it, the usable one of highest priority, the first given of several';
@@ -56,6 +55,8 @@ COMMENT ON COLUMN @hub@.touchpoints.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.touchpoints.source_key IS 'its key there; NULL: it has none';
 COMMENT ON COLUMN @hub@.touchpoints.attributes IS 'whatever else is known';
 COMMENT ON SEQUENCE @hub@.touchpoint_ids IS 'numbers of touchpoints';
+CREATE TABLE @hub@.touchpoints_default (LIKE @hub@.touchpoints INCLUDING ALL);
+ALTER TABLE @hub@.touchpoints ATTACH PARTITION @hub@.touchpoints_default DEFAULT;
 COMMENT ON TABLE @hub@.touchpoints_default IS 'touchpoints of months that have no partition yet; maintain() makes some';
 
 -- A key must be unique over all partitions, which no index of a partitioned table can say.
