@@ -56,14 +56,14 @@ BEGIN
     END IF;
     IF source_key IS NOT NULL THEN
         INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
-        VALUES (source, source_key, nextval('touchpoint_ids'), occurred_at)
+        VALUES (source, source_key, nextval('touchpoints_touchpoint_id_seq'), occurred_at)
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
         RETURNING k.touchpoint_id INTO id;
         IF id IS NULL THEN
             RETURN (SELECT k.touchpoint_id FROM touchpoint_keys k WHERE k.source = record.source AND k.source_key = record.source_key);
         END IF;
     ELSE
-        id := nextval('touchpoint_ids');
+        id := nextval('touchpoints_touchpoint_id_seq');
     END IF;
     IF cardinality(identifiers) = 1 THEN
         SELECT i.identity_id, i.customer_id INTO identity, customer FROM identities i WHERE i.identifier = identifiers[1];
@@ -115,13 +115,13 @@ BEGIN
                                               campaign, source, source_key, attributes, n)
     ), claimed AS (
         INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
-        SELECT f.source, f.source_key, nextval('touchpoint_ids'), f.occurred_at
+        SELECT f.source, f.source_key, nextval('touchpoints_touchpoint_id_seq'), f.occurred_at
         FROM (SELECT DISTINCT ON (e.source, e.source_key) e.* FROM entry e WHERE e.source_key IS NOT NULL ORDER BY e.source, e.source_key, e.n) f
         ORDER BY f.source, f.source_key
         ON CONFLICT (source, source_key) DO NOTHING
         RETURNING source, source_key, touchpoint_id
     )
-    SELECT array_agg(CASE WHEN e.source_key IS NULL THEN nextval('touchpoint_ids') ELSE c.touchpoint_id END ORDER BY e.n),
+    SELECT array_agg(CASE WHEN e.source_key IS NULL THEN nextval('touchpoints_touchpoint_id_seq') ELSE c.touchpoint_id END ORDER BY e.n),
            array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL AND e.earlier = 0 ORDER BY e.n)
     INTO touchpoints, fresh
     FROM (SELECT e.*, row_number() OVER (PARTITION BY e.source, e.source_key ORDER BY e.n) - 1 AS earlier FROM entry e) e

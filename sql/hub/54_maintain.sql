@@ -45,7 +45,7 @@ BEGIN
     LOOP
         partition := 'touchpoints_' || to_char(month, 'YYYY_MM') || CASE WHEN extract(year FROM month) < 1 THEN '_bc' ELSE '' END;
         CONTINUE WHEN to_regclass(quote_ident(partition)) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I (LIKE touchpoints INCLUDING ALL)', partition);
+        EXECUTE format('CREATE TABLE %I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', partition);
         LOCK TABLE touchpoints_default;
         EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
                        month, month + interval '1 month', partition);
