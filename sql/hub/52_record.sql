@@ -24,13 +24,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpoint';
 
-CREATE OR REPLACE FUNCTION @hub@.tell_listeners(customer_id bigint, touchpoint_id bigint) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-BEGIN
-    PERFORM pg_notify(current_schema(), format('{"customer_id": %s, "touchpoint_id": %s}', customer_id, touchpoint_id));
-END $$;
-COMMENT ON FUNCTION @hub@.tell_listeners(bigint, bigint) IS 'notify listeners, on the channel named like the hub, of a new touchpoint';
+CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '{"customer_id": ' || customer_id || ', "touchpoint_id": ' || touchpoint_id || '}';
+COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channel named like the hub, are told of a new touchpoint';
 
 CREATE OR REPLACE FUNCTION @hub@.record(
     identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
@@ -76,7 +73,7 @@ BEGIN
     VALUES (id, identity, occurred_at, channel, action, value, currency, direction, conversation, agent,
             campaign, source, source_key, attributes);
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-        PERFORM tell_listeners(customer, id);
+        PERFORM pg_notify(current_schema(), news(customer, id));
     END IF;
     RETURN id;
 END $$;
@@ -172,7 +169,7 @@ BEGIN
     WHERE e.fresh;
 
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-        PERFORM tell_listeners(i.customer_id, max(u.touchpoint_id))
+        PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
         FROM unnest(touchpoints, identities, fresh) u(touchpoint_id, identity_id, fresh)
              CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.identity_id OFFSET 0) i
         WHERE u.fresh
