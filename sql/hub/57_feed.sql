@@ -292,6 +292,9 @@ DECLARE
     reason text;
     state text;
 BEGIN
+    IF news = '{}' THEN
+        RETURN;
+    END IF;
     FOR i IN 1 .. cardinality(news) LOOP
         keys := keys || coalesce(news[i].source_key, olds[i].source_key);
         IF keys[i] IS NULL THEN
@@ -469,9 +472,7 @@ BEGIN
                     states := '{}';
                 END IF;
             END LOOP;
-            IF news <> '{}' THEN
-                PERFORM apply_rows(source, olds, news, reasons, states);
-            END IF;
+            PERFORM apply_rows(source, olds, news, reasons, states);
             RETURN NULL;
         EXCEPTION WHEN OTHERS THEN
             IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN

@@ -239,6 +239,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
+-- Partitions are made of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
+                          WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+BEGIN
+    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
+        PERFORM maintain(since);
+    END IF;
+    PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[]) IS 'put rows into the hub that are not in it yet';
+
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. A row that others may
 -- change is locked before it is read, and so stays as it is until it has been recorded: who waits for it will find its
 -- touchpoint. Rows are read from where they were locked, so that none is recorded that has not been.
@@ -303,7 +318,14 @@ BEGIN
                     news := array_append(news, change.event);
                     reasons := array_append(reasons, change.reason);
                     states := array_append(states, change.state);
+                    IF cardinality(news) = 1000 THEN
+                        PERFORM backfill_rows(source, news, reasons, states);
+                        news := '{}';
+                        reasons := '{}';
+                        states := '{}';
+                    END IF;
                 END LOOP;
+                PERFORM backfill_rows(source, news, reasons, states);
                 EXIT;
             EXCEPTION WHEN OTHERS THEN
                 IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
@@ -311,10 +333,6 @@ BEGIN
                 END IF;
             END;
         END LOOP;
-        IF news <> '{}' THEN
-            PERFORM make_months(news);
-            PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
-        END IF;
     END IF;
 
     s.next_block := least(s.next_block + blocks, s.end_block);
@@ -327,19 +345,6 @@ BEGIN
     RETURN row_count;
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean) IS 'put rows into the hub that were there before their table was attached';
-
--- Ten years at most, so that a wrong date makes no thousand partitions: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.make_months(events @hub@.event[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
-AS $$
-DECLARE
-    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(events) e WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
-BEGIN
-    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
-        PERFORM maintain(since);
-    END IF;
-END $$;
-COMMENT ON FUNCTION @hub@.make_months(@hub@.event[]) IS 'make partitions for touchpoints of the last ten years';
 
 CREATE OR REPLACE FUNCTION @hub@.attach_table(relation regclass, mapping json, source text, backfill boolean, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -412,10 +417,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
 
+-- A name has another collation than text, which all functions called would inherit, and no index on text would fit.
 CREATE OR REPLACE FUNCTION @hub@.attach_source(source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true) RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)), backfill,
+    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)) COLLATE "default", backfill,
                               concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@'));
 END;
 COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that are in the hub now. Without backfill they are left to backfill_source';

@@ -80,9 +80,9 @@ WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'c'
       AND coalesce(col_description(attrelid, attnum), '') = '' ORDER BY 1, 2;
 SELECT proname FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND pronargs > 0
       AND (proargnames IS NULL OR '' = ANY (proargnames[1:pronargs]));
--- functions name their search_path, run as the invoker, and leak nothing
+-- functions name their search_path, run as the invoker, and leak nothing; a procedure that commits can't name one
 SELECT proname FROM pg_proc WHERE pronamespace = 'crm'::regnamespace
-      AND (prosecdef OR proleakproof OR prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search_path=%', false)) ORDER BY 1;
+      AND (prosecdef OR proleakproof OR prosqlbody IS NULL AND prokind = 'f' AND NOT coalesce(proconfig::text LIKE '%search_path=%', false)) ORDER BY 1;
 SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
       AND NOT coalesce('security_invoker=true' = ANY (reloptions) OR 'security_invoker=on' = ANY (reloptions), false);
 
