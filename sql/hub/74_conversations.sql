@@ -78,7 +78,7 @@ FROM (SELECT customer_id, source, conversation,
              min(occurred_at) FILTER (WHERE turn = 'answers' AND asked > 0) AS answered_at,
              coalesce(bool_or(turn IN ('answers', 'bot answers') AND asked > 0 OR turn = 'asks' AND agent IS NOT NULL), false) AS was_answered,
              sum(occurred_at - before_at) FILTER (WHERE before = 'asks' AND turn IN ('asks', 'answers', 'resolves')) AS waited,
-             coalesce(bool_or(turn = 'asks' AND after IS NULL), false) AS is_waiting,
+             coalesce(bool_or(turn = 'asks' AND agent IS NULL AND after IS NULL), false) AS is_waiting,
              max(occurred_at) FILTER (WHERE turn = 'asks' AND before IS DISTINCT FROM 'asks') AS waiting_since,
              coalesce(bool_or(turn = 'resolves' AND state_after IS NULL), false) AS is_resolved,
              max(occurred_at) FILTER (WHERE turn = 'resolves' AND state_before IS DISTINCT FROM 'resolves') AS resolved_at,
@@ -113,7 +113,7 @@ COMMENT ON COLUMN @hub@.conversations.answered_at IS 'time of the first message 
 COMMENT ON COLUMN @hub@.conversations.first_response_time IS 'from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.conversations.first_response_business_time IS 'how much of it is within business_hours';
 COMMENT ON COLUMN @hub@.conversations.waiting_time IS 'how long the customer had the last word, bots aside, while it was not resolved; up to the last such event';
-COMMENT ON COLUMN @hub@.conversations.waiting_since IS 'since when the customer waits for an answer now; NULL: doesn''t';
+COMMENT ON COLUMN @hub@.conversations.waiting_since IS 'since when the customer waits for an answer; NULL: doesn''t, or talked with somebody last: an agent is named in the message';
 COMMENT ON COLUMN @hub@.conversations.resolved_at IS 'when it was resolved for the last time; NULL: it is not, or not any more';
 COMMENT ON COLUMN @hub@.conversations.resolution_time IS 'from asked_at, or started_at if the customer never wrote, to resolved_at';
 COMMENT ON COLUMN @hub@.conversations.resolution_business_time IS 'how much of it is within business_hours';
