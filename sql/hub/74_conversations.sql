@@ -33,7 +33,7 @@ COMMENT ON FUNCTION @hub@.business_time(timestamptz, timestamptz) IS 'how much o
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
 SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
        coalesce(t.agent = 'bot' OR t.agent LIKE 'bot:%', false) AS is_bot,
-       t.direction IS DISTINCT FROM 'out' AS own,
+       t.direction IS DISTINCT FROM 'out' AND a.action IS NULL AS own,
        CASE WHEN a.means <> 'status' THEN a.means
             WHEN a.means = 'status' OR t.direction IS NULL THEN NULL
             WHEN t.direction = 'in' THEN 'asks'
@@ -49,7 +49,7 @@ COMMENT ON COLUMN @hub@.turns.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.turns.conversation IS 'conversation it is part of; NULL: none';
 COMMENT ON COLUMN @hub@.turns.agent IS 'who of the company took part';
 COMMENT ON COLUMN @hub@.turns.is_bot IS 'whether that was a bot';
-COMMENT ON COLUMN @hub@.turns.own IS 'whether it is the customer''s own: not outbound';
+COMMENT ON COLUMN @hub@.turns.own IS 'whether it is the customer''s own: not outbound, and of no action that actions has';
 COMMENT ON COLUMN @hub@.turns.turn IS 'resolves, reopens: see actions; asks: a message of the customer; answers, bot answers: one to the customer; NULL: neither';
 
 CREATE OR REPLACE VIEW @hub@.conversations WITH (security_invoker = true) AS
@@ -98,7 +98,7 @@ COMMENT ON VIEW @hub@.conversations IS 'conversations, told apart by source; one
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.conversations.conversation IS 'its name there';
-COMMENT ON COLUMN @hub@.conversations.status IS 'open, resolved; NULL: the company wrote, and the customer did nothing yet';
+COMMENT ON COLUMN @hub@.conversations.status IS 'open, resolved; NULL: the customer has done nothing yet, only the company has';
 COMMENT ON COLUMN @hub@.conversations.channel IS 'channel of its first touchpoint';
 COMMENT ON COLUMN @hub@.conversations.channels IS 'all its channels, by name';
 COMMENT ON COLUMN @hub@.conversations.started_at IS 'time of its first touchpoint';

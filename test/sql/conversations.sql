@@ -108,7 +108,7 @@ UPDATE crm.settings SET repeat_within = '59 minutes';
 SELECT c, ab FROM short WHERE c = 'n';
 UPDATE crm.settings SET repeat_within = DEFAULT;
 
--- Open are c, e, g, j, k, l and both of m, and n. A customer's own:
+-- Open are c, e, g, j, k, l, m of the chat, and n. Reading is nothing that opens: m of the desk has no status. Each customer's:
 SELECT customer_id, open_conversations FROM crm.customer_360 WHERE open_conversations > 0 ORDER BY customer_id;
 
 -- What an action means is a row: a call is over when it is known how it ends

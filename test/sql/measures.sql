@@ -54,25 +54,32 @@ PERFORM did('jo', '2015-03-02 08:00Z', 'web', 'view'), did('jo', '2015-03-02 10:
 PERFORM did('kim', '2015-03-02 09:00Z', 'chat', 'message', 'in', 't9'), did('kim', '2015-03-02 09:10Z', 'chat', 'message', 'out', 't9'),
         did('kim', '2015-03-04 09:00Z', 'chat', 'message', 'in', 't9'), did('kim', '2015-03-04 09:20Z', 'chat', 'resolved', 'out', 't9'),
         did('kim', '2015-03-05 09:00Z', 'chat', 'message', 'in', 't9');
+-- Lea: a thread without an end. The message of the 9th, exactly 7 days after, goes on; that of the 17th, 8 days later, is a contact again.
+-- A call on the 16th, 6 days 23 h after the 9th: a repeat contact, and so is the 17th, 25 h after the call. No hand-off is that close.
+PERFORM did('lea', '2015-03-02 10:00Z', 'whatsapp', 'message', 'in', 'x'), did('lea', '2015-03-09 10:00Z', 'whatsapp', 'message', 'in', 'x'),
+        did('lea', '2015-03-16 09:00Z', 'phone', 'call', 'in'), did('lea', '2015-03-17 10:00Z', 'whatsapp', 'message', 'in', 'x');
+-- Mel: that something was delivered is nothing she did: no hand-off, no visit, one channel of her own
+PERFORM did('mel', '2015-03-02 10:00Z', 'web', 'view'), did('mel', '2015-03-02 10:05Z', 'whatsapp', 'delivered'),
+        did('mel', '2015-03-02 10:10Z', 'web', 'view');
 END $$;
 
 --           touchpoints               share  customers  in out sessions             visits               left          containment
--- chat      6 Dan 3 Gus 2 Hal 5 Kim   16/41  4          7  9   2 Dan, Gus, Hal, 3   2 Dan, Gus, Hal, 2   Dan, Hal      1 - 2/6
--- email     1 Ana 1 Cid 1 Eva 3 Hal   6/41   4          3  3   4                    Ana, Hal             -             1
--- phone     2 Ana 2 Fay               4/41   2          2  2   2                    2                    -             1
--- sms       1 Eva                     1/41   1          -  1   1                    -                    -             nothing to divide by
--- store     1 Cid 1 Ivo 1 Jo          3/41   3          -  -   3                    3                    -             1
--- web       2 Ana 2 Cid Ivo Jo        6/41   4          -  -   1 + 2 + 1 + 1        1 + 2 + 1 + 1        Ana, Cid, Jo  1 - 3/5
--- whatsapp  3 Ana 1 Dan               4/41   2          2  2   2                    2                    -             1
--- 店        1 Bea                     1/41   1          -  -   1                    1                    -             1
+-- chat      6 Dan 3 Gus 2 Hal 5 Kim   16/48  4          7  9   2 Dan, Gus, Hal, 3   2 Dan, Gus, Hal, 2   Dan, Hal      1 - 2/6
+-- email     1 Ana 1 Cid 1 Eva 3 Hal   6/48   4          3  3   4                    Ana, Hal             -             1
+-- phone     2 Ana 2 Fay 1 Lea         5/48   3          3  2   3                    3                    -             1
+-- sms       1 Eva                     1/48   1          -  1   1                    -                    -             nothing to divide by
+-- store     1 Cid 1 Ivo 1 Jo          3/48   3          -  -   3                    3                    -             1
+-- web       2 Ana 2 Cid Ivo Jo 2 Mel  8/48   5          -  -   1 + 2 + 1 + 1 + 1    1 + 2 + 1 + 1 + 1    Ana, Cid, Jo  1 - 3/6
+-- whatsapp  3 Ana 1 Dan 3 Lea 1 Mel   8/48   4          5  2   1 + 1 + 3 + 1        1 + 1 + 3            -             1
+-- 店        1 Bea                     1/48   1          -  -   1                    1                    -             1
 SELECT channel, kind, touchpoints AS n, share, customers AS cust, inbound AS "in", outbound AS out, sessions AS sess, visits, visits_left AS left, containment,
        value, currency AS cur, value_by_currency FROM crm.channel_mix ORDER BY channel COLLATE "C";
 -- web to store: 10:30 and 2:00 h, median 6:15, two of three hand-offs from web
 SELECT * FROM crm.channel_transitions ORDER BY from_channel COLLATE "C", to_channel COLLATE "C";
 SELECT * FROM crm.unknown_channels;
--- customers: all but Eva: 10. In several channels: Ana, Cid, Dan, Hal, Ivo, Jo. With a hand-off: all of these but Ivo.
+-- customers: all but Eva: 12. In several channels: Ana, Cid, Dan, Hal, Ivo, Jo, Lea. With a hand-off: all of these but Ivo and Lea.
 -- Between digital and other channels: Ana, Cid, Hal, Jo; not Dan, who stayed with people. Resolved: t1, t2, t3, t4, t6, t7, t8, t9;
--- at first contact t3, t4, t8. Contacts: 3 Ana, 2 Dan, Fay, Gus, Hal, 2 Kim: 10, of 6 customers; one of Ana's and one of Kim's a repeat.
+-- at first contact t3, t4, t8. Contacts: 3 Ana, 2 Dan, Fay, Gus, Hal, 2 Kim, 3 Lea: 13, of 7 customers; repeats: Ana, Kim, 2 Lea.
 \x on
 SELECT * FROM crm.omnichannel;
 \x off
@@ -90,7 +97,8 @@ SELECT customers, multichannel, cross_channel, omnichannel, handoffs FROM crm.om
 SELECT crm.retract('test', 'same');
 SELECT customers, multichannel, cross_channel, omnichannel, handoffs FROM crm.omnichannel;
 
--- With a hand-off within 5 minutes only, Dan's and Hal's are left. With repeat contacts within 18 days, Dan's is one, Ana's of the 12th too: 4;
+-- With a hand-off within 5 minutes only, Dan's and Hal's are left. With repeat contacts within 18 days, Dan's is one, Ana's of the 12th too, Lea's of the 17th
+-- only goes on: 5;
 -- t3 was not resolved at first contact any more (17 days 23:55), and t5's time is not over yet.
 UPDATE crm.settings SET handoff_within = '5 minutes', repeat_within = '18 days';
 SELECT cross_channel, omnichannel, handoffs, resolved, resolved_at_first_contact, repeat_contacts FROM crm.omnichannel;
