@@ -33,7 +33,7 @@ COMMENT ON FUNCTION @hub@.business_time(timestamptz, timestamptz) IS 'how much o
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
 SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
        coalesce(t.agent = 'bot' OR t.agent LIKE 'bot:%', false) AS is_bot,
-       t.direction IS DISTINCT FROM 'out' AS own,
+       t.direction IS DISTINCT FROM 'out' AND a.action IS NULL AS own,
        CASE WHEN a.means <> 'status' THEN a.means
             WHEN a.means = 'status' OR t.direction IS NULL THEN NULL
             WHEN t.direction = 'in' THEN 'asks'
@@ -49,7 +49,7 @@ COMMENT ON COLUMN @hub@.turns.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.turns.conversation IS 'conversation it is part of; NULL: none';
 COMMENT ON COLUMN @hub@.turns.agent IS 'who of the company took part';
 COMMENT ON COLUMN @hub@.turns.is_bot IS 'whether that was a bot';
-COMMENT ON COLUMN @hub@.turns.own IS 'whether it is the customer''s own: not outbound';
+COMMENT ON COLUMN @hub@.turns.own IS 'whether it is the customer''s own: not outbound, and of no action that actions has';
 COMMENT ON COLUMN @hub@.turns.turn IS 'resolves, reopens: see actions; asks: a message of the customer; answers, bot answers: one to the customer; NULL: neither';
 
 CREATE OR REPLACE VIEW @hub@.conversations WITH (security_invoker = true) AS
@@ -78,7 +78,7 @@ FROM (SELECT customer_id, source, conversation,
              min(occurred_at) FILTER (WHERE turn = 'answers' AND asked > 0) AS answered_at,
              coalesce(bool_or(turn IN ('answers', 'bot answers') AND asked > 0 OR turn = 'asks' AND agent IS NOT NULL), false) AS was_answered,
              sum(occurred_at - before_at) FILTER (WHERE before = 'asks' AND turn IN ('asks', 'answers', 'resolves')) AS waited,
-             coalesce(bool_or(turn = 'asks' AND after IS NULL), false) AS is_waiting,
+             coalesce(bool_or(turn = 'asks' AND agent IS NULL AND after IS NULL), false) AS is_waiting,
              max(occurred_at) FILTER (WHERE turn = 'asks' AND before IS DISTINCT FROM 'asks') AS waiting_since,
              coalesce(bool_or(turn = 'resolves' AND state_after IS NULL), false) AS is_resolved,
              max(occurred_at) FILTER (WHERE turn = 'resolves' AND state_before IS DISTINCT FROM 'resolves') AS resolved_at,
@@ -98,7 +98,7 @@ COMMENT ON VIEW @hub@.conversations IS 'conversations, told apart by source; one
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.conversations.conversation IS 'its name there';
-COMMENT ON COLUMN @hub@.conversations.status IS 'open, resolved; NULL: the company wrote, and the customer did nothing yet';
+COMMENT ON COLUMN @hub@.conversations.status IS 'open, resolved; NULL: the customer has done nothing yet, only the company has';
 COMMENT ON COLUMN @hub@.conversations.channel IS 'channel of its first touchpoint';
 COMMENT ON COLUMN @hub@.conversations.channels IS 'all its channels, by name';
 COMMENT ON COLUMN @hub@.conversations.started_at IS 'time of its first touchpoint';
@@ -113,7 +113,7 @@ COMMENT ON COLUMN @hub@.conversations.answered_at IS 'time of the first message 
 COMMENT ON COLUMN @hub@.conversations.first_response_time IS 'from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.conversations.first_response_business_time IS 'how much of it is within business_hours';
 COMMENT ON COLUMN @hub@.conversations.waiting_time IS 'how long the customer had the last word, bots aside, while it was not resolved; up to the last such event';
-COMMENT ON COLUMN @hub@.conversations.waiting_since IS 'since when the customer waits for an answer now; NULL: doesn''t';
+COMMENT ON COLUMN @hub@.conversations.waiting_since IS 'since when the customer waits for an answer; NULL: doesn''t, or talked with somebody last: an agent is named in the message';
 COMMENT ON COLUMN @hub@.conversations.resolved_at IS 'when it was resolved for the last time; NULL: it is not, or not any more';
 COMMENT ON COLUMN @hub@.conversations.resolution_time IS 'from asked_at, or started_at if the customer never wrote, to resolved_at';
 COMMENT ON COLUMN @hub@.conversations.resolution_business_time IS 'how much of it is within business_hours';

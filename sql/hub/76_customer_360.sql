@@ -15,7 +15,7 @@ FROM @hub@.customers c
                        min(channel) FILTER (WHERE last_action IS NOT NULL) AS last_channel, min(last_action) AS last_action, max(last_at) AS last_at
                 FROM (SELECT customer_id, channel, count(*) AS touchpoints, max(session) AS sessions, count(*) FILTER (WHERE is_handoff) AS handoffs,
                              count(*) FILTER (WHERE begins_visit) AS visits,
-                             max(position) FILTER (WHERE direction IS DISTINCT FROM 'out') AS own_position,
+                             max(position) FILTER (WHERE own) AS own_position,
                              min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(action) FILTER (WHERE is_last) AS last_action
                       FROM (SELECT *, row_number() OVER w AS position, lead(touchpoint_id) OVER w IS NULL AS is_last
                             FROM @hub@.timeline
@@ -46,7 +46,7 @@ COMMENT ON COLUMN @hub@.customer_360.last_seen IS 'when the customer was last he
 COMMENT ON COLUMN @hub@.customer_360.touchpoints IS 'how many touchpoints there are';
 COMMENT ON COLUMN @hub@.customer_360.sessions IS 'how many sessions, over all channels';
 COMMENT ON COLUMN @hub@.customer_360.channels IS 'channels of the touchpoints, by name';
-COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS 'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: only outbound touchpoints, or none';
+COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS 'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: none is the customer''s own';
 COMMENT ON COLUMN @hub@.customer_360.handoffs IS 'how many times the customer was handed over from channel to channel: rows of handoffs';
 COMMENT ON COLUMN @hub@.customer_360.value IS 'sum of values, if all are in one currency; NULL: they are not, or there are none';
 COMMENT ON COLUMN @hub@.customer_360.currency IS 'currency of that sum';

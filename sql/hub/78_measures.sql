@@ -74,7 +74,7 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichan
                    bool_or(t.is_handoff AND (c.kind = 'digital') <> (p.kind = 'digital')) AS crosses
             FROM @hub@.timeline t LEFT JOIN @hub@.channels c ON c.channel = t.channel
                  LEFT JOIN @hub@.channels p ON p.channel = t.previous_channel
-            WHERE t.direction IS DISTINCT FROM 'out'
+            WHERE t.own
             GROUP BY t.customer_id) t) c
      CROSS JOIN
      (SELECT count(*) AS resolved,
@@ -88,14 +88,16 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichan
       WHERE now() - resolved_at > (SELECT repeat_within FROM @hub@.settings)) r
      CROSS JOIN
      (SELECT count(*) AS contacts, count(DISTINCT customer_id) AS customers,
-             count(*) FILTER (WHERE first_at - before_at <= (SELECT repeat_within FROM @hub@.settings)) AS repeat_contacts
-      FROM (SELECT customer_id, min(occurred_at) AS first_at,
-                   lag(max(occurred_at)) OVER (PARTITION BY customer_id ORDER BY session) AS before_at
-            FROM @hub@.timeline t
-            WHERE direction = 'in' AND NOT EXISTS (SELECT FROM @hub@.actions a WHERE a.action = t.action)
-            GROUP BY customer_id, session) s) s;
+             count(*) FILTER (WHERE since_message <= (SELECT repeat_within FROM @hub@.settings)) AS repeat_contacts
+      FROM (SELECT *, occurred_at - lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id) AS since_message
+            FROM (SELECT *, lag(turn) OVER w AS before, occurred_at - lag(occurred_at) OVER w AS since_before
+                  FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')
+                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id)) t
+            WHERE turn = 'asks') t
+      WHERE (conversation IS NULL OR before IS NULL OR before = 'resolves' OR since_before > (SELECT repeat_within FROM @hub@.settings))
+            AND (since_message > (SELECT session_gap FROM @hub@.settings)) IS NOT FALSE) s;
 COMMENT ON VIEW @hub@.omnichannel IS 'how customers use channels together: one row';
-COMMENT ON COLUMN @hub@.omnichannel.customers IS 'customers with a touchpoint that is not outbound';
+COMMENT ON COLUMN @hub@.omnichannel.customers IS 'customers with a touchpoint of their own: see own of timeline';
 COMMENT ON COLUMN @hub@.omnichannel.multichannel IS 'those of them with such touchpoints in two channels or more';
 COMMENT ON COLUMN @hub@.omnichannel.multichannel_share IS 'their share';
 COMMENT ON COLUMN @hub@.omnichannel.cross_channel IS 'those with a handoff';
@@ -106,7 +108,7 @@ COMMENT ON COLUMN @hub@.omnichannel.handoffs IS 'handoffs of all of them';
 COMMENT ON COLUMN @hub@.omnichannel.resolved IS 'conversations that were resolved, for the first time, longer than repeat_within of settings ago';
 COMMENT ON COLUMN @hub@.omnichannel.resolved_at_first_contact IS 'those of them after which the customer neither wrote, in any channel, nor had a conversation reopened, within repeat_within';
 COMMENT ON COLUMN @hub@.omnichannel.first_contact_resolution IS 'their share';
-COMMENT ON COLUMN @hub@.omnichannel.contacts IS 'sessions in which the customer wrote or called: with an inbound touchpoint of an action that actions doesn''t have';
-COMMENT ON COLUMN @hub@.omnichannel.repeat_contacts IS 'contacts that begin at most repeat_within after the last message of the customer''s contact before';
+COMMENT ON COLUMN @hub@.omnichannel.contacts IS 'messages of customers that are part of no conversation, begin or reopen one, or come longer than repeat_within of settings after the one before in it; if none came in any channel within session_gap before';
+COMMENT ON COLUMN @hub@.omnichannel.repeat_contacts IS 'those of them at most repeat_within after the customer''s message before';
 COMMENT ON COLUMN @hub@.omnichannel.repeat_contact_share IS 'share of contacts that are repeat contacts';
 COMMENT ON COLUMN @hub@.omnichannel.repeat_contacts_per_customer IS 'repeat contacts, divided by the customers with a contact';

@@ -35,13 +35,14 @@ SELECT crm.record('{email:ana}', '2026-03-03 12:00Z', 'whatsapp', 'message', dir
 SELECT crm.record('{email:ana}', '2026-03-03 12:00Z', 'whatsapp', 'reply', direction => 'out', conversation => 'c1', agent => 'marta');
 SELECT crm.record('{email:ana}', '2026-03-04 09:00Z', 'whatsapp', 'message', direction => 'in', conversation => 'c1');
 SELECT crm.record('{email:ana}', '2026-03-04 09:00:30Z', 'phone', 'call', direction => 'in', conversation => 'c1', agent => 'marta');
-SELECT touchpoint_id AS id, occurred_at, channel, direction AS dir, since_previous, session, previous_channel, since_own, is_handoff AS h, begins_visit AS v,
+SELECT touchpoint_id AS id, occurred_at, channel, direction AS dir, since_previous, session, own, previous_channel, since_own, is_handoff AS h, begins_visit AS v,
        same_conversation AS same
 FROM crm.timeline WHERE customer_id = crm.customer_of('email:ana') ORDER BY occurred_at, touchpoint_id;
 SELECT touchpoint_id AS id, from_channel, to_channel, occurred_at, after, conversation, action, agent FROM crm.handoffs ORDER BY occurred_at, touchpoint_id;
 
--- Rui has one touchpoint, which came to him; Eva only an identifier; cookie 2 one of its own.
+-- Rui has two touchpoints, which came to him, with a NULL direction the second; Eva only an identifier; cookie 2 one of its own.
 SELECT crm.record('{email:rui}', '2026-03-01 11:00:01Z', 'email', 'newsletter', direction => 'out');
+SELECT crm.record('{email:rui}', '2026-03-01 11:00:03Z', 'email', 'delivered');
 SELECT crm.identify('{email:eva}', '2026-02-01 08:00Z');
 SELECT crm.record('{cookie:2}', '2026-03-04 09:10Z', 'app', 'view', 5, 'USD', attributes => '{"lang": "fr"}');
 SELECT customer_id, channel, since_previous, session, previous_channel, is_handoff, begins_visit FROM crm.timeline
