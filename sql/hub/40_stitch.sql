@@ -125,8 +125,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those of some numbers that are not NULL and whose condition holds, each once, in order';
 
--- Give identities other customers, and remember those they had. fresh are those that this call of a function has
--- added, which have no history.
+-- Give identities other customers, remember those they had, and note that the journeys of both change. fresh are those
+-- that this call of a function has added, which have neither history nor touchpoints.
 CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -138,6 +138,12 @@ BEGIN
     SELECT i.identity_id, i.customer_id, i.member_since, at
     FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
     WHERE i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh));
+    INSERT INTO journey_changes (identity_id)
+    SELECT i.customer_id
+    FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
+    WHERE i.identity_id NOT IN (SELECT unnest(fresh))
+    UNION
+    SELECT m.customer_id FROM unnest(ids, customer_ids) m(id, customer_id) WHERE m.id NOT IN (SELECT unnest(fresh));
     UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
     FROM unnest(ids, customer_ids) u(id, customer_id) WHERE i.identity_id = u.id;
 END $$;

@@ -98,9 +98,11 @@ COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and c
 
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more.
 -- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
--- observation. Returns the customer of each observation, or raises PJ001 if something moved before it was locked.
+-- observation. Returns for each observation the identity that stands for it: the usable one of highest priority, of several the
+-- first given; and its customer. Raises PJ001 if something moved before it was locked.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
-    numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[]) RETURNS bigint[]
+    numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
+    OUT first_customers bigint[], OUT first_identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
@@ -187,14 +189,15 @@ BEGIN
 
     PERFORM join_evidence(numbers, ids, customers_now, components, usable, added, fresh, shared_now);
 
-    RETURN (SELECT array_agg(c.customer_id ORDER BY c.number)
-            FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id
-                  FROM unnest(numbers, ids) u(number, id) JOIN ruled_identities i ON i.identity_id = u.id
-                  ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, i.identifier) c);
+    SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
+    INTO first_customers, first_identities
+    FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id, i.identity_id
+          FROM unnest(numbers, ids) WITH ORDINALITY u(number, id, n) JOIN ruled_identities i ON i.identity_id = u.id
+          ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, u.n) c;
 END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[]) IS 'record observations, unless somebody else changes what they are about meanwhile';
 
-CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.identify_all(observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
@@ -208,18 +211,20 @@ DECLARE
     keys text[];
     wrong boolean;
 BEGIN
-    SELECT array_agg(o.n ORDER BY o.n), array_agg(g.identifier ORDER BY o.n), array_agg(o.observed_at ORDER BY o.n),
-           array_agg(o.source ORDER BY o.n), array_agg(o.source_key ORDER BY o.n),
+    SELECT array_agg(o.n ORDER BY o.n, g.n), array_agg(g.identifier ORDER BY o.n, g.n), array_agg(o.observed_at ORDER BY o.n, g.n),
+           array_agg(o.source ORDER BY o.n, g.n), array_agg(o.source_key ORDER BY o.n, g.n),
            bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
     INTO numbers, given, times, sources, keys, wrong
     FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         LEFT JOIN LATERAL unnest(o.identifiers) g(identifier) ON true;
+         LEFT JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n) ON true;
     IF wrong THEN
         FOREACH o IN ARRAY observations LOOP
             PERFORM check_observation(o.identifiers, o.observed_at, o.source);
         END LOOP;
     ELSIF given IS NULL THEN
-        RETURN '{}';  -- array_agg of no rows is NULL
+        identify_all.customers := '{}';  -- array_agg of no rows is NULL
+        identify_all.identities := '{}';
+        RETURN;
     END IF;
     PERFORM begin_stitching();
 
@@ -234,12 +239,21 @@ BEGIN
     END IF;
     LOOP
         BEGIN
-            RETURN record_observations(numbers, given, times, sources, keys);
+            SELECT r.first_customers, r.first_identities INTO identify_all.customers, identify_all.identities
+            FROM record_observations(numbers, given, times, sources, keys) r;
+            RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             NULL;  -- somebody else has changed what this was about: once more, with what is there now
         END;
     END LOOP;
 END $$;
+COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that stands for it';
+
+CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
+LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT (@hub@.identify_all(observations)).customers;
+END;
 COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
 
 CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
@@ -361,9 +375,8 @@ COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[],
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
 -- 40_stitch.sql.
-CREATE OR REPLACE FUNCTION @hub@.identify(
-    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
-RETURNS bigint
+CREATE OR REPLACE FUNCTION @hub@.identify_one(
+    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint, OUT identity bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -372,7 +385,8 @@ DECLARE
     known bigint[] := '{}';        -- identities there are
     unknown identifier[] := '{}';  -- identifiers that are none yet
     fresh bigint[];                -- their numbers
-    customer bigint;               -- the customer of all
+    highest integer;               -- priority of the first of the highest,
+    first identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     size integer;                  -- of the customer
     changed bigint;
@@ -384,6 +398,7 @@ BEGIN
     PERFORM begin_stitching();
     FOR given IN
         SELECT g.identifier, i.identity_id, i.customer_id,
+               coalesce(r.priority, d.priority, 0) AS priority,
                coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
                AND CASE WHEN i.identity_id IS NULL
                         THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
@@ -398,6 +413,11 @@ BEGIN
         customer := coalesce(customer, given.customer_id);
         simple := given.identifier IS NOT NULL AND given.simple AND (given.identity_id IS NULL OR given.customer_id = customer);
         EXIT WHEN NOT simple;
+        IF highest IS NULL OR given.priority > highest THEN
+            highest := given.priority;
+            first := given.identifier;
+            identity := given.identity_id;
+        END IF;
         IF given.identity_id IS NULL THEN
             IF given.identifier = ANY (unknown) IS NOT TRUE THEN
                 unknown := unknown || given.identifier;
@@ -447,10 +467,13 @@ BEGIN
         END;
     END IF;
     IF simple IS NOT TRUE THEN
-        RETURN (identify_many(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]))[1];
+        SELECT a.customers[1], a.identities[1] INTO customer, identity
+        FROM identify_all(ARRAY[ROW(identifiers, observed_at, source, source_key)::observation]) a;
+        RETURN;
     END IF;
 
     customer := coalesce(customer, fresh[1]);
+    identity := coalesce(identity, fresh[array_position(unknown, first)]);
     ids := known || fresh;
     IF cardinality(ids) > 1 THEN
         source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
@@ -459,12 +482,20 @@ BEGIN
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
         ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
-        IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify.source AND e.source_key = identify.source_key) THEN
+        IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key) THEN
             PERFORM evidence_differs(source, source_key, identifiers);
         END IF;
     END IF;
-    RETURN customer;
 END $$;
+COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that stands for them';
+
+CREATE OR REPLACE FUNCTION @hub@.identify(
+    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT (@hub@.identify_one(identifiers, observed_at, source, source_key)).customer;
+END;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';
 
 CREATE OR REPLACE FUNCTION @hub@.link(

@@ -74,7 +74,7 @@ SELECT sum(n) FROM (
     UNION ALL SELECT count(*) FROM "select".stitch_check()) s;
 
 -- every relation, column, function, argument and type of it is explained
-SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [itSc]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
+SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [iItSc]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
 SELECT relname, attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'c') AND attnum > 0 AND NOT attisdropped
       AND coalesce(col_description(attrelid, attnum), '') = '' ORDER BY 1, 2;

@@ -1,0 +1,154 @@
+-- Journeys of customers, packed, and kept up to date.
+--
+-- Whatever changes a journey leaves a row in journey_changes, in its own transaction: triggers do for touchpoints,
+-- move_identities for merges and splits. So in any snapshot customer_journeys and journey_changes together are exact,
+-- however transactions overlap: current_journeys reads them so, and refresh() folds the one into the other in a single
+-- statement, hence in one snapshot. What it does not see then stays for the next.
+
+CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    INSERT INTO journey_changes (identity_id, touchpoint)
+    SELECT n.identity_id, touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
+
+CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    DELETE FROM touchpoint_keys k USING old_rows o WHERE k.source = o.source AND k.source_key = o.source_key;
+    INSERT INTO journey_changes (identity_id) SELECT DISTINCT o.identity_id FROM old_rows o;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and their keys with them';
+
+CREATE OR REPLACE FUNCTION @hub@.note_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    -- who got a touchpoint that can't be in a journey must be told now
+    PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
+    INSERT INTO journey_changes (identity_id)
+    SELECT identity_id
+    FROM (SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM old_rows
+          EXCEPT ALL
+          SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM new_rows) o
+    UNION
+    SELECT identity_id
+    FROM (SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM new_rows
+          EXCEPT ALL
+          SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM old_rows) n;
+    UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
+    FROM new_rows n WHERE k.source = n.source AND k.source_key = n.source_key AND k.occurred_at <> n.occurred_at;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.note_changed() IS 'trigger: touchpoints have changed, their source and key excepted';
+
+CREATE OR REPLACE FUNCTION @hub@.note_truncated() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    DELETE FROM touchpoint_keys;
+    DELETE FROM journey_changes;
+    INSERT INTO journey_changes (identity_id) SELECT customer_id FROM customer_journeys;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.note_truncated() IS 'trigger: there are no touchpoints any more';
+
+CREATE OR REPLACE TRIGGER note_added AFTER INSERT ON @hub@.touchpoints
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_added();
+CREATE OR REPLACE TRIGGER note_removed AFTER DELETE ON @hub@.touchpoints
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_removed();
+CREATE OR REPLACE TRIGGER note_changed AFTER UPDATE ON @hub@.touchpoints
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_changed();
+CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_truncated();
+
+-- A customer has changed if one of its identities has a change. A row of customer_journeys is also stale if its number
+-- is marked: the customer may be gone.
+CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
+WITH changed AS NOT MATERIALIZED (
+    SELECT i.customer_id, bool_or(n.touchpoint IS NULL) AS anew, @extschema@.journey_agg(n.touchpoint) AS added
+    FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
+    GROUP BY i.customer_id
+)
+SELECT j.customer_id, j.journey
+FROM @hub@.customer_journeys j
+WHERE NOT EXISTS (SELECT FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id WHERE i.customer_id = j.customer_id)
+      AND NOT EXISTS (SELECT FROM @hub@.journey_changes n WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
+UNION ALL
+SELECT c.customer_id, coalesce(j.journey OPERATOR(@extschema@.||) c.added, c.added)
+FROM changed c LEFT JOIN @hub@.customer_journeys j ON j.customer_id = c.customer_id
+WHERE NOT c.anew
+UNION ALL
+SELECT c.customer_id, @extschema@.journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id)
+FROM changed c JOIN @hub@.identities i ON i.customer_id = c.customer_id JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+WHERE c.anew
+GROUP BY c.customer_id;
+COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
+COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.current_journeys.journey IS 'all touchpoints of the customer, with touchpoint_id as ref';
+
+CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    written bigint;
+    removed bigint;
+BEGIN
+    LOCK TABLE customer_journeys IN SHARE ROW EXCLUSIVE MODE;  -- one at a time
+    IF rebuild THEN
+        WITH taken AS (
+            DELETE FROM journey_changes
+        ), made AS MATERIALIZED (
+            SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+            FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
+            GROUP BY i.customer_id
+        ), gone AS (
+            DELETE FROM customer_journeys j WHERE NOT EXISTS (SELECT FROM made m WHERE m.customer_id = j.customer_id) RETURNING 1
+        ), stored AS (
+            INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
+            ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM gone) INTO written, removed;
+        RETURN written + removed;
+    END IF;
+
+    WITH taken AS MATERIALIZED (
+        DELETE FROM journey_changes RETURNING identity_id, touchpoint
+    ), changed AS MATERIALIZED (
+        SELECT i.customer_id, bool_or(n.touchpoint IS NULL) AS anew, journey_agg(n.touchpoint) AS added
+        FROM taken n JOIN identities i ON i.identity_id = n.identity_id
+        GROUP BY i.customer_id
+    ), made AS MATERIALIZED (
+        SELECT c.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+        FROM changed c JOIN identities i ON i.customer_id = c.customer_id JOIN touchpoints t ON t.identity_id = i.identity_id
+        WHERE c.anew
+        GROUP BY c.customer_id
+    ), gone AS (
+        DELETE FROM customer_journeys j
+        USING (SELECT identity_id AS customer_id FROM taken WHERE touchpoint IS NULL
+               UNION
+               SELECT customer_id FROM changed WHERE anew
+               EXCEPT
+               SELECT customer_id FROM made) g
+        WHERE j.customer_id = g.customer_id
+        RETURNING 1
+    ), stored AS (
+        INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
+        ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
+        RETURNING 1
+    ), grown AS (
+        INSERT INTO customer_journeys AS j (customer_id, journey) SELECT c.customer_id, c.added FROM changed c WHERE NOT c.anew
+        ON CONFLICT (customer_id) DO UPDATE SET journey = j.journey || excluded.journey
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM stored) + (SELECT count(*) FROM grown), (SELECT count(*) FROM gone) INTO written, removed;
+    RETURN written + removed;
+END $$;
+COMMENT ON FUNCTION @hub@.refresh(boolean) IS 'bring customer_journeys up to date, or make them anew; returns how many have changed';
