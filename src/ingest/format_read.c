@@ -175,6 +175,8 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 		test->negated = skip(&piece, "not ");
 		values.p = piece.p;
 		piece = next_piece(&values, " = ");
+		if (find(piece, " | ") != NULL)
+			return fail(s, piece, "\"|\" stands between values, after \"=\"");
 		if (!read_pointer(s, piece, false, &test->pointer))
 			return false;
 		if (piece.end == values.end)
