@@ -169,7 +169,7 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
     ('whatsapp', 70, '{/entry/*/changes/*/value/user_preferences/*}',
      ARRAY['phone:=+{/wa_id}', 'whatsapp:/user_id', 'whatsapp:2/contacts/?wa_id=wa_id/user_id'],
      '{/timestamp}', '{=whatsapp}', ARRAY['={/category}_{/value}'], ARRAY['=in'], NULL, NULL,
-     ARRAY['={/wa_id} {/category} {/timestamp}', '={/user_id} {/category} {/timestamp}'], ARRAY['detail:/detail']);
+     ARRAY['={/wa_id} {/category} {/value} {/timestamp}', '={/user_id} {/category} {/value} {/timestamp}'], ARRAY['detail:/detail']);
 
 -- Chatwoot: webhooks of an account or an inbox.
 INSERT INTO @hub@.formats (format, rule, condition, makes, reason) VALUES
