@@ -29,17 +29,7 @@ epoch_read(const char *text, int64 *time)
 	unit = whole < INT64CONST(100000000000)      ? 1000000
 		   : whole < INT64CONST(100000000000000) ? 1000
 												 : 1;
-	if (*p == '.')
-	{
-		int64 part = unit;
-
-		for (p++; *p >= '0' && *p <= '9'; p++)
-		{
-			part /= 10;
-			fraction += part * (*p - '0');
-		}
-	}
-	else if (*p == 'e' || *p == 'E')
+	if (strpbrk(text, "eE") != NULL)
 	{
 		/* Java writes large numbers so */
 		double number = fabs(strtod(text, (char **) &p));
@@ -49,6 +39,16 @@ epoch_read(const char *text, int64 *time)
 		unit = number < 1e11 ? 1000000 : number < 1e14 ? 1000 : 1;
 		whole = (int64) number;
 		fraction = (int64) rint((number - whole) * unit);
+	}
+	else if (*p == '.')
+	{
+		int64 part = unit;
+
+		for (p++; *p >= '0' && *p <= '9'; p++)
+		{
+			part /= 10;
+			fraction += part * (*p - '0');
+		}
 	}
 	if (*p != '\0')
 		return false;
@@ -66,20 +66,19 @@ event_time_read(const char *text, size_t len, int64 *time)
 	const char *p = text + (*text == '-');
 	TextScan s;
 
-	/* what is finer than a microsecond is cut off: CloudEvents have nanoseconds */
-	for (const char *c = text; c < text + len; c++)
-	{
-		if (n == sizeof(buf) - 2)
-			return false;
-		buf[n++] = *c;
-		buf[n] = '\0';
-		if (n > 7 && (buf[n - 8] == '.' || buf[n - 8] == ',') && *c >= '0' && *c <= '9' &&
-			strspn(buf + n - 7, "0123456789") >= 7)
-			n--;
-	}
-	buf[n] = '\0';
+	if (len >= sizeof(buf))
+		return false;
 	if (*p >= '0' && *p <= '9' && !(strspn(p, "0123456789") == 4 && p[4] == '-'))
-		return epoch_read(buf, time);
+		return epoch_read(text, time);
+	/* what is finer than a microsecond is cut off: CloudEvents have nanoseconds */
+	for (; *text != '\0'; text++)
+	{
+		buf[n++] = *text;
+		buf[n] = '\0';
+		if (n > 7 && (buf[n - 8] == '.' || buf[n - 8] == ',') &&
+			strspn(buf + n - 7, "0123456789") == 7)
+			buf[--n] = '\0';
+	}
 	if (n > 4 && (strcmp(buf + n - 4, " UTC") == 0 || strcmp(buf + n - 4, " GMT") == 0))
 	{
 		strcpy(buf + n - 4, "Z");

@@ -189,23 +189,6 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 	return true;
 }
 
-/* Where a condition begins: " if " before what can be a test. */
-static const char *
-find_condition(Piece piece)
-{
-	const char *at;
-
-	while ((at = find(piece, " if ")) != NULL)
-	{
-		Piece test = {at + 4, piece.end};
-
-		if (skip(&test, "not ") || (test.p < test.end && is_pointer(test)))
-			return at;
-		piece.p = at + 1;
-	}
-	return NULL;
-}
-
 /* Text with pointers in braces; two braces are one. */
 static bool
 read_template(TextScan *s, Piece piece, Term *term)
@@ -290,7 +273,7 @@ read_term(TextScan *s, const char *text, bool named, bool time, Term *term)
 		piece.p = at + 1;
 	}
 	body = piece;
-	at = find_condition(piece);
+	at = find(piece, " if ");
 	if (at != NULL)
 	{
 		body.end = at;
@@ -318,7 +301,7 @@ read_texts(TextScan *s, JsonNode *row, const char *name, int *ntexts, const char
 		return true;
 	if (json_kind(array) != JSON_ARRAY)
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-							  psprintf("%s is not an array", name), NULL);
+							  psprintf("Its %s is not an array.", name), NULL);
 	*texts = palloc((json_length(array) + 1) * sizeof(char *));
 	for (; *ntexts < json_length(array); (*ntexts)++)
 	{
@@ -329,7 +312,8 @@ read_texts(TextScan *s, JsonNode *row, const char *name, int *ntexts, const char
 		json_element(array, *ntexts, &element);
 		if (json_kind(element) != JSON_STRING || !json_scalar(element, &text, &len))
 			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("%s holds %s", name, json_kind_name(element)), NULL);
+								  psprintf("Its %s holds %s.", name, json_kind_name(element)),
+								  NULL);
 		(*texts)[*ntexts] = pnstrdup(text, len);
 	}
 	return true;
@@ -380,7 +364,7 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		rule->makes = MAKES_NOTHING;
 	else
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-							  "makes is neither touchpoint nor evidence nor nothing.", NULL);
+							  "It makes neither touchpoint nor evidence nor nothing.", NULL);
 	rule->reason = row_text(row, "reason");
 	if (condition != NULL &&
 		!read_condition(s, (Piece) {condition, condition + strlen(condition)}, &rule->condition))
@@ -461,9 +445,11 @@ format_read(TextScan *s, JsonNode *rules, PayloadFormat *format)
 		json_element(rules, format->nrules, &row);
 		if (!read_rule(s, row, &format->rules[format->nrules]))
 		{
+			const char *name = row_text(row, "format");
 			const char *number = row_text(row, "rule");
 
-			s->message = psprintf("invalid rule %s of a format", number ? number : "");
+			s->message =
+				psprintf("invalid rule %s of format %s", number ? number : "?", name ? name : "?");
 			return false;
 		}
 	}

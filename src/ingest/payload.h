@@ -19,7 +19,7 @@
 #define PAYLOAD_BYTES_MAX (4 * 1024 * 1024)
 
 /* So many bytes may be read and written for one payload, else a small one could make many. */
-#define PAYLOAD_WORK_MAX (16 * PAYLOAD_BYTES_MAX)
+#define PAYLOAD_WORK_MAX (4 * PAYLOAD_BYTES_MAX)
 
 /* A field other than a label is at most so many bytes long. */
 #define PAYLOAD_FIELD_MAX 1024

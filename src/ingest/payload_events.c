@@ -149,10 +149,10 @@ typedef enum Outcome
 } Outcome;
 
 static Outcome
-wrong(Walk *w, int sqlerrcode, const char *name, const char *what, const char *text)
+wrong(Walk *w, int sqlerrcode, const char *name, const char *what, const char *text, size_t len)
 {
 	if (text != NULL)
-		what = psprintf("%s %s: \"%s\"", name, what, text_excerpt(text, text + strlen(text), 40));
+		what = psprintf("%s %s: \"%s\"", name, what, text_excerpt(text, text + len, 40));
 	else
 		what = psprintf("%s %s", name, what);
 	reject(w, sqlerrcode, what);
@@ -177,11 +177,11 @@ read_text(Walk *w, const Term *term, const char *name, size_t most)
 				return ABSENT;
 			if (!json_scalar(node, &text, &len))
 				return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, name,
-							 psprintf("is %s", json_kind_name(node)), NULL);
+							 psprintf("is %s", json_kind_name(node)), NULL, 0);
 		}
 		if (w->text.len + len > most)
 			return wrong(w, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, name,
-						 psprintf("is longer than %zu bytes", most), text);
+						 psprintf("is longer than %zu bytes", most), text, len);
 		appendBinaryStringInfo(&w->text, text, len);
 	}
 	add_work(w, w->text.len);
@@ -224,17 +224,17 @@ read_sum(Walk *w, const Term *term, int64 *result)
 			return ABSENT;
 		if (!json_scalar(node, &text, &len))
 			return wrong(w, ERRCODE_INVALID_DATETIME_FORMAT, "occurred_at",
-						 psprintf("is %s", json_kind_name(node)), NULL);
+						 psprintf("is %s", json_kind_name(node)), NULL, 0);
 		if (!event_time_read(text, len, &time))
 			return wrong(w, ERRCODE_INVALID_DATETIME_FORMAT, "occurred_at",
-						 "is no time with a zone", text);
+						 "is no time with a zone", text, len);
 		if (part->minus ? pg_sub_s64_overflow(sum, time, &sum)
 						: pg_add_s64_overflow(sum, time, &sum))
-			return wrong(w, ERRCODE_DATETIME_FIELD_OVERFLOW, "occurred_at", "is out of range",
-						 text);
+			return wrong(w, ERRCODE_DATETIME_FIELD_OVERFLOW, "occurred_at", "is out of range", text,
+						 len);
 	}
 	if (!IS_VALID_TIMESTAMP(sum))
-		return wrong(w, ERRCODE_DATETIME_FIELD_OVERFLOW, "occurred_at", "is out of range", NULL);
+		return wrong(w, ERRCODE_DATETIME_FIELD_OVERFLOW, "occurred_at", "is out of range", NULL, 0);
 	*result = sum;
 	return THERE;
 }
@@ -256,7 +256,7 @@ read_time(Walk *w, const Rule *rule)
 		if (outcome != ABSENT)
 			return outcome;
 	}
-	return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED, "occurred_at", "is not there", NULL);
+	return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED, "occurred_at", "is not there", NULL, 0);
 }
 
 /* All that are there, once each. */
@@ -376,15 +376,15 @@ read_fields(Walk *w, const Rule *rule)
 			return WRONG;
 	if (fields[FIELD_VALUE] != NULL && !event_value_check(fields[FIELD_VALUE]))
 		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "value", "is no number",
-					 fields[FIELD_VALUE]);
+					 fields[FIELD_VALUE], strlen(fields[FIELD_VALUE]));
 	if (fields[FIELD_DIRECTION] != NULL && strcmp(fields[FIELD_DIRECTION], "in") != 0 &&
 		strcmp(fields[FIELD_DIRECTION], "out") != 0)
 		return wrong(w, ERRCODE_INVALID_PARAMETER_VALUE, "direction", "is neither in nor out",
-					 fields[FIELD_DIRECTION]);
+					 fields[FIELD_DIRECTION], strlen(fields[FIELD_DIRECTION]));
 	for (int i = FIELD_CHANNEL; i <= FIELD_ACTION; i++)
 		if (rule->makes == MAKES_TOUCHPOINT && fields[i] == NULL)
 			return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED, event_field_names[i], "is not there",
-						 NULL);
+						 NULL, 0);
 	return THERE;
 }
 
