@@ -1,5 +1,5 @@
 -- Touchpoints in: record, record_many, keys, partitions.
-CREATE FUNCTION refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
+CREATE FUNCTION pg_temp.refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE query;
@@ -67,7 +67,7 @@ SELECT query, r.* FROM (VALUES
                                 ('{b:1}', '2026-11-01Z', 'web', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
     ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, 'sideways', NULL, NULL, NULL, 's', '1', NULL)]::event[])$$),
     ($$SELECT record_many(ARRAY[NULL]::event[])$$)
-) v(query), refused(query) r;
+) v(query), pg_temp.refused(query) r;
 \x off
 SELECT count(*) = :before_touchpoints AS touchpoints, (SELECT count(*) FROM identities) = :before_identities AS identities,
        (SELECT count(*) FROM evidence) = :before_evidence AS evidence, (SELECT count(*) FROM touchpoint_keys) = :before_keys AS keys FROM touchpoints;
@@ -152,5 +152,4 @@ SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT TABLE customer_journeys) UNION ALL (TABLE customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
-SET client_min_messages = warning;
 SELECT journey_drop_hub('crm', true);

@@ -1,0 +1,483 @@
+-- What attached tables tell: rows added, changed and removed, in the transaction that does it.
+--
+-- A row is a touchpoint by its key. What a row means is said by two functions that attach_source makes for each
+-- source, map_<source> and key_<source>; they see the row only, so the old version of a row tells what the
+-- hub has of it. Rows of which no touchpoint can be made are put into source_rejects: the table's own users must not
+-- be stopped by them. Errors that are not the row's fault, such as lack of a privilege or a deadlock, do stop them.
+--
+-- Until the backfill is done an update stores its row even if it means the same as before: it may have moved the row to
+-- where the backfill has been already.
+
+-- Names of what is made for sources, which may be too long as they are.
+CREATE OR REPLACE FUNCTION @hub@.source_object(prefix text, source text) RETURNS name
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN octet_length(prefix || '_' || source) <= 63 THEN prefix || '_' || source
+            ELSE left(prefix, 20) || '_' || md5(prefix || '_' || source) END;
+COMMENT ON FUNCTION @hub@.source_object(text, text) IS 'name of a function or trigger that attach_source makes';
+
+-- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises
+CREATE OR REPLACE FUNCTION @hub@.is_row_error(state text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(state, 2) IN ('22', '23', '38', '54', 'P0') OR state = '42622';
+COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
+
+-- How a row of a table or partition is written as a row of the attached table, whose columns may stand in another order
+CREATE OR REPLACE FUNCTION @hub@.row_as(root regclass, alias text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT format('ROW(%s)::%s', string_agg(format('%I.%I', alias, a.attname), ', ' ORDER BY a.attnum), root)
+            FROM pg_attribute a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped);
+END $$;
+COMMENT ON FUNCTION @hub@.row_as(regclass, text) IS 'a row of a partition as a row of the table attached';
+
+-- What a row means, or why it can't be told. Errors in its key are raised: nothing could be said of such a row later.
+CREATE OR REPLACE FUNCTION @hub@.try_row(source text, source_row anyelement, OUT event @hub@.event, OUT reason text, OUT state text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    key text;
+BEGIN
+    EXECUTE format('SELECT %I($1)', source_object('key', source)) INTO key USING source_row;
+    BEGIN
+        RETURN QUERY EXECUTE format('SELECT m, NULL::text, NULL::text FROM %I($1) m', source_object('map', source)) USING source_row;
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        event := ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, source, key, NULL);
+        reason := SQLERRM;
+        state := SQLSTATE;
+        RETURN NEXT;
+    END;
+END $$;
+COMMENT ON FUNCTION @hub@.try_row(text, anyelement) IS 'what a row of an attached table means, or why that can''t be told';
+
+-- The query that tells what rows mean: columns event, reason, state. Trying each row costs more.
+CREATE OR REPLACE FUNCTION @hub@.events_query(source text, source_row text, rows_from text, trying boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF trying THEN
+        RETURN format('SELECT m.event, m.reason, m.state FROM %s CROSS JOIN LATERAL try_row(%L, %s) m', rows_from, source, source_row);
+    END IF;
+    RETURN format('SELECT m AS event, NULL::text AS reason, NULL::text AS state FROM %s CROSS JOIN LATERAL %I(%s) m',
+                  rows_from, source_object('map', source), source_row);
+END $$;
+COMMENT ON FUNCTION @hub@.events_query(text, text, text, boolean) IS 'the query that tells what rows of an attached table mean';
+
+CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
+LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM check_event(event);
+EXCEPTION WHEN OTHERS THEN
+    reason := SQLERRM;
+    state := SQLSTATE;
+END $$;
+COMMENT ON FUNCTION @hub@.flaw_of(@hub@.event) IS 'why an event is no touchpoint; NULL: it is one';
+
+CREATE OR REPLACE FUNCTION @hub@.reject_rows(source text, keys text[], reasons text[], states text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO source_rejects AS r (source, source_key, reason, sqlstate)
+    SELECT DISTINCT ON (u.key) reject_rows.source, u.key, u.reason, u.state FROM unnest(keys, reasons, states) u(key, reason, state)
+    ORDER BY u.key
+    ON CONFLICT (source, source_key) DO UPDATE SET rejected_at = excluded.rejected_at, reason = excluded.reason, sqlstate = excluded.sqlstate;
+END $$;
+COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write down rows that have no touchpoint';
+
+-- Lock what evidence that will be retracted, and identifiers that will be recorded, belong to, in the order of
+-- 40_stitch.sql: one call after the other would lock the one and then the other.
+CREATE OR REPLACE FUNCTION @hub@.lock_ahead(ids bigint[], identifiers @extschema@.identifier[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    given identifier[];
+BEGIN
+    PERFORM begin_stitching();
+    given := coalesce(normal_identifiers(identifiers), '{}');
+    LOOP
+        BEGIN
+            IF given <> '{}' THEN
+                INSERT INTO customers (customer_id, identities)
+                SELECT unnest(add_identities(array(SELECT generate_series(1, cardinality(given))), given, array_fill(now(), ARRAY[cardinality(given)]),
+                                             (look_up(given)).ids, array_fill(NULL::bigint, ARRAY[cardinality(given)]))), 1;
+            END IF;
+            PERFORM lock_components(array(SELECT DISTINCT u FROM unnest(ids || (look_up(given)).ids) u ORDER BY u), false);
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'lock all that a change of rows will touch';
+
+-- The evidence that touchpoints have brought, which holds.
+CREATE OR REPLACE FUNCTION @hub@.evidence_of_rows(source text, keys text[], OUT evidence_keys text[], OUT ids bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    SELECT coalesce(array_agg(v.source_key ORDER BY v.source_key), '{}') INTO evidence_keys
+    FROM unnest(keys) u(key)
+         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = evidence_of_rows.source AND k.source_key = u.key OFFSET 0) k
+         CROSS JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = k.source AND v.source_key = coalesce(k.evidence_key, k.source_key) OFFSET 0) v
+    WHERE v.retracted_at IS NULL;
+    ids := array(SELECT DISTINCT unnest(v.identities)
+                 FROM unnest(evidence_keys) u(key)
+                      CROSS JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = evidence_of_rows.source AND v.source_key = u.key OFFSET 0) v);
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_of_rows(text, text[]) IS 'evidence that rows of an attached table have brought';
+
+CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    evidence_keys text[];
+    ids bigint[];
+    key text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- what the backfill has recorded since this snapshot can't be seen, but this collides with it
+        WITH claimed AS (
+            INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at) SELECT remove_rows.source, unnest(keys), 0, '-infinity'
+            ON CONFLICT (source, source_key) DO NOTHING RETURNING source_key
+        )
+        SELECT array_agg(source_key) INTO evidence_keys FROM claimed;
+        DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (evidence_keys);
+    END IF;
+    SELECT e.evidence_keys, e.ids INTO evidence_keys, ids FROM evidence_of_rows(source, keys) e;
+    IF cardinality(evidence_keys) > 1 THEN
+        PERFORM lock_ahead(ids, '{}');
+    END IF;
+    FOREACH key IN ARRAY evidence_keys LOOP
+        PERFORM retract(source, key);
+    END LOOP;
+    DELETE FROM touchpoints t
+    USING unnest(keys) u(key)
+         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = u.key OFFSET 0) k
+    WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+END $$;
+COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of rows, and retract their evidence';
+
+CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    evidence_keys text[];  -- where the key has been used
+    e event := events[1];
+BEGIN
+    SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN v.source_key || '#' || nextval('touchpoints_touchpoint_id_seq') END ORDER BY u.n)
+    INTO evidence_keys
+    FROM unnest(events) WITH ORDINALITY
+             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes, n)
+         LEFT JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = add_rows.source AND v.source_key = u.source_key OFFSET 0) v
+                   ON cardinality(u.identifiers) > 1;
+    IF cardinality(events) = 1 AND evidence_keys[1] IS NULL THEN
+        PERFORM record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent, e.campaign,
+                       e.source, e.source_key, e.attributes);
+        RETURN;
+    END IF;
+    PERFORM record_events(events, evidence_keys);
+    IF evidence_keys <> array_fill(NULL::text, ARRAY[cardinality(events)]) THEN
+        UPDATE touchpoint_keys k SET evidence_key = u.evidence_key
+        FROM ROWS FROM (unnest(events), unnest(evidence_keys))
+             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes,
+               evidence_key)
+        WHERE k.source = add_rows.source AND k.source_key = u.source_key AND u.evidence_key IS NOT NULL;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[]) IS 'record touchpoints of rows';
+
+-- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence, the
+-- evidence is retracted and recorded anew.
+CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[] := '{}';                 -- of rows that were seen with other identifiers,
+    observations observation[] := '{}';  -- and what was seen now
+    evidence_keys text[];
+    ids bigint[];
+    found bigint[];
+    key text;
+BEGIN
+    FOR i IN 1 .. cardinality(news) LOOP
+        IF news[i].identifiers <> olds[i].identifiers OR news[i].occurred_at <> olds[i].occurred_at AND cardinality(news[i].identifiers) > 1 THEN
+            keys := keys || news[i].source_key;
+            observations := observations || ROW(news[i].identifiers, news[i].occurred_at, source,
+                                                news[i].source_key || '#' || nextval('touchpoints_touchpoint_id_seq'))::observation;
+        END IF;
+    END LOOP;
+    IF keys <> '{}' THEN
+        SELECT e.evidence_keys, e.ids INTO evidence_keys, ids FROM evidence_of_rows(source, keys) e;
+        IF evidence_keys <> '{}' THEN
+            PERFORM lock_ahead(ids, array(SELECT DISTINCT unnest(o.identifiers) FROM unnest(observations) o));
+        END IF;
+        FOREACH key IN ARRAY evidence_keys LOOP
+            PERFORM retract(source, key);
+        END LOOP;
+        found := (identify_all(observations)).identities;
+        UPDATE touchpoint_keys k SET evidence_key = CASE WHEN cardinality(o.identifiers) > 1 THEN o.evidence_key END
+        FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
+        WHERE k.source = change_rows.source AND k.source_key = o.key;
+    END IF;
+
+    UPDATE touchpoints t
+    SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel, action = e.action,
+        value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
+        campaign = e.campaign, attributes = e.attributes
+    FROM (SELECT u.*, f.identity_id
+          FROM unnest(news) u LEFT JOIN unnest(keys, found) f(key, identity_id) ON f.key = u.source_key) e
+         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source AND k.source_key = e.source_key OFFSET 0) k
+    WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+END $$;
+COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
+
+-- Add, or with olds change, as many as can be; the others are rejected.
+CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    half CONSTANT integer := cardinality(news) / 2;
+BEGIN
+    IF olds IS NULL THEN
+        PERFORM add_rows(source, news);
+    ELSE
+        PERFORM change_rows(source, olds, news);
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF half > 0 THEN
+        PERFORM store_rows(source, olds[:half], news[:half]), store_rows(source, olds[half + 1:], news[half + 1:]);
+    ELSE
+        IF olds IS NOT NULL THEN
+            PERFORM remove_rows(source, ARRAY[news[1].source_key]);
+        END IF;
+        PERFORM reject_rows(source, ARRAY[news[1].source_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[]) IS 'add or change touchpoints of rows, and write down what can''t be stored';
+
+-- What rows meant and mean now, in parallel arrays; NULL: the row was not, or is no more. reasons and states are why it
+-- can't be told. While filling in rows there were before, what is known is left as it is. Returns how many were added.
+CREATE OR REPLACE FUNCTION @hub@.apply_rows(
+    source text, olds @hub@.event[], news @hub@.event[], reasons text[], states text[], filling boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[] := '{}';
+    known boolean[];     -- whether there is a touchpoint,
+    rejected boolean[];  -- or a row in source_rejects
+    gone text[] := '{}';
+    accepted text[] := '{}';
+    fresh event[] := '{}';
+    changed_from event[] := '{}';
+    changed_to event[] := '{}';
+    bad_keys text[] := '{}';
+    bad_reasons text[] := '{}';
+    bad_states text[] := '{}';
+    was event;
+    now event;
+    reason text;
+    state text;
+BEGIN
+    FOR i IN 1 .. cardinality(news) LOOP
+        keys := keys || coalesce(news[i].source_key, olds[i].source_key);
+        IF keys[i] IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = format('key of a row of source %s is NULL', apply_rows.source),
+                HINT = 'Attach the table with a key that never is.';
+        END IF;
+    END LOOP;
+    SELECT array_agg(k.source IS NOT NULL ORDER BY u.n), array_agg(r.source IS NOT NULL ORDER BY u.n) INTO known, rejected
+    FROM unnest(keys) WITH ORDINALITY u(key, n)
+         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key OFFSET 0) r ON true;
+
+    FOR i IN 1 .. cardinality(news) LOOP
+        CONTINUE WHEN filling AND known[i];
+        was := olds[i];
+        now := news[i];
+        reason := reasons[i];
+        state := states[i];
+        IF now.source IS NOT NULL AND state IS NULL
+           AND (now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
+                OR cardinality(now.identifiers) = 0 OR now.direction NOT IN ('in', 'out')) THEN
+            SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
+        ELSIF now.source IS NOT NULL AND was.source IS NULL AND known[i] THEN
+            reason := format('there is another touchpoint of key %s', keys[i]);
+            state := '23505';
+        END IF;
+        IF now.source IS NULL OR state IS NULL THEN
+            IF rejected[i] THEN
+                accepted := accepted || keys[i];
+            END IF;
+            IF now.source IS NULL THEN
+                IF NOT rejected[i] THEN
+                    gone := gone || keys[i];
+                END IF;
+            ELSIF NOT known[i] THEN
+                fresh := fresh || now;
+            ELSIF was <> now THEN
+                changed_from := changed_from || was;
+                changed_to := changed_to || now;
+            END IF;
+        ELSE
+            IF was.source IS NOT NULL AND known[i] THEN
+                gone := gone || keys[i];
+            END IF;
+            bad_keys := bad_keys || keys[i];
+            bad_reasons := bad_reasons || reason;
+            bad_states := bad_states || state;
+        END IF;
+    END LOOP;
+
+    IF gone <> '{}' THEN
+        PERFORM remove_rows(source, gone);
+    END IF;
+    IF accepted <> '{}' THEN
+        DELETE FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = ANY (accepted);
+    END IF;
+    IF bad_keys <> '{}' THEN
+        PERFORM reject_rows(source, bad_keys, bad_reasons, bad_states);
+    END IF;
+    IF changed_to <> '{}' THEN
+        PERFORM store_rows(source, changed_from, changed_to);
+    END IF;
+    IF fresh <> '{}' THEN
+        PERFORM store_rows(source, NULL, fresh);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_rows(text, @hub@.event[], @hub@.event[], text[], text[], boolean) IS 'bring touchpoints in line with rows of an attached table';
+
+CREATE OR REPLACE FUNCTION @hub@.remove_source(source text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[];
+BEGIN
+    LOOP
+        keys := array(SELECT k.source_key FROM touchpoint_keys k WHERE k.source = remove_source.source LIMIT 1000);
+        EXIT WHEN keys = '{}';
+        PERFORM remove_rows(source, keys);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.remove_source(text) IS 'remove all touchpoints of an attached table, and retract their evidence';
+
+-- Remove the touchpoints of all rows of a table or partition that is being truncated.
+CREATE OR REPLACE FUNCTION @hub@.empty_table(source text, root regclass, truncated regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    keys text[];
+    key text;
+BEGIN
+    IF truncated = root THEN
+        PERFORM remove_source(source);
+        DELETE FROM source_rejects r WHERE r.source = empty_table.source;
+        RETURN;
+    END IF;
+    keys := '{}';
+    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r', source_object('key', source), row_as(root, 'r'), truncated) LOOP
+        keys := keys || key;
+        IF cardinality(keys) = 1000 THEN
+            PERFORM remove_rows(source, keys);
+            DELETE FROM source_rejects r WHERE r.source = empty_table.source AND r.source_key = ANY (keys);
+            keys := '{}';
+        END IF;
+    END LOOP;
+    PERFORM remove_rows(source, keys);
+    DELETE FROM source_rejects r WHERE r.source = empty_table.source AND r.source_key = ANY (keys);
+END $$;
+COMMENT ON FUNCTION @hub@.empty_table(text, regclass, regclass) IS 'remove touchpoints of a table that is being truncated';
+
+-- Settings that the text of values depends on are fixed, so that a key is the same in all sessions.
+CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+    source CONSTANT text := TG_ARGV[0];
+    root regclass := coalesce(pg_partition_root(TG_RELID), TG_RELID);
+    attached record;
+    source_row text := 'r';  -- it becomes a row of the attached table by itself, if it is of no partition
+    query text;
+    change record;
+    olds event[];
+    news event[];
+    reasons text[];
+    states text[];
+BEGIN
+    SELECT s.relation, s.backfilled_at INTO attached FROM sources s WHERE s.source = TG_ARGV[0];
+    IF root <> attached.relation THEN
+        RETURN NULL;  -- it was a partition once
+    ELSIF to_regproc(quote_ident(source_object('map', source))) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('table %s is attached as source %s, but what its rows mean was dropped', root, source),
+            HINT = format('Detach it by %I.detach_source(%L), and attach it again.', current_schema(), source);
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        PERFORM empty_table(source, root, TG_RELID);
+        RETURN NULL;
+    ELSIF root <> TG_RELID THEN
+        source_row := row_as(root, 'r');
+    END IF;
+
+    FOR attempt IN 1 .. 2 LOOP
+        IF attempt = 2 THEN
+            source_row := row_as(root, 'r');
+        END IF;
+        query := CASE TG_OP
+            WHEN 'INSERT' THEN
+                format('SELECT NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
+                       events_query(source, source_row, 'new_rows r', attempt = 2))
+            WHEN 'DELETE' THEN
+                format('SELECT o.event AS was, NULL::event AS now, NULL::text AS reason, NULL::text AS state FROM (%s) o',
+                       events_query(source, source_row, 'old_rows r', attempt = 2))
+            ELSE
+                format('SELECT o.event AS was, n.event AS now, n.reason, n.state FROM (%s) o FULL JOIN (%s) n ON (n.event).source_key = (o.event).source_key',
+                       events_query(source, source_row, 'old_rows r', attempt = 2), events_query(source, source_row, 'new_rows r', attempt = 2))
+                || CASE WHEN attached.backfilled_at IS NOT NULL THEN ' WHERE n.event IS DISTINCT FROM o.event' ELSE '' END
+            END;
+        olds := '{}';
+        news := '{}';
+        reasons := '{}';
+        states := '{}';
+        BEGIN
+            FOR change IN EXECUTE query LOOP
+                olds := array_append(olds, change.was);
+                news := array_append(news, change.now);
+                reasons := array_append(reasons, change.reason);
+                states := array_append(states, change.state);
+                IF cardinality(news) = 1000 THEN
+                    PERFORM apply_rows(source, olds, news, reasons, states);
+                    olds := '{}';
+                    news := '{}';
+                    reasons := '{}';
+                    states := '{}';
+                END IF;
+            END LOOP;
+            IF news <> '{}' THEN
+                PERFORM apply_rows(source, olds, news, reasons, states);
+            END IF;
+            RETURN NULL;
+        EXCEPTION WHEN OTHERS THEN
+            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.feed_source() IS 'trigger: rows of an attached table have changed';

@@ -1,0 +1,527 @@
+-- Attaching tables: what a mapping means, the triggers, the backfill, and taking it all back.
+
+-- A column's name, or an expression over the columns, as SQL. It is compiled under the search_path of who attaches.
+CREATE OR REPLACE FUNCTION @hub@.source_expression(
+    relation regclass, field text, expression text, wanted text, search_path text, OUT code text, OUT columns smallint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    type regtype;
+    fits boolean;
+    own_path CONSTANT text := current_setting('search_path');
+    detail text;
+    hint text;
+BEGIN
+    code := CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = expression AND a.attnum > 0 AND NOT a.attisdropped)
+                 THEN quote_ident(expression) ELSE expression END;
+    BEGIN
+        PERFORM set_config('search_path', search_path, true);
+        SELECT e.type, e.columns INTO type, columns FROM @extschema@.journey_row_expression(relation, code) e;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('mapping field %s is no column or expression over the rows of %s: %s',
+                                                                   field, relation, expression),
+            DETAIL = detail, HINT = hint;
+    END;
+    fits := type = 'unknown'::regtype
+            OR CASE wanted WHEN 'timestamp with time zone' THEN type = 'timestamptz'::regtype
+                           WHEN 'boolean' THEN type = 'boolean'::regtype
+                           WHEN 'jsonb' THEN type IN ('json'::regtype, 'jsonb'::regtype)
+                           WHEN 'numeric' THEN (SELECT t.typcategory = 'N' FROM pg_type t WHERE t.oid = type)
+                           ELSE true END;
+    IF NOT fits THEN
+        RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+            MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
+            HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
+                        THEN 'Say in which time zone it is, such as ' || code || ' AT TIME ZONE ''Europe/Lisbon''.'
+                        WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.' ELSE '' END;
+    END IF;
+    code := format(E'((%s\n)::pg_catalog.%s)', code, CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
+END $$;
+COMMENT ON FUNCTION @hub@.source_expression(regclass, text, text, text, text) IS 'check a field of a mapping, and return it as SQL';
+
+-- The columns of the primary key, in an unambiguous text.
+CREATE OR REPLACE FUNCTION @hub@.primary_key_of(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN count(*) = 1 THEN min(quote_ident(a.attname)) ELSE 'ROW(' || string_agg(quote_ident(a.attname), ', ' ORDER BY k.n) || ')' END
+            FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts
+            HAVING count(*) > 0);
+END $$;
+COMMENT ON FUNCTION @hub@.primary_key_of(regclass) IS 'expression for the primary key of a table; NULL: it has none';
+
+-- What attach_source is told, as SQL: the fields of the event, its key, which rows are events; and whether some unique index makes keys unique.
+CREATE OR REPLACE FUNCTION @hub@.read_mapping(
+    relation regclass, mapping json, source text, search_path text, OUT event text, OUT key text, OUT condition text, OUT columns smallint[], OUT unique_key boolean)
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fields CONSTANT text[] := '{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign,attributes,key,where}';
+    given jsonb := '{}';        -- what is given, and as SQL
+    code jsonb := '{}';
+    identifiers text[] := '{}';
+    field record;
+    expression record;
+    wanted text;
+    wrong text;
+    hint text := '';
+    nullable text;
+BEGIN
+    columns := '{}';
+    IF mapping IS NULL OR json_typeof(mapping) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a mapping must be a JSON object',
+            DETAIL = format('Given: %s.', coalesce(mapping::text, 'NULL'));
+    END IF;
+    FOR field IN SELECT m.key, m.value FROM json_each(mapping) m LOOP
+        IF field.key <> 'identifiers' AND field.key <> ALL (fields) THEN
+            wrong := format('unknown mapping field: %s', field.key);
+            hint := 'There are identifiers, ' || array_to_string(fields, ', ') || '.';
+        ELSIF given ? field.key THEN
+            wrong := format('mapping field %s is given twice', field.key);
+        ELSIF json_typeof(field.value) <> (CASE field.key WHEN 'identifiers' THEN 'object' ELSE 'string' END) THEN
+            wrong := format('mapping field %s must be a %s, not %s', field.key,
+                            CASE field.key WHEN 'identifiers' THEN 'JSON object of namespaces' ELSE 'string, a column or an expression' END, field.value);
+        END IF;
+        EXIT WHEN wrong IS NOT NULL;
+        given := given || jsonb_build_object(field.key, field.value #>> '{}');
+    END LOOP;
+    IF wrong IS NULL AND NOT given ?& '{occurred_at,channel,action,identifiers}' THEN
+        wrong := format('mapping field %s is missing', (SELECT f FROM unnest('{occurred_at,channel,action,identifiers}'::text[]) f WHERE NOT given ? f LIMIT 1));
+    ELSIF wrong IS NULL AND NOT given ? 'key' THEN
+        given := given || jsonb_build_object('key', primary_key_of(relation));
+        IF given ->> 'key' IS NULL THEN
+            wrong := format('table %s has no primary key', relation);
+            hint := 'Give the mapping a key: columns that identify a row, and are never NULL.';
+        END IF;
+    END IF;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = wrong, HINT = hint;
+    END IF;
+
+    FOR field IN SELECT i.key, i.value FROM json_each(mapping -> 'identifiers') i LOOP
+        IF json_typeof(field.value) <> 'string' THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('identifier %s of the mapping must be a string, a column or an expression, not %s', field.key, field.value);
+        END IF;
+        PERFORM identifier(field.key, 'x');  -- is it a namespace?
+        SELECT * INTO expression FROM source_expression(relation, 'identifiers.' || field.key, field.value #>> '{}', 'text', search_path);
+        columns := columns || expression.columns;
+        identifiers := identifiers || ('@extschema@.identifier(' || format('%L, nullif(%s, ''''))', field.key, expression.code));
+    END LOOP;
+    IF identifiers = '{}' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field identifiers names none';
+    END IF;
+    FOR field IN SELECT g.key, g.value FROM jsonb_each_text(given) g WHERE g.key <> 'identifiers' LOOP
+        wanted := CASE field.key WHEN 'occurred_at' THEN 'timestamp with time zone' WHEN 'value' THEN 'numeric' WHEN 'attributes' THEN 'jsonb'
+                                 WHEN 'where' THEN 'boolean' ELSE 'text' END;
+        SELECT * INTO expression FROM source_expression(relation, field.key, field.value, wanted, search_path);
+        columns := columns || expression.columns;
+        code := code || jsonb_build_object(field.key, expression.code);
+        IF field.key = 'key' THEN
+            SELECT a.attname INTO nullable FROM unnest(expression.columns) u(attnum) JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = u.attnum
+            WHERE NOT a.attnotnull LIMIT 1;
+            IF nullable IS NOT NULL OR expression.columns = '{}' THEN
+                RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('mapping field key does not identify a row: %s', field.value),
+                    DETAIL = CASE WHEN nullable IS NULL THEN 'It uses no column.' ELSE format('Column %s may be NULL.', nullable) END;
+            END IF;
+            unique_key := EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                                         AND (i.indkey::smallint[])[0:i.indnkeyatts - 1] <@ expression.columns);
+        END IF;
+    END LOOP;
+
+    key := code ->> 'key';
+    condition := coalesce(code ->> 'where', 'true');
+    event := (SELECT format('pg_catalog.array_remove(ARRAY[%s], NULL), ', array_to_string(identifiers, ', '))
+                     || string_agg(coalesce(code ->> f.name, 'NULL'), ', ' ORDER BY f.n) || format(', %L, ', source) || key || ', '
+                     || coalesce(code ->> 'attributes', 'NULL')
+              FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[]) WITH ORDINALITY f(name, n));
+END $$;
+COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
+
+-- The two functions. They depend on the columns they use, and on no others: PostgreSQL won't drop one of these
+-- or change its type, but renames them in here too. The argument has the table's name, so that an expression may name
+-- it, or use the whole row.
+CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    hub CONSTANT name := current_schema();
+    argument CONSTANT name := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
+    map CONSTANT name := source_object('map', source);
+    key CONSTANT name := source_object('key', source);
+    read record;
+    row_columns text;
+    command text;
+BEGIN
+    SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
+    SELECT 'FROM (SELECT ' || coalesce(string_agg(format('(%I).%I', argument, a.attname), ', ' ORDER BY a.attnum), '') || ') columns_of_the_row'
+    INTO row_columns
+    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (read.columns) AND a.attnum > 0;
+    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %4$s) RETURNS SETOF %1$I.event LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1 BEGIN ATOMIC SELECT %5$s %8$s WHERE %9$s; END; '
+                      'CREATE FUNCTION %1$I.%6$I(%3$I %4$s) RETURNS text LANGUAGE sql STABLE PARALLEL UNSAFE BEGIN ATOMIC SELECT %7$s %8$s; END',
+                      hub, map, argument, relation, read.event, key, read.key, row_columns, read.condition);
+    PERFORM set_config('search_path', search_path, true);
+    EXECUTE command;
+    PERFORM set_config('search_path', '', true);
+    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source || ' means: the event it is, if any');
+    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
+    RETURN read.unique_key;
+END $$;
+COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the functions of a source; returns whether its keys must be unique';
+
+-- The table and its partitions, those first that have rows.
+CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean) RETURNS SETOF record
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT t.relid, t.isleaf FROM pg_partition_tree(relation) t
+    UNION ALL
+    SELECT c.oid, true FROM pg_class c WHERE c.oid = relation AND NOT EXISTS (SELECT FROM pg_partition_tree(relation));
+END;
+COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
+
+-- Statement triggers fire for the table a statement names only, so each partition has its own.
+CREATE OR REPLACE FUNCTION @hub@.watch_tables(source text, relation regclass) RETURNS regclass[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fresh regclass[] := '{}';
+    member regclass;
+    kind text[];
+BEGIN
+    FOR member IN
+        SELECT t.member FROM source_tables(relation) t
+        WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.member AND g.tgname = source_object(current_schema() || '_insert', source))
+        ORDER BY t.leaf, t.member
+    LOOP
+        FOREACH kind SLICE 1 IN ARRAY ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows'],
+                                            ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'],
+                                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows'],
+                                            ['truncate', 'BEFORE TRUNCATE', '']] LOOP
+            EXECUTE format('CREATE TRIGGER %I %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION feed_source(%L)',
+                           source_object(current_schema() || '_' || kind[1], source), kind[2], member, kind[3], source);
+        END LOOP;
+        fresh := fresh || member;
+    END LOOP;
+    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh) ORDER BY t.member);
+END $$;
+COMMENT ON FUNCTION @hub@.watch_tables(text, regclass) IS 'make the triggers of a table, and of its partitions; returns those with rows that had none';
+
+-- Triggers run with the rights of who writes the table.
+CREATE OR REPLACE FUNCTION @hub@.warn_of_writers(source text, relation regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    writers text;
+BEGIN
+    SELECT string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ') INTO writers
+    FROM pg_class c CROSS JOIN LATERAL (SELECT * FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner)))
+                                        UNION ALL
+                                        SELECT x.* FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid) a
+    WHERE c.oid = warn_of_writers.relation AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+          AND CASE WHEN a.grantee = 0
+                   THEN NOT EXISTS (SELECT FROM pg_class t, aclexplode(t.relacl) x
+                                    WHERE t.oid = 'touchpoints'::regclass AND x.grantee = 0 AND x.privilege_type = 'INSERT')
+                   ELSE NOT (has_schema_privilege(a.grantee, current_schema(), 'USAGE') AND has_table_privilege(a.grantee, 'touchpoints', 'INSERT')
+                             AND has_table_privilege(a.grantee, 'touchpoints', 'UPDATE') AND has_table_privilege(a.grantee, 'touchpoints', 'DELETE'))
+                   END;
+    IF writers IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = format('roles that may write to %s can''t any more, for they may not write to the hub: %s', relation, writers),
+            HINT = format('Let them, by %I.grant_access(role, ''writer'').', current_schema());
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
+
+-- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. A row that others may
+-- change is locked before it is read, and so stays as it is until it has been recorded: who waits for it will find its
+-- touchpoint. Rows are read from where they were locked, so that none is recorded that has not been.
+CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+    blocks CONSTANT integer := 128;
+    s sources;
+    tids tid[];
+    row_count bigint := 0;
+    change record;
+    news event[];
+    reasons text[];
+    states text[];
+    range text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
+            DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
+                            upper(current_setting('transaction_isolation')));
+    END IF;
+    SELECT * INTO s FROM sources t WHERE t.source = backfill_batch.source AND t.detached_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
+    END IF;
+    WHILE s.pending <> '{}' AND NOT EXISTS (SELECT FROM source_tables(s.relation) t WHERE t.member = s.pending[1]) LOOP
+        s.pending := s.pending[2:];  -- dropped, or a partition no longer
+        s.filenode := NULL;
+    END LOOP;
+    IF s.pending = '{}' THEN
+        UPDATE sources t SET pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL, backfilled_at = coalesce(t.backfilled_at, now())
+        WHERE t.source = s.source;
+        RETURN NULL;
+    END IF;
+
+    -- other locks would let the table be rewritten between the two
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);
+    IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
+        s.filenode := pg_relation_filenode(s.pending[1]);
+        s.next_block := 0;
+        s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
+    END IF;
+    range := format('ctid >= %L AND ctid < %L', format('(%s,0)', s.next_block), format('(%s,0)', least(s.next_block + blocks, s.end_block)));
+    IF s.next_block < s.end_block THEN
+        IF lock_rows THEN
+            EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', s.pending[1], range) INTO tids;
+            range := 'ctid = ANY ($1)';
+        END IF;
+        EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', s.pending[1], range) INTO row_count USING tids;
+    END IF;
+    IF row_count > 0 THEN
+        FOR attempt IN 1 .. 2 LOOP
+            news := '{}';
+            reasons := '{}';
+            states := '{}';
+            BEGIN
+                FOR change IN EXECUTE events_query(source, row_as(s.relation, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', s.pending[1], range),
+                                                   attempt = 2) USING tids LOOP
+                    news := array_append(news, change.event);
+                    reasons := array_append(reasons, change.reason);
+                    states := array_append(states, change.state);
+                END LOOP;
+                EXIT;
+            EXCEPTION WHEN OTHERS THEN
+                IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
+        IF news <> '{}' THEN
+            PERFORM make_months(news);
+            PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
+        END IF;
+    END IF;
+
+    s.next_block := least(s.next_block + blocks, s.end_block);
+    IF s.next_block >= s.end_block THEN
+        s.pending := s.pending[2:];
+        s.filenode := NULL;
+    END IF;
+    UPDATE sources t SET rows_done = t.rows_done + row_count, pending = s.pending, filenode = s.filenode, next_block = s.next_block, end_block = s.end_block
+    WHERE t.source = s.source;
+    RETURN row_count;
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean) IS 'put rows into the hub that were there before their table was attached';
+
+-- Ten years at most, so that a wrong date makes no thousand partitions: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.make_months(events @hub@.event[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(events) e WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+BEGIN
+    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
+        PERFORM maintain(since);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.make_months(@hub@.event[]) IS 'make partitions for touchpoints of the last ten years';
+
+CREATE OR REPLACE FUNCTION @hub@.attach_table(relation regclass, mapping json, source text, backfill boolean, search_path text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    c record;
+    kind text;
+    hint text := '';
+    unique_key boolean;
+    twice text;
+    leaves regclass[];
+    done bigint := 0;
+    batch bigint;
+    estimated bigint;
+BEGIN
+    IF relation IS NULL OR source IS NULL OR source = '' OR backfill IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'attach_source needs a table, and a source has a name';
+    END IF;
+    SELECT * INTO c FROM pg_class t WHERE t.oid = relation;
+    kind := CASE WHEN c.relnamespace = current_schema()::regnamespace THEN 'a table of the hub'
+                 WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN 'a system catalog'
+                 WHEN c.relpersistence = 't' THEN 'a temporary table'
+                 WHEN c.relkind = 'v' THEN 'a view' WHEN c.relkind = 'm' THEN 'a materialized view' WHEN c.relkind = 'f' THEN 'a foreign table'
+                 WHEN c.relkind NOT IN ('r', 'p') THEN 'no table'
+                 WHEN c.relispartition THEN 'a partition'
+                 WHEN EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = relation OR h.inhparent = relation AND c.relkind = 'r') THEN 'part of an inheritance tree' END;
+    IF kind IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
+            HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
+                        WHEN kind LIKE '% of the hub' THEN '' ELSE 'Pass its rows to record_many.' END;
+    ELSIF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
+            HINT = 'Another touchpoint of the same rows needs another name for the source.';
+    ELSIF EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = attach_table.source) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('there are touchpoints of source %s already', source),
+            HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source)
+                                                 THEN format(', or remove them by %I.detach_source(%L, keep => false).', current_schema(), source)
+                                                 ELSE '.' END;
+    ELSIF row_security_active(relation) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', relation),
+            HINT = 'Attach it as its owner, or as a role that bypasses row-level security.';
+    END IF;
+    DELETE FROM source_rejects r WHERE r.source = attach_table.source;
+    DELETE FROM sources s WHERE s.source = attach_table.source;
+
+    unique_key := make_mapping(relation, mapping, source, search_path);
+    leaves := watch_tables(source, relation);
+    IF NOT unique_key THEN
+        EXECUTE format('SELECT key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY key HAVING count(*) > 1 LIMIT 1',
+                       source_object('key', source), row_as(relation, 'r'), relation) INTO twice;
+        IF twice IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = format('rows of %s have the same key: %s', relation, twice),
+                HINT = 'Give the mapping a key that is unique.';
+        END IF;
+    END IF;
+    SELECT sum(nullif(t.reltuples, -1)) INTO estimated FROM pg_class t WHERE t.oid = ANY (leaves);
+    INSERT INTO sources (source, relation, mapping, rows_estimated, pending) VALUES (source, relation, mapping, estimated, leaves);
+    PERFORM warn_of_writers(source, relation);
+    WHILE backfill LOOP
+        batch := backfill_batch(source, false);
+        EXIT WHEN batch IS NULL;
+        IF done / 100000 < (done + batch) / 100000 THEN
+            RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', source, done + batch);
+        END IF;
+        done := done + batch;
+    END LOOP;
+    RETURN done;
+END $$;
+COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
+
+CREATE OR REPLACE FUNCTION @hub@.attach_source(source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true) RETURNS bigint
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)), backfill,
+                              concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@'));
+END;
+COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that are in the hub now. Without backfill they are left to backfill_source';
+
+-- Without settings, so that it can commit
+CREATE OR REPLACE PROCEDURE @hub@.backfill_source(source text)
+LANGUAGE plpgsql
+AS $backfill_source$
+DECLARE
+    batch bigint;
+    done bigint := 0;
+BEGIN
+    PERFORM @hub@.begin_backfill(source);
+    COMMIT;
+    LOOP
+        batch := @hub@.backfill_batch(source, true);
+        COMMIT;
+        EXIT WHEN batch IS NULL;
+        IF done / 100000 < (done + batch) / 100000 THEN
+            RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s: %s rows', source, done + batch);
+        END IF;
+        done := done + batch;
+    END LOOP;
+END $backfill_source$;
+COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
+
+-- Partitions may have been added, with rows
+CREATE OR REPLACE FUNCTION @hub@.begin_backfill(source text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    s sources;
+    fresh regclass[];
+BEGIN
+    SELECT * INTO s FROM sources t WHERE t.source = begin_backfill.source AND t.detached_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
+    ELSIF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('the table of source %s was dropped', source);
+    ELSIF row_security_active(s.relation) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', s.relation),
+            HINT = 'Backfill it as its owner, or as a role that bypasses row-level security.';
+    END IF;
+    fresh := watch_tables(source, s.relation);
+    UPDATE sources t
+    SET pending = t.pending || fresh, backfilled_at = CASE WHEN fresh = '{}' THEN t.backfilled_at END,
+        rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c WHERE c.oid = ANY (fresh))
+    WHERE t.source = s.source;
+END $$;
+COMMENT ON FUNCTION @hub@.begin_backfill(text) IS 'watch partitions that were added to an attached table';
+
+CREATE OR REPLACE FUNCTION @hub@.detach_source(source text, keep boolean DEFAULT true) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+AS $$
+#variable_conflict use_column
+DECLARE
+    attached boolean;
+    made record;
+BEGIN
+    UPDATE sources s SET detached_at = now(), pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL
+    WHERE s.source = detach_source.source AND s.detached_at IS NULL;
+    attached := FOUND;
+    IF attached THEN
+        FOR made IN
+            SELECT g.tgrelid::regclass AS relation, g.tgname FROM pg_trigger g
+            WHERE g.tgfoid = 'feed_source'::regproc
+                  AND g.tgname IN (SELECT source_object(current_schema() || k, detach_source.source) FROM unnest('{_insert,_update,_delete,_truncate}'::text[]) k)
+        LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', made.tgname, made.relation);
+        END LOOP;
+        FOR made IN
+            SELECT p.oid::regprocedure AS function FROM pg_proc p
+            WHERE p.pronamespace = current_schema()::regnamespace AND p.proname IN (source_object('map', source), source_object('key', source))
+        LOOP
+            EXECUTE format('DROP FUNCTION %s', made.function);
+        END LOOP;
+    END IF;
+    IF keep IS NOT TRUE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
+        PERFORM remove_source(source);
+        DELETE FROM source_rejects r WHERE r.source = detach_source.source;
+        DELETE FROM sources s WHERE s.source = detach_source.source;
+    END IF;
+    RETURN attached;
+END $$;
+COMMENT ON FUNCTION @hub@.detach_source(text, boolean) IS 'let a table feed the hub no more; returns whether it did. Without keep its touchpoints go, and what they told of who is who';
+
+-- Progress, as pg_stat_progress views show it.
+CREATE OR REPLACE VIEW @hub@.source_progress WITH (security_invoker = true) AS
+SELECT s.source, s.relation,
+       CASE WHEN s.detached_at IS NOT NULL THEN 'detached' WHEN c.oid IS NULL THEN 'dropped' WHEN s.backfilled_at IS NULL THEN 'backfilling'
+            WHEN EXISTS (SELECT FROM @hub@.source_tables(s.relation) t
+                         WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.member
+                                                  AND g.tgname = @hub@.source_object(n.nspname || '_insert', s.source))) THEN 'partitions added'
+            ELSE 'attached' END AS state,
+       s.rows_done, s.rows_estimated,
+       CASE WHEN s.backfilled_at IS NOT NULL THEN 100 ELSE least(99, 100 * s.rows_done / nullif(s.rows_estimated, 0)) END AS percent,
+       (SELECT count(*) FROM @hub@.source_rejects r WHERE r.source = s.source) AS rejected
+FROM @hub@.sources s
+     JOIN pg_class h ON h.oid = s.tableoid JOIN pg_namespace n ON n.oid = h.relnamespace
+     LEFT JOIN pg_class c ON c.oid = s.relation;
+COMMENT ON VIEW @hub@.source_progress IS 'attached tables, and how far their backfill is';
+COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
+COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
+COMMENT ON COLUMN @hub@.source_progress.state IS 'backfilling: rows that were there before are not all in the hub; partitions added: backfill_source must see to them; attached; detached; dropped: the table is gone';
+COMMENT ON COLUMN @hub@.source_progress.rows_done IS 'how many rows that were there before have been read';
+COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
+COMMENT ON COLUMN @hub@.source_progress.percent IS 'how much of the backfill is done';
+COMMENT ON COLUMN @hub@.source_progress.rejected IS 'how many rows have no touchpoint, because none can be made of them: see source_rejects';
