@@ -19,6 +19,9 @@
 /* the payload, what stands between it and the item, and an array around the payload */
 #define LEVELS_MAX (JSON_DEPTH_MAX + 2)
 
+/* To look at an element is as much work as to copy so many bytes. */
+#define LOOK_WORK 8
+
 typedef struct Walk
 {
 	const PayloadFormat *format;
@@ -75,7 +78,7 @@ find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found
 		return false;
 	for (size_t i = 0; json_element(array, i, found); i++)
 	{
-		add_work(w, 1);
+		add_work(w, LOOK_WORK);
 		if (json_member(*found, part->key, &value) && same_scalar(value, wanted))
 			return true;
 	}
