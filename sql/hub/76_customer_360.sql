@@ -35,7 +35,7 @@ FROM @hub@.customers c
                 FROM (SELECT DISTINCT ON (i.customer_id, e.key) i.customer_id, e.key, e.value
                       FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
                            CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(t.attributes) = 'object' THEN t.attributes END) e
-                      WHERE e.value <> 'null'
+                      WHERE t.attributes IS NOT NULL AND e.value <> 'null'
                       ORDER BY i.customer_id, e.key, t.occurred_at DESC, t.touchpoint_id DESC) a
                 GROUP BY customer_id) a ON a.customer_id = c.customer_id;
 COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';

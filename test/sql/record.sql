@@ -11,6 +11,7 @@ END $$;
 SET client_min_messages = warning;
 SELECT journey_create_hub('crm');
 SET search_path = crm, public;
+SELECT maintain(since => '2026-11-01Z') IS NOT NULL AS maintained;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE VIEW stored AS
@@ -128,22 +129,24 @@ UNLISTEN *;
 -- partitions: by month of UTC; what has none goes to the default one until maintain()
 SET timezone = 'Pacific/Auckland';
 SELECT record('{user:7}', t, 'web', 'view', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z BC}'::timestamptz[]) t;
+SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
 SELECT count(*) AS strays FROM touchpoints_default;
-SELECT made > 0 AS made, dropped FROM maintain();
+SELECT made, dropped FROM maintain();  -- those of a month of which there are few stay
 SELECT count(*) AS strays FROM touchpoints_default;
-SELECT made, dropped FROM maintain();
-SELECT tableoid::regclass::text, occurred_at AT TIME ZONE 'UTC' AS utc FROM touchpoints WHERE occurred_at < '2021-01-01' ORDER BY 2;
+SELECT made > 20 AS made, dropped FROM maintain(since => '2019-12-15');
+SELECT count(*) AS strays FROM touchpoints_default;
+SELECT made, dropped FROM maintain(since => '2019-12-15');
+SELECT tableoid::regclass::text, occurred_at AT TIME ZONE 'UTC' AS utc FROM touchpoints WHERE occurred_at < '2021-01-01' AND source_key IS NOT NULL ORDER BY 2;
 SELECT count(*) AS misplaced FROM touchpoints t WHERE tableoid::regclass::text ~ '\d$' AND tableoid::regclass::text <> 'touchpoints_' || to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY_MM');
-SELECT made > 10 AS made FROM maintain(since => '2025-10-15');
-SELECT to_regclass('touchpoints_2025_10') IS NOT NULL AS since, to_regclass('touchpoints_2025_09') IS NOT NULL AS before_it,
+SELECT to_regclass('touchpoints_2019_12') IS NOT NULL AS since, to_regclass('touchpoints_2019_11') IS NOT NULL AS before_it,
        to_regclass('touchpoints_' || to_char(now() AT TIME ZONE 'UTC' + interval '3 months', 'YYYY_MM')) IS NOT NULL AS ahead;
 SELECT obj_description('touchpoints_2025_10'::regclass), col_description('touchpoints_2025_10'::regclass, 3);
 EXPLAIN (COSTS OFF) SELECT * FROM touchpoints WHERE identity_id = 1 AND occurred_at >= '2025-11-01Z' AND occurred_at < '2025-11-30Z';
 -- touchpoints that are too old go, with their keys, and journeys follow
 SELECT refresh() > 0 AS refreshed;
-SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' AND source = 'sql' AND source_key ~ '\d\d:';
+SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' ;
 UPDATE settings SET keep_touchpoints = now() - '2021-03-05';
-SELECT made, dropped = 5 AS dropped FROM maintain();
+SELECT made, dropped FROM maintain();
 SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT count(*) FROM touchpoint_keys k LEFT JOIN touchpoints t USING (touchpoint_id) WHERE t.touchpoint_id IS NULL;
 SELECT record('{user:7}', '2020-01-01Z', 'web', 'view', source_key => 'late') > 0 AS late;

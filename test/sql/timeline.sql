@@ -132,7 +132,7 @@ DECLARE
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
         IF line ~ 'Scan' THEN
-            scan := CASE WHEN line !~ 'Subquery|Function| on (settings|actions|touchpoints_(20(2[6-9]|[3-9]\d)_\d\d|default))\M'
+            scan := CASE WHEN line !~ 'Subquery|Function| on (settings|actions|business_hours|touchpoints_(20(2[6-9]|[3-9]\d)_\d\d|default))\M'
                          THEN regexp_replace(btrim(line, '-> '), '( on (crm\.)?\w+) \w+$', '\1') END;
             found := found || scan;
         ELSIF line ~ 'Index Cond' AND scan IS NOT NULL THEN
