@@ -15,6 +15,10 @@ SHLIB_LINK += -Wl,-Bsymbolic-functions
 PG_CPPFLAGS += $(shell pkg-config --cflags libidn2 2>/dev/null)
 SHLIB_LINK += $(shell pkg-config --libs libidn2 2>/dev/null || echo -lidn2)
 
+# Payloads of other systems
+PG_CPPFLAGS += $(shell pkg-config --cflags json-c 2>/dev/null)
+SHLIB_LINK += $(shell pkg-config --libs json-c 2>/dev/null || echo -ljson-c)
+
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
 HUB_PARTS = $(sort $(wildcard sql/hub/*.sql))
 DATA_built = sql/pg_journey--$(EXTVERSION).sql

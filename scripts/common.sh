@@ -111,6 +111,8 @@ find_postgres() {
 	need "gcc libc6-dev" "a C compiler" sh -c 'command -v gcc && test -f /usr/include/stdlib.h'
 	need libidn2-dev "international domain names" \
 		sh -c 'pkg-config --exists libidn2 || test -f /usr/include/idn2.h'
+	need libjson-c-dev "payloads of other systems" \
+		sh -c 'pkg-config --exists json-c || test -f /usr/include/json-c/json_object.h'
 	if [ "${1:-}" = test ]; then
 		need "perl libipc-run-perl" "TAP tests" perl -MIPC::Run -MTest::More -e 1
 		need "libtap-parser-sourcehandler-pgtap-perl" "pg_prove, to run pgTAP tests" command -v pg_prove

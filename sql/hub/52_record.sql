@@ -19,6 +19,8 @@ BEGIN
     ELSIF event.direction NOT IN ('in', 'out') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
             HINT = 'It is NULL where neither the customer nor the company wrote to the other.';
+    ELSIF NOT isfinite(event.occurred_at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at);
     END IF;
     PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'));
 END $$;

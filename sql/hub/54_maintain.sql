@@ -1,6 +1,7 @@
 -- Partitions.
 
--- Months are those of UTC, so that partitions are the same for everybody.
+-- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or 2099, must not
+-- make partitions that every query has to plan for: a month out of the usual range needs a thousand of them.
 CREATE OR REPLACE FUNCTION @hub@.maintain(since timestamptz DEFAULT NULL, OUT made integer, OUT dropped integer)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
@@ -36,7 +37,7 @@ BEGIN
 
     FOR month IN
         SELECT m.month
-        FROM (SELECT DISTINCT date_trunc('month', t.occurred_at) FROM touchpoints_default t
+        FROM (SELECT date_trunc('month', t.occurred_at) FROM touchpoints_default t GROUP BY 1 HAVING count(*) >= 1000
               UNION
               SELECT generate_series(date_trunc('month', least(since, now())), date_trunc('month', now()) + (SELECT s.months_ahead FROM settings s) * interval '1 month',
                                      interval '1 month')) m(month)
@@ -54,6 +55,6 @@ BEGIN
         made := made + 1;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.maintain(timestamptz) IS 'make partitions of touchpoints, from a time or what there is until some months from now, and drop those that settings keep no longer';
+COMMENT ON FUNCTION @hub@.maintain(timestamptz) IS 'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand touchpoints; drop those that settings keep no longer';
 
 SELECT @hub@.maintain();

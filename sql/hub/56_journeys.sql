@@ -100,7 +100,8 @@ DECLARE
     written bigint;
     removed bigint;
 BEGIN
-    LOCK TABLE customer_journeys IN SHARE ROW EXCLUSIVE MODE;  -- one at a time
+    -- One at a time. A lock of the table that two can't hold would keep autovacuum from it too.
+    PERFORM pg_advisory_xact_lock('customer_journeys'::regclass::oid::integer, hashtext('refresh'));
     IF rebuild THEN
         WITH taken AS (
             DELETE FROM journey_changes

@@ -21,8 +21,8 @@
 
 #define WIRE_VERSION 1
 
-static bytea *
-pack(const Identifier *id)
+struct varlena *
+identifier_pack(const Identifier *id)
 {
 	size_t size = VARHDRSZ + id->namespace_len + 1 + id->value_len;
 	bytea *packed = palloc(size);
@@ -66,7 +66,7 @@ identifier_in(PG_FUNCTION_ARGS)
 	text_scan_init(&s, text, strlen(text));
 	if (!identifier_scan(&s, &id))
 		text_ereturn(fcinfo->context, &s, "identifier");
-	PG_RETURN_BYTEA_P(pack(&id));
+	PG_RETURN_BYTEA_P(identifier_pack(&id));
 }
 
 PG_FUNCTION_INFO_V1(identifier_out);
@@ -111,7 +111,7 @@ identifier_recv(PG_FUNCTION_ARGS)
 	text_scan_init(&s, id.value, id.value_len);
 	if (!identifier_check(&s, &id, ERRCODE_INVALID_BINARY_REPRESENTATION))
 		text_ereturn(NULL, &s, "identifier");
-	PG_RETURN_BYTEA_P(pack(&id));
+	PG_RETURN_BYTEA_P(identifier_pack(&id));
 }
 
 PG_FUNCTION_INFO_V1(identifier_send);
@@ -144,7 +144,7 @@ identifier_make(PG_FUNCTION_ARGS)
 	text_scan_init(&s, id.value, id.value_len);
 	if (!identifier_check(&s, &id, ERRCODE_INVALID_PARAMETER_VALUE))
 		text_ereturn(NULL, &s, "identifier");
-	PG_RETURN_BYTEA_P(pack(&id));
+	PG_RETURN_BYTEA_P(identifier_pack(&id));
 }
 
 PG_FUNCTION_INFO_V1(identifier_namespace);

@@ -26,4 +26,7 @@ typedef struct Identifier
 extern bool identifier_check(TextScan *s, const Identifier *id, int sqlerrcode);
 extern bool identifier_scan(TextScan *s, Identifier *id);
 
+/* identifier.c: as it is stored */
+extern struct varlena *identifier_pack(const Identifier *id);
+
 #endif /* PGJ_IDENTIFIER_H */

@@ -47,28 +47,7 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
--- Each query once, in a transaction of its own
-CREATE PROCEDURE timed(name text, VARIADIC queries text[]) LANGUAGE plpgsql AS $$
-DECLARE
-    began timestamptz;
-    query text;
-BEGIN
-    FOREACH query IN ARRAY queries LOOP
-        began := clock_timestamp();
-        EXECUTE query;
-        COMMIT;
-        INSERT INTO bench.result (section, name, value)
-        VALUES ('stitching_large', name, extract(epoch FROM clock_timestamp() - began) * 1000);
-        COMMIT;
-    END LOOP;
-END $$;
-CREATE FUNCTION whole(v float8) RETURNS text LANGUAGE sql AS $$ SELECT to_char(v, 'FM999,999,999,990') $$;
 SQL
-timed() { sql -c "CALL timed('$1', VARIADIC ARRAY[$2])"; }
-repeated() { # name, query
-    timed "$1" "$(for run in $(seq 1 "$RUNS"); do printf '%s$q$%s$q$' "$([ "$run" = 1 ] || echo ,)" "$2"; done)"
-}
-note() { sql -c "INSERT INTO result (section, name, value) VALUES ('$1', '$2', $3)"; }
 load() { # hub, kind, links
     local started=$(date +%s%N)
     sql -c "CALL load('$1', '$2', $3)"
@@ -81,19 +60,7 @@ sql -c "CREATE TABLE plain_lookup AS SELECT identifier, customer_id FROM crm.ide
 
 # ---- reading, while nothing has changed ------------------------------------
 
-salt=0
 some="\\set n random(1, $((loaded / 2)))"
-# Times each of the scripts $dir/PREFIX_NAME in turn: section, prefix, clients, seconds, names; a name may have @transactions
-turns() {
-    local run call section=$1 prefix=$2 clients=$3 seconds=$4
-    shift 4
-    for run in $(seq 0 "$RUNS"); do
-        for call; do
-            clock "$([ "$run" = 0 ] && echo warm || echo "$section")" "${call%@*}" "$clients" \
-                "$([[ $call == *@* ]] && echo "-t ${call#*@}" || echo "-T $([ "$run" = 0 ] && echo 1 || echo "$seconds")") -D salt=$((++salt))" "$dir/${prefix}_${call%@*}"
-        done
-    done
-}
 say "stitching: reading"
 printf '%s\n' "$some" "SELECT identifier('c', (2 * :n)::text);" > "$dir/read_nothing"
 printf '%s\n' "$some" "SELECT customer_id FROM plain_lookup WHERE identifier = identifier('c', (2 * :n)::text);" > "$dir/read_lookup"
@@ -101,14 +68,12 @@ printf '%s\n' "$some" "SELECT crm.customer_of(identifier('c', (2 * :n)::text));"
 printf '%s\n' "$some" "SELECT crm.customer_at(identifier('c', (2 * :n)::text), now());" > "$dir/read_customer_at"
 printf '%s\n' "$some" "SELECT crm.identifiers_of(crm.customer_of(identifier('c', (2 * :n)::text)));" > "$dir/read_identifiers_of"
 turns stitching_read read 2 2 nothing lookup customer_of customer_at identifiers_of
-repeated "stitch_check, $loaded identities in pairs" "SELECT count(*) FROM crm.stitch_check()"
-repeated "stitch_all, $loaded identities in pairs" "SELECT crm.stitch_all()"
+repeated stitching_large "stitch_check, $loaded identities in pairs" "SELECT count(*) FROM crm.stitch_check()"
+repeated stitching_large "stitch_all, $loaded identities in pairs" "SELECT crm.stitch_all()"
 
 # ---- single calls ----------------------------------------------------------
 
-unique='\set r random(1, 10000000000000) * 100000 + :salt'    # a run's own, for all have the same seed
 key="source_key => 'r' || :r"
-script() { printf '%s\n' "${@:2}" > "$dir/$1"; }
 script call_nothing "$unique" "SELECT 1;"
 script call_plain_evidence "$unique" "SELECT plain_evidence('r' || :r);"
 script call_plain_new "$unique" "SELECT plain_identify(identifier('new', :r::text), identifier('other', :r::text), 'r' || :r);"
@@ -160,25 +125,24 @@ done
 # ---- large operations ------------------------------------------------------
 
 say "stitching: large components"
-quoted() { printf '$q$%s$q$' "$1"; }
 load big ten 9999 "one component"
 for i in 9998 5000 500 50 5; do splits="${splits:-}${splits:+,}$(quoted "SELECT big.retract('ten', '$i')")"; done
 sql -c "SELECT big.identify(ARRAY['ten:5001', 'ten:77']::identifier[], source_key => 'more-' || i) FROM generate_series(1, 2) i" >/dev/null
-timed "retract of evidence seen twice, component of 10,000" "$(quoted "SELECT big.retract('sql', 'more-1')")"
-timed "retract of a link, component of 10,000" "$splits"
+timed stitching_large "retract of evidence seen twice, component of 10,000" "$(quoted "SELECT big.retract('sql', 'more-1')")"
+timed stitching_large "retract of a link, component of 10,000" "$splits"
 load big left $((large - 1)) "one component"
 load big right $((large - 1)) "one component"
 for run in $(seq 1 "$RUNS"); do
-    timed "merge of two components of $large" "$(quoted "SELECT big.identify(ARRAY['left:$run', 'right:$run']::identifier[], source_key => 'both-$run')")"
-    timed "retract that parts them again" "$(quoted "SELECT big.retract('sql', 'both-$run')")"
+    timed stitching_large "merge of two components of $large" "$(quoted "SELECT big.identify(ARRAY['left:$run', 'right:$run']::identifier[], source_key => 'both-$run')")"
+    timed stitching_large "retract that parts them again" "$(quoted "SELECT big.retract('sql', 'both-$run')")"
 done
 load big all $((loaded - 1)) "one component"
 for run in $(seq 1 "$RUNS"); do
-    timed "identify of a new identity, component of $loaded" "$(quoted "SELECT big.identify(ARRAY['all:$run', 'new:$run']::identifier[], source_key => 'all-$run')")"
-    timed "retract of the same" "$(quoted "SELECT big.retract('sql', 'all-$run')")"
+    timed stitching_large "identify of a new identity, component of $loaded" "$(quoted "SELECT big.identify(ARRAY['all:$run', 'new:$run']::identifier[], source_key => 'all-$run')")"
+    timed stitching_large "retract of the same" "$(quoted "SELECT big.retract('sql', 'all-$run')")"
 done
-repeated "stitch_check of the hub with these components" "SELECT count(*) FROM big.stitch_check()"
-repeated "stitch_all of the hub with these components" "SELECT big.stitch_all()"
+repeated stitching_large "stitch_check of the hub with these components" "SELECT count(*) FROM big.stitch_check()"
+repeated stitching_large "stitch_all of the hub with these components" "SELECT big.stitch_all()"
 flaws=$(sql -c "SELECT (SELECT count(*) FROM crm.stitch_check()) + (SELECT count(*) FROM big.stitch_check())")
 
 # ---- report ----------------------------------------------------------------

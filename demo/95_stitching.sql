@@ -2,43 +2,11 @@
 
 \echo
 \echo '== Who is who =========================================================================='
-\echo 'A web visitor is a cookie, a log-in an e-mail address, the till knows a card. A hub is told'
-\echo 'what was seen together, and knows who is one customer. Each of these rows knows its own half:'
-\echo
-
-\set ECHO queries
-CREATE TABLE visits (at timestamptz, channel text, action text, who identifier);
-INSERT INTO visits VALUES
-    ('2026-03-01 10:00Z', 'web', 'view',     'cookie:8f3a'),
-    ('2026-03-01 18:30Z', 'app', 'view',     'tablet:t1'),
-    ('2026-03-02 09:30Z', 'web', 'purchase', 'email:ana@example.pt'),
-    ('2026-03-03 17:00Z', 'store', 'return', 'loyalty:0042');
-
-SELECT journey_create_hub('crm');
-SELECT crm.set_rule('email', priority => 20, normalizer => 'email') AS moved;
-SELECT crm.identify(ARRAY[who], at, 'visits') AS customer, who FROM visits;
-\set ECHO none
-
-\echo
-\echo 'Four customers, as far as anybody knows. Then the visitor logs in, and an old form, entered'
-\echo 'late, has her e-mail address and her card. No row is rewritten, and the whole journey is hers:'
-\echo
-
-\set ECHO queries
-SELECT crm.link('cookie:8f3a', 'email:Ana@Example.PT', '2026-03-02 09:25Z', 'web', 'log-in 31') AS customer;
-SELECT crm.link('loyalty:0042', 'email:ana@example.pt', '2025-11-03 12:00Z', 'paper', 'form 5') AS customer;
-
-SELECT customer_id, array_agg(DISTINCT who) AS known_as, journey_path(journey_agg(at, channel, action)) AS journey
-FROM visits JOIN crm.identities ON identifier = who
-GROUP BY customer_id ORDER BY customer_id;
-\set ECHO none
-
-\echo
 \echo 'Why are the cookie and the card one customer? Link by link:'
 \echo
 
 \set ECHO queries
-SELECT step, from_identifier, to_identifier, source, source_key, outcome FROM crm.why('cookie:8f3a', 'loyalty:0042');
+SELECT step, from_identifier, to_identifier, source, source_key, outcome FROM crm.why('anonymous:8f3a', 'loyalty:0042');
 \set ECHO none
 
 \echo

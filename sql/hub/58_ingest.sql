@@ -1,0 +1,228 @@
+-- Payloads of other systems in: ingest, ingest_many, ingest_ndjson, retry_rejected.
+--
+-- The extension reads payloads by the rules of their format (src/ingest), record_many and identify_many take in what
+-- they say, and what is wrong with any of it goes to "rejected", without harm to the rest.
+
+CREATE OR REPLACE FUNCTION @hub@.check_format() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM journey_payload_events('{}', json_build_array(NEW));
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION @hub@.check_format() IS 'refuse a rule that can''t be read';
+CREATE OR REPLACE TRIGGER check_format BEFORE INSERT OR UPDATE ON @hub@.formats FOR EACH ROW EXECUTE FUNCTION @hub@.check_format();
+
+CREATE OR REPLACE FUNCTION @hub@.format_rules(format text) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    rules json := (SELECT json_agg(f ORDER BY f.rule) FROM formats f WHERE f.format = format_rules.format);
+BEGIN
+    IF rules IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no format %s', coalesce(format, 'NULL')),
+            DETAIL = format('There are %s.', (SELECT string_agg(DISTINCT f.format, ', ') FROM formats f)),
+            HINT = 'A format is made of rows of the table formats.';
+    END IF;
+    RETURN rules;
+END $$;
+COMMENT ON FUNCTION @hub@.format_rules(text) IS 'rules of a format, as journey_payload_events takes them';
+
+-- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not the
+-- data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
+-- which events were refused, why.
+CREATE OR REPLACE FUNCTION @hub@.record_good(
+    events @hub@.event[], observations @hub@.observation[],
+    OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    firsts integer[] := ARRAY[1];  -- what is still to be done, the last first
+    lasts integer[] := ARRAY[coalesce(cardinality(events), cardinality(observations), 0)];
+    first integer;
+    last integer;
+BEGIN
+    touchpoints := '{}';
+    refused := '{}';
+    reasons := '{}';
+    sqlstates := '{}';
+    WHILE firsts <> '{}' LOOP
+        first := firsts[cardinality(firsts)];
+        last := lasts[cardinality(lasts)];
+        firsts := trim_array(firsts, 1);
+        lasts := trim_array(lasts, 1);
+        CONTINUE WHEN first > last;
+        BEGIN
+            IF events IS NOT NULL THEN
+                touchpoints := touchpoints || record_many(events[first:last]);
+            ELSE
+                PERFORM identify_many(observations[first:last]);
+            END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded OR raise_exception THEN
+            IF first = last THEN
+                refused := refused || first;
+                reasons := reasons || SQLERRM;
+                sqlstates := sqlstates || SQLSTATE;
+            ELSE
+                firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
+                lasts := lasts || ARRAY[last, (first + last) / 2];
+            END IF;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 'record events, or observations if events are NULL, but for those that are refused';
+
+-- What is retried is limited to the items that were rejected, and to what stands in them.
+CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
+    payloads text[], format text, retried bigint[] DEFAULT NULL,
+    OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    rules json := format_rules(format);
+    source text := format;
+    events event[];
+    event_payloads integer[];
+    event_items text[];
+    observations observation[];
+    observation_payloads integer[];
+    observation_items text[];
+    wrong_payloads integer[];
+    wrong_items text[];
+    wrong_reasons text[];
+    wrong_states text[];
+    newest bigint;
+    stored record;
+BEGIN
+    SELECT array_agg(ROW(f.identifiers, coalesce(f.occurred_at, f.received_at), f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
+                         f.agent, f.campaign, source, f.source_key, f.attributes)::event) FILTER (WHERE f.kind = 'touchpoint'),
+           array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
+           array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
+           array_agg(ROW(f.identifiers, coalesce(f.occurred_at, f.received_at), source, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'),
+           array_agg(f.payload) FILTER (WHERE f.kind = 'evidence'),
+           array_agg(f.item) FILTER (WHERE f.kind = 'evidence'),
+           coalesce(array_agg(f.payload) FILTER (WHERE f.kind = 'rejected'), '{}'),
+           coalesce(array_agg(f.item) FILTER (WHERE f.kind = 'rejected'), '{}'),
+           coalesce(array_agg(f.reason) FILTER (WHERE f.kind = 'rejected'), '{}'),
+           coalesce(array_agg(f.sqlstate) FILTER (WHERE f.kind = 'rejected'), '{}')
+    INTO events, event_payloads, event_items, observations, observation_payloads, observation_items,
+         wrong_payloads, wrong_items, wrong_reasons, wrong_states
+    FROM (SELECT f.*, coalesce(r.received_at, now()) AS received_at
+          FROM journey_payload_events(payloads, rules) f
+               LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = f.payload
+               LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
+          WHERE r.rejected_id IS NULL OR f.item = ''
+                OR EXISTS (SELECT FROM unnest(r.items) i WHERE f.item = i OR starts_with(f.item, i || '/'))) f;
+
+    touchpoints := 0;
+    duplicates := 0;
+    evidence := coalesce(cardinality(observations), 0);
+    IF events IS NOT NULL THEN
+        newest := nextval('touchpoints_touchpoint_id_seq');
+        stored := record_good(events, NULL);
+        touchpoints := (SELECT count(DISTINCT t) FROM unnest(stored.touchpoints) t WHERE t > newest);
+        duplicates := cardinality(stored.touchpoints) - touchpoints;
+        wrong_payloads := wrong_payloads || array(SELECT event_payloads[r] FROM unnest(stored.refused) r);
+        wrong_items := wrong_items || array(SELECT event_items[r] FROM unnest(stored.refused) r);
+        wrong_reasons := wrong_reasons || stored.reasons;
+        wrong_states := wrong_states || stored.sqlstates;
+    END IF;
+    IF observations IS NOT NULL THEN
+        stored := record_good(NULL, observations);
+        evidence := evidence - cardinality(stored.refused);
+        wrong_payloads := wrong_payloads || array(SELECT observation_payloads[r] FROM unnest(stored.refused) r);
+        wrong_items := wrong_items || array(SELECT observation_items[r] FROM unnest(stored.refused) r);
+        wrong_reasons := wrong_reasons || stored.reasons;
+        wrong_states := wrong_states || stored.sqlstates;
+    END IF;
+    rejected := cardinality(wrong_payloads);
+    IF rejected > 0 THEN
+        INSERT INTO rejected (received_at, format, payload, items, reason, sqlstate)
+        SELECT coalesce(r.received_at, now()), source, p.payload, w.items, w.reason, w.sqlstate
+        FROM (SELECT u.payload AS n, array_agg(u.item) AS items, string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
+              FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states) u(payload, item, reason, sqlstate)
+              GROUP BY u.payload) w
+             JOIN unnest(payloads) WITH ORDINALITY p(payload, n) ON p.n = w.n
+             LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = w.n
+             LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
+        ORDER BY w.n;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text, bigint[]) IS 'take in payloads; if they are retried, of rows of rejected';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest(
+    payload text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest(text, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest(
+    payload json, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload::text], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest(json, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_many(
+    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(payloads, format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_many(text[], text) IS 'take in many payloads at once; returns what all of them made';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_many(
+    payloads json[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_many(json[], text) IS 'take in many payloads at once; returns what all of them made';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
+    lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(lines, E'\n') l(line) WHERE btrim(l.line, E' \t\r') <> ''), format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_ndjson(text, text) IS 'take in payloads that stand on a line each; empty lines are none';
+
+CREATE OR REPLACE FUNCTION @hub@.retry_rejected(
+    format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    wanted text := format;
+    last bigint := (SELECT max(r.rejected_id) FROM rejected r);  -- what is rejected again comes behind it
+    done bigint := 0;
+    ids bigint[];
+    texts text[];
+    result record;
+BEGIN
+    PERFORM format_rules(format);
+    touchpoints := 0;
+    duplicates := 0;
+    evidence := 0;
+    rejected := 0;
+    LOOP
+        SELECT array_agg(r.rejected_id), array_agg(r.payload) INTO ids, texts
+        FROM (SELECT r.rejected_id, r.payload FROM rejected r
+              WHERE r.format = wanted AND r.rejected_id > done AND r.rejected_id <= last
+              ORDER BY r.rejected_id LIMIT 1000 FOR UPDATE SKIP LOCKED) r;
+        EXIT WHEN ids IS NULL;
+        result := ingest_payloads(texts, wanted, ids);
+        touchpoints := touchpoints + result.touchpoints;
+        duplicates := duplicates + result.duplicates;
+        evidence := evidence + result.evidence;
+        rejected := rejected + result.rejected;
+        DELETE FROM rejected r WHERE r.rejected_id = ANY (ids);
+        done := (SELECT max(u) FROM unnest(ids) u);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.retry_rejected(text) IS 'take in what was rejected of a format, after the format or the rules were mended; what is rejected again stays';

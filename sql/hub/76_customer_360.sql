@@ -1,0 +1,58 @@
+-- What is known of a customer, in a row.
+
+CREATE OR REPLACE VIEW @hub@.customer_360 WITH (security_invoker = true) AS
+SELECT c.customer_id, @hub@.identifier_values(c.customer_id) AS identifiers,
+       least(i.first_seen, t.first_at) AS first_seen, greatest(i.last_seen, t.last_at) AS last_seen,
+       coalesce(t.touchpoints, 0) AS touchpoints, coalesce(t.sessions, 0) AS sessions, coalesce(t.channels, '{}') AS channels, t.preferred_channel,
+       coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
+       t.last_channel, t.last_action, t.last_at, coalesce(o.open_conversations, 0) AS open_conversations, coalesce(a.attributes, '{}') AS attributes
+FROM @hub@.customers c
+     LEFT JOIN (SELECT customer_id, min(first_seen) AS first_seen, max(last_seen) AS last_seen
+                FROM @hub@.identities GROUP BY customer_id) i ON i.customer_id = c.customer_id
+     LEFT JOIN (SELECT customer_id, sum(touchpoints)::bigint AS touchpoints, max(sessions) AS sessions, array_agg(channel ORDER BY channel) AS channels,
+                       (array_agg(channel ORDER BY visits DESC, own_position DESC) FILTER (WHERE visits > 0))[1] AS preferred_channel,
+                       sum(handoffs)::bigint AS handoffs, min(first_at) AS first_at,
+                       min(channel) FILTER (WHERE last_action IS NOT NULL) AS last_channel, min(last_action) AS last_action, max(last_at) AS last_at
+                FROM (SELECT customer_id, channel, count(*) AS touchpoints, max(session) AS sessions, count(*) FILTER (WHERE is_handoff) AS handoffs,
+                             count(*) FILTER (WHERE begins_visit) AS visits,
+                             max(position) FILTER (WHERE own) AS own_position,
+                             min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(action) FILTER (WHERE is_last) AS last_action
+                      FROM (SELECT *, row_number() OVER w AS position, lead(touchpoint_id) OVER w IS NULL AS is_last
+                            FROM @hub@.timeline
+                            WINDOW w AS (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id ROWS UNBOUNDED PRECEDING)) t
+                      GROUP BY customer_id, channel) t
+                GROUP BY customer_id) t ON t.customer_id = c.customer_id
+     LEFT JOIN (SELECT customer_id, CASE WHEN count(*) = 1 THEN min(value) END AS value,
+                       CASE WHEN count(*) = 1 THEN nullif(min(currency), '') END AS currency, jsonb_object_agg(currency, value) AS value_by_currency
+                FROM (SELECT i.customer_id, coalesce(t.currency, '') AS currency, sum(t.value) AS value
+                      FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+                      WHERE t.value IS NOT NULL
+                      GROUP BY i.customer_id, coalesce(t.currency, '')) v
+                GROUP BY customer_id) v ON v.customer_id = c.customer_id
+     LEFT JOIN (SELECT customer_id, count(*) AS open_conversations
+                FROM @hub@.conversations WHERE status = 'open' GROUP BY customer_id) o ON o.customer_id = c.customer_id
+     LEFT JOIN (SELECT customer_id, jsonb_object_agg(key, value) AS attributes
+                FROM (SELECT DISTINCT ON (i.customer_id, e.key) i.customer_id, e.key, e.value
+                      FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(t.attributes) = 'object' THEN t.attributes END) e
+                      WHERE t.attributes IS NOT NULL AND e.value <> 'null'
+                      ORDER BY i.customer_id, e.key, t.occurred_at DESC, t.touchpoint_id DESC) a
+                GROUP BY customer_id) a ON a.customer_id = c.customer_id;
+COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';
+COMMENT ON COLUMN @hub@.customer_360.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.customer_360.identifiers IS 'identifiers of the customer; NULL for who may not read them';
+COMMENT ON COLUMN @hub@.customer_360.first_seen IS 'when the customer was first heard of, by an identifier or a touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.last_seen IS 'when the customer was last heard of';
+COMMENT ON COLUMN @hub@.customer_360.touchpoints IS 'how many touchpoints there are';
+COMMENT ON COLUMN @hub@.customer_360.sessions IS 'how many sessions, over all channels';
+COMMENT ON COLUMN @hub@.customer_360.channels IS 'channels of the touchpoints, by name';
+COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS 'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: none is the customer''s own';
+COMMENT ON COLUMN @hub@.customer_360.handoffs IS 'how many times the customer was handed over from channel to channel: rows of handoffs';
+COMMENT ON COLUMN @hub@.customer_360.value IS 'sum of values, if all are in one currency; NULL: they are not, or there are none';
+COMMENT ON COLUMN @hub@.customer_360.currency IS 'currency of that sum';
+COMMENT ON COLUMN @hub@.customer_360.value_by_currency IS 'sums of values by currency; of those without one by the empty string';
+COMMENT ON COLUMN @hub@.customer_360.last_channel IS 'channel of the last touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.last_action IS 'action of the last touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.last_at IS 'time of the last touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.open_conversations IS 'how many conversations are open';
+COMMENT ON COLUMN @hub@.customer_360.attributes IS 'of each attribute of the touchpoints the value of the last one in which it is not null';

@@ -1,0 +1,128 @@
+-- Who may do what. Functions and views run with the rights of whoever calls them, so plain grants decide everything.
+
+-- A reader without identifiers gets no column that holds them, nor what is made of them: keys of evidence that a
+-- normaliser has made, payloads. A writer reads what stitching reads, and of touchpoints only what finds them: rows of
+-- attached tables change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
+CREATE OR REPLACE FUNCTION @hub@.access_rights(OUT level text, OUT relation name, OUT privileges text) RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+    VALUES
+        ('reader', 'settings', 'SELECT'),
+        ('reader', 'channels', 'SELECT'),
+        ('reader', 'business_hours', 'SELECT'),
+        ('reader', 'identities', 'SELECT (identity_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
+        ('reader', 'customers', 'SELECT'),
+        ('reader', 'former_memberships', 'SELECT'),
+        ('reader', 'memberships', 'SELECT'),
+        ('reader', 'touchpoints', 'SELECT'),
+        ('reader', 'customer_journeys', 'SELECT'),
+        ('reader', 'journey_changes', 'SELECT'),
+        ('reader', 'current_journeys', 'SELECT'),
+        ('reader', 'actions', 'SELECT'),
+        ('reader', 'timeline', 'SELECT'),
+        ('reader', 'handoffs', 'SELECT'),
+        ('reader', 'turns', 'SELECT'),
+        ('reader', 'conversations', 'SELECT'),
+        ('reader', 'customer_360', 'SELECT'),
+        ('reader', 'channel_transitions', 'SELECT'),
+        ('reader', 'channel_mix', 'SELECT'),
+        ('reader', 'unknown_channels', 'SELECT'),
+        ('reader', 'omnichannel', 'SELECT'),
+
+        ('identifiers', 'identities', 'SELECT'),
+        ('identifiers', 'evidence', 'SELECT'),
+        ('identifiers', 'identity_pairs', 'SELECT'),
+        ('identifiers', 'identifier_rules', 'SELECT'),
+        ('identifiers', 'ruled_identities', 'SELECT'),
+        ('identifiers', 'stitch_report', 'SELECT'),
+
+        -- the update of one_row is never made: above READ COMMITTED the row is locked
+        ('writer', 'settings', 'SELECT, UPDATE (one_row)'),
+        ('writer', 'identifier_rules', 'SELECT'),
+        ('writer', 'identity_pairs', 'SELECT'),
+        ('writer', 'ruled_identities', 'SELECT'),
+        ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared)'),
+        ('writer', 'identities_identity_id_seq', 'USAGE'),
+        ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'former_memberships', 'INSERT'),
+        ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
+        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at), INSERT, UPDATE, DELETE'),
+        ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
+        ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'formats', 'SELECT'),
+        ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
+        ('writer', 'sources', 'SELECT (source, relation, backfilled_at)'),
+        ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
+
+        ('steward', 'identities', 'UPDATE (blocked)'),
+        ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within)'),
+        ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
+        ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
+        ('steward', 'sources', 'SELECT'),
+        ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'journey_changes', 'DELETE');
+END;
+COMMENT ON FUNCTION @hub@.access_rights() IS 'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
+
+CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    -- otherwise GRANT would warn at most, and do nothing
+    IF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = current_schema()), 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of hub %s', current_schema());
+    ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN  -- nor is public one
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_access(name) IS 'refuse whoever is not the hub''s owner, and what is no role';
+
+CREATE OR REPLACE FUNCTION @hub@.grant_access(role name, level text DEFAULT 'reader', identifiers boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    levels text[] := CASE grant_access.level WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
+                                             WHEN 'writer' THEN ARRAY['writer']
+                                             WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward'] END;
+    a record;
+BEGIN
+    PERFORM check_access(role);
+    IF levels IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
+            HINT = 'There are reader, writer and steward.';
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
+    FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
+        EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS 'let a role read (and see identifiers), write, or be a steward, besides what it may already';
+
+CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    relation name;
+BEGIN
+    PERFORM check_access(role);
+    FOR relation IN
+        SELECT c.relname
+        FROM pg_class c
+        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
+              AND EXISTS (SELECT FROM (SELECT c.relacl UNION ALL
+                                       SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l(acl), aclexplode(l.acl) x
+                          WHERE x.grantee = (SELECT oid FROM pg_roles WHERE rolname = role))
+    LOOP
+        EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role);
+END $$;
+COMMENT ON FUNCTION @hub@.revoke_access(name) IS 'take from a role all that was granted to it in the hub, by grant_access or otherwise';

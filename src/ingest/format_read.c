@@ -1,0 +1,458 @@
+/*
+ * format_read.c
+ *		Reads the rules of a format.
+ *
+ * They come as JSON, an array of the rows of a hub's table "formats". A term is
+ *
+ *		[name:] pointer | =text with {pointer} in it | now  [if test [and test ...]]
+ *
+ * and a test is
+ *
+ *		[not] pointer [= value [| value ...]]
+ *
+ * A pointer is one of RFC 6901, read from the item, or, after a number, from so many
+ * levels above it, as in the draft of relative JSON pointers.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "ingest/payload.h"
+#include "lib/stringinfo.h"
+
+const char *const event_field_names[EVENT_FIELDS] = {"channel",  "action",    "value",
+													 "currency", "direction", "conversation",
+													 "agent",    "campaign",  "source_key"};
+
+/* A piece of a text. */
+typedef struct Piece
+{
+	const char *p;
+	const char *end;
+} Piece;
+
+static bool
+fail(TextScan *s, Piece piece, const char *what)
+{
+	return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+						  psprintf("%s: \"%s\"", what, text_excerpt(piece.p, piece.end, 80)), NULL);
+}
+
+static char *
+piece_text(Piece piece)
+{
+	return pnstrdup(piece.p, piece.end - piece.p);
+}
+
+static const char *
+find(Piece piece, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = piece.p; p + len <= piece.end; p++)
+		if (memcmp(p, word, len) == 0)
+			return p;
+	return NULL;
+}
+
+static bool
+skip(Piece *piece, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (piece->end - piece->p < len || memcmp(piece->p, word, len) != 0)
+		return false;
+	piece->p += len;
+	return true;
+}
+
+/* What stands before the next such word, which is skipped; all the rest if there is none. */
+static Piece
+next_piece(Piece *rest, const char *word)
+{
+	const char *at = find(*rest, word);
+	Piece piece = {rest->p, at ? at : rest->end};
+
+	rest->p = at ? at + strlen(word) : rest->end;
+	return piece;
+}
+
+static int
+count_pieces(Piece rest, const char *word)
+{
+	int n = 1;
+
+	while (find(rest, word) != NULL)
+	{
+		next_piece(&rest, word);
+		n++;
+	}
+	return n;
+}
+
+static bool
+is_pointer(Piece piece)
+{
+	return piece.p == piece.end || *piece.p == '/' || (*piece.p >= '0' && *piece.p <= '9');
+}
+
+static bool
+read_part(TextScan *s, Piece piece, bool each, PointerPart *part)
+{
+	char *text = piece_text(piece);
+	char *to = text;
+	const char *equals;
+
+	part->any = strcmp(text, "*") == 0;
+	if (part->any && !each)
+		return fail(s, piece, "\"*\" is for \"each\" only");
+	for (const char *p = text; *p != '\0'; p++)
+	{
+		if (*p == '~')
+		{
+			p++;
+			if (*p != '0' && *p != '1')
+				return fail(s, piece, "\"~\" must be followed by 0 or 1 in a JSON pointer");
+			*to++ = *p == '0' ? '~' : '/';
+		}
+		else
+			*to++ = *p;
+	}
+	*to = '\0';
+	part->key = text;
+	part->item_key = NULL;
+	part->index = -1;
+	if (text[0] == '?' && (equals = strchr(text, '=')) != NULL)
+	{
+		if (each)
+			return fail(s, piece, "\"?\" is not for \"each\"");
+		part->key = pnstrdup(text + 1, equals - text - 1);
+		part->item_key = equals + 1;
+	}
+	else if (strspn(text, "0123456789") == to - text && to > text && to - text <= 9 &&
+			 (text[0] != '0' || to - text == 1))
+		part->index = atoi(text);
+	return true;
+}
+
+static bool
+read_pointer(TextScan *s, Piece piece, bool each, JsonPointer *pointer)
+{
+	Piece rest = piece;
+
+	memset(pointer, 0, sizeof(*pointer));
+	pointer->text = piece_text(piece);
+	if (!is_pointer(piece))
+		return fail(s, piece, "not a JSON pointer, which begins with \"/\" or a number");
+	for (; rest.p < rest.end && *rest.p >= '0' && *rest.p <= '9'; rest.p++)
+		pointer->up = Min(pointer->up * 10 + (*rest.p - '0'), JSON_DEPTH_MAX + 1);
+	if (each && pointer->up > 0)
+		return fail(s, piece, "\"each\" begins at the payload");
+	if (rest.p == rest.end)
+		return true;
+	if (!skip(&rest, "/"))
+		return fail(s, piece, "not a JSON pointer");
+	pointer->nparts = count_pieces(rest, "/");
+	if (pointer->nparts > POINTER_PARTS_MAX)
+		return fail(s, piece, psprintf("a JSON pointer of more than %d parts", POINTER_PARTS_MAX));
+	pointer->parts = palloc0(pointer->nparts * sizeof(PointerPart));
+	for (int i = 0; i < pointer->nparts; i++)
+		if (!read_part(s, next_piece(&rest, "/"), each, &pointer->parts[i]))
+			return false;
+	return true;
+}
+
+static bool
+read_condition(TextScan *s, Piece rest, Condition *condition)
+{
+	condition->ntests = count_pieces(rest, " and ");
+	condition->tests = palloc0(condition->ntests * sizeof(Test));
+	for (int i = 0; i < condition->ntests; i++)
+	{
+		Test *test = &condition->tests[i];
+		Piece piece = next_piece(&rest, " and ");
+		Piece values = piece;
+
+		test->negated = skip(&piece, "not ");
+		values.p = piece.p;
+		piece = next_piece(&values, " = ");
+		if (find(piece, " | ") != NULL)
+			return fail(s, piece, "\"|\" stands between values, after \"=\"");
+		if (!read_pointer(s, piece, false, &test->pointer))
+			return false;
+		if (piece.end == values.end)
+			continue;
+		test->nvalues = count_pieces(values, " | ");
+		test->values = palloc(test->nvalues * sizeof(char *));
+		for (int j = 0; j < test->nvalues; j++)
+			test->values[j] = piece_text(next_piece(&values, " | "));
+	}
+	return true;
+}
+
+/* Text with pointers in braces; two braces are one. */
+static bool
+read_template(TextScan *s, Piece piece, Term *term)
+{
+	StringInfoData literal;
+
+	initStringInfo(&literal);
+	term->parts = palloc0(((piece.end - piece.p) / 2 * 2 + 3) * sizeof(TermPart));
+	while (piece.p < piece.end)
+	{
+		const char *close;
+
+		if (*piece.p != '{' || (piece.p + 1 < piece.end && piece.p[1] == '{'))
+		{
+			piece.p += *piece.p == '{';
+			appendStringInfoChar(&literal, *piece.p++);
+			continue;
+		}
+		close = memchr(piece.p, '}', piece.end - piece.p);
+		if (close == NULL)
+			return fail(s, piece, "a brace is not closed");
+		if (literal.len > 0)
+			term->parts[term->nparts++].literal = pstrdup(literal.data);
+		resetStringInfo(&literal);
+		if (!read_pointer(s, (Piece) {piece.p + 1, close}, false,
+						  &term->parts[term->nparts++].pointer))
+			return false;
+		piece.p = close + 1;
+	}
+	if (literal.len > 0 || term->nparts == 0)
+		term->parts[term->nparts++].literal = literal.data;
+	return true;
+}
+
+/* One pointer; of times, some with " + " or " - " between them. */
+static bool
+read_pointers(TextScan *s, Piece piece, bool time, Term *term)
+{
+	bool minus = false;
+
+	if (!is_pointer(piece))
+		return fail(s, piece,
+					time
+						? "neither a JSON pointer, which begins with \"/\" or a number, nor now"
+						: "neither a JSON pointer, which begins with \"/\" or a number, nor a text "
+						  "after \"=\"");
+	term->parts = palloc0(((piece.end - piece.p) / 3 + 1) * sizeof(TermPart));
+	for (;;)
+	{
+		Piece plus_rest = piece;
+		Piece minus_rest = piece;
+		Piece plus = next_piece(&plus_rest, time ? " + " : "\1");
+		Piece less = next_piece(&minus_rest, time ? " - " : "\1");
+		bool plus_next = plus.end <= less.end;
+		Piece pointer = plus_next ? plus : less;
+		TermPart *part = &term->parts[term->nparts++];
+
+		if (!read_pointer(s, pointer, false, &part->pointer))
+			return false;
+		part->minus = minus;
+		if (pointer.end == piece.end)
+			return true;
+		minus = !plus_next;
+		piece = plus_next ? plus_rest : minus_rest;
+	}
+}
+
+static bool
+read_term(TextScan *s, const char *text, bool named, bool time, Term *term)
+{
+	Piece piece = {text, text + strlen(text)};
+	Piece body;
+	const char *at;
+
+	term->text = text;
+	if (named)
+	{
+		at = strchr(text, ':');
+		if (at == NULL || at == text)
+			return fail(s, piece, "a name and a colon must stand before the pointer");
+		term->name = pnstrdup(text, at - text);
+		piece.p = at + 1;
+	}
+	body = piece;
+	at = find(piece, " if ");
+	if (at != NULL)
+	{
+		body.end = at;
+		if (!read_condition(s, (Piece) {at + 4, piece.end}, &term->condition))
+			return false;
+	}
+	term->kind = time ? TERM_SUM : TERM_TEXT;
+	if (time && body.end - body.p == 3 && memcmp(body.p, "now", 3) == 0)
+		term->kind = TERM_NOW;
+	else if (!time && skip(&body, "="))
+		return read_template(s, body, term);
+	else
+		return read_pointers(s, body, time, term);
+	return true;
+}
+
+/* A member that is an array of texts, or missing, or null; each of them copied. */
+static bool
+read_texts(TextScan *s, JsonNode *row, const char *name, int *ntexts, const char ***texts)
+{
+	JsonNode *array = NULL;
+
+	*ntexts = 0;
+	if (!json_member(row, name, &array) || json_kind(array) == JSON_NULL)
+		return true;
+	if (json_kind(array) != JSON_ARRAY)
+		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+							  psprintf("Its %s is not an array.", name), NULL);
+	*texts = palloc((json_length(array) + 1) * sizeof(char *));
+	for (; *ntexts < json_length(array); (*ntexts)++)
+	{
+		JsonNode *element = NULL;
+		const char *text;
+		size_t len;
+
+		json_element(array, *ntexts, &element);
+		if (json_kind(element) != JSON_STRING || !json_scalar(element, &text, &len))
+			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+								  psprintf("Its %s holds %s.", name, json_kind_name(element)),
+								  NULL);
+		(*texts)[*ntexts] = pnstrdup(text, len);
+	}
+	return true;
+}
+
+static bool
+read_terms(TextScan *s, JsonNode *row, const char *name, bool named, bool time, TermList *list)
+{
+	const char **texts;
+
+	if (!read_texts(s, row, name, &list->nterms, &texts))
+		return false;
+	list->terms = palloc0((list->nterms + 1) * sizeof(Term));
+	for (int i = 0; i < list->nterms; i++)
+		if (!read_term(s, texts[i], named, time, &list->terms[i]))
+		{
+			s->detail = psprintf("In %s: %s.", name, s->detail);
+			return false;
+		}
+	return true;
+}
+
+/* A member that is a text, NULL where there is none. */
+static const char *
+row_text(JsonNode *row, const char *name)
+{
+	JsonNode *node = NULL;
+	const char *text;
+	size_t len;
+
+	if (!json_member(row, name, &node) || !json_scalar(node, &text, &len))
+		return NULL;
+	return pnstrdup(text, len);
+}
+
+static bool
+read_rule(TextScan *s, JsonNode *row, Rule *rule)
+{
+	const char *makes = row_text(row, "makes");
+	const char *condition = row_text(row, "condition");
+	const char **each;
+
+	if (makes != NULL && strcmp(makes, "touchpoint") == 0)
+		rule->makes = MAKES_TOUCHPOINT;
+	else if (makes != NULL && strcmp(makes, "evidence") == 0)
+		rule->makes = MAKES_EVIDENCE;
+	else if (makes != NULL && strcmp(makes, "nothing") == 0)
+		rule->makes = MAKES_NOTHING;
+	else
+		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+							  "It makes neither touchpoint nor evidence nor nothing.", NULL);
+	rule->reason = row_text(row, "reason");
+	if (condition != NULL &&
+		!read_condition(s, (Piece) {condition, condition + strlen(condition)}, &rule->condition))
+	{
+		s->detail = psprintf("In condition: %s.", s->detail);
+		return false;
+	}
+	if (!read_texts(s, row, "each", &rule->neach, &each))
+		return false;
+	rule->each = palloc0((rule->neach + 1) * sizeof(JsonPointer));
+	for (int i = 0; i < rule->neach; i++)
+		if (!read_pointer(s, (Piece) {each[i], each[i] + strlen(each[i])}, true, &rule->each[i]))
+		{
+			s->detail = psprintf("In each: %s.", s->detail);
+			return false;
+		}
+	for (int i = 0; i < EVENT_FIELDS; i++)
+		if (!read_terms(s, row, event_field_names[i], false, false, &rule->fields[i]))
+			return false;
+	if (!read_terms(s, row, "occurred_at", false, true, &rule->time) ||
+		!read_terms(s, row, "identifiers", true, false, &rule->identifiers) ||
+		!read_terms(s, row, "attributes", true, false, &rule->attributes))
+		return false;
+	for (int i = 0; i < rule->identifiers.nterms; i++)
+	{
+		const char *namespace = rule->identifiers.terms[i].name;
+		Identifier id = {namespace, "x", strlen(namespace), 1};
+
+		if (!identifier_check(s, &id, ERRCODE_INVALID_PARAMETER_VALUE))
+			return false;
+	}
+	return true;
+}
+
+/* The rules of each place, the places in the order of their first rules. */
+static void
+find_places(PayloadFormat *format)
+{
+	int most = 0;
+
+	for (int i = 0; i < format->nrules; i++)
+		most += format->rules[i].neach;
+	format->places = palloc0((most + 1) * sizeof(Place));
+	for (int i = 0; i < format->nrules; i++)
+		for (int j = 0; j < format->rules[i].neach; j++)
+		{
+			const JsonPointer *each = &format->rules[i].each[j];
+			int n = 0;
+
+			while (n < format->nplaces && strcmp(format->places[n].each.text, each->text) != 0)
+				n++;
+			if (n == format->nplaces)
+			{
+				format->places[format->nplaces++].each = *each;
+				format->places[n].rules = palloc(most * sizeof(Rule *));
+			}
+			format->places[n].rules[format->places[n].nrules++] = &format->rules[i];
+		}
+}
+
+/*
+ * The format lives in the current memory context and needs nothing of the rules'
+ * tree. On failure the detail says what is wrong; the message is the caller's.
+ */
+bool
+format_read(TextScan *s, JsonNode *rules, PayloadFormat *format)
+{
+	memset(format, 0, sizeof(*format));
+	if (json_kind(rules) != JSON_ARRAY)
+		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+							  psprintf("The rules are %s, not an array.", json_kind_name(rules)),
+							  NULL);
+	format->rules = palloc0((json_length(rules) + 1) * sizeof(Rule));
+	for (; format->nrules < json_length(rules); format->nrules++)
+	{
+		JsonNode *row = NULL;
+
+		json_element(rules, format->nrules, &row);
+		if (!read_rule(s, row, &format->rules[format->nrules]))
+		{
+			const char *name = row_text(row, "format");
+			const char *number = row_text(row, "rule");
+
+			s->message =
+				psprintf("invalid rule %s of format %s", number ? number : "?", name ? name : "?");
+			return false;
+		}
+	}
+	find_places(format);
+	return true;
+}

@@ -1,0 +1,232 @@
+/*
+ * ingest.c
+ *		SQL face: payloads of other systems to rows.
+ *
+ * The rules are read once a call. Whatever a payload needs, json-c's memory too, lives
+ * in a memory context that is reset after it.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "catalog/namespace.h"
+#include "funcapi.h"
+#include "ingest/payload.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+/* Columns of the result; from channel on, they are in the order of EventField. */
+enum
+{
+	COLUMN_PAYLOAD,
+	COLUMN_ITEM,
+	COLUMN_KIND,
+	COLUMN_REASON,
+	COLUMN_SQLSTATE,
+	COLUMN_IDENTIFIERS,
+	COLUMN_TIME,
+	COLUMN_FIELDS,
+	COLUMN_ATTRIBUTES = COLUMN_FIELDS + EVENT_FIELDS,
+	COLUMNS,
+};
+
+typedef struct Output
+{
+	ReturnSetInfo *rsinfo;
+	Oid identifier_type;
+	int payload; /* number of the payload, from 1 */
+} Output;
+
+/* A text in the server's encoding, NULL if that has not all its characters. */
+static char *
+to_server(const char *text)
+{
+	int len = strlen(text);
+	char *result;
+	int encoding = GetDatabaseEncoding();
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return unconstify(char *, text);
+	result = palloc((Size) len * MAX_CONVERSION_GROWTH + 1);
+	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(PG_UTF8, encoding), PG_UTF8,
+									  encoding, (unsigned char *) unconstify(char *, text), len,
+									  (unsigned char *) result, len * MAX_CONVERSION_GROWTH + 1,
+									  true) != len)
+		return NULL;
+	return result;
+}
+
+/* Puts a text into a row; false if the encoding can't hold it. */
+static bool
+put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	if (text == NULL)
+		return true;
+	text = to_server(text);
+	if (text == NULL)
+		return false;
+	values[column] = CStringGetTextDatum(text);
+	return true;
+}
+
+static bool
+put_identifiers(Datum *values, bool *nulls, const PayloadEvent *event, Oid type)
+{
+	Datum *elements = palloc(event->nidentifiers * sizeof(Datum));
+
+	for (int i = 0; i < event->nidentifiers; i++)
+	{
+		Identifier id = event->identifiers[i];
+
+		id.namespace = to_server(id.namespace);
+		id.value = to_server(id.value);
+		if (id.namespace == NULL || id.value == NULL)
+			return false;
+		id.namespace_len = strlen(id.namespace);
+		id.value_len = strlen(id.value);
+		elements[i] = PointerGetDatum(identifier_pack(&id));
+	}
+	nulls[COLUMN_IDENTIFIERS] = false;
+	values[COLUMN_IDENTIFIERS] =
+		PointerGetDatum(construct_array(elements, event->nidentifiers, type, -1, false, 'i'));
+	return true;
+}
+
+static bool
+put_event(Datum *values, bool *nulls, const PayloadEvent *event, Oid identifier_type)
+{
+	for (int i = 0; i < EVENT_FIELDS; i++)
+	{
+		if (i == FIELD_VALUE && event->fields[i] != NULL)
+		{
+			nulls[COLUMN_FIELDS + i] = false;
+			values[COLUMN_FIELDS + i] =
+				DirectFunctionCall3(numeric_in, CStringGetDatum(event->fields[i]),
+									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		}
+		else if (!put_text(values, nulls, COLUMN_FIELDS + i, event->fields[i]))
+			return false;
+	}
+	nulls[COLUMN_TIME] = !event->has_time;
+	values[COLUMN_TIME] = TimestampTzGetDatum(event->time);
+	if (event->attributes != NULL)
+	{
+		char *json = to_server(event->attributes);
+
+		if (json == NULL)
+			return false;
+		nulls[COLUMN_ATTRIBUTES] = false;
+		values[COLUMN_ATTRIBUTES] = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	}
+	return put_identifiers(values, nulls, event, identifier_type);
+}
+
+static void
+put_row(void *arg, const PayloadEvent *event)
+{
+	static const char *const kinds[] = {"touchpoint", "evidence", "rejected"};
+	Output *out = arg;
+	Datum values[COLUMNS];
+	bool nulls[COLUMNS];
+	EventKind kind = event->kind;
+	const char *reason = event->reason;
+	int sqlerrcode = event->sqlerrcode;
+
+	memset(nulls, true, sizeof(nulls));
+	if (kind != EVENT_REJECTED && !put_event(values, nulls, event, out->identifier_type))
+	{
+		memset(nulls, true, sizeof(nulls));
+		kind = EVENT_REJECTED;
+		reason = "a character that the database's encoding does not have";
+		sqlerrcode = ERRCODE_UNTRANSLATABLE_CHARACTER;
+	}
+	nulls[COLUMN_PAYLOAD] = nulls[COLUMN_KIND] = false;
+	values[COLUMN_PAYLOAD] = Int32GetDatum(out->payload);
+	values[COLUMN_KIND] = CStringGetTextDatum(kinds[kind]);
+	if (!put_text(values, nulls, COLUMN_ITEM, event->item) ||
+		!put_text(values, nulls, COLUMN_REASON, reason))
+		put_text(values, nulls, COLUMN_REASON,
+				 "characters that the database's encoding does not have");
+	nulls[COLUMN_ITEM] = false;
+	if (kind == EVENT_REJECTED)
+		put_text(values, nulls, COLUMN_SQLSTATE, unpack_sql_state(sqlerrcode));
+	tuplestore_putvalues(out->rsinfo->setResult, out->rsinfo->setDesc, values, nulls);
+}
+
+/* A text as UTF-8; of a database without encoding the check of JSON finds out. */
+static void
+to_utf8(text *t, const char **p, size_t *len)
+{
+	char *converted = pg_server_to_any(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t), PG_UTF8);
+
+	*p = converted;
+	*len = converted == VARDATA_ANY(t) ? VARSIZE_ANY_EXHDR(t) : strlen(converted);
+}
+
+PG_FUNCTION_INFO_V1(journey_payload_events);
+Datum
+journey_payload_events(PG_FUNCTION_ARGS)
+{
+	ArrayType *payloads = PG_GETARG_ARRAYTYPE_P(0);
+	text *rules = PG_GETARG_TEXT_PP(1);
+	Output out = {(ReturnSetInfo *) fcinfo->resultinfo};
+	MemoryContext cxt;
+	MemoryContext old;
+	PayloadFormat format;
+	JsonParser *parser;
+	JsonNode *tree = NULL;
+	TextScan s;
+	const char *utf8;
+	size_t len;
+	ArrayIterator iterator;
+	Datum element;
+	bool null;
+
+	InitMaterializedSRF(fcinfo, 0);
+	out.identifier_type =
+		get_element_type(TupleDescAttr(out.rsinfo->setDesc, COLUMN_IDENTIFIERS)->atttypid);
+	if (out.rsinfo->setDesc->natts != COLUMNS || !OidIsValid(out.identifier_type))
+		elog(ERROR, "result of journey_payload_events has other columns than expected");
+
+	parser = json_parser_create();
+	to_utf8(rules, &utf8, &len);
+	text_scan_init(&s, utf8, len);
+	if (!json_parse(parser, &s, &tree) || !format_read(&s, tree, &format))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", s.message ? s.message : "invalid rules of a format"),
+				 s.detail ? errdetail("%s", s.detail) : 0, s.hint ? errhint("%s", s.hint) : 0));
+
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "payload", ALLOCSET_DEFAULT_SIZES);
+	iterator = array_create_iterator(payloads, 0, NULL);
+	old = CurrentMemoryContext;
+	while (array_iterate(iterator, &element, &null))
+	{
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(cxt);
+		out.payload++;
+		if (null)
+		{
+			PayloadEvent event = {EVENT_REJECTED, .item = "", .reason = "NULL",
+								  .sqlerrcode = ERRCODE_NULL_VALUE_NOT_ALLOWED};
+
+			put_row(&out, &event);
+		}
+		else
+		{
+			to_utf8(DatumGetTextPP(element), &utf8, &len);
+			payload_events(&format, parser, utf8, len, put_row, &out);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(cxt);
+	}
+	MemoryContextDelete(cxt);
+	return (Datum) 0;
+}

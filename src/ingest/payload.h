@@ -1,0 +1,178 @@
+/*
+ * payload.h
+ *		What other systems send, and the rules that say what it means.
+ *
+ * A format is a list of rules. A rule says where its items are ("each"), which of
+ * them it is for ("condition"), what they become, and where each field is found: in
+ * the first of some terms that is there. Terms are read once, by format_read; then
+ * payload_events takes as many payloads as there are. doc/ingest.md is the manual.
+ *
+ * This is the algorithm layer: no fmgr, no catalogs. All texts are UTF-8.
+ */
+#ifndef PGJ_PAYLOAD_H
+#define PGJ_PAYLOAD_H
+
+#include "identity/identifier.h"
+#include "ingest/json_tree.h"
+
+/* A payload has at most so many bytes. */
+#define PAYLOAD_BYTES_MAX (4 * 1024 * 1024)
+
+/* So many bytes may be read and written for one payload, else a small one could make many. */
+#define PAYLOAD_WORK_MAX (4 * PAYLOAD_BYTES_MAX)
+
+/* A field other than a label is at most so many bytes long. */
+#define PAYLOAD_FIELD_MAX 1024
+
+/* "each" and the pointers of terms have at most so many parts. */
+#define POINTER_PARTS_MAX JSON_DEPTH_MAX
+
+typedef enum EventField
+{
+	FIELD_CHANNEL,
+	FIELD_ACTION,
+	FIELD_VALUE,
+	FIELD_CURRENCY,
+	FIELD_DIRECTION,
+	FIELD_CONVERSATION,
+	FIELD_AGENT,
+	FIELD_CAMPAIGN,
+	FIELD_SOURCE_KEY,
+	EVENT_FIELDS,
+} EventField;
+
+/* Of JSON pointers: a member or an element; "?a=b", the element whose a is the item's b; or "*". */
+typedef struct PointerPart
+{
+	const char *key;
+	const char *item_key; /* b, NULL: it is no such part */
+	int64 index;          /* as an element, -1: it can be none */
+	bool any;
+} PointerPart;
+
+typedef struct JsonPointer
+{
+	const char *text;
+	int up; /* so many levels above the item */
+	int nparts;
+	PointerPart *parts;
+} JsonPointer;
+
+typedef struct Test
+{
+	JsonPointer pointer;
+	bool negated;
+	int nvalues; /* 0: is it there? */
+	const char **values;
+} Test;
+
+typedef struct Condition
+{
+	int ntests;
+	Test *tests;
+} Condition;
+
+typedef enum TermKind
+{
+	TERM_TEXT, /* parts one after the other */
+	TERM_SUM,  /* of times */
+	TERM_NOW,
+} TermKind;
+
+typedef struct TermPart
+{
+	const char *literal; /* NULL: it is the pointer */
+	JsonPointer pointer;
+	bool minus;
+} TermPart;
+
+typedef struct Term
+{
+	const char *text;
+	const char *name; /* namespace, or name of an attribute */
+	TermKind kind;
+	int nparts;
+	TermPart *parts;
+	Condition condition;
+} Term;
+
+typedef struct TermList
+{
+	int nterms;
+	Term *terms;
+} TermList;
+
+typedef enum RuleMakes
+{
+	MAKES_TOUCHPOINT,
+	MAKES_EVIDENCE,
+	MAKES_NOTHING,
+} RuleMakes;
+
+typedef struct Rule
+{
+	RuleMakes makes;
+	const char *reason;
+	Condition condition;
+	TermList time;
+	TermList fields[EVENT_FIELDS];
+	TermList identifiers;
+	TermList attributes;
+	int neach;
+	JsonPointer *each;
+} Rule;
+
+/* The rules of the items at one place, in their order. */
+typedef struct Place
+{
+	JsonPointer each;
+	int nrules;
+	Rule **rules;
+} Place;
+
+typedef struct PayloadFormat
+{
+	int nrules;
+	Rule *rules;
+	int nplaces;
+	Place *places;
+} PayloadFormat;
+
+typedef enum EventKind
+{
+	EVENT_TOUCHPOINT,
+	EVENT_EVIDENCE,
+	EVENT_REJECTED,
+} EventKind;
+
+/* Texts are terminated; NULL: none. */
+typedef struct PayloadEvent
+{
+	EventKind kind;
+	const char *item;   /* pointer of the item in the payload */
+	const char *reason; /* why it is rejected */
+	int sqlerrcode;
+	bool has_time; /* otherwise it is when the payload came in */
+	int64 time;    /* as of Touch */
+	const char *fields[EVENT_FIELDS];
+	int nidentifiers;
+	Identifier *identifiers;
+	const char *attributes; /* JSON */
+} PayloadEvent;
+
+typedef void (*PayloadEmit)(void *arg, const PayloadEvent *event);
+
+extern const char *const event_field_names[EVENT_FIELDS];
+
+/* format_read.c */
+extern bool format_read(TextScan *s, JsonNode *rules, PayloadFormat *format);
+
+/* payload_events.c */
+extern void payload_events(const PayloadFormat *format, JsonParser *parser, const char *text,
+						   size_t len, PayloadEmit emit, void *arg);
+
+/* event_time.c */
+extern bool event_time_read(const char *text, size_t len, int64 *time);
+extern bool event_value_check(const char *text);
+
+#endif /* PGJ_PAYLOAD_H */

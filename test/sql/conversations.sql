@@ -1,0 +1,130 @@
+-- Conversations and business hours; every expected figure is worked out in the
+-- comments.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+SET intervalstyle = 'postgres';
+SELECT journey_create_hub('crm');
+UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
+SELECT * FROM crm.conversations;
+
+-- business time. Without hours it is the time itself.
+SELECT crm.business_time('2015-03-27 17:30Z', '2015-03-30 08:15Z') AS wall, crm.business_time('2015-03-30 08:15Z', '2015-03-27 17:30Z') AS backwards,
+       crm.business_time(NULL, now()) IS NULL AND crm.business_time(now(), NULL) IS NULL AS unknown;
+-- Monday to Friday, 9 to 13 and 14 to 18. Lisbon is at UTC until 2015-03-29 01:00Z, then an hour ahead of it.
+INSERT INTO crm.business_hours SELECT d, t, t + interval '4 hours' FROM generate_series(1, 5) d, unnest('{09:00,14:00}'::time[]) t;
+SELECT n, crm.business_time(since, upto), expected FROM (VALUES
+    (1, timestamptz '2015-03-27 17:30Z', timestamptz '2015-03-30 08:15Z', interval '45 min'),  -- Friday to 18:00, Monday 9:00 to 9:15
+    (2, '2015-03-27 09:00Z', '2015-03-30 17:00Z', '16:00'),  -- two days of 8 hours, Saturday and the short Sunday between
+    (3, '2015-03-30 08:00Z', '2015-03-30 17:00Z', '8:00'),   -- one day, with its break
+    (4, '2015-03-30 11:30Z', '2015-03-30 13:30Z', '1:00'),   -- 12:30 to 14:30: half an hour before the break, and after
+    (5, '2015-03-30 12:10Z', '2015-03-30 12:50Z', '0'),      -- all in the break
+    (6, '2015-03-28 00:00Z', '2015-03-29 22:00Z', '0'),      -- a weekend
+    (7, '2015-03-30 08:15Z', '2015-03-27 17:30Z', '-45 min'),
+    (8, '2015-03-30 09:00Z', '2015-03-30 09:00Z', '0'),
+    (9, '2015-01-01 00:00Z', '2016-01-01 00:00Z', '2088:00') -- 2015 has 261 days from Monday to Friday
+) v(n, since, upto, expected) ORDER BY n;
+-- round the clock on Sundays: 23 hours when summer time begins, 25 when it ends
+TRUNCATE crm.business_hours;
+INSERT INTO crm.business_hours VALUES (7, '00:00', '24:00');
+SELECT crm.business_time('2015-03-28Z', '2015-03-31Z') AS short, crm.business_time('2015-10-24Z', '2015-10-27Z') AS long,
+       crm.business_time('2015-03-21Z', '2015-03-24Z') AS plain;
+-- 00:30 to 03:00 has an hour and a half, then three and a half.
+-- 01:30 to 03:00: there is no 01:30 in March, and it is read as 02:30; in October the second one is meant
+UPDATE crm.business_hours SET opens = '00:30', closes = '03:00';
+SELECT crm.business_time('2015-03-28Z', '2015-03-31Z') AS short, crm.business_time('2015-10-24Z', '2015-10-27Z') AS long;
+UPDATE crm.business_hours SET opens = '01:30', closes = '03:00';
+SELECT crm.business_time('2015-03-28Z', '2015-03-31Z') AS short, crm.business_time('2015-10-24Z', '2015-10-27Z') AS long;
+-- hours that overlap count once: Monday 9 to 18, given as 9-13, 10-11, 12-18
+TRUNCATE crm.business_hours;
+INSERT INTO crm.business_hours VALUES (1, '09:00', '13:00'), (1, '10:00', '11:00'), (1, '12:00', '18:00');
+SELECT crm.business_time('2015-03-02Z', '2015-03-03Z');
+-- the day is that of the zone: Monday 9:00 to 18:00 in Auckland begins on Sunday, 20:00Z
+UPDATE crm.settings SET time_zone = 'Pacific/Auckland';
+SELECT crm.business_time('2015-03-01 19:00Z', '2015-03-01 21:00Z') AS first_hour, crm.business_time('2015-03-01 00:00Z', '2015-03-03 00:00Z') AS all;
+UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
+\set VERBOSITY terse
+SELECT crm.business_time('-infinity', '2015-01-01Z');
+SELECT crm.business_time('2015-01-01Z', 'infinity');
+\set VERBOSITY default
+TRUNCATE crm.business_hours;
+INSERT INTO crm.business_hours SELECT d, '09:00', '18:00' FROM generate_series(1, 5) d;
+
+CREATE FUNCTION said(who text, conversation text, at timestamptz, direction text, agent text DEFAULT NULL, action text DEFAULT 'message',
+                     channel text DEFAULT 'whatsapp', source text DEFAULT 'desk') RETURNS void LANGUAGE sql AS $$
+    SELECT crm.record(ARRAY[identifier('id', who)], at, channel, action, direction => direction, conversation => conversation, agent => agent, source => source);
+$$;
+CREATE VIEW short AS
+SELECT conversation AS c, status, messages_in AS "in", messages_out AS out, agents, handled_by AS by, first_response_time AS response,
+       first_response_business_time AS in_hours, waiting_time AS waited, waiting_since AS waits_since, resolved_at, resolution_time AS resolution,
+       resolution_business_time AS in_hours_, reopenings AS re, is_abandoned AS ab
+FROM crm.conversations ORDER BY customer_id, conversation, source;
+
+DO $$ BEGIN
+-- a: asks 9:00, the bot at once, Marta 9:10, asks 9:20, Marta 9:50, resolved 10:00, by her.
+--    response 10 min, not the bot's 5 s; waited 10 + 30 min; resolution 1 h. in 2, out 3.
+PERFORM said('ana', 'a', '2015-03-02 09:00Z', 'in'), said('ana', 'a', '2015-03-02 09:00:05Z', 'out', 'bot:faq'),
+        said('ana', 'a', '2015-03-02 09:10Z', 'out', 'marta'), said('ana', 'a', '2015-03-02 09:20Z', 'in'),
+        said('ana', 'a', '2015-03-02 09:50Z', 'out', 'marta'), said('ana', 'a', '2015-03-02 10:00Z', 'out', 'marta', 'resolved');
+-- b: over the weekend in which summer time begins. Asks Friday 17:30, Marta Monday 9:15 (8:15Z): 2 days 14:45 later,
+--    45 min of them business. Resolved 8:30Z; the customer writes 8:40Z: reopened; answer 8:45Z; resolved 8:50Z; reopened by an
+--    action 9:00Z; resolved 9:10Z, closed 9:20Z, which adds nothing. Waited 2 days 14:45 + 5 min. Reopened twice.
+--    Resolution 2 days 15:40, of them half an hour on Friday, 9:00 to 10:10 on Monday: 1:40.
+PERFORM said('bo', 'b', '2015-03-27 17:30Z', 'in'), said('bo', 'b', '2015-03-30 08:15Z', 'out', 'marta'), said('bo', 'b', '2015-03-30 08:30Z', NULL, NULL, 'resolved'),
+        said('bo', 'b', '2015-03-30 08:40Z', 'in'), said('bo', 'b', '2015-03-30 08:45Z', 'out', 'rui'), said('bo', 'b', '2015-03-30 08:50Z', NULL, NULL, 'resolved'),
+        said('bo', 'b', '2015-03-30 09:00Z', NULL, 'marta', 'reopened'), said('bo', 'b', '2015-03-30 09:10Z', NULL, 'marta', 'resolved'),
+        said('bo', 'b', '2015-03-30 09:20Z', NULL, NULL, 'closed');
+-- c: Marta writes first, unasked, 8:00; asks 12:00, and again 12:30; nobody answers: waited 30 min up to there, waits since 12:00; abandoned.
+PERFORM said('cid', 'c', '2015-03-02 08:00Z', 'out', 'marta'), said('cid', 'c', '2015-03-02 12:00Z', 'in'), said('cid', 'c', '2015-03-02 12:30Z', 'in');
+-- d: inbound only, closed unanswered: abandoned; waited, and was resolved, in an hour
+PERFORM said('dan', 'd', '2015-03-02 10:00Z', 'in'), said('dan', 'd', '2015-03-02 10:05Z', 'in'), said('dan', 'd', '2015-03-02 11:00Z', 'out', 'marta', 'closed');
+-- e: a call, one touchpoint with who took it: the customer doesn't wait, and it is not abandoned; what it took can't be known
+PERFORM said('eva', 'e', '2015-03-02 10:00Z', 'in', 'marta', 'call', 'phone');
+-- f: all at one time: in the order they came, answer and resolution took no time
+PERFORM said('fil', 'f', '2015-03-02 10:00Z', 'in'), said('fil', 'f', '2015-03-02 10:00Z', 'out', 'marta'), said('fil', 'f', '2015-03-02 10:00Z', NULL, NULL, 'resolved');
+-- g: the same, but the company's message came in first: that was no answer
+PERFORM said('gil', 'g', '2015-03-02 10:00Z', 'out', 'marta'), said('gil', 'g', '2015-03-02 10:00Z', 'in');
+-- h: the bot alone, 1 s later, resolved 10:10: no human response, not abandoned; waited 10 min
+PERFORM said('hal', 'h', '2015-03-02 10:00Z', 'in'), said('hal', 'h', '2015-03-02 10:00:01Z', 'out', 'bot'), said('hal', 'h', '2015-03-02 10:10Z', 'out', 'bot', 'resolved');
+-- i: outbound only: no status, nothing asked; j: only touchpoints of neither direction: open, nothing asked
+PERFORM said('ivo', 'i', '2015-03-02 10:00Z', 'out', NULL), said('jan', 'j', '2015-03-02 10:00Z', NULL, NULL, 'form');
+-- k and l overlap: each has its own figures. k asks 10:00, 10:10 answered; l asks 10:05, 10:35 answered
+PERFORM said('kai', 'k', '2015-03-02 10:00Z', 'in'), said('kai', 'l', '2015-03-02 10:05Z', 'in'), said('kai', 'k', '2015-03-02 10:10Z', 'out', 'rui'),
+        said('kai', 'l', '2015-03-02 10:35Z', 'out', 'rui', 'message', 'phone');
+-- m in two systems is two conversations; receipts in them are no messages
+PERFORM said('mia', 'm', '2015-03-02 10:00Z', 'in', source => 'chat'), said('mia', 'm', '2015-03-02 10:01Z', 'out', 'bot:x', 'delivered', source => 'chat'),
+        said('mia', 'm', '2015-03-02 10:02Z', 'in', NULL, 'read', source => 'desk'), said('mia', 'm', '2015-03-02 10:03Z', 'out', 'robot', source => 'desk');
+-- n: a single message, of an hour ago: open and waiting, but not abandoned yet
+PERFORM said('nia', 'n', now() - interval '1 hour', 'in');
+END $$;
+SELECT * FROM short WHERE c IN ('a', 'b');
+SELECT * FROM short WHERE c IN ('c', 'd', 'e', 'f', 'g', 'h', 'i', 'j');
+SELECT * FROM short WHERE c IN ('k', 'l', 'm');
+SELECT c, status, waited, waits_since IS NOT NULL AS waits, ab FROM short WHERE c = 'n';
+SELECT conversation AS c, source, channel, channels, started_at, last_at, touchpoints, asked_at, answered_at FROM crm.conversations WHERE conversation IN ('a', 'c', 'm')
+ORDER BY conversation, source;
+-- n is abandoned once nothing has happened for repeat_within
+UPDATE crm.settings SET repeat_within = '59 minutes';
+SELECT c, ab FROM short WHERE c = 'n';
+UPDATE crm.settings SET repeat_within = DEFAULT;
+
+-- Open are c, e, g, j, k, l, m of the chat, and n. Reading is nothing that opens: m of the desk has no status. Each customer's:
+SELECT customer_id, open_conversations FROM crm.customer_360 WHERE open_conversations > 0 ORDER BY customer_id;
+
+-- What an action means is a row: a call is over when it is known how it ends
+SELECT said('eva', 'e', '2015-03-02 10:07Z', NULL, 'marta', 'hung_up', 'phone');
+SELECT c, status, resolution, re FROM short WHERE c = 'e';
+INSERT INTO crm.actions VALUES ('hung_up', 'resolves');
+SELECT c, status, resolution, re FROM short WHERE c = 'e';
+
+-- p: Pia asks 10:00 as one, 10:20 as another identifier; the answer at 10:30 goes to the other. Apart, these are two conversations,
+-- and the first of them was never answered; as one customer, it is one with a response time of 30 min; and apart again when undone.
+SELECT said('pia', 'p', '2015-03-02 10:00Z', 'in'), said('pia2', 'p', '2015-03-02 10:20Z', 'in'), said('pia2', 'p', '2015-03-02 10:30Z', 'out', 'rui');
+SELECT c, "in", out, response, waited, ab FROM short WHERE c = 'p';
+SELECT crm.link('id:pia', 'id:pia2', '2015-03-03Z', 'test', 'p') = crm.customer_of('id:pia') AS joined;
+SELECT c, "in", out, response, waited, ab FROM short WHERE c = 'p';
+SELECT crm.retract('test', 'p');
+SELECT c, "in", out, response, waited, ab FROM short WHERE c = 'p';
+
+SELECT journey_drop_hub('crm', true);
+DROP FUNCTION said;

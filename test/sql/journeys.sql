@@ -1,0 +1,139 @@
+-- Packed journeys of customers: customer_journeys, journey_changes, refresh, current_journeys.
+SET client_min_messages = warning;
+SELECT journey_create_hub('crm');
+SET search_path = crm, public;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+
+-- what they should be, asked the plain way
+CREATE VIEW truth AS
+SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+FROM touchpoints t JOIN identities i USING (identity_id) GROUP BY i.customer_id;
+CREATE FUNCTION flaws(what text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM ((TABLE truth EXCEPT TABLE %1$I) UNION ALL (TABLE %1$I EXCEPT TABLE truth)) d', what) INTO n;
+    RETURN n;
+END $$;
+
+-- each kind of change, by itself: the view is right at once, refresh() makes the table so
+CREATE FUNCTION tried(query text, OUT kept bigint, OUT changes bigint, OUT current_flaws bigint, OUT refreshed bigint, OUT flaws bigint, OUT again bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    changes := (SELECT count(*) FROM journey_changes);
+    current_flaws := flaws('current_journeys');
+    refreshed := refresh();
+    flaws := flaws('customer_journeys');
+    again := refresh();
+    kept := (SELECT count(*) FROM customer_journeys);
+END $$;
+SELECT * FROM tried($$SELECT$$);
+SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 10:00Z', 'web', 'view')$$);
+SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 09:00Z', 'web', 'search', 1.5)$$);
+SELECT * FROM tried($$SELECT record('{c:1,u:1}', '2026-11-01 11:00Z', 'web', 'login', source_key => '1')$$);
+SELECT * FROM tried($$SELECT record_many(array_agg((ARRAY[('c:' || n)::identifier], '2026-11-02Z'::timestamptz + n * interval '1 h', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)) FROM generate_series(2, 9) n$$);
+SELECT * FROM tried($$SELECT identify('{c:10}')$$);
+SELECT * FROM tried($$SELECT link('c:2', 'u:1', source_key => '2')$$);
+SELECT * FROM tried($$SELECT link('c:10', 'c:3')$$);
+SELECT * FROM tried($$SELECT link('c:11', 'c:3')$$);
+SELECT * FROM tried($$SELECT retract('sql', '1')$$);
+SELECT * FROM tried($$SELECT cannot_link('c:10', 'c:3')$$);
+SELECT * FROM tried($$SELECT must_link('c:4', 'c:5')$$);
+SELECT * FROM tried($$SELECT clear_pair('c:4', 'c:5')$$);
+SELECT * FROM tried($$SELECT set_rule('c', max_per_customer => 1)$$);
+SELECT * FROM tried($$SELECT drop_rule('c')$$);
+SELECT * FROM tried($$UPDATE touchpoints SET value = 7 WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET agent = 'Ana'$$);
+SELECT * FROM tried($$UPDATE touchpoints SET occurred_at = occurred_at - interval '1 year' WHERE touchpoint_id = 2$$);
+SELECT * FROM tried($$UPDATE touchpoints SET identity_id = (SELECT identity_id FROM identities WHERE identifier = 'c:9') WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$DELETE FROM touchpoints WHERE touchpoint_id = 3$$);
+SELECT * FROM tried($$DELETE FROM touchpoints t USING identities i WHERE i.identity_id = t.identity_id AND identifier = 'c:9'$$);
+SELECT * FROM tried($$SELECT maintain(since => '2025-06-01Z')$$);
+SELECT * FROM tried($$TRUNCATE touchpoints$$);
+SELECT count(*) FROM touchpoint_keys;
+
+-- all kinds, at random, with a refresh now and then: thousands of queries too small for workers
+SET max_parallel_workers_per_gather = 0;
+CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT current_flaws bigint, OUT flaws bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    a identifier;
+    b identifier;
+BEGIN
+    refreshes := 0; compared := 0; current_flaws := 0; flaws := 0;
+    PERFORM setseed(dice / 1000.0);
+    FOR n IN 1 .. rounds LOOP
+        a := 'c:' || floor(random() * 25);
+        b := 'c:' || floor(random() * 25);
+        CASE floor(random() * 12)::integer
+            WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END);
+            WHEN 3 THEN PERFORM record(ARRAY[a, b], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'app', 'a' || n % 3, source => 'r' || dice, source_key => n::text);
+            WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * 25 + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
+                                                          NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event FROM generate_series(1, 3) g));
+            WHEN 5 THEN PERFORM link(a, b, source => 'l' || dice, source_key => n::text);
+            WHEN 6, 7 THEN PERFORM retract(source, source_key) FROM evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1;
+            WHEN 8 THEN DELETE FROM touchpoints WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
+            WHEN 9 THEN UPDATE touchpoints SET occurred_at = occurred_at + interval '20 days' WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
+            WHEN 10 THEN PERFORM CASE WHEN random() < 0.5 THEN cannot_link(a, b) ELSE must_link(a, b) END WHERE a <> b;
+            ELSE
+                refreshes := refreshes + 1;
+                PERFORM refresh();
+                flaws := flaws + flaws('customer_journeys');
+        END CASE;
+        IF n % 3 = 0 THEN
+            compared := compared + (SELECT count(*) FROM truth);
+            current_flaws := current_flaws + flaws('current_journeys');
+        END IF;
+    END LOOP;
+END $$;
+SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 1);
+SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 2);
+SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
+
+-- a rebuild mends what somebody has spoilt
+UPDATE customer_journeys SET journey = '{x.y@2026-01-01T00:00:00Z}' WHERE customer_id = (SELECT min(customer_id) FROM customer_journeys);
+INSERT INTO customer_journeys VALUES (-1, '{}');
+SELECT refresh(), flaws('customer_journeys') > 0 AS spoilt;
+SELECT refresh(rebuild => true), flaws('customer_journeys');
+
+-- what does not fit in a journey is refused where it comes in
+UPDATE touchpoints SET action = repeat('x', 256);
+UPDATE touchpoints SET value = 'Infinity';
+SELECT refresh(), flaws('customer_journeys');
+
+-- the past is not forgotten by a failed or rolled back transaction, nor the pending by a rolled back refresh
+SELECT record('{c:1}', '2026-11-30Z', 'web', 'view') > 0 AS recorded;
+BEGIN;
+SELECT refresh();
+ROLLBACK;
+SELECT count(*), flaws('current_journeys') FROM journey_changes;
+SELECT refresh(), flaws('customer_journeys');
+
+-- plans: one customer, and a pattern, with changes pending
+TRUNCATE touchpoints, identities, customers, evidence, former_memberships, identity_pairs;
+SELECT refresh() > 0 AS emptied;
+SELECT cardinality(record_many(array_agg((ARRAY[('p:' || n % 2000)::identifier], '2026-11-01Z'::timestamptz + n * interval '5 min', 'web', CASE n % 997 WHEN 0 THEN 'buy' ELSE 'view' END, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 20000) n;
+SELECT maintain() IS NOT NULL AS maintained, refresh();
+SELECT count(record(ARRAY[('p:' || n * 997 % 2000)::identifier], '2026-12-01Z', 'store', 'visit')) FROM generate_series(1, 20) n;
+ANALYZE;
+EXPLAIN (COSTS OFF) SELECT customer_id FROM customer_journeys WHERE journey ~ 'web.buy -> web.view';
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query;
+END $$;
+CREATE VIEW by_index AS  -- of the tables that hold something
+SELECT q AS query, count(*) FILTER (WHERE line ~ 'Index Scan') > 0 AS by_index,
+       count(*) FILTER (WHERE line ~ 'Seq Scan on (customer_journeys|identities|journey_changes|touchpoints_2026_1[12])') AS not_by_index
+FROM unnest(ARRAY['SELECT journey FROM current_journeys WHERE customer_id = 7',
+                  'SELECT journey FROM current_journeys WHERE customer_id = customer_of(''p:7'')']) q, plan(q) line GROUP BY q;
+SELECT * FROM by_index ORDER BY query COLLATE "C";
+SELECT count(*) FILTER (WHERE line ~ 'Bitmap Index Scan on customer_journeys_journey_idx') AS by_index
+FROM plan($$SELECT customer_id FROM current_journeys WHERE journey ~ 'web.buy -> web.view'$$) line;
+SELECT count(*), (SELECT count(*) FROM truth WHERE journey ~ 'web.buy -> store.visit')
+FROM current_journeys WHERE journey ~ 'web.buy -> store.visit';
+SELECT journey_length(journey) FROM current_journeys WHERE customer_id = customer_of('p:997');
+SET search_path = public;
+SELECT journey_drop_hub('crm', true);

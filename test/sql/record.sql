@@ -1,0 +1,158 @@
+-- Touchpoints in: record, record_many, keys, partitions.
+CREATE FUNCTION pg_temp.refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    message := 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+END $$;
+SET client_min_messages = warning;
+SELECT journey_create_hub('crm');
+SET search_path = crm, public;
+SELECT maintain(since => '2026-11-01Z') IS NOT NULL AS maintained;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+CREATE VIEW stored AS
+SELECT t.touchpoint_id AS id, i.identifier, t.occurred_at, t.channel, t.action, t.value, t.source, t.source_key
+FROM touchpoints t JOIN identities i USING (identity_id) ORDER BY 1;
+
+-- one at a time; the first identifier given stands for all, unless a rule says otherwise
+SELECT record('{cookie:1}', '2026-11-01 10:00Z', 'web', 'view');
+SELECT record('{user:7,cookie:1}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
+SELECT record('{cookie:1,user:7}', '2026-11-01 10:06Z', 'web', 'purchase', 49.90, 'EUR', 'in', 'thread 9', 'bot:Ana', 'spring', NULL, NULL, '{"a": [1]}');
+SELECT record('{cookie:2}', '4713-01-01 00:00Z BC', 'Loja física', 'visita');
+SELECT record('{user:8,user:8}', '2026-11-01 10:07Z', 'web', 'view');
+SELECT * FROM stored;
+SELECT currency, direction, conversation, agent, campaign, attributes, recorded_at = now() AS now FROM touchpoints WHERE touchpoint_id = 3;
+SELECT source, source_key, array(SELECT identifier FROM identities WHERE identity_id = ANY (identities) ORDER BY 1) FROM evidence WHERE source_key = 'k1';
+SELECT identifier, customer_of(identifier) FROM identities ORDER BY 1;
+
+-- the same source and key is the same touchpoint, whatever else is given; the id is that of the first
+SELECT record('{user:7,cookie:1}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
+SELECT record('{user:99}', '2020-01-01Z', 'x', 'y', source => 'web', source_key => 'k1');
+SELECT record('{user:7}', '2026-11-01 10:05Z', 'web', 'login', source => 'other', source_key => 'k1');
+SELECT count(*), customer_of('user:99') FROM touchpoints;
+
+-- priority before order; blocked and shared identifiers stand for others only if there is nothing else
+SELECT set_rule('user', priority => 5);
+SELECT record('{cookie:1,user:7}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'prio');
+SELECT record('{cookie:null,user:10}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'blocked');
+SELECT record('{cookie:null}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'nobody');
+SELECT record('{email:  ANA@Example.PT ,cookie:5}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'raw');
+SELECT set_rule('email', normalizer => 'email', priority => 9);
+SELECT record('{cookie:5,email:RUI@Example.PT}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'normal');
+SELECT record('{email:Rui@example.pt}', '2026-11-02 10:00Z', 'web', 'view', source_key => 'normal too');
+SELECT identifier, source_key FROM stored WHERE source_key ~ 'prio|blocked|nobody|raw|normal';
+
+-- what is refused leaves nothing behind
+SELECT count(*) AS touchpoints, (SELECT count(*) FROM identities) AS identities, (SELECT count(*) FROM evidence) AS evidence,
+       (SELECT count(*) FROM touchpoint_keys) AS keys FROM touchpoints \gset before_
+\x on
+SELECT query, r.* FROM (VALUES
+    ($$SELECT record(NULL, now(), 'web', 'view')$$),
+    ($$SELECT record('{}', now(), 'web', 'view')$$),
+    ($$SELECT record('{a:1,NULL}', '2026-11-01Z', 'web', 'view', source_key => 'x')$$),
+    ($$SELECT record('{a:1}', NULL, 'web', 'view')$$),
+    ($$SELECT record('{a:1}', '2026-11-01Z', NULL, 'view', source_key => 'x')$$),
+    ($$SELECT record('{a:1}', '2026-11-01Z', 'web', NULL)$$),
+    ($$SELECT record('{a:1}', 'infinity', 'web', 'view')$$),
+    ($$SELECT record('{a:1}', '2026-11-01Z', 'web', 'view', direction => 'up')$$),
+    ($$SELECT record('{a:1,b:1}', '2026-11-01Z', repeat('w', 300), 'view', source_key => 'x')$$),
+    ($$SELECT record('{a:1,b:1}', '2026-11-01Z', 'web', 'view', 1e30, source_key => 'x')$$),
+    ($$SELECT record('{a:1,b:1}', '2026-11-01Z', 'web', 'view', 'NaN', source_key => 'x')$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL),
+                                ('{}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL),
+                                ('{b:1}', '2026-11-01Z', 'web', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, 'sideways', NULL, NULL, NULL, 's', '1', NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[NULL]::event[])$$)
+) v(query), pg_temp.refused(query) r;
+\x off
+SELECT count(*) = :before_touchpoints AS touchpoints, (SELECT count(*) FROM identities) = :before_identities AS identities,
+       (SELECT count(*) FROM evidence) = :before_evidence AS evidence, (SELECT count(*) FROM touchpoint_keys) = :before_keys AS keys FROM touchpoints;
+
+-- many at once: keys that are there, keys given twice, no keys, known and new identifiers
+SELECT record_many('{}'), record_many(NULL);
+CREATE TEMP TABLE given (n bigint GENERATED ALWAYS AS IDENTITY, e event);
+INSERT INTO given (e) VALUES
+    (ROW('{user:20}', '2026-11-03 10:00Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL)::event),
+    (ROW('{user:20,cookie:1}', '2026-11-03 10:01Z', 'app', 'login', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '2', '{}')::event),
+    (ROW('{user:21}', '2026-11-03 10:02Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL)::event),
+    (ROW('{user:7}', '2026-11-03 10:03Z', 'app', 'open', 1, 'EUR', 'in', 'c', 'a', 'm', 'web', 'k1', NULL)::event),
+    (ROW('{user:7}', '2026-11-03 10:04Z', 'app', 'open', 1, 'EUR', 'in', 'c', 'a', 'm', NULL, NULL, '[1]')::event),
+    (ROW('{cookie:9,user:22}', '2026-11-03 10:05Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event),
+    (ROW('{cookie:1}', '2026-11-03 10:06Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'k1', NULL)::event);
+SELECT max(touchpoint_id) AS last FROM touchpoints \gset
+CREATE TEMP TABLE made AS SELECT record_many(array_agg(e ORDER BY n)) AS ids FROM given;
+SELECT n, id > :last AS fresh, s.identifier, s.occurred_at, s.source, s.source_key
+FROM made, unnest(ids) WITH ORDINALITY u(id, n) JOIN stored s USING (id) ORDER BY n;
+SELECT count(*) AS again FROM (SELECT record_many(array_agg(e ORDER BY n)) AS ids FROM given WHERE n <= 4) r, unnest(ids) id WHERE id IN (SELECT id FROM stored);
+SELECT source_key, observed_at FROM evidence WHERE source = 'app';
+SELECT customer_of('user:20') = customer_of('user:7') AS joined, customer_of('user:21') IS NULL AS unheard;
+SELECT count(*) AS differences FROM stitch_check();
+
+-- record is record_many of one
+CREATE TEMP TABLE twin AS SELECT n, ARRAY[('u:' || n % 40)::identifier, ('c:' || n % 57)::identifier] AS ids, n % 3 AS m FROM generate_series(1, 200) n;
+SELECT journey_create_hub('other');
+SELECT count(record(ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n * interval '1 h', 'web', 'a' || m, n, source => 't', source_key => n::text)) FROM twin;
+SELECT count(*) FROM (SELECT unnest(other.record_many(array_agg((ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n * interval '1 h', 'web', 'a' || m, n, NULL, NULL, NULL, NULL, NULL,
+       't', n::text, NULL)::other.event))) FROM twin GROUP BY n / 30) s;
+SELECT count(*) FROM (
+    SELECT i.identifier, occurred_at, channel, action, value, source, source_key FROM touchpoints JOIN identities i USING (identity_id) WHERE source = 't'
+    EXCEPT
+    SELECT i.identifier, occurred_at, channel, action, value, source, source_key FROM other.touchpoints JOIN other.identities i USING (identity_id)) d;
+SELECT journey_drop_hub('other', true);
+
+-- late binding: merges and splits rewrite no touchpoint
+CREATE TEMP TABLE before AS SELECT tableoid AS part, ctid AS place, xmin::text AS written, touchpoint_id, identity_id FROM touchpoints;
+SELECT link('cookie:2', 'user:7', source_key => 'merge') = customer_of('user:7') AS merged;
+SELECT count(*) FROM touchpoints t JOIN identities i USING (identity_id) WHERE i.customer_id = customer_of('cookie:2') AND i.identifier = 'cookie:2';
+SELECT retract('sql', 'merge');
+SELECT customer_of('cookie:2') = customer_of('user:7') AS merged;
+SELECT stitch_all();
+SELECT count(*) AS rewritten, (SELECT count(*) > 200 FROM before) AS many FROM before b FULL JOIN (SELECT tableoid AS part, ctid AS place, xmin::text AS written, touchpoint_id, identity_id FROM touchpoints) t USING (part, place, written, touchpoint_id, identity_id)
+WHERE b.touchpoint_id IS NULL OR t.touchpoint_id IS NULL;
+
+-- listeners are told of the customer
+SELECT news(7, 8);
+UPDATE settings SET notify = false;
+LISTEN crm;
+SELECT record('{user:7}', '2026-11-05Z', 'web', 'view') > 0 AS quiet;
+UPDATE settings SET notify = true;
+\o /dev/null
+SELECT record('{user:7}', '2026-11-05Z', 'web', 'view');
+\o
+UNLISTEN *;
+
+-- partitions: by month of UTC; what has none goes to the default one until maintain()
+SET timezone = 'Pacific/Auckland';
+SELECT record('{user:7}', t, 'web', 'view', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z BC}'::timestamptz[]) t;
+SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
+SELECT count(*) AS strays FROM touchpoints_default;
+SELECT made, dropped FROM maintain();  -- those of a month of which there are few stay
+SELECT count(*) AS strays FROM touchpoints_default;
+SELECT made > 20 AS made, dropped FROM maintain(since => '2019-12-15');
+SELECT count(*) AS strays FROM touchpoints_default;
+SELECT made, dropped FROM maintain(since => '2019-12-15');
+SELECT tableoid::regclass::text, occurred_at AT TIME ZONE 'UTC' AS utc FROM touchpoints WHERE occurred_at < '2021-01-01' AND source_key IS NOT NULL ORDER BY 2;
+SELECT count(*) AS misplaced FROM touchpoints t WHERE tableoid::regclass::text ~ '\d$' AND tableoid::regclass::text <> 'touchpoints_' || to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY_MM');
+SELECT to_regclass('touchpoints_2019_12') IS NOT NULL AS since, to_regclass('touchpoints_2019_11') IS NOT NULL AS before_it,
+       to_regclass('touchpoints_' || to_char(now() AT TIME ZONE 'UTC' + interval '3 months', 'YYYY_MM')) IS NOT NULL AS ahead;
+SELECT obj_description('touchpoints_2025_10'::regclass), col_description('touchpoints_2025_10'::regclass, 3);
+EXPLAIN (COSTS OFF) SELECT * FROM touchpoints WHERE identity_id = 1 AND occurred_at >= '2025-11-01Z' AND occurred_at < '2025-11-30Z';
+-- touchpoints that are too old go, with their keys, and journeys follow
+SELECT refresh() > 0 AS refreshed;
+SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' ;
+UPDATE settings SET keep_touchpoints = now() - '2021-03-05';
+SELECT made, dropped FROM maintain();
+SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
+SELECT count(*) FROM touchpoint_keys k LEFT JOIN touchpoints t USING (touchpoint_id) WHERE t.touchpoint_id IS NULL;
+SELECT record('{user:7}', '2020-01-01Z', 'web', 'view', source_key => 'late') > 0 AS late;
+SELECT made, dropped FROM maintain();
+SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
+SELECT refresh() > 0 AS refreshed;
+SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT TABLE customer_journeys) UNION ALL (TABLE customer_journeys EXCEPT TABLE current_journeys)) s;
+SELECT refresh(rebuild => true) AS rebuilt;
+SELECT journey_drop_hub('crm', true);

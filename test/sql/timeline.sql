@@ -1,0 +1,160 @@
+-- The timeline, hand-offs and the 360 card; every expected figure is worked out
+-- in the comments.
+SET client_min_messages = warning;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+SET intervalstyle = 'postgres';
+SELECT journey_create_hub('crm');
+
+-- nothing in, nothing out
+SELECT * FROM crm.timeline;
+SELECT * FROM crm.handoffs;
+SELECT * FROM crm.customer_360;
+
+-- Ana, all of it of March 2026. A session ends after more than 30 minutes, a hand-off is within a day.
+--    time           channel      since      session  own one before    hand-off
+--  1 1st 10:00      web          -          1        -                 -
+--  2 1st 10:30      web          00:30:00   1        web 30 min        same channel
+--  3 1st 11:00:01   email  (out) 00:30:01   2        outbound          outbound
+--  4 1st 11:05      web          00:04:59   2        web 35 min        same channel, over the outbound one
+--  5 2nd 11:05      balcão       1 day      3        web 1 day         yes, just within a day
+--  6 3rd 11:05:01   web          1 day 1 s  4        balcão 1 day 1 s  no, later than that
+--  7 3rd 12:00      phone        00:54:59   5        web 54:59         yes
+--  8 3rd 12:00      whatsapp     0          5        phone 0           yes: ties go by touchpoint_id
+--  9 3rd 12:00      whatsapp out 0          5        outbound          outbound
+-- 10 4th 09:00      whatsapp     21:00      6        whatsapp 21:00    same channel
+-- 11 4th 09:00:30   phone        30 s       6        whatsapp 30 s     yes, in the same conversation
+SELECT crm.record('{cookie:1}', '2026-03-01 10:00Z', 'web', 'view', attributes => '{"lang": "en", "size": null, "plan": "free"}');
+SELECT crm.record('{cookie:1}', '2026-03-01 10:30Z', 'web', 'view', attributes => '{"lang": "pt"}');
+SELECT crm.record('{email:ana}', '2026-03-01 11:00:01Z', 'email', 'newsletter', direction => 'out', campaign => 'spring');
+SELECT crm.record('{email:ana,cookie:1}', '2026-03-01 11:05Z', 'web', 'login', direction => 'in', attributes => '{"lang": null, "address": {"city": "Porto"}}');
+SELECT crm.record('{email:ana}', '2026-03-02 11:05Z', 'balcão', 'purchase', 49.90, 'EUR', attributes => '{"plan": "gold", "address": {"zip": "4000"}}');
+SELECT crm.record('{cookie:1}', '2026-03-03 11:05:01Z', 'web', 'view', 10, attributes => '[1]');
+SELECT crm.record('{email:ana}', '2026-03-03 12:00Z', 'phone', 'call', direction => 'in', conversation => 'c1', attributes => '{"mood": "calm"}');
+SELECT crm.record('{email:ana}', '2026-03-03 12:00Z', 'whatsapp', 'message', direction => 'in', conversation => 'c1', attributes => '{"mood": "glad"}');
+SELECT crm.record('{email:ana}', '2026-03-03 12:00Z', 'whatsapp', 'reply', direction => 'out', conversation => 'c1', agent => 'marta');
+SELECT crm.record('{email:ana}', '2026-03-04 09:00Z', 'whatsapp', 'message', direction => 'in', conversation => 'c1');
+SELECT crm.record('{email:ana}', '2026-03-04 09:00:30Z', 'phone', 'call', direction => 'in', conversation => 'c1', agent => 'marta');
+SELECT touchpoint_id AS id, occurred_at, channel, direction AS dir, since_previous, session, own, previous_channel, since_own, is_handoff AS h, begins_visit AS v,
+       same_conversation AS same
+FROM crm.timeline WHERE customer_id = crm.customer_of('email:ana') ORDER BY occurred_at, touchpoint_id;
+SELECT touchpoint_id AS id, from_channel, to_channel, occurred_at, after, conversation, action, agent FROM crm.handoffs ORDER BY occurred_at, touchpoint_id;
+
+-- Rui has two touchpoints, which came to him, with a NULL direction the second; Eva only an identifier; cookie 2 one of its own.
+SELECT crm.record('{email:rui}', '2026-03-01 11:00:01Z', 'email', 'newsletter', direction => 'out');
+SELECT crm.record('{email:rui}', '2026-03-01 11:00:03Z', 'email', 'delivered');
+SELECT crm.identify('{email:eva}', '2026-02-01 08:00Z');
+SELECT crm.record('{cookie:2}', '2026-03-04 09:10Z', 'app', 'view', 5, 'USD', attributes => '{"lang": "fr"}');
+SELECT customer_id, channel, since_previous, session, previous_channel, is_handoff, begins_visit FROM crm.timeline
+WHERE customer_id <> crm.customer_of('email:ana') ORDER BY customer_id;
+-- Ana's visits: 1 web, 5 balcão, 6 web, 7 phone, 8 whatsapp, 11 phone. Web and phone have two each; phone was used last.
+-- Her values are 49.90 EUR and 10 of no currency: two sums. Latest not null: lang pt (2), plan gold (5), address of 5 as a whole,
+-- mood glad (8 is after 7). size was always null.
+\x on
+SELECT * FROM crm.customer_360 ORDER BY customer_id;
+\x off
+-- one row of it by key, and by an identifier
+SELECT customer_id, handoffs, value_by_currency FROM crm.customer_360 WHERE customer_id = crm.customer_of('cookie:1');
+
+-- Cookie 2 turns out to be Ana's: its touchpoint comes 9:30 after her last, in session 6, and is a hand-off from phone. The reverse undoes it.
+SELECT crm.link('cookie:2', 'email:ana', '2026-03-05Z', 'web', 'login 7') = crm.customer_of('cookie:1') AS joined;
+SELECT touchpoint_id AS id, channel, since_previous, session, previous_channel, is_handoff FROM crm.timeline
+WHERE customer_id = crm.customer_of('cookie:2') ORDER BY occurred_at DESC, touchpoint_id DESC LIMIT 2;
+SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, attributes ->> 'lang' AS lang
+FROM crm.customer_360 WHERE customer_id = crm.customer_of('cookie:2');
+SELECT crm.retract('web', 'login 7');
+SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, attributes ->> 'lang' AS lang
+FROM crm.customer_360 WHERE touchpoints > 0 ORDER BY customer_id;
+
+-- A late touchpoint, between 2 and 4: 3 is in its session now, and so is 4. Of web, so that nothing else changes.
+SELECT crm.record('{cookie:1}', '2026-03-01 10:45Z', 'web', 'view');
+SELECT touchpoint_id AS id, session, since_own FROM crm.timeline
+WHERE customer_id = crm.customer_of('cookie:1') AND occurred_at < '2026-03-03Z' ORDER BY occurred_at;
+-- Other limits: with a gap of a day and a hand-off within 30 seconds, 1 to 5 are session 1, and 8 and 11 alone are hand-offs.
+UPDATE crm.settings SET session_gap = '24 hours', handoff_within = '30 seconds';
+SELECT session, count(*), array_agg(touchpoint_id ORDER BY touchpoint_id) FILTER (WHERE is_handoff) AS handoffs
+FROM crm.timeline WHERE customer_id = crm.customer_of('cookie:1') GROUP BY session ORDER BY session;
+UPDATE crm.settings SET session_gap = DEFAULT, handoff_within = DEFAULT;
+
+-- who may not read identifiers reads the card without them
+CREATE ROLE regress_timeline_reader;
+GRANT USAGE ON SCHEMA crm TO regress_timeline_reader;
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v') AND relname <> 'identities' LOOP
+        EXECUTE format('GRANT SELECT ON crm.%I TO regress_timeline_reader', name);
+    END LOOP;
+END $$;
+GRANT SELECT (identity_id, customer_id, first_seen, last_seen) ON crm.identities TO regress_timeline_reader;
+SET ROLE regress_timeline_reader;
+SELECT customer_id, identifiers, touchpoints, last_channel FROM crm.customer_360 ORDER BY customer_id;
+SELECT count(*) FROM crm.timeline;
+SELECT count(*) FROM crm.handoffs;
+SELECT count(*) FROM crm.conversations;
+SELECT count(*) FROM crm.channel_mix;
+SELECT count(*) FROM crm.channel_transitions;
+SELECT count(*) FROM crm.unknown_channels;
+SELECT customers FROM crm.omnichannel;
+RESET ROLE;
+GRANT SELECT (identifier) ON crm.identities TO regress_timeline_reader;
+SET ROLE regress_timeline_reader;
+SELECT customer_id, identifiers FROM crm.customer_360 ORDER BY customer_id;
+RESET ROLE;
+REVOKE SELECT (identifier) ON crm.identities FROM regress_timeline_reader;
+-- row-level security hides touchpoints and identities here too
+ALTER TABLE crm.touchpoints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON crm.touchpoints FOR SELECT USING (channel <> 'phone');
+SET ROLE regress_timeline_reader;
+SELECT touchpoint_id AS id, previous_channel, is_handoff FROM crm.timeline WHERE occurred_at > '2026-03-03Z' ORDER BY occurred_at, touchpoint_id;
+RESET ROLE;
+DROP OWNED BY regress_timeline_reader;
+DROP ROLE regress_timeline_reader;
+
+-- One customer is found by index, in every partition, whatever is asked
+SELECT journey_drop_hub('crm', true);
+SELECT journey_create_hub('crm');
+CREATE TABLE crm.touchpoints_2025_01 PARTITION OF crm.touchpoints FOR VALUES FROM ('2025-01-01Z') TO ('2025-02-01Z');
+CREATE TABLE crm.touchpoints_2025_02 PARTITION OF crm.touchpoints FOR VALUES FROM ('2025-02-01Z') TO ('2025-03-01Z');
+INSERT INTO crm.identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
+SELECT n, identifier('n', n::text), CASE WHEN n % 3 = 0 THEN n - 1 ELSE n END, '2025-01-01Z', '2025-01-01Z', '2025-01-01Z' FROM generate_series(1, 1500) n;
+INSERT INTO crm.customers SELECT customer_id, NULL, count(*) FROM crm.identities GROUP BY customer_id;
+INSERT INTO crm.touchpoints (identity_id, occurred_at, channel, action, direction, conversation)
+SELECT 1 + n * 7 % 1500, '2025-01-01Z'::timestamptz + n * interval '9 minutes', (ARRAY['web', 'app', 'store'])[1 + n % 3], 'view', 'in', 'c' || n % 2000
+FROM generate_series(1, 9000) n;
+VACUUM ANALYZE crm.touchpoints, crm.identities, crm.customers, crm.settings, crm.actions;
+-- how a plan reads what, but for tables of a few rows and partitions without any
+CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+    scan text;
+    found text[] := '{}';
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF line ~ 'Scan' THEN
+            scan := CASE WHEN line !~ 'Subquery|Function| on (settings|actions|business_hours|touchpoints_(20(2[6-9]|[3-9]\d)_\d\d|default))\M'
+                         THEN regexp_replace(btrim(line, '-> '), '( on (crm\.)?\w+) \w+$', '\1') END;
+            found := found || scan;
+        ELSIF line ~ 'Index Cond' AND scan IS NOT NULL THEN
+            found[cardinality(found)] := scan || regexp_replace(btrim(line), 'Index Cond:| \w+\.|_\d+\.', ' ', 'g');
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT DISTINCT f COLLATE "C" FROM unnest(found) f WHERE f IS NOT NULL ORDER BY 1;
+END $$;
+SET enable_bitmapscan = off;  -- a matter of taste with so few rows
+SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = crm.customer_of('n:77')$$);
+SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = 77 AND occurred_at > '2025-01-20Z' ORDER BY occurred_at$$);
+SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id IN (77, 78)$$);
+SELECT * FROM scans($$SELECT * FROM crm.handoffs WHERE customer_id = 77$$);
+SELECT * FROM scans($$SELECT * FROM crm.conversations WHERE customer_id = 77$$);
+SELECT * FROM scans($$SELECT * FROM crm.customer_360 WHERE customer_id = crm.customer_of('n:77')$$);
+SELECT * FROM scans($$SELECT * FROM crm.conversations WHERE conversation = 'c77'$$);
+SET plan_cache_mode = force_generic_plan;
+PREPARE one(bigint) AS SELECT * FROM crm.customer_360 WHERE customer_id = $1;
+SELECT * FROM scans('EXECUTE one(77)');
+DEALLOCATE one;
+RESET plan_cache_mode;
+RESET enable_bitmapscan;
+
+SELECT journey_drop_hub('crm', true);
+DROP FUNCTION scans;

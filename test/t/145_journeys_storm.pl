@@ -1,0 +1,140 @@
+# Proves that packed journeys are exact whatever happens at once: clients record, join,
+# part, change and delete, some refresh, others compare current_journeys with the
+# touchpoints in one snapshot, while backends are terminated and one is killed with
+# SIGKILL. At the end a refresh leaves what a rebuild makes, each key has one
+# touchpoint, and nothing that was acknowledged is missing. Also: listeners are told.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use IPC::Run ();
+use PgJourney;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use constant { CLIENTS => 6, SECONDS => 20 };
+
+my $node = start_server('main');
+my $dir = PostgreSQL::Test::Utils::tempdir;
+$node->append_conf('postgresql.conf', "restart_after_crash = on\nlog_line_prefix = '%m [%p] state=%e '\ndeadlock_timeout = '200ms'\n");
+$node->restart;
+sql($node, <<'END');
+SELECT journey_create_hub('hub');
+SELECT hub.maintain(since => '2026-01-01');
+CREATE FUNCTION someone() RETURNS identifier LANGUAGE sql VOLATILE AS $$ SELECT ('c:' || floor(200 * random()))::identifier $$;
+CREATE VIEW truth AS
+SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) GROUP BY i.customer_id;
+CREATE VIEW current_flaws AS
+SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)) d;
+CREATE VIEW packed_flaws AS
+SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.customer_journeys) UNION ALL (TABLE hub.customer_journeys EXCEPT TABLE truth)) d;
+CREATE TABLE compared (flaws bigint);
+CREATE TABLE acknowledged (key text);  -- written in the same transaction as the touchpoint
+CREATE TABLE deleted (key text);
+END
+my %script = (
+    record => <<'END',
+\set key random(1, 40000)
+BEGIN;
+SELECT hub.record(ARRAY[someone()], '2026-01-01Z'::timestamptz + random() * interval '200 days', 'web', 'a' || :key % 5, source_key => :key::text);
+INSERT INTO acknowledged VALUES (:key::text);
+END;
+END
+    together => <<'END',
+\set key random(1, 40000)
+SELECT hub.record(array_agg(DISTINCT i), '2026-01-01Z'::timestamptz + random() * interval '200 days', 'app', 'b', source => 'two', source_key => :key || '-' || array_agg(DISTINCT i)::text)
+FROM (SELECT someone() FROM generate_series(1, 2)) s(i);
+END
+    many => <<'END',
+SELECT hub.record_many(array_agg((ARRAY[someone()], '2026-01-01Z'::timestamptz + g * random() * interval '1 day', 'sms', 'sent', NULL, NULL, NULL, NULL, NULL, NULL, 'many',
+    floor(random() * 20000 + g)::text, NULL)::hub.event)) FROM generate_series(1, 20) g;
+END
+    undo => <<'END',
+SELECT hub.retract(source, source_key) FROM (SELECT * FROM hub.evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1) e;
+END
+    change => <<'END',
+UPDATE hub.touchpoints SET value = coalesce(value, 0) + 1, occurred_at = occurred_at + interval '10 days'
+WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 'many' ORDER BY random() LIMIT 1);
+END
+    delete => <<'END',
+WITH gone AS (DELETE FROM hub.touchpoints WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 'sql' ORDER BY random() LIMIT 1) RETURNING source_key)
+INSERT INTO deleted SELECT source_key FROM gone;
+END
+    refresh => "SELECT hub.refresh();\n",
+    rebuild => "SELECT hub.refresh(rebuild => true);\n",
+    maintain => "SELECT hub.maintain();\n",
+    compare => <<'END',
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO compared SELECT flaws FROM current_flaws;
+END;
+END
+);
+write_bytes("$dir/$_", $script{$_}) for keys %script;
+my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@6 delete@4 refresh@6 rebuild@1 maintain@1 compare@3);
+
+my (@client, $killed, $runs);
+my ($terminated, $begun, $last) = (0, time, 0);
+my $end = $begun + SECONDS;
+while (time < $end || grep { $_ } @client)
+{
+    for my $n (0 .. CLIENTS - 1)
+    {
+        if ($client[$n])
+        {
+            next if $client[$n]->pumpable;
+            eval { $client[$n]->finish };
+            $client[$n] = undef;
+        }
+        next if time >= $end;
+        $runs++;
+        $client[$n] = IPC::Run::start([ 'pgbench', '-n', '-M', 'prepared', '-c', '1', '-T', int($end - time) + 1, "--random-seed=$runs",
+                @mix, $node->connstr('postgres') . ' application_name=storm' ],
+            '>', "$dir/out.$n", '2>', "$dir/err.$n", IPC::Run::timeout(300));
+    }
+    if (time < $end && time > $last + 0.4)
+    {
+        $last = time;
+        my ($failed, $pid) = $node->psql('postgres',
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'storm' AND state = 'active' ORDER BY random() LIMIT 1");
+        if ($failed == 0 && $pid)
+        {
+            if (!$killed && time > $begun + SECONDS / 3) { $killed = kill 'KILL', $pid }
+            else { $terminated += $node->psql('postgres', "SELECT pg_terminate_backend($pid)") == 0 }
+        }
+    }
+    sleep 0.05;
+}
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+note "$runs runs, $terminated terminated";
+cmp_ok($terminated, '>', 5, 'backends were terminated');
+is($killed, 1, 'a backend was killed');
+cmp_ok(sql($node, 'SELECT count(*) FROM hub.touchpoints'), '>', 1000, 'there are touchpoints');
+cmp_ok(sql($node, 'SELECT count(*) FROM compared'), '>', 5, 'current_journeys was compared meanwhile');
+is(sql($node, 'SELECT count(*) FROM compared WHERE flaws > 0'), 0, '... and was right each time');
+is(sql($node, 'SELECT flaws FROM current_flaws'), 0, 'it is right at the end');
+cmp_ok(sql($node, 'SELECT hub.refresh()'), '>=', 0, 'refreshed');
+is(sql($node, 'SELECT flaws FROM packed_flaws'), 0, 'customer_journeys is what the touchpoints say');
+is(sql($node, 'SELECT hub.refresh(rebuild => true)'), 0, 'a rebuild changes nothing');
+is(sql($node, 'SELECT count(*) FROM hub.stitch_check()'), 0, 'nor does one of the customers');
+is(sql($node, 'SELECT count(*) FROM (SELECT FROM hub.touchpoints GROUP BY source, source_key HAVING count(*) > 1) s'), 0, 'each key has one touchpoint');
+is(sql($node, 'SELECT count(*) FROM hub.touchpoints t FULL JOIN hub.touchpoint_keys k USING (source, source_key, touchpoint_id, occurred_at)
+               WHERE t.identity_id IS NULL OR k.ctid IS NULL'), 0, '... and each touchpoint its key');
+is(sql($node, "SELECT count(*) FROM (SELECT key FROM acknowledged EXCEPT SELECT key FROM deleted EXCEPT SELECT source_key FROM hub.touchpoints) s"), 0,
+    'nothing that was acknowledged is missing');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+my %state;
+$state{$1}++ while $log =~ /state=(\w{5}) ERROR/g;
+is(join(' ', grep { !/^40001$/ } sort keys %state), '', 'no error but for serialization') or diag explain \%state;
+
+# listeners
+my ($out, $in, $err) = ('', "LISTEN hub;\nSELECT hub.record('{l:1}', '2026-02-01Z', 'web', 'view') AS id, hub.customer_of('l:1') IS NULL;\n"
+      . "SELECT hub.record_many(ARRAY[('{l:1}', '2026-02-02Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),\n"
+      . "('{l:1}', '2026-02-03Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::hub.event[]);\nSELECT 1;\n", '');
+IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
+my $told = join ' ', $out =~ /payload "(.*?)" received/g;
+my $customer = sql($node, "SELECT hub.customer_of('l:1')");
+my @ids = split /\n/, sql($node, "SELECT touchpoint_id FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) WHERE identifier = 'l:1' ORDER BY 1");
+is($told, join(' ', map { qq({"customer_id": $customer, "touchpoint_id": $_}) } @ids[ 0, 2 ]), 'listeners are told, once a customer and call');
+done_testing();
