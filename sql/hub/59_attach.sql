@@ -144,9 +144,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
 
--- The two functions. They depend on the columns they use, and on no others: PostgreSQL won't drop one of these
--- or change its type, but renames them in here too. The argument has the table's name, so that an expression may name
--- it, or use the whole row.
+-- A view of the columns it uses, and the two functions over its rows. The view is there to depend on the columns: PostgreSQL
+-- won't drop one of these or change its type, and lets all others change. Its rows have the table's name in the functions,
+-- so that an expression may name it, or use the whole row.
 CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -154,19 +154,27 @@ AS $$
 DECLARE
     hub CONSTANT name := current_schema();
     argument CONSTANT name := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
+    rows_view CONSTANT name := source_object('rows', source);
     map CONSTANT name := source_object('map', source);
     key CONSTANT name := source_object('key', source);
     read record;
+    used name[];
     row_columns text;
     command text;
 BEGIN
     SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
-    SELECT 'FROM (SELECT ' || coalesce(string_agg(format('(%I).%I', argument, a.attname), ', ' ORDER BY a.attnum), '') || ') columns_of_the_row'
-    INTO row_columns
-    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (read.columns) AND a.attnum > 0;
-    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %4$s) RETURNS SETOF %1$I.event LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1 BEGIN ATOMIC SELECT %5$s %8$s WHERE %9$s; END; '
-                      'CREATE FUNCTION %1$I.%6$I(%3$I %4$s) RETURNS text LANGUAGE sql STABLE PARALLEL UNSAFE BEGIN ATOMIC SELECT %7$s %8$s; END',
-                      hub, map, argument, relation, read.event, key, read.key, row_columns, read.condition);
+    used := array(SELECT a.attname FROM pg_attribute a
+                  WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum = ANY (read.columns) OR 0 = ANY (read.columns))
+                  ORDER BY a.attnum);
+    EXECUTE format('CREATE VIEW %I WITH (security_invoker = true) AS SELECT %s FROM %s r', rows_view,
+                   (SELECT string_agg(format('r.%I', u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n)), relation);
+    EXECUTE format('COMMENT ON VIEW %I IS %L', rows_view, 'columns that the mapping of source ' || source || ' uses');
+    row_columns := (SELECT string_agg(format('(%I).%I', argument, u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n));
+    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %1$I.%4$I) RETURNS SETOF %1$I.event LANGUAGE sql STABLE ROWS 1 BEGIN ATOMIC '
+                      'SELECT %5$s FROM (SELECT %8$s) columns_of_the_row WHERE %7$s; END; '
+                      'CREATE FUNCTION %1$I.%6$I(%3$I %1$I.%4$I) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC '
+                      'SELECT %9$s FROM (SELECT %8$s) columns_of_the_row; END',
+                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
     PERFORM set_config('search_path', '', true);
@@ -174,7 +182,7 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
     RETURN read.unique_key;
 END $$;
-COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the functions of a source; returns whether its keys must be unique';
+COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique';
 
 -- The table and its partitions, those first that have rows.
 CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean) RETURNS SETOF record
@@ -313,7 +321,7 @@ BEGIN
             reasons := '{}';
             states := '{}';
             BEGIN
-                FOR change IN EXECUTE events_query(source, row_as(s.relation, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', s.pending[1], range),
+                FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', s.pending[1], range),
                                                    attempt = 2) USING tids LOOP
                     news := array_append(news, change.event);
                     reasons := array_append(reasons, change.reason);
@@ -396,7 +404,7 @@ BEGIN
     leaves := watch_tables(source, relation);
     IF NOT unique_key THEN
         EXECUTE format('SELECT key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY key HAVING count(*) > 1 LIMIT 1',
-                       source_object('key', source), row_as(relation, 'r'), relation) INTO twice;
+                       source_object('key', source), row_as(source, 'r'), relation) INTO twice;
         IF twice IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = format('rows of %s have the same key: %s', relation, twice),
                 HINT = 'Give the mapping a key that is unique.';
@@ -493,12 +501,7 @@ BEGIN
         LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', made.tgname, made.relation);
         END LOOP;
-        FOR made IN
-            SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname IN (source_object('map', source), source_object('key', source))
-        LOOP
-            EXECUTE format('DROP FUNCTION %s', made.function);
-        END LOOP;
+        EXECUTE format('DROP VIEW IF EXISTS %I CASCADE', source_object('rows', source));
     END IF;
     IF keep IS NOT TRUE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
         PERFORM remove_source(source);
