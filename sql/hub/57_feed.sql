@@ -256,8 +256,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
 
--- Add, or with olds change, as many as can be; the others are rejected.
-CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
+-- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again:
+-- it may have been on its way to the default partition while one of its month was made.
+CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], again boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -271,6 +272,8 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     IF NOT is_row_error(SQLSTATE) THEN
         RAISE;
+    ELSIF SQLSTATE = '23514' AND NOT again THEN
+        PERFORM store_rows(source, olds, news, true);
     ELSIF half > 0 THEN
         PERFORM store_rows(source, olds[:half], news[:half]), store_rows(source, olds[half + 1:], news[half + 1:]);
     ELSE
@@ -280,7 +283,7 @@ EXCEPTION WHEN OTHERS THEN
         PERFORM reject_rows(source, ARRAY[news[1].source_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[]) IS 'add or change touchpoints of rows, and write down what can''t be stored';
+COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
 
 -- What rows meant and mean now, in parallel arrays; NULL: the row was not, or is no more. reasons and states are why it
 -- can't be told. While filling in rows there were before, what is known is left as it is. Returns how many were added.

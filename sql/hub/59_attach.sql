@@ -262,24 +262,68 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[]) IS 'put rows into the hub that are not in it yet';
 
--- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. A row that others may
--- change is locked before it is read, and so stays as it is until it has been recorded: who waits for it will find its
--- touchpoint. Rows are read from where they were locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+-- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
+-- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
+-- locked, so that none is recorded that has not been.
+CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
 AS $$
 #variable_conflict use_column
 DECLARE
-    blocks CONSTANT integer := 128;
-    s sources;
+    range text := format('ctid >= %L AND ctid < %L', format('(%s,0)', first_block), format('(%s,0)', end_block));
     tids tid[];
-    row_count bigint := 0;
+    row_count bigint;
     change record;
     news event[];
     reasons text[];
     states text[];
-    range text;
+BEGIN
+    IF lock_rows THEN
+        EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', relation, range) INTO tids;
+        range := 'ctid = ANY ($1)';
+    END IF;
+    EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', relation, range) INTO row_count USING tids;
+    FOR attempt IN 1 .. 2 LOOP
+        news := '{}';
+        reasons := '{}';
+        states := '{}';
+        BEGIN
+            FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', relation, range), attempt = 2)
+                          USING tids LOOP
+                news := array_append(news, change.event);
+                reasons := array_append(reasons, change.reason);
+                states := array_append(states, change.state);
+                IF cardinality(news) = 1000 THEN
+                    PERFORM backfill_rows(source, news, reasons, states);
+                    news := '{}';
+                    reasons := '{}';
+                    states := '{}';
+                END IF;
+            END LOOP;
+            PERFORM backfill_rows(source, news, reasons, states);
+            EXIT;
+        EXCEPTION WHEN OTHERS THEN
+            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RETURN row_count;
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean) IS 'put rows into the hub that are in some blocks of a table';
+
+-- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
+-- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
+-- fewer rows are tried.
+CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+    s sources;
+    blocks bigint := 128;
+    row_count bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
@@ -300,51 +344,30 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- other locks would let the table be rewritten between the two
-    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
     IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
         s.filenode := pg_relation_filenode(s.pending[1]);
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
-    range := format('ctid >= %L AND ctid < %L', format('(%s,0)', s.next_block), format('(%s,0)', least(s.next_block + blocks, s.end_block)));
-    IF s.next_block < s.end_block THEN
-        IF lock_rows THEN
-            EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', s.pending[1], range) INTO tids;
-            range := 'ctid = ANY ($1)';
-        END IF;
-        EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', s.pending[1], range) INTO row_count USING tids;
-    END IF;
-    IF row_count > 0 THEN
-        FOR attempt IN 1 .. 2 LOOP
-            news := '{}';
-            reasons := '{}';
-            states := '{}';
-            BEGIN
-                FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', s.pending[1], range),
-                                                   attempt = 2) USING tids LOOP
-                    news := array_append(news, change.event);
-                    reasons := array_append(reasons, change.reason);
-                    states := array_append(states, change.state);
-                    IF cardinality(news) = 1000 THEN
-                        PERFORM backfill_rows(source, news, reasons, states);
-                        news := '{}';
-                        reasons := '{}';
-                        states := '{}';
-                    END IF;
-                END LOOP;
-                PERFORM backfill_rows(source, news, reasons, states);
-                EXIT;
-            EXCEPTION WHEN OTHERS THEN
-                IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
-                    RAISE;
-                END IF;
-            END;
-        END LOOP;
-    END IF;
-
+    WHILE row_count IS NULL LOOP
+        BEGIN
+            IF lock_rows THEN
+                PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
+            END IF;
+            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), lock_rows);
+        EXCEPTION WHEN lock_not_available THEN
+            IF NOT lock_rows THEN
+                RAISE;
+            ELSIF blocks > 1 THEN
+                blocks := greatest(blocks / 4, 1);
+            ELSE
+                PERFORM pg_sleep(0.05);
+            END IF;
+        END;
+    END LOOP;
     s.next_block := least(s.next_block + blocks, s.end_block);
-    IF s.next_block >= s.end_block THEN
+    IF s.next_block = s.end_block THEN
         s.pending := s.pending[2:];
         s.filenode := NULL;
     END IF;
