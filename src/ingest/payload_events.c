@@ -134,8 +134,7 @@ holds(Walk *w, const Condition *condition)
 			result = false;
 			if (json_scalar(node, &text, &len))
 				for (int j = 0; j < test->nvalues && !result; j++)
-					result =
-						strlen(test->values[j]) == len && memcmp(test->values[j], text, len) == 0;
+					result = test->lengths[j] == len && memcmp(test->values[j], text, len) == 0;
 		}
 		if (result == test->negated)
 			return false;
