@@ -78,6 +78,7 @@ find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found
 		return false;
 	for (size_t i = 0; json_element(array, i, found); i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		add_work(w, LOOK_WORK);
 		if (json_member(*found, part->key, &value) && same_scalar(value, wanted))
 			return true;
