@@ -136,7 +136,8 @@ BEGIN
                          THEN regexp_replace(btrim(line, '-> '), '( on (crm\.)?\w+) \w+$', '\1') END;
             found := found || scan;
         ELSIF line ~ 'Index Cond' AND scan IS NOT NULL THEN
-            found[cardinality(found)] := scan || regexp_replace(btrim(line), 'Index Cond:| \w+\.|_\d+\.', ' ', 'g');
+            found[cardinality(found)] := scan || regexp_replace(regexp_replace(btrim(line), 'Index Cond:| \w+\.|_\d+\.', ' ', 'g'),
+                                                                '\$\d+|\(InitPlan \d+\)\.col1', 'parameter');
         END IF;
     END LOOP;
     RETURN QUERY SELECT DISTINCT f COLLATE "C" FROM unnest(found) f WHERE f IS NOT NULL ORDER BY 1;
@@ -145,6 +146,7 @@ SET enable_bitmapscan = off;  -- a matter of taste with so few rows
 SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = crm.customer_of('n:77')$$);
 SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = 77 AND occurred_at > '2025-01-20Z' ORDER BY occurred_at$$);
 SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id IN (77, 78)$$);
+SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = (SELECT crm.current_customer(78))$$);
 SELECT * FROM scans($$SELECT * FROM crm.handoffs WHERE customer_id = 77$$);
 SELECT * FROM scans($$SELECT * FROM crm.conversations WHERE customer_id = 77$$);
 SELECT * FROM scans($$SELECT * FROM crm.customer_360 WHERE customer_id = crm.customer_of('n:77')$$);
