@@ -120,7 +120,7 @@ INSERT INTO crm.identities (identity_id, identifier, customer_id, member_since, 
 SELECT n, identifier('n', n::text), CASE WHEN n % 3 = 0 THEN n - 1 ELSE n END, '2025-01-01Z', '2025-01-01Z', '2025-01-01Z' FROM generate_series(1, 1500) n;
 INSERT INTO crm.customers SELECT customer_id, NULL, count(*) FROM crm.identities GROUP BY customer_id;
 INSERT INTO crm.touchpoints (identity_id, occurred_at, channel, action, direction, conversation)
-SELECT 1 + n * 7 % 1500, '2025-01-01Z'::timestamptz + n * interval '9 minutes', (ARRAY['web', 'app', 'store'])[1 + n % 3], 'view', 'in', 'c' || n % 2000
+SELECT 1 + n * 7 % 1500, '2025-01-01Z'::timestamptz + n * interval '9 minutes', (ARRAY['web', 'app', 'store'])[1 + n % 3], 'view', 'in', 'c' || n % 4500
 FROM generate_series(1, 9000) n;
 VACUUM ANALYZE crm.touchpoints, crm.identities, crm.customers, crm.settings, crm.actions;
 -- how a plan reads what, but for tables of a few rows and partitions without any
