@@ -138,8 +138,8 @@ BEGIN
     key := code ->> 'key';
     condition := coalesce(code ->> 'where', 'true');
     event := (SELECT format('pg_catalog.array_remove(ARRAY[%s], NULL), ', array_to_string(identifiers, ', '))
-                     || string_agg(coalesce(code ->> f.name, 'NULL'), ', ' ORDER BY f.n) || format(', %L, ', source) || key || ', '
-                     || coalesce(code ->> 'attributes', 'NULL')
+                     || string_agg(coalesce(code ->> f.name, CASE f.name WHEN 'value' THEN 'NULL::pg_catalog.numeric' ELSE 'NULL::pg_catalog.text' END), ', ' ORDER BY f.n)
+                     || format(', %L, ', source) || key || ', ' || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
               FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[]) WITH ORDINALITY f(name, n));
 END $$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
@@ -361,7 +361,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'attach_source needs a table, and a source has a name';
     END IF;
     SELECT * INTO c FROM pg_class t WHERE t.oid = relation;
-    kind := CASE WHEN c.relnamespace = current_schema()::regnamespace THEN 'a table of the hub'
+    kind := CASE WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'a table of the hub'
                  WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN 'a system catalog'
                  WHEN c.relpersistence = 't' THEN 'a temporary table'
                  WHEN c.relkind = 'v' THEN 'a view' WHEN c.relkind = 'm' THEN 'a materialized view' WHEN c.relkind = 'f' THEN 'a foreign table'
@@ -489,7 +489,7 @@ BEGIN
         END LOOP;
         FOR made IN
             SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = current_schema()::regnamespace AND p.proname IN (source_object('map', source), source_object('key', source))
+            WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname IN (source_object('map', source), source_object('key', source))
         LOOP
             EXECUTE format('DROP FUNCTION %s', made.function);
         END LOOP;

@@ -18,6 +18,16 @@ BEGIN ATOMIC
         ('reader', 'customer_journeys', 'SELECT'),
         ('reader', 'journey_changes', 'SELECT'),
         ('reader', 'current_journeys', 'SELECT'),
+        ('reader', 'actions', 'SELECT'),
+        ('reader', 'timeline', 'SELECT'),
+        ('reader', 'handoffs', 'SELECT'),
+        ('reader', 'turns', 'SELECT'),
+        ('reader', 'conversations', 'SELECT'),
+        ('reader', 'customer_360', 'SELECT'),
+        ('reader', 'channel_transitions', 'SELECT'),
+        ('reader', 'channel_mix', 'SELECT'),
+        ('reader', 'unknown_channels', 'SELECT'),
+        ('reader', 'omnichannel', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -36,10 +46,14 @@ BEGIN ATOMIC
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'former_memberships', 'INSERT'),
         ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
-        ('writer', 'touchpoints', 'SELECT (touchpoint_id, occurred_at), INSERT, UPDATE, DELETE'),
+        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'formats', 'SELECT'),
+        ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
+        ('writer', 'sources', 'SELECT (source, relation, backfilled_at)'),
+        ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
@@ -47,6 +61,11 @@ BEGIN ATOMIC
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
+        ('steward', 'sources', 'SELECT'),
+        ('steward', 'source_progress', 'SELECT'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE');
@@ -97,7 +116,7 @@ BEGIN
     FOR relation IN
         SELECT c.relname
         FROM pg_class c
-        WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+        WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
               AND EXISTS (SELECT FROM (SELECT c.relacl UNION ALL
                                        SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l(acl), aclexplode(l.acl) x
                           WHERE x.grantee = (SELECT oid FROM pg_roles WHERE rolname = role))

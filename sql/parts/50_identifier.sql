@@ -33,7 +33,7 @@ AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_le(identifier, identifier) RETURNS boolean
 AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_eq(identifier, identifier) RETURNS boolean
-AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
 CREATE FUNCTION identifier_ne(identifier, identifier) RETURNS boolean
 AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_ge(identifier, identifier) RETURNS boolean

@@ -1,6 +1,6 @@
 -- Who may do what: each relation and each function of a hub, as a stranger, readers, a writer, a steward.
 -- Whoever adds a relation or a function finds it here, and has to say who may use it.
-SET client_min_messages = warning;
+SET client_min_messages = error;
 CREATE ROLE regress_hub_owner;
 SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
 CREATE ROLE "regress Stranger's";
@@ -48,6 +48,15 @@ SET ROLE regress_hub_owner;
 SELECT identify('{email:ana@example.com,cookie:1}', '2026-03-01Z', 'web', 'k1') AS customer;
 SELECT record('{cookie:1}', '2026-03-01 10:00Z', 'web', 'view', source => 'web', source_key => 't1') AS touchpoint;
 SELECT record('{"phone:+351 1"}', '2026-03-02 10:00Z', 'phone', 'call', 5, 'EUR', 'in', 'c1', source => 'phone', source_key => 't2') AS touchpoint;
+SELECT * FROM ingest('{"type": "track", "event": "x", "userId": "u", "messageId": "m1", "timestamp": "2026-03-03T10:00:00Z"}', 'segment');
+SELECT * FROM ingest('nonsense', 'segment');
+RESET ROLE;
+CREATE TABLE public.sales (sale_id bigint PRIMARY KEY, sold_at timestamptz, card text, phone text);
+INSERT INTO public.sales VALUES (1, '2026-03-04Z', 'c1', 'p1'), (2, '2026-03-05Z', 'c2', NULL), (3, '-infinity', 'c3', NULL);
+ALTER TABLE public.sales OWNER TO regress_hub_owner;
+SET ROLE regress_hub_owner;
+SELECT attach_source('sales', '{"occurred_at": "sold_at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "card", "phone": "phone"}}');
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
 RESET ROLE;
 RESET search_path;
 SELECT oid AS hub FROM pg_namespace WHERE nspname = 'It''s "%I"' \gset
@@ -107,22 +116,26 @@ END $$;
 CREATE TEMP TABLE meant (name text, given text);
 INSERT INTO meant VALUES
     ('source', 'web'), ('source_key', 'k2'), ('role', 'regress_seer'), ('level', 'writer'), ('namespace', '*'), ('kind', 'must'), ('direction', 'in'),
-    ('normalizer', 'email'), ('default_country', 'PT'), ('b', 'email:ana@example.com');
+    ('normalizer', 'email'), ('default_country', 'PT'), ('b', 'email:ana@example.com'), ('format', 'segment');
 CREATE TEMP TABLE fits (kind text, given text);
 INSERT INTO fits VALUES
-    ('identifier', 'cookie:1'), ('identifier[]', '{cookie:1,phone:2}'), ('bigint', '1'), ('integer', '7'), ('text', 'x'), ('name', 'x'), ('boolean', 'true'),
+    ('identifier', 'cookie:1'), ('identifier[]', '{cookie:1,phone:2}'), ('bigint', '1'), ('integer', '7'), ('text', 'x'), ('name', 'x'), ('regclass', 'public.sales'), ('sales', '(4,2026-03-01,c,p)'), ('boolean', 'true'),
     ('timestamp with time zone', '2026-03-01Z'), ('numeric', '1'), ('jsonb', '{}'), ('json', '{}'), ('interval', '1 day'),
     ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('identifier_rules', '(*,5,0,0,{},"","")'),
     ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})');
 CREATE TEMP TABLE special (function text, arguments text);
-INSERT INTO special VALUES ('retract', '''web'', ''k1''');
+INSERT INTO special VALUES
+    ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales', true$$), ('begin_backfill', $$'sales'$$),
+    ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
+    ('try_row', $$'sales', (SELECT s FROM public.sales s LIMIT 1)$$), ('remove_source', $$'sales'$$), ('remove_rows', $$'sales', '{1,2}'$$),
+    ('empty_table', $$'sales', 'public.sales', 'public.sales'$$);
 CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
-    SELECT format('SELECT count(*) FROM %s(%s)', function::regproc,
+    SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %s(%s)' ELSE 'SELECT count(*) FROM %s(%s)' END, function::regproc,
                   coalesce((SELECT s.arguments FROM special s WHERE s.function = p.proname),
                            (SELECT string_agg(format('%L::%s', coalesce(m.given, f.given, ARRAY[e.given]::text), a.kind), ', ' ORDER BY a.n)
                             FROM (SELECT format_type(t, NULL) AS kind, regexp_replace(format_type(t, NULL), '.*\.', '') AS bare, p.proargnames[n] AS name, n
                                   FROM unnest(p.proargtypes) WITH ORDINALITY a(t, n)) a
-                                 LEFT JOIN meant m ON m.name = a.name AND a.bare IN ('text', 'name', 'identifier')
+                                 LEFT JOIN meant m ON m.name = a.name AND a.bare IN ('text', 'name', 'identifier', 'json')
                                  LEFT JOIN fits f ON f.kind = a.bare
                                  LEFT JOIN fits e ON e.kind || '[]' = a.bare)))
     FROM pg_proc p WHERE p.oid = function
@@ -158,6 +171,16 @@ SELECT query, o.* FROM (VALUES
     ($$DELETE FROM touchpoints WHERE touchpoint_id = 1 AND occurred_at = '2026-03-01 10:00Z'$$),
     ($$DELETE FROM touchpoints_default$$),
     ($$TRUNCATE touchpoints$$),
+    ($$INSERT INTO sales VALUES (4, '2026-03-05Z', 'c4', 'p1')$$),
+    ($$UPDATE sales SET phone = 'p2' WHERE sale_id = 1$$),
+    ($$UPDATE sales SET sold_at = 'infinity' WHERE sale_id = 1$$),
+    ($$DELETE FROM sales$$),
+    ($$TRUNCATE sales$$),
+    ($$UPDATE sources SET mapping = '{}'$$),
+    ($$SELECT payload FROM rejected$$),
+    ($$DELETE FROM rejected$$),
+    ($$UPDATE formats SET reason = reason$$),
+    ($$INSERT INTO actions VALUES ('done', 'resolves')$$),
     ($$SELECT nextval('identities_identity_id_seq')$$),
     ($$SELECT setval('identities_identity_id_seq', 1)$$),
     ($$CREATE TABLE own_table ()$$),
@@ -235,8 +258,9 @@ SELECT count("It's ""%I""".revoke_access(role)) FROM pg_temp.member WHERE who <>
 RESET ROLE;
 DROP SCHEMA trap CASCADE;
 SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()) \gexec
-DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
 SELECT journey_drop_hub('It''s "%I"', true);
+DROP TABLE public.sales;
+DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
 DROP VIEW granted, relation;
 DROP TABLE member;
 DROP FUNCTION pg_temp.refused;
