@@ -156,6 +156,24 @@ PREPARE one(bigint) AS SELECT * FROM crm.customer_360 WHERE customer_id = $1;
 SELECT * FROM scans('EXECUTE one(77)');
 DEALLOCATE one;
 RESET plan_cache_mode;
+-- under row-level security too
+CREATE ROLE regress_timeline_tenant;
+GRANT USAGE ON SCHEMA crm TO regress_timeline_tenant;
+GRANT SELECT ON ALL TABLES IN SCHEMA crm TO regress_timeline_tenant;
+ALTER TABLE crm.touchpoints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON crm.touchpoints FOR SELECT USING (source = current_setting('app.tenant'));
+ALTER TABLE crm.identities ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON crm.identities FOR SELECT USING (last_seen < now());
+SET app.tenant = 'sql';
+SET ROLE regress_timeline_tenant;
+SELECT * FROM scans($$SELECT * FROM crm.timeline WHERE customer_id = crm.customer_of('n:77')$$);
+SELECT * FROM scans($$SELECT * FROM crm.customer_360 WHERE customer_id = 77$$);
+SELECT count(*) FROM crm.timeline WHERE customer_id = crm.customer_of('n:77');
+SET app.tenant = 'another';
+SELECT count(*) FROM crm.timeline WHERE customer_id = crm.customer_of('n:77');
+RESET ROLE;
+DROP OWNED BY regress_timeline_tenant;
+DROP ROLE regress_timeline_tenant;
 RESET enable_bitmapscan;
 
 SELECT journey_drop_hub('crm', true);
