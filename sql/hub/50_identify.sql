@@ -284,11 +284,13 @@ AS $$
 DECLARE
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
+    grown integer[];         -- how many new identities each has
     by_law bigint[];         -- groups that the law must look at
-    grown bigint[];          -- customers, once for each new identity
     moved_ids bigint[];      -- identities, and the customers they get
     moved_to bigint[];
 BEGIN
+    -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
+    -- be compared each with each.
     WITH seen AS (
         SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
         FROM unnest(numbers, ids, customers, components, usable) u(number, id, customer, component, usable)
@@ -300,20 +302,19 @@ BEGIN
         SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
         FROM seen
     )
-    SELECT array_agg(m.node), array_agg(m.component) INTO component_ids, group_ids
-    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m;
+    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.identities, 0)) INTO component_ids, group_ids, grown
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m
+         LEFT JOIN (SELECT u.customer, count(DISTINCT u.id) AS identities
+                    FROM unnest(ids, customers) u(id, customer) JOIN unnest(fresh) n(id) ON n.id = u.id GROUP BY u.customer) f
+                   ON f.customer = m.node;
     IF component_ids IS NULL THEN
         RETURN;
     END IF;
-    grown := array(SELECT i.customer FROM (SELECT DISTINCT u.id, u.customer FROM unnest(ids, customers) u(id, customer)) i
-                          JOIN unnest(fresh) f(id) ON f.id = i.id);
 
     WITH grouped AS MATERIALIZED (
-        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + coalesce(f.identities, 0) AS identities,
-               f.identities IS NOT NULL AS grown
-        FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
-             LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
-                       ON f.customer_id = g.component
+        SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + g.grown AS identities,
+               g.grown > 0 AS grown
+        FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown) LEFT JOIN customers c ON c.customer_id = g.component
     ), joined AS MATERIALIZED (
         SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
     )
@@ -354,7 +355,7 @@ BEGIN
     END IF;
 
     WITH move AS MATERIALIZED (
-        SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
+        SELECT g.component, g.to_component, g.grown FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
              LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
         WHERE l.to_component IS NULL
     ), gone AS (
@@ -362,10 +363,8 @@ BEGIN
     )
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, identities)
-    SELECT m.to_component, sum(coalesce(c.identities, 0) + coalesce(f.identities, 0))
+    SELECT m.to_component, sum(coalesce(c.identities, 0) + m.grown)
     FROM move m LEFT JOIN customers c ON c.customer_id = m.component
-         LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
-                   ON f.customer_id = m.component
     GROUP BY m.to_component
     ORDER BY m.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
