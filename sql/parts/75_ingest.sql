@@ -6,6 +6,6 @@ CREATE FUNCTION journey_payload_events(
     OUT identifiers identifier[], OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT value numeric, OUT currency text,
     OUT direction text, OUT conversation text, OUT agent text, OUT campaign text, OUT source_key text, OUT attributes jsonb)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 1000;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
 
 COMMENT ON FUNCTION journey_payload_events(text[], json) IS 'what payloads say by the rules of a format: a row for each touchpoint, evidence, or rejected item';

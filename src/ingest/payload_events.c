@@ -19,6 +19,9 @@
 /* the payload, what stands between it and the item, and an array around the payload */
 #define LEVELS_MAX (JSON_DEPTH_MAX + 2)
 
+/* To look at an element is as much work as to copy so many bytes. */
+#define LOOK_WORK 8
+
 typedef struct Walk
 {
 	const PayloadFormat *format;
@@ -75,7 +78,7 @@ find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found
 		return false;
 	for (size_t i = 0; json_element(array, i, found); i++)
 	{
-		add_work(w, 1);
+		add_work(w, LOOK_WORK);
 		if (json_member(*found, part->key, &value) && same_scalar(value, wanted))
 			return true;
 	}
@@ -390,17 +393,47 @@ read_fields(Walk *w, const Rule *rule)
 
 /* --- finding --- */
 
+/* Why the current node can't be what this place has after so many parts, NULL: it can. */
+static const char *
+obstacle(const Place *place, int done, JsonNode *node)
+{
+	JsonKind kind = json_kind(node);
+
+	if (done < place->each.nparts && place->each.parts[done].any)
+		return kind == JSON_ARRAY ? NULL : "an array";
+	if (kind == JSON_OBJECT || (kind == JSON_ARRAY && done < place->each.nparts))
+		return NULL;
+	return "an object";
+}
+
+/* Reject what stands in the way, unless a place before has told so. */
+static bool
+is_in_the_way(Walk *w, int done)
+{
+	JsonNode *node = w->nodes[w->level];
+	const char *expected = obstacle(w->place, done, node);
+
+	if (expected == NULL)
+		return false;
+	for (const Place *other = w->format->places; other < w->place; other++)
+	{
+		int same = 0;
+
+		while (same < done && same < other->each.nparts &&
+			   strcmp(other->each.parts[same].key, w->place->each.parts[same].key) == 0)
+			same++;
+		if (same == done && obstacle(other, done, node) != NULL)
+			return true;
+	}
+	reject(w, ERRCODE_INVALID_JSON_TEXT, psprintf("%s, not %s", json_kind_name(node), expected));
+	return true;
+}
+
 static void
 put_item(Walk *w)
 {
-	JsonNode *item = w->nodes[w->level];
 	const Rule *rule = NULL;
 
-	if (json_kind(item) != JSON_OBJECT)
-	{
-		reject(w, ERRCODE_INVALID_JSON_TEXT, psprintf("%s, not an object", json_kind_name(item)));
-		return;
-	}
 	add_work(w, 1);
 	if (w->work > PAYLOAD_WORK_MAX)
 	{
@@ -432,27 +465,23 @@ put_item(Walk *w)
 static void
 find_items(Walk *w, int done, bool is_element)
 {
-	const PointerPart *part = &w->place->each.parts[done];
+	const PointerPart *part;
 	JsonNode *node = w->nodes[w->level];
 	JsonNode *child = NULL;
 	int len = w->item.len;
 
+	if (json_kind(node) == JSON_NULL && !is_element)
+		return;
+	if (is_in_the_way(w, done))
+		return;
 	if (done == w->place->each.nparts)
 	{
 		put_item(w);
 		return;
 	}
-	if (json_kind(node) == JSON_NULL && !is_element)
-		return;
-	if (part->any ? json_kind(node) != JSON_ARRAY
-				  : json_kind(node) != JSON_OBJECT && json_kind(node) != JSON_ARRAY)
-	{
-		reject(w, ERRCODE_INVALID_JSON_TEXT,
-			   psprintf("%s, not an %s", json_kind_name(node), part->any ? "array" : "object"));
-		return;
-	}
 	if (w->level + 1 == LEVELS_MAX)
 		return; /* the text has not so many */
+	part = &w->place->each.parts[done];
 	if (!part->any)
 	{
 		if (!json_member(node, part->key, &child) &&

@@ -43,6 +43,7 @@ typedef struct Context
 	struct Context *next; /* of all contexts */
 	struct Context *parent;
 	Chunk chunks; /* head of a ring */
+	MemoryContextCallback *callbacks;
 } Context;
 
 #define UNCHECKED __attribute__((no_sanitize("address")))
@@ -179,6 +180,7 @@ AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size min_s
 	c->type = T_AllocSetContext;
 	c->parent = (Context *) parent;
 	c->chunks.next = c->chunks.prev = &c->chunks;
+	c->callbacks = NULL;
 	c->next = contexts;
 	contexts = c;
 	return (MemoryContext) c;
@@ -216,8 +218,22 @@ MemoryContextReset(MemoryContext cxt)
 		else
 			c = c->next;
 	c = (Context *) cxt;
+	while (c->callbacks != NULL)
+	{
+		MemoryContextCallback *callback = c->callbacks;
+
+		c->callbacks = callback->next;
+		callback->func(callback->arg);
+	}
 	while (c->chunks.next != &c->chunks)
 		pfree(c->chunks.next + 1);
+}
+
+void
+MemoryContextRegisterResetCallback(MemoryContext cxt, MemoryContextCallback *callback)
+{
+	callback->next = ((Context *) cxt)->callbacks;
+	((Context *) cxt)->callbacks = callback;
 }
 
 /* --- errors --- */
@@ -349,6 +365,12 @@ pg_sprintf(char *text, const char *format, ...)
 	len = vsprintf(text, format, args);
 	va_end(args);
 	return len;
+}
+
+char *
+pstrdup(const char *in)
+{
+	return pnstrdup(in, strlen(in));
 }
 
 char *

@@ -53,7 +53,8 @@ SELECT * FROM tried($$SELECT maintain(since => '2025-06-01Z')$$);
 SELECT * FROM tried($$TRUNCATE touchpoints$$);
 SELECT count(*) FROM touchpoint_keys;
 
--- all kinds, at random, with a refresh now and then
+-- all kinds, at random, with a refresh now and then: thousands of queries too small for workers
+SET max_parallel_workers_per_gather = 0;
 CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT current_flaws bigint, OUT flaws bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -81,12 +82,14 @@ BEGIN
                 PERFORM refresh();
                 flaws := flaws + flaws('customer_journeys');
         END CASE;
-        compared := compared + (SELECT count(*) FROM truth);
-        current_flaws := current_flaws + flaws('current_journeys');
+        IF n % 3 = 0 THEN
+            compared := compared + (SELECT count(*) FROM truth);
+            current_flaws := current_flaws + flaws('current_journeys');
+        END IF;
     END LOOP;
 END $$;
-SELECT refreshes > 20 AS refreshes, compared > 2000 AS compared, current_flaws, flaws FROM muddle(400, 1);
-SELECT refreshes > 20 AS refreshes, compared > 2000 AS compared, current_flaws, flaws FROM muddle(400, 2);
+SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 1);
+SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 2);
 SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
 
 -- a rebuild mends what somebody has spoilt
