@@ -63,6 +63,8 @@ BEGIN
     LOOP
         upto := month + interval '1 month';
         CONTINUE WHEN EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < upto AND p.until > month);
+        -- whoever has chosen the default partition for a row must have put it there before it may hold no such row any more
+        LOCK TABLE ONLY touchpoints IN SHARE ROW EXCLUSIVE MODE;
         LOCK TABLE touchpoints_default;
         CONTINUE WHEN referenced AND EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto);
         partition := 'touchpoints_' || to_char(month, 'YYYY_MM');
