@@ -48,9 +48,20 @@ BEGIN
         CONTINUE WHEN to_regclass(quote_ident(partition)) IS NOT NULL;
         EXECUTE format('CREATE TABLE %I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', partition);
         LOCK TABLE touchpoints_default;
-        EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
-                       month, month + interval '1 month', partition);
+        strays := EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < month + interval '1 month');
+        IF strays THEN
+            -- they are put back once the partition is one: replicas would not be told of what is put into it before
+            CREATE UNLOGGED TABLE touchpoints_moving (LIKE touchpoints);
+            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO touchpoints_moving SELECT * FROM moved',
+                           month, month + interval '1 month');
+        END IF;
         EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, month, month + interval '1 month');
+        IF strays THEN
+            EXECUTE format('INSERT INTO %1$I (%2$s) SELECT %2$s FROM touchpoints_moving', partition,
+                           (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+                            WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''));
+            DROP TABLE touchpoints_moving;
+        END IF;
         EXECUTE format('COMMENT ON TABLE %I IS %L', partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
         made := made + 1;
     END LOOP;
