@@ -163,6 +163,7 @@ CREATE TABLE @hub@.journey_changes (
     touchpoint @extschema@.touchpoint
 );
 CREATE INDEX ON @hub@.journey_changes (identity_id);
+ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;  -- without a key, which costs too much, refresh() would fail where it is published
 COMMENT ON TABLE @hub@.journey_changes IS 'what customer_journeys lacks. Each transaction adds what it has changed, and refresh() takes it away';
 COMMENT ON COLUMN @hub@.journey_changes.identity_id IS 'identity something has changed for, or former customer';
 COMMENT ON COLUMN @hub@.journey_changes.touchpoint IS 'a new touchpoint of it; NULL: something else has changed, so its customer''s journey must be made anew';

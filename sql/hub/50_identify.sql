@@ -98,8 +98,9 @@ COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and c
 
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more.
 -- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
--- observation. Returns for each observation the identity that stands for it: the usable one of highest priority, of several the
--- first given; and its customer. Raises PJ001 if something moved before it was locked.
+-- observation. Returns for each observation the customer of its usable identity of highest priority, of several the smallest
+-- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
+-- is for the caller to say. Raises PJ001 if something moved before it was locked.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
@@ -191,9 +192,10 @@ BEGIN
 
     SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
     INTO first_customers, first_identities
-    FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id, i.identity_id
+    FROM (SELECT u.number, (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, i.priority DESC, i.identifier))[1] AS customer_id,
+                 (array_agg(i.identity_id ORDER BY i.blocked OR i.shared, i.priority DESC, u.n))[1] AS identity_id
           FROM unnest(numbers, ids) WITH ORDINALITY u(number, id, n) JOIN ruled_identities i ON i.identity_id = u.id
-          ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, u.n) c;
+          GROUP BY u.number) c;
 END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[]) IS 'record observations, unless somebody else changes what they are about meanwhile';
 
@@ -247,7 +249,7 @@ BEGIN
         END;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that stands for it';
+COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
@@ -486,7 +488,7 @@ BEGIN
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that stands for them';
+COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify(
     identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)

@@ -43,7 +43,6 @@ AS $$
 DECLARE
     id bigint;
     identity bigint;
-    customer bigint;
 BEGIN
     IF source IS NULL THEN
         source := 'sql';
@@ -66,17 +65,17 @@ BEGIN
         id := nextval('touchpoints_touchpoint_id_seq');
     END IF;
     IF cardinality(identifiers) = 1 THEN
-        SELECT i.identity_id, i.customer_id INTO identity, customer FROM identities i WHERE i.identifier = identifiers[1];
+        identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = identifiers[1]);
     END IF;
     IF identity IS NULL THEN
-        SELECT i.identity, i.customer INTO identity, customer FROM identify_one(identifiers, occurred_at, source, source_key) i;
+        identity := (SELECT i.identity FROM identify_one(identifiers, occurred_at, source, source_key) i);
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
                              campaign, source, source_key, attributes)
     VALUES (id, identity, occurred_at, channel, action, value, currency, direction, conversation, agent,
             campaign, source, source_key, attributes);
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-        PERFORM pg_notify(current_schema(), news(customer, id));
+        PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
     END IF;
     RETURN id;
 END $$;
