@@ -86,6 +86,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
     PERFORM check_event(event);
+    PERFORM touchpoint(event.occurred_at, event.channel, event.action, event.value);  -- can it be in a journey?
 EXCEPTION WHEN OTHERS THEN
     reason := SQLERRM;
     state := SQLSTATE;
@@ -257,7 +258,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
 
 -- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again:
--- it may have been on its way to the default partition while one of its month was made.
+-- it may have been on its way to the default partition while one of its month was made. Before some are tried after others
+-- all that they will lock is locked.
 CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], again boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -275,7 +277,11 @@ EXCEPTION WHEN OTHERS THEN
     ELSIF SQLSTATE = '23514' AND NOT again THEN
         PERFORM store_rows(source, olds, news, true);
     ELSIF half > 0 THEN
-        PERFORM store_rows(source, olds[:half], news[:half]), store_rows(source, olds[half + 1:], news[half + 1:]);
+        IF NOT again THEN
+            PERFORM lock_ahead((evidence_of_rows(source, array(SELECT n.source_key FROM unnest(news) n))).ids,
+                               array(SELECT DISTINCT unnest(n.identifiers) FROM unnest(news) n));
+        END IF;
+        PERFORM store_rows(source, olds[:half], news[:half], true), store_rows(source, olds[half + 1:], news[half + 1:], true);
     ELSE
         IF olds IS NOT NULL THEN
             PERFORM remove_rows(source, ARRAY[news[1].source_key]);
@@ -296,6 +302,7 @@ DECLARE
     keys text[] := '{}';
     known boolean[];     -- whether there is a touchpoint,
     rejected boolean[];  -- or a row in source_rejects
+    flawed boolean := false;  -- whether some can't be in a journey
     gone text[] := '{}';
     accepted text[] := '{}';
     fresh event[] := '{}';
@@ -324,6 +331,14 @@ BEGIN
          LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key OFFSET 0) k ON true
          LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key OFFSET 0) r ON true;
 
+    -- found now, before anything is locked, they need not be sought by trying
+    BEGIN
+        PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(news) n
+        WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
+    EXCEPTION WHEN data_exception OR name_too_long THEN
+        flawed := true;
+    END;
+
     FOR i IN 1 .. cardinality(news) LOOP
         CONTINUE WHEN filling AND known[i];
         was := olds[i];
@@ -331,10 +346,11 @@ BEGIN
         reason := reasons[i];
         state := states[i];
         IF now.source IS NOT NULL AND state IS NULL
-           AND (now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
+           AND (flawed OR now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
                 OR cardinality(now.identifiers) = 0 OR now.direction NOT IN ('in', 'out')) THEN
             SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
-        ELSIF now.source IS NOT NULL AND was.source IS NULL AND known[i] THEN
+        END IF;
+        IF now.source IS NOT NULL AND state IS NULL AND was.source IS NULL AND known[i] THEN
             reason := format('there is another touchpoint of key %s', keys[i]);
             state := '23505';
         END IF;
@@ -362,6 +378,10 @@ BEGIN
         END IF;
     END LOOP;
 
+    IF (gone <> '{}')::integer + (changed_to <> '{}')::integer + (fresh <> '{}')::integer > 1 THEN
+        PERFORM lock_ahead((evidence_of_rows(source, gone || array(SELECT c.source_key FROM unnest(changed_to) c))).ids,
+                           array(SELECT DISTINCT unnest(c.identifiers) FROM unnest(changed_to || fresh) c));
+    END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
     END IF;

@@ -60,6 +60,11 @@ END
     email => "\\set id random(1, $rows)\nUPDATE orders SET email = 'e' || (random() * 3000)::int || '\@example.com' WHERE id BETWEEN :id AND :id + 2;\n",
     nobody => "\\set id random(1, $rows)\nUPDATE orders SET customer = NULL, email = NULL, phone = NULL WHERE id = :id;\n",
     status => "\\set id random(1, $rows)\nUPDATE orders SET status = CASE status WHEN 'draft' THEN 'open' ELSE 'draft' END WHERE id = :id;\n",
+    mixed => <<"END",
+\\set id random(1, $rows)
+UPDATE orders SET status = CASE id % 3 WHEN 0 THEN 'draft' ELSE 'open' END, email = 'e' || (random() * 3000)::int || '\@example.com',
+    id = CASE WHEN id % 5 = 0 THEN nextval('new_id') ELSE id END WHERE id BETWEEN :id AND :id + 6;
+END
     time => "\\set id random(1, $rows)\nUPDATE orders SET at = at - interval '31 days' WHERE id = :id;\n",
     key => "\\set id random(1, $rows)\nUPDATE orders SET id = nextval('new_id') WHERE id = :id;\n",
     delete => "\\set id random(1, $rows)\nDELETE FROM orders WHERE id = :id;\n",
@@ -79,7 +84,7 @@ DELETE FROM orders WHERE id = :id;
 END;
 END
 );
-my %weight = (insert => 3, many => 1, total => 4, move => 6, customer => 3, email => 2, nobody => 1, status => 3, time => 2, key => 2, delete => 3,
+my %weight = (insert => 3, many => 1, total => 4, move => 6, customer => 3, email => 2, nobody => 1, status => 3, mixed => 2, time => 2, key => 2, delete => 3,
     again => 2, several => 1, repeatable => 1);
 for (sort keys %script)
 {
