@@ -292,9 +292,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
 
 -- What rows meant and mean now, in parallel arrays; NULL: the row was not, or is no more. reasons and states are why it
--- can't be told. While filling in rows there were before, what is known is left as it is. Returns how many were added.
+-- can't be told. While filling in rows there were before, what is known is left as it is. If not careful, a row that can't
+-- be stored is an error, for the caller to try again.
 CREATE OR REPLACE FUNCTION @hub@.apply_rows(
-    source text, olds @hub@.event[], news @hub@.event[], reasons text[], states text[], filling boolean DEFAULT false) RETURNS void
+    source text, olds @hub@.event[], news @hub@.event[], reasons text[], states text[], careful boolean, filling boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
@@ -392,13 +393,21 @@ BEGIN
         PERFORM reject_rows(source, bad_keys, bad_reasons, bad_states);
     END IF;
     IF changed_to <> '{}' THEN
-        PERFORM store_rows(source, changed_from, changed_to);
+        IF careful THEN
+            PERFORM store_rows(source, changed_from, changed_to);
+        ELSE
+            PERFORM change_rows(source, changed_from, changed_to);
+        END IF;
     END IF;
     IF fresh <> '{}' THEN
-        PERFORM store_rows(source, NULL, fresh);
+        IF careful THEN
+            PERFORM store_rows(source, NULL, fresh);
+        ELSE
+            PERFORM add_rows(source, fresh);
+        END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.apply_rows(text, @hub@.event[], @hub@.event[], text[], text[], boolean) IS 'bring touchpoints in line with rows of an attached table';
+COMMENT ON FUNCTION @hub@.apply_rows(text, @hub@.event[], @hub@.event[], text[], text[], boolean, boolean) IS 'bring touchpoints in line with rows of an attached table';
 
 CREATE OR REPLACE FUNCTION @hub@.remove_source(source text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -470,6 +479,7 @@ BEGIN
     END IF;
     source_row := row_as(source, 'r');
 
+    -- Subtransactions keep some memory until all is done, so there are none for each row or batch unless they are needed
     FOR attempt IN 1 .. 2 LOOP
         query := CASE TG_OP
             WHEN 'INSERT' THEN
@@ -494,14 +504,14 @@ BEGIN
                 reasons := array_append(reasons, change.reason);
                 states := array_append(states, change.state);
                 IF cardinality(news) = 1000 THEN
-                    PERFORM apply_rows(source, olds, news, reasons, states);
+                    PERFORM apply_rows(source, olds, news, reasons, states, attempt = 2);
                     olds := '{}';
                     news := '{}';
                     reasons := '{}';
                     states := '{}';
                 END IF;
             END LOOP;
-            PERFORM apply_rows(source, olds, news, reasons, states);
+            PERFORM apply_rows(source, olds, news, reasons, states, attempt = 2);
             RETURN NULL;
         EXCEPTION WHEN OTHERS THEN
             IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN

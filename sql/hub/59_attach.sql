@@ -248,7 +248,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
 -- Partitions are made of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[]) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], careful boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
 AS $$
 DECLARE
@@ -258,14 +258,15 @@ BEGIN
     IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
         PERFORM maintain(since);
     END IF;
-    PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
+    PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, careful, true);
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[]) IS 'put rows into the hub that are not in it yet';
+COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean) IS 'put rows into the hub that are not in it yet';
 
 -- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
 -- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
 -- locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean) RETURNS bigint
+CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, careful boolean)
+RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
@@ -283,39 +284,29 @@ BEGIN
         range := 'ctid = ANY ($1)';
     END IF;
     EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', relation, range) INTO row_count USING tids;
-    FOR attempt IN 1 .. 2 LOOP
-        news := '{}';
-        reasons := '{}';
-        states := '{}';
-        BEGIN
-            FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', relation, range), attempt = 2)
-                          USING tids LOOP
-                news := array_append(news, change.event);
-                reasons := array_append(reasons, change.reason);
-                states := array_append(states, change.state);
-                IF cardinality(news) = 1000 THEN
-                    PERFORM backfill_rows(source, news, reasons, states);
-                    news := '{}';
-                    reasons := '{}';
-                    states := '{}';
-                END IF;
-            END LOOP;
-            PERFORM backfill_rows(source, news, reasons, states);
-            EXIT;
-        EXCEPTION WHEN OTHERS THEN
-            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
-                RAISE;
-            END IF;
-        END;
+    news := '{}';
+    reasons := '{}';
+    states := '{}';
+    FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', relation, range), careful) USING tids LOOP
+        news := array_append(news, change.event);
+        reasons := array_append(reasons, change.reason);
+        states := array_append(states, change.state);
+        IF cardinality(news) = 1000 THEN
+            PERFORM backfill_rows(source, news, reasons, states, careful);
+            news := '{}';
+            reasons := '{}';
+            states := '{}';
+        END IF;
     END LOOP;
+    PERFORM backfill_rows(source, news, reasons, states, careful);
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
--- fewer rows are tried.
-CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+-- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully.
+CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean, careful boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
 AS $$
@@ -350,15 +341,19 @@ BEGIN
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
+    IF NOT lock_rows THEN
+        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, careful);
+    END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
-            IF lock_rows THEN
-                PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            END IF;
-            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), lock_rows);
-        EXCEPTION WHEN lock_not_available THEN
-            IF NOT lock_rows THEN
-                RAISE;
+            PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
+            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, careful);
+        EXCEPTION WHEN OTHERS THEN
+            IF SQLSTATE <> '55P03' THEN
+                IF careful OR NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                careful := true;
             ELSIF blocks > 1 THEN
                 blocks := greatest(blocks / 4, 1);
             ELSE
@@ -375,7 +370,7 @@ BEGIN
     WHERE t.source = s.source;
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean) IS 'put rows into the hub that were there before their table was attached';
+COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean, boolean) IS 'put rows into the hub that were there before their table was attached';
 
 CREATE OR REPLACE FUNCTION @hub@.attach_table(relation regclass, mapping json, source text, backfill boolean, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -436,13 +431,23 @@ BEGIN
     SELECT sum(nullif(t.reltuples, -1)) INTO estimated FROM pg_class t WHERE t.oid = ANY (leaves);
     INSERT INTO sources (source, relation, mapping, rows_estimated, pending) VALUES (source, relation, mapping, estimated, leaves);
     PERFORM warn_of_writers(source, relation);
-    WHILE backfill LOOP
-        batch := backfill_batch(source, false);
-        EXIT WHEN batch IS NULL;
-        IF done / 100000 < (done + batch) / 100000 THEN
-            RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', source, done + batch);
-        END IF;
-        done := done + batch;
+    FOR attempt IN 1 .. 2 LOOP
+        BEGIN
+            done := 0;
+            WHILE backfill LOOP
+                batch := backfill_batch(source, false, attempt = 2);
+                EXIT WHEN batch IS NULL;
+                IF done / 100000 < (done + batch) / 100000 THEN
+                    RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', source, done + batch);
+                END IF;
+                done := done + batch;
+            END LOOP;
+            EXIT;
+        EXCEPTION WHEN OTHERS THEN
+            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
     RETURN done;
 END $$;

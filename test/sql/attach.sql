@@ -419,3 +419,13 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = 'owned_shop.orders'::regclass;
 DROP SCHEMA owned_shop CASCADE;
 SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_attach_owner', current_database()) \gexec
 DROP ROLE regress_attach_owner, regress_attach_clerk;
+
+-- nothing is left
+SELECT journey_drop_hub('crm', true);
+DROP SERVER nowhere CASCADE;
+DROP FOREIGN DATA WRAPPER nowhere;
+DROP SEQUENCE numbers;
+DROP TABLE web, plain, keyless, parent, heir, passing, id, before CASCADE;
+DROP SCHEMA shop, "My ""Shop""" CASCADE;
+DROP FUNCTION refused, content, flaws, differences, mapping, volatile_text;
+RESET timezone;
