@@ -55,7 +55,7 @@ $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	done && echo '; END;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
-.PHONY: help demo test pgtapcheck tapcheck fuzzcheck asancheck valgrindcheck versioncheck chrootcheck bench
+.PHONY: help demo test pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck chrootcheck bench
 
 help: ## this list
 	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
@@ -73,6 +73,9 @@ pgtapcheck: ## pgTAP only: test/pgtap
 
 tapcheck: ## TAP only: test/t (dump, crash, replica ...); PROVE_TESTS="test/t/x.pl" for some
 	@bash scripts/test.sh tap
+
+clientcheck: ## ODBC, JDBC and Node's pg, which it installs (120 MB); "make test" tries those there are
+	@bash scripts/test.sh clients
 
 fuzzcheck: ## fuzzers, for minutes: test/fuzz
 	@bash scripts/test.sh fuzzlong

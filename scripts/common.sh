@@ -116,6 +116,9 @@ find_postgres() {
 	if [ "${1:-}" = test ]; then
 		need "perl libipc-run-perl" "TAP tests" perl -MIPC::Run -MTest::More -e 1
 		need "libtap-parser-sourcehandler-pgtap-perl" "pg_prove, to run pgTAP tests" command -v pg_prove
+		need "odbc-postgresql libdbd-odbc-perl" "PostgreSQL's ODBC driver, as BI tools use it" \
+			sh -c 'perl -MDBD::ODBC -e 1 && odbcinst -q -d -n "PostgreSQL Unicode"'
+		! has_jdk || need libpostgresql-jdbc-java "PostgreSQL's JDBC driver, likewise" test -f /usr/share/java/postgresql.jar
 		[ -z "$version" ] || need "postgresql-$version-pgtap" "pgTAP, unit tests in SQL" \
 			test -f "/usr/share/postgresql/$version/extension/pgtap.control"
 	fi
@@ -128,6 +131,8 @@ find_postgres() {
 	PATH=$bindir:$PATH
 	[ "$(id -u)" != 0 ] || chown "$(user)" "$work"
 }
+
+has_jdk() { java --list-modules 2>/dev/null | grep -q '^jdk.compiler'; }
 
 major() { "$1" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/'; }
 

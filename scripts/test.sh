@@ -47,6 +47,8 @@ layer_tap() {
 		sh -c 'cd "$1" && prove --verbose $2' sh "$work/tree" "${PROVE_TESTS:-test/t/*.pl}"
 }
 
+layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }
+
 layer_fuzz() { build -C test/fuzz short; }
 layer_fuzzlong() { build -C test/fuzz run; }
 has_libfuzzer() {
@@ -127,7 +129,7 @@ run() {
 explain() {
 	say "--- $1 ---"
 	case $1 in
-	pgtap | tap)
+	pgtap | tap | clients)
 		grep -A 12 '^not ok' "$2" | head -n 60
 		local script # what a script said before it died is in a log of its own
 		sed -n 's/^\(test[^ ]*\)\.[a-z]* *(Wstat: .*/\1/p' "$2" | while read -r script; do
@@ -148,7 +150,7 @@ exists() { # exists LAYER: has it any test yet?
 	regress | parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
 	isolation) compgen -G "$root/test/specs/*.spec" ;;
 	pgtap) compgen -G "$root/test/pgtap/*.sql" ;;
-	tap) compgen -G "$root/test/t/*.pl" ;;
+	tap | clients) compgen -G "$root/test/t/*.pl" ;;
 	fuzz*) test -f "$root/test/fuzz/Makefile" ;;
 	esac >/dev/null
 }
@@ -159,6 +161,10 @@ passed=0 failed=0 skipped=0
 find_postgres test
 case $1 in
 valgrind) need valgrind "valgrind" command -v valgrind ;;
+clients) # too large to ask for in every test
+	need default-jdk-headless "Java, for the JDBC driver" has_jdk
+	need libpostgresql-jdbc-java "the JDBC driver" test -f /usr/share/java/postgresql.jar
+	need "nodejs node-pg" "Node's pg" sh -c 'command -v node && { command -v npm || test -d /usr/share/nodejs/pg; }' ;;
 fuzzlong) need "clang libclang-rt-dev" "libFuzzer" has_libfuzzer ;;
 esac
 install_missing
