@@ -25,6 +25,7 @@ DECLARE
     partition name;
     columns text;
     referenced boolean;
+    strays boolean;
     kept interval := (SELECT s.keep_touchpoints FROM settings s);
     old record;
 BEGIN
@@ -66,12 +67,21 @@ BEGIN
         -- whoever has chosen the default partition for a row must have put it there before it may hold no such row any more
         LOCK TABLE ONLY touchpoints IN SHARE ROW EXCLUSIVE MODE;
         LOCK TABLE touchpoints_default;
-        CONTINUE WHEN referenced AND EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto);
+        strays := EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto);
+        CONTINUE WHEN referenced AND strays;
         partition := 'touchpoints_' || to_char(month, 'YYYY_MM');
         EXECUTE format('CREATE TABLE %I.%I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', current_schema(), partition);
-        EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %1$L AND occurred_at < %2$L RETURNING *) INSERT INTO %3$I.%4$I (%5$s) SELECT %5$s FROM moved',
-                       month, upto, current_schema(), partition, columns);
+        IF strays THEN
+            -- they are put back once the partition is one: replicas would not be told of what is put into it before
+            CREATE UNLOGGED TABLE touchpoints_moving (LIKE touchpoints);
+            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO touchpoints_moving SELECT * FROM moved',
+                           month, upto);
+        END IF;
         EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)', current_schema(), partition, month, upto);
+        IF strays THEN
+            EXECUTE format('INSERT INTO %1$I.%2$I (%3$s) SELECT %3$s FROM touchpoints_moving', current_schema(), partition, columns);
+            DROP TABLE touchpoints_moving;
+        END IF;
         EXECUTE format('COMMENT ON TABLE %I.%I IS %L', current_schema(), partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
         made := made + 1;
     END LOOP;

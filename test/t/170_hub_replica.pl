@@ -1,0 +1,107 @@
+# Proves that a hub can be replicated logically to another server: what is there and what happens then arrives, journeys and
+# timeline are the same there at every point, refresh() and maintain() of the publisher do no harm, and the copy can take over.
+# And that DROP EXTENSION is refused while there is a hub.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgJourney;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my $node = start_server('publisher', allows_streaming => 'logical');
+my $copy = PostgreSQL::Test::Cluster->new('subscriber');
+$copy->init(extra => [ '--encoding=UTF8', '--locale=C' ], allows_streaming => 'logical');
+$copy->append_conf('postgresql.conf', "timezone = 'UTC'\n");
+$copy->start;
+
+sql($node, <<'END');
+SELECT journey_create_hub('crm');
+SELECT crm.maintain('2026-01-01Z');
+SELECT cardinality(crm.record_many(array_agg((ARRAY[identifier('c', (i % 50)::text), identifier('d', (i % 70)::text)], timestamptz '2025-12-20Z' + i * interval '3 h',
+       (ARRAY['web', 'store'])[1 + i % 2], 'view', i, 'EUR', NULL, NULL, NULL, NULL, 'x', i::text, NULL)::crm.event)))
+FROM generate_series(1, 300) i;
+SELECT crm.refresh();
+SELECT crm.record('{c:1,e:1}', '2026-01-05Z', 'phone', 'call', source_key => 'pending');
+CREATE PUBLICATION hub FOR TABLES IN SCHEMA crm WITH (publish_via_partition_root = true);
+END
+
+# The copy has the same tables, and nothing in them: a hub that is made there would have rules and formats of its own
+command_ok([ 'pg_dump', '--schema-only', '--no-publications', '-f', "$dir/schema", $node->connstr('postgres') ], 'the schema is dumped');
+command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $copy->connstr('postgres'), '-f', "$dir/schema" ], 'and restored');
+sql($copy, "CREATE SUBSCRIPTION hub CONNECTION '" . $node->connstr . " dbname=postgres' PUBLICATION hub");
+$copy->wait_for_subscription_sync($node, 'hub');
+
+my @tables = split /\n/, sql($node, <<'END');
+SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition ORDER BY 1
+END
+my $state = join ";\n", map { "SELECT '$_', count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM crm.$_ t" } @tables;
+my $exact = <<'END';
+SELECT count(*) FROM crm.current_journeys c FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+    FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) GROUP BY 1) a USING (customer_id) WHERE c.journey IS DISTINCT FROM a.journey
+END
+sub same
+{
+    my ($what) = @_;
+    $node->wait_for_catchup('hub');
+    # rows are shown as of the same time zone
+    is(sql($copy, "SET timezone = 'UTC'; $state"), sql($node, "SET timezone = 'UTC'; $state"), "$what: the same there");
+    is(sql($copy, $exact), 0, "$what: journeys are what touchpoints make them, there");
+    is(sql($copy, 'SELECT count(*) FROM crm.stitch_check()'), 0, "$what: customers are what a rebuild makes them, there");
+}
+same('at first');
+cmp_ok(sql($copy, 'SELECT count(*) FROM crm.journey_changes'), '>', 0, 'journeys that are not packed yet are there, too');
+my %steps = (
+    '1 a touchpoint' => "SELECT crm.record('{c:2}', '2026-02-05Z', 'web', 'view', source_key => 'new')",
+    '2 a merge' => "SELECT crm.link('c:3', 'd:9', source_key => 'merge'), crm.must_link('c:4', 'c:5')",
+    '3 refresh' => 'SELECT crm.refresh()',
+    '4 a split' => "SELECT crm.retract('sql', 'merge'), crm.clear_pair('c:4', 'c:5')",
+    '5 deletes and updates' => "DELETE FROM crm.touchpoints WHERE touchpoint_id % 10 = 0;
+                                UPDATE crm.touchpoints SET occurred_at = occurred_at + interval '40 days' WHERE touchpoint_id % 10 = 1;
+                                UPDATE crm.touchpoints SET channel = 'app' WHERE touchpoint_id % 10 = 2",
+    '6 rules' => "SELECT crm.set_rule('c', max_per_customer => 1), crm.set_rule('d', shared_above => 2)",
+    # there are partitions here that are not there, which have touchpoints of the default partition
+    '7 new partitions' => "SELECT crm.record('{c:7}', '2020-05-05Z', 'web', 'view'); SELECT crm.maintain('2020-01-01Z'); SELECT crm.record('{c:8}', '2020-06-05Z', 'web', 'view')",
+    '8 rebuild' => 'SELECT crm.refresh(rebuild => true)',
+    '9 truncate' => 'TRUNCATE crm.touchpoints');
+for (sort keys %steps)
+{
+    # the last one empties it all, so first see that the copy can stand alone
+    if (/truncate/)
+    {
+        is(sql($node, 'SELECT count(*) > 0 FROM crm.touchpoints_2020_05'), 't', 'a touchpoint has moved to its partition');
+    }
+    sql($node, $steps{$_});
+    same($_);
+}
+
+# the copy takes over: sequences are not replicated
+sql($node, "SELECT crm.record('{c:1}', '2026-03-01Z', 'web', 'view'), crm.record('{c:2,c:1}', '2026-03-01Z', 'web', 'view')");
+$node->wait_for_catchup('hub');
+sql($copy, 'DROP SUBSCRIPTION hub');
+$node->stop;
+is(sql($copy, <<'END'), "t\nt\nt\n0\n0", 'the copy takes over');
+SELECT setval('crm.identities_identity_id_seq', max(identity_id)) > 0 FROM crm.identities;
+SELECT setval('crm.touchpoints_touchpoint_id_seq', max(touchpoint_id)) > 0 FROM crm.touchpoints;
+SELECT crm.record('{new:1,c:1}', '2026-03-02Z', 'store', 'buy') > max(touchpoint_id) FROM crm.touchpoints;
+SELECT count(*) FROM crm.current_journeys c JOIN crm.identities i USING (customer_id)
+WHERE i.identifier = 'new:1' AND journey_length(c.journey) <> (SELECT count(*) FROM crm.touchpoints t JOIN crm.identities j USING (identity_id) WHERE j.customer_id = c.customer_id);
+SELECT count(*) FROM crm.stitch_check();
+END
+
+# what a hub stands on can't go
+my ($status, undef, $error) = $copy->psql('postgres', 'DROP EXTENSION pg_journey');
+is($status, 3, 'DROP EXTENSION is refused');
+like($error, qr/^(psql:.*?)?ERROR:  cannot drop extension pg_journey because other objects depend on it$/m, 'because a hub stands on it');
+like($error, qr/^(DETAIL:  )?(column \w+ of table|function) crm\.\w+.* depends on type \w+$/m, 'which it names');
+like($error, qr/^HINT:  Use DROP \.\.\. CASCADE to drop the dependent objects too\.$/m, 'and says how to');
+sql($copy, 'DROP EXTENSION pg_journey CASCADE');
+is(sql($copy, "SELECT to_regproc('crm.record') IS NULL, to_regclass('crm.customer_journeys') IS NOT NULL,
+                      (SELECT count(*) FROM pg_attribute WHERE attrelid = 'crm.identities'::regclass AND attname = 'identifier')"),
+    't|t|0', 'CASCADE takes the functions, and columns with their data, out of the hub: never do that');
+
+is(crashes($copy), '', 'no process crashed');
+$copy->stop;
+done_testing();
