@@ -84,6 +84,11 @@ SELECT * FROM ingest_ndjson(E'{"type": "track", "event": "e", "userId": "u1"}\r\
 SELECT * FROM ingest_ndjson('', 'segment');
 SELECT payload, items, reason FROM rejected ORDER BY rejected_id;
 
+-- arrays of any shape, and large ones
+SELECT * FROM ingest_many(ARRAY[['{"type": "page", "userId": "u1"}', '{"type": "page", "userId": "u2"}'], ['{"type": "page", "userId": "u3"}', '[]']], 'segment');
+SELECT * FROM ingest_many('[5000:5001]={"{\"type\": \"page\", \"userId\": \"u1\"}", "[]"}'::text[], 'segment');
+SELECT * FROM ingest_many(array(SELECT format('{"type": "page", "userId": "u%s"}', i % 1000) FROM generate_series(1, 3001) i), 'segment');
+
 -- a format of one's own, mended
 SELECT clear();
 INSERT INTO formats (format, rule, each, identifiers, occurred_at, channel, action, value, source_key) VALUES
