@@ -98,8 +98,9 @@ COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and c
 
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more.
 -- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
--- observation. Returns for each observation the identity that stands for it: the usable one of highest priority, of several the
--- first given; and its customer. Raises PJ001 if something moved before it was locked.
+-- observation. Returns for each observation the customer of its usable identity of highest priority, of several the smallest
+-- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
+-- is for the caller to say. Raises PJ001 if something moved before it was locked.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
@@ -191,9 +192,10 @@ BEGIN
 
     SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
     INTO first_customers, first_identities
-    FROM (SELECT DISTINCT ON (u.number) u.number, i.customer_id, i.identity_id
+    FROM (SELECT u.number, (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, i.priority DESC, i.identifier))[1] AS customer_id,
+                 (array_agg(i.identity_id ORDER BY i.blocked OR i.shared, i.priority DESC, u.n))[1] AS identity_id
           FROM unnest(numbers, ids) WITH ORDINALITY u(number, id, n) JOIN ruled_identities i ON i.identity_id = u.id
-          ORDER BY u.number, i.blocked OR i.shared, i.priority DESC, u.n) c;
+          GROUP BY u.number) c;
 END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[]) IS 'record observations, unless somebody else changes what they are about meanwhile';
 
@@ -247,7 +249,7 @@ BEGIN
         END;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that stands for it';
+COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
@@ -284,11 +286,13 @@ AS $$
 DECLARE
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
+    grown integer[];         -- how many new identities each has
     by_law bigint[];         -- groups that the law must look at
-    grown bigint[];          -- customers, once for each new identity
     moved_ids bigint[];      -- identities, and the customers they get
     moved_to bigint[];
 BEGIN
+    -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
+    -- be compared each with each.
     WITH seen AS (
         SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
         FROM unnest(numbers, ids, customers, components, usable) u(number, id, customer, component, usable)
@@ -300,20 +304,19 @@ BEGIN
         SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
         FROM seen
     )
-    SELECT array_agg(m.node), array_agg(m.component) INTO component_ids, group_ids
-    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m;
+    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.identities, 0)) INTO component_ids, group_ids, grown
+    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m
+         LEFT JOIN (SELECT u.customer, count(DISTINCT u.id) AS identities
+                    FROM unnest(ids, customers) u(id, customer) JOIN unnest(fresh) n(id) ON n.id = u.id GROUP BY u.customer) f
+                   ON f.customer = m.node;
     IF component_ids IS NULL THEN
         RETURN;
     END IF;
-    grown := array(SELECT i.customer FROM (SELECT DISTINCT u.id, u.customer FROM unnest(ids, customers) u(id, customer)) i
-                          JOIN unnest(fresh) f(id) ON f.id = i.id);
 
     WITH grouped AS MATERIALIZED (
-        SELECT g.*, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + coalesce(f.identities, 0) AS identities,
-               f.identities IS NOT NULL AS grown
-        FROM unnest(component_ids, group_ids) g(component, to_component) LEFT JOIN customers c ON c.customer_id = g.component
-             LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
-                       ON f.customer_id = g.component
+        SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + g.grown AS identities,
+               g.grown > 0 AS grown
+        FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown) LEFT JOIN customers c ON c.customer_id = g.component
     ), joined AS MATERIALIZED (
         SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
     )
@@ -354,7 +357,7 @@ BEGIN
     END IF;
 
     WITH move AS MATERIALIZED (
-        SELECT g.component, g.to_component FROM unnest(component_ids, group_ids) g(component, to_component)
+        SELECT g.component, g.to_component, g.grown FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
              LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
         WHERE l.to_component IS NULL
     ), gone AS (
@@ -362,10 +365,8 @@ BEGIN
     )
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, identities)
-    SELECT m.to_component, sum(coalesce(c.identities, 0) + coalesce(f.identities, 0))
+    SELECT m.to_component, sum(coalesce(c.identities, 0) + m.grown)
     FROM move m LEFT JOIN customers c ON c.customer_id = m.component
-         LEFT JOIN (SELECT u.customer_id, count(*) AS identities FROM unnest(grown) u(customer_id) GROUP BY u.customer_id) f
-                   ON f.customer_id = m.component
     GROUP BY m.to_component
     ORDER BY m.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
@@ -487,7 +488,7 @@ BEGIN
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that stands for them';
+COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify(
     identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)

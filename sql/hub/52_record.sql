@@ -19,8 +19,9 @@ BEGIN
     ELSIF event.direction NOT IN ('in', 'out') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
             HINT = 'It is NULL where neither the customer nor the company wrote to the other.';
-    ELSIF NOT isfinite(event.occurred_at) THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at);
+    ELSIF event.occurred_at < '0001-01-01 00:00Z' OR event.occurred_at >= '10000-01-01 00:00Z' THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at),
+            DETAIL = 'It must be in the years 1 to 9999.';
     END IF;
     PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'));
 END $$;
@@ -42,13 +43,12 @@ AS $$
 DECLARE
     id bigint;
     identity bigint;
-    customer bigint;
 BEGIN
     IF source IS NULL THEN
         source := 'sql';
     END IF;
     IF identifiers IS NULL OR cardinality(identifiers) = 0 OR array_position(identifiers, NULL) IS NOT NULL
-       OR occurred_at IS NULL OR NOT isfinite(occurred_at)
+       OR occurred_at IS NULL OR occurred_at < '0001-01-01 00:00Z' OR occurred_at >= '10000-01-01 00:00Z'
        OR channel IS NULL OR action IS NULL OR direction NOT IN ('in', 'out') THEN
         PERFORM check_event((identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source,
                              source_key, attributes)::event);
@@ -65,17 +65,17 @@ BEGIN
         id := nextval('touchpoints_touchpoint_id_seq');
     END IF;
     IF cardinality(identifiers) = 1 THEN
-        SELECT i.identity_id, i.customer_id INTO identity, customer FROM identities i WHERE i.identifier = identifiers[1];
+        identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = identifiers[1]);
     END IF;
     IF identity IS NULL THEN
-        SELECT i.identity, i.customer INTO identity, customer FROM identify_one(identifiers, occurred_at, source, source_key) i;
+        identity := (SELECT i.identity FROM identify_one(identifiers, occurred_at, source, source_key) i);
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
                              campaign, source, source_key, attributes)
     VALUES (id, identity, occurred_at, channel, action, value, currency, direction, conversation, agent,
             campaign, source, source_key, attributes);
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-        PERFORM pg_notify(current_schema(), news(customer, id));
+        PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
     END IF;
     RETURN id;
 END $$;
@@ -102,7 +102,7 @@ BEGIN
         RETURN '{}';
     ELSIF EXISTS (SELECT FROM unnest(events) e
                   WHERE identifiers IS NULL OR cardinality(identifiers) = 0 OR array_position(identifiers, NULL) IS NOT NULL
-                        OR occurred_at IS NULL OR NOT isfinite(occurred_at) OR channel IS NULL OR action IS NULL OR direction NOT IN ('in', 'out')) THEN
+                        OR occurred_at IS NULL OR occurred_at < '0001-01-01 00:00Z' OR occurred_at >= '10000-01-01 00:00Z' OR channel IS NULL OR action IS NULL OR direction NOT IN ('in', 'out')) THEN
         FOREACH e IN ARRAY events LOOP
             PERFORM check_event(e);
         END LOOP;

@@ -1,5 +1,18 @@
 -- Partitions.
 
+-- Those that have bounds, however they were made.
+CREATE OR REPLACE FUNCTION @hub@.touchpoint_partitions(OUT partition regclass, OUT since timestamptz, OUT until timestamptz) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT h.inhrelid::regclass, coalesce(substring(b.bounds FROM $re$FROM \('([^']+)'\)$re$)::timestamptz, '-infinity'),
+           coalesce(substring(b.bounds FROM $re$TO \('([^']+)'\)$re$)::timestamptz, 'infinity')
+    FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) b(bounds)
+    WHERE h.inhparent = 'touchpoints'::regclass AND b.bounds <> 'DEFAULT';
+END $$;
+COMMENT ON FUNCTION @hub@.touchpoint_partitions() IS 'partitions of touchpoints and their bounds, but for the default one';
+
 -- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or 2099, must not
 -- make partitions that every query has to plan for: a month out of the usual range needs a thousand of them.
 CREATE OR REPLACE FUNCTION @hub@.maintain(since timestamptz DEFAULT NULL, OUT made integer, OUT dropped integer)
@@ -8,33 +21,38 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     month timestamptz;
+    upto timestamptz;
     partition name;
+    columns text;
+    referenced boolean;
     strays boolean;
     kept interval := (SELECT s.keep_touchpoints FROM settings s);
     old record;
 BEGIN
     made := 0;
     dropped := 0;
-    FOR old IN
-        SELECT c.relname, substring(pg_get_expr(c.relpartbound, c.oid) FROM $re$TO \('([^']+)'\)$re$)::timestamptz AS until
-        FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
-        WHERE h.inhparent = 'touchpoints'::regclass
-        ORDER BY 2
-    LOOP
-        CONTINUE WHEN old.until IS NULL OR kept IS NULL OR old.until > now() - kept;
+    IF NOT isfinite(since) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('partitions can''t begin at %s', since);
+    END IF;
+    FOR old IN SELECT * FROM touchpoint_partitions() p ORDER BY p.until LOOP
+        CONTINUE WHEN kept IS NULL OR old.until > now() - kept;
         LOCK TABLE ONLY touchpoints;  -- nobody must add to it between the marks and the drop
-        EXECUTE format('INSERT INTO journey_changes (identity_id) SELECT DISTINCT identity_id FROM %I', old.relname);
-        EXECUTE format('DELETE FROM touchpoint_keys k USING %I t WHERE k.source = t.source AND k.source_key = t.source_key', old.relname);
-        EXECUTE format('DROP TABLE %I', old.relname);
+        EXECUTE format('INSERT INTO journey_changes (identity_id) SELECT DISTINCT identity_id FROM %s', old.partition);
+        EXECUTE format('DELETE FROM touchpoint_keys k USING %s t WHERE k.source = t.source AND k.source_key = t.source_key AND k.touchpoint_id = t.touchpoint_id',
+                       old.partition);
+        EXECUTE format('DROP TABLE %s', old.partition);
         dropped := dropped + 1;
     END LOOP;
     IF kept IS NOT NULL THEN
         -- what came late; partitions are dropped whole, so no more goes here either
-        DELETE FROM touchpoint_keys k USING touchpoints_default t
-        WHERE t.occurred_at < date_trunc('month', now() - kept) AND k.source = t.source AND k.source_key = t.source_key;
         DELETE FROM touchpoints t WHERE t.occurred_at < date_trunc('month', now() - kept);
     END IF;
 
+    -- Moving a row is deleting it where it was, which a foreign key would mind, or follow.
+    referenced := EXISTS (SELECT FROM pg_constraint c
+                          WHERE c.contype = 'f' AND c.confrelid IN ('touchpoints'::regclass, 'touchpoints_default'::regclass));
+    columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+                WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '');
     FOR month IN
         SELECT m.month
         FROM (SELECT date_trunc('month', t.occurred_at) FROM touchpoints_default t GROUP BY 1 HAVING count(*) >= 1000
@@ -44,25 +62,27 @@ BEGIN
         WHERE kept IS NULL OR m.month >= date_trunc('month', now() - kept)
         ORDER BY 1
     LOOP
-        partition := 'touchpoints_' || to_char(month, 'YYYY_MM') || CASE WHEN extract(year FROM month) < 1 THEN '_bc' ELSE '' END;
-        CONTINUE WHEN to_regclass(quote_ident(partition)) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', partition);
+        upto := month + interval '1 month';
+        CONTINUE WHEN EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < upto AND p.until > month);
+        -- whoever has chosen the default partition for a row must have put it there before it may hold no such row any more
+        LOCK TABLE ONLY touchpoints IN SHARE ROW EXCLUSIVE MODE;
         LOCK TABLE touchpoints_default;
-        strays := EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < month + interval '1 month');
+        strays := EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto);
+        CONTINUE WHEN referenced AND strays;
+        partition := 'touchpoints_' || to_char(month, 'YYYY_MM');
+        EXECUTE format('CREATE TABLE %I.%I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', current_schema(), partition);
         IF strays THEN
-            -- they are put back once the partition is one: replicas would not be told of what is put into it before
+            -- put back once the partition is one: logical replicas are not told of what is put into it before
             CREATE UNLOGGED TABLE touchpoints_moving (LIKE touchpoints);
-            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO touchpoints_moving SELECT * FROM moved',
-                           month, month + interval '1 month');
+            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %1$L AND occurred_at < %2$L RETURNING *) INSERT INTO touchpoints_moving (%3$s) SELECT %3$s FROM moved',
+                           month, upto, columns);
         END IF;
-        EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, month, month + interval '1 month');
+        EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)', current_schema(), partition, month, upto);
         IF strays THEN
-            EXECUTE format('INSERT INTO %1$I (%2$s) SELECT %2$s FROM touchpoints_moving', partition,
-                           (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-                            WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''));
+            EXECUTE format('INSERT INTO %1$I.%2$I (%3$s) SELECT %3$s FROM touchpoints_moving', current_schema(), partition, columns);
             DROP TABLE touchpoints_moving;
         END IF;
-        EXECUTE format('COMMENT ON TABLE %I IS %L', partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
+        EXECUTE format('COMMENT ON TABLE %I.%I IS %L', current_schema(), partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
         made := made + 1;
     END LOOP;
 END $$;

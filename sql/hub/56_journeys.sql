@@ -19,7 +19,8 @@ CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
-    DELETE FROM touchpoint_keys k USING old_rows o WHERE k.source = o.source AND k.source_key = o.source_key;
+    DELETE FROM touchpoint_keys k USING old_rows o
+    WHERE k.source = o.source AND k.source_key = o.source_key AND k.touchpoint_id = o.touchpoint_id;
     INSERT INTO journey_changes (identity_id) SELECT DISTINCT o.identity_id FROM old_rows o;
     RETURN NULL;
 END $$;
@@ -28,7 +29,15 @@ COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and 
 CREATE OR REPLACE FUNCTION @hub@.note_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+DECLARE
+    id bigint := (SELECT min(o.touchpoint_id)
+                  FROM old_rows o LEFT JOIN new_rows n ON n.touchpoint_id = o.touchpoint_id AND n.source = o.source AND n.source_key IS NOT DISTINCT FROM o.source_key
+                  WHERE n.touchpoint_id IS NULL);
 BEGIN
+    IF id IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'number, source and key of a touchpoint can''t be changed',
+            DETAIL = format('This would change those of touchpoint %s.', id), HINT = 'Delete it and record it again.';
+    END IF;
     -- who got a touchpoint that can't be in a journey must be told now
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     INSERT INTO journey_changes (identity_id)
@@ -42,10 +51,11 @@ BEGIN
           EXCEPT ALL
           SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM old_rows) n;
     UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
-    FROM new_rows n WHERE k.source = n.source AND k.source_key = n.source_key AND k.occurred_at <> n.occurred_at;
+    FROM new_rows n
+    WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.note_changed() IS 'trigger: touchpoints have changed, their source and key excepted';
+COMMENT ON FUNCTION @hub@.note_changed() IS 'trigger: touchpoints have changed';
 
 CREATE OR REPLACE FUNCTION @hub@.note_truncated() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

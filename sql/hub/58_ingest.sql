@@ -38,8 +38,10 @@ CREATE OR REPLACE FUNCTION @hub@.record_good(
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
-    firsts integer[] := ARRAY[1];  -- what is still to be done, the last first
-    lasts integer[] := ARRAY[coalesce(cardinality(events), cardinality(observations), 0)];
+    size integer := coalesce(cardinality(events), cardinality(observations), 0);
+    -- what is still to be done, the last first: at the beginning by the thousand, for stitching is slower in larger sets
+    firsts integer[] := array(SELECT n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) n);
+    lasts integer[] := array(SELECT least(n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place) ORDER BY place);
     first integer;
     last integer;
 BEGIN
@@ -52,7 +54,7 @@ BEGIN
         last := lasts[cardinality(lasts)];
         firsts := trim_array(firsts, 1);
         lasts := trim_array(lasts, 1);
-        CONTINUE WHEN first > last;
+        CONTINUE WHEN first > last;  -- there are none
         BEGIN
             IF events IS NOT NULL THEN
                 touchpoints := touchpoints || record_many(events[first:last]);

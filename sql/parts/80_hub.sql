@@ -58,8 +58,9 @@ BEGIN
     IF journey_is_hub(name) IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
     END IF;
-    EXECUTE format('LOCK TABLE %1$I.evidence, %1$I.identities', name);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %I.identities)', name) INTO filled;
+    EXECUTE format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints UNION ALL SELECT FROM %1$I.rejected
+                                   UNION ALL SELECT FROM %1$I.sources)', name) INTO filled;
     IF filled AND force IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);

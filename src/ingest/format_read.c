@@ -183,8 +183,12 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 			continue;
 		test->nvalues = count_pieces(values, " | ");
 		test->values = palloc(test->nvalues * sizeof(char *));
+		test->lengths = palloc(test->nvalues * sizeof(size_t));
 		for (int j = 0; j < test->nvalues; j++)
+		{
 			test->values[j] = piece_text(next_piece(&values, " | "));
+			test->lengths[j] = strlen(test->values[j]);
+		}
 	}
 	return true;
 }

@@ -43,23 +43,31 @@ typedef struct Output
 	int payload; /* number of the payload, from 1 */
 } Output;
 
-/* A text in the server's encoding, NULL if that has not all its characters. */
-static char *
+/* A text in another encoding, NULL if that has not all its characters. It may be the text itself. */
+static const char *
+convert(const char *text, size_t *len, int from, int to)
+{
+	Size size = *len * MAX_CONVERSION_GROWTH + 1;
+	char *result;
+
+	/* without an encoding, texts are what they are; one that is too long is refused as it is */
+	if (from == to || from == PG_SQL_ASCII || to == PG_SQL_ASCII || *len > PAYLOAD_WORK_MAX)
+		return text;
+	result = palloc(size);
+	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(from, to), from, to,
+									  (unsigned char *) unconstify(char *, text), *len,
+									  (unsigned char *) result, size, true) != *len)
+		return NULL;
+	*len = strlen(result);
+	return result;
+}
+
+static const char *
 to_server(const char *text)
 {
-	int len = strlen(text);
-	char *result;
-	int encoding = GetDatabaseEncoding();
+	size_t len = strlen(text);
 
-	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
-		return unconstify(char *, text);
-	result = palloc((Size) len * MAX_CONVERSION_GROWTH + 1);
-	if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(PG_UTF8, encoding), PG_UTF8,
-									  encoding, (unsigned char *) unconstify(char *, text), len,
-									  (unsigned char *) result, len * MAX_CONVERSION_GROWTH + 1,
-									  true) != len)
-		return NULL;
-	return result;
+	return convert(text, &len, PG_UTF8, GetDatabaseEncoding());
 }
 
 /* Puts a text into a row; false if the encoding can't hold it. */
@@ -118,7 +126,7 @@ put_event(Datum *values, bool *nulls, const PayloadEvent *event, Oid identifier_
 	values[COLUMN_TIME] = TimestampTzGetDatum(event->time);
 	if (event->attributes != NULL)
 	{
-		char *json = to_server(event->attributes);
+		const char *json = to_server(event->attributes);
 
 		if (json == NULL)
 			return false;
@@ -160,14 +168,20 @@ put_row(void *arg, const PayloadEvent *event)
 	tuplestore_putvalues(out->rsinfo->setResult, out->rsinfo->setDesc, values, nulls);
 }
 
-/* A text as UTF-8; of a database without encoding the check of JSON finds out. */
-static void
+static bool
 to_utf8(text *t, const char **p, size_t *len)
 {
-	char *converted = pg_server_to_any(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t), PG_UTF8);
+	*len = VARSIZE_ANY_EXHDR(t);
+	*p = convert(VARDATA_ANY(t), len, GetDatabaseEncoding(), PG_UTF8);
+	return *p != NULL;
+}
 
-	*p = converted;
-	*len = converted == VARDATA_ANY(t) ? VARSIZE_ANY_EXHDR(t) : strlen(converted);
+static void
+put_rejected(Output *out, const char *reason, int sqlerrcode)
+{
+	PayloadEvent event = {EVENT_REJECTED, .item = "", .reason = reason, .sqlerrcode = sqlerrcode};
+
+	put_row(out, &event);
 }
 
 PG_FUNCTION_INFO_V1(journey_payload_events);
@@ -196,9 +210,10 @@ journey_payload_events(PG_FUNCTION_ARGS)
 		elog(ERROR, "result of journey_payload_events has other columns than expected");
 
 	parser = json_parser_create();
-	to_utf8(rules, &utf8, &len);
-	text_scan_init(&s, utf8, len);
-	if (!json_parse(parser, &s, &tree) || !format_read(&s, tree, &format))
+	memset(&s, 0, sizeof(s));
+	if (to_utf8(rules, &utf8, &len))
+		text_scan_init(&s, utf8, len);
+	if (utf8 == NULL || !json_parse(parser, &s, &tree) || !format_read(&s, tree, &format))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s", s.message ? s.message : "invalid rules of a format"),
@@ -213,17 +228,12 @@ journey_payload_events(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(cxt);
 		out.payload++;
 		if (null)
-		{
-			PayloadEvent event = {EVENT_REJECTED, .item = "", .reason = "NULL",
-								  .sqlerrcode = ERRCODE_NULL_VALUE_NOT_ALLOWED};
-
-			put_row(&out, &event);
-		}
+			put_rejected(&out, "NULL", ERRCODE_NULL_VALUE_NOT_ALLOWED);
+		else if (!to_utf8(DatumGetTextPP(element), &utf8, &len))
+			put_rejected(&out, "a character that Unicode does not have",
+						 ERRCODE_UNTRANSLATABLE_CHARACTER);
 		else
-		{
-			to_utf8(DatumGetTextPP(element), &utf8, &len);
 			payload_events(&format, parser, utf8, len, put_row, &out);
-		}
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(cxt);
 	}

@@ -64,6 +64,7 @@ typedef struct Test
 	bool negated;
 	int nvalues; /* 0: is it there? */
 	const char **values;
+	size_t *lengths;
 } Test;
 
 typedef struct Condition

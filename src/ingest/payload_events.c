@@ -78,6 +78,7 @@ find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found
 		return false;
 	for (size_t i = 0; json_element(array, i, found); i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		add_work(w, LOOK_WORK);
 		if (json_member(*found, part->key, &value) && same_scalar(value, wanted))
 			return true;
@@ -134,8 +135,7 @@ holds(Walk *w, const Condition *condition)
 			result = false;
 			if (json_scalar(node, &text, &len))
 				for (int j = 0; j < test->nvalues && !result; j++)
-					result =
-						strlen(test->values[j]) == len && memcmp(test->values[j], text, len) == 0;
+					result = test->lengths[j] == len && memcmp(test->values[j], text, len) == 0;
 		}
 		if (result == test->negated)
 			return false;

@@ -22,7 +22,7 @@ FROM touchpoints t JOIN identities i USING (identity_id) ORDER BY 1;
 SELECT record('{cookie:1}', '2026-11-01 10:00Z', 'web', 'view');
 SELECT record('{user:7,cookie:1}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
 SELECT record('{cookie:1,user:7}', '2026-11-01 10:06Z', 'web', 'purchase', 49.90, 'EUR', 'in', 'thread 9', 'bot:Ana', 'spring', NULL, NULL, '{"a": [1]}');
-SELECT record('{cookie:2}', '4713-01-01 00:00Z BC', 'Loja física', 'visita');
+SELECT record('{cookie:2}', '0001-01-01 00:00Z', 'Loja física', 'visita');
 SELECT record('{user:8,user:8}', '2026-11-01 10:07Z', 'web', 'view');
 SELECT * FROM stored;
 SELECT currency, direction, conversation, agent, campaign, attributes, recorded_at = now() AS now FROM touchpoints WHERE touchpoint_id = 3;
@@ -58,6 +58,8 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT record('{a:1}', '2026-11-01Z', NULL, 'view', source_key => 'x')$$),
     ($$SELECT record('{a:1}', '2026-11-01Z', 'web', NULL)$$),
     ($$SELECT record('{a:1}', 'infinity', 'web', 'view')$$),
+    ($$SELECT record('{a:1}', '0001-12-31 23:59Z BC', 'web', 'view', source_key => 'x')$$),
+    ($$SELECT record('{a:1}', '10000-01-01Z', 'web', 'view')$$),
     ($$SELECT record('{a:1}', '2026-11-01Z', 'web', 'view', direction => 'up')$$),
     ($$SELECT record('{a:1,b:1}', '2026-11-01Z', repeat('w', 300), 'view', source_key => 'x')$$),
     ($$SELECT record('{a:1,b:1}', '2026-11-01Z', 'web', 'view', 1e30, source_key => 'x')$$),
@@ -128,7 +130,7 @@ UNLISTEN *;
 
 -- partitions: by month of UTC; what has none goes to the default one until maintain()
 SET timezone = 'Pacific/Auckland';
-SELECT record('{user:7}', t, 'web', 'view', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z BC}'::timestamptz[]) t;
+SELECT record('{user:7}', t, 'web', 'view', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z}'::timestamptz[]) t;
 SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
 SELECT count(*) AS strays FROM touchpoints_default;
 SELECT made, dropped FROM maintain();  -- those of a month of which there are few stay
@@ -142,6 +144,27 @@ SELECT to_regclass('touchpoints_2019_12') IS NOT NULL AS since, to_regclass('tou
        to_regclass('touchpoints_' || to_char(now() AT TIME ZONE 'UTC' + interval '3 months', 'YYYY_MM')) IS NOT NULL AS ahead;
 SELECT obj_description('touchpoints_2025_10'::regclass), col_description('touchpoints_2025_10'::regclass, 3);
 EXPLAIN (COSTS OFF) SELECT * FROM touchpoints WHERE identity_id = 1 AND occurred_at >= '2025-11-01Z' AND occurred_at < '2025-11-30Z';
+-- what users add stays: columns, also generated ones, partitions of their own, other tables of that name; what is referenced is not moved
+ALTER TABLE touchpoints ADD COLUMN label text GENERATED ALWAYS AS (channel || '.' || action) STORED;
+CREATE TEMP TABLE touchpoints_2018_01 (a int);
+CREATE TABLE archive PARTITION OF touchpoints FOR VALUES FROM ('2018-02-10Z') TO ('2018-04-20Z');
+SELECT record('{user:7}', '2018-01-05Z', 'web', 'view', source_key => '2018') > 0 AS recorded;
+SELECT made FROM maintain(since => '2018-01-01Z');  -- all of 2018 and 2019 but for three months of its own and the one that is there
+SELECT tableoid::regclass::text, label FROM touchpoints WHERE source_key = '2018';
+CREATE TABLE note (touchpoint_id bigint, occurred_at timestamptz, FOREIGN KEY (touchpoint_id, occurred_at) REFERENCES touchpoints ON DELETE CASCADE);
+SELECT record('{user:7}', '2017-12-05Z', 'web', 'view', source_key => '2017') > 0 AS recorded;
+INSERT INTO note SELECT touchpoint_id, occurred_at FROM touchpoints WHERE source_key = '2017';
+SELECT made FROM maintain(since => '2017-11-01Z');
+SELECT count(*) FROM note;
+DROP TABLE note;
+SELECT made FROM maintain(since => '2017-11-01Z');
+SELECT * FROM maintain(since => '-infinity');
+ALTER TABLE touchpoints DROP COLUMN label;
+-- keys stay with their touchpoints
+UPDATE touchpoints SET source_key = 'other' WHERE source_key = '2017';
+INSERT INTO touchpoints (identity_id, occurred_at, channel, action, source_key) VALUES (1, '2017-12-06Z', 'a', 'b', '2017');
+DELETE FROM touchpoints WHERE source_key = '2017' AND action = 'b';
+SELECT count(*) FROM touchpoint_keys WHERE source_key = '2017';
 -- touchpoints that are too old go, with their keys, and journeys follow
 SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' ;

@@ -1,5 +1,6 @@
 # Proves that hostile payloads cost no memory: a million bad ones, of all kinds, are read in one session, which is no larger
-# after the last batch than after the first ones. A fifth of them goes into a hub, and all of that is in rejected. And a large call can be cancelled.
+# after the last batch than after the first ones. A fifth of them goes into a hub, and all of that is in rejected. A large call
+# can be cancelled. And what a database's encoding has not is rejected, as is what is no UTF-8 where there is no encoding.
 use strict;
 use warnings;
 use FindBin;
@@ -83,6 +84,45 @@ SET statement_timeout = '300ms';
 SELECT count(*) FROM crm.ingest_many(array(SELECT '{"event": "e", "userId": "u' || i || '"}' FROM generate_series(1, 1000000) i), 'segment');
 END
 like($error, qr/canceling statement due to statement timeout/, 'a large call is cancelled');
+
+# databases of other encodings
+sub encoded
+{
+    my ($encoding, @payloads) = @_;
+    $node->safe_psql('postgres', "CREATE DATABASE \L$encoding\E ENCODING $encoding LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    my $array = join ', ', map { "E'$_'" } @payloads;
+    return $node->safe_psql(lc $encoding, <<"END");
+SET client_encoding = 'UTF8';
+CREATE EXTENSION pg_journey;
+SELECT journey_create_hub('crm') \\g /dev/null
+SELECT * FROM crm.ingest_many(ARRAY[$array], 'segment');
+SELECT identifier, action, attributes FROM crm.touchpoints JOIN crm.identities USING (identity_id) ORDER BY touchpoint_id;
+SELECT sqlstate, reason FROM crm.rejected ORDER BY rejected_id;
+END
+}
+my @texts = (
+    '{"event": "ol\\\\u00e1 é", "userId": "ção", "properties": {"é": "ü"}}', '{"event": "\\\\u4e2d", "userId": "u"}',
+    '{"event": "e", "userId": "\\\\u20ac"}', '{"event": "e", "userId": "u", "properties": {"p": "\\\\ud83d\\\\ude00"}}', '{"event": "é", ');
+my $no = '22P05|a character that the database\'s encoding does not have';
+is(encoded('LATIN1', @texts), <<"END" =~ s/\n\z//r, 'LATIN1: what it has not is rejected');
+1|0|0|4
+user_id:ção|olá é|{"properties": {"é": "ü"}}
+$no
+$no
+$no
+22P02|invalid JSON: expected a string in double quotes, but the text ends
+END
+is(encoded('SQL_ASCII', @texts[ 0, 1 ], '{"event": "\\xff", "userId": "u"}', '{"event": "\\xed\\xa0\\x80", "userId": "u"}', '{"event": "\\xc0\\x80", "userId": "u"}'),
+    <<'END' =~ s/\n\z//r, 'no encoding: what is no UTF-8 is rejected');
+2|0|0|3
+user_id:ção|olá é|{"properties": {"é": "ü"}}
+user_id:u|中|
+22021|invalid JSON: invalid UTF-8 at byte 12: 0xff
+22021|invalid JSON: invalid UTF-8 at byte 12: 0xed
+22021|invalid JSON: invalid UTF-8 at byte 12: 0xc0
+END
+my (undef, undef, $bad) = $node->psql('postgres', q{SELECT * FROM crm.ingest(E'{"event": "\\xff", "userId": "u"}', 'segment')});
+like($bad, qr/invalid byte sequence for encoding "UTF8": 0xff/, 'UTF8: the server does not let it in');
 
 is(crashes($node), '', 'no process crashed');
 $node->stop;
