@@ -12,18 +12,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.weekly_hours() IS 'business_hours, each without what one that opens earlier covers; opens after it closes if nothing is left';
 
--- Becomes part of the query that calls it in FROM: a call for each conversation would cost ten times as much.
+-- Beyond twenty years weeks are counted as they stand in business_hours, without the clocks' changes. Becomes part of the query that calls it in FROM: a call for each conversation would cost ten times as much.
 CREATE OR REPLACE FUNCTION @hub@.business_times("from" timestamptz, "to" timestamptz) RETURNS SETOF interval
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT CASE WHEN "from" IS NULL OR "to" IS NULL THEN NULL
                 WHEN EXISTS (SELECT FROM @hub@.business_hours) THEN
-                    (SELECT coalesce(sum(least((d.day + h.closes) AT TIME ZONE z.time_zone, "to") - greatest((d.day + h.opens) AT TIME ZONE z.time_zone, "from")), '0')
-                     FROM (SELECT time_zone FROM @hub@.settings LIMIT 1) z
-                          CROSS JOIN LATERAL generate_series(0, ("to" AT TIME ZONE z.time_zone)::date - ("from" AT TIME ZONE z.time_zone)::date) n
-                          CROSS JOIN LATERAL (SELECT ("from" AT TIME ZONE z.time_zone)::date + n AS day) d
-                          JOIN @hub@.weekly_hours() h ON h.weekday = extract(isodow FROM d.day)::integer
-                     WHERE least((d.day + h.closes) AT TIME ZONE z.time_zone, "to") > greatest((d.day + h.opens) AT TIME ZONE z.time_zone, "from"))
+                    (SELECT s.whole_weeks + coalesce(sum(least((d.day + h.closes) AT TIME ZONE s.zone, "to") - greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since))
+                                                     FILTER (WHERE h.weekday IS NOT NULL), '0')
+                     FROM (SELECT z.time_zone AS zone, w.weeks * (SELECT sum(h.closes - h.opens) FROM @hub@.weekly_hours() h WHERE h.closes > h.opens) AS whole_weeks,
+                                  (("from" AT TIME ZONE z.time_zone) + w.weeks * interval '7 days') AT TIME ZONE z.time_zone AS since
+                           FROM (SELECT time_zone FROM @hub@.settings LIMIT 1) z
+                                CROSS JOIN (SELECT greatest(0, floor(extract(epoch FROM "to" - "from") / 604800) - 1043) AS weeks) w) s
+                          CROSS JOIN LATERAL generate_series(0, ("to" AT TIME ZONE s.zone)::date - (s.since AT TIME ZONE s.zone)::date) n
+                          CROSS JOIN LATERAL (SELECT (s.since AT TIME ZONE s.zone)::date + n AS day) d
+                          LEFT JOIN @hub@.weekly_hours() h ON h.weekday = extract(isodow FROM d.day)::integer
+                                    AND least((d.day + h.closes) AT TIME ZONE s.zone, "to") > greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since)
+                     GROUP BY s.whole_weeks)
                 ELSE "to" - "from" END;
 END;
 COMMENT ON FUNCTION @hub@.business_times(timestamptz, timestamptz) IS 'one row: what business_time returns, if from is not after to';

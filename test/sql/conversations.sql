@@ -24,6 +24,10 @@ SELECT n, crm.business_time(since, upto), expected FROM (VALUES
     (8, '2015-03-30 09:00Z', '2015-03-30 09:00Z', '0'),
     (9, '2015-01-01 00:00Z', '2016-01-01 00:00Z', '2088:00') -- 2015 has 261 days from Monday to Friday
 ) v(n, since, upto, expected) ORDER BY n;
+-- spans of centuries: weeks are counted, not days; 40 years are the same as their halves
+SELECT crm.business_time('0001-01-01Z', '9999-12-31Z') > '1000000 hours' AS long,
+       crm.business_time('1980-01-07 08:00Z', '2020-01-06 08:00Z') = crm.business_time('1980-01-07 08:00Z', '1999-06-01 21:15Z') + crm.business_time('1999-06-01 21:15Z', '2010-01-01Z')
+       + crm.business_time('2010-01-01Z', '2020-01-06 08:00Z') AS same;
 -- round the clock on Sundays: 23 hours when summer time begins, 25 when it ends
 TRUNCATE crm.business_hours;
 INSERT INTO crm.business_hours VALUES (7, '00:00', '24:00');

@@ -98,6 +98,7 @@ INSERT INTO customer_journeys VALUES (-1, '{}');
 SELECT refresh(), flaws('customer_journeys') > 0 AS spoilt;
 SELECT refresh(rebuild => true), flaws('customer_journeys');
 
+\set VERBOSITY terse
 -- what does not fit in a journey is refused where it comes in
 UPDATE touchpoints SET action = repeat('x', 256);
 UPDATE touchpoints SET value = 'Infinity';

@@ -144,6 +144,7 @@ SELECT to_regclass('touchpoints_2019_12') IS NOT NULL AS since, to_regclass('tou
        to_regclass('touchpoints_' || to_char(now() AT TIME ZONE 'UTC' + interval '3 months', 'YYYY_MM')) IS NOT NULL AS ahead;
 SELECT obj_description('touchpoints_2025_10'::regclass), col_description('touchpoints_2025_10'::regclass, 3);
 EXPLAIN (COSTS OFF) SELECT * FROM touchpoints WHERE identity_id = 1 AND occurred_at >= '2025-11-01Z' AND occurred_at < '2025-11-30Z';
+\set VERBOSITY terse
 -- what users add stays: columns, also generated ones, partitions of their own, other tables of that name; what is referenced is not moved
 ALTER TABLE touchpoints ADD COLUMN label text GENERATED ALWAYS AS (channel || '.' || action) STORED;
 CREATE TEMP TABLE touchpoints_2018_01 (a int);
