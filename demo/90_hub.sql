@@ -56,7 +56,7 @@ INSERT INTO orders VALUES (501, '2026-03-06 11:00Z', '0042', 12.00), (502, '2026
 \set ECHO none
 
 \echo
-\echo 'Five touchpoints of four strangers, and another one. Each with the customer it belongs to now:'
+\echo 'Seven touchpoints of four strangers. Each with the customer it belongs to now:'
 \echo
 
 \set ECHO queries
