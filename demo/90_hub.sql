@@ -109,7 +109,7 @@ SELECT customer_id, journey_match(journey, 'web.% -> phone.call -[<= 2 days]-> s
 FROM crm.current_journeys WHERE journey ~ 'web.% -> phone.call -[<= 2 days]-> store.purchase';
 
 SELECT step, label, reached, conversion_previous AS conversion
-FROM (SELECT journey_funnel_agg(journey, 'web.% -> {phone.call | whatsapp.%}? -> store.purchase within 7 days') AS steps FROM crm.current_journeys) f, unnest(steps);
+FROM (SELECT journey_funnel_agg(journey, 'web.% -> (phone.call | whatsapp.%)? -> store.purchase within 7 days') AS steps FROM crm.current_journeys) f, unnest(steps);
 \set ECHO none
 
 \echo
