@@ -1,4 +1,5 @@
 -- Row-level security by tenant: a hub of several shops, each of which sees its own customers only, through every view and function.
+\set VERBOSITY terse
 SET client_min_messages = error;
 CREATE ROLE regress_shop_a;
 CREATE ROLE regress_shop_b;
