@@ -36,7 +36,7 @@ BEGIN
     END IF;
     FOR old IN SELECT * FROM touchpoint_partitions() p ORDER BY p.until LOOP
         CONTINUE WHEN kept IS NULL OR old.until > now() - kept;
-        LOCK TABLE ONLY touchpoints;  -- nobody must add to it between the marks and the drop
+        LOCK TABLE touchpoints;  -- nobody must add to it between the marks and the drop
         EXECUTE format('INSERT INTO journey_changes (identity_id) SELECT DISTINCT identity_id FROM %s', old.partition);
         EXECUTE format('DELETE FROM touchpoint_keys k USING %s t WHERE k.source = t.source AND k.source_key = t.source_key AND k.touchpoint_id = t.touchpoint_id',
                        old.partition);
@@ -64,11 +64,15 @@ BEGIN
     LOOP
         upto := month + interval '1 month';
         CONTINUE WHEN EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < upto AND p.until > month);
-        -- whoever has chosen the default partition for a row must have put it there before it may hold no such row any more
-        LOCK TABLE ONLY touchpoints IN SHARE ROW EXCLUSIVE MODE;
-        LOCK TABLE touchpoints_default;
+        -- Whoever has chosen the default partition for a row must have put it there before it may hold no such row any more. With
+        -- a weaker lock of the whole, somebody who has read it and then writes would wait for this, and this for him.
+        LOCK TABLE touchpoints;
         strays := EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto);
-        CONTINUE WHEN referenced AND strays;
+        IF referenced AND strays THEN
+            RAISE WARNING USING MESSAGE = format('touchpoints of %s stay in the default partition', to_char(month, 'YYYY-MM')),
+                DETAIL = 'They can''t be moved while a foreign key references touchpoints.';
+            CONTINUE;
+        END IF;
         partition := 'touchpoints_' || to_char(month, 'YYYY_MM');
         EXECUTE format('CREATE TABLE %I.%I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', current_schema(), partition);
         IF strays THEN

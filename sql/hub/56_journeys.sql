@@ -15,8 +15,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
 
+-- Plans of statements with transition tables are kept for a session, whatever number of rows they were made for: so keys are looked
+-- up by index, one by one, and old and new rows are compared by set operations, which hash.
 CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
     DELETE FROM touchpoint_keys k USING old_rows o
@@ -27,12 +29,11 @@ END $$;
 COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and their keys with them';
 
 CREATE OR REPLACE FUNCTION @hub@.note_changed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
-    id bigint := (SELECT min(o.touchpoint_id)
-                  FROM old_rows o LEFT JOIN new_rows n ON n.touchpoint_id = o.touchpoint_id AND n.source = o.source AND n.source_key IS NOT DISTINCT FROM o.source_key
-                  WHERE n.touchpoint_id IS NULL);
+    id bigint := (SELECT min(d.touchpoint_id)
+                  FROM (SELECT touchpoint_id, source, source_key FROM old_rows EXCEPT ALL SELECT touchpoint_id, source, source_key FROM new_rows) d);
 BEGIN
     IF id IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'number, source and key of a touchpoint can''t be changed',

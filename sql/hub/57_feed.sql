@@ -1,7 +1,7 @@
 -- What attached tables tell: rows added, changed and removed, in the transaction that does it.
 --
--- A row is a touchpoint by its key. What a row means is said by two functions that attach_source makes for each
--- source, map_<source> and key_<source>; they see the row only, so the old version of a row tells what the
+-- A row is a touchpoint by its key. What a row means is said by what attach_source makes for each source: a view of the
+-- columns that matter, rows_<source>, and two functions, map_<source> and key_<source>. They see the row only, so the old version of a row tells what the
 -- hub has of it. Rows of which no touchpoint can be made are put into source_rejects: the table's own users must not
 -- be stopped by them. Errors that are not the row's fault, such as lack of a privilege or a deadlock, do stop them.
 --
@@ -21,15 +21,29 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN left(state, 2) IN ('22', '23', '38', '54', 'P0') OR state = '42622';
 COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
 
--- How a row of a table or partition is written as a row of the attached table, whose columns may stand in another order
-CREATE OR REPLACE FUNCTION @hub@.row_as(root regclass, alias text) RETURNS text
+-- A row of the attached table, or of a partition, whose columns may stand in another order, as a row of the view that
+-- attach_source makes, which has the columns that matter. The view depends on them: that tells their names of today.
+-- Both have them in the order of the table.
+CREATE OR REPLACE FUNCTION @hub@.row_as(source text, alias text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+DECLARE
+    rows_view CONSTANT name := source_object('rows', source);
+    row_columns CONSTANT text := (
+        SELECT string_agg(format('%I.%I', alias, a.attname), ', ' ORDER BY a.attnum)
+        FROM pg_rewrite w
+             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        WHERE w.ev_class = to_regclass(quote_ident(rows_view)));
 BEGIN
-    RETURN (SELECT format('ROW(%s)::%s', string_agg(format('%I.%I', alias, a.attname), ', ' ORDER BY a.attnum), root)
-            FROM pg_attribute a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped);
+    IF row_columns IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('a table is attached as source %s, but what its rows mean was dropped', source),
+            HINT = format('Detach it by %I.detach_source(%L), and attach it again.', current_schema(), source);
+    END IF;
+    RETURN format('ROW(%s)::%I', row_columns, rows_view);
 END $$;
-COMMENT ON FUNCTION @hub@.row_as(regclass, text) IS 'a row of a partition as a row of the table attached';
+COMMENT ON FUNCTION @hub@.row_as(text, text) IS 'a row of an attached table as its mapping takes it';
 
 -- What a row means, or why it can't be told. Errors in its key are raised: nothing could be said of such a row later.
 CREATE OR REPLACE FUNCTION @hub@.try_row(source text, source_row anyelement, OUT event @hub@.event, OUT reason text, OUT state text)
@@ -72,6 +86,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
     PERFORM check_event(event);
+    PERFORM touchpoint(event.occurred_at, event.channel, event.action, event.value);  -- can it be in a journey?
 EXCEPTION WHEN OTHERS THEN
     reason := SQLERRM;
     state := SQLSTATE;
@@ -242,8 +257,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
 
--- Add, or with olds change, as many as can be; the others are rejected.
-CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
+-- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again:
+-- it may have been on its way to the default partition while one of its month was made. Before some are tried after others
+-- all that they will lock is locked.
+CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], again boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
@@ -257,8 +274,14 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     IF NOT is_row_error(SQLSTATE) THEN
         RAISE;
+    ELSIF SQLSTATE = '23514' AND NOT again THEN
+        PERFORM store_rows(source, olds, news, true);
     ELSIF half > 0 THEN
-        PERFORM store_rows(source, olds[:half], news[:half]), store_rows(source, olds[half + 1:], news[half + 1:]);
+        IF NOT again THEN
+            PERFORM lock_ahead((evidence_of_rows(source, array(SELECT n.source_key FROM unnest(news) n))).ids,
+                               array(SELECT DISTINCT unnest(n.identifiers) FROM unnest(news) n));
+        END IF;
+        PERFORM store_rows(source, olds[:half], news[:half], true), store_rows(source, olds[half + 1:], news[half + 1:], true);
     ELSE
         IF olds IS NOT NULL THEN
             PERFORM remove_rows(source, ARRAY[news[1].source_key]);
@@ -266,7 +289,7 @@ EXCEPTION WHEN OTHERS THEN
         PERFORM reject_rows(source, ARRAY[news[1].source_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[]) IS 'add or change touchpoints of rows, and write down what can''t be stored';
+COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
 
 -- What rows meant and mean now, in parallel arrays; NULL: the row was not, or is no more. reasons and states are why it
 -- can't be told. While filling in rows there were before, what is known is left as it is. Returns how many were added.
@@ -279,6 +302,7 @@ DECLARE
     keys text[] := '{}';
     known boolean[];     -- whether there is a touchpoint,
     rejected boolean[];  -- or a row in source_rejects
+    flawed boolean := false;  -- whether some can't be in a journey
     gone text[] := '{}';
     accepted text[] := '{}';
     fresh event[] := '{}';
@@ -292,6 +316,9 @@ DECLARE
     reason text;
     state text;
 BEGIN
+    IF news = '{}' THEN
+        RETURN;
+    END IF;
     FOR i IN 1 .. cardinality(news) LOOP
         keys := keys || coalesce(news[i].source_key, olds[i].source_key);
         IF keys[i] IS NULL THEN
@@ -304,6 +331,14 @@ BEGIN
          LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key OFFSET 0) k ON true
          LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key OFFSET 0) r ON true;
 
+    -- found now, before anything is locked, they need not be sought by trying
+    BEGIN
+        PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(news) n
+        WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
+    EXCEPTION WHEN data_exception OR name_too_long THEN
+        flawed := true;
+    END;
+
     FOR i IN 1 .. cardinality(news) LOOP
         CONTINUE WHEN filling AND known[i];
         was := olds[i];
@@ -311,10 +346,11 @@ BEGIN
         reason := reasons[i];
         state := states[i];
         IF now.source IS NOT NULL AND state IS NULL
-           AND (now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
+           AND (flawed OR now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
                 OR cardinality(now.identifiers) = 0 OR now.direction NOT IN ('in', 'out')) THEN
             SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
-        ELSIF now.source IS NOT NULL AND was.source IS NULL AND known[i] THEN
+        END IF;
+        IF now.source IS NOT NULL AND state IS NULL AND was.source IS NULL AND known[i] THEN
             reason := format('there is another touchpoint of key %s', keys[i]);
             state := '23505';
         END IF;
@@ -342,6 +378,10 @@ BEGIN
         END IF;
     END LOOP;
 
+    IF (gone <> '{}')::integer + (changed_to <> '{}')::integer + (fresh <> '{}')::integer > 1 THEN
+        PERFORM lock_ahead((evidence_of_rows(source, gone || array(SELECT c.source_key FROM unnest(changed_to) c))).ids,
+                           array(SELECT DISTINCT unnest(c.identifiers) FROM unnest(changed_to || fresh) c));
+    END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
     END IF;
@@ -390,7 +430,7 @@ BEGIN
         RETURN;
     END IF;
     keys := '{}';
-    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r', source_object('key', source), row_as(root, 'r'), truncated) LOOP
+    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r', source_object('key', source), row_as(source, 'r'), truncated) LOOP
         keys := keys || key;
         IF cardinality(keys) = 1000 THEN
             PERFORM remove_rows(source, keys);
@@ -407,38 +447,30 @@ COMMENT ON FUNCTION @hub@.empty_table(text, regclass, regclass) IS 'remove touch
 CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
-AS $$
+AS $feed_source$
 #variable_conflict use_column
 DECLARE
     source CONSTANT text := TG_ARGV[0];
     root regclass := coalesce(pg_partition_root(TG_RELID), TG_RELID);
     attached record;
-    source_row text := 'r';  -- it becomes a row of the attached table by itself, if it is of no partition
+    source_row text;
     query text;
     change record;
-    olds event[];
-    news event[];
+    olds @hub@.event[];  -- qualified, so that who may not use the hub is told so
+    news @hub@.event[];
     reasons text[];
     states text[];
 BEGIN
     SELECT s.relation, s.backfilled_at INTO attached FROM sources s WHERE s.source = TG_ARGV[0];
     IF root <> attached.relation THEN
         RETURN NULL;  -- it was a partition once
-    ELSIF to_regproc(quote_ident(source_object('map', source))) IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('table %s is attached as source %s, but what its rows mean was dropped', root, source),
-            HINT = format('Detach it by %I.detach_source(%L), and attach it again.', current_schema(), source);
     ELSIF TG_OP = 'TRUNCATE' THEN
         PERFORM empty_table(source, root, TG_RELID);
         RETURN NULL;
-    ELSIF root <> TG_RELID THEN
-        source_row := row_as(root, 'r');
     END IF;
+    source_row := row_as(source, 'r');
 
     FOR attempt IN 1 .. 2 LOOP
-        IF attempt = 2 THEN
-            source_row := row_as(root, 'r');
-        END IF;
         query := CASE TG_OP
             WHEN 'INSERT' THEN
                 format('SELECT NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
@@ -469,9 +501,7 @@ BEGIN
                     states := '{}';
                 END IF;
             END LOOP;
-            IF news <> '{}' THEN
-                PERFORM apply_rows(source, olds, news, reasons, states);
-            END IF;
+            PERFORM apply_rows(source, olds, news, reasons, states);
             RETURN NULL;
         EXCEPTION WHEN OTHERS THEN
             IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
@@ -479,5 +509,5 @@ BEGIN
             END IF;
         END;
     END LOOP;
-END $$;
+END $feed_source$;
 COMMENT ON FUNCTION @hub@.feed_source() IS 'trigger: rows of an attached table have changed';

@@ -39,11 +39,13 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
     size integer := coalesce(cardinality(events), cardinality(observations), 0);
-    -- what is still to be done, the last first: at the beginning by the thousand, for stitching is slower in larger sets
+    -- what is still to be done, the last first: at the beginning by the thousand, for stitching takes longer in larger sets
     firsts integer[] := array(SELECT n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) n);
     lasts integer[] := array(SELECT least(n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place) ORDER BY place);
     first integer;
     last integer;
+    e event;
+    o observation;
 BEGIN
     touchpoints := '{}';
     refused := '{}';
@@ -56,10 +58,18 @@ BEGIN
         lasts := trim_array(lasts, 1);
         CONTINUE WHEN first > last;  -- there are none
         BEGIN
-            IF events IS NOT NULL THEN
+            -- one alone is quicker by the functions for one
+            IF events IS NULL AND first < last THEN
+                PERFORM identify_many(observations[first:last]);
+            ELSIF events IS NULL THEN
+                o := observations[first];
+                PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
+            ELSIF first < last THEN
                 touchpoints := touchpoints || record_many(events[first:last]);
             ELSE
-                PERFORM identify_many(observations[first:last]);
+                e := events[first];
+                touchpoints := touchpoints || record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
+                                                     e.conversation, e.agent, e.campaign, e.source, e.source_key, e.attributes);
             END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded OR raise_exception THEN
             IF first = last THEN
@@ -75,15 +85,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 'record events, or observations if events are NULL, but for those that are refused';
 
--- What is retried is limited to the items that were rejected, and to what stands in them.
-CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
-    payloads text[], format text, retried bigint[] DEFAULT NULL,
+-- Some payloads: so many that what they make stays in memory. What is retried is limited to the items that were rejected,
+-- and to what stands in them.
+CREATE OR REPLACE FUNCTION @hub@.ingest_some(
+    payloads text[], format text, rules json, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    rules json := format_rules(format);
     source text := format;
     events event[];
     event_payloads integer[];
@@ -151,6 +161,32 @@ BEGIN
              LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
         ORDER BY w.n;
     END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, bigint[]) IS 'take in some payloads by the rules of a format; if they are retried, of rows of rejected';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
+    payloads text[], format text, retried bigint[] DEFAULT NULL,
+    OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+DECLARE
+    rules json := format_rules(format);
+    part record;
+BEGIN
+    IF array_ndims(payloads) > 1 OR array_lower(payloads, 1) <> 1 THEN
+        payloads := array(SELECT unnest(payloads));
+    END IF;
+    touchpoints := 0;
+    duplicates := 0;
+    evidence := 0;
+    rejected := 0;
+    FOR n IN 1 .. coalesce(cardinality(payloads), 0) BY 1000 LOOP
+        part := ingest_some(payloads[n : n + 999], format, rules, retried[n : n + 999]);
+        touchpoints := touchpoints + part.touchpoints;
+        duplicates := duplicates + part.duplicates;
+        evidence := evidence + part.evidence;
+        rejected := rejected + part.rejected;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text, bigint[]) IS 'take in payloads; if they are retried, of rows of rejected';
 

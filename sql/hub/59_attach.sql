@@ -144,9 +144,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
 
--- The two functions. They depend on the columns they use, and on no others: PostgreSQL won't drop one of these
--- or change its type, but renames them in here too. The argument has the table's name, so that an expression may name
--- it, or use the whole row.
+-- A view of the columns it uses, and the two functions over its rows. The view is there to depend on the columns: PostgreSQL
+-- won't drop one of these or change its type, and lets all others change. Its rows have the table's name in the functions,
+-- so that an expression may name it, or use the whole row.
 CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -154,19 +154,27 @@ AS $$
 DECLARE
     hub CONSTANT name := current_schema();
     argument CONSTANT name := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
+    rows_view CONSTANT name := source_object('rows', source);
     map CONSTANT name := source_object('map', source);
     key CONSTANT name := source_object('key', source);
     read record;
+    used name[];
     row_columns text;
     command text;
 BEGIN
     SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
-    SELECT 'FROM (SELECT ' || coalesce(string_agg(format('(%I).%I', argument, a.attname), ', ' ORDER BY a.attnum), '') || ') columns_of_the_row'
-    INTO row_columns
-    FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (read.columns) AND a.attnum > 0;
-    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %4$s) RETURNS SETOF %1$I.event LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1 BEGIN ATOMIC SELECT %5$s %8$s WHERE %9$s; END; '
-                      'CREATE FUNCTION %1$I.%6$I(%3$I %4$s) RETURNS text LANGUAGE sql STABLE PARALLEL UNSAFE BEGIN ATOMIC SELECT %7$s %8$s; END',
-                      hub, map, argument, relation, read.event, key, read.key, row_columns, read.condition);
+    used := array(SELECT a.attname FROM pg_attribute a
+                  WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum = ANY (read.columns) OR 0 = ANY (read.columns))
+                  ORDER BY a.attnum);
+    EXECUTE format('CREATE VIEW %I WITH (security_invoker = true) AS SELECT %s FROM %s r', rows_view,
+                   (SELECT string_agg(format('r.%I', u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n)), relation);
+    EXECUTE format('COMMENT ON VIEW %I IS %L', rows_view, 'columns that the mapping of source ' || source || ' uses');
+    row_columns := (SELECT string_agg(format('(%I).%I', argument, u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n));
+    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %1$I.%4$I) RETURNS SETOF %1$I.event LANGUAGE sql STABLE ROWS 1 BEGIN ATOMIC '
+                      'SELECT %5$s FROM (SELECT %8$s) columns_of_the_row WHERE %7$s; END; '
+                      'CREATE FUNCTION %1$I.%6$I(%3$I %1$I.%4$I) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC '
+                      'SELECT %9$s FROM (SELECT %8$s) columns_of_the_row; END',
+                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
     PERFORM set_config('search_path', '', true);
@@ -174,7 +182,7 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
     RETURN read.unique_key;
 END $$;
-COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the functions of a source; returns whether its keys must be unique';
+COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique';
 
 -- The table and its partitions, those first that have rows.
 CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean) RETURNS SETOF record
@@ -239,24 +247,83 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
--- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. A row that others may
--- change is locked before it is read, and so stays as it is until it has been recorded: who waits for it will find its
--- touchpoint. Rows are read from where they were locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+-- Partitions are made of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+DECLARE
+    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
+                          WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+BEGIN
+    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
+        PERFORM maintain(since);
+    END IF;
+    PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[]) IS 'put rows into the hub that are not in it yet';
+
+-- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
+-- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
+-- locked, so that none is recorded that has not been.
+CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
 AS $$
 #variable_conflict use_column
 DECLARE
-    blocks CONSTANT integer := 128;
-    s sources;
+    range text := format('ctid >= %L AND ctid < %L', format('(%s,0)', first_block), format('(%s,0)', end_block));
     tids tid[];
-    row_count bigint := 0;
+    row_count bigint;
     change record;
     news event[];
     reasons text[];
     states text[];
-    range text;
+BEGIN
+    IF lock_rows THEN
+        EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', relation, range) INTO tids;
+        range := 'ctid = ANY ($1)';
+    END IF;
+    EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', relation, range) INTO row_count USING tids;
+    FOR attempt IN 1 .. 2 LOOP
+        news := '{}';
+        reasons := '{}';
+        states := '{}';
+        BEGIN
+            FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', relation, range), attempt = 2)
+                          USING tids LOOP
+                news := array_append(news, change.event);
+                reasons := array_append(reasons, change.reason);
+                states := array_append(states, change.state);
+                IF cardinality(news) = 1000 THEN
+                    PERFORM backfill_rows(source, news, reasons, states);
+                    news := '{}';
+                    reasons := '{}';
+                    states := '{}';
+                END IF;
+            END LOOP;
+            PERFORM backfill_rows(source, news, reasons, states);
+            EXIT;
+        EXCEPTION WHEN OTHERS THEN
+            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+    RETURN row_count;
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean) IS 'put rows into the hub that are in some blocks of a table';
+
+-- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
+-- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
+-- fewer rows are tried.
+CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+    s sources;
+    blocks bigint := 128;
+    row_count bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
@@ -277,48 +344,30 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- other locks would let the table be rewritten between the two
-    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
     IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
         s.filenode := pg_relation_filenode(s.pending[1]);
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
-    range := format('ctid >= %L AND ctid < %L', format('(%s,0)', s.next_block), format('(%s,0)', least(s.next_block + blocks, s.end_block)));
-    IF s.next_block < s.end_block THEN
-        IF lock_rows THEN
-            EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', s.pending[1], range) INTO tids;
-            range := 'ctid = ANY ($1)';
-        END IF;
-        EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', s.pending[1], range) INTO row_count USING tids;
-    END IF;
-    IF row_count > 0 THEN
-        FOR attempt IN 1 .. 2 LOOP
-            news := '{}';
-            reasons := '{}';
-            states := '{}';
-            BEGIN
-                FOR change IN EXECUTE events_query(source, row_as(s.relation, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', s.pending[1], range),
-                                                   attempt = 2) USING tids LOOP
-                    news := array_append(news, change.event);
-                    reasons := array_append(reasons, change.reason);
-                    states := array_append(states, change.state);
-                END LOOP;
-                EXIT;
-            EXCEPTION WHEN OTHERS THEN
-                IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
-                    RAISE;
-                END IF;
-            END;
-        END LOOP;
-        IF news <> '{}' THEN
-            PERFORM make_months(news);
-            PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, true);
-        END IF;
-    END IF;
-
+    WHILE row_count IS NULL LOOP
+        BEGIN
+            IF lock_rows THEN
+                PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
+            END IF;
+            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), lock_rows);
+        EXCEPTION WHEN lock_not_available THEN
+            IF NOT lock_rows THEN
+                RAISE;
+            ELSIF blocks > 1 THEN
+                blocks := greatest(blocks / 4, 1);
+            ELSE
+                PERFORM pg_sleep(0.05);
+            END IF;
+        END;
+    END LOOP;
     s.next_block := least(s.next_block + blocks, s.end_block);
-    IF s.next_block >= s.end_block THEN
+    IF s.next_block = s.end_block THEN
         s.pending := s.pending[2:];
         s.filenode := NULL;
     END IF;
@@ -327,19 +376,6 @@ BEGIN
     RETURN row_count;
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean) IS 'put rows into the hub that were there before their table was attached';
-
--- Ten years at most, so that a wrong date makes no thousand partitions: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.make_months(events @hub@.event[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
-AS $$
-DECLARE
-    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(events) e WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
-BEGIN
-    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
-        PERFORM maintain(since);
-    END IF;
-END $$;
-COMMENT ON FUNCTION @hub@.make_months(@hub@.event[]) IS 'make partitions for touchpoints of the last ten years';
 
 CREATE OR REPLACE FUNCTION @hub@.attach_table(relation regclass, mapping json, source text, backfill boolean, search_path text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -391,7 +427,7 @@ BEGIN
     leaves := watch_tables(source, relation);
     IF NOT unique_key THEN
         EXECUTE format('SELECT key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY key HAVING count(*) > 1 LIMIT 1',
-                       source_object('key', source), row_as(relation, 'r'), relation) INTO twice;
+                       source_object('key', source), row_as(source, 'r'), relation) INTO twice;
         IF twice IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = format('rows of %s have the same key: %s', relation, twice),
                 HINT = 'Give the mapping a key that is unique.';
@@ -412,10 +448,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
 
+-- A name has another collation than text, which all functions called would inherit, and no index on text would fit.
 CREATE OR REPLACE FUNCTION @hub@.attach_source(source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true) RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)), backfill,
+    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)) COLLATE "default", backfill,
                               concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@'));
 END;
 COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that are in the hub now. Without backfill they are left to backfill_source';
@@ -487,12 +524,7 @@ BEGIN
         LOOP
             EXECUTE format('DROP TRIGGER %I ON %s', made.tgname, made.relation);
         END LOOP;
-        FOR made IN
-            SELECT p.oid::regprocedure AS function FROM pg_proc p
-            WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname IN (source_object('map', source), source_object('key', source))
-        LOOP
-            EXECUTE format('DROP FUNCTION %s', made.function);
-        END LOOP;
+        EXECUTE format('DROP VIEW IF EXISTS %I CASCADE', source_object('rows', source));
     END IF;
     IF keep IS NOT TRUE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
         PERFORM remove_source(source);

@@ -2,7 +2,8 @@
  * ingest.c
  *		SQL face: payloads of other systems to rows.
  *
- * The rules are read once a call. Whatever a payload needs, json-c's memory too, lives
+ * The rules are read once a call, or not at all if they are those of the call before,
+ * as they are where payloads come one by one. Whatever a payload needs, json-c's memory too, lives
  * in a memory context that is reset after it.
  */
 #include "postgres.h"
@@ -184,19 +185,66 @@ put_rejected(Output *out, const char *reason, int sqlerrcode)
 	put_row(out, &event);
 }
 
+/* The format that was read last, in a memory context of its own, and its rules. */
+static MemoryContext last_cxt = NULL;
+static text *last_rules;
+static PayloadFormat last_format;
+
+static const PayloadFormat *
+read_format(text *rules, JsonParser *parser)
+{
+	Size size = VARSIZE_ANY(rules);
+	MemoryContext cxt;
+	MemoryContext old;
+	PayloadFormat format;
+	JsonNode *tree = NULL;
+	TextScan s;
+	const char *utf8;
+	size_t len;
+	text *copy;
+
+	if (last_cxt != NULL && VARSIZE_ANY(last_rules) == size && memcmp(last_rules, rules, size) == 0)
+		return &last_format;
+	/* until it is whole it goes with the call */
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "format of payloads", ALLOCSET_SMALL_SIZES);
+	memset(&s, 0, sizeof(s));
+	if (to_utf8(rules, &utf8, &len))
+		text_scan_init(&s, utf8, len);
+	if (utf8 == NULL || !json_parse(parser, &s, &tree))
+		s.message = "rules of a format are not JSON";
+	else
+	{
+		old = MemoryContextSwitchTo(cxt);
+		if (format_read(&s, tree, &format))
+			s.detail = NULL;
+		MemoryContextSwitchTo(old);
+	}
+	if (utf8 == NULL || s.detail != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s", s.message ? s.message : "invalid rules of a format"),
+				 s.detail ? errdetail("%s", s.detail) : 0, s.hint ? errhint("%s", s.hint) : 0));
+	copy = MemoryContextAlloc(cxt, size);
+	memcpy(copy, rules, size);
+	if (last_cxt != NULL)
+		MemoryContextDelete(last_cxt);
+	MemoryContextSetParent(cxt, CacheMemoryContext);
+	last_cxt = cxt;
+	last_rules = copy;
+	last_format = format;
+	return &last_format;
+}
+
 PG_FUNCTION_INFO_V1(journey_payload_events);
 Datum
 journey_payload_events(PG_FUNCTION_ARGS)
 {
 	ArrayType *payloads = PG_GETARG_ARRAYTYPE_P(0);
-	text *rules = PG_GETARG_TEXT_PP(1);
 	Output out = {(ReturnSetInfo *) fcinfo->resultinfo};
 	MemoryContext cxt;
 	MemoryContext old;
-	PayloadFormat format;
+	const PayloadFormat *format;
 	JsonParser *parser;
-	JsonNode *tree = NULL;
-	TextScan s;
 	const char *utf8;
 	size_t len;
 	ArrayIterator iterator;
@@ -210,15 +258,7 @@ journey_payload_events(PG_FUNCTION_ARGS)
 		elog(ERROR, "result of journey_payload_events has other columns than expected");
 
 	parser = json_parser_create();
-	memset(&s, 0, sizeof(s));
-	if (to_utf8(rules, &utf8, &len))
-		text_scan_init(&s, utf8, len);
-	if (utf8 == NULL || !json_parse(parser, &s, &tree) || !format_read(&s, tree, &format))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s", s.message ? s.message : "invalid rules of a format"),
-				 s.detail ? errdetail("%s", s.detail) : 0, s.hint ? errhint("%s", s.hint) : 0));
-
+	format = read_format(PG_GETARG_TEXT_PP(1), parser);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "payload", ALLOCSET_DEFAULT_SIZES);
 	iterator = array_create_iterator(payloads, 0, NULL);
 	old = CurrentMemoryContext;
@@ -233,7 +273,7 @@ journey_payload_events(PG_FUNCTION_ARGS)
 			put_rejected(&out, "a character that Unicode does not have",
 						 ERRCODE_UNTRANSLATABLE_CHARACTER);
 		else
-			payload_events(&format, parser, utf8, len, put_row, &out);
+			payload_events(format, parser, utf8, len, put_row, &out);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(cxt);
 	}

@@ -64,7 +64,7 @@ SELECT is_empty($$
 -- functions
 SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
-    ('journey_is_hub', 's'),                            -- looks at the catalog
+    ('journey_is_hub', 's'), ('journey_row_expression', 's'),  -- look at the catalog
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v')                   -- likewise, for the first two
     $$, 'functions are IMMUTABLE but for these');

@@ -2,7 +2,7 @@
 -- Whoever adds a relation or a function finds it here, and has to say who may use it.
 SET client_min_messages = error;
 CREATE ROLE regress_hub_owner;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()); END $$;
 CREATE ROLE "regress Stranger's";
 CREATE ROLE "regress ""Reader""";
 CREATE ROLE regress_seer;
@@ -262,7 +262,7 @@ GRANT UPDATE (value) ON "It's ""%I""".touchpoints_default TO regress_seer;
 SELECT count("It's ""%I""".revoke_access(role)) FROM pg_temp.member WHERE who <> 'owner';
 RESET ROLE;
 DROP SCHEMA trap CASCADE;
-SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()); END $$;
 SELECT journey_drop_hub('It''s "%I"', true);
 DROP TABLE public.sales;
 DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET TimeZone = 'UTC';
 \set VERBOSITY terse
 CREATE ROLE regress_ingester;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_ingester', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_ingester', current_database()); END $$;
 SET ROLE regress_ingester;
 SELECT journey_create_hub('Ana''s "hub"');
 SET search_path = "Ana's ""hub""", public;
@@ -83,6 +83,11 @@ SELECT * FROM ingest('{"type": "track", '::json, 'segment');
 SELECT * FROM ingest_ndjson(E'{"type": "track", "event": "e", "userId": "u1"}\r\n\n \t\n{"type": "track", "event": "e", "userId": "u2"}\n{"type": "tr\n{"type": "page", "userId": "u3"}', 'segment');
 SELECT * FROM ingest_ndjson('', 'segment');
 SELECT payload, items, reason FROM rejected ORDER BY rejected_id;
+
+-- arrays of any shape, and large ones
+SELECT * FROM ingest_many(ARRAY[['{"type": "page", "userId": "u1"}', '{"type": "page", "userId": "u2"}'], ['{"type": "page", "userId": "u3"}', '[]']], 'segment');
+SELECT * FROM ingest_many('[5000:5001]={"{\"type\": \"page\", \"userId\": \"u1\"}", "[]"}'::text[], 'segment');
+SELECT * FROM ingest_many(array(SELECT format('{"type": "page", "userId": "u%s"}', i % 1000) FROM generate_series(1, 3001) i), 'segment');
 
 -- a format of one's own, mended
 SELECT clear();

@@ -112,6 +112,21 @@ ROLLBACK;
 SELECT count(*), flaws('current_journeys') FROM journey_changes;
 SELECT refresh(), flaws('customer_journeys');
 
+-- plans that are kept for a session are good for one row and for many
+SELECT cardinality(record_many(array_agg((ARRAY['k:1'], '2026-11-01Z'::timestamptz + n * interval '1 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'plan', n::text, NULL)::event)))
+FROM generate_series(1, 20000) n;
+ANALYZE touchpoint_keys;
+BEGIN;
+UPDATE touchpoints SET value = 1 WHERE source_key = '7';
+UPDATE touchpoints SET value = 2, occurred_at = occurred_at + interval '1 s' WHERE source = 'plan';
+UPDATE touchpoints SET value = 3 WHERE source_key = '7';
+DELETE FROM touchpoints WHERE source = 'plan' AND source_key = '8';
+DELETE FROM touchpoints WHERE source = 'plan' AND source_key <> '9';
+DELETE FROM touchpoints WHERE source = 'plan';
+SELECT seq_scan AS scans, idx_scan AS look_ups FROM pg_stat_xact_user_tables WHERE relid = 'touchpoint_keys'::regclass;
+COMMIT;
+SELECT count(*) FROM touchpoint_keys WHERE source = 'plan';
+
 -- plans: one customer, and a pattern, with changes pending
 TRUNCATE touchpoints, identities, customers, evidence, former_memberships, identity_pairs;
 SELECT refresh() > 0 AS emptied;
