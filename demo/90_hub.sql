@@ -56,7 +56,7 @@ INSERT INTO orders VALUES (501, '2026-03-06 11:00Z', '0042', 12.00), (502, '2026
 \set ECHO none
 
 \echo
-\echo 'Five touchpoints of four strangers, and another one. Each with the customer it belongs to now:'
+\echo 'Seven touchpoints of four strangers. Each with the customer it belongs to now:'
 \echo
 
 \set ECHO queries
@@ -109,7 +109,7 @@ SELECT customer_id, journey_match(journey, 'web.% -> phone.call -[<= 2 days]-> s
 FROM crm.current_journeys WHERE journey ~ 'web.% -> phone.call -[<= 2 days]-> store.purchase';
 
 SELECT step, label, reached, conversion_previous AS conversion
-FROM (SELECT journey_funnel_agg(journey, 'web.% -> {phone.call | whatsapp.%}? -> store.purchase within 7 days') AS steps FROM crm.current_journeys) f, unnest(steps);
+FROM (SELECT journey_funnel_agg(journey, 'web.% -> (phone.call | whatsapp.%)? -> store.purchase within 7 days') AS steps FROM crm.current_journeys) f, unnest(steps);
 \set ECHO none
 
 \echo

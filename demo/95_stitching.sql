@@ -6,7 +6,7 @@
 \echo
 
 \set ECHO queries
-SELECT step, from_identifier, to_identifier, source, source_key, outcome FROM crm.why('anonymous:8f3a', 'loyalty:0042');
+SELECT step, from_identifier, to_identifier, source, source_key, outcome FROM crm.why('anonymous_id:8f3a', 'loyalty:0042');
 \set ECHO none
 
 \echo
