@@ -41,11 +41,23 @@ need() {
 	reasons+=("$(printf '  %-48s %s' "${packages[*]}" "$why")")
 }
 
-# want PACKAGES WHY TEST...: likewise, but it goes without those that apt does not have
-optional=' '
+# want PACKAGES WHY TEST...: likewise, but it goes without those that can't be had
+wanted=()
 want() {
-	optional+="$1 "
-	need "$@"
+	local group=("$1" "$2")
+	shift 2
+	"$@" >/dev/null 2>&1 || wanted+=("${group[@]}")
+}
+
+need_what_is_wanted() {
+	local n packages
+	[ ${#wanted[@]} = 0 ] || ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; } && return
+	[ "$updated" ] || apt_update
+	for ((n = 0; n < ${#wanted[@]}; n += 2)); do
+		read -ra packages <<<"${wanted[n]}"
+		apt-get install --simulate "${packages[@]}" >/dev/null 2>&1 && need "${wanted[n]}" "${wanted[n + 1]}" false
+	done
+	wanted=()
 }
 
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$work/apt.log" 2>&1; }
@@ -60,14 +72,9 @@ apt_update() {
 updated=
 
 install_missing() {
+	need_what_is_wanted
 	[ ${#missing[@]} = 0 ] && return
 	[ "$updated" ] || apt_update
-	local package available=()
-	for package in "${missing[@]}"; do
-		[[ $optional == *" $package "* ]] && ! apt-cache policy "$package" | grep -q 'Candidate: [^(]' || available+=("$package")
-	done
-	missing=("${available[@]}")
-	[ ${#missing[@]} = 0 ] && return
 	say "Installing with apt what is missing:"
 	printf '%s\n' "${reasons[@]}"
 	# Debian would create and start a cluster along with the server. Nobody
