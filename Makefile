@@ -55,7 +55,7 @@ $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	done && echo '; END;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
-.PHONY: help demo test pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck chrootcheck bench
+.PHONY: help demo test pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
 
 help: ## this list
 	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
@@ -88,6 +88,9 @@ valgrindcheck: ## regression tests under valgrind; VALGRIND_TESTS="a b" for some
 
 versioncheck: ## "make test" on other majors in chroots; VERSIONS="17 18", DEBIAN_MIRROR=
 	@bash scripts/chroot.sh versions $(VERSIONS)
+
+upgradecheck: ## pg_upgrade of a filled hub from 15 to 18, in a chroot that has both; UPGRADE="15 17", DEBIAN_MIRROR=
+	@bash scripts/chroot.sh upgrade $(UPGRADE)
 
 chrootcheck: ## proof on a bare Debian: "make demo" and "make test", as root and through sudo
 	@bash scripts/chroot.sh bare

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Tests on other Debian releases and on bare machines, in chroots, as root:
 #   chroot.sh versions [17 18]      "make test" on other majors of PostgreSQL
+#   chroot.sh upgrade [15 18]       pg_upgrade of a hub, from one major to another
 #   chroot.sh bare                  "make demo" and "make test" as a newcomer would, as root and through sudo
 #   chroot.sh enter 17 COMMAND...   a command (or a shell) there, in a fresh copy of the tree
 # Base systems are kept in .build/chroot; delete that folder to start afresh.
@@ -95,6 +96,27 @@ versions() {
 	[ $failed = 0 ]
 }
 
+# --- upgrade: the older PostgreSQL's packages beside the newer one's, for both must run in one system ---
+
+upgrade() {
+	local old=${1:-15} new=${2:-18} folder
+	folder=$store/$(suite_of "$new") || exit
+	version_folder "$new"
+	sed "s/$(suite_of "$new")/$(suite_of "$old")/" "$folder/etc/apt/sources.list" >"$folder/etc/apt/sources.list.d/older.list"
+	say "=== pg_upgrade from PostgreSQL $old to $new, Debian $(suite_of "$new")"
+	enter "$folder" sh -e -c '
+		export DEBIAN_FRONTEND=noninteractive PG_CONFIG=/usr/lib/postgresql/$2/bin/pg_config PGJ_OLD_PG_CONFIG=/usr/lib/postgresql/$1/bin/pg_config
+		if ! test -f "/usr/lib/postgresql/$1/bin/initdb" || ! "$PGJ_OLD_PG_CONFIG" --pgxs >/dev/null 2>&1; then
+			echo "Installing PostgreSQL $1 ..."
+			mkdir -p /etc/postgresql-common/createcluster.d
+			echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/pg_journey.conf
+			apt-get -qq update && apt-get -qq install -y --no-install-recommends "postgresql-$1" "postgresql-server-dev-$1" >/tmp/apt.log 2>&1 ||
+				{ tail -n 20 /tmp/apt.log; exit 1; }
+		fi
+		rm -f /etc/apt/sources.list.d/older.list
+		cd /srv/pg_journey && exec bash scripts/test.sh upgrade' sh "$old" "$new"
+}
+
 # --- bare: a fresh system for each kind of user, with nothing but git and make ---
 
 bare() {
@@ -137,6 +159,7 @@ bare() {
 
 case ${1:-} in
 versions) shift; versions "$@" ;;
+upgrade) shift; upgrade "$@" ;;
 bare) bare ;;
 enter)
 	version_folder "${2:-}"

@@ -41,6 +41,13 @@ need() {
 	reasons+=("$(printf '  %-48s %s' "${packages[*]}" "$why")")
 }
 
+# want PACKAGES WHY TEST...: likewise, but it goes without those that apt does not have
+optional=' '
+want() {
+	optional+="$1 "
+	need "$@"
+}
+
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$work/apt.log" 2>&1; }
 
 apt_update() {
@@ -55,6 +62,12 @@ updated=
 install_missing() {
 	[ ${#missing[@]} = 0 ] && return
 	[ "$updated" ] || apt_update
+	local package available=()
+	for package in "${missing[@]}"; do
+		[[ $optional == *" $package "* ]] && ! apt-cache policy "$package" | grep -q 'Candidate: [^(]' || available+=("$package")
+	done
+	missing=("${available[@]}")
+	[ ${#missing[@]} = 0 ] && return
 	say "Installing with apt what is missing:"
 	printf '%s\n' "${reasons[@]}"
 	# Debian would create and start a cluster along with the server. Nobody
@@ -116,9 +129,9 @@ find_postgres() {
 	if [ "${1:-}" = test ]; then
 		need "perl libipc-run-perl" "TAP tests" perl -MIPC::Run -MTest::More -e 1
 		need "libtap-parser-sourcehandler-pgtap-perl" "pg_prove, to run pgTAP tests" command -v pg_prove
-		need "odbc-postgresql libdbd-odbc-perl" "PostgreSQL's ODBC driver, as BI tools use it" \
+		want "odbc-postgresql libdbd-odbc-perl" "PostgreSQL's ODBC driver, as BI tools use it" \
 			sh -c 'perl -MDBD::ODBC -e 1 && odbcinst -q -d -n "PostgreSQL Unicode"'
-		! has_jdk || need libpostgresql-jdbc-java "PostgreSQL's JDBC driver, likewise" test -f /usr/share/java/postgresql.jar
+		! has_jdk || want libpostgresql-jdbc-java "PostgreSQL's JDBC driver, likewise" test -f /usr/share/java/postgresql.jar
 		[ -z "$version" ] || need "postgresql-$version-pgtap" "pgTAP, unit tests in SQL" \
 			test -f "/usr/share/postgresql/$version/extension/pgtap.control"
 	fi

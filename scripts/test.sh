@@ -49,6 +49,12 @@ layer_tap() {
 
 layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }
 
+layer_upgrade() { # the older PostgreSQL gets the extension first, built from a copy of its own
+	local new=$PG_CONFIG
+	PG_CONFIG=$PGJ_OLD_PG_CONFIG build_with && $installer make -C "$work/special" -s --no-print-directory with_llvm=no PG_CONFIG="$PGJ_OLD_PG_CONFIG" install &&
+		PG_CONFIG=$new PROVE_TESTS=test/t/190_pg_upgrade.pl layer_tap
+}
+
 layer_fuzz() { build -C test/fuzz short; }
 layer_fuzzlong() { build -C test/fuzz run; }
 has_libfuzzer() {
@@ -129,7 +135,7 @@ run() {
 explain() {
 	say "--- $1 ---"
 	case $1 in
-	pgtap | tap | clients)
+	pgtap | tap | clients | upgrade)
 		grep -A 12 '^not ok' "$2" | head -n 60
 		local script # what a script said before it died is in a log of its own
 		sed -n 's/^\(test[^ ]*\)\.[a-z]* *(Wstat: .*/\1/p' "$2" | while read -r script; do
@@ -150,7 +156,7 @@ exists() { # exists LAYER: has it any test yet?
 	regress | parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
 	isolation) compgen -G "$root/test/specs/*.spec" ;;
 	pgtap) compgen -G "$root/test/pgtap/*.sql" ;;
-	tap | clients) compgen -G "$root/test/t/*.pl" ;;
+	tap | clients | upgrade) compgen -G "$root/test/t/*.pl" ;;
 	fuzz*) test -f "$root/test/fuzz/Makefile" ;;
 	esac >/dev/null
 }

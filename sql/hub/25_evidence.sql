@@ -3,12 +3,15 @@
 -- Identifiers of observations that the hub does not know, numbered by themselves.
 CREATE OR REPLACE FUNCTION @hub@.unknown_identifiers(extra @hub@.observation[], OUT identity_id bigint, OUT identifier @extschema@.identifier)
 RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 100
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     SELECT 4611686018427387904 + row_number() OVER (ORDER BY u.identifier), u.identifier
     FROM (SELECT DISTINCT i.identifier FROM unnest(extra) o, unnest(o.identifiers) i(identifier)) u
-    WHERE NOT EXISTS (SELECT FROM @hub@.identities k WHERE k.identifier = u.identifier);
-END;
+    WHERE NOT EXISTS (SELECT FROM identities k WHERE k.identifier = u.identifier);
+END $$;
 COMMENT ON FUNCTION @hub@.unknown_identifiers(@hub@.observation[]) IS 'identifiers of observations that are not among the identities, with numbers no identity has';
 
 -- Evidence that names one of some identities, retracted or not; a row of it may come more than once. A GIN index reads

@@ -76,10 +76,10 @@ BEGIN
         partition := 'touchpoints_' || to_char(month, 'YYYY_MM');
         EXECUTE format('CREATE TABLE %I.%I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', current_schema(), partition);
         IF strays THEN
-            -- they are put back once the partition is one: replicas would not be told of what is put into it before
+            -- put back once the partition is one: logical replicas are not told of what is put into it before
             CREATE UNLOGGED TABLE touchpoints_moving (LIKE touchpoints);
-            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *) INSERT INTO touchpoints_moving SELECT * FROM moved',
-                           month, upto);
+            EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default WHERE occurred_at >= %1$L AND occurred_at < %2$L RETURNING *) INSERT INTO touchpoints_moving (%3$s) SELECT %3$s FROM moved',
+                           month, upto, columns);
         END IF;
         EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)', current_schema(), partition, month, upto);
         IF strays THEN

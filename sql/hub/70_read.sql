@@ -50,12 +50,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.current_customer(bigint) IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
 
+-- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that sorts identifiers.
 CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
     SELECT i.identifier
-    FROM @hub@.identities c JOIN @hub@.identities i ON i.customer_id = c.customer_id
+    FROM identities c JOIN identities i ON i.customer_id = c.customer_id
     WHERE c.identity_id = identifiers_of.customer_id
     ORDER BY i.identifier;
-END;
+END $$;
 COMMENT ON FUNCTION @hub@.identifiers_of(bigint) IS 'the identifiers of a customer; a former customer_id stands for the customer it is part of now';

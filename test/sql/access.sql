@@ -2,7 +2,7 @@
 -- Whoever adds a relation or a function finds it here, and has to say who may use it.
 SET client_min_messages = error;
 CREATE ROLE regress_hub_owner;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()); END $$;
 CREATE ROLE "regress Stranger's";
 CREATE ROLE "regress ""Reader""";
 CREATE ROLE regress_seer;
@@ -65,6 +65,8 @@ INSERT INTO member VALUES ('stranger', 'regress Stranger''s'), ('reader', 'regre
                           ('steward', 'regress_steward'), ('owner', 'regress_hub_owner');
 GRANT SELECT ON member TO PUBLIC;
 
+-- (unaligned, so that a longer name changes no other line)
+\a
 -- the grants: r(ead), a(dd), w(rite), d(elete), U(se); ~: of some columns only
 CREATE TEMP VIEW relation AS
 SELECT c.oid AS id, c.relacl, CASE WHEN c.relispartition THEN 'partitions' ELSE c.relname END AS relation
@@ -88,6 +90,7 @@ SELECT relation, letters(relation, 'stranger') AS stranger, letters(relation, 'r
 FROM (SELECT DISTINCT relation FROM relation) r ORDER BY relation COLLATE "C";
 SELECT relation, letter, string_agg(who, ', ' ORDER BY who) AS who, columns
 FROM granted WHERE columns IS NOT NULL GROUP BY relation, letter, columns ORDER BY relation COLLATE "C", letter, who;
+\a
 -- once more, and after an upgrade, they are the same
 CREATE TEMP TABLE before AS TABLE granted;
 SET ROLE regress_hub_owner;
@@ -98,6 +101,7 @@ RESET ROLE;
 SELECT count(*) FROM (TABLE before EXCEPT TABLE granted) s;
 SELECT count(*) FROM (TABLE granted EXCEPT TABLE before) s;
 
+\a
 -- what comes of it: each view read, each function called, by everybody; - is 42501
 CREATE FUNCTION outcome(role text, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -193,6 +197,7 @@ SELECT query, o.* FROM (VALUES
     ($$SELECT journey_drop_hub('It''s "%I"', true)$$)
 ) v(query), outcomes('SET LOCAL search_path = "It''s ""%I""", public; ' || query) o;
 
+\a
 -- a partition made later is the parent's, for everybody
 SET ROLE regress_hub_owner;
 SELECT made > 0 AS made FROM "It's ""%I""".maintain('2019-03-10Z');
@@ -257,7 +262,7 @@ GRANT UPDATE (value) ON "It's ""%I""".touchpoints_default TO regress_seer;
 SELECT count("It's ""%I""".revoke_access(role)) FROM pg_temp.member WHERE who <> 'owner';
 RESET ROLE;
 DROP SCHEMA trap CASCADE;
-SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()); END $$;
 SELECT journey_drop_hub('It''s "%I"', true);
 DROP TABLE public.sales;
 DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;

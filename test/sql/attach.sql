@@ -389,7 +389,7 @@ SELECT journey_drop_hub('it''s $$ %I \ hub', true);
 -- another owner, and roles that may write the table but not the hub
 CREATE ROLE regress_attach_owner;
 CREATE ROLE regress_attach_clerk;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_attach_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_attach_owner', current_database()); END $$;
 SET ROLE regress_attach_owner;
 SELECT journey_create_hub('owned');
 CREATE SCHEMA owned_shop;
@@ -417,5 +417,13 @@ INSERT INTO owned_shop.orders VALUES (3, 'b');
 RESET ROLE;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'owned_shop.orders'::regclass;
 DROP SCHEMA owned_shop CASCADE;
-SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_attach_owner', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_attach_owner', current_database()); END $$;
 DROP ROLE regress_attach_owner, regress_attach_clerk;
+-- the database is other tests' too
+SELECT journey_drop_hub('crm', true);
+DROP FOREIGN DATA WRAPPER nowhere CASCADE;
+DROP SCHEMA shop, "My ""Shop""" CASCADE;
+DROP TABLE IF EXISTS orders, tickets, web, plain, keyless, passing, heir, parent CASCADE;
+DROP SEQUENCE numbers;
+DROP FUNCTION refused, content, flaws, differences, volatile_text, mapping;
+DROP FUNCTION IF EXISTS clean;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 SET TimeZone = 'UTC';
 \set VERBOSITY terse
 CREATE ROLE regress_ingester;
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_ingester', current_database()) \gexec
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_ingester', current_database()); END $$;
 SET ROLE regress_ingester;
 SELECT journey_create_hub('Ana''s "hub"');
 SET search_path = "Ana's ""hub""", public;

@@ -31,6 +31,7 @@ SELECT shops.grant_access('regress_shop_loader', 'writer');
 
 -- the loader says for whom it loads; the shops have the same customers, by identifiers of their own
 SET ROLE regress_shop_loader;
+\set VERBOSITY terse
 SELECT shops.record('{a_card:1}', '2026-03-01Z', 'web', 'view');
 SELECT set_config('shops.tenant', 'regress_shop_' || t, false), cardinality(shops.record_many(ARRAY[
     (ARRAY[identifier(t || '_card', '1'), identifier(t || '_cookie', '1')], '2026-03-01 10:00Z', 'web', 'view', NULL, NULL, 'in', 'thread ' || t, NULL, NULL, t, '1', NULL),
