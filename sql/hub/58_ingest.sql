@@ -29,6 +29,39 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.format_rules(text) IS 'rules of a format, as journey_payload_events takes them';
 
+-- Lock all that events and observations touch, where they are recorded in several steps: one after the other would lock the
+-- one and then the other. Keys first, as record() claims them: each is put in and taken away, and whoever else
+-- records it waits as if it were there. A single identifier that is known tells nothing in an event.
+CREATE OR REPLACE FUNCTION @hub@.hold(events @hub@.event[], observations @hub@.observation[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    sources text[];
+    keys text[];
+BEGIN
+    WITH claimed AS (
+        INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
+        SELECT u.source, u.source_key, 0, '-infinity'
+        FROM (SELECT e.source, e.source_key FROM unnest(events) e UNION SELECT o.source, o.source_key FROM unnest(observations) o) u
+        WHERE u.source_key IS NOT NULL
+        ORDER BY u.source, u.source_key
+        ON CONFLICT (source, source_key) DO NOTHING
+        RETURNING source, source_key
+    )
+    SELECT array_agg(c.source), array_agg(c.source_key) INTO sources, keys FROM claimed c;
+    DELETE FROM touchpoint_keys k USING unnest(sources, keys) u(source, source_key) WHERE k.source = u.source AND k.source_key = u.source_key;
+    PERFORM lock_ahead('{}', array(
+        SELECT DISTINCT unnest(u.identifiers)
+        FROM (SELECT o.identifiers FROM unnest(observations) o
+              UNION ALL
+              SELECT e.identifiers
+              FROM unnest(events) e
+                   LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = e.identifiers[1] OFFSET 0) i ON cardinality(e.identifiers) = 1
+              WHERE i.identity_id IS NULL) u));
+END $$;
+COMMENT ON FUNCTION @hub@.hold(@hub@.event[], @hub@.observation[]) IS 'lock all that events and observations touch, until the transaction ends';
+
 -- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not the
 -- data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
 -- which events were refused, why.
@@ -46,6 +79,7 @@ DECLARE
     last integer;
     e event;
     o observation;
+    held boolean := false;
 BEGIN
     touchpoints := '{}';
     refused := '{}';
@@ -77,6 +111,10 @@ BEGIN
                 reasons := reasons || SQLERRM;
                 sqlstates := sqlstates || SQLSTATE;
             ELSE
+                IF NOT held THEN
+                    PERFORM hold(events, observations);
+                    held := true;
+                END IF;
                 firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
                 lasts := lasts || ARRAY[last, (first + last) / 2];
             END IF;
@@ -86,9 +124,9 @@ END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 'record events, or observations if events are NULL, but for those that are refused';
 
 -- Some payloads: so many that what they make stays in memory. What is retried is limited to the items that were rejected,
--- and to what stands in them.
+-- and to what stands in them. held: all they touch is locked.
 CREATE OR REPLACE FUNCTION @hub@.ingest_some(
-    payloads text[], format text, rules json, retried bigint[],
+    payloads text[], format text, rules json, held boolean, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
@@ -126,11 +164,18 @@ BEGIN
                LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = f.payload
                LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
           WHERE r.rejected_id IS NULL OR f.item = ''
-                OR EXISTS (SELECT FROM unnest(r.items) i WHERE f.item = i OR starts_with(f.item, i || '/'))) f;
+                -- one of the places the item is in was rejected; found by hashing, for they may be a million
+                OR EXISTS (SELECT FROM string_to_array(f.item, '/') parts, generate_series(1, cardinality(parts)) depth
+                           WHERE (f.payload, array_to_string(parts[:depth], '/')) IN (
+                               SELECT w.n, unnest(x.items)
+                               FROM unnest(retried) WITH ORDINALITY w(rejected_id, n) JOIN rejected x ON x.rejected_id = w.rejected_id))) f;
 
     touchpoints := 0;
     duplicates := 0;
     evidence := coalesce(cardinality(observations), 0);
+    IF NOT held AND (events IS NOT NULL AND observations IS NOT NULL OR coalesce(cardinality(events), evidence) > 1000) THEN
+        PERFORM hold(events, observations);
+    END IF;
     IF events IS NOT NULL THEN
         newest := nextval('touchpoints_touchpoint_id_seq');
         stored := record_good(events, NULL);
@@ -162,33 +207,39 @@ BEGIN
         ORDER BY w.n;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, bigint[]) IS 'take in some payloads by the rules of a format; if they are retried, of rows of rejected';
+COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, boolean, bigint[]) IS 'take in some payloads by the rules of a format; if they are retried, of rows of rejected';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
-    payloads text[], format text, retried bigint[] DEFAULT NULL,
-    OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
     rules json := format_rules(format);
+    size CONSTANT integer := coalesce(cardinality(payloads), 0);
     part record;
 BEGIN
     IF array_ndims(payloads) > 1 OR array_lower(payloads, 1) <> 1 THEN
         payloads := array(SELECT unnest(payloads));
     END IF;
+    IF size > 1000 THEN
+        PERFORM hold(array_agg((f.identifiers, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ingest_payloads.format, f.source_key, NULL)::event)
+                         FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg((f.identifiers, NULL, ingest_payloads.format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        FROM journey_payload_events(payloads, rules) f;
+    END IF;
     touchpoints := 0;
     duplicates := 0;
     evidence := 0;
     rejected := 0;
-    FOR n IN 1 .. coalesce(cardinality(payloads), 0) BY 1000 LOOP
-        part := ingest_some(payloads[n : n + 999], format, rules, retried[n : n + 999]);
+    FOR n IN 1 .. size BY 1000 LOOP
+        part := ingest_some(payloads[n : n + 999], format, rules, size > 1000, NULL);
         touchpoints := touchpoints + part.touchpoints;
         duplicates := duplicates + part.duplicates;
         evidence := evidence + part.evidence;
         rejected := rejected + part.rejected;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text, bigint[]) IS 'take in payloads; if they are retried, of rows of rejected';
+COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text) IS 'take in payloads';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -236,31 +287,37 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    wanted text := format;
-    last bigint := (SELECT max(r.rejected_id) FROM rejected r);  -- what is rejected again comes behind it
-    done bigint := 0;
-    ids bigint[];
+    source text := format;
+    rules json := format_rules(format);
+    ids bigint[] := array(SELECT r.rejected_id FROM rejected r WHERE r.format = source ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);
+    batch bigint[];
     texts text[];
-    result record;
+    done integer := 0;
+    part record;
 BEGIN
-    PERFORM format_rules(format);
+    IF cardinality(ids) > 1 THEN
+        PERFORM hold(array_agg((f.identifiers, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, source, f.source_key, NULL)::event)
+                         FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg((f.identifiers, NULL, source, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f WHERE r.rejected_id = ANY (ids);
+    END IF;
     touchpoints := 0;
     duplicates := 0;
     evidence := 0;
     rejected := 0;
-    LOOP
-        SELECT array_agg(r.rejected_id), array_agg(r.payload) INTO ids, texts
-        FROM (SELECT r.rejected_id, r.payload FROM rejected r
-              WHERE r.format = wanted AND r.rejected_id > done AND r.rejected_id <= last
-              ORDER BY r.rejected_id LIMIT 1000 FOR UPDATE SKIP LOCKED) r;
-        EXIT WHEN ids IS NULL;
-        result := ingest_payloads(texts, wanted, ids);
-        touchpoints := touchpoints + result.touchpoints;
-        duplicates := duplicates + result.duplicates;
-        evidence := evidence + result.evidence;
-        rejected := rejected + result.rejected;
-        DELETE FROM rejected r WHERE r.rejected_id = ANY (ids);
-        done := (SELECT max(u) FROM unnest(ids) u);
+    WHILE done < cardinality(ids) LOOP
+        -- as many as there is memory for
+        SELECT array_agg(r.rejected_id ORDER BY r.rejected_id), array_agg(r.payload ORDER BY r.rejected_id) INTO batch, texts
+        FROM (SELECT r.rejected_id, r.payload, sum(octet_length(r.payload)) OVER (ORDER BY r.rejected_id) AS bytes
+              FROM rejected r WHERE r.rejected_id = ANY (ids[done + 1 : done + 1000])) r
+        WHERE r.rejected_id = ids[done + 1] OR coalesce(r.bytes, 0) <= 64 * 1024 * 1024;
+        part := ingest_some(texts, source, rules, cardinality(ids) > 1, batch);
+        touchpoints := touchpoints + part.touchpoints;
+        duplicates := duplicates + part.duplicates;
+        evidence := evidence + part.evidence;
+        rejected := rejected + part.rejected;
+        DELETE FROM rejected r WHERE r.rejected_id = ANY (batch);
+        done := done + cardinality(batch);
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.retry_rejected(text) IS 'take in what was rejected of a format, after the format or the rules were mended; what is rejected again stays';

@@ -41,7 +41,7 @@ BEGIN ATOMIC
         ('writer', 'identifier_rules', 'SELECT'),
         ('writer', 'identity_pairs', 'SELECT'),
         ('writer', 'ruled_identities', 'SELECT'),
-        ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared)'),
+        ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared), DELETE'),
         ('writer', 'identities_identity_id_seq', 'USAGE'),
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'former_memberships', 'INSERT'),

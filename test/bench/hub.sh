@@ -146,7 +146,7 @@ for run in $(seq 0 "$RUNS"); do
     section=$([ "$run" = 0 ] && echo warm || echo hub_many)
     sql -c "TRUNCATE plain"
     rate "$section" copy -c "COPY plain (touchpoint_id, identity_id, occurred_at, recorded_at, channel, action, source, source_key) FROM '$dir/copy_touchpoints'"
-    for what in array known unkeyed both; do rate "$section" $what -c "CALL many('$what', 'run$run-')"; done
+    for what in array known unkeyed both; do rate "$section" $what -c "CALL many('$what', '$what-$run-')"; done
     rate "$section" ingest -c "SELECT hub.ingest_many(payloads, 'segment') FROM batch"
     sql -c "DELETE FROM hub.touchpoint_keys WHERE source = 'segment'"
     rate "$section" attach -c "SELECT hub.attach_source('orders', '{\"occurred_at\": \"ordered_at\", \"channel\": \"''store''\", \"action\": \"''purchase''\", \"value\": \"total\", \"identifiers\": {\"customer\": \"customer_id\"}}')"
