@@ -247,25 +247,29 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
--- Partitions are made of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], careful boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+-- Who makes a partition keeps all others from touchpoints until his transaction ends. So only the backfill that commits makes some:
+-- PJ002 tells it to do so first, and nothing else in that transaction. Those of ten years at most, so that a wrong date makes
+-- no thousand: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], make_partitions boolean, careful boolean)
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
+    oldest timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
                           WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
 BEGIN
-    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
-        PERFORM maintain(since);
+    IF make_partitions AND oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest AND oldest < p.until) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PJ002', MESSAGE = oldest::text;
     END IF;
     PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, careful, true);
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean) IS 'put rows into the hub that are not in it yet';
+COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
 
 -- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
 -- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
 -- locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, careful boolean)
+CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(
+    source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, make_partitions boolean, careful boolean)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -292,20 +296,20 @@ BEGIN
         reasons := array_append(reasons, change.reason);
         states := array_append(states, change.state);
         IF cardinality(news) = 1000 THEN
-            PERFORM backfill_rows(source, news, reasons, states, careful);
+            PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
             news := '{}';
             reasons := '{}';
             states := '{}';
         END IF;
     END LOOP;
-    PERFORM backfill_rows(source, news, reasons, states, careful);
+    PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
--- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully.
+-- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully, and no partitions are made.
 CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean, careful boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
@@ -314,6 +318,7 @@ AS $$
 DECLARE
     s sources;
     blocks bigint := 128;
+    make_partitions boolean := true;
     row_count bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -342,14 +347,19 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     IF NOT lock_rows THEN
-        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, careful);
+        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, false, careful);
     END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
             PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, careful);
+            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, make_partitions, careful);
         EXCEPTION WHEN OTHERS THEN
-            IF SQLSTATE <> '55P03' THEN
+            IF SQLSTATE = 'PJ002' THEN
+                IF (maintain(SQLERRM::timestamptz)).made > 0 THEN
+                    RETURN 0;
+                END IF;
+                make_partitions := false;  -- of that month there can't be one
+            ELSIF SQLSTATE <> '55P03' THEN
                 IF careful OR NOT is_row_error(SQLSTATE) THEN
                     RAISE;
                 END IF;
