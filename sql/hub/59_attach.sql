@@ -10,6 +10,7 @@ DECLARE
     type regtype;
     fits boolean;
     own_path CONSTANT text := current_setting('search_path');
+    message text;
     detail text;
     hint text;
 BEGIN
@@ -21,9 +22,11 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('mapping field %s is no column or expression over the rows of %s: %s',
-                                                                   field, relation, expression),
-            DETAIL = detail, HINT = hint;
+        message := format('mapping field %s is no column or expression over the rows of %s: %s', field, relation, expression);
+        IF hint = '' THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail;
+        END IF;
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail, HINT = hint;
     END;
     fits := type = 'unknown'::regtype
             OR CASE wanted WHEN 'timestamp with time zone' THEN type = 'timestamptz'::regtype
@@ -36,7 +39,8 @@ BEGIN
             MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
             HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
                         THEN 'Say in which time zone it is, such as ' || code || ' AT TIME ZONE ''Europe/Lisbon''.'
-                        WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.' ELSE '' END;
+                        WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
+                        ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
     END IF;
     code := format(E'((%s\n)::pg_catalog.%s)', code, CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
 END $$;
@@ -70,7 +74,7 @@ DECLARE
     expression record;
     wanted text;
     wrong text;
-    hint text := '';
+    hint text := 'A mapping needs occurred_at, channel, action and identifiers. All fields are strings, but identifiers is an object of strings.';
     nullable text;
 BEGIN
     columns := '{}';
@@ -390,7 +394,6 @@ AS $$
 DECLARE
     c record;
     kind text;
-    hint text := '';
     unique_key boolean;
     twice text;
     leaves regclass[];
@@ -412,7 +415,7 @@ BEGIN
     IF kind IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
             HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
-                        WHEN kind LIKE '% of the hub' THEN '' ELSE 'Pass its rows to record_many.' END;
+                        WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.' ELSE 'Pass its rows to record_many.' END;
     ELSIF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
             HINT = 'Another touchpoint of the same rows needs another name for the source.';
@@ -541,7 +544,7 @@ BEGIN
         END LOOP;
         EXECUTE format('DROP VIEW IF EXISTS %I CASCADE', source_object('rows', source));
     END IF;
-    IF keep IS NOT TRUE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
+    IF keep IS FALSE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
         PERFORM remove_source(source);
         DELETE FROM source_rejects r WHERE r.source = detach_source.source;
         DELETE FROM sources s WHERE s.source = detach_source.source;
