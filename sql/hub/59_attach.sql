@@ -165,6 +165,8 @@ DECLARE
     used name[];
     row_columns text;
     command text;
+    path text;
+    made regprocedure;
 BEGIN
     SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
     used := array(SELECT a.attname FROM pg_attribute a
@@ -181,7 +183,22 @@ BEGIN
                       hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
-    PERFORM set_config('search_path', '', true);
+    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s
+                                             WHERE NOT pg_catalog.starts_with(s, 'pg_temp_')), ', ');
+    PERFORM pg_catalog.set_config('search_path', '', true);
+    -- What they call may look for names too: where it was checked, and not in the hub. A function that sets something can't be made
+    -- part of the query that calls it, so those that only call what PostgreSQL and pg_journey have are left as they are.
+    FOR made IN
+        SELECT DISTINCT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+        WHERE p.pronamespace = quote_ident(hub)::regnamespace AND p.proname IN (map, key)
+              AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+                   OR d.refclassid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = d.refobjid AND t.typtype = 'd'))
+              AND NOT EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
+                              WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
+                                    AND x.extname = 'pg_journey')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %s', made, concat_ws(', ', nullif(path, ''), 'pg_temp'));
+    END LOOP;
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source || ' means: the event it is, if any');
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
     RETURN read.unique_key;

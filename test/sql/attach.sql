@@ -328,6 +328,25 @@ SELECT state, message FROM refused($$SELECT journey_row_expression('history', 'i
 RESET ROLE;
 DROP ROLE regress_attach_nobody;
 
+-- functions in a mapping look for names where attach_source was called, though the hub has some of these
+CREATE SCHEMA names;
+SET search_path = "$user", names, pg_temp, public;
+CREATE TABLE customers (no integer PRIMARY KEY, email text);
+INSERT INTO customers VALUES (1, 'ana@example.com'), (2, NULL);
+CREATE FUNCTION mail_of(no integer) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN (SELECT c.email FROM customers c WHERE c.no = mail_of.no); END $$;
+CREATE FUNCTION known(no integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN EXISTS (SELECT FROM customers c WHERE c.no = known.no); END $$;
+CREATE TABLE calls (id integer PRIMARY KEY, customer integer, at timestamptz DEFAULT '2026-01-01');
+INSERT INTO calls VALUES (1, 1);
+SELECT crm.attach_source('calls', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "where": "known(customer)",
+    "identifiers": {"email": "mail_of(customer)", "crm": "customer"}}');
+RESET search_path;
+INSERT INTO names.calls VALUES (2, 2), (3, 3);
+UPDATE names.calls SET customer = 1 WHERE id = 3;
+SELECT * FROM content('calls') ORDER BY 1;
+-- only there: what is set costs time
+SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proname ~ '^(map|key)_' ORDER BY 1;
+SELECT crm.detach_source('calls', keep => false);
+
 -- what is refused
 CREATE TABLE plain (id integer PRIMARY KEY, ref integer UNIQUE, at timestamptz, local timestamp, who text, amount money, ok boolean);
 CREATE TABLE keyless (id integer, no integer NOT NULL, at timestamptz, who text);
@@ -467,7 +486,7 @@ DROP ROLE regress_attach_owner, regress_attach_clerk;
 -- the database is other tests' too
 SELECT journey_drop_hub('crm', true);
 DROP FOREIGN DATA WRAPPER nowhere CASCADE;
-DROP SCHEMA shop, "My ""Shop""" CASCADE;
+DROP SCHEMA shop, names, "My ""Shop""" CASCADE;
 DROP TABLE IF EXISTS orders, tickets, web, history, plain, keyless, passing, heir, parent CASCADE;
 DROP SEQUENCE numbers;
 DROP FUNCTION refused, content, flaws, differences, volatile_text, mapping;
