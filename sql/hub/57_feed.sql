@@ -15,10 +15,11 @@ RETURN CASE WHEN octet_length(prefix || '_' || source) <= 63 THEN prefix || '_' 
             ELSE left(prefix, 20) || '_' || md5(prefix || '_' || source) END;
 COMMENT ON FUNCTION @hub@.source_object(text, text) IS 'name of a function or trigger that attach_source makes';
 
--- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises
+-- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises; but not that
+-- the triggers of whoever writes are nested too deep
 CREATE OR REPLACE FUNCTION @hub@.is_row_error(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN left(state, 2) IN ('22', '23', '38', '54', 'P0') OR state = '42622';
+RETURN left(state, 2) IN ('22', '23', '38', '54', 'P0') AND state <> '54001' OR state = '42622';
 COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
 
 -- A row of the attached table, or of a partition, whose columns may stand in another order, as a row of the view that
@@ -185,6 +186,8 @@ BEGIN
     USING unnest(keys) u(key)
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = u.key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+    -- the keys went along, but for those whose touchpoint is gone already: with a partition that was detached, say
+    DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (keys);
 END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of rows, and retract their evidence';
 
@@ -478,7 +481,12 @@ DECLARE
     states text[];
 BEGIN
     SELECT s.relation, s.backfilled_at INTO attached FROM sources s WHERE s.source = TG_ARGV[0];
-    IF root <> attached.relation THEN
+    IF NOT FOUND THEN
+        -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
+        RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
+            DETAIL = format('Its triggers are of source %s, which is not in %I.sources.', TG_ARGV[0], current_schema());
+        RETURN NULL;
+    ELSIF root <> attached.relation THEN
         RETURN NULL;  -- it was a partition once
     ELSIF TG_OP = 'TRUNCATE' THEN
         PERFORM empty_table(source, root, TG_RELID);

@@ -10,6 +10,7 @@ DECLARE
     type regtype;
     fits boolean;
     own_path CONSTANT text := current_setting('search_path');
+    message text;
     detail text;
     hint text;
 BEGIN
@@ -21,9 +22,11 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('mapping field %s is no column or expression over the rows of %s: %s',
-                                                                   field, relation, expression),
-            DETAIL = detail, HINT = hint;
+        message := format('mapping field %s is no column or expression over the rows of %s: %s', field, relation, expression);
+        IF hint = '' THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail;
+        END IF;
+        RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail, HINT = hint;
     END;
     fits := type = 'unknown'::regtype
             OR CASE wanted WHEN 'timestamp with time zone' THEN type = 'timestamptz'::regtype
@@ -36,7 +39,8 @@ BEGIN
             MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
             HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
                         THEN 'Say in which time zone it is, such as ' || code || ' AT TIME ZONE ''Europe/Lisbon''.'
-                        WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.' ELSE '' END;
+                        WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
+                        ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
     END IF;
     code := format(E'((%s\n)::pg_catalog.%s)', code, CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
 END $$;
@@ -70,7 +74,7 @@ DECLARE
     expression record;
     wanted text;
     wrong text;
-    hint text := '';
+    hint text := 'A mapping needs occurred_at, channel, action and identifiers. All fields are strings, but identifiers is an object of strings.';
     nullable text;
 BEGIN
     columns := '{}';
@@ -161,6 +165,8 @@ DECLARE
     used name[];
     row_columns text;
     command text;
+    path text;
+    made regprocedure;
 BEGIN
     SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
     used := array(SELECT a.attname FROM pg_attribute a
@@ -177,7 +183,22 @@ BEGIN
                       hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
-    PERFORM set_config('search_path', '', true);
+    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s
+                                             WHERE NOT pg_catalog.starts_with(s, 'pg_temp_')), ', ');
+    PERFORM pg_catalog.set_config('search_path', '', true);
+    -- What they call may look for names too: where it was checked, and not in the hub. A function that sets something can't be made
+    -- part of the query that calls it, so those that only call what PostgreSQL and pg_journey have are left as they are.
+    FOR made IN
+        SELECT DISTINCT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+        WHERE p.pronamespace = quote_ident(hub)::regnamespace AND p.proname IN (map, key)
+              AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
+                   OR d.refclassid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = d.refobjid AND t.typtype = 'd'))
+              AND NOT EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
+                              WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
+                                    AND x.extname = 'pg_journey')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %s', made, concat_ws(', ', nullif(path, ''), 'pg_temp'));
+    END LOOP;
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source || ' means: the event it is, if any');
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
     RETURN read.unique_key;
@@ -247,25 +268,29 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
--- Partitions are made of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], careful boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+-- Who makes a partition keeps all others from touchpoints until his transaction ends. So only the backfill that commits makes some:
+-- PJ002 tells it to do so first, and nothing else in that transaction. Those of ten years at most, so that a wrong date makes
+-- no thousand: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], make_partitions boolean, careful boolean)
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
-    since timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
+    oldest timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
                           WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
 BEGIN
-    IF since < now() AND to_regclass('touchpoints_' || to_char(since, 'YYYY_MM')) IS NULL THEN
-        PERFORM maintain(since);
+    IF make_partitions AND oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest AND oldest < p.until) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PJ002', MESSAGE = oldest::text;
     END IF;
     PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, careful, true);
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean) IS 'put rows into the hub that are not in it yet';
+COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
 
 -- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
 -- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
 -- locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, careful boolean)
+CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(
+    source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, make_partitions boolean, careful boolean)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -292,20 +317,20 @@ BEGIN
         reasons := array_append(reasons, change.reason);
         states := array_append(states, change.state);
         IF cardinality(news) = 1000 THEN
-            PERFORM backfill_rows(source, news, reasons, states, careful);
+            PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
             news := '{}';
             reasons := '{}';
             states := '{}';
         END IF;
     END LOOP;
-    PERFORM backfill_rows(source, news, reasons, states, careful);
+    PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
--- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully.
+-- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully, and no partitions are made.
 CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean, careful boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
@@ -314,6 +339,7 @@ AS $$
 DECLARE
     s sources;
     blocks bigint := 128;
+    make_partitions boolean := true;
     row_count bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -342,14 +368,19 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     IF NOT lock_rows THEN
-        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, careful);
+        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, false, careful);
     END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
             PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, careful);
+            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, make_partitions, careful);
         EXCEPTION WHEN OTHERS THEN
-            IF SQLSTATE <> '55P03' THEN
+            IF SQLSTATE = 'PJ002' THEN
+                IF (maintain(SQLERRM::timestamptz)).made > 0 THEN
+                    RETURN 0;
+                END IF;
+                make_partitions := false;  -- of that month there can't be one
+            ELSIF SQLSTATE <> '55P03' THEN
                 IF careful OR NOT is_row_error(SQLSTATE) THEN
                     RAISE;
                 END IF;
@@ -380,7 +411,6 @@ AS $$
 DECLARE
     c record;
     kind text;
-    hint text := '';
     unique_key boolean;
     twice text;
     leaves regclass[];
@@ -402,7 +432,7 @@ BEGIN
     IF kind IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
             HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
-                        WHEN kind LIKE '% of the hub' THEN '' ELSE 'Pass its rows to record_many.' END;
+                        WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.' ELSE 'Pass its rows to record_many.' END;
     ELSIF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
             HINT = 'Another touchpoint of the same rows needs another name for the source.';
@@ -531,7 +561,7 @@ BEGIN
         END LOOP;
         EXECUTE format('DROP VIEW IF EXISTS %I CASCADE', source_object('rows', source));
     END IF;
-    IF keep IS NOT TRUE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
+    IF keep IS FALSE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
         PERFORM remove_source(source);
         DELETE FROM source_rejects r WHERE r.source = detach_source.source;
         DELETE FROM sources s WHERE s.source = detach_source.source;

@@ -16,6 +16,9 @@ AS $$
 DECLARE
     script text;
 BEGIN
+    IF name ~ '\$\w+\$' THEN  -- it would end what the template quotes so
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = format('name of a hub must not contain the tag of a dollar-quoted string: %s', name);
+    END IF;
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
         EXECUTE replace(replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')),
                         '@hub@', quote_ident(name));

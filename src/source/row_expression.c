@@ -13,11 +13,13 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -76,6 +78,7 @@ journey_row_expression(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	char *string = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ErrorContextCallback context = {.callback = expression_error, .arg = string};
+	AclResult access;
 	Relation relation;
 	ParseState *state;
 	ParseNamespaceItem *item;
@@ -91,6 +94,10 @@ journey_row_expression(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
+	/* Before it is locked: who may not read it must not keep others from it */
+	access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	if (access != ACLCHECK_OK)
+		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 	relation = table_open(relid, AccessShareLock);
 	context.previous = error_context_stack;
 	error_context_stack = &context;

@@ -283,6 +283,70 @@ SELECT count(*) FROM crm.touchpoints;
 SELECT crm.detach_source('web', keep => false);
 SELECT count(*) FROM pg_trigger WHERE tgfoid = 'crm.feed_source'::regproc;
 
+-- Nobody is kept from touchpoints while history is attached, so it has no partitions then. A backfill that commits makes some
+CREATE TABLE history (id integer PRIMARY KEY, who text, at timestamptz);
+INSERT INTO history SELECT i, 'h' || i % 10, date_trunc('month', now()) - interval '50 months' + i * interval '1 hour' FROM generate_series(1, 1200) i;
+BEGIN;
+SELECT crm.attach_source('history', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"who": "who"}}');
+SELECT count(*) FROM pg_locks JOIN pg_class c ON c.oid = relation
+WHERE pid = pg_backend_pid() AND c.relnamespace = 'crm'::regnamespace AND c.relname ~ '^touchpoints' AND mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock');
+ROLLBACK;
+SELECT crm.attach_source('history', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"who": "who"}}', backfill => false);
+CALL crm.backfill_source('history');
+SELECT tableoid = 'crm.touchpoints_default'::regclass AS outside, count(*) FROM crm.touchpoints GROUP BY 1;
+SELECT count(*) > 50 AS made FROM crm.touchpoint_partitions() WHERE since < now();
+SELECT rows_done, state FROM crm.source_progress WHERE source = 'history';
+-- keys whose touchpoints went without them, with their partition
+BEGIN;
+DO $$ BEGIN EXECUTE (SELECT format('DROP TABLE %s', min(tableoid)::regclass) FROM crm.touchpoints); END $$;
+SELECT count(*) FROM crm.touchpoint_keys;
+SET LOCAL statement_timeout = '30s';
+DELETE FROM history WHERE id = 1;
+SELECT count(*) FROM crm.touchpoint_keys;
+TRUNCATE history;
+SELECT count(*) FROM crm.touchpoint_keys;
+ROLLBACK;
+-- rows are restored before the hub's: they are not recorded
+BEGIN;
+SET LOCAL client_min_messages = error;
+CREATE TEMP TABLE restored AS SELECT * FROM crm.sources;
+DELETE FROM crm.sources;
+INSERT INTO history VALUES (2000, 'h1', now());
+UPDATE history SET at = now() WHERE id = 2;
+DELETE FROM history WHERE id = 3;
+INSERT INTO crm.sources SELECT * FROM restored;
+SELECT count(*), count(*) FILTER (WHERE source_key IN ('3', '2000')) FROM crm.touchpoints;
+ROLLBACK;
+SELECT crm.detach_source('history', keep => NULL), count(*) FROM crm.touchpoints;
+SELECT crm.detach_source('history', keep => false);
+-- it is an application's fault, not a row's, that its triggers are nested too deep
+SELECT state, crm.is_row_error(state) FROM unnest('{54000,54001,54023}'::text[]) state;
+-- who may not read a table does not lock it
+CREATE ROLE regress_attach_nobody;
+SET ROLE regress_attach_nobody;
+SELECT state, message FROM refused($$SELECT journey_row_expression('history', 'id')$$);
+RESET ROLE;
+DROP ROLE regress_attach_nobody;
+
+-- functions in a mapping look for names where attach_source was called, though the hub has some of these
+CREATE SCHEMA names;
+SET search_path = "$user", names, pg_temp, public;
+CREATE TABLE customers (no integer PRIMARY KEY, email text);
+INSERT INTO customers VALUES (1, 'ana@example.com'), (2, NULL);
+CREATE FUNCTION mail_of(no integer) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN (SELECT c.email FROM customers c WHERE c.no = mail_of.no); END $$;
+CREATE FUNCTION known(no integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN EXISTS (SELECT FROM customers c WHERE c.no = known.no); END $$;
+CREATE TABLE calls (id integer PRIMARY KEY, customer integer, at timestamptz DEFAULT '2026-01-01');
+INSERT INTO calls VALUES (1, 1);
+SELECT crm.attach_source('calls', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "where": "known(customer)",
+    "identifiers": {"email": "mail_of(customer)", "crm": "customer"}}');
+RESET search_path;
+INSERT INTO names.calls VALUES (2, 2), (3, 3);
+UPDATE names.calls SET customer = 1 WHERE id = 3;
+SELECT * FROM content('calls') ORDER BY 1;
+-- only there: what is set costs time
+SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proname ~ '^(map|key)_' ORDER BY 1;
+SELECT crm.detach_source('calls', keep => false);
+
 -- what is refused
 CREATE TABLE plain (id integer PRIMARY KEY, ref integer UNIQUE, at timestamptz, local timestamp, who text, amount money, ok boolean);
 CREATE TABLE keyless (id integer, no integer NOT NULL, at timestamptz, who text);
@@ -422,8 +486,8 @@ DROP ROLE regress_attach_owner, regress_attach_clerk;
 -- the database is other tests' too
 SELECT journey_drop_hub('crm', true);
 DROP FOREIGN DATA WRAPPER nowhere CASCADE;
-DROP SCHEMA shop, "My ""Shop""" CASCADE;
-DROP TABLE IF EXISTS orders, tickets, web, plain, keyless, passing, heir, parent CASCADE;
+DROP SCHEMA shop, names, "My ""Shop""" CASCADE;
+DROP TABLE IF EXISTS orders, tickets, web, history, plain, keyless, passing, heir, parent CASCADE;
 DROP SEQUENCE numbers;
 DROP FUNCTION refused, content, flaws, differences, volatile_text, mapping;
 DROP FUNCTION IF EXISTS clean;

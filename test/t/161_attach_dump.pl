@@ -76,6 +76,9 @@ my %dump = (
     directory => [ [ [ 'pg_dump', '-Fd', '-j2', '-f', "$dir/directory", $from ] ], [ [ 'pg_restore', '-e', '-j2', "$dir/directory" ] ] ],
     schema => [ [ [ 'pg_dump', '-s', '-f', "$dir/schema", $from ], [ 'pg_dump', '-a', '--disable-triggers', '-f', "$dir/data", $from ] ],
         [ [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/schema" ], [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/data" ] ] ],
+    # the tables come before the hub, whose triggers fire
+    triggers => [ [ [ 'pg_dump', '-s', '-f', "$dir/schema", $from ], [ 'pg_dump', '-a', '-f', "$dir/data", $from ] ],
+        [ [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/schema" ], [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/data" ] ] ],
 );
 for my $name (sort keys %dump)
 {
