@@ -198,8 +198,8 @@ BEGIN
     IF rejected > 0 THEN
         INSERT INTO rejected (received_at, format, payload, items, reason, sqlstate)
         SELECT coalesce(r.received_at, now()), source, p.payload, w.items, w.reason, w.sqlstate
-        FROM (SELECT u.payload AS n, array_agg(u.item) AS items, string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
-              FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states) u(payload, item, reason, sqlstate)
+        FROM (SELECT u.payload AS n, array_agg(u.item ORDER BY u.ord) AS items, string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
+              FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states) WITH ORDINALITY u(payload, item, reason, sqlstate, ord)
               GROUP BY u.payload) w
              JOIN unnest(payloads) WITH ORDINALITY p(payload, n) ON p.n = w.n
              LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = w.n
