@@ -257,6 +257,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.ingest(json, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
 
+CREATE OR REPLACE FUNCTION @hub@.ingest(
+    payload jsonb, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload::text], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
@@ -272,6 +280,14 @@ BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(json[], text) IS 'take in many payloads at once; returns what all of them made';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_many(
+    payloads jsonb[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_many(jsonb[], text) IS 'take in many payloads at once; returns what all of them made';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
