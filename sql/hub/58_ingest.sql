@@ -145,7 +145,10 @@ DECLARE
     wrong_states text[];
     newest bigint;
     stored record;
+    wanted jsonb;  -- what is retried, a key for each item: there may be a million of them
 BEGIN
+    SELECT jsonb_object_agg(u.n || i, true) INTO wanted
+    FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id, unnest(r.items) i;
     SELECT array_agg(ROW(f.identifiers, coalesce(f.occurred_at, f.received_at), f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
                          f.agent, f.campaign, source, f.source_key, f.attributes)::event) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
@@ -164,11 +167,8 @@ BEGIN
                LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = f.payload
                LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
           WHERE r.rejected_id IS NULL OR f.item = ''
-                -- one of the places the item is in was rejected; found by hashing, for they may be a million
                 OR EXISTS (SELECT FROM string_to_array(f.item, '/') parts, generate_series(1, cardinality(parts)) depth
-                           WHERE (f.payload, array_to_string(parts[:depth], '/')) IN (
-                               SELECT w.n, unnest(x.items)
-                               FROM unnest(retried) WITH ORDINALITY w(rejected_id, n) JOIN rejected x ON x.rejected_id = w.rejected_id))) f;
+                           WHERE wanted ? (f.payload || array_to_string(parts[:depth], '/')))) f;
 
     touchpoints := 0;
     duplicates := 0;
@@ -257,6 +257,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.ingest(json, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
 
+CREATE OR REPLACE FUNCTION @hub@.ingest(
+    payload jsonb, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload::text], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
@@ -272,6 +280,14 @@ BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(json[], text) IS 'take in many payloads at once; returns what all of them made';
+
+CREATE OR REPLACE FUNCTION @hub@.ingest_many(
+    payloads jsonb[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_many(jsonb[], text) IS 'take in many payloads at once; returns what all of them made';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)

@@ -24,6 +24,13 @@ epoch_read(const char *text, int64 *time)
 	int64 unit;
 	int digits = 0;
 
+	/* strtod would take hexadecimal digits */
+	if (p[strspn(p, "0123456789.eE+-")] != '\0')
+		return false;
+	/* 20260301 and 20260301100000 are dates as they are often written, but without a zone */
+	if ((strncmp(p, "19", 2) == 0 || strncmp(p, "20", 2) == 0) &&
+		strspn(p, "0123456789") == strlen(p) && (strlen(p) == 8 || strlen(p) == 14))
+		return false;
 	for (; *p >= '0' && *p <= '9' && digits < 17; p++, digits++)
 		whole = whole * 10 + (*p - '0');
 	unit = whole < INT64CONST(100000000000)      ? 1000000

@@ -70,6 +70,9 @@ DROP FUNCTION refuse CASCADE;
 \set VERBOSITY default
 SELECT * FROM ingest('{}', 'nonsense');
 \set VERBOSITY terse
+-- as json and jsonb
+SELECT n.* FROM ingest('{"type": "page", "userId": "j", "messageId": "j1"}'::jsonb, 'segment') n;
+SELECT n.* FROM ingest_many(ARRAY['{"type": "page", "userId": "j", "messageId": "j1"}']::jsonb[], 'segment') n;
 SELECT * FROM ingest('{}', NULL);
 
 -- all kinds of arguments; lines

@@ -78,6 +78,15 @@ like( $large->(q{json_build_object('entry', json_build_array(json_build_object('
     qr/^rejected\|39\d\d\d\ntouchpoint\|\d+$/, 'contacts of a message are looked up, but not without end');
 cmp_ok(time - $begin, '<', 10, 'in time');
 
+# many rejected items of one payload are found again among all that is in it
+$begin = time;
+is(sql($node, q{
+    DELETE FROM crm.rejected;
+    SELECT * FROM crm.ingest(format('{"batch": [%s{"event": "e", "userId": "u"}]}', repeat('{},', 30000)), 'segment');
+    SELECT * FROM crm.retry_rejected('segment');
+    SELECT count(*), sum(cardinality(items)) FROM crm.rejected}), "1|0|0|30000\n0|0|0|30000\n1|30000", 'many rejected items of one payload are retried');
+cmp_ok(time - $begin, '<', 20, 'in time');
+
 # cancelled in the middle
 my (undef, undef, $error) = $node->psql('postgres', <<'END');
 SET statement_timeout = '300ms';

@@ -66,8 +66,7 @@ for (@scripts)
     my ($out, $err);
     IPC::Run::run([ 'pgbench', '-n', '-c8', '-j2', "-t$times", "--random-seed=$PgJourney::SEED", '-f', $path, $node->connstr('postgres') ],
         '>', \$out, '2>', \$err);
-    is(join('', grep { /ERROR|deadlock|aborted/ } split /^/, $err), '', "$name: no call fails");
-    like($out, qr(actually processed: ${\ (8 * $times)}/), "$name: all calls are done");
+    like($out, qr(actually processed: ${\ (8 * $times)}/), $name) || diag $err;
 }
 is(sql($node, 'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'), 0, 'there was no deadlock at all');
 
