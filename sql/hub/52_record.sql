@@ -83,8 +83,8 @@ COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, te
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
 -- Plans are made for the events given: there may be many. evidence_keys, if given, are the keys of the evidence of each event,
--- NULL: that of its touchpoint.
-CREATE OR REPLACE FUNCTION @hub@.record_events(events @hub@.event[], evidence_keys text[] DEFAULT NULL) RETURNS bigint[]
+-- NULL: that of its touchpoint. Nobody is told of history.
+CREATE OR REPLACE FUNCTION @hub@.record_events(events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column
@@ -170,7 +170,7 @@ BEGIN
            attributes, touchpoint_id, identity_id, fresh)
     WHERE e.fresh;
 
-    IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+    IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
         FROM unnest(touchpoints, identities, fresh) u(touchpoint_id, identity_id, fresh)
              CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.identity_id OFFSET 0) i
@@ -179,7 +179,7 @@ BEGIN
     END IF;
     RETURN touchpoints;
 END $$;
-COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], text[]) IS 'record many touchpoints at once, with keys of their own for the evidence in them; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], text[], boolean) IS 'record many touchpoints at once, with keys of their own for the evidence in them; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events @hub@.event[]) RETURNS bigint[]
 LANGUAGE sql

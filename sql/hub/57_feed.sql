@@ -191,7 +191,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of rows, and retract their evidence';
 
-CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[]) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[], history boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_column
@@ -205,12 +205,12 @@ BEGIN
              u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes, n)
          LEFT JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = add_rows.source AND v.source_key = u.source_key OFFSET 0) v
                    ON cardinality(u.identifiers) > 1;
-    IF cardinality(events) = 1 AND evidence_keys[1] IS NULL THEN
+    IF cardinality(events) = 1 AND evidence_keys[1] IS NULL AND NOT history THEN
         PERFORM record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent, e.campaign,
                        e.source, e.source_key, e.attributes);
         RETURN;
     END IF;
-    PERFORM record_events(events, evidence_keys);
+    PERFORM record_events(events, evidence_keys, history);
     IF evidence_keys <> array_fill(NULL::text, ARRAY[cardinality(events)]) THEN
         UPDATE touchpoint_keys k SET evidence_key = u.evidence_key
         FROM ROWS FROM (unnest(events), unnest(evidence_keys))
@@ -219,7 +219,7 @@ BEGIN
         WHERE k.source = add_rows.source AND k.source_key = u.source_key AND u.evidence_key IS NOT NULL;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[]) IS 'record touchpoints of rows';
+COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[], boolean) IS 'record touchpoints of rows';
 
 -- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence, the
 -- evidence is retracted and recorded anew.
@@ -270,14 +270,14 @@ COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'ch
 -- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again:
 -- it may have been on its way to the default partition while one of its month was made. Before some are tried after others
 -- all that they will lock is locked.
-CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], again boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], history boolean, again boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 DECLARE
     half CONSTANT integer := cardinality(news) / 2;
 BEGIN
     IF olds IS NULL THEN
-        PERFORM add_rows(source, news);
+        PERFORM add_rows(source, news, history);
     ELSE
         PERFORM change_rows(source, olds, news);
     END IF;
@@ -285,13 +285,13 @@ EXCEPTION WHEN OTHERS THEN
     IF NOT is_row_error(SQLSTATE) THEN
         RAISE;
     ELSIF SQLSTATE = '23514' AND NOT again THEN
-        PERFORM store_rows(source, olds, news, true);
+        PERFORM store_rows(source, olds, news, history, true);
     ELSIF half > 0 THEN
         IF NOT again THEN
             PERFORM lock_ahead((evidence_of_rows(source, array(SELECT n.source_key FROM unnest(news) n))).ids,
                                array(SELECT DISTINCT unnest(n.identifiers) FROM unnest(news) n));
         END IF;
-        PERFORM store_rows(source, olds[:half], news[:half], true), store_rows(source, olds[half + 1:], news[half + 1:], true);
+        PERFORM store_rows(source, olds[:half], news[:half], history, true), store_rows(source, olds[half + 1:], news[half + 1:], history, true);
     ELSE
         IF olds IS NOT NULL THEN
             PERFORM remove_rows(source, ARRAY[news[1].source_key]);
@@ -299,7 +299,7 @@ EXCEPTION WHEN OTHERS THEN
         PERFORM reject_rows(source, ARRAY[news[1].source_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
+COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean, boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
 
 -- What rows meant and mean now, in parallel arrays; NULL: the row was not, or is no more. reasons and states are why it
 -- can't be told. While filling in rows there were before, what is known is left as it is. If not careful, a row that can't
@@ -404,16 +404,16 @@ BEGIN
     END IF;
     IF changed_to <> '{}' THEN
         IF careful THEN
-            PERFORM store_rows(source, changed_from, changed_to);
+            PERFORM store_rows(source, changed_from, changed_to, filling);
         ELSE
             PERFORM change_rows(source, changed_from, changed_to);
         END IF;
     END IF;
     IF fresh <> '{}' THEN
         IF careful THEN
-            PERFORM store_rows(source, NULL, fresh);
+            PERFORM store_rows(source, NULL, fresh, filling);
         ELSE
-            PERFORM add_rows(source, fresh);
+            PERFORM add_rows(source, fresh, filling);
         END IF;
     END IF;
 END $$;
