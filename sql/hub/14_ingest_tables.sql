@@ -113,7 +113,8 @@ VALUES ('cloudevents', 10, '/specversion and /id and /source and /type',
     '{/data/conversation_id,/data/conversationId}', ARRAY['={/source} {/id}'], '{source:/source,subject:/subject,data:/data}');
 
 -- WhatsApp Business Cloud API: a phone number as E.164, and the business-scoped user id. A contact's user id is taken
--- only where the contact is that of the message: a webhook may hold messages of several.
+-- only where the contact is that of the message: a webhook may hold messages of several. A conversation is all with one
+-- number of the company: whose it is, the customer tells, and who may read no identifiers shall read no phone number.
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, reason) VALUES
     ('whatsapp', 10, '{/entry/*/changes/*}',
      '/field = account_alerts | account_review_update | account_update | automatic_events | business_capability_update | business_status_update | flows | message_template_components_update | message_template_quality_update | message_template_status_update | partner_solutions | payment_configuration_update | phone_number_name_update | phone_number_quality_update | security | template_category_update | template_correct_category_detection',
@@ -135,7 +136,7 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      ARRAY['=call_permission if /interactive/type = call_permission_reply', '=reply if /interactive', '=reply if /button',
            '/type if /type = reaction | order | edit | system', '=delete if /type = revoke', '=message'],
      ARRAY['=in'],
-     ARRAY['=whatsapp:{2/metadata/phone_number_id}:{/from}', '=whatsapp:{2/metadata/phone_number_id}:{/from_user_id}'],
+     ARRAY['=whatsapp:{2/metadata/phone_number_id}'],
      '{/referral/source_id}', '{/id}',
      ARRAY['type:/type', 'text:/text/body', 'reply:/interactive', 'reply:/button', 'reaction:/reaction', 'order:/order', 'referral:/referral',
            'errors:/errors', 'in_reply_to:/context/id', 'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
@@ -144,7 +145,7 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      '{/timestamp}', '{=whatsapp}',
      ARRAY['/type if /type = reaction | edit', '=delete if /type = revoke', '=message'],
      ARRAY['=out'],
-     ARRAY['=whatsapp:{2/metadata/phone_number_id}:{/to}', '=whatsapp:{2/metadata/phone_number_id}:{/to_user_id}'],
+     ARRAY['=whatsapp:{2/metadata/phone_number_id}'],
      NULL, '{/id}',
      ARRAY['type:/type', 'text:/text/body', 'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
     -- what the application sends is seen only by its status "sent"
@@ -154,7 +155,7 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      '{/timestamp}', '{=whatsapp}',
      ARRAY['=message if /status = sent', '/status'],
      ARRAY['=out if /status = sent'],
-     ARRAY['=whatsapp:{2/metadata/phone_number_id}:{/recipient_id}', '=whatsapp:{2/metadata/phone_number_id}:{/recipient_user_id}'],
+     ARRAY['=whatsapp:{2/metadata/phone_number_id}'],
      NULL, ARRAY['={/id} {/status}'],
      ARRAY['message_id:/id', 'pricing:/pricing', 'errors:/errors']),
     ('whatsapp', 60, '{/entry/*/changes/*/value/calls/*}',
@@ -169,7 +170,7 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
     ('whatsapp', 70, '{/entry/*/changes/*/value/user_preferences/*}',
      ARRAY['phone:=+{/wa_id}', 'whatsapp:/user_id', 'whatsapp:2/contacts/?wa_id=wa_id/user_id'],
      '{/timestamp}', '{=whatsapp}', ARRAY['={/category}_{/value}'], ARRAY['=in'], NULL, NULL,
-     ARRAY['={/wa_id} {/category} {/value} {/timestamp}', '={/user_id} {/category} {/value} {/timestamp}'], ARRAY['detail:/detail']);
+     ARRAY['={/user_id} {/category} {/value} {/timestamp}', '={2/contacts/?wa_id=wa_id/user_id} {/category} {/value} {/timestamp}', '={/wa_id} {/category} {/value} {/timestamp}'], ARRAY['detail:/detail']);
 
 -- Chatwoot: webhooks of an account or an inbox.
 INSERT INTO @hub@.formats (format, rule, condition, makes, reason) VALUES

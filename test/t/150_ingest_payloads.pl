@@ -106,7 +106,7 @@ expects('cloudevents/cloudevents.schema', 'R  no rule of the format fits');
 # --- WhatsApp: a file holds several webhooks by name ---
 
 my $ana = 'I phone:+972987654321 whatsapp:US.13491208655302741918 whatsapp_parent:US.ENT.11815799212886844830';
-my $thread = 'in whatsapp:1122334455667:972987654321';
+my $thread = 'in whatsapp:1122334455667';
 sub at { return strftime('%Y-%m-%dT%H:%M:%S.000', gmtime $_[0]) }
 sub message
 {
@@ -127,7 +127,7 @@ message('message/referral', 1697045000, 'message', 'campaign ADID key wamid.ID')
 message("callback_selection/$_", 1698266905, 'reply', 'key wamid.zyzxyz') for qw(callback description);
 message("call_permission_update/$_", 1752582182, 'call_permission', 'key wamid.x') for qw(accept reject);
 # the contact of these three is not whom they are of
-expects('whatsapp/edited_message/image', 'T ' . at(1749854575) . ' whatsapp.edit in in whatsapp:106540352242922:16505551234 '
+expects('whatsapp/edited_message/image', 'T ' . at(1749854575) . ' whatsapp.edit in in whatsapp:106540352242922 '
       . 'key wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQUFERjg0NDEzNDdFODU3MUMxMAA=', 'I phone:+16505551234');
 expects("whatsapp/user_marketing_preferences/$_", 'T ' . at(1731705721)
       . " whatsapp.marketing_messages_$_ in key 16505551234 marketing_messages $_ 1731705721", 'I phone:+16505551234') for qw(resume signup);
@@ -136,9 +136,9 @@ expects('whatsapp/call_terminate/call_terminate', 'T ' . at(1671644824)
     'I phone:+16315553601');
 # an echo is of whom it is to, whatever the sample may mean
 expects('whatsapp/outgoing_message/text', 'T ' . at(1697043223)
-      . ' whatsapp.message out in whatsapp:1122334455667:<WHATSAPP_USER_PHONE_NUMBER> key <WHATSAPP_MESSAGE_ID>', 'E 3',
+      . ' whatsapp.message out in whatsapp:1122334455667 key <WHATSAPP_MESSAGE_ID>', 'E 3',
     'I phone:+<WHATSAPP_USER_PHONE_NUMBER> whatsapp:<BSUID> whatsapp_parent:<PARENT_BSUID>');
-expects("whatsapp/outgoing_message/$_", 'T ' . at(1697044968) . " whatsapp.$_ out in whatsapp:1122334455667:972123456789 key wamid.yyyyyy",
+expects("whatsapp/outgoing_message/$_", 'T ' . at(1697044968) . " whatsapp.$_ out in whatsapp:1122334455667 key wamid.yyyyyy",
     'I phone:+972123456789') for qw(delete edit);
 expects("whatsapp/$_", 'R /entry/0/changes/0 about the business account, not a customer')
   for 'template_category_update/marketing', 'template_quality_update/yellow', map { "account_update/$_" }
