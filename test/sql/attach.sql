@@ -10,6 +10,7 @@ EXCEPTION WHEN OTHERS THEN
         detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 END $$;
 SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SET timezone = 'UTC';
 SELECT journey_create_hub('crm');
 

@@ -124,6 +124,7 @@ SELECT 1 + n * 7 % 1500, '2025-01-01Z'::timestamptz + n * interval '9 minutes', 
 FROM generate_series(1, 9000) n;
 VACUUM ANALYZE crm.touchpoints, crm.identities, crm.customers, crm.settings, crm.actions;
 -- how a plan reads what, but for tables of a few rows and partitions without any
+SET max_parallel_workers_per_gather = 0;
 CREATE FUNCTION scans(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
