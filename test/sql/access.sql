@@ -1,5 +1,6 @@
 -- Who may do what: each relation and each function of a hub, as a stranger, readers, a writer, a steward.
 -- Whoever adds a relation or a function finds it here, and has to say who may use it.
+SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SET client_min_messages = error;
 CREATE ROLE regress_hub_owner;
 DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()); END $$;
