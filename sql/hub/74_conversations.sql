@@ -21,7 +21,9 @@ BEGIN ATOMIC
                     (SELECT s.whole_weeks + coalesce(sum(least((d.day + h.closes) AT TIME ZONE s.zone, "to") - greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since))
                                                      FILTER (WHERE h.weekday IS NOT NULL), '0')
                      FROM (SELECT z.time_zone AS zone, w.weeks * (SELECT sum(h.closes - h.opens) FROM @hub@.weekly_hours() h WHERE h.closes > h.opens) AS whole_weeks,
-                                  (("from" AT TIME ZONE z.time_zone) + w.weeks * interval '7 days') AT TIME ZONE z.time_zone AS since
+                                  -- an hour that the clocks repeat has two instants: there and back is not the same
+                                  CASE WHEN w.weeks = 0 THEN "from"
+                                       ELSE (("from" AT TIME ZONE z.time_zone) + w.weeks * interval '7 days') AT TIME ZONE z.time_zone END AS since
                            FROM (SELECT time_zone FROM @hub@.settings LIMIT 1) z
                                 CROSS JOIN (SELECT greatest(0, floor(extract(epoch FROM "to" - "from") / 604800) - 1043) AS weeks) w) s
                           CROSS JOIN LATERAL generate_series(0, ("to" AT TIME ZONE s.zone)::date - (s.since AT TIME ZONE s.zone)::date) n
