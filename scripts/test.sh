@@ -52,7 +52,7 @@ layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }
 layer_upgrade() { # the older PostgreSQL gets the extension first, built from a copy of its own
 	local new=$PG_CONFIG
 	PG_CONFIG=$PGJ_OLD_PG_CONFIG build_with && $installer make -C "$work/special" -s --no-print-directory with_llvm=no PG_CONFIG="$PGJ_OLD_PG_CONFIG" install &&
-		PG_CONFIG=$new PROVE_TESTS=test/t/190_pg_upgrade.pl layer_tap
+		PG_CONFIG=$new PROVE_TESTS=test/t/195_pg_upgrade.pl layer_tap
 }
 
 layer_fuzz() { build -C test/fuzz short; }

@@ -4,6 +4,15 @@
 -- Keys are claimed in their order. What the identifiers tell of who is who is for 50_identify.sql. A single identifier
 -- that is known tells nothing, and locks nothing.
 
+-- Whether an event is a touchpoint, but for what the type touchpoint refuses; check_event tells what is wrong. Becomes part of
+-- the query that calls it.
+CREATE OR REPLACE FUNCTION @hub@.is_event(event @hub@.event) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN coalesce(cardinality(event.identifiers) > 0 AND array_position(event.identifiers, NULL) IS NULL
+                AND event.occurred_at >= '0001-01-01 00:00Z'::timestamptz AND event.occurred_at < '10000-01-01 00:00Z'::timestamptz, false)
+       AND event.channel IS NOT NULL AND event.action IS NOT NULL AND coalesce(event.direction, 'in') IN ('in', 'out');
+COMMENT ON FUNCTION @hub@.is_event(@hub@.event) IS 'whether an event is a touchpoint';
+
 CREATE OR REPLACE FUNCTION @hub@.check_event(event @hub@.event) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -41,17 +50,16 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_variable
 DECLARE
+    event event;
     id bigint;
     identity bigint;
 BEGIN
     IF source IS NULL THEN
         source := 'sql';
     END IF;
-    IF identifiers IS NULL OR cardinality(identifiers) = 0 OR array_position(identifiers, NULL) IS NOT NULL
-       OR occurred_at IS NULL OR occurred_at < '0001-01-01 00:00Z' OR occurred_at >= '10000-01-01 00:00Z'
-       OR channel IS NULL OR action IS NULL OR direction NOT IN ('in', 'out') THEN
-        PERFORM check_event((identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source,
-                             source_key, attributes)::event);
+    event := ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes);
+    IF NOT is_event(event) THEN
+        PERFORM check_event(event);
     END IF;
     IF source_key IS NOT NULL THEN
         INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
@@ -92,7 +100,7 @@ DECLARE
     e event;
     touchpoints bigint[];       -- the touchpoint of each event
     fresh boolean[];            -- whether this call makes it
-    firsts identifier[];        -- its identifier, if it has one only, as the rules normalise it
+    firsts identifier[];        -- its identifier, if it has one only
     identities bigint[];        -- its identity
     stitched integer[];         -- events whose identifiers tell something
     observations observation[];
@@ -100,18 +108,14 @@ DECLARE
 BEGIN
     IF events IS NULL OR cardinality(events) = 0 THEN
         RETURN '{}';
-    ELSIF EXISTS (SELECT FROM unnest(events) e
-                  WHERE identifiers IS NULL OR cardinality(identifiers) = 0 OR array_position(identifiers, NULL) IS NOT NULL
-                        OR occurred_at IS NULL OR occurred_at < '0001-01-01 00:00Z' OR occurred_at >= '10000-01-01 00:00Z' OR channel IS NULL OR action IS NULL OR direction NOT IN ('in', 'out')) THEN
+    ELSIF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e)) THEN
         FOREACH e IN ARRAY events LOOP
             PERFORM check_event(e);
         END LOOP;
     END IF;
 
     WITH entry AS MATERIALIZED (
-        SELECT coalesce(e.source, 'sql') AS source, e.source_key, e.occurred_at, e.n
-        FROM unnest(events) WITH ORDINALITY e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent,
-                                              campaign, source, source_key, attributes, n)
+        SELECT coalesce(e.source, 'sql') AS source, e.source_key, e.occurred_at, e.ordinality AS n FROM unnest(events) WITH ORDINALITY e
     ), claimed AS (
         INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
         SELECT f.source, f.source_key, nextval('touchpoints_touchpoint_id_seq'), f.occurred_at
@@ -139,9 +143,8 @@ BEGIN
     END IF;
 
     -- single identifiers, and whether they are known
-    SELECT array_agg(CASE WHEN cardinality(e.identifiers) = 1 THEN e.identifiers[1] END ORDER BY e.n) INTO firsts
-    FROM unnest(events) WITH ORDINALITY e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent,
-                                          campaign, source, source_key, attributes, n);
+    SELECT array_agg(CASE WHEN cardinality(e.identifiers) = 1 THEN e.identifiers[1] END ORDER BY e.ordinality) INTO firsts
+    FROM unnest(events) WITH ORDINALITY e;
     SELECT array_agg(CASE WHEN f.fresh THEN i.identity_id END ORDER BY f.n),
            array_agg(f.n ORDER BY f.n) FILTER (WHERE f.fresh AND i.identity_id IS NULL)
     INTO identities, stitched

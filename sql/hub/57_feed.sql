@@ -1,8 +1,8 @@
 -- What attached tables tell: rows added, changed and removed, in the transaction that does it.
 --
 -- A row is a touchpoint by its key. What a row means is said by what attach_source makes for each source: a view of the
--- columns that matter, rows_<source>, and two functions, map_<source> and key_<source>. They see the row only, so the old version of a row tells what the
--- hub has of it. Rows of which no touchpoint can be made are put into source_rejects: the table's own users must not
+-- columns that matter, rows_<source>, and two functions, map_<source> and key_<source>. They see the row only, so the old
+-- version of a row tells what the hub has of it. Rows of which no touchpoint can be made are put into source_rejects: the table's own users must not
 -- be stopped by them. Errors that are not the row's fault, such as lack of a privilege or a deadlock, do stop them.
 --
 -- Until the backfill is done an update stores its row even if it means the same as before: it may have moved the row to
@@ -357,8 +357,7 @@ BEGIN
         reason := reasons[i];
         state := states[i];
         IF now.source IS NOT NULL AND state IS NULL
-           AND (flawed OR now.occurred_at IS NULL OR NOT isfinite(now.occurred_at) OR now.channel IS NULL OR now.action IS NULL
-                OR cardinality(now.identifiers) = 0 OR now.direction NOT IN ('in', 'out')) THEN
+           AND (flawed OR NOT is_event(now)) THEN
             SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
         END IF;
         IF now.source IS NOT NULL AND state IS NULL AND was.source IS NULL AND known[i] THEN
