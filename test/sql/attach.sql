@@ -1,14 +1,8 @@
 -- Attached tables: what a mapping may say, and that the hub has at any time what the
 -- table has: a second attachment of the final table gives the same touchpoints.
-CREATE FUNCTION refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE query;
-    message := 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set refused :tests '/sql/include/refused.sql'
+\i :refused
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SET timezone = 'UTC';

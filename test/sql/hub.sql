@@ -1,14 +1,8 @@
 -- The hub's life: create, upgrade, drop; names, owners, search paths; comments;
 -- what is refused, and how.
-CREATE FUNCTION refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE query;
-    message := 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set refused :tests '/sql/include/refused.sql'
+\i :refused
 CREATE FUNCTION groups(hub text, OUT members text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY EXECUTE format('SELECT string_agg(identifier::text, '' '' ORDER BY identifier) FROM %I.identities

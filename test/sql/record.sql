@@ -1,13 +1,7 @@
 -- Touchpoints in: record, record_many, keys, partitions.
-CREATE FUNCTION pg_temp.refused(query text, OUT state text, OUT message text, OUT detail text, OUT hint text)
-LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE query;
-    message := 'accepted';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
-        detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-END $$;
+\getenv tests PG_ABS_SRCDIR
+\set refused :tests '/sql/include/refused.sql'
+\i :refused
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SELECT journey_create_hub('crm');
@@ -71,7 +65,7 @@ SELECT query, r.* FROM (VALUES
                                 ('{b:1}', '2026-11-01Z', 'web', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
     ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, 'sideways', NULL, NULL, NULL, 's', '1', NULL)]::event[])$$),
     ($$SELECT record_many(ARRAY[NULL]::event[])$$)
-) v(query), pg_temp.refused(query) r;
+) v(query), refused(query) r;
 \x off
 SELECT count(*) = :before_touchpoints AS touchpoints, (SELECT count(*) FROM identities) = :before_identities AS identities,
        (SELECT count(*) FROM evidence) = :before_evidence AS evidence, (SELECT count(*) FROM touchpoint_keys) = :before_keys AS keys FROM touchpoints;
@@ -181,3 +175,4 @@ SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT TABLE customer_journeys) UNION ALL (TABLE customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
 SELECT journey_drop_hub('crm', true);
+DROP FUNCTION refused;
