@@ -17,14 +17,9 @@ use Test::More;
 my $runs = $ENV{PGJ_RUNS} || 600;
 my $batch = $runs < 300 ? $runs : 300;
 
-# Each set of modes in which it makes sense
-my @modes = ([], ['none']);
-for my $set (1 .. 15)
-{
-    my @mode = (qw(strict_order strict_deduplication strict_increase strict_once))[ grep { $set >> $_ & 1 } 0 .. 3 ];
-    push @modes, [@mode];
-    push @modes, [ @mode, 'allow_reentry' ] if $set & 1;
-}
+# Each set of modes
+my @all_modes = qw(strict_order strict_deduplication strict_increase strict_once allow_reentry);
+my @modes = (['none'], map { my $set = $_; [ @all_modes[ grep { $set >> $_ & 1 } 0 .. $#all_modes ] ] } 0 .. 31);
 
 # Rows with all about them. {rows} are as NaiveRows has them, without the {timeless}. Those of a {plain} group
 # meet one condition at most and have different times.
@@ -66,7 +61,7 @@ sub random_pattern
     my ($text, $journey, @items, @gaps) = (any('', '', '', '.*'), '');
     my $space = sub { any('', '', '', ' ', "\n ") };
     my $length = any(1, 2, 2, 3, 3, 4);
-    my $event = int rand $length;
+    my $event = int rand(1.1 * $length);    # that it has an event, mostly
     for my $i (0 .. $length - 1)
     {
         my (@gap, @limits);

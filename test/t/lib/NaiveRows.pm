@@ -38,8 +38,8 @@ sub longest_chain
 }
 
 # The level of a funnel. An event is a row in its role as a step, 0 if it meets no condition.
-# At equal times they come by step, so that rows of equal time can be taken in any order.
-# $mode->{stop} ends the search where strict_order is hurt first.
+# At equal times they come by step, so that rows of equal time can be taken in any order; those of one time
+# and step are looked at together. $mode->{stop} ends the search where strict_order is hurt first.
 sub funnel_level
 {
     my ($steps, $window, $mode, @rows) = @_;
@@ -47,30 +47,32 @@ sub funnel_level
     for my $row (0 .. $#rows)
     {
         my ($time, $mask) = @{ $rows[$row] };
-        push @events, map { { time => $time, step => $_, row => $row, mask => $mask } } grep { $mask >> $_ - 1 & 1 } 1 .. $steps;
-        push @events, { time => $time, step => 0, row => $row, mask => 0 } if !$mask;
+        push @events, map { { time => $time, step => $_, row => $row } } $mask ? grep { $mask >> $_ - 1 & 1 } 1 .. $steps : 0;
     }
-    @events = sort { $a->{time} <=> $b->{time} || $a->{step} <=> $b->{step} || $a->{mask} <=> $b->{mask} } @events;
+    @events = sort { $a->{time} <=> $b->{time} || $a->{step} <=> $b->{step} } @events;
     my $level = sub { longest_chain(\@events, @_, $steps, $window, $mode) };
     return $level->(0, scalar @events) if !$mode->{strict_order} && !$mode->{strict_deduplication};
 
-    my ($from, $best) = (0, 0);
-    for my $i (0 .. $#events)
+    my ($from, $at, $best) = (0, 0, 0);
+    while ($at < @events)
     {
-        my $step = $events[$i]{step};
-        my $reached = $level->($from, $i);
-        my $interrupts = 0;
-        if ($step == 0) { $interrupts = $mode->{strict_order} && $reached > 0 }
-        elsif ($step == 1) { next }
-        elsif ($mode->{strict_deduplication} && $reached >= $step) { return $reached > $best ? $reached : $best }
-        elsif ($mode->{strict_order}) { $interrupts = $reached > 0 && $reached < $step - 1 && !$mode->{allow_reentry} }
-        next if !$interrupts;
-        $best = $reached if $reached > $best;
-        return $best if $mode->{stop};
-        $from = $i + 1;
+        my ($time, $step) = @{ $events[$at] }{qw(time step)};
+        my $before = $level->($from, $at);
+        my $number = grep { $_->{time} == $time && $_->{step} == $step } @events;
+        $at += $number;
+        if ($step > 1 && $mode->{strict_deduplication})
+        {
+            last if $before >= $step || $number > 1 && $level->($from, $at) >= $step;
+        }
+        if ($mode->{strict_order} && $before && ($step == 0 || $step > $before + 1 && !$mode->{allow_reentry}))
+        {
+            $best = $before if $before > $best;
+            return $best if $mode->{stop};
+            $from = $at;
+        }
     }
-    my $reached = $level->($from, scalar @events);
-    return $reached > $best ? $reached : $best;
+    my $last = $level->($from, $at);
+    return $last > $best ? $last : $best;
 }
 
 # A pattern whose durations are whole seconds: {items, gaps}. An item is the number of a
@@ -103,18 +105,29 @@ my %holds = (
     '==' => sub { $_[0] == $_[1] },
     '=' => sub { $_[0] == $_[1] });
 
+# Can the gap lie between rows $p and $q? Time conditions side by side are about the same row: about $q if no
+# star is behind them, else about some row behind $p, up to $q, and not before that of the time conditions in front.
 sub gap_holds
 {
     my ($gap, $rows, $p, $q) = @_;
     return $q == $p + 1 if !@$gap;
-    for my $i (0 .. $#$gap)
-    {
-        next if $gap->[$i] eq '*';
-        my ($operator, $duration) = @{ $gap->[$i] };
-        my $star = grep { $_ eq '*' } @$gap[ $i + 1 .. $#$gap ];
-        return 0 if !grep { $holds{$operator}->($rows->[$_][0] - $rows->[$p][0], $duration) } ($star ? $p + 1 : $q) .. $q;
-    }
-    return 1;
+    my $try;
+    $try = sub {
+        my ($x, @rest) = @_;
+        shift @rest while @rest && $rest[0] eq '*';
+        return 1 if !@rest;
+        my @together;
+        push @together, shift @rest while @rest && $rest[0] ne '*';
+        for my $at ((@rest ? $x : $q) .. $q)
+        {
+            next if grep { !$holds{ $_->[0] }->($rows->[$at][0] - $rows->[$p][0], $_->[1]) } @together;
+            return 1 if $try->($at, @rest);
+        }
+        return 0;
+    };
+    my $holds = $try->($p + 1, @$gap);
+    undef $try;
+    return $holds;
 }
 
 sub stored { return sort { $a->[0] <=> $b->[0] || $a->[1] <=> $b->[1] } grep { $_->[1] } @_ }
