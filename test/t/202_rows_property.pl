@@ -231,7 +231,7 @@ WITH journey AS (
 ), answer AS (
     SELECT jp, j, substring(expected, '^[^|]*[|]?[^|]*') AS expected,
            CASE kind WHEN 'funnel' THEN coalesce(journey_reached(j, jp::journey_pattern), 0)::text
-                     ELSE coalesce(concat_ws('|', j ~ jp::journey_pattern, journey_match_count(j, jp::journey_pattern)), 'f|0') END AS got
+                     ELSE coalesce(left((j ~ jp::journey_pattern)::text, 1) || '|' || journey_match_count(j, jp::journey_pattern), 'f|0') END AS got
     FROM question LEFT JOIN journey USING (g) WHERE jp IS NOT NULL
 )
 SELECT * FROM answer WHERE got IS DISTINCT FROM expected LIMIT 5
