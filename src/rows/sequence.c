@@ -143,7 +143,7 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	reached = matcher_first_rows(m, found);
 	tell_work("sequence_match_events", state, work);
 	for (int q = 0; q < reached; q++)
-		if (p->row_steps[p->positions[q].step].condition >= 0)
+		if (p->row_conditions[p->positions[q].step] >= 0)
 			times[n++] = TimestampTzGetDatum(rows[found[q]].time);
 	PG_RETURN_ARRAYTYPE_P(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
