@@ -54,8 +54,11 @@ extern bool matcher_next(Matcher *m, Match *match);
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
 
-/* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
-extern bool *matcher_step_touchpoints(Matcher *m);
+/* For a pattern of one step: the next touchpoint that matches it; false if there is none. */
+extern bool matcher_next_step(Matcher *m, uint32 *i, int64 *time);
+
+/* After a match: the number of the touchpoint that ends it. */
+extern uint32 matcher_end(const Matcher *m);
 
 /* later - earlier, at most PG_INT64_MAX. */
 static inline int64
