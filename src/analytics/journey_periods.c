@@ -29,6 +29,7 @@ typedef struct PeriodSet
 	Calendar calendar;
 	Units units; /* ascending; the first touchpoint's is the first */
 	size_t next; /* of them to be told */
+	DateADT cohort;
 
 	/* of journey_lifecycle */
 	bool gap_next;       /* rather than units[next], the unit that lies behind the one before */
@@ -109,6 +110,7 @@ collect_retention(PeriodSet *set, Datum journey)
 				units_add(&set->units, Max(number, cohort));
 			}
 		units_order(&set->units);
+		set->cohort = calendar_date(&set->calendar, cohort);
 	}
 	journey_arg_close(&arg);
 }
@@ -134,7 +136,7 @@ journey_retention(PG_FUNCTION_ARGS)
 	}
 	if (set->next == set->units.n)
 		return row_set_end(fcinfo, &set->rows);
-	row[0] = DateADTGetDatum(calendar_date(&set->calendar, set->units.numbers[0]));
+	row[0] = DateADTGetDatum(set->cohort);
 	row[1] = Int32GetDatum(set->units.numbers[set->next++] - set->units.numbers[0]);
 	return row_set_next(&set->rows, row);
 }
