@@ -301,7 +301,9 @@ void
 settle(Matcher *m, const Event *event)
 {
 	for (int h = 0; h < m->nhits; h++)
-		if (m->by_latest)
+		if (m->rows && !row_leads_on(m, m->hit_positions[h], event->i))
+			continue;
+		else if (m->by_latest)
 			m->latest[m->hit_positions[h]] = m->hits[h];
 		else
 			for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
@@ -402,7 +404,7 @@ matcher_create(const Program *p)
 	m->hit_positions = palloc(p->npositions * sizeof(int));
 	m->latest = palloc(p->npositions * sizeof(Reached));
 	m->latest_suffices = latest_suffices(p);
-	if (p->row_steps)
+	if (p->row_conditions)
 		prepare_rows(m);
 	else
 	{
@@ -853,16 +855,23 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	return item;
 }
 
-bool *
-matcher_step_touchpoints(Matcher *m)
+bool
+matcher_next_step(Matcher *m, uint32 *i, int64 *time)
 {
-	bool *found =
-		palloc_extended(Max(m->v->n, 1) * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Event event;
 
-	match_labels(m);
+	if (!matcher_possible(m))
+		return false;
 	prepare(m);
-	while (next_event(m, &m->place, m->event_steps, &event))
-		found[event.i] = true;
-	return found;
+	if (!next_event(m, &m->place, m->event_steps, &event))
+		return false;
+	*i = event.i;
+	*time = event.time;
+	return true;
+}
+
+uint32
+matcher_end(const Matcher *m)
+{
+	return m->place.i - 1;
 }
