@@ -14,6 +14,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# The first and the last time there is, in microseconds since 2026-01-01, and the longest duration that is told from the time
+# between them, which is longer than any
+use constant { MIN_TIME => -212634028800000000, MAX_TIME => 9222550790399999999, LONGEST => 9223372036854775806 };
+
 my $runs = $ENV{PGJ_RUNS} || 600;
 my $batch = $runs < 300 ? $runs : 300;
 
@@ -25,33 +29,41 @@ my @modes = (['none'], map { my $set = $_; [ @all_modes[ grep { $set >> $_ & 1 }
 # meet one condition at most and have different times.
 sub random_group
 {
-    my %group = (n => any(1, 2, 2, 3, 3, 3, 4, 5), plain => int rand 10 < 3, rows => []);
-    my ($unit, $span) = @{ any([ 1e6, 3 ], [ 1e6, 20 ], [ 1, 3 ], [ 1, 15 ], [ 333_333, 8 ], [ 1e6, 1 ]) };
+    my %group = (n => any(1, 2, 2, 3, 3, 3, 4, 5, any(8, 9, 16, 33, 64)), plain => int rand 10 < 3, rows => []);
+    my ($unit, $span) = @{ any([ 1_000_000, 3 ], [ 1_000_000, 20 ], [ 1, 3 ], [ 1, 15 ], [ 333_333, 8 ], [ 1_000_000, 1 ]) };
     $span = 20 if $group{plain};
+    $group{extreme} = !$group{plain} && rand() < 0.1;
     my $single = $group{plain} || int rand 2;
-    my $density = any(0.1, 0.3, 0.5, 0.8);
+    my $density = $group{n} > 5 ? 2 / $group{n} : any(0.1, 0.3, 0.5, 0.8);
     my %taken;
     for (1 .. int rand any(2, 6, 10))
     {
-        my $time = $unit * int rand $span;
+        my $time = $group{extreme} ? any(MIN_TIME, MIN_TIME + 1, -1, 0, 1, 1 << 53, MAX_TIME - 1, MAX_TIME) : $unit * int rand $span;
         next if $group{plain} && $taken{$time}++;
         my $mask = 0;
         if ($single) { $mask = 1 << int rand $group{n} if rand() < 0.9 }
-        else { $mask |= (rand() < $density) << $_ for 0 .. $group{n} - 1 }
+        else { $mask |= (rand() < $density ? 1 : 0) << $_ for 0 .. $group{n} - 1 }
         push @{ $group{rows} }, [ $time, $mask, any(undef, '', 'a', 'a', 'b', 'B', 'ä', '日本'), int rand 2 ];
     }
     return { %group, timeless => int rand any(1, 1, 1, 3), unit => $unit, span => $span };
 }
 
-sub random_duration { my ($group) = @_; return $group->{unit} * any(0, $group->{span}, int rand $group->{span}, int rand $group->{span}) }
+sub random_duration
+{
+    my ($group) = @_;
+    return any(0, 1, 1 << 53, MAX_TIME - 1, MAX_TIME, MAX_TIME + 1, -MIN_TIME, -MIN_TIME - 1, LONGEST) if $group->{extreme};
+    return $group->{unit} * any(0, $group->{span}, int rand $group->{span}, int rand $group->{span});
+}
 
 # Microseconds as a pattern may say them
 sub duration_text
 {
     my ($us) = @_;
-    my $seconds = sprintf '%d.%06d', int($us / 1e6), $us % 1e6;
+    use integer;
+    my $seconds = sprintf '%d.%06d', $us / 1000000, $us % 1000000;
     my $short = $seconds =~ s/\.?0+$//r;
-    return any($seconds, $short, "$us us", "$short s", int($us / 1000) . ' ms ' . $us % 1000 . 'us');
+    # a number has 18 digits at most
+    return any(length $seconds > 19 ? () : ($seconds, $short, "$short s", "$us us"), $us / 1000000 . 's' . $us % 1000000 . ' us');
 }
 
 # A pattern as NaiveRows has it, as text, and as a journey pattern where there is one
@@ -136,6 +148,8 @@ my %answer = (
 my @kinds = sort keys %answer;
 
 my $node = start_server('main');
+$node->append_conf('postgresql.conf', "timezone = 'UTC'\n");
+$node->reload;
 my $dir = PostgreSQL::Test::Utils::tempdir;
 # part sends the rows of a group to several partitions. For so few rows in a group, the planner would not combine
 # partial states, if it knew.
@@ -150,6 +164,10 @@ SELECT format('CREATE TABLE parted_%1$s PARTITION OF parted FOR VALUES WITH (MOD
               'ALTER TABLE parted_%1$s ALTER id SET (n_distinct = 10)', i) FROM generate_series(0, 2) i \gexec
 CREATE FUNCTION offsets(t timestamptz[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 SELECT coalesce(string_agg((extract(epoch FROM x - timestamptz '2026-01-01Z') * 1000000)::bigint::text, ',' ORDER BY i), '') FROM unnest(t) WITH ORDINALITY u(x, i)
+$$;
+-- exact, however long
+CREATE FUNCTION span(us bigint) RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+SELECT us / 86400000000 * interval '1 day' + us % 86400000000 * interval '1 us'
 $$;
 END
 my $parallel = parallel_settings($node);
@@ -191,7 +209,7 @@ COPY event FROM '$dir/event';
 COPY question FROM '$dir/question';
 DELETE FROM question q WHERE NOT EXISTS (SELECT FROM event e WHERE e.g = q.g);
 INSERT INTO asked
-SELECT id, kind, q.us * interval '1 us', m, p, d, base, '2026-01-01Z'::timestamptz + e.us * interval '1 us', c[1:n], v, b, random() * 1000
+SELECT id, kind, span(q.us), m, p, d, base, '2026-01-01Z'::timestamptz + span(e.us), c[1:n], v, b, random() * 1000
 FROM question q JOIN event e USING (g) ORDER BY random();
 INSERT INTO parted TABLE asked;
 ANALYZE;
@@ -226,7 +244,7 @@ END
     # the matcher of journeys, put to the rows that meet a condition
     is(sql($node, <<'END'), '', "as journeys, $of");
 WITH journey AS (
-    SELECT g, journey_agg('2026-01-01Z'::timestamptz + us * interval '1 us', 'c', 'x' || array_position(c, true)) AS j
+    SELECT g, journey_agg('2026-01-01Z'::timestamptz + span(us), 'c', 'x' || array_position(c, true)) AS j
     FROM event WHERE array_position(c, true) > 0 GROUP BY g
 ), answer AS (
     SELECT jp, j, substring(expected, '^[^|]*[|]?[^|]*') AS expected,
