@@ -32,16 +32,20 @@ sub random_group
     my %group = (n => any(1, 2, 2, 3, 3, 3, 4, 5, any(8, 9, 16, 33, 64)), plain => int rand 10 < 3, rows => []);
     my ($unit, $span) = @{ any([ 1_000_000, 3 ], [ 1_000_000, 20 ], [ 1, 3 ], [ 1, 15 ], [ 333_333, 8 ], [ 1_000_000, 1 ]) };
     $span = 20 if $group{plain};
+    # few times, at which each row may serve for one of two steps or three: strict_once has to choose
+    my $tight = !$group{plain} && rand() < 0.2;
+    ($group{n}, $span) = (any(3 .. 6), any(1, 1, 2)) if $tight;
     $group{extreme} = !$group{plain} && rand() < 0.1;
-    my $single = $group{plain} || int rand 2;
+    my $single = $group{plain} || !$tight && int rand 2;
     my $density = $group{n} > 5 ? 2 / $group{n} : any(0.1, 0.3, 0.5, 0.8);
     my %taken;
-    for (1 .. int rand any(2, 6, 10))
+    for (1 .. int rand($tight ? 8 : any(2, 6, 10)))
     {
         my $time = $group{extreme} ? any(MIN_TIME, MIN_TIME + 1, -1, 0, 1, 1 << 53, MAX_TIME - 1, MAX_TIME) : $unit * int rand $span;
         next if $group{plain} && $taken{$time}++;
         my $mask = 0;
         if ($single) { $mask = 1 << int rand $group{n} if rand() < 0.9 }
+        elsif ($tight) { $mask |= 1 << int rand $group{n} for 1 .. any(2, 3) }
         else { $mask |= (rand() < $density ? 1 : 0) << $_ for 0 .. $group{n} - 1 }
         push @{ $group{rows} }, [ $time, $mask, any(undef, '', 'a', 'a', 'b', 'B', 'ä', '日本'), int rand 2 ];
     }
