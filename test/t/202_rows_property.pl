@@ -38,8 +38,12 @@ sub random_group
     $group{extreme} = !$group{plain} && rand() < 0.1;
     my $single = $group{plain} || !$tight && int rand 2;
     my $density = $group{n} > 5 ? 2 / $group{n} : any(0.1, 0.3, 0.5, 0.8);
+    my $based = any(0.1, 0.5, 0.9);
     my %taken;
-    for (1 .. int rand($tight ? 8 : any(2, 6, 10)))
+    # for next nodes alone, which need not try everything
+    $group{long} = !$group{plain} && rand() < 0.1;
+    ($group{n}, $span, $single, $density) = (any(1, 2), any(3, 20), 0, any(0.5, 0.9)) if $group{long};
+    for (1 .. int rand($group{long} ? 100 : $tight ? 8 : any(2, 6, 10)))
     {
         my $time = $group{extreme} ? any(MIN_TIME, MIN_TIME + 1, -1, 0, 1, 1 << 53, MAX_TIME - 1, MAX_TIME) : $unit * int rand $span;
         next if $group{plain} && $taken{$time}++;
@@ -47,7 +51,7 @@ sub random_group
         if ($single) { $mask = 1 << int rand $group{n} if rand() < 0.9 }
         elsif ($tight) { $mask |= 1 << int rand $group{n} for 1 .. any(2, 3) }
         else { $mask |= (rand() < $density ? 1 : 0) << $_ for 0 .. $group{n} - 1 }
-        push @{ $group{rows} }, [ $time, $mask, any(undef, '', 'a', 'a', 'b', 'B', 'ä', '日本'), int rand 2 ];
+        push @{ $group{rows} }, [ $time, $mask, any(undef, '', 'a', 'a', 'b', 'B', 'ä', '日本'), rand() < $based ? 1 : 0 ];
     }
     return { %group, timeless => int rand any(1, 1, 1, 3), unit => $unit, span => $span };
 }
@@ -81,7 +85,7 @@ sub random_pattern
     for my $i (0 .. $length - 1)
     {
         my (@gap, @limits);
-        @gap = map { rand() < 0.4 ? '*' : [ any('<', '<=', '>', '>=', '=', '=='), random_duration($group) ] } 1 .. any(0, 1, 1, 1, 2, 3) if $i;
+        @gap = map { rand() < 0.4 ? '*' : [ any('<', '<=', '>', '>=', '=', '=='), random_duration($group) ] } 1 .. any(0, 1, 1, 2, 3, 4) if $i;
         for my $token (@gap)
         {
             if ($token eq '*')
@@ -114,7 +118,7 @@ sub questions
     my ($group) = @_;
     my ($n, @rows) = ($group->{n}, @{ $group->{rows} });
     my @questions;
-    for my $mode (@modes)
+    for my $mode ($group->{long} ? () : @modes)
     {
         my $window = random_duration($group);
         my $journey = join(' -> ', map { "c.x$_" } 1 .. $n) . " within $window us" if !@$mode && $group->{plain};
@@ -122,7 +126,7 @@ sub questions
             'funnel', $n, $window, join(any(',', ', '), shuffle @$mode), undef, undef, undef, $journey,
             funnel_level($n, $window, { map { $_ => 1 } @$mode }, @rows) ];
     }
-    for (1 .. 8)
+    for (1 .. ($group->{long} ? 0 : 12))
     {
         my ($pattern, $text, $journey) = random_pattern($group);
         my $count = sequence_match_count($pattern, @rows);
