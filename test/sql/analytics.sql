@@ -41,8 +41,10 @@ FROM (VALUES
     ('America/St_Johns', '2010-11-07 02:29Z', '2010-11-07 02:30Z'), ('America/St_Johns', '2010-11-07 02:30Z', '2010-11-07 02:31Z'), ('America/St_Johns', '2010-11-07 02:30Z', '2010-11-07 03:30Z')
 ) v(zone, t1, t2);
 -- names in any case, and POSIX rules; the far future follows the last rule
-SELECT zone, (SELECT cohort FROM journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'day', zone)) AS ours, (t AT TIME ZONE zone)::date AS plain
-FROM unnest('{europe/BERLIN,UTC,Etc/GMT-14,EST5EDT,<+0330>-3:30,Asia/Kathmandu}'::text[]) zone, unnest('{2021-06-30 20:15Z,2999-07-01 04:00Z,2999-12-31 22:30Z}'::timestamptz[]) t;
+SELECT zone, (SELECT cohort FROM journey_retention(touchpoint('2021-06-30 20:15Z', 'a', 'a'), '%', '%', 'day', zone)) AS day,
+       (SELECT count(*) FROM generate_series('2999-01-01Z'::timestamptz, '2999-12-31Z', '1 hour') t, journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'day', zone)
+        WHERE cohort <> (t AT TIME ZONE zone)::date) AS wrong
+FROM unnest('{europe/BERLIN,UTC,Etc/GMT-14,EST5EDT,<+0330>-3:30,Asia/Kathmandu}'::text[]) zone;
 
 -- Lifecycle by hand. The unit behind an active one is dormant if it begins before "until", which is no touchpoint's limit.
 SELECT unit, period, state FROM unnest('{day,week,month}'::text[]) unit, j, journey_lifecycle(j, '%', unit, 'UTC') WITH ORDINALITY r(period, state, n) WHERE id = 1
