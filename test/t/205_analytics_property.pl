@@ -1,7 +1,7 @@
 # Proves the functions over journeys, and session_number, against a second implementation, below, which goes through
 # random touchpoints one by one. They lie near each other, or near a change of some zone's clock, in zones of the whole
 # world, so that ties, days of 23 and 25 hours and gaps of exactly the limit come up. Of the server it takes only
-# AT TIME ZONE. PGJ_SEED repeats a run, PGJ_RUNS sets the number of journeys.
+# AT TIME ZONE, for which CET and its like are abbreviations. PGJ_SEED repeats a run, PGJ_RUNS sets the number of journeys.
 use strict;
 use warnings;
 use FindBin;
@@ -25,7 +25,7 @@ my @steps = (
     [ 'fax.%', sub { 0 } ]);
 
 my $node = start_server('main');
-my @zones = split /\n/, sql($node, q(SELECT name FROM pg_timezone_names WHERE name ~ '^[A-Z][a-z]+/' OR name IN ('UTC', 'CET', 'EST5EDT') ORDER BY 1));
+my @zones = split /\n/, sql($node, q(SELECT name FROM pg_timezone_names WHERE name ~ '^[A-Z][a-z]+/' OR name IN ('UTC', 'EST5EDT') ORDER BY 1));
 cmp_ok(scalar @zones, '>', 300, 'there are zones');
 
 # Changes of clocks: days on which the offset differs from the day before.
