@@ -237,7 +237,7 @@ while ($done < $runs)
 for my $function (@functions)
 {
     cmp_ok(scalar keys %{ $distinct{$function} }, '>', min(100, $done / 40),
-        "$function: $done journeys, $answers{$function} answers, these distinct, are as worked out one by one");
+        "$function: $done journeys, $answers{$function} answers, enough of them distinct, are as worked out one by one");
 }
 is(crashes($node), '', 'no crash');
 $node->stop;
