@@ -36,6 +36,9 @@ extern Datum unchanged_state(FunctionCallInfo fcinfo);
 /* journey_change.c */
 extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32 from, uint32 to);
 
+/* Microseconds of an interval that is not negative and has no months; "what" begins the error. */
+extern int64 fixed_usecs(const Interval *i, const char *what);
+
 /* numeric_value.c */
 extern void decimal_from_numeric(Decimal *d, Datum numeric);
 extern Datum decimal_to_numeric(Decimal d);

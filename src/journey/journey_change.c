@@ -70,27 +70,27 @@ journey_slice(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(journey_cut(call_label_dict(fcinfo), &arg.view, from, to));
 }
 
-/* Microseconds of a gap between sessions. */
-static int64
-gap_usecs(Interval *gap)
+int64
+fixed_usecs(const Interval *i, const char *what)
 {
 	const char *wrong = NULL;
 	int64 usecs = 0;
 
-	if (gap->month != 0)
-		wrong = "gap between sessions must be of a fixed length";
-	else if (pg_mul_s64_overflow(gap->day, USECS_PER_DAY, &usecs) ||
-			 pg_add_s64_overflow(usecs, gap->time, &usecs))
-		wrong = "gap between sessions is out of range";
+	if (i->month != 0)
+		wrong = "must be of a fixed length";
+	else if (pg_mul_s64_overflow(i->day, USECS_PER_DAY, &usecs) ||
+			 pg_add_s64_overflow(usecs, i->time, &usecs))
+		wrong = "is out of range";
 	else if (usecs < 0)
-		wrong = "gap between sessions must not be negative";
+		wrong = "must not be negative";
 	if (wrong)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", wrong),
-						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													   interval_out, IntervalPGetDatum(gap)))),
-						gap->month != 0
-							? errhint("Use days or shorter units, not months, years or infinity.")
-							: 0));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s %s", what, wrong),
+			 errdetail("Found \"%s\".",
+					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(i)))),
+			 i->month != 0 ? errhint("Use days or shorter units, not months, years or infinity.")
+						   : 0));
 	return usecs;
 }
 
@@ -123,7 +123,7 @@ journey_sessions(PG_FUNCTION_ARGS)
 		srf = SRF_FIRSTCALL_INIT();
 		old = MemoryContextSwitchTo(srf->multi_call_memory_ctx);
 		w = palloc0(sizeof(SessionWalk));
-		w->gap = gap_usecs(PG_GETARG_INTERVAL_P(1));
+		w->gap = fixed_usecs(PG_GETARG_INTERVAL_P(1), "gap between sessions");
 		journey_arg_open(&w->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		v = &w->arg.view;
 		w->dict = label_dict_create(srf->multi_call_memory_ctx);

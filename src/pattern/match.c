@@ -87,13 +87,13 @@ queue_empty(const Queue *q)
 
 /* Take an entry into the interval. */
 static void
-window_add(const Matcher *m, Window *w, const Reached *entry)
+window_add(Matcher *m, Window *w, const Reached *entry)
 {
 	Queue *q = &w->best;
 
 	if (!w->expires && !queue_empty(q) && q->entries[q->head].start >= entry->start)
 		return; /* it would never be the best one */
-	while (!queue_empty(q) && q->entries[q->tail - 1].start <= entry->start)
+	for (; !queue_empty(q) && q->entries[q->tail - 1].start <= entry->start; m->work++)
 		q->tail--;
 	if (queue_empty(q))
 		q->head = q->tail = 0;
@@ -107,12 +107,12 @@ window_move(Matcher *m, Window *w, int64 time)
 	const ProgramLink *link = w->link;
 	Queue *q = &w->waiting;
 
-	while (!queue_empty(q) && elapsed(q->entries[q->head].time, time) >= link->min)
+	for (; !queue_empty(q) && elapsed(q->entries[q->head].time, time) >= link->min; m->work++)
 		window_add(m, w, &q->entries[q->head++]);
 	if (!w->expires)
 		return;
 	q = &w->best;
-	for (; !queue_empty(q); q->head++)
+	for (; !queue_empty(q); q->head++, m->work++)
 	{
 		const Reached *front = &q->entries[q->head];
 		bool banned = false;
@@ -218,7 +218,7 @@ may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
 }
 
 /* Find what is reached at an event, into m->hits. */
-static void
+void
 reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
@@ -234,6 +234,7 @@ reach(Matcher *m, const Event *event)
 			{
 				Reached best = {.start = NO_START};
 
+				m->work += m->first_edge[q + 1] - m->first_edge[q];
 				for (int e = m->first_edge[q]; e < m->first_edge[q + 1]; e++)
 				{
 					if (m->edge_window[e] < 0)
@@ -296,7 +297,7 @@ record(Matcher *m, const Event *event)
 }
 
 /* Make what is reached at an event known to those behind. */
-static void
+void
 settle(Matcher *m, const Event *event)
 {
 	for (int h = 0; h < m->nhits; h++)
@@ -313,7 +314,7 @@ settle(Matcher *m, const Event *event)
 }
 
 /* Forget all partial matches, but not what lies behind; the next search is of this kind. */
-static void
+void
 forget(Matcher *m, bool by_latest)
 {
 	m->by_latest = by_latest;
@@ -351,7 +352,7 @@ matcher_create(const Program *p)
 	for (int step = 0; step < p->nsteps; step++)
 	{
 		m->step_positions[step] = -1;
-		if (p->steps[step]->nvalues > 0)
+		if (p->steps && p->steps[step]->nvalues > 0)
 		{
 			m->tests_values = true;
 			bit_set(m->value_steps, step);
@@ -401,8 +402,13 @@ matcher_create(const Program *p)
 	m->hit_positions = palloc(p->npositions * sizeof(int));
 	m->latest = palloc(p->npositions * sizeof(Reached));
 	m->latest_suffices = latest_suffices(p);
-	prepare_labels(m);
-	make_simple(m);
+	if (p->row_steps)
+		prepare_rows(m);
+	else
+	{
+		prepare_labels(m);
+		make_simple(m);
+	}
 	return m;
 }
 
@@ -446,7 +452,7 @@ matcher_possible(Matcher *m)
 }
 
 /* What only a search needs. */
-static void
+void
 prepare(Matcher *m)
 {
 	if (m->started)

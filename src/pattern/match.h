@@ -1,6 +1,6 @@
 /*
  * match.h
- *		Matching compiled patterns against journeys, in linear time.
+ *		Matching compiled patterns against journeys, or rows, in linear time.
  */
 #ifndef PGJ_MATCH_H
 #define PGJ_MATCH_H
@@ -24,6 +24,13 @@ typedef struct Match
 	MatchItem *items; /* of each touchpoint; NULL unless asked for */
 } Match;
 
+/* A row of some table: when, and which of up to 64 conditions it meets, in bits. */
+typedef struct MatchRow
+{
+	int64 time;
+	uint64 conditions;
+} MatchRow;
+
 typedef struct Matcher Matcher;
 
 /*
@@ -37,6 +44,9 @@ extern Matcher *matcher_create(const Program *program);
  * looks for matches one after the other that do not overlap.
  */
 extern void matcher_open(Matcher *m, const JourneyView *v);
+
+/* As matcher_open, for a program over rows: turn to these, in rising time. */
+extern void matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n);
 
 /* Might there be a match, by the length and the dictionary? Nothing else is read. */
 extern bool matcher_possible(Matcher *m);
@@ -53,6 +63,20 @@ extern bool matcher_next(Matcher *m, Match *match);
  * touchpoint may stand for several positions, it is for the lowest.
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
+
+/*
+ * For a program over rows that is a chain of positions, of rows just opened: how
+ * many positions the longest partial match from the chain's beginning takes, and
+ * its rows, by number: of those that end first, the earliest throughout. "rows"
+ * has room for all positions.
+ */
+extern int matcher_first_rows(Matcher *m, uint32 *rows);
+
+/*
+ * What the work so far was, rows and touchpoints aside: ways into a position that
+ * were tried, entries that left a queue, rows that were looked ahead at.
+ */
+extern uint64 matcher_work(const Matcher *m);
 
 /* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
 extern bool *matcher_step_touchpoints(Matcher *m);

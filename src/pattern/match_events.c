@@ -181,6 +181,8 @@ void
 place_start(const Matcher *m, Place *place)
 {
 	memset(place, 0, sizeof(*place));
+	if (m->rows)
+		return;
 	if (m->tests_values)
 		journey_start_at(m->v, &place->cursor, 0);
 	else
@@ -188,10 +190,12 @@ place_start(const Matcher *m, Place *place)
 }
 
 bool
-next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event)
+next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 {
 	const JourneyView *v = m->v;
 
+	if (m->rows)
+		return next_row(m, place, scratch, event);
 	if (m->tests_values)
 	{
 		Touch t;

@@ -132,7 +132,16 @@ struct Matcher
 	int nhits;
 	Ahead *ahead; /* of each step: its next touchpoint, for bans before $ */
 
+	/* of rows instead, see match_rows.c */
+	const MatchRow *rows;    /* or NULL */
+	JourneyView rows_view;   /* length and times alone */
+	uint64 *condition_steps; /* of each condition: steps that want it */
+	uint64 *any_steps;       /* steps that want none */
+	uint64 *ahead_row_steps; /* steps that look ahead */
+	uint32 **ahead_row;      /* of each step, of each of its aheads: the row it looked at last */
+
 	/* the search */
+	uint64 work;
 	Place place;
 	uint32 only_start; /* NO_START: any */
 	bool by_latest;    /* this search is of match_latest.c's kind */
@@ -162,10 +171,20 @@ extern void place_start(const Matcher *m, Place *place);
  * The next touchpoint that some step matches. Its steps may be put in scratch,
  * so what reads ahead must not share it with what reads behind.
  */
-extern bool next_event(const Matcher *m, Place *place, uint64 *scratch, Event *event);
+extern bool next_event(Matcher *m, Place *place, uint64 *scratch, Event *event);
 
 /* The first touchpoint behind i that a step matches; i never falls. */
 extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
+
+/* match_rows.c */
+extern void prepare_rows(Matcher *m);
+extern bool next_row(Matcher *m, Place *place, uint64 *scratch, Event *event);
+
+/* match.c: one touchpoint, and what a search needs before */
+extern void prepare(Matcher *m);
+extern void forget(Matcher *m, bool by_latest);
+extern void reach(Matcher *m, const Event *event);
+extern void settle(Matcher *m, const Event *event);
 
 /* match_simple.c */
 

@@ -26,6 +26,21 @@ typedef struct ProgramLink
 	int64 *ban_usecs; /* before $ only, or PATTERN_UNBOUNDED */
 } ProgramLink;
 
+/* The first row behind this one by at least min must be behind it by at most max. */
+typedef struct RowAhead
+{
+	int64 min;
+	int64 max;
+} RowAhead;
+
+/* What a row must be, in a program over rows rather than journeys. */
+typedef struct RowStep
+{
+	int condition; /* that it meets, from 0; or -1: any row */
+	int naheads;
+	RowAhead *aheads; /* all must hold */
+} RowStep;
+
 typedef struct ProgramPosition
 {
 	int step;
@@ -52,7 +67,8 @@ typedef struct ProgramAccept
 typedef struct Program
 {
 	int nsteps;
-	const Step **steps; /* distinct; of positions and of bans */
+	const Step **steps; /* distinct; of positions and of bans; NULL in a program over rows */
+	RowStep *row_steps; /* ... which has these */
 	int npositions;
 	ProgramPosition *positions;
 	int nlinks;

@@ -1,0 +1,197 @@
+/*
+ * match_rows.c
+ *		Rows as touchpoints: a row is known by its time and the conditions it meets.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "pattern/match_inside.h"
+
+/* What of a program over rows serves to tell the steps of a row. */
+void
+prepare_rows(Matcher *m)
+{
+	const Program *p = m->program;
+
+	m->condition_steps = palloc0(WORD_BITS * m->step_words * sizeof(uint64));
+	m->any_steps = palloc0(m->step_words * sizeof(uint64));
+	m->ahead_row_steps = palloc0(m->step_words * sizeof(uint64));
+	m->ahead_row = palloc0(p->nsteps * sizeof(uint32 *));
+	for (int step = 0; step < p->nsteps; step++)
+	{
+		const RowStep *s = &p->row_steps[step];
+
+		bit_set(s->condition < 0 ? m->any_steps : &m->condition_steps[s->condition * m->step_words],
+				step);
+		if (s->naheads > 0)
+		{
+			bit_set(m->ahead_row_steps, step);
+			m->ahead_row[step] = palloc(s->naheads * sizeof(uint32));
+		}
+	}
+}
+
+void
+matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n)
+{
+	const Program *p = m->program;
+
+	Assert(p->row_steps != NULL);
+	matcher_open(m, &m->rows_view);
+	m->rows = rows;
+	m->rows_view.n = n;
+	m->rows_view.first = n > 0 ? rows[0].time : 0;
+	m->rows_view.last = n > 0 ? rows[n - 1].time : 0;
+	m->possible = n >= p->least;
+	m->labelled = true;
+	for (int step = 0; step < p->nsteps; step++)
+		for (int k = 0; k < p->row_steps[step].naheads; k++)
+			m->ahead_row[step][k] = 0;
+}
+
+/*
+ * Does what the step says of the rows behind row i hold? i never falls, so that
+ * the row that decides only moves forward.
+ */
+static bool
+aheads_hold(Matcher *m, int step, uint32 i)
+{
+	const RowStep *s = &m->program->row_steps[step];
+	uint32 n = m->rows_view.n;
+
+	for (int k = 0; k < s->naheads; k++)
+	{
+		uint32 *row = &m->ahead_row[step][k];
+
+		for (*row = Max(*row, i + 1);
+			 *row < n && elapsed(m->rows[i].time, m->rows[*row].time) < s->aheads[k].min; (*row)++)
+			if (m->work++ % MATCH_INTERRUPT_EVERY == 0)
+				CHECK_FOR_INTERRUPTS();
+		if (*row >= n || elapsed(m->rows[i].time, m->rows[*row].time) > s->aheads[k].max)
+			return false;
+	}
+	return true;
+}
+
+bool
+next_row(Matcher *m, Place *place, uint64 *scratch, Event *event)
+{
+	int words = m->step_words;
+
+	while (place->i < m->rows_view.n)
+	{
+		uint32 i = place->i++;
+		const MatchRow *row = &m->rows[i];
+		uint64 any = 0;
+
+		if (i % MATCH_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		for (int w = 0; w < words; w++)
+			scratch[w] = m->any_steps[w];
+		for (uint64 bits = row->conditions; bits != 0; bits &= bits - 1)
+		{
+			const uint64 *steps = &m->condition_steps[pg_rightmost_one_pos64(bits) * words];
+
+			for (int w = 0; w < words; w++)
+				scratch[w] |= steps[w];
+		}
+		for (int w = 0; w < words; w++)
+		{
+			for (uint64 bits = scratch[w] & m->ahead_row_steps[w]; bits != 0; bits &= bits - 1)
+				if (!aheads_hold(m, w * WORD_BITS + pg_rightmost_one_pos64(bits), i))
+					scratch[w] &= ~(bits & -bits);
+			any |= scratch[w];
+		}
+		if (any == 0)
+			continue;
+		event->i = i;
+		event->time = row->time;
+		event->steps = scratch;
+		return true;
+	}
+	return false;
+}
+
+/* The earliest row from which, at the position, a link leads to row i. */
+static uint32
+earliest_before(const Matcher *m, const ProgramLink *link, const uint64 *reached, int position,
+				uint32 i)
+{
+	uint32 from = 0;
+	uint32 to = i;
+
+	if (link->next)
+		return i - 1;
+	while (from < to)
+	{
+		uint32 middle = from + (to - from) / 2;
+
+		if (elapsed(m->rows[middle].time, m->rows[i].time) > link->max)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	while (!bit_get(&reached[(size_t) from * m->position_words], position))
+	{
+		if (from % MATCH_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		from++;
+		Assert(from < i);
+	}
+	return from;
+}
+
+/*
+ * Where one link leads from i to j and another of its kind from a later row to an
+ * earlier one, both also lead from i to the earlier one, as the intervals of
+ * predecessors only move forward (match.c). So of two matches the earlier row
+ * at each position makes a match again, and one match is the earliest at all
+ * positions at once: it ends first, and going backwards it is found by taking the
+ * earliest row at which the position before was reached.
+ */
+int
+matcher_first_rows(Matcher *m, uint32 *rows)
+{
+	const Program *p = m->program;
+	uint64 *reached =
+		palloc_extended(Max((size_t) m->rows_view.n, 1) * m->position_words * sizeof(uint64),
+						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int best = 0;
+	uint32 end = 0;
+	Event event;
+
+	prepare(m);
+	forget(m, m->latest_suffices);
+	while (best < p->npositions && next_row(m, &m->place, m->event_steps, &event))
+	{
+		reach(m, &event);
+		for (int h = 0; h < m->nhits; h++)
+		{
+			int q = m->hit_positions[h];
+
+			bit_set(&reached[(size_t) event.i * m->position_words], q);
+			if (q >= best)
+			{
+				best = q + 1;
+				end = event.i;
+			}
+		}
+		settle(m, &event);
+	}
+	for (int q = best; q-- > 0;)
+	{
+		rows[q] = end;
+		if (q > 0)
+			end =
+				earliest_before(m, &p->links[p->edges[m->first_edge[q]].link], reached, q - 1, end);
+	}
+	pfree(reached);
+	return best;
+}
+
+uint64
+matcher_work(const Matcher *m)
+{
+	return m->work;
+}

@@ -1,0 +1,379 @@
+/*
+ * rows.c
+ *		States of the aggregates over rows, and their way through parallel plans.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "journey/journey.h"
+#include "miscadmin.h"
+#include "rows/rows.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define ROWS_FIRST 3
+#define ROWS_MOST PG_INT32_MAX
+
+#define ST_SORT sort_match_rows
+#define ST_ELEMENT_TYPE MatchRow
+#define ST_COMPARE(a, b)                                                                           \
+	((a)->time != (b)->time                                                                        \
+		 ? ((a)->time < (b)->time ? -1 : 1)                                                        \
+		 : ((a)->conditions > (b)->conditions) - ((a)->conditions < (b)->conditions))
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+/* ---- arguments ---- */
+
+static void
+check_count(const RowsSite *site, int n)
+{
+	if (n > ROWS_CONDITIONS_MAX)
+		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_ARGUMENTS),
+						errmsg("%s cannot take more than %d conditions", site->aggregate,
+							   ROWS_CONDITIONS_MAX),
+						errdetail("Found %d.", n)));
+}
+
+RowsSite *
+rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size_t size)
+{
+	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
+	RowsSite *site = MemoryContextAllocZero(cxt, size);
+
+	site->aggregate = aggregate;
+	site->cxt = cxt;
+	site->first = first;
+	if (first < PG_NARGS())
+		site->array = get_fn_expr_variadic(fcinfo->flinfo);
+	if (site->array)
+	{
+		Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first));
+
+		if (type != BOOLARRAYOID)
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("conditions of %s must be an array of type boolean, not %s",
+								   aggregate, format_type_be(type))));
+	}
+	else
+	{
+		site->nconditions = PG_NARGS() - first;
+		check_count(site, site->nconditions);
+		for (int i = 0; i < site->nconditions; i++)
+		{
+			Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first + i));
+
+			if (type == UNKNOWNOID)
+				site->untyped |= UINT64CONST(1) << i;
+			else if (type != BOOLOID)
+				ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+								errmsg("condition %d of %s must be of type boolean, not %s", i + 1,
+									   aggregate, format_type_be(type))));
+		}
+	}
+	fcinfo->flinfo->fn_extra = site;
+	return site;
+}
+
+void
+rows_condition_untyped(RowsSite *site, uint64 conditions)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("condition %d of %s must be of type boolean",
+						   pg_rightmost_one_pos64(conditions) + 1, site->aggregate),
+					errhint("Cast the literal to boolean.")));
+	pg_unreachable();
+}
+
+uint64
+rows_conditions_of_array(FunctionCallInfo fcinfo, RowsSite *site)
+{
+	ArrayType *array;
+	const char *element;
+	const bits8 *nulls;
+	uint64 conditions = 0;
+	int n;
+	int present = 0;
+
+	if (fcinfo->args[site->first].isnull)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("array of conditions of %s must not be null", site->aggregate)));
+	array = DatumGetArrayTypeP(fcinfo->args[site->first].value);
+	n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	check_count(site, n);
+	element = ARR_DATA_PTR(array);
+	nulls = ARR_NULLBITMAP(array);
+	for (int i = 0; i < n; i++)
+		if (nulls == NULL || (nulls[i / 8] >> (i % 8) & 1) != 0)
+			conditions |= (uint64) (element[present++] != 0) << i;
+	site->nconditions = n;
+	return conditions;
+}
+
+text *
+rows_parameter(FunctionCallInfo fcinfo, const char *aggregate, int arg, const char *what)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("%s of %s must not be null", what, aggregate)));
+	return short_text_argument(PG_GETARG_DATUM(arg));
+}
+
+int64
+rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg)
+{
+	TimestampTz time;
+
+	if (unlikely(PG_ARGISNULL(arg)))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("time of a row that meets a condition must not be null"),
+						errdetail("%s puts rows in the order of their times.", site->aggregate),
+						errhint("Make the condition false where there is no time.")));
+	time = PG_GETARG_TIMESTAMPTZ(arg);
+	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("time of a row must be finite in %s", site->aggregate),
+						errdetail("Found \"%s\".",
+								  TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
+	return time;
+}
+
+/* ---- parameters ---- */
+
+void
+rows_specify(RowsSite *site, const void *parameters, uint32 len)
+{
+	RowsSpec *spec;
+
+	for (spec = site->specs; spec; spec = spec->next)
+		if (spec->nconditions == site->nconditions && spec->len == len &&
+			memcmp(spec->parameters, parameters, len) == 0)
+			break;
+	if (spec == NULL)
+	{
+		spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
+		spec->cxt = site->cxt;
+		spec->nconditions = site->nconditions;
+		spec->len = len;
+		memcpy(spec->parameters, parameters, len);
+		spec->next = site->specs;
+		site->specs = spec;
+	}
+	site->spec = spec;
+}
+
+/* ---- states ---- */
+
+static size_t
+state_size(size_t max)
+{
+	return offsetof(RowsState, rows) + max * sizeof(MatchRow);
+}
+
+static RowsState *
+state_create(MemoryContext cxt, RowsSpec *spec, uint32 max)
+{
+	RowsState *state = MemoryContextAllocHuge(cxt, state_size(max));
+
+	state->spec = spec;
+	state->n = 0;
+	state->max = max;
+	state->unsorted = false;
+	return state;
+}
+
+/* The state with room for so many more rows. */
+static RowsState *
+state_reserve(RowsState *state, uint32 more)
+{
+	uint64 need = (uint64) state->n + more;
+
+	if (likely(need <= state->max))
+		return state;
+	if (need > ROWS_MOST)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("a group has too many rows that meet a condition"),
+						errdetail("There can be at most %d.", ROWS_MOST)));
+	need = Min(Max(need, 2 * (uint64) state->max + 1), ROWS_MOST);
+	state = repalloc_huge(state, state_size(need));
+	state->max = need;
+	return state;
+}
+
+void
+rows_same_parameters(const RowsSite *site, const RowsSpec *a, const RowsSpec *b)
+{
+	if (a->nconditions != b->nconditions || a->len != b->len ||
+		memcmp(a->parameters, b->parameters, a->len) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s needs the same parameters for all rows of a group", site->aggregate),
+				 errhint("Group by them.")));
+}
+
+Datum
+rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions)
+{
+	RowsState *state;
+	MatchRow *row;
+
+	if (PG_ARGISNULL(0))
+		state = state_create(aggregate_context(fcinfo, site->aggregate), site->spec, ROWS_FIRST);
+	else
+	{
+		state = (RowsState *) PG_GETARG_POINTER(0);
+		if (unlikely(state->spec != site->spec))
+			rows_same_parameters(site, state->spec, site->spec);
+		state = state_reserve(state, 1);
+	}
+	row = &state->rows[state->n++];
+	row->time = time;
+	row->conditions = conditions;
+	if (state->n > 1 &&
+		(row[-1].time > time || (row[-1].time == time && row[-1].conditions > conditions)))
+		state->unsorted = true;
+	PG_RETURN_POINTER(state);
+}
+
+void
+rows_sort(RowsState *state)
+{
+	if (state->unsorted)
+		sort_match_rows(state->rows, state->n);
+	state->unsorted = false;
+}
+
+/* ---- parallel plans ---- */
+
+/* A state on its way: this, parameters, rows; each maxaligned. */
+typedef struct RowsMessage
+{
+	int32 vl_len_;
+	uint32 nconditions;
+	uint32 len;
+	uint32 n;
+	uint32 unsorted;
+} RowsMessage;
+
+/* What the deserialisation function returns: a message that waits to be combined. */
+typedef struct RowsPacked
+{
+	RowsSpec *no_spec;
+	bytea *message;
+} RowsPacked;
+
+PG_FUNCTION_INFO_V1(journey_rows_serialfn);
+Datum
+journey_rows_serialfn(PG_FUNCTION_ARGS)
+{
+	RowsState *state;
+	RowsMessage *message;
+	char *to;
+	size_t size;
+
+	aggregate_context(fcinfo, "aggregates over rows");
+	state = (RowsState *) PG_GETARG_POINTER(0);
+	size = MAXALIGN(sizeof(RowsMessage)) + MAXALIGN(state->spec->len) + state->n * sizeof(MatchRow);
+	if (size > MaxAllocSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a group has too many rows that meet a condition for a parallel plan"),
+				 errdetail("It has %u in one worker.", state->n),
+				 errhint("Set max_parallel_workers_per_gather to 0.")));
+	message = palloc0(size);
+	SET_VARSIZE(message, size);
+	message->nconditions = state->spec->nconditions;
+	message->len = state->spec->len;
+	message->n = state->n;
+	message->unsorted = state->unsorted;
+	to = (char *) message + MAXALIGN(sizeof(RowsMessage));
+	memcpy(to, state->spec->parameters, state->spec->len);
+	memcpy(to + MAXALIGN(state->spec->len), state->rows, state->n * sizeof(MatchRow));
+	PG_RETURN_POINTER(message);
+}
+
+PG_FUNCTION_INFO_V1(journey_rows_deserialfn);
+Datum
+journey_rows_deserialfn(PG_FUNCTION_ARGS)
+{
+	RowsPacked *packed;
+
+	aggregate_context(fcinfo, "aggregates over rows");
+	packed = palloc(sizeof(RowsPacked));
+	packed->no_spec = NULL;
+	packed->message = PG_GETARG_BYTEA_P(0);
+	PG_RETURN_POINTER(packed);
+}
+
+static void
+append_rows(RowsState **to, const void *rows, uint32 n, bool unsorted)
+{
+	RowsState *state = state_reserve(*to, n);
+	uint32 before = state->n;
+
+	memcpy(&state->rows[before], rows, n * sizeof(MatchRow));
+	state->n += n;
+	if (unsorted || (before > 0 && n > 0 &&
+					 (state->rows[before - 1].time > state->rows[before].time ||
+					  (state->rows[before - 1].time == state->rows[before].time &&
+					   state->rows[before - 1].conditions > state->rows[before].conditions))))
+		state->unsorted = true;
+	*to = state;
+}
+
+PG_FUNCTION_INFO_V1(journey_rows_combinefn);
+Datum
+journey_rows_combinefn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "aggregates over rows");
+	RowsSite *site = rows_site(fcinfo, "the aggregate", PG_NARGS(), sizeof(RowsSite));
+	const RowsState *other;
+	RowsState *state;
+	const char *rows;
+	uint32 n;
+	bool unsorted;
+
+	if (PG_ARGISNULL(1))
+		return unchanged_state(fcinfo);
+	other = (const RowsState *) PG_GETARG_POINTER(1);
+	if (other->spec == NULL)
+	{
+		const RowsMessage *message = (const RowsMessage *) ((const RowsPacked *) other)->message;
+		const char *parameters = (const char *) message + MAXALIGN(sizeof(RowsMessage));
+
+		if (VARSIZE(message) < sizeof(RowsMessage) ||
+			VARSIZE(message) != MAXALIGN(sizeof(RowsMessage)) + MAXALIGN((size_t) message->len) +
+									(size_t) message->n * sizeof(MatchRow))
+			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+							errmsg("state of an aggregate over rows is corrupt")));
+		site->nconditions = message->nconditions;
+		if (!rows_specified(site, parameters, message->len))
+			rows_specify(site, parameters, message->len);
+		rows = parameters + MAXALIGN(message->len);
+		n = message->n;
+		unsorted = message->unsorted;
+	}
+	else
+	{
+		site->nconditions = other->spec->nconditions;
+		rows_specify(site, other->spec->parameters, other->spec->len);
+		rows = (const char *) other->rows;
+		n = other->n;
+		unsorted = other->unsorted;
+	}
+	if (PG_ARGISNULL(0))
+		state = state_create(cxt, site->spec, Max(n, ROWS_FIRST));
+	else
+	{
+		state = (RowsState *) PG_GETARG_POINTER(0);
+		rows_same_parameters(site, state->spec, site->spec);
+	}
+	append_rows(&state, rows, n, unsorted);
+	PG_RETURN_POINTER(state);
+}
