@@ -65,13 +65,14 @@ export function clickhouse() {
 }
 
 export function duckdb() {
+    const window = 'PARTITION BY customer_id ORDER BY occurred_at';
     const levels = (from) => `
         SELECT format('{} {} {} {}', count(*) FILTER (r >= 1), count(*) FILTER (r >= 2),
                       count(*) FILTER (r >= 3), count(*) FILTER (r >= 4)) FROM (${from})`;
     const sessions = (from) => `
         SELECT format('{} sessions, by customer {}', sum(n)::BIGINT, sum(n * customer_id)::BIGINT) FROM (${from})`;
-    // each row's latest start of so many steps; frame: which rows may be the one before
-    const windows = (frame) => levels(`
+    // s1, s2, s3: each row's latest start of so many steps
+    const windows = levels(`
         SELECT max(CASE label WHEN 'web.view' THEN 1
                               WHEN 'web.add_to_cart' THEN CASE WHEN occurred_at - s1 <= INTERVAL 7 DAY THEN 2 END
                               WHEN 'web.checkout' THEN CASE WHEN occurred_at - s2 <= INTERVAL 7 DAY THEN 3 END
@@ -79,9 +80,9 @@ export function duckdb() {
         FROM (SELECT *, max(CASE label WHEN 'web.checkout' THEN s2 END) OVER w AS s3
               FROM (SELECT *, max(CASE label WHEN 'web.add_to_cart' THEN s1 END) OVER w AS s2
                     FROM (SELECT *, max(CASE label WHEN 'web.view' THEN occurred_at END) OVER w AS s1
-                          FROM touchpoints WHERE ${funnel} WINDOW w AS (${frame}))
-                    WINDOW w AS (${frame}))
-              WINDOW w AS (${frame}))
+                          FROM touchpoints WHERE ${funnel} WINDOW w AS (${window}))
+                    WINDOW w AS (${window}))
+              WINDOW w AS (${window}))
         GROUP BY customer_id`);
     const before = (from, to, of) => `
         SELECT c.customer_id, c.occurred_at, v.start
@@ -96,9 +97,8 @@ export function duckdb() {
             (SELECT count(DISTINCT customer_id) FROM carts WHERE occurred_at - start <= INTERVAL 7 DAY),
             (SELECT count(DISTINCT customer_id) FROM checkouts WHERE occurred_at - start <= INTERVAL 7 DAY),
             (SELECT count(DISTINCT customer_id) FROM purchases WHERE occurred_at - start <= INTERVAL 7 DAY))`;
-    const window = 'PARTITION BY customer_id ORDER BY occurred_at';
     return [
-        ['levels', 'windows', '', windows(window)],
+        ['levels', 'windows', '', windows],
         ['levels', 'ASOF joins', '', joins('>=')],
         ['twice', 'windows', '', levels(`
             SELECT max(CASE label WHEN 'web.view' THEN CASE WHEN occurred_at - s1 <= INTERVAL 7 DAY THEN 2 ELSE 1 END
@@ -112,7 +112,6 @@ export function duckdb() {
                         WINDOW w AS (${window}))
                   WINDOW w AS (${window}))
             GROUP BY customer_id`)],
-        ['increase', 'windows', '', windows(window + ' RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING')],
         ['increase', 'ASOF joins', '', joins('>')],
         ['match', 'windows', '', `
             SELECT format('{} customers, ids {}', count(*), sum(customer_id)) FROM (
