@@ -301,7 +301,9 @@ void
 settle(Matcher *m, const Event *event)
 {
 	for (int h = 0; h < m->nhits; h++)
-		if (m->by_latest)
+		if (m->rows && !row_leads_on(m, m->hit_positions[h], event->i))
+			continue;
+		else if (m->by_latest)
 			m->latest[m->hit_positions[h]] = m->hits[h];
 		else
 			for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
@@ -402,7 +404,7 @@ matcher_create(const Program *p)
 	m->hit_positions = palloc(p->npositions * sizeof(int));
 	m->latest = palloc(p->npositions * sizeof(Reached));
 	m->latest_suffices = latest_suffices(p);
-	if (p->row_steps)
+	if (p->row_conditions)
 		prepare_rows(m);
 	else
 	{

@@ -137,8 +137,7 @@ struct Matcher
 	JourneyView rows_view;   /* length and times alone */
 	uint64 *condition_steps; /* of each condition: steps that want it */
 	uint64 *any_steps;       /* steps that want none */
-	uint64 *ahead_row_steps; /* steps that look ahead */
-	uint32 **ahead_row;      /* of each step, of each of its aheads: the row it looked at last */
+	uint32 **ahead_row;      /* of each link, of each of its aheads: the row it looked at last */
 
 	/* the search */
 	uint64 work;
@@ -179,6 +178,7 @@ extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
 /* match_rows.c */
 extern void prepare_rows(Matcher *m);
 extern bool next_row(Matcher *m, Place *place, uint64 *scratch, Event *event);
+extern bool row_leads_on(Matcher *m, int position, uint32 i);
 
 /* match.c: one touchpoint, and what a search needs before */
 extern void prepare(Matcher *m);

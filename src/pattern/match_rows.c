@@ -16,20 +16,15 @@ prepare_rows(Matcher *m)
 
 	m->condition_steps = palloc0(WORD_BITS * m->step_words * sizeof(uint64));
 	m->any_steps = palloc0(m->step_words * sizeof(uint64));
-	m->ahead_row_steps = palloc0(m->step_words * sizeof(uint64));
-	m->ahead_row = palloc0(p->nsteps * sizeof(uint32 *));
 	for (int step = 0; step < p->nsteps; step++)
-	{
-		const RowStep *s = &p->row_steps[step];
-
-		bit_set(s->condition < 0 ? m->any_steps : &m->condition_steps[s->condition * m->step_words],
-				step);
-		if (s->naheads > 0)
-		{
-			bit_set(m->ahead_row_steps, step);
-			m->ahead_row[step] = palloc(s->naheads * sizeof(uint32));
-		}
-	}
+		if (p->row_conditions[step] < 0)
+			bit_set(m->any_steps, step);
+		else
+			bit_set(&m->condition_steps[p->row_conditions[step] * m->step_words], step);
+	m->ahead_row = palloc0(Max(p->nlinks, 1) * sizeof(uint32 *));
+	for (int link = 0; link < p->nlinks; link++)
+		if (p->links[link].naheads > 0)
+			m->ahead_row[link] = palloc(p->links[link].naheads * sizeof(uint32));
 }
 
 void
@@ -37,7 +32,7 @@ matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n)
 {
 	const Program *p = m->program;
 
-	Assert(p->row_steps != NULL);
+	Assert(p->row_conditions != NULL && rows != NULL);
 	matcher_open(m, &m->rows_view);
 	m->rows = rows;
 	m->rows_view.n = n;
@@ -45,30 +40,33 @@ matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n)
 	m->rows_view.last = n > 0 ? rows[n - 1].time : 0;
 	m->possible = n >= p->least;
 	m->labelled = true;
-	for (int step = 0; step < p->nsteps; step++)
-		for (int k = 0; k < p->row_steps[step].naheads; k++)
-			m->ahead_row[step][k] = 0;
+	for (int link = 0; link < p->nlinks; link++)
+		for (int k = 0; k < p->links[link].naheads; k++)
+			m->ahead_row[link][k] = 0;
 }
 
 /*
- * Does what the step says of the rows behind row i hold? i never falls, so that
- * the row that decides only moves forward.
+ * Does what the link from this position says of the rows behind row i hold? i
+ * never falls, so the row that decides only moves forward.
  */
-static bool
-aheads_hold(Matcher *m, int step, uint32 i)
+bool
+row_leads_on(Matcher *m, int position, uint32 i)
 {
-	const RowStep *s = &m->program->row_steps[step];
+	const ProgramLink *link = &m->program->links[position];
 	uint32 n = m->rows_view.n;
 
-	for (int k = 0; k < s->naheads; k++)
+	if (position == m->program->nlinks)
+		return true;
+	for (int k = 0; k < link->naheads; k++)
 	{
-		uint32 *row = &m->ahead_row[step][k];
+		uint32 *row = &m->ahead_row[position][k];
 
 		for (*row = Max(*row, i + 1);
-			 *row < n && elapsed(m->rows[i].time, m->rows[*row].time) < s->aheads[k].min; (*row)++)
+			 *row < n && elapsed(m->rows[i].time, m->rows[*row].time) < link->aheads[k].min;
+			 (*row)++)
 			if (m->work++ % MATCH_INTERRUPT_EVERY == 0)
 				CHECK_FOR_INTERRUPTS();
-		if (*row >= n || elapsed(m->rows[i].time, m->rows[*row].time) > s->aheads[k].max)
+		if (*row >= n || elapsed(m->rows[i].time, m->rows[*row].time) > link->aheads[k].max)
 			return false;
 	}
 	return true;
@@ -97,12 +95,7 @@ next_row(Matcher *m, Place *place, uint64 *scratch, Event *event)
 				scratch[w] |= steps[w];
 		}
 		for (int w = 0; w < words; w++)
-		{
-			for (uint64 bits = scratch[w] & m->ahead_row_steps[w]; bits != 0; bits &= bits - 1)
-				if (!aheads_hold(m, w * WORD_BITS + pg_rightmost_one_pos64(bits), i))
-					scratch[w] &= ~(bits & -bits);
 			any |= scratch[w];
-		}
 		if (any == 0)
 			continue;
 		event->i = i;
@@ -170,7 +163,8 @@ matcher_first_rows(Matcher *m, uint32 *rows)
 		{
 			int q = m->hit_positions[h];
 
-			bit_set(&reached[(size_t) event.i * m->position_words], q);
+			if (row_leads_on(m, q, event.i))
+				bit_set(&reached[(size_t) event.i * m->position_words], q);
 			if (q >= best)
 			{
 				best = q + 1;

@@ -15,6 +15,13 @@
 
 #define PROGRAM_NO_LINK -1
 
+/* Some row behind must be so far behind: the first by at least min, by at most max. */
+typedef struct RowAhead
+{
+	int64 min;
+	int64 max;
+} RowAhead;
+
 /* What a link asks of the time between two touchpoints and of those between. */
 typedef struct ProgramLink
 {
@@ -24,22 +31,9 @@ typedef struct ProgramLink
 	int nbans;
 	int *bans;        /* steps */
 	int64 *ban_usecs; /* before $ only, or PATTERN_UNBOUNDED */
+	int naheads;      /* over rows: what must hold of the rows behind the first one */
+	RowAhead *aheads;
 } ProgramLink;
-
-/* The first row behind this one by at least min must be behind it by at most max. */
-typedef struct RowAhead
-{
-	int64 min;
-	int64 max;
-} RowAhead;
-
-/* What a row must be, in a program over rows rather than journeys. */
-typedef struct RowStep
-{
-	int condition; /* that it meets, from 0; or -1: any row */
-	int naheads;
-	RowAhead *aheads; /* all must hold */
-} RowStep;
 
 typedef struct ProgramPosition
 {
@@ -67,8 +61,8 @@ typedef struct ProgramAccept
 typedef struct Program
 {
 	int nsteps;
-	const Step **steps; /* distinct; of positions and of bans; NULL in a program over rows */
-	RowStep *row_steps; /* ... which has these */
+	const Step **steps;  /* distinct; of positions and of bans; NULL in a program over rows */
+	int *row_conditions; /* ... whose steps are these: a condition, from 0, or -1: any row */
 	int npositions;
 	ProgramPosition *positions;
 	int nlinks;

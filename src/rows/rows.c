@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "rows/rows.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -15,8 +16,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define ROWS_FIRST 3
+#define ROWS_FIRST 4
 #define ROWS_MOST PG_INT32_MAX
+#define ALLOC_ROUNDED 8192 /* up to here the allocator rounds to a power of two */
 
 #define ST_SORT sort_match_rows
 #define ST_ELEMENT_TYPE MatchRow
@@ -160,6 +162,7 @@ rows_specify(RowsSite *site, const void *parameters, uint32 len)
 		spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
 		spec->cxt = site->cxt;
 		spec->nconditions = site->nconditions;
+		spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
 		spec->len = len;
 		memcpy(spec->parameters, parameters, len);
 		spec->next = site->specs;
@@ -171,25 +174,41 @@ rows_specify(RowsSite *site, const void *parameters, uint32 len)
 /* ---- states ---- */
 
 static size_t
-state_size(size_t max)
+state_size(const RowsSpec *spec, size_t max)
 {
-	return offsetof(RowsState, rows) + max * sizeof(MatchRow);
+	return offsetof(RowsState, rows) + max * spec->row_size;
+}
+
+/* A state for this many rows, and what fits in besides: the allocator rounds up, too. */
+static RowsState *
+state_alloc(MemoryContext cxt, RowsState *old, RowsSpec *spec, uint64 max)
+{
+	size_t size = state_size(spec, max);
+	RowsState *state;
+
+	if (size <= ALLOC_ROUNDED)
+	{
+		size = pg_nextpower2_size_t(size);
+		max = (size - offsetof(RowsState, rows)) / spec->row_size;
+	}
+	state = old ? repalloc_huge(old, size) : MemoryContextAllocHuge(cxt, size);
+	state->max = max;
+	return state;
 }
 
 static RowsState *
 state_create(MemoryContext cxt, RowsSpec *spec, uint32 max)
 {
-	RowsState *state = MemoryContextAllocHuge(cxt, state_size(max));
+	RowsState *state = state_alloc(cxt, NULL, spec, max);
 
 	state->spec = spec;
 	state->n = 0;
-	state->max = max;
 	state->unsorted = false;
 	return state;
 }
 
 /* The state with room for so many more rows. */
-static RowsState *
+static inline RowsState *
 state_reserve(RowsState *state, uint32 more)
 {
 	uint64 need = (uint64) state->n + more;
@@ -200,10 +219,51 @@ state_reserve(RowsState *state, uint32 more)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("a group has too many rows that meet a condition"),
 						errdetail("There can be at most %d.", ROWS_MOST)));
-	need = Min(Max(need, 2 * (uint64) state->max + 1), ROWS_MOST);
-	state = repalloc_huge(state, state_size(need));
-	state->max = need;
-	return state;
+	return state_alloc(NULL, state, state->spec,
+					   Min(Max(need, 2 * (uint64) state->max), ROWS_MOST));
+}
+
+static inline MatchRow
+get_row(const RowsState *state, uint32 i)
+{
+	const char *from = &state->rows[(size_t) i * state->spec->row_size];
+	MatchRow row = {0};
+
+	memcpy(&row.time, from, sizeof(row.time));
+	from += sizeof(row.time);
+	if (likely(state->spec->row_size == sizeof(row.time) + 1))
+		row.conditions = (uint8) *from;
+	else
+		for (uint32 k = 0; k < state->spec->row_size - sizeof(row.time); k++)
+			row.conditions |= (uint64) (uint8) from[k] << (8 * k);
+	return row;
+}
+
+static inline void
+put_row(RowsState *state, uint32 i, const MatchRow *row)
+{
+	char *to = &state->rows[(size_t) i * state->spec->row_size];
+
+	memcpy(to, &row->time, sizeof(row->time));
+	to += sizeof(row->time);
+	if (likely(state->spec->row_size == sizeof(row->time) + 1))
+		*to = (char) row->conditions;
+	else
+		for (uint32 k = 0; k < state->spec->row_size - sizeof(row->time); k++)
+			to[k] = (char) (row->conditions >> (8 * k));
+}
+
+/* Is row i out of order with the one before? */
+static inline bool
+out_of_order(const RowsState *state, uint32 i, const MatchRow *row)
+{
+	MatchRow before;
+
+	if (i == 0)
+		return false;
+	before = get_row(state, i - 1);
+	return before.time > row->time ||
+		   (before.time == row->time && before.conditions > row->conditions);
 }
 
 void
@@ -220,8 +280,8 @@ rows_same_parameters(const RowsSite *site, const RowsSpec *a, const RowsSpec *b)
 Datum
 rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions)
 {
+	MatchRow row = {time, conditions};
 	RowsState *state;
-	MatchRow *row;
 
 	if (PG_ARGISNULL(0))
 		state = state_create(aggregate_context(fcinfo, site->aggregate), site->spec, ROWS_FIRST);
@@ -232,21 +292,22 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 			rows_same_parameters(site, state->spec, site->spec);
 		state = state_reserve(state, 1);
 	}
-	row = &state->rows[state->n++];
-	row->time = time;
-	row->conditions = conditions;
-	if (state->n > 1 &&
-		(row[-1].time > time || (row[-1].time == time && row[-1].conditions > conditions)))
-		state->unsorted = true;
+	if (!state->unsorted)
+		state->unsorted = out_of_order(state, state->n, &row);
+	put_row(state, state->n++, &row);
 	PG_RETURN_POINTER(state);
 }
 
-void
-rows_sort(RowsState *state)
+MatchRow *
+rows_sorted(const RowsState *state)
 {
+	MatchRow *rows = palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
+
+	for (uint32 i = 0; i < state->n; i++)
+		rows[i] = get_row(state, i);
 	if (state->unsorted)
-		sort_match_rows(state->rows, state->n);
-	state->unsorted = false;
+		sort_match_rows(rows, state->n);
+	return rows;
 }
 
 /* ---- parallel plans ---- */
@@ -279,7 +340,8 @@ journey_rows_serialfn(PG_FUNCTION_ARGS)
 
 	aggregate_context(fcinfo, "aggregates over rows");
 	state = (RowsState *) PG_GETARG_POINTER(0);
-	size = MAXALIGN(sizeof(RowsMessage)) + MAXALIGN(state->spec->len) + state->n * sizeof(MatchRow);
+	size = MAXALIGN(sizeof(RowsMessage)) + MAXALIGN(state->spec->len) +
+		   (size_t) state->n * state->spec->row_size;
 	if (size > MaxAllocSize)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -294,7 +356,7 @@ journey_rows_serialfn(PG_FUNCTION_ARGS)
 	message->unsorted = state->unsorted;
 	to = (char *) message + MAXALIGN(sizeof(RowsMessage));
 	memcpy(to, state->spec->parameters, state->spec->len);
-	memcpy(to + MAXALIGN(state->spec->len), state->rows, state->n * sizeof(MatchRow));
+	memcpy(to + MAXALIGN(state->spec->len), state->rows, (size_t) state->n * state->spec->row_size);
 	PG_RETURN_POINTER(message);
 }
 
@@ -311,20 +373,22 @@ journey_rows_deserialfn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(packed);
 }
 
-static void
-append_rows(RowsState **to, const void *rows, uint32 n, bool unsorted)
+static RowsState *
+append_rows(RowsState *state, const char *rows, uint32 n, bool unsorted)
 {
-	RowsState *state = state_reserve(*to, n);
 	uint32 before = state->n;
 
-	memcpy(&state->rows[before], rows, n * sizeof(MatchRow));
+	state = state_reserve(state, n);
+	memcpy(&state->rows[(size_t) before * state->spec->row_size], rows,
+		   (size_t) n * state->spec->row_size);
 	state->n += n;
-	if (unsorted || (before > 0 && n > 0 &&
-					 (state->rows[before - 1].time > state->rows[before].time ||
-					  (state->rows[before - 1].time == state->rows[before].time &&
-					   state->rows[before - 1].conditions > state->rows[before].conditions))))
-		state->unsorted = true;
-	*to = state;
+	if (n > 0 && !state->unsorted)
+	{
+		MatchRow first = get_row(state, before);
+
+		state->unsorted = unsorted || out_of_order(state, before, &first);
+	}
+	return state;
 }
 
 PG_FUNCTION_INFO_V1(journey_rows_combinefn);
@@ -348,8 +412,9 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 		const char *parameters = (const char *) message + MAXALIGN(sizeof(RowsMessage));
 
 		if (VARSIZE(message) < sizeof(RowsMessage) ||
-			VARSIZE(message) != MAXALIGN(sizeof(RowsMessage)) + MAXALIGN((size_t) message->len) +
-									(size_t) message->n * sizeof(MatchRow))
+			VARSIZE(message) !=
+				MAXALIGN(sizeof(RowsMessage)) + MAXALIGN((size_t) message->len) +
+					(size_t) message->n * (sizeof(int64) + (message->nconditions + 7) / 8))
 			ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 							errmsg("state of an aggregate over rows is corrupt")));
 		site->nconditions = message->nconditions;
@@ -363,7 +428,7 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 	{
 		site->nconditions = other->spec->nconditions;
 		rows_specify(site, other->spec->parameters, other->spec->len);
-		rows = (const char *) other->rows;
+		rows = other->rows;
 		n = other->n;
 		unsorted = other->unsorted;
 	}
@@ -374,6 +439,5 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 		state = (RowsState *) PG_GETARG_POINTER(0);
 		rows_same_parameters(site, state->spec, site->spec);
 	}
-	append_rows(&state, rows, n, unsorted);
-	PG_RETURN_POINTER(state);
+	PG_RETURN_POINTER(append_rows(state, rows, n, unsorted));
 }

@@ -59,7 +59,7 @@ sequence_transfn(PG_FUNCTION_ARGS)
 
 /* The matcher of a state, turned to its rows; NULL if there are none. */
 static Matcher *
-open_state(FunctionCallInfo fcinfo, RowsState **state, uint64 *work)
+open_state(FunctionCallInfo fcinfo, RowsState **state, MatchRow **rows, uint64 *work)
 {
 	RowsSpec *spec;
 
@@ -70,8 +70,8 @@ open_state(FunctionCallInfo fcinfo, RowsState **state, uint64 *work)
 	spec = (*state)->spec;
 	if (spec->matcher == NULL)
 		compile(spec);
-	rows_sort(*state);
-	matcher_open_rows(spec->matcher, (*state)->rows, (*state)->n);
+	*rows = rows_sorted(*state);
+	matcher_open_rows(spec->matcher, *rows, (*state)->n);
 	*work = matcher_work(spec->matcher);
 	return spec->matcher;
 }
@@ -91,8 +91,9 @@ Datum
 sequence_match_finalfn(PG_FUNCTION_ARGS)
 {
 	RowsState *state;
+	MatchRow *rows;
 	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &work);
+	Matcher *m = open_state(fcinfo, &state, &rows, &work);
 	bool found;
 
 	if (m == NULL)
@@ -107,8 +108,9 @@ Datum
 sequence_count_finalfn(PG_FUNCTION_ARGS)
 {
 	RowsState *state;
+	MatchRow *rows;
 	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &work);
+	Matcher *m = open_state(fcinfo, &state, &rows, &work);
 	int64 n = 0;
 
 	if (m == NULL)
@@ -124,10 +126,11 @@ Datum
 sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 {
 	RowsState *state;
+	MatchRow *rows;
 	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &work);
+	Matcher *m = open_state(fcinfo, &state, &rows, &work);
 	const Program *p;
-	uint32 *rows;
+	uint32 *found;
 	Datum *times;
 	int reached;
 	int n = 0;
@@ -135,13 +138,13 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	if (m == NULL)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TIMESTAMPTZOID));
 	p = state->spec->program;
-	rows = palloc(p->npositions * sizeof(uint32));
+	found = palloc(p->npositions * sizeof(uint32));
 	times = palloc(p->npositions * sizeof(Datum));
-	reached = matcher_first_rows(m, rows);
+	reached = matcher_first_rows(m, found);
 	tell_work("sequence_match_events", state, work);
 	for (int q = 0; q < reached; q++)
-		if (p->row_steps[p->positions[q].step].condition >= 0)
-			times[n++] = TimestampTzGetDatum(state->rows[rows[q]].time);
+		if (p->row_conditions[p->positions[q].step] >= 0)
+			times[n++] = TimestampTzGetDatum(rows[found[q]].time);
 	PG_RETURN_ARRAYTYPE_P(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

@@ -3,13 +3,13 @@
  *		The compiler of sequence_match's patterns.
  *
  * Events and "." are the positions of a chain. What stands between two of them,
- * P and Q, becomes the link from P to Q and, where need be, a condition on P:
+ * P and Q, becomes the link from P to Q:
  *
  *	nothing             Q is the very next row;
  *	.* or a time        any rows may lie between;
  *	times behind the    limits on the time from P to Q;
  *	last .*
- *	a time before a .*  some row behind P, Q at the latest, must meet it. That is so
+ *	times before a .*   some row behind P, Q at the latest, must meet them. That is so
  *	                    if the first row behind P by at least the lower bound keeps
  *	                    to the upper one, which is a matter of P alone, and Q is
  *	                    behind P by at least the lower bound.
@@ -155,24 +155,17 @@ end_pending(SequenceCompiler *c)
 	c->pending.max = PG_INT64_MAX;
 }
 
-/* The step of a condition and of what must hold ahead; each is there once. */
+/* The step of a condition, or of any row (-1); each is there once. */
 static int
-add_step(SequenceCompiler *c, int condition, int naheads, const RowAhead *aheads)
+add_step(SequenceCompiler *c, int condition)
 {
 	Program *p = c->program;
-	RowStep *step;
 
 	for (int i = 0; i < p->nsteps; i++)
-		if (p->row_steps[i].condition == condition && naheads == 0 && p->row_steps[i].naheads == 0)
+		if (p->row_conditions[i] == condition)
 			return i;
-	reserve(p->row_steps, p->nsteps, c->steps_max);
-	step = &p->row_steps[p->nsteps];
-	step->condition = condition;
-	step->naheads = naheads;
-	step->aheads = NULL;
-	if (naheads > 0)
-		step->aheads =
-			memcpy(palloc(naheads * sizeof(RowAhead)), aheads, naheads * sizeof(RowAhead));
+	reserve(p->row_conditions, p->nsteps, c->steps_max);
+	p->row_conditions[p->nsteps] = condition;
 	return p->nsteps++;
 }
 
@@ -199,21 +192,20 @@ add_position(SequenceCompiler *c, int condition)
 	}
 	p->edges[q] = (ProgramEdge) {.from = q - 1, .to = q, .link = q - 1};
 	if (q > 0)
-	{
 		/* what is pending stands behind the last star, if there is one */
-		p->links[q - 1] =
-			(ProgramLink) {.next = !c->star, .min = c->link.min, .max = c->pending.max};
-		if (c->naheads > 0)
-			p->positions[q - 1].step = add_step(c, p->row_steps[p->positions[q - 1].step].condition,
-												c->naheads, c->aheads);
-	}
-	p->positions[q] = (ProgramPosition) {
-		.step = add_step(c, condition, 0, NULL), .item = q + 1, .ends_item = true};
+		p->links[q - 1] = (ProgramLink) {.next = !c->star,
+										 .min = c->link.min,
+										 .max = c->pending.max,
+										 .naheads = c->naheads,
+										 .aheads = c->aheads};
+	p->positions[q] =
+		(ProgramPosition) {.step = add_step(c, condition), .item = q + 1, .ends_item = true};
 	p->npositions++;
 	c->star = c->has_pending = false;
 	c->link.min = 0;
 	c->pending.max = PG_INT64_MAX;
-	c->naheads = 0;
+	c->naheads = c->aheads_max = 0;
+	c->aheads = NULL;
 	c->time = NULL;
 	return true;
 }

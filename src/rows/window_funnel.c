@@ -158,7 +158,6 @@ window_funnel_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_INT32(0);
 	state = (RowsState *) PG_GETARG_POINTER(0);
 	memcpy(&parameters, state->spec->parameters, sizeof(parameters));
-	rows_sort(state);
-	PG_RETURN_INT32(funnel_level(state->rows, state->n, state->spec->nconditions, parameters.window,
-								 parameters.modes));
+	PG_RETURN_INT32(funnel_level(rows_sorted(state), state->n, state->spec->nconditions,
+								 parameters.window, parameters.modes));
 }
