@@ -329,6 +329,8 @@ cohorts_job() { # job, time zone
     enter "$1" "floor: journey_length" "floor: journey_length" heap "SELECT sum(journey_length(journey))::text FROM journeys"
     enter "$1" "pg_journey: journey_retention" "floor: journey_length" heap "$(cells "
         SELECT cohort, bracket, count(*) AS n FROM journeys, $call GROUP BY cohort, bracket")"
+    enter "$1" "pg_journey: journey_retention, of those that match" "floor: journey_length" heap "$(cells "
+        SELECT cohort, bracket, count(*) AS n FROM journeys, $call WHERE journey ~ '%.purchase' GROUP BY cohort, bracket")"
     enter "$1" "SQL: windows" "" any "$(cells "
         SELECT cohort, (week - cohort) / 7 AS bracket, count(*) AS n
         FROM (SELECT week, min(week) OVER (PARTITION BY customer_id) AS cohort
