@@ -359,9 +359,10 @@ aggregates=( # name|its floor|arguments but conditions, which are met in turn, o
 extremes() {
     local groups=$((touchpoints / 10)) events=$((touchpoints < 1000000 ? touchpoints : 1000000)) a name floor args query table
     sql -v groups="$groups" -v events="$events" <<'SQL'
-CREATE TABLE ten AS SELECT (id % :groups)::int AS g, occurred_at, (id / :groups % 4)::int AS k FROM touchpoints ORDER BY id;
+SET max_parallel_workers_per_gather = 0;    -- rows stay in order of id, which is that of time
+CREATE TABLE ten AS SELECT (id % :groups)::int AS g, occurred_at, (id / :groups % 4)::int AS k FROM touchpoints;
 ALTER TABLE ten ALTER g SET (n_distinct = :groups);
-CREATE TABLE in_order AS SELECT occurred_at, (id % 4)::int AS k FROM touchpoints WHERE id <= :events ORDER BY id;
+CREATE TABLE in_order AS SELECT occurred_at, (id % 4)::int AS k FROM touchpoints WHERE id <= :events;
 CREATE TABLE at_random AS SELECT occurred_at, (id % 4)::int AS k FROM touchpoints WHERE id <= :events ORDER BY hashint8extended(id, 1);
 SQL
     for table in ten in_order at_random; do

@@ -46,7 +46,7 @@ noop_combinefn(PG_FUNCTION_ARGS)
 Datum
 noop_serialfn(PG_FUNCTION_ARGS)
 {
-	bytea	   *result = palloc(VARHDRSZ);
+	bytea *result = palloc(VARHDRSZ);
 
 	SET_VARSIZE(result, VARHDRSZ);
 	PG_RETURN_BYTEA_P(result);
