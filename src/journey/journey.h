@@ -39,6 +39,25 @@ extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32
 /* Microseconds of an interval that is not negative and has no months; "what" begins the error. */
 extern int64 fixed_usecs(const Interval *i, const char *what);
 
+/* As timestamptz - timestamptz gives it: days have 24 hours. */
+extern Datum usecs_interval(uint64 usecs);
+
+/* journey_read.c */
+
+/* Which text of a label a function shows. */
+typedef enum LabelPart
+{
+	PART_CHANNEL,
+	PART_ACTION,
+	PART_LABEL
+} LabelPart;
+
+extern LabelPart label_part_argument(Datum d);
+
+/* That text of each label, as text datums; and their order, bytewise. */
+extern Datum *label_texts(const JourneyView *v, LabelPart part);
+extern int label_text_cmp(Datum a, Datum b);
+
 /* numeric_value.c */
 extern void decimal_from_numeric(Decimal *d, Datum numeric);
 extern Datum decimal_to_numeric(Decimal d);

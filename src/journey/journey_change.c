@@ -94,6 +94,16 @@ fixed_usecs(const Interval *i, const char *what)
 	return usecs;
 }
 
+Datum
+usecs_interval(uint64 usecs)
+{
+	Interval *interval = palloc0(sizeof(Interval));
+
+	interval->day = usecs / USECS_PER_DAY;
+	interval->time = usecs % USECS_PER_DAY;
+	return IntervalPGetDatum(interval);
+}
+
 typedef struct SessionWalk
 {
 	JourneyArg arg;

@@ -49,16 +49,23 @@ journey_end(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(arg.view.last);
 }
 
-/* Which text of a label a function shows. */
-typedef enum LabelPart
+LabelPart
+label_part_argument(Datum d)
 {
-	PART_CHANNEL,
-	PART_ACTION,
-	PART_LABEL
-} LabelPart;
+	char *name = TextDatumGetCString(d);
 
-/* That text of each label, as text datums. */
-static Datum *
+	if (strcmp(name, "label") == 0)
+		return PART_LABEL;
+	if (strcmp(name, "channel") == 0)
+		return PART_CHANNEL;
+	if (strcmp(name, "action") == 0)
+		return PART_ACTION;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("unknown part of a label: \"%s\"", name),
+					errhint("Use \"label\", \"channel\" or \"action\".")));
+}
+
+Datum *
 label_texts(const JourneyView *v, LabelPart part)
 {
 	TouchLabel *labels = journey_dictionary(v);
@@ -89,9 +96,8 @@ label_texts(const JourneyView *v, LabelPart part)
 	return texts;
 }
 
-/* Order of two texts made by label_texts, bytewise. */
-static int
-text_cmp(Datum a, Datum b)
+int
+label_text_cmp(Datum a, Datum b)
 {
 	return label_bytes_cmp(VARDATA(DatumGetPointer(a)), VARSIZE(DatumGetPointer(a)) - VARHDRSZ,
 						   VARDATA(DatumGetPointer(b)), VARSIZE(DatumGetPointer(b)) - VARHDRSZ);
@@ -100,7 +106,7 @@ text_cmp(Datum a, Datum b)
 static int
 text_qsort_cmp(const void *a, const void *b)
 {
-	return text_cmp(*(const Datum *) a, *(const Datum *) b);
+	return label_text_cmp(*(const Datum *) a, *(const Datum *) b);
 }
 
 static Datum
@@ -127,7 +133,7 @@ distinct_texts(FunctionCallInfo fcinfo, LabelPart part)
 	if (part != PART_CHANNEL)
 		qsort(texts, arg.view.nlabels, sizeof(Datum), text_qsort_cmp);
 	for (uint32 i = 0; i < arg.view.nlabels; i++)
-		if (n == 0 || text_cmp(texts[n - 1], texts[i]) != 0)
+		if (n == 0 || label_text_cmp(texts[n - 1], texts[i]) != 0)
 			texts[n++] = texts[i];
 	return text_array(texts, n);
 }
@@ -157,24 +163,12 @@ PG_FUNCTION_INFO_V1(journey_path);
 Datum
 journey_path(PG_FUNCTION_ARGS)
 {
-	char *part_name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	LabelPart part = label_part_argument(PG_GETARG_DATUM(1));
 	bool collapse = PG_GETARG_BOOL(2);
 	JourneyArg arg;
-	LabelPart part;
 	Datum *texts;
 	Datum *path;
 	uint32 n = 0;
-
-	if (strcmp(part_name, "label") == 0)
-		part = PART_LABEL;
-	else if (strcmp(part_name, "channel") == 0)
-		part = PART_CHANNEL;
-	else if (strcmp(part_name, "action") == 0)
-		part = PART_ACTION;
-	else
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("unknown part of a label: \"%s\"", part_name),
-						errhint("Use \"label\", \"channel\" or \"action\".")));
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
 	texts = label_texts(&arg.view, part);
@@ -187,7 +181,7 @@ journey_path(PG_FUNCTION_ARGS)
 			CHECK_FOR_INTERRUPTS();
 		t = texts[journey_label_at(&arg.view, i)];
 
-		if (collapse && n > 0 && (path[n - 1] == t || text_cmp(path[n - 1], t) == 0))
+		if (collapse && n > 0 && (path[n - 1] == t || label_text_cmp(path[n - 1], t) == 0))
 			continue;
 		path[n++] = t;
 	}

@@ -296,17 +296,6 @@ step_label(const Pattern *pattern, int i)
 	return cstring_to_text_with_len(label.data, label.len);
 }
 
-/* As timestamptz - timestamptz gives it: days have 24 hours. */
-static Datum
-usecs_interval(int64 usecs)
-{
-	Interval *interval = palloc0(sizeof(Interval));
-
-	interval->day = usecs / USECS_PER_DAY;
-	interval->time = usecs % USECS_PER_DAY;
-	return IntervalPGetDatum(interval);
-}
-
 PG_FUNCTION_INFO_V1(journey_funnel_agg_finalfn);
 Datum
 journey_funnel_agg_finalfn(PG_FUNCTION_ARGS)

@@ -215,6 +215,19 @@ pattern_matcher(CompiledPattern *c, const JourneyView *v)
 	return c->matcher;
 }
 
+Matcher *
+pattern_step_matcher(CompiledPattern *c, const JourneyView *v, const char *function)
+{
+	const Program *program = c->program;
+
+	if (program->npositions != 1 || program->nsteps != 1 || program->nedges != 1 ||
+		program->edges[0].from_start || program->accepts[0].to_end)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s needs a pattern of one step", function),
+						errdetail("Found \"%s\".", c->text)));
+	return pattern_matcher(c, v);
+}
+
 static CompiledPattern *
 call_pattern(FunctionCallInfo fcinfo, int argument)
 {
@@ -395,23 +408,18 @@ PG_FUNCTION_INFO_V1(journey_filter);
 Datum
 journey_filter(PG_FUNCTION_ARGS)
 {
+	CompiledPattern *c = call_pattern(fcinfo, 1);
 	JourneyArg arg;
-	Matcher *m = call_matcher(fcinfo, 1, &arg);
-	const Program *program = ((CompiledPattern *) fcinfo->flinfo->fn_extra)->program;
+	Matcher *m;
 	Match match = {0};
-	bool *found;
+	uint32 i;
+	int64 time;
 
-	if (program->npositions != 1 || program->nsteps != 1 || program->nedges != 1 ||
-		program->edges[0].from_start || program->accepts[0].to_end)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("journey_filter needs a pattern of one step"),
-						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													   journey_pattern_out, PG_GETARG_DATUM(1))))));
-	found = matcher_step_touchpoints(m);
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	m = pattern_step_matcher(c, &arg.view, "journey_filter");
 	match.touchpoints = palloc_extended(Max(arg.view.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < arg.view.n; i++)
-		if (found[i])
-			match.touchpoints[match.n++] = i;
+	while (matcher_next_step(m, &i, &time))
+		match.touchpoints[match.n++] = i;
 	return pick_once(&arg.view, &match);
 }
 

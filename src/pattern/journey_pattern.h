@@ -30,4 +30,8 @@ extern CompiledPattern *pattern_argument(CompiledPattern **cached, MemoryContext
 /* Its matcher, turned to a journey. */
 extern Matcher *pattern_matcher(CompiledPattern *c, const JourneyView *v);
 
+/* The same for matcher_next_step: of another pattern, an error that names the function. */
+extern Matcher *pattern_step_matcher(CompiledPattern *c, const JourneyView *v,
+									 const char *function);
+
 #endif /* PGJ_JOURNEY_PATTERN_H */

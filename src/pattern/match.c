@@ -855,16 +855,23 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	return item;
 }
 
-bool *
-matcher_step_touchpoints(Matcher *m)
+bool
+matcher_next_step(Matcher *m, uint32 *i, int64 *time)
 {
-	bool *found =
-		palloc_extended(Max(m->v->n, 1) * sizeof(bool), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Event event;
 
-	match_labels(m);
+	if (!matcher_possible(m))
+		return false;
 	prepare(m);
-	while (next_event(m, &m->place, m->event_steps, &event))
-		found[event.i] = true;
-	return found;
+	if (!next_event(m, &m->place, m->event_steps, &event))
+		return false;
+	*i = event.i;
+	*time = event.time;
+	return true;
+}
+
+uint32
+matcher_end(const Matcher *m)
+{
+	return m->place.i - 1;
 }

@@ -64,6 +64,12 @@ extern bool matcher_next(Matcher *m, Match *match);
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
 
+/* For a pattern of one step: the next touchpoint that matches it; false if there is none. */
+extern bool matcher_next_step(Matcher *m, uint32 *i, int64 *time);
+
+/* After a match: the number of the touchpoint that ends it. */
+extern uint32 matcher_end(const Matcher *m);
+
 /*
  * For a program over rows that is a chain of positions, of rows just opened: how
  * many positions the longest partial match from the chain's beginning takes, and
@@ -77,9 +83,6 @@ extern int matcher_first_rows(Matcher *m, uint32 *rows);
  * were tried, entries that left a queue, rows that were looked ahead at.
  */
 extern uint64 matcher_work(const Matcher *m);
-
-/* For a pattern of one step: of each touchpoint, whether it matches; palloc'd. */
-extern bool *matcher_step_touchpoints(Matcher *m);
 
 /* later - earlier, at most PG_INT64_MAX. */
 static inline int64

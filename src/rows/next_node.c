@@ -96,10 +96,10 @@ node_cmp(const NodeRow *a, const NodeRow *b)
 /* ---- parameters ---- */
 
 static int
-parse_word(FunctionCallInfo fcinfo, int arg, const char *what, const char *const *words, int n,
-		   const char *hint)
+parse_word(FunctionCallInfo fcinfo, const RowsSite *site, int arg, const char *what,
+		   const char *const *words, int n, const char *hint)
 {
-	text *t = rows_parameter(fcinfo, "sequence_next_node", arg, what);
+	text *t = rows_parameter(fcinfo, site, arg, what);
 	size_t len = VARSIZE_ANY_EXHDR(t);
 
 	for (int i = 0; i < n; i++)
@@ -112,15 +112,15 @@ parse_word(FunctionCallInfo fcinfo, int arg, const char *what, const char *const
 }
 
 static NodeParameters
-parse_parameters(FunctionCallInfo fcinfo)
+parse_parameters(FunctionCallInfo fcinfo, const RowsSite *site)
 {
 	static const char *const directions[] = {"forward", "backward"};
 	static const char *const bases[] = {"head", "tail", "first_match", "last_match"};
 	NodeParameters p;
 
-	p.backward = parse_word(fcinfo, 1, "direction", directions, lengthof(directions),
+	p.backward = parse_word(fcinfo, site, 1, "direction", directions, lengthof(directions),
 							"It is forward or backward.");
-	p.base = parse_word(fcinfo, 2, "base", bases, lengthof(bases),
+	p.base = parse_word(fcinfo, site, 2, "base", bases, lengthof(bases),
 						"It is head, tail, first_match or last_match.");
 	if ((p.base == BASE_HEAD && p.backward) || (p.base == BASE_TAIL && !p.backward))
 		ereport(ERROR,
@@ -267,7 +267,7 @@ Datum
 sequence_next_node_transfn(PG_FUNCTION_ARGS)
 {
 	RowsSite *site = rows_site(fcinfo, "sequence_next_node", 6, sizeof(RowsSite));
-	NodeParameters p = parse_parameters(fcinfo);
+	NodeParameters p = parse_parameters(fcinfo, site);
 	uint64 conditions = rows_conditions(fcinfo, site);
 	bool base = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	NodeState *state;

@@ -48,8 +48,11 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 {
 	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 	RowsSite *site = MemoryContextAllocZero(cxt, size);
+	Aggref *aggref;
 
-	site->aggregate = aggregate;
+	aggref = AggGetAggref(fcinfo);
+	site->aggregate =
+		aggref ? MemoryContextStrdup(cxt, get_func_name(aggref->aggfnoid)) : aggregate;
 	site->cxt = cxt;
 	site->first = first;
 	if (first < PG_NARGS())
@@ -119,11 +122,11 @@ rows_conditions_of_array(FunctionCallInfo fcinfo, RowsSite *site)
 }
 
 text *
-rows_parameter(FunctionCallInfo fcinfo, const char *aggregate, int arg, const char *what)
+rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg, const char *what)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("%s of %s must not be null", what, aggregate)));
+						errmsg("%s of %s must not be null", what, site->aggregate)));
 	return short_text_argument(PG_GETARG_DATUM(arg));
 }
 

@@ -32,7 +32,7 @@ typedef struct RowsSpec
 	char parameters[FLEXIBLE_ARRAY_MEMBER]; /* maxaligned */
 } RowsSpec;
 
-/* What one call site keeps, in fn_extra. */
+/* What one call site keeps, in fn_extra. The aggregate is for errors. */
 typedef struct RowsSite
 {
 	const char *aggregate;
@@ -115,7 +115,7 @@ extern Datum rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint
 extern MatchRow *rows_sorted(const RowsState *state);
 
 /* An argument that says how to aggregate must not be NULL. */
-extern text *rows_parameter(FunctionCallInfo fcinfo, const char *aggregate, int arg,
+extern text *rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg,
 							const char *what);
 
 #endif /* PGJ_ROWS_H */

@@ -43,7 +43,7 @@ Datum
 sequence_transfn(PG_FUNCTION_ARGS)
 {
 	RowsSite *site = rows_site(fcinfo, "sequence_match", 3, sizeof(RowsSite));
-	text *pattern = rows_parameter(fcinfo, "sequence_match", 1, "pattern");
+	text *pattern = rows_parameter(fcinfo, site, 1, "pattern");
 	uint64 conditions = rows_conditions(fcinfo, site);
 
 	if (unlikely(!rows_specified(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern))))

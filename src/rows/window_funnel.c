@@ -116,7 +116,7 @@ transition(FunctionCallInfo fcinfo, bool has_mode)
 	window = PG_GETARG_INTERVAL_P(1);
 	if (has_mode)
 	{
-		text *t = rows_parameter(fcinfo, "window_funnel", 2, "mode");
+		text *t = rows_parameter(fcinfo, &site->rows, 2, "mode");
 
 		mode = VARDATA_ANY(t);
 		mode_len = VARSIZE_ANY_EXHDR(t);

@@ -498,7 +498,8 @@ check_matcher(const JourneyView *v, bool one_sequence)
 	{
 		check_match(&found[n], end);
 		end = found[n].touchpoints[found[n].n - 1];
-		require(matcher_next(counter, NULL));
+		require(matcher_end(m) == end);
+		require(matcher_next(counter, NULL) && matcher_end(counter) == end);
 		require(matcher_next(again, &match) && same_match(&match, &found[n]));
 		n++;
 	}
@@ -530,10 +531,19 @@ check_matcher(const JourneyView *v, bool one_sequence)
 		check_progress(item, &progress);
 		if (program->npositions == 1 && program->nsteps == 1)
 		{
-			bool *filtered = matcher_step_touchpoints(reopen(m, v));
+			uint32 i;
+			uint32 seen = 0;
+			int64 time;
 
-			for (int i = 0; i < ntouches; i++)
-				require(filtered[i] == matches_step(0, i));
+			reopen(m, v);
+			while (matcher_next_step(m, &i, &time))
+			{
+				for (; seen < i; seen++)
+					require(!matches_step(0, seen));
+				require(seen++ == i && matches_step(0, i) && time == touches[i].time);
+			}
+			for (; seen < ntouches; seen++)
+				require(!matches_step(0, seen));
 		}
 	}
 }

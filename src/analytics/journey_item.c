@@ -1,0 +1,38 @@
+/*
+ * journey_item.c
+ *		The touchpoint that completes an item of a pattern.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "journey/journey.h"
+#include "pattern/journey_pattern.h"
+
+PG_FUNCTION_INFO_V1(journey_item);
+Datum
+journey_item(PG_FUNCTION_ARGS)
+{
+	CompiledPattern *c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra,
+										  fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
+	int64 item = PG_GETARG_INT32(2);
+	JourneyArg arg;
+	Match match;
+	int reached;
+
+	journey_arg_open(&arg, PG_GETARG_DATUM(0));
+	/* which touchpoints costs more to know than how many items */
+	reached = matcher_progress(pattern_matcher(c, &arg.view), NULL, false);
+	if (item < 0)
+		item += reached + 1;
+	if (item >= 1 && item <= reached)
+	{
+		matcher_progress(pattern_matcher(c, &arg.view), &match, true);
+		for (uint32 i = match.n; i-- > 0;)
+			if (match.items[i].item == item)
+				PG_RETURN_POINTER(journey_cut(label_dict_create(CurrentMemoryContext), &arg.view,
+											  match.touchpoints[i], match.touchpoints[i] + 1));
+	}
+	/* not reached, or skipped */
+	journey_arg_close(&arg);
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,214 @@
+/*
+ * journey_periods.c
+ *		Customers by day, week or month: journey_retention, journey_lifecycle.
+ */
+#include "postgres.h"
+
+#include "analytics/calendar.h"
+#include "analytics/row_set.h"
+#include "compat.h"
+#include "journey/journey.h"
+#include "pattern/journey_pattern.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* Distinct units of a calendar. */
+typedef struct Units
+{
+	int32 *numbers;
+	size_t n;
+	size_t max;
+	bool falls;
+} Units;
+
+typedef struct PeriodSet
+{
+	RowSet rows;
+	CompiledPattern *step;
+	CompiledPattern *start; /* of journey_retention */
+	Calendar calendar;
+	Units units; /* ascending; the first touchpoint's is the first */
+	size_t next; /* of them to be told */
+	DateADT cohort;
+
+	/* of journey_lifecycle */
+	bool gap_next;       /* rather than units[next], the unit that lies behind the one before */
+	int64 last_to_begin; /* no gap after this unit is told */
+} PeriodSet;
+
+static inline void
+units_add(Units *u, int32 number)
+{
+	if (u->n > 0 && u->numbers[u->n - 1] == number)
+		return;
+	if (u->n > 0 && u->numbers[u->n - 1] > number)
+		u->falls = true;
+	if (u->n == u->max)
+	{
+		u->max = Max(16, 2 * u->max);
+		u->numbers = u->numbers ? repalloc_huge(u->numbers, u->max * sizeof(int32))
+								: palloc_extended(u->max * sizeof(int32), MCXT_ALLOC_HUGE);
+	}
+	u->numbers[u->n++] = number;
+}
+
+static int
+number_cmp(const void *a, const void *b)
+{
+	int32 x = *(const int32 *) a;
+	int32 y = *(const int32 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Dates fall where a clock is put back over midnight. */
+static void
+units_order(Units *u)
+{
+	size_t n = 0;
+
+	if (!u->falls)
+		return;
+	qsort(u->numbers, u->n, sizeof(int32), number_cmp);
+	for (size_t i = 0; i < u->n; i++)
+		if (n == 0 || u->numbers[n - 1] != u->numbers[i])
+			u->numbers[n++] = u->numbers[i];
+	u->n = n;
+}
+
+static void
+start_set(PeriodSet *set)
+{
+	set->units = (Units) {0};
+	set->next = 0;
+	set->gap_next = false;
+}
+
+static void
+collect_retention(PeriodSet *set, Datum journey)
+{
+	JourneyArg arg;
+	Matcher *starts;
+	Matcher *returns;
+	uint32 start;
+	uint32 i;
+	int32 cohort;
+	int64 time;
+
+	journey_arg_open(&arg, journey);
+	starts = pattern_step_matcher(set->start, &arg.view, "journey_retention");
+	returns = pattern_step_matcher(set->step, &arg.view, "journey_retention");
+	if (matcher_next_step(starts, &start, &time))
+	{
+		cohort = calendar_number(&set->calendar, time);
+		units_add(&set->units, cohort);
+		while (matcher_next_step(returns, &i, &time))
+			if (i > start)
+			{
+				int32 number = calendar_number(&set->calendar, time);
+
+				units_add(&set->units, Max(number, cohort));
+			}
+		units_order(&set->units);
+		set->cohort = calendar_date(&set->calendar, cohort);
+	}
+	journey_arg_close(&arg);
+}
+
+PG_FUNCTION_INFO_V1(journey_retention);
+Datum
+journey_retention(PG_FUNCTION_ARGS)
+{
+	PeriodSet *set = row_set(fcinfo, sizeof(PeriodSet));
+	Datum row[2];
+
+	if (!set->rows.started)
+	{
+		MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
+		MemoryContext old = row_set_start(&set->rows);
+
+		start_set(set);
+		pattern_argument(&set->start, cxt, PG_GETARG_DATUM(1));
+		pattern_argument(&set->step, cxt, PG_GETARG_DATUM(2));
+		calendar_set(&set->calendar, PG_GETARG_TEXT_PP(3), PG_GETARG_TEXT_PP(4));
+		collect_retention(set, PG_GETARG_DATUM(0));
+		MemoryContextSwitchTo(old);
+	}
+	if (set->next == set->units.n)
+		return row_set_end(fcinfo, &set->rows);
+	row[0] = DateADTGetDatum(set->cohort);
+	row[1] = Int32GetDatum(set->units.numbers[set->next++] - set->units.numbers[0]);
+	return row_set_next(&set->rows, row);
+}
+
+static void
+collect_lifecycle(PeriodSet *set, Datum journey)
+{
+	JourneyArg arg;
+	Matcher *steps;
+	uint32 i;
+	int64 time;
+
+	journey_arg_open(&arg, journey);
+	steps = pattern_step_matcher(set->step, &arg.view, "journey_lifecycle");
+	while (matcher_next_step(steps, &i, &time))
+		units_add(&set->units, calendar_number(&set->calendar, time));
+	units_order(&set->units);
+	journey_arg_close(&arg);
+}
+
+/* A unit begins before an instant if the last moment before that is not in an earlier one. */
+static int64
+last_unit_before(Calendar *c, TimestampTz until)
+{
+	if (TIMESTAMP_IS_NOBEGIN(until))
+		return PG_INT64_MIN;
+	if (TIMESTAMP_IS_NOEND(until))
+		return PG_INT64_MAX;
+	return calendar_number(c, until - 1);
+}
+
+PG_FUNCTION_INFO_V1(journey_lifecycle);
+Datum
+journey_lifecycle(PG_FUNCTION_ARGS)
+{
+	PeriodSet *set = row_set(fcinfo, sizeof(PeriodSet));
+	const Units *u = &set->units;
+	const char *state;
+	int32 number;
+	Datum row[2];
+
+	if (!set->rows.started)
+	{
+		MemoryContext old = row_set_start(&set->rows);
+
+		start_set(set);
+		pattern_argument(&set->step, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
+		calendar_set(&set->calendar, PG_GETARG_TEXT_PP(2), PG_GETARG_TEXT_PP(3));
+		set->last_to_begin = last_unit_before(&set->calendar, PG_GETARG_TIMESTAMPTZ(4));
+		collect_lifecycle(set, PG_GETARG_DATUM(0));
+		MemoryContextSwitchTo(old);
+	}
+	if (set->gap_next)
+	{
+		number = u->numbers[set->next - 1] + 1;
+		state = "dormant";
+		set->gap_next = false;
+	}
+	else if (set->next == u->n)
+		return row_set_end(fcinfo, &set->rows);
+	else
+	{
+		number = u->numbers[set->next];
+		if (set->next == 0)
+			state = "new";
+		else
+			state = u->numbers[set->next - 1] == number - 1 ? "returning" : "resurrecting";
+		set->next++;
+		set->gap_next = (set->next == u->n || u->numbers[set->next] != number + 1) &&
+						number < set->last_to_begin;
+	}
+	row[0] = DateADTGetDatum(calendar_date(&set->calendar, number));
+	row[1] = CStringGetTextDatum(state);
+	return row_set_next(&set->rows, row);
+}

@@ -1,0 +1,76 @@
+/*
+ * row_set.c
+ *		Sets of rows from a function whose call site remembers more than one set.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "analytics/row_set.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "utils/memutils.h"
+
+#define ROW_SET_COLUMNS_MAX 8
+
+void *
+row_set(FunctionCallInfo fcinfo, size_t size)
+{
+	ReturnSetInfo *caller = (ReturnSetInfo *) fcinfo->resultinfo;
+	RowSet *set = fcinfo->flinfo->fn_extra;
+
+	if (caller == NULL || !IsA(caller, ReturnSetInfo))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in context that cannot accept a set")));
+	if (set == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		TupleDesc desc;
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		set = palloc0(size);
+		set->desc = BlessTupleDesc(desc);
+		Assert(set->desc->natts <= ROW_SET_COLUMNS_MAX);
+		set->cxt = AllocSetContextCreate(CurrentMemoryContext, "row set", ALLOCSET_SMALL_SIZES);
+		fcinfo->flinfo->fn_extra = set;
+		MemoryContextSwitchTo(old);
+	}
+	set->caller = caller;
+	return set;
+}
+
+/* Nobody wants the rest of a set. */
+static void
+abandon(Datum set)
+{
+	RowSet *s = (RowSet *) DatumGetPointer(set);
+
+	s->started = false;
+	MemoryContextReset(s->cxt);
+}
+
+MemoryContext
+row_set_start(RowSet *set)
+{
+	RegisterExprContextCallback(set->caller->econtext, abandon, PointerGetDatum(set));
+	set->started = true;
+	return MemoryContextSwitchTo(set->cxt);
+}
+
+Datum
+row_set_next(RowSet *set, Datum *values)
+{
+	bool nulls[ROW_SET_COLUMNS_MAX] = {false};
+
+	set->caller->isDone = ExprMultipleResult;
+	return HeapTupleGetDatum(heap_form_tuple(set->desc, values, nulls));
+}
+
+Datum
+row_set_end(FunctionCallInfo fcinfo, RowSet *set)
+{
+	UnregisterExprContextCallback(set->caller->econtext, abandon, PointerGetDatum(set));
+	abandon(PointerGetDatum(set));
+	set->caller->isDone = ExprEndResult;
+	PG_RETURN_NULL();
+}
