@@ -38,12 +38,11 @@ SQL
 
 # The peers' answers and times of the jobs in peers_$1.mjs into contestant and result; what could not be had, into the report.
 peers() { # patterns or rows, milliseconds beyond which a query is timed once
-    local reason="" engine modules=$PEERS
+    local reason="" engine modules=${PEERS:-$dir/peers}
     if [ "$PEERS" = none ]; then reason="PEERS=none"
     elif [ "$PRECISION" != s ]; then reason="their queries want whole seconds"
     elif ! command -v node >/dev/null; then reason="there is no node"
-    elif [ -z "$PEERS" ]; then
-        modules=$dir/peers
+    elif [ -z "$PEERS" ] && [ ! -d "$modules/node_modules" ]; then
         mkdir "$modules"
         say "installing peers"
         (cd "$modules" && npm_config_cache=$dir/npm timeout 900 npm install --ignore-scripts --no-audit --no-fund chdb @duckdb/node-api) \
