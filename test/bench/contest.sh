@@ -37,7 +37,7 @@ $$;
 SQL
 
 # The peers' answers and times of the jobs in peers_$1.mjs into contestant and result; what could not be had, into the report.
-peers() { # patterns or rows, milliseconds beyond which a query is timed once
+peers() { # patterns or rows, milliseconds beyond which a query is timed once, seconds for each
     local reason="" engine modules=${PEERS:-$dir/peers}
     if [ "$PEERS" = none ]; then reason="PEERS=none"
     elif [ "$PRECISION" != s ]; then reason="their queries want whole seconds"
@@ -57,7 +57,7 @@ peers() { # patterns or rows, milliseconds beyond which a query is timed once
     for engine in clickhouse duckdb; do
         say "peer: $engine"
         as_server mkdir "$dir/$engine"
-        if ! (cd "$dir/$engine" && HOME=$dir/$engine as_server timeout 3600 \
+        if ! (cd "$dir/$engine" && HOME=$dir/$engine as_server timeout "${3:-3600}" \
                   node "$dir/peers.mjs" $engine "$modules" "$dir/touchpoints.csv" "$dir/$engine" "$RUNS" "${2:-Infinity}" "$1") \
                 > "$dir/$engine.tsv" 2> "$dir/$engine.err"; then
             echo "**$engine ended before its time: $(grep -m 1 -E '^[A-Za-z ]*Error' "$dir/$engine.err" || tail -1 "$dir/$engine.err").**"; echo

@@ -446,7 +446,7 @@ process with their client, on the rows that can meet a condition, in order of cu
 arrived. Plain SQL and peers that took over $((slow / 1000)) s to warm up were timed once. Every query's text is in rows.sh and peers_rows.mjs.
 
 MD
-  peers rows $slow
+  peers rows $slow 300
   job levels "Funnel of four steps within 7 days" <<MD
 How many customers reach web.view, web.add_to_cart, web.checkout, web.purchase within seven days of the view: \`window_funnel('7 days', occurred_at, …)\`.
 Rows of equal time may come in any order.
