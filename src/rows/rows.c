@@ -329,9 +329,10 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 }
 
 MatchRow *
-rows_sorted(const RowsState *state)
+rows_sorted(const RowsState *state, MatchRow *few)
 {
-	MatchRow *rows = palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
+	MatchRow *rows =
+		state->n <= ROWS_FEW ? few : palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < state->n; i++)
 		rows[i] = get_row(state, i);

@@ -107,8 +107,11 @@ extern int64 rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg);
 /* Take a row into the state argument, which may be NULL still; returns the state. */
 extern Datum rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions);
 
-/* A state's rows in the order of time and then of conditions; palloc'd. */
-extern MatchRow *rows_sorted(const RowsState *state);
+/* Room for the rows of an ordinary group. */
+#define ROWS_FEW 64
+
+/* A state's rows in the order of time and then of conditions: in few, or palloc'd. */
+extern MatchRow *rows_sorted(const RowsState *state, MatchRow *few);
 
 /* An argument that says how to aggregate must not be NULL. */
 extern text *rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg,

@@ -63,7 +63,7 @@ sequence_transfn(PG_FUNCTION_ARGS)
 
 /* The matcher of a state, turned to its rows; NULL if there are none. */
 static SequenceSite *
-open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow **rows)
+open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, const MatchRow **rows)
 {
 	SequenceSite *site = fcinfo->flinfo->fn_extra;
 
@@ -89,7 +89,7 @@ open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow **rows)
 		site->spec = (*state)->spec;
 		MemoryContextSwitchTo(old);
 	}
-	*rows = rows_sorted(*state);
+	*rows = rows_sorted(*state, few);
 	matcher_open_rows(site->matcher, *rows, (*state)->n);
 	return site;
 }
@@ -108,8 +108,9 @@ Datum
 sequence_match_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
-	MatchRow *rows;
-	SequenceSite *site = open_state(fcinfo, &state, &rows);
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	bool found;
 
 	if (site == NULL)
@@ -124,8 +125,9 @@ Datum
 sequence_count_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
-	MatchRow *rows;
-	SequenceSite *site = open_state(fcinfo, &state, &rows);
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	int64 n = 0;
 
 	if (site == NULL)
@@ -141,8 +143,9 @@ Datum
 sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
-	MatchRow *rows;
-	SequenceSite *site = open_state(fcinfo, &state, &rows);
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	const Program *p;
 	uint32 *found;
 	Datum *times;
