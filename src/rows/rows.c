@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
@@ -151,27 +152,54 @@ rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg)
 
 /* ---- parameters ---- */
 
-void
-rows_specify(RowsSite *site, const void *parameters, uint32 len)
+static inline uint32
+spec_hash(const RowsSpec *spec)
+{
+	return hash_bytes((const unsigned char *) spec->parameters, spec->len) ^ spec->nconditions;
+}
+
+static inline bool
+spec_equal(const RowsSpec *a, const RowsSpec *b)
+{
+	return a->nconditions == b->nconditions && a->len == b->len &&
+		   memcmp(a->parameters, b->parameters, a->len) == 0;
+}
+
+typedef struct SpecEntry
 {
 	RowsSpec *spec;
+	char status;
+} SpecEntry;
 
-	for (spec = site->specs; spec; spec = spec->next)
-		if (spec->nconditions == site->nconditions && spec->len == len &&
-			memcmp(spec->parameters, parameters, len) == 0)
-			break;
-	if (spec == NULL)
-	{
-		spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
-		spec->cxt = site->cxt;
-		spec->nconditions = site->nconditions;
-		spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
-		spec->len = len;
-		memcpy(spec->parameters, parameters, len);
-		spec->next = site->specs;
-		site->specs = spec;
-	}
-	site->spec = spec;
+#define SH_PREFIX specs
+#define SH_ELEMENT_TYPE SpecEntry
+#define SH_KEY_TYPE RowsSpec *
+#define SH_KEY spec
+#define SH_HASH_KEY(table, key) spec_hash(key)
+#define SH_EQUAL(table, a, b) spec_equal(a, b)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+bool
+rows_specify(RowsSite *site, const void *parameters, uint32 len)
+{
+	RowsSpec *spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
+	SpecEntry *entry;
+	bool known;
+
+	spec->nconditions = site->nconditions;
+	spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
+	spec->len = len;
+	memcpy(spec->parameters, parameters, len);
+	if (site->specs == NULL)
+		site->specs = specs_create(site->cxt, 4, NULL);
+	entry = specs_insert(site->specs, spec, &known);
+	if (known)
+		pfree(spec);
+	site->spec = entry->spec;
+	return !known;
 }
 
 /* ---- states ---- */
@@ -272,8 +300,7 @@ out_of_order(const RowsState *state, uint32 i, const MatchRow *row)
 void
 rows_same_parameters(const RowsSite *site, const RowsSpec *a, const RowsSpec *b)
 {
-	if (a->nconditions != b->nconditions || a->len != b->len ||
-		memcmp(a->parameters, b->parameters, a->len) != 0)
+	if (!spec_equal(a, b))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s needs the same parameters for all rows of a group", site->aggregate),
@@ -302,9 +329,10 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 }
 
 MatchRow *
-rows_sorted(const RowsState *state)
+rows_sorted(const RowsState *state, MatchRow *few)
 {
-	MatchRow *rows = palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
+	MatchRow *rows =
+		state->n <= ROWS_FEW ? few : palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < state->n; i++)
 		rows[i] = get_row(state, i);
