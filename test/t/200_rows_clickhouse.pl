@@ -1,7 +1,8 @@
-# Proves the aggregates over plain rows by ClickHouse's answers, and by those of an exhaustive
-# search where ClickHouse doesn't compute what it documents: all rows of both files, rows in several orders,
-# by one process and by many. The data isn't part of the project: PGJ_SHARED_DATA names its folder, ../shared/data
-# beside the repository by default.
+# Proves the aggregates over plain rows by ClickHouse's answers, and by those of an
+# exhaustive search where ClickHouse doesn't compute what it documents: all rows of both
+# files, rows in several orders, by one process and by many. The data isn't part of the
+# project: PGJ_SHARED_DATA names its folder, ../shared/data beside the repository by
+# default.
 use strict;
 use warnings;
 use FindBin;
@@ -39,7 +40,8 @@ my @ways = (
     [ 'sorted groups', 'TABLE event ORDER BY md5(id || $$y$$)', 'SET enable_hashagg = off;' ],
     [ 'parallel', 'TABLE event', $parallel ]);
 
-# What each way answers of the table event, for few groups, as far as the planner knows, so that it combines partial states: a hash of lists by key
+# What each way answers of the table event: a hash of lists by key. As far as the planner
+# knows there are few groups, so that it combines partial states.
 sub answers
 {
     my ($select, $key, @expressions) = @_;
@@ -178,8 +180,9 @@ END
         if ($function eq 'retention') { push @expressions, "retention($conditions)" }
         elsif ($function eq 'windowFunnel')
         {
-            # ClickHouse 18.16, which gave these answers, took a row for one step only, as strict_once does; the later versions
-            # and we take it for several. It matters where a row can meet several conditions.
+            # ClickHouse 18.16, which gave these answers, took a row for one step only, as
+            # strict_once does; later versions and we take it for several. It matters where
+            # a row can meet several conditions.
             my $mode = $rest[-1] =~ /^(ov|aab)$/ ? 'strict_once' : 'none';
             push @expressions, "window_funnel('$rest[0] s', '$mode', occurred_at, $conditions)";
         }

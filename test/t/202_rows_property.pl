@@ -1,8 +1,9 @@
-# Proves that the aggregates over plain rows answer what NaiveRows.pm finds by trying everything: random rows,
-# with equal times, several conditions at once, none, unknown ones, one row and no row at all, asked for
-# funnels in all modes, for sequences, next nodes and retention. They come in any order, to
-# one process, to several, and to a partition each. Where a journey pattern asks the same, it must answer the
-# same. PGJ_SEED repeats a run, PGJ_RUNS sets the number of groups.
+# Proves that the aggregates over plain rows answer what NaiveRows.pm finds by trying
+# everything: random rows, with equal times, several conditions at once, none, unknown
+# ones, one row and no row at all, asked for funnels in all modes, for sequences, next
+# nodes and retention. They come in any order, to one process, to several, and to a
+# partition each. Where a journey pattern asks the same, it must answer the same.
+# PGJ_SEED repeats a run, PGJ_RUNS sets the number of groups.
 use strict;
 use warnings;
 use FindBin;
@@ -14,8 +15,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# The first and the last time there is, in microseconds since 2026-01-01, and the longest duration that is told from the time
-# between them, which is longer than any
+# The first and the last time there is, in microseconds since 2026-01-01, and the longest
+# duration that is told from the time between them, which is longer than any
 use constant { MIN_TIME => -212634028800000000, MAX_TIME => 9222550790399999999, LONGEST => 9223372036854775806 };
 
 my $runs = $ENV{PGJ_RUNS} || 600;
@@ -25,8 +26,8 @@ my $batch = $runs < 300 ? $runs : 300;
 my @all_modes = qw(strict_order strict_deduplication strict_increase strict_once allow_reentry);
 my @modes = (['none'], map { my $set = $_; [ @all_modes[ grep { $set >> $_ & 1 } 0 .. $#all_modes ] ] } 0 .. 31);
 
-# Rows with all about them. {rows} are as NaiveRows has them, without the {timeless}. Those of a {plain} group
-# meet one condition at most and have different times.
+# Rows with all about them. {rows} are as NaiveRows has them, without the {timeless}.
+# Those of a {plain} group meet one condition at most and have different times.
 sub random_group
 {
     my %group = (n => any(1, 2, 2, 3, 3, 3, 4, 5, any(8, 9, 16, 33, 64)), plain => int rand 10 < 3, rows => []);

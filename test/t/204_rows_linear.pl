@@ -1,7 +1,8 @@
-# Proves that no group of rows and no pattern is too much for the aggregates over plain rows. Machines are noisy, so what is
-# held against a limit is not time but the steps that the matcher counts itself, memory, and the answers: of a million rows in one group, in any order
-# and all at one time; of patterns over which ClickHouse gives up; of a million groups of ten under little memory.
-# Also: all of it can be cancelled.
+# Proves that no group of rows and no pattern is too much for the aggregates over plain
+# rows. Machines are noisy, so what is held against a limit is not time but the steps
+# that the matcher counts itself, memory, and the answers: of a million rows in one
+# group, in any order and all at one time; of patterns over which ClickHouse gives up;
+# of a million groups of ten under little memory. Also: all of it can be cancelled.
 use strict;
 use warnings;
 use FindBin;
@@ -18,7 +19,8 @@ $node->append_conf('postgresql.conf', "jit = off\nmax_parallel_workers_per_gathe
       . "statement_timeout = 120s\nshared_buffers = 4MB\ntimezone = 'UTC'\nfsync = off\n");
 $node->restart;
 
-# One row meets condition 4, and then conditions 1 and 2 are met by turns, a second apart; each thousandth row meets 3. None meets 5.
+# One row meets condition 4, and then conditions 1 and 2 are met by turns, a second apart;
+# each thousandth row meets 3. None meets 5.
 my $n = 1000000;
 sql($node, <<"END");
 CREATE UNLOGGED TABLE row AS
@@ -63,8 +65,9 @@ for my $from ('row', 'shuffled', 'tied')
     is($answers[$_], $answer{ $calls[$_] }[ $from eq 'tied' ], "a million rows, $from: $calls[$_]") for 0 .. $#calls;
 }
 
-# The steps that the matcher counts: linear in the rows, and at most one for each row and part of the pattern. Nothing matches, which is known only at the
-# end, but for the last pattern of each set.
+# The steps that the matcher counts: linear in the rows, and at most one for each row and
+# part of the pattern. Nothing matches, which is known only at the end, but for the last
+# pattern of each set.
 my %rows = (
     row => 'SELECT at, k FROM row WHERE i < %1$d',
     tied => 'SELECT at, k FROM tied WHERE i < %1$d',
@@ -128,7 +131,8 @@ SKIP:
     }
 }
 
-# strict_once: thousands of rows at one time, each of which may serve for many of 64 steps. What the rows meet => the level
+# strict_once: thousands of rows at one time, each of which may serve for many of 64 steps:
+# what the rows meet, and the level
 my @once = (
     [ 'all of them', 'true', 64 ],
     [ 'one, or all in 40 rows', 'c = 1 OR i <= 40', 41 ],
@@ -182,8 +186,8 @@ for (
     cmp_ok(time - $begin, '<', $reading + 4, "$name: without delay");
 }
 
-# A million groups of ten: each sequence of ten of the letters a to d, ten seconds apart, all mixed up. What a group's answer is,
-# plain SQL says of the sequence.
+# A million groups of ten: each sequence of ten of the letters a to d, ten seconds apart,
+# all mixed up. What a group's answer is, plain SQL says of the sequence.
 my $groups = 4**10;
 my $plan = sql($node, <<"END");
 SET work_mem = '4MB';
