@@ -204,6 +204,43 @@ rows_specify(RowsSite *site, const void *parameters, uint32 len)
 
 /* ---- states ---- */
 
+/* The states of a site are gone. */
+static void
+owner_is_reset(void *arg)
+{
+	RowsSite *site = arg;
+
+	site->owner = site->states = NULL;
+}
+
+/*
+ * Where to make a new state. Many states have a context of their own, so that
+ * the entries of a hash table, which the aggregate's context holds, stay close
+ * together; only one, as where groups come one after the other, is not worth it.
+ */
+static MemoryContext
+state_context(FunctionCallInfo fcinfo, RowsSite *site)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, site->aggregate);
+
+	if (site->owner == NULL)
+	{
+		MemoryContextCallback *callback = MemoryContextAlloc(cxt, sizeof(MemoryContextCallback));
+
+		callback->func = owner_is_reset;
+		callback->arg = site;
+		MemoryContextRegisterResetCallback(cxt, callback);
+		site->owner = cxt;
+	}
+	else if (site->owner == cxt)
+	{
+		if (site->states == NULL)
+			site->states = AllocSetContextCreate(cxt, "rows", ALLOCSET_DEFAULT_SIZES);
+		return site->states;
+	}
+	return cxt;
+}
+
 static size_t
 state_size(const RowsSpec *spec, size_t max)
 {
@@ -314,7 +351,7 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 	RowsState *state;
 
 	if (PG_ARGISNULL(0))
-		state = state_create(aggregate_context(fcinfo, site->aggregate), site->spec, ROWS_FIRST);
+		state = state_create(state_context(fcinfo, site), site->spec, ROWS_FIRST);
 	else
 	{
 		state = (RowsState *) PG_GETARG_POINTER(0);
@@ -426,7 +463,6 @@ PG_FUNCTION_INFO_V1(journey_rows_combinefn);
 Datum
 journey_rows_combinefn(PG_FUNCTION_ARGS)
 {
-	MemoryContext cxt = aggregate_context(fcinfo, "aggregates over rows");
 	RowsSite *site = rows_site(fcinfo, "the aggregate", PG_NARGS(), sizeof(RowsSite));
 	const RowsState *other;
 	RowsState *state;
@@ -434,6 +470,7 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 	uint32 n;
 	bool unsorted;
 
+	aggregate_context(fcinfo, "aggregates over rows");
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	other = (const RowsState *) PG_GETARG_POINTER(1);
@@ -464,7 +501,7 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 		unsorted = other->unsorted;
 	}
 	if (PG_ARGISNULL(0))
-		state = state_create(cxt, site->spec, Max(n, ROWS_FIRST));
+		state = state_create(state_context(fcinfo, site), site->spec, Max(n, ROWS_FIRST));
 	else
 	{
 		state = (RowsState *) PG_GETARG_POINTER(0);

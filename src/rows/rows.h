@@ -33,6 +33,8 @@ typedef struct RowsSite
 {
 	const char *aggregate;
 	MemoryContext cxt;
+	MemoryContext owner;      /* aggregate's context that has a state of this site, or NULL */
+	MemoryContext states;     /* below it, for further ones */
 	struct specs_hash *specs; /* all there were */
 	RowsSpec *spec;           /* of the last row */
 	int first;                /* argument that is a condition */
