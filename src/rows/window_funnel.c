@@ -74,7 +74,7 @@ parse_modes(const char *p, int len)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("mode of window_funnel is not known: \"%s\"",
 								   text_excerpt(word, p, 40)),
-							errhint("Modes, separated by commas, are none, strict_order, "
+							errhint("Modes, separated by commas or spaces, are none, strict_order, "
 									"strict_deduplication, strict_increase, strict_once and "
 									"allow_reentry.")));
 	}
