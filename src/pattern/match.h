@@ -48,6 +48,9 @@ extern void matcher_open(Matcher *m, const JourneyView *v);
 /* As matcher_open, for a program over rows: turn to these, in rising time. */
 extern void matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n);
 
+/* Give back what a long journey, or many rows, took; what was opened is so no more. */
+extern void matcher_trim(Matcher *m);
+
 /* Might there be a match, by the length and the dictionary? Nothing else is read. */
 extern bool matcher_possible(Matcher *m);
 

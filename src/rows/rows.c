@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
@@ -48,25 +49,26 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 {
 	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 	RowsSite *site = MemoryContextAllocZero(cxt, size);
-	Aggref *aggref;
+	Aggref *aggref = AggGetAggref(fcinfo);
+	/* NULL if it was dropped while a cursor was open */
+	const char *name = aggref ? get_func_name(aggref->aggfnoid) : NULL;
 
-	aggref = AggGetAggref(fcinfo);
-	site->aggregate =
-		aggref ? MemoryContextStrdup(cxt, get_func_name(aggref->aggfnoid)) : aggregate;
+	site->aggregate = name ? MemoryContextStrdup(cxt, name) : aggregate;
 	site->cxt = cxt;
 	site->first = first;
 	if (first < PG_NARGS())
-		site->array = get_fn_expr_variadic(fcinfo->flinfo);
-	if (site->array)
 	{
 		Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first));
 
-		if (type != BOOLARRAYOID)
+		/* of window functions the server does not keep whether they were called VARIADIC */
+		site->array = get_fn_expr_variadic(fcinfo->flinfo) ||
+					  (PG_NARGS() == first + 1 && type == BOOLARRAYOID);
+		if (site->array && type != BOOLARRAYOID)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 							errmsg("conditions of %s must be an array of type boolean, not %s",
 								   aggregate, format_type_be(type))));
 	}
-	else
+	if (!site->array)
 	{
 		site->nconditions = PG_NARGS() - first;
 		check_count(site, site->nconditions);
@@ -87,13 +89,18 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 }
 
 void
-rows_condition_untyped(RowsSite *site, uint64 conditions)
+rows_check_untyped(FunctionCallInfo fcinfo, const RowsSite *site)
 {
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("condition %d of %s must be of type boolean",
-						   pg_rightmost_one_pos64(conditions) + 1, site->aggregate),
-					errhint("Cast the literal to boolean.")));
-	pg_unreachable();
+	for (uint64 bits = site->untyped; bits != 0; bits &= bits - 1)
+	{
+		int i = pg_rightmost_one_pos64(bits);
+
+		if (!fcinfo->args[site->first + i].isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("condition %d of %s must be of type boolean", i + 1, site->aggregate),
+					 errhint("Cast the literal to boolean.")));
+	}
 }
 
 uint64
@@ -151,27 +158,68 @@ rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg)
 
 /* ---- parameters ---- */
 
+/* An entry of a site's specs; there are many if people group by a column of patterns. */
+typedef struct SpecEntry
+{
+	struct SpecKey
+	{
+		const void *parameters;
+		uint32 len;
+		uint32 nconditions;
+	} key;
+	RowsSpec *spec;
+} SpecEntry;
+
+static uint32
+spec_hash(const void *key, Size size)
+{
+	const struct SpecKey *k = key;
+
+	return hash_bytes(k->parameters, k->len) ^ k->nconditions;
+}
+
+static int
+spec_match(const void *a, const void *b, Size size)
+{
+	const struct SpecKey *x = a;
+	const struct SpecKey *y = b;
+
+	return x->len != y->len || x->nconditions != y->nconditions ||
+		   memcmp(x->parameters, y->parameters, x->len) != 0;
+}
+
 void
 rows_specify(RowsSite *site, const void *parameters, uint32 len)
 {
-	RowsSpec *spec;
+	struct SpecKey key = {parameters, len, site->nconditions};
+	SpecEntry *entry;
+	bool found;
 
-	for (spec = site->specs; spec; spec = spec->next)
-		if (spec->nconditions == site->nconditions && spec->len == len &&
-			memcmp(spec->parameters, parameters, len) == 0)
-			break;
-	if (spec == NULL)
+	if (site->specs == NULL)
 	{
-		spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
+		HASHCTL ctl = {.keysize = sizeof(struct SpecKey),
+					   .entrysize = sizeof(SpecEntry),
+					   .hash = spec_hash,
+					   .match = spec_match,
+					   .hcxt = site->cxt};
+
+		site->specs = hash_create("parameters of an aggregate over rows", 16, &ctl,
+								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	}
+	entry = hash_search(site->specs, &key, HASH_ENTER, &found);
+	if (!found)
+	{
+		RowsSpec *spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
+
 		spec->cxt = site->cxt;
 		spec->nconditions = site->nconditions;
 		spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
 		spec->len = len;
 		memcpy(spec->parameters, parameters, len);
-		spec->next = site->specs;
-		site->specs = spec;
+		entry->key.parameters = spec->parameters;
+		entry->spec = spec;
 	}
-	site->spec = spec;
+	site->spec = entry->spec;
 }
 
 /* ---- states ---- */

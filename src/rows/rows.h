@@ -12,6 +12,7 @@
 #define PGJ_ROWS_H
 
 #include "pattern/match.h"
+#include "utils/hsearch.h"
 
 /* Conditions of one call: bits of a row. */
 #define ROWS_CONDITIONS_MAX 64
@@ -22,7 +23,6 @@
  */
 typedef struct RowsSpec
 {
-	struct RowsSpec *next;
 	MemoryContext cxt;
 	Matcher *matcher; /* of a sequence's pattern, once needed */
 	Program *program;
@@ -37,7 +37,7 @@ typedef struct RowsSite
 {
 	const char *aggregate;
 	MemoryContext cxt;
-	RowsSpec *specs;
+	HTAB *specs;
 	RowsSpec *spec; /* of the last row */
 	int first;      /* argument that is a condition */
 	bool array;     /* the conditions come as an array */
@@ -72,7 +72,7 @@ rows_site(FunctionCallInfo fcinfo, const char *aggregate, int first, size_t size
 
 /* Which conditions this row meets, and (site->nconditions) of how many. */
 extern uint64 rows_conditions_of_array(FunctionCallInfo fcinfo, RowsSite *site);
-extern void rows_condition_untyped(RowsSite *site, uint64 conditions) __attribute__((noreturn));
+extern void rows_check_untyped(FunctionCallInfo fcinfo, const RowsSite *site);
 
 static inline uint64
 rows_conditions(FunctionCallInfo fcinfo, RowsSite *site)
@@ -81,14 +81,14 @@ rows_conditions(FunctionCallInfo fcinfo, RowsSite *site)
 
 	if (unlikely(site->array))
 		return rows_conditions_of_array(fcinfo, site);
+	if (unlikely(site->untyped != 0))
+		rows_check_untyped(fcinfo, site);
 	for (int i = 0; i < site->nconditions; i++)
 	{
 		const NullableDatum *arg = &fcinfo->args[site->first + i];
 
 		conditions |= (uint64) (!arg->isnull && (arg->value & 0xff) != 0) << i;
 	}
-	if (unlikely((conditions & site->untyped) != 0))
-		rows_condition_untyped(site, conditions & site->untyped);
 	return conditions;
 }
 

@@ -76,14 +76,19 @@ open_state(FunctionCallInfo fcinfo, RowsState **state, MatchRow **rows, uint64 *
 	return spec->matcher;
 }
 
-/* What tests of the promise look at: no pattern takes more than rows times links. */
+/*
+ * Be done with a state's rows, of which there may be many and more aggregates to come.
+ * Tests of the promise look at what is told: no pattern takes more than rows times links.
+ */
 static void
-tell_work(const char *aggregate, const RowsState *state, uint64 work)
+close_state(const char *aggregate, const RowsState *state, MatchRow *rows, uint64 work)
 {
 	if (message_level_is_interesting(DEBUG2))
 		ereport(DEBUG2,
 				(errmsg_internal("%s looked at " UINT64_FORMAT " ways between %u rows", aggregate,
 								 matcher_work(state->spec->matcher) - work, state->n)));
+	matcher_trim(state->spec->matcher);
+	pfree(rows);
 }
 
 PG_FUNCTION_INFO_V1(sequence_match_finalfn);
@@ -99,7 +104,7 @@ sequence_match_finalfn(PG_FUNCTION_ARGS)
 	if (m == NULL)
 		PG_RETURN_BOOL(false);
 	found = matcher_exists(m);
-	tell_work("sequence_match", state, work);
+	close_state("sequence_match", state, rows, work);
 	PG_RETURN_BOOL(found);
 }
 
@@ -117,7 +122,7 @@ sequence_count_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 	while (matcher_next(m, NULL))
 		n++;
-	tell_work("sequence_count", state, work);
+	close_state("sequence_count", state, rows, work);
 	PG_RETURN_INT64(n);
 }
 
@@ -141,10 +146,10 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	found = palloc(p->npositions * sizeof(uint32));
 	times = palloc(p->npositions * sizeof(Datum));
 	reached = matcher_first_rows(m, found);
-	tell_work("sequence_match_events", state, work);
 	for (int q = 0; q < reached; q++)
 		if (p->row_conditions[p->positions[q].step] >= 0)
 			times[n++] = TimestampTzGetDatum(rows[found[q]].time);
+	close_state("sequence_match_events", state, rows, work);
 	PG_RETURN_ARRAYTYPE_P(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

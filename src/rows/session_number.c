@@ -27,6 +27,8 @@ session_number(PG_FUNCTION_ARGS)
 	int64 gap;
 	TimestampTz time;
 
+	/* no row before this one is looked at again, so that they need not be kept */
+	WinSetMarkPosition(window, WinGetCurrentPosition(window));
 	d = WinGetFuncArgCurrent(window, 1, &isnull);
 	if (unlikely(isnull))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -60,5 +60,18 @@ FROM (SELECT gap, c, array_agg(n ORDER BY session) AS rows FROM (SELECT gap, c, 
                 FROM (SELECT c, journey_agg(t, 'a', 'a') AS j FROM visit GROUP BY c) v, unnest('{0,5 min,30 min,3:07:11,1 day}'::interval[]) gap,
                      journey_sessions(j, gap) WITH ORDINALITY x(s, i) GROUP BY 1, 2) j USING (gap, c);
 
+-- A long partition is not kept
+CREATE FUNCTION temp_blocks(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) ' || query INTO plan;
+    RETURN plan->0->'Plan'->>'Temp Written Blocks';
+END $$;
+SET work_mem = '64kB';
+SELECT temp_blocks('SELECT session_number(timestamptz ''2021-10-30Z'' + i * interval ''1 min'', ''30 min'') OVER ()
+                    FROM (SELECT generate_series(1, 50000) AS i) s');
+RESET work_mem;
+
 SET client_min_messages = error;
 DROP SCHEMA sessions CASCADE;
