@@ -42,6 +42,9 @@ SELECT session_number(t, '30 min') OVER (ORDER BY t) FROM (VALUES (timestamptz '
 \echo :LAST_ERROR_SQLSTATE
 SELECT session_number(t, '30 min') FROM hand;
 \echo :LAST_ERROR_SQLSTATE
+CREATE OPERATOR ### (LEFTARG = timestamptz, RIGHTARG = interval, FUNCTION = session_number);
+SELECT t ### '30 min' FROM hand;
+\echo :LAST_ERROR_SQLSTATE
 
 -- Random rows: as plain SQL says, and as journey_sessions cuts. Odd customers' times are whole 5 minutes, so that ties and
 -- gaps of exactly the limit come up.
