@@ -61,7 +61,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION sequence_next_node_deserialfn(bytea, internal) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION sequence_next_node_finalfn(internal) RETURNS text
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean) (
     SFUNC = sequence_next_node_transfn, STYPE = internal, SSPACE = 512, FINALFUNC = sequence_next_node_finalfn,
     COMBINEFUNC = sequence_next_node_combinefn, SERIALFUNC = sequence_next_node_serialfn,
@@ -76,9 +76,9 @@ CREATE AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean, VARI
 CREATE FUNCTION retention_transfn(bytea, VARIADIC "any") RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION retention_combinefn(bytea, bytea) RETURNS bytea
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION retention_finalfn(bytea) RETURNS boolean[]
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE AGGREGATE retention(VARIADIC "any") (
     SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = retention_combinefn, PARALLEL = SAFE

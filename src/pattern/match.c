@@ -453,16 +453,6 @@ matcher_possible(Matcher *m)
 	return m->possible;
 }
 
-void
-matcher_trim(Matcher *m)
-{
-	for (int w = 0; w < m->nwindows; w++)
-	{
-		queue_trim(&m->windows[w].waiting);
-		queue_trim(&m->windows[w].best);
-	}
-}
-
 /* What only a search needs. */
 void
 prepare(Matcher *m)
@@ -474,7 +464,11 @@ prepare(Matcher *m)
 		m->last_ban[step] = -1;
 		m->ahead[step].started = false;
 	}
-	matcher_trim(m);
+	for (int w = 0; w < m->nwindows; w++)
+	{
+		queue_trim(&m->windows[w].waiting);
+		queue_trim(&m->windows[w].best);
+	}
 	place_start(m, &m->place);
 	m->started = true;
 }

@@ -48,9 +48,6 @@ extern void matcher_open(Matcher *m, const JourneyView *v);
 /* As matcher_open, for a program over rows: turn to these, in rising time. */
 extern void matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n);
 
-/* Give back what a long journey, or many rows, took; what was opened is so no more. */
-extern void matcher_trim(Matcher *m);
-
 /* Might there be a match, by the length and the dictionary? Nothing else is read. */
 extern bool matcher_possible(Matcher *m);
 
@@ -82,7 +79,7 @@ extern uint32 matcher_end(const Matcher *m);
 extern int matcher_first_rows(Matcher *m, uint32 *rows);
 
 /*
- * What the work so far was, rows and touchpoints aside: ways into a position that
+ * What the work since matcher_open_rows was, rows aside: ways into a position that
  * were tried, entries that left a queue, rows that were looked ahead at.
  */
 extern uint64 matcher_work(const Matcher *m);

@@ -302,8 +302,6 @@ sequence_next_node_finalfn(PG_FUNCTION_ARGS)
 	int64 at;
 
 	aggregate_context(fcinfo, "sequence_next_node");
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
 	state = (NodeState *) PG_GETARG_POINTER(0);
 	nconditions = state->spec->nconditions;
 	sort_state(state);

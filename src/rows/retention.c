@@ -74,12 +74,8 @@ retention_combinefn(PG_FUNCTION_ARGS)
 	const RetentionState *other;
 
 	aggregate_context(fcinfo, "retention");
-	if (PG_ARGISNULL(1))
-		return unchanged_state(fcinfo);
-	other = state_argument(fcinfo, 1);
-	if (PG_ARGISNULL(0))
-		PG_RETURN_POINTER(other);
 	state = state_argument(fcinfo, 0);
+	other = state_argument(fcinfo, 1);
 	same_count(state->nconditions, other->nconditions);
 	state->conditions |= other->conditions;
 	PG_RETURN_POINTER(state);
@@ -93,8 +89,6 @@ retention_finalfn(PG_FUNCTION_ARGS)
 	const RetentionState *state;
 
 	aggregate_context(fcinfo, "retention");
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
 	state = state_argument(fcinfo, 0);
 	for (uint32 i = 0; i < state->nconditions; i++)
 		held[i] = BoolGetDatum((state->conditions & 1) != 0 && (state->conditions >> i & 1) != 0);

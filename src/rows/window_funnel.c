@@ -150,19 +150,20 @@ PG_FUNCTION_INFO_V1(window_funnel_finalfn);
 Datum
 window_funnel_finalfn(PG_FUNCTION_ARGS)
 {
+	MatchRow few[ROWS_FEW];
 	FunnelParameters parameters;
-	RowsState *state;
+	const RowsState *state;
 	MatchRow *rows;
 	int level;
 
 	aggregate_context(fcinfo, "window_funnel");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT32(0);
-	state = (RowsState *) PG_GETARG_POINTER(0);
+	state = (const RowsState *) PG_GETARG_POINTER(0);
 	memcpy(&parameters, state->spec->parameters, sizeof(parameters));
-	rows = rows_sorted(state);
+	rows = rows_sorted(state, few);
 	level =
 		funnel_level(rows, state->n, state->spec->nconditions, parameters.window, parameters.modes);
-	pfree(rows);
+	rows_free(rows, few);
 	PG_RETURN_INT32(level);
 }

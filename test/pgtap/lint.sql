@@ -81,7 +81,7 @@ SELECT is_empty($$
     $$, 'bodies in SQL or PL/pgSQL are BEGIN ATOMIC or set search_path');
 SELECT is_empty($$SELECT identity, probin FROM func WHERE lanname = 'c' AND probin <> '$libdir/pg_journey'$$,
     'functions in C are those of the library');
-SELECT set_eq($$SELECT proname::text FROM func WHERE prokind = 'f' AND NOT proisstrict$$, ARRAY[
+SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND NOT proisstrict$$, ARRAY[
     'normalize_phone',          -- the country may be NULL
     'touchpoint',               -- value and ref may be NULL, and all three of the others
     'journey_agg_transfn',      -- the first state is NULL, and so may be value and ref
@@ -91,6 +91,10 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind = 'f' AND NOT prois
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
+    'window_funnel_transfn', 'sequence_transfn', 'sequence_next_node_transfn', 'retention_transfn',  -- likewise, and conditions may be NULL
+    'journey_rows_combinefn', 'sequence_next_node_combinefn',  -- a worker that saw no row that counts has no state
+    'window_funnel_finalfn', 'sequence_match_finalfn', 'sequence_count_finalfn', 'sequence_match_events_finalfn',  -- no row, nothing was met
+    'session_number',           -- the server ignores it in window functions
     'journey_create_hub', 'journey_upgrade_hub', 'journey_drop_hub',  -- NULL is no hub: an error, not silence
     'journey_hub_template'      -- takes nothing
     ], 'functions are STRICT but for these');

@@ -41,8 +41,10 @@ FROM (VALUES
     ('America/St_Johns', '2010-11-07 02:29Z', '2010-11-07 02:30Z'), ('America/St_Johns', '2010-11-07 02:30Z', '2010-11-07 02:31Z'), ('America/St_Johns', '2010-11-07 02:30Z', '2010-11-07 03:30Z')
 ) v(zone, t1, t2);
 -- names in any case, and POSIX rules; the far future follows the last rule
-SELECT zone, (SELECT cohort FROM journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'day', zone)) AS ours, (t AT TIME ZONE zone)::date AS plain
-FROM unnest('{europe/BERLIN,UTC,Etc/GMT-14,EST5EDT,<+0330>-3:30,Asia/Kathmandu}'::text[]) zone, unnest('{2021-06-30 20:15Z,2999-07-01 04:00Z,2999-12-31 22:30Z}'::timestamptz[]) t;
+SELECT zone, (SELECT cohort FROM journey_retention(touchpoint('2021-06-30 20:15Z', 'a', 'a'), '%', '%', 'day', zone)) AS day,
+       (SELECT count(*) FROM generate_series('2999-01-01Z'::timestamptz, '2999-12-31Z', '1 hour') t, journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'day', zone)
+        WHERE cohort <> (t AT TIME ZONE zone)::date) AS wrong
+FROM unnest('{europe/BERLIN,UTC,Etc/GMT-14,EST5EDT,<+0330>-3:30,Asia/Kathmandu}'::text[]) zone;
 
 -- Lifecycle by hand. The unit behind an active one is dormant if it begins before "until", which is no touchpoint's limit.
 SELECT unit, period, state FROM unnest('{day,week,month}'::text[]) unit, j, journey_lifecycle(j, '%', unit, 'UTC') WITH ORDINALITY r(period, state, n) WHERE id = 1
@@ -100,18 +102,19 @@ SELECT query, state, left(message, 60) AS message, detail, hint FROM (VALUES
 ) v(query), refused('SELECT x FROM j, ' || query || ' x') r(state, message, detail, hint);
 \x off
 
--- Random journeys, near the changes of clocks, of a few days or of years; the label decides the value.
+-- Random journeys, near the changes of clocks, of a few days or of years. In Casey 2010-03-05 02:00 was followed by
+-- 2010-03-04 23:00, so that dates fall while times ascend.
 CREATE TABLE touch AS
-SELECT c, n, date_trunc('minute', b.t + CASE WHEN c % 3 = 0 THEN interval '1 min' * (h[1] % 4000) ELSE interval '1 min' * (h[1] % CASE WHEN c % 3 = 1 THEN 40000 ELSE 2000000 END) END) AS t,
+SELECT c, n, date_trunc('minute', b.t + CASE WHEN c % 5 < 2 THEN interval '1 min' * (h[1] % 4000) ELSE interval '1 min' * (h[1] % CASE WHEN c % 5 < 4 THEN 40000 ELSE 2000000 END) END) AS t,
        (ARRAY['web', 'app', 'Loja São João', 'phone'])[1 + h[2] % 4] AS channel, (ARRAY['view', 'buy', 'vê', 'call', 'quit'])[1 + h[3] % 5] AS action, h[3] % 3 AS value
-FROM generate_series(1, 600) c, generate_series(1, 1 + c % 17) n,
-     LATERAL (SELECT (ARRAY['2021-03-27Z', '2021-10-29Z', '2021-04-02Z', '2021-09-03Z', '2010-11-05Z', '2011-12-28Z', '2019-12-29Z', '1999-12-29Z']::timestamptz[])[1 + c % 8]) b(t),
+FROM generate_series(1, 250) c, generate_series(1, 1 + c % 17) n,
+     LATERAL (SELECT (ARRAY['2021-03-27Z', '2021-10-29Z', '2021-04-02Z', '2021-09-03Z', '2010-11-05Z', '2010-03-03Z', '2011-12-28Z', '2019-12-29Z', '1999-12-29Z']::timestamptz[])[1 + c % 9]) b(t),
      LATERAL (SELECT array_agg(('x' || substr(md5(c || ' ' || n), i * 6 + 1, 6))::bit(24)::int ORDER BY i) FROM generate_series(0, 2) i) x(h);
 CREATE TABLE packed AS SELECT c, journey_agg(t, channel, action, value) AS j FROM touch GROUP BY c;
 ANALYZE packed;
 CREATE TABLE touchpoint AS SELECT c, s.* FROM packed, journey_steps(j) s;
 CREATE TABLE zone (zone text);
-INSERT INTO zone VALUES ('Europe/Berlin'), ('America/Santiago'), ('Asia/Beirut'), ('Pacific/Apia'), ('Australia/Lord_Howe'), ('America/St_Johns'), ('UTC'), ('Asia/Kathmandu');
+INSERT INTO zone VALUES ('Europe/Berlin'), ('America/Santiago'), ('Asia/Beirut'), ('Pacific/Apia'), ('Australia/Lord_Howe'), ('America/St_Johns'), ('Antarctica/Casey'), ('UTC'), ('Asia/Kathmandu');
 CREATE TABLE unit (unit text, every interval);
 INSERT INTO unit VALUES ('day', '1 day'), ('week', '1 week'), ('month', '1 month');
 CREATE FUNCTION units(unit text, a date, b date) RETURNS int LANGUAGE sql IMMUTABLE
@@ -127,7 +130,7 @@ SELECT c, zone, unit, cohort, 0 AS bracket FROM first
 UNION
 SELECT c, zone, unit, cohort, greatest(units(unit, cohort, d), 0) FROM first JOIN local USING (c, zone, unit) WHERE channel = 'web' AND value >= 1 AND "position" > p;
 SELECT count(*) AS wrong FROM (TABLE ours EXCEPT ALL TABLE plain UNION ALL (TABLE plain EXCEPT ALL TABLE ours)) x;
-SELECT count(*) > 10000 AS many, count(DISTINCT (c, cohort)) > count(DISTINCT c) AS zones_differ, max(bracket) > 1000 AS far FROM ours;
+SELECT count(*) > 5000 AS many, count(DISTINCT (c, cohort)) > count(DISTINCT c) AS zones_differ, max(bracket) > 1000 AS far FROM ours;
 -- rows come in order
 SELECT count(*) AS wrong
 FROM (SELECT n, row_number() OVER (PARTITION BY c, zone ORDER BY bracket) AS plain FROM packed, zone, journey_retention(j, '%', '%', 'day', zone) WITH ORDINALITY r(cohort, bracket, n)) x WHERE n <> plain;
@@ -145,7 +148,7 @@ UNION ALL
 SELECT c, zone, unit, until, (d + every)::date, 'dormant' FROM around, (SELECT DISTINCT until FROM ours) u
 WHERE d + every IS DISTINCT FROM after AND (d + every)::timestamp AT TIME ZONE zone < until;
 SELECT count(*) AS wrong FROM (TABLE ours EXCEPT ALL TABLE plain UNION ALL (TABLE plain EXCEPT ALL TABLE ours)) x;
-SELECT state, count(*) > 5000 AS many FROM ours GROUP BY state ORDER BY state;
+SELECT state, count(*) > 2000 AS many FROM ours GROUP BY state ORDER BY state;
 
 DROP TABLE ours, plain;
 CREATE TABLE ours AS SELECT c, by, r.* FROM packed, unnest('{channel,action,label}'::text[]) by, journey_time_in(j, by) r;
@@ -159,7 +162,7 @@ SELECT (SELECT count(*) FROM ours) = (SELECT count(*) FROM plain) AS all_told, (
 SELECT count(*) AS wrong FROM (SELECT c, by, justify_hours(sum(time_spent)) AS spent FROM ours GROUP BY 1, 2) s JOIN packed USING (c) WHERE spent <> journey_end(j) - journey_start(j);
 
 -- An item's touchpoint is the last one of its kind in the partial match; here, where items have one touchpoint each, the n-th of it
-SELECT count(*) FILTER (WHERE item IS DISTINCT FROM plain) AS wrong, count(item) > 5000 AS many
+SELECT count(*) FILTER (WHERE item IS DISTINCT FROM plain) AS wrong, count(item) > 2000 AS many
 FROM (SELECT journey_item(j, p, n) AS item, journey_nth(journey_progress(j, p), CASE WHEN abs(n) <= journey_reached(j, p) THEN n END) AS plain
       FROM packed, unnest('{%.view -> %.buy -> %.quit,%.view -[<= 2 days]-> web.% => app.%,% -> % -> %[value > 1] within 3 days}'::journey_pattern[]) p, generate_series(-4, 4) n) x;
 -- Parts, merged, are the journey; each but the last ends with a match's end, and has no other match
@@ -202,8 +205,8 @@ SELECT count(*) AS wrong FROM (TABLE parallel EXCEPT ALL TABLE retention UNION A
 SELECT count(*) AS wrong
 FROM (TABLE parallel_item EXCEPT ALL SELECT touchpoint_channel(journey_item(j, '%.view -> %.buy', -1)), count(*) FROM packed GROUP BY 1) x;
 
--- Long journeys: a touchpoint each minute for more than a year
-CREATE TABLE long AS SELECT journey_agg(timestamptz '2020-01-01Z' + i * interval '1 min', CASE WHEN i % 7 = 0 THEN 'a' ELSE 'b' END, 'x') AS j FROM generate_series(0, 599999) i;
+-- Long journeys: a touchpoint each minute for seven months
+CREATE TABLE long AS SELECT journey_agg(timestamptz '2020-01-01Z' + i * interval '1 min', CASE WHEN i % 7 = 0 THEN 'a' ELSE 'b' END, 'x') AS j FROM generate_series(0, 299999) i;
 SELECT count(*), min(bracket), max(bracket) FROM long, journey_retention(j, 'a.x', 'b.x', 'day', 'Europe/Berlin');
 SELECT state, count(*) FROM long, journey_lifecycle(j, '%', 'week', 'America/Santiago') GROUP BY state ORDER BY state;
 SELECT state, stays, time_spent FROM long, journey_time_in(j) ORDER BY state;

@@ -19,7 +19,7 @@ SELECT session_number(t, '1 h') OVER (ORDER BY t) FROM hand WHERE false;
 -- a day of the gap has 24 hours, whatever the clocks do; the frame makes no difference; nor does the order among the same times
 SET timezone = 'Europe/Berlin';
 SELECT t, session_number(t, '1 day') OVER (ORDER BY t ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING)
-FROM unnest('{2026-03-28 12:00,2026-03-29 12:00,2026-03-30 12:00,2026-10-24 12:00,2026-10-25 12:00}'::timestamptz[]) t;
+FROM unnest('{2021-03-27 12:00,2021-03-28 12:00,2021-03-29 12:00,2021-10-30 12:00,2021-10-31 12:00}'::timestamptz[]) t;
 SET timezone = 'UTC';
 -- a gap of each row's own: it is that of the later row which counts
 SELECT t, session_number(t, g) OVER (ORDER BY t)
