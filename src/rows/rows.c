@@ -49,25 +49,26 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 {
 	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 	RowsSite *site = MemoryContextAllocZero(cxt, size);
-	Aggref *aggref;
+	Aggref *aggref = AggGetAggref(fcinfo);
+	/* NULL if it was dropped while a cursor was open */
+	const char *name = aggref ? get_func_name(aggref->aggfnoid) : NULL;
 
-	aggref = AggGetAggref(fcinfo);
-	site->aggregate =
-		aggref ? MemoryContextStrdup(cxt, get_func_name(aggref->aggfnoid)) : aggregate;
+	site->aggregate = name ? MemoryContextStrdup(cxt, name) : aggregate;
 	site->cxt = cxt;
 	site->first = first;
 	if (first < PG_NARGS())
-		site->array = get_fn_expr_variadic(fcinfo->flinfo);
-	if (site->array)
 	{
 		Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first));
 
-		if (type != BOOLARRAYOID)
+		/* of window functions the server does not keep whether they were called VARIADIC */
+		site->array = get_fn_expr_variadic(fcinfo->flinfo) ||
+					  (PG_NARGS() == first + 1 && type == BOOLARRAYOID);
+		if (site->array && type != BOOLARRAYOID)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 							errmsg("conditions of %s must be an array of type boolean, not %s",
 								   aggregate, format_type_be(type))));
 	}
-	else
+	if (!site->array)
 	{
 		site->nconditions = PG_NARGS() - first;
 		check_count(site, site->nconditions);
@@ -88,13 +89,18 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 }
 
 void
-rows_condition_untyped(RowsSite *site, uint64 conditions)
+rows_check_untyped(FunctionCallInfo fcinfo, const RowsSite *site)
 {
-	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-					errmsg("condition %d of %s must be of type boolean",
-						   pg_rightmost_one_pos64(conditions) + 1, site->aggregate),
-					errhint("Cast the literal to boolean.")));
-	pg_unreachable();
+	for (uint64 bits = site->untyped; bits != 0; bits &= bits - 1)
+	{
+		int i = pg_rightmost_one_pos64(bits);
+
+		if (!fcinfo->args[site->first + i].isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("condition %d of %s must be of type boolean", i + 1, site->aggregate),
+					 errhint("Cast the literal to boolean.")));
+	}
 }
 
 uint64

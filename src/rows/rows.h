@@ -70,7 +70,7 @@ rows_site(FunctionCallInfo fcinfo, const char *aggregate, int first, size_t size
 
 /* Which conditions this row meets, and (site->nconditions) of how many. */
 extern uint64 rows_conditions_of_array(FunctionCallInfo fcinfo, RowsSite *site);
-extern void rows_condition_untyped(RowsSite *site, uint64 conditions) __attribute__((noreturn));
+extern void rows_check_untyped(FunctionCallInfo fcinfo, const RowsSite *site);
 
 static inline uint64
 rows_conditions(FunctionCallInfo fcinfo, RowsSite *site)
@@ -79,14 +79,14 @@ rows_conditions(FunctionCallInfo fcinfo, RowsSite *site)
 
 	if (unlikely(site->array))
 		return rows_conditions_of_array(fcinfo, site);
+	if (unlikely(site->untyped != 0))
+		rows_check_untyped(fcinfo, site);
 	for (int i = 0; i < site->nconditions; i++)
 	{
 		const NullableDatum *arg = &fcinfo->args[site->first + i];
 
 		conditions |= (uint64) (!arg->isnull && (arg->value & 0xff) != 0) << i;
 	}
-	if (unlikely((conditions & site->untyped) != 0))
-		rows_condition_untyped(site, conditions & site->untyped);
 	return conditions;
 }
 
@@ -114,6 +114,14 @@ extern Datum rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint
 
 /* A state's rows in the order of time and then of conditions: in few, or palloc'd. */
 extern MatchRow *rows_sorted(const RowsState *state, MatchRow *few);
+
+/* Be done with them: there may be many, and more aggregates of the same group to come. */
+static inline void
+rows_free(MatchRow *rows, MatchRow *few)
+{
+	if (rows != few)
+		pfree(rows);
+}
 
 /* An argument that says how to aggregate must not be NULL. */
 extern text *rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg,

@@ -63,7 +63,7 @@ sequence_transfn(PG_FUNCTION_ARGS)
 
 /* The matcher of a state, turned to its rows; NULL if there are none. */
 static SequenceSite *
-open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, const MatchRow **rows)
+open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, MatchRow **rows)
 {
 	SequenceSite *site = fcinfo->flinfo->fn_extra;
 
@@ -109,7 +109,7 @@ sequence_match_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
-	const MatchRow *rows = few;
+	MatchRow *rows = few;
 	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	bool found;
 
@@ -117,6 +117,7 @@ sequence_match_finalfn(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	found = matcher_exists(site->matcher);
 	tell_work("sequence_match", site, state->n);
+	rows_free(rows, few);
 	PG_RETURN_BOOL(found);
 }
 
@@ -126,7 +127,7 @@ sequence_count_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
-	const MatchRow *rows = few;
+	MatchRow *rows = few;
 	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	int64 n = 0;
 
@@ -135,6 +136,7 @@ sequence_count_finalfn(PG_FUNCTION_ARGS)
 	while (matcher_next(site->matcher, NULL))
 		n++;
 	tell_work("sequence_count", site, state->n);
+	rows_free(rows, few);
 	PG_RETURN_INT64(n);
 }
 
@@ -144,7 +146,7 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 {
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
-	const MatchRow *rows = few;
+	MatchRow *rows = few;
 	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	const Program *p;
 	uint32 *found;
@@ -162,6 +164,7 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	for (int q = 0; q < reached; q++)
 		if (p->row_conditions[p->positions[q].step] >= 0)
 			times[n++] = TimestampTzGetDatum(rows[found[q]].time);
+	rows_free(rows, few);
 	PG_RETURN_ARRAYTYPE_P(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

@@ -6,6 +6,7 @@
 
 #include "compat.h"
 #include "journey/journey.h"
+#include "nodes/nodes.h"
 #include "utils/timestamp.h"
 #include "windowapi.h"
 
@@ -21,12 +22,19 @@ Datum
 session_number(PG_FUNCTION_ARGS)
 {
 	WindowObject window = PG_WINDOW_OBJECT();
-	SessionCount *count = WinGetPartitionLocalMemory(window, sizeof(SessionCount));
+	SessionCount *count;
 	bool isnull;
 	Datum d;
 	int64 gap;
 	TimestampTz time;
 
+	/* an operator may have been made of it */
+	if (unlikely(!WindowObjectIsValid(window)))
+		ereport(ERROR, (errcode(ERRCODE_WINDOWING_ERROR),
+						errmsg("session_number can only be called as a window function")));
+	count = WinGetPartitionLocalMemory(window, sizeof(SessionCount));
+	/* no row before this one is looked at again, so that they need not be kept */
+	WinSetMarkPosition(window, WinGetCurrentPosition(window));
 	d = WinGetFuncArgCurrent(window, 1, &isnull);
 	if (unlikely(isnull))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -153,12 +153,17 @@ window_funnel_finalfn(PG_FUNCTION_ARGS)
 	MatchRow few[ROWS_FEW];
 	FunnelParameters parameters;
 	const RowsState *state;
+	MatchRow *rows;
+	int level;
 
 	aggregate_context(fcinfo, "window_funnel");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT32(0);
 	state = (const RowsState *) PG_GETARG_POINTER(0);
 	memcpy(&parameters, state->spec->parameters, sizeof(parameters));
-	PG_RETURN_INT32(funnel_level(rows_sorted(state, few), state->n, state->spec->nconditions,
-								 parameters.window, parameters.modes));
+	rows = rows_sorted(state, few);
+	level =
+		funnel_level(rows, state->n, state->spec->nconditions, parameters.window, parameters.modes);
+	rows_free(rows, few);
+	PG_RETURN_INT32(level);
 }

@@ -84,6 +84,20 @@ SELECT format('SELECT window_funnel(''1 day'', now(), %s) AS "64 conditions"', s
 SELECT format('SELECT window_funnel(''1 day'', now(), %s) AS "65 conditions"', string_agg('true', ', ')) FROM generate_series(1, 65) \gexec
 SELECT retention(1) FROM ev;
 SELECT retention(true, 'true') FROM ev;
+-- ... all of them, wherever their bytes happen to stand
+DO $$
+DECLARE
+    n integer := 0;
+BEGIN
+    FOR i IN 1 .. 100 LOOP
+        BEGIN
+            EXECUTE format('SELECT %s retention(true, ''x'')', repeat('1, ', i));
+        EXCEPTION WHEN datatype_mismatch THEN
+            n := n + 1;
+        END;
+    END LOOP;
+    RAISE NOTICE '% of 100 refused', n;
+END $$;
 SELECT retention(true, NULL, false);
 SELECT retention(VARIADIC '{1,2}'::integer[]) FROM ev;
 SELECT retention(VARIADIC NULL::boolean[]);
@@ -183,6 +197,30 @@ SELECT at - pg_temp.at(0) AS at, window_funnel('10 s', at, 1 = ANY (c), 2 = ANY 
 FROM ev WHERE who = 'restart' WINDOW w AS (ORDER BY at);
 SELECT window_funnel('10 s', at, 1 = ANY (c), 2 = ANY (c), 3 = ANY (c) ORDER BY at DESC) AS sorted,
        window_funnel('10 s', at, 1 = ANY (c), 2 = ANY (c), 3 = ANY (c)) FILTER (WHERE NOT 3 = ANY (c)) AS filtered FROM ev WHERE who = 'abc';
+-- ... the server forgets VARIADIC with OVER, and in views too
+CREATE TEMP VIEW variadic_over AS
+SELECT DISTINCT window_funnel('10 s', at, VARIADIC ARRAY[1 = ANY (c), 2 = ANY (c)]) OVER (), retention(VARIADIC ARRAY[1 = ANY (c), 4 = ANY (c)]) OVER ()
+FROM ev WHERE who = 'restart';
+TABLE variadic_over;
+DO $$ BEGIN EXECUTE 'CREATE OR REPLACE TEMP VIEW variadic_over AS ' || pg_get_viewdef('variadic_over'); END $$;
+TABLE variadic_over;
+
+-- Many parameters in turn, each remembered
+SELECT count(*) AS windows, sum(level) AS levels, sum(n) AS rows
+FROM (SELECT window_funnel(w * interval '1 s', pg_temp.at(i * w), i = 0, i = 1, i = 3) AS level, count(*) AS n
+      FROM generate_series(0, 3) i, generate_series(1, 3000) w GROUP BY w) s;
+SELECT count(*) AS patterns, sum(n) AS matches
+FROM (SELECT sequence_count(format('(?1)(?t=%s)(?2)', w), pg_temp.at(i * w), i % 2 = 0, i % 2 = 1) AS n
+      FROM generate_series(0, 3) i, generate_series(1, 3000) w GROUP BY w) s;
+
+-- An aggregate that is dropped before its cursor reads the first row
+CREATE AGGREGATE pg_temp.funnel(interval, timestamptz, VARIADIC "any") (
+    SFUNC = window_funnel_transfn, STYPE = internal, FINALFUNC = window_funnel_finalfn);
+BEGIN;
+DECLARE late CURSOR FOR SELECT pg_temp.funnel('10 s', at, true) FROM ev;
+DROP AGGREGATE pg_temp.funnel(interval, timestamptz, VARIADIC "any");
+FETCH late;
+COMMIT;
 
 -- Parallel plans answer the same
 CREATE TABLE many AS SELECT i % 200 AS who, pg_temp.at((i * 7919) % 5000) AS at, (i * 31) % 7 AS n FROM generate_series(1, 20000) i;

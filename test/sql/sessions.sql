@@ -42,6 +42,9 @@ SELECT session_number(t, '30 min') OVER (ORDER BY t) FROM (VALUES (timestamptz '
 \echo :LAST_ERROR_SQLSTATE
 SELECT session_number(t, '30 min') FROM hand;
 \echo :LAST_ERROR_SQLSTATE
+CREATE OPERATOR ### (LEFTARG = timestamptz, RIGHTARG = interval, FUNCTION = session_number);
+SELECT t ### '30 min' FROM hand;
+\echo :LAST_ERROR_SQLSTATE
 
 -- Random rows: as plain SQL says, and as journey_sessions cuts. Odd customers' times are whole 5 minutes, so that ties and
 -- gaps of exactly the limit come up.
@@ -59,6 +62,19 @@ FROM (SELECT gap, c, array_agg(n ORDER BY session) AS rows FROM (SELECT gap, c, 
      FULL JOIN (SELECT gap, c, array_agg(journey_length(s)::bigint ORDER BY i) AS journeys
                 FROM (SELECT c, journey_agg(t, 'a', 'a') AS j FROM visit GROUP BY c) v, unnest('{0,5 min,30 min,3:07:11,1 day}'::interval[]) gap,
                      journey_sessions(j, gap) WITH ORDINALITY x(s, i) GROUP BY 1, 2) j USING (gap, c);
+
+-- A long partition is not kept
+CREATE FUNCTION temp_blocks(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) ' || query INTO plan;
+    RETURN plan->0->'Plan'->>'Temp Written Blocks';
+END $$;
+SET work_mem = '64kB';
+SELECT temp_blocks('SELECT session_number(timestamptz ''2021-10-30Z'' + i * interval ''1 min'', ''30 min'') OVER ()
+                    FROM (SELECT generate_series(1, 50000) AS i) s');
+RESET work_mem;
 
 SET client_min_messages = error;
 DROP SCHEMA sessions CASCADE;
