@@ -34,7 +34,7 @@ typedef struct NodeRow
 {
 	int64 time;
 	uint64 conditions;
-	text *value; /* or NULL; its own */
+	text *value; /* its own */
 	bool base;   /* meets the condition of a base */
 } NodeRow;
 
@@ -66,15 +66,9 @@ node_cmp(const NodeRow *a, const NodeRow *b)
 		return a->time < b->time ? -1 : 1;
 	if (a->value != b->value)
 	{
-		size_t alen;
-		size_t blen;
-		int cmp;
-
-		if (a->value == NULL || b->value == NULL)
-			return a->value == NULL ? 1 : -1;
-		alen = VARSIZE_ANY_EXHDR(a->value);
-		blen = VARSIZE_ANY_EXHDR(b->value);
-		cmp = memcmp(VARDATA_ANY(a->value), VARDATA_ANY(b->value), Min(alen, blen));
+		size_t alen = VARSIZE_ANY_EXHDR(a->value);
+		size_t blen = VARSIZE_ANY_EXHDR(b->value);
+		int cmp = memcmp(VARDATA_ANY(a->value), VARDATA_ANY(b->value), Min(alen, blen));
 		if (cmp != 0)
 			return cmp;
 		if (alen != blen)
@@ -193,7 +187,7 @@ prune(NodeState *state)
 	else
 		from = !state->parameters.backward ? base : base + 1 - Min(base + 1, reach);
 	for (uint32 i = 0; i < state->n; i++)
-		if ((i < from || i >= to) && state->nodes[i].value)
+		if (i < from || i >= to)
 			pfree(state->nodes[i].value);
 	memmove(state->nodes, state->nodes + from, (to - from) * sizeof(NodeRow));
 	state->n = to - from;
@@ -250,14 +244,9 @@ add_node(NodeState *state, int64 time, uint64 conditions, bool base, const char 
 	node->time = time;
 	node->conditions = conditions;
 	node->base = base;
-	node->value = NULL;
-	if (value)
-	{
-		MemoryContext old = MemoryContextSwitchTo(state->cxt);
-
-		node->value = cstring_to_text_with_len(value, len);
-		MemoryContextSwitchTo(old);
-	}
+	node->value = MemoryContextAlloc(state->cxt, VARHDRSZ + len);
+	SET_VARSIZE(node->value, VARHDRSZ + len);
+	memcpy(VARDATA(node->value), value, len);
 	if (state->n > 1 && node_cmp(node - 1, node) > 0)
 		state->unsorted = true;
 }
@@ -271,8 +260,7 @@ sequence_next_node_transfn(PG_FUNCTION_ARGS)
 	uint64 conditions = rows_conditions(fcinfo, site);
 	bool base = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	NodeState *state;
-	text *value = NULL;
-	int64 time;
+	text *value;
 
 	if (site->nconditions == 0 && (p.base == BASE_FIRST_MATCH || p.base == BASE_LAST_MATCH))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -281,14 +269,13 @@ sequence_next_node_transfn(PG_FUNCTION_ARGS)
 						errhint("The base is a row that meets the first condition.")));
 	if (!rows_specified(site, &p, sizeof(p)))
 		rows_specify(site, &p, sizeof(p));
-	if (PG_ARGISNULL(3) && conditions == 0 && !base)
+	/* what has no value is no node */
+	if (PG_ARGISNULL(4) || (PG_ARGISNULL(3) && conditions == 0 && !base))
 		return unchanged_state(fcinfo);
-	time = rows_time(fcinfo, site, 3);
+	value = PG_GETARG_TEXT_PP(4);
 	state = state_argument(fcinfo, site);
-	if (!PG_ARGISNULL(4))
-		value = PG_GETARG_TEXT_PP(4);
-	add_node(state, time, conditions, base, value ? VARDATA_ANY(value) : NULL,
-			 value ? VARSIZE_ANY_EXHDR(value) : 0);
+	add_node(state, rows_time(fcinfo, site, 3), conditions, base, VARDATA_ANY(value),
+			 VARSIZE_ANY_EXHDR(value));
 	PG_RETURN_POINTER(state);
 }
 
@@ -312,14 +299,14 @@ sequence_next_node_finalfn(PG_FUNCTION_ARGS)
 	for (uint32 k = 0; k < nconditions; k++, at += step)
 		if (at < 0 || at >= state->n || (state->nodes[at].conditions >> k & 1) == 0)
 			PG_RETURN_NULL();
-	if (at < 0 || at >= state->n || state->nodes[at].value == NULL)
+	if (at < 0 || at >= state->n)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(DatumGetTextPCopy(PointerGetDatum(state->nodes[at].value)));
 }
 
 /* ---- parallel plans ---- */
 
-/* One node of a message; its value follows, if len is not negative. */
+/* One node of a message; its value follows. */
 typedef struct NodeMessage
 {
 	int64 time;
@@ -345,14 +332,12 @@ sequence_next_node_serialfn(PG_FUNCTION_ARGS)
 	for (uint32 i = 0; i < state->n; i++)
 	{
 		const NodeRow *node = &state->nodes[i];
-		NodeMessage m = {node->time, node->conditions,
-						 node->value ? (int32) VARSIZE_ANY_EXHDR(node->value) : -1, node->base};
+		NodeMessage m = {node->time, node->conditions, VARSIZE_ANY_EXHDR(node->value), node->base};
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
 		appendBinaryStringInfo(&out, (char *) &m, sizeof(m));
-		if (node->value)
-			appendBinaryStringInfo(&out, VARDATA_ANY(node->value), m.len);
+		appendBinaryStringInfo(&out, VARDATA_ANY(node->value), m.len);
 	}
 	SET_VARSIZE(out.data, out.len);
 	PG_RETURN_BYTEA_P(out.data);
@@ -399,10 +384,10 @@ add_message(FunctionCallInfo fcinfo, RowsSite *site, NodeState **state, const by
 			goto corrupt;
 		memcpy(&m, p, sizeof(m));
 		p += sizeof(m);
-		if (end - p < Max(m.len, 0))
+		if (m.len < 0 || end - p < m.len)
 			goto corrupt;
-		add_node(*state, m.time, m.conditions, m.base != 0, m.len < 0 ? NULL : p, m.len);
-		p += Max(m.len, 0);
+		add_node(*state, m.time, m.conditions, m.base != 0, p, m.len);
+		p += m.len;
 	}
 	return;
 
@@ -434,9 +419,8 @@ sequence_next_node_combinefn(PG_FUNCTION_ARGS)
 		{
 			const NodeRow *node = &other->nodes[i];
 
-			add_node(state, node->time, node->conditions, node->base,
-					 node->value ? VARDATA_ANY(node->value) : NULL,
-					 node->value ? VARSIZE_ANY_EXHDR(node->value) : 0);
+			add_node(state, node->time, node->conditions, node->base, VARDATA_ANY(node->value),
+					 VARSIZE_ANY_EXHDR(node->value));
 		}
 	}
 	PG_RETURN_POINTER(state);

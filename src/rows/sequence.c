@@ -85,12 +85,13 @@ open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, Matc
 		site->spec = NULL;
 		MemoryContextReset(site->cxt);
 		site->program = compile((*state)->spec);
-		site->matcher = matcher_create(site->program);
+		site->matcher = site->program->npositions > 0 ? matcher_create(site->program) : NULL;
 		site->spec = (*state)->spec;
 		MemoryContextSwitchTo(old);
 	}
 	*rows = rows_sorted(*state, few);
-	matcher_open_rows(site->matcher, *rows, (*state)->n);
+	if (site->matcher)
+		matcher_open_rows(site->matcher, *rows, (*state)->n);
 	return site;
 }
 
@@ -115,6 +116,8 @@ sequence_match_finalfn(PG_FUNCTION_ARGS)
 
 	if (site == NULL)
 		PG_RETURN_BOOL(false);
+	if (site->matcher == NULL)
+		PG_RETURN_BOOL(true);
 	found = matcher_exists(site->matcher);
 	tell_work("sequence_match", site, state->n);
 	rows_free(rows, few);
@@ -133,6 +136,8 @@ sequence_count_finalfn(PG_FUNCTION_ARGS)
 
 	if (site == NULL)
 		PG_RETURN_INT64(0);
+	if (site->matcher == NULL)
+		PG_RETURN_INT64(state->n);
 	while (matcher_next(site->matcher, NULL))
 		n++;
 	tell_work("sequence_count", site, state->n);
@@ -154,7 +159,7 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	int reached;
 	int n = 0;
 
-	if (site == NULL)
+	if (site == NULL || site->matcher == NULL)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TIMESTAMPTZOID));
 	p = site->program;
 	found = palloc(p->npositions * sizeof(uint32));

@@ -261,11 +261,7 @@ sequence_compile(TextScan *s, int nconditions)
 			return NULL;
 	}
 	if (p->npositions == 0)
-	{
-		text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, "pattern has no event", NULL,
-					   "Write (?1) for a row that meets the first condition.");
-		return NULL;
-	}
+		return p;
 	if (c.time)
 	{
 		text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE,

@@ -9,8 +9,9 @@
 
 /*
  * Compile a pattern over so many conditions into a program over rows that is a
- * chain of positions, in the current context. NULL on failure, with the reason in
- * the scan. The reader of the syntax:
+ * chain of positions, in the current context; it has none, and is not for a matcher,
+ * if the pattern asks for no row. NULL on failure, with the reason in the scan. The
+ * syntax:
  *
  *	pattern := ( event | '.' | '.*' | time )*
  *	event   := '(?' number ')'

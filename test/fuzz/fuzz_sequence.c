@@ -119,7 +119,7 @@ naive_end(const Program *p, uint32 from, int *most, uint32 *at)
 static void
 check_sequence(Program *p)
 {
-	Matcher *m = matcher_create(p);
+	Matcher *m;
 	uint32 *found = palloc(p->npositions * sizeof(uint32));
 	uint32 from = 0;
 	uint32 end;
@@ -127,8 +127,9 @@ check_sequence(Program *p)
 	int most;
 	int n;
 
-	if (nrows == 0)
+	if (nrows == 0 || p->npositions == 0)
 		return;
+	m = matcher_create(p);
 	matcher_open_rows(m, rows, nrows);
 	for (;;)
 	{

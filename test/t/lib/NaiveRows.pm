@@ -187,13 +187,8 @@ sub sequence_events
 sub next_node
 {
     my ($direction, $base, $n, @rows) = @_;
-    @rows = sort {
-             $a->[0] <=> $b->[0]
-          || !defined $a->[2] <=> !defined $b->[2]
-          || (defined $a->[2] && $a->[2] cmp $b->[2])
-          || $a->[1] <=> $b->[1]
-          || $a->[3] <=> $b->[3]
-    } @rows;
+    @rows = sort { $a->[0] <=> $b->[0] || $a->[2] cmp $b->[2] || $a->[1] <=> $b->[1] || $a->[3] <=> $b->[3] }
+      grep { defined $_->[2] } @rows;    # without a value it is no node
     my @matches = grep { $rows[$_][3] && $rows[$_][1] & 1 } 0 .. $#rows;
     my $at =
         $base eq 'head' ? 0
