@@ -18,6 +18,7 @@
 #include "journey/journey.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
@@ -41,18 +42,23 @@ typedef struct RetentionState
 {
 	int32 vl_len_;
 	uint32 version;
-	uint64 asked; /* hash of patterns and time zone */
+	uint64 asked; /* hash of patterns, unit and time zone */
 	uint32 unit;
 	uint32 n;    /* cells */
 	uint32 room; /* for them, a power of two; a quarter of it remains empty */
-	uint32 zero;
+	uint32 unused;
 	RetentionCell cells[FLEXIBLE_ARRAY_MEMBER];
 } RetentionState;
+
+/* Patterns of start and return, unit, time zone. */
+#define ASKED_ARGUMENTS 4
 
 /* What a call site keeps. */
 typedef struct RetentionSite
 {
-	RetentionQuery query;
+	struct varlena *arguments[ASKED_ARGUMENTS];
+	RetentionQuery query; /* made of them */
+	uint64 asked;         /* their hash */
 	Units units;
 } RetentionSite;
 
@@ -101,15 +107,18 @@ static RetentionState *
 whole_state_argument(Datum d)
 {
 	RetentionState *state = state_argument(d);
+	/* of all units of all times; a month has 28 days at least */
+	static const int32 limits[] = {
+		[CALENDAR_DAY] = TIMESTAMP_END_JULIAN,
+		[CALENDAR_WEEK] = TIMESTAMP_END_JULIAN / 7,
+		[CALENDAR_MONTH] = TIMESTAMP_END_JULIAN / 28,
+	};
 	uint32 n = 0;
 	int32 limit;
 
-	if (state->unit > CALENDAR_MONTH)
+	if (state->unit >= lengthof(limits))
 		state_corrupt("Its unit of time is not known.");
-	/* no month is shorter than 28 days */
-	limit = TIMESTAMP_END_JULIAN / (state->unit == CALENDAR_DAY    ? 1
-									: state->unit == CALENDAR_WEEK ? 7
-																   : 28);
+	limit = limits[state->unit];
 	for (uint32 i = 0; i < state->room; i++)
 	{
 		const RetentionCell *cell = &state->cells[i];
@@ -142,9 +151,9 @@ state_create(uint64 asked, uint32 unit, uint32 room)
 
 /* The states of a group must be of the same patterns, unit and time zone. */
 static void
-same_asked(const RetentionState *state, uint64 asked, uint32 unit)
+same_asked(const RetentionState *state, uint64 asked)
 {
-	if (unlikely(state->asked != asked || state->unit != unit))
+	if (unlikely(state->asked != asked))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("journey_retention_agg needs the same patterns, unit and time zone for "
@@ -181,8 +190,6 @@ make_room(RetentionState *state, uint64 n)
 		if (room == ROOM_MAX)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("too many cohorts and brackets for journey_retention_agg"),
-							errdetail("There can be at most %u pairs of them in a group.",
-									  most_cells(ROOM_MAX)),
 							errhint("Use a longer unit of time.")));
 		room *= 2;
 	}
@@ -218,27 +225,54 @@ count_customers(RetentionState *state, int32 cohort, int32 bracket, uint64 custo
 	cell->customers += customers;
 }
 
+static inline bool
+same_value(const struct varlena *a, const struct varlena *b)
+{
+	size_t len = VARSIZE_ANY_EXHDR(b);
+
+	return a && VARSIZE_ANY_EXHDR(a) == len && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), len) == 0;
+}
+
+/* This call's, which knows what is asked for; cheap if that is the same as before. */
 static RetentionSite *
 call_site(FunctionCallInfo fcinfo)
 {
 	RetentionSite *site = fcinfo->flinfo->fn_extra;
+	struct varlena *arguments[ASKED_ARGUMENTS];
+	bool same = true;
+	MemoryContext old;
 
 	if (unlikely(site == NULL))
+		fcinfo->flinfo->fn_extra = site =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(RetentionSite));
+	for (int i = 0; i < ASKED_ARGUMENTS; i++)
 	{
-		site = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(RetentionSite));
-		site->units.max = 16;
-		/* reallocation keeps the context */
-		site->units.numbers =
-			MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, site->units.max * sizeof(int32));
-		fcinfo->flinfo->fn_extra = site;
+		arguments[i] = short_text_argument(PG_GETARG_DATUM(2 + i));
+		same &= same_value(site->arguments[i], arguments[i]);
 	}
+	if (likely(same))
+		return site;
+	retention_query_set(&site->query, fcinfo->flinfo->fn_mcxt, PointerGetDatum(arguments[0]),
+						PointerGetDatum(arguments[1]), arguments[2], arguments[3]);
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	site->asked = 0;
+	for (int i = 0; i < ASKED_ARGUMENTS; i++)
+	{
+		if (site->arguments[i])
+			pfree(site->arguments[i]);
+		site->arguments[i] =
+			cstring_to_text_with_len(VARDATA_ANY(arguments[i]), VARSIZE_ANY_EXHDR(arguments[i]));
+		site->asked = hash_bytes_extended((const unsigned char *) VARDATA_ANY(arguments[i]),
+										  VARSIZE_ANY_EXHDR(arguments[i]), site->asked);
+	}
+	if (site->units.max == 0)
+	{
+		/* here, because what grows remains where it is */
+		site->units.max = 16;
+		site->units.numbers = palloc(site->units.max * sizeof(int32));
+	}
+	MemoryContextSwitchTo(old);
 	return site;
-}
-
-static uint64
-hash_on(uint64 hash, const char *bytes, size_t len)
-{
-	return hash_bytes_extended((const unsigned char *) bytes, len, hash);
 }
 
 PG_FUNCTION_INFO_V1(journey_retention_agg_transfn);
@@ -246,33 +280,21 @@ Datum
 journey_retention_agg_transfn(PG_FUNCTION_ARGS)
 {
 	RetentionSite *site;
-	RetentionQuery *query;
 	RetentionState *state;
 	Units *units;
-	text *unit;
-	text *zone;
-	uint64 asked;
 
 	aggregate_context(fcinfo, "journey_retention_agg");
-	for (int i = 1; i <= 5; i++)
+	for (int i = 1; i <= 1 + ASKED_ARGUMENTS; i++)
 		if (PG_ARGISNULL(i))
 			return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
-	query = &site->query;
-	unit = PG_GETARG_TEXT_PP(4);
-	zone = PG_GETARG_TEXT_PP(5);
-	retention_query_set(query, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(2), PG_GETARG_DATUM(3),
-						unit, zone);
-	asked = hash_on(0, query->start->text, query->start->len);
-	asked = hash_on(asked, query->back->text, query->back->len);
-	asked = hash_on(asked, VARDATA_ANY(zone), VARSIZE_ANY_EXHDR(zone));
-	state = PG_ARGISNULL(0) ? state_create(asked, query->calendar.unit, ROOM_MIN)
+	state = PG_ARGISNULL(0) ? state_create(site->asked, site->query.calendar.unit, ROOM_MIN)
 							: state_argument(PG_GETARG_DATUM(0));
-	same_asked(state, asked, query->calendar.unit);
+	same_asked(state, site->asked);
 	units = &site->units;
 	units->n = 0;
 	units->falls = false;
-	retention_units(query, units, PG_GETARG_DATUM(1), "journey_retention_agg");
+	retention_units(&site->query, units, PG_GETARG_DATUM(1), "journey_retention_agg");
 	for (size_t i = 0; i < units->n; i++)
 	{
 		state = make_room(state, (uint64) state->n + 1);
@@ -295,8 +317,8 @@ journey_retention_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(other);
 	state = state_argument(PG_GETARG_DATUM(0));
-	same_asked(state, other->asked, other->unit);
-	/* for all at once: cells that come in the order of their hash would crowd a table that is small */
+	same_asked(state, other->asked);
+	/* for all at once, as in the order of their hash they would crowd a small table's beginning */
 	state = make_room(state, (uint64) state->n + other->n);
 	for (uint32 i = 0; i < other->room; i++)
 	{

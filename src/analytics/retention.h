@@ -36,7 +36,7 @@ retention_query_set(RetentionQuery *query, MemoryContext cxt, Datum start, Datum
 }
 
 /*
- * To no units, add the one of a journey's first start, if it has one, and those
+ * In journey_periods.c: to no units, add the one of a journey's first start, if it has one, and those
  * of its returns, ascending. The function's name is for errors.
  */
 extern void retention_units(RetentionQuery *query, Units *units, Datum journey,
