@@ -79,7 +79,7 @@ extern uint32 matcher_end(const Matcher *m);
 extern int matcher_first_rows(Matcher *m, uint32 *rows);
 
 /*
- * What the work so far was, rows and touchpoints aside: ways into a position that
+ * What the work since matcher_open_rows was, rows aside: ways into a position that
  * were tried, entries that left a queue, rows that were looked ahead at.
  */
 extern uint64 matcher_work(const Matcher *m);

@@ -35,6 +35,7 @@ matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n)
 	Assert(p->row_conditions != NULL && rows != NULL);
 	matcher_open(m, &m->rows_view);
 	m->rows = rows;
+	m->work = 0;
 	m->rows_view.n = n;
 	m->rows_view.first = n > 0 ? rows[0].time : 0;
 	m->rows_view.last = n > 0 ? rows[n - 1].time : 0;

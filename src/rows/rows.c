@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
@@ -151,30 +152,94 @@ rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg)
 
 /* ---- parameters ---- */
 
-void
-rows_specify(RowsSite *site, const void *parameters, uint32 len)
+static inline uint32
+spec_hash(const RowsSpec *spec)
+{
+	return hash_bytes((const unsigned char *) spec->parameters, spec->len) ^ spec->nconditions;
+}
+
+static inline bool
+spec_equal(const RowsSpec *a, const RowsSpec *b)
+{
+	return a->nconditions == b->nconditions && a->len == b->len &&
+		   memcmp(a->parameters, b->parameters, a->len) == 0;
+}
+
+typedef struct SpecEntry
 {
 	RowsSpec *spec;
+	char status;
+} SpecEntry;
 
-	for (spec = site->specs; spec; spec = spec->next)
-		if (spec->nconditions == site->nconditions && spec->len == len &&
-			memcmp(spec->parameters, parameters, len) == 0)
-			break;
-	if (spec == NULL)
-	{
-		spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
-		spec->cxt = site->cxt;
-		spec->nconditions = site->nconditions;
-		spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
-		spec->len = len;
-		memcpy(spec->parameters, parameters, len);
-		spec->next = site->specs;
-		site->specs = spec;
-	}
-	site->spec = spec;
+#define SH_PREFIX specs
+#define SH_ELEMENT_TYPE SpecEntry
+#define SH_KEY_TYPE RowsSpec *
+#define SH_KEY spec
+#define SH_HASH_KEY(table, key) spec_hash(key)
+#define SH_EQUAL(table, a, b) spec_equal(a, b)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+bool
+rows_specify(RowsSite *site, const void *parameters, uint32 len)
+{
+	RowsSpec *spec = MemoryContextAllocZero(site->cxt, offsetof(RowsSpec, parameters) + len);
+	SpecEntry *entry;
+	bool known;
+
+	spec->nconditions = site->nconditions;
+	spec->row_size = sizeof(int64) + (site->nconditions + 7) / 8;
+	spec->len = len;
+	memcpy(spec->parameters, parameters, len);
+	if (site->specs == NULL)
+		site->specs = specs_create(site->cxt, 4, NULL);
+	entry = specs_insert(site->specs, spec, &known);
+	if (known)
+		pfree(spec);
+	site->spec = entry->spec;
+	return !known;
 }
 
 /* ---- states ---- */
+
+/* The states of a site are gone. */
+static void
+owner_is_reset(void *arg)
+{
+	RowsSite *site = arg;
+
+	site->owner = site->states = NULL;
+}
+
+/*
+ * Where to make a new state. Many states have a context of their own, so that
+ * the entries of a hash table, which the aggregate's context holds, stay close
+ * together; only one, as where groups come one after the other, is not worth it.
+ */
+static MemoryContext
+state_context(FunctionCallInfo fcinfo, RowsSite *site)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, site->aggregate);
+
+	if (site->owner == NULL)
+	{
+		MemoryContextCallback *callback = MemoryContextAlloc(cxt, sizeof(MemoryContextCallback));
+
+		callback->func = owner_is_reset;
+		callback->arg = site;
+		MemoryContextRegisterResetCallback(cxt, callback);
+		site->owner = cxt;
+	}
+	else if (site->owner == cxt)
+	{
+		if (site->states == NULL)
+			site->states = AllocSetContextCreate(cxt, "rows", ALLOCSET_DEFAULT_SIZES);
+		return site->states;
+	}
+	return cxt;
+}
 
 static size_t
 state_size(const RowsSpec *spec, size_t max)
@@ -272,8 +337,7 @@ out_of_order(const RowsState *state, uint32 i, const MatchRow *row)
 void
 rows_same_parameters(const RowsSite *site, const RowsSpec *a, const RowsSpec *b)
 {
-	if (a->nconditions != b->nconditions || a->len != b->len ||
-		memcmp(a->parameters, b->parameters, a->len) != 0)
+	if (!spec_equal(a, b))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s needs the same parameters for all rows of a group", site->aggregate),
@@ -287,7 +351,7 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 	RowsState *state;
 
 	if (PG_ARGISNULL(0))
-		state = state_create(aggregate_context(fcinfo, site->aggregate), site->spec, ROWS_FIRST);
+		state = state_create(state_context(fcinfo, site), site->spec, ROWS_FIRST);
 	else
 	{
 		state = (RowsState *) PG_GETARG_POINTER(0);
@@ -302,9 +366,10 @@ rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions
 }
 
 MatchRow *
-rows_sorted(const RowsState *state)
+rows_sorted(const RowsState *state, MatchRow *few)
 {
-	MatchRow *rows = palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
+	MatchRow *rows =
+		state->n <= ROWS_FEW ? few : palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < state->n; i++)
 		rows[i] = get_row(state, i);
@@ -398,7 +463,6 @@ PG_FUNCTION_INFO_V1(journey_rows_combinefn);
 Datum
 journey_rows_combinefn(PG_FUNCTION_ARGS)
 {
-	MemoryContext cxt = aggregate_context(fcinfo, "aggregates over rows");
 	RowsSite *site = rows_site(fcinfo, "the aggregate", PG_NARGS(), sizeof(RowsSite));
 	const RowsState *other;
 	RowsState *state;
@@ -406,6 +470,7 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 	uint32 n;
 	bool unsorted;
 
+	aggregate_context(fcinfo, "aggregates over rows");
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	other = (const RowsState *) PG_GETARG_POINTER(1);
@@ -436,7 +501,7 @@ journey_rows_combinefn(PG_FUNCTION_ARGS)
 		unsorted = other->unsorted;
 	}
 	if (PG_ARGISNULL(0))
-		state = state_create(cxt, site->spec, Max(n, ROWS_FIRST));
+		state = state_create(state_context(fcinfo, site), site->spec, Max(n, ROWS_FIRST));
 	else
 	{
 		state = (RowsState *) PG_GETARG_POINTER(0);

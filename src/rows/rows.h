@@ -22,10 +22,6 @@
  */
 typedef struct RowsSpec
 {
-	struct RowsSpec *next;
-	MemoryContext cxt;
-	Matcher *matcher; /* of a sequence's pattern, once needed */
-	Program *program;
 	uint32 nconditions;
 	uint32 row_size; /* in a state */
 	uint32 len;
@@ -37,10 +33,12 @@ typedef struct RowsSite
 {
 	const char *aggregate;
 	MemoryContext cxt;
-	RowsSpec *specs;
-	RowsSpec *spec; /* of the last row */
-	int first;      /* argument that is a condition */
-	bool array;     /* the conditions come as an array */
+	MemoryContext owner;      /* aggregate's context that has a state of this site, or NULL */
+	MemoryContext states;     /* below it, for further ones */
+	struct specs_hash *specs; /* all there were */
+	RowsSpec *spec;           /* of the last row */
+	int first;                /* argument that is a condition */
+	bool array;               /* the conditions come as an array */
 	int nconditions;
 	uint64 untyped; /* conditions that are a bare NULL */
 } RowsSite;
@@ -92,8 +90,8 @@ rows_conditions(FunctionCallInfo fcinfo, RowsSite *site)
 	return conditions;
 }
 
-/* The spec of these parameters; site->spec is it from now on. */
-extern void rows_specify(RowsSite *site, const void *parameters, uint32 len);
+/* The spec of these parameters; site->spec is it from now on. Was it unknown? */
+extern bool rows_specify(RowsSite *site, const void *parameters, uint32 len);
 
 static inline bool
 rows_specified(const RowsSite *site, const void *parameters, uint32 len)
@@ -111,8 +109,11 @@ extern int64 rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg);
 /* Take a row into the state argument, which may be NULL still; returns the state. */
 extern Datum rows_take(FunctionCallInfo fcinfo, RowsSite *site, int64 time, uint64 conditions);
 
-/* A state's rows in the order of time and then of conditions; palloc'd. */
-extern MatchRow *rows_sorted(const RowsState *state);
+/* Room for the rows of an ordinary group. */
+#define ROWS_FEW 64
+
+/* A state's rows in the order of time and then of conditions: in few, or palloc'd. */
+extern MatchRow *rows_sorted(const RowsState *state, MatchRow *few);
 
 /* An argument that says how to aggregate must not be NULL. */
 extern text *rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg,

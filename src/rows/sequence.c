@@ -16,11 +16,19 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Compile the pattern of a spec, so that it is an error even if no row meets a condition. */
-static void
-compile(RowsSpec *spec)
+/* What a call site of a final function keeps. */
+typedef struct SequenceSite
 {
-	MemoryContext old = MemoryContextSwitchTo(spec->cxt);
+	MemoryContext cxt; /* holds what follows */
+	const RowsSpec *spec;
+	Program *program;
+	Matcher *matcher;
+} SequenceSite;
+
+/* The program of a spec's pattern, in the current context. */
+static Program *
+compile(const RowsSpec *spec)
+{
 	Program *program;
 	TextScan s;
 
@@ -33,9 +41,7 @@ compile(RowsSpec *spec)
 										   text_excerpt(s.start, s.end, 100)),
 						s.detail ? errdetail_internal("%s", s.detail) : 0,
 						s.hint ? errhint("%s", s.hint) : 0));
-	spec->matcher = matcher_create(program);
-	spec->program = program;
-	MemoryContextSwitchTo(old);
+	return program;
 }
 
 PG_FUNCTION_INFO_V1(sequence_transfn);
@@ -46,60 +52,71 @@ sequence_transfn(PG_FUNCTION_ARGS)
 	text *pattern = rows_parameter(fcinfo, site, 1, "pattern");
 	uint64 conditions = rows_conditions(fcinfo, site);
 
-	if (unlikely(!rows_specified(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern))))
-	{
-		rows_specify(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern));
-		if (site->spec->matcher == NULL)
-			compile(site->spec);
-	}
+	/* a pattern that is none is an error even if no row meets a condition */
+	if (unlikely(!rows_specified(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern))) &&
+		rows_specify(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern)))
+		compile(site->spec);
 	if (conditions == 0)
 		return unchanged_state(fcinfo);
 	return rows_take(fcinfo, site, rows_time(fcinfo, site, 2), conditions);
 }
 
 /* The matcher of a state, turned to its rows; NULL if there are none. */
-static Matcher *
-open_state(FunctionCallInfo fcinfo, RowsState **state, MatchRow **rows, uint64 *work)
+static SequenceSite *
+open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, const MatchRow **rows)
 {
-	RowsSpec *spec;
+	SequenceSite *site = fcinfo->flinfo->fn_extra;
 
 	aggregate_context(fcinfo, "sequence_match");
 	if (PG_ARGISNULL(0))
 		return NULL;
-	*state = (RowsState *) PG_GETARG_POINTER(0);
-	spec = (*state)->spec;
-	if (spec->matcher == NULL)
-		compile(spec);
-	*rows = rows_sorted(*state);
-	matcher_open_rows(spec->matcher, *rows, (*state)->n);
-	*work = matcher_work(spec->matcher);
-	return spec->matcher;
+	*state = (const RowsState *) PG_GETARG_POINTER(0);
+	if (site == NULL)
+	{
+		site = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(SequenceSite));
+		site->cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "sequence pattern",
+										  ALLOCSET_SMALL_SIZES);
+		fcinfo->flinfo->fn_extra = site;
+	}
+	if (site->spec != (*state)->spec)
+	{
+		MemoryContext old = MemoryContextSwitchTo(site->cxt);
+
+		site->spec = NULL;
+		MemoryContextReset(site->cxt);
+		site->program = compile((*state)->spec);
+		site->matcher = matcher_create(site->program);
+		site->spec = (*state)->spec;
+		MemoryContextSwitchTo(old);
+	}
+	*rows = rows_sorted(*state, few);
+	matcher_open_rows(site->matcher, *rows, (*state)->n);
+	return site;
 }
 
 /* What tests of the promise look at: no pattern takes more than rows times links. */
 static void
-tell_work(const char *aggregate, const RowsState *state, uint64 work)
+tell_work(const char *aggregate, const SequenceSite *site, uint32 n)
 {
 	if (message_level_is_interesting(DEBUG2))
-		ereport(DEBUG2,
-				(errmsg_internal("%s looked at " UINT64_FORMAT " ways between %u rows", aggregate,
-								 matcher_work(state->spec->matcher) - work, state->n)));
+		ereport(DEBUG2, (errmsg_internal("%s looked at " UINT64_FORMAT " ways between %u rows",
+										 aggregate, matcher_work(site->matcher), n)));
 }
 
 PG_FUNCTION_INFO_V1(sequence_match_finalfn);
 Datum
 sequence_match_finalfn(PG_FUNCTION_ARGS)
 {
-	RowsState *state;
-	MatchRow *rows;
-	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &rows, &work);
+	const RowsState *state;
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	bool found;
 
-	if (m == NULL)
+	if (site == NULL)
 		PG_RETURN_BOOL(false);
-	found = matcher_exists(m);
-	tell_work("sequence_match", state, work);
+	found = matcher_exists(site->matcher);
+	tell_work("sequence_match", site, state->n);
 	PG_RETURN_BOOL(found);
 }
 
@@ -107,17 +124,17 @@ PG_FUNCTION_INFO_V1(sequence_count_finalfn);
 Datum
 sequence_count_finalfn(PG_FUNCTION_ARGS)
 {
-	RowsState *state;
-	MatchRow *rows;
-	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &rows, &work);
+	const RowsState *state;
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	int64 n = 0;
 
-	if (m == NULL)
+	if (site == NULL)
 		PG_RETURN_INT64(0);
-	while (matcher_next(m, NULL))
+	while (matcher_next(site->matcher, NULL))
 		n++;
-	tell_work("sequence_count", state, work);
+	tell_work("sequence_count", site, state->n);
 	PG_RETURN_INT64(n);
 }
 
@@ -125,23 +142,23 @@ PG_FUNCTION_INFO_V1(sequence_match_events_finalfn);
 Datum
 sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 {
-	RowsState *state;
-	MatchRow *rows;
-	uint64 work;
-	Matcher *m = open_state(fcinfo, &state, &rows, &work);
+	const RowsState *state;
+	MatchRow few[ROWS_FEW];
+	const MatchRow *rows = few;
+	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
 	const Program *p;
 	uint32 *found;
 	Datum *times;
 	int reached;
 	int n = 0;
 
-	if (m == NULL)
+	if (site == NULL)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TIMESTAMPTZOID));
-	p = state->spec->program;
+	p = site->program;
 	found = palloc(p->npositions * sizeof(uint32));
 	times = palloc(p->npositions * sizeof(Datum));
-	reached = matcher_first_rows(m, found);
-	tell_work("sequence_match_events", state, work);
+	reached = matcher_first_rows(site->matcher, found);
+	tell_work("sequence_match_events", site, state->n);
 	for (int q = 0; q < reached; q++)
 		if (p->row_conditions[p->positions[q].step] >= 0)
 			times[n++] = TimestampTzGetDatum(rows[found[q]].time);

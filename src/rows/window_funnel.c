@@ -150,14 +150,15 @@ PG_FUNCTION_INFO_V1(window_funnel_finalfn);
 Datum
 window_funnel_finalfn(PG_FUNCTION_ARGS)
 {
+	MatchRow few[ROWS_FEW];
 	FunnelParameters parameters;
-	RowsState *state;
+	const RowsState *state;
 
 	aggregate_context(fcinfo, "window_funnel");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_INT32(0);
-	state = (RowsState *) PG_GETARG_POINTER(0);
+	state = (const RowsState *) PG_GETARG_POINTER(0);
 	memcpy(&parameters, state->spec->parameters, sizeof(parameters));
-	PG_RETURN_INT32(funnel_level(rows_sorted(state), state->n, state->spec->nconditions,
+	PG_RETURN_INT32(funnel_level(rows_sorted(state, few), state->n, state->spec->nconditions,
 								 parameters.window, parameters.modes));
 }

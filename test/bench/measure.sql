@@ -38,7 +38,8 @@ AS $$
         END::text[])
 $$;
 
-CREATE PROCEDURE measure(which text, runs int) LANGUAGE plpgsql
+-- slow: what has no floor and takes longer than so many milliseconds to warm up is timed once.
+CREATE PROCEDURE measure(which text, runs int, slow float8 DEFAULT 'infinity') LANGUAGE plpgsql
 AS $$
 DECLARE
     c bench.candidate;
@@ -53,6 +54,9 @@ BEGIN
     FOR run IN 0..runs LOOP
         FOREACH n IN ARRAY names LOOP
             SELECT * INTO c FROM bench.candidate WHERE section = which AND name = n;
+            CONTINUE WHEN run > 1 AND c.floor = '' AND EXISTS (
+                SELECT FROM bench.plan p
+                WHERE p.section = which AND p.name = n AND (p.plan->0->>'Execution Time')::float8 > slow);
             FOREACH s IN ARRAY c.settings LOOP
                 PERFORM set_config(split_part(s, '=', 1), split_part(s, '=', 2), true);
             END LOOP;

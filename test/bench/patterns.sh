@@ -2,14 +2,13 @@
 #
 # patterns: four questions about patterns, asked of stored journeys, of the row
 # table in the best SQL we know (with a covering index made for the question), of
-# ClickHouse and of DuckDB (peers.mjs). All are asked for the same answer, and what
+# ClickHouse and of DuckDB (peers_patterns.mjs). All are asked for the same answer, and what
 # gives another one says so. Then patterns by index against a scan of all journeys,
 # and what a touchpoint costs the matcher by kind of pattern.
 # horizon: what the index's horizon costs and brings, on a sample of the journeys.
 #
 # A peer that is not there is skipped, and the report says so.
 
-has() { [ "$(sql -c "SELECT EXISTS ($1)")" = t ]; }
 milliseconds() { # a statement, workers for it
     local began
     began=$(date +%s%N)
@@ -20,10 +19,6 @@ milliseconds() { # a statement, workers for it
 # ---- the jobs --------------------------------------------------------------
 
 do_sql <<'SQL'
--- Who takes part in a job: floors, pg_journey (the first one is what all are divided
--- by), SQL on rows, peers. why: how its answer may be another one.
-CREATE TABLE contestant (job text, seq int GENERATED ALWAYS AS IDENTITY, name text, why text, answer text, failed text);
-
 -- The job's table, one thread first: sections JOB_1 and JOB_2.
 CREATE FUNCTION report_job(which text) RETURNS SETOF text LANGUAGE sql
 AS $$
@@ -46,33 +41,6 @@ AS $$
     SELECT ''
     UNION ALL
     SELECT format('**%s failed:** %s.', name, failed) FROM c WHERE failed IS NOT NULL
-$$;
-
--- Whose answers agree with the first one of pg_journey, and whose do not.
-CREATE FUNCTION report_answers(which text) RETURNS SETOF text LANGUAGE sql
-AS $$
-    WITH answers AS (
-        SELECT name, min(seq) AS seq, max(why) AS why, string_agg(DISTINCT answer, ' or ') AS answer
-        FROM bench.contestant WHERE job = which AND answer IS NOT NULL GROUP BY name),
-    ours AS (SELECT name, answer FROM answers WHERE name LIKE 'pg_journey%' ORDER BY seq LIMIT 1),
-    compared AS (
-        SELECT a.*, a.answer = o.answer AS same, a.name = o.name AS is_ours, o.answer AS expected
-        FROM answers a CROSS JOIN ours o)
-    (SELECT format('Answer: %s. %s', max(expected),
-                   CASE WHEN count(*) = 1 THEN 'Nobody to compare with.'
-                        WHEN bool_and(same) THEN 'All answers agree: ' || string_agg(name, ', ' ORDER BY seq) || '.'
-                        ELSE 'Answers agree: ' || string_agg(name, ', ' ORDER BY seq) FILTER (WHERE same) || '.' END)
-     FROM compared)
-    UNION ALL
-    (SELECT CASE WHEN why > '' THEN format('%s differs, since %s: %s.', name, why, answer)
-                 ELSE format('**Beware:** %s answers otherwise: %s.', name, answer) END
-     FROM compared WHERE NOT same ORDER BY seq)
-    UNION ALL
-    SELECT format('**Beware:** %s: an answer of section %s was another one than the one compared.', r.name, r.section)
-    FROM bench.result r JOIN bench.contestant c USING (name)
-    WHERE r.section IN (which || '_1', which || '_2') AND c.job = which
-          AND r.answer <> hashtextextended(c.answer, 0)
-    GROUP BY r.name, r.section
 $$;
 
 -- Aims: everybody's quickest exact query by threads, against ours.
@@ -272,48 +240,6 @@ repeat_jobs() {
               WHERE action = 'message' GROUP BY customer_id, run) c"
 }
 
-# The peers' answers and times into contestant and result; what could not be had, into the report.
-peers() {
-    local reason="" engine modules=$PEERS
-    if [ "$PEERS" = none ]; then reason="PEERS=none"
-    elif [ "$PRECISION" != s ]; then reason="their queries want whole seconds"
-    elif ! command -v node >/dev/null; then reason="there is no node"
-    elif [ -z "$PEERS" ]; then
-        modules=$dir/peers
-        mkdir "$modules"
-        say "installing peers"
-        (cd "$modules" && npm_config_cache=$dir/npm timeout 900 npm install --ignore-scripts --no-audit --no-fund chdb @duckdb/node-api) \
-            > "$dir/npm.log" 2>&1 || reason="npm could not install them: $(grep -m 1 -i error "$dir/npm.log" | tr '|' ' ')"
-        rm -rf "$dir/npm"
-    fi
-    if [ -n "$reason" ]; then echo "**ClickHouse and DuckDB could not be had: $reason.** Floor ratios are all there is."; echo; return; fi
-    sql -c "\\copy (SELECT customer_id, occurred_at AT TIME ZONE 'UTC', channel, action FROM bench.touchpoints ORDER BY 1, 2, 3, 4) TO '$dir/touchpoints.csv' CSV"
-    cp "$here/peers.mjs" "$dir/peers.mjs"
-    chmod 644 "$dir/peers.mjs" "$dir/touchpoints.csv"
-    [ "$(id -u)" != 0 ] || [ -n "$PEERS" ] || chown -R "$SERVER_USER" "$modules"
-    for engine in clickhouse duckdb; do
-        say "peer: $engine"
-        as_server mkdir "$dir/$engine"
-        if ! (cd "$dir/$engine" && HOME=$dir/$engine as_server timeout 3600 \
-                  node "$dir/peers.mjs" $engine "$modules" "$dir/touchpoints.csv" "$dir/$engine" "$RUNS") \
-                > "$dir/$engine.tsv" 2> "$dir/$engine.err"; then
-            echo "**$engine ended before its time: $(grep -m 1 -E '^[A-Za-z ]*Error' "$dir/$engine.err" || tail -1 "$dir/$engine.err").**"; echo
-        fi
-        rm -rf "${dir:?}/$engine"
-        sed -n 's/^version\t/- /p' "$dir/$engine.tsv"
-        awk -F '\t' -v OFS='\t' '{ gsub(/\\/, "/"); print $1, $2, $3, $4, $5 }' "$dir/$engine.tsv" > "$dir/lines.tsv"
-        sql <<SQL
-CREATE TEMP TABLE line (kind text, a text, b text, c text, d text);
-\\copy line FROM '$dir/lines.tsv' WITH (NULL '')
-INSERT INTO bench.contestant (job, name, why, answer, failed)
-SELECT a, b, CASE kind WHEN 'answer' THEN c END, CASE kind WHEN 'answer' THEN d END, CASE kind WHEN 'failed' THEN c END
-FROM line WHERE kind IN ('answer', 'failed');
-INSERT INTO bench.result (section, name, run, value) SELECT a, b, c::int, d::float8 FROM line WHERE kind = 'result';
-SQL
-    done
-    rm -f "$dir/touchpoints.csv"
-    echo
-}
 job() { # job, heading; then what it asks, on standard input
     echo "### $2"; echo
     cat
@@ -620,8 +546,8 @@ if part patterns; then
       echo "thread, then two: 2 workers of PostgreSQL besides the leader, on $(nproc) processors; max_threads = 2 of ClickHouse; threads = 2 of DuckDB."
       echo "The planner is told (CREATE STATISTICS) how few groups journey_reached and journey_match_count make. PostgreSQL has no parallel window"
       echo "functions. Peers ran after PostgreSQL, each alone, in one process with their client, a job's queries taking turns; one warm-up, then"
-      echo "$RUNS runs, medians; a time ends when the answer has arrived. Every query's text is in patterns.sh and peers.mjs."; echo
-      peers
+      echo "$RUNS runs, medians; a time ends when the answer has arrived. Every query's text is in patterns.sh and peers_patterns.mjs."; echo
+      peers patterns
       job funnel "Funnel of four steps within 7 days" <<MD
 \`$funnel\`: how many customers reach each step. Any view may be the start, and the best counts; the whole spans at most 7 days,
 inclusive; of touchpoints at the same time, the one with the smaller label is first.

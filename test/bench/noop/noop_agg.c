@@ -1,14 +1,17 @@
 /*
  * noop_agg: the benchmark's floor, an aggregate that does nothing.
  *
- * It has journey_agg's arguments, state type, state size and parallel support,
- * so it gets journey_agg's plan, and what a query costs with it is what
- * PostgreSQL spends on scanning, grouping and calling.  The state is the address
- * of a static byte; nothing is allocated but what serialisation cannot avoid.
+ * It has the arguments, state type, state size and parallel support of
+ * journey_agg, or of an aggregate over rows (rows.sh), so it gets the same plan,
+ * and what a query costs with it is what PostgreSQL spends on scanning, on the
+ * arguments, on grouping and calling.  The state is the address of a static byte;
+ * nothing is allocated but what serialisation and an array cannot avoid.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -20,6 +23,8 @@ PG_FUNCTION_INFO_V1(noop_combinefn);
 PG_FUNCTION_INFO_V1(noop_serialfn);
 PG_FUNCTION_INFO_V1(noop_deserialfn);
 PG_FUNCTION_INFO_V1(noop_finalfn);
+PG_FUNCTION_INFO_V1(noop_zero);
+PG_FUNCTION_INFO_V1(noop_array);
 
 static char state;
 
@@ -41,7 +46,7 @@ noop_combinefn(PG_FUNCTION_ARGS)
 Datum
 noop_serialfn(PG_FUNCTION_ARGS)
 {
-	bytea	   *result = palloc(VARHDRSZ);
+	bytea *result = palloc(VARHDRSZ);
 
 	SET_VARSIZE(result, VARHDRSZ);
 	PG_RETURN_BYTEA_P(result);
@@ -62,4 +67,18 @@ noop_finalfn(PG_FUNCTION_ARGS)
 
 	SET_VARSIZE(&result, VARHDRSZ);
 	PG_RETURN_BYTEA_P((bytea *) &result);
+}
+
+/* (state) -> integer, bigint or boolean: 0 */
+Datum
+noop_zero(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM((Datum) 0);
+}
+
+/* (state) -> boolean[], empty */
+Datum
+noop_array(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(construct_empty_array(BOOLOID));
 }

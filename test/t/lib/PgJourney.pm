@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(start_server sql run_script crashes any encode decode journey_text
-  random_journey mutate copy_file read_copy write_bytes);
+  random_journey mutate copy_file read_copy write_bytes parallel_settings);
 our $SEED = $ENV{PGJ_SEED} || 1;
 
 # A letter in valid UTF-8, but for the zero byte
@@ -55,6 +55,15 @@ sub run_script
     my ($node, $path) = @_;
     return run_log([ 'psql', '-Xq', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'),
             '-f', $path ]);
+}
+
+# Settings under which the planner takes workers for however few rows
+sub parallel_settings
+{
+    my ($node) = @_;
+    my $force = sql($node, 'SHOW server_version_num') < 160000 ? 'force_parallel_mode' : 'debug_parallel_query';
+    return "SET $force = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;"
+      . ' SET max_parallel_workers_per_gather = 3;';
 }
 
 # What the server's log says of crashed processes
