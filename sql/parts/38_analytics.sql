@@ -22,3 +22,31 @@ COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, time
 COMMENT ON FUNCTION journey_time_in(journey, text) IS 'stays in each channel, action or label, and the time until the next touchpoint spent in them';
 COMMENT ON FUNCTION journey_item(journey, journey_pattern, integer) IS 'touchpoint that completes the n-th item of the pattern in the partial match that reaches most, from the last item reached where n is negative';
 COMMENT ON FUNCTION journey_split(journey, journey_pattern) IS 'parts of the journey, cut behind each match; matches do not overlap';
+
+-- Retention of all journeys at once, without a set of rows for each.
+
+CREATE TYPE retention_cell AS (
+    cohort date,
+    bracket integer,
+    customers bigint
+);
+
+CREATE FUNCTION journey_retention_agg_transfn(bytea, journey, start_step journey_pattern, return_step journey_pattern, unit text, time_zone text)
+RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_retention_agg_combinefn(bytea, bytea) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_retention_agg_finalfn(bytea) RETURNS retention_cell[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- STYPE: not internal, so that partial states can come from anywhere
+CREATE AGGREGATE journey_retention_agg(journey, start_step journey_pattern, return_step journey_pattern, unit text, time_zone text) (
+    SFUNC = journey_retention_agg_transfn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+
+COMMENT ON TYPE retention_cell IS 'how many customers of a cohort are there in one of its brackets';
+COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey, journey_pattern, journey_pattern, text, text) IS 'transition of journey_retention_agg';
+COMMENT ON FUNCTION journey_retention_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_retention_agg';
+COMMENT ON FUNCTION journey_retention_agg_finalfn(bytea) IS 'result of journey_retention_agg';
+COMMENT ON AGGREGATE journey_retention_agg(journey, journey_pattern, journey_pattern, text, text) IS 'journeys by cohort and bracket of journey_retention, counted';

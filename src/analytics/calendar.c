@@ -122,13 +122,13 @@ calendar_number(Calendar *c, int64 time)
 }
 
 DateADT
-calendar_date(const Calendar *c, int32 number)
+calendar_date(CalendarUnit unit, int32 number)
 {
 	int64 day = number;
 
-	if (c->unit == CALENDAR_WEEK)
+	if (unit == CALENDAR_WEEK)
 		day = number * INT64CONST(7) + FIRST_MONDAY;
-	else if (c->unit == CALENDAR_MONTH)
+	else if (unit == CALENDAR_MONTH)
 	{
 		int32 months = number + MONTHS_OF_2000;
 		int32 year = floor_div(months, MONTHS_PER_YEAR);

@@ -46,6 +46,6 @@ extern void calendar_set(Calendar *c, const text *unit, const text *zone);
 extern int32 calendar_number(Calendar *c, int64 time);
 
 /* The date on which a unit begins. */
-extern DateADT calendar_date(const Calendar *c, int32 number);
+extern DateADT calendar_date(CalendarUnit unit, int32 number);
 
 #endif /* PGJ_CALENDAR_H */

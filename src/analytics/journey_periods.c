@@ -4,31 +4,19 @@
  */
 #include "postgres.h"
 
-#include "analytics/calendar.h"
+#include "analytics/retention.h"
 #include "analytics/row_set.h"
 #include "compat.h"
 #include "journey/journey.h"
-#include "pattern/journey_pattern.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-/* Distinct units of a calendar. */
-typedef struct Units
-{
-	int32 *numbers;
-	size_t n;
-	size_t max;
-	bool falls;
-} Units;
 
 typedef struct PeriodSet
 {
 	RowSet rows;
-	CompiledPattern *step;
-	CompiledPattern *start; /* of journey_retention */
-	Calendar calendar;
-	Units units; /* ascending; the first touchpoint's is the first */
-	size_t next; /* of them to be told */
+	RetentionQuery query; /* of journey_lifecycle: "back" is the step */
+	Units units;          /* ascending; the first touchpoint's is the first */
+	size_t next;          /* of them to be told */
 	DateADT cohort;
 
 	/* of journey_lifecycle */
@@ -84,8 +72,8 @@ start_set(PeriodSet *set)
 	set->gap_next = false;
 }
 
-static void
-collect_retention(PeriodSet *set, Datum journey)
+void
+retention_units(RetentionQuery *query, Units *units, Datum journey, const char *function)
 {
 	JourneyArg arg;
 	Matcher *starts;
@@ -96,21 +84,20 @@ collect_retention(PeriodSet *set, Datum journey)
 	int64 time;
 
 	journey_arg_open(&arg, journey);
-	starts = pattern_step_matcher(set->start, &arg.view, "journey_retention");
-	returns = pattern_step_matcher(set->step, &arg.view, "journey_retention");
+	starts = pattern_step_matcher(query->start, &arg.view, function);
+	returns = pattern_step_matcher(query->back, &arg.view, function);
 	if (matcher_next_step(starts, &start, &time))
 	{
-		cohort = calendar_number(&set->calendar, time);
-		units_add(&set->units, cohort);
+		cohort = calendar_number(&query->calendar, time);
+		units_add(units, cohort);
 		while (matcher_next_step(returns, &i, &time))
 			if (i > start)
 			{
-				int32 number = calendar_number(&set->calendar, time);
+				int32 number = calendar_number(&query->calendar, time);
 
-				units_add(&set->units, Max(number, cohort));
+				units_add(units, Max(number, cohort));
 			}
-		units_order(&set->units);
-		set->cohort = calendar_date(&set->calendar, cohort);
+		units_order(units);
 	}
 	journey_arg_close(&arg);
 }
@@ -124,14 +111,14 @@ journey_retention(PG_FUNCTION_ARGS)
 
 	if (!set->rows.started)
 	{
-		MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 		MemoryContext old = row_set_start(&set->rows);
 
 		start_set(set);
-		pattern_argument(&set->start, cxt, PG_GETARG_DATUM(1));
-		pattern_argument(&set->step, cxt, PG_GETARG_DATUM(2));
-		calendar_set(&set->calendar, PG_GETARG_TEXT_PP(3), PG_GETARG_TEXT_PP(4));
-		collect_retention(set, PG_GETARG_DATUM(0));
+		retention_query_set(&set->query, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1),
+							PG_GETARG_DATUM(2), PG_GETARG_TEXT_PP(3), PG_GETARG_TEXT_PP(4));
+		retention_units(&set->query, &set->units, PG_GETARG_DATUM(0), "journey_retention");
+		if (set->units.n > 0)
+			set->cohort = calendar_date(set->query.calendar.unit, set->units.numbers[0]);
 		MemoryContextSwitchTo(old);
 	}
 	if (set->next == set->units.n)
@@ -150,9 +137,9 @@ collect_lifecycle(PeriodSet *set, Datum journey)
 	int64 time;
 
 	journey_arg_open(&arg, journey);
-	steps = pattern_step_matcher(set->step, &arg.view, "journey_lifecycle");
+	steps = pattern_step_matcher(set->query.back, &arg.view, "journey_lifecycle");
 	while (matcher_next_step(steps, &i, &time))
-		units_add(&set->units, calendar_number(&set->calendar, time));
+		units_add(&set->units, calendar_number(&set->query.calendar, time));
 	units_order(&set->units);
 	journey_arg_close(&arg);
 }
@@ -183,9 +170,9 @@ journey_lifecycle(PG_FUNCTION_ARGS)
 		MemoryContext old = row_set_start(&set->rows);
 
 		start_set(set);
-		pattern_argument(&set->step, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
-		calendar_set(&set->calendar, PG_GETARG_TEXT_PP(2), PG_GETARG_TEXT_PP(3));
-		set->last_to_begin = last_unit_before(&set->calendar, PG_GETARG_TIMESTAMPTZ(4));
+		pattern_argument(&set->query.back, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
+		calendar_set(&set->query.calendar, PG_GETARG_TEXT_PP(2), PG_GETARG_TEXT_PP(3));
+		set->last_to_begin = last_unit_before(&set->query.calendar, PG_GETARG_TIMESTAMPTZ(4));
 		collect_lifecycle(set, PG_GETARG_DATUM(0));
 		MemoryContextSwitchTo(old);
 	}
@@ -208,7 +195,7 @@ journey_lifecycle(PG_FUNCTION_ARGS)
 		set->gap_next = (set->next == u->n || u->numbers[set->next] != number + 1) &&
 						number < set->last_to_begin;
 	}
-	row[0] = DateADTGetDatum(calendar_date(&set->calendar, number));
+	row[0] = DateADTGetDatum(calendar_date(set->query.calendar.unit, number));
 	row[1] = CStringGetTextDatum(state);
 	return row_set_next(&set->rows, row);
 }

@@ -189,6 +189,78 @@ FROM (SELECT c, zone, unit, p, (journey_retention(j, p, p, unit, zone)).* FROM p
       EXCEPT ALL
       SELECT c, zone, unit, p, r.* FROM unnest('{%.view,%.buy}'::journey_pattern[]) p, unit, zone, packed, journey_retention(j, p, p, unit, zone) r WHERE c < 100) x;
 
+-- All journeys at once: the same counts as journey_retention's rows, in order
+CREATE VIEW asked AS
+SELECT zone, unit, start, back FROM zone, unit, unnest('{%.view,web.%[value >= 1]}'::journey_pattern[]) start, unnest('{%,%.buy}'::journey_pattern[]) back;
+CREATE VIEW counted AS
+SELECT zone, unit, start, back, array_agg((cohort, bracket, n)::retention_cell ORDER BY cohort, bracket) AS cells
+FROM (SELECT zone, unit, start::text, back::text, cohort, bracket, count(*) AS n FROM packed, asked, journey_retention(j, start, back, unit, zone) GROUP BY 1, 2, 3, 4, 5, 6) c
+GROUP BY 1, 2, 3, 4;
+SELECT count(*) AS groups, count(*) FILTER (WHERE a.cells IS DISTINCT FROM c.cells) AS wrong, max(cardinality(a.cells)) > 500 AS many
+FROM (SELECT zone, unit, start::text, back::text, journey_retention_agg(j, start, back, unit, zone) AS cells FROM packed, asked GROUP BY zone, unit, asked.start, asked.back) a
+     FULL JOIN counted c USING (zone, unit, start, back);
+SELECT id, journey_retention_agg(j, '%.view', '%', 'month', 'UTC') FROM j GROUP BY id ORDER BY id;
+SELECT r.*, pg_typeof(customers) FROM (SELECT journey_retention_agg(j, '%', '%.buy', 'month', 'UTC') AS cells FROM j) s, unnest(cells) r;
+-- no rows; rows with a NULL count for nothing
+SELECT journey_retention_agg(j, '%', '%', 'day', 'UTC') FROM j WHERE false;
+SELECT journey_retention_agg(j, NULL, '%', 'day', 'UTC'), journey_retention_agg(j, '%', NULL, 'day', 'UTC'), journey_retention_agg(j, '%', '%', NULL, 'UTC'),
+       journey_retention_agg(j, '%', '%', 'day', NULL), journey_retention_agg(NULL, '%', '%', 'day', 'UTC') FROM j;
+SELECT journey_retention_agg(j, '%', '%', 'month', CASE WHEN id < 3 THEN 'UTC' END) FROM j;
+-- ordinary SQL around it
+SELECT journey_retention_agg(j, '%', '%', 'month', 'UTC') FILTER (WHERE id > 1) FROM j;
+SELECT id, journey_retention_agg(j, '%', '%', 'month', 'UTC') OVER (ORDER BY id) AS running,
+       journey_retention_agg(j, '%', '%', 'month', 'UTC') OVER (ORDER BY id ROWS 1 PRECEDING) AS moving
+FROM j ORDER BY id;
+-- errors, such as that something differs within a group
+SELECT query, state, message, hint FROM (VALUES
+    ('CASE WHEN id < 2 THEN ''%'' ELSE ''%.buy'' END::journey_pattern, ''%'', ''day'', ''UTC'''),
+    ('''%'', CASE WHEN id < 2 THEN ''%'' ELSE ''%.buy'' END::journey_pattern, ''day'', ''UTC'''),
+    ('CASE WHEN id < 2 THEN ''%'' ELSE ''%.buy'' END::journey_pattern, CASE WHEN id > 1 THEN ''%'' ELSE ''%.buy'' END::journey_pattern, ''day'', ''UTC'''),
+    ('''%'', ''%'', CASE WHEN id < 2 THEN ''day'' ELSE ''week'' END, ''UTC'''), ('''%'', ''%'', ''day'', CASE WHEN id < 2 THEN ''UTC'' ELSE ''Asia/Tokyo'' END'),
+    ('''%'', ''%'', ''hour'', ''UTC'''), ('''%'', ''%'', ''day'', ''CEST'''), ('''% -> %'', ''%'', ''day'', ''UTC'''), ('''%'', ''^ %'', ''day'', ''UTC''')
+) v(query), refused('SELECT journey_retention_agg(j, ' || query || ') FROM j WHERE id < 3') r(state, message, detail, hint);
+SELECT journey_retention_agg('{a.a@-4713-11-24T00:00:00Z}', '%', '%', 'month', 'UTC');
+SELECT journey_retention_agg_transfn(NULL, '{}', '%', '%', 'day', 'UTC');
+SELECT journey_retention_agg_combinefn('\x00', '\x00');
+SELECT journey_retention_agg_finalfn('\x00');
+
+-- Partial states from elsewhere
+CREATE AGGREGATE part(journey, journey_pattern, journey_pattern, text, text) (SFUNC = journey_retention_agg_transfn, STYPE = bytea);
+CREATE AGGREGATE whole(bytea) (SFUNC = journey_retention_agg_combinefn, STYPE = bytea, FINALFUNC = journey_retention_agg_finalfn);
+SELECT count(*) AS groups, count(*) FILTER (WHERE whole IS DISTINCT FROM cells) AS wrong
+FROM (SELECT unit, zone, whole(state)
+      FROM (SELECT unit, zone, part(j, '%.view', '%', unit, zone) AS state FROM packed, unit, zone GROUP BY unit, zone, c % 97) s GROUP BY unit, zone) s
+JOIN counted USING (unit, zone) WHERE start = '%.view' AND back = '%';
+SELECT whole(NULL), whole(part) FROM (SELECT part(j, 'app.view', '%', 'day', 'UTC') FROM j) s;
+SELECT whole(part) FROM (SELECT part(j, '%', '%', 'day', 'UTC') FROM j UNION ALL SELECT part(j, '%', '%', 'week', 'UTC') FROM j) s;
+SELECT max(length(part)) < 200 AS small FROM (SELECT part(j, '%', '%', 'day', 'UTC') FROM j GROUP BY id) s;
+-- and such as nobody made, combined or added to: refused, whichever byte is wrong, or at least harmless
+CREATE FUNCTION outcome(state bytea, combined boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+    IF combined THEN
+        PERFORM whole(s) FROM (VALUES (state), (state)) v(s);
+    ELSE
+        EXECUTE format('CREATE AGGREGATE add_to(journey, journey_pattern, journey_pattern, text, text) (
+                            SFUNC = journey_retention_agg_transfn, STYPE = bytea, FINALFUNC = journey_retention_agg_finalfn, INITCOND = %L)', state);
+        PERFORM add_to(j, '%', '%', 'month', 'UTC') FROM (SELECT j FROM packed LIMIT 20) p;
+        DROP AGGREGATE add_to(journey, journey_pattern, journey_pattern, text, text);
+    END IF;
+    RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN coalesce(nullif(detail, ''), SQLSTATE || ' ' || SQLERRM);
+END $$;
+CREATE TABLE state AS SELECT combined, part(j, '%', '%', 'month', 'UTC') AS s FROM j, (VALUES (true), (false)) v(combined) WHERE id = 1 GROUP BY combined;
+SELECT combined, outcome
+FROM state, generate_series(0, length(s) - 1) i, unnest('{0,1,127,128,255}'::int[]) byte, outcome(set_byte(s, i, byte), combined) WHERE get_byte(s, i) <> byte
+GROUP BY 1, 2 ORDER BY 1, outcome COLLATE "C";
+SELECT outcome, count(*) > 0 AS some FROM state, generate_series(0, length(s) + 1) i, outcome(substr(s || '\x0000', 1, i), combined) WHERE i <> length(s) GROUP BY outcome ORDER BY outcome COLLATE "C";
+-- a table without an empty place: a search for one ends; and all cells the same
+SELECT combined, outcome(overlay(s PLACING full_table FROM 29), combined), outcome(overlay(s PLACING same_cells FROM 29), combined)
+FROM state, LATERAL (SELECT string_agg(int4send(i) || int4send(0) || '\x0100000000000001', '' ORDER BY i),
+                            string_agg('\x0000000000000000' || substr(s, 37 + 16 * i, 8), '' ORDER BY i) FROM generate_series(0, 7) i) f(full_table, same_cells) ORDER BY 1;
+
 -- In parallel the same
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
@@ -199,8 +271,15 @@ CREATE VIEW retention AS
 SELECT cohort, bracket, count(*) AS n FROM packed, journey_retention(j, '%.view', '%', 'month', 'Europe/Berlin') GROUP BY 1, 2;
 EXPLAIN (COSTS OFF) SELECT max(bracket) FROM packed, journey_retention(j, '%.view', '%', 'month', 'Europe/Berlin');
 CREATE TABLE parallel AS SELECT * FROM retention;
+EXPLAIN (COSTS OFF) SELECT journey_retention_agg(j, '%.view', '%', 'day', 'Europe/Berlin') FROM packed;
+CREATE TABLE parallel_cells AS SELECT 'all' AS part, journey_retention_agg(j, '%.view', '%', 'day', 'Europe/Berlin') AS cells FROM packed;
+INSERT INTO parallel_cells SELECT (c % 5)::text, journey_retention_agg(j, '%.view', '%', 'day', 'Europe/Berlin') FROM packed GROUP BY 1;
 CREATE TABLE parallel_item AS SELECT touchpoint_channel(journey_item(j, '%.view -> %.buy', -1)) AS channel, count(*) AS n FROM packed GROUP BY 1;
 SET max_parallel_workers_per_gather = 0;
+SELECT count(*) AS same
+FROM parallel_cells JOIN (SELECT 'all', journey_retention_agg(j, '%.view', '%', 'day', 'Europe/Berlin') FROM packed
+                          UNION ALL SELECT (c % 5)::text, journey_retention_agg(j, '%.view', '%', 'day', 'Europe/Berlin') FROM packed GROUP BY 1) s(part, plain) USING (part)
+WHERE cells = plain;
 SELECT count(*) AS wrong FROM (TABLE parallel EXCEPT ALL TABLE retention UNION ALL (TABLE retention EXCEPT ALL TABLE parallel)) x;
 SELECT count(*) AS wrong
 FROM (TABLE parallel_item EXCEPT ALL SELECT touchpoint_channel(journey_item(j, '%.view -> %.buy', -1)), count(*) FROM packed GROUP BY 1) x;
@@ -208,6 +287,7 @@ FROM (TABLE parallel_item EXCEPT ALL SELECT touchpoint_channel(journey_item(j, '
 -- Long journeys: a touchpoint each minute for seven months
 CREATE TABLE long AS SELECT journey_agg(timestamptz '2020-01-01Z' + i * interval '1 min', CASE WHEN i % 7 = 0 THEN 'a' ELSE 'b' END, 'x') AS j FROM generate_series(0, 299999) i;
 SELECT count(*), min(bracket), max(bracket) FROM long, journey_retention(j, 'a.x', 'b.x', 'day', 'Europe/Berlin');
+SELECT cardinality(journey_retention_agg(j, 'a.x', 'b.x', 'day', 'Europe/Berlin')) FROM long;
 SELECT state, count(*) FROM long, journey_lifecycle(j, '%', 'week', 'America/Santiago') GROUP BY state ORDER BY state;
 SELECT state, stays, time_spent FROM long, journey_time_in(j) ORDER BY state;
 SELECT count(*), min(journey_length(s)), max(journey_length(s)) FROM long, journey_split(j, 'a.x') s;

@@ -108,6 +108,22 @@ sub chain
     return @match;
 }
 
+# Cohort and brackets
+sub retention
+{
+    my ($s, $number, $start, $back) = @_;
+    my @t = @{ $s->{touchpoints} };
+    my ($first) = grep { $start->[1]->($t[$_]) } 0 .. $#t;
+    return unless defined $first;
+    my %bracket = (0 => 1);
+    for my $i (grep { $back->[1]->($t[$_]) } $first + 1 .. $#t)
+    {
+        my $after = $number->[$i] - $number->[$first];
+        $bracket{ $after < 0 ? 0 : $after } = 1;
+    }
+    return map { date($s->{unit}, $number->[$first]) . "+$_" } sort { $a <=> $b } keys %bracket;
+}
+
 sub expected
 {
     my ($s, $dates, $until_date) = @_;
@@ -115,18 +131,8 @@ sub expected
     my @number = map { number($s->{unit}, $_) } @$dates;
     my %e;
 
-    my ($first) = grep { $s->{start}[1]->($t[$_]) } 0 .. $#t;
-    my %bracket;
-    if (defined $first)
-    {
-        $bracket{0} = 1;
-        for my $i (grep { $s->{back}[1]->($t[$_]) } $first + 1 .. $#t)
-        {
-            my $after = $number[$i] - $number[$first];
-            $bracket{ $after < 0 ? 0 : $after } = 1;
-        }
-    }
-    $e{retention} = join ' ', map { date($s->{unit}, $number[$first]) . "+$_" } sort { $a <=> $b } keys %bracket;
+    $e{retention} = join ' ', retention($s, \@number, $s->{start}, $s->{back});
+    $e{counted} = [ retention($s, \@number, @steps[ 0, 2 ]) ];
 
     my %active = map { $number[$_] => 1 } grep { $s->{back}[1]->($t[$_]) } 0 .. $#t;
     my (@states, $seen);
@@ -185,6 +191,7 @@ SET intervalstyle = postgres;
 SELECT n, 'dates', string_agg(((occurred_at AT TIME ZONE zone)::date)::text, ' ' ORDER BY "position") FROM built, journey_steps(j) GROUP BY n;
 SELECT n, 'until', ((until - interval '1 us') AT TIME ZONE zone)::date FROM built;
 SELECT n, 'retention', string_agg(cohort || '+' || bracket, ' ' ORDER BY o) FROM built, journey_retention(j, start, back, unit, zone) WITH ORDINALITY r(cohort, bracket, o) GROUP BY n;
+SELECT min(n), 'counted', replace(array_to_string(journey_retention_agg(j, '%', '%.buy', unit, zone), ' '), ',', '+') FROM built GROUP BY unit, zone;
 SELECT n, 'lifecycle', string_agg(period || ' ' || state, ', ' ORDER BY o) FROM built, journey_lifecycle(j, back, unit, zone, until) WITH ORDINALITY r(period, state, o) GROUP BY n;
 SELECT n, 'time_in', string_agg(state || ' ' || stays || ' ' || time_spent, ', ' ORDER BY o) FROM built, journey_time_in(j, by) WITH ORDINALITY r(state, stays, time_spent, o) GROUP BY n;
 SELECT n, 'items', string_agg(item_text(journey_item(j, chain, i)), ', ' ORDER BY i) FROM built, generate_series(-5, 5) i GROUP BY n;
@@ -192,7 +199,7 @@ SELECT n, 'parts', string_agg(journey_length(p)::text, ' ' ORDER BY o) FROM buil
 SELECT n, 'sessions', string_agg(s::text, ' ' ORDER BY i) FROM (SELECT n, i, session_number(to_timestamp(at), gap) OVER (PARTITION BY n ORDER BY at, i) AS s FROM input JOIN input_set USING (n)) x GROUP BY n;
 END
 
-my @functions = qw(retention lifecycle time_in items parts sessions);
+my @functions = qw(retention counted lifecycle time_in items parts sessions);
 my ($done, %answers, %distinct) = (0);
 while ($done < $runs)
 {
@@ -215,9 +222,19 @@ while ($done < $runs)
         my ($n, $what, $answer) = split /\|/, $_, 3;
         $got[$n]{$what} = $answer;
     }
+    my @expected = map { expected($sets[$_], [ split / /, $got[$_]{dates} // '' ], $got[$_]{until}) } 0 .. $#sets;
+    # journeys of one unit and time zone, counted together: told by the first of them
+    my (%first, @cells);
     for my $n (0 .. $#sets)
     {
-        my $e = expected($sets[$n], [ split / /, $got[$n]{dates} // '' ], $got[$n]{until});
+        my $first = $first{"$sets[$n]{unit} $sets[$n]{zone}"} //= $n;
+        $cells[$first]{$_}++ for @{ $expected[$n]{counted} };
+    }
+    for my $n (0 .. $#sets)
+    {
+        my $e = $expected[$n];
+        my $key = sub { $_[0] =~ /(.*)\+(\d+)/; sprintf '%s %9d', $1, $2 };
+        $e->{counted} = join ' ', map { "($_+$cells[$n]{$_})" } sort { $key->($a) cmp $key->($b) } keys %{ $cells[$n] // {} };
         for my $function (@functions)
         {
             my $got = $got[$n]{$function} // '';
