@@ -331,6 +331,9 @@ cohorts_job() { # job, time zone
         SELECT cohort, bracket, count(*) AS n FROM journeys, $call GROUP BY cohort, bracket")"
     enter "$1" "pg_journey: journey_retention, of those that match" "floor: journey_length" heap "$(cells "
         SELECT cohort, bracket, count(*) AS n FROM journeys, $call WHERE journey ~ '%.purchase' GROUP BY cohort, bracket")"
+    enter "$1" "pg_journey: journey_retention_agg" "floor: journey_length" heap "$(cells "
+        SELECT cohort, bracket, customers AS n
+        FROM unnest((SELECT journey_retention_agg(journey, '%.purchase', '%.purchase', 'week', '$2') FROM journeys)) c")"
     enter "$1" "SQL: windows" "" any "$(cells "
         SELECT cohort, (week - cohort) / 7 AS bracket, count(*) AS n
         FROM (SELECT week, min(week) OVER (PARTITION BY customer_id) AS cohort
