@@ -26,6 +26,7 @@ extern void journey_arg_open_head(JourneyArg *arg, Datum d, bool dictionary);
 extern LabelDict *call_label_dict(FunctionCallInfo fcinfo);
 extern void label_too_long(const char *what, const char *part, size_t len)
 	__attribute__((noreturn));
+extern void time_not_finite(TimestampTz time, const char *of) __attribute__((noreturn));
 extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action);
 extern Datum touch_pack(LabelDict *dict, const Touch *t);
 extern void time_channel_action_null(bool time, bool channel, bool action)
@@ -80,6 +81,15 @@ short_text_argument(Datum d)
 	if (unlikely(VARATT_IS_COMPRESSED(value) || VARATT_IS_EXTERNAL(value)))
 		return pg_detoast_datum_packed(value);
 	return value;
+}
+
+/* A time as SQL gives it must not be infinite; of what it is begins the error. */
+static inline TimestampTz
+finite_time(TimestampTz time, const char *of)
+{
+	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
+		time_not_finite(time, of);
+	return time;
 }
 
 /* A channel or an action as SQL gives it must not be too long. */

@@ -91,24 +91,27 @@ label_too_long(const char *what, const char *part, size_t len)
 							  pg_mbcliplen(part, len, 40), part, len, LABEL_PART_MAX)));
 }
 
+void
+time_not_finite(TimestampTz time, const char *of)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW), errmsg("time of a %s must be finite", of),
+			 errdetail("Found %s.", TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
+}
+
 /* Fill in time and label from SQL values, and no value and no reference. */
 void
 touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action)
 {
 	TouchLabel label;
 
-	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
-				 errmsg("time of a touchpoint must be finite"),
-				 errdetail("Found %s.", TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
 	label_check_size("channel", VARDATA_ANY(channel), VARSIZE_ANY_EXHDR(channel));
 	label_check_size("action", VARDATA_ANY(action), VARSIZE_ANY_EXHDR(action));
 	label.channel = VARDATA_ANY(channel);
 	label.channel_len = VARSIZE_ANY_EXHDR(channel);
 	label.action = VARDATA_ANY(action);
 	label.action_len = VARSIZE_ANY_EXHDR(action);
-	t->time = time;
+	t->time = finite_time(time, "touchpoint");
 	t->label = label_dict_add(dict, &label);
 	t->has_value = t->has_ref = false;
 }

@@ -118,6 +118,7 @@ typedef struct Pattern
 /* pattern_parse.c: NULL on failure, with the reason in the scan */
 extern Pattern *pattern_parse(TextScan *s);
 extern bool duration_scan(TextScan *s, int64 *usecs);
+extern bool test_op_scan(TextScan *s, TestOp *op);
 
 /* pattern_print.c */
 extern void pattern_print(StringInfo out, const Pattern *pattern);

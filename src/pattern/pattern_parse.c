@@ -31,18 +31,6 @@ peek(TextScan *s)
 	return s->p < s->end ? *s->p : '\0';
 }
 
-static bool
-accept(TextScan *s, const char *token)
-{
-	size_t len = strlen(token);
-
-	text_skip_space(s);
-	if (s->end - s->p < len || memcmp(s->p, token, len) != 0)
-		return false;
-	s->p += len;
-	return true;
-}
-
 /* A keyword, which must not go on in letters; a digit may follow, as in 1h30min. */
 static bool
 accept_word(TextScan *s, const char *word)
@@ -51,7 +39,7 @@ accept_word(TextScan *s, const char *word)
 
 	text_skip_space(s);
 	before = s->p;
-	if (!accept(s, word))
+	if (!text_accept(s, word))
 		return false;
 	if (s->p < s->end && ((*s->p >= 'a' && *s->p <= 'z') || (*s->p >= 'A' && *s->p <= 'Z') ||
 						  *s->p == '_' || IS_HIGHBIT_SET(*s->p)))
@@ -88,18 +76,18 @@ parse_part(TextScan *s, PartTest *part)
 	return true;
 }
 
-static bool
-parse_op(TextScan *s, TestOp *op)
+bool
+test_op_scan(TextScan *s, TestOp *op)
 {
-	if (accept(s, "<="))
+	if (text_accept(s, "<="))
 		*op = TEST_LE;
-	else if (accept(s, ">="))
+	else if (text_accept(s, ">="))
 		*op = TEST_GE;
-	else if (accept(s, "<"))
+	else if (text_accept(s, "<"))
 		*op = TEST_LT;
-	else if (accept(s, ">"))
+	else if (text_accept(s, ">"))
 		*op = TEST_GT;
-	else if (accept(s, "="))
+	else if (text_accept(s, "="))
 		*op = TEST_EQ;
 	else
 		return text_fail(s, "\"<\", \"<=\", \">\", \">=\" or \"=\"");
@@ -133,13 +121,13 @@ parse_step(TextScan *s, Step *step)
 
 		if (!accept_word(s, "value"))
 			return text_fail(s, "\"value\"");
-		if (!parse_op(s, &test->op))
+		if (!test_op_scan(s, &test->op))
 			return false;
 		text_skip_space(s);
 		if (!decimal_scan(s, &test->value))
 			return false;
-	} while (accept(s, ","));
-	if (!accept(s, "]"))
+	} while (text_accept(s, ","));
+	if (!text_accept(s, "]"))
 		return text_fail(s, "\",\" or \"]\"");
 	return true;
 }
@@ -236,7 +224,7 @@ parse_limits(TextScan *s, Link *link)
 		LinkLimit *limit = array_push(link->limits, link->nlimits);
 
 		memset(limit, 0, sizeof(*limit));
-		if (accept(s, "!"))
+		if (text_accept(s, "!"))
 		{
 			limit->kind = LIMIT_BAN;
 			limit->usecs = PATTERN_UNBOUNDED;
@@ -249,13 +237,13 @@ parse_limits(TextScan *s, Link *link)
 		else if (peek(s) == '<' || peek(s) == '>' || peek(s) == '=')
 		{
 			limit->kind = LIMIT_TIME;
-			if (!parse_op(s, &limit->op) || !duration_scan(s, &limit->usecs))
+			if (!test_op_scan(s, &limit->op) || !duration_scan(s, &limit->usecs))
 				return false;
 		}
 		else
 			return text_fail(s, "a time limit such as <= 7 days, or a ban such as !web.purchase");
-	} while (accept(s, ","));
-	return accept(s, "]") || text_fail(s, "\",\" or \"]\"");
+	} while (text_accept(s, ","));
+	return text_accept(s, "]") || text_fail(s, "\",\" or \"]\"");
 }
 
 /* A link, if there is one. */
@@ -265,20 +253,20 @@ parse_link(TextScan *s, Link **link)
 	bool next;
 
 	*link = NULL;
-	if (accept(s, "->") || accept(s, "=>"))
+	if (text_accept(s, "->") || text_accept(s, "=>"))
 	{
 		*link = palloc0(sizeof(Link));
 		(*link)->next = s->p[-2] == '=';
 		return true;
 	}
-	if (!accept(s, "-[") && !accept(s, "=["))
+	if (!text_accept(s, "-[") && !text_accept(s, "=["))
 		return true;
 	next = s->p[-2] == '=';
 	*link = palloc0(sizeof(Link));
 	(*link)->next = next;
 	if (!parse_limits(s, *link))
 		return false;
-	if (!accept(s, next ? "=>" : "->"))
+	if (!text_accept(s, next ? "=>" : "->"))
 		return text_fail(s, next ? "\"=>\"" : "\"->\"");
 	return true;
 }
@@ -318,21 +306,21 @@ static bool
 parse_quantifier(TextScan *s, PatternItem *item)
 {
 	item->min = item->max = 1;
-	if (accept(s, "?"))
+	if (text_accept(s, "?"))
 		item->min = 0;
-	else if (accept(s, "*"))
+	else if (text_accept(s, "*"))
 	{
 		item->min = 0;
 		item->max = PATTERN_UNBOUNDED;
 	}
-	else if (accept(s, "+"))
+	else if (text_accept(s, "+"))
 		item->max = PATTERN_UNBOUNDED;
-	else if (accept(s, "{"))
+	else if (text_accept(s, "{"))
 	{
 		item->min = 0;
 		if (peek(s) != ',' && !parse_count(s, &item->min))
 			return false;
-		if (accept(s, ","))
+		if (text_accept(s, ","))
 		{
 			item->max = PATTERN_UNBOUNDED;
 			if (peek(s) != '}' && !parse_count(s, &item->max))
@@ -340,7 +328,7 @@ parse_quantifier(TextScan *s, PatternItem *item)
 		}
 		else
 			item->max = item->min;
-		if (!accept(s, "}"))
+		if (!text_accept(s, "}"))
 			return text_fail(s, "\"}\"");
 		if (item->max == 0 || (item->max != PATTERN_UNBOUNDED && item->max < item->min))
 			return text_fail_with(s, ERRCODE_INVALID_TEXT_REPRESENTATION,
@@ -356,7 +344,7 @@ parse_item(TextScan *s, PatternItem *item)
 {
 	memset(item, 0, sizeof(*item));
 	item->min = item->max = 1;
-	if (accept(s, "("))
+	if (text_accept(s, "("))
 	{
 		item->kind = ITEM_GROUP;
 		do
@@ -366,10 +354,10 @@ parse_item(TextScan *s, PatternItem *item)
 			if (sequence == NULL)
 				return false;
 			*array_push(item->alternatives, item->nalternatives) = sequence;
-		} while (accept(s, "|"));
+		} while (text_accept(s, "|"));
 		if (!parse_link(s, &item->again) || !no_duration_of_ban(s, item->again))
 			return false;
-		if (!accept(s, ")"))
+		if (!text_accept(s, ")"))
 			return text_fail(s, "a link, \"|\" or \")\"");
 		if (item->again && !item->again->next && item->again->nlimits == 0)
 			item->again = NULL; /* what it means anyway */
@@ -389,10 +377,10 @@ parse_item(TextScan *s, PatternItem *item)
 										  psprintf("The limit is %d.", PATTERN_ALL_MAX), NULL);
 				if (!parse_step(s, array_push(item->steps, item->nsteps)))
 					return false;
-			} while (accept(s, ","));
+			} while (text_accept(s, ","));
 			if (item->nsteps < 2)
 				return text_fail(s, "\",\" and a second step");
-			return accept(s, ")") || text_fail(s, "\",\" or \")\"");
+			return text_accept(s, ")") || text_fail(s, "\",\" or \")\"");
 		}
 		s->p -= 3; /* a channel of that name */
 	}
@@ -473,7 +461,7 @@ pattern_parse(TextScan *s)
 		if (sequence == NULL)
 			return NULL;
 		*array_push(pattern->sequences, pattern->nsequences) = sequence;
-	} while (accept(s, "|"));
+	} while (text_accept(s, "|"));
 	if (accept_word(s, "within") && !duration_scan(s, &pattern->within))
 		return NULL;
 	text_skip_space(s);

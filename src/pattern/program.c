@@ -44,17 +44,6 @@ typedef struct Compiler
 	bool failed;
 } Compiler;
 
-#define reserve(array, n, max)                                                                     \
-	do                                                                                             \
-	{                                                                                              \
-		if ((n) == (max))                                                                          \
-		{                                                                                          \
-			(max) = (max) == 0 ? 8 : 2 * (max);                                                    \
-			(array) = (array) ? repalloc((array), (max) * sizeof(*(array)))                        \
-							  : palloc((max) * sizeof(*(array)));                                  \
-		}                                                                                          \
-	} while (0)
-
 /* A set of positions. */
 typedef struct PositionList
 {
@@ -62,6 +51,30 @@ typedef struct PositionList
 	int max;
 	int *positions;
 } PositionList;
+
+void
+limit_time(TestOp op, int64 usecs, int64 *min, int64 *max)
+{
+	switch (op)
+	{
+		case TEST_LT:
+			*max = Min(*max, usecs - 1);
+			break;
+		case TEST_LE:
+			*max = Min(*max, usecs);
+			break;
+		case TEST_GT:
+			*min = Max(*min, usecs == PG_INT64_MAX ? PG_INT64_MAX : usecs + 1);
+			break;
+		case TEST_GE:
+			*min = Max(*min, usecs);
+			break;
+		case TEST_EQ:
+			*min = Max(*min, usecs);
+			*max = Min(*max, usecs);
+			break;
+	}
+}
 
 static void compile_sequence(Compiler *c, const Sequence *sequence, bool top, const EntryList *in,
 							 PositionList *firsts, PositionList *lasts, bool *empty);
@@ -178,26 +191,7 @@ add_link(Compiler *c, const Link *link)
 			l->bans[l->nbans++] = intern_step(c, limit->ban);
 			continue;
 		}
-		switch (limit->op)
-		{
-			case TEST_LT:
-				l->max = Min(l->max, limit->usecs - 1);
-				break;
-			case TEST_LE:
-				l->max = Min(l->max, limit->usecs);
-				break;
-			case TEST_GT:
-				l->min =
-					Max(l->min, limit->usecs == PG_INT64_MAX ? PG_INT64_MAX : limit->usecs + 1);
-				break;
-			case TEST_GE:
-				l->min = Max(l->min, limit->usecs);
-				break;
-			case TEST_EQ:
-				l->min = Max(l->min, limit->usecs);
-				l->max = Min(l->max, limit->usecs);
-				break;
-		}
+		limit_time(limit->op, limit->usecs, &l->min, &l->max);
 	}
 	return p->nlinks++;
 }

@@ -97,6 +97,21 @@ bit_words(int n)
 	return (n + WORD_BITS - 1) / WORD_BITS;
 }
 
+/* What compilers collect: room for an element more in a palloc'd array of n. */
+#define reserve(array, n, max)                                                                     \
+	do                                                                                             \
+	{                                                                                              \
+		if ((n) == (max))                                                                          \
+		{                                                                                          \
+			(max) = (max) == 0 ? 8 : 2 * (max);                                                    \
+			(array) = (array) ? repalloc((array), (max) * sizeof(*(array)))                        \
+							  : palloc((max) * sizeof(*(array)));                                  \
+		}                                                                                          \
+	} while (0)
+
+/* Narrow the bounds, in whole microseconds and inclusive, to what a time limit says. */
+extern void limit_time(TestOp op, int64 usecs, int64 *min, int64 *max);
+
 /*
  * Do positions of these steps lead from a start to an accept, along these edges
  * (NULL: any)? reached is scratch, of each position.

@@ -21,12 +21,18 @@
 #define ROWS_MOST PG_INT32_MAX
 #define ALLOC_ROUNDED 8192 /* up to here the allocator rounds to a power of two */
 
+/* The order that matcher_open_rows and funnel_level want. */
+static inline int
+row_cmp(const MatchRow *a, const MatchRow *b)
+{
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return (a->conditions > b->conditions) - (a->conditions < b->conditions);
+}
+
 #define ST_SORT sort_match_rows
 #define ST_ELEMENT_TYPE MatchRow
-#define ST_COMPARE(a, b)                                                                           \
-	((a)->time != (b)->time                                                                        \
-		 ? ((a)->time < (b)->time ? -1 : 1)                                                        \
-		 : ((a)->conditions > (b)->conditions) - ((a)->conditions < (b)->conditions))
+#define ST_COMPARE(a, b) row_cmp(a, b)
 #define ST_SCOPE static
 #define ST_CHECK_FOR_INTERRUPTS
 #define ST_DEFINE
@@ -140,20 +146,12 @@ rows_parameter(FunctionCallInfo fcinfo, const RowsSite *site, int arg, const cha
 int64
 rows_time(FunctionCallInfo fcinfo, RowsSite *site, int arg)
 {
-	TimestampTz time;
-
 	if (unlikely(PG_ARGISNULL(arg)))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("time of a row that meets a condition must not be null"),
 						errdetail("%s puts rows in the order of their times.", site->aggregate),
 						errhint("Make the condition false where there is no time.")));
-	time = PG_GETARG_TIMESTAMPTZ(arg);
-	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
-		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-						errmsg("time of a row must be finite in %s", site->aggregate),
-						errdetail("Found \"%s\".",
-								  TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
-	return time;
+	return finite_time(PG_GETARG_TIMESTAMPTZ(arg), "row");
 }
 
 /* ---- parameters ---- */
@@ -336,8 +334,7 @@ out_of_order(const RowsState *state, uint32 i, const MatchRow *row)
 	if (i == 0)
 		return false;
 	before = get_row(state, i - 1);
-	return before.time > row->time ||
-		   (before.time == row->time && before.conditions > row->conditions);
+	return row_cmp(&before, row) > 0;
 }
 
 void

@@ -21,9 +21,8 @@
 
 #include "common/int.h"
 #include "compat.h"
+#include "datatype/timestamp.h"
 #include "rows/sequence_pattern.h"
-
-#define USECS_PER_SECOND INT64CONST(1000000)
 
 typedef struct SequenceCompiler
 {
@@ -35,7 +34,7 @@ typedef struct SequenceCompiler
 
 	/* since the last position */
 	bool star;        /* .* or a time was seen */
-	RowAhead link;    /* limits of the link, so far */
+	int64 link_min;   /* lower limit of the link, so far */
 	RowAhead pending; /* upper bounds of times that may yet turn out to stand before a .* */
 	bool has_pending; /* is there one? */
 	const char *time; /* the first time, for an error */
@@ -43,29 +42,6 @@ typedef struct SequenceCompiler
 	int aheads_max;
 	RowAhead *aheads;
 } SequenceCompiler;
-
-#define reserve(array, n, max)                                                                     \
-	do                                                                                             \
-	{                                                                                              \
-		if ((n) >= (max))                                                                          \
-		{                                                                                          \
-			(max) = Max(8, 2 * (n));                                                               \
-			(array) = (array) ? repalloc((array), (max) * sizeof(*(array)))                        \
-							  : palloc((max) * sizeof(*(array)));                                  \
-		}                                                                                          \
-	} while (0)
-
-static bool
-accept(TextScan *s, const char *what)
-{
-	size_t len = strlen(what);
-
-	text_skip_space(s);
-	if ((size_t) (s->end - s->p) < len || memcmp(s->p, what, len) != 0)
-		return false;
-	s->p += len;
-	return true;
-}
 
 /* Seconds, or a duration with units, in microseconds. */
 static bool
@@ -90,8 +66,7 @@ scan_time(TextScan *s, int64 *usecs)
 		return text_fail_with(s, ERRCODE_INVALID_TEXT_REPRESENTATION,
 							  "duration is finer than a microsecond",
 							  psprintf("Found \"%s\".", text_excerpt(begin, s->p, 40)), NULL);
-	if (pg_mul_s64_overflow(seconds.mantissa, USECS_PER_SECOND / decimal_power[seconds.scale],
-							usecs))
+	if (pg_mul_s64_overflow(seconds.mantissa, USECS_PER_SEC / decimal_power[seconds.scale], usecs))
 		return text_fail_with(s, ERRCODE_INTERVAL_FIELD_OVERFLOW, "duration is out of range",
 							  psprintf("Found \"%s\".", text_excerpt(begin, s->p, 40)), NULL);
 	return true;
@@ -101,44 +76,25 @@ static bool
 parse_time(SequenceCompiler *c, const char *begin)
 {
 	TextScan *s = c->scan;
-	RowAhead limits = {0, PG_INT64_MAX};
+	TestOp op = TEST_EQ;
 	int64 usecs;
-	bool less = false;
-	bool more = false;
-	bool equal = false;
 
-	if (accept(s, "<"))
-		less = true;
-	else if (accept(s, ">"))
-		more = true;
-	if (s->p < s->end && *s->p == '=')
-	{
-		s->p++;
-		equal = true;
-		if (!less && !more && s->p < s->end && *s->p == '=')
-			s->p++;
-	}
-	if (!less && !more && !equal)
-		return text_fail(s, "<, <=, >, >= or ==");
+	if (!text_accept(s, "==") && !test_op_scan(s, &op))
+		return false;
 	if (!scan_time(s, &usecs))
 		return false;
-	if (!accept(s, ")"))
+	if (!text_accept(s, ")"))
 		return text_fail(s, "\")\"");
 	if (c->program->npositions == 0)
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE,
 							  "time condition has no event before it to be measured from",
 							  psprintf("Found \"%s\".", text_excerpt(begin, s->p, 40)), NULL);
-	if (!less)
-		limits.min = equal || usecs == PG_INT64_MAX ? usecs : usecs + 1;
-	if (!more)
-		limits.max = equal ? usecs : usecs - 1;
 	if (!c->time)
 		c->time = begin;
 	c->star = true;
 	c->has_pending = true;
-	c->link.min = Max(c->link.min, limits.min);
-	c->pending.min = c->link.min;
-	c->pending.max = Min(c->pending.max, limits.max);
+	limit_time(op, usecs, &c->link_min, &c->pending.max);
+	c->pending.min = c->link_min;
 	return true;
 }
 
@@ -194,7 +150,7 @@ add_position(SequenceCompiler *c, int condition)
 	if (q > 0)
 		/* what is pending stands behind the last star, if there is one */
 		p->links[q - 1] = (ProgramLink) {.next = !c->star,
-										 .min = c->link.min,
+										 .min = c->link_min,
 										 .max = c->pending.max,
 										 .naheads = c->naheads,
 										 .aheads = c->aheads};
@@ -202,7 +158,7 @@ add_position(SequenceCompiler *c, int condition)
 		(ProgramPosition) {.step = add_step(c, condition), .item = q + 1, .ends_item = true};
 	p->npositions++;
 	c->star = c->has_pending = false;
-	c->link.min = 0;
+	c->link_min = 0;
 	c->pending.max = PG_INT64_MAX;
 	c->naheads = c->aheads_max = 0;
 	c->aheads = NULL;
@@ -221,7 +177,7 @@ parse_event(SequenceCompiler *c, const char *begin)
 		return text_fail(s, "the number of a condition, or t and a time");
 	for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
 		number = Min(number * 10 + (*s->p - '0'), PG_INT32_MAX);
-	if (!accept(s, ")"))
+	if (!text_accept(s, ")"))
 		return text_fail(s, "\")\"");
 	if (number < 1 || number > c->nconditions)
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE,
@@ -246,14 +202,14 @@ sequence_compile(TextScan *s, int nconditions)
 		const char *begin = s->p;
 		bool ok;
 
-		if (accept(s, "(?"))
-			ok = accept(s, "t") ? parse_time(&c, begin) : parse_event(&c, begin);
-		else if (accept(s, ".*"))
+		if (text_accept(s, "(?"))
+			ok = text_accept(s, "t") ? parse_time(&c, begin) : parse_event(&c, begin);
+		else if (text_accept(s, ".*"))
 		{
 			end_pending(&c);
 			ok = c.star = true;
 		}
-		else if (accept(s, "."))
+		else if (text_accept(s, "."))
 			ok = add_position(&c, -1);
 		else
 			ok = text_fail(s, "(?1), (?t<=3600), \".\" or \".*\"");

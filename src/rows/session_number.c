@@ -43,16 +43,14 @@ session_number(PG_FUNCTION_ARGS)
 	d = WinGetFuncArgCurrent(window, 0, &isnull);
 	if (isnull)
 		PG_RETURN_NULL();
-	time = DatumGetTimestampTz(d);
-	if (unlikely(TIMESTAMP_NOT_FINITE(time)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATETIME_FIELD_OVERFLOW), errmsg("time of a row must be finite"),
-				 errdetail("Found %s.", TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
+	time = finite_time(DatumGetTimestampTz(d), "row");
 	if (count->number == 0)
 		count->number = 1;
 	else if (unlikely(time < count->time))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("session_number needs rows in order of time"),
+						errdetail("Found %s behind %s.", pstrdup(timestamptz_to_str(time)),
+								  pstrdup(timestamptz_to_str(count->time))),
 						errhint("Add ORDER BY and the time to the OVER clause.")));
 	else if ((uint64) time - (uint64) count->time > (uint64) gap)
 		count->number++;

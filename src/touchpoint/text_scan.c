@@ -23,6 +23,19 @@ text_skip_space(TextScan *s)
 		s->p++;
 }
 
+/* Pass over a token, and white space before it, if it stands here. */
+bool
+text_accept(TextScan *s, const char *token)
+{
+	size_t len = strlen(token);
+
+	text_skip_space(s);
+	if (s->end - s->p < len || memcmp(s->p, token, len) != 0)
+		return false;
+	s->p += len;
+	return true;
+}
+
 /* At most "most" bytes from p, cut between characters, marked when cut. */
 char *
 text_excerpt(const char *p, const char *end, size_t most)

@@ -68,6 +68,7 @@ typedef struct TextScan
 /* text_scan.c */
 extern void text_scan_init(TextScan *s, const char *text, size_t len);
 extern void text_skip_space(TextScan *s);
+extern bool text_accept(TextScan *s, const char *token);
 extern bool text_fail(TextScan *s, const char *expected);
 extern bool text_fail_with(TextScan *s, int sqlerrcode, const char *message, const char *detail,
 						   const char *hint);
