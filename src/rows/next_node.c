@@ -89,6 +89,18 @@ node_cmp(const NodeRow *a, const NodeRow *b)
 
 /* ---- parameters ---- */
 
+static const char *const directions[] = {"forward", "backward"};
+static const char *const bases[] = {"head", "tail", "first_match", "last_match"};
+
+static char *
+describe(const RowsSpec *spec)
+{
+	NodeParameters p;
+
+	memcpy(&p, spec->parameters, sizeof(p));
+	return psprintf("%s, %s", directions[p.backward], bases[p.base]);
+}
+
 static int
 parse_word(FunctionCallInfo fcinfo, const RowsSite *site, int arg, const char *what,
 		   const char *const *words, int n, const char *hint)
@@ -108,8 +120,6 @@ parse_word(FunctionCallInfo fcinfo, const RowsSite *site, int arg, const char *w
 static NodeParameters
 parse_parameters(FunctionCallInfo fcinfo, const RowsSite *site)
 {
-	static const char *const directions[] = {"forward", "backward"};
-	static const char *const bases[] = {"head", "tail", "first_match", "last_match"};
 	NodeParameters p;
 
 	p.backward = parse_word(fcinfo, site, 1, "direction", directions, lengthof(directions),
@@ -269,6 +279,7 @@ sequence_next_node_transfn(PG_FUNCTION_ARGS)
 						errhint("The base is a row that meets the first condition.")));
 	if (!rows_specified(site, &p, sizeof(p)))
 		rows_specify(site, &p, sizeof(p));
+	site->describe = describe;
 	/* what has no value is no node */
 	if (PG_ARGISNULL(4) || (PG_ARGISNULL(3) && conditions == 0 && !base))
 		return unchanged_state(fcinfo);

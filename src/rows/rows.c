@@ -340,11 +340,16 @@ out_of_order(const RowsState *state, uint32 i, const MatchRow *row)
 void
 rows_same_parameters(const RowsSite *site, const RowsSpec *a, const RowsSpec *b)
 {
-	if (!spec_equal(a, b))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s needs the same parameters for all rows of a group", site->aggregate),
-				 errhint("Group by them.")));
+	if (spec_equal(a, b))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("%s needs the same parameters for all rows of a group", site->aggregate),
+					a->nconditions != b->nconditions
+						? errdetail("Found %u and %u conditions.", a->nconditions, b->nconditions)
+					: site->describe ? errdetail("Found \"%s\" and \"%s\".", site->describe(a),
+												 site->describe(b))
+									 : 0,
+					errhint("Group by them.")));
 }
 
 Datum

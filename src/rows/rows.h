@@ -25,7 +25,7 @@ typedef struct RowsSpec
 	uint32 nconditions;
 	uint32 row_size; /* in a state */
 	uint32 len;
-	char parameters[FLEXIBLE_ARRAY_MEMBER]; /* maxaligned */
+	char parameters[FLEXIBLE_ARRAY_MEMBER];
 } RowsSpec;
 
 /* What one call site keeps, in fn_extra. The aggregate is for errors. */
@@ -40,7 +40,8 @@ typedef struct RowsSite
 	int first;                /* argument that is a condition */
 	bool array;               /* the conditions come as an array */
 	int nconditions;
-	uint64 untyped; /* conditions that are a bare NULL */
+	uint64 untyped;                          /* conditions that are a bare NULL */
+	char *(*describe)(const RowsSpec *spec); /* its parameters, for an error; or NULL */
 } RowsSite;
 
 /* A group's rows; in the aggregate's context. */

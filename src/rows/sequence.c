@@ -44,6 +44,12 @@ compile(const RowsSpec *spec)
 	return program;
 }
 
+static char *
+describe(const RowsSpec *spec)
+{
+	return pnstrdup(spec->parameters, spec->len);
+}
+
 PG_FUNCTION_INFO_V1(sequence_transfn);
 Datum
 sequence_transfn(PG_FUNCTION_ARGS)
@@ -52,6 +58,7 @@ sequence_transfn(PG_FUNCTION_ARGS)
 	text *pattern = rows_parameter(fcinfo, site, 1, "pattern");
 	uint64 conditions = rows_conditions(fcinfo, site);
 
+	site->describe = describe;
 	/* a pattern that is none is an error even if no row meets a condition */
 	if (unlikely(!rows_specified(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern))) &&
 		rows_specify(site, VARDATA_ANY(pattern), VARSIZE_ANY_EXHDR(pattern)))

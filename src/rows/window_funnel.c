@@ -80,6 +80,22 @@ parse_modes(const char *p, int len)
 	}
 }
 
+static char *
+describe(const RowsSpec *spec)
+{
+	FunnelParameters p;
+	StringInfoData out;
+
+	memcpy(&p, spec->parameters, sizeof(p));
+	initStringInfo(&out);
+	appendStringInfoString(
+		&out, DatumGetCString(DirectFunctionCall1(interval_out, usecs_interval(p.window))));
+	for (int i = 0; i < lengthof(modes); i++)
+		if ((p.modes & modes[i].mode) != 0)
+			appendStringInfo(&out, ", %s", modes[i].name);
+	return out.data;
+}
+
 /* Bring the site up to this row's window and mode. */
 static void
 specify(FunctionCallInfo fcinfo, FunnelSite *site, const Interval *window, const char *mode,
@@ -96,6 +112,7 @@ specify(FunctionCallInfo fcinfo, FunnelSite *site, const Interval *window, const
 	site->mode_len = mode_len;
 	if (mode_len > 0)
 		memcpy(site->mode, mode, mode_len);
+	site->rows.describe = describe;
 	rows_specify(&site->rows, &site->parameters, sizeof(FunnelParameters));
 }
 
