@@ -1,7 +1,7 @@
 // peers_patterns.mjs: the pattern jobs of patterns.sh for peers.mjs, in ClickHouse's and in DuckDB's SQL.
 
 // What the queries read: the fewest rows that hold the answer.
-const funnel = "label IN ('web.view', 'web.add_to_cart', 'web.checkout', 'web.purchase')";
+export const funnel = "label IN ('web.view', 'web.add_to_cart', 'web.checkout', 'web.purchase')";
 const sequence = "(label IN ('email.open', 'email.click') OR action IN ('purchase', 'complaint'))";
 const contact = "(label = 'whatsapp.message' OR action = 'resolve')";
 const running = 'PARTITION BY customer_id ORDER BY occurred_at, channel, action ROWS UNBOUNDED PRECEDING';
@@ -92,25 +92,29 @@ export function clickhouse() {
     ];
 }
 
+export const duckdbLevels = (from) => `
+    SELECT format('{} {} {} {}', count(*) FILTER (r >= 1), count(*) FILTER (r >= 2),
+                  count(*) FILTER (r >= 3), count(*) FILTER (r >= 4)) FROM (${from})`;
+// s1, s2, s3: each row's latest start of so many steps, in the order of the window
+export const duckdbFunnel = (window) => duckdbLevels(`
+    SELECT max(CASE label WHEN 'web.view' THEN 1
+                          WHEN 'web.add_to_cart' THEN CASE WHEN occurred_at - s1 <= INTERVAL 7 DAY THEN 2 END
+                          WHEN 'web.checkout' THEN CASE WHEN occurred_at - s2 <= INTERVAL 7 DAY THEN 3 END
+                          ELSE CASE WHEN occurred_at - s3 <= INTERVAL 7 DAY THEN 4 END END) AS r
+    FROM (SELECT *, max(CASE label WHEN 'web.checkout' THEN s2 END) OVER w AS s3
+          FROM (SELECT *, max(CASE label WHEN 'web.add_to_cart' THEN s1 END) OVER w AS s2
+                FROM (SELECT *, max(CASE label WHEN 'web.view' THEN occurred_at END) OVER w AS s1
+                      FROM touchpoints WHERE ${funnel} WINDOW w AS (${window}))
+                WINDOW w AS (${window}))
+          WINDOW w AS (${window}))
+    GROUP BY customer_id`);
+
 export function duckdb() {
-    const levels = (from) => `
-        SELECT format('{} {} {} {}', count(*) FILTER (r >= 1), count(*) FILTER (r >= 2),
-                      count(*) FILTER (r >= 3), count(*) FILTER (r >= 4)) FROM (${from})`;
+    const levels = duckdbLevels;
     const who = (from) => `SELECT format('{} customers, ids {}', count(*), sum(customer_id)) FROM (${from})`;
     const times = (from) => `SELECT format('{} matches, by customer {}', sum(n)::BIGINT, sum(n * customer_id)::BIGINT) FROM (${from})`;
     return [
-        ['funnel', 'windows', '', levels(`
-            SELECT max(CASE label WHEN 'web.view' THEN 1
-                                  WHEN 'web.add_to_cart' THEN CASE WHEN occurred_at - s1 <= INTERVAL 7 DAY THEN 2 END
-                                  WHEN 'web.checkout' THEN CASE WHEN occurred_at - s2 <= INTERVAL 7 DAY THEN 3 END
-                                  ELSE CASE WHEN occurred_at - s3 <= INTERVAL 7 DAY THEN 4 END END) AS r
-            FROM (SELECT *, max(CASE label WHEN 'web.checkout' THEN s2 END) OVER w AS s3
-                  FROM (SELECT *, max(CASE label WHEN 'web.add_to_cart' THEN s1 END) OVER w AS s2
-                        FROM (SELECT *, max(CASE label WHEN 'web.view' THEN occurred_at END) OVER w AS s1
-                              FROM touchpoints WHERE ${funnel} WINDOW w AS (${running}))
-                        WINDOW w AS (${running}))
-                  WINDOW w AS (${running}))
-            GROUP BY customer_id`)],
+        ['funnel', 'windows', '', duckdbFunnel(running)],
         // the latest step before each step; of the four, in order of labels, only the view comes behind its successor
         ['funnel', 'ASOF joins', '', `
             WITH carts AS MATERIALIZED (

@@ -1,7 +1,8 @@
 // peers_rows.mjs: the jobs of rows.sh for peers.mjs, in ClickHouse's and in DuckDB's SQL.
 
+import { duckdbFunnel, duckdbLevels as levels, funnel } from './peers_patterns.mjs';
+
 // What the queries read: the fewest rows that hold the answer.
-const funnel = "label IN ('web.view', 'web.add_to_cart', 'web.checkout', 'web.purchase')";
 const sequence = "(label IN ('email.open', 'email.click') OR action = 'purchase')";
 const bought = "action = 'purchase' AND occurred_at < '2026-01-29'";
 const weeks = [['2026-01-01', '2026-01-08'], ['2026-01-08', '2026-01-15'], ['2026-01-15', '2026-01-22'], ['2026-01-22', '2026-01-29']]
@@ -67,24 +68,9 @@ export function clickhouse() {
 
 export function duckdb() {
     const window = 'PARTITION BY customer_id ORDER BY occurred_at';
-    const levels = (from) => `
-        SELECT format('{} {} {} {}', count(*) FILTER (r >= 1), count(*) FILTER (r >= 2),
-                      count(*) FILTER (r >= 3), count(*) FILTER (r >= 4)) FROM (${from})`;
     const sessions = (from) => `
         SELECT format('{} sessions, by customer {}', sum(n)::BIGINT, sum(n * customer_id)::BIGINT) FROM (${from})`;
-    // s1, s2, s3: each row's latest start of so many steps
-    const windows = levels(`
-        SELECT max(CASE label WHEN 'web.view' THEN 1
-                              WHEN 'web.add_to_cart' THEN CASE WHEN occurred_at - s1 <= INTERVAL 7 DAY THEN 2 END
-                              WHEN 'web.checkout' THEN CASE WHEN occurred_at - s2 <= INTERVAL 7 DAY THEN 3 END
-                              ELSE CASE WHEN occurred_at - s3 <= INTERVAL 7 DAY THEN 4 END END) AS r
-        FROM (SELECT *, max(CASE label WHEN 'web.checkout' THEN s2 END) OVER w AS s3
-              FROM (SELECT *, max(CASE label WHEN 'web.add_to_cart' THEN s1 END) OVER w AS s2
-                    FROM (SELECT *, max(CASE label WHEN 'web.view' THEN occurred_at END) OVER w AS s1
-                          FROM touchpoints WHERE ${funnel} WINDOW w AS (${window}))
-                    WINDOW w AS (${window}))
-              WINDOW w AS (${window}))
-        GROUP BY customer_id`);
+    const windows = duckdbFunnel(window);
     const before = (from, to, of) => `
         SELECT c.customer_id, c.occurred_at, v.start
         FROM (FROM touchpoints WHERE label = 'web.${to}') c ASOF JOIN ${from} v
