@@ -2,52 +2,121 @@
 
 CREATE OR REPLACE FUNCTION @hub@.normal_value(value text, normalizer text, default_country text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE normalizer
-           WHEN 'email' THEN @extschema@.normalize_email(value)
-           WHEN 'phone' THEN @extschema@.normalize_phone(value, default_country)
-           WHEN 'document' THEN @extschema@.normalize_document(value)
-           ELSE value
+RETURN CASE normal_value.normalizer
+           WHEN 'email' THEN @extschema@.normalize_email(normal_value.value)
+           WHEN 'phone' THEN @extschema@.normalize_phone(normal_value.value, normal_value.default_country)
+           WHEN 'document' THEN @extschema@.normalize_document(normal_value.value)
+           ELSE normal_value.value
        END;
 COMMENT ON FUNCTION @hub@.normal_value(text, text, text) IS 'a value as its rule normalises it, or NULL if it can''t be read';
 
-CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text) RETURNS boolean
+CREATE OR REPLACE FUNCTION @hub@.normal_form(identifier @extschema@.identifier, normalizer text, default_country text)
+RETURNS @extschema@.identifier
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(identifier), blocked)
-       OR @hub@.normal_value(@extschema@.identifier_value(identifier), normalizer, default_country) IS NULL;
-COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text) IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
+RETURN CASE WHEN normal_form.normalizer IN ('email', 'phone', 'document')
+            THEN coalesce(@extschema@.identifier(
+                              @extschema@.identifier_namespace(normal_form.identifier),
+                              @hub@.normal_value(@extschema@.identifier_value(normal_form.identifier), normal_form.normalizer,
+                                                 normal_form.default_country)),
+                          normal_form.identifier)
+            ELSE normal_form.identifier END;
+COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text) IS 'an identifier as its rule normalises it; as it is, if it can''t be read';
+
+-- blocked as rule_of gives it, the identifier in normal form
+CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(is_blocked.identifier), is_blocked.blocked)
+       OR @hub@.normal_value(@extschema@.identifier_value(is_blocked.identifier), is_blocked.normalizer, is_blocked.default_country)
+          IS NULL;
+COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
+    IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 
 CREATE OR REPLACE FUNCTION @hub@.stored_blocked(blocked text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN (SELECT coalesce(array_agg(CASE WHEN v LIKE '~%' THEN v ELSE lower(v) END ORDER BY n), '{}')
-        FROM unnest(blocked) WITH ORDINALITY u(v, n));
+RETURN (SELECT coalesce(array_agg(CASE WHEN u.v LIKE '~%' THEN u.v ELSE lower(u.v) END ORDER BY u.n), '{}')
+        FROM unnest(stored_blocked.blocked) WITH ORDINALITY u(v, n));
 COMMENT ON FUNCTION @hub@.stored_blocked(text[]) IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
 
+-- Only what could be an address or has digits is normalised: most lists have next to none.
+CREATE OR REPLACE FUNCTION @hub@.blocked_forms(blocked text[], normalizer text, default_country text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN blocked || array(SELECT lower(f.form)
+                            FROM (SELECT normal_value(u.value, normalizer, default_country) AS form
+                                  FROM unnest(blocked) u(value)
+                                  WHERE u.value NOT LIKE '~%' AND u.value ~ CASE normalizer WHEN 'email' THEN '.@.' ELSE '\d' END
+                                  OFFSET 0) f
+                            WHERE f.form IS NOT NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text) IS 'a list of blocked values, and what their normal forms are';
+
 -- The stored rules, but for those that others are given for; only simulate gives any.
-CREATE OR REPLACE FUNCTION @hub@.rules_with(given @hub@.identifier_rules[]) RETURNS SETOF @hub@.identifier_rules
+CREATE OR REPLACE FUNCTION @hub@.rules_with(
+    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    OUT blocked text[], OUT normalizer text, OUT default_country text)
+RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
-    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer, g.default_country
-    FROM unnest(given) g
+    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
+    FROM @hub@.identifier_rules s WHERE rules_with.given IS NULL
     UNION ALL
-    SELECT s.* FROM @hub@.identifier_rules s
-    WHERE given IS NULL OR NOT EXISTS (SELECT FROM unnest(given) g WHERE g.namespace = s.namespace);
+    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer, g.default_country
+    FROM unnest(rules_with.given) g WHERE rules_with.given IS NOT NULL
+    UNION ALL
+    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
+    FROM @hub@.identifier_rules s
+    WHERE rules_with.given IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(rules_with.given) g WHERE g.namespace = s.namespace);
 END;
 COMMENT ON FUNCTION @hub@.rules_with(@hub@.identifier_rules[]) IS 'the stored rules, those given in their place';
 
+-- What holds for a namespace: its own rule, and * where that says nothing. Becomes part of the query that calls it.
+CREATE OR REPLACE FUNCTION @hub@.rule_of(
+    namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    OUT blocked text[], OUT normalizer text, OUT default_country text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1
+BEGIN ATOMIC
+    SELECT coalesce(r.priority, d.priority, 0),
+           nullif(coalesce(r.max_per_customer, d.max_per_customer), 0),
+           nullif(coalesce(r.shared_above, d.shared_above), 0),
+           CASE WHEN coalesce(r.normalizer, d.normalizer, '') = '' THEN coalesce(r.blocked, d.blocked, '{}')
+                ELSE @hub@.blocked_forms(coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
+                                         nullif(coalesce(r.default_country, d.default_country), '')) END,
+           coalesce(r.normalizer, d.normalizer, ''),
+           nullif(coalesce(r.default_country, d.default_country), '')
+    FROM (SELECT rule_of.namespace) n(namespace)
+         LEFT JOIN @hub@.rules_with(rule_of.given) r ON r.namespace = n.namespace
+         LEFT JOIN @hub@.rules_with(rule_of.given) d ON d.namespace = '*';
+END;
+COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[]) IS 'what the rules say of a namespace; a limit that is NULL is none';
+
+-- Of each namespace that has a rule, and of *, which stands for the others. OFFSET 0: once for each, not for each identity.
+CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
+    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    OUT blocked text[], OUT normalizer text, OUT default_country text)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 20
+BEGIN ATOMIC
+    SELECT n.namespace, r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country
+    FROM (SELECT w.namespace FROM @hub@.rules_with(rules_in_force.given) w UNION SELECT '*') n
+         CROSS JOIN LATERAL @hub@.rule_of(n.namespace, rules_in_force.given) r
+    OFFSET 0;
+END;
+COMMENT ON FUNCTION @hub@.rules_in_force(@hub@.identifier_rules[]) IS 'what the rules say of all namespaces';
+
 CREATE OR REPLACE VIEW @hub@.ruled_identities WITH (security_invoker = true) AS
-SELECT i.identity_id, i.identifier, i.customer_id, i.blocked, i.shared,
-       coalesce(r.priority, d.priority, 0) AS priority,
-       nullif(coalesce(r.max_per_customer, d.max_per_customer), 0) AS max_per_customer,
-       nullif(coalesce(r.shared_above, d.shared_above), 0) AS shared_above
-FROM @hub@.identities i
-     LEFT JOIN @hub@.identifier_rules r ON r.namespace = @extschema@.identifier_namespace(i.identifier)
-     LEFT JOIN @hub@.identifier_rules d ON d.namespace = '*';
-COMMENT ON VIEW @hub@.ruled_identities IS 'identities with what the rules say of each';
+SELECT i.identity_id, i.identifier, i.customer_id, i.blocked, i.shared, r.priority, r.max_per_customer, r.shared_above
+FROM @hub@.identities i CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+WHERE i.normal_id = i.identity_id;
+COMMENT ON VIEW @hub@.ruled_identities IS 'identities in normal form, with what the rules say of each';
 COMMENT ON COLUMN @hub@.ruled_identities.identity_id IS 'number of the identity';
 COMMENT ON COLUMN @hub@.ruled_identities.identifier IS 'namespace and value';
 COMMENT ON COLUMN @hub@.ruled_identities.customer_id IS 'customer it belongs to';
 COMMENT ON COLUMN @hub@.ruled_identities.blocked IS 'joins nobody, because a rule blocks its value';
-COMMENT ON COLUMN @hub@.ruled_identities.shared IS 'joins nobody, because it is linked to too many others';
+COMMENT ON COLUMN @hub@.ruled_identities.shared IS 'joins nobody, because it was seen with too many people';
 COMMENT ON COLUMN @hub@.ruled_identities.priority IS 'the larger, the more its links count';
 COMMENT ON COLUMN @hub@.ruled_identities.max_per_customer IS 'so many of its namespace may be of one customer; NULL: any number';
-COMMENT ON COLUMN @hub@.ruled_identities.shared_above IS 'linked to more than so many others it is shared; NULL: no limit';
+COMMENT ON COLUMN @hub@.ruled_identities.shared_above IS 'seen with more than so many people it is shared; NULL: no limit';

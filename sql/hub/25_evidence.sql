@@ -1,47 +1,72 @@
 -- Evidence as the law reads it.
 
--- Identifiers of observations that the hub does not know, numbered by themselves.
-CREATE OR REPLACE FUNCTION @hub@.unknown_identifiers(extra @hub@.observation[], OUT identity_id bigint, OUT identifier @extschema@.identifier)
+-- Identifiers of observations that the hub does not know, numbered by themselves. They are in normal form.
+CREATE OR REPLACE FUNCTION @hub@.unknown_identifiers(
+    extra @hub@.observation[], OUT identity_id bigint, OUT identifier @extschema@.identifier)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY
     SELECT 4611686018427387904 + row_number() OVER (ORDER BY u.identifier), u.identifier
-    FROM (SELECT DISTINCT i.identifier FROM unnest(extra) o, unnest(o.identifiers) i(identifier)) u
+    FROM (SELECT DISTINCT g.identifier FROM unnest(extra) o, unnest(o.identifiers) g(identifier)) u
     WHERE NOT EXISTS (SELECT FROM identities k WHERE k.identifier = u.identifier);
 END $$;
-COMMENT ON FUNCTION @hub@.unknown_identifiers(@hub@.observation[]) IS 'identifiers of observations that are not among the identities, with numbers no identity has';
+COMMENT ON FUNCTION @hub@.unknown_identifiers(@hub@.observation[])
+    IS 'identifiers of observations that are not among the identities, with numbers no identity has';
+
+-- All rows of nodes, as the law calls what is one identifier in whatever form. scope NULL: of all nodes.
+CREATE OR REPLACE FUNCTION @hub@.spellings(scope bigint[], extra @hub@.observation[], OUT identity_id bigint, OUT normal_id bigint)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 1000
+BEGIN ATOMIC
+    SELECT i.identity_id, i.normal_id FROM @hub@.identities i WHERE spellings.scope IS NULL
+    UNION ALL
+    SELECT s.id, s.id FROM unnest(spellings.scope) s(id) WHERE spellings.scope IS NOT NULL AND s.id <= 4611686018427387904
+    UNION ALL
+    SELECT i.identity_id, i.normal_id
+    FROM unnest(spellings.scope) s(id) JOIN @hub@.identities i ON i.normal_id = s.id AND i.normal_id <> i.identity_id
+    WHERE spellings.scope IS NOT NULL
+    UNION ALL
+    SELECT u.identity_id, u.identity_id FROM @hub@.unknown_identifiers(spellings.extra) u
+    WHERE spellings.extra IS NOT NULL AND (spellings.scope IS NULL OR u.identity_id IN (SELECT unnest(spellings.scope)));
+END;
+COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[]) IS 'identities that are one by their normal form, and which that is';
 
 -- Evidence that names one of some identities, retracted or not; a row of it may come more than once. A GIN index reads
 -- few keys at a time much faster than many, so they go in portions; that it is read must not depend on statistics.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of(ids bigint[]) RETURNS SETOF @hub@.evidence
-LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY
     SELECT e.*
-    FROM (SELECT array_agg(s.id) AS ids FROM unnest(evidence_of.ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+    FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
          JOIN evidence e ON e.identities && portion.ids;
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities';
 
--- Evidence that holds: of a scope, or all, and observations as if they were.
-CREATE OR REPLACE FUNCTION @hub@.live_evidence(scope bigint[], extra @hub@.observation[], OUT identities bigint[], OUT observed_at timestamptz)
+-- Evidence that holds: of the nodes of a scope, or all, and observations as if they were.
+CREATE OR REPLACE FUNCTION @hub@.live_evidence(
+    scope bigint[], extra @hub@.observation[], OUT identities bigint[], OUT observed_at timestamptz)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10000
 BEGIN ATOMIC
-    SELECT e.identities, e.observed_at FROM @hub@.evidence e WHERE scope IS NULL AND e.retracted_at IS NULL
+    SELECT e.identities, e.observed_at FROM @hub@.evidence e WHERE live_evidence.scope IS NULL AND e.retracted_at IS NULL
     UNION ALL
-    SELECT e.identities, e.observed_at FROM @hub@.evidence_of(scope) e WHERE scope IS NOT NULL AND e.retracted_at IS NULL
+    SELECT e.identities, e.observed_at
+    FROM @hub@.evidence_of(array(SELECT s.identity_id FROM @hub@.spellings(live_evidence.scope, NULL) s)) e
+    WHERE live_evidence.scope IS NOT NULL AND e.retracted_at IS NULL
     UNION ALL
-    SELECT array(SELECT k.identity_id FROM unnest(o.identifiers) i(identifier) JOIN @hub@.identities k ON k.identifier = i.identifier
+    SELECT array(SELECT k.identity_id FROM unnest(o.identifiers) g(identifier) JOIN @hub@.identities k ON k.identifier = g.identifier
                  UNION
-                 SELECT k.identity_id FROM unnest(o.identifiers) i(identifier)
-                        JOIN @hub@.unknown_identifiers(extra) k ON k.identifier = i.identifier), o.observed_at
-    FROM unnest(extra) o
-    WHERE extra IS NOT NULL
+                 SELECT k.identity_id FROM unnest(o.identifiers) g(identifier)
+                        JOIN @hub@.unknown_identifiers(live_evidence.extra) k ON k.identifier = g.identifier), o.observed_at
+    FROM unnest(live_evidence.extra) o
+    WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);
 END;
 COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[]) IS 'evidence that is not retracted, of identities in a scope or of all';

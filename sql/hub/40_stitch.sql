@@ -6,43 +6,48 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of a shared identity: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by
---                          retract, which may make it usable again and must know all its evidence. Whoever
---                          only moves it to another customer conflicts with the second alone.
+--   identities, row lock   Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after whom
+--                          it may be usable again, who must know all its evidence, and that no other brings its people
+--                          together; they update the row even if it stays shared. Whoever only moves it to another
+--                          customer conflicts with the second alone.
 --   evidence, key          Rows are added last.
 -- Everybody takes them in this order, and whoever learns while waiting that he needs others by now gives all of
 -- them back (PJ001) and begins anew, so that no two calls wait for each other. At
 -- READ COMMITTED each statement of these functions sees what was committed before
 -- it; at the levels above, a row that has changed since is an error (40001).
 
--- LATERAL and OFFSET 0 keep look-ups what they are: while tables are empty, and have been analysed so, all joins
--- cost the same, and a plan that reads whole tables may be kept for a session.
-
--- What identities are in, in their order: their customers, their components (NULL: new, no row in customers yet),
+-- What nodes are in, in their order: their customers, their components (NULL: new, no row in customers yet),
 -- whether they are usable, and which are shared.
 CREATE OR REPLACE FUNCTION @hub@.whereabouts(
-    ids bigint[], OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+    nodes bigint[], OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
            array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n), coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
-    INTO whereabouts.customers, components, usable, shared_ids
-    FROM unnest(ids) WITH ORDINALITY u(id, n)
-         CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
-         LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c ON true;
+    INTO customers, components, usable, shared_ids
+    FROM unnest(nodes) WITH ORDINALITY u(id, n)
+         CROSS JOIN LATERAL (SELECT k.identity_id, k.customer_id, k.blocked, k.shared FROM identities k
+                             WHERE k.identity_id = u.id OFFSET 0) i
+         LEFT JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
+                            WHERE k.customer_id = i.customer_id OFFSET 0) c ON true;
 END $$;
-COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of identities';
+COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of nodes';
 
 -- The components of those that are usable, and of some others.
 CREATE OR REPLACE FUNCTION @hub@.components_of(ids bigint[], others bigint[] DEFAULT '{}') RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
             FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
-                 CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
-                 CROSS JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c
+                 CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
+                 CROSS JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
+                                     WHERE k.customer_id = i.customer_id OFFSET 0) c
             WHERE u.other OR NOT (i.blocked OR i.shared));
 END $$;
 COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that identities are in';
@@ -50,23 +55,37 @@ COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that 
 CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
             FROM identities i
-            WHERE i.customer_id IN (SELECT unnest(components)
-                                    UNION
-                                    SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+            WHERE i.normal_id = i.identity_id
+                  AND i.customer_id IN (SELECT unnest(components)
+                                        UNION
+                                        SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
 END $$;
-COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'identities in components';
+COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'nodes in components';
+
+CREATE OR REPLACE FUNCTION @hub@.nodes_of(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}')
+            FROM unnest(ids) u(id) CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = u.id OFFSET 0) i);
+END $$;
+COMMENT ON FUNCTION @hub@.nodes_of(bigint[]) IS 'the nodes of identities, each once, in order';
 
 -- What every function that stitches begins with.
 CREATE OR REPLACE FUNCTION @hub@.begin_stitching() RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     LOCK TABLE evidence IN ROW EXCLUSIVE MODE;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        PERFORM FROM settings FOR SHARE;  -- fails if rules have changed since the snapshot
+        PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if rules have changed since the snapshot
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_stitching() IS 'keep the rules as they are until the transaction ends';
@@ -75,6 +94,7 @@ COMMENT ON FUNCTION @hub@.begin_stitching() IS 'keep the rules as they are until
 CREATE OR REPLACE FUNCTION @hub@.begin_changing_rules(caller text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
@@ -83,54 +103,124 @@ BEGIN
                             upper(current_setting('transaction_isolation')));
     END IF;
     LOCK TABLE evidence IN SHARE ROW EXCLUSIVE MODE;
-    UPDATE settings SET rules_changed_at = clock_timestamp();
+    UPDATE settings s SET rules_changed_at = clock_timestamp() WHERE s.one_row;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
 
--- Lock the components of identities, of unusable ones only if told so, and the shared ones among them; returns where
--- they are then. If they have moved meanwhile it raises PJ001: the caller catches it, which gives all locks
--- back, and begins anew.
+-- Lock the components of nodes, of unusable ones only if they are among others, and some more; then the shared ones among
+-- the nodes, and those that may be usable again. Returns where the nodes are then. If they have moved meanwhile it raises
+-- PJ001: the caller catches it, which gives all locks back, and begins anew.
 CREATE OR REPLACE FUNCTION @hub@.lock_components(
-    ids bigint[], unusable boolean, OUT customers bigint[], OUT components bigint[], OUT usable boolean[])
+    nodes bigint[], others bigint[], more bigint[], recounted bigint[],
+    OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT locked bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
+#variable_conflict use_variable
 DECLARE
     was record;
     now record;
-    locked bigint[];
+    id bigint;
 BEGIN
-    SELECT * INTO was FROM whereabouts(ids);
-    locked := distinct_where(was.components, was.usable, unusable);
+    SELECT w.* INTO was FROM whereabouts(nodes) w;
+    locked := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more));
     PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
-    IF was.shared_ids <> '{}' THEN
-        PERFORM FROM identities WHERE identity_id = ANY (was.shared_ids) ORDER BY identity_id FOR KEY SHARE;
-    END IF;
-    SELECT * INTO now FROM whereabouts(ids);
+    FOR id IN SELECT unnest(was.shared_ids) UNION SELECT unnest(recounted) ORDER BY 1 LOOP
+        IF id = ANY (recounted) THEN
+            PERFORM FROM identities i WHERE i.identity_id = id FOR UPDATE;
+        ELSE
+            PERFORM FROM identities i WHERE i.identity_id = id FOR KEY SHARE;
+        END IF;
+    END LOOP;
+    SELECT w.* INTO now FROM whereabouts(nodes) w;
     IF now IS DISTINCT FROM was
-       AND NOT (now.shared_ids <@ was.shared_ids AND distinct_where(now.components, now.usable, unusable) <@ locked) THEN
+       AND NOT (now.shared_ids <@ was.shared_ids AND concerned(nodes, now.components, now.usable, others) <@ locked) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
     END IF;
-    lock_components.customers := now.customers;
-    lock_components.components := now.components;
-    lock_components.usable := now.usable;
+    customers := now.customers;
+    components := now.components;
+    usable := now.usable;
 END $$;
-COMMENT ON FUNCTION @hub@.lock_components(bigint[], boolean) IS 'lock the components of identities until the transaction ends';
+COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[], bigint[], bigint[])
+    IS 'lock the components of nodes until the transaction ends';
 
-CREATE OR REPLACE FUNCTION @hub@.distinct_where(ids bigint[], conditions boolean[], anyway boolean) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.concerned(nodes bigint[], components bigint[], usable boolean[], others bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
-    RETURN (SELECT coalesce(array_agg(DISTINCT u.id), '{}') FROM unnest(ids, conditions) u(id, condition)
-            WHERE u.id IS NOT NULL AND (u.condition OR anyway));
+    RETURN (SELECT coalesce(array_agg(DISTINCT u.component), '{}')
+            FROM unnest(nodes, components, usable) u(node, component, usable)
+            WHERE u.component IS NOT NULL AND (u.usable OR u.node IN (SELECT unnest(others))));
 END $$;
-COMMENT ON FUNCTION @hub@.distinct_where(bigint[], boolean[], boolean) IS 'those of some numbers that are not NULL and whose condition holds, each once, in order';
+COMMENT ON FUNCTION @hub@.concerned(bigint[], bigint[], boolean[], bigint[])
+    IS 'components of nodes that are usable or among others, each once, in order';
+
+-- Count anew the people that nodes, of which all evidence is known, were seen with, and write down which of them are
+-- shared: of those that stay so too, to tell whoever works from an older snapshot. moving: components that are being put
+-- together. Returns the nodes that are shared now, and those that are not any more.
+CREATE OR REPLACE FUNCTION @hub@.recount(nodes bigint[], moving bigint[], OUT shared_now bigint[], OUT usable_again bigint[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    counted record;
+BEGIN
+    shared_now := '{}';
+    usable_again := '{}';
+    FOR counted IN
+        SELECT r.identity_id AS id, r.shared AS before, seen_with_more(r.identity_id, r.shared_above, moving) AS after
+        FROM unnest(nodes) u(id) JOIN ruled_identities r ON r.identity_id = u.id
+        WHERE NOT r.blocked AND r.shared_above IS NOT NULL
+        ORDER BY r.identity_id
+    LOOP
+        IF counted.before OR counted.after THEN
+            UPDATE identities i SET shared = counted.after
+            WHERE i.identity_id IN (SELECT s.identity_id FROM spellings(ARRAY[counted.id], NULL) s);
+        END IF;
+        IF counted.after AND NOT counted.before THEN
+            shared_now := shared_now || counted.id;
+        ELSIF counted.before AND NOT counted.after THEN
+            usable_again := usable_again || counted.id;
+        END IF;
+    END LOOP;
+    IF usable_again <> '{}' AND current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = 'evidence that changes who is shared must be recorded or retracted in a transaction at READ COMMITTED',
+            DETAIL = format('With this call %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
+                            (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]),
+                            upper(current_setting('transaction_isolation')));
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[]) IS 'count the people some nodes were seen with, and write down which are shared';
+
+-- The components of all that nodes which are usable again join. If they are not all locked raises PJ001, and what to lock
+-- besides in its DETAIL.
+CREATE OR REPLACE FUNCTION @hub@.joined_again(usable_again bigint[], locked bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    components bigint[];
+BEGIN
+    IF usable_again = '{}' THEN
+        RETURN '{}';
+    END IF;
+    components := components_of(array(SELECT w.other FROM seen_with(usable_again) w), usable_again);
+    IF NOT components <@ locked THEN
+        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked', DETAIL = components::text;
+    END IF;
+    RETURN components;
+END $$;
+COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[]) IS 'components of what nodes that are usable again were seen with';
 
 -- Give identities other customers, remember those they had, and note that the journeys of both change. fresh are those
 -- that this call of a function has added, which have neither history nor touchpoints.
 CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     at timestamptz := clock_timestamp();
 BEGIN
@@ -147,36 +237,46 @@ BEGIN
     UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
     FROM unnest(ids, customer_ids) u(id, customer_id) WHERE i.identity_id = u.id;
 END $$;
-COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[]) IS 'give identities other customers, and remember those they had';
+COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[])
+    IS 'give identities other customers, and remember those they had';
 
--- Stitch identities anew that are whole components, whose locks are held. NULL: all.
+-- Stitch nodes anew that are whole components, whose locks are held. NULL: all.
 -- The partition is put into arrays first, so that the plan of what is written is made for as many rows as there are.
 CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    ids bigint[];
-    customer_ids bigint[];
     moved_ids bigint[];
     moved_to bigint[];
-    new_ids bigint[];         -- customers, and of each
+    old_ids bigint[];         -- customers there were
+    new_ids bigint[];         -- and are, and of each
     new_components bigint[];
     new_sizes integer[];
 BEGIN
     WITH part AS MATERIALIZED (
-        SELECT p.* FROM partition_of(scope, above => (SELECT quarantine_above FROM settings)) p
+        SELECT p.identity_id, p.normal_id, p.customer_id, p.component_id
+        FROM partition_of(scope, above => (SELECT s.quarantine_above FROM settings s)) p
+    ), new AS (
+        SELECT p.customer_id, min(p.component_id) AS component_id,
+               (count(*) FILTER (WHERE p.identity_id = p.normal_id))::integer AS identities
+        FROM part p GROUP BY p.customer_id
     )
-    SELECT p.ids, p.customers, c.ids, c.components, c.sizes INTO ids, customer_ids, new_ids, new_components, new_sizes
-    FROM (SELECT array_agg(identity_id) AS ids, array_agg(customer_id) AS customers FROM part) p,
-         (SELECT array_agg(customer_id) AS ids, array_agg(component_id) AS components, array_agg(identities::integer) AS sizes
-          FROM (SELECT customer_id, min(component_id) AS component_id, count(*) AS identities FROM part GROUP BY customer_id) c) c;
-    SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(u.customer_id), '{}') INTO moved_ids, moved_to
-    FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
-    WHERE i.customer_id <> u.customer_id;
+    SELECT coalesce(m.ids, '{}'), coalesce(m.customers, '{}'), m.old, n.ids, n.components, n.sizes
+    INTO moved_ids, moved_to, old_ids, new_ids, new_components, new_sizes
+    FROM (SELECT array_agg(i.identity_id) FILTER (WHERE i.customer_id <> p.customer_id) AS ids,
+                 array_agg(p.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS customers,
+                 array_agg(DISTINCT i.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS old
+          FROM part p JOIN identities i ON i.identity_id = p.identity_id) m,
+         (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components, array_agg(w.identities) AS sizes FROM new w) n;
     IF moved_ids <> '{}' THEN
         PERFORM move_identities(moved_ids, moved_to, fresh);
-        DELETE FROM customers c USING unnest(moved_ids) u(id) WHERE c.customer_id = u.id;
+    END IF;
+    DELETE FROM customers c
+    WHERE c.customer_id IN (SELECT unnest(old_ids) EXCEPT SELECT unnest(new_ids));
+    IF scope IS NULL THEN
+        DELETE FROM customers c WHERE c.customer_id NOT IN (SELECT unnest(new_ids));
     END IF;
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, component_id, identities)
@@ -185,6 +285,7 @@ BEGIN
          LEFT JOIN customers c ON c.customer_id = u.id
     WHERE scope IS NOT NULL OR (c.component_id, c.identities) IS DISTINCT FROM (u.component_id, u.identities)
     ON CONFLICT (customer_id) DO UPDATE SET component_id = excluded.component_id, identities = excluded.identities;
-    RETURN cardinality(moved_ids);
+    RETURN (SELECT count(*) FROM unnest(moved_ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh)));
 END $$;
-COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[]) IS 'write the partition of identities, and return how many have another customer now';
+COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[])
+    IS 'write the partition of nodes, and return how many identities have another customer now';

@@ -1,142 +1,281 @@
 -- Evidence in: identify, link, identify_many.
 
--- Identifiers as they are stored: normalised where a rule says so and they can be read.
+-- Identifiers in the form the rules give them; those that can't be read, and those of no normaliser, as they are.
 CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier[]
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
-    SELECT array_agg(coalesce(@extschema@.identifier(@extschema@.identifier_namespace(g.i),
-                                  @hub@.normal_value(@extschema@.identifier_value(g.i), coalesce(r.normalizer, d.normalizer),
-                                                     coalesce(r.default_country, d.default_country))), g.i) ORDER BY g.n)
-    FROM unnest(identifiers) WITH ORDINALITY g(i, n)
-         LEFT JOIN @hub@.identifier_rules r ON r.namespace = @extschema@.identifier_namespace(g.i)
-         LEFT JOIN @hub@.identifier_rules d ON d.namespace = '*';
+    SELECT array_agg(@hub@.normal_form(g.i, r.normalizer, r.default_country) ORDER BY g.n)
+    FROM unnest(normal_identifiers.identifiers) WITH ORDINALITY g(i, n)
+         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(g.i), NULL) r;
 END;
-COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'identifiers in the form the hub stores';
+COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the normal forms of identifiers';
 
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
 CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
-    RETURN (SELECT encode(sha256(convert_to(array_agg(i ORDER BY i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
+    RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
             FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
 
-CREATE OR REPLACE FUNCTION @hub@.check_observation(identifiers @extschema@.identifier[], observed_at timestamptz, source text) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.check_observation(
+    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
-    IF identifiers IS NULL OR EXISTS (SELECT FROM unnest(identifiers) i WHERE i IS NULL) THEN
+    IF identifiers IS NULL OR EXISTS (SELECT FROM unnest(identifiers) u(i) WHERE u.i IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
             DETAIL = format('Given: %s.', coalesce(identifiers::text, 'NULL'));
     ELSIF cardinality(identifiers) = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an observation needs an identifier';
-    ELSIF source IS NULL OR observed_at IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-            MESSAGE = format('%s must not be NULL', CASE WHEN source IS NULL THEN 'source' ELSE 'observed_at' END),
+    ELSIF source IS NULL AND source_key IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('key %s has no source', source_key),
+            DETAIL = format('Identifiers: %s.', identifiers::text),
+            HINT = 'Keys of two programs may be the same: say in source where it comes from.';
+    ELSIF observed_at IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observed_at must not be NULL',
             DETAIL = format('Identifiers: %s.', identifiers::text);
     ELSIF NOT isfinite(observed_at) THEN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('observed_at must not be %s', observed_at),
             DETAIL = format('Identifiers: %s.', identifiers::text);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text) IS 'refuse what is no observation';
+COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text) IS 'refuse what is no observation';
 
--- Add identifiers that are not known, with the customers they would have if nothing changed until all is
--- locked; returns the numbers of those added. The arguments are parallel arrays: whose each is, itself, its time, its
--- identity if it is known, and the customer of that if it is usable.
+-- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed until
+-- all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
+-- arguments are parallel arrays: whose each is, itself, its time, its identity if it is known, and the customer of that
+-- if it is usable.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], identifiers @extschema@.identifier[], times timestamptz[], ids bigint[], customers bigint[])
 RETURNS bigint[]
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     fresh bigint[];
+    wanted bigint;
 BEGIN
     WITH entry AS MATERIALIZED (
-        SELECT * FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
-    ), numbered AS MATERIALIZED (
-        SELECT nextval('identities_identity_id_seq') AS id, u.*,
-               is_blocked(u.identifier, coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
-                          coalesce(r.default_country, d.default_country)) AS blocked
+        SELECT u.number, u.identifier, u.at, u.id, u.customer
+        FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
+    ), form AS MATERIALIZED (
+        SELECT u.identifier, u.first_seen, u.last_seen, u.numbers,
+               normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer, r.default_country
         FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
               FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
-             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(u.identifier)
-             LEFT JOIN identifier_rules d ON d.namespace = '*'
+             CROSS JOIN LATERAL rule_of(identifier_namespace(u.identifier), NULL) r
+    ), unknown AS MATERIALIZED (
+        -- the older number is that of what came in
+        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers, f.normal,
+               k.normal_id AS known, k.customer_id, k.blocked AS node_blocked, k.shared AS node_shared,
+               k.normal_id IS NULL AND is_blocked(f.normal, f.blocked, f.normalizer, f.default_country) AS is_blocked
+        FROM form f
+             LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
+                                WHERE i.identifier = f.normal OFFSET 0) k ON true
+    ), node AS MATERIALIZED (
+        -- normal forms that did not come in
+        SELECT nextval('identities_identity_id_seq') AS id, n.normal AS identifier, n.is_blocked
+        FROM (SELECT u.normal, bool_or(u.is_blocked) AS is_blocked FROM unknown u
+              WHERE u.known IS NULL AND u.normal NOT IN (SELECT o.identifier FROM unknown o) GROUP BY u.normal) n
+    ), new AS MATERIALIZED (
+        SELECT u.id, u.identifier, coalesce(u.known, n.id, o.id) AS normal_id, u.first_seen, u.last_seen, u.numbers, u.known, u.customer_id,
+               coalesce(u.node_blocked, u.is_blocked) AS blocked, coalesce(u.node_shared, false) AS shared
+        FROM unknown u LEFT JOIN node n ON n.identifier = u.normal LEFT JOIN unknown o ON o.identifier = u.normal
+        UNION ALL
+        SELECT n.id, n.identifier, n.id, NULL, NULL, NULL, NULL, NULL, n.is_blocked, false FROM node n
     ), seen AS (
-        -- what is new can't be a replay
-        SELECT n.node, CASE WHEN bool_or(n.is_new) OVER (PARTITION BY n.number) THEN min(n.node) OVER (PARTITION BY n.number) END AS first
-        FROM (SELECT e.number, e.customer AS node, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
+        -- what is new can't be a replay; another form of what is known can
+        SELECT v.vertex, CASE WHEN bool_or(v.is_new) OVER (PARTITION BY v.number) THEN min(v.vertex) OVER (PARTITION BY v.number) END AS first
+        FROM (SELECT e.number, e.customer AS vertex, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
               UNION ALL
-              SELECT unnest(n.numbers), n.id, true FROM numbered n WHERE NOT n.blocked) n
+              SELECT u.number, coalesce(n.customer_id, n.id), n.known IS NULL
+              FROM new n CROSS JOIN LATERAL unnest(n.numbers) u(number) WHERE NOT n.blocked AND NOT n.shared) v
+        UNION ALL
+        SELECT n.id, n.normal_id FROM new n WHERE n.known IS NULL
     ), added AS (
-        INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen, blocked)
-        SELECT n.id, n.identifier, coalesce(m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen, n.blocked
-        FROM numbered n LEFT JOIN identity_members((SELECT identity_components(node, first) FROM seen)) m ON m.node = n.id
+        INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)
+        SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen,
+               n.blocked, n.shared
+        FROM new n LEFT JOIN identity_members((SELECT identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
-        RETURNING identity_id
+        RETURNING identities.identity_id
     )
-    SELECT coalesce(array_agg(identity_id), '{}') INTO fresh FROM added;
+    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'), (SELECT count(*) FROM new) INTO fresh, wanted;
+    IF cardinality(fresh) < wanted THEN
+        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
+    END IF;
     RETURN fresh;
 END $$;
-COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[]) IS 'make identities of identifiers that are not known yet';
+COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[])
+    IS 'make identities of identifiers that are not known yet';
 
--- The identities of identifiers, and the customers of those that are usable, in the order of the identifiers; NULL: none.
-CREATE OR REPLACE FUNCTION @hub@.look_up(identifiers @extschema@.identifier[], OUT ids bigint[], OUT customers bigint[])
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+-- The identities of identifiers, their nodes, and the customers of those that are usable, in the order of the identifiers;
+-- NULL: none.
+CREATE OR REPLACE FUNCTION @hub@.look_up(
+    identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
-    SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
-    INTO ids, customers
+    SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(i.normal_id ORDER BY g.n),
+           array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
+    INTO ids, nodes, customers
     FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
-         LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true;
+         LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared FROM identities k
+                            WHERE k.identifier = g.identifier OFFSET 0) i ON true;
 END $$;
-COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities and customers of identifiers';
+COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities, nodes and customers of identifiers';
+
+-- Lock what evidence that will be retracted, and identifiers that will be recorded, belong to, in the order of
+-- 40_stitch.sql: one call after the other would lock the one and then the other. An unknown identifier is put in and taken
+-- away: whoever else adds it waits as if it were there.
+CREATE OR REPLACE FUNCTION @hub@.lock_ahead(ids bigint[], identifiers @extschema@.identifier[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    given identifier[];
+    added bigint[];
+BEGIN
+    PERFORM begin_stitching();
+    given := identifiers || normal_identifiers(identifiers);
+    LOOP
+        BEGIN
+            WITH added AS (
+                INSERT INTO identities (identifier, normal_id, customer_id, member_since)
+                SELECT u.identifier, 0, 0, now()
+                FROM (SELECT DISTINCT g.identifier FROM unnest(given, (look_up(given)).ids) g(identifier, id) WHERE g.id IS NULL
+                      ORDER BY g.identifier) u
+                ON CONFLICT (identifier) DO NOTHING
+                RETURNING identities.identity_id
+            )
+            SELECT array_agg(a.identity_id) INTO added FROM added a;
+            DELETE FROM identities i WHERE i.identity_id = ANY (added);
+            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}', '{}');
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'lock all that a change of rows will touch';
+
+-- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for the
+-- one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
+-- with nobody so far.
+CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    anchors bigint[];
+    found bigint[] := '{}';
+BEGIN
+    FOR anchors IN
+        WITH seen AS MATERIALIZED (
+            SELECT DISTINCT u.number, u.node
+            FROM unnest(numbers, nodes, sources, keys) u(number, node, source, key)
+                 LEFT JOIN LATERAL (SELECT e.source_key FROM evidence e
+                                    WHERE e.source = u.source AND e.source_key = u.key OFFSET 0) e ON true
+                 CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i WHERE i.identity_id = u.node OFFSET 0) i
+                 CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+            WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
+        ), edge AS (
+            SELECT s.node, min(s.node) OVER (PARTITION BY s.number) AS first FROM seen s
+        )
+        SELECT array_agg(m.node)
+        FROM identity_members((SELECT identity_components(e.node, e.first) FROM edge e)) m
+        WHERE m.node NOT IN (SELECT unnest(fresh))
+        GROUP BY m.component HAVING count(*) > 1
+    LOOP
+        found := found || array(SELECT w.other FROM seen_with((tell_apart(anchors)).others) w
+                                WHERE w.shared AND w.shared_above IS NOT NULL AND NOT w.blocked);
+    END LOOP;
+    RETURN found;
+END $$;
+COMMENT ON FUNCTION @hub@.sharing_less(integer[], bigint[], text[], text[], bigint[]) IS 'shared nodes that these observations may leave fewer people';
 
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more.
 -- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
 -- observation. Returns for each observation the customer of its usable identity of highest priority, of several the smallest
 -- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
--- is for the caller to say. Raises PJ001 if something moved before it was locked.
+-- is for the caller to say.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     ids bigint[];            -- the identity of each, NULL: none yet
+    nodes bigint[];          -- its node,
     customers bigint[];      -- its customer, if it is usable,
     customers_now bigint[];  -- and where it is when all are locked
     components bigint[];
     usable boolean[];
+    locked bigint[];
     known bigint[];
-    fresh bigint[] := '{}';  -- identities that are new
+    fresh bigint[];          -- identities that are new
+    others bigint[];         -- nodes that have a form they did not have
     added integer[];         -- the observations that are new evidence
-    shared_now bigint[] := '{}';
+    shared_now bigint[];
+    usable_again bigint[];
+    together bigint[];       -- components of what was seen with those
+    more bigint[] := '{}';   -- what was learnt so far must be locked besides: components,
+    recounted bigint[] := '{}';  -- and nodes that may not be shared any more
     wrong record;
+    detail text;
 BEGIN
-    SELECT * INTO ids, customers FROM look_up(given);
+LOOP
+BEGIN
+    fresh := '{}';
+    others := '{}';
+    shared_now := '{}';
+    usable_again := '{}';
+    SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
     known := ids;
     IF array_position(ids, NULL) IS NOT NULL THEN
         fresh := add_identities(numbers, given, times, ids, customers);
-        SELECT u.ids INTO ids FROM look_up(given) u;
+        SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
     END IF;
-    SELECT l.customers, l.components, l.usable INTO customers_now, components, usable FROM lock_components(ids, false) l;
+    SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
+    FROM unnest(ids) u(id)
+         CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
+    WHERE i.last_seen IS NULL OR i.normal_id <> i.identity_id AND i.identity_id IN (SELECT unnest(fresh));
+    SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
+    FROM lock_components(nodes, others, more, recounted) l;
     IF fresh <> '{}'
-       AND EXISTS (SELECT FROM unnest(ids, known, customers, customers_now, usable) u(id, known, customer, customer_now, usable)
-                          LEFT JOIN unnest(fresh) f(id) ON f.id = u.id
-                   WHERE f.id IS NULL
-                         AND (u.known IS NULL OR u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)) THEN
+       AND (EXISTS (SELECT FROM unnest(known, customers, customers_now, usable) u(known, customer, customer_now, usable)
+                    WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)
+            OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
+                            CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
+                            CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k WHERE k.identity_id = u.node OFFSET 0) n
+                       WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared) IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'new identities have not the customers they would have now';
+    END IF;
+    IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+        shared_now := sharing_less(numbers, nodes, sources, keys, fresh);
+        IF NOT shared_now <@ recounted THEN
+            recounted := recounted || shared_now;
+            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
+        END IF;
+        shared_now := '{}';
     END IF;
 
     -- what names one identity only says that it is there
     WITH seen AS MATERIALIZED (
-        SELECT DISTINCT ON (s.source, s.key) s.*
+        SELECT DISTINCT ON (s.source, s.key) s.number, s.source, s.key, s.at, s.ids
         FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
               FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
               GROUP BY u.number) s
@@ -144,22 +283,23 @@ BEGIN
         ORDER BY s.source, s.key, s.number
     ), inserted AS (
         INSERT INTO evidence (source, source_key, identities, observed_at)
-        SELECT source, key, ids, at FROM seen
+        SELECT s.source, s.key, s.ids, s.at FROM seen s
         ON CONFLICT (source, source_key) DO NOTHING
-        RETURNING source, source_key
+        RETURNING evidence.source, evidence.source_key
     )
     SELECT coalesce(array_agg(s.number), '{}') INTO added
     FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
 
-    -- a replay must be one
+    -- a replay must be one, in whatever form
     IF cardinality(added) < numbers[cardinality(numbers)] THEN
         FOR wrong IN
             SELECT s.source, s.key, s.identifiers
-            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, array_agg(DISTINCT u.id ORDER BY u.id) AS ids,
+            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
                          array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
-                  FROM unnest(numbers, ids, sources, keys, given) u(number, id, source, key, identifier)
-                  GROUP BY u.number) s JOIN evidence e ON (e.source, e.source_key) = (s.source, s.key)
-            WHERE e.identities <> s.ids AND cardinality(s.ids) > 1
+                  FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
+                  GROUP BY u.number) s
+                 CROSS JOIN LATERAL (SELECT v.identities FROM evidence v WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
+            WHERE cardinality(s.identifiers) > 1 AND s.number <> ALL (added) AND nodes_of(e.identities) <> s.nodes
         LOOP
             PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
         END LOOP;
@@ -170,41 +310,57 @@ BEGIN
         UPDATE identities i
         SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
         FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
-              FROM unnest(ids, times, usable) u(id, at, usable) WHERE u.usable GROUP BY u.id) s
-        WHERE i.identity_id = s.id AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen);
+              FROM unnest(ids, nodes, times, usable) u(id, node, at, usable)
+              WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s
+        WHERE i.identity_id = s.id AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen OR i.last_seen IS NULL);
     END IF;
 
-    -- identities that this evidence makes shared
-    IF EXISTS (SELECT FROM identifier_rules WHERE shared_above > 0) THEN
-        WITH shared AS (
-            UPDATE identities SET shared = true
-            WHERE identity_id IN (SELECT i.identity_id
-                                  FROM (SELECT DISTINCT u.id FROM unnest(numbers, ids) u(number, id) JOIN unnest(added) a(number) USING (number)) u
-                                       JOIN ruled_identities i ON i.identity_id = u.id
-                                  WHERE NOT (i.blocked OR i.shared) AND i.shared_above IS NOT NULL
-                                        AND linked_to_more(i.identity_id, i.shared_above))
-            RETURNING identity_id
-        )
-        SELECT coalesce(array_agg(identity_id), '{}') INTO shared_now FROM shared;
+    -- nodes that this evidence makes shared, or lets be usable again
+    IF EXISTS (SELECT FROM identifier_rules r WHERE r.shared_above > 0) THEN
+        SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
+        FROM recount(array(SELECT u.node FROM unnest(numbers, nodes, usable) u(number, node, usable) JOIN unnest(added) a(number) ON a.number = u.number
+                           WHERE u.usable
+                           UNION
+                           SELECT unnest(recounted)),
+                     array(SELECT DISTINCT coalesce(u.component, u.customer) FROM unnest(components, customers_now) u(component, customer))) c;
+    END IF;
+    together := joined_again(usable_again, locked);
+    IF together <> '{}' THEN
+        usable := array(SELECT u.usable OR u.node IN (SELECT unnest(usable_again))
+                        FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
     END IF;
 
-    PERFORM join_evidence(numbers, ids, customers_now, components, usable, added, fresh, shared_now);
+    PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now, together);
 
     SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
     INTO first_customers, first_identities
-    FROM (SELECT u.number, (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, i.priority DESC, i.identifier))[1] AS customer_id,
-                 (array_agg(i.identity_id ORDER BY i.blocked OR i.shared, i.priority DESC, u.n))[1] AS identity_id
-          FROM unnest(numbers, ids) WITH ORDINALITY u(number, id, n) JOIN ruled_identities i ON i.identity_id = u.id
+    FROM (SELECT u.number, (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
+                 (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
+          FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
+               CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
+                                   WHERE k.identity_id = u.node OFFSET 0) i
+               CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
           GROUP BY u.number) c;
+    RETURN;
+EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+    -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    IF detail <> '' THEN
+        more := detail;
+    END IF;
+END;
+END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[]) IS 'record observations, unless somebody else changes what they are about meanwhile';
+COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[])
+    IS 'record observations';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_all(observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    o observation;
+    wrong_one observation;
     -- all identifiers of all observations: whose each is, itself, and what is known of the observation
     numbers integer[];
     given identifier[];
@@ -214,59 +370,51 @@ DECLARE
     wrong boolean;
 BEGIN
     SELECT array_agg(o.n ORDER BY o.n, g.n), array_agg(g.identifier ORDER BY o.n, g.n), array_agg(o.observed_at ORDER BY o.n, g.n),
-           array_agg(o.source ORDER BY o.n, g.n), array_agg(o.source_key ORDER BY o.n, g.n),
-           bool_or(g.identifier IS NULL OR o.source IS NULL OR o.observed_at IS NULL OR NOT isfinite(o.observed_at))
+           array_agg(coalesce(o.source, 'sql') ORDER BY o.n, g.n), array_agg(o.source_key ORDER BY o.n, g.n),
+           bool_or(g.identifier IS NULL OR o.source IS NULL AND o.source_key IS NOT NULL OR o.observed_at IS NULL
+                   OR NOT isfinite(o.observed_at))
     INTO numbers, given, times, sources, keys, wrong
     FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
          LEFT JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n) ON true;
     IF wrong THEN
-        FOREACH o IN ARRAY observations LOOP
-            PERFORM check_observation(o.identifiers, o.observed_at, o.source);
+        FOREACH wrong_one IN ARRAY observations LOOP
+            PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source, wrong_one.source_key);
         END LOOP;
     ELSIF given IS NULL THEN
-        identify_all.customers := '{}';  -- array_agg of no rows is NULL
-        identify_all.identities := '{}';
+        customers := '{}';  -- array_agg of no rows is NULL
+        identities := '{}';
         RETURN;
     END IF;
     PERFORM begin_stitching();
-
-    IF EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') THEN
-        given := normal_identifiers(given);
-    END IF;
     IF array_position(keys, NULL) IS NOT NULL THEN
         SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
         FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
              JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
                    FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
     END IF;
-    LOOP
-        BEGIN
-            SELECT r.first_customers, r.first_identities INTO identify_all.customers, identify_all.identities
-            FROM record_observations(numbers, given, times, sources, keys) r;
-            RETURN;
-        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            NULL;  -- somebody else has changed what this was about: once more, with what is there now
-        END;
-    END LOOP;
+    SELECT r.first_customers, r.first_identities INTO customers, identities
+    FROM record_observations(numbers, given, times, sources, keys) r;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[]) IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point at';
+COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
+    IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
-    SELECT (@hub@.identify_all(observations)).customers;
+    SELECT (@hub@.identify_all(identify_many.observations)).customers;
 END;
 COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
 
 CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
         MESSAGE = format('evidence %s of source %s is there with other identifiers', source_key, source),
         DETAIL = format('It has %s, not %s.',
                         (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM evidence e JOIN identities i ON i.identity_id = ANY (e.identities)
-                         WHERE (e.source, e.source_key) = (evidence_differs.source, evidence_differs.source_key)), identifiers::text),
+                         WHERE e.source = evidence_differs.source AND e.source_key = evidence_differs.source_key), identifiers::text),
         HINT = 'Retract it, and record what replaces it under a key of its own.';
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[]) IS 'report that a key is that of other evidence';
@@ -274,40 +422,46 @@ COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
 -- Join what new evidence connects. Components that are one customer each, and stay
 -- so by the rules, are put together as they are; the others are stitched by the
 -- whole law.
--- The first five arguments are parallel arrays: whose each identity is, itself, its customer, its component (NULL: it
--- is new, and the first of its customer), and whether it was usable before this evidence.
+-- The first five arguments are parallel arrays: whose each node is, itself, its customer, its component (NULL: it
+-- is new, and the first of its customer), and whether it is usable, or was before this evidence. others: nodes that have a new
+-- form; together: components that are one group because of what is usable again.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(
-    numbers integer[], ids bigint[], customers bigint[], components bigint[], usable boolean[],
-    added integer[], fresh bigint[], shared_now bigint[])
+    numbers integer[], nodes bigint[], customers bigint[], components bigint[], usable boolean[],
+    added integer[], fresh bigint[], others bigint[], shared_now bigint[], together bigint[])
 RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
-    grown integer[];         -- how many new identities each has
+    grown integer[];         -- how many new nodes each has
     by_law bigint[];         -- groups that the law must look at
     moved_ids bigint[];      -- identities, and the customers they get
     moved_to bigint[];
+    sizes bigint[];
 BEGIN
     -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
     -- be compared each with each.
     WITH seen AS (
         SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
-        FROM unnest(numbers, ids, customers, components, usable) u(number, id, customer, component, usable)
+        FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable)
              LEFT JOIN unnest(added) a(number) ON a.number = u.number
              LEFT JOIN unnest(shared_now) s(id) ON s.id = u.id
-        WHERE a.number IS NOT NULL AND u.usable OR u.component IS NULL
+             LEFT JOIN unnest(others) o(id) ON o.id = u.id
+        WHERE a.number IS NOT NULL AND u.usable OR u.component IS NULL OR o.id IS NOT NULL
     ), edge AS (
         -- the usable ones of new evidence with the first of them, all others with nobody
-        SELECT component AS a, CASE WHEN number IS NOT NULL THEN min(component) OVER (PARTITION BY number) END AS b
-        FROM seen
+        SELECT s.component AS a, CASE WHEN s.number IS NOT NULL THEN min(s.component) OVER (PARTITION BY s.number) END AS b
+        FROM seen s
+        UNION ALL
+        SELECT t.component, together[1] FROM unnest(together) t(component)
     )
-    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.identities, 0)) INTO component_ids, group_ids, grown
-    FROM identity_members((SELECT identity_components(a, b) FROM edge)) m
-         LEFT JOIN (SELECT u.customer, count(DISTINCT u.id) AS identities
-                    FROM unnest(ids, customers) u(id, customer) JOIN unnest(fresh) n(id) ON n.id = u.id GROUP BY u.customer) f
+    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0)) INTO component_ids, group_ids, grown
+    FROM identity_members((SELECT identity_components(e.a, e.b) FROM edge e)) m
+         LEFT JOIN (SELECT u.customer, count(DISTINCT u.id) AS nodes
+                    FROM unnest(nodes, customers) u(id, customer) JOIN unnest(fresh) n(id) ON n.id = u.id GROUP BY u.customer) f
                    ON f.customer = m.node;
     IF component_ids IS NULL THEN
         RETURN;
@@ -316,31 +470,33 @@ BEGIN
     WITH grouped AS MATERIALIZED (
         SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + g.grown AS identities,
                g.grown > 0 AS grown
-        FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown) LEFT JOIN customers c ON c.customer_id = g.component
+        FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
+             LEFT JOIN LATERAL (SELECT k.component_id, k.identities FROM customers k WHERE k.customer_id = g.component OFFSET 0) c ON true
     ), joined AS MATERIALIZED (
-        SELECT to_component FROM grouped GROUP BY to_component HAVING count(*) > 1 OR bool_or(grown)
+        SELECT g.to_component FROM grouped g GROUP BY g.to_component HAVING count(*) > 1 OR bool_or(g.grown)
     )
     SELECT coalesce(array_agg(DISTINCT l.to_component), '{}') INTO by_law
-    FROM (SELECT to_component FROM grouped WHERE parted
+    FROM (SELECT g.to_component FROM grouped g WHERE g.parted OR g.component = ANY (together)
           UNION ALL
-          SELECT g.to_component FROM unnest(shared_now) u(id) JOIN identities i ON i.identity_id = u.id JOIN grouped g ON g.component = i.customer_id
+          SELECT g.to_component
+          FROM unnest(shared_now) u(id) JOIN identities i ON i.identity_id = u.id JOIN grouped g ON g.component = i.customer_id
           UNION ALL
-          SELECT to_component FROM grouped JOIN joined USING (to_component) GROUP BY to_component
-          HAVING sum(identities) > (SELECT quarantine_above FROM settings WHERE one_row)
+          SELECT g.to_component FROM grouped g JOIN joined j ON j.to_component = g.to_component GROUP BY g.to_component
+          HAVING sum(g.identities) > (SELECT s.quarantine_above FROM settings s WHERE s.one_row)
           UNION ALL
           -- all members are read if there is any limit, which is less than what a join writes
           SELECT g.to_component
-          FROM grouped g JOIN joined USING (to_component) JOIN ruled_identities i ON i.customer_id = g.component
-          WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules WHERE max_per_customer > 0)
+          FROM grouped g JOIN joined j ON j.to_component = g.to_component JOIN ruled_identities i ON i.customer_id = g.component
+          WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
           GROUP BY g.to_component, identifier_namespace(i.identifier), i.max_per_customer
           HAVING count(*) > i.max_per_customer
           UNION ALL
           SELECT x.to_component
-          FROM grouped x JOIN joined USING (to_component) JOIN identities i ON i.customer_id = x.component
+          FROM grouped x JOIN joined z ON z.to_component = x.to_component JOIN identities i ON i.customer_id = x.component
                JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
-               JOIN identities j ON j.identity_id = p.b
+               JOIN identities j ON j.identity_id = p.b AND j.normal_id <> i.normal_id
                JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
-          WHERE EXISTS (SELECT FROM identity_pairs WHERE kind = 'cannot')) l;
+          WHERE EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'cannot')) l;
 
     IF by_law <> '{}' THEN
         PERFORM restitch(members_of((SELECT array_agg(g.component) FROM unnest(component_ids, group_ids) g(component, to_component)
@@ -356,75 +512,104 @@ BEGIN
         PERFORM move_identities(moved_ids, moved_to, fresh);
     END IF;
 
-    WITH move AS MATERIALIZED (
-        SELECT g.component, g.to_component, g.grown FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
-             LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
-        WHERE l.to_component IS NULL
-    ), gone AS (
-        DELETE FROM customers c USING move m WHERE c.customer_id = m.component AND m.component <> m.to_component
-    )
+    SELECT array_agg(m.component), array_agg(m.to_component), array_agg(m.identities) INTO component_ids, group_ids, sizes
+    FROM (SELECT g.component, g.to_component, coalesce(c.identities, 0) + g.grown AS identities
+          FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
+               LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
+               LEFT JOIN LATERAL (SELECT k.identities FROM customers k WHERE k.customer_id = g.component OFFSET 0) c ON true
+          WHERE l.to_component IS NULL) m;
+    DELETE FROM customers c
+    WHERE c.customer_id = ANY (array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
+                                     WHERE u.component <> u.to_component));
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, identities)
-    SELECT m.to_component, sum(coalesce(c.identities, 0) + m.grown)
-    FROM move m LEFT JOIN customers c ON c.customer_id = m.component
-    GROUP BY m.to_component
-    ORDER BY m.to_component
+    SELECT u.to_component, sum(u.identities)
+    FROM unnest(group_ids, sizes) u(to_component, identities)
+    GROUP BY u.to_component
+    ORDER BY u.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
 END $$;
-COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[]) IS 'put together the components that new evidence connects';
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[])
+    IS 'put together the components that new evidence connects';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
 -- 40_stitch.sql.
 CREATE OR REPLACE FUNCTION @hub@.identify_one(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint, OUT identity bigint)
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     given record;
     known bigint[] := '{}';        -- identities there are
-    unknown identifier[] := '{}';  -- identifiers that are none yet
+    known_nodes bigint[] := '{}';  -- nodes there are of which a form is new
+    unknown identifier[] := '{}';  -- identifiers that are none yet, and of each
+    forms identifier[] := '{}';    -- its normal form, if that is another
+    form_ids bigint[] := '{}';     -- and is an identity, that
     fresh bigint[];                -- their numbers
+    normals bigint[];              -- and those of their nodes
+    unseen bigint[] := '{}';       -- nodes that did not come in themselves
+    unseen_forms identifier[] := '{}';
     highest integer;               -- priority of the first of the highest,
     first identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
+    limited boolean := false;      -- a limit must be asked
     size integer;                  -- of the customer
     changed bigint;
+    new_nodes integer := 0;
     ids bigint[];
 BEGIN
     IF identifiers IS NULL OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
-        PERFORM check_observation(identifiers, observed_at, source);
+        PERFORM check_observation(identifiers, observed_at, source, source_key);
+        source := 'sql';
     END IF;
     PERFORM begin_stitching();
     FOR given IN
-        SELECT g.identifier, i.identity_id, i.customer_id,
-               coalesce(r.priority, d.priority, 0) AS priority,
-               coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
-               AND CASE WHEN i.identity_id IS NULL
-                        THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
-                             AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
-                        ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
+        SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id, r.priority,
+               r.shared_above IS NULL
+               AND CASE WHEN i.identity_id IS NOT NULL OR k.normal_id IS NOT NULL
+                        THEN NOT coalesce(i.blocked OR i.shared, k.blocked OR k.shared) AND c.component_id IS NULL
+                        ELSE NOT is_blocked(coalesce(f.form, g.identifier), r.blocked, r.normalizer, r.default_country) END AS simple,
+               i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited
         FROM unnest(identifiers) g(identifier)
-             LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true
-             LEFT JOIN LATERAL (SELECT * FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c ON true
-             LEFT JOIN identifier_rules r ON r.namespace = identifier_namespace(g.identifier)
-             LEFT JOIN identifier_rules d ON d.namespace = '*'
+             LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
+                                WHERE n.identifier = g.identifier OFFSET 0) i ON true
+             CROSS JOIN LATERAL rule_of(identifier_namespace(g.identifier), NULL) r
+             LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier) AS form
+                                OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
+             LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
+                                WHERE n.identifier = f.form OFFSET 0) k ON f.form IS NOT NULL
+             LEFT JOIN LATERAL (SELECT n.component_id FROM customers n
+                                WHERE n.customer_id = coalesce(i.customer_id, k.customer_id) OFFSET 0) c ON true
     LOOP
         customer := coalesce(customer, given.customer_id);
-        simple := given.identifier IS NOT NULL AND given.simple AND (given.identity_id IS NULL OR given.customer_id = customer);
+        simple := given.identifier IS NOT NULL AND given.simple AND (given.customer_id IS NULL OR given.customer_id = customer);
         EXIT WHEN NOT simple;
+        limited := limited OR given.limited;
         IF highest IS NULL OR given.priority > highest THEN
             highest := given.priority;
             first := given.identifier;
             identity := given.identity_id;
         END IF;
-        IF given.identity_id IS NULL THEN
-            IF given.identifier = ANY (unknown) IS NOT TRUE THEN
-                unknown := unknown || given.identifier;
+        IF given.identity_id IS NOT NULL THEN
+            IF given.identity_id = ANY (known) IS NOT TRUE THEN
+                known := known || given.identity_id;
             END IF;
-        ELSIF given.identity_id = ANY (known) IS NOT TRUE THEN
-            known := known || given.identity_id;
+        ELSIF given.identifier = ANY (unknown) IS NOT TRUE THEN
+            -- two new forms of one are for the others
+            simple := given.identifier = ANY (forms) IS NOT TRUE AND given.form = ANY (unknown) IS NOT TRUE
+                      AND (given.form = ANY (forms)) IS NOT TRUE;
+            EXIT WHEN NOT simple;
+            unknown := unknown || given.identifier;
+            forms := forms || given.form::identifier;
+            form_ids := form_ids || given.normal_id::bigint;
+            IF given.normal_id IS NULL THEN
+                new_nodes := new_nodes + 1;
+            ELSE
+                known_nodes := known_nodes || given.normal_id;
+            END IF;
         END IF;
     END LOOP;
 
@@ -433,32 +618,57 @@ BEGIN
             IF unknown <> '{}' THEN
                 FOR n IN 1 .. cardinality(unknown) LOOP
                     fresh[n] := nextval('identities_identity_id_seq');
+                    normals[n] := coalesce(form_ids[n], fresh[n]);
                 END LOOP;
-                INSERT INTO identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
-                SELECT u.id, u.identifier, coalesce(customer, fresh[1]), clock_timestamp(), observed_at, observed_at
-                FROM unnest(fresh, unknown) u(id, identifier) ORDER BY u.identifier
+                FOR n IN 1 .. cardinality(unknown) LOOP
+                    IF forms[n] IS NOT NULL AND form_ids[n] IS NULL THEN
+                        normals[n] := nextval('identities_identity_id_seq');
+                        unseen := unseen || normals[n];
+                        unseen_forms := unseen_forms || forms[n];
+                    END IF;
+                END LOOP;
+                INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+                SELECT u.id, u.identifier, u.normal_id, coalesce(customer, fresh[1]), clock_timestamp(), u.at, u.at
+                FROM (SELECT f.id, f.identifier, f.normal_id, observed_at AS at FROM unnest(fresh, unknown, normals) f(id, identifier, normal_id)
+                      UNION ALL
+                      SELECT f.id, f.identifier, f.id, NULL FROM unnest(unseen, unseen_forms) f(id, identifier)) u
+                ORDER BY u.identifier
                 ON CONFLICT (identifier) DO NOTHING;
                 GET DIAGNOSTICS changed = ROW_COUNT;
-                simple := changed = cardinality(fresh);  -- otherwise somebody else was faster
+                simple := changed = cardinality(fresh || unseen);  -- otherwise somebody else was faster
             END IF;
             IF simple AND customer IS NULL THEN
-                INSERT INTO customers (customer_id, identities) VALUES (fresh[1], cardinality(fresh)) RETURNING identities INTO size;
+                INSERT INTO customers AS c (customer_id, identities) VALUES (fresh[1], new_nodes) RETURNING c.identities INTO size;
             ELSIF simple THEN
                 -- written even if nothing in it changes: it tells whoever works from an older snapshot
-                UPDATE customers c SET identities = c.identities + cardinality(unknown)
+                UPDATE customers c SET identities = c.identities + new_nodes
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
                 UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
                 WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
-                      AND (observed_at < i.first_seen OR observed_at > i.last_seen);
+                      AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
                 GET DIAGNOSTICS changed = ROW_COUNT;
-                IF changed < cardinality(known) THEN
+                IF changed < cardinality(known || known_nodes) THEN
                     changed := (SELECT count(*) FROM identities i
-                                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared));
+                                WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer AND NOT (i.blocked OR i.shared));
                 END IF;
-                simple := size IS NOT NULL AND changed = cardinality(known);  -- otherwise they moved before they were locked
+                -- otherwise they moved before they were locked
+                simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
+                                                              ELSE (SELECT count(DISTINCT u) FROM unnest(known || known_nodes) u) END;
             END IF;
             IF fresh IS NOT NULL AND size > 1 THEN
-                simple := simple AND NOT EXISTS (SELECT FROM settings WHERE one_row AND quarantine_above < size);
+                simple := simple AND NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
+            END IF;
+            IF simple AND limited THEN
+                simple := size <= 100
+                          AND NOT EXISTS (SELECT FROM ruled_identities i
+                                          WHERE i.customer_id = coalesce(customer, fresh[1]) AND i.max_per_customer IS NOT NULL
+                                          GROUP BY identifier_namespace(i.identifier), i.max_per_customer
+                                          HAVING count(*) > i.max_per_customer);
+            END IF;
+            -- if it may show that two people are one, those they share something with must be told
+            IF simple AND cardinality(known || known_nodes) > 1 AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+                simple := known_nodes = '{}'
+                          AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
             END IF;
             IF NOT simple THEN
                 RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'not so simple';  -- gives all locks back
@@ -483,27 +693,33 @@ BEGIN
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
         ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
-        IF NOT FOUND AND (SELECT e.identities <> ids FROM evidence e WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key) THEN
+        IF NOT FOUND
+           AND (SELECT e.identities <> ids AND nodes_of(e.identities) <> nodes_of(ids)
+                FROM evidence e WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key) THEN
             PERFORM evidence_differs(source, source_key, identifiers);
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them point at';
+COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text)
+    IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify(
-    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT NULL, source_key text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT (@hub@.identify_one(identifiers, observed_at, source, source_key)).customer;
+    SELECT (@hub@.identify_one(identify.identifiers, identify.observed_at, identify.source, identify.source_key)).customer;
 END;
-COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text) IS 'record that identifiers were seen together; returns their customer';
+COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text)
+    IS 'record that identifiers were seen together; returns their customer';
 
 CREATE OR REPLACE FUNCTION @hub@.link(
-    a @extschema@.identifier, b @extschema@.identifier, observed_at timestamptz DEFAULT now(), source text DEFAULT 'sql', source_key text DEFAULT NULL)
+    a @extschema@.identifier, b @extschema@.identifier, observed_at timestamptz DEFAULT now(), source text DEFAULT NULL,
+    source_key text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
-    SELECT @hub@.identify(ARRAY[a, b], observed_at, source, source_key);
+    SELECT @hub@.identify(ARRAY[link.a, link.b], link.observed_at, link.source, link.source_key);
 END;
-COMMENT ON FUNCTION @hub@.link(@extschema@.identifier, @extschema@.identifier, timestamptz, text, text) IS 'record that two identifiers were seen together; returns their customer';
+COMMENT ON FUNCTION @hub@.link(@extschema@.identifier, @extschema@.identifier, timestamptz, text, text)
+    IS 'record that two identifiers were seen together; returns their customer';

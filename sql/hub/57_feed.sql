@@ -106,40 +106,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write down rows that have no touchpoint';
 
--- Lock what evidence that will be retracted, and identifiers that will be recorded, belong to, in the order of
--- 40_stitch.sql: one call after the other would lock the one and then the other. An unknown identifier is put in and taken
--- away: whoever else adds it waits as if it were there.
-CREATE OR REPLACE FUNCTION @hub@.lock_ahead(ids bigint[], identifiers @extschema@.identifier[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
-AS $$
-#variable_conflict use_column
-DECLARE
-    given identifier[];
-    added bigint[];
-BEGIN
-    PERFORM begin_stitching();
-    given := coalesce(normal_identifiers(identifiers), '{}');
-    LOOP
-        BEGIN
-            WITH added AS (
-                INSERT INTO identities (identifier, customer_id, member_since, first_seen, last_seen)
-                SELECT u.identifier, 0, now(), now(), now()
-                FROM (SELECT DISTINCT g.identifier FROM unnest(given, (look_up(given)).ids) g(identifier, id) WHERE g.id IS NULL
-                      ORDER BY g.identifier) u
-                ON CONFLICT (identifier) DO NOTHING
-                RETURNING identity_id
-            )
-            SELECT array_agg(a.identity_id) INTO added FROM added a;
-            DELETE FROM identities i WHERE i.identity_id = ANY (added);
-            PERFORM lock_components(array(SELECT DISTINCT u FROM unnest(ids || (look_up(given)).ids) u WHERE u IS NOT NULL ORDER BY u), false);
-            RETURN;
-        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            NULL;  -- components have moved
-        END;
-    END LOOP;
-END $$;
-COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'lock all that a change of rows will touch';
-
 -- The evidence that touchpoints have brought, which holds.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of_rows(source text, keys text[], OUT evidence_keys text[], OUT ids bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off

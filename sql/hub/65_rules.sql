@@ -1,22 +1,23 @@
 -- Changing rules. What a change touches is stitched anew, in the same transaction.
 
--- Write down who is blocked and shared; returns the identities of which that has changed.
+-- Write down who is blocked and shared; returns the nodes of which that has changed.
 CREATE OR REPLACE FUNCTION @hub@.set_flags() RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     changed bigint[];
 BEGIN
     WITH flag AS MATERIALIZED (
-        SELECT * FROM stitch_flags()
+        SELECT f.identity_id, f.blocked, f.shared FROM stitch_flags() f
     ), updated AS (
         UPDATE identities i SET blocked = coalesce(f.blocked, false), shared = coalesce(f.shared, false)
-        FROM identities s LEFT JOIN flag f ON f.identity_id = s.identity_id
+        FROM identities s LEFT JOIN flag f ON f.identity_id = s.normal_id
         WHERE i.identity_id = s.identity_id
               AND (i.blocked, i.shared) IS DISTINCT FROM (coalesce(f.blocked, false), coalesce(f.shared, false))
-        RETURNING i.identity_id
+        RETURNING i.normal_id
     )
-    SELECT coalesce(array_agg(identity_id), '{}') INTO changed FROM updated;
+    SELECT coalesce(array_agg(DISTINCT u.normal_id), '{}') INTO changed FROM updated u;
     RETURN changed;
 END $$;
 COMMENT ON FUNCTION @hub@.set_flags() IS 'mark the identities that are blocked or shared';
@@ -25,58 +26,90 @@ COMMENT ON FUNCTION @hub@.set_flags() IS 'mark the identities that are blocked o
 CREATE OR REPLACE FUNCTION @hub@.stitch_namespace(namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
+    touched bigint[] := array(SELECT i.identity_id FROM identities i WHERE identifier_namespace(i.identifier) = stitch_namespace.namespace);
+    components bigint[] := components_of('{}', touched);  -- before numbers go
+    fresh bigint[] := set_normal_forms();
     changed bigint[] := set_flags();
-    touched bigint[];
 BEGIN
     IF namespace IS NULL THEN
-        RETURN restitch(NULL);
+        RETURN restitch(NULL, fresh);
     END IF;
-    SELECT coalesce(array_agg(DISTINCT u.id), '{}') INTO touched
-    FROM (SELECT i.identity_id AS id FROM identities i WHERE identifier_namespace(i.identifier) = stitch_namespace.namespace
-          UNION ALL
-          SELECT unnest(c.id || e.identities) FROM unnest(changed) c(id) LEFT JOIN evidence e ON e.identities @> ARRAY[c.id]) u;
-    RETURN restitch(members_of(components_of('{}', touched)));
+    touched := array(SELECT unnest(changed) UNION SELECT w.other FROM seen_with(changed) w
+                     UNION SELECT i.identity_id FROM identities i WHERE identifier_namespace(i.identifier) = stitch_namespace.namespace);
+    RETURN restitch(members_of(components || components_of('{}', touched)), fresh);
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_namespace(text) IS 'stitch anew what the rules of a namespace touch';
 
--- Identifiers that are stored in another form than the rules would give them: evidence that the two forms are one;
--- what former rules gave is retracted.
-CREATE OR REPLACE FUNCTION @hub@.normalize_stored() RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+-- What the normal form of each identity is by the rules; NULL: it has the right one.
+CREATE OR REPLACE FUNCTION @hub@.wrong_forms(OUT identity_id bigint, OUT normal @extschema@.identifier) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
-#variable_conflict use_column
-DECLARE
-    stored identifier[];
-    normal identifier[];
-    times timestamptz[];
-    forms text[];
+#variable_conflict use_variable
 BEGIN
-    IF NOT EXISTS (SELECT FROM identifier_rules WHERE normalizer <> '') AND NOT EXISTS (SELECT FROM evidence WHERE source = 'normalizer') THEN
-        RETURN;
-    END IF;
-    SELECT array_agg(u.identifier), array_agg(u.normal), array_agg(u.last_seen) INTO stored, normal, times
-    FROM (SELECT i.identifier, i.last_seen, identifier(i.namespace, normal_value(identifier_value(i.identifier), i.normalizer, i.default_country)) AS normal
-          FROM (SELECT r.*, n.last_seen FROM ruled(NULL, NULL, NULL) r JOIN identities n USING (identity_id)) i) u
-    WHERE u.identifier <> u.normal;
-    stored := coalesce(stored, '{}');
-    normal := coalesce(normal, '{}');
-    forms := array(SELECT u.s || ' ' || u.n FROM unnest(stored, normal) u(s, n));
-    UPDATE evidence SET retracted_at = clock_timestamp()
-    WHERE source = 'normalizer' AND retracted_at IS NULL AND source_key NOT IN (SELECT unnest(forms));
-    IF stored = '{}' THEN
-        RETURN;
-    END IF;
-    INSERT INTO customers (customer_id, identities)
-    SELECT unnest(add_identities(array(SELECT generate_series(1, cardinality(normal))), normal, times, (look_up(normal)).ids,
-                                 array_fill(NULL::bigint, ARRAY[cardinality(normal)]))), 1;
-    INSERT INTO evidence (source, source_key, identities, observed_at)
-    SELECT 'normalizer', u.form, ARRAY[least(x.identity_id, y.identity_id), greatest(x.identity_id, y.identity_id)], u.at
-    FROM unnest(stored, normal, times, forms) u(identifier, normal, at, form)
-         JOIN identities x ON x.identifier = u.identifier JOIN identities y ON y.identifier = u.normal
-    ON CONFLICT (source, source_key) DO UPDATE SET retracted_at = NULL;
+    RETURN QUERY
+    SELECT f.id, f.normal
+    FROM (SELECT i.identity_id AS id, i.normal_id, normal_form(i.identifier, r.normalizer, r.default_country) AS normal
+          FROM identities i
+               JOIN rules_in_force(NULL) r
+                    ON r.namespace = CASE WHEN identifier_namespace(i.identifier) IN (SELECT w.namespace FROM rules_with(NULL) w)
+                                          THEN identifier_namespace(i.identifier) ELSE '*' END
+          WHERE i.last_seen IS NOT NULL AND (r.normalizer <> '' OR i.normal_id <> i.identity_id)) f
+         LEFT JOIN identities n ON n.identity_id = f.normal_id
+    WHERE n.identifier IS DISTINCT FROM f.normal;
 END $$;
-COMMENT ON FUNCTION @hub@.normalize_stored() IS 'evidence that stored identifiers are the same as their normal forms';
+COMMENT ON FUNCTION @hub@.wrong_forms() IS 'identities that have not the normal form that the rules give them';
+
+-- Normal forms that nothing came in as become identities, and go when nothing has them for a normal form any more. One that a
+-- touchpoint names has come in.
+CREATE OR REPLACE FUNCTION @hub@.set_normal_forms() RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[];
+    normals identifier[];
+    gone bigint[];
+    fresh bigint[];
+BEGIN
+    SELECT array_agg(w.identity_id), array_agg(w.normal) INTO ids, normals FROM wrong_forms() w;
+    IF ids IS NULL THEN
+        RETURN '{}';
+    END IF;
+    WITH added AS (
+        INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since)
+        SELECT n.id, n.normal, n.id, n.id, clock_timestamp()
+        FROM (SELECT nextval('identities_identity_id_seq') AS id, u.normal
+              FROM (SELECT DISTINCT u.normal FROM unnest(normals) u(normal) ORDER BY u.normal) u
+              WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identifier = u.normal)) n
+        RETURNING identities.identity_id
+    )
+    SELECT coalesce(array_agg(a.identity_id), '{}') INTO fresh FROM added a;
+    INSERT INTO customers (customer_id, identities) SELECT unnest(fresh), 1;
+    UPDATE identities i SET normal_id = n.identity_id
+    FROM unnest(ids, normals) u(id, normal) JOIN identities n ON n.identifier = u.normal
+    WHERE i.identity_id = u.id;
+    gone := array(SELECT i.identity_id FROM identities i
+                  WHERE i.last_seen IS NULL
+                        AND NOT EXISTS (SELECT FROM identities s WHERE s.normal_id = i.identity_id AND s.normal_id <> s.identity_id));
+    UPDATE identities i SET first_seen = t.first_seen, last_seen = t.last_seen
+    FROM (SELECT t.identity_id, min(t.occurred_at) AS first_seen, max(t.occurred_at) AS last_seen
+          FROM touchpoints t WHERE t.identity_id = ANY (gone) GROUP BY t.identity_id) t
+    WHERE i.identity_id = t.identity_id;
+    IF FOUND THEN
+        fresh := fresh || set_normal_forms();
+    END IF;
+    DELETE FROM identities i WHERE i.identity_id = ANY (gone) AND i.last_seen IS NULL;
+    DELETE FROM former_memberships m
+    WHERE m.identity_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = m.identity_id);
+    DELETE FROM customers c
+    WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
+    RETURN fresh;
+END $$;
+COMMENT ON FUNCTION @hub@.set_normal_forms() IS 'give identities the normal forms that the rules have for them; returns identities that are new';
 
 CREATE OR REPLACE FUNCTION @hub@.set_rule(
     namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL, shared_above integer DEFAULT NULL,
@@ -84,10 +117,10 @@ CREATE OR REPLACE FUNCTION @hub@.set_rule(
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     bad text;
-    b text;
+    entry text;
 BEGIN
     PERFORM begin_changing_rules('set_rule');
     IF namespace IS NULL THEN
@@ -105,9 +138,9 @@ BEGIN
             HINT = CASE WHEN bad LIKE 'unknown%' THEN 'There are email, phone and document; the empty string is none.'
                         WHEN bad LIKE '%negative%' THEN '0 is for no limit.' ELSE '' END;
     END IF;
-    FOREACH b IN ARRAY coalesce(set_rule.blocked, '{}') LOOP
-        IF b LIKE '~%' THEN
-            PERFORM '' ~* substr(b, 2);  -- is it a regular expression?
+    FOREACH entry IN ARRAY coalesce(set_rule.blocked, '{}') LOOP
+        IF entry LIKE '~%' THEN
+            PERFORM '' ~* substr(entry, 2);  -- is it a regular expression?
         END IF;
     END LOOP;
     IF set_rule.default_country IS NOT NULL AND set_rule.default_country <> '' THEN
@@ -116,29 +149,55 @@ BEGIN
     INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
             stored_blocked(set_rule.blocked), set_rule.normalizer, set_rule.default_country)
-    ON CONFLICT (namespace) DO UPDATE
+    ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO UPDATE
     SET priority = coalesce(excluded.priority, r.priority), max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),
         shared_above = coalesce(excluded.shared_above, r.shared_above), blocked = coalesce(excluded.blocked, r.blocked),
         normalizer = coalesce(excluded.normalizer, r.normalizer),
         default_country = coalesce(excluded.default_country, r.default_country);
-    IF set_rule.normalizer IS NOT NULL OR set_rule.default_country IS NOT NULL THEN
-        PERFORM normalize_stored();
-    END IF;
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
 END $$;
 COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text) IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
 
+CREATE OR REPLACE FUNCTION @hub@.use_recommended_rules(
+    default_country text DEFAULT NULL,
+    OUT namespace text, OUT priority integer, OUT max_per_customer integer, OUT normalizer text, OUT country text)
+RETURNS SETOF record
+LANGUAGE plpgsql ROWS 4 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    given CONSTANT text := default_country;
+BEGIN
+    PERFORM begin_changing_rules('use_recommended_rules');
+    IF given <> '' THEN
+        PERFORM normalize_phone('0', given);  -- is it a country?
+    END IF;
+    FOR namespace, priority, max_per_customer, normalizer, country IN
+        INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, normalizer, default_country)
+        VALUES ('account', 30, 1, NULL, NULL),
+               ('document', 25, NULL, 'document', NULL),
+               ('email', 20, NULL, 'email', NULL),
+               ('phone', 10, NULL, 'phone', given)
+        ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO NOTHING
+        RETURNING r.namespace, r.priority, r.max_per_customer, r.normalizer, r.default_country
+    LOOP
+        RETURN NEXT;
+    END LOOP;
+    PERFORM stitch_namespace(NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.use_recommended_rules(text)
+    IS 'set rules of account, document, email and phone, where there are none yet; returns those it has set. default_country is that of phone numbers without one';
+
 CREATE OR REPLACE FUNCTION @hub@.drop_rule(namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 BEGIN
     PERFORM begin_changing_rules('drop_rule');
     DELETE FROM identifier_rules r WHERE r.namespace = drop_rule.namespace;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no rule for namespace %s', coalesce(drop_rule.namespace, 'NULL'));
     END IF;
-    PERFORM normalize_stored();
     RETURN stitch_namespace(nullif(drop_rule.namespace, '*'));
 END $$;
 COMMENT ON FUNCTION @hub@.drop_rule(text) IS 'remove the rules of a namespace; returns how many identities have another customer now';
@@ -146,6 +205,7 @@ COMMENT ON FUNCTION @hub@.drop_rule(text) IS 'remove the rules of a namespace; r
 CREATE OR REPLACE FUNCTION @hub@.set_quarantine_above(identities integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM begin_changing_rules('set_quarantine_above');
     IF set_quarantine_above.identities < 1 THEN
@@ -153,7 +213,7 @@ BEGIN
             MESSAGE = format('a component has at least one identity, so none can be quarantined above %s', set_quarantine_above.identities),
             HINT = 'NULL quarantines none.';
     END IF;
-    UPDATE settings SET quarantine_above = set_quarantine_above.identities;
+    UPDATE settings s SET quarantine_above = set_quarantine_above.identities WHERE s.one_row;
     RETURN restitch(NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.set_quarantine_above(integer) IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
@@ -161,6 +221,7 @@ COMMENT ON FUNCTION @hub@.set_quarantine_above(integer) IS 'quarantine component
 CREATE OR REPLACE FUNCTION @hub@.stitch_all() RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM begin_changing_rules('stitch_all');
     RETURN stitch_namespace(NULL);

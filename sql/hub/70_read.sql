@@ -1,9 +1,9 @@
 -- Asking who is who.
 
 CREATE OR REPLACE VIEW @hub@.memberships WITH (security_invoker = true) AS
-SELECT identity_id, customer_id, member_from, member_until FROM @hub@.former_memberships
+SELECT m.identity_id, m.customer_id, m.member_from, m.member_until FROM @hub@.former_memberships m
 UNION ALL
-SELECT identity_id, customer_id, member_since, NULL FROM @hub@.identities;
+SELECT i.identity_id, i.customer_id, i.member_since, NULL FROM @hub@.identities i;
 COMMENT ON VIEW @hub@.memberships IS 'which customer each identity belongs and belonged to';
 COMMENT ON COLUMN @hub@.memberships.identity_id IS 'the identity';
 COMMENT ON COLUMN @hub@.memberships.customer_id IS 'the customer it belongs or belonged to';
@@ -13,6 +13,7 @@ COMMENT ON COLUMN @hub@.memberships.member_until IS 'until before when; NULL: it
 CREATE OR REPLACE FUNCTION @hub@.identity_of(identifier @extschema@.identifier) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
 BEGIN
@@ -26,6 +27,7 @@ COMMENT ON FUNCTION @hub@.identity_of(@extschema@.identifier) IS 'the identity o
 CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = identity_of(customer_of.identifier));
 END $$;
@@ -34,17 +36,21 @@ COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer o
 CREATE OR REPLACE FUNCTION @hub@.customer_at(identifier @extschema@.identifier, at timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
+    -- in this form it may have come in later than in others
     RETURN (SELECT m.customer_id
-            FROM memberships m
-            WHERE m.identity_id = identity_of(customer_at.identifier)
-                  AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL));
+            FROM identities i JOIN memberships m ON m.identity_id IN (i.identity_id, i.normal_id)
+            WHERE i.identity_id = identity_of(customer_at.identifier)
+                  AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL)
+            ORDER BY m.identity_id = i.identity_id DESC LIMIT 1);
 END $$;
 COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
 
 CREATE OR REPLACE FUNCTION @hub@.current_customer(customer_id bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id);
 END $$;
@@ -54,11 +60,12 @@ COMMENT ON FUNCTION @hub@.current_customer(bigint) IS 'the customer that a forme
 CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY
     SELECT i.identifier
     FROM identities c JOIN identities i ON i.customer_id = c.customer_id
-    WHERE c.identity_id = identifiers_of.customer_id
+    WHERE c.identity_id = identifiers_of.customer_id AND i.normal_id = i.identity_id
     ORDER BY i.identifier;
 END $$;
-COMMENT ON FUNCTION @hub@.identifiers_of(bigint) IS 'the identifiers of a customer; a former customer_id stands for the customer it is part of now';
+COMMENT ON FUNCTION @hub@.identifiers_of(bigint) IS 'the identifiers of a customer, in normal form; a former customer_id stands for the customer it is part of now';

@@ -10,7 +10,7 @@ BEGIN ATOMIC
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
-        ('reader', 'identities', 'SELECT (identity_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
+        ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
         ('reader', 'customers', 'SELECT'),
         ('reader', 'former_memberships', 'SELECT'),
         ('reader', 'memberships', 'SELECT'),
@@ -55,7 +55,8 @@ BEGIN ATOMIC
         ('writer', 'sources', 'SELECT (source, relation, backfilled_at)'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
 
-        ('steward', 'identities', 'UPDATE (blocked)'),
+        ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
+        ('steward', 'former_memberships', 'DELETE'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within)'),

@@ -34,7 +34,10 @@ sub random_rule
         priority => any(undef, 0, 1, 2, -1, 7),
         max => any(undef, undef, 0, 1, 1, 2),
         shared => any(undef, undef, undef, 0, 1, 2, 3),
-        blocked => any(undef, undef, undef, [ 'v1' ], [ 'B1', 'v2' ], [ '~^b' ], [ '~[56]$', 'null' ], []));
+        blocked => any(undef, undef, undef, [ 'v1' ], [ 'B1', 'v2' ], [ '~^b' ], [ '~[56]$', 'null' ], [], [ '933.333.333', 'RUI@example.pt' ],
+            [ '~^ana', '+351912345678', '529982247-25' ]),
+        normalizer => any(undef, undef, undef, 'email', 'phone', 'phone', 'document', ''),
+        country => any(undef, undef, 'PT', 'PT', 'ES', ''));
     return map { defined $rule{$_} ? ($_ => $rule{$_}) : () } sort keys %rule;
 }
 
@@ -109,13 +112,16 @@ sub random_programs
     my %universe;
     my @spaces = some_of(2 + int rand 4, @namespaces);
     my $size = 2 + int rand 13;
+    my $spelled = any(0, 0.4, 0.9);
+    my @spellings = some_of(any(3, 8, 30), @StitchModel::SPELLINGS);
     while (keys %universe < $size)
     {
-        $universe{ any(@spaces) . ':' . (rand() < 0.12 ? any(@refused) : any(@values)) } = 1;
+        $universe{ any(@spaces) . ':' . (rand() < 0.12 ? any(@refused) : rand() < $spelled ? any(@spellings) : any(@values)) } = 1;
     }
     my $universe = [ sort keys %universe ];
     my $most = any(2, 3, 5);
     my @observations = map { random_observation($universe, $most) } 1 .. 2 + int rand(1 + $size);
+    # the rules are set, or set otherwise and then so
     my %rules = map { $_ => [ 'set_rule', $_, random_rule() ] } some_of(int rand 4, @spaces), rand() < 0.2 ? '*' : ();
     my @rules = map { $rules{$_} } sort keys %rules;
     push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.25;

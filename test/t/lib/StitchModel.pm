@@ -4,9 +4,12 @@
 # derived from one call to the next and knows nothing of how a hub computes.
 #
 # An identifier is its text. An observation is { ids, at, source, key }, at a whole
-# number; key undef for one without a key. A rule is { priority, max, shared, blocked },
-# each undef where the rule says nothing; blocked is a list. A call is
-# [ name, arguments ], see apply().
+# number; key undef for one without a key. A rule is { priority, max, shared, blocked,
+# normalizer, country }, each undef where the rule says nothing; blocked is a list. A call
+# is [ name, arguments ], see apply().
+#
+# Evidence and pairs keep identifiers as they came in. What is one by its normal form is
+# a node, named by that form; partitions, links and flags are of nodes.
 package StitchModel;
 use strict;
 use warnings;
@@ -17,6 +20,29 @@ our @EXPORT = qw(by_identifier pair_of);
 # Values that no rule has to block: words of the default list, and its patterns
 my @DEFAULT_BLOCKED = (qw(null none nil undefined anonymous guest unknown n/a na nan true false 0 -1),
     '~^test@', '~^(\d)\1{3,}$');
+
+# What people write, and what it is to each normaliser, or country of phones; what is not here can't be read
+my %international = map { $_ => $_ } '+351912345678', '+351933333333', '+351612345678', '+351123456789', '+34612345678', '+34912345678',
+  '+34933333333', '+34123456789';
+$international{$_} = '+351912345678' for '+351-912-345-678', '00351912345678';
+my %normal = (
+    email => {
+        map({ $_ => 'ana@example.pt' } 'ana@example.pt', 'Ana@Example.PT', 'mailto:ANA@example.pt'),
+        map({ $_ => 'rui@example.pt' } 'rui@example.pt', 'Rui@EXAMPLE.pt'),
+        map({ $_ => 'test@example.pt' } 'test@example.pt', 'Test@Example.pt') },
+    '' => { %international },
+    PT => {
+        %international, '912-345-678' => '+351912345678', '912345678' => '+351912345678', '933.333.333' => '+351933333333',
+        '612-345-678' => '+351612345678', map { $_ => '+351123456789' } '123456789', '123.456.789' },
+    ES => {
+        %international, '912-345-678' => '+34912345678', '912345678' => '+34912345678', '933.333.333' => '+34933333333',
+        '612-345-678' => '+34612345678', map { $_ => '+34123456789' } '123456789', '123.456.789' },
+    document => {
+        map({ $_ => '52998224725' } '529.982.247-25', '52998224725', '529982247-25'),
+        map({ $_ => '123456789' } '123.456.789', '123456789') },
+);
+
+our @SPELLINGS = sort keys %{ { map { %$_ } values %normal } };
 
 sub new
 {
@@ -72,16 +98,36 @@ sub rule
         my $rule = $self->{rules}{$_};
         return $rule->{$what} if $rule && defined $rule->{$what};
     }
-    return $what eq 'blocked' ? [] : 0;
+    return $what eq 'blocked' ? [] : $what =~ /normalizer|country/ ? '' : 0;
 }
 
+# The normal value of a value in the namespace of an identifier; undef if it can't be read
+sub normal_value
+{
+    my ($self, $id, $value) = @_;
+    my $normalizer = $self->rule($id, 'normalizer') || return $value;
+    return $normal{ $normalizer eq 'phone' ? $self->rule($id, 'country') || '' : $normalizer }{$value};
+}
+
+sub node
+{
+    my ($self, $id) = @_;
+    my ($namespace, $value) = split /:/, $id, 2;
+    return join ':', $namespace, $self->normal_value($id, $value) // $value;
+}
+
+sub nodes { my ($self, @ids) = @_; return distinct(map { $self->node($_) } @ids) }
+
+# Of a node
 sub is_blocked
 {
     my ($self, $id) = @_;
     my $value = (split /:/, $id, 2)[1];
+    return 1 if !defined $self->normal_value($id, $value);
     for (@{ $self->rule($id, 'blocked') })
     {
         return 1 if /^~(.*)/s ? $value =~ /$1/i : lc $value eq lc $_;
+        return 1 if !/^~/ && lc $value eq lc($self->normal_value($id, lc $_) // '');
     }
     return 0;
 }
@@ -117,7 +163,8 @@ sub identify
         $known{$_} = 1 for @ids;
         next if @ids < 2;
         my $key = evidence_key($o, @ids);
-        return [ 'error', '23505' ] if $evidence{$key} && "@{ $evidence{$key}{ids} }" ne "@ids";
+        return [ 'error', '23505' ]
+          if $evidence{$key} && join(' ', $self->nodes(@{ $evidence{$key}{ids} })) ne join(' ', $self->nodes(@ids));
         $evidence{$key} ||= { ids => \@ids, at => $o->{at}, source => $o->{source}, key => $o->{key}, retracted => 0 };
     }
     @$self{qw(evidence known)} = (\%evidence, \%known);
@@ -125,7 +172,7 @@ sub identify
     my @centres;
     for my $o (@observations)
     {
-        my ($centre) = $self->strongest_first(grep { $s->{usable}{$_} } @{ $o->{ids} });
+        my ($centre) = $self->strongest_first(grep { $s->{usable}{$_} } $self->nodes(@{ $o->{ids} }));
         push @centres, $centre;
     }
     return [ 'centres', @centres ];
@@ -142,14 +189,24 @@ sub retract
     return ['yes'];
 }
 
+# A pair in whatever form is the same pair
+sub same_pairs
+{
+    my ($self, $x, $y) = @_;
+    my $pair = join ' ', $self->nodes($x, $y);
+    return grep { $pair eq join ' ', $self->nodes(split / /) } keys %{ $self->{pairs} };
+}
+
 sub set_pair
 {
     my ($self, $kind, $x, $y) = @_;
-    my $pair = pair_of($x, $y);
+    return [ 'error', '22023' ] if $self->node($x) eq $self->node($y);
+    my @same = $self->same_pairs($x, $y);
+    my @other = grep { $self->{pairs}{$_} ne $kind } @same;
     $self->{known}{$_} = 1 for $x, $y;
-    return ['no'] if ($self->{pairs}{$pair} // '') eq $kind;
-    $self->{pairs}{$pair} = $kind;
-    return ['yes'];
+    delete @{ $self->{pairs} }{@other};
+    $self->{pairs}{ pair_of($x, $y) } = $kind;
+    return [ @same && !@other ? 'no' : 'yes' ];
 }
 
 sub must_link { my ($self, @two) = @_; return $self->set_pair('must', @two) }
@@ -158,7 +215,10 @@ sub cannot_link { my ($self, @two) = @_; return $self->set_pair('cannot', @two) 
 sub clear_pair
 {
     my ($self, @two) = @_;
-    return [ delete $self->{pairs}{ pair_of(@two) } ? 'yes' : 'no' ];
+    return [ 'error', '22023' ] if $self->node($two[0]) eq $self->node($two[1]);
+    my @same = $self->same_pairs(@two);
+    delete @{ $self->{pairs} }{@same};
+    return [ @same ? 'yes' : 'no' ];
 }
 
 sub set_rule
@@ -206,7 +266,7 @@ sub stars
     my %newest;
     for my $evidence ($self->live)
     {
-        my ($centre, @others) = $self->strongest_first(grep { $among->{$_} } @{ $evidence->{ids} });
+        my ($centre, @others) = $self->strongest_first(grep { $among->{$_} } $self->nodes(@{ $evidence->{ids} }));
         for (@others)
         {
             my $pair = pair_of($centre, $_);
@@ -253,7 +313,7 @@ sub objections
         $reason{"max_per_customer: $namespace"} = 1 if ++$count{$namespace} > $max && $max > 0;
     }
     my %in = map { $_ => 1 } @ids;
-    for my $pair (grep { $self->{pairs}{$_} eq 'cannot' } keys %{ $self->{pairs} })
+    for my $pair ($self->node_pairs('cannot'))
     {
         $reason{cannot_link} = 1 if 2 == grep { $in{$_} } split / /, $pair;
     }
@@ -261,17 +321,26 @@ sub objections
     return @reasons;
 }
 
+# Pairs of nodes; one that has become one node is none
+sub node_pairs
+{
+    my ($self, $kind) = @_;
+    my %pairs = map { join(' ', $self->nodes(split / /)) => 1 } grep { $self->{pairs}{$_} eq $kind } keys %{ $self->{pairs} };
+    return sort grep { / / } keys %pairs;
+}
+
 # must-links first; then the weaker end's priority, the stronger's, newest: all
 # descending; then the identifiers
 sub canonical_order
 {
     my ($self, $newest, @pairs) = @_;
+    my %must = map { $_ => 1 } $self->node_pairs('must');
     my %rank;
     for (@pairs)
     {
         my @ends = split / /;
         my ($weak, $strong) = sort { $a <=> $b } map { $self->rule($_, 'priority') } @ends;
-        $rank{$_} = [ ($self->{pairs}{$_} // '') eq 'must' ? 1 : 0, $weak, $strong, $newest->{$_} // '-inf', @ends ];
+        $rank{$_} = [ $must{$_} ? 1 : 0, $weak, $strong, $newest->{$_} // '-inf', @ends ];
     }
     return sort {
         my ($x, $y) = @rank{ $a, $b };
@@ -280,35 +349,57 @@ sub canonical_order
     } @pairs;
 }
 
+# Which of the nodes given, the unblocked ones, were seen with too many people. Nodes whose
+# namespace has no limit tell people apart: those that evidence or a must-link connects are one
+# person. Each evidence shows one: that of such nodes in it; without any, its strongest other node.
+sub crowded
+{
+    my ($self, @nodes) = @_;
+    my %unblocked = map { $_ => 1 } @nodes;
+    my @anchors = grep { !$self->rule($_, 'shared') } @nodes;
+    my %anchor = map { $_ => 1 } @anchors;
+    my $person = { map { $_ => [$_] } @anchors };
+    my @evidence = map { [ grep { $unblocked{$_} } $self->nodes(@{ $_->{ids} }) ] } $self->live;
+    for my $together (@evidence, map { [ split / / ] } $self->node_pairs('must'))
+    {
+        my ($first, @others) = grep { $anchor{$_} } @$together;
+        unite($person, $first, $_) for @others;
+    }
+    my %people;
+    for my $evidence (@evidence)
+    {
+        for my $node (grep { !$anchor{$_} } @$evidence)
+        {
+            my ($anchor) = grep { $anchor{$_} } @$evidence;
+            my ($other) = $self->strongest_first(grep { $_ ne $node } @$evidence);
+            $people{$node}{ defined $anchor ? $person->{$anchor} : $other } = 1 if defined $other;
+        }
+    }
+    return grep { keys %{ $people{$_} } > $self->rule($_, 'shared') } keys %people;
+}
+
 # Everything that follows from what is known:
-# blocked, shared, usable   sets of identifiers
-# component                 identifier to its component, a list of identifiers
-# quarantined               set of the identifiers in quarantined components
+# forms                     node to the identifiers that came in and have that form
+# blocked, shared, usable   sets of nodes
+# component                 node to its component, a list of nodes
+# quarantined               set of the nodes in quarantined components
 # links                     set of pairs, of live evidence and of must-links
+# must                      set of those that are must-links
 # skipped                   pair to reasons
-# customer                  identifier to the list of identifiers of its customer
+# customer                  node to the list of nodes of its customer
 # customers                 all of these lists
 sub stitch
 {
     my ($self) = @_;
-    my @ids = sort { by_identifier($a, $b) } keys %{ $self->{known} };
+    my %forms;
+    push @{ $forms{ $self->node($_) } }, $_ for sort keys %{ $self->{known} };
+    my @ids = sort { by_identifier($a, $b) } keys %forms;
     my %blocked = map { $_ => 1 } grep { $self->is_blocked($_) } @ids;
-
-    my (%linked, %shared);
-    for (keys %{ $self->stars({ map { $_ => 1 } grep { !$blocked{$_} } @ids }) })
-    {
-        my ($x, $y) = split / /;
-        $linked{$x}{$y} = $linked{$y}{$x} = 1;
-    }
-    for (keys %linked)
-    {
-        my $most = $self->rule($_, 'shared');
-        $shared{$_} = 1 if $most > 0 && keys %{ $linked{$_} } > $most;
-    }
-
+    my %shared = map { $_ => 1 } $self->crowded(grep { !$blocked{$_} } @ids);
     my %usable = map { $_ => 1 } grep { !$blocked{$_} && !$shared{$_} } @ids;
     my $newest = $self->stars(\%usable);
-    my %links = map { $_ => 1 } keys %$newest, grep { $self->{pairs}{$_} eq 'must' } keys %{ $self->{pairs} };
+    my %must = map { $_ => 1 } $self->node_pairs('must');
+    my %links = map { $_ => 1 } keys %$newest, keys %must;
     my $component = join_all(\@ids, [ keys %links ]);
 
     my (%quarantined, %skipped);
@@ -319,7 +410,7 @@ sub stitch
         if (defined $self->{quarantine} && @$members > $self->{quarantine})
         {
             $quarantined{$_} = 1 for @$members;
-            @links = grep { ($self->{pairs}{$_} // '') eq 'must' } @links;
+            @links = grep { $must{$_} } @links;
         }
         my $whole = join_all($members, \@links);
         if (!grep { $self->objections(@$_) } sets($whole))
@@ -337,8 +428,8 @@ sub stitch
         }
     }
     return {
-        blocked => \%blocked, shared => \%shared, usable => \%usable, component => $component,
-        quarantined => \%quarantined, links => \%links, skipped => \%skipped,
+        forms => \%forms, blocked => \%blocked, shared => \%shared, usable => \%usable, component => $component,
+        quarantined => \%quarantined, links => \%links, must => \%must, skipped => \%skipped,
         customer => $customer, customers => [ sets($customer) ],
     };
 }
@@ -350,13 +441,14 @@ sub partition_text
     return join ' | ', sort map { join ' ', sort { by_identifier($a, $b) } @$_ } @$customers;
 }
 
-# The identifiers that evidence, live or not, or a pair connects with the given ones,
+# The nodes that evidence, live or not, or a pair connects with the given identifiers,
 # however weakly: whatever else there is must not notice a change to these
 sub surroundings
 {
     my ($self, @ids) = @_;
-    my @ties = ((map { $_->{ids} } values %{ $self->{evidence} }), map { [ split / / ] } keys %{ $self->{pairs} });
-    my %in = map { $_ => 1 } @ids;
+    my @ties = ((map { [ $self->nodes(@{ $_->{ids} }) ] } values %{ $self->{evidence} }),
+        map { [ $self->nodes(split / /) ] } keys %{ $self->{pairs} });
+    my %in = map { $_ => 1 } $self->nodes(@ids);
     my $before = 0;
     while ($before < keys %in)
     {

@@ -29,7 +29,7 @@ sub make_hub
     sql($node, <<"END");
 CREATE TABLE first_rule AS SELECT * FROM $HUB.identifier_rules;
 -- what was seen when
-CREATE TABLE past (at timestamptz, identifier identifier, customer_id bigint);
+CREATE TABLE past (at timestamptz, identifier identifier, customer_id bigint, seen boolean);
 CREATE TABLE kept (line text);
 
 -- Deletes: a TRUNCATE would have all the session's plans made again
@@ -44,9 +44,8 @@ BEGIN
         EXECUTE 'DELETE FROM ' || name;
     END LOOP;
     PERFORM $HUB.drop_rule(namespace) FROM $HUB.identifier_rules WHERE namespace <> '*';
-    IF (SELECT r FROM $HUB.identifier_rules AS r) <> (SELECT r FROM first_rule AS r) THEN
-        PERFORM $HUB.set_rule('*', 0, 0, 0, blocked) FROM first_rule;
-    END IF;
+    DELETE FROM $HUB.identifier_rules;
+    INSERT INTO $HUB.identifier_rules SELECT * FROM first_rule;
     IF (SELECT quarantine_above FROM $HUB.settings) IS DISTINCT FROM 10000 THEN
         PERFORM $HUB.set_quarantine_above(10000);
     END IF;
@@ -57,9 +56,9 @@ CREATE FUNCTION hub_state() RETURNS text LANGUAGE plpgsql AS \$\$
 DECLARE
     seen_at timestamptz = clock_timestamp();
 BEGIN
-    INSERT INTO past SELECT seen_at, identifier, customer_id FROM $HUB.identities;
-    RETURN coalesce((SELECT string_agg(concat_ws(' ', identifier, identity_id, customer_id, blocked, shared), E'\\t')
-                     FROM $HUB.identities), '') || ';' ||
+    INSERT INTO past SELECT seen_at, identifier, customer_id, last_seen IS NOT NULL FROM $HUB.identities;
+    RETURN coalesce((SELECT string_agg(concat_ws(' ', i.identifier, i.identity_id, i.customer_id, i.blocked, i.shared, n.identifier, i.last_seen IS NOT NULL), E'\\t')
+                     FROM $HUB.identities AS i LEFT JOIN $HUB.identities AS n ON n.identity_id = i.normal_id), '') || ';' ||
            coalesce((SELECT string_agg(concat_ws(' ', customer_id, coalesce(component_id::text, '-'), identities), E'\\t')
                      FROM $HUB.customers), '');
 END \$\$;
@@ -75,7 +74,8 @@ BEGIN
     -- each identity's number is that of a customer, past or present
     RETURN QUERY SELECT 'identifiers_of: ' || i::text FROM $HUB.identities AS i
         WHERE ARRAY(SELECT f FROM $HUB.identifiers_of(i.identity_id) AS f ORDER BY f)
-              <> ARRAY(SELECT o.identifier FROM $HUB.identities AS o WHERE o.customer_id = i.customer_id ORDER BY o.identifier);
+              <> ARRAY(SELECT o.identifier FROM $HUB.identities AS o WHERE o.customer_id = i.customer_id AND o.normal_id = o.identity_id
+                       ORDER BY o.identifier);
     RETURN QUERY SELECT 'current membership: ' || i::text || coalesce(m::text, '') FROM $HUB.identities AS i
         FULL JOIN (SELECT * FROM $HUB.memberships WHERE member_until IS NULL) AS m USING (identity_id)
         WHERE (m.customer_id, m.member_from) IS DISTINCT FROM (i.customer_id, i.member_since);
@@ -89,18 +89,21 @@ BEGIN
                                   WHERE i.identity_id = ANY (e.identities) ORDER BY identity_id);
 END \$\$;
 
+-- What came in was known since then. In another form it may have been known before.
 CREATE FUNCTION past_problems() RETURNS SETOF text LANGUAGE sql AS \$\$
     SELECT format('customer_at(%s, %s): %s, not %s', identifier, at, found, customer_id)
-    FROM (SELECT i.identifier, t.at, p.customer_id, $HUB.customer_at(i.identifier, t.at) AS found
-          FROM (SELECT DISTINCT at FROM past) AS t CROSS JOIN $HUB.identities AS i
-          LEFT JOIN past AS p ON (p.identifier, p.at) = (i.identifier, t.at)) AS x
-    WHERE found IS DISTINCT FROM customer_id;
+    FROM (SELECT i.identifier, t.at, p.customer_id, p.seen, q.at IS NOT NULL OR p.at IS NOT NULL AS known, $HUB.customer_at(i.identifier, t.at) AS found
+          FROM (SELECT DISTINCT at FROM past) AS t CROSS JOIN $HUB.identities AS i JOIN $HUB.identities AS n ON n.identity_id = i.normal_id
+          LEFT JOIN past AS p ON (p.identifier, p.at) = (i.identifier, t.at)
+          LEFT JOIN past AS q ON (q.identifier, q.at) = (n.identifier, t.at)
+          WHERE i.last_seen IS NOT NULL) AS x
+    WHERE found IS DISTINCT FROM customer_id AND (seen OR NOT known);
 \$\$;
 
 -- the rows that a change to the related identifiers must leave alone, with their place
 CREATE FUNCTION rows_of_others(related identifier[], one_source text, one_key text) RETURNS SETOF text LANGUAGE sql AS \$\$
-    WITH other AS (SELECT * FROM $HUB.identities WHERE identifier <> ALL (related))
-    SELECT format('identity %s %s %s', i.ctid, i.xmin, i) FROM $HUB.identities AS i WHERE i.identifier <> ALL (related)
+    WITH other AS (SELECT i.* FROM $HUB.identities AS i JOIN $HUB.identities AS n ON n.identity_id = i.normal_id WHERE n.identifier <> ALL (related))
+    SELECT format('identity %s %s %s', i.ctid, i.xmin, i) FROM $HUB.identities AS i WHERE i.identity_id IN (SELECT identity_id FROM other)
     UNION ALL
     SELECT format('customer %s %s %s', c.ctid, c.xmin, c) FROM $HUB.customers AS c
     WHERE customer_id IN (SELECT customer_id FROM other)
@@ -138,7 +141,10 @@ sub observations
       . "]::$HUB.observation[]";
 }
 
-my %column = (priority => 'priority', max => 'max_per_customer', shared => 'shared_above', blocked => 'blocked');
+my %column = (priority => 'priority', max => 'max_per_customer', shared => 'shared_above', blocked => 'blocked', normalizer => 'normalizer',
+    country => 'default_country');
+
+sub rule_value { my ($what, $value) = @_; return $what eq 'blocked' ? array('text', @$value) : $what =~ /normalizer|country/ ? text($value) : $value }
 
 sub call_sql
 {
@@ -158,7 +164,7 @@ sub call_sql
         my ($namespace, %values) = @a;
         return "SELECT $HUB.set_rule("
           . join(', ', "'$namespace'",
-            map { "$column{$_} => " . ($_ eq 'blocked' ? array('text', @{ $values{$_} }) : $values{$_}) }
+            map { "$column{$_} => " . rule_value($_, $values{$_}) }
             grep { defined $values{$_} } sort keys %values) . ')';
     }
     if ($name eq 'simulate')
@@ -166,7 +172,7 @@ sub call_sql
         my ($observations, $rules) = @a;
         my @rows = map {
             my ($namespace, $rule) = ($_, $rules->{$_});
-            my @pairs = map { text($column{$_}) . ', ' . ($_ eq 'blocked' ? array('text', @{ $rule->{$_} }) : $rule->{$_}) }
+            my @pairs = map { text($column{$_}) . ', ' . rule_value($_, $rule->{$_}) }
               grep { defined $rule->{$_} } sort keys %$rule;
             "jsonb_populate_record(NULL::$HUB.identifier_rules, jsonb_build_object(" . join(', ', "'namespace', '$namespace'", @pairs) . '))'
         } sort keys %$rules;
@@ -189,11 +195,20 @@ sub script
     for my $call (@$program)
     {
         my ($name, @a) = @$call;
+        if ($name eq 'simulate')
+        {
+            # other normalizers can't be simulated
+            my %rules = map { my $stored = $model->{rules}{$_} || {}; $_ => { %{ $a[1]{$_} }, map { $_ => $stored->{$_} } 'normalizer', 'country' } }
+              keys %{ $a[1] };
+            $a[1] = \%rules;
+            $call = [ $name, @a ];
+        }
         my %expected = (call => $call);
         if ($name eq 'why')
         {
             $expected{model} = $model->copy;
-            $expected{result} = [ 'error', '42704' ] if grep { !$model->{known}{$_} } @a;
+            my $forms = $model->stitch->{forms};
+            $expected{result} = [ 'error', '42704' ] if grep { !$forms->{ $model->node($_) } } @a;
         }
         elsif ($name eq 'simulate')
         {
@@ -279,44 +294,57 @@ sub read_state
     my ($line) = @_;
     chomp $line;
     my ($identities, $customers) = split /;/, $line, 2;
-    my (%identity, %customer);
+    my (%identity, %customer, %ids);
     for (split /\t/, $identities // '')
     {
-        my ($identifier, $id, $customer, $blocked, $shared) = split / /;
-        $identity{$identifier} = { id => $id, customer => $customer, blocked => $blocked, shared => $shared };
+        my ($identifier, $id, $customer, $blocked, $shared, $node, $seen) = split / /;
+        $identity{$identifier} = { id => $id, customer => $customer, blocked => $blocked, shared => $shared, node => $node, seen => $seen };
+        push @{ $ids{$node} }, $id;
     }
     for (split /\t/, $customers // '')
     {
         my ($customer, $component, $count) = split / /;
         $customer{$customer} = "component $component of $count";
     }
-    return { identities => \%identity, customers => \%customer };
+    return { identities => \%identity, customers => \%customer, ids => \%ids };
 }
 
 sub smallest { return (sort { $a <=> $b } @_)[0] }
+
+sub smallest_id { my ($state, @nodes) = @_; return smallest(map { @{ $state->{ids}{$_} || [] } } @nodes) }
 
 sub judge_state
 {
     my ($stitch, $state) = @_;
     my $identities = $state->{identities};
     my (%stored, %customers);
-    push @{ $stored{ $identities->{$_}{customer} } }, $_ for keys %$identities;
+    my %seen = map { my $node = $_; map { $_ => $node } @{ $stitch->{forms}{$node} } } keys %{ $stitch->{forms} };
+    for my $id (keys %$identities)
+    {
+        my $row = $identities->{$id};
+        my $node = $seen{$id} // ($stitch->{forms}{$id} ? $id : 'nothing');
+        return "normal form of $id is $row->{node}, not $node" if $row->{node} ne $node;
+        return "$id has come in: $row->{seen}" if $row->{seen} ne ($seen{$id} ? 't' : 'f');
+        push @{ $stored{ $row->{customer} } }, $id if $id eq $node;
+    }
+    $identities->{$_} or return "$_ is missing" for keys %seen, keys %{ $stitch->{forms} };
     my ($expected, $got) = map { StitchModel::partition_text($_) } $stitch->{customers}, [ values %stored ];
     return "expected $expected\ngot      $got" if $expected ne $got;
     for my $id (keys %$identities)
     {
         my $row = $identities->{$id};
-        my $customer = smallest(map { $identities->{$_}{id} } @{ $stitch->{customer}{$id} });
+        my $node = $row->{node};
+        my $customer = smallest_id($state, @{ $stitch->{customer}{$node} });
         return "customer_id of $id is $row->{customer}, not $customer" if $row->{customer} != $customer;
         for ('blocked', 'shared')
         {
-            my $flag = $stitch->{$_}{$id} ? 't' : 'f';
+            my $flag = $stitch->{$_}{$node} ? 't' : 'f';
             return "$_ of $id is $row->{$_}, not $flag" if $row->{$_} ne $flag;
         }
-        my $component = $stitch->{component}{$id};
+        my $component = $stitch->{component}{$node};
         my %parts = map { $stitch->{customer}{$_} => 1 } @$component;
-        my $component_id = keys %parts > 1 ? smallest(map { $identities->{$_}{id} } @$component) : '-';
-        $customers{$customer} = "component $component_id of " . @{ $stitch->{customer}{$id} };
+        my $component_id = keys %parts > 1 ? smallest_id($state, @$component) : '-';
+        $customers{$customer} = "component $component_id of " . @{ $stitch->{customer}{$node} };
     }
     ($expected, $got) = map { my $of = $_; join ', ', map { "$_ $of->{$_}" } sort { $a <=> $b } keys %$of } \%customers, $state->{customers};
     return $expected eq $got ? undef : "customers: expected $expected\ngot      $got";
@@ -362,7 +390,7 @@ sub judge_simulate
     my (@wanted, $moved);
     for (keys %{ $stitch->{customer} })
     {
-        my $simulated = smallest(map { $identities->{$_} ? $identities->{$_}{id} : () } @{ $stitch->{customer}{$_} });
+        my $simulated = smallest_id($state, @{ $stitch->{customer}{$_} });
         $moved = 1 if $identities->{$_} && $identities->{$_}{customer} != $simulated;
         push @wanted, join ' ', $_, $identities->{$_} ? $identities->{$_}{customer} : '-', $simulated // '-';
     }
@@ -377,7 +405,8 @@ sub judge_why
 {
     my ($expected, $result) = @_;
     my ($model, $stitch, $call) = @$expected{qw(model stitch call)};
-    my (undef, $from, $to) = @$call;
+    my ($from, $to) = map { $model->node($_) } @$call[ 1, 2 ];
+    return $result eq '' ? undef : 'a way to itself' if $from eq $to;
     my $together = $stitch->{customer}{$from} == $stitch->{customer}{$to};
     my @hops = map { [ split /\t/ ] } split /\n/, $result;
     my ($at, $number, $apart) = ($from, 0, 0);
@@ -424,20 +453,19 @@ sub in_force
     my ($model, $stitch, $pair) = @_;
     my ($x, $y) = split / /, $pair;
     return $stitch->{links}{$pair} && $stitch->{customer}{$x} == $stitch->{customer}{$y}
-      && (!$stitch->{quarantined}{$x} || ($model->{pairs}{$pair} // '') eq 'must');
+      && (!$stitch->{quarantined}{$x} || $stitch->{must}{$pair});
 }
 
 sub judge_hop
 {
     my ($model, $stitch, $x, $y, $source, $key, $day, $outcome) = @_;
     my $pair = pair_of($x, $y);
-    return in_force($model, $stitch, $pair) && $model->{pairs}{$pair} eq 'must' ? undef : 'no must-link in force'
+    return in_force($model, $stitch, $pair) && $stitch->{must}{$pair} ? undef : 'no must-link in force'
       if $outcome eq 'must_link';
-    return undef if $outcome eq 'cannot_link' && ($model->{pairs}{$pair} // '') eq 'cannot' && $source eq '';
     my $skipped = grep { $outcome eq $_ } @{ $stitch->{skipped}{$pair} || [] };
-    return undef if $skipped && ($model->{pairs}{$pair} // '') eq 'must' && $source eq '';
+    return undef if $skipped && $stitch->{must}{$pair} && $source eq '';
     my @evidence = grep { $_->{source} eq $source && (!defined $_->{key} || $_->{key} eq $key) && $_->{at} == ($day || 0)
-          && 2 == grep { $_ eq $x || $_ eq $y } @{ $_->{ids} } } values %{ $model->{evidence} };
+          && 2 == grep { $_ eq $x || $_ eq $y } $model->nodes(@{ $_->{ids} }) } values %{ $model->{evidence} };
     my @objections = map { judge_evidence($model, $stitch, $x, $y, $_, $outcome, $skipped) } @evidence;
     return @evidence ? (@objections == @evidence ? $objections[0] : undef) : 'no such evidence';
 }
