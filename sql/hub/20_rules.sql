@@ -12,7 +12,7 @@ COMMENT ON FUNCTION @hub@.normal_value(text, text, text) IS 'a value as its rule
 
 CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(identifier), blocked)
+RETURN @extschema@.identifier_blocked(identifier, blocked, normalizer)
        OR @hub@.normal_value(@extschema@.identifier_value(identifier), normalizer, default_country) IS NULL;
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text) IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 

@@ -403,7 +403,7 @@ BEGIN
                coalesce(r.normalizer, d.normalizer, '') = '' AND coalesce(r.shared_above, d.shared_above, 0) = 0
                AND CASE WHEN i.identity_id IS NULL
                         THEN coalesce(r.max_per_customer, d.max_per_customer, 0) = 0
-                             AND NOT identifier_blocked(identifier_value(g.identifier), coalesce(r.blocked, d.blocked, '{}'))
+                             AND NOT identifier_blocked(g.identifier, coalesce(r.blocked, d.blocked, '{}'), '')
                         ELSE NOT (i.blocked OR i.shared) AND c.component_id IS NULL END AS simple
         FROM unnest(identifiers) g(identifier)
              LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true
