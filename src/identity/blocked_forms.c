@@ -38,7 +38,7 @@ small_letter(uint32 c)
 		return pg_ascii_tolower(c);
 	if (c == 0x130 || c == 0x131) /* Turkish has i with a dot and without */
 		return 'i';
-	if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9) ||
+	if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) ||
 		(c >= 0x410 && c <= 0x42f))
 		return c + 32;
 	if (c >= 0x400 && c <= 0x40f)

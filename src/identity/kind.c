@@ -39,8 +39,8 @@ is_word_of(const char *words, const char *word)
 {
 	size_t len = strlen(word);
 
-	for (const char *p = words; (p = strstr(p, word)) != NULL; p++)
-		if (len > 0 && p[-1] == ' ' && p[len] == ' ')
+	for (const char *p = words; len > 0 && (p = strstr(p, word)) != NULL; p++)
+		if (p > words && p[-1] == ' ' && p[len] == ' ')
 			return true;
 	return false;
 }
