@@ -168,9 +168,13 @@ identifier_value(PG_FUNCTION_ARGS)
 static uint64
 hash(Datum d, uint64 seed)
 {
-	Identifier id = identifier_unpack(d);
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(d);
+	Identifier id = identifier_unpack(PointerGetDatum(packed));
+	uint64 h = mix_text(mix_text(seed, id.namespace, id.namespace_len), id.value, id.value_len);
 
-	return mix_text(mix_text(seed, id.namespace, id.namespace_len), id.value, id.value_len);
+	if (PointerGetDatum(packed) != d)
+		pfree(packed);
+	return h;
 }
 
 PG_FUNCTION_INFO_V1(identifier_hash);
