@@ -59,7 +59,7 @@ IdentifierKind
 kind_by_name(const char *name, size_t len)
 {
 	for (int kind = KIND_KEY + 1; kind < lengthof(kind_names); kind++)
-		if (strlen(kind_names[kind]) == len && memcmp(kind_names[kind], name, len) == 0)
+		if (strlen(kind_names[kind]) == len && pg_strncasecmp(kind_names[kind], name, len) == 0)
 			return kind;
 	return KIND_KEY;
 }
