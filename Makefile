@@ -9,7 +9,8 @@ PG_CPPFLAGS = -I$(CURDIR)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
 # Calls inside the library stay inside: no clash with another one's names, no PLT
 PG_CFLAGS += -fno-semantic-interposition
-SHLIB_LINK += -Wl,-Bsymbolic-functions
+SYMBOLIC = -Wl,-Bsymbolic-functions
+SHLIB_LINK += $(if $(filter-out darwin solaris,$(PORTNAME)),$(SYMBOLIC))
 
 # International domain names of e-mail addresses
 PG_CPPFLAGS += $(shell pkg-config --cflags libidn2 2>/dev/null)

@@ -128,11 +128,28 @@ COMMENT ON COLUMN @hub@.observation.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.observation.source_key IS 'its key there; NULL: one is made of the identifiers and the time';
 
 INSERT INTO @hub@.settings (hub_version) VALUES ('@version@');
--- What systems write where there is no identifier, as far as it can't be one.
+-- What systems write where there is no identifier, as far as it can't be one. Quotes, padding and brackets around a
+-- value don't matter, nor does case. Few regular expressions, since the server keeps 32 compiled.
 INSERT INTO @hub@.identifier_rules (namespace, priority, max_per_customer, shared_above, blocked, normalizer) VALUES
     ('*', 0, 0, 0, ARRAY[
-        'null', '(null)', '<null>', 'nil', 'none', 'undefined', '[object object]', 'nan', 'n/a', 'na', 'n.a.', 'empty', 'blank',
-        'unknown', 'anonymous', 'anon', 'guest', 'not_authenticated', 'not provided', 'not available', 'not set', '(not set)', 'default',
-        'id', 'distinct_id', 'distinctid', 'user_id', 'userid', 'email', 'e-mail', 'phone', 'true', 'false', 'test', 'noreply', 'no-reply',
-        '0', '-1', '-', '.', '?', '""', '{}', '[]', '00000000-0000-0000-0000-000000000000',
-        '~^test@', '~^(no-?reply|none|null|anonymous|guest|unknown|undefined)@', '~^@', '~^\+?(\d)\1{3,}$', '~^\s*$'], '');
+        -- no value, in the languages of programs
+        'null', 'nil', 'none', 'undefined', 'undef', '\N', 'nan', 'n/a', 'na', 'n.a.', '#n/a', '#ref!', '#value!', '#name?', '#null!',
+        'empty', 'blank', 'missing', 'true', 'false', '~^\[object [a-z]+\]$',
+        -- and of people
+        'unknown', 'anonymous', 'anon', 'guest', 'not_authenticated', 'not provided', 'not_provided', 'not available',
+        'not_available', 'not set', 'not_set', 'default', 'test', 'noreply', 'no-reply',
+        '~^test@', '~^(no-?reply|none|null|nil|anonymous|guest|unknown|undefined|not-?provided)@', 'email:~^@',
+        -- the name of the field for its value
+        'id', 'distinct_id', 'distinctid', 'user_id', 'userid', 'email', 'e-mail', 'phone',
+        -- nothing, zeros, and what fills a form: 0, 000-000, the nil UUID, -, ???
+        '~^[-+0.,:;/\\_?!#* ]*$', '-1', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+        -- templates that were never filled: {{id}}, ${id}, $(id), #{id}, {% id %}, {$id}, [[id]], *|ID|*, %%ID%%, <%= id %>, <?= $id ?>
+        '~\{\{.*\}\}|[$#@!%*]\{[^{}]*\}|\{[$#@!%*][^{}]*\}|\$\([^()]*\)|\[\[.*\]\]|\*\|.*\|\*|%%[^%]+%%|<[%?].*[%?]>',
+        -- <user id>, %id%, @id@, #id#, __id__, :id, %s, {1}
+        '~^(<[a-z_][a-z0-9_ .:/-]*>|([%@#])[a-z_][a-z0-9_.:-]*\2|__[a-z0-9_]+__|:[a-z_]+|%(\d+\$)?[sd]|\{\d\d?\})$',
+        -- {x} and {firstName}, but neither {6F9619FF-8B86-D011-B42D-00C04FC964FF} nor [ana]
+        '~^[[({]([a-z]|[a-z_. -]*(id|name|email|mail|phone|mobile|number|user|customer|contact|value|token|key|code|field|var))[])}]$',
+        -- numbers that nobody has: 1111, +351 999 999 999, 123456789
+        'phone:~^\+?(\d)\1{2,}$', 'phone:~(\d)\1{8,}$', 'phone:~^(\+|00)\d{1,3}(\d)\2{7}$',
+        'phone:~^(\+|00)?\d{0,3}(1234567890?|9876543210?)$|^0?123456(7|78)?$',
+        'document:~^(\d)\1{2,}$', 'document:~^(0?1234567890?1?2?|9876543210?)$'], '');

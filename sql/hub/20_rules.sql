@@ -26,7 +26,7 @@ COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text) IS 'an
 CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @extschema@.identifier_blocked(@extschema@.identifier_value(is_blocked.identifier), is_blocked.blocked)
+RETURN @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked, is_blocked.normalizer)
        OR @hub@.normal_value(@extschema@.identifier_value(is_blocked.identifier), is_blocked.normalizer, is_blocked.default_country)
           IS NULL;
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
@@ -34,7 +34,7 @@ COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
 
 CREATE OR REPLACE FUNCTION @hub@.stored_blocked(blocked text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN (SELECT coalesce(array_agg(CASE WHEN u.v LIKE '~%' THEN u.v ELSE lower(u.v) END ORDER BY u.n), '{}')
+RETURN (SELECT coalesce(array_agg(CASE WHEN u.v ~ '^((email|phone|document):)?~' THEN u.v ELSE lower(u.v COLLATE "C") END ORDER BY u.n), '{}')
         FROM unnest(stored_blocked.blocked) WITH ORDINALITY u(v, n));
 COMMENT ON FUNCTION @hub@.stored_blocked(text[]) IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
 
@@ -44,10 +44,11 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, p
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN blocked || array(SELECT lower(f.form)
-                            FROM (SELECT normal_value(u.value, normalizer, default_country) AS form
+    RETURN blocked || array(SELECT f.form
+                            FROM (SELECT normal_value(v.value, normalizer, default_country) AS form
                                   FROM unnest(blocked) u(value)
-                                  WHERE u.value NOT LIKE '~%' AND u.value ~ CASE normalizer WHEN 'email' THEN '.@.' ELSE '\d' END
+                                       CROSS JOIN LATERAL (SELECT regexp_replace(u.value, '^' || normalizer || ':', '') AS value) v
+                                  WHERE v.value NOT LIKE '~%' AND v.value ~ CASE normalizer WHEN 'email' THEN '.@.' ELSE '\d' END
                                   OFFSET 0) f
                             WHERE f.form IS NOT NULL);
 END $$;

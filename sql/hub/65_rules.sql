@@ -139,8 +139,8 @@ BEGIN
                         WHEN bad LIKE '%negative%' THEN '0 is for no limit.' ELSE '' END;
     END IF;
     FOREACH entry IN ARRAY coalesce(set_rule.blocked, '{}') LOOP
-        IF entry LIKE '~%' THEN
-            PERFORM '' ~* substr(entry, 2);  -- is it a regular expression?
+        IF entry ~ '^((email|phone|document):)?~' THEN
+            PERFORM '' ~* substr(entry, strpos(entry, '~') + 1);  -- is it a regular expression?
         END IF;
     END LOOP;
     IF set_rule.default_country IS NOT NULL AND set_rule.default_country <> '' THEN

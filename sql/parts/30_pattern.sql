@@ -22,22 +22,54 @@ CREATE TYPE journey_pattern (
     STORAGE = extended
 );
 
+CREATE FUNCTION journey_pattern_lt(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_le(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_pattern_eq(journey_pattern, journey_pattern) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_pattern_ne(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_ge(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_gt(journey_pattern, journey_pattern) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_pattern_cmp(journey_pattern, journey_pattern) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_pattern_hash(journey_pattern) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_pattern_hash_extended(journey_pattern, bigint) RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR < (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_lt,
+    COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_le,
+    COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
 CREATE OPERATOR = (
     LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_eq,
-    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
+    COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
 );
 CREATE OPERATOR <> (
     LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_ne,
     COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
 );
+CREATE OPERATOR >= (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_ge,
+    COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    LEFTARG = journey_pattern, RIGHTARG = journey_pattern, PROCEDURE = journey_pattern_gt,
+    COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING btree AS
+    OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+    FUNCTION 1 journey_pattern_cmp(journey_pattern, journey_pattern),
+    FUNCTION 4 btequalimage(oid);
 CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING hash AS
     OPERATOR 1 =,
     FUNCTION 1 journey_pattern_hash(journey_pattern),
@@ -74,8 +106,13 @@ COMMENT ON FUNCTION journey_pattern_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION journey_pattern_out(journey_pattern) IS 'I/O';
 COMMENT ON FUNCTION journey_pattern_recv(internal) IS 'I/O';
 COMMENT ON FUNCTION journey_pattern_send(journey_pattern) IS 'I/O';
+COMMENT ON FUNCTION journey_pattern_lt(journey_pattern, journey_pattern) IS 'implementation of < operator';
+COMMENT ON FUNCTION journey_pattern_le(journey_pattern, journey_pattern) IS 'implementation of <= operator';
 COMMENT ON FUNCTION journey_pattern_eq(journey_pattern, journey_pattern) IS 'implementation of = operator';
 COMMENT ON FUNCTION journey_pattern_ne(journey_pattern, journey_pattern) IS 'implementation of <> operator';
+COMMENT ON FUNCTION journey_pattern_ge(journey_pattern, journey_pattern) IS 'implementation of >= operator';
+COMMENT ON FUNCTION journey_pattern_gt(journey_pattern, journey_pattern) IS 'implementation of > operator';
+COMMENT ON FUNCTION journey_pattern_cmp(journey_pattern, journey_pattern) IS 'total order: that of the text, bytewise';
 COMMENT ON FUNCTION journey_pattern_hash(journey_pattern) IS 'hash';
 COMMENT ON FUNCTION journey_pattern_hash_extended(journey_pattern, bigint) IS 'hash, 64 bits, seeded';
 COMMENT ON FUNCTION journey_matches(journey, journey_pattern) IS 'does the journey match? implementation of ~ operator';
@@ -86,8 +123,12 @@ COMMENT ON FUNCTION journey_match_count(journey, journey_pattern) IS 'number of 
 COMMENT ON FUNCTION journey_reached(journey, journey_pattern) IS 'how many items of the pattern the journey reaches in order';
 COMMENT ON FUNCTION journey_progress(journey, journey_pattern) IS 'touchpoints of the partial match that reaches most items';
 COMMENT ON FUNCTION journey_filter(journey, journey_pattern) IS 'touchpoints that match a pattern of one step';
+COMMENT ON OPERATOR < (journey_pattern, journey_pattern) IS 'less than';
+COMMENT ON OPERATOR <= (journey_pattern, journey_pattern) IS 'less than or equal';
 COMMENT ON OPERATOR = (journey_pattern, journey_pattern) IS 'equal';
 COMMENT ON OPERATOR <> (journey_pattern, journey_pattern) IS 'not equal';
+COMMENT ON OPERATOR >= (journey_pattern, journey_pattern) IS 'greater than or equal';
+COMMENT ON OPERATOR > (journey_pattern, journey_pattern) IS 'greater than';
 COMMENT ON OPERATOR ~ (journey, journey_pattern) IS 'matches';
 COMMENT ON OPERATOR ~ (journey_pattern, journey) IS 'is matched by';
 

@@ -73,12 +73,68 @@ CREATE AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean, VARI
     DESERIALFUNC = sequence_next_node_deserialfn, PARALLEL = SAFE
 );
 
-CREATE FUNCTION retention_transfn(bytea, VARIADIC "any") RETURNS bytea
+-- Typed besides, so that Citus pushes partial aggregation down: it calls the transition function without an expression,
+-- which alone would tell the types of VARIADIC "any".
+CREATE FUNCTION retention_transfn(bytea, boolean) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, boolean[]) RETURNS bytea
+AS 'MODULE_PATHNAME', 'retention_array_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION retention_transfn(bytea, VARIADIC "any") RETURNS bytea
+AS 'MODULE_PATHNAME', 'retention_any_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION retention_combinefn(bytea, bytea) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION retention_finalfn(bytea) RETURNS boolean[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE AGGREGATE retention(boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE retention(boolean[]) (
+    SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
+);
 CREATE AGGREGATE retention(VARIADIC "any") (
     SFUNC = retention_transfn, STYPE = bytea, SSPACE = 16, FINALFUNC = retention_finalfn, FINALFUNC_MODIFY = READ_ONLY,
     COMBINEFUNC = retention_combinefn, PARALLEL = SAFE
@@ -107,7 +163,25 @@ COMMENT ON FUNCTION sequence_next_node_deserialfn(bytea, internal) IS 'partial s
 COMMENT ON FUNCTION sequence_next_node_finalfn(internal) IS 'result of sequence_next_node';
 COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean) IS 'value of the first or last row, if it meets the condition of a base: direction, base, time, value, base condition';
 COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean, VARIADIC "any") IS 'value of the row behind a chain of rows that meet the conditions: direction (forward, backward), base (head, tail, first_match, last_match), time, value, base condition, conditions';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean[]) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, VARIADIC "any") IS 'transition of retention';
 COMMENT ON FUNCTION retention_combinefn(bytea, bytea) IS 'combination of partial states of retention';
 COMMENT ON FUNCTION retention_finalfn(bytea) IS 'result of retention';
+COMMENT ON AGGREGATE retention(boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean[]) IS 'was the first condition met by some row, and with it each other one? conditions';
 COMMENT ON AGGREGATE retention(VARIADIC "any") IS 'was the first condition met by some row, and with it each other one? conditions';

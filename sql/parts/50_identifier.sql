@@ -91,8 +91,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION normalize_document(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION identifier_blocked(value text, blocked text[]) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION identifier_blocked(identifier identifier, blocked text[], normalizer text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
 COMMENT ON FUNCTION identifier_in(cstring) IS 'I/O';
@@ -121,4 +121,4 @@ COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
 COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
-COMMENT ON FUNCTION identifier_blocked(text, text[]) IS 'whether a value is in a list of values in lower case, and of regular expressions, each behind a tilde';
+COMMENT ON FUNCTION identifier_blocked(identifier, text[], text) IS 'whether its value is in a list of values, and of regular expressions, each behind a tilde; either may be for a kind of namespace (phone:, document:, email:), which the normalizer tells, or the name';

@@ -8,6 +8,7 @@
 #include "analytics/row_set.h"
 #include "compat.h"
 #include "journey/journey.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -40,14 +41,13 @@ units_add(Units *u, int32 number)
 	u->numbers[u->n++] = number;
 }
 
-static int
-number_cmp(const void *a, const void *b)
-{
-	int32 x = *(const int32 *) a;
-	int32 y = *(const int32 *) b;
-
-	return x < y ? -1 : x > y;
-}
+#define ST_SORT sort_units
+#define ST_ELEMENT_TYPE int32
+#define ST_COMPARE(a, b) ((*(a) > *(b)) - (*(a) < *(b)))
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Dates fall where a clock is put back over midnight. */
 static void
@@ -57,7 +57,7 @@ units_order(Units *u)
 
 	if (!u->falls)
 		return;
-	qsort(u->numbers, u->n, sizeof(int32), number_cmp);
+	sort_units(u->numbers, u->n);
 	for (size_t i = 0; i < u->n; i++)
 		if (n == 0 || u->numbers[n - 1] != u->numbers[i])
 			u->numbers[n++] = u->numbers[i];

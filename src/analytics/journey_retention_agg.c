@@ -331,22 +331,27 @@ journey_retention_agg_combinefn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-static int
-cell_cmp(const void *a, const void *b)
+static inline int
+cell_cmp(const RetentionCell *a, const RetentionCell *b)
 {
-	const RetentionCell *x = a;
-	const RetentionCell *y = b;
-
-	if (x->cohort != y->cohort)
-		return x->cohort < y->cohort ? -1 : 1;
-	return x->bracket < y->bracket ? -1 : x->bracket > y->bracket;
+	if (a->cohort != b->cohort)
+		return a->cohort < b->cohort ? -1 : 1;
+	return a->bracket < b->bracket ? -1 : a->bracket > b->bracket;
 }
+
+#define ST_SORT sort_cells
+#define ST_ELEMENT_TYPE RetentionCell
+#define ST_COMPARE(a, b) cell_cmp(a, b)
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 PG_FUNCTION_INFO_V1(journey_retention_agg_finalfn);
 Datum
 journey_retention_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	Oid type = get_element_type(get_fn_expr_rettype(fcinfo->flinfo));
+	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	RetentionState *state;
 	RetentionCell *cells;
 	TupleDesc desc;
@@ -361,7 +366,7 @@ journey_retention_agg_finalfn(PG_FUNCTION_ARGS)
 	for (uint32 i = 0; i < state->room; i++)
 		if (state->cells[i].customers > 0)
 			cells[n++] = state->cells[i];
-	qsort(cells, n, sizeof(RetentionCell), cell_cmp);
+	sort_cells(cells, n);
 	desc = lookup_rowtype_tupdesc(type, -1);
 	if (desc->natts != RETENTION_CELL_COLUMNS)
 		elog(ERROR, "type retention_cell has %d columns", desc->natts);

@@ -24,12 +24,14 @@ typedef struct StateSet
 	uint32 next; /* to be told */
 } StateSet;
 
-static int
-label_cmp(const void *a, const void *b, void *texts)
-{
-	return label_text_cmp(((Datum *) texts)[*(const uint32 *) a],
-						  ((Datum *) texts)[*(const uint32 *) b]);
-}
+#define ST_SORT sort_by_text
+#define ST_ELEMENT_TYPE uint32
+#define ST_COMPARE_ARG_TYPE Datum
+#define ST_COMPARE(a, b, arg) label_text_cmp(arg[*(a)], arg[*(b)])
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 /* Find the states of the labels, and which is whose. */
 static uint32 *
@@ -45,7 +47,7 @@ make_states(StateSet *set, const JourneyView *v, LabelPart part)
 		labels[i] = i;
 	/* labels stand in order of channel and action, not of their printed text */
 	if (part != PART_CHANNEL)
-		qsort_arg(labels, v->nlabels, sizeof(uint32), label_cmp, texts);
+		sort_by_text(labels, v->nlabels, texts);
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
 		Datum name = texts[labels[i]];

@@ -1,62 +1,150 @@
 /*
  * blocked.c
- *		Whether a value is in a hub's list of blocked ones.
+ *		Whether an identifier is in a hub's list of blocked values.
  *
  * A list is read for every identifier that comes in for the first time, so it
  * is read as it is: no query, and regular expressions compiled once (the server
  * keeps the last 32).
+ *
+ * An element is a value, or behind a tilde a regular expression; before either may
+ * stand the kind of namespace that it is for, and a colon: phone:~^(\d)\1+$. Both
+ * are looked for in several forms of the value, see blocked_forms.c; NULL elements
+ * match nothing. Nothing depends on the database's locale.
  */
 #include "postgres.h"
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "identity/identifier.h"
+#include "identity/normalize.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 
-/*
- * Elements are values in lower case, or regular expressions behind a tilde; NULL
- * ones match nothing.
- */
+/* as it is, folded, without quotes, without brackets, without what parts digits */
+#define FORMS_MAX 5
+
+typedef struct Form
+{
+	const char *text;
+	int len;
+} Form;
+
+static bool
+same_text(const Form *a, const char *text, int len)
+{
+	return a->len == len && memcmp(a->text, text, len) == 0;
+}
+
+static int
+add_form(Form *forms, int n, const char *text, int len)
+{
+	for (int i = 0; i < n; i++)
+		if (same_text(&forms[i], text, len))
+			return n;
+	forms[n].text = text;
+	forms[n].len = len;
+	return n + 1;
+}
+
+/* Take the kind off an element, if it begins with one. */
+static IdentifierKind
+element_kind(const char **text, int *len)
+{
+	const char *colon = memchr(*text, ':', *len);
+	IdentifierKind kind = colon ? kind_by_name(*text, colon - *text) : KIND_KEY;
+
+	if (kind != KIND_KEY)
+	{
+		*len -= colon + 1 - *text;
+		*text = colon + 1;
+	}
+	return kind;
+}
+
 PG_FUNCTION_INFO_V1(identifier_blocked);
 Datum
 identifier_blocked(PG_FUNCTION_ARGS)
 {
-	text *value = PG_GETARG_TEXT_PP(0);
-	ArrayType *blocked = PG_GETARG_ARRAYTYPE_P(1);
-	char *lower = str_tolower(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), DEFAULT_COLLATION_OID);
-	size_t lower_len = strlen(lower);
+	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
+	IdentifierKind kind = KIND_KEY;
+	Identifier id;
+	Form forms[FORMS_MAX];
+	int nforms;
+	const char *text;
+	char *folded;
+	int len;
 	Datum *elements;
 	bool *nulls;
 	int n;
 
-	deconstruct_array(blocked, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	id = identifier_unpack(PG_GETARG_DATUM(0));
+	if (!PG_ARGISNULL(2))
+	{
+		struct varlena *normalizer = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(2));
+
+		kind = kind_by_name(VARDATA_ANY(normalizer), VARSIZE_ANY_EXHDR(normalizer));
+	}
+	if (kind == KIND_KEY)
+		kind = kind_of_namespace(id.namespace, id.namespace_len);
+
+	nforms = add_form(forms, 0, id.value, id.value_len);
+	text = folded = palloc(id.value_len);
+	len = blocked_fold(id.value, id.value_len, utf8, folded);
+	nforms = add_form(forms, nforms, text, len);
+	len = blocked_unquote(&text, len, utf8);
+	nforms = add_form(forms, nforms, text, len);
+	len = blocked_unwrap(&text, len, utf8);
+	nforms = add_form(forms, nforms, text, len);
+	if (kind == KIND_PHONE || kind == KIND_DOCUMENT)
+	{
+		char *compact = palloc(len);
+
+		nforms = add_form(forms, nforms, compact, blocked_compact(text, len, compact));
+	}
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls,
+					  &n);
 	for (int i = 0; i < n; i++)
 	{
-		text *element;
-		char *s;
-		size_t len;
+		struct varlena *element;
+		IdentifierKind only;
+		bool found = false;
 
 		CHECK_FOR_INTERRUPTS();
 		if (nulls[i])
 			continue;
-		element = DatumGetTextPP(elements[i]);
-		s = VARDATA_ANY(element);
+		element = PG_DETOAST_DATUM_PACKED(elements[i]);
+		text = VARDATA_ANY(element);
 		len = VARSIZE_ANY_EXHDR(element);
-		if (len > 0 && s[0] == '~')
+		only = element_kind(&text, &len);
+		if (only != KIND_KEY && only != kind)
+			continue;
+		if (len > 0 && text[0] == '~')
 		{
-			text *re = cstring_to_text_with_len(s + 1, len - 1);
+			struct varlena *re = cstring_to_text_with_len(text + 1, len - 1);
 
-			if (RE_compile_and_execute(re, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-									   REG_ADVANCED | REG_ICASE | REG_NOSUB, DEFAULT_COLLATION_OID,
-									   0, NULL))
-				PG_RETURN_BOOL(true);
+			for (int k = 0; k < nforms && !found; k++)
+				found = RE_compile_and_execute(re, unconstify(char *, forms[k].text), forms[k].len,
+											   REG_ADVANCED | REG_ICASE | REG_NOSUB,
+											   C_COLLATION_OID, 0, NULL);
 			pfree(re);
 		}
-		else if (len == lower_len && memcmp(s, lower, len) == 0)
+		else
+		{
+			char *small = palloc(len);
+			int small_len = blocked_fold(text, len, utf8, small);
+
+			for (int k = 0; k < nforms && !found; k++)
+				found = same_text(&forms[k], small, small_len);
+			pfree(small);
+		}
+		if (found)
 			PG_RETURN_BOOL(true);
 	}
 	PG_RETURN_BOOL(false);

@@ -36,8 +36,8 @@ identifier_pack(const Identifier *id)
 }
 
 /* The parts of an argument; they may lie in it. */
-static Identifier
-unpack(Datum d)
+Identifier
+identifier_unpack(Datum d)
 {
 	text *packed = short_text_argument(d);
 	const char *p = VARDATA_ANY(packed);
@@ -73,7 +73,7 @@ PG_FUNCTION_INFO_V1(identifier_out);
 Datum
 identifier_out(PG_FUNCTION_ARGS)
 {
-	Identifier id = unpack(PG_GETARG_DATUM(0));
+	Identifier id = identifier_unpack(PG_GETARG_DATUM(0));
 	char *text = palloc(id.namespace_len + id.value_len + 2);
 
 	memcpy(text, id.namespace, id.namespace_len);
@@ -118,7 +118,7 @@ PG_FUNCTION_INFO_V1(identifier_send);
 Datum
 identifier_send(PG_FUNCTION_ARGS)
 {
-	Identifier id = unpack(PG_GETARG_DATUM(0));
+	Identifier id = identifier_unpack(PG_GETARG_DATUM(0));
 	char *converted = pg_server_to_client(id.namespace, id.namespace_len);
 	size_t len = converted == id.namespace ? id.namespace_len : strlen(converted);
 	StringInfoData out;
@@ -151,7 +151,7 @@ PG_FUNCTION_INFO_V1(identifier_namespace);
 Datum
 identifier_namespace(PG_FUNCTION_ARGS)
 {
-	Identifier id = unpack(PG_GETARG_DATUM(0));
+	Identifier id = identifier_unpack(PG_GETARG_DATUM(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(id.namespace, id.namespace_len));
 }
@@ -160,7 +160,7 @@ PG_FUNCTION_INFO_V1(identifier_value);
 Datum
 identifier_value(PG_FUNCTION_ARGS)
 {
-	Identifier id = unpack(PG_GETARG_DATUM(0));
+	Identifier id = identifier_unpack(PG_GETARG_DATUM(0));
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(id.value, id.value_len));
 }
@@ -168,9 +168,13 @@ identifier_value(PG_FUNCTION_ARGS)
 static uint64
 hash(Datum d, uint64 seed)
 {
-	Identifier id = unpack(d);
+	struct varlena *packed = PG_DETOAST_DATUM_PACKED(d);
+	Identifier id = identifier_unpack(PointerGetDatum(packed));
+	uint64 h = mix_text(mix_text(seed, id.namespace, id.namespace_len), id.value, id.value_len);
 
-	return mix_text(mix_text(seed, id.namespace, id.namespace_len), id.value, id.value_len);
+	if (PointerGetDatum(packed) != d)
+		pfree(packed);
+	return h;
 }
 
 PG_FUNCTION_INFO_V1(identifier_hash);

@@ -28,5 +28,6 @@ extern bool identifier_scan(TextScan *s, Identifier *id);
 
 /* identifier.c: as it is stored */
 extern struct varlena *identifier_pack(const Identifier *id);
+extern Identifier identifier_unpack(Datum d);
 
 #endif /* PGJ_IDENTIFIER_H */

@@ -18,7 +18,6 @@
 
 /* E.164: a plus and at most 15 digits */
 #define PHONE_MAX 16
-#define PHONE_DIGITS_MAX 15
 
 /* the longest is the CNPJ */
 #define DOCUMENT_MAX 14
@@ -33,6 +32,15 @@ typedef struct PhonePlan
 	const char *countries; /* ISO 3166-1 alpha-2, apart by blanks */
 	uint32 lengths;        /* bit n: national numbers may have n digits */
 } PhonePlan;
+
+/* What a namespace holds. */
+typedef enum IdentifierKind
+{
+	KIND_KEY, /* none of those below */
+	KIND_EMAIL,
+	KIND_PHONE,
+	KIND_DOCUMENT
+} IdentifierKind;
 
 /* plain_text.c */
 extern void plain_trim(const char **text, size_t *len);
@@ -49,5 +57,15 @@ extern const PhonePlan *phone_plan_of_number(const char *digits, int n, int *cod
 
 /* document.c */
 extern bool document_normalize(const char *text, size_t len, char *document);
+
+/* kind.c */
+extern IdentifierKind kind_by_name(const char *name, size_t len);
+extern IdentifierKind kind_of_namespace(const char *namespace, size_t len);
+
+/* blocked_forms.c */
+extern int blocked_fold(const char *text, size_t len, bool utf8, char *to);
+extern int blocked_unquote(const char **text, int len, bool utf8);
+extern int blocked_unwrap(const char **text, int len, bool utf8);
+extern int blocked_compact(const char *text, int len, char *to);
 
 #endif /* PGJ_NORMALIZE_H */

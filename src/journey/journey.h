@@ -11,7 +11,7 @@
 #include "datatype/timestamp.h"
 #include "utils/numeric.h"
 
-/* A detoasted argument, opened; free it with journey_close where memory lasts. */
+/* A detoasted argument, opened; free it with journey_arg_close where memory lasts. */
 typedef struct JourneyArg
 {
 	JourneyView view;

@@ -103,11 +103,13 @@ label_text_cmp(Datum a, Datum b)
 						   VARDATA(DatumGetPointer(b)), VARSIZE(DatumGetPointer(b)) - VARHDRSZ);
 }
 
-static int
-text_qsort_cmp(const void *a, const void *b)
-{
-	return label_text_cmp(*(const Datum *) a, *(const Datum *) b);
-}
+#define ST_SORT sort_texts
+#define ST_ELEMENT_TYPE Datum
+#define ST_COMPARE(a, b) label_text_cmp(*(a), *(b))
+#define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_DEFINE
+#include "lib/sort_template.h"
 
 static Datum
 text_array(Datum *texts, uint64 n)
@@ -131,7 +133,7 @@ distinct_texts(FunctionCallInfo fcinfo, LabelPart part)
 	texts = label_texts(&arg.view, part);
 	/* labels stand in order of channel and action, not of their printed text */
 	if (part != PART_CHANNEL)
-		qsort(texts, arg.view.nlabels, sizeof(Datum), text_qsort_cmp);
+		sort_texts(texts, arg.view.nlabels);
 	for (uint32 i = 0; i < arg.view.nlabels; i++)
 		if (n == 0 || label_text_cmp(texts[n - 1], texts[i]) != 0)
 			texts[n++] = texts[i];

@@ -300,7 +300,7 @@ PG_FUNCTION_INFO_V1(journey_funnel_agg_finalfn);
 Datum
 journey_funnel_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	Oid type = get_element_type(get_fn_expr_rettype(fcinfo->flinfo));
+	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
 	const CompiledPattern *c;
 	FunnelState *state;
 	TupleDesc desc;

@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "journey/journey.h"
@@ -14,6 +13,7 @@
 #include "miscadmin.h"
 #include "pattern/journey_pattern.h"
 #include "pattern/match.h"
+#include "touchpoint/frozen_hash.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -113,49 +113,122 @@ journey_pattern_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-static bool
-pattern_equal(FunctionCallInfo fcinfo)
-{
-	size_t alen;
-	size_t blen;
-	const char *a = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &alen);
-	const char *b = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), &blen);
+/* ---- order, equality and hash: those of the text, bytewise ---- */
 
-	return alen == blen && memcmp(a, b, alen) == 0;
+typedef struct PatternArg
+{
+	StoredPattern *stored;
+	const char *text;
+	size_t len;
+} PatternArg;
+
+static PatternArg
+open_argument(FunctionCallInfo fcinfo, int argument)
+{
+	PatternArg arg;
+
+	arg.stored = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(argument));
+	arg.text = stored_text(arg.stored, &arg.len);
+	return arg;
+}
+
+static bool
+is_equal(FunctionCallInfo fcinfo)
+{
+	PatternArg a = open_argument(fcinfo, 0);
+	PatternArg b = open_argument(fcinfo, 1);
+	bool result = a.len == b.len && memcmp(a.text, b.text, a.len) == 0;
+
+	PG_FREE_IF_COPY(a.stored, 0);
+	PG_FREE_IF_COPY(b.stored, 1);
+	return result;
+}
+
+static int
+compare(FunctionCallInfo fcinfo)
+{
+	PatternArg a = open_argument(fcinfo, 0);
+	PatternArg b = open_argument(fcinfo, 1);
+	int result = memcmp(a.text, b.text, Min(a.len, b.len));
+
+	if (result == 0)
+		result = a.len < b.len ? -1 : a.len > b.len;
+	PG_FREE_IF_COPY(a.stored, 0);
+	PG_FREE_IF_COPY(b.stored, 1);
+	return result;
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_cmp);
+Datum
+journey_pattern_cmp(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(compare(fcinfo));
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_lt);
+Datum
+journey_pattern_lt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) < 0);
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_le);
+Datum
+journey_pattern_le(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) <= 0);
 }
 
 PG_FUNCTION_INFO_V1(journey_pattern_eq);
 Datum
 journey_pattern_eq(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(pattern_equal(fcinfo));
+	PG_RETURN_BOOL(is_equal(fcinfo));
 }
 
 PG_FUNCTION_INFO_V1(journey_pattern_ne);
 Datum
 journey_pattern_ne(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(!pattern_equal(fcinfo));
+	PG_RETURN_BOOL(!is_equal(fcinfo));
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_ge);
+Datum
+journey_pattern_ge(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) >= 0);
+}
+
+PG_FUNCTION_INFO_V1(journey_pattern_gt);
+Datum
+journey_pattern_gt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) > 0);
+}
+
+static uint64
+hash(FunctionCallInfo fcinfo, uint64 seed)
+{
+	PatternArg arg = open_argument(fcinfo, 0);
+	uint64 result = mix_text(seed, arg.text, arg.len);
+
+	PG_FREE_IF_COPY(arg.stored, 0);
+	return result;
 }
 
 PG_FUNCTION_INFO_V1(journey_pattern_hash);
 Datum
 journey_pattern_hash(PG_FUNCTION_ARGS)
 {
-	size_t len;
-	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
-
-	return hash_any((const unsigned char *) text, len);
+	PG_RETURN_UINT32((uint32) hash(fcinfo, 0));
 }
 
 PG_FUNCTION_INFO_V1(journey_pattern_hash_extended);
 Datum
 journey_pattern_hash_extended(PG_FUNCTION_ARGS)
 {
-	size_t len;
-	const char *text = stored_text(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), &len);
-
-	return hash_any_extended((const unsigned char *) text, len, PG_GETARG_INT64(1));
+	PG_RETURN_UINT64(hash(fcinfo, PG_GETARG_INT64(1)));
 }
 
 /* ---- matching ---- */

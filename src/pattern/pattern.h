@@ -123,7 +123,5 @@ extern bool test_op_scan(TextScan *s, TestOp *op);
 /* pattern_print.c */
 extern void pattern_print(StringInfo out, const Pattern *pattern);
 extern void item_print(StringInfo out, const PatternItem *item);
-extern void step_print(StringInfo out, const Step *step);
-extern void duration_print(StringInfo out, int64 usecs);
 
 #endif /* PGJ_PATTERN_H */

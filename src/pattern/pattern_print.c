@@ -31,7 +31,7 @@ op_text(TestOp op)
 }
 
 /* In units that read well: 1 day 12 h, 90 min as 1 h 30 min. */
-void
+static void
 duration_print(StringInfo out, int64 usecs)
 {
 	static const struct
@@ -68,7 +68,7 @@ print_part(StringInfo out, const PartTest *part)
 		appendStringInfoChar(out, '%');
 }
 
-void
+static void
 step_print(StringInfo out, const Step *step)
 {
 	if (step->channel.prefix && step->channel.len == 0 && step->action.prefix &&

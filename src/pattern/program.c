@@ -432,6 +432,7 @@ shortest(const Program *p)
 		to[q] = PG_INT32_MAX;
 	while (changed)
 	{
+		CHECK_FOR_INTERRUPTS();
 		changed = false;
 		for (int e = 0; e < p->nedges; e++)
 		{

@@ -197,8 +197,12 @@ prune(NodeState *state)
 	else
 		from = !state->parameters.backward ? base : base + 1 - Min(base + 1, reach);
 	for (uint32 i = 0; i < state->n; i++)
+	{
+		if (i % 0x10000 == 0)
+			CHECK_FOR_INTERRUPTS();
 		if (i < from || i >= to)
 			pfree(state->nodes[i].value);
+	}
 	memmove(state->nodes, state->nodes + from, (to - from) * sizeof(NodeRow));
 	state->n = to - from;
 }

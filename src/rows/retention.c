@@ -23,14 +23,18 @@ typedef struct RetentionState
 static RetentionState *
 state_argument(FunctionCallInfo fcinfo, int arg)
 {
-	bytea *state = PG_GETARG_BYTEA_P(arg);
-	uint32 n;
+	RetentionState *state = (RetentionState *) PG_GETARG_BYTEA_P(arg);
 
-	if (VARSIZE(state) != sizeof(RetentionState) ||
-		(n = ((RetentionState *) state)->nconditions) > ROWS_CONDITIONS_MAX ||
-		(n < ROWS_CONDITIONS_MAX && ((RetentionState *) state)->conditions >> n != 0))
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("state of retention is corrupt")));
-	return (RetentionState *) state;
+	if (VARSIZE(state) != sizeof(RetentionState))
+		goto corrupt;
+	if (state != (RetentionState *) MAXALIGN(state))
+		state = memcpy(palloc(sizeof(RetentionState)), state, sizeof(RetentionState));
+	if (state->nconditions <= ROWS_CONDITIONS_MAX &&
+		(state->nconditions == ROWS_CONDITIONS_MAX || state->conditions >> state->nconditions == 0))
+		return state;
+
+corrupt:
+	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("state of retention is corrupt")));
 }
 
 static void
@@ -43,12 +47,9 @@ same_count(uint32 a, uint32 b)
 				 errdetail("Found %u and %u.", a, b)));
 }
 
-PG_FUNCTION_INFO_V1(retention_transfn);
-Datum
-retention_transfn(PG_FUNCTION_ARGS)
+static Datum
+transition(FunctionCallInfo fcinfo, uint64 conditions, int n)
 {
-	RowsSite *site = rows_site(fcinfo, "retention", 1, sizeof(RowsSite));
-	uint64 conditions = rows_conditions(fcinfo, site);
 	RetentionState *state;
 
 	aggregate_context(fcinfo, "retention");
@@ -57,13 +58,44 @@ retention_transfn(PG_FUNCTION_ARGS)
 		/* the executor moves it to the aggregate's context */
 		state = palloc0(sizeof(RetentionState));
 		SET_VARSIZE(state, sizeof(RetentionState));
-		state->nconditions = site->nconditions;
+		state->nconditions = n;
 	}
 	else
 		state = state_argument(fcinfo, 0);
-	same_count(state->nconditions, site->nconditions);
+	same_count(state->nconditions, n);
 	state->conditions |= conditions;
 	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(retention_transfn);
+Datum
+retention_transfn(PG_FUNCTION_ARGS)
+{
+	uint64 conditions = 0;
+
+	for (int i = 1; i < PG_NARGS(); i++)
+		conditions |= (uint64) (!PG_ARGISNULL(i) && PG_GETARG_BOOL(i)) << (i - 1);
+	return transition(fcinfo, conditions, PG_NARGS() - 1);
+}
+
+PG_FUNCTION_INFO_V1(retention_any_transfn);
+Datum
+retention_any_transfn(PG_FUNCTION_ARGS)
+{
+	RowsSite *site = rows_site(fcinfo, "retention", 1, sizeof(RowsSite));
+	uint64 conditions = rows_conditions(fcinfo, site);
+
+	return transition(fcinfo, conditions, site->nconditions);
+}
+
+PG_FUNCTION_INFO_V1(retention_array_transfn);
+Datum
+retention_array_transfn(PG_FUNCTION_ARGS)
+{
+	RowsSite site = {.aggregate = "retention", .first = 1};
+	uint64 conditions = rows_conditions_of_array(fcinfo, &site);
+
+	return transition(fcinfo, conditions, site.nconditions);
 }
 
 PG_FUNCTION_INFO_V1(retention_combinefn);

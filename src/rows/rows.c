@@ -4,21 +4,26 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "port/pg_bitutils.h"
 #include "rows/rows.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define ROWS_FIRST 4
 #define ROWS_MOST PG_INT32_MAX
+#define ROWS_INTERRUPT_EVERY 0x100000
 #define ALLOC_ROUNDED 8192 /* up to here the allocator rounds to a power of two */
 
 /* The order that matcher_open_rows and funnel_level want. */
@@ -50,21 +55,70 @@ check_count(const RowsSite *site, int n)
 						errdetail("Found %d.", n)));
 }
 
+/* Is it an aggregate with this transition function? */
+static bool
+has_transfn(Oid aggregate, Oid transfn)
+{
+	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	bool result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggtransfn == transfn;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * The aggregate that is called; InvalidOid outside of one. Of a window the server does
+ * not say which of its functions this is, so it is the first that may be.
+ */
+static Oid
+called_aggregate(FunctionCallInfo fcinfo)
+{
+	Aggref *aggref = AggGetAggref(fcinfo);
+	ListCell *cell;
+
+	if (aggref)
+		return aggref->aggfnoid;
+	if (fcinfo->context && IsA(fcinfo->context, WindowAggState))
+		foreach (cell, ((WindowAggState *) fcinfo->context)->funcs)
+		{
+			Oid function = lfirst_node(WindowFuncExprState, cell)->wfunc->winfnoid;
+
+			if (has_transfn(function, fcinfo->flinfo->fn_oid))
+				return function;
+		}
+	return InvalidOid;
+}
+
+/* An argument's type, which of VARIADIC "any" nothing but the call tells. */
+static Oid
+argument_type(FunctionCallInfo fcinfo, const RowsSite *site, int arg)
+{
+	Oid type = get_fn_expr_argtype(fcinfo->flinfo, arg);
+
+	if (!OidIsValid(type))
+		ereport(ERROR, (errcode(ERRCODE_INDETERMINATE_DATATYPE),
+						errmsg("could not determine the types of the conditions of %s",
+							   site->aggregate)));
+	return getBaseType(type);
+}
+
 RowsSite *
 rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size_t size)
 {
 	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
 	RowsSite *site = MemoryContextAllocZero(cxt, size);
-	Aggref *aggref = AggGetAggref(fcinfo);
 	/* NULL if it was dropped while a cursor was open */
-	const char *name = aggref ? get_func_name(aggref->aggfnoid) : NULL;
+	const char *name = get_func_name(called_aggregate(fcinfo));
 
 	site->aggregate = name ? MemoryContextStrdup(cxt, name) : aggregate;
 	site->cxt = cxt;
 	site->first = first;
 	if (first < PG_NARGS())
 	{
-		Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first));
+		Oid type = argument_type(fcinfo, site, first);
 
 		/* of window functions the server does not keep whether they were called VARIADIC */
 		site->array = get_fn_expr_variadic(fcinfo->flinfo) ||
@@ -72,7 +126,7 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 		if (site->array && type != BOOLARRAYOID)
 			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 							errmsg("conditions of %s must be an array of type boolean, not %s",
-								   aggregate, format_type_be(type))));
+								   site->aggregate, format_type_be(type))));
 	}
 	if (!site->array)
 	{
@@ -80,14 +134,14 @@ rows_site_create(FunctionCallInfo fcinfo, const char *aggregate, int first, size
 		check_count(site, site->nconditions);
 		for (int i = 0; i < site->nconditions; i++)
 		{
-			Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, first + i));
+			Oid type = argument_type(fcinfo, site, first + i);
 
 			if (type == UNKNOWNOID)
 				site->untyped |= UINT64CONST(1) << i;
 			else if (type != BOOLOID)
 				ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 								errmsg("condition %d of %s must be of type boolean, not %s", i + 1,
-									   aggregate, format_type_be(type))));
+									   site->aggregate, format_type_be(type))));
 		}
 	}
 	fcinfo->flinfo->fn_extra = site;
@@ -380,7 +434,11 @@ rows_sorted(const RowsState *state, MatchRow *few)
 		state->n <= ROWS_FEW ? few : palloc_extended(state->n * sizeof(MatchRow), MCXT_ALLOC_HUGE);
 
 	for (uint32 i = 0; i < state->n; i++)
+	{
+		if (unlikely(i % ROWS_INTERRUPT_EVERY == ROWS_INTERRUPT_EVERY - 1))
+			CHECK_FOR_INTERRUPTS();
 		rows[i] = get_row(state, i);
+	}
 	if (state->unsorted)
 		sort_match_rows(rows, state->n);
 	return rows;

@@ -70,11 +70,12 @@ sequence_transfn(PG_FUNCTION_ARGS)
 
 /* The matcher of a state, turned to its rows; NULL if there are none. */
 static SequenceSite *
-open_state(FunctionCallInfo fcinfo, const RowsState **state, MatchRow *few, MatchRow **rows)
+open_state(FunctionCallInfo fcinfo, const char *aggregate, const RowsState **state, MatchRow *few,
+		   MatchRow **rows)
 {
 	SequenceSite *site = fcinfo->flinfo->fn_extra;
 
-	aggregate_context(fcinfo, "sequence_match");
+	aggregate_context(fcinfo, aggregate);
 	if (PG_ARGISNULL(0))
 		return NULL;
 	*state = (const RowsState *) PG_GETARG_POINTER(0);
@@ -118,7 +119,7 @@ sequence_match_finalfn(PG_FUNCTION_ARGS)
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
 	MatchRow *rows = few;
-	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
+	SequenceSite *site = open_state(fcinfo, "sequence_match", &state, few, &rows);
 	bool found;
 
 	if (site == NULL)
@@ -138,7 +139,7 @@ sequence_count_finalfn(PG_FUNCTION_ARGS)
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
 	MatchRow *rows = few;
-	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
+	SequenceSite *site = open_state(fcinfo, "sequence_count", &state, few, &rows);
 	int64 n = 0;
 
 	if (site == NULL)
@@ -159,7 +160,7 @@ sequence_match_events_finalfn(PG_FUNCTION_ARGS)
 	const RowsState *state;
 	MatchRow few[ROWS_FEW];
 	MatchRow *rows = few;
-	SequenceSite *site = open_state(fcinfo, &state, few, &rows);
+	SequenceSite *site = open_state(fcinfo, "sequence_match_events", &state, few, &rows);
 	const Program *p;
 	uint32 *found;
 	Datum *times;

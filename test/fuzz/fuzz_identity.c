@@ -40,6 +40,12 @@ const char *const fuzz_tokens[] = {"email:",
 								   "529.982.247-25",
 								   "12.ABC.345/01DE-35",
 								   "PT501964843",
+								   "\"null\"",
+								   "&quot;",
+								   "\xe2\x80\x9c",
+								   "\xc4\xb0",
+								   "[{<(",
+								   "homePhone_2:",
 								   NULL};
 
 static const char *const homes[] = {NULL, "PT", "US", "BR", "AR", "DE",
@@ -83,6 +89,32 @@ check_phone(const char *text, size_t len, bool *accepted)
 	}
 }
 
+static void
+check_forms(const char *text, size_t len, bool utf8)
+{
+	char *folded = exact_copy(text, len);
+	char *again;
+	char *compact;
+	const char *form;
+	int n = blocked_fold(text, len, utf8, folded);
+	int m;
+
+	require(n >= 0 && n <= len);
+	form = folded = exact_copy(folded, n);
+	again = exact_copy(folded, n);
+	require(blocked_fold(folded, n, utf8, again) == n && memcmp(again, folded, n) == 0);
+	m = blocked_unquote(&form, n, utf8);
+	require(m >= 0 && form >= folded && form + m <= folded + n);
+	require(blocked_unquote(&form, m, utf8) == m);
+	m = blocked_unwrap(&form, m, utf8);
+	require(m >= 0 && form >= folded && form + m <= folded + n);
+	require(blocked_unwrap(&form, m, utf8) == m);
+	compact = exact_copy(form, m);
+	require(blocked_compact(form, m, compact) <= m);
+	kind_of_namespace(text, Min(len, IDENTIFIER_NAMESPACE_MAX));
+	kind_by_name(text, len);
+}
+
 bool
 fuzz_input(const uint8 *data, size_t len)
 {
@@ -96,6 +128,7 @@ fuzz_input(const uint8 *data, size_t len)
 	len = strnlen((const char *) data, len);
 	text = exact_copy(data, len);
 	check_identifier(text, len, &accepted);
+	check_forms(text, len, false);
 	for (size_t i = 0; i < len;)
 	{
 		int width = pg_utf_mblen((unsigned char *) text + i);
@@ -107,6 +140,7 @@ fuzz_input(const uint8 *data, size_t len)
 		}
 		i += width;
 	}
+	check_forms(text, len, true);
 	check_phone(text, len, &accepted);
 	if (email_normalize(text, len, true, email))
 	{

@@ -83,6 +83,7 @@ SELECT is_empty($$SELECT identity, probin FROM func WHERE lanname = 'c' AND prob
     'functions in C are those of the library');
 SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND NOT proisstrict$$, ARRAY[
     'normalize_phone',          -- the country may be NULL
+    'identifier_blocked',       -- the normalizer may be NULL
     'touchpoint',               -- value and ref may be NULL, and all three of the others
     'journey_agg_transfn',      -- the first state is NULL, and so may be value and ref
     'journey_agg_merge_transfn',  -- the first state is NULL
@@ -125,9 +126,14 @@ SELECT is_empty($$
           AND NOT EXISTS (SELECT FROM class WHERE opcintype = k.id AND amname = 'hash' AND opcdefault)
     $$, 'types can be hashed');
 SELECT is_empty($$
-    SELECT k.identity FROM kind k JOIN oper o ON o.oprname = '<' AND o.oprleft = k.id
-    WHERE NOT EXISTS (SELECT FROM class WHERE opcintype = k.id AND amname = 'btree' AND opcdefault)
-    $$, 'types that have an order can be sorted');
+    SELECT identity FROM kind k
+    WHERE typtype <> 'c'  -- likewise
+          AND NOT EXISTS (SELECT FROM class WHERE opcintype = k.id AND amname = 'btree' AND opcdefault)
+    $$, 'types can be sorted');
+SELECT is_empty($$
+    SELECT k.identity FROM kind k
+    WHERE NOT EXISTS (SELECT FROM member m WHERE m.classid = 'pg_type'::regclass AND m.objid = k.typarray)
+    $$, 'arrays of types are members, too');
 
 -- operators
 SELECT is_empty($$

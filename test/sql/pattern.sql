@@ -67,9 +67,61 @@ SELECT journey_matches(j, 'web.view'), journey_matches('web.view', j) FROM j WHE
 SELECT journey_path(journey_match(j, 'w.b => e.c -[!w.b]-> %[value < 1] -[!w.b]-> $'), 'label')
 FROM (SELECT '{w.b@2026-03-05T00:00:00Z, e.c@2026-03-05T00:00:01Z, e.c=0@2026-03-05T00:00:02Z, w.b=0@2026-03-05T00:00:03Z}'::journey j) s;
 
--- equality and hash are of the canonical text
+-- order, equality and hash are of the canonical text
 SELECT 'a.b->c.d'::journey_pattern = 'a.b  ->  c.d', 'a.b'::journey_pattern <> 'a.c';
 SELECT count(*) FROM (SELECT DISTINCT p::journey_pattern FROM unnest(ARRAY['a.b->c.d', 'a.b -> c.d', 'a.b{1}->c.d', 'a.c']) p) s;
+SELECT p FROM unnest('{b.a,"a.b -> c.d",NULL,a.b,"a.é",a.z,"a.b{2}",%}'::journey_pattern[]) p ORDER BY p;
+CREATE TABLE pat AS
+SELECT n, p, dense_rank() OVER (ORDER BY p::text COLLATE "C") AS "rank"
+FROM (SELECT n, format('a%s.b -[<= %s days]-> %s', n % 7, n % 5 + 1, repeat('c.d -> ', n % 3 * 400 / 2) || 'é.z')::journey_pattern AS p
+      FROM generate_series(1, 500) n) s;
+INSERT INTO pat VALUES (501, NULL, 1000);
+-- a total order: that of the ranks, whatever the operator, and so transitive
+SELECT count(*), count(DISTINCT p) = max(a."rank") FILTER (WHERE n < 501) AS all_ranks FROM pat a;
+SELECT a.n, b.n FROM pat a, pat b
+WHERE a.n < 501 AND b.n < 501 AND (a.n * 7 + b.n) % 3 = 0
+      AND (a.p < b.p, a.p <= b.p, a.p = b.p, a.p <> b.p, a.p >= b.p, a.p > b.p, sign(journey_pattern_cmp(a.p, b.p)))
+          IS DISTINCT FROM (a."rank" < b."rank", a."rank" <= b."rank", a."rank" = b."rank", a."rank" <> b."rank",
+                            a."rank" >= b."rank", a."rank" > b."rank", sign(a."rank" - b."rank"))
+LIMIT 5;
+SELECT n FROM (SELECT n, "rank", lag("rank") OVER (ORDER BY p) AS before FROM pat) s WHERE before > "rank";
+-- hashes: equal for equals, else seldom; with seed 0 the long one ends in the short one; these must never change
+SELECT "rank" FROM pat GROUP BY "rank" HAVING count(DISTINCT journey_pattern_hash(p)) > 1 OR count(DISTINCT journey_pattern_hash_extended(p, 5)) > 1;
+SELECT count(DISTINCT p) = count(DISTINCT journey_pattern_hash_extended(p, 5)) AS long,
+       bool_and(journey_pattern_hash(p) = journey_pattern_hash_extended(p, 0)::bit(32)::int) AS low_bits,
+       bool_or(journey_pattern_hash_extended(p, 0) = journey_pattern_hash_extended(p, 1)) AS unseeded FROM pat;
+SELECT journey_pattern_hash('a.b -> c.d'), journey_pattern_hash_extended('loja.reclamação', 42);
+-- sorted and hashed, joined and indexed, of values that are compressed, too
+SET enable_hashagg = off;
+SELECT count(*) FROM (SELECT DISTINCT p FROM pat) s;
+RESET enable_hashagg;
+SET enable_sort = off;
+SELECT count(*) FROM (SELECT p FROM pat GROUP BY p) s;
+RESET enable_sort;
+SET enable_nestloop = off;
+SET enable_hashjoin = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM pat a JOIN pat b USING (p);
+SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS merged FROM pat a JOIN pat b USING (p);
+RESET enable_hashjoin;
+SET enable_mergejoin = off;
+SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS hashed FROM pat a JOIN pat b USING (p);
+RESET enable_mergejoin;
+RESET enable_nestloop;
+CREATE INDEX pat_p ON pat (p);
+SET enable_seqscan = off;
+SELECT count(*) FROM pat WHERE p = 'a3.b -[<= 4 days]-> é.z';
+SELECT count(*) FROM pat WHERE p >= 'a3.b -[<= 4 days]-> é.z' AND p < 'a3.b -[<= 5 days]-> é.z' AND n % 3 = 0;
+RESET enable_seqscan;
+CREATE TABLE pat_part (p journey_pattern) PARTITION BY HASH (p);
+CREATE TABLE pat_part_0 PARTITION OF pat_part FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE pat_part_1 PARTITION OF pat_part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO pat_part SELECT p FROM pat;
+SELECT count(*) FILTER (WHERE tableoid = 'pat_part_0'::regclass) BETWEEN 100 AND 400 AS spread, count(*) FROM pat_part;
+DROP TABLE pat, pat_part;
+-- every type of ours has an order, a hash and an equality, and no class is broken
+SELECT t.typname, array_agg(a.amname ORDER BY amname) AS classes, bool_and(amvalidate(c.oid)) AS valid
+FROM pg_type t JOIN pg_opclass c ON c.opcintype = t.oid AND c.opcdefault JOIN pg_am a ON a.oid = c.opcmethod AND a.amname IN ('btree', 'hash')
+WHERE t.typname IN ('touchpoint', 'journey', 'journey_pattern', 'identifier') GROUP BY t.typname ORDER BY t.typname;
 
 -- linear where others give up: no match in a long journey of near misses
 SELECT j ~ '(a.a -[<= 10 s]->)+ -> b.b', j ~ 'a.a -> a.a -> a.a -> a.a -> b.b', journey_match_count(j, 'a.a -[<= 10 s]-> a.a')

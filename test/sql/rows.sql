@@ -83,15 +83,22 @@ SELECT window_funnel('1 day', t, VARIADIC array_fill(true, '{65}')) FROM pg_temp
 SELECT format('SELECT window_funnel(''1 day'', now(), %s) AS "64 conditions"', string_agg('true', ', ')) FROM generate_series(1, 64) \gexec
 SELECT format('SELECT window_funnel(''1 day'', now(), %s) AS "65 conditions"', string_agg('true', ', ')) FROM generate_series(1, 65) \gexec
 SELECT retention(1) FROM ev;
-SELECT retention(true, 'true') FROM ev;
--- ... all of them, wherever their bytes happen to stand
+SELECT window_funnel('10 s', at, true, 'true') FROM ev;
+SELECT retention(true, 'true');  -- declared, up to eight
+-- errors name the aggregate that was called, over windows, too
+SELECT sequence_count('(?1)', at, 1) FROM ev;
+SELECT sequence_match_events(NULL, at, true) FROM ev;
+SELECT sequence_count(NULL, at, true) OVER () FROM ev;
+SELECT sequence_match_events('(?1)', at, 1) OVER () FROM ev;
+SELECT window_funnel('10 s', NULL::text, at, true) OVER () FROM ev;
+-- unknown conditions: all of them, wherever their bytes happen to stand
 DO $$
 DECLARE
     n integer := 0;
 BEGIN
     FOR i IN 1 .. 100 LOOP
         BEGIN
-            EXECUTE format('SELECT %s retention(true, ''x'')', repeat('1, ', i));
+            EXECUTE format('SELECT %s window_funnel(''10 s'', now(), true, ''x'')', repeat('1, ', i));
         EXCEPTION WHEN datatype_mismatch THEN
             n := n + 1;
         END;
@@ -99,6 +106,20 @@ BEGIN
     RAISE NOTICE '% of 100 refused', n;
 END $$;
 SELECT retention(true, NULL, false);
+-- whatever the number of conditions, and in whatever form they come
+SELECT n, every.r = ARRAY(SELECT i % 3 = 1 FROM generate_series(1, n) i) AS array_right, spelt.r = every.r AS same
+FROM generate_series(1, 10) n,
+     LATERAL (SELECT retention(ARRAY(SELECT i % 3 = 1 FROM generate_series(1, v.k) i)) AS r FROM (VALUES (n)) v(k)) every,
+     LATERAL (SELECT CASE n WHEN 1 THEN retention(true) WHEN 2 THEN retention(true, false) WHEN 3 THEN retention(true, false, NULL)
+                            WHEN 4 THEN retention(true, false, NULL, true) WHEN 5 THEN retention(true, false, false, true, false)
+                            WHEN 6 THEN retention(true, false, false, true, false, NULL)
+                            WHEN 7 THEN retention(true, false, false, true, false, false, true)
+                            WHEN 8 THEN retention(true, false, false, true, false, false, true, false)
+                            WHEN 9 THEN retention(true, false, false, true, false, false, true, false, false)
+                            ELSE retention(VARIADIC '{t,f,f,t,f,f,t,f,f,t}'::boolean[]) END AS r) spelt;
+-- what Citus asks of an aggregate that it pushes down
+SELECT pronargs, bool_and(aggtranstype = 'bytea'::regtype AND aggcombinefn <> 0) AS partial, count(*)
+FROM pg_aggregate JOIN pg_proc ON oid = aggfnoid WHERE proname = 'retention' AND provariadic = 0 GROUP BY pronargs ORDER BY pronargs;
 SELECT retention(VARIADIC '{1,2}'::integer[]) FROM ev;
 SELECT retention(VARIADIC NULL::boolean[]);
 SELECT retention(VARIADIC '{}'::boolean[]), retention(VARIADIC '{{t,f},{NULL,t}}'::boolean[]);
