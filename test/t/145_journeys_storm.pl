@@ -21,7 +21,7 @@ $node->append_conf('postgresql.conf', "restart_after_crash = on\nlog_line_prefix
 $node->restart;
 sql($node, <<'END');
 SELECT journey_create_hub('hub');
-SELECT hub.maintain(since => '2026-01-01');
+CALL hub.maintain(since => '2026-01-01');
 CREATE FUNCTION someone() RETURNS identifier LANGUAGE sql VOLATILE AS $$ SELECT ('c:' || floor(200 * random()))::identifier $$;
 CREATE VIEW truth AS
 SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
@@ -64,7 +64,7 @@ INSERT INTO deleted SELECT source_key FROM gone;
 END
     refresh => "SELECT hub.refresh();\n",
     rebuild => "SELECT hub.refresh(rebuild => true);\n",
-    maintain => "SELECT hub.maintain();\n",
+    maintain => "CALL hub.maintain();\n",
     compare => <<'END',
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 INSERT INTO compared SELECT flaws FROM current_flaws;

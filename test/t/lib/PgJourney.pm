@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_server sql run_script crashes any encode decode journey_text
+our @EXPORT = qw(start_server slowly sql run_script crashes any encode decode journey_text
   random_journey mutate copy_file read_copy write_bytes parallel_settings);
 our $SEED = $ENV{PGJ_SEED} || 1;
 
@@ -41,6 +41,9 @@ sub start_server
     srand($SEED);
     return $node;
 }
+
+# How long a random test is: in "make test", and in "make slowtest"
+sub slowly { my ($quick, $slow) = @_; return $ENV{PGJ_SLOW} ? $slow : $quick }
 
 # The answer to SQL in the database postgres; dies of an error
 sub sql
