@@ -7,10 +7,9 @@ MODULE_big = pg_journey
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(CURDIR)/src
 PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
-# Calls inside the library stay inside: no clash with another one's names, no PLT
+# Calls inside the library stay inside: no clash with another one's names, no PLT. macOS's linker does so anyway.
 PG_CFLAGS += -fno-semantic-interposition
-SYMBOLIC = -Wl,-Bsymbolic-functions
-SHLIB_LINK += $(if $(filter-out darwin solaris,$(PORTNAME)),$(SYMBOLIC))
+SHLIB_LINK += $(if $(filter darwin,$(PORTNAME)),,-Wl,-Bsymbolic-functions)
 
 # International domain names of e-mail addresses
 PG_CPPFLAGS += $(shell pkg-config --cflags libidn2 2>/dev/null)
@@ -56,7 +55,7 @@ $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	done && echo '; END;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
-.PHONY: help demo test pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
+.PHONY: help demo test slowtest releasecheck pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
 
 help: ## this list
 	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
@@ -68,6 +67,12 @@ demo: ## an example shop in a throw-away cluster; KEEP=1 leaves the cluster up
 
 test: ## every quick test layer, in a throw-away cluster, and one summary
 	@bash scripts/test.sh build regress parallel isolation pgtap tap fuzz
+
+slowtest: ## what takes too long for "make test": storms, large memory, long random runs, all statements with workers
+	@bash scripts/test.sh build allparallel slow
+
+releasecheck: ## before a release: test, slowtest, versioncheck and upgradecheck
+	@$(MAKE) --no-print-directory test slowtest versioncheck upgradecheck
 
 pgtapcheck: ## pgTAP only: test/pgtap
 	@bash scripts/test.sh pgtap

@@ -22,13 +22,36 @@ build_with() {
 		as_user make -C "$work/special" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no COPT="$*" all
 }
 
-layer_regress() { build installcheck ISOLATION=; }
+# Two lanes at once, each in a database and folder of its own: tests with hubs, and all others. lanes TESTS...
+lanes() {
+	local test hubs= others= status=0
+	for test in "$@"; do
+		if grep -q journey_create_hub "$root/test/sql/$test.sql"; then hubs+=" $test"; else others+=" $test"; fi
+	done
+	lane hubs "$hubs" & lane others "$others" || status=1
+	wait $! || status=1
+	cat "$work/log/hubs.log" "$work/log/others.log"
+	return $status
+}
+lane() { # lane NAME TESTS
+	[ "$2" ] || return 0
+	as_user mkdir -p "$work/tree/lane_$1" && as_user ln -sfn ../expected "$work/tree/lane_$1/expected" &&
+		build installcheck ISOLATION= REGRESS="$2" \
+			REGRESS_OPTS="--inputdir=test --load-extension=pg_journey --dbname=regress_$1 --outputdir=lane_$1" >"$work/log/$1.log" 2>&1
+}
+all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
 
-layer_parallel() { # the same with every plan made parallel that may be
+layer_regress() { lanes $(all_regress); }
+
+# The same with every plan made parallel that may be. To start workers for each statement takes several times as long as the
+# statements, so in "make test" it is done where plans can differ: aggregates, scans of journeys, row-level security.
+PARALLEL="analytics components components_identifier funnel graph index journey_agg measures property rows sessions tenants"
+layer_parallel() { in_parallel $PARALLEL; }
+layer_allparallel() { in_parallel $(all_regress); }
+in_parallel() {
 	local force=debug_parallel_query
 	[ "$(major "$PG_CONFIG")" -ge 16 ] || force=force_parallel_mode
-	PGOPTIONS="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0" \
-		build installcheck ISOLATION=
+	PGOPTIONS="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0" lanes "$@"
 }
 
 layer_isolation() { build installcheck REGRESS=; }
@@ -38,13 +61,18 @@ layer_pgtap() { # in an empty database: each file creates the extensions it need
 		as_user sh -c 'cd "$1" && pg_prove --verbose -d pgtap test/pgtap/*.sql' sh "$work/tree"
 }
 
-layer_tap() {
+# Two scripts at a time. Those that say "# Slow" are left to the slow layer, where PGJ_SLOW makes others longer, too.
+layer_tap() { tap_scripts ${PROVE_TESTS:-$(cd "$root" && grep -L '^# Slow' test/t/*.pl)}; }
+layer_slow() { PGJ_SLOW=1 tap_scripts $(cd "$root" && grep -lE '^# Slow|slowly' test/t/*.pl); }
+tap_scripts() {
 	local pgxs
 	pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 	as_user env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
 		PERL5LIB="$pgxs/src/test/perl" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
-		sh -c 'cd "$1" && prove --verbose $2' sh "$work/tree" "${PROVE_TESTS:-test/t/*.pl}"
+		sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
+			xargs -P 2 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
+			status=$?; cat tmp_check/prove/*.log; rm -r tmp_check/prove; exit $status' sh "$work/tree" "$@"
 }
 
 layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }
@@ -55,7 +83,7 @@ layer_upgrade() { # the older PostgreSQL gets the extension first, built from a 
 		PG_CONFIG=$new PROVE_TESTS=test/t/195_pg_upgrade.pl layer_tap
 }
 
-layer_fuzz() { build -C test/fuzz short; }
+layer_fuzz() { build -j 2 -C test/fuzz short; }
 layer_fuzzlong() { build -C test/fuzz run; }
 has_libfuzzer() {
 	echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }' | clang -fsanitize=fuzzer -x c - -o "$work/fuzzer"
@@ -135,16 +163,16 @@ run() {
 explain() {
 	say "--- $1 ---"
 	case $1 in
-	pgtap | tap | clients | upgrade)
+	pgtap | tap | slow | clients | upgrade)
 		grep -A 12 '^not ok' "$2" | head -n 60
 		local script # what a script said before it died is in a log of its own
 		sed -n 's/^\(test[^ ]*\)\.[a-z]* *(Wstat: .*/\1/p' "$2" | while read -r script; do
 			tail -n 15 "$work/tree/tmp_check/log/regress_log_${script##*/}" 2>/dev/null
 		done
-		sed -n '/^Test Summary Report/,$p' "$2" ;;
+		sed -n '/^Test Summary Report/,/^Result:/p' "$2" ;;
 	*)
 		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
-		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work/tree/regression.diffs" 2>/dev/null
+		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,lane_*/}regression.diffs 2>/dev/null
 		tail -n 30 "$2" ;;
 	esac
 	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5
@@ -153,10 +181,10 @@ explain() {
 
 exists() { # exists LAYER: has it any test yet?
 	case $1 in
-	regress | parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
+	regress | *parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
 	isolation) compgen -G "$root/test/specs/*.spec" ;;
 	pgtap) compgen -G "$root/test/pgtap/*.sql" ;;
-	tap | clients | upgrade) compgen -G "$root/test/t/*.pl" ;;
+	tap | slow | clients | upgrade) compgen -G "$root/test/t/*.pl" ;;
 	fuzz*) test -f "$root/test/fuzz/Makefile" ;;
 	esac >/dev/null
 }

@@ -167,3 +167,6 @@ ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;  -- without a key, whic
 COMMENT ON TABLE @hub@.journey_changes IS 'what customer_journeys lacks. Each transaction adds what it has changed, and refresh() takes it away';
 COMMENT ON COLUMN @hub@.journey_changes.identity_id IS 'identity something has changed for, or former customer';
 COMMENT ON COLUMN @hub@.journey_changes.touchpoint IS 'a new touchpoint of it; NULL: something else has changed, so its customer''s journey must be made anew';
+
+CREATE TABLE @hub@.refresh_lock ();
+COMMENT ON TABLE @hub@.refresh_lock IS 'holds nothing: refresh() locks it, so that there is one at a time';

@@ -111,8 +111,8 @@ DECLARE
     written bigint;
     removed bigint;
 BEGIN
-    -- One at a time. A lock of the table that two can't hold would keep autovacuum from it too.
-    PERFORM pg_advisory_xact_lock('customer_journeys'::regclass::oid::integer, hashtext('refresh'));
+    -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
+    LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
     IF rebuild THEN
         WITH taken AS (
             DELETE FROM journey_changes

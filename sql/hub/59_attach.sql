@@ -376,7 +376,7 @@ BEGIN
             row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, make_partitions, careful);
         EXCEPTION WHEN OTHERS THEN
             IF SQLSTATE = 'PJ002' THEN
-                IF (maintain(SQLERRM::timestamptz)).made > 0 THEN
+                IF make_partitions(SQLERRM::timestamptz) > 0 THEN
                     RETURN 0;
                 END IF;
                 make_partitions := false;  -- of that month there can't be one

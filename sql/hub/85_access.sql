@@ -69,7 +69,8 @@ BEGIN ATOMIC
         ('steward', 'source_progress', 'SELECT'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'journey_changes', 'DELETE');
+        ('steward', 'journey_changes', 'DELETE'),
+        ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS 'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
 

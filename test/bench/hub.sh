@@ -11,7 +11,7 @@ say "hub: loading"
 do_sql <<'SQL'
 SELECT journey_create_hub('hub');
 UPDATE hub.settings SET notify = false;
-SELECT hub.maintain(since => '2026-01-01');
+CALL hub.maintain(since => '2026-01-01');
 INSERT INTO hub.identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
 SELECT customer_id, identifier('customer', customer_id::text), customer_id, now(), now(), now() FROM customers ORDER BY customer_id;
 INSERT INTO hub.customers (customer_id, identities) SELECT customer_id, 1 FROM customers ORDER BY customer_id;

@@ -203,7 +203,8 @@ SELECT query, o.* FROM (VALUES
 \a
 -- a partition made later is the parent's, for everybody
 SET ROLE regress_hub_owner;
-SELECT made > 0 AS made FROM "It's ""%I""".maintain('2019-03-10Z');
+CALL "It's ""%I""".maintain('2019-03-10Z') \gset
+SELECT :made > 0 AS made;
 SET ROLE regress_writer;
 SELECT "It's ""%I""".record('{cookie:1}', '2019-03-10Z', 'store', 'visit') AS touchpoint;
 SET ROLE "regress ""Reader""";

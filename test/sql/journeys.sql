@@ -49,7 +49,7 @@ SELECT * FROM tried($$UPDATE touchpoints SET occurred_at = occurred_at - interva
 SELECT * FROM tried($$UPDATE touchpoints SET identity_id = (SELECT identity_id FROM identities WHERE identifier = 'c:9') WHERE touchpoint_id = 1$$);
 SELECT * FROM tried($$DELETE FROM touchpoints WHERE touchpoint_id = 3$$);
 SELECT * FROM tried($$DELETE FROM touchpoints t USING identities i WHERE i.identity_id = t.identity_id AND identifier = 'c:9'$$);
-SELECT * FROM tried($$SELECT maintain(since => '2025-06-01Z')$$);
+SELECT * FROM tried($$SELECT make_partitions(since => '2025-06-01Z')$$);
 SELECT * FROM tried($$TRUNCATE touchpoints$$);
 SELECT count(*) FROM touchpoint_keys;
 
@@ -132,7 +132,7 @@ TRUNCATE touchpoints, identities, customers, evidence, former_memberships, ident
 SELECT refresh() > 0 AS emptied;
 SELECT cardinality(record_many(array_agg((ARRAY[('p:' || n % 2000)::identifier], '2026-11-01Z'::timestamptz + n * interval '5 min', 'web', CASE n % 997 WHEN 0 THEN 'buy' ELSE 'view' END, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 20000) n;
-SELECT maintain() IS NOT NULL AS maintained, refresh();
+SELECT make_partitions() >= 0 AS maintained, refresh();
 SELECT count(record(ARRAY[('p:' || n * 997 % 2000)::identifier], '2026-12-01Z', 'store', 'visit')) FROM generate_series(1, 20) n;
 ANALYZE;
 EXPLAIN (COSTS OFF) SELECT customer_id FROM customer_journeys WHERE journey ~ 'web.buy -> web.view';

@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SELECT journey_create_hub('crm');
 SET search_path = crm, public;
-SELECT maintain(since => '2026-11-01Z') IS NOT NULL AS maintained;
+SELECT make_partitions(since => '2026-11-01Z') >= 0 AS maintained;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE VIEW stored AS
@@ -128,11 +128,12 @@ SET timezone = 'Pacific/Auckland';
 SELECT record('{user:7}', t, 'web', 'view', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z}'::timestamptz[]) t;
 SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
 SELECT count(*) AS strays FROM touchpoints_default;
-SELECT made, dropped FROM maintain();  -- those of a month of which there are few stay
+CALL maintain();  -- those of a month of which there are few stay
 SELECT count(*) AS strays FROM touchpoints_default;
-SELECT made > 20 AS made, dropped FROM maintain(since => '2019-12-15');
+CALL maintain(since => '2019-12-15') \gset
+SELECT :made > 20 AS made, :dropped AS dropped, :postponed AS postponed;
 SELECT count(*) AS strays FROM touchpoints_default;
-SELECT made, dropped FROM maintain(since => '2019-12-15');
+CALL maintain(since => '2019-12-15');
 SELECT tableoid::regclass::text, occurred_at AT TIME ZONE 'UTC' AS utc FROM touchpoints WHERE occurred_at < '2021-01-01' AND source_key IS NOT NULL ORDER BY 2;
 SELECT count(*) AS misplaced FROM touchpoints t WHERE tableoid::regclass::text ~ '\d$' AND tableoid::regclass::text <> 'touchpoints_' || to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY_MM');
 SELECT to_regclass('touchpoints_2019_12') IS NOT NULL AS since, to_regclass('touchpoints_2019_11') IS NOT NULL AS before_it,
@@ -145,16 +146,19 @@ ALTER TABLE touchpoints ADD COLUMN label text GENERATED ALWAYS AS (channel || '.
 CREATE TEMP TABLE touchpoints_2018_01 (a int);
 CREATE TABLE archive PARTITION OF touchpoints FOR VALUES FROM ('2018-02-10Z') TO ('2018-04-20Z');
 SELECT record('{user:7}', '2018-01-05Z', 'web', 'view', source_key => '2018') > 0 AS recorded;
-SELECT made FROM maintain(since => '2018-01-01Z');  -- all of 2018 and 2019 but for three months of its own and the one that is there
+CALL maintain(since => '2018-01-01Z');  -- all of 2018 and 2019 but for three months of its own and the one that is there
 SELECT tableoid::regclass::text, label FROM touchpoints WHERE source_key = '2018';
 CREATE TABLE note (touchpoint_id bigint, occurred_at timestamptz, FOREIGN KEY (touchpoint_id, occurred_at) REFERENCES touchpoints ON DELETE CASCADE);
 SELECT record('{user:7}', '2017-12-05Z', 'web', 'view', source_key => '2017') > 0 AS recorded;
 INSERT INTO note SELECT touchpoint_id, occurred_at FROM touchpoints WHERE source_key = '2017';
-SELECT made FROM maintain(since => '2017-11-01Z');
+CALL maintain(since => '2017-11-01Z');
 SELECT count(*) FROM note;
 DROP TABLE note;
-SELECT made FROM maintain(since => '2017-11-01Z');
-SELECT * FROM maintain(since => '-infinity');
+CALL maintain(since => '2017-11-01Z');
+CALL maintain(since => '-infinity');
+BEGIN;
+CALL maintain();
+ROLLBACK;
 ALTER TABLE touchpoints DROP COLUMN label;
 -- keys stay with their touchpoints
 UPDATE touchpoints SET source_key = 'other' WHERE source_key = '2017';
@@ -165,11 +169,11 @@ SELECT count(*) FROM touchpoint_keys WHERE source_key = '2017';
 SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' ;
 UPDATE settings SET keep_touchpoints = now() - '2021-03-05';
-SELECT made, dropped FROM maintain();
+CALL maintain();
 SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT count(*) FROM touchpoint_keys k LEFT JOIN touchpoints t USING (touchpoint_id) WHERE t.touchpoint_id IS NULL;
 SELECT record('{user:7}', '2020-01-01Z', 'web', 'view', source_key => 'late') > 0 AS late;
-SELECT made, dropped FROM maintain();
+CALL maintain();
 SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT TABLE customer_journeys) UNION ALL (TABLE customer_journeys EXCEPT TABLE current_journeys)) s;

@@ -131,7 +131,7 @@ EXCEPTION WHEN OTHERS THEN
     INSERT INTO refused VALUES (n, SQLSTATE, SQLERRM);
 END $$;
 END
-write_bytes("$dir/receive.sql", "SET statement_timeout = '60s';\n"
+write_bytes("$dir/receive.sql", "SET statement_timeout = '1h';\n"
       . join('', map { "SELECT receive($_, '" . $table->($_) . "', '$dir/images/$_');\n" } 0 .. $#images));
 ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images received');
 
@@ -278,7 +278,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN 'error ' || SQLSTATE;
 END \$\$;
 END
-write_bytes("$dir/receive.sql", "SET statement_timeout = '60s';\n"
+write_bytes("$dir/receive.sql", "SET statement_timeout = '1h';\n"
       . join('', map { "SELECT receive($_, 'accepted_pattern', '$dir/images/$_');\n" } 0 .. $#images));
 ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images of patterns received');
 is(sql($node, <<'END'), '', 'every image of a pattern is accepted or refused as its text is');

@@ -115,7 +115,7 @@ BEGIN
     RAISE LOG 'probing image %', n;
 $calls
 END \$\$;
-SET statement_timeout = '30s';
+SET statement_timeout = '1h';
 CREATE VIEW batch AS SELECT n AS first, n + 99 AS last FROM generate_series(0, (SELECT max(n) FROM image), 100) n;
 -- as stored: with a short header, or out of line
 SELECT format('SELECT probe_each(n, b::journey) FROM image WHERE n BETWEEN %s AND %s', first, last) FROM batch \\gexec

@@ -11,7 +11,6 @@ use PgJourney;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'sleep';
 
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
@@ -73,9 +72,9 @@ END
 sub start_writers
 {
     my $before = sql($node, 'SELECT count(*) FROM event');
-    my $run = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-T', '60', '-f', "$dir/append.sql",
+    my $run = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-t', '1000000', '-f', "$dir/append.sql",
             $node->connstr('postgres') . ' application_name=writer' ],
-        '>', \my $out, '2>', \my $err, IPC::Run::timeout(180));
+        '>', \my $out, '2>', \my $err);
     $node->poll_query_until('postgres', "SELECT count(*) > $before + 200 FROM event")
       or die "nothing is written: $err";
     return $run;
@@ -93,7 +92,8 @@ for my $signal ('KILL', 'ABRT')
 }
 my $writers = start_writers();
 sql($node, 'CHECKPOINT');
-sleep 0.5;
+my $checkpointed = sql($node, 'SELECT count(*) FROM event');
+$node->poll_query_until('postgres', "SELECT count(*) > $checkpointed + 200 FROM event") or die 'nothing is written';
 $node->stop('immediate');
 eval { $writers->finish };
 $node->start;

@@ -1,6 +1,7 @@
 # Proves that large groups and large texts can be cancelled at any moment, that a
 # group's memory is a small multiple of its touchpoints, and that a group of one
 # touchpoint takes bytes, not kilobytes.
+# Slow: part of "make slowtest".
 use strict;
 use warnings;
 use FindBin;
@@ -9,7 +10,6 @@ use PgJourney;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'time';
 
 my $node = start_server('main');
 $node->append_conf('postgresql.conf', "jit = off\nmax_parallel_workers_per_gather = 0\nwork_mem = '1GB'\n");
@@ -24,42 +24,11 @@ SELECT journey_agg(j) AS j FROM (SELECT journey_agg(at, channel, action, value, 
 CREATE UNLOGGED TABLE large_text AS SELECT j::text AS t FROM large;
 END
 
-# Runs a statement to be cancelled after so many seconds: how late it ended, undef if it came to its end before
-sub lateness
-{
-    my ($after, $query) = @_;
-    my $begin = time;
-    my ($status, undef, $error) =
-      $node->psql('postgres', 'SET statement_timeout = ' . (1 + int 1000 * $after) . "; $query");
-    my $took = time - $begin;
-    return $took - $after if $error =~ /canceling statement due to statement timeout/;
-    die "$query: $error" if $status;
-    return;
-}
-
-# What the client and a busy machine add to any statement
-my $overhead = lateness(0.1, 'SELECT pg_sleep(60)');
-note sprintf 'overhead %.2f s', $overhead;
-
-# Cancelled at several moments of its run, a statement ends long before it would
-# have ended. One that doesn't gets a second chance, for the machine may be busy.
+# Cancelled early and late in its run
 sub cancellable
 {
     my ($name, $query) = @_;
-    my $begin = time;
-    sql($node, $query);
-    my $whole = time - $begin;
-    my $limit = $overhead + 0.15 + 0.2 * $whole;
-    my ($worst, $cancelled) = (0, 0);
-    for my $part (0.15, 0.7)
-    {
-        my $late = lateness($whole * $part, $query);
-        $late = lateness($whole * $part, $query) if defined $late && $late > $limit;
-        $cancelled++ if defined $late;
-        $worst = $late if defined $late && $late > $worst;
-    }
-    cmp_ok($cancelled, '>', 0, sprintf '%s: cancelled %d times of 2, whole run %.1f s', $name, $cancelled, $whole);
-    cmp_ok($worst, '<', $limit, sprintf '%s: at most %.2f s late', $name, $worst);
+    cancelled_after($node, $name, $_, $query) for 0.1, 0.5;
 }
 
 cancellable('journey_agg', 'SELECT journey_length(journey_agg(at, channel, action)) FROM event, generate_series(1, 3)');
@@ -98,13 +67,10 @@ cancellable('identity_bridges', 'SELECT count(*) FROM links, generate_series(1, 
 # cancelled by another session
 my $query = $node->background_psql('postgres', on_error_stop => 0);
 $query->query_until(qr/go/, "\\echo go\nSELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 100);\n");
-sleep 1;
-my $begin = time;
-my $others = "FROM pg_stat_activity
-    WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
+my $others = "FROM pg_stat_activity WHERE query LIKE '%journey_agg%' AND state = 'active' AND pid <> pg_backend_pid()";
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 $others"), 'a long statement');
 is(sql($node, "SELECT pg_cancel_backend(pid) $others"), 't', 'pg_cancel_backend');
-$node->poll_query_until('postgres', "SELECT count(*) = 0 $others");
-cmp_ok(time - $begin, '<', $overhead + 1.5, 'pg_cancel_backend is obeyed in time');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 $others"), '... is obeyed');
 $query->quit;
 
 # memory of a single group, at its peak and without the server's own

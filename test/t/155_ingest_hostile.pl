@@ -9,7 +9,6 @@ use PgJourney;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes 'time';
 
 my $node = start_server('main');
 $node->append_conf('postgresql.conf', "jit = off\nfsync = off\nautovacuum = off\nmax_wal_size = '4GB'\n");
@@ -44,11 +43,9 @@ for my $batch (1 .. 100)
     $session .= ($batch % 5 == 0 ? 'EXECUTE ingests' : 'EXECUTE reads') . "($batch);\n";
     $session .= "INSERT INTO memory SELECT $batch, (SELECT sum(total_bytes) FROM pg_backend_memory_contexts), $measure;\n" if $batch % 10 == 0;
 }
-my $begin = time;
 my $out = sql($node, $session . 'SELECT batch, contexts, rss FROM memory WHERE batch > 0 ORDER BY batch');
 my @lines = split /\n/, $out;
 my @counts = splice @lines, 0, 100;
-note sprintf 'a million payloads in %.1f s', time - $begin;
 my $sum = 0;
 my $kept = 0;
 $sum += $_ for @counts;
@@ -65,31 +62,27 @@ SKIP:
     cmp_ok($last->[2], '<=', $first->[2] * 1.05 + 4000, 'nor does the process, shared memory aside');
 }
 
-# a payload as large as may be, and one that would make much of little
+# a payload as large as may be
 my $large = sub {
     my ($payload) = @_;
     return sql($node, "SELECT kind, count(*) FROM journey_payload_events(ARRAY[$payload],
         (SELECT json_agg(f ORDER BY rule) FROM crm.formats f WHERE format = 'whatsapp')) GROUP BY kind ORDER BY kind");
 };
-$begin = time;
-like( $large->(q{json_build_object('entry', json_build_array(json_build_object('changes', json_build_array(json_build_object('value', json_build_object(
+like($large->(q{json_build_object('entry', json_build_array(json_build_object('changes', json_build_array(json_build_object('value', json_build_object(
         'contacts', (SELECT json_agg(json_build_object('wa_id', i)) FROM generate_series(1, 60000) i),
         'messages', (SELECT json_agg(json_build_object('from', 0, 'timestamp', i, 'id', i)) FROM generate_series(1, 40000) i)))))))::text}),
     qr/^rejected\|39\d\d\d\ntouchpoint\|\d+$/, 'contacts of a message are looked up, but not without end');
-cmp_ok(time - $begin, '<', 10, 'in time');
 
 # many rejected items of one payload are found again among all that is in it
-$begin = time;
 is(sql($node, q{
     DELETE FROM crm.rejected;
     SELECT * FROM crm.ingest(format('{"batch": [%s{"event": "e", "userId": "u"}]}', repeat('{},', 30000)), 'segment');
     SELECT * FROM crm.retry_rejected('segment');
     SELECT count(*), sum(cardinality(items)) FROM crm.rejected}), "1|0|0|30000\n0|0|0|30000\n1|30000", 'many rejected items of one payload are retried');
-cmp_ok(time - $begin, '<', 20, 'in time');
 
 # cancelled in the middle
 my (undef, undef, $error) = $node->psql('postgres', <<'END');
-SET statement_timeout = '300ms';
+SET statement_timeout = '300ms';  -- of minutes
 SELECT count(*) FROM crm.ingest_many(array(SELECT '{"event": "e", "userId": "u' || i || '"}' FROM generate_series(1, 1000000) i), 'segment');
 END
 like($error, qr/canceling statement due to statement timeout/, 'a large call is cancelled');

@@ -1,6 +1,7 @@
 # Proves that single calls of ingest, ingest_many, ingest_ndjson and retry_rejected never deadlock: some clients send batches that
 # meet the same customers crosswise, known ones and new ones, in one slice and in several, with items that are refused and
 # keys that come twice. The data must be the same as if one client had sent all.
+# Slow: part of "make slowtest".
 use strict;
 use warnings;
 use FindBin;

@@ -19,7 +19,7 @@ $copy->start;
 
 sql($node, <<'END');
 SELECT journey_create_hub('crm');
-SELECT crm.maintain('2026-01-01Z');
+CALL crm.maintain('2026-01-01Z');
 SELECT cardinality(crm.record_many(array_agg((ARRAY[identifier('c', (i % 50)::text), identifier('d', (i % 70)::text)], timestamptz '2025-12-20Z' + i * interval '3 h',
        (ARRAY['web', 'store'])[1 + i % 2], 'view', i, 'EUR', NULL, NULL, NULL, NULL, 'x', i::text, NULL)::crm.event)))
 FROM generate_series(1, 300) i;
@@ -63,7 +63,7 @@ my %steps = (
                                 UPDATE crm.touchpoints SET channel = 'app' WHERE touchpoint_id % 10 = 2",
     '6 rules' => "SELECT crm.set_rule('c', max_per_customer => 1), crm.set_rule('d', shared_above => 2)",
     # there are partitions here that are not there, which have touchpoints of the default partition
-    '7 new partitions' => "SELECT crm.record('{c:7}', '2020-05-05Z', 'web', 'view'); SELECT crm.maintain('2020-01-01Z'); SELECT crm.record('{c:8}', '2020-06-05Z', 'web', 'view')",
+    '7 new partitions' => "SELECT crm.record('{c:7}', '2020-05-05Z', 'web', 'view'); CALL crm.maintain('2020-01-01Z'); SELECT crm.record('{c:8}', '2020-06-05Z', 'web', 'view')",
     '8 rebuild' => 'SELECT crm.refresh(rebuild => true)',
     '9 truncate' => 'TRUNCATE crm.touchpoints');
 for (sort keys %steps)

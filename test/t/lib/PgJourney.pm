@@ -9,11 +9,12 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Math::BigInt;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_server sql run_script crashes any encode decode journey_text
+our @EXPORT = qw(start_server slowly sql cpu_of cancelled_after run_script crashes any encode decode journey_text
   random_journey mutate copy_file read_copy write_bytes parallel_settings);
 our $SEED = $ENV{PGJ_SEED} || 1;
 
@@ -42,11 +43,48 @@ sub start_server
     return $node;
 }
 
+# How long a random test is: in "make test", and in "make slowtest"
+sub slowly { my ($quick, $slow) = @_; return $ENV{PGJ_SLOW} ? $slow : $quick }
+
 # The answer to SQL in the database postgres; dies of an error
 sub sql
 {
     my ($node, $query) = @_;
     return $node->safe_psql('postgres', $query);
+}
+
+# The processor time that statements take in one session, in ticks, and what went wrong: no matter how busy the machine is.
+# A statement may be [text, ticks after which it is cancelled, counted by the clock, so after as many at most].
+sub cpu_of
+{
+    my ($node, @statements) = @_;
+    my $ms = 1000 / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+    my $ticks = q{SELECT split_part(s, ' ', 12)::bigint + split_part(s, ' ', 13)::bigint AS ticks
+                  FROM regexp_replace(pg_read_file('/proc/self/stat'), '^.*\) ', '') s};
+    my $script = "\\set VERBOSITY verbose\n$ticks \\gset begin_\n";
+    for (@statements)
+    {
+        my ($query, $after) = ref ? @$_ : ($_, 0);
+        $script .= 'SET statement_timeout = ' . int($after * $ms) . ";\n\\o /dev/null\n$query;\n\\o\nSET statement_timeout = 0;\n"
+          . "$ticks \\gset end_\n\\echo :end_ticks - :begin_ticks\n\\set begin_ticks :end_ticks\n";
+    }
+    my ($status, $out, $error) = $node->psql('postgres', $script, on_error_stop => 0, on_error_die => 0);
+    return ([ map { /(\d+) - (\d+)/ ? $1 - $2 : () } split /\n/, $out ], $error);
+}
+
+# A statement that is cancelled after a part of the processor time that it, or another one, takes must end then: it takes
+# no more than a third of the whole beyond that.
+sub cancelled_after
+{
+    my ($node, $name, $part, $query, $whole) = @_;
+  SKIP:
+    {
+        skip 'no /proc to read processor time from', 2 if !-e "/proc/$$/stat";
+        my ($took) = cpu_of($node, $whole // $query);
+        my ($used, $error) = cpu_of($node, [ $query, $part * $took->[0] ]);
+        like($error, qr/ERROR:  57014: canceling statement due to statement timeout/, "$name: cancelled after $part of $took->[0] ticks");
+        cmp_ok($used->[0], '<=', ($part + 0.34) * $took->[0] + 5, "$name: that was $used->[0] ticks");
+    }
 }
 
 # Runs a file of SQL, whose answers nobody wants; false if there was an error
