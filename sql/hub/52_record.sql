@@ -417,3 +417,187 @@ BEGIN ATOMIC
     SELECT @hub@.record_events(record_many.events, NULL);
 END;
 COMMENT ON FUNCTION @hub@.record_many(@hub@.event[]) IS 'record many touchpoints at once; returns the number of each';
+
+-- The field that is meant by a name that is none: the one with most pairs of letters in common, if that is half of them.
+CREATE OR REPLACE FUNCTION @hub@.nearest_field(name text, fields text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT s.field
+    FROM (SELECT f.field, count(p.pair) FILTER (WHERE position(p.pair IN lower(replace(nearest_field.name, '_', ''))) > 0) * 2.0
+                          / (count(*) + greatest(length(replace(nearest_field.name, '_', '')) - 1, 1)) AS likeness
+          FROM unnest(nearest_field.fields) f(field)
+               CROSS JOIN LATERAL (SELECT substr(replace(f.field, '_', ''), n, 2) AS pair
+                                   FROM generate_series(1, length(replace(f.field, '_', '')) - 1) n) p
+          GROUP BY f.field) s
+    WHERE s.likeness >= 0.5
+    ORDER BY s.likeness DESC, s.field
+    LIMIT 1;
+END;
+COMMENT ON FUNCTION @hub@.nearest_field(text, text[]) IS 'the field that may be meant by another name; NULL: none is near';
+
+CREATE OR REPLACE FUNCTION @hub@.json_identifiers(given json) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    wrong text;
+    found text[];
+BEGIN
+    IF json_typeof(given) = 'array' THEN
+        SELECT min(json_typeof(g.v)) FILTER (WHERE json_typeof(g.v) NOT IN ('string', 'null')),
+               array_agg(g.v #>> '{}' ORDER BY g.n) INTO wrong, found
+        FROM json_array_elements(given) WITH ORDINALITY g(v, n);
+    ELSIF json_typeof(given) = 'object' THEN
+        SELECT min(json_typeof(v.v)) FILTER (WHERE json_typeof(v.v) NOT IN ('string', 'number')),
+               array_agg(identifier(g.namespace, v.v #>> '{}')::text ORDER BY g.n, v.n) INTO wrong, found
+        FROM json_each(given) WITH ORDINALITY g(namespace, v, n)
+             CROSS JOIN LATERAL (SELECT g.v, 1 AS n WHERE json_typeof(g.v) <> 'array'
+                                 UNION ALL
+                                 SELECT a.v, a.n FROM json_array_elements(CASE WHEN json_typeof(g.v) = 'array' THEN g.v END) WITH ORDINALITY a(v, n)) v;
+    ELSIF json_typeof(given) <> 'null' THEN
+        wrong := json_typeof(given);
+    END IF;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('identifiers can''t be made of: %s', given),
+            HINT = 'They are written ["email:ana@example.pt", "cookie:8f3a"], or {"email": "ana@example.pt", "cookie": ["8f3a", "91c0"]}.';
+    END IF;
+    RETURN CASE WHEN json_typeof(given) <> 'null' THEN coalesce(found, '{}') END;
+END $$;
+COMMENT ON FUNCTION @hub@.json_identifiers(json) IS 'identifiers of an event in JSON, as text';
+
+-- What a field can't be made of is an error, and so is what is no field: it would be lost. Texts may be numbers, such as keys.
+CREATE OR REPLACE FUNCTION @hub@.json_event(given json, fields text[]) RETURNS @hub@.event
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    event @hub@.event;
+    field text;
+    type text;
+    seen text[] := '{}';
+BEGIN
+    IF json_typeof(given) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('it is no JSON object: %s', left(given::text, 100));
+    END IF;
+    FOR field, type IN SELECT j.key, json_typeof(j.value) FROM json_each(given) j LOOP
+        IF field <> ALL (fields) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no field %s', field),
+                HINT = coalesce('Do you mean ' || nearest_field(field, fields) || '? ', '')
+                       || format('The fields are %s; whatever else is known may stand in attributes.', array_to_string(fields, ', '));
+        ELSIF field = ANY (seen) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('field %s is there twice', field);
+        ELSIF type IN ('object', 'array', 'boolean') AND field NOT IN ('identifiers', 'attributes') OR type = 'number' AND field = 'occurred_at' THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s can''t be made of: %s', field, left(given ->> field, 100)),
+                HINT = CASE field WHEN 'occurred_at' THEN 'A time is text, such as "2026-03-01T10:00:00Z".'
+                                  WHEN 'value' THEN 'A value is a number, or the text of one.'
+                                  ELSE 'It must be text.' END;
+        END IF;
+        seen := seen || field;
+    END LOOP;
+    event := jsonb_populate_record(NULL::@hub@.event,
+                                   given::jsonb - 'identifiers' || jsonb_build_object('identifiers', json_identifiers(given -> 'identifiers')));
+    IF NOT is_event(event) THEN
+        PERFORM check_event(event);
+    END IF;
+    RETURN event;
+END $$;
+COMMENT ON FUNCTION @hub@.json_event(json, text[]) IS 'an event of a JSON object';
+
+CREATE OR REPLACE FUNCTION @hub@.json_events(given json) RETURNS @hub@.event[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fields CONSTANT text[] := array(SELECT a.attname::text FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+                                    WHERE t.oid = 'event'::regtype AND NOT a.attisdropped ORDER BY a.attnum);
+    events @hub@.event[] := '{}';
+    element json;
+    place integer := 0;
+    detail text;
+    hint text;
+BEGIN
+    IF given IS NULL THEN
+        RETURN NULL;
+    ELSIF json_typeof(given) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('events must be a JSON array of objects, not %s',
+                                                                                    left(given::text, 100)),
+            HINT = 'One event is written [{"identifiers": ["email:ana@example.pt"], "occurred_at": ..., "channel": ..., "action": ...}].';
+    END IF;
+    FOR element IN SELECT j.value FROM json_array_elements(given) j LOOP
+        place := place + 1;
+        events := array_append(events, json_event(element, fields));
+    END LOOP;
+    RETURN events;
+EXCEPTION WHEN data_exception THEN
+    IF place = 0 THEN
+        RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('event %s: %s', place, SQLERRM),
+        DETAIL = coalesce(nullif(detail, ''), left(element::text, 200)), HINT = coalesce(nullif(hint, ''), 'Nothing was recorded.');
+END $$;
+COMMENT ON FUNCTION @hub@.json_events(json) IS 'events of a JSON array of objects';
+
+CREATE OR REPLACE FUNCTION @hub@.record_many(events json) RETURNS bigint[]
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events), NULL);
+END;
+COMMENT ON FUNCTION @hub@.record_many(json) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+
+CREATE OR REPLACE FUNCTION @hub@.record_many(events jsonb) RETURNS bigint[]
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events::text::json), NULL);
+END;
+COMMENT ON FUNCTION @hub@.record_many(jsonb) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+
+-- So that a literal, or a driver's text, is no riddle: the array of events begins with a row, NULL, or bounds, and JSON does not.
+CREATE OR REPLACE FUNCTION @hub@.record_many(events text) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[[0-9]+:)' THEN
+        RETURN record_events(events::@hub@.event[], NULL);
+    END IF;
+    RETURN record_events(json_events(events::json), NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.record_many(text) IS 'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
+
+-- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and has locked nothing.
+CREATE OR REPLACE FUNCTION @hub@.unrecord(source text, source_key text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    attached regclass;
+    known record;
+BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL);
+    IF attached IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('touchpoints of source %s are rows of the table %s, which is attached', source, attached),
+            HINT = 'Change or delete the row: its touchpoint follows.';
+    END IF;
+    LOOP
+        SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
+        FROM touchpoint_keys k WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
+        EXIT WHEN FOUND;
+        -- gone with a partition that was detached, say; or it has another time by now
+        DELETE FROM touchpoint_keys k
+        WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key AND k.touchpoint_id = known.touchpoint_id
+              AND k.occurred_at = known.occurred_at;
+        EXIT WHEN FOUND;
+    END LOOP;
+    PERFORM retract(source, known.evidence_key);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION @hub@.unrecord(text, text) IS 'take a touchpoint back, and retract the evidence it brought: it can be recorded again then; returns whether there was any';
