@@ -128,6 +128,7 @@ DECLARE
     ids bigint[];               -- identities of what is given,
     told @extschema@.identifier[];  -- and identifiers that were given then
     same boolean;
+    same_time boolean;
     differ text;
     were text;
     given text;
@@ -158,12 +159,16 @@ BEGIN
         END IF;
     END IF;
 
-    IF same AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation, there.agent, there.campaign)
-                IS NOT DISTINCT FROM
-                (event.channel, event.action, event.value, event.currency, event.direction, event.conversation, event.agent, event.campaign)
-       AND (there.occurred_at = event.occurred_at
-            OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute' AND event.occurred_at + interval '1 minute')
-       AND (there.attributes IS NOT DISTINCT FROM event.attributes OR sent_again) THEN
+    same_time := there.occurred_at = event.occurred_at
+                 OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute' AND event.occurred_at + interval '1 minute';
+    IF sent_again THEN
+        event.attributes := there.attributes;
+    END IF;
+    IF same AND same_time AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation, there.agent, there.campaign,
+                               there.attributes)
+                              IS NOT DISTINCT FROM
+                              (event.channel, event.action, event.value, event.currency, event.direction, event.conversation, event.agent,
+                               event.campaign, event.attributes) THEN
         RETURN known.touchpoint_id;
     END IF;
     SELECT string_agg(d.field, ', ' ORDER BY d.n), string_agg(d.field || ' ' || coalesce(d.there, 'NULL'), ', ' ORDER BY d.n),
@@ -171,7 +176,7 @@ BEGIN
     INTO differ, were, given
     FROM (VALUES (1, 'identifiers', CASE WHEN same IS NOT TRUE THEN coalesce(told, ARRAY[there.identifier])::text END,
                   CASE WHEN same IS NOT TRUE THEN event.identifiers::text END),
-                 (2, 'occurred_at', there.occurred_at::text, event.occurred_at::text),
+                 (2, 'occurred_at', there.occurred_at::text, CASE WHEN same_time THEN there.occurred_at ELSE event.occurred_at END::text),
                  (3, 'channel', there.channel, event.channel),
                  (4, 'action', there.action, event.action),
                  (5, 'value', trim_scale(there.value)::text, trim_scale(event.value)::text),
@@ -315,13 +320,13 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_variable
 DECLARE
-    event @hub@.event;
+    event event;
     place integer;
     numbers bigint[];           -- of the touchpoint of each event
     fresh boolean[];            -- whether this call makes it
     identity_ids bigint[];      -- its identity
     stitched integer[];         -- events whose identifiers tell something
-    observations @hub@.observation[];
+    observations observation[];
     found bigint[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -377,7 +382,7 @@ BEGIN
             UPDATE touchpoint_keys k SET evidence_key = e.evidence_key
             FROM ROWS FROM (unnest(fresh), unnest(evidence_keys), unnest(events)) e(fresh, evidence_key)
             WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
-            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), coalesce(e.evidence_key, e.source_key))::@hub@.observation
+            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), coalesce(e.evidence_key, e.source_key))::observation
                              ORDER BY e.ordinality)
             INTO observations
             FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(evidence_keys), unnest(events)) WITH ORDINALITY
@@ -471,7 +476,7 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    event @hub@.event;
+    event event;
     field text;
     type text;
     seen text[] := '{}';
@@ -494,7 +499,7 @@ BEGIN
         END IF;
         seen := seen || field;
     END LOOP;
-    event := jsonb_populate_record(NULL::@hub@.event,
+    event := jsonb_populate_record(NULL::event,
                                    given::jsonb - 'identifiers' || jsonb_build_object('identifiers', json_identifiers(given -> 'identifiers')));
     IF NOT is_event(event) THEN
         PERFORM check_event(event);
@@ -510,7 +515,7 @@ AS $$
 DECLARE
     fields CONSTANT text[] := array(SELECT a.attname::text FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
                                     WHERE t.oid = 'event'::regtype AND NOT a.attisdropped ORDER BY a.attnum);
-    events @hub@.event[] := '{}';
+    events event[] := '{}';
     element json;
     place integer := 0;
     detail text;
@@ -559,7 +564,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF events ~* '^\s*(\{\s*("?\(|null|\})|\[[0-9]+:)' THEN
-        RETURN record_events(events::@hub@.event[], NULL);
+        RETURN record_events(events::event[], NULL);
     END IF;
     RETURN record_events(json_events(events::json), NULL);
 END $$;
