@@ -1,21 +1,89 @@
--- Touchpoints in: record, record_many.
+-- Touchpoints in: record, record_many. And back: unrecord.
 --
 -- A key is claimed first, so that of two calls with one key the second waits, and then finds what the first has made.
--- Keys are claimed in their order. What the identifiers tell of who is who is for 50_identify.sql. A single identifier
--- that is known tells nothing, and locks nothing.
+-- Keys are claimed in their order, but touchpoints are numbered in the order they came in, which is the order of those of
+-- one time. What the identifiers tell of who is who is for 50_identify.sql. A single identifier that is known tells
+-- nothing, and locks nothing.
+--
+-- The fields of an event stand in the type event, and are named where a touchpoint is made of them. Of "ROWS FROM (...,
+-- unnest(events)) e(...)" the columns named are those before the event's, which keep their names.
 
--- Whether an event is a touchpoint, but for what the type touchpoint refuses; check_event tells what is wrong. Becomes part of
--- the query that calls it.
+-- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right the others lack.
+CREATE OR REPLACE FUNCTION @hub@.check_may(level text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT (CASE level WHEN 'reader' THEN has_table_privilege('touchpoints', 'SELECT')
+                       WHEN 'writer' THEN has_table_privilege('touchpoint_keys', 'INSERT')
+                       WHEN 'steward' THEN has_table_privilege('evidence', 'UPDATE') END) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('permission denied for hub %s', current_schema()),
+            DETAIL = format('Role %s may not do what a %s may.', current_user, level),
+            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %L);', current_schema(), current_user, level);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been granted that level of access';
+
+-- Not by the rules of a language: in Turkish, i has another capital.
+CREATE OR REPLACE FUNCTION @hub@.currency_code(currency text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN nullif(upper(btrim(currency_code.currency, E' \t\r\n') COLLATE "C"), '');
+COMMENT ON FUNCTION @hub@.currency_code(text) IS 'a currency as the hub writes it: in capitals, without space around it; NULL if nothing is left';
+
+CREATE OR REPLACE FUNCTION @hub@.spell_currency() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    NEW.currency := currency_code(NEW.currency);
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION @hub@.spell_currency() IS 'trigger: each currency has one spelling';
+CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.touchpoints FOR EACH ROW
+    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.settings FOR EACH ROW
+    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+
+CREATE OR REPLACE FUNCTION @hub@.time_is_plausible(at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND (at > now() + s.future_within OR at < now() - s.past_within));
+END $$;
+COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
+
+CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT time_is_plausible(at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+            MESSAGE = format('%s is too far in the %s: %s', name, CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
+            DETAIL = (SELECT CASE WHEN at > now() THEN format('It may be %s from now at most, as %I.settings.future_within says.',
+                                                              s.future_within, current_schema())
+                                  ELSE format('It may be %s ago at most, as %I.settings.past_within says.', s.past_within, current_schema()) END
+                      FROM settings s WHERE s.one_row),
+            HINT = 'Mend the clock it comes from; where such times are right, raise the limit, or set it to NULL.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'refuse a time that is too far from now';
+
+-- Whether an event is a touchpoint, but for what the type touchpoint refuses, and how far its time is from now; check_event
+-- tells what is wrong. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.is_event(event @hub@.event) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(cardinality(event.identifiers) > 0 AND array_position(event.identifiers, NULL) IS NULL
                 AND event.occurred_at >= '0001-01-01 00:00Z'::timestamptz AND event.occurred_at < '10000-01-01 00:00Z'::timestamptz, false)
-       AND event.channel IS NOT NULL AND event.action IS NOT NULL AND coalesce(event.direction, 'in') IN ('in', 'out');
+       AND event.channel IS NOT NULL AND event.action IS NOT NULL AND coalesce(event.direction, 'in') IN ('in', 'out')
+       AND (event.source IS NOT NULL OR event.source_key IS NULL);
 COMMENT ON FUNCTION @hub@.is_event(@hub@.event) IS 'whether an event is a touchpoint';
 
 CREATE OR REPLACE FUNCTION @hub@.check_event(event @hub@.event) RETURNS void
-LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     wrong text := CASE WHEN event.occurred_at IS NULL THEN 'occurred_at'
                        WHEN event.channel IS NULL THEN 'channel'
@@ -25,6 +93,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('%s of a touchpoint must not be NULL', wrong),
             DETAIL = format('Identifiers: %s; source: %s, key: %s.', coalesce(event.identifiers::text, 'NULL'), coalesce(event.source, 'NULL'),
                             coalesce(event.source_key, 'NULL'));
+    ELSIF event.source IS NULL AND event.source_key IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'a key without a source is none',
+            DETAIL = format('Key: %s; identifiers: %s.', event.source_key, coalesce(event.identifiers::text, 'NULL')),
+            HINT = 'Say which system the key is of, such as source => ''shop'': other systems may have the same keys.';
     ELSIF event.direction NOT IN ('in', 'out') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
             HINT = 'It is NULL where neither the customer nor the company wrote to the other.';
@@ -33,160 +105,504 @@ BEGIN
             DETAIL = 'It must be in the years 1 to 9999.';
     END IF;
     PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'));
+    PERFORM check_time('occurred_at of a touchpoint', event.occurred_at);
 END $$;
 COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpoint';
 
 CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN '{"customer_id": ' || customer_id || ', "touchpoint_id": ' || touchpoint_id || '}';
+RETURN '{"customer_id": ' || news.customer_id || ', "touchpoint_id": ' || news.touchpoint_id || '}';
 COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channel named like the hub, are told of a new touchpoint';
 
-CREATE OR REPLACE FUNCTION @hub@.record(
-    identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
-    currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
-    campaign text DEFAULT NULL, source text DEFAULT 'sql', source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
-RETURNS bigint
+-- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost. It must
+-- have been the same customer's, and who is given with whom must have been told then. What comes from other systems'
+-- payloads is sent again with other attributes (how often it was tried, say), and times that are worked out anew.
+-- Returns the touchpoint's number; NULL: there is none any more.
+CREATE OR REPLACE FUNCTION @hub@.check_replay(event @hub@.event, sent_again boolean DEFAULT false) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    known record;
+    there record;
+    ids bigint[];               -- identities of what is given,
+    told @extschema@.identifier[];  -- and identifiers that were given then
+    same boolean;
+    same_time boolean;
+    differ text;
+    were text;
+    given text;
+BEGIN
+    SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
+    FROM touchpoint_keys k WHERE k.source = event.source AND k.source_key = event.source_key;
+    SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign, t.attributes,
+           i.customer_id, i.identifier INTO there
+    FROM touchpoints t LEFT JOIN LATERAL (SELECT i.customer_id, i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
+    WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
+    IF NOT FOUND THEN
+        RETURN known.touchpoint_id;
+    END IF;
+    event.currency := currency_code(event.currency);
+
+    SELECT bool_or(i.customer_id = there.customer_id), array_agg(DISTINCT i.identity_id) INTO same, ids
+    FROM unnest(event.identifiers) g(identifier)
+         LEFT JOIN LATERAL (SELECT i.customer_id, i.identity_id FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true;
+    IF same IS NOT TRUE THEN
+        same := EXISTS (SELECT FROM unnest(event.identifiers) g(identifier) WHERE customer_of(g.identifier) = there.customer_id);
+    END IF;
+    IF same AND cardinality(ids) > 1 THEN
+        SELECT v.identities @> ids, array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (v.identities) ORDER BY i.identifier)
+        INTO same, told
+        FROM evidence v WHERE v.source = event.source AND v.source_key = known.evidence_key;
+        IF same IS NOT TRUE THEN  -- unless they are the same in their normal form
+            same := normal_identifiers(coalesce(told, ARRAY[there.identifier])) @> normal_identifiers(event.identifiers);
+        END IF;
+    END IF;
+
+    same_time := there.occurred_at = event.occurred_at
+                 OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute' AND event.occurred_at + interval '1 minute';
+    IF sent_again THEN
+        event.attributes := there.attributes;
+    END IF;
+    IF same AND same_time AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation, there.agent, there.campaign,
+                               there.attributes)
+                              IS NOT DISTINCT FROM
+                              (event.channel, event.action, event.value, event.currency, event.direction, event.conversation, event.agent,
+                               event.campaign, event.attributes) THEN
+        RETURN known.touchpoint_id;
+    END IF;
+    SELECT string_agg(d.field, ', ' ORDER BY d.n), string_agg(d.field || ' ' || coalesce(d.there, 'NULL'), ', ' ORDER BY d.n),
+           string_agg(d.field || ' ' || coalesce(d.given, 'NULL'), ', ' ORDER BY d.n)
+    INTO differ, were, given
+    FROM (VALUES (1, 'identifiers', CASE WHEN same IS NOT TRUE THEN coalesce(told, ARRAY[there.identifier])::text END,
+                  CASE WHEN same IS NOT TRUE THEN event.identifiers::text END),
+                 (2, 'occurred_at', there.occurred_at::text, CASE WHEN same_time THEN there.occurred_at ELSE event.occurred_at END::text),
+                 (3, 'channel', there.channel, event.channel),
+                 (4, 'action', there.action, event.action),
+                 (5, 'value', trim_scale(there.value)::text, trim_scale(event.value)::text),
+                 (6, 'currency', there.currency, event.currency),
+                 (7, 'direction', there.direction, event.direction),
+                 (8, 'conversation', there.conversation, event.conversation),
+                 (9, 'agent', there.agent, event.agent),
+                 (10, 'campaign', there.campaign, event.campaign),
+                 (11, 'attributes', there.attributes::text, event.attributes::text)) d(n, field, there, given)
+    WHERE d.there IS DISTINCT FROM d.given;
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+        MESSAGE = format('touchpoint %s of source %s is there with other %s', event.source_key, event.source, differ),
+        DETAIL = format('Touchpoint %s has %s; given: %s.', known.touchpoint_id, were, given),
+        HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint needs a key of its own.',
+                      current_schema(), event.source, event.source_key);
+END $$;
+COMMENT ON FUNCTION @hub@.check_replay(@hub@.event, boolean) IS 'the touchpoint of a key that is there; refuse what differs from it';
+
+-- Most are the same to the letter, which is told for all of them at once.
+CREATE OR REPLACE FUNCTION @hub@.replayed(events @hub@.event[], numbers bigint[], fresh boolean[], checking boolean, sent_again boolean) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    known bigint[];
+    doubtful integer[];
+    place integer;
+BEGIN
+    SELECT array_agg(CASE WHEN e.fresh THEN e.id ELSE k.touchpoint_id END ORDER BY e.ordinality),
+           coalesce(array_agg(e.ordinality ORDER BY e.ordinality) FILTER (WHERE NOT e.fresh AND same.one IS NULL), '{}')
+    INTO known, doubtful
+    FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
+         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key FROM touchpoint_keys k
+                            WHERE NOT e.fresh AND k.source = e.source AND k.source_key = e.source_key OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT t.identity_id FROM touchpoints t
+                            WHERE checking AND NOT e.fresh AND t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at
+                                  AND (t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign)
+                                      IS NOT DISTINCT FROM
+                                      (e.channel, e.action, e.value, currency_code(e.currency), e.direction, e.conversation, e.agent, e.campaign)
+                                  AND (t.occurred_at, t.attributes) IS NOT DISTINCT FROM (e.occurred_at, e.attributes) OFFSET 0) t ON true
+         LEFT JOIN LATERAL (SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
+         LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
+                            WHERE cardinality(e.identifiers) > 1 AND i.identifier = ANY (e.identifiers)
+                                  AND v.source = e.source AND v.source_key = k.evidence_key OFFSET 0) v ON true
+         LEFT JOIN LATERAL (SELECT 1 AS one
+                            WHERE CASE WHEN cardinality(e.identifiers) = 1 THEN i.identifier = e.identifiers[1]
+                                       ELSE v.identities IS NOT NULL AND NOT EXISTS (
+                                           SELECT FROM unnest(e.identifiers) g(identifier)
+                                                LEFT JOIN LATERAL (SELECT x.identity_id FROM identities x WHERE x.identifier = g.identifier OFFSET 0) x ON true
+                                           WHERE (x.identity_id = ANY (v.identities)) IS NOT TRUE) END) same ON true;
+    IF array_position(known, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'a touchpoint was taken back while it was recorded again',
+            HINT = 'Run the transaction again.';
+    ELSIF checking THEN
+        FOREACH place IN ARRAY doubtful LOOP
+            PERFORM check_replay(events[place], sent_again);
+        END LOOP;
+    END IF;
+    RETURN known;
+END $$;
+COMMENT ON FUNCTION @hub@.replayed(@hub@.event[], bigint[], boolean[], boolean, boolean) IS 'numbers of the touchpoints of events, of which those that are not fresh have been recorded before; refuse what differs from what was';
+
+CREATE OR REPLACE FUNCTION @hub@.record_one(event @hub@.event, sent_again boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    event event;
     id bigint;
+    known bigint;
     identity bigint;
+    evidence_key text := event.source_key;
+    notify boolean;
+    implausible boolean;
 BEGIN
-    IF source IS NULL THEN
-        source := 'sql';
-    END IF;
-    event := ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes);
-    IF NOT is_event(event) THEN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    ELSIF NOT is_event(event) THEN
         PERFORM check_event(event);
     END IF;
-    IF source_key IS NOT NULL THEN
-        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
-        VALUES (source, source_key, nextval('touchpoints_touchpoint_id_seq'), occurred_at)
-        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
-        RETURNING k.touchpoint_id INTO id;
-        IF id IS NULL THEN
-            RETURN (SELECT k.touchpoint_id FROM touchpoint_keys k WHERE k.source = record.source AND k.source_key = record.source_key);
-        END IF;
-    ELSE
-        id := nextval('touchpoints_touchpoint_id_seq');
+    IF event.source IS NULL THEN
+        event.source := 'sql';
     END IF;
-    IF cardinality(identifiers) = 1 THEN
-        identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = identifiers[1]);
+    id := nextval('touchpoints_touchpoint_id_seq');
+    IF event.source_key IS NOT NULL THEN
+        LOOP
+            INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
+            VALUES (event.source, event.source_key, id, event.occurred_at)
+            ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING;
+            EXIT WHEN FOUND;
+            known := check_replay(event, sent_again);
+            IF known IS NOT NULL THEN
+                RETURN known;
+            END IF;
+        END LOOP;
+    END IF;
+    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within INTO notify, implausible
+    FROM settings s WHERE s.one_row;
+    IF implausible THEN
+        PERFORM check_event(event);
+    END IF;
+    IF cardinality(event.identifiers) = 1 THEN
+        identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = event.identifiers[1]);
+    ELSIF evidence_key IS NOT NULL
+          AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key AND v.retracted_at IS NOT NULL) THEN
+        evidence_key := evidence_key || '#' || id;  -- what was retracted stays so
+        UPDATE touchpoint_keys k SET evidence_key = evidence_key WHERE k.source = event.source AND k.source_key = event.source_key;
     END IF;
     IF identity IS NULL THEN
-        identity := (SELECT i.identity FROM identify_one(identifiers, occurred_at, source, source_key) i);
+        identity := (SELECT i.identity FROM identify_one(event.identifiers, event.occurred_at, event.source, evidence_key) i);
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
                              campaign, source, source_key, attributes)
-    VALUES (id, identity, occurred_at, channel, action, value, currency, direction, conversation, agent,
-            campaign, source, source_key, attributes);
-    IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+    VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction, event.conversation,
+            event.agent, event.campaign, event.source, event.source_key, event.attributes);
+    IF notify THEN
         PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
     END IF;
     RETURN id;
 END $$;
+COMMENT ON FUNCTION @hub@.record_one(@hub@.event, boolean) IS 'record a touchpoint';
+
+CREATE OR REPLACE FUNCTION @hub@.record(
+    identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
+    currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
+    campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.record_one(ROW(record.identifiers, record.occurred_at, record.channel, record.action, record.value, record.currency,
+                                record.direction, record.conversation, record.agent, record.campaign, record.source, record.source_key,
+                                record.attributes)::@hub@.event, false);
+END;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
 -- Plans are made for the events given: there may be many. evidence_keys, if given, are the keys of the evidence of each event,
--- NULL: that of its touchpoint. Nobody is told of history.
-CREATE OR REPLACE FUNCTION @hub@.record_events(events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false) RETURNS bigint[]
+-- NULL: that of its touchpoint. Of history nobody is told, and what is there is left as it is.
+CREATE OR REPLACE FUNCTION @hub@.record_events(
+    events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false, sent_again boolean DEFAULT false) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    e event;
-    touchpoints bigint[];       -- the touchpoint of each event
+    event event;
+    place integer;
+    numbers bigint[];           -- of the touchpoint of each event
     fresh boolean[];            -- whether this call makes it
-    firsts identifier[];        -- its identifier, if it has one only
-    identities bigint[];        -- its identity
+    identity_ids bigint[];      -- its identity
     stitched integer[];         -- events whose identifiers tell something
     observations observation[];
     found bigint[];
 BEGIN
-    IF events IS NULL OR cardinality(events) = 0 THEN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    ELSIF events IS NULL OR cardinality(events) = 0 THEN
         RETURN '{}';
-    ELSIF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e)) THEN
-        FOREACH e IN ARRAY events LOOP
-            PERFORM check_event(e);
+    ELSIF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e.*)) THEN
+        FOREACH event IN ARRAY events LOOP
+            PERFORM check_event(event);
         END LOOP;
     END IF;
 
-    WITH entry AS MATERIALIZED (
-        SELECT coalesce(e.source, 'sql') AS source, e.source_key, e.occurred_at, e.ordinality AS n FROM unnest(events) WITH ORDINALITY e
+    numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, cardinality(events)));
+    WITH first AS MATERIALIZED (
+        SELECT DISTINCT ON (e.source, e.source_key) e.source, e.source_key, e.id, e.occurred_at
+        FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
+        WHERE e.source_key IS NOT NULL
+        ORDER BY e.source, e.source_key, e.ordinality
     ), claimed AS (
-        INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
-        SELECT f.source, f.source_key, nextval('touchpoints_touchpoint_id_seq'), f.occurred_at
-        FROM (SELECT DISTINCT ON (e.source, e.source_key) e.* FROM entry e WHERE e.source_key IS NOT NULL ORDER BY e.source, e.source_key, e.n) f
-        ORDER BY f.source, f.source_key
-        ON CONFLICT (source, source_key) DO NOTHING
-        RETURNING source, source_key, touchpoint_id
+        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
+        SELECT f.source, f.source_key, f.id, f.occurred_at FROM first f ORDER BY f.source, f.source_key
+        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
+        RETURNING k.touchpoint_id
     )
-    SELECT array_agg(CASE WHEN e.source_key IS NULL THEN nextval('touchpoints_touchpoint_id_seq') ELSE c.touchpoint_id END ORDER BY e.n),
-           array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL AND e.earlier = 0 ORDER BY e.n)
-    INTO touchpoints, fresh
-    FROM (SELECT e.*, row_number() OVER (PARTITION BY e.source, e.source_key ORDER BY e.n) - 1 AS earlier FROM entry e) e
-         LEFT JOIN claimed c ON c.source = e.source AND c.source_key = e.source_key;
+    SELECT array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL ORDER BY e.ordinality) INTO fresh
+    FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id) LEFT JOIN claimed c ON c.touchpoint_id = e.id;
 
-    IF array_position(touchpoints, NULL) IS NOT NULL THEN  -- somebody has recorded these before
-        SELECT array_agg(coalesce(e.touchpoint_id, k.touchpoint_id) ORDER BY e.n) INTO touchpoints
-        FROM ROWS FROM (unnest(events), unnest(touchpoints)) WITH ORDINALITY
-             e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key,
-               attributes, touchpoint_id, n)
-             LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = coalesce(e.source, 'sql') AND k.source_key = e.source_key OFFSET 0) k
-                       ON e.touchpoint_id IS NULL;
-        IF array_position(fresh, true) IS NULL THEN
-            RETURN touchpoints;
+    IF array_position(fresh, true) IS NOT NULL THEN
+        place := (SELECT min(e.ordinality)
+                  FROM settings s, ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
+                  WHERE s.one_row AND e.fresh AND (e.occurred_at > now() + s.future_within OR e.occurred_at < now() - s.past_within));
+        IF place IS NOT NULL THEN
+            PERFORM check_event(events[place]);
+        END IF;
+
+        -- single identifiers, and whether they are known
+        SELECT array_agg(i.identity_id ORDER BY e.ordinality),
+               array_agg(e.ordinality ORDER BY e.ordinality) FILTER (WHERE e.fresh AND i.identity_id IS NULL)
+        INTO identity_ids, stitched
+        FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
+             LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
+                                WHERE e.fresh AND cardinality(e.identifiers) = 1 AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
+
+        IF stitched IS NOT NULL THEN
+            IF evidence_keys IS NULL THEN  -- what was retracted stays so
+                SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END ORDER BY e.ordinality) INTO evidence_keys
+                FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
+                     LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v
+                                        WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source AND v.source_key = e.source_key
+                                              AND v.retracted_at IS NOT NULL OFFSET 0) v ON true
+                HAVING count(v.source_key) > 0;
+            END IF;
+            UPDATE touchpoint_keys k SET evidence_key = e.evidence_key
+            FROM ROWS FROM (unnest(fresh), unnest(evidence_keys), unnest(events)) e(fresh, evidence_key)
+            WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
+            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), coalesce(e.evidence_key, e.source_key))::observation
+                             ORDER BY e.ordinality)
+            INTO observations
+            FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(evidence_keys), unnest(events)) WITH ORDINALITY
+                 e(fresh, identity_id, evidence_key)
+            WHERE e.fresh AND e.identity_id IS NULL;
+            found := (SELECT a.identities FROM identify_all(observations) a);
+            SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identity_ids
+            FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n) LEFT JOIN unnest(stitched, found) s(n, identity_id) ON s.n = i.n;
+        END IF;
+
+        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
+                                 campaign, source, source_key, attributes)
+        SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent,
+               e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes
+        FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) e(touchpoint_id, identity_id, fresh)
+        WHERE e.fresh;
+
+        IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+            PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
+            FROM unnest(numbers, identity_ids, fresh) u(touchpoint_id, identity_id, fresh)
+                 CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i WHERE i.identity_id = u.identity_id OFFSET 0) i
+            WHERE u.fresh
+            GROUP BY i.customer_id;
         END IF;
     END IF;
 
-    -- single identifiers, and whether they are known
-    SELECT array_agg(CASE WHEN cardinality(e.identifiers) = 1 THEN e.identifiers[1] END ORDER BY e.ordinality) INTO firsts
-    FROM unnest(events) WITH ORDINALITY e;
-    SELECT array_agg(CASE WHEN f.fresh THEN i.identity_id END ORDER BY f.n),
-           array_agg(f.n ORDER BY f.n) FILTER (WHERE f.fresh AND i.identity_id IS NULL)
-    INTO identities, stitched
-    FROM unnest(firsts, fresh) WITH ORDINALITY f(identifier, fresh, n)
-         LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = f.identifier OFFSET 0) i ON true;
-
-    IF stitched IS NOT NULL THEN
-        SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), coalesce(e.evidence_key, e.source_key))::observation ORDER BY e.n)
-        INTO observations
-        FROM ROWS FROM (unnest(events), unnest(evidence_keys), unnest(fresh), unnest(identities)) WITH ORDINALITY
-             e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key,
-               attributes, evidence_key, fresh, identity_id, n)
-        WHERE e.fresh AND e.identity_id IS NULL;
-        found := (identify_all(observations)).identities;
-        SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identities
-        FROM unnest(identities) WITH ORDINALITY i(identity_id, n)
-             LEFT JOIN unnest(stitched, found) s(n, identity_id) ON s.n = i.n;
+    IF array_position(fresh, false) IS NOT NULL THEN  -- somebody has recorded these before, or they are given twice
+        RETURN replayed(events, numbers, fresh, NOT history, sent_again);
     END IF;
-
-    INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
-                             campaign, source, source_key, attributes)
-    SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent,
-           e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes
-    FROM ROWS FROM (unnest(events), unnest(touchpoints), unnest(identities), unnest(fresh))
-         e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key,
-           attributes, touchpoint_id, identity_id, fresh)
-    WHERE e.fresh;
-
-    IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-        PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
-        FROM unnest(touchpoints, identities, fresh) u(touchpoint_id, identity_id, fresh)
-             CROSS JOIN LATERAL (SELECT * FROM identities i WHERE i.identity_id = u.identity_id OFFSET 0) i
-        WHERE u.fresh
-        GROUP BY i.customer_id;
-    END IF;
-    RETURN touchpoints;
+    RETURN numbers;
 END $$;
-COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], text[], boolean) IS 'record many touchpoints at once, with keys of their own for the evidence in them; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], text[], boolean, boolean) IS 'record many touchpoints at once, with keys of their own for the evidence in them; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events @hub@.event[]) RETURNS bigint[]
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.record_events(events, NULL);
+    SELECT @hub@.record_events(record_many.events, NULL);
 END;
 COMMENT ON FUNCTION @hub@.record_many(@hub@.event[]) IS 'record many touchpoints at once; returns the number of each';
+
+-- The field that is meant by a name that is none: the one with most pairs of letters in common, if that is half of them.
+CREATE OR REPLACE FUNCTION @hub@.nearest_field(name text, fields text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT s.field
+    FROM (SELECT f.field, count(p.pair) FILTER (WHERE position(p.pair IN lower(replace(nearest_field.name, '_', ''))) > 0) * 2.0
+                          / (count(*) + greatest(length(replace(nearest_field.name, '_', '')) - 1, 1)) AS likeness
+          FROM unnest(nearest_field.fields) f(field)
+               CROSS JOIN LATERAL (SELECT substr(replace(f.field, '_', ''), n, 2) AS pair
+                                   FROM generate_series(1, length(replace(f.field, '_', '')) - 1) n) p
+          GROUP BY f.field) s
+    WHERE s.likeness >= 0.5
+    ORDER BY s.likeness DESC, s.field
+    LIMIT 1;
+END;
+COMMENT ON FUNCTION @hub@.nearest_field(text, text[]) IS 'the field that may be meant by another name; NULL: none is near';
+
+CREATE OR REPLACE FUNCTION @hub@.json_identifiers(given json) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    wrong text;
+    found text[];
+BEGIN
+    IF json_typeof(given) = 'array' THEN
+        SELECT min(json_typeof(g.v)) FILTER (WHERE json_typeof(g.v) NOT IN ('string', 'null')),
+               array_agg(g.v #>> '{}' ORDER BY g.n) INTO wrong, found
+        FROM json_array_elements(given) WITH ORDINALITY g(v, n);
+    ELSIF json_typeof(given) = 'object' THEN
+        SELECT min(json_typeof(v.v)) FILTER (WHERE json_typeof(v.v) NOT IN ('string', 'number')),
+               array_agg(identifier(g.namespace, v.v #>> '{}')::text ORDER BY g.n, v.n) INTO wrong, found
+        FROM json_each(given) WITH ORDINALITY g(namespace, v, n)
+             CROSS JOIN LATERAL (SELECT g.v, 1 AS n WHERE json_typeof(g.v) <> 'array'
+                                 UNION ALL
+                                 SELECT a.v, a.n FROM json_array_elements(CASE WHEN json_typeof(g.v) = 'array' THEN g.v END) WITH ORDINALITY a(v, n)) v;
+    ELSIF json_typeof(given) <> 'null' THEN
+        wrong := json_typeof(given);
+    END IF;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('identifiers can''t be made of: %s', given),
+            HINT = 'They are written ["email:ana@example.pt", "cookie:8f3a"], or {"email": "ana@example.pt", "cookie": ["8f3a", "91c0"]}.';
+    END IF;
+    RETURN CASE WHEN json_typeof(given) <> 'null' THEN coalesce(found, '{}') END;
+END $$;
+COMMENT ON FUNCTION @hub@.json_identifiers(json) IS 'identifiers of an event in JSON, as text';
+
+-- What a field can't be made of is an error, and so is what is no field: it would be lost. Texts may be numbers, such as keys.
+CREATE OR REPLACE FUNCTION @hub@.json_event(given json, fields text[]) RETURNS @hub@.event
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    event event;
+    field text;
+    type text;
+    seen text[] := '{}';
+BEGIN
+    IF json_typeof(given) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('it is no JSON object: %s', left(given::text, 100));
+    END IF;
+    FOR field, type IN SELECT j.key, json_typeof(j.value) FROM json_each(given) j LOOP
+        IF field <> ALL (fields) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no field %s', field),
+                HINT = coalesce('Do you mean ' || nearest_field(field, fields) || '? ', '')
+                       || format('The fields are %s; whatever else is known may stand in attributes.', array_to_string(fields, ', '));
+        ELSIF field = ANY (seen) THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('field %s is there twice', field);
+        ELSIF type IN ('object', 'array', 'boolean') AND field NOT IN ('identifiers', 'attributes') OR type = 'number' AND field = 'occurred_at' THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s can''t be made of: %s', field, left(given ->> field, 100)),
+                HINT = CASE field WHEN 'occurred_at' THEN 'A time is text, such as "2026-03-01T10:00:00Z".'
+                                  WHEN 'value' THEN 'A value is a number, or the text of one.'
+                                  ELSE 'It must be text.' END;
+        END IF;
+        seen := seen || field;
+    END LOOP;
+    event := jsonb_populate_record(NULL::event,
+                                   given::jsonb - 'identifiers' || jsonb_build_object('identifiers', json_identifiers(given -> 'identifiers')));
+    IF NOT is_event(event) THEN
+        PERFORM check_event(event);
+    END IF;
+    RETURN event;
+END $$;
+COMMENT ON FUNCTION @hub@.json_event(json, text[]) IS 'an event of a JSON object';
+
+CREATE OR REPLACE FUNCTION @hub@.json_events(given json) RETURNS @hub@.event[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fields CONSTANT text[] := array(SELECT a.attname::text FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+                                    WHERE t.oid = 'event'::regtype AND NOT a.attisdropped ORDER BY a.attnum);
+    events event[] := '{}';
+    element json;
+    place integer := 0;
+    detail text;
+    hint text;
+BEGIN
+    IF given IS NULL THEN
+        RETURN NULL;
+    ELSIF json_typeof(given) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('events must be a JSON array of objects, not %s',
+                                                                                    left(given::text, 100)),
+            HINT = 'One event is written [{"identifiers": ["email:ana@example.pt"], "occurred_at": ..., "channel": ..., "action": ...}].';
+    END IF;
+    FOR element IN SELECT j.value FROM json_array_elements(given) j LOOP
+        place := place + 1;
+        events := array_append(events, json_event(element, fields));
+    END LOOP;
+    RETURN events;
+EXCEPTION WHEN data_exception THEN
+    IF place = 0 THEN
+        RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('event %s: %s', place, SQLERRM),
+        DETAIL = coalesce(nullif(detail, ''), left(element::text, 200)), HINT = coalesce(nullif(hint, ''), 'Nothing was recorded.');
+END $$;
+COMMENT ON FUNCTION @hub@.json_events(json) IS 'events of a JSON array of objects';
+
+CREATE OR REPLACE FUNCTION @hub@.record_many(events json) RETURNS bigint[]
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events), NULL);
+END;
+COMMENT ON FUNCTION @hub@.record_many(json) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+
+CREATE OR REPLACE FUNCTION @hub@.record_many(events jsonb) RETURNS bigint[]
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events::text::json), NULL);
+END;
+COMMENT ON FUNCTION @hub@.record_many(jsonb) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+
+-- So that a literal, or a driver's text, is no riddle: the array of events begins with a row, NULL, or bounds, and JSON does not.
+CREATE OR REPLACE FUNCTION @hub@.record_many(events text) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[[0-9]+:)' THEN
+        RETURN record_events(events::event[], NULL);
+    END IF;
+    RETURN record_events(json_events(events::json), NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.record_many(text) IS 'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
+
+-- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and has locked nothing.
+CREATE OR REPLACE FUNCTION @hub@.unrecord(source text, source_key text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    attached regclass;
+    known record;
+BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL);
+    IF attached IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('touchpoints of source %s are rows of the table %s, which is attached', source, attached),
+            HINT = 'Change or delete the row: its touchpoint follows.';
+    END IF;
+    LOOP
+        SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
+        FROM touchpoint_keys k WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
+        EXIT WHEN FOUND;
+        -- gone with a partition that was detached, say; or it has another time by now
+        DELETE FROM touchpoint_keys k
+        WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key AND k.touchpoint_id = known.touchpoint_id
+              AND k.occurred_at = known.occurred_at;
+        EXIT WHEN FOUND;
+    END LOOP;
+    PERFORM retract(source, known.evidence_key);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION @hub@.unrecord(text, text) IS 'take a touchpoint back, and retract the evidence it brought: it can be recorded again then; returns whether there was any';

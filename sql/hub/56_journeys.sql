@@ -4,13 +4,27 @@
 -- move_identities for merges and splits. So in any snapshot customer_journeys and journey_changes together are exact,
 -- however transactions overlap: current_journeys reads them so, and refresh() folds the one into the other in a single
 -- statement, hence in one snapshot. What it does not see then stays for the next.
+--
+-- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A note says
+-- which that was, for the setting may change while a transaction that has written notes is not yet seen.
+
+CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN packed_value.currency IS NULL OR packed_value.currency = packed_value.hub_currency THEN packed_value.value END;
+COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS 'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
 CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
-    INSERT INTO journey_changes (identity_id, touchpoint)
-    SELECT n.identity_id, touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
+    -- what is packed without its value now may be packed with it later
+    PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n
+    WHERE n.value IS NOT NULL AND n.currency IS NOT NULL AND n.currency IS DISTINCT FROM (SELECT s.currency FROM settings s WHERE s.one_row);
+    INSERT INTO journey_changes (identity_id, touchpoint, packed_for)
+    SELECT n.identity_id, touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency), n.touchpoint_id),
+           CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END
+    FROM new_rows n LEFT JOIN settings s ON s.one_row;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
@@ -43,14 +57,14 @@ BEGIN
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     INSERT INTO journey_changes (identity_id)
     SELECT identity_id
-    FROM (SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM old_rows
+    FROM (SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM old_rows
           EXCEPT ALL
-          SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM new_rows) o
+          SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM new_rows) o
     UNION
     SELECT identity_id
-    FROM (SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM new_rows
+    FROM (SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM new_rows
           EXCEPT ALL
-          SELECT identity_id, occurred_at, channel, action, value, touchpoint_id FROM old_rows) n;
+          SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM old_rows) n;
     UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
     FROM new_rows n
     WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
@@ -82,7 +96,9 @@ CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
 -- is marked: the customer may be gone.
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
 WITH changed AS NOT MATERIALIZED (
-    SELECT i.customer_id, bool_or(n.touchpoint IS NULL) AS anew, @extschema@.journey_agg(n.touchpoint) AS added
+    SELECT i.customer_id,
+           bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce((SELECT s.currency FROM @hub@.settings s), '')) IS TRUE) AS anew,
+           @extschema@.journey_agg(n.touchpoint) AS added
     FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
     GROUP BY i.customer_id
 )
@@ -95,13 +111,42 @@ SELECT c.customer_id, coalesce(j.journey OPERATOR(@extschema@.||) c.added, c.add
 FROM changed c LEFT JOIN @hub@.customer_journeys j ON j.customer_id = c.customer_id
 WHERE NOT c.anew
 UNION ALL
-SELECT c.customer_id, @extschema@.journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id)
+SELECT c.customer_id, @extschema@.journey_agg(t.occurred_at, t.channel, t.action,
+                                              @hub@.packed_value(t.value, t.currency, (SELECT s.currency FROM @hub@.settings s)), t.touchpoint_id)
 FROM changed c JOIN @hub@.identities i ON i.customer_id = c.customer_id JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
 WHERE c.anew
 GROUP BY c.customer_id;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
 COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
-COMMENT ON COLUMN @hub@.current_journeys.journey IS 'all touchpoints of the customer, with touchpoint_id as ref';
+COMMENT ON COLUMN @hub@.current_journeys.journey IS 'all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings'' currency, or in none';
+
+CREATE OR REPLACE VIEW @hub@.unpacked_values WITH (security_invoker = true) AS
+SELECT t.currency, count(*) AS touchpoints, sum(t.value) AS value
+FROM @hub@.touchpoints t
+WHERE t.value IS NOT NULL AND t.currency <> coalesce((SELECT s.currency FROM @hub@.settings s), '')
+GROUP BY t.currency;
+COMMENT ON VIEW @hub@.unpacked_values IS 'values that journeys lack, because they are in another currency than that of settings';
+COMMENT ON COLUMN @hub@.unpacked_values.currency IS 'their currency';
+COMMENT ON COLUMN @hub@.unpacked_values.touchpoints IS 'how many touchpoints have such a value';
+COMMENT ON COLUMN @hub@.unpacked_values.value IS 'their sum';
+
+-- At once, for no journey may be read that has been packed for the former one.
+CREATE OR REPLACE FUNCTION @hub@.currency_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = 'currency of settings must be changed in a transaction at READ COMMITTED',
+            DETAIL = format('This one is at %s, where journeys that others have packed since it began can''t be seen.',
+                            upper(current_setting('transaction_isolation')));
+    END IF;
+    PERFORM refresh(rebuild => true);
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.currency_changed() IS 'trigger: journeys must be packed anew';
+CREATE OR REPLACE TRIGGER currency_changed AFTER UPDATE ON @hub@.settings FOR EACH ROW
+    WHEN (NEW.currency IS DISTINCT FROM OLD.currency) EXECUTE FUNCTION @hub@.currency_changed();
 
 CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
@@ -117,7 +162,8 @@ BEGIN
         WITH taken AS (
             DELETE FROM journey_changes
         ), made AS MATERIALIZED (
-            SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+            SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+                                              t.touchpoint_id) AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
         ), gone AS (
@@ -132,13 +178,15 @@ BEGIN
     END IF;
 
     WITH taken AS MATERIALIZED (
-        DELETE FROM journey_changes RETURNING identity_id, touchpoint
+        DELETE FROM journey_changes RETURNING identity_id, touchpoint, packed_for
     ), changed AS MATERIALIZED (
-        SELECT i.customer_id, bool_or(n.touchpoint IS NULL) AS anew, journey_agg(n.touchpoint) AS added
+        SELECT i.customer_id, bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
+               journey_agg(n.touchpoint) AS added
         FROM taken n JOIN identities i ON i.identity_id = n.identity_id
         GROUP BY i.customer_id
     ), made AS MATERIALIZED (
-        SELECT c.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+        SELECT c.customer_id, journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+                                          t.touchpoint_id) AS journey
         FROM changed c JOIN identities i ON i.customer_id = c.customer_id JOIN touchpoints t ON t.identity_id = i.identity_id
         WHERE c.anew
         GROUP BY c.customer_id

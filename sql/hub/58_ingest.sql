@@ -18,7 +18,7 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    rules json := (SELECT json_agg(f ORDER BY f.rule) FROM formats f WHERE f.format = format_rules.format);
+    rules json := (SELECT json_agg(f.* ORDER BY f.rule) FROM formats f WHERE f.format = format_rules.format);
 BEGIN
     IF rules IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no format %s', coalesce(format, 'NULL')),
@@ -29,38 +29,45 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.format_rules(text) IS 'rules of a format, as journey_payload_events takes them';
 
--- Lock all that events and observations touch, where they are recorded in several steps: one after the other would lock the
+-- Lock all that touchpoints and evidence touch, where they are recorded in several steps: one after the other would lock the
 -- one and then the other. Keys first, as record() claims them: each is put in and taken away, and whoever else
--- records it waits as if it were there. A single identifier that is known tells nothing in an event.
-CREATE OR REPLACE FUNCTION @hub@.hold(events @hub@.event[], observations @hub@.observation[]) RETURNS void
+-- records it waits as if it were there. A single identifier that is known tells nothing with a touchpoint.
+CREATE OR REPLACE FUNCTION @hub@.hold(recorded @hub@.observation[], identified @hub@.observation[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     sources text[];
     keys text[];
 BEGIN
     WITH claimed AS (
-        INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
+        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
         SELECT u.source, u.source_key, 0, '-infinity'
-        FROM (SELECT e.source, e.source_key FROM unnest(events) e UNION SELECT o.source, o.source_key FROM unnest(observations) o) u
+        FROM (SELECT o.source, o.source_key FROM unnest(recorded) o UNION SELECT o.source, o.source_key FROM unnest(identified) o) u
         WHERE u.source_key IS NOT NULL
         ORDER BY u.source, u.source_key
-        ON CONFLICT (source, source_key) DO NOTHING
-        RETURNING source, source_key
+        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
+        RETURNING k.source, k.source_key
     )
     SELECT array_agg(c.source), array_agg(c.source_key) INTO sources, keys FROM claimed c;
     DELETE FROM touchpoint_keys k USING unnest(sources, keys) u(source, source_key) WHERE k.source = u.source AND k.source_key = u.source_key;
     PERFORM lock_ahead('{}', array(
-        SELECT DISTINCT unnest(u.identifiers)
-        FROM (SELECT o.identifiers FROM unnest(observations) o
+        SELECT DISTINCT g.identifier
+        FROM (SELECT o.identifiers FROM unnest(identified) o
               UNION ALL
-              SELECT e.identifiers
-              FROM unnest(events) e
-                   LEFT JOIN LATERAL (SELECT * FROM identities i WHERE i.identifier = e.identifiers[1] OFFSET 0) i ON cardinality(e.identifiers) = 1
-              WHERE i.identity_id IS NULL) u));
+              SELECT o.identifiers
+              FROM unnest(recorded) o
+                   LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
+                                      WHERE cardinality(o.identifiers) = 1 AND i.identifier = o.identifiers[1] OFFSET 0) i ON true
+              WHERE i.identity_id IS NULL) u
+             CROSS JOIN LATERAL unnest(u.identifiers) g(identifier)));
 END $$;
-COMMENT ON FUNCTION @hub@.hold(@hub@.event[], @hub@.observation[]) IS 'lock all that events and observations touch, until the transaction ends';
+COMMENT ON FUNCTION @hub@.hold(@hub@.observation[], @hub@.observation[]) IS 'lock all that will be recorded, and identified, until the transaction ends';
+
+CREATE OR REPLACE FUNCTION @hub@.told_by(events @hub@.event[]) RETURNS @hub@.observation[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::@hub@.observation FROM unnest(told_by.events) e);
+COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is who';
 
 -- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not the
 -- data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
@@ -70,14 +77,14 @@ CREATE OR REPLACE FUNCTION @hub@.record_good(
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     size integer := coalesce(cardinality(events), cardinality(observations), 0);
     -- what is still to be done, the last first: at the beginning by the thousand, for stitching takes longer in larger sets
-    firsts integer[] := array(SELECT n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) n);
-    lasts integer[] := array(SELECT least(n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place) ORDER BY place);
+    firsts integer[] := array(SELECT g.n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) g(n));
+    lasts integer[] := array(SELECT least(u.n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place) ORDER BY u.place);
     first integer;
     last integer;
-    e event;
     o observation;
     held boolean := false;
 BEGIN
@@ -99,11 +106,9 @@ BEGIN
                 o := observations[first];
                 PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
             ELSIF first < last THEN
-                touchpoints := touchpoints || record_many(events[first:last]);
+                touchpoints := touchpoints || record_events(events[first:last], sent_again => true);
             ELSE
-                e := events[first];
-                touchpoints := touchpoints || record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
-                                                     e.conversation, e.agent, e.campaign, e.source, e.source_key, e.attributes);
+                touchpoints := touchpoints || record_one(events[first], true);
             END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded OR raise_exception THEN
             IF first = last THEN
@@ -112,7 +117,7 @@ BEGIN
                 sqlstates := sqlstates || SQLSTATE;
             ELSE
                 IF NOT held THEN
-                    PERFORM hold(events, observations);
+                    PERFORM hold(told_by(events), observations);
                     held := true;
                 END IF;
                 firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
@@ -130,9 +135,8 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    source text := format;
     events event[];
     event_payloads integer[];
     event_items text[];
@@ -147,13 +151,15 @@ DECLARE
     stored record;
     wanted jsonb;  -- what is retried, a key for each item: there may be a million of them
 BEGIN
-    SELECT jsonb_object_agg(u.n || i, true) INTO wanted
-    FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id, unnest(r.items) i;
-    SELECT array_agg(ROW(f.identifiers, coalesce(f.occurred_at, f.received_at), f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
-                         f.agent, f.campaign, source, f.source_key, f.attributes)::event) FILTER (WHERE f.kind = 'touchpoint'),
+    SELECT jsonb_object_agg(u.n || i.item, true) INTO wanted
+    FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id
+         CROSS JOIN LATERAL unnest(r.items) i(item);
+    -- in the order they came in. What has come without a time, and comes again, has the time it had
+    SELECT array_agg(ROW(f.identifiers, f.at, f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
+                         f.agent, f.campaign, format, f.source_key, f.attributes)::event) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(ROW(f.identifiers, coalesce(f.occurred_at, f.received_at), source, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'),
+           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'evidence'),
            array_agg(f.item) FILTER (WHERE f.kind = 'evidence'),
            coalesce(array_agg(f.payload) FILTER (WHERE f.kind = 'rejected'), '{}'),
@@ -162,42 +168,45 @@ BEGIN
            coalesce(array_agg(f.sqlstate) FILTER (WHERE f.kind = 'rejected'), '{}')
     INTO events, event_payloads, event_items, observations, observation_payloads, observation_items,
          wrong_payloads, wrong_items, wrong_reasons, wrong_states
-    FROM (SELECT f.*, coalesce(r.received_at, now()) AS received_at
-          FROM journey_payload_events(payloads, rules) f
-               LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = f.payload
+    FROM (SELECT p.*, coalesce(p.occurred_at, k.occurred_at, r.received_at, now()) AS at
+          FROM journey_payload_events(payloads, rules) WITH ORDINALITY p
+               LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = p.payload
                LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
-          WHERE r.rejected_id IS NULL OR f.item = ''
-                OR EXISTS (SELECT FROM string_to_array(f.item, '/') parts, generate_series(1, cardinality(parts)) depth
-                           WHERE wanted ? (f.payload || array_to_string(parts[:depth], '/')))) f;
+               LEFT JOIN LATERAL (SELECT k.occurred_at FROM touchpoint_keys k
+                                  WHERE p.occurred_at IS NULL AND k.source = format AND k.source_key = p.source_key OFFSET 0) k ON true
+          WHERE r.rejected_id IS NULL OR p.item = ''
+                OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts), generate_series(1, cardinality(s.parts)) d(depth)
+                           WHERE wanted ? (p.payload || array_to_string(s.parts[:d.depth], '/')))
+          ORDER BY p.ordinality) f;
 
     touchpoints := 0;
     duplicates := 0;
     evidence := coalesce(cardinality(observations), 0);
     IF NOT held AND (events IS NOT NULL AND observations IS NOT NULL OR coalesce(cardinality(events), evidence) > 1000) THEN
-        PERFORM hold(events, observations);
+        PERFORM hold(told_by(events), observations);
     END IF;
     IF events IS NOT NULL THEN
         newest := nextval('touchpoints_touchpoint_id_seq');
         stored := record_good(events, NULL);
-        touchpoints := (SELECT count(DISTINCT t) FROM unnest(stored.touchpoints) t WHERE t > newest);
+        touchpoints := (SELECT count(DISTINCT t.id) FROM unnest(stored.touchpoints) t(id) WHERE t.id > newest);
         duplicates := cardinality(stored.touchpoints) - touchpoints;
-        wrong_payloads := wrong_payloads || array(SELECT event_payloads[r] FROM unnest(stored.refused) r);
-        wrong_items := wrong_items || array(SELECT event_items[r] FROM unnest(stored.refused) r);
+        wrong_payloads := wrong_payloads || array(SELECT event_payloads[r.n] FROM unnest(stored.refused) r(n));
+        wrong_items := wrong_items || array(SELECT event_items[r.n] FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
     END IF;
     IF observations IS NOT NULL THEN
         stored := record_good(NULL, observations);
         evidence := evidence - cardinality(stored.refused);
-        wrong_payloads := wrong_payloads || array(SELECT observation_payloads[r] FROM unnest(stored.refused) r);
-        wrong_items := wrong_items || array(SELECT observation_items[r] FROM unnest(stored.refused) r);
+        wrong_payloads := wrong_payloads || array(SELECT observation_payloads[r.n] FROM unnest(stored.refused) r(n));
+        wrong_items := wrong_items || array(SELECT observation_items[r.n] FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
     END IF;
     rejected := cardinality(wrong_payloads);
     IF rejected > 0 THEN
         INSERT INTO rejected (received_at, format, payload, items, reason, sqlstate)
-        SELECT coalesce(r.received_at, now()), source, p.payload, w.items, w.reason, w.sqlstate
+        SELECT coalesce(r.received_at, now()), format, p.payload, w.items, w.reason, w.sqlstate
         FROM (SELECT u.payload AS n, array_agg(u.item ORDER BY u.ord) AS items, string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
               FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states) WITH ORDINALITY u(payload, item, reason, sqlstate, ord)
               GROUP BY u.payload) w
@@ -213,18 +222,22 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
-    rules json := format_rules(format);
+    rules json;
     size CONSTANT integer := coalesce(cardinality(payloads), 0);
     part record;
 BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    rules := format_rules(format);
     IF array_ndims(payloads) > 1 OR array_lower(payloads, 1) <> 1 THEN
         payloads := array(SELECT unnest(payloads));
     END IF;
     IF size > 1000 THEN
-        PERFORM hold(array_agg((f.identifiers, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, ingest_payloads.format, f.source_key, NULL)::event)
-                         FILTER (WHERE f.kind = 'touchpoint'),
-                     array_agg((f.identifiers, NULL, ingest_payloads.format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
         FROM journey_payload_events(payloads, rules) f;
     END IF;
     touchpoints := 0;
@@ -245,7 +258,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload], format);
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload], ingest.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest(text, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
 
@@ -253,7 +266,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload json, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload::text], format);
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload::text], ingest.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest(json, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
 
@@ -261,7 +274,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload jsonb, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(ARRAY[payload::text], format);
+    SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload::text], ingest.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
 
@@ -269,7 +282,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(payloads, format);
+    SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads, ingest_many.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(text[], text) IS 'take in many payloads at once; returns what all of them made';
 
@@ -277,7 +290,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads json[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
+    SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(json[], text) IS 'take in many payloads at once; returns what all of them made';
 
@@ -285,7 +298,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads jsonb[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(payloads::text[], format);
+    SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(jsonb[], text) IS 'take in many payloads at once; returns what all of them made';
 
@@ -293,7 +306,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(lines, E'\n') l(line) WHERE btrim(l.line, E' \t\r') <> ''), format);
+    SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(ingest_ndjson.lines, E'\n') l(line) WHERE btrim(l.line, E' \t\r') <> ''), ingest_ndjson.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_ndjson(text, text) IS 'take in payloads that stand on a line each; empty lines are none';
 
@@ -301,20 +314,21 @@ CREATE OR REPLACE FUNCTION @hub@.retry_rejected(
     format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    source text := format;
-    rules json := format_rules(format);
-    ids bigint[] := array(SELECT r.rejected_id FROM rejected r WHERE r.format = source ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);
+    rules json;
+    ids bigint[];
     batch bigint[];
     texts text[];
     done integer := 0;
     part record;
 BEGIN
+    PERFORM check_may('steward');
+    rules := format_rules(format);
+    ids := array(SELECT r.rejected_id FROM rejected r WHERE r.format = retry_rejected.format ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);
     IF cardinality(ids) > 1 THEN
-        PERFORM hold(array_agg((f.identifiers, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, source, f.source_key, NULL)::event)
-                         FILTER (WHERE f.kind = 'touchpoint'),
-                     array_agg((f.identifiers, NULL, source, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
         FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f WHERE r.rejected_id = ANY (ids);
     END IF;
     touchpoints := 0;
@@ -327,7 +341,7 @@ BEGIN
         FROM (SELECT r.rejected_id, r.payload, sum(octet_length(r.payload)) OVER (ORDER BY r.rejected_id) AS bytes
               FROM rejected r WHERE r.rejected_id = ANY (ids[done + 1 : done + 1000])) r
         WHERE r.rejected_id = ids[done + 1] OR coalesce(r.bytes, 0) <= 64 * 1024 * 1024;
-        part := ingest_some(texts, source, rules, cardinality(ids) > 1, batch);
+        part := ingest_some(texts, format, rules, cardinality(ids) > 1, batch);
         touchpoints := touchpoints + part.touchpoints;
         duplicates := duplicates + part.duplicates;
         evidence := evidence + part.evidence;

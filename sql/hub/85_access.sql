@@ -1,8 +1,8 @@
 -- Who may do what. Functions and views run with the rights of whoever calls them, so plain grants decide everything.
 
 -- A reader without identifiers gets no column that holds them, nor what is made of them: keys of evidence that a
--- normaliser has made, payloads. A writer reads what stitching reads, and of touchpoints only what finds them: rows of
--- attached tables change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
+-- normaliser has made, payloads. A writer reads what stitching reads, and touchpoints: what is recorded again is
+-- compared, and rows of attached tables change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
 CREATE OR REPLACE FUNCTION @hub@.access_rights(OUT level text, OUT relation name, OUT privileges text) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
@@ -28,6 +28,7 @@ BEGIN ATOMIC
         ('reader', 'channel_mix', 'SELECT'),
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
+        ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -46,20 +47,21 @@ BEGIN ATOMIC
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'former_memberships', 'INSERT'),
         ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
-        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at), INSERT, UPDATE, DELETE'),
+        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent, '
+                                  || 'campaign, source, source_key, attributes), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT (source, relation, backfilled_at)'),
+        ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at)'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'former_memberships', 'DELETE'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within)'),
+        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),

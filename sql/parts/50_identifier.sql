@@ -84,6 +84,10 @@ CREATE OPERATOR CLASS identifier_ops DEFAULT FOR TYPE identifier USING hash AS
     FUNCTION 1 identifier_hash(identifier),
     FUNCTION 2 identifier_hash_extended(identifier, bigint);
 
+-- Drivers send text, and arrays of text.
+CREATE CAST (text AS identifier) WITH INOUT AS IMPLICIT;
+CREATE CAST (varchar AS identifier) WITH INOUT AS IMPLICIT;
+
 CREATE FUNCTION normalize_email(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION normalize_phone(phone text, default_country text DEFAULT NULL) RETURNS text

@@ -174,7 +174,8 @@ SELECT is_empty($$
     SELECT m.identity FROM member m JOIN pg_cast c ON c.oid = m.objid AND m.classid = 'pg_cast'::regclass
     WHERE castcontext <> 'e'
           AND NOT (castsource = 'installed.touchpoint'::regtype AND casttarget = 'installed.journey'::regtype)
-    $$, 'casts are explicit, but for that of a touchpoint to a journey');
+          AND NOT (castsource IN ('text'::regtype, 'varchar'::regtype) AND casttarget = 'installed.identifier'::regtype)
+    $$, 'casts are explicit, but for those of a touchpoint to a journey, and of what drivers send to an identifier');
 
 -- the extension itself, in use without its schema in the search path
 SELECT results_eq($$

@@ -155,7 +155,7 @@ $$;
 SELECT c.relname AS view, o.* FROM pg_class c, outcomes(format('SELECT * FROM %s', c.oid::regclass)) o
 WHERE c.relnamespace = :hub AND c.relkind = 'v' ORDER BY c.relname;
 SELECT p.proname AS function, p.pronargs AS args, o.* FROM pg_proc p, outcomes(call_of(p.oid)) o
-WHERE p.pronamespace = :hub AND p.prorettype <> 'trigger'::regtype ORDER BY p.proname, p.pronargs;
+WHERE p.pronamespace = :hub AND p.prorettype <> 'trigger'::regtype ORDER BY p.proname, p.pronargs, p.oid;
 
 -- what grants on tables come to, where the functions above don't tell
 SELECT query, o.* FROM (VALUES

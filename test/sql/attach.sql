@@ -7,6 +7,7 @@ SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;  -- thousands of queries too small for workers
 SET timezone = 'UTC';
 SELECT journey_create_hub('crm');
+UPDATE crm.settings SET future_within = NULL, past_within = NULL;
 
 -- What the hub has of a source: the key, whose it is by identifiers, and what happened
 CREATE FUNCTION content(source text) RETURNS TABLE (key text, customer text, what text) LANGUAGE sql STABLE AS $$
@@ -38,6 +39,7 @@ DECLARE
 BEGIN
     SELECT * INTO s FROM crm.sources WHERE source = name;
     PERFORM journey_create_hub('fresh');
+    UPDATE fresh.settings SET future_within = NULL, past_within = NULL;
     EXECUTE 'SELECT fresh.attach_source($1, $2, $3)' USING s.relation, s.mapping, s.source;
     RETURN QUERY EXECUTE $q$
         WITH has AS (SELECT t.source_key,

@@ -33,7 +33,7 @@ SELECT * FROM ingest('{"batch": [{"type": "page", "anonymousId": "a1", "timestam
     {"type": "screen", "name": "Home", "userId": "u1", "timestamp": "2026-03-01T12:00:00Z", "messageId": "m3"},
     {"type": "track", "event": "Order Refunded", "userId": "u1", "timestamp": "2026-03-02T12:00:00Z", "messageId": "m4", "properties": {"revenue": 3}},
     {"type": "dance", "userId": "u1"}, {"type": "track", "event": "Lost"}, null,
-    {"type": "track", "event": "Order Completed", "userId": "u1", "messageId": "m1"}]}'::json, 'segment');
+    {"type": "track", "event": "Order Completed", "userId": "u1", "messageId": "m1", "timestamp": "2026-03-01T10:00:00Z", "properties": {"revenue": 25.5, "currency": "eur"}}]}'::json, 'segment');
 SELECT * FROM came ORDER BY at;
 SELECT who();
 SELECT items, reason, sqlstate FROM rejected;

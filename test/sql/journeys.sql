@@ -4,11 +4,13 @@ SELECT journey_create_hub('crm');
 SET search_path = crm, public;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
+UPDATE settings SET future_within = NULL;
 
 -- what they should be, asked the plain way
 CREATE VIEW truth AS
-SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
-FROM touchpoints t JOIN identities i USING (identity_id) GROUP BY i.customer_id;
+SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, CASE WHEN coalesce(t.currency, s.currency, '') = coalesce(s.currency, '') THEN t.value END,
+                                  t.touchpoint_id) AS journey
+FROM touchpoints t JOIN identities i USING (identity_id) CROSS JOIN settings s GROUP BY i.customer_id;
 CREATE FUNCTION flaws(what text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;
 BEGIN
@@ -31,7 +33,7 @@ END $$;
 SELECT * FROM tried($$SELECT$$);
 SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 10:00Z', 'web', 'view')$$);
 SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 09:00Z', 'web', 'search', 1.5)$$);
-SELECT * FROM tried($$SELECT record('{c:1,u:1}', '2026-11-01 11:00Z', 'web', 'login', source_key => '1')$$);
+SELECT * FROM tried($$SELECT record('{c:1,u:1}', '2026-11-01 11:00Z', 'web', 'login', source => 'sql', source_key => '1')$$);
 SELECT * FROM tried($$SELECT record_many(array_agg((ARRAY[('c:' || n)::identifier], '2026-11-02Z'::timestamptz + n * interval '1 h', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)) FROM generate_series(2, 9) n$$);
 SELECT * FROM tried($$SELECT identify('{c:10}')$$);
 SELECT * FROM tried($$SELECT link('c:2', 'u:1', source_key => '2')$$);
@@ -44,6 +46,10 @@ SELECT * FROM tried($$SELECT clear_pair('c:4', 'c:5')$$);
 SELECT * FROM tried($$SELECT set_rule('c', max_per_customer => 1)$$);
 SELECT * FROM tried($$SELECT drop_rule('c')$$);
 SELECT * FROM tried($$UPDATE touchpoints SET value = 7 WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET currency = 'jpy' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE settings SET currency = 'JPY'$$);
+SELECT * FROM tried($$UPDATE settings SET currency = NULL$$);
+SELECT * FROM tried($$UPDATE settings SET currency = 'EUR'$$);
 SELECT * FROM tried($$UPDATE touchpoints SET agent = 'Ana'$$);
 SELECT * FROM tried($$UPDATE touchpoints SET occurred_at = occurred_at - interval '1 year' WHERE touchpoint_id = 2$$);
 SELECT * FROM tried($$UPDATE touchpoints SET identity_id = (SELECT identity_id FROM identities WHERE identifier = 'c:9') WHERE touchpoint_id = 1$$);
@@ -67,8 +73,8 @@ BEGIN
     FOR n IN 1 .. rounds LOOP
         a := 'c:' || floor(random() * 25);
         b := 'c:' || floor(random() * 25);
-        CASE floor(random() * 12)::integer
-            WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END);
+        CASE floor(random() * 13)::integer
+            WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END, (ARRAY['EUR', 'JPY', NULL])[1 + n / 2 % 3]);
             WHEN 3 THEN PERFORM record(ARRAY[a, b], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'app', 'a' || n % 3, source => 'r' || dice, source_key => n::text);
             WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * 25 + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
                                                           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event FROM generate_series(1, 3) g));
@@ -77,6 +83,7 @@ BEGIN
             WHEN 8 THEN DELETE FROM touchpoints WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
             WHEN 9 THEN UPDATE touchpoints SET occurred_at = occurred_at + interval '20 days' WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
             WHEN 10 THEN PERFORM CASE WHEN random() < 0.5 THEN cannot_link(a, b) ELSE must_link(a, b) END WHERE a <> b;
+            WHEN 11 THEN UPDATE settings SET currency = (ARRAY['eur', ' JPY ', NULL])[1 + n % 3];
             ELSE
                 refreshes := refreshes + 1;
                 PERFORM refresh();

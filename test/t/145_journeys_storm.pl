@@ -25,8 +25,8 @@ SELECT journey_create_hub('hub');
 CALL hub.maintain(since => '2026-01-01');
 CREATE FUNCTION someone() RETURNS identifier LANGUAGE sql VOLATILE AS $$ SELECT ('c:' || floor(200 * random()))::identifier $$;
 CREATE VIEW truth AS
-SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
-FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) GROUP BY i.customer_id;
+SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, CASE WHEN coalesce(t.currency, s.currency) = s.currency THEN t.value END, t.touchpoint_id) AS journey
+FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) CROSS JOIN hub.settings s GROUP BY i.customer_id;
 CREATE VIEW current_flaws AS
 SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)) d;
 CREATE VIEW packed_flaws AS
@@ -39,18 +39,19 @@ my %script = (
     record => <<'END',
 \set key random(1, 40000)
 BEGIN;
-SELECT hub.record(ARRAY[someone()], '2026-01-01Z'::timestamptz + random() * interval '200 days', 'web', 'a' || :key % 5, source_key => :key::text);
+SELECT hub.record(ARRAY[identifier('c', (:key % 200)::text)], '2026-01-01Z'::timestamptz + :key % 199 * interval '1 day', 'web', 'a' || :key % 5, :key,
+    (ARRAY['EUR', 'USD'])[1 + :key % 2], source => 'sql', source_key => :key::text);
 INSERT INTO acknowledged VALUES (:key::text);
 END;
 END
     together => <<'END',
 \set key random(1, 40000)
-SELECT hub.record(array_agg(DISTINCT i), '2026-01-01Z'::timestamptz + random() * interval '200 days', 'app', 'b', source => 'two', source_key => :key || '-' || array_agg(DISTINCT i)::text)
+SELECT hub.record(array_agg(DISTINCT i), '2026-01-01Z'::timestamptz + :key % 199 * interval '1 day', 'app', 'b', source => 'two', source_key => :key || '-' || array_agg(DISTINCT i)::text)
 FROM (SELECT someone() FROM generate_series(1, 2)) s(i);
 END
     many => <<'END',
 SELECT hub.record_many(array_agg((ARRAY[someone()], '2026-01-01Z'::timestamptz + g * random() * interval '1 day', 'sms', 'sent', NULL, NULL, NULL, NULL, NULL, NULL, 'many',
-    floor(random() * 20000 + g)::text, NULL)::hub.event)) FROM generate_series(1, 20) g;
+    floor(random() * 1e15 + g)::text, NULL)::hub.event)) FROM generate_series(1, 20) g;
 END
     undo => <<'END',
 SELECT hub.retract(source, source_key) FROM (SELECT * FROM hub.evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1) e;
@@ -64,6 +65,7 @@ WITH gone AS (DELETE FROM hub.touchpoints WHERE touchpoint_id = (SELECT touchpoi
 INSERT INTO deleted SELECT source_key FROM gone;
 END
     refresh => "SELECT hub.refresh();\n",
+    currency => "UPDATE hub.settings SET currency = (ARRAY['EUR', 'USD'])[1 + floor(random() * 2)::integer];\n",
     rebuild => "SELECT hub.refresh(rebuild => true);\n",
     maintain => "CALL hub.maintain();\n",
     compare => <<'END',
@@ -73,7 +75,7 @@ END;
 END
 );
 write_bytes("$dir/$_", $script{$_}) for keys %script;
-my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@6 delete@4 refresh@6 rebuild@1 maintain@1 compare@3);
+my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@6 delete@4 refresh@6 rebuild@1 currency@1 maintain@1 compare@3);
 
 my (@client, $killed, $runs);
 my ($terminated, $last) = (0, 0);

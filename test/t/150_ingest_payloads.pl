@@ -220,7 +220,7 @@ is_deeply(
         segment => '33|1|2|2; 31|3|2|2',
         snowplow => '1|0|0|0; 0|1|0|0',
         unomi => '4|0|5|18; 1|3|5|18',
-        whatsapp => '11|23|0|19; 0|34|0|19',
+        whatsapp => '11|3|0|39; 0|14|0|39',
     },
     'touchpoints, duplicates, evidence, rejected: of all at once, and of all again');
 is(sql($node, 'SELECT count(*) FROM crm.stitch_check()'), 0, 'stitch_check');

@@ -24,7 +24,7 @@ SELECT cardinality(crm.record_many(array_agg((ARRAY[identifier('c', (i % 50)::te
        (ARRAY['web', 'store'])[1 + i % 2], 'view', i, 'EUR', NULL, NULL, NULL, NULL, 'x', i::text, NULL)::crm.event)))
 FROM generate_series(1, 300) i;
 SELECT crm.refresh();
-SELECT crm.record('{c:1,e:1}', '2026-01-05Z', 'phone', 'call', source_key => 'pending');
+SELECT crm.record('{c:1,e:1}', '2026-01-05Z', 'phone', 'call', source => 'sql', source_key => 'pending');
 CREATE PUBLICATION hub FOR TABLES IN SCHEMA crm WITH (publish_via_partition_root = true);
 END
 
@@ -54,7 +54,7 @@ sub same
 same('at first');
 cmp_ok(sql($copy, 'SELECT count(*) FROM crm.journey_changes'), '>', 0, 'journeys that are not packed yet are there, too');
 my %steps = (
-    '1 a touchpoint' => "SELECT crm.record('{c:2}', '2026-02-05Z', 'web', 'view', source_key => 'new')",
+    '1 a touchpoint' => "SELECT crm.record('{c:2}', '2026-02-05Z', 'web', 'view', source => 'sql', source_key => 'new')",
     '2 a merge' => "SELECT crm.link('c:3', 'd:9', source_key => 'merge'), crm.must_link('c:4', 'c:5')",
     '3 refresh' => 'SELECT crm.refresh()',
     '4 a split' => "SELECT crm.retract('sql', 'merge'), crm.clear_pair('c:4', 'c:5')",

@@ -41,7 +41,7 @@ SELECT cardinality(record_many(array_agg((ARRAY[identifier('c', ceil(random() * 
 FROM generate_series(1, 3000) i;
 SELECT record('{c:1}', '1999-12-31Z', 'store', 'visit');
 SELECT refresh();
-SELECT record('{c:2,c:1}', '2026-02-03 04:05:06.789012Z', 'web', 'view', source_key => 'late');
+SELECT record('{c:2,c:1}', '2026-02-03 04:05:06.789012Z', 'web', 'view', source => 'sql', source_key => 'late');
 DELETE FROM touchpoints WHERE source = 'y' AND source_key::int % 100 = 0;
 UPDATE channels SET label = 'Loja' WHERE channel = 'store';
 DELETE FROM channels WHERE channel = 'kiosk';
