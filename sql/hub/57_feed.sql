@@ -33,14 +33,13 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.source_triggers(text) IS 'triggers of an attached table and its partitions';
 
--- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises, by an SQLSTATE
--- of its own too: those are not PostgreSQL's that begin with 5 to 9 or I to Z. But not that the triggers of whoever writes are
--- nested too deep
+-- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises, which may be an
+-- SQLSTATE of its own: of a class that PostgreSQL has not. But not that the triggers of whoever writes are nested too deep
 CREATE OR REPLACE FUNCTION @hub@.is_row_error(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN left(is_row_error.state, 2) IN ('22', '23', '38', '54', 'P0') AND is_row_error.state <> '54001' OR is_row_error.state = '42622'
-       OR position(left(is_row_error.state, 1) IN '56789IJKLMNOPQRSTUVWXYZ') > 0
-          AND left(is_row_error.state, 2) NOT IN ('53', '54', '55', '57', '58', '72', 'P0', 'XX');
+RETURN is_row_error.state = '42622' OR is_row_error.state <> '54001'
+       AND left(is_row_error.state, 2) NOT IN ('00', '01', '02', '03', '08', '09', '0A', '0B', '0F', '0L', '0P', '0Z', '10', '24', '25', '26', '27',
+           '28', '2B', '2D', '34', '39', '3B', '3D', '3F', '40', '42', '44', '53', '55', '57', '58', '72', 'F0', 'HV', 'XX');
 COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
 
 -- A row of the attached table, or of a partition, whose columns may stand in another order, as a row of the view that
@@ -409,7 +408,8 @@ BEGIN
         now := news[i];
         reason := reasons[i];
         state := states[i];
-        IF now.source IS NOT NULL AND state IS NULL AND (flawed OR NOT is_event(now)) THEN
+        IF now.source IS NOT NULL AND state IS NULL
+           AND (flawed OR NOT is_event(now) OR known[i] AND now.occurred_at IS DISTINCT FROM was.occurred_at) THEN
             SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
         END IF;
         IF now.source IS NOT NULL AND state IS NULL AND was.source IS NULL AND known[i] THEN

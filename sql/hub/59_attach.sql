@@ -11,8 +11,9 @@ DECLARE
     type regtype;
     fits boolean;
     own_path CONSTANT text := current_setting('search_path');
-    constant_hint CONSTANT text := format('A constant has quotes of its own: %s, each of them twice within an SQL string.',
-                                          to_json(quote_literal(trim('"' FROM expression))));
+    constant CONSTANT text := quote_literal(trim($q$"'$q$ FROM expression));
+    constant_hint CONSTANT text := format('A constant is written %s, within an SQL string %s.',
+                                          to_json(constant), to_json(replace(constant, $q$'$q$, $q$''$q$)));
     message text;
     detail text;
     hint text;
@@ -677,17 +678,16 @@ RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extsch
                value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
-AS $$
+AS $preview_table$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
     hub CONSTANT name := current_schema();
     read record;
     row_is text;
-    key_query text;
-    event_query text;
+    queries text[];
     at record;
-    event event;
+    event @hub@.event;  -- qualified, since it is filled under the search_path of the caller
 BEGIN
     IF relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'preview_source needs a table';
@@ -695,8 +695,8 @@ BEGIN
     PERFORM check_attachable(relation);
     SELECT r.event, r.key, r.condition INTO read FROM read_mapping(relation, mapping, '', search_path) r;
     row_is := (SELECT format('%s AS %2$I WHERE %2$I.tableoid = $1 AND %2$I.ctid = $2', relation, c.relname) FROM pg_class c WHERE c.oid = relation);
-    key_query := format('SELECT %s, %s FROM %s', read.key, read.condition, row_is);
-    event_query := format('SELECT (ROW(%s)::%I.event).* FROM %s', read.event, hub, row_is);
+    queries := ARRAY[format('SELECT %s FROM %s', read.key, row_is), format('SELECT %s FROM %s', read.condition, row_is),
+                     format('SELECT (ROW(%s)::%I.event).* FROM %s', read.event, hub, row_is)];
     FOR at IN EXECUTE format('SELECT r.tableoid AS part, r.ctid AS tid FROM %s r LIMIT $1', relation) USING max_rows LOOP
         source_key := NULL;
         wanted := NULL;
@@ -704,9 +704,10 @@ BEGIN
         event := NULL;
         BEGIN
             PERFORM set_config('search_path', search_path, true);
-            EXECUTE key_query INTO source_key, wanted USING at.part, at.tid;
+            EXECUTE queries[1] INTO source_key USING at.part, at.tid;
+            EXECUTE queries[2] INTO wanted USING at.part, at.tid;
             IF wanted THEN
-                EXECUTE event_query INTO event USING at.part, at.tid;
+                EXECUTE queries[3] INTO event USING at.part, at.tid;
             END IF;
             PERFORM pg_catalog.set_config('search_path', own_path, true);
         EXCEPTION WHEN OTHERS THEN
@@ -732,7 +733,7 @@ BEGIN
         attributes := event.attributes;
         RETURN NEXT;
     END LOOP;
-END $$;
+END $preview_table$;
 COMMENT ON FUNCTION @hub@.preview_table(regclass, json, integer, text) IS 'preview_source, told the search_path of its caller';
 
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping json, max_rows integer DEFAULT 10)
