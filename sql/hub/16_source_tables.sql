@@ -4,6 +4,8 @@ CREATE TABLE @hub@.sources (
     source text PRIMARY KEY,
     relation regclass NOT NULL,
     mapping json NOT NULL,
+    trusts name[] NOT NULL DEFAULT '{}',
+    steady boolean NOT NULL DEFAULT true,
     attached_at timestamptz NOT NULL DEFAULT now(),
     backfilled_at timestamptz,
     detached_at timestamptz,
@@ -18,6 +20,8 @@ COMMENT ON TABLE @hub@.sources IS 'attached tables. attach_source, backfill_sour
 COMMENT ON COLUMN @hub@.sources.source IS 'name, which is the source of its touchpoints';
 COMMENT ON COLUMN @hub@.sources.relation IS 'the table';
 COMMENT ON COLUMN @hub@.sources.mapping IS 'what its rows mean, as given to attach_source';
+COMMENT ON COLUMN @hub@.sources.trusts IS 'roles whose code runs when its rows are read: owners, but for superusers and the hub''s, of the table and of what the mapping calls';
+COMMENT ON COLUMN @hub@.sources.steady IS 'whether the mapping''s where says the same of a row at any time';
 COMMENT ON COLUMN @hub@.sources.attached_at IS 'since when its triggers feed the hub';
 COMMENT ON COLUMN @hub@.sources.backfilled_at IS 'since when the rows there were before are in the hub too; NULL: they are not yet';
 COMMENT ON COLUMN @hub@.sources.detached_at IS 'since when it feeds the hub no more, though its touchpoints were kept';

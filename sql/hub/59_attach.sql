@@ -2,7 +2,8 @@
 
 -- A column's name, or an expression over the columns, as SQL. It is compiled under the search_path of who attaches.
 CREATE OR REPLACE FUNCTION @hub@.source_expression(
-    relation regclass, field text, expression text, wanted text, search_path text, OUT code text, OUT columns smallint[])
+    relation regclass, field text, expression text, wanted text, search_path text,
+    OUT code text, OUT bare text, OUT columns smallint[], OUT immutable boolean, OUT comparable boolean, OUT counting boolean)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -10,24 +11,37 @@ DECLARE
     type regtype;
     fits boolean;
     own_path CONSTANT text := current_setting('search_path');
+    constant CONSTANT text := quote_literal(trim($q$"'$q$ FROM expression));
+    constant_hint CONSTANT text := format('A constant is written %s, within an SQL string %s.',
+                                          to_json(constant), to_json(replace(constant, $q$'$q$, $q$''$q$)));
     message text;
     detail text;
     hint text;
 BEGIN
-    code := CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = expression AND a.attnum > 0 AND NOT a.attisdropped)
+    bare := CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = expression AND a.attnum > 0 AND NOT a.attisdropped)
                  THEN quote_ident(expression) ELSE expression END;
     BEGIN
         PERFORM set_config('search_path', search_path, true);
-        SELECT e.type, e.columns INTO type, columns FROM @extschema@.journey_row_expression(relation, code) e;
+        SELECT e.type, e.columns, e.immutable, e.comparable, e.counting INTO type, columns, immutable, comparable, counting
+        FROM @extschema@.journey_row_expression(relation, bare) e;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
         message := format('mapping field %s is no column or expression over the rows of %s: %s', field, relation, expression);
+        -- an unknown name, or words that are no expression
+        IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
+            hint := concat_ws(' ', nullif(hint, ''), constant_hint);
+        END IF;
         IF hint = '' THEN
             RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail;
         END IF;
         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail, HINT = hint;
     END;
+    IF wanted = 'text' AND columns = '{}' AND expression ~ '^[[:alpha:]_][[:alnum:]_]*$' AND lower(expression) NOT IN ('null', 'true', 'false') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('mapping field %s is neither a column of %s nor a constant: %s', field, relation, expression),
+            DETAIL = 'It is a word of SQL that means something else.', HINT = constant_hint;
+    END IF;
     fits := type = 'unknown'::regtype
             OR CASE wanted WHEN 'timestamp with time zone' THEN type = 'timestamptz'::regtype
                            WHEN 'boolean' THEN type = 'boolean'::regtype
@@ -38,11 +52,13 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
             MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
             HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
-                        THEN 'Say in which time zone it is, such as ' || code || ' AT TIME ZONE ''Europe/Lisbon''.'
+                        THEN 'Say in which time zone it is, such as ' || bare || ' AT TIME ZONE ''Europe/Lisbon''.'
                         WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
                         ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
     END IF;
-    code := format(E'((%s\n)::pg_catalog.%s)', code, CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
+    bare := format(E'(%s\n)', bare);
+    code := format(E'(%s::pg_catalog.%s)', bare,
+                   CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
 END $$;
 COMMENT ON FUNCTION @hub@.source_expression(regclass, text, text, text, text) IS 'check a field of a mapping, and return it as SQL';
 
@@ -50,8 +66,10 @@ COMMENT ON FUNCTION @hub@.source_expression(regclass, text, text, text, text) IS
 CREATE OR REPLACE FUNCTION @hub@.primary_key_of(relation regclass) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
-    RETURN (SELECT CASE WHEN count(*) = 1 THEN min(quote_ident(a.attname)) ELSE 'ROW(' || string_agg(quote_ident(a.attname), ', ' ORDER BY k.n) || ')' END
+    RETURN (SELECT CASE WHEN count(*) = 1 THEN min(quote_ident(a.attname))
+                        ELSE 'ROW(' || string_agg(quote_ident(a.attname), ', ' ORDER BY k.n) || ')' END
             FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, n)
                  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
             WHERE i.indrelid = relation AND i.indisprimary AND k.n <= i.indnkeyatts
@@ -59,9 +77,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.primary_key_of(regclass) IS 'expression for the primary key of a table; NULL: it has none';
 
--- What attach_source is told, as SQL: the fields of the event, its key, which rows are events; and whether some unique index makes keys unique.
+-- What attach_source is told, as SQL: the fields of the event, its key, which rows are events, and the place of a row
+-- among others, $2 being the one it arrives in, if that matters; whether some unique index makes keys unique.
 CREATE OR REPLACE FUNCTION @hub@.read_mapping(
-    relation regclass, mapping json, source text, search_path text, OUT event text, OUT key text, OUT condition text, OUT columns smallint[], OUT unique_key boolean)
+    relation regclass, mapping json, source text, search_path text, OUT event text, OUT key text, OUT condition text, OUT place text,
+    OUT columns smallint[], OUT unique_key boolean, OUT steady boolean)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -78,6 +98,7 @@ DECLARE
     nullable text;
 BEGIN
     columns := '{}';
+    steady := true;
     IF mapping IS NULL OR json_typeof(mapping) <> 'object' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a mapping must be a JSON object',
             DETAIL = format('Given: %s.', coalesce(mapping::text, 'NULL'));
@@ -96,7 +117,8 @@ BEGIN
         given := given || jsonb_build_object(field.key, field.value #>> '{}');
     END LOOP;
     IF wrong IS NULL AND NOT given ?& '{occurred_at,channel,action,identifiers}' THEN
-        wrong := format('mapping field %s is missing', (SELECT f FROM unnest('{occurred_at,channel,action,identifiers}'::text[]) f WHERE NOT given ? f LIMIT 1));
+        wrong := format('mapping field %s is missing',
+                        (SELECT f.name FROM unnest('{occurred_at,channel,action,identifiers}'::text[]) f(name) WHERE NOT given ? f.name LIMIT 1));
     ELSIF wrong IS NULL AND NOT given ? 'key' THEN
         given := given || jsonb_build_object('key', primary_key_of(relation));
         IF given ->> 'key' IS NULL THEN
@@ -113,8 +135,9 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = format('identifier %s of the mapping must be a string, a column or an expression, not %s', field.key, field.value);
         END IF;
-        PERFORM identifier(field.key, 'x');  -- is it a namespace?
-        SELECT * INTO expression FROM source_expression(relation, 'identifiers.' || field.key, field.value #>> '{}', 'text', search_path);
+        PERFORM @extschema@.identifier(field.key, 'x');  -- is it a namespace?
+        SELECT e.code, e.columns INTO expression
+        FROM source_expression(relation, 'identifiers.' || field.key, field.value #>> '{}', 'text', search_path) e;
         columns := columns || expression.columns;
         identifiers := identifiers || ('@extschema@.identifier(' || format('%L, nullif(%s, ''''))', field.key, expression.code));
     END LOOP;
@@ -124,34 +147,45 @@ BEGIN
     FOR field IN SELECT g.key, g.value FROM jsonb_each_text(given) g WHERE g.key <> 'identifiers' LOOP
         wanted := CASE field.key WHEN 'occurred_at' THEN 'timestamp with time zone' WHEN 'value' THEN 'numeric' WHEN 'attributes' THEN 'jsonb'
                                  WHEN 'where' THEN 'boolean' ELSE 'text' END;
-        SELECT * INTO expression FROM source_expression(relation, field.key, field.value, wanted, search_path);
+        SELECT e.code, e.bare, e.columns, e.immutable, e.comparable, e.counting INTO expression
+        FROM source_expression(relation, field.key, field.value, wanted, search_path) e;
         columns := columns || expression.columns;
         code := code || jsonb_build_object(field.key, expression.code);
-        IF field.key = 'key' THEN
-            SELECT a.attname INTO nullable FROM unnest(expression.columns) u(attnum) JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = u.attnum
-            WHERE NOT a.attnotnull LIMIT 1;
+        IF field.key = 'where' THEN
+            steady := expression.immutable;
+        ELSIF field.key = 'key' THEN
+            nullable := (SELECT a.attname FROM unnest(expression.columns) u(attnum) JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = u.attnum
+                         WHERE NOT a.attnotnull LIMIT 1);
             IF nullable IS NOT NULL OR expression.columns = '{}' THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('mapping field key does not identify a row: %s', field.value),
                     DETAIL = CASE WHEN nullable IS NULL THEN 'It uses no column.' ELSE format('Column %s may be NULL.', nullable) END;
+            ELSIF NOT expression.immutable THEN
+                RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
+                    MESSAGE = format('mapping field key may change while its row does not: %s', field.value),
+                    DETAIL = 'It calls something that is not IMMUTABLE, such as a clock, or a cast whose text depends on settings.',
+                    HINT = 'Use columns as they are, several as ROW(a, b), and functions that are IMMUTABLE.';
             END IF;
             unique_key := EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                                          AND (i.indkey::smallint[])[0:i.indnkeyatts - 1] <@ expression.columns);
+            place := CASE WHEN expression.counting THEN '' ELSE '$2, ' END
+                     || CASE WHEN expression.comparable THEN expression.bare ELSE expression.code || ' COLLATE pg_catalog."C"' END;
         END IF;
     END LOOP;
 
     key := code ->> 'key';
     condition := coalesce(code ->> 'where', 'true');
     event := (SELECT format('pg_catalog.array_remove(ARRAY[%s], NULL), ', array_to_string(identifiers, ', '))
-                     || string_agg(coalesce(code ->> f.name, CASE f.name WHEN 'value' THEN 'NULL::pg_catalog.numeric' ELSE 'NULL::pg_catalog.text' END), ', ' ORDER BY f.n)
+                     || string_agg(coalesce(code ->> f.name, CASE f.name WHEN 'value' THEN 'NULL::pg_catalog.numeric' ELSE 'NULL::pg_catalog.text' END),
+                                   ', ' ORDER BY f.n)
                      || format(', %L, ', source) || key || ', ' || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
               FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[]) WITH ORDINALITY f(name, n));
 END $$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
 
--- A view of the columns it uses, and the two functions over its rows. The view is there to depend on the columns: PostgreSQL
+-- A view of the columns it uses, and the functions over its rows. The view is there to depend on the columns: PostgreSQL
 -- won't drop one of these or change its type, and lets all others change. Its rows have the table's name in the functions,
--- so that an expression may name it, or use the whole row.
-CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text) RETURNS boolean
+-- so that an expression may name it, or use the whole row. Names in the functions are those columns, or else the row's.
+CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text, OUT unique_key boolean, OUT steady boolean)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -161,6 +195,7 @@ DECLARE
     rows_view CONSTANT name := source_object('rows', source);
     map CONSTANT name := source_object('map', source);
     key CONSTANT name := source_object('key', source);
+    place CONSTANT name := source_object('place', source);
     read record;
     used name[];
     row_columns text;
@@ -168,29 +203,33 @@ DECLARE
     path text;
     made regprocedure;
 BEGIN
-    SELECT * INTO read FROM read_mapping(relation, mapping, source, search_path);
+    SELECT r.event, r.key, r.condition, r.place, r.columns, r.unique_key, r.steady INTO read FROM read_mapping(relation, mapping, source, search_path) r;
+    unique_key := read.unique_key;
+    steady := read.steady;
     used := array(SELECT a.attname FROM pg_attribute a
                   WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum = ANY (read.columns) OR 0 = ANY (read.columns))
                   ORDER BY a.attnum);
     EXECUTE format('CREATE VIEW %I WITH (security_invoker = true) AS SELECT %s FROM %s r', rows_view,
-                   (SELECT string_agg(format('r.%I', u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n)), relation);
+                   (SELECT string_agg(format('r.%I', x.name), ', ' ORDER BY x.n) FROM unnest(used) WITH ORDINALITY x(name, n)), relation);
     EXECUTE format('COMMENT ON VIEW %I IS %L', rows_view, 'columns that the mapping of source ' || source || ' uses');
-    row_columns := (SELECT string_agg(format('(%I).%I', argument, u), ', ' ORDER BY n) FROM unnest(used) WITH ORDINALITY x(u, n));
+    row_columns := (SELECT string_agg(format('(%I).%I', argument, x.name), ', ' ORDER BY x.n) FROM unnest(used) WITH ORDINALITY x(name, n));
     command := format('CREATE FUNCTION %1$I.%2$I(%3$I %1$I.%4$I) RETURNS SETOF %1$I.event LANGUAGE sql STABLE ROWS 1 BEGIN ATOMIC '
                       'SELECT %5$s FROM (SELECT %8$s) columns_of_the_row WHERE %7$s; END; '
                       'CREATE FUNCTION %1$I.%6$I(%3$I %1$I.%4$I) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC '
-                      'SELECT %9$s FROM (SELECT %8$s) columns_of_the_row; END',
-                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key);
+                      'SELECT %9$s FROM (SELECT %8$s) columns_of_the_row; END; '
+                      'CREATE FUNCTION %1$I.%10$I(%3$I %1$I.%4$I, bigint) RETURNS record LANGUAGE sql STABLE BEGIN ATOMIC '
+                      'SELECT ROW(%11$s) FROM (SELECT %8$s) columns_of_the_row; END',
+                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key, place, read.place);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
-    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s
-                                             WHERE NOT pg_catalog.starts_with(s, 'pg_temp_')), ', ');
+    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s.name) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s(name)
+                                             WHERE NOT pg_catalog.starts_with(s.name, 'pg_temp_')), ', ');
     PERFORM pg_catalog.set_config('search_path', '', true);
     -- What they call may look for names too: where it was checked, and not in the hub. A function that sets something can't be made
     -- part of the query that calls it, so those that only call what PostgreSQL and pg_journey have are left as they are.
     FOR made IN
         SELECT DISTINCT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
-        WHERE p.pronamespace = quote_ident(hub)::regnamespace AND p.proname IN (map, key)
+        WHERE p.pronamespace = quote_ident(hub)::regnamespace AND p.proname IN (map, key, place)
               AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
                    OR d.refclassid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = d.refobjid AND t.typtype = 'd'))
               AND NOT EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
@@ -201,17 +240,71 @@ BEGIN
     END LOOP;
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source || ' means: the event it is, if any');
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
-    RETURN read.unique_key;
+    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, place, 'where a row of source ' || source || ' is in the order of its keys');
 END $$;
-COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique';
+COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique, and whether it always says the same of which rows are touchpoints';
+
+-- Whose code runs with the rights of whoever reads the rows of a source: owners of the table, of its columns' types, whose casts
+-- are called, and of what the mapping calls. Superusers and the hub's owner need no trust.
+CREATE OR REPLACE FUNCTION @hub@.trusted_roles(source text, relation regclass) RETURNS name[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    hub_owner CONSTANT oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = 'sources'::regclass);
+BEGIN
+    RETURN array(
+        WITH called AS (
+            SELECT d.refclassid AS class, d.refobjid AS id
+            FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+            WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
+                  AND p.proname IN (source_object('map', source), source_object('key', source), source_object('place', source))
+        )
+        SELECT DISTINCT o.rolname
+        FROM (SELECT c.relowner FROM source_tables(relation) t JOIN pg_class c ON c.oid = t.member
+              UNION ALL
+              SELECT y.typowner FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE a.attrelid = relation AND a.attnum > 0
+              UNION ALL
+              SELECT f.proowner FROM called c JOIN pg_proc f ON c.class = 'pg_proc'::regclass AND f.oid = c.id
+              UNION ALL
+              SELECT f.proowner FROM called c JOIN pg_operator x ON c.class = 'pg_operator'::regclass AND x.oid = c.id JOIN pg_proc f ON f.oid = x.oprcode
+              UNION ALL
+              SELECT y.typowner FROM called c JOIN pg_type y ON c.class = 'pg_type'::regclass AND y.oid = c.id) u(owner)
+             JOIN pg_roles o ON o.oid = u.owner
+        WHERE NOT o.rolsuper AND o.oid <> hub_owner
+        ORDER BY o.rolname);
+END $$;
+COMMENT ON FUNCTION @hub@.trusted_roles(text, regclass) IS 'roles whose code runs when rows of an attached table are read';
+
+-- Before rows are read with the hub owner's rights
+CREATE OR REPLACE FUNCTION @hub@.check_trust(source text, relation regclass, trusts name[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    hiding CONSTANT regclass := (SELECT min(t.member::oid) FROM source_tables(relation) t WHERE row_security_active(t.member));
+    stranger CONSTANT name := (SELECT min(t.role) FROM unnest(trusted_roles(source, relation)) t(role) WHERE t.role <> ALL (trusts));
+BEGIN
+    IF hiding IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', hiding),
+            HINT = 'Read it as its owner, or as a role that bypasses row-level security.';
+    ELSIF stranger IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('reading rows of %s could run code of role %s, who had nothing to do with it when it was attached', relation, stranger),
+            DETAIL = 'It owns the table or a partition of it, the type of a column, or a function of the mapping.',
+            HINT = format('If you trust that role: UPDATE %I.sources SET trusts = trusts || %L::name WHERE source = %L.', current_schema(), stranger, source);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_trust(text, regclass, name[]) IS 'refuse to read a table whose rows are hidden, or whose owner has changed';
 
 -- The table and its partitions, those first that have rows.
 CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean) RETURNS SETOF record
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT t.relid, t.isleaf FROM pg_partition_tree(relation) t
+    SELECT t.relid, t.isleaf FROM pg_partition_tree(source_tables.relation) t
     UNION ALL
-    SELECT c.oid, true FROM pg_class c WHERE c.oid = relation AND NOT EXISTS (SELECT FROM pg_partition_tree(relation));
+    SELECT c.oid, true FROM pg_class c
+    WHERE c.oid = source_tables.relation AND NOT EXISTS (SELECT FROM pg_partition_tree(source_tables.relation));
 END;
 COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
 
@@ -224,18 +317,23 @@ DECLARE
     fresh regclass[] := '{}';
     member regclass;
     kind text[];
+    trigger name;
 BEGIN
     FOR member IN
         SELECT t.member FROM source_tables(relation) t
-        WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.member AND g.tgname = source_object(current_schema() || '_insert', source))
+        WHERE NOT EXISTS (SELECT FROM source_triggers(source) g WHERE g.relation = t.member)
         ORDER BY t.leaf, t.member
     LOOP
         FOREACH kind SLICE 1 IN ARRAY ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows'],
                                             ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'],
                                             ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows'],
                                             ['truncate', 'BEFORE TRUNCATE', '']] LOOP
+            trigger := source_object(current_schema() || '_' || kind[1], source);
+            WHILE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = member AND g.tgname = trigger) LOOP
+                trigger := source_object('hub', format('%s %s', trigger, member::oid));  -- it has another hub's, or one of its own, of that name
+            END LOOP;
             EXECUTE format('CREATE TRIGGER %I %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION feed_source(%L)',
-                           source_object(current_schema() || '_' || kind[1], source), kind[2], member, kind[3], source);
+                           trigger, kind[2], member, kind[3], source);
         END LOOP;
         fresh := fresh || member;
     END LOOP;
@@ -247,16 +345,18 @@ COMMENT ON FUNCTION @hub@.watch_tables(text, regclass) IS 'make the triggers of 
 CREATE OR REPLACE FUNCTION @hub@.warn_of_writers(source text, relation regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     writers text;
 BEGIN
     SELECT string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ') INTO writers
-    FROM pg_class c CROSS JOIN LATERAL (SELECT * FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner)))
+    FROM pg_class c CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
                                         UNION ALL
-                                        SELECT x.* FROM pg_attribute t, aclexplode(t.attacl) x WHERE t.attrelid = c.oid) a
+                                        SELECT x.grantee, x.privilege_type
+                                        FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) x WHERE t.attrelid = c.oid) a
     WHERE c.oid = warn_of_writers.relation AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
           AND CASE WHEN a.grantee = 0
-                   THEN NOT EXISTS (SELECT FROM pg_class t, aclexplode(t.relacl) x
+                   THEN NOT EXISTS (SELECT FROM pg_class t CROSS JOIN LATERAL aclexplode(t.relacl) x
                                     WHERE t.oid = 'touchpoints'::regclass AND x.grantee = 0 AND x.privilege_type = 'INSERT')
                    ELSE NOT (has_schema_privilege(a.grantee, current_schema(), 'USAGE') AND has_table_privilege(a.grantee, 'touchpoints', 'INSERT')
                              AND has_table_privilege(a.grantee, 'touchpoints', 'UPDATE') AND has_table_privilege(a.grantee, 'touchpoints', 'DELETE'))
@@ -268,86 +368,111 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
--- Who makes a partition keeps all others from touchpoints until his transaction ends. So only the backfill that commits makes some:
--- PJ002 tells it to do so first, and nothing else in that transaction. Those of ten years at most, so that a wrong date makes
--- no thousand: what is older has the default one.
-CREATE OR REPLACE FUNCTION @hub@.backfill_rows(source text, news @hub@.event[], reasons text[], states text[], make_partitions boolean, careful boolean)
-RETURNS void
+-- Put rows into the hub that are not in it yet; arrays of what they mean. Who makes a partition keeps all others from touchpoints
+-- until his transaction ends, so only the backfill that commits makes some, and first of all: if one is lacking, nothing is done but
+-- to return from when on. Those of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.backfill_rows(
+    source text, keys text[], news @hub@.event[], reasons text[], states text[], make_partitions boolean, careful boolean) RETURNS timestamptz
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
+#variable_conflict use_variable
 DECLARE
-    oldest timestamptz := (SELECT min(e.occurred_at) FROM unnest(news) e
-                          WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+    oldest timestamptz;
 BEGIN
-    IF make_partitions AND oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest AND oldest < p.until) THEN
-        RAISE EXCEPTION USING ERRCODE = 'PJ002', MESSAGE = oldest::text;
+    IF make_partitions THEN
+        oldest := (SELECT min(e.occurred_at) FROM unnest(news) e
+                   WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+        IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest AND oldest < p.until) THEN
+            RETURN oldest;
+        END IF;
     END IF;
-    PERFORM apply_rows(source, array_fill(NULL::event, ARRAY[cardinality(news)]), news, reasons, states, careful, true);
+    PERFORM apply_rows(source, keys, array_fill(NULL::event, ARRAY[cardinality(keys)]), news, reasons, states, careful, true);
+    RETURN NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_rows(text, @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
+COMMENT ON FUNCTION @hub@.backfill_rows(text, text[], @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
+
+-- Record rows that a part of a query yields, in the order of their keys.
+CREATE OR REPLACE FUNCTION @hub@.backfill_from(source text, rows_from text, tids tid[], make_partitions boolean, careful boolean) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    done bigint := 0;
+    lacking timestamptz;
+    change record;
+    keys text[] := '{}';
+    news event[] := '{}';
+    reasons text[] := '{}';
+    states text[] := '{}';
+BEGIN
+    FOR change IN EXECUTE format('SELECT n.key, n.event, n.reason, n.state FROM (%s) n ORDER BY n.place', rows_query(source, rows_from, careful, false, false))
+                  USING tids
+    LOOP
+        keys := array_append(keys, change.key);
+        news := array_append(news, change.event);
+        reasons := array_append(reasons, change.reason);
+        states := array_append(states, change.state);
+        IF cardinality(keys) = 1000 THEN
+            lacking := backfill_rows(source, keys, news, reasons, states, make_partitions, careful);
+            IF lacking IS NOT NULL THEN
+                RETURN lacking;
+            END IF;
+            keys := '{}';
+            news := '{}';
+            reasons := '{}';
+            states := '{}';
+            done := done + 1000;
+            IF tids IS NULL AND done % 100000 = 0 THEN
+                RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', source, done);
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN backfill_rows(source, keys, news, reasons, states, make_partitions, careful);
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_from(text, text, tid[], boolean, boolean) IS 'put rows into the hub that a part of a query yields';
 
 -- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
 -- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
 -- locked, so that none is recorded that has not been.
 CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(
-    source text, relation regclass, first_block bigint, end_block bigint, lock_rows boolean, make_partitions boolean, careful boolean)
-RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    source text, relation regclass, first_block bigint, end_block bigint, make_partitions boolean, careful boolean,
+    OUT row_count bigint, OUT lacking timestamptz)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    range text := format('ctid >= %L AND ctid < %L', format('(%s,0)', first_block), format('(%s,0)', end_block));
     tids tid[];
-    row_count bigint;
-    change record;
-    news event[];
-    reasons text[];
-    states text[];
 BEGIN
-    IF lock_rows THEN
-        EXECUTE format('SELECT array_agg(l.ctid) FROM (SELECT ctid FROM ONLY %s WHERE %s FOR SHARE) l', relation, range) INTO tids;
-        range := 'ctid = ANY ($1)';
-    END IF;
-    EXECUTE format('SELECT count(*) FROM ONLY %s WHERE %s', relation, range) INTO row_count USING tids;
-    news := '{}';
-    reasons := '{}';
-    states := '{}';
-    FOR change IN EXECUTE events_query(source, row_as(source, 'r'), format('(SELECT * FROM ONLY %s WHERE %s) r', relation, range), careful) USING tids LOOP
-        news := array_append(news, change.event);
-        reasons := array_append(reasons, change.reason);
-        states := array_append(states, change.state);
-        IF cardinality(news) = 1000 THEN
-            PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
-            news := '{}';
-            reasons := '{}';
-            states := '{}';
-        END IF;
-    END LOOP;
-    PERFORM backfill_rows(source, news, reasons, states, make_partitions, careful);
-    RETURN row_count;
+    EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}''), count(*) '
+                   'FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE r.ctid >= %L AND r.ctid < %L FOR SHARE) l',
+                   relation, format('(%s,0)', first_block), format('(%s,0)', end_block)) INTO tids, row_count;
+    lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', relation), tids, make_partitions, careful);
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
--- fewer rows are tried. Without locks, an error of a row is for the caller to try again carefully, and no partitions are made.
-CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text, lock_rows boolean, careful boolean DEFAULT false) RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET lock_timeout = 0
+-- fewer rows are tried.
+CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET lock_timeout = 0
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    s sources;
+    s record;
     blocks bigint := 128;
     make_partitions boolean := true;
+    careful boolean := false;
     row_count bigint;
+    lacking timestamptz;  -- that it is set tells our error from one of the mapping's
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    SELECT * INTO s FROM sources t WHERE t.source = backfill_batch.source AND t.detached_at IS NULL FOR UPDATE;
+    SELECT t.relation, t.trusts, t.pending, t.filenode, t.next_block, t.end_block INTO s
+    FROM sources t WHERE t.source = backfill_batch.source AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
     END IF;
@@ -357,9 +482,10 @@ BEGIN
     END LOOP;
     IF s.pending = '{}' THEN
         UPDATE sources t SET pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL, backfilled_at = coalesce(t.backfilled_at, now())
-        WHERE t.source = s.source;
+        WHERE t.source = backfill_batch.source;
         RETURN NULL;
     END IF;
+    PERFORM check_trust(source, s.relation, s.trusts);
 
     EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
     IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
@@ -367,19 +493,22 @@ BEGIN
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
-    IF NOT lock_rows THEN
-        row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), false, false, careful);
-    END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
             PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            row_count := backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), true, make_partitions, careful);
+            SELECT b.row_count, b.lacking INTO row_count, lacking
+            FROM backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), make_partitions, careful) b;
+            IF lacking IS NOT NULL THEN
+                RAISE EXCEPTION 'a partition must be made';  -- gives all locks back
+            END IF;
         EXCEPTION WHEN OTHERS THEN
-            IF SQLSTATE = 'PJ002' THEN
-                IF make_partitions(SQLERRM::timestamptz) > 0 THEN
+            IF lacking IS NOT NULL THEN
+                IF make_partitions(lacking) > 0 THEN
                     RETURN 0;
                 END IF;
                 make_partitions := false;  -- of that month there can't be one
+                lacking := NULL;
+                row_count := NULL;
             ELSIF SQLSTATE <> '55P03' THEN
                 IF careful OR NOT is_row_error(SQLSTATE) THEN
                     RAISE;
@@ -398,30 +527,20 @@ BEGIN
         s.filenode := NULL;
     END IF;
     UPDATE sources t SET rows_done = t.rows_done + row_count, pending = s.pending, filenode = s.filenode, next_block = s.next_block, end_block = s.end_block
-    WHERE t.source = s.source;
+    WHERE t.source = backfill_batch.source;
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_batch(text, boolean, boolean) IS 'put rows into the hub that were there before their table was attached';
+COMMENT ON FUNCTION @hub@.backfill_batch(text) IS 'put rows into the hub that were there before their table was attached';
 
-CREATE OR REPLACE FUNCTION @hub@.attach_table(relation regclass, mapping json, source text, backfill boolean, search_path text) RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+CREATE OR REPLACE FUNCTION @hub@.check_attachable(relation regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     c record;
     kind text;
-    unique_key boolean;
-    twice text;
-    leaves regclass[];
-    done bigint := 0;
-    batch bigint;
-    estimated bigint;
 BEGIN
-    IF relation IS NULL OR source IS NULL OR source = '' OR backfill IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'attach_source needs a table, and a source has a name';
-    END IF;
-    SELECT * INTO c FROM pg_class t WHERE t.oid = relation;
+    SELECT t.relnamespace, t.relpersistence, t.relkind, t.relispartition INTO c FROM pg_class t WHERE t.oid = relation;
     kind := CASE WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'a table of the hub'
                  WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN 'a system catalog'
                  WHEN c.relpersistence = 't' THEN 'a temporary table'
@@ -433,7 +552,42 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
             HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
                         WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.' ELSE 'Pass its rows to record_many.' END;
-    ELSIF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_attachable(regclass) IS 'refuse what is no table whose rows can be touchpoints';
+
+CREATE OR REPLACE FUNCTION @hub@.count_of_source(source text, OUT touchpoints bigint, OUT rejected bigint, OUT hint text)
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    touchpoints := (SELECT count(*) FROM touchpoint_keys k WHERE k.source = count_of_source.source);
+    rejected := (SELECT count(*) FROM source_rejects r WHERE r.source = count_of_source.source);
+    hint := CASE WHEN rejected > 0 THEN format('Why: SELECT * FROM %I.source_rejects WHERE source = %L.', current_schema(), source) END;
+END $$;
+COMMENT ON FUNCTION @hub@.count_of_source(text) IS 'how many rows of a source are touchpoints, how many can be none, and where to look';
+
+-- Nobody else can write the table until this commits, so its rows are read at once, and numbered in one order.
+CREATE OR REPLACE FUNCTION @hub@.attach_table(
+    relation regclass, mapping json, source text, backfill boolean, search_path text,
+    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    made record;
+    twice text;
+    trusts name[];
+    leaves regclass[];
+    estimated bigint;
+    hint text;
+BEGIN
+    IF relation IS NULL OR source IS NULL OR source = '' OR backfill IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'attach_source needs a table, and a source has a name';
+    END IF;
+    PERFORM check_attachable(relation);
+    IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
             HINT = 'Another touchpoint of the same rows needs another name for the source.';
     ELSIF EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = attach_table.source) THEN
@@ -441,69 +595,193 @@ BEGIN
             HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source)
                                                  THEN format(', or remove them by %I.detach_source(%L, keep => false).', current_schema(), source)
                                                  ELSE '.' END;
-    ELSIF row_security_active(relation) THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', relation),
-            HINT = 'Attach it as its owner, or as a role that bypasses row-level security.';
+    ELSIF backfill AND current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
+            DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
+                            upper(current_setting('transaction_isolation')));
     END IF;
     DELETE FROM source_rejects r WHERE r.source = attach_table.source;
     DELETE FROM sources s WHERE s.source = attach_table.source;
 
-    unique_key := make_mapping(relation, mapping, source, search_path);
+    SELECT m.unique_key, m.steady INTO made FROM make_mapping(relation, mapping, source, search_path) m;
     leaves := watch_tables(source, relation);
-    IF NOT unique_key THEN
-        EXECUTE format('SELECT key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY key HAVING count(*) > 1 LIMIT 1',
+    trusts := trusted_roles(source, relation);
+    PERFORM check_trust(source, relation, trusts);
+    IF NOT made.unique_key THEN
+        EXECUTE format('SELECT k.key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY k.key HAVING count(*) > 1 LIMIT 1',
                        source_object('key', source), row_as(source, 'r'), relation) INTO twice;
         IF twice IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = format('rows of %s have the same key: %s', relation, twice),
                 HINT = 'Give the mapping a key that is unique.';
         END IF;
     END IF;
-    SELECT sum(nullif(t.reltuples, -1)) INTO estimated FROM pg_class t WHERE t.oid = ANY (leaves);
-    INSERT INTO sources (source, relation, mapping, rows_estimated, pending) VALUES (source, relation, mapping, estimated, leaves);
+    estimated := (SELECT sum(nullif(t.reltuples, -1)) FROM pg_class t WHERE t.oid = ANY (leaves));
+    INSERT INTO sources (source, relation, mapping, trusts, steady, rows_estimated, pending)
+    VALUES (source, relation, mapping, trusts, made.steady, estimated, leaves);
     PERFORM warn_of_writers(source, relation);
-    FOR attempt IN 1 .. 2 LOOP
+
+    rows_read := 0;
+    IF backfill THEN
         BEGIN
-            done := 0;
-            WHILE backfill LOOP
-                batch := backfill_batch(source, false, attempt = 2);
-                EXIT WHEN batch IS NULL;
-                IF done / 100000 < (done + batch) / 100000 THEN
-                    RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', source, done + batch);
-                END IF;
-                done := done + batch;
-            END LOOP;
-            EXIT;
+            PERFORM backfill_from(source, relation::text, NULL, false, false);
         EXCEPTION WHEN OTHERS THEN
-            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
+            IF NOT is_row_error(SQLSTATE) THEN
                 RAISE;
             END IF;
+            PERFORM backfill_from(source, relation::text, NULL, false, true);
         END;
-    END LOOP;
-    RETURN done;
+        EXECUTE format('SELECT count(*) FROM %s r', relation) INTO rows_read;
+        UPDATE sources s SET pending = '{}', backfilled_at = now(), rows_done = rows_read WHERE s.source = attach_table.source;
+    END IF;
+    SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source) c;
+    IF rejected > 0 THEN
+        RAISE NOTICE USING MESSAGE = format('of %s rows of %s no touchpoint can be made', rejected, source), HINT = hint;
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
 
 -- A name has another collation than text, which all functions called would inherit, and no index on text would fit.
-CREATE OR REPLACE FUNCTION @hub@.attach_source(source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true) RETURNS bigint
+CREATE OR REPLACE FUNCTION @hub@.attach_source(
+    source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true,
+    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.attach_table(source_table, mapping, coalesce(source, (SELECT c.relname FROM pg_class c WHERE c.oid = source_table)) COLLATE "default", backfill,
-                              concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@'));
+    SELECT t.rows_read, t.touchpoints, t.rejected
+    FROM @hub@.attach_table(attach_source.source_table, attach_source.mapping,
+                            coalesce(attach_source.source, (SELECT c.relname FROM pg_class c WHERE c.oid = attach_source.source_table)) COLLATE "default",
+                            attach_source.backfill, concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) t;
 END;
-COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that are in the hub now. Without backfill they are left to backfill_source';
+-- What is text takes literals, which fit none of json and jsonb better
+CREATE OR REPLACE FUNCTION @hub@.attach_source(
+    source_table regclass, mapping jsonb, source text DEFAULT NULL, backfill boolean DEFAULT true,
+    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT t.rows_read, t.touchpoints, t.rejected
+    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source, attach_source.backfill) t;
+END;
+CREATE OR REPLACE FUNCTION @hub@.attach_source(
+    source_table regclass, mapping text, source text DEFAULT NULL, backfill boolean DEFAULT true,
+    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT t.rows_read, t.touchpoints, t.rejected
+    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source, attach_source.backfill) t;
+END;
+COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see source_rejects. Without backfill rows there were are left to backfill_source';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean) IS 'the same with a mapping in jsonb';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean) IS 'the same with a mapping in text';
+
+-- Rows are read one by one, for one that fails must not hide the others.
+CREATE OR REPLACE FUNCTION @hub@.preview_table(relation regclass, mapping json, max_rows integer, search_path text)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+AS $preview_table$
+#variable_conflict use_variable
+DECLARE
+    own_path CONSTANT text := current_setting('search_path');
+    hub CONSTANT name := current_schema();
+    read record;
+    row_is text;
+    queries text[];
+    at record;
+    event @hub@.event;  -- qualified, since it is filled under the search_path of the caller
+BEGIN
+    IF relation IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'preview_source needs a table';
+    END IF;
+    PERFORM check_attachable(relation);
+    SELECT r.event, r.key, r.condition INTO read FROM read_mapping(relation, mapping, '', search_path) r;
+    row_is := (SELECT format('%s AS %2$I WHERE %2$I.tableoid = $1 AND %2$I.ctid = $2', relation, c.relname) FROM pg_class c WHERE c.oid = relation);
+    queries := ARRAY[format('SELECT %s FROM %s', read.key, row_is), format('SELECT %s FROM %s', read.condition, row_is),
+                     format('SELECT (ROW(%s)::%I.event).* FROM %s', read.event, hub, row_is)];
+    FOR at IN EXECUTE format('SELECT r.tableoid AS part, r.ctid AS tid FROM %s r LIMIT $1', relation) USING max_rows LOOP
+        source_key := NULL;
+        wanted := NULL;
+        reason := NULL;
+        event := NULL;
+        BEGIN
+            PERFORM set_config('search_path', search_path, true);
+            EXECUTE queries[1] INTO source_key USING at.part, at.tid;
+            EXECUTE queries[2] INTO wanted USING at.part, at.tid;
+            IF wanted THEN
+                EXECUTE queries[3] INTO event USING at.part, at.tid;
+            END IF;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            reason := SQLERRM;
+        END;
+        IF reason IS NULL AND wanted THEN
+            reason := (SELECT f.reason FROM flaw_of(event) f);
+        END IF;
+        wanted := coalesce(wanted, CASE WHEN reason IS NULL THEN false END);
+        identifiers := event.identifiers;
+        occurred_at := event.occurred_at;
+        channel := event.channel;
+        action := event.action;
+        value := event.value;
+        currency := event.currency;
+        direction := event.direction;
+        conversation := event.conversation;
+        agent := event.agent;
+        campaign := event.campaign;
+        attributes := event.attributes;
+        RETURN NEXT;
+    END LOOP;
+END $preview_table$;
+COMMENT ON FUNCTION @hub@.preview_table(regclass, json, integer, text) IS 'preview_source, told the search_path of its caller';
+
+CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping json, max_rows integer DEFAULT 10)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+           p.agent, p.campaign, p.attributes
+    FROM @hub@.preview_table(preview_source.source_table, preview_source.mapping, preview_source.max_rows,
+                             concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) p;
+END;
+CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping jsonb, max_rows integer DEFAULT 10)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+           p.agent, p.campaign, p.attributes
+    FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
+END;
+CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping text, max_rows integer DEFAULT 10)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+           p.agent, p.campaign, p.attributes
+    FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
+END;
+COMMENT ON FUNCTION @hub@.preview_source(regclass, json, integer) IS 'what attach_source would make of some rows of a table: whether they are wanted by where, the touchpoint, or the reason why there can be none. Changes nothing';
+COMMENT ON FUNCTION @hub@.preview_source(regclass, jsonb, integer) IS 'the same with a mapping in jsonb';
+COMMENT ON FUNCTION @hub@.preview_source(regclass, text, integer) IS 'the same with a mapping in text';
 
 -- Without settings, so that it can commit
 CREATE OR REPLACE PROCEDURE @hub@.backfill_source(source text)
 LANGUAGE plpgsql
 AS $backfill_source$
+#variable_conflict use_variable
 DECLARE
     batch bigint;
     done bigint := 0;
+    counted record;
 BEGIN
     PERFORM @hub@.begin_backfill(source);
     COMMIT;
     LOOP
-        batch := @hub@.backfill_batch(source, true);
+        batch := @hub@.backfill_batch(source);
         COMMIT;
         EXIT WHEN batch IS NULL;
         IF done / 100000 < (done + batch) / 100000 THEN
@@ -511,6 +789,12 @@ BEGIN
         END IF;
         done := done + batch;
     END LOOP;
+    SELECT c.touchpoints, c.rejected, c.hint INTO counted FROM @hub@.count_of_source(source) c;
+    RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, there are %s touchpoints',
+                                                   source, done, counted.touchpoints);
+    IF counted.rejected > 0 THEN
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('of %s rows of %s no touchpoint can be made', counted.rejected, source), HINT = counted.hint;
+    END IF;
 END $backfill_source$;
 COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
 
@@ -518,32 +802,30 @@ COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub t
 CREATE OR REPLACE FUNCTION @hub@.begin_backfill(source text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
-    s sources;
+    attached record;
     fresh regclass[];
 BEGIN
-    SELECT * INTO s FROM sources t WHERE t.source = begin_backfill.source AND t.detached_at IS NULL FOR UPDATE;
+    SELECT t.relation, t.trusts INTO attached FROM sources t WHERE t.source = begin_backfill.source AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
-    ELSIF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation) THEN
+    ELSIF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = attached.relation) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('the table of source %s was dropped', source);
-    ELSIF row_security_active(s.relation) THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', s.relation),
-            HINT = 'Backfill it as its owner, or as a role that bypasses row-level security.';
     END IF;
-    fresh := watch_tables(source, s.relation);
+    PERFORM check_trust(source, attached.relation, attached.trusts);
+    fresh := watch_tables(source, attached.relation);
     UPDATE sources t
     SET pending = t.pending || fresh, backfilled_at = CASE WHEN fresh = '{}' THEN t.backfilled_at END,
         rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c WHERE c.oid = ANY (fresh))
-    WHERE t.source = s.source;
+    WHERE t.source = begin_backfill.source;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_backfill(text) IS 'watch partitions that were added to an attached table';
 
 CREATE OR REPLACE FUNCTION @hub@.detach_source(source text, keep boolean DEFAULT true) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     attached boolean;
     made record;
@@ -552,18 +834,13 @@ BEGIN
     WHERE s.source = detach_source.source AND s.detached_at IS NULL;
     attached := FOUND;
     IF attached THEN
-        FOR made IN
-            SELECT g.tgrelid::regclass AS relation, g.tgname FROM pg_trigger g
-            WHERE g.tgfoid = 'feed_source'::regproc
-                  AND g.tgname IN (SELECT source_object(current_schema() || k, detach_source.source) FROM unnest('{_insert,_update,_delete,_truncate}'::text[]) k)
-        LOOP
-            EXECUTE format('DROP TRIGGER %I ON %s', made.tgname, made.relation);
+        FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source) g LOOP
+            EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
         END LOOP;
         EXECUTE format('DROP VIEW IF EXISTS %I CASCADE', source_object('rows', source));
     END IF;
     IF keep IS FALSE AND EXISTS (SELECT FROM sources s WHERE s.source = detach_source.source) THEN
         PERFORM remove_source(source);
-        DELETE FROM source_rejects r WHERE r.source = detach_source.source;
         DELETE FROM sources s WHERE s.source = detach_source.source;
     END IF;
     RETURN attached;
@@ -575,15 +852,12 @@ CREATE OR REPLACE VIEW @hub@.source_progress WITH (security_invoker = true) AS
 SELECT s.source, s.relation,
        CASE WHEN s.detached_at IS NOT NULL THEN 'detached' WHEN c.oid IS NULL THEN 'dropped' WHEN s.backfilled_at IS NULL THEN 'backfilling'
             WHEN EXISTS (SELECT FROM @hub@.source_tables(s.relation) t
-                         WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t.member
-                                                  AND g.tgname = @hub@.source_object(n.nspname || '_insert', s.source))) THEN 'partitions added'
+                         WHERE NOT EXISTS (SELECT FROM @hub@.source_triggers(s.source) g WHERE g.relation = t.member)) THEN 'partitions added'
             ELSE 'attached' END AS state,
        s.rows_done, s.rows_estimated,
        CASE WHEN s.backfilled_at IS NOT NULL THEN 100 ELSE least(99, 100 * s.rows_done / nullif(s.rows_estimated, 0)) END AS percent,
        (SELECT count(*) FROM @hub@.source_rejects r WHERE r.source = s.source) AS rejected
-FROM @hub@.sources s
-     JOIN pg_class h ON h.oid = s.tableoid JOIN pg_namespace n ON n.oid = h.relnamespace
-     LEFT JOIN pg_class c ON c.oid = s.relation;
+FROM @hub@.sources s LEFT JOIN pg_class c ON c.oid = s.relation;
 COMMENT ON VIEW @hub@.source_progress IS 'attached tables, and how far their backfill is';
 COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
 COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';

@@ -130,12 +130,13 @@ INSERT INTO fits VALUES
     ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})');
 CREATE TEMP TABLE special (function text, arguments text);
 INSERT INTO special VALUES
-    ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales', true$$), ('begin_backfill', $$'sales'$$),
+    ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales'$$), ('begin_backfill', $$'sales'$$),
     ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
     ('try_row', $$'sales', (SELECT s FROM public.sales s LIMIT 1)$$), ('remove_source', $$'sales'$$), ('remove_rows', $$'sales', '{1,2}'$$),
     ('empty_table', $$'sales', 'public.sales', 'public.sales'$$),
-    ('backfill_rows', $$'web', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})']::"It's ""%I""".event[],
-                        '{NULL}', '{NULL}', false, true$$);
+    ('backfill_rows', $$'web', '{t3}', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})']::"It's ""%I""".event[],
+                        '{NULL}', '{NULL}', false, true$$),
+    ('preview_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'$$);
 CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
     SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %s(%s)' ELSE 'SELECT count(*) FROM %s(%s)' END, function::regproc,
                   coalesce((SELECT s.arguments FROM special s WHERE s.function = p.proname),
