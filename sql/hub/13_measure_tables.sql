@@ -14,10 +14,10 @@ FROM (VALUES
                        'Live Chat Conversation Ended', 'Conversation Ended']),
     ('reopens', ARRAY['reopen', 'reopened', 'conversation_opened']),
     ('asks_and_resolves', ARRAY['call_completed']),
-    ('status', ARRAY['delivered', 'read', 'played', 'failed', 'bounced', 'deleted', 'warning', 'message_status', 'typing', 'assigned', 'snoozed',
+    ('status', ARRAY['delivered', 'read', 'played', 'failed', 'bounced', 'message_status', 'typing', 'assigned', 'snoozed',
                      'reaction', 'message_edited', 'message_deleted', 'call_permission', 'call_status', 'system_message',
                      'conversation_created', 'conversation_pending', 'conversation_snoozed', 'conversation_status',
                      'Email Bounced', 'Push Notification Bounced', 'Install Attributed', 'Trial Ended',
                      'Conversation Started', 'Tool Invoked', 'Media Generated', 'Component Loaded',
-                     'sessionCreated', 'sessionReassigned', 'profileUpdated', 'updateProperties', 'ruleFired', 'goal'])
+                     'sessionCreated', 'sessionReassigned', 'profileUpdated', 'updateProperties', 'ruleFired'])
 ) m(means, actions) CROSS JOIN unnest(m.actions) a(action);

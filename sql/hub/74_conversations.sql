@@ -71,8 +71,9 @@ SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.con
        coalesce(a.step, 1) AS step
 FROM @hub@.identities i
      JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
-     LEFT JOIN (SELECT a.action, a.means, s.step FROM @hub@.actions a JOIN (VALUES (1), (2)) s(step) ON s.step = 1 OR a.means = 'asks_and_resolves') a
-          ON a.action = t.action;
+     LEFT JOIN (SELECT a.action, a.means, 1 AS step FROM @hub@.actions a
+                UNION ALL
+                SELECT a.action, a.means, 2 FROM @hub@.actions a WHERE a.means = 'asks_and_resolves') a ON a.action = t.action;
 COMMENT ON VIEW @hub@.turns IS 'touchpoints and what they mean for a conversation, in the order of occurred_at, touchpoint_id and step';
 COMMENT ON COLUMN @hub@.turns.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.turns.touchpoint_id IS 'the touchpoint';
