@@ -108,6 +108,14 @@ is_pointer(Piece piece)
 	return piece.p == piece.end || *piece.p == '/' || (*piece.p >= '0' && *piece.p <= '9');
 }
 
+static bool
+ends(Piece piece, const char *word)
+{
+	size_t len = strlen(word);
+
+	return piece.end - piece.p >= len && memcmp(piece.end - len, word, len) == 0;
+}
+
 /* "?a=b" or "?a==text", unescaped already; on an object it is a member as any other. */
 static bool
 read_like(TextScan *s, Piece piece, PointerPart *part)
@@ -161,8 +169,10 @@ read_part(TextScan *s, Piece piece, Use use, PointerPart *part)
 			return fail(s, piece, "\"?\" is not for \"each\"");
 		return read_like(s, piece, part);
 	}
-	if (use == USE_TEST && strchr(text, '=') != NULL)
-		return fail(s, piece, "\"=\" of a test must stand between spaces, once");
+	if (use == USE_TEST && strpbrk(text, "=<>") != NULL)
+		return fail(s, piece, "a test is \"pointer\" or \"pointer = value\", with spaces");
+	if (use == USE_TEST && (ends(piece, " and") || ends(piece, " or")))
+		return fail(s, piece, "no test after \"and\"");
 	if (use == USE_TIME && to > text && (to[-1] == '+' || to[-1] == '-'))
 		return fail(s, piece, "\"+\" and \"-\" must stand between spaces");
 	if (strspn(text, "0123456789") == to - text && to > text && to - text <= 9 &&
@@ -221,6 +231,8 @@ read_value(TextScan *s, Piece piece, TestValue *value)
 	if (find(piece, " = ") != NULL || find(piece, " AND ") != NULL || find(piece, " OR ") != NULL ||
 		find(piece, " or /") != NULL || find(piece, " or not ") != NULL)
 		return fail(s, piece, "tests are joined by \" and \" only, values by \" | \"");
+	if (ends(piece, " and") || ends(piece, " or"))
+		return fail(s, piece, "no test after \"and\"");
 	value->text = piece_text(piece);
 	value->len = len;
 	return true;
@@ -261,8 +273,9 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 
 /* Text with pointers in braces; two braces are one. */
 static bool
-read_template(TextScan *s, Piece piece, Term *term)
+read_template(TextScan *s, Piece all, Term *term)
 {
+	Piece piece = all;
 	StringInfoData literal;
 
 	initStringInfo(&literal);
@@ -291,7 +304,11 @@ read_template(TextScan *s, Piece piece, Term *term)
 	if (literal.len > 0)
 		term->parts[term->nparts++].literal = literal.data;
 	if (term->nparts == 0)
-		return fail(s, piece, "no text after \"=\"");
+		return fail(s, all, "no text after \"=\"");
+	if (ends(all, " if"))
+		return fail(s, all, "no test after \"if\"");
+	if (term->nparts == 1 && term->parts[0].literal != NULL && (*all.p == ' ' || ends(all, " ")))
+		return fail(s, all, "a space at the beginning or end of a text");
 	return true;
 }
 
@@ -478,8 +495,7 @@ check_terms(TextScan *s, const TermList *list, const char *name, int levels, siz
 				return false;
 		if (len > most)
 			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("Its %s holds a text of more than %zu bytes.", name,
-										   most),
+								  psprintf("A text in its %s is longer than %zu bytes.", name, most),
 								  NULL);
 	}
 	return true;
