@@ -6,6 +6,7 @@
 CREATE OR REPLACE FUNCTION @hub@.check_format() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM journey_payload_events('{}', json_build_array(NEW));
     RETURN NEW;

@@ -81,7 +81,8 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichan
              count(*) FILTER (WHERE asked_again_at - resolved_at <= (SELECT repeat_within FROM @hub@.settings) IS NOT TRUE) AS resolved_at_first_contact
       FROM (SELECT min(occurred_at) AS resolved_at, min(asked_again_at) AS asked_again_at
             FROM (SELECT *, min(occurred_at) FILTER (WHERE turn IN ('asks', 'reopens'))
-                                OVER (PARTITION BY customer_id ORDER BY occurred_at DESC, touchpoint_id DESC ROWS UNBOUNDED PRECEDING) AS asked_again_at
+                                OVER (PARTITION BY customer_id ORDER BY occurred_at DESC, touchpoint_id DESC, step DESC
+                                      ROWS UNBOUNDED PRECEDING) AS asked_again_at
                   FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')) t
             WHERE turn = 'resolves' AND conversation IS NOT NULL
             GROUP BY customer_id, source, conversation) r
@@ -92,7 +93,7 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichan
       FROM (SELECT *, occurred_at - lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id) AS since_message
             FROM (SELECT *, lag(turn) OVER w AS before, occurred_at - lag(occurred_at) OVER w AS since_before
                   FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')
-                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id)) t
+                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id, step)) t
             WHERE turn = 'asks') t
       WHERE (conversation IS NULL OR before IS NULL OR before = 'resolves' OR since_before > (SELECT repeat_within FROM @hub@.settings))
             AND (since_message > (SELECT session_gap FROM @hub@.settings)) IS NOT FALSE) s;

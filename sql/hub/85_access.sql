@@ -23,6 +23,7 @@ BEGIN ATOMIC
         ('reader', 'handoffs', 'SELECT'),
         ('reader', 'turns', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
+        ('reader', 'replies', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),

@@ -10,8 +10,10 @@
  *
  *		[not] pointer [= value [| value ...]]
  *
- * A pointer is one of RFC 6901, read from the item, or, after a number, from so many
- * levels above it, as in the draft of relative JSON pointers.
+ * where a value is text or a {pointer}. A pointer is one of RFC 6901, read from the item,
+ * or, after a number, from so many levels above it, as in the draft of relative JSON
+ * pointers. What can be read must be able to find something: a slip of the pen that would
+ * make a rule that never does is an error.
  */
 #include "postgres.h"
 
@@ -22,6 +24,17 @@
 const char *const event_field_names[EVENT_FIELDS] = {"channel",  "action",    "value",
 													 "currency", "direction", "conversation",
 													 "agent",    "campaign",  "source_key"};
+
+/* What a pointer or a term is read for. */
+typedef enum Use
+{
+	USE_EACH,
+	USE_TEST,
+	USE_TIME,
+	USE_IDENTIFIER,
+	USE_FIELD,
+	USE_ATTRIBUTE,
+} Use;
 
 /* A piece of a text. */
 typedef struct Piece
@@ -96,15 +109,43 @@ is_pointer(Piece piece)
 }
 
 static bool
-read_part(TextScan *s, Piece piece, bool each, PointerPart *part)
+ends(Piece piece, const char *word)
+{
+	size_t len = strlen(word);
+
+	return piece.end - piece.p >= len && memcmp(piece.end - len, word, len) == 0;
+}
+
+/* "?a=b" or "?a==text", unescaped already; on an object it is a member as any other. */
+static bool
+read_like(TextScan *s, Piece piece, PointerPart *part)
+{
+	const char *equals = strchr(part->key, '=');
+
+	part->like_key = pnstrdup(part->key + 1, equals - part->key - 1);
+	if (equals[1] == '=')
+	{
+		part->like = equals + 2;
+		part->like_len = strlen(part->like);
+	}
+	else
+		part->item_key = equals + 1;
+	if (part->like_key[0] == '\0' || (part->like ? part->like : part->item_key)[0] == '\0')
+		return fail(s, piece, "not \"?key=key of the item\" nor \"?key==text\"");
+	return true;
+}
+
+static bool
+read_part(TextScan *s, Piece piece, Use use, PointerPart *part)
 {
 	char *text = piece_text(piece);
 	char *to = text;
-	const char *equals;
 
 	part->any = strcmp(text, "*") == 0;
-	if (part->any && !each)
+	if (part->any && use != USE_EACH)
 		return fail(s, piece, "\"*\" is for \"each\" only");
+	if (use == USE_EACH && !part->any && strchr(text, '*') != NULL)
+		return fail(s, piece, "\"*\" must stand alone between slashes");
 	for (const char *p = text; *p != '\0'; p++)
 	{
 		if (*p == '~')
@@ -119,23 +160,29 @@ read_part(TextScan *s, Piece piece, bool each, PointerPart *part)
 	}
 	*to = '\0';
 	part->key = text;
-	part->item_key = NULL;
 	part->index = -1;
-	if (text[0] == '?' && (equals = strchr(text, '=')) != NULL)
+	if (to > text && (text[0] == ' ' || to[-1] == ' '))
+		return fail(s, piece, "a space at the beginning or end of a part of a JSON pointer");
+	if (text[0] == '?' && strchr(text, '=') != NULL)
 	{
-		if (each)
+		if (use == USE_EACH)
 			return fail(s, piece, "\"?\" is not for \"each\"");
-		part->key = pnstrdup(text + 1, equals - text - 1);
-		part->item_key = equals + 1;
+		return read_like(s, piece, part);
 	}
-	else if (strspn(text, "0123456789") == to - text && to > text && to - text <= 9 &&
-			 (text[0] != '0' || to - text == 1))
+	if (use == USE_TEST && strpbrk(text, "=<>") != NULL)
+		return fail(s, piece, "a test is \"pointer\" or \"pointer = value\", with spaces");
+	if (use == USE_TEST && (ends(piece, " and") || ends(piece, " or")))
+		return fail(s, piece, "no test after \"and\"");
+	if (use == USE_TIME && to > text && (to[-1] == '+' || to[-1] == '-'))
+		return fail(s, piece, "\"+\" and \"-\" must stand between spaces");
+	if (strspn(text, "0123456789") == to - text && to > text && to - text <= 9 &&
+		(text[0] != '0' || to - text == 1))
 		part->index = atoi(text);
 	return true;
 }
 
 static bool
-read_pointer(TextScan *s, Piece piece, bool each, JsonPointer *pointer)
+read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 {
 	Piece rest = piece;
 
@@ -145,10 +192,15 @@ read_pointer(TextScan *s, Piece piece, bool each, JsonPointer *pointer)
 		return fail(s, piece, "not a JSON pointer, which begins with \"/\" or a number");
 	for (; rest.p < rest.end && *rest.p >= '0' && *rest.p <= '9'; rest.p++)
 		pointer->up = Min(pointer->up * 10 + (*rest.p - '0'), JSON_DEPTH_MAX + 1);
-	if (each && pointer->up > 0)
+	if (use == USE_EACH && pointer->up > 0)
 		return fail(s, piece, "\"each\" begins at the payload");
 	if (rest.p == rest.end)
-		return true;
+	{
+		/* that something is above the item may be asked, and it may be kept as a whole */
+		if (use == USE_EACH || use == USE_ATTRIBUTE || (use == USE_TEST && pointer->up > 0))
+			return true;
+		return fail(s, piece, "a JSON pointer to an object or array as a whole");
+	}
 	if (!skip(&rest, "/"))
 		return fail(s, piece, "not a JSON pointer");
 	pointer->nparts = count_pieces(rest, "/");
@@ -156,8 +208,33 @@ read_pointer(TextScan *s, Piece piece, bool each, JsonPointer *pointer)
 		return fail(s, piece, psprintf("a JSON pointer of more than %d parts", POINTER_PARTS_MAX));
 	pointer->parts = palloc0(pointer->nparts * sizeof(PointerPart));
 	for (int i = 0; i < pointer->nparts; i++)
-		if (!read_part(s, next_piece(&rest, "/"), each, &pointer->parts[i]))
+		if (!read_part(s, next_piece(&rest, "/"), use, &pointer->parts[i]))
 			return false;
+	return true;
+}
+
+static bool
+read_value(TextScan *s, Piece piece, TestValue *value)
+{
+	size_t len = piece.end - piece.p;
+
+	if (len == 0)
+		return fail(s, piece, "a value is empty, which nothing equals: \"not\" asks for that");
+	if (len > 1 && *piece.p == '{' && piece.end[-1] == '}')
+		return read_pointer(s, (Piece) {piece.p + 1, piece.end - 1}, USE_FIELD, &value->pointer);
+	if (*piece.p == ' ' || piece.end[-1] == ' ')
+		return fail(s, piece, "a space at the beginning or end of a value");
+	if (*piece.p == '|' || piece.end[-1] == '|')
+		return fail(s, piece, "\"|\" must stand between values");
+	if (len > 1 && (*piece.p == '"' || *piece.p == '\'') && piece.end[-1] == *piece.p)
+		return fail(s, piece, "values of tests are written without quotes");
+	if (find(piece, " = ") != NULL || find(piece, " AND ") != NULL || find(piece, " OR ") != NULL ||
+		find(piece, " or /") != NULL || find(piece, " or not ") != NULL)
+		return fail(s, piece, "tests are joined by \" and \" only, values by \" | \"");
+	if (ends(piece, " and") || ends(piece, " or"))
+		return fail(s, piece, "no test after \"and\"");
+	value->text = piece_text(piece);
+	value->len = len;
 	return true;
 }
 
@@ -171,32 +248,34 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 		Test *test = &condition->tests[i];
 		Piece piece = next_piece(&rest, " and ");
 		Piece values = piece;
+		bool compares;
 
 		test->negated = skip(&piece, "not ");
 		values.p = piece.p;
+		compares = find(values, " = ") != NULL;
 		piece = next_piece(&values, " = ");
 		if (find(piece, " | ") != NULL)
 			return fail(s, piece, "\"|\" stands between values, after \"=\"");
-		if (!read_pointer(s, piece, false, &test->pointer))
+		if (!read_pointer(s, piece, USE_TEST, &test->pointer))
 			return false;
-		if (piece.end == values.end)
+		if (!compares)
 			continue;
+		if (test->pointer.nparts == 0)
+			return fail(s, piece, "an object or array as a whole equals nothing");
 		test->nvalues = count_pieces(values, " | ");
-		test->values = palloc(test->nvalues * sizeof(char *));
-		test->lengths = palloc(test->nvalues * sizeof(size_t));
+		test->values = palloc0(test->nvalues * sizeof(TestValue));
 		for (int j = 0; j < test->nvalues; j++)
-		{
-			test->values[j] = piece_text(next_piece(&values, " | "));
-			test->lengths[j] = strlen(test->values[j]);
-		}
+			if (!read_value(s, next_piece(&values, " | "), &test->values[j]))
+				return false;
 	}
 	return true;
 }
 
 /* Text with pointers in braces; two braces are one. */
 static bool
-read_template(TextScan *s, Piece piece, Term *term)
+read_template(TextScan *s, Piece all, Term *term)
 {
+	Piece piece = all;
 	StringInfoData literal;
 
 	initStringInfo(&literal);
@@ -217,21 +296,30 @@ read_template(TextScan *s, Piece piece, Term *term)
 		if (literal.len > 0)
 			term->parts[term->nparts++].literal = pstrdup(literal.data);
 		resetStringInfo(&literal);
-		if (!read_pointer(s, (Piece) {piece.p + 1, close}, false,
+		if (!read_pointer(s, (Piece) {piece.p + 1, close}, USE_FIELD,
 						  &term->parts[term->nparts++].pointer))
 			return false;
 		piece.p = close + 1;
 	}
-	if (literal.len > 0 || term->nparts == 0)
+	if (literal.len > 0)
 		term->parts[term->nparts++].literal = literal.data;
+	if (term->nparts == 0)
+		return fail(s, all, "no text after \"=\"");
+	if (ends(all, " if"))
+		return fail(s, all, "no test after \"if\"");
+	if (term->nparts == 1 && term->parts[0].literal != NULL && (*all.p == ' ' || ends(all, " ")))
+		return fail(s, all, "a space at the beginning or end of a text");
 	return true;
 }
 
 /* One pointer; of times, some with " + " or " - " between them. */
 static bool
-read_pointers(TextScan *s, Piece piece, bool time, Term *term)
+read_pointers(TextScan *s, Piece all, Use use, Term *term)
 {
+	Piece piece = all;
+	bool time = use == USE_TIME;
 	bool minus = false;
+	int sum = 0;
 
 	if (!is_pointer(piece))
 		return fail(s, piece,
@@ -250,25 +338,29 @@ read_pointers(TextScan *s, Piece piece, bool time, Term *term)
 		Piece pointer = plus_next ? plus : less;
 		TermPart *part = &term->parts[term->nparts++];
 
-		if (!read_pointer(s, pointer, false, &part->pointer))
+		if (!read_pointer(s, pointer, use, &part->pointer))
 			return false;
 		part->minus = minus;
+		sum += minus ? -1 : 1;
 		if (pointer.end == piece.end)
-			return true;
+			break;
 		minus = !plus_next;
 		piece = plus_next ? plus_rest : minus_rest;
 	}
+	if (sum != 1)
+		return fail(s, all, "no time: one must be added once more than taken away");
+	return true;
 }
 
 static bool
-read_term(TextScan *s, const char *text, bool named, bool time, Term *term)
+read_term(TextScan *s, const char *text, Use use, Term *term)
 {
 	Piece piece = {text, text + strlen(text)};
 	Piece body;
 	const char *at;
 
 	term->text = text;
-	if (named)
+	if (use == USE_IDENTIFIER || use == USE_ATTRIBUTE)
 	{
 		at = strchr(text, ':');
 		if (at == NULL || at == text)
@@ -284,13 +376,13 @@ read_term(TextScan *s, const char *text, bool named, bool time, Term *term)
 		if (!read_condition(s, (Piece) {at + 4, piece.end}, &term->condition))
 			return false;
 	}
-	term->kind = time ? TERM_SUM : TERM_TEXT;
-	if (time && body.end - body.p == 3 && memcmp(body.p, "now", 3) == 0)
+	term->kind = use == USE_TIME ? TERM_SUM : TERM_TEXT;
+	if (use == USE_TIME && body.end - body.p == 3 && memcmp(body.p, "now", 3) == 0)
 		term->kind = TERM_NOW;
-	else if (!time && skip(&body, "="))
+	else if (use != USE_TIME && skip(&body, "="))
 		return read_template(s, body, term);
 	else
-		return read_pointers(s, body, time, term);
+		return read_pointers(s, body, use, term);
 	return true;
 }
 
@@ -324,7 +416,7 @@ read_texts(TextScan *s, JsonNode *row, const char *name, int *ntexts, const char
 }
 
 static bool
-read_terms(TextScan *s, JsonNode *row, const char *name, bool named, bool time, TermList *list)
+read_terms(TextScan *s, JsonNode *row, const char *name, Use use, TermList *list)
 {
 	const char **texts;
 
@@ -332,7 +424,7 @@ read_terms(TextScan *s, JsonNode *row, const char *name, bool named, bool time, 
 		return false;
 	list->terms = palloc0((list->nterms + 1) * sizeof(Term));
 	for (int i = 0; i < list->nterms; i++)
-		if (!read_term(s, texts[i], named, time, &list->terms[i]))
+		if (!read_term(s, texts[i], use, &list->terms[i]))
 		{
 			s->detail = psprintf("In %s: %s.", name, s->detail);
 			return false;
@@ -351,6 +443,124 @@ row_text(JsonNode *row, const char *name)
 	if (!json_member(row, name, &node) || !json_scalar(node, &text, &len))
 		return NULL;
 	return pnstrdup(text, len);
+}
+
+/* --- what could be read, and yet would never find anything --- */
+
+static bool
+check_pointer(TextScan *s, const JsonPointer *pointer, int levels)
+{
+	if (pointer->up <= levels)
+		return true;
+	return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+						  psprintf("\"%s\" is further up than the payload, which is %d above an item.",
+								   text_excerpt(pointer->text,
+												pointer->text + strlen(pointer->text), 80),
+								   levels),
+						  NULL);
+}
+
+static bool
+check_condition(TextScan *s, const Condition *condition, int levels)
+{
+	for (int i = 0; i < condition->ntests; i++)
+	{
+		const Test *test = &condition->tests[i];
+
+		if (!check_pointer(s, &test->pointer, levels))
+			return false;
+		for (int j = 0; j < test->nvalues; j++)
+			if (test->values[j].text == NULL &&
+				!check_pointer(s, &test->values[j].pointer, levels))
+				return false;
+	}
+	return true;
+}
+
+/* most: so many bytes may come of a term */
+static bool
+check_terms(TextScan *s, const TermList *list, const char *name, int levels, size_t most)
+{
+	for (int i = 0; i < list->nterms; i++)
+	{
+		const Term *term = &list->terms[i];
+		size_t len = 0;
+
+		if (!check_condition(s, &term->condition, levels))
+			return false;
+		for (int j = 0; j < term->nparts; j++)
+			if (term->parts[j].literal != NULL)
+				len += strlen(term->parts[j].literal);
+			else if (!check_pointer(s, &term->parts[j].pointer, levels))
+				return false;
+		if (len > most)
+			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+								  psprintf("A text in its %s is longer than %zu bytes.", name, most),
+								  NULL);
+	}
+	return true;
+}
+
+/* Texts that stand in the rule itself must be what they are for. */
+static bool
+check_constants(TextScan *s, const TermList *list, const char *name, bool is_value)
+{
+	for (int i = 0; i < list->nterms; i++)
+	{
+		const char *text = list->terms[i].nparts == 1 ? list->terms[i].parts[0].literal : NULL;
+
+		if (text == NULL ||
+			(is_value ? event_value_check(text)
+					  : strcmp(text, "in") == 0 || strcmp(text, "out") == 0))
+			continue;
+		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+							  psprintf("Its %s is %s: \"%s\".", name,
+									   is_value ? "no number" : "neither in nor out",
+									   text_excerpt(text, text + strlen(text), 80)),
+							  NULL);
+	}
+	return true;
+}
+
+static bool
+check_rule(TextScan *s, const Rule *rule)
+{
+	const struct
+	{
+		const TermList *list;
+		const char *name;
+		bool needed;
+	} lists[] = {{&rule->identifiers, "identifiers", rule->makes != MAKES_NOTHING},
+				 {&rule->time, "occurred_at", rule->makes != MAKES_NOTHING},
+				 {&rule->fields[FIELD_CHANNEL], "channel", rule->makes == MAKES_TOUCHPOINT},
+				 {&rule->fields[FIELD_ACTION], "action", rule->makes == MAKES_TOUCHPOINT}};
+	int levels = 0;
+
+	if (rule->neach == 0)
+		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+							  "Its each is empty, so that there are no items.", NULL);
+	for (int i = 0; i < rule->neach; i++)
+		levels = Max(levels, rule->each[i].nparts);
+	if (!check_condition(s, &rule->condition, levels) ||
+		!check_terms(s, &rule->time, "occurred_at", levels, PAYLOAD_FIELD_MAX) ||
+		!check_terms(s, &rule->identifiers, "identifiers", levels, IDENTIFIER_VALUE_MAX) ||
+		!check_terms(s, &rule->attributes, "attributes", levels, PAYLOAD_FIELD_MAX))
+		return false;
+	for (int i = 0; i < EVENT_FIELDS; i++)
+		if (!check_terms(s, &rule->fields[i], event_field_names[i], levels, event_field_most(i)))
+			return false;
+	if (!check_constants(s, &rule->fields[FIELD_VALUE], "value", true) ||
+		!check_constants(s, &rule->fields[FIELD_DIRECTION], "direction", false))
+		return false;
+	for (size_t i = 0; i < lengthof(lists); i++)
+		if (lists[i].needed && lists[i].list->nterms == 0)
+			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+								  psprintf("It makes %s, which needs %s.",
+										   rule->makes == MAKES_EVIDENCE ? "evidence"
+																		 : "touchpoints",
+										   lists[i].name),
+								  NULL);
+	return true;
 }
 
 static bool
@@ -380,18 +590,26 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		return false;
 	rule->each = palloc0((rule->neach + 1) * sizeof(JsonPointer));
 	for (int i = 0; i < rule->neach; i++)
-		if (!read_pointer(s, (Piece) {each[i], each[i] + strlen(each[i])}, true, &rule->each[i]))
+		if (!read_pointer(s, (Piece) {each[i], each[i] + strlen(each[i])}, USE_EACH,
+						  &rule->each[i]))
 		{
 			s->detail = psprintf("In each: %s.", s->detail);
 			return false;
 		}
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (!read_terms(s, row, event_field_names[i], false, false, &rule->fields[i]))
+		if (!read_terms(s, row, event_field_names[i], USE_FIELD, &rule->fields[i]))
 			return false;
-	if (!read_terms(s, row, "occurred_at", false, true, &rule->time) ||
-		!read_terms(s, row, "identifiers", true, false, &rule->identifiers) ||
-		!read_terms(s, row, "attributes", true, false, &rule->attributes))
+	if (!read_terms(s, row, "occurred_at", USE_TIME, &rule->time) ||
+		!read_terms(s, row, "identifiers", USE_IDENTIFIER, &rule->identifiers) ||
+		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes))
 		return false;
+	for (int i = 0; i < rule->fields[FIELD_VALUE].nterms; i++)
+	{
+		Term *term = &rule->fields[FIELD_VALUE].terms[i];
+
+		term->less = term->nparts == 2 && term->parts[0].literal != NULL &&
+					 strcmp(term->parts[0].literal, "-") == 0;
+	}
 	for (int i = 0; i < rule->identifiers.nterms; i++)
 	{
 		const char *namespace = rule->identifiers.terms[i].name;
@@ -400,7 +618,7 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		if (!identifier_check(s, &id, ERRCODE_INVALID_PARAMETER_VALUE))
 			return false;
 	}
-	return true;
+	return check_rule(s, rule);
 }
 
 /* The rules of each place, the places in the order of their first rules. */

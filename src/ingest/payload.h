@@ -41,13 +41,19 @@ typedef enum EventField
 	EVENT_FIELDS,
 } EventField;
 
-/* Of JSON pointers: a member or an element; "?a=b", the element whose a is the item's b; or "*". */
+/*
+ * Of JSON pointers: a member or an element; in an array, "?a=b" is the element whose a
+ * is the item's b, "?a==text" that whose a is this text; or "*".
+ */
 typedef struct PointerPart
 {
-	const char *key;
-	const char *item_key; /* b, NULL: it is no such part */
+	const char *key;      /* as a member */
 	int64 index;          /* as an element, -1: it can be none */
 	bool any;
+	const char *like_key; /* a, NULL: it is no such part */
+	const char *item_key; /* b, NULL: it is a text */
+	const char *like;     /* the text */
+	size_t like_len;
 } PointerPart;
 
 typedef struct JsonPointer
@@ -58,13 +64,20 @@ typedef struct JsonPointer
 	PointerPart *parts;
 } JsonPointer;
 
+/* A text, or what a pointer in braces leads to. */
+typedef struct TestValue
+{
+	const char *text; /* NULL: it is the pointer */
+	size_t len;
+	JsonPointer pointer;
+} TestValue;
+
 typedef struct Test
 {
 	JsonPointer pointer;
 	bool negated;
 	int nvalues; /* 0: is it there? */
-	const char **values;
-	size_t *lengths;
+	TestValue *values;
 } Test;
 
 typedef struct Condition
@@ -94,6 +107,7 @@ typedef struct Term
 	TermKind kind;
 	int nparts;
 	TermPart *parts;
+	bool less; /* a value that is "-" and a pointer */
 	Condition condition;
 } Term;
 
@@ -164,6 +178,13 @@ typedef struct PayloadEvent
 typedef void (*PayloadEmit)(void *arg, const PayloadEvent *event);
 
 extern const char *const event_field_names[EVENT_FIELDS];
+
+/* A field may have so many bytes. */
+static inline size_t
+event_field_most(int field)
+{
+	return field == FIELD_CHANNEL || field == FIELD_ACTION ? LABEL_PART_MAX : PAYLOAD_FIELD_MAX;
+}
 
 /* format_read.c */
 extern bool format_read(TextScan *s, JsonNode *rules, PayloadFormat *format);

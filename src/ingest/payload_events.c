@@ -67,20 +67,31 @@ same_scalar(JsonNode *a, JsonNode *b)
 		   memcmp(x, y, xlen) == 0;
 }
 
-/* The element of an array whose key equals the item's other key. */
+static bool
+is_text(JsonNode *node, const char *text, size_t len)
+{
+	const char *x;
+	size_t xlen;
+
+	return json_scalar(node, &x, &xlen) && xlen == len && memcmp(x, text, len) == 0;
+}
+
+/* The element of an array whose key equals the item's other key, or a text. */
 static bool
 find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found)
 {
 	JsonNode *wanted = NULL;
 	JsonNode *value = NULL;
 
-	if (!json_member(w->nodes[w->level], part->item_key, &wanted))
+	if (part->item_key != NULL && !json_member(w->nodes[w->level], part->item_key, &wanted))
 		return false;
 	for (size_t i = 0; json_element(array, i, found); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		add_work(w, LOOK_WORK);
-		if (json_member(*found, part->key, &value) && same_scalar(value, wanted))
+		if (json_member(*found, part->like_key, &value) &&
+			(part->item_key != NULL ? same_scalar(value, wanted)
+									: is_text(value, part->like, part->like_len)))
 			return true;
 	}
 	return false;
@@ -100,7 +111,7 @@ resolve(Walk *w, const JsonPointer *pointer, JsonNode **node)
 
 		if (json_kind(parent) == JSON_ARRAY)
 		{
-			if (part->item_key != NULL
+			if (part->like_key != NULL
 					? !find_element(w, parent, part, node)
 					: part->index < 0 || !json_element(parent, part->index, node))
 				return false;
@@ -120,6 +131,16 @@ resolve(Walk *w, const JsonPointer *pointer, JsonNode **node)
 }
 
 static bool
+equals(Walk *w, JsonNode *node, const TestValue *value)
+{
+	JsonNode *other = NULL;
+
+	if (value->text != NULL)
+		return is_text(node, value->text, value->len);
+	return resolve(w, &value->pointer, &other) && same_scalar(node, other);
+}
+
+static bool
 holds(Walk *w, const Condition *condition)
 {
 	for (int i = 0; i < condition->ntests; i++)
@@ -127,15 +148,12 @@ holds(Walk *w, const Condition *condition)
 		const Test *test = &condition->tests[i];
 		JsonNode *node = NULL;
 		bool result = resolve(w, &test->pointer, &node);
-		const char *text;
-		size_t len;
 
 		if (result && test->nvalues > 0)
 		{
 			result = false;
-			if (json_scalar(node, &text, &len))
-				for (int j = 0; j < test->nvalues && !result; j++)
-					result = test->lengths[j] == len && memcmp(test->values[j], text, len) == 0;
+			for (int j = 0; j < test->nvalues && !result; j++)
+				result = equals(w, node, &test->values[j]);
 		}
 		if (result == test->negated)
 			return false;
@@ -181,6 +199,12 @@ read_text(Walk *w, const Term *term, const char *name, size_t most)
 			if (!json_scalar(node, &text, &len))
 				return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, name,
 							 psprintf("is %s", json_kind_name(node)), NULL, 0);
+		}
+		/* what is taken away may have its sign already */
+		if (term->less && i == 1 && len > 0 && (*text == '-' || *text == '+'))
+		{
+			text++;
+			len--;
 		}
 		if (w->text.len + len > most)
 			return wrong(w, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, name,
@@ -321,7 +345,7 @@ read_attributes(Walk *w, const Rule *rule)
 {
 	const TermList *list = &rule->attributes;
 	StringInfoData json = {0};
-	const char *done = NULL;
+	bool *taken = palloc0((list->nterms + 1) * sizeof(bool));
 
 	for (int i = 0; i < list->nterms; i++)
 	{
@@ -329,8 +353,11 @@ read_attributes(Walk *w, const Rule *rule)
 		JsonNode *node = NULL;
 		const char *text;
 		size_t len;
+		bool done = false;
 
-		if ((done != NULL && strcmp(done, term->name) == 0) || !holds(w, &term->condition))
+		for (int j = 0; j < i && !done; j++)
+			done = taken[j] && strcmp(list->terms[j].name, term->name) == 0;
+		if (done || !holds(w, &term->condition))
 			continue;
 		if (term->nparts == 1 && term->parts[0].literal == NULL)
 		{
@@ -359,7 +386,7 @@ read_attributes(Walk *w, const Rule *rule)
 		append_json_string(&json, term->name);
 		appendStringInfoChar(&json, ':');
 		appendBinaryStringInfo(&json, text, len);
-		done = term->name;
+		taken[i] = true;
 	}
 	if (json.data != NULL)
 		appendStringInfoChar(&json, '}');
@@ -373,9 +400,8 @@ read_fields(Walk *w, const Rule *rule)
 	const char **fields = w->event.fields;
 
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (read_texts(w, &rule->fields[i], event_field_names[i],
-					   i == FIELD_CHANNEL || i == FIELD_ACTION ? LABEL_PART_MAX : PAYLOAD_FIELD_MAX,
-					   &fields[i]) == WRONG)
+		if (read_texts(w, &rule->fields[i], event_field_names[i], event_field_most(i), &fields[i]) ==
+			WRONG)
 			return WRONG;
 	if (fields[FIELD_VALUE] != NULL && !event_value_check(fields[FIELD_VALUE]))
 		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "value", "is no number",

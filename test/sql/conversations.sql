@@ -7,6 +7,7 @@ SET intervalstyle = 'postgres';
 SELECT journey_create_hub('crm');
 UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
 SELECT * FROM crm.conversations;
+SELECT * FROM crm.replies;
 
 -- business time. Without hours it is the time itself.
 SELECT crm.business_time('2015-03-27 17:30Z', '2015-03-30 08:15Z') AS wall, crm.business_time('2015-03-30 08:15Z', '2015-03-27 17:30Z') AS backwards,
@@ -129,6 +130,48 @@ SELECT crm.link('id:pia', 'id:pia2', '2015-03-03Z', 'test', 'p') = crm.customer_
 SELECT c, "in", out, response, waited, ab FROM short WHERE c = 'p';
 SELECT crm.retract('test', 'p');
 SELECT c, "in", out, response, waited, ab FROM short WHERE c = 'p';
+
+-- What asks and resolves at once: a call in one touchpoint, with its end.
+DO $$ BEGIN
+INSERT INTO crm.actions VALUES ('call_ended', 'asks_and_resolves');
+-- q: taken by Marta: asked and resolved at 10:00; nobody waits, it took no time, it is answered
+PERFORM said('quim', 'q', '2015-03-02 10:00Z', 'in', 'marta', 'call_ended', 'phone');
+-- r: nobody took it: abandoned
+PERFORM said('rita', 'r', '2015-03-02 10:00Z', 'in', NULL, 'call_ended', 'phone');
+-- s: asks 9:00, calls 10:00: waited an hour up to the call; resolved; calls again 11:00: reopened, and resolved again, 2 hours after the first question
+PERFORM said('sara', 's', '2015-03-02 09:00Z', 'in'), said('sara', 's', '2015-03-02 10:00Z', 'in', 'marta', 'call_ended', 'phone'),
+        said('sara', 's', '2015-03-02 11:00Z', 'in', 'rui', 'call_ended', 'phone');
+-- t: asks 9:00; Rui calls back 9:30, and that was that: answered, and resolved, in half an hour; he calls once more 9:40, unasked
+PERFORM said('tito', 't', '2015-03-02 09:00Z', 'in'), said('tito', 't', '2015-03-02 09:30Z', 'out', 'rui', 'call_ended', 'phone'), said('tito', 't', '2015-03-02 09:40Z', 'out', 'rui', 'call_ended', 'phone');
+-- u: the bot calls back: it answers for nobody human, but it resolves; v: a call of neither direction is the customer's own
+PERFORM said('ugo', 'u', '2015-03-02 09:00Z', 'in'), said('ugo', 'u', '2015-03-02 09:30Z', 'out', 'bot:ivr', 'call_ended', 'phone');
+PERFORM said('vera', 'v', '2015-03-02 09:00Z', NULL, 'marta', 'call_ended', 'phone');
+-- w: at one time, in the order they came: the call, then a message, which reopens
+PERFORM said('wim', 'w', '2015-03-02 09:00Z', 'in', 'marta', 'call_ended', 'phone'), said('wim', 'w', '2015-03-02 09:00Z', 'in');
+END $$;
+SELECT * FROM short WHERE c BETWEEN 'q' AND 'w' AND c NOT LIKE 'n%';
+SELECT t.conversation AS c, t.touchpoint_id - min(t.touchpoint_id) OVER (PARTITION BY t.conversation) AS t, t.step, t.turn, t.own, l.own AS timeline_own
+FROM crm.turns t JOIN crm.timeline l USING (touchpoint_id) WHERE t.conversation IN ('s', 't', 'u', 'v') ORDER BY c, t, step;
+SELECT touchpoints, messages_in, messages_out FROM crm.conversations WHERE conversation = 's';
+-- such a call is a contact, and resolved at first contact if the customer doesn't come back
+SELECT journey_create_hub('calls');
+INSERT INTO calls.actions VALUES ('call_ended', 'asks_and_resolves');
+SELECT calls.record(ARRAY[identifier('id', who)], at, 'phone', 'call_ended', direction => 'in', conversation => c, agent => 'marta', source => 'desk')
+FROM (VALUES ('a', '2015-03-02 10:00Z'::timestamptz, '1'), ('b', '2015-03-02 10:00Z', '2'), ('b', '2015-03-04 10:00Z', '3'), ('c', '2015-03-02 10:00Z', '4'), ('c', '2015-03-02 11:00Z', '4')) v(who, at, c);
+SELECT customers, resolved, resolved_at_first_contact, contacts, repeat_contacts FROM calls.omnichannel;
+SELECT journey_drop_hub('calls', true);
+
+-- Replies: each is of who gave it. Business hours are 9 to 18, in Lisbon.
+-- x: asks 9:00, the bot at once, Marta 9:10, more of her 9:12 ends no wait; asks 9:20, 9:25, transferred to Rui 9:50, who answers 10:00 (40 min, not Marta's);
+--    resolved 10:05; asks 10:10, resolved again 10:20 unanswered; Rui writes 10:30, unasked.
+SELECT said('xana', 'x', '2015-03-02 09:00Z', 'in'), said('xana', 'x', '2015-03-02 09:00:02Z', 'out', 'bot:faq'), said('xana', 'x', '2015-03-02 09:10Z', 'out', 'marta'), said('xana', 'x', '2015-03-02 09:12Z', 'out', 'marta'),
+       said('xana', 'x', '2015-03-02 09:20Z', 'in'), said('xana', 'x', '2015-03-02 09:25Z', 'in'), said('xana', 'x', '2015-03-02 09:50Z', NULL, 'rui', 'assigned'), said('xana', 'x', '2015-03-02 10:00Z', 'out', 'rui'),
+       said('xana', 'x', '2015-03-02 10:05Z', 'out', 'rui', 'resolved'), said('xana', 'x', '2015-03-02 10:10Z', 'in'), said('xana', 'x', '2015-03-02 10:20Z', 'out', 'rui', 'resolved'), said('xana', 'x', '2015-03-02 10:30Z', 'out', 'rui') \g /dev/null
+SELECT agent, asked_at, replied_at, reply_time, reply_business_time FROM crm.replies WHERE conversation = 'x' ORDER BY replied_at;
+SELECT conversation AS c, source, channel, agent, asked_at, replied_at, reply_time, reply_business_time FROM crm.replies WHERE conversation <> 'x' ORDER BY 1, 2, replied_at;
+-- what was waited is what replies took, and what was resolved unanswered
+SELECT conversation AS c, waiting_time, (SELECT sum(reply_time) FROM crm.replies r WHERE r.conversation = c.conversation) AS replied FROM crm.conversations c WHERE conversation IN ('a', 'b', 'x') ORDER BY c;
+SELECT agent, count(*) AS replies, avg(reply_time) AS response FROM crm.replies WHERE conversation = 'x' GROUP BY agent ORDER BY agent;
 
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION said;

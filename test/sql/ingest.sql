@@ -69,21 +69,66 @@ ORDER BY t.n;
 SELECT at, reason FROM reads('{"u": "a", "r": "2026-03-01T10:00:10Z", "s": "2026-03-01T09:00:05Z", "o": "2026-03-01T09:00:01.5Z"}',
     '[{"makes": "touchpoint", "each": [""], "identifiers": ["u:/u"], "occurred_at": ["/r - /s + /missing", "/r - /s + /o"], "channel": ["=c"], "action": ["=a"]}]');
 SELECT at, reason FROM reads('{"u": "a", "r": "2026-03-01T10:00:10Z", "s": 1772359200}',
-    '[{"makes": "touchpoint", "each": [""], "identifiers": ["u:/u"], "occurred_at": ["/r + /r + /r + /r - /s"], "channel": ["=c"], "action": ["=a"]}]');
+    '[{"makes": "touchpoint", "each": [""], "identifiers": ["u:/u"], "occurred_at": ["/r - /s + /r - /s + /r"], "channel": ["=c"], "action": ["=a"]}]');
 SELECT at, reason FROM reads('{"u": "a"}', '[{"makes": "touchpoint", "each": [""], "identifiers": ["u:/u"], "occurred_at": ["/t"], "channel": ["=c"], "action": ["=a"]}]');
 
 -- pointers, alternatives, templates, conditions
-CREATE FUNCTION field(payload text, VARIADIC terms text[]) RETURNS text LANGUAGE sql AS $$
-    SELECT coalesce(e.conversation, e.reason) FROM journey_payload_events(ARRAY[payload], json_build_array(json_build_object(
-        'makes', 'evidence', 'each', ARRAY['/items/*'], 'identifiers', ARRAY['u:=x'], 'occurred_at', ARRAY['now'], 'conversation', terms))) e
-$$;
+CREATE FUNCTION field(payload text, VARIADIC terms text[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    RETURN (SELECT coalesce(e.conversation, e.reason) FROM journey_payload_events(ARRAY[payload], json_build_array(json_build_object(
+        'makes', 'evidence', 'each', ARRAY['/items/*'], 'identifiers', ARRAY['u:=x'], 'occurred_at', ARRAY['now'], 'conversation', terms))) e);
+EXCEPTION WHEN invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN 'ERROR: ' || detail;
+END $$;
 SELECT t, field('{"top": "T", "list": [{"k": 1, "v": "one"}, {"k": "b", "v": "two"}, 7, null], "items": [{"a": "A", "k": "b", "n": 1, "": "empty", "a/b": "slash", "m~n": "tilde", "0": "zero",
                            "o": {"0": "o0", "x": [10, [20]]}, "e": "", "z": null, "f": false, "?x": "q"}]}', t)
 FROM unnest(ARRAY['/a', '0/a', '/', '/a~1b', '/m~0n', '/0', '/o/0', '/o/x/0', '/o/x/1/0', '/o/x/2', '/o/x/00', '/o/x/-', '2/top', '1/0/a', '3/top', '99999999999/top', '/e', '/z', '/f', '/?x',
     '/o', '', '1', '2/list/0/v', '2/list/?k=k/v', '2/list/?k=n/v', '2/list/?k=nope/v', '2/list/?v=a/k', '=const', '=', '={/a}-{2/top}!', '={/a}{/e}', '={{{/a}}', '={{a}', '=a if /a', '=a if not /a',
     '=a if /a = A', '=a if /a = B', '=a if /a = B | A', '=a if not /a = B', '=a if /e', '=a if not /e', '=a if /f = false', '=a if /n = 1', '=a if /a = A and /f', '=a if /a = A and not /f', '=a if /o',
-    '/a if 2/top = T', '=a if /o = x', '=a if /list/?k=k']) t;
+    '/a if 2/top = T', '=a if /o = x', '=a if 2/list/?k=k', '=a if not 2/list/?k=k', '=a if 2', '=a if not 2', '2/list/?k==b/v', '2/list/?k==1/v', '2/list/?k==c/v', '2/list/?k==/v', '2/list/?=k/v',
+    '2/list/?k=/v', '2/list/?k/v', '2/list/0/?k=k', '2/list/?k==b/?v==two', '/o/?a=b', '=a if 2/list/?k==b/v = two', '=a if 2/list/?k==b/v = two | one and /a', '=a if /a = {/a}', '=a if /k = {2/list/1/k}',
+    '=a if /k = {2/list/0/k} | {2/list/1/k}', '=a if not /k = {2/list/0/k}', '=a if /k = {/nope}', '=a if /k = {3/nope}', '=a if /k = {}', '=a if /k = {k}', '=a if /o = {/o}', '={2/list/?k==b/v}!', '/a~0b', '/a~']) t;
+CREATE FUNCTION refused(VARIADIC pairs text[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    rule jsonb := '{"makes": "touchpoint", "each": ["/items/*"], "identifiers": ["u:/u"], "occurred_at": ["now"], "channel": ["=c"], "action": ["=a"]}';
+    detail text;
+BEGIN
+    FOR i IN 1 .. cardinality(pairs) BY 2 LOOP
+        rule := rule || jsonb_build_object(pairs[i], CASE WHEN pairs[i] IN ('condition', 'makes', 'reason') THEN to_jsonb(pairs[i + 1])
+                                                          WHEN pairs[i + 1] IS NULL THEN '[]'
+                                                          ELSE jsonb_build_array(pairs[i + 1]) END);
+    END LOOP;
+    PERFORM journey_payload_events('{}', json_build_array(rule));
+    RETURN 'is taken';
+EXCEPTION WHEN invalid_parameter_value THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RETURN detail;
+END $$;
+-- slips of the pen: rules that would never find anything are no rules
+SELECT t, field('{"items": [{"a": "A", "b": "B"}]}', t) AS error FROM unnest(ARRAY['=a if', '=a if ', '=a if  /a', '=a if /a and', '=a if /a and ', '=a if /a  and /b', '=a if not', '=a if not not /a', '=a if NOT /a', '=a if /a=A',
+    '=a if /a =A', '=a if /a= A', '=a if /a == A', '=a if /a = ', '=a if /a = A |', '=a if /a = | A', '=a if /a = A | | B', '=a if /a = A|', '=a if /a =  A', '=a if /a != A', '=a if /a <> A', '=a if /a = "A"', '=a if /a = ''A''',
+    '=a if /a or /b', '=a if /a | /b', '=a if /a = A or /b', '=a if /a = A or not /b', '=a if /a = A OR /b = B', '=a if /a = A AND not /b', '=a if /a = A and /b = B = C', '=a if 2 = A', '/a /b', '/a ', ' /a', '/ a', '3/a', '=a if 3/a', '=a if 3',
+    '={3/a}', '={}', '={2}', '=', '= ', '={', '={/a', '=}', '/*', '/a*', '/a/*/b', '/-', '2/', '2a', 'a', 'now', '2#', '#/a', '$.a', 'a.b', '=a if /a > 3', '=a if /a or', '=a if /a = A and', '= x', '=x ', '={/a} ']) t;
+SELECT f, left(t, 40) AS t, left(e.error, 120) AS error
+FROM (VALUES ('direction', '=inbound'), ('direction', '=IN'), ('direction', '=in'), ('value', '=ten'), ('value', '=1e'), ('value', '=-1.5e3'), ('value', '=-{/v}'), ('channel', '=' || repeat('x', 256)), ('channel', '=' || repeat('x', 255)),
+    ('agent', '=' || repeat('x', 1025)), ('agent', '={/a}' || repeat('x', 1025)), ('occurred_at', '/a - /b'), ('occurred_at', '/a + /b'), ('occurred_at', '/a - /b - /c'), ('occurred_at', '/a -/b'), ('occurred_at', '/a-/b'),
+    ('occurred_at', '/a- /b + /c'), ('occurred_at', '/a + /b - /c'), ('occurred_at', '/a - /b + 3/c'), ('occurred_at', 'now - /a'), ('occurred_at', ' now'), ('occurred_at', ''), ('occurred_at', '=2026-03-01T10:00:00Z'),
+    ('identifiers', 'u:'), ('identifiers', 'u:='), ('identifiers', 'u:=' || repeat('x', 1025)), ('attributes', 'all:'), ('attributes', 'all:2'), ('attributes', 'all:3'), ('attributes', 'all:={}'), ('condition', ''), ('condition', '/a = b'),
+    ('condition', '/a=b'), ('each', '/a*/b'), ('each', '/a/**'), ('each', '/a/?b==c'), ('each', '/a /*'), ('reason', 'x')) v(f, t)
+    CROSS JOIN LATERAL (SELECT refused(f, t) AS error) e;
+-- a rule that lacks what it needs
+SELECT r, refused(VARIADIC r) FROM (VALUES ('{identifiers,NULL}'::text[]), ('{occurred_at,NULL}'), ('{channel,NULL}'), ('{action,NULL}'), ('{each,NULL}'), ('{makes,nothing,identifiers,NULL}'), ('{makes,evidence,action,NULL}'),
+    ('{makes,evidence,identifiers,NULL}')) v(r);
 SELECT field('{"items": [{"b": "2"}]}', '/a', '/b', '/c');
+
+-- what is taken away is less by it, whatever sign it has
+SELECT v, e.value, e.reason FROM unnest(ARRAY['3', '-3', '"-3.50"', '"+3"', '0', '"--3"', '""', '"-"']) v,
+    journey_payload_events(ARRAY[format('{"v": %s}', v)], '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["=-{/v}", "=7"]}]') e;
+SELECT e.value, e.reason, e.attributes FROM journey_payload_events(ARRAY['{"v": "--3"}', '{"v": 1, "a": 2, "b": 3}'],
+    '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["/v"], "attributes": ["x:/n", "y:/b", "x:/a", "y:/v", "x:/b"]}]') e;
 
 -- where items are
 CREATE FUNCTION items(payload text, VARIADIC each text[]) RETURNS SETOF text LANGUAGE sql AS $$

@@ -81,5 +81,191 @@ SELECT becomes('{"specversion": "1.0", "type": "x", "source": "/orders", "data":
 SELECT becomes('{"sessionId": "s1", "profileId": "p1", "events": [{"eventType": "view", "scope": "shop", "itemId": "i1", "timeStamp": "2026-03-01T10:00:00Z"}, {"eventType": "identify", "target": {"itemId": "u1"}}, {"scope": "shop"}]}', 'unomi');
 SELECT becomes('{"sessionId": "s1", "events": []}', 'unomi');
 
-DROP FUNCTION becomes, webhook;
+-- a number changed, in the words of older interfaces; a code that changed says nothing of numbers
+SELECT becomes(webhook(format('{"metadata": {"phone_number_id": "99"}, "messages": [{"from": "351911", "id": "w3", "timestamp": "1772359205", "type": "system", "system": {"type": %s}}]}', t)), 'whatsapp')
+FROM unnest(ARRAY['"customer_changed_number", "customer": "351911", "wa_id": "351933", "identity": "x"', '"customer_changed_number", "customer": "351911", "new_wa_id": "351933"', '"customer_changed_number", "body": "x"',
+                  '"customer_identity_changed", "customer": "351911", "identity": "x"']) t;
+SELECT becomes('{"contacts": [{"profile": {"name": "Ana"}, "wa_id": "351911"}], "messages": [{"from": "351911", "id": "o1", "timestamp": "1518694235", "type": "text", "text": {"body": "olá"}},
+    {"from": "351911", "id": "o2", "timestamp": "1518694236", "type": "system", "system": {"body": "x", "type": "user_changed_number", "new_wa_id": "351933"}}]}', 'whatsapp');
+SELECT becomes('{"statuses": [{"id": "o3", "recipient_id": "351911", "status": "sent", "timestamp": "1518694237", "type": "message"}, {"id": "o3", "recipient_id": "351911", "status": "read", "timestamp": "1518694238"}]}', 'whatsapp');
+-- a group is no customer: who wrote is, and to whom it was delivered
+SELECT becomes(webhook('{"metadata": {"phone_number_id": "99"}, "contacts": [{"wa_id": "351911"}, {"wa_id": "351922"}],
+    "messages": [{"from": "351911", "group_id": "Y2Fw", "id": "g1", "timestamp": "1772359201", "type": "text", "text": {"body": "olá"}}, {"from": "351922", "group_id": "Y2Fw", "id": "g2", "timestamp": "1772359202", "type": "text", "text": {"body": "olá"}}],
+    "statuses": [{"id": "g3", "recipient_id": "Y2Fw", "recipient_type": "group", "status": "sent", "timestamp": "1772359203"},
+                 {"id": "g3", "recipient_id": "Y2Fw", "recipient_type": "group", "recipient_participant_id": "351911", "status": "delivered", "timestamp": "1772359204"},
+                 {"id": "g3", "recipient_id": "Y2Fw", "recipient_type": "group", "recipient_participant_id": "351922", "status": "delivered", "timestamp": "1772359204"},
+                 {"id": "g3", "recipient_id": "Y2Fw", "recipient_type": "group", "recipient_participant_id": "351922", "status": "read", "timestamp": "1772359205"}]}'), 'whatsapp');
+-- calls: one that was taken is answered when it began; one that was missed is not; without direction, the company's number tells
+SELECT becomes(webhook('{"metadata": {"phone_number_id": "1", "display_phone_number": "99"}, "calls": [
+    {"id": "c1", "from": "351911", "to": "99", "event": "connect", "direction": "USER_INITIATED", "timestamp": "1772359200"},
+    {"id": "c1", "from": "351911", "to": "99", "event": "terminate", "direction": "USER_INITIATED", "timestamp": "1772359330", "status": "COMPLETED", "start_time": "1772359210", "end_time": "1772359330", "duration": 120},
+    {"id": "c2", "from": "351922", "to": "99", "event": "connect", "direction": "USER_INITIATED", "timestamp": "1772359200"},
+    {"id": "c2", "from": "351922", "to": "99", "event": "terminate", "direction": "USER_INITIATED", "timestamp": "1772359230", "status": "FAILED"},
+    {"id": "c3", "from": "99", "to": "351933", "event": "connect", "direction": "BUSINESS_INITIATED", "timestamp": "1772359200"},
+    {"id": "c3", "from": "99", "to": "351933", "event": "terminate", "direction": "BUSINESS_INITIATED", "timestamp": "1772359230", "status": "COMPLETED", "start_time": "1772359210"},
+    {"id": "c4", "from": "351944", "to": "99", "event": "connect", "timestamp": "1772359200"}, {"id": "c5", "from": "99", "to": "351955", "event": "connect", "timestamp": "1772359200"}]}', 'calls'), 'whatsapp');
+SELECT conversation AS c, status, messages_in AS "in", messages_out AS out, handled_by, first_response_time, resolution_time, CASE WHEN status = 'resolved' THEN is_abandoned END AS is_abandoned, waiting_since FROM crm.conversations ORDER BY c;
+-- history: by thread
+SELECT becomes(webhook('{"metadata": {"phone_number_id": "1", "display_phone_number": "99"}, "history": [{"metadata": {"phase": 0}, "threads": [
+    {"id": "351911", "messages": [{"from": "99", "id": "h1", "timestamp": "1772359201", "type": "text", "text": {"body": "olá"}, "history_context": {"status": "READ"}},
+                                  {"from": "351911", "id": "h2", "timestamp": "1772359202", "type": "text", "history_context": {"status": "READ"}}]},
+    {"id": "351922", "messages": [{"from": "351911", "id": "h3", "timestamp": "1772359203", "type": "reaction", "history_context": {"from_me": true}}]}]}]}', 'history'), 'whatsapp');
+SELECT becomes(webhook('{"state_sync": [{"type": "contact", "contact": {"full_name": "Ana", "phone_number": "351911", "user_id": "PT.1"}, "action": "add", "metadata": {"timestamp": "1772359203"}}]}', 'smb_app_state_sync'), 'whatsapp');
+
+-- Chatwoot: in a group, and where somebody else writes in a conversation, each is themselves
+SELECT becomes(format('{"event": "message_created", "id": 501, "created_at": 1772359202, "message_type": "%s", "sender": {"id": %s, "name": "Rui", "email": "%s@x.pt", "type": "%s"},
+    "conversation": {"id": 31, "inbox_id": 4, "channel": "Channel::Whatsapp"%s, "meta": {"sender": {"id": 9, "phone_number": "+351999"}}, "contact_inbox": {"contact_id": 9}}}', m, i, i, t, g), 'chatwoot')
+FROM (VALUES ('incoming', 7, 'contact', ', "group": true'), ('outgoing', 3, 'user', ', "group": true'), ('incoming', 7, 'contact', ', "group": false'), ('incoming', 9, 'contact', ''), ('outgoing', 9, 'user', '')) v(m, i, t, g);
+SELECT becomes('{"event": "conversation_status_changed", "id": 31, "inbox_id": 4, "group": true, "status": "resolved", "updated_at": 1772359202, "meta": {"sender": {"id": 9}}}', 'chatwoot');
+
+-- Segment: the clock of a batch is at its root; what an item says itself comes first. 3 s after it happened the batch was sent, at 11:00:03 by the device, 10:00:03.5 by the receiver
+CREATE FUNCTION batch(root text, item text) RETURNS text LANGUAGE sql RETURN format('{"batch": [{"type": "page", "userId": "u1", "messageId": "m1" %s}] %s}', item, root);
+SELECT root, item, (SELECT string_agg(b, ' ') FROM becomes(batch(root, item), 'segment') b WHERE b LIKE '%web.page%' OR b LIKE 'rejected%') FROM (VALUES
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "timestamp": "2026-03-01T11:00:00Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "originalTimestamp": "2026-03-01T11:00:00Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "originalTimestamp": "2026-03-01T11:00:00Z", "timestamp": "2026-03-01T10:00:00.5Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ''),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "sentAt": "2026-03-01T11:00:01Z", "timestamp": "2026-03-01T11:00:00Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "receivedAt": "2026-03-01T10:00:09.5Z", "originalTimestamp": "2026-03-01T11:00:00Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "receivedAt": "2026-03-01T10:00:09.5Z", "sentAt": "2026-03-01T11:00:03Z", "originalTimestamp": "2026-03-01T11:00:00Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "receivedAt": "2026-03-01T10:00:09.5Z", "sentAt": "2026-03-01T11:00:03Z", "timestamp": "2026-03-01T10:00:00.5Z"'),
+    (', "sentAt": "2026-03-01T11:00:03Z"', ', "timestamp": "2026-03-01T11:00:00Z"'), (', "receivedAt": "2026-03-01T10:00:03.5Z"', ', "timestamp": "2026-03-01T11:00:00Z"'), (', "sentAt": "2026-03-01T11:00:03Z"', ''),
+    (', "sentAt": "yesterday", "receivedAt": "2026-03-01T10:00:03.5Z"', ', "timestamp": "2026-03-01T11:00:00Z"'), ('', ', "timestamp": "2026-03-01T11:00:00Z"'), ('', '')) v(root, item);
+-- one by itself is corrected already, unless it says what it was before; an array of batches
+SELECT becomes('[{"type": "page", "userId": "u1", "timestamp": "2026-03-01T10:00:00.5Z", "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"},
+    {"batch": [{"type": "page", "userId": "u1", "timestamp": "2026-03-01T11:00:00Z"}], "sentAt": "2026-03-01T11:00:03Z", "receivedAt": "2026-03-01T10:00:03.5Z"}]', 'segment');
+-- what was taken back lessens the value, by what it says
+SELECT e, p, (SELECT CASE WHEN b LIKE 'rejected%' THEN b ELSE substring(b FROM '=(.*?) key') END FROM becomes(format('{"type": "track", "event": "%s", "userId": "u1", "messageId": "m1", "properties": {%s}}', e, p), 'segment') b WHERE b LIKE '%Order%' OR b LIKE 'rejected%')
+FROM (VALUES ('Order Completed', '"revenue": 25, "total": 27.5, "value": 30, "currency": "USD"'), ('Order Refunded', '"total": 30, "currency": "USD"'), ('Order Refunded', '"revenue": 25, "total": 27.5'), ('Order Refunded', '"revenue": "25.50"'),
+    ('Order Refunded', '"revenue": -25'), ('Order Refunded', '"order_id": "1"'), ('Order Partially Refunded', '"refund_amount": 5, "total": 27.5'), ('Order Cancelled', '"total": 30, "revenue": 25'), ('Order Updated', '"revenue": 25'), ('Order Refunded', '"total": "all"')) v(e, p);
+SELECT * FROM crm.ingest_many(ARRAY(SELECT format('{"type": "track", "event": "Order %s", "userId": "u2", "messageId": "%s", "properties": {"revenue": %s}}', e, e, r) FROM (VALUES ('Completed', 30), ('Refunded', 10)) v(e, r)), 'segment');
+SELECT value FROM crm.customer_360 WHERE customer_id = crm.customer_of('user_id:u2');
+-- a group is no customer; calls that say action; the former ids of an alias
+SELECT becomes(p, 'segment') FROM unnest(ARRAY['[{"type": "group", "userId": "u1", "groupId": "g1", "traits": {"email": "all@shop.pt"}}, {"type": "group", "userId": "u2", "groupId": "g1"}, {"type": "track", "event": "Signed In", "userId": "u3", "context": {"groupId": "g1"}}]',
+    '[{"action": "identify", "userId": "u1", "traits": {"email": "ana@x.pt"}}, {"action": "page", "userId": "u1", "timestamp": "2026-03-01T10:00:00Z"}, {"action": "track", "event": "alias", "userId": "u1", "timestamp": "2026-03-01T10:00:00Z"}]',
+    '{"type": "alias", "previousId": "a", "userId": "b"}', '{"action": "alias", "from": "a", "to": "b"}', '{"type": "alias", "previous_id": "a", "user_id": "b"}']) p;
+
+-- Snowplow: robots are no customers, if an enrichment says so; refunds
+SELECT becomes(format('{"event_name": "page_view", "event_id": "e1", "user_id": "u1", "network_userid": "00000000-0000-0000-0000-000000000000", "collector_tstamp": "2026-03-01T10:00:00Z" %s}', x), 'snowplow')
+FROM unnest(ARRAY['', ', "contexts_com_iab_snowplow_spiders_and_robots_1": [{"spiderOrRobot": true, "category": "SPIDER_OR_ROBOT"}]', ', "contexts_com_iab_snowplow_spiders_and_robots_1": [{"spiderOrRobot": false, "category": "BROWSER"}]',
+    ', "contexts_nl_basjes_yauaa_context_1": [{"agentClass": "Robot"}]', ', "useragent": "Googlebot"',
+    ', "unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1": {"type": "refund"}, "contexts_com_snowplowanalytics_snowplow_ecommerce_refund_1": [{"transaction_id": "1", "currency": "EUR", "refund_amount": 20}]',
+    ', "unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1": {"type": "transaction"}, "contexts_com_snowplowanalytics_snowplow_ecommerce_transaction_1": [{"transaction_id": "1", "currency": "EUR", "revenue": 50}]']) x;
+-- CloudEvents of all versions
+SELECT becomes(p, 'cloudevents') FROM unnest(ARRAY['{"cloudEventsVersion": "0.1", "eventType": "order.paid", "eventID": "1", "eventTime": "2026-03-01T10:00:00Z", "source": "/orders", "contentType": "application/json", "data": {"userId": 7}}',
+    '{"specversion": "0.2", "type": "order.paid", "id": "1", "time": "2026-03-01T10:00:00Z", "source": "/orders", "contenttype": "application/json", "schemaurl": "http://x", "data": {"userId": 7}}',
+    '{"specversion": "0.3", "type": "order.paid", "id": "1", "time": "2026-03-01T10:00:00Z", "source": "/orders", "datacontenttype": "application/json", "datacontentencoding": "base64", "data": "eyJ1c2VySWQiOiA3fQ=="}',
+    '{"specversion": "1.0", "type": "order.paid", "id": "1", "time": "2026-03-01T10:00:00Z", "source": "/orders", "dataschema": "http://x", "data_base64": "eyJ1c2VySWQiOiA3fQ=="}']) p;
+-- Unomi: an alias of a profile, a session, a persona
+SELECT becomes(p, 'unomi') FROM unnest(ARRAY['{"itemId": "old", "itemType": "profileAlias", "profileID": "p1", "clientID": "web", "creationTime": "2026-03-01T10:00:00Z", "modifiedTime": "2026-03-01T10:00:00Z"}',
+    '{"itemId": "s1", "itemType": "session", "profileId": "p1", "timeStamp": "2026-03-01T10:00:00Z", "lastEventDate": "2026-03-01T10:05:00Z"}', '{"itemId": "p2", "itemType": "persona", "properties": {"email": "x@x.pt"}}']) p;
+
+-- What each means for a conversation. One was asked, answered and resolved; then a payload comes, of the same conversation or of none.
+CREATE TABLE payloads (n integer GENERATED ALWAYS AS IDENTITY, format text, what text, payload text);
+CREATE FUNCTION after_resolved(format text, payload text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    counts record;
+    result text;
+    who identifier := CASE format WHEN 'whatsapp' THEN 'phone:+351911' WHEN 'chatwoot' THEN 'chatwoot_contact:7' ELSE 'user_id:u1' END;
+    thread text := CASE format WHEN 'whatsapp' THEN 'whatsapp:99' WHEN 'chatwoot' THEN 'chatwoot:4:31' ELSE 'c1' END;
+BEGIN
+    TRUNCATE crm.touchpoints, crm.touchpoint_keys, crm.rejected, crm.evidence, crm.identities, crm.customers, crm.former_memberships, crm.customer_journeys, crm.journey_changes;
+    PERFORM crm.record(ARRAY[who], '2026-03-01 09:00Z', 'chat', 'message', direction => 'in', conversation => thread, source => format),
+            crm.record(ARRAY[who], '2026-03-01 09:10Z', 'chat', 'message', direction => 'out', agent => 'marta', conversation => thread, source => format),
+            crm.record(ARRAY[who], '2026-03-01 09:20Z', 'chat', 'resolved', direction => 'out', agent => 'marta', conversation => thread, source => format);
+    SELECT * INTO counts FROM crm.ingest(payload, format);
+    SELECT string_agg(concat_ws(' ', t.action, coalesce(u.turn, CASE WHEN u.own THEN 'own' ELSE 'status' END), 'by ' || t.agent), ', ' ORDER BY t.touchpoint_id, u.step)
+    INTO result
+    FROM crm.turns u JOIN crm.timeline t USING (touchpoint_id) WHERE t.occurred_at > '2026-03-01 09:20Z';
+    RETURN concat_ws('; ', coalesce(result, counts::text), (SELECT c.status || CASE WHEN c.reopenings > 0 THEN ', reopened' ELSE '' END
+                     || CASE WHEN c.waiting_since IS NOT NULL THEN ', waits' ELSE '' END || CASE WHEN c.messages_in > 1 THEN ', asked anew' ELSE '' END
+                     || CASE WHEN c.messages_out > 1 THEN ', answered anew' ELSE '' END || ', ' || c.handled_by
+                     FROM crm.conversations c WHERE c.conversation = thread), (SELECT string_agg(r.reason, ', ') FROM crm.rejected r));
+END $$;
+-- WhatsApp: messages, of both APIs
+INSERT INTO payloads (format, what, payload)
+SELECT 'whatsapp', v.what || a.api, format(a.around, format('"messages": [{"from": "351911", "id": "w7", "timestamp": "1772359205", %s}]', v.body))
+FROM (VALUES ('', '{"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {"metadata": {"phone_number_id": "99"}, %s}}]}]}'),
+             (', on premises', '{"contacts": [{"profile": {"name": "Ana"}, "wa_id": "351911"}], "metadata": {"phone_number_id": "99"}, %s}')) a(api, around),
+     (VALUES ('text', '"type": "text", "text": {"body": "olá"}'), ('image', '"type": "image", "image": {"id": "9"}'), ('unsupported', '"type": "unsupported", "errors": [{"code": 131051}]'),
+             ('unknown', '"type": "unknown", "errors": [{"code": 501}]'), ('button', '"type": "button", "button": {"text": "Sim"}'), ('order', '"type": "order", "order": {"catalog_id": "1"}'),
+             ('list reply', '"type": "interactive", "interactive": {"type": "list_reply"}'), ('flow reply', '"type": "interactive", "interactive": {"type": "nfm_reply"}'),
+             ('reaction', '"type": "reaction", "reaction": {"message_id": "w1", "emoji": "👍"}'), ('reaction taken back', '"type": "reaction", "reaction": {"message_id": "w1"}'),
+             ('edit', '"type": "edit", "edit": {"original_message_id": "w1"}'), ('revoke', '"type": "revoke", "revoke": {"original_message_id": "w1"}'),
+             ('call permission', '"type": "interactive", "interactive": {"type": "call_permission_reply"}'), ('request_welcome', '"type": "request_welcome"'),
+             ('identity changed', '"type": "system", "system": {"type": "customer_identity_changed", "identity": "x", "customer": "351911"}'),
+             ('new kind of system', '"type": "system", "system": {"type": "something_new", "body": "x"}'),
+             ('user joined', '"type": "system", "group_id": "351-1", "system": {"type": "group_user_joined"}'),
+             ('user_changed_number', '"type": "system", "system": {"type": "user_changed_number", "wa_id": "351933"}'),
+             ('customer_changed_number', '"type": "system", "system": {"type": "customer_changed_number", "customer": "351911", "new_wa_id": "351933"}'),
+             ('customer_changed_number, wa_id', '"type": "system", "system": {"type": "customer_changed_number", "customer": "351911", "wa_id": "351933", "identity": "x"}')) v(what, body);
+-- statuses of messages and calls, echoes, calls, preferences, history, the address book
+INSERT INTO payloads (format, what, payload)
+SELECT 'whatsapp', v.what, webhook('{"metadata": {"phone_number_id": "99", "display_phone_number": "99"}, ' || v.body || '}', v.field)
+FROM (SELECT 'status ' || s AS what, 'messages' AS field, format('"statuses": [{"id": "w8", "recipient_id": "351911", "timestamp": "1772359206", "status": "%s"}]', s) AS body
+      FROM unnest('{sent,delivered,read,played,failed,deleted,warning,invented}'::text[]) s
+      UNION ALL SELECT 'call status ' || s, 'calls', format('"statuses": [{"id": "wacid.1", "recipient_id": "351911", "type": "call", "timestamp": "1772359206", "status": "%s"}]', s) FROM unnest('{RINGING,ACCEPTED,REJECTED}'::text[]) s
+      UNION ALL SELECT 'payment', 'messages', '"statuses": [{"id": "p1", "recipient_id": "351911", "type": "payment", "timestamp": "1772359206", "status": "captured"}]'
+      UNION ALL SELECT 'to a group: ' || s, 'messages', format('"statuses": [{"id": "w9", "recipient_id": "Y2Fw", "recipient_type": "group", %s "timestamp": "1772359206", "status": "%s"}]',
+                                                                CASE WHEN s <> 'sent' THEN '"recipient_participant_id": "351911",' END, s) FROM unnest('{sent,delivered,read}'::text[]) s
+      UNION ALL SELECT 'echo ' || t, f, format('"message_echoes": [{"from": "99", "to": "351911", "id": "w10", "timestamp": "1772359206", "type": "%s"}]', t)
+      FROM unnest('{text,reaction,edit,revoke}'::text[], '{smb_message_echoes,message_echoes,smb_message_echoes,smb_message_echoes}'::text[]) u(t, f)
+      UNION ALL SELECT 'in a group', 'messages', '"messages": [{"from": "351911", "group_id": "Y2Fw", "id": "w11", "timestamp": "1772359206", "type": "text", "text": {"body": "olá"}}]'
+      UNION ALL SELECT 'preference ' || p, 'user_preferences', format('"user_preferences": [{"wa_id": "351911", "category": "marketing_messages", "value": "%s", "timestamp": 1772359206}]', p) FROM unnest('{stop,resume}'::text[]) p
+      UNION ALL SELECT 'history', 'history', '"history": [{"metadata": {"phase": 0, "chunk_order": 1, "progress": 55}, "threads": [{"id": "351911", "messages": [
+                    {"from": "99", "id": "h1", "timestamp": "1772359201", "type": "text", "history_context": {"status": "READ"}},
+                    {"from": "351911", "id": "h2", "timestamp": "1772359202", "type": "text", "history_context": {"status": "READ"}},
+                    {"from": "99", "id": "h3", "timestamp": "1772359203", "type": "media_placeholder", "history_context": {"from_me": true, "status": "read"}}]}]}]'
+      UNION ALL SELECT 'history not shared', 'history', '"history": [{"errors": [{"code": 2593109}]}]'
+      UNION ALL SELECT 'media of the history', 'history', '"messages": [{"from": "351911", "id": "h3", "timestamp": "1772359203", "type": "image", "image": {"id": "9"}}]'
+      UNION ALL SELECT 'address book', 'smb_app_state_sync', '"state_sync": [{"type": "contact", "contact": {"full_name": "Ana", "phone_number": "351911"}, "action": "add", "metadata": {"timestamp": "1772359203"}}]'
+      UNION ALL SELECT 'error', 'messages', '"errors": [{"code": 131000}]'
+      UNION ALL SELECT 'group created', 'group_lifecycle_update', '"groups": [{"timestamp": "1772359203", "group_id": "Y2Fw", "type": "group_create"}]') v;
+INSERT INTO payloads (format, what, payload) VALUES ('whatsapp', 'error, on premises', '{"errors": [{"code": 470, "title": "expired"}]}');
+-- Chatwoot: who wrote, in the words and numbers of its versions
+INSERT INTO payloads (format, what, payload)
+SELECT 'chatwoot', concat_ws(' ', m.type, s.who), format('{"event": "message_created", "id": 501, "created_at": %s, "message_type": %s, "private": false, %s,
+    "conversation": {"id": 31, "inbox_id": 4, "channel": "Channel::Api", "meta": {"sender": {"id": 7}}}}', s.at, m.type, s.sender)
+FROM (VALUES ('"incoming"'), ('0'), ('"outgoing"'), ('1'), ('"template"'), ('3'), ('"activity"'), ('2')) m(type),
+     (VALUES ('contact', '"2026-03-01T10:00:05Z"', '"sender": {"id": 7, "type": "contact"}', '{incoming,0}'), ('contact without type', '1772359205', '"sender": {"id": 7}', '{incoming,0}'), ('nobody', '1772359205', '"sender": null', '{incoming,0,outgoing,1,template,3,activity,2}'),
+             ('user', '"2026-03-01 10:00:05 UTC"', '"sender": {"id": 3, "name": "Rui", "email": "rui@shop.pt", "type": "user"}', '{outgoing,1,template,3}'),
+             ('user without type', '1772359205', '"sender": {"id": 3, "name": "Rui"}', '{outgoing}'), ('agent_bot', '1772359205', '"sender": {"id": 3, "name": "Robô", "type": "agent_bot"}', '{outgoing,1,template}'),
+             ('AgentBot', '1772359205', '"sender": {"id": 3, "name": "Robô", "type": "AgentBot"}', '{outgoing}'), ('sender_type AgentBot', '1772359205', '"sender_type": "AgentBot", "sender": {"id": 3, "name": "Robô"}', '{outgoing}'),
+             ('captain_assistant', '1772359205', '"sender": {"id": 3, "name": "Capitã", "type": "captain_assistant"}', '{outgoing,1}'), ('Captain::Assistant', '1772359205', '"sender": {"id": 3, "type": "Captain::Assistant"}', '{outgoing}'),
+             ('sender_type Captain::Assistant', '1772359205', '"sender_type": "Captain::Assistant", "sender": {"id": 3, "name": "Capitã"}', '{1}'),
+             ('echo', '1772359205', '"content_attributes": {"external_echo": true}, "sender": null', '{outgoing}'), ('reaction', '1772359205', '"content_attributes": {"is_reaction": true}, "sender": {"id": 7, "type": "contact"}', '{incoming}'),
+             ('survey', '1772359205', '"content_type": "input_csat"', '{template}')) s(who, at, sender, types)
+WHERE btrim(m.type, '"') = ANY (s.types::text[]);
+INSERT INTO payloads (format, what, payload)
+SELECT 'chatwoot', concat_ws(' ', s.event, s.status, s.more), format('{"event": "%s", "id": 31, "inbox_id": 4, "channel": "Channel::Api", %s "updated_at": 1772359301.5, "created_at": 1772359205,
+    "meta": {"sender": {"id": 7}%s}}', s.event, '"status": ' || s.status || ',', s.more)
+FROM (VALUES ('conversation_created', '"open"', NULL), ('conversation_status_changed', '"open"', NULL), ('conversation_status_changed', '0', NULL), ('conversation_status_changed', '"resolved"', ', "assignee": {"name": "Rui", "type": "user"}'),
+             ('conversation_status_changed', '"resolved"', ', "assignee": {"name": "Robô", "type": "agent_bot"}'), ('conversation_status_changed', '"resolved"', ', "assignee": {"name": "Capitã"}, "assignee_type": "Captain::Assistant"'),
+             ('conversation_status_changed', '1', NULL), ('conversation_status_changed', '"pending"', NULL), ('conversation_status_changed', '"snoozed"', NULL), ('conversation_status_changed', '"invented"', NULL), ('conversation_opened', NULL, NULL),
+             ('conversation_resolved', NULL, NULL), ('conversation_resolved', '"resolved"', NULL), ('conversation_updated', '"open"', NULL), ('message_updated', NULL, NULL)) s(event, status, more);
+INSERT INTO payloads (format, what, payload) VALUES ('chatwoot', 'widget', '{"event": "webwidget_triggered", "contact": {"id": 7}}');
+-- Segment: what its specifications name
+INSERT INTO payloads (format, what, payload)
+SELECT 'segment', concat_ws(' ', e, p), format('{"type": "track", "event": "%s", "userId": "u1", "timestamp": "2026-03-01T10:00:05Z", "properties": {%s}}', e, p)
+FROM (VALUES ('Live Chat Conversation Started', '"conversation_id": "c1", "agent_username": "rui"'), ('Live Chat Message Sent', '"conversation_id": "c1", "agent_username": "rui"'),
+             ('Live Chat Message Received', '"conversation_id": "c1", "agent_username": "rui"'), ('Live Chat Conversation Ended', '"conversation_id": "c1", "agent_username": "rui"'),
+             ('Conversation Started', '"conversationId": "c1"'), ('Message Sent', '"conversationId": "c1"'), ('Message Sent', '"conversationId": "c1", "role": "customer"'), ('Message Sent', '"conversationId": "c1", "role": "agent"'),
+             ('Message Sent', '"conversationId": "c1", "role": "agent", "agent_id": "rui"'), ('Message Sent', ''), ('Message Received', '"conversationId": "c1"'), ('Message Received', ''), ('Tool Invoked', '"conversationId": "c1"'),
+             ('Media Generated', '"conversationId": "c1"'), ('Component Loaded', '"conversationId": "c1"'), ('Feedback Submitted', '"conversationId": "c1", "rating": 5'), ('Conversation Ended', '"conversationId": "c1"'),
+             ('Email Delivered', ''), ('Email Opened', ''), ('Email Bounced', ''), ('Unsubscribed', ''), ('Push Notification Received', ''), ('Push Notification Tapped', ''), ('Push Notification Bounced', ''), ('Install Attributed', ''),
+             ('Application Opened', ''), ('Trial Ended', ''), ('Order Completed', '"revenue": 3')) v(e, p);
+INSERT INTO payloads (format, what, payload)
+SELECT f, a, format(CASE f WHEN 'unomi' THEN '{"eventType": "%s", "target": {"itemId": "u1"}, "profileId": "p1", "itemId": "i1", "timeStamp": "2026-03-01T10:00:05Z"}'
+                           WHEN 'snowplow' THEN '{"event_name": "%s", "user_id": "u1", "collector_tstamp": "2026-03-01T10:00:05Z", "event_id": "e1"}'
+                           ELSE '{"specversion": "1.0", "id": "1", "source": "/x", "type": "%s", "time": "2026-03-01T10:00:05Z", "data": {"user_id": "u1", "conversation_id": "c1"}}' END, a)
+FROM (VALUES ('unomi', '{login,view,form,goal,modifyConsent,sessionCreated,sessionReassigned,profileUpdated,updateProperties,ruleFired}'::text[]), ('snowplow', '{page_view,page_ping,link_click,transaction}'),
+             ('cloudevents', '{message}')) v(f, actions), unnest(v.actions) a;
+SELECT format, what, after_resolved(format, payload) FROM payloads ORDER BY n;
+-- all actions that formats give by name, and what they mean
+SELECT DISTINCT f.format, t[1] AS action, coalesce(a.means, CASE WHEN f.direction IS NULL THEN 'own' ELSE 'by its direction' END) AS means
+FROM crm.formats f CROSS JOIN unnest(f.action) term CROSS JOIN regexp_match(term, '^=([^{]*?)( if .*)?$') t LEFT JOIN crm.actions a ON a.action = t[1]
+ORDER BY 1, 2;
+
+DROP TABLE payloads;
+DROP FUNCTION becomes, webhook, batch, after_resolved;
 SELECT journey_drop_hub('crm', force => true);

@@ -23,7 +23,7 @@ SELECT format, count(*) FROM formats GROUP BY format ORDER BY format COLLATE "C"
 \set VERBOSITY default
 INSERT INTO formats (format, rule, action) VALUES ('shop', 1, '{event}');
 \set VERBOSITY terse
-INSERT INTO formats (format, rule, reason) VALUES ('shop', 1, 'why not');
+INSERT INTO formats (format, rule, makes, identifiers, occurred_at, reason) VALUES ('shop', 1, 'evidence', '{u:/u}', '{now}', 'why not');
 
 -- Segment: the clock of the device is wrong by an hour; a batch; a replay
 SELECT * FROM ingest('{"type": "track", "event": "Order Completed", "userId": "u1", "anonymousId": "a1", "messageId": "m1", "originalTimestamp": "2026-03-01T11:00:00Z",

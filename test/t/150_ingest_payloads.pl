@@ -73,7 +73,7 @@ expects('segment/identify_031', 'E 2', 'I email:peter@example.com user_id:97980c
 track('index_071', 'web.Viewed Product Category');
 track('index_073', 'web.Added Product');
 track('index_075', 'web.Order Completed=25.0 USD');
-track('live-chat_034', 'chat.Live Chat Message Sent in in abd627dbecffc agent pgibbons');
+track('live-chat_034', 'chat.Live Chat Message Sent in in abd627dbecffc');
 track('mobile_036', 'app.Application Installed');
 track('mobile_038', 'app.Application Backgrounded');
 track('mobile_040', 'app.Application Updated');
@@ -127,10 +127,10 @@ message('message/referral', 1697045000, 'message', 'campaign ADID key wamid.ID')
 message("callback_selection/$_", 1698266905, 'reply', 'key wamid.zyzxyz') for qw(callback description);
 message("call_permission_update/$_", 1752582182, 'call_permission', 'key wamid.x') for qw(accept reject);
 # the contact of these three is not whom they are of
-expects('whatsapp/edited_message/image', 'T ' . at(1749854575) . ' whatsapp.edit in in whatsapp:106540352242922 '
+expects('whatsapp/edited_message/image', 'T ' . at(1749854575) . ' whatsapp.message_edited in in whatsapp:106540352242922 '
       . 'key wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQUFERjg0NDEzNDdFODU3MUMxMAA=', 'I phone:+16505551234');
 expects("whatsapp/user_marketing_preferences/$_", 'T ' . at(1731705721)
-      . " whatsapp.marketing_messages_$_ in key 16505551234 marketing_messages $_ 1731705721", 'I phone:+16505551234') for qw(resume signup);
+      . " whatsapp.marketing_messages_$_ key 16505551234 marketing_messages $_ 1731705721", 'I phone:+16505551234') for qw(resume signup);
 expects('whatsapp/call_terminate/call_terminate', 'T ' . at(1671644824)
       . ' whatsapp.call_terminate in whatsapp call:wacid.ABGGFjFVU2AfAgo6V-Hc5eCgK5Gh key wacid.ABGGFjFVU2AfAgo6V-Hc5eCgK5Gh terminate',
     'I phone:+16315553601');
@@ -138,8 +138,9 @@ expects('whatsapp/call_terminate/call_terminate', 'T ' . at(1671644824)
 expects('whatsapp/outgoing_message/text', 'T ' . at(1697043223)
       . ' whatsapp.message out in whatsapp:1122334455667 key <WHATSAPP_MESSAGE_ID>', 'E 3',
     'I phone:+<WHATSAPP_USER_PHONE_NUMBER> whatsapp:<BSUID> whatsapp_parent:<PARENT_BSUID>');
-expects("whatsapp/outgoing_message/$_", 'T ' . at(1697044968) . " whatsapp.$_ out in whatsapp:1122334455667 key wamid.yyyyyy",
-    'I phone:+972123456789') for qw(delete edit);
+my %deed = (delete => 'message_deleted', edit => 'message_edited');
+expects("whatsapp/outgoing_message/$_", 'T ' . at(1697044968) . " whatsapp.$deed{$_} out in whatsapp:1122334455667 key wamid.yyyyyy",
+    'I phone:+972123456789') for keys %deed;
 expects("whatsapp/$_", 'R /entry/0/changes/0 about the business account, not a customer')
   for 'template_category_update/marketing', 'template_quality_update/yellow', map { "account_update/$_" }
   qw(account_deleted account_restriction account_violation ad_account_linked authentication_international_eligibility account_disabled

@@ -17,7 +17,7 @@ my $runs = $ENV{PGJ_RUNS} || slowly(60, 200);
 use constant { GAP => 3, HANDOFF => 6, REPEAT => 12 };    # minutes
 
 my %kind = (web => 'digital', app => 'digital', phone => 'human', store => 'physical');
-my %means = (resolved => 'resolves', reopened => 'reopens', read => 'status');
+my %means = (resolved => 'resolves', reopened => 'reopens', read => 'status', call => 'asks_and_resolves');
 
 sub random_touchpoints
 {
@@ -26,7 +26,7 @@ sub random_touchpoints
     {
         push @touchpoints, {
             id => $id, customer => 1 + int rand 3, identity => int rand 2, at => int rand any(20, 60, 200),
-            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any('message', 'message', 'message', 'resolved', 'reopened', 'read'),
+            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any('message', 'message', 'message', 'resolved', 'reopened', 'read', 'call'),
             direction => any('in', 'in', 'out', 'out', undef), agent => any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom'),
             conversation => any(undef, 'a', 'a', 'b'), source => any('x', 'x', 'y') };
     }
@@ -38,15 +38,17 @@ sub share { my ($part, $all) = @_; return $all ? sprintf('%.4f', int((20000 * $p
 sub text { return join '|', map { defined $_ ? $_ : '' } @_ }
 sub median { my @m = sort { $a <=> $b } @_; return ($m[ $#m / 2 ] + $m[ @m / 2 ]) / 2 }
 
-# What a touchpoint is in a conversation
-sub turn
+# What a touchpoint is in a conversation: one thing, or two, one after the other
+sub turns
 {
     my ($t) = @_;
-    my $means = $means{ $t->{action} };
-    return $means eq 'status' ? '' : $means if $means;
-    return '' unless $t->{direction};
-    return 'asks' if $t->{direction} eq 'in';
-    return is_bot($t) ? 'bot' : 'answers';
+    my $means = $means{ $t->{action} } // '';
+    my $said = is_bot($t) ? 'bot' : 'answers';
+    return () if $means eq 'status';
+    return (($t->{direction} // 'in') eq 'in' ? 'asks' : $said, 'resolves') if $means eq 'asks_and_resolves';
+    return ($means) if $means;
+    return () unless $t->{direction};
+    return ($t->{direction} eq 'in' ? 'asks' : $said);
 }
 
 sub is_bot { my ($t) = @_; return defined $t->{agent} && $t->{agent} =~ /^bot(:|$)/ }
@@ -57,10 +59,12 @@ sub conversation
     my (@touchpoints) = @_;
     my ($asked, $answered, $served, $resolved, $state, $waits, $waiting, $last_word);
     my ($waited, $reopenings, $in, $out, $human, $bot, $own) = (0) x 7;
-    for my $t (@touchpoints)
+    my @replies;
+    for my $step (map { my $t = $_; map { [ $t, $_ ] } turns($t) } @touchpoints)
     {
-        my $turn = turn($t);
+        my ($t, $turn) = @$step;
         my $at = $t->{at};
+        push @replies, text($t->{id}, $t->{agent}, $waits, $at, $at - $waits) if $turn eq 'answers' && defined $last_word;
         $waited += $at - $last_word if defined $last_word && $turn =~ /^(asks|answers|resolves)$/;
         if ($turn eq 'asks')
         {
@@ -90,14 +94,18 @@ sub conversation
             $state = 'resolved';
         }
         ($last_word, $waiting) = () if $turn =~ /^(answers|resolves)$/;
-        $human = 1 if $turn eq 'answers' || defined $t->{agent} && !is_bot($t);
+        $human = 1 if $turn eq 'answers';
+    }
+    for my $t (@touchpoints)
+    {
+        $human = 1 if defined $t->{agent} && !is_bot($t);
         $bot = 1 if is_bot($t);
         $own = 1 if $t->{own};
     }
     my ($first) = @touchpoints;
     my $done = ($state // '') eq 'resolved';
     my $status = $state // ($own ? 'open' : undef);
-    return { status => $status, line => text($first->{source}, $first->{conversation}, $status, $first->{channel}, scalar @touchpoints, $in, $out,
+    return { status => $status, replies => \@replies, line => text($first->{source}, $first->{conversation}, $status, $first->{channel}, scalar @touchpoints, $in, $out,
         ($human ? $bot ? 'both' : 'human' : $bot ? 'bot' : undef), $asked, $answered, (defined $asked ? $waited : undef),
         ($waiting ? $waits : undef), ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
         $reopenings, (defined $asked && !$served ? 't' : 'f')) };
@@ -119,7 +127,7 @@ sub expected
             my $m = $mix{ $t->{channel} } //= { n => 0, visits => 0, left => 0 };
             my $since = $before ? $t->{at} - $before->{at} : undef;
             $session++ if defined $since && $since > GAP;
-            $t->{own} = ($t->{direction} // '') ne 'out' && !$means{ $t->{action} };
+            $t->{own} = ($t->{direction} // '') ne 'out' && ($means{ $t->{action} } // 'asks_and_resolves') eq 'asks_and_resolves';
             my ($previous, $since_own, $handoff, $visit, $same);
             if ($t->{own})
             {
@@ -150,31 +158,33 @@ sub expected
             $before = $t;
 
             # contacts: what goes on in an open conversation is none, unless it slept
-            my $turn = turn($t);
-            if ($turn eq 'asks')
+            for my $turn (turns($t))
             {
-                my $c = defined $t->{conversation} ? $asked{"$t->{source} $t->{conversation}"} : undef;
-                my $fresh = !defined $t->{conversation} || !$c || $c->{state} eq 'resolves' || $t->{at} - $c->{at} > REPEAT;
-                if ($fresh && (!defined $said || $t->{at} - $said > GAP))
+                if ($turn eq 'asks')
                 {
-                    $all{contacts}++;
-                    $all{contacting}{$customer} = 1;
-                    $all{repeats}++ if defined $said && $t->{at} - $said <= REPEAT;
+                    my $c = defined $t->{conversation} ? $asked{"$t->{source} $t->{conversation}"} : undef;
+                    my $fresh = !defined $t->{conversation} || !$c || $c->{state} eq 'resolves' || $t->{at} - $c->{at} > REPEAT;
+                    if ($fresh && (!defined $said || $t->{at} - $said > GAP))
+                    {
+                        $all{contacts}++;
+                        $all{contacting}{$customer} = 1;
+                        $all{repeats}++ if defined $said && $t->{at} - $said <= REPEAT;
+                    }
+                    $said = $t->{at};
                 }
-                $said = $t->{at};
+                $asked{"$t->{source} $t->{conversation}"} = { state => $turn, at => $t->{at} } if defined $t->{conversation} && $turn =~ /^(asks|reopens|resolves)$/;
             }
-            $asked{"$t->{source} $t->{conversation}"} = { state => $turn, at => $t->{at} } if defined $t->{conversation} && $turn =~ /^(asks|reopens|resolves)$/;
         }
         my $open = 0;
         for my $key (sort keys %conversations)
         {
             my $c = conversation(@{ $conversations{$key} });
-            push @lines, "conversation|$customer|$c->{line}";
+            push @lines, "conversation|$customer|$c->{line}", map { "reply|$customer|$_" } @{ $c->{replies} };
             $open++ if ($c->{status} // '') eq 'open';
             # nothing of the customer, nor reopened, soon after the first resolution
-            my ($first) = grep { turn($_) eq 'resolves' } @{ $conversations{$key} } or next;
+            my ($first) = grep { grep { $_ eq 'resolves' } turns($_) } @{ $conversations{$key} } or next;
             $all{resolved}++;
-            $all{at_once}++ unless grep { turn($_) =~ /^(asks|reopens)$/ && ($_->{at} <=> $first->{at} || $_->{id} <=> $first->{id}) > 0
+            $all{at_once}++ unless grep { (grep { /^(asks|reopens)$/ } turns($_)) && ($_->{at} <=> $first->{at} || $_->{id} <=> $first->{id}) > 0
                 && $_->{at} - $first->{at} <= REPEAT } @mine;
         }
         my ($preferred) = sort { $visits{$b} <=> $visits{$a} || $last{$b}[0] <=> $last{$a}[0] || $last{$b}[1] <=> $last{$a}[1] } keys %visits;
@@ -211,6 +221,7 @@ my $node = start_server('main');
 sql($node, <<'END');
 SELECT journey_create_hub('crm');
 DELETE FROM crm.channels WHERE channel NOT IN ('web', 'app', 'phone', 'store');
+INSERT INTO crm.actions VALUES ('call', 'asks_and_resolves');
 UPDATE crm.settings SET session_gap = '3 min', handoff_within = '6 min', repeat_within = '12 min';
 CREATE FUNCTION minutes(i interval) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT trim_scale(extract(epoch FROM i) / 60) $$;
 CREATE FUNCTION minute(t timestamptz) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT minutes(t - '2015-01-01Z') $$;
@@ -227,6 +238,7 @@ my $ask = <<'END';
 SELECT 'timeline', touchpoint_id, customer_id, minutes(since_previous), session, own, previous_channel, minutes(since_own), is_handoff, begins_visit, same_conversation FROM crm.timeline;
 SELECT 'conversation', customer_id, source, conversation, status, channel, touchpoints, messages_in, messages_out, handled_by, minute(asked_at), minute(answered_at),
        minutes(waiting_time), minute(waiting_since), minute(resolved_at), minutes(resolution_time), reopenings, is_abandoned FROM crm.conversations;
+SELECT 'reply', customer_id, touchpoint_id, agent, minute(asked_at), minute(replied_at), minutes(reply_time) FROM crm.replies;
 SELECT 'card', customer_id, touchpoints, sessions, array_to_string(channels, ','), preferred_channel, handoffs, last_channel, last_action, minute(last_at), open_conversations
 FROM crm.customer_360 WHERE touchpoints > 0;
 SELECT 'mix', channel, touchpoints, share, customers, inbound, outbound, sessions, visits, visits_left, containment FROM crm.channel_mix;
