@@ -106,7 +106,7 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS 'all touchpoints of the cust
 CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     written bigint;
     removed bigint;
