@@ -17,7 +17,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_check_hub(name text) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
     IF journey_is_hub(name) IS NOT TRUE THEN
@@ -28,7 +28,7 @@ END $$;
 -- What stands in a name is quoted wherever it goes; but a control character is a slip, or worse, and would
 -- hide in messages.
 CREATE FUNCTION journey_check_hub_name(name text) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF name IS NULL OR name = '' THEN
@@ -75,7 +75,7 @@ END $$;
 
 -- The name that a hub's functions have in their search_path: that of the schema when they were made
 CREATE FUNCTION journey_hub_name_in_functions(name text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RETURN (SELECT (parse_ident(regexp_replace(s.setting, '^search_path=((?:[^",]|"(?:[^"]|"")*")*).*$', '\1')))[1]
