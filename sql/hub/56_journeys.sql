@@ -34,6 +34,7 @@ COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
 CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     DELETE FROM touchpoint_keys k USING old_rows o
     WHERE k.source = o.source AND k.source_key = o.source_key AND k.touchpoint_id = o.touchpoint_id;
@@ -45,6 +46,7 @@ COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and 
 CREATE OR REPLACE FUNCTION @hub@.note_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
+#variable_conflict use_variable
 DECLARE
     id bigint := (SELECT min(d.touchpoint_id)
                   FROM (SELECT touchpoint_id, source, source_key FROM old_rows EXCEPT ALL SELECT touchpoint_id, source, source_key FROM new_rows) d);
@@ -75,6 +77,7 @@ COMMENT ON FUNCTION @hub@.note_changed() IS 'trigger: touchpoints have changed';
 CREATE OR REPLACE FUNCTION @hub@.note_truncated() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     DELETE FROM touchpoint_keys;
     DELETE FROM journey_changes;
@@ -151,7 +154,7 @@ CREATE OR REPLACE TRIGGER currency_changed AFTER UPDATE ON @hub@.settings FOR EA
 CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     written bigint;
     removed bigint;

@@ -2,16 +2,19 @@
 -- partitioned by it, and settings are read by subqueries that know nothing of the row.
 
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
-SELECT customer_id, touchpoint_id, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, since_previous,
-       1 + count(*) FILTER (WHERE since_previous > (SELECT session_gap FROM @hub@.settings))
-               OVER (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id ROWS UNBOUNDED PRECEDING) AS session,
-       CASE WHEN own THEN previous_channel END AS previous_channel,
-       CASE WHEN own THEN since_own END AS since_own,
-       own AND coalesce(previous_channel <> channel AND since_own <= (SELECT handoff_within FROM @hub@.settings), false) AS is_handoff,
-       own AND coalesce(previous_channel <> channel OR since_own > (SELECT handoff_within FROM @hub@.settings), true) AS begins_visit,
-       own AND coalesce(previous_source = source AND previous_conversation = conversation, false) AS same_conversation,
-       own, source, source_key, attributes, recorded_at, identity_id
-FROM (SELECT i.customer_id, t.*, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
+SELECT r.customer_id, r.touchpoint_id, r.occurred_at, r.channel, r.action, r.value, r.currency, r.direction, r.conversation, r.agent, r.campaign,
+       r.since_previous,
+       1 + count(*) FILTER (WHERE r.since_previous > (SELECT s.session_gap FROM @hub@.settings s))
+               OVER (PARTITION BY r.customer_id ORDER BY r.occurred_at, r.touchpoint_id ROWS UNBOUNDED PRECEDING) AS session,
+       CASE WHEN r.own THEN r.previous_channel END AS previous_channel,
+       CASE WHEN r.own THEN r.since_own END AS since_own,
+       r.own AND coalesce(r.previous_channel <> r.channel AND r.since_own <= (SELECT s.handoff_within FROM @hub@.settings s), false) AS is_handoff,
+       r.own AND coalesce(r.previous_channel <> r.channel OR r.since_own > (SELECT s.handoff_within FROM @hub@.settings s), true) AS begins_visit,
+       r.own AND coalesce(r.previous_source = r.source AND r.previous_conversation = r.conversation, false) AS same_conversation,
+       r.own, r.source, r.source_key, r.attributes, r.recorded_at, r.identity_id
+FROM (SELECT i.customer_id, t.touchpoint_id, t.identity_id, t.occurred_at, t.recorded_at, t.channel, t.action, t.value, t.currency, t.direction,
+             t.conversation, t.agent, t.campaign, t.source, t.source_key, t.attributes,
+             t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
              t.occurred_at - lag(t.occurred_at) OVER everything AS since_previous,
              t.occurred_at - lag(t.occurred_at) OVER alike AS since_own,
              lag(t.channel) OVER alike AS previous_channel,
@@ -19,7 +22,8 @@ FROM (SELECT i.customer_id, t.*, t.direction IS DISTINCT FROM 'out' AND coalesce
              lag(t.conversation) OVER alike AS previous_conversation
       FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id LEFT JOIN @hub@.actions a ON a.action = t.action
       WINDOW everything AS (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id),
-             alike AS (PARTITION BY i.customer_id, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' ORDER BY t.occurred_at, t.touchpoint_id)) t;
+             alike AS (PARTITION BY i.customer_id, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves'
+                       ORDER BY t.occurred_at, t.touchpoint_id)) r;
 COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
@@ -47,9 +51,9 @@ COMMENT ON COLUMN @hub@.timeline.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.timeline.identity_id IS 'identity it belongs to';
 
 CREATE OR REPLACE VIEW @hub@.handoffs WITH (security_invoker = true) AS
-SELECT customer_id, touchpoint_id, occurred_at, previous_channel AS from_channel, channel AS to_channel, since_own AS after,
-       CASE WHEN same_conversation THEN conversation END AS conversation, action, agent
-FROM @hub@.timeline WHERE is_handoff;
+SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.previous_channel AS from_channel, t.channel AS to_channel, t.since_own AS after,
+       CASE WHEN t.same_conversation THEN t.conversation END AS conversation, t.action, t.agent
+FROM @hub@.timeline t WHERE t.is_handoff;
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';
 COMMENT ON COLUMN @hub@.handoffs.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.handoffs.touchpoint_id IS 'the touchpoint in the new channel';
@@ -65,6 +69,7 @@ COMMENT ON COLUMN @hub@.handoffs.agent IS 'who of the company took part there';
 CREATE OR REPLACE FUNCTION @hub@.identifier_values(customer_id bigint) RETURNS @extschema@.identifier[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     IF NOT has_column_privilege('identities'::regclass, 'identifier', 'SELECT') THEN
         RETURN NULL;

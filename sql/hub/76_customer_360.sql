@@ -7,37 +7,42 @@ SELECT c.customer_id, @hub@.identifier_values(c.customer_id) AS identifiers,
        coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
        t.last_channel, t.last_action, t.last_at, coalesce(o.open_conversations, 0) AS open_conversations, coalesce(a.attributes, '{}') AS attributes
 FROM @hub@.customers c
-     LEFT JOIN (SELECT customer_id, min(first_seen) AS first_seen, max(last_seen) AS last_seen
-                FROM @hub@.identities GROUP BY customer_id) i ON i.customer_id = c.customer_id
-     LEFT JOIN (SELECT customer_id, sum(touchpoints)::bigint AS touchpoints, max(sessions) AS sessions, array_agg(channel ORDER BY channel) AS channels,
-                       (array_agg(channel ORDER BY visits DESC, own_position DESC) FILTER (WHERE visits > 0))[1] AS preferred_channel,
-                       sum(handoffs)::bigint AS handoffs, min(first_at) AS first_at,
-                       min(channel) FILTER (WHERE last_action IS NOT NULL) AS last_channel, min(last_action) AS last_action, max(last_at) AS last_at
-                FROM (SELECT customer_id, channel, count(*) AS touchpoints, max(session) AS sessions, count(*) FILTER (WHERE is_handoff) AS handoffs,
-                             count(*) FILTER (WHERE begins_visit) AS visits,
-                             max(position) FILTER (WHERE own) AS own_position,
-                             min(occurred_at) AS first_at, max(occurred_at) AS last_at, min(action) FILTER (WHERE is_last) AS last_action
-                      FROM (SELECT *, row_number() OVER w AS position, lead(touchpoint_id) OVER w IS NULL AS is_last
-                            FROM @hub@.timeline
-                            WINDOW w AS (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id ROWS UNBOUNDED PRECEDING)) t
-                      GROUP BY customer_id, channel) t
-                GROUP BY customer_id) t ON t.customer_id = c.customer_id
-     LEFT JOIN (SELECT customer_id, CASE WHEN count(*) = 1 THEN min(value) END AS value,
-                       CASE WHEN count(*) = 1 THEN nullif(min(currency), '') END AS currency, jsonb_object_agg(currency, value) AS value_by_currency
-                FROM (SELECT i.customer_id, coalesce(t.currency, '') AS currency, sum(t.value) AS value
-                      FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
-                      WHERE t.value IS NOT NULL
-                      GROUP BY i.customer_id, coalesce(t.currency, '')) v
-                GROUP BY customer_id) v ON v.customer_id = c.customer_id
-     LEFT JOIN (SELECT customer_id, count(*) AS open_conversations
-                FROM @hub@.conversations WHERE status = 'open' GROUP BY customer_id) o ON o.customer_id = c.customer_id
-     LEFT JOIN (SELECT customer_id, jsonb_object_agg(key, value) AS attributes
-                FROM (SELECT DISTINCT ON (i.customer_id, e.key) i.customer_id, e.key, e.value
-                      FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
-                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(t.attributes) = 'object' THEN t.attributes END) e
-                      WHERE t.attributes IS NOT NULL AND e.value <> 'null'
-                      ORDER BY i.customer_id, e.key, t.occurred_at DESC, t.touchpoint_id DESC) a
-                GROUP BY customer_id) a ON a.customer_id = c.customer_id;
+     LEFT JOIN (SELECT n.customer_id, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
+                FROM @hub@.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
+     LEFT JOIN (SELECT b.customer_id, sum(b.touchpoints)::bigint AS touchpoints, max(b.sessions) AS sessions,
+                       array_agg(b.channel ORDER BY b.channel) AS channels,
+                       (array_agg(b.channel ORDER BY b.visits DESC, b.own_position DESC) FILTER (WHERE b.visits > 0))[1] AS preferred_channel,
+                       sum(b.handoffs)::bigint AS handoffs, min(b.first_at) AS first_at,
+                       min(b.channel) FILTER (WHERE b.last_action IS NOT NULL) AS last_channel, min(b.last_action) AS last_action,
+                       max(b.last_at) AS last_at
+                FROM (SELECT r.customer_id, r.channel, count(*) AS touchpoints, max(r.session) AS sessions,
+                             count(*) FILTER (WHERE r.is_handoff) AS handoffs,
+                             count(*) FILTER (WHERE r.begins_visit) AS visits,
+                             max(r.position) FILTER (WHERE r.own) AS own_position,
+                             min(r.occurred_at) AS first_at, max(r.occurred_at) AS last_at, min(r.action) FILTER (WHERE r.is_last) AS last_action
+                      FROM (SELECT l.customer_id, l.channel, l.session, l.is_handoff, l.begins_visit, l.own, l.occurred_at, l.action,
+                                   row_number() OVER w AS position, lead(l.touchpoint_id) OVER w IS NULL AS is_last
+                            FROM @hub@.timeline l
+                            WINDOW w AS (PARTITION BY l.customer_id ORDER BY l.occurred_at, l.touchpoint_id ROWS UNBOUNDED PRECEDING)) r
+                      GROUP BY r.customer_id, r.channel) b
+                GROUP BY b.customer_id) t ON t.customer_id = c.customer_id
+     LEFT JOIN (SELECT s.customer_id, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
+                       CASE WHEN count(*) = 1 THEN nullif(min(s.currency), '') END AS currency,
+                       jsonb_object_agg(s.currency, s.value) AS value_by_currency
+                FROM (SELECT n.customer_id, coalesce(p.currency, '') AS currency, sum(p.value) AS value
+                      FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id
+                      WHERE p.value IS NOT NULL
+                      GROUP BY n.customer_id, coalesce(p.currency, '')) s
+                GROUP BY s.customer_id) v ON v.customer_id = c.customer_id
+     LEFT JOIN (SELECT d.customer_id, count(*) AS open_conversations
+                FROM @hub@.conversations d WHERE d.status = 'open' GROUP BY d.customer_id) o ON o.customer_id = c.customer_id
+     LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
+                FROM (SELECT DISTINCT ON (n.customer_id, e.key) n.customer_id, e.key, e.value
+                      FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id
+                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes END) e
+                      WHERE p.attributes IS NOT NULL AND e.value <> 'null'
+                      ORDER BY n.customer_id, e.key, p.occurred_at DESC, p.touchpoint_id DESC) k
+                GROUP BY k.customer_id) a ON a.customer_id = c.customer_id;
 COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';
 COMMENT ON COLUMN @hub@.customer_360.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.customer_360.identifiers IS 'identifiers of the customer; NULL for who may not read them';

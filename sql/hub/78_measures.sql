@@ -1,11 +1,11 @@
 -- Measures over all customers. Shares are NULL where there is nothing to divide by.
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions WITH (security_invoker = true) AS
-SELECT from_channel, to_channel, count(*) AS handoffs, count(DISTINCT customer_id) AS customers,
-       round(count(*) / sum(count(*)) OVER (PARTITION BY from_channel), 4) AS share,
-       percentile_cont(0.5) WITHIN GROUP (ORDER BY after) AS median_time
-FROM @hub@.handoffs
-GROUP BY from_channel, to_channel;
+SELECT h.from_channel, h.to_channel, count(*) AS handoffs, count(DISTINCT h.customer_id) AS customers,
+       round(count(*) / sum(count(*)) OVER (PARTITION BY h.from_channel), 4) AS share,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY h.after) AS median_time
+FROM @hub@.handoffs h
+GROUP BY h.from_channel, h.to_channel;
 COMMENT ON VIEW @hub@.channel_transitions IS 'handoffs by the channels they go from and to';
 COMMENT ON COLUMN @hub@.channel_transitions.from_channel IS 'channel customers came from';
 COMMENT ON COLUMN @hub@.channel_transitions.to_channel IS 'channel they went to';
@@ -18,21 +18,22 @@ CREATE OR REPLACE VIEW @hub@.channel_mix WITH (security_invoker = true) AS
 SELECT m.channel, c.label, c.kind, m.touchpoints, round(m.touchpoints / sum(m.touchpoints) OVER (), 4) AS share, m.customers,
        m.inbound, m.outbound, m.sessions, m.visits, coalesce(l.left_by, 0) AS visits_left, round(1 - coalesce(l.left_by, 0)::numeric / nullif(m.visits, 0), 4) AS containment,
        v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency
-FROM (SELECT channel, sum(touchpoints)::bigint AS touchpoints, count(DISTINCT customer_id) AS customers, sum(inbound)::bigint AS inbound,
-             sum(outbound)::bigint AS outbound, count(*) AS sessions, sum(visits)::bigint AS visits
-      FROM (SELECT customer_id, channel, session, count(*) AS touchpoints, count(*) FILTER (WHERE direction = 'in') AS inbound,
-                   count(*) FILTER (WHERE direction = 'out') AS outbound, count(*) FILTER (WHERE begins_visit) AS visits
-            FROM @hub@.timeline GROUP BY customer_id, channel, session) s
-      GROUP BY channel) m
+FROM (SELECT b.channel, sum(b.touchpoints)::bigint AS touchpoints, count(DISTINCT b.customer_id) AS customers, sum(b.inbound)::bigint AS inbound,
+             sum(b.outbound)::bigint AS outbound, count(*) AS sessions, sum(b.visits)::bigint AS visits
+      FROM (SELECT t.customer_id, t.channel, t.session, count(*) AS touchpoints, count(*) FILTER (WHERE t.direction = 'in') AS inbound,
+                   count(*) FILTER (WHERE t.direction = 'out') AS outbound, count(*) FILTER (WHERE t.begins_visit) AS visits
+            FROM @hub@.timeline t GROUP BY t.customer_id, t.channel, t.session) b
+      GROUP BY b.channel) m
      LEFT JOIN @hub@.channels c ON c.channel = m.channel
-     LEFT JOIN (SELECT from_channel, count(*) AS left_by FROM @hub@.handoffs GROUP BY from_channel) l ON l.from_channel = m.channel
-     LEFT JOIN (SELECT channel, CASE WHEN count(*) = 1 THEN min(value) END AS value,
-                       CASE WHEN count(*) = 1 THEN nullif(min(currency), '') END AS currency, jsonb_object_agg(currency, value) AS value_by_currency
+     LEFT JOIN (SELECT h.from_channel, count(*) AS left_by FROM @hub@.handoffs h GROUP BY h.from_channel) l ON l.from_channel = m.channel
+     LEFT JOIN (SELECT s.channel, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
+                       CASE WHEN count(*) = 1 THEN nullif(min(s.currency), '') END AS currency,
+                       jsonb_object_agg(s.currency, s.value) AS value_by_currency
                 FROM (SELECT t.channel, coalesce(t.currency, '') AS currency, sum(t.value) AS value
                       FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
                       WHERE t.value IS NOT NULL
-                      GROUP BY t.channel, coalesce(t.currency, '')) v
-                GROUP BY channel) v ON v.channel = m.channel;
+                      GROUP BY t.channel, coalesce(t.currency, '')) s
+                GROUP BY s.channel) v ON v.channel = m.channel;
 COMMENT ON VIEW @hub@.channel_mix IS 'channels of all touchpoints';
 COMMENT ON COLUMN @hub@.channel_mix.channel IS 'the channel';
 COMMENT ON COLUMN @hub@.channel_mix.label IS 'its label, as in channels; NULL: it is not there';
@@ -52,7 +53,8 @@ COMMENT ON COLUMN @hub@.channel_mix.value_by_currency IS 'sums of values by curr
 
 CREATE OR REPLACE VIEW @hub@.unknown_channels WITH (security_invoker = true) AS
 SELECT t.channel, t.touchpoints, t.first_at, t.last_at
-FROM (SELECT channel, count(*) AS touchpoints, min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM @hub@.touchpoints GROUP BY channel) t
+FROM (SELECT p.channel, count(*) AS touchpoints, min(p.occurred_at) AS first_at, max(p.occurred_at) AS last_at
+      FROM @hub@.touchpoints p GROUP BY p.channel) t
 WHERE NOT EXISTS (SELECT FROM @hub@.channels c WHERE c.channel = t.channel);
 COMMENT ON VIEW @hub@.unknown_channels IS 'channels of touchpoints that channels doesn''t have';
 COMMENT ON COLUMN @hub@.unknown_channels.channel IS 'the channel';
@@ -68,35 +70,38 @@ SELECT c.customers, c.multichannel, round(c.multichannel::numeric / nullif(c.cus
        round(r.resolved_at_first_contact::numeric / nullif(r.resolved, 0), 4) AS first_contact_resolution,
        s.contacts, s.repeat_contacts, round(s.repeat_contacts::numeric / nullif(s.contacts, 0), 4) AS repeat_contact_share,
        round(s.repeat_contacts::numeric / nullif(s.customers, 0), 4) AS repeat_contacts_per_customer
-FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichannel, count(*) FILTER (WHERE handoffs > 0) AS cross_channel,
-             count(*) FILTER (WHERE crosses) AS omnichannel, coalesce(sum(handoffs), 0)::bigint AS handoffs
+FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multichannel, count(*) FILTER (WHERE b.handoffs > 0) AS cross_channel,
+             count(*) FILTER (WHERE b.crosses) AS omnichannel, coalesce(sum(b.handoffs), 0)::bigint AS handoffs
       FROM (SELECT t.customer_id, min(t.channel) <> max(t.channel) AS several, count(*) FILTER (WHERE t.is_handoff) AS handoffs,
-                   bool_or(t.is_handoff AND (c.kind = 'digital') <> (p.kind = 'digital')) AS crosses
-            FROM @hub@.timeline t LEFT JOIN @hub@.channels c ON c.channel = t.channel
+                   bool_or(t.is_handoff AND (n.kind = 'digital') <> (p.kind = 'digital')) AS crosses
+            FROM @hub@.timeline t LEFT JOIN @hub@.channels n ON n.channel = t.channel
                  LEFT JOIN @hub@.channels p ON p.channel = t.previous_channel
             WHERE t.own
-            GROUP BY t.customer_id) t) c
+            GROUP BY t.customer_id) b) c
      CROSS JOIN
      (SELECT count(*) AS resolved,
-             count(*) FILTER (WHERE asked_again_at - resolved_at <= (SELECT repeat_within FROM @hub@.settings) IS NOT TRUE) AS resolved_at_first_contact
-      FROM (SELECT min(occurred_at) AS resolved_at, min(asked_again_at) AS asked_again_at
-            FROM (SELECT *, min(occurred_at) FILTER (WHERE turn IN ('asks', 'reopens'))
-                                OVER (PARTITION BY customer_id ORDER BY occurred_at DESC, touchpoint_id DESC, step DESC
-                                      ROWS UNBOUNDED PRECEDING) AS asked_again_at
-                  FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')) t
-            WHERE turn = 'resolves' AND conversation IS NOT NULL
-            GROUP BY customer_id, source, conversation) r
-      WHERE now() - resolved_at > (SELECT repeat_within FROM @hub@.settings)) r
+             count(*) FILTER (WHERE b.asked_again_at - b.resolved_at <= (SELECT s.repeat_within FROM @hub@.settings s) IS NOT TRUE) AS resolved_at_first_contact
+      FROM (SELECT min(o.occurred_at) AS resolved_at, min(o.asked_again_at) AS asked_again_at
+            FROM (SELECT t.customer_id, t.source, t.conversation, t.turn, t.occurred_at,
+                         min(t.occurred_at) FILTER (WHERE t.turn IN ('asks', 'reopens'))
+                             OVER (PARTITION BY t.customer_id ORDER BY t.occurred_at DESC, t.touchpoint_id DESC, t.step DESC
+                                   ROWS UNBOUNDED PRECEDING) AS asked_again_at
+                  FROM @hub@.turns t WHERE t.turn IN ('asks', 'reopens', 'resolves')) o
+            WHERE o.turn = 'resolves' AND o.conversation IS NOT NULL
+            GROUP BY o.customer_id, o.source, o.conversation) b
+      WHERE now() - b.resolved_at > (SELECT s.repeat_within FROM @hub@.settings s)) r
      CROSS JOIN
-     (SELECT count(*) AS contacts, count(DISTINCT customer_id) AS customers,
-             count(*) FILTER (WHERE since_message <= (SELECT repeat_within FROM @hub@.settings)) AS repeat_contacts
-      FROM (SELECT *, occurred_at - lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id) AS since_message
-            FROM (SELECT *, lag(turn) OVER w AS before, occurred_at - lag(occurred_at) OVER w AS since_before
-                  FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')
-                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id, step)) t
-            WHERE turn = 'asks') t
-      WHERE (conversation IS NULL OR before IS NULL OR before = 'resolves' OR since_before > (SELECT repeat_within FROM @hub@.settings))
-            AND (since_message > (SELECT session_gap FROM @hub@.settings)) IS NOT FALSE) s;
+     (SELECT count(*) AS contacts, count(DISTINCT b.customer_id) AS customers,
+             count(*) FILTER (WHERE b.since_message <= (SELECT g.repeat_within FROM @hub@.settings g)) AS repeat_contacts
+      FROM (SELECT a.customer_id, a.conversation, a.before, a.since_before,
+                   a.occurred_at - lag(a.occurred_at) OVER (PARTITION BY a.customer_id ORDER BY a.occurred_at, a.touchpoint_id) AS since_message
+            FROM (SELECT t.customer_id, t.touchpoint_id, t.conversation, t.turn, t.occurred_at,
+                         lag(t.turn) OVER w AS before, t.occurred_at - lag(t.occurred_at) OVER w AS since_before
+                  FROM @hub@.turns t WHERE t.turn IN ('asks', 'reopens', 'resolves')
+                  WINDOW w AS (PARTITION BY t.customer_id, t.source, t.conversation ORDER BY t.occurred_at, t.touchpoint_id, t.step)) a
+            WHERE a.turn = 'asks') b
+      WHERE (b.conversation IS NULL OR b.before IS NULL OR b.before = 'resolves' OR b.since_before > (SELECT g.repeat_within FROM @hub@.settings g))
+            AND (b.since_message > (SELECT g.session_gap FROM @hub@.settings g)) IS NOT FALSE) s;
 COMMENT ON VIEW @hub@.omnichannel IS 'how customers use channels together: one row';
 COMMENT ON COLUMN @hub@.omnichannel.customers IS 'customers with a touchpoint of their own: see own of timeline';
 COMMENT ON COLUMN @hub@.omnichannel.multichannel IS 'those of them with such touchpoints in two channels or more';

@@ -80,11 +80,12 @@ COMMENT ON FUNCTION @hub@.access_rights() IS 'what grant_access grants: to reade
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     -- otherwise GRANT would warn at most, and do nothing
-    IF NOT pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = current_schema()), 'USAGE') THEN
+    IF NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = current_schema()), 'USAGE') THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of hub %s', current_schema());
-    ELSIF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN  -- nor is public one
+    ELSIF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN  -- nor is public one
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
     END IF;
 END $$;
@@ -93,6 +94,7 @@ COMMENT ON FUNCTION @hub@.check_access(name) IS 'refuse whoever is not the hub''
 CREATE OR REPLACE FUNCTION @hub@.grant_access(role name, level text DEFAULT 'reader', identifiers boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     levels text[] := CASE grant_access.level WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
                                              WHEN 'writer' THEN ARRAY['writer']
@@ -114,6 +116,7 @@ COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS 'let a role read 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     relation name;
 BEGIN
@@ -124,7 +127,7 @@ BEGIN
         WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
               AND EXISTS (SELECT FROM (SELECT c.relacl UNION ALL
                                        SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l(acl), aclexplode(l.acl) x
-                          WHERE x.grantee = (SELECT oid FROM pg_roles WHERE rolname = role))
+                          WHERE x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role))
     LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
     END LOOP;

@@ -1,6 +1,13 @@
 -- Hubs: schemas of ordinary tables, views and functions, made from the template in
 -- sql/hub, which the function journey_hub_template holds (the Makefile adds it).
 
+CREATE FUNCTION journey_plpgsql_call() RETURNS language_handler AS 'MODULE_PATHNAME' LANGUAGE C;
+CREATE FUNCTION journey_plpgsql_validator(function oid) RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE TRUSTED LANGUAGE journey_plpgsql HANDLER journey_plpgsql_call VALIDATOR journey_plpgsql_validator;
+
+CREATE FUNCTION journey_run_as_owner(schema text, command text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
 CREATE FUNCTION journey_is_hub(name text) RETURNS boolean
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -9,24 +16,19 @@ BEGIN
                    WHERE n.nspname = name AND c.relname = 'settings' AND a.attname = 'hub_version');
 END $$;
 
-CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
-LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
+CREATE FUNCTION journey_check_hub(name text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
-DECLARE
-    script text;
 BEGIN
-    IF name ~ '\$\w+\$' THEN  -- it would end what the template quotes so
-        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = format('name of a hub must not contain the tag of a dollar-quoted string: %s', name);
+    IF journey_is_hub(name) IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
     END IF;
-    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
-        EXECUTE replace(replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')),
-                        '@hub@', quote_ident(name));
-    END LOOP;
 END $$;
 
-CREATE FUNCTION journey_create_hub(name text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+-- What stands in a name is quoted wherever it goes; but a control character is a slip, or worse, and would
+-- hide in messages.
+CREATE FUNCTION journey_check_hub_name(name text) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF name IS NULL OR name = '' THEN
@@ -34,22 +36,117 @@ BEGIN
     ELSIF octet_length(name) > 63 THEN
         RAISE EXCEPTION USING ERRCODE = 'name_too_long', MESSAGE = format('name of a hub is too long: %s', name),
             DETAIL = format('It has %s bytes; a schema''s name has 63 at most.', octet_length(name));
+    ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' ELSE '[\u0001-\u001f\u007f]' END) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
+            MESSAGE = format('name of a hub must not contain control characters: %s', to_json(name));
     END IF;
+END $$;
+
+-- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. Those without
+-- a search_path qualify all names. No quoting may hang on the name: it could contain the tag of a dollar-quoted string.
+CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
+LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
+AS $$
+DECLARE
+    script text;
+    tag text := 'q';
+BEGIN
+    WHILE position(tag IN name) > 0 LOOP
+        tag := tag || 'q';
+    END LOOP;
+    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
+        script := regexp_replace(script, '\$(\w*)\$', '$\1' || tag || '$', 'g');
+        script := regexp_replace(script, '\mLANGUAGE plpgsql(?=[^\n]* SET search_path = @hub@)', 'LANGUAGE journey_plpgsql', 'g');
+        script := replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
+        PERFORM journey_run_as_owner(name, replace(script, '@hub@', quote_ident(name)));
+    END LOOP;
+END $$;
+
+CREATE FUNCTION journey_create_hub(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM journey_check_hub_name(name);
     EXECUTE format('CREATE SCHEMA %I', name);
     PERFORM journey_run_hub_template(name, false);
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', name, 'hub of pg_journey');
 END $$;
 
+-- The name that a hub's functions have in their search_path: that of the schema when they were made
+CREATE FUNCTION journey_hub_name_in_functions(name text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (SELECT (parse_ident(regexp_replace(s.setting, '^search_path=((?:[^",]|"(?:[^"]|"")*")*).*$', '\1')))[1]
+            FROM pg_proc p CROSS JOIN LATERAL unnest(p.proconfig) s(setting)
+            WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name)
+                  AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'journey_plpgsql') AND s.setting LIKE 'search_path=%'
+            LIMIT 1);
+END $$;
+
 CREATE FUNCTION journey_upgrade_hub(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
+DECLARE
+    former text;
+    changed record;
+    wanted text;
 BEGIN
-    IF journey_is_hub(name) IS NOT TRUE THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
-    END IF;
+    PERFORM journey_check_hub(name), journey_check_hub_name(name);
+    former := journey_hub_name_in_functions(name);
     PERFORM journey_run_hub_template(name, true);
-    EXECUTE format('UPDATE %I.settings SET hub_version = $1', name)
-    USING (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey');
+    PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
+                                              (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')));
+    IF former IS NULL OR former = name THEN
+        RETURN;
+    END IF;
+
+    -- Triggers of attached tables are called by the hub's name, so that those of several hubs can be on one table; and the functions
+    -- that attaching made look for names where whoever attached did.
+    FOR changed IN
+        SELECT g.tgrelid::regclass AS relation, g.tgname, k.kind,
+               convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1), getdatabaseencoding()) AS source
+        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid CROSS JOIN unnest('{_insert,_update,_delete,_truncate}'::text[]) k(kind)
+        WHERE p.proname = 'feed_source' AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name) AND g.tgnargs > 0
+    LOOP
+        wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name, former || changed.kind, changed.source));
+        IF wanted = changed.tgname THEN
+            wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name, name || changed.kind, changed.source));
+            EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', changed.tgname, changed.relation, wanted);
+        END IF;
+    END LOOP;
+    FOR changed IN
+        SELECT p.oid::regprocedure AS function, bool_or(e.name = former) AS names_it,
+               string_agg(quote_literal(CASE WHEN e.name = former THEN journey_upgrade_hub.name ELSE e.name END), ', ' ORDER BY e.n) AS path
+        FROM pg_proc p CROSS JOIN LATERAL unnest(p.proconfig) s(setting)
+             CROSS JOIN LATERAL regexp_matches(substr(s.setting, length('search_path=') + 1), '"(?:[^"]|"")*"|[^",\s]+', 'g') WITH ORDINALITY m(part, n)
+             CROSS JOIN LATERAL (SELECT m.n, CASE WHEN m.part[1] LIKE '"%' THEN replace(substr(m.part[1], 2, length(m.part[1]) - 2), '""', '"')
+                                             ELSE m.part[1] END AS name) e
+        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = journey_upgrade_hub.name) AND s.setting LIKE 'search_path=%'
+        GROUP BY p.oid
+    LOOP
+        IF changed.names_it THEN
+            EXECUTE format('ALTER ROUTINE %s SET search_path = %s', changed.function, changed.path);
+        END IF;
+    END LOOP;
+END $$;
+
+CREATE FUNCTION journey_rename_hub(name text, new_name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM journey_check_hub(name), journey_check_hub_name(new_name), journey_lock_hub(name);
+    EXECUTE format('ALTER SCHEMA %I RENAME TO %I', name, new_name);
+    PERFORM journey_upgrade_hub(new_name);
+END $$;
+
+-- Waits for whoever is at work in it
+CREATE FUNCTION journey_lock_hub(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM journey_run_as_owner(name, format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name));
 END $$;
 
 CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
@@ -58,21 +155,27 @@ AS $$
 DECLARE
     filled boolean;
 BEGIN
-    IF journey_is_hub(name) IS NOT TRUE THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
-    END IF;
-    EXECUTE format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name);
-    EXECUTE format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints UNION ALL SELECT FROM %1$I.rejected
-                                   UNION ALL SELECT FROM %1$I.sources)', name) INTO filled;
+    PERFORM journey_check_hub(name), journey_lock_hub(name);
+    filled := journey_run_as_owner(name, format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
+                                                                UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)', name));
     IF filled AND force IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);
     END IF;
-    EXECUTE format('DROP SCHEMA %I CASCADE', name);
+    PERFORM journey_run_as_owner(name, format('DROP SCHEMA %I CASCADE', name));
 END $$;
 
+COMMENT ON LANGUAGE journey_plpgsql IS 'PL/pgSQL, for functions of hubs: they run only if their own schema is the first in the search_path';
+COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_plpgsql';
+COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
+COMMENT ON FUNCTION journey_run_as_owner(text, text) IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
 COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
+COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
+COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';
+COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
+COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
 COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS 'run the template in a schema, all of it or what makes no tables';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';
-COMMENT ON FUNCTION journey_upgrade_hub(text) IS 'bring a hub to the installed version of the extension';
+COMMENT ON FUNCTION journey_upgrade_hub(text) IS 'bring a hub to the installed version of the extension, and to the name its schema has';
+COMMENT ON FUNCTION journey_rename_hub(text, text) IS 'rename a hub, and bring it to the installed version of the extension';
 COMMENT ON FUNCTION journey_drop_hub(text, boolean) IS 'drop a hub; if it holds data, only with force';

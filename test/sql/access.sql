@@ -227,7 +227,7 @@ BEGIN
                       array_to_string(p.proargtypes::regtype[], ', '), format_type(p.prorettype, NULL))
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE (n.nspname IN ('public', 'It''s "%I"') OR n.nspname = 'pg_catalog' AND p.proname IN ('nextval', 'now', 'format', 'lower', 'isfinite', 'pg_notify'))
-              AND p.prokind = 'f' AND NOT p.proretset AND p.prorettype NOT IN ('void'::regtype, 'trigger'::regtype, 'internal'::regtype, 'cstring'::regtype)
+              AND p.prokind = 'f' AND NOT p.proretset AND p.prorettype NOT IN ('void'::regtype, 'trigger'::regtype, 'internal'::regtype, 'cstring'::regtype, 'language_handler'::regtype)
               AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) a(t)
                               WHERE t IN ('internal'::regtype, 'cstring'::regtype, '"any"'::regtype, 'anyelement'::regtype, 'anyarray'::regtype))
         UNION ALL

@@ -27,8 +27,6 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT journey_create_hub('public')$$),
     ($$SELECT journey_create_hub('pg_hub')$$),
     ($$SELECT journey_create_hub('')$$),
-    ('SELECT journey_create_hub(''q$backfill_source$q'')'),
-    ('SELECT journey_create_hub(''q$feed_source$q'')'),
     ($$SELECT journey_create_hub(repeat('n', 64))$$),
     ($$SELECT journey_create_hub(NULL)$$),
     ($$SELECT journey_upgrade_hub('no hub')$$),

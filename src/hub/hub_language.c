@@ -1,0 +1,94 @@
+/*
+ * hub_language.c
+ *		The language of a hub's functions: PL/pgSQL that does not run where
+ *		the function's names mean another schema.
+ *
+ * A function of a hub finds its tables by its search_path, which is text: it
+ * stays what it is when somebody renames the schema, and leads nowhere then, or
+ * into another hub that has the name now, be it new or the restored dump of the
+ * first. Whatever such a function could read tells it about the other hub, so
+ * only what calls it, and knows its OID, can tell which schema it is in itself.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(journey_plpgsql_call);
+PG_FUNCTION_INFO_V1(journey_plpgsql_validator);
+
+static PGFunction plpgsql_call = NULL;
+static PGFunction plpgsql_validator = NULL;
+
+#if PG_VERSION_NUM < 160000
+#define may_use_schema(schema) (pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define may_use_schema(schema)                                                                     \
+	(object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/* The first schema of the search_path that is there and may be used, but for pg_catalog before all */
+static Oid
+first_in_path(void)
+{
+	Oid			path[2];
+	int			count = fetch_search_path_array(path, 2);
+
+	if (count > 0 && path[0] != PG_CATALOG_NAMESPACE)
+		return path[0];
+	return count > 1 ? path[1] : InvalidOid;
+}
+
+static void
+check_schema(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			schema;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
+	ReleaseSysCache(tuple);
+	if (first_in_path() == schema)
+		return;
+
+	name = get_namespace_name(schema);
+	if (name == NULL)
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	if (!may_use_schema(schema))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, name);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("hub %s was renamed, but not by journey_rename_hub", name),
+			 errdetail("Function %s would use what is in a schema of the former name.",
+					   get_func_name(function)),
+			 errhint("SELECT journey_upgrade_hub(%s) makes it use this one.",
+					 quote_literal_cstr(name))));
+}
+
+Datum
+journey_plpgsql_call(PG_FUNCTION_ARGS)
+{
+	check_schema(fcinfo->flinfo->fn_oid);
+	if (plpgsql_call == NULL)
+		plpgsql_call = load_external_function("$libdir/plpgsql", "plpgsql_call_handler", true, NULL);
+	return plpgsql_call(fcinfo);
+}
+
+Datum
+journey_plpgsql_validator(PG_FUNCTION_ARGS)
+{
+	if (plpgsql_validator == NULL)
+		plpgsql_validator = load_external_function("$libdir/plpgsql", "plpgsql_validator", true, NULL);
+	return plpgsql_validator(fcinfo);
+}
