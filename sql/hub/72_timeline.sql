@@ -11,7 +11,8 @@ SELECT customer_id, touchpoint_id, occurred_at, channel, action, value, currency
        own AND coalesce(previous_channel <> channel OR since_own > (SELECT handoff_within FROM @hub@.settings), true) AS begins_visit,
        own AND coalesce(previous_source = source AND previous_conversation = conversation, false) AS same_conversation,
        own, source, source_key, attributes, recorded_at, identity_id
-FROM (SELECT i.customer_id, t.*, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
+FROM (SELECT i.customer_id, t.*,
+             t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
              t.occurred_at - lag(t.occurred_at) OVER everything AS since_previous,
              t.occurred_at - lag(t.occurred_at) OVER alike AS since_own,
              lag(t.channel) OVER alike AS previous_channel,
@@ -19,7 +20,9 @@ FROM (SELECT i.customer_id, t.*, t.direction IS DISTINCT FROM 'out' AND coalesce
              lag(t.conversation) OVER alike AS previous_conversation
       FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id LEFT JOIN @hub@.actions a ON a.action = t.action
       WINDOW everything AS (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id),
-             alike AS (PARTITION BY i.customer_id, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' ORDER BY t.occurred_at, t.touchpoint_id)) t;
+             alike AS (PARTITION BY i.customer_id, t.direction IS DISTINCT FROM 'out'
+                                                   AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves'
+                       ORDER BY t.occurred_at, t.touchpoint_id)) t;
 COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
@@ -39,7 +42,9 @@ COMMENT ON COLUMN @hub@.timeline.since_own IS 'time since the customer''s own to
 COMMENT ON COLUMN @hub@.timeline.is_handoff IS 'whether it is the customer''s own, and the own one before was in another channel, at most handoff_within of settings before';
 COMMENT ON COLUMN @hub@.timeline.begins_visit IS 'whether it begins a visit: own touchpoints in one channel, each at most handoff_within after the own one before';
 COMMENT ON COLUMN @hub@.timeline.same_conversation IS 'whether it is the customer''s own, and the own one before was of the same conversation';
-COMMENT ON COLUMN @hub@.timeline.own IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and resolves';
+COMMENT ON COLUMN @hub@.timeline.own
+    IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and'
+       ' resolves';
 COMMENT ON COLUMN @hub@.timeline.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.timeline.source_key IS 'its key there';
 COMMENT ON COLUMN @hub@.timeline.attributes IS 'whatever else is known';

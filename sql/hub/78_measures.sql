@@ -93,7 +93,8 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE several) AS multichan
       FROM (SELECT *, occurred_at - lag(occurred_at) OVER (PARTITION BY customer_id ORDER BY occurred_at, touchpoint_id) AS since_message
             FROM (SELECT *, lag(turn) OVER w AS before, occurred_at - lag(occurred_at) OVER w AS since_before
                   FROM @hub@.turns WHERE turn IN ('asks', 'reopens', 'resolves')
-                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id, step)) t
+                  WINDOW w AS (PARTITION BY customer_id, source, conversation ORDER BY occurred_at, touchpoint_id,
+                               step)) t
             WHERE turn = 'asks') t
       WHERE (conversation IS NULL OR before IS NULL OR before = 'resolves' OR since_before > (SELECT repeat_within FROM @hub@.settings))
             AND (since_message > (SELECT session_gap FROM @hub@.settings)) IS NOT FALSE) s;
