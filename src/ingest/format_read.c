@@ -456,7 +456,7 @@ row_text(JsonNode *row, const char *name)
 
 /* --- what could be read, and yet would never find anything --- */
 
-/* Can a pointer lead to something, or to a scalar, from the level where it begins on the way to an item? */
+/* Can a pointer lead to something, or to a scalar, from a level on the way to an item? */
 static bool
 can_lead(const JsonPointer *each, int level, const JsonPointer *pointer, bool scalar)
 {
@@ -535,9 +535,9 @@ check_terms(TextScan *s, const Rule *rule, const TermList *list, const char *nam
 			else if (!check_pointer(s, rule, &term->parts[j].pointer, list != &rule->attributes))
 				return false;
 		if (len > most)
-			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("A text in its %s is longer than %zu bytes.", name, most),
-								  NULL);
+			return text_fail_with(
+				s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+				psprintf("A text in its %s is longer than %zu bytes.", name, most), NULL);
 	}
 	return true;
 }
@@ -550,9 +550,8 @@ check_constants(TextScan *s, const TermList *list, const char *name, bool is_val
 	{
 		const char *text = list->terms[i].nparts == 1 ? list->terms[i].parts[0].literal : NULL;
 
-		if (text == NULL ||
-			(is_value ? event_value_check(text)
-					  : strcmp(text, "in") == 0 || strcmp(text, "out") == 0))
+		if (text == NULL || (is_value ? event_value_check(text)
+									  : strcmp(text, "in") == 0 || strcmp(text, "out") == 0))
 			continue;
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
 							  psprintf("Its %s is %s: \"%s\".", name,
@@ -592,12 +591,11 @@ check_rule(TextScan *s, const Rule *rule)
 		return false;
 	for (size_t i = 0; i < lengthof(lists); i++)
 		if (lists[i].needed && lists[i].list->nterms == 0)
-			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("It makes %s, which needs %s.",
-										   rule->makes == MAKES_EVIDENCE ? "evidence"
-																		 : "touchpoints",
-										   lists[i].name),
-								  NULL);
+			return text_fail_with(
+				s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+				psprintf("It makes %s, which needs %s.",
+						 rule->makes == MAKES_EVIDENCE ? "evidence" : "touchpoints", lists[i].name),
+				NULL);
 	return true;
 }
 
