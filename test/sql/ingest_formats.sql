@@ -89,7 +89,7 @@ FROM unnest(ARRAY['"customer_changed_number", "customer": "351911", "wa_id": "35
                   '"customer_identity_changed", "customer": "351911", "identity": "x"']) t;
 SELECT becomes('{"contacts": [{"profile": {"name": "Ana"}, "wa_id": "351911"}], "messages": [{"from": "351911", "id": "o1", "timestamp": "1518694235", "type": "text", "text": {"body": "olá"}},
     {"from": "351911", "id": "o2", "timestamp": "1518694236", "type": "system", "system": {"body": "x", "type": "user_changed_number", "new_wa_id": "351933"}}]}', 'whatsapp');
-SELECT becomes('{"statuses": [{"id": "o3", "recipient_id": "351911", "status": "sent", "timestamp": "1518694237", "type": "message"}, {"id": "o3", "recipient_id": "351911", "status": "read", "timestamp": "1518694238"}]}', 'whatsapp');
+SELECT becomes('{"statuses": [{"id": "o3", "recipient_id": "351911", "status": "read", "timestamp": "1518694238"}, {"id": "o3", "recipient_id": "351911", "status": "sent", "timestamp": "1518694237", "type": "message"}]}', 'whatsapp');
 -- a group is no customer: who wrote is, and to whom it was delivered
 SELECT becomes(webhook('{"metadata": {"phone_number_id": "99"}, "contacts": [{"wa_id": "351911"}, {"wa_id": "351922"}],
     "messages": [{"from": "351911", "group_id": "Y2Fw", "id": "g1", "timestamp": "1772359201", "type": "text", "text": {"body": "olá"}}, {"from": "351922", "group_id": "Y2Fw", "id": "g2", "timestamp": "1772359202", "type": "text", "text": {"body": "olá"}}],
