@@ -271,6 +271,11 @@ SELECT f, a, format(CASE f WHEN 'unomi' THEN '{"eventType": "%s", "target": {"it
 FROM (VALUES ('unomi', '{login,view,form,goal,modifyConsent,sessionCreated,sessionReassigned,profileUpdated,updateProperties,ruleFired}'::text[]), ('snowplow', '{page_view,page_ping,link_click,transaction}'),
              ('cloudevents', '{message}')) v(f, actions), unnest(v.actions) a;
 SELECT format, what, after_resolved(format, payload) FROM payloads ORDER BY n;
+-- what is sent by the API is a bot's, if one says so; statuses are of nobody all the same
+BEGIN;
+UPDATE crm.formats SET agent = '{=bot if /status = sent}' WHERE format = 'whatsapp' AND rule = 50;
+SELECT what, after_resolved(format, payload) FROM payloads WHERE what IN ('status sent', 'status read', 'echo text') ORDER BY n;
+ROLLBACK;
 -- all actions that formats give by name, and what they mean
 SELECT DISTINCT f.format, t[1] AS action, coalesce(a.means, CASE WHEN f.direction IS NULL THEN 'own' ELSE 'by its direction' END) AS means
 FROM crm.formats f CROSS JOIN unnest(f.action) term CROSS JOIN regexp_match(term, '^=([^{]*?)( if .*)?$') t LEFT JOIN crm.actions a ON a.action = t[1]
