@@ -61,15 +61,17 @@ COMMENT ON COLUMN @hub@.rejected.items IS 'pointers of the items that are reject
 COMMENT ON COLUMN @hub@.rejected.reason IS 'why; of several items, each reason on a line';
 COMMENT ON COLUMN @hub@.rejected.sqlstate IS 'error code of the reason, the least of several';
 
--- Segment: one call (spec), or a batch of them. Calls of some documentation say action instead of type. What comes without any hint
--- of its channel is taken for web. A batch says when it was sent and received at its root: that corrects what its items say
--- of it themselves not; their own timestamp, too, which is the device's then. Elsewhere it is corrected already.
+-- Segment: one call (spec), or a batch of them. Calls of some documentation say action instead of type. What comes
+-- without any hint of its channel is taken for web. A batch says when it was sent and received at its root: that
+-- corrects what its items say of it themselves not; their own timestamp, too, which is the device's then. Elsewhere
+-- it is corrected already.
 INSERT INTO @hub@.formats (format, rule, condition, makes) VALUES ('segment', 10, '/batch', 'nothing');
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, occurred_at, source_key)
 SELECT 'segment', v.rule, '{"",/batch/*}', v.condition, v.makes, v.identifiers,
        ARRAY['/receivedAt - /sentAt + /originalTimestamp', '/receivedAt - 2/sentAt + /originalTimestamp',
              '2/receivedAt - /sentAt + /originalTimestamp', '2/receivedAt - 2/sentAt + /originalTimestamp',
-             '2/receivedAt - /sentAt + /timestamp if not /receivedAt', '/receivedAt - 2/sentAt + /timestamp if not /sentAt',
+             '2/receivedAt - /sentAt + /timestamp if not /receivedAt',
+             '/receivedAt - 2/sentAt + /timestamp if not /sentAt',
              '2/receivedAt - 2/sentAt + /timestamp if not /receivedAt and not /sentAt',
              '/timestamp', '/originalTimestamp', '/receivedAt', '2/receivedAt', '/sentAt', '2/sentAt', 'now'],
        '{/messageId}'
@@ -77,13 +79,14 @@ FROM (SELECT w.rule + t.n, format(w.condition, t.type), w.makes, w.identifiers
       FROM (VALUES (0, '/type'), (1, 'not /type and not /event and /action')) t(n, type)
            CROSS JOIN (VALUES
           (20, '%s = identify', 'evidence', ARRAY[
-              'user_id:/userId', 'user_id:/user_id', 'email:/traits/email', 'email:/context/traits/email', 'phone:/traits/phone',
+              'user_id:/userId', 'user_id:/user_id', 'email:/traits/email', 'email:/context/traits/email',
+              'phone:/traits/phone',
               'phone:/context/traits/phone', 'anonymous_id:/anonymousId', 'anonymous_id:/anonymous_id']),
           -- the former id is one of either namespace: it does not say which
           (30, '%s = alias', 'evidence', ARRAY[
-              'user_id:/userId', 'user_id:/user_id', 'user_id:/to', 'user_id:/previousId', 'user_id:/previous_id', 'user_id:/from',
-              'anonymous_id:/previousId', 'anonymous_id:/previous_id', 'anonymous_id:/from', 'anonymous_id:/anonymousId',
-              'anonymous_id:/anonymous_id']),
+              'user_id:/userId', 'user_id:/user_id', 'user_id:/to', 'user_id:/previousId', 'user_id:/previous_id',
+              'user_id:/from', 'anonymous_id:/previousId', 'anonymous_id:/previous_id', 'anonymous_id:/from',
+              'anonymous_id:/anonymousId', 'anonymous_id:/anonymous_id']),
           (40, '%s = page | screen | group', 'touchpoint', ARRAY[
               'user_id:/userId', 'user_id:/user_id', 'email:/context/traits/email', 'phone:/context/traits/phone',
               'anonymous_id:/anonymousId', 'anonymous_id:/anonymous_id'])) w(rule, condition, makes, identifiers)
@@ -98,7 +101,8 @@ UPDATE @hub@.formats SET
         '=email if /event = Email Delivered | Email Opened | Email Link Clicked | Email Bounced | Email Marked as Spam | Unsubscribed',
         '=push if /event = Push Notification Received | Push Notification Tapped | Push Notification Bounced',
         '=app if /event = Application Installed | Application Opened | Application Updated | Application Backgrounded'
-            ' | Application Crashed | Application Uninstalled | Install Attributed | Deep Link Opened | Deep Link Clicked',
+            ' | Application Crashed | Application Uninstalled | Install Attributed | Deep Link Opened | Deep Link'
+            ' Clicked',
         '=chat if /event = Live Chat Conversation Started | Live Chat Message Sent | Live Chat Message Received'
             ' | Live Chat Conversation Ended',
         '=web if /channel = browser | web | client', '=app if /channel = mobile', '/channel',
@@ -106,23 +110,26 @@ UPDATE @hub@.formats SET
         '=app if 2/context/device/type', '=web'],
     -- what was taken back lessens the value by the same measure it was counted by
     value = ARRAY(
-        SELECT format('=-{/properties/%s} if /event = Order Refunded | Refunded Order | Order Partially Refunded', v.amount)
+        SELECT format('=-{/properties/%s} if /event = Order Refunded | Refunded Order | Order Partially Refunded',
+                      v.amount)
         FROM unnest('{refund_amount,revenue,total}'::text[]) WITH ORDINALITY v(amount, n) ORDER BY v.n)
         || ARRAY[
-        '/properties/revenue if not /event = Checkout Started | Started Order | Order Updated | Updated Order | Order Cancelled'
-            ' | Cancelled Order | Order Refunded | Refunded Order | Order Partially Refunded',
+        '/properties/revenue if not /event = Checkout Started | Started Order | Order Updated | Updated Order | Order'
+        ' Cancelled | Cancelled Order | Order Refunded | Refunded Order | Order Partially Refunded',
         '/properties/total if /event = Order Completed | Completed Order'],
     currency = '{/properties/currency}',
     direction = ARRAY[
         '=out if /event = Email Delivered | Push Notification Received | Live Chat Message Received',
         '=in if /event = Live Chat Message Sent | Live Chat Conversation Started',
         '=out if /event = Message Sent and /properties/role = agent | assistant | copilot | bot',
-        '=in if /event = Message Sent and /properties/role', '=in if /event = Message Sent and /properties/conversationId',
+        '=in if /event = Message Sent and /properties/role',
+        '=in if /event = Message Sent and /properties/conversationId',
         '=out if /event = Message Received and /properties/conversationId'],
     conversation = '{/properties/conversation_id,/properties/conversationId}',
     -- the agent in a customer's message is whom it is for, not who has taken it; the copilot is no human
     agent = ARRAY[
-        '/properties/agent_username if not /event = Live Chat Message Sent | Live Chat Conversation Started | Message Sent',
+        '/properties/agent_username if not /event = Live Chat Message Sent | Live Chat Conversation Started | Message'
+        ' Sent',
         '/properties/agent_id if not /event = Live Chat Message Sent | Live Chat Conversation Started | Message Sent',
         '/properties/agent_username if /event = Message Sent and /properties/role = agent',
         '/properties/agent_id if /event = Message Sent and /properties/role = agent',
@@ -132,8 +139,9 @@ UPDATE @hub@.formats SET
     attributes = '{name:/name,properties:/properties,traits:/traits,group_id:/groupId,group_id:/context/groupId,url:/context/page/url}'
 WHERE format = 'segment' AND makes = 'touchpoint';
 
--- CloudEvents 0.1 to 1.0, JSON: who the customer is, is not in the specification. It is looked for under the usual names in the
--- data. The subject is none of them: it may be anything, and what many customers share would make them one.
+-- CloudEvents 0.1 to 1.0, JSON: who the customer is, is not in the specification. It is looked for under the usual
+-- names in the data. The subject is none of them: it may be anything, and what many customers share would make them
+-- one.
 INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, value, currency, conversation, source_key, attributes)
 SELECT 'cloudevents', v.rule, v.condition,
     ARRAY['user_id:/data/user_id', 'user_id:/data/userId', 'customer_id:/data/customer_id', 'customer_id:/data/customerId',
@@ -141,23 +149,27 @@ SELECT 'cloudevents', v.rule, v.condition,
     ARRAY[v.time, 'now'], '{/data/channel,=unknown}', ARRAY[v.type], '{/data/amount,/data/value}', '{/data/currency}',
     '{/data/conversation_id,/data/conversationId}', ARRAY[v.key], '{source:/source,subject:/subject,data:/data}'
 FROM (VALUES (10, '/specversion and /id and /source and /type', '/time', '/type', '={/source} {/id}'),
-             (20, '/cloudEventsVersion and /eventID and /source and /eventType', '/eventTime', '/eventType', '={/source} {/eventID}')
+             (20, '/cloudEventsVersion and /eventID and /source and /eventType', '/eventTime', '/eventType',
+              '={/source} {/eventID}')
      ) v(rule, condition, time, type, key);
 
--- WhatsApp: webhooks of the Cloud API, and of the on-premises API, which have no entries around them. A phone number as E.164, and
--- the business-scoped user id. A contact's user id is taken only where the contact is that of the message: a webhook may hold
--- messages of several. A conversation is all with one number of the company: whose it is, the customer tells, and who may
--- read no identifiers shall read no phone number. A group is no customer: who wrote in it is, and to whom it was delivered.
+-- WhatsApp: webhooks of the Cloud API, and of the on-premises API, which have no entries around them. A phone number
+-- as E.164, and the business-scoped user id. A contact's user id is taken only where the contact is that of the
+-- message: a webhook may hold messages of several. A conversation is all with one number of the company: whose it is,
+-- the customer tells, and who may read no identifiers shall read no phone number. A group is no customer: who wrote
+-- in it is, and to whom it was delivered.
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, reason) VALUES
     ('whatsapp', 8, '{/entry/*/changes/*}',
      '/field = group_lifecycle_update | group_participants_update | group_settings_update | group_status_update',
      'nothing', 'about a group, which is no customer'),
     ('whatsapp', 9, '{/entry/*/changes/*}', '/value/history/0/errors', 'nothing', 'the history is not shared'),
     ('whatsapp', 10, '{/entry/*/changes/*}',
-     '/field = account_alerts | account_review_update | account_update | automatic_events | business_capability_update | business_status_update'
-     ' | flows | message_template_components_update | message_template_quality_update | message_template_status_update | partner_solutions'
-     ' | payment_configuration_update | phone_number_name_update | phone_number_quality_update | security | template_category_update'
-     ' | template_correct_category_detection',
+     '/field = account_alerts | account_review_update | account_update | automatic_events |'
+     ' business_capability_update | business_status_update'
+     ' | flows | message_template_components_update | message_template_quality_update |'
+     ' message_template_status_update | partner_solutions'
+     ' | payment_configuration_update | phone_number_name_update | phone_number_quality_update | security |'
+     ' template_category_update | template_correct_category_detection',
      'nothing', 'about the business account, not a customer'),
     ('whatsapp', 11, '{/entry/*/changes/*}', '/value/messages', 'nothing', NULL),
     ('whatsapp', 12, '{/entry/*/changes/*}', '/value/statuses', 'nothing', NULL),
@@ -166,24 +178,29 @@ INSERT INTO @hub@.formats (format, rule, each, condition, makes, reason) VALUES
     ('whatsapp', 15, '{/entry/*/changes/*}', '/value/user_preferences', 'nothing', NULL),
     ('whatsapp', 16, '{/entry/*/changes/*}', '/value/history', 'nothing', NULL),
     ('whatsapp', 17, '{/entry/*/changes/*}', '/value/state_sync', 'nothing', NULL),
-    ('whatsapp', 18, '{/entry/*/changes/*}', '/value/errors', 'nothing', 'an error of the interface, not about a customer'),
+    ('whatsapp', 18, '{/entry/*/changes/*}', '/value/errors', 'nothing',
+     'an error of the interface, not about a customer'),
     ('whatsapp', 19, '{/errors/*}', NULL, 'nothing', 'an error of the interface, not about a customer'),
-    ('whatsapp', 20, '{/entry/*/changes/*/value/messages/*}', '3/field = history', 'nothing', 'only completes what was told before'),
+    ('whatsapp', 20, '{/entry/*/changes/*/value/messages/*}', '3/field = history', 'nothing',
+     'only completes what was told before'),
     ('whatsapp', 39, '{/entry/*/changes/*/value/message_echoes/*,/message_echoes/*}', '/group_id', 'nothing',
      'to a group, which is no customer'),
-    ('whatsapp', 49, '{/entry/*/changes/*/value/statuses/*,/statuses/*}', '/recipient_type = group and not /recipient_participant_id',
+    ('whatsapp', 49, '{/entry/*/changes/*/value/statuses/*,/statuses/*}',
+     '/recipient_type = group and not /recipient_participant_id',
      'nothing', 'to a group, which is no customer'),
-    ('whatsapp', 76, '{/entry/*/changes/*/value/state_sync/*}', NULL, 'nothing', 'of the address book, nothing that happened');
+    ('whatsapp', 76, '{/entry/*/changes/*/value/state_sync/*}', NULL, 'nothing',
+     'of the address book, nothing that happened');
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, occurred_at, source_key)
 SELECT 'whatsapp', v.rule, '{/entry/*/changes/*/value/messages/*,/messages/*}',
-       '/type = system and /system/type = user_changed_number | customer_changed_number | group_user_changed_number and ' || v.new,
-       'evidence',
+       '/type = system and /system/type = user_changed_number | customer_changed_number | group_user_changed_number'
+       ' and ' || v.new, 'evidence',
        ARRAY['phone:=+{/system/wa_id}', 'phone:=+{/system/new_wa_id}', 'phone:=+{/system/customer}', 'phone:=+{/from}',
              'whatsapp:/from_user_id', 'whatsapp:/system/user_id', 'whatsapp:2/contacts/?wa_id=from/user_id'],
        '{/timestamp}', '{/id}'
 FROM (VALUES (21, '/system/wa_id'), (22, '/system/new_wa_id')) v(rule, new);
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, occurred_at) VALUES
-    ('whatsapp', 75, '{/entry/*/changes/*/value/state_sync/*}', '/type = contact and /contact/phone_number and /contact/user_id', 'evidence',
+    ('whatsapp', 75, '{/entry/*/changes/*/value/state_sync/*}',
+     '/type = contact and /contact/phone_number and /contact/user_id', 'evidence',
      ARRAY['phone:=+{/contact/phone_number}', 'whatsapp:/contact/user_id'], '{/metadata/timestamp,now}');
 INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel, action, direction, conversation, campaign, source_key, attributes) VALUES
     ('whatsapp', 30, '{/entry/*/changes/*/value/messages/*,/messages/*}',
@@ -197,45 +214,55 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      ARRAY['=whatsapp group:{/group_id}', '=whatsapp:{2/metadata/phone_number_id}', '=whatsapp'],
      '{/referral/source_id}', '{/id}',
      ARRAY['type:/type', 'text:/text/body', 'reply:/interactive', 'reply:/button', 'reaction:/reaction', 'order:/order', 'referral:/referral',
-           'system:/system', 'group_id:/group_id', 'unsupported:/unsupported', 'errors:/errors', 'in_reply_to:/context/id',
+           'system:/system', 'group_id:/group_id', 'unsupported:/unsupported', 'errors:/errors',
+           'in_reply_to:/context/id',
            'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
     -- what was written before the number came to the Cloud API, by thread; a thread is named by the customer's number
     ('whatsapp', 35, '{/entry/*/changes/*/value/history/*/threads/*/messages/*}',
-     ARRAY['phone:=+{2/id}', 'whatsapp:2/user_id'],
-     '{/timestamp}', '{=whatsapp}',
-     ARRAY['=system_message if /type = system', '=reply if /interactive', '=reply if /button', '/type if /type = reaction | order',
+     ARRAY['phone:=+{2/id}', 'whatsapp:2/user_id'], '{/timestamp}', '{=whatsapp}',
+     ARRAY['=system_message if /type = system', '=reply if /interactive', '=reply if /button',
+           '/type if /type = reaction | order',
            '=message_edited if /type = edit', '=message_deleted if /type = revoke', '=message'],
-     ARRAY['=out if /history_context/from_me = true', '=in if /from = {2/id} and not /type = system', '=out if not /type = system'],
+     ARRAY['=out if /history_context/from_me = true', '=in if /from = {2/id} and not /type = system',
+           '=out if not /type = system'],
      ARRAY['=whatsapp:{6/metadata/phone_number_id}', '=whatsapp'],
      NULL, '{/id}', ARRAY['type:/type', 'text:/text/body', 'reaction:/reaction', 'history:/history_context']),
     ('whatsapp', 40, '{/entry/*/changes/*/value/message_echoes/*,/message_echoes/*}',
      ARRAY['phone:=+{/to}', 'whatsapp:/to_user_id', 'whatsapp:2/contacts/?wa_id=to/user_id', 'whatsapp_parent:/to_parent_user_id'],
      '{/timestamp}', '{=whatsapp}',
-     ARRAY['/type if /type = reaction', '=message_edited if /type = edit', '=message_deleted if /type = revoke', '=message'],
+     ARRAY['/type if /type = reaction', '=message_edited if /type = edit', '=message_deleted if /type = revoke',
+           '=message'],
      ARRAY['=out'],
      ARRAY['=whatsapp:{2/metadata/phone_number_id}', '=whatsapp'],
      NULL, '{/id}',
      ARRAY['type:/type', 'text:/text/body', 'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
-    -- what the application sends is seen only by its status "sent"; what it sends to a group, by "delivered" to each who is in it
+    -- what the application sends is seen only by its status "sent"; what it sends to a group, by "delivered" to each
+    -- who is in it
     ('whatsapp', 50, '{/entry/*/changes/*/value/statuses/*,/statuses/*}',
-     ARRAY['phone:=+{/recipient_participant_id} if /recipient_type = group', 'phone:=+{/recipient_id} if not /recipient_type = group',
-           'whatsapp:/recipient_user_id if not /recipient_type = group', 'whatsapp:2/contacts/?wa_id=recipient_id/user_id',
+     ARRAY['phone:=+{/recipient_participant_id} if /recipient_type = group',
+           'phone:=+{/recipient_id} if not /recipient_type = group',
+           'whatsapp:/recipient_user_id if not /recipient_type = group',
+           'whatsapp:2/contacts/?wa_id=recipient_id/user_id',
            'whatsapp_parent:/recipient_parent_user_id if not /recipient_type = group'],
      '{/timestamp}', '{=whatsapp}',
      ARRAY['=call_status if /type = call', '=message_status if /type = payment', '=message if /status = sent',
-           '=message if /status = delivered and /recipient_type = group', '/status if /status = delivered | read | played | failed',
+           '=message if /status = delivered and /recipient_type = group',
+           '/status if /status = delivered | read | played | failed',
            '=message_deleted if /status = deleted', '=message_status'],
-     ARRAY['=out if /status = sent and not /type = call | payment', '=out if /status = delivered and /recipient_type = group'],
+     ARRAY['=out if /status = sent and not /type = call | payment',
+           '=out if /status = delivered and /recipient_type = group'],
      ARRAY['=whatsapp call:{/id} if /type = call', '=whatsapp group:{/recipient_id} if /recipient_type = group',
            '=whatsapp:{2/metadata/phone_number_id}', '=whatsapp'],
      NULL, ARRAY['={/id} {/recipient_participant_id} {/status}', '={/id} {/status}'],
-     ARRAY['message_id:/id', 'status:/status if not /status = sent | delivered | read | played | failed', 'pricing:/pricing', 'errors:/errors']),
+     ARRAY['message_id:/id', 'status:/status if not /status = sent | delivered | read | played | failed',
+           'pricing:/pricing', 'errors:/errors']),
     -- a call of the customer that has a start was taken: then the company has answered, and all is said
     ('whatsapp', 60, '{/entry/*/changes/*/value/calls/*,/calls/*}',
      ARRAY['phone:=+{/to} if /direction = BUSINESS_INITIATED', 'phone:=+{/from} if /direction = USER_INITIATED',
            'phone:=+{/to} if not /direction and /from = {2/metadata/display_phone_number}',
            'phone:=+{/from} if not /direction and not /from = {2/metadata/display_phone_number}',
-           'whatsapp:/to_user_id if /direction = BUSINESS_INITIATED', 'whatsapp:/from_user_id if not /direction = BUSINESS_INITIATED',
+           'whatsapp:/to_user_id if /direction = BUSINESS_INITIATED',
+           'whatsapp:/from_user_id if not /direction = BUSINESS_INITIATED',
            'whatsapp:2/contacts/?wa_id=to/user_id if /direction = BUSINESS_INITIATED',
            'whatsapp:2/contacts/?wa_id=from/user_id if not /direction = BUSINESS_INITIATED'],
      ARRAY['/start_time if /event = terminate and /direction = USER_INITIATED', '/timestamp'], '{=whatsapp}',
@@ -245,63 +272,80 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
            '=out if /event = connect and not /direction and /from = {2/metadata/display_phone_number}',
            '=in if /event = connect', '=out if /event = terminate and /start_time and /direction = USER_INITIATED'],
      ARRAY['=whatsapp call:{/id}'], NULL, ARRAY['={/id} {/event}'],
-     ARRAY['event:/event if not /event = connect | terminate', 'status:/status', 'duration:/duration', 'end_time:/end_time', 'errors:/errors']),
+     ARRAY['event:/event if not /event = connect | terminate', 'status:/status', 'duration:/duration',
+           'end_time:/end_time', 'errors:/errors']),
     ('whatsapp', 70, '{/entry/*/changes/*/value/user_preferences/*}',
      ARRAY['phone:=+{/wa_id}', 'whatsapp:/user_id', 'whatsapp:2/contacts/?wa_id=wa_id/user_id'],
      '{/timestamp}', '{=whatsapp}', ARRAY['={/category}_{/value}'], NULL, NULL, NULL,
-     ARRAY['={/user_id} {/category} {/value} {/timestamp}', '={2/contacts/?wa_id=wa_id/user_id} {/category} {/value} {/timestamp}',
+     ARRAY['={/user_id} {/category} {/value} {/timestamp}',
+           '={2/contacts/?wa_id=wa_id/user_id} {/category} {/value} {/timestamp}',
            '={/wa_id} {/category} {/value} {/timestamp}'],
      ARRAY['detail:/detail']);
 
--- Chatwoot: webhooks of an account or an inbox; message_type and status are words, or numbers in older ones. Who wrote is the customer
--- of a message, whom the conversation is with of what was written to them: the same, unless there are several in it.
+-- Chatwoot: webhooks of an account or an inbox; message_type and status are words, or numbers in older ones. Who
+-- wrote is the customer of a message, whom the conversation is with of what was written to them: the same, unless
+-- there are several in it.
 INSERT INTO @hub@.formats (format, rule, condition, makes, reason) VALUES
     ('chatwoot', 10, '/event = conversation_typing_on | conversation_typing_off', 'nothing', NULL),
     ('chatwoot', 11, '/event = message_created and /private = true', 'nothing', 'a private note'),
-    ('chatwoot', 12, '/event = message_created and /message_type = activity | 2', 'nothing', 'a note of an activity, not a message'),
+    ('chatwoot', 12, '/event = message_created and /message_type = activity | 2', 'nothing',
+     'a note of an activity, not a message'),
     ('chatwoot', 13, '/event = message_updated | conversation_updated', 'nothing', 'only changes what was told before'),
     ('chatwoot', 14, '/event = inbox_created | inbox_updated', 'nothing', 'about an inbox, not a customer'),
-    ('chatwoot', 15, '/event = message_created and /conversation/group = true and not /message_type = incoming | 0', 'nothing',
-     'to a group, which is no customer'),
+    ('chatwoot', 15, '/event = message_created and /conversation/group = true and not /message_type = incoming | 0',
+     'nothing', 'to a group, which is no customer'),
     ('chatwoot', 16, '/event and /group = true', 'nothing', 'about a group, which is no customer');
 INSERT INTO @hub@.formats (format, rule, condition, makes, identifiers, occurred_at) VALUES
     ('chatwoot', 20, '/event = contact_created | contact_updated', 'evidence',
      ARRAY['user_id:/identifier', 'email:/email', 'phone:/phone_number', 'chatwoot_contact:/id'], '{now}');
-INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, direction, conversation, agent, source_key, attributes)
+INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, direction, conversation,
+                           agent, source_key, attributes)
 SELECT 'chatwoot', v.rule, v.condition, v.identifiers, v.occurred_at,
        -- the kind of inbox
        ARRAY(SELECT format('=%s if %s = %s', c.channel, p.pointer, c.inboxes)
              FROM unnest('{/channel,/conversation/channel}'::text[]) WITH ORDINALITY p(pointer, n),
-                  (VALUES (1, 'chat', 'Channel::WebWidget | Channel::Api'), (2, 'whatsapp', 'Channel::Whatsapp'), (3, 'email', 'Channel::Email'),
+                  (VALUES (1, 'chat', 'Channel::WebWidget | Channel::Api'), (2, 'whatsapp', 'Channel::Whatsapp'),
+                          (3, 'email', 'Channel::Email'),
                           (4, 'sms', 'Channel::Sms | Channel::TwilioSms'), (5, 'phone', 'Channel::Voice'),
-                          (6, 'social', 'Channel::FacebookPage | Channel::Instagram | Channel::TwitterProfile | Channel::Telegram | Channel::Line'
-                                        ' | Channel::Tiktok')
+                          (6, 'social', 'Channel::FacebookPage | Channel::Instagram | Channel::TwitterProfile |'
+                                        ' Channel::Telegram | Channel::Line | Channel::Tiktok')
                   ) c(n, channel, inboxes) ORDER BY p.n, c.n) || '{/channel,/conversation/channel,=chat}',
        v.action, v.direction, v.conversation, v.agent, v.source_key, v.attributes
 FROM (VALUES
     (30, '/event = message_created',
      ARRAY(SELECT format('%s:%s if %s', i.namespace, i.pointer, c.condition)
-           FROM (VALUES (1, 'user_id', '/conversation/meta/sender/identifier', true), (2, 'email', '/conversation/meta/sender/email', true),
-                        (3, 'phone', '/conversation/meta/sender/phone_number', true), (4, 'chatwoot_contact', '/conversation/meta/sender/id', true),
-                        (5, 'chatwoot_contact', '/conversation/contact_inbox/contact_id', false), (6, 'chatwoot_contact', '/contact/id', false)
+           FROM (VALUES (1, 'user_id', '/conversation/meta/sender/identifier', true),
+                        (2, 'email', '/conversation/meta/sender/email', true),
+                        (3, 'phone', '/conversation/meta/sender/phone_number', true),
+                        (4, 'chatwoot_contact', '/conversation/meta/sender/id', true),
+                        (5, 'chatwoot_contact', '/conversation/contact_inbox/contact_id', false),
+                        (6, 'chatwoot_contact', '/contact/id', false)
                 ) i(n, namespace, pointer, same),
-                (VALUES (1, 'not /message_type = incoming | 0'), (2, 'not /sender/id'), (3, '/sender/id = {/conversation/meta/sender/id}')
+                (VALUES (1, 'not /message_type = incoming | 0'), (2, 'not /sender/id'),
+                        (3, '/sender/id = {/conversation/meta/sender/id}')
                 ) c(n, condition)
            WHERE i.same OR c.n < 3
            ORDER BY i.n, c.n)
-         || ARRAY['user_id:/sender/identifier if /message_type = incoming | 0', 'email:/sender/email if /message_type = incoming | 0',
-                  'phone:/sender/phone_number if /message_type = incoming | 0', 'chatwoot_contact:/sender/id if /message_type = incoming | 0'],
+         || ARRAY['user_id:/sender/identifier if /message_type = incoming | 0',
+                  'email:/sender/email if /message_type = incoming | 0',
+                  'phone:/sender/phone_number if /message_type = incoming | 0',
+                  'chatwoot_contact:/sender/id if /message_type = incoming | 0'],
      ARRAY['/created_at'], ARRAY['=reaction if /content_attributes/is_reaction = true', '=message'],
-     ARRAY['=in if /message_type = incoming | 0 and not /conversation/group = true', '=out if not /message_type = incoming | 0'],
+     ARRAY['=in if /message_type = incoming | 0 and not /conversation/group = true',
+           '=out if not /message_type = incoming | 0'],
      ARRAY(SELECT p.pointer || ' if not /conversation/group = true'
-           FROM unnest(ARRAY['=chatwoot:{/conversation/inbox_id}:{/conversation/id}', '=chatwoot:{/inbox/id}:{/conversation/id}',
+           FROM unnest(ARRAY['=chatwoot:{/conversation/inbox_id}:{/conversation/id}',
+                             '=chatwoot:{/inbox/id}:{/conversation/id}',
                              '=chatwoot:{/conversation/display_id}']) WITH ORDINALITY p(pointer, n) ORDER BY p.n),
      -- what nobody has written is of an automation, but for what was written in the other application
-     ARRAY(SELECT format('=bot%s if not /message_type = incoming | 0 and %s = agent_bot | AgentBot | captain_assistant | Captain::Assistant',
+     ARRAY(SELECT format('=bot%s if not /message_type = incoming | 0 and %s = agent_bot | AgentBot |'
+                         ' captain_assistant | Captain::Assistant',
                          n.name, t.type)
-           FROM (VALUES (1, ':{/sender/name}'), (2, '')) n(n, name), (VALUES (1, '/sender/type'), (2, '/sender_type')) t(n, type)
+           FROM (VALUES (1, ':{/sender/name}'), (2, '')) n(n, name),
+                (VALUES (1, '/sender/type'), (2, '/sender_type')) t(n, type)
            ORDER BY n.n, t.n)
-         || ARRAY['=bot if /message_type = template | 3', '/sender/email if /message_type = outgoing | 1', '/sender/name if /message_type = outgoing | 1',
+         || ARRAY['=bot if /message_type = template | 3', '/sender/email if /message_type = outgoing | 1',
+                  '/sender/name if /message_type = outgoing | 1',
                   '=bot if /message_type = outgoing | 1 and not /content_attributes/external_echo = true'],
      ARRAY['=message {/id}'], ARRAY['content:/content', 'content_type:/content_type', 'inbox:/inbox/name']),
     (40, '/event = conversation_created',
@@ -317,18 +361,20 @@ FROM (VALUES
            '=conversation_pending if /status = pending | 2', '=conversation_snoozed if /status = snoozed | 3',
            '/event if not /status and /event = conversation_opened | conversation_resolved', '=conversation_status'],
      NULL, ARRAY['=chatwoot:{/inbox_id}:{/id}'],
-     ARRAY['=bot:{/meta/assignee/name} if /meta/assignee/type = agent_bot | AgentBot | captain_assistant | Captain::Assistant',
-           '=bot:{/meta/assignee/name} if /meta/assignee_type = agent_bot | AgentBot | captain_assistant | Captain::Assistant',
-           '/meta/assignee/email', '/meta/assignee/name'],
-     ARRAY['=conversation {/inbox_id} {/id} {/status} {/updated_at}', '=conversation {/inbox_id} {/id} {/status} {/timestamp}'],
+     ARRAY['=bot:{/meta/assignee/name} if /meta/assignee/type = agent_bot | AgentBot | captain_assistant |'
+           ' Captain::Assistant',
+           '=bot:{/meta/assignee/name} if /meta/assignee_type = agent_bot | AgentBot | captain_assistant |'
+           ' Captain::Assistant', '/meta/assignee/email', '/meta/assignee/name'],
+     ARRAY['=conversation {/inbox_id} {/id} {/status} {/updated_at}',
+           '=conversation {/inbox_id} {/id} {/status} {/timestamp}'],
      ARRAY['labels:/labels', 'priority:/priority'])
     ) v(rule, condition, identifiers, occurred_at, action, direction, conversation, agent, source_key, attributes);
 INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, attributes) VALUES
-    ('chatwoot', 60, '/event = webwidget_triggered', '{chatwoot_contact:/contact/id}', '{now}', '{=chat}', '{=widget_opened}',
-     '{url:/event_info/referer}');
+    ('chatwoot', 60, '/event = webwidget_triggered', '{chatwoot_contact:/contact/id}', '{now}', '{=chat}',
+     '{=widget_opened}', '{url:/event_info/referer}');
 
--- Snowplow: enriched events as the analytics SDKs make JSON of them. Enrichments say what a robot is. Of its e-commerce events the
--- transaction has a value, and the refund lessens it.
+-- Snowplow: enriched events as the analytics SDKs make JSON of them. Enrichments say what a robot is. Of its
+-- e-commerce events the transaction has a value, and the refund lessens it.
 INSERT INTO @hub@.formats (format, rule, condition, makes, reason)
 SELECT 'snowplow', v.rule, '/collector_tstamp and ' || v.condition, 'nothing', 'of a robot, not a customer'
 FROM (VALUES (1, '/contexts_com_iab_snowplow_spiders_and_robots_1/0/spiderOrRobot = true'),
@@ -338,16 +384,18 @@ INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, ch
 VALUES ('snowplow', 10, '/collector_tstamp',
     ARRAY['user_id:/user_id', 'domain_userid:/domain_userid',
           'network_userid:/network_userid if not /network_userid = 00000000-0000-0000-0000-000000000000'],
-    '{/true_tstamp,/derived_tstamp,/collector_tstamp}', ARRAY['=app if /platform = mob | pc', '/platform', '=web'], '{/event_name,/event}',
-    ARRAY['/tr_total',
-          '=-{/contexts_com_snowplowanalytics_snowplow_ecommerce_refund_1/0/refund_amount} if'
+    '{/true_tstamp,/derived_tstamp,/collector_tstamp}', ARRAY['=app if /platform = mob | pc', '/platform', '=web'],
+    '{/event_name,/event}',
+    ARRAY['/tr_total', '=-{/contexts_com_snowplowanalytics_snowplow_ecommerce_refund_1/0/refund_amount} if'
               ' /unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1/type = refund',
           '/contexts_com_snowplowanalytics_snowplow_ecommerce_transaction_1/0/revenue if'
-              ' /unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1/type = transaction'],
+              ' /unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1/type ='
+              ' transaction'],
     ARRAY['/tr_currency', '/contexts_com_snowplowanalytics_snowplow_ecommerce_refund_1/0/currency',
           '/contexts_com_snowplowanalytics_snowplow_ecommerce_transaction_1/0/currency'],
     '{/mkt_campaign}', '{/event_id}',
-    ARRAY['app_id:/app_id', 'page_url:/page_url', 'page_title:/page_title', 'referrer:/page_referrer', 'se_category:/se_category',
+    ARRAY['app_id:/app_id', 'page_url:/page_url', 'page_title:/page_title', 'referrer:/page_referrer',
+          'se_category:/se_category',
           'se_action:/se_action', 'se_label:/se_label', 'se_property:/se_property', 'se_value:/se_value',
           'ecommerce:/unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1/type']);
 
@@ -361,9 +409,12 @@ INSERT INTO @hub@.formats (format, rule, condition, makes, reason) VALUES
 INSERT INTO @hub@.formats (format, rule, condition, makes, identifiers, occurred_at) VALUES
     ('unomi', 20, '/itemType = profile', 'evidence', '{unomi_profile:/itemId,unomi_profile:/mergedWith,email:/properties/email,phone:/properties/phoneNumber}',
      '{/properties/lastVisit,now}'),
-    ('unomi', 21, '/itemType = profileAlias', 'evidence', '{unomi_profile:/itemId,unomi_profile:/profileID}', '{/modifiedTime,/creationTime,now}'),
-    ('unomi', 22, '/itemType = session', 'evidence', '{unomi_profile:/profileId,unomi_session:/itemId}', '{/lastEventDate,/timeStamp,now}'),
-    ('unomi', 23, '/profileId and /sessionId and not /eventType', 'evidence', '{unomi_profile:/profileId,unomi_session:/sessionId}', '{now}');
+    ('unomi', 21, '/itemType = profileAlias', 'evidence', '{unomi_profile:/itemId,unomi_profile:/profileID}',
+     '{/modifiedTime,/creationTime,now}'),
+    ('unomi', 22, '/itemType = session', 'evidence', '{unomi_profile:/profileId,unomi_session:/itemId}',
+     '{/lastEventDate,/timeStamp,now}'),
+    ('unomi', 23, '/profileId and /sessionId and not /eventType', 'evidence',
+     '{unomi_profile:/profileId,unomi_session:/sessionId}', '{now}');
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, occurred_at, source_key) VALUES
     ('unomi', 30, '{"",/events/*}', '/eventType = identify', 'evidence',
      ARRAY['user_id:/target/itemId', 'unomi_profile:/profileId', 'unomi_profile:2/profileId', 'unomi_session:/sessionId', 'unomi_session:2/sessionId'],

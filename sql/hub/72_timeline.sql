@@ -43,7 +43,9 @@ COMMENT ON COLUMN @hub@.timeline.since_own IS 'time since the customer''s own to
 COMMENT ON COLUMN @hub@.timeline.is_handoff IS 'whether it is the customer''s own, and the own one before was in another channel, at most handoff_within of settings before';
 COMMENT ON COLUMN @hub@.timeline.begins_visit IS 'whether it begins a visit: own touchpoints in one channel, each at most handoff_within after the own one before';
 COMMENT ON COLUMN @hub@.timeline.same_conversation IS 'whether it is the customer''s own, and the own one before was of the same conversation';
-COMMENT ON COLUMN @hub@.timeline.own IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and resolves';
+COMMENT ON COLUMN @hub@.timeline.own
+    IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and'
+       ' resolves';
 COMMENT ON COLUMN @hub@.timeline.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.timeline.source_key IS 'its key there';
 COMMENT ON COLUMN @hub@.timeline.attributes IS 'whatever else is known';

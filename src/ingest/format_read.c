@@ -210,6 +210,14 @@ read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 	for (int i = 0; i < pointer->nparts; i++)
 		if (!read_part(s, next_piece(&rest, "/"), use, &pointer->parts[i]))
 			return false;
+	if (pointer->parts[0].any)
+		return fail(s, piece, "a payload is an object; an array is as many payloads");
+	for (int i = 1; i < pointer->nparts; i++)
+		if (pointer->parts[i - 1].like_key != NULL && pointer->parts[i].like_key != NULL)
+			return fail(s, piece, "an element that \"?\" finds is an object, not a list");
+	if (pointer->parts[pointer->nparts - 1].like_key != NULL && use != USE_TEST &&
+		use != USE_ATTRIBUTE)
+		return fail(s, piece, "an element that \"?\" finds is an object as a whole");
 	return true;
 }
 
@@ -260,7 +268,8 @@ read_condition(TextScan *s, Piece rest, Condition *condition)
 			return false;
 		if (!compares)
 			continue;
-		if (test->pointer.nparts == 0)
+		if (test->pointer.nparts == 0 ||
+			test->pointer.parts[test->pointer.nparts - 1].like_key != NULL)
 			return fail(s, piece, "an object or array as a whole equals nothing");
 		test->nvalues = count_pieces(values, " | ");
 		test->values = palloc0(test->nvalues * sizeof(TestValue));
@@ -447,31 +456,63 @@ row_text(JsonNode *row, const char *name)
 
 /* --- what could be read, and yet would never find anything --- */
 
+/* Can a pointer lead to something, or to a scalar, from a level on the way to an item? */
 static bool
-check_pointer(TextScan *s, const JsonPointer *pointer, int levels)
+can_lead(const JsonPointer *each, int level, const JsonPointer *pointer, bool scalar)
 {
-	if (pointer->up <= levels)
-		return true;
+	int done = 0;
+	const PointerPart *next;
+
+	/* as far as it goes the item's way it is known what is there */
+	while (done < pointer->nparts && level < each->nparts && !each->parts[level].any &&
+		   strcmp(pointer->parts[done].key, each->parts[level].key) == 0)
+	{
+		done++;
+		level++;
+	}
+	if (done == pointer->nparts)
+		return !scalar;
+	next = &pointer->parts[done];
+	/* what has "*" below it is an array; what has a key, an item, and a payload, is an object */
+	if (level < each->nparts && each->parts[level].any)
+		return next->index >= 0 || next->like_key != NULL;
+	return next->like_key == NULL ||
+		   (level > 0 && level < each->nparts && each->parts[level].index >= 0);
+}
+
+static bool
+check_pointer(TextScan *s, const Rule *rule, const JsonPointer *pointer, bool scalar)
+{
+	const char *end = pointer->text + strlen(pointer->text);
+	bool up = false;
+
+	for (int i = 0; i < rule->neach; i++)
+	{
+		int level = rule->each[i].nparts - pointer->up;
+
+		if (level >= 0 && can_lead(&rule->each[i], level, pointer, scalar))
+			return true;
+		up |= level >= 0;
+	}
 	return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-						  psprintf("\"%s\" is further up than the payload, which is %d above an item.",
-								   text_excerpt(pointer->text,
-												pointer->text + strlen(pointer->text), 80),
-								   levels),
+						  psprintf(up ? "\"%s\" takes an array or object for something else."
+									  : "\"%s\" is further up than the payload.",
+								   text_excerpt(pointer->text, end, 80)),
 						  NULL);
 }
 
 static bool
-check_condition(TextScan *s, const Condition *condition, int levels)
+check_condition(TextScan *s, const Rule *rule, const Condition *condition)
 {
 	for (int i = 0; i < condition->ntests; i++)
 	{
 		const Test *test = &condition->tests[i];
 
-		if (!check_pointer(s, &test->pointer, levels))
+		if (!check_pointer(s, rule, &test->pointer, test->nvalues > 0))
 			return false;
 		for (int j = 0; j < test->nvalues; j++)
 			if (test->values[j].text == NULL &&
-				!check_pointer(s, &test->values[j].pointer, levels))
+				!check_pointer(s, rule, &test->values[j].pointer, true))
 				return false;
 	}
 	return true;
@@ -479,24 +520,24 @@ check_condition(TextScan *s, const Condition *condition, int levels)
 
 /* most: so many bytes may come of a term */
 static bool
-check_terms(TextScan *s, const TermList *list, const char *name, int levels, size_t most)
+check_terms(TextScan *s, const Rule *rule, const TermList *list, const char *name, size_t most)
 {
 	for (int i = 0; i < list->nterms; i++)
 	{
 		const Term *term = &list->terms[i];
 		size_t len = 0;
 
-		if (!check_condition(s, &term->condition, levels))
+		if (!check_condition(s, rule, &term->condition))
 			return false;
 		for (int j = 0; j < term->nparts; j++)
 			if (term->parts[j].literal != NULL)
 				len += strlen(term->parts[j].literal);
-			else if (!check_pointer(s, &term->parts[j].pointer, levels))
+			else if (!check_pointer(s, rule, &term->parts[j].pointer, list != &rule->attributes))
 				return false;
 		if (len > most)
-			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("A text in its %s is longer than %zu bytes.", name, most),
-								  NULL);
+			return text_fail_with(
+				s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+				psprintf("A text in its %s is longer than %zu bytes.", name, most), NULL);
 	}
 	return true;
 }
@@ -509,9 +550,8 @@ check_constants(TextScan *s, const TermList *list, const char *name, bool is_val
 	{
 		const char *text = list->terms[i].nparts == 1 ? list->terms[i].parts[0].literal : NULL;
 
-		if (text == NULL ||
-			(is_value ? event_value_check(text)
-					  : strcmp(text, "in") == 0 || strcmp(text, "out") == 0))
+		if (text == NULL || (is_value ? event_value_check(text)
+									  : strcmp(text, "in") == 0 || strcmp(text, "out") == 0))
 			continue;
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
 							  psprintf("Its %s is %s: \"%s\".", name,
@@ -534,32 +574,28 @@ check_rule(TextScan *s, const Rule *rule)
 				 {&rule->time, "occurred_at", rule->makes != MAKES_NOTHING},
 				 {&rule->fields[FIELD_CHANNEL], "channel", rule->makes == MAKES_TOUCHPOINT},
 				 {&rule->fields[FIELD_ACTION], "action", rule->makes == MAKES_TOUCHPOINT}};
-	int levels = 0;
 
 	if (rule->neach == 0)
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
 							  "Its each is empty, so that there are no items.", NULL);
-	for (int i = 0; i < rule->neach; i++)
-		levels = Max(levels, rule->each[i].nparts);
-	if (!check_condition(s, &rule->condition, levels) ||
-		!check_terms(s, &rule->time, "occurred_at", levels, PAYLOAD_FIELD_MAX) ||
-		!check_terms(s, &rule->identifiers, "identifiers", levels, IDENTIFIER_VALUE_MAX) ||
-		!check_terms(s, &rule->attributes, "attributes", levels, PAYLOAD_FIELD_MAX))
+	if (!check_condition(s, rule, &rule->condition) ||
+		!check_terms(s, rule, &rule->time, "occurred_at", PAYLOAD_FIELD_MAX) ||
+		!check_terms(s, rule, &rule->identifiers, "identifiers", IDENTIFIER_VALUE_MAX) ||
+		!check_terms(s, rule, &rule->attributes, "attributes", PAYLOAD_FIELD_MAX))
 		return false;
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (!check_terms(s, &rule->fields[i], event_field_names[i], levels, event_field_most(i)))
+		if (!check_terms(s, rule, &rule->fields[i], event_field_names[i], event_field_most(i)))
 			return false;
 	if (!check_constants(s, &rule->fields[FIELD_VALUE], "value", true) ||
 		!check_constants(s, &rule->fields[FIELD_DIRECTION], "direction", false))
 		return false;
 	for (size_t i = 0; i < lengthof(lists); i++)
 		if (lists[i].needed && lists[i].list->nterms == 0)
-			return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-								  psprintf("It makes %s, which needs %s.",
-										   rule->makes == MAKES_EVIDENCE ? "evidence"
-																		 : "touchpoints",
-										   lists[i].name),
-								  NULL);
+			return text_fail_with(
+				s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+				psprintf("It makes %s, which needs %s.",
+						 rule->makes == MAKES_EVIDENCE ? "evidence" : "touchpoints", lists[i].name),
+				NULL);
 	return true;
 }
 

@@ -47,8 +47,8 @@ typedef enum EventField
  */
 typedef struct PointerPart
 {
-	const char *key;      /* as a member */
-	int64 index;          /* as an element, -1: it can be none */
+	const char *key; /* as a member */
+	int64 index;     /* as an element, -1: it can be none */
 	bool any;
 	const char *like_key; /* a, NULL: it is no such part */
 	const char *item_key; /* b, NULL: it is a text */

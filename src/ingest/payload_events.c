@@ -400,8 +400,8 @@ read_fields(Walk *w, const Rule *rule)
 	const char **fields = w->event.fields;
 
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (read_texts(w, &rule->fields[i], event_field_names[i], event_field_most(i), &fields[i]) ==
-			WRONG)
+		if (read_texts(w, &rule->fields[i], event_field_names[i], event_field_most(i),
+					   &fields[i]) == WRONG)
 			return WRONG;
 	if (fields[FIELD_VALUE] != NULL && !event_value_check(fields[FIELD_VALUE]))
 		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "value", "is no number",

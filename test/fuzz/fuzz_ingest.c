@@ -46,6 +46,11 @@ const char *const fuzz_tokens[] = {"\n\n",
 								   " if not /a = b | c and ",
 								   "={2/a}{/b}",
 								   "/?a=b",
+								   "/?a==b",
+								   " if /a = {2/b}",
+								   "=-{/v}",
+								   "\"each\": [",
+								   "\"condition\": \"",
 								   "/*",
 								   "~1~0",
 								   " - ",
@@ -157,6 +162,72 @@ check_json(JsonParser *parser, const char *text, size_t len)
 	return true;
 }
 
+static void
+check_pointer(const Rule *rule, const JsonPointer *pointer)
+{
+	bool within = false;
+
+	for (int i = 0; i < rule->neach; i++)
+		within |= pointer->up <= rule->each[i].nparts;
+	require(within);
+	for (int i = 0; i < pointer->nparts; i++)
+	{
+		const PointerPart *part = &pointer->parts[i];
+
+		require(part->key != NULL && !part->any);
+		if (part->like_key != NULL)
+			require(part->like_key[0] != '\0' && (part->item_key == NULL) != (part->like == NULL) &&
+					(part->item_key ? part->item_key[0] != '\0' : part->like_len > 0));
+	}
+}
+
+static void
+check_condition(const Rule *rule, const Condition *condition)
+{
+	for (int i = 0; i < condition->ntests; i++)
+	{
+		const Test *test = &condition->tests[i];
+
+		check_pointer(rule, &test->pointer);
+		require(test->pointer.nparts > 0 || (test->pointer.up > 0 && test->nvalues == 0));
+		for (int j = 0; j < test->nvalues; j++)
+			if (test->values[j].text == NULL)
+				check_pointer(rule, &test->values[j].pointer);
+			else
+				require(test->values[j].len > 0);
+	}
+}
+
+/* What was read can find something. */
+static void
+check_rule(const Rule *rule)
+{
+	const TermList *lists[EVENT_FIELDS + 3] = {&rule->time, &rule->identifiers, &rule->attributes};
+
+	require(rule->neach > 0);
+	require(rule->makes == MAKES_NOTHING ||
+			(rule->time.nterms > 0 && rule->identifiers.nterms > 0));
+	for (int i = 0; i < EVENT_FIELDS; i++)
+		lists[i + 3] = &rule->fields[i];
+	check_condition(rule, &rule->condition);
+	for (size_t i = 0; i < lengthof(lists); i++)
+		for (int j = 0; j < lists[i]->nterms; j++)
+		{
+			const Term *term = &lists[i]->terms[j];
+
+			check_condition(rule, &term->condition);
+			require(term->nparts > 0 || term->kind == TERM_NOW);
+			for (int k = 0; k < term->nparts; k++)
+				if (term->parts[k].literal == NULL)
+				{
+					check_pointer(rule, &term->parts[k].pointer);
+					require(term->parts[k].pointer.nparts > 0 || lists[i] == &rule->attributes);
+				}
+				else
+					require(term->parts[k].literal[0] != '\0');
+		}
+}
+
 typedef struct Task
 {
 	const char *rules; /* NULL: the usual ones */
@@ -184,6 +255,8 @@ work(void *arg)
 		require(s.detail != NULL);
 		return;
 	}
+	for (int i = 0; i < format.nrules; i++)
+		check_rule(&format.rules[i]);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "payload", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(cxt);
 	task->is_json = check_json(parser, task->payload, task->len);

@@ -178,3 +178,4 @@ SELECT payload, kind FROM journey_payload_events(ARRAY[['{"u": 1}', '{"u": 2}'],
 -- digits that are no time: a date without dashes, and what only C takes for a number
 SELECT t, r.at, r.reason FROM unnest(ARRAY['20250301', '20250301100000', '-19990101', '0x1E', '1e0x1', '1e', '1772359201', '2025030110000', '3e9']) t,
     reads(format('{"u": "a", "t": "%s"}', t)) r;
+DROP FUNCTION refused;
