@@ -142,7 +142,7 @@ sub flaws
     return sql($node, <<"END");
 SELECT (SELECT count(*) FROM $hub.stitch_check()),
        (SELECT count(*) FROM $hub.customers c
-        FULL JOIN (SELECT customer_id, count(*) AS n FROM $hub.identities GROUP BY 1) i USING (customer_id)
+        FULL JOIN (SELECT customer_id, count(*) AS n FROM $hub.identities WHERE normal_id = identity_id GROUP BY 1) i USING (customer_id)
         WHERE c.identities IS DISTINCT FROM i.n),
        (SELECT count(*) FROM (SELECT member_from, member_until, lead(member_from) OVER w AS next FROM $hub.memberships
                               WINDOW w AS (PARTITION BY identity_id ORDER BY member_from, member_until)) m
