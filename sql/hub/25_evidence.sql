@@ -34,8 +34,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[]) IS 'identities that are one by their normal form, and which that is';
 
--- Evidence that names one of some identities, retracted or not; a row of it may come more than once. A GIN index reads
--- few keys at a time much faster than many, so they go in portions; that it is read must not depend on statistics.
+-- Evidence that names one of some identities, retracted or not. A GIN index reads few keys at a time much faster than
+-- many, so they go in portions, and what names many of them is read once; that it is read must not depend on statistics.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of(ids bigint[]) RETURNS SETOF @hub@.evidence
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
@@ -44,8 +44,10 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT e.*
-    FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-         JOIN evidence e ON e.identities && portion.ids;
+    FROM evidence e
+    WHERE e.ctid = ANY (array(SELECT DISTINCT v.ctid
+                              FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+                                   CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e WHERE e.identities && portion.ids OFFSET 0) v));
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities';
 

@@ -17,17 +17,21 @@ BEGIN
     ), customer AS (
         SELECT p.customer_id, min(p.component_id) AS component_id, count(*) FILTER (WHERE p.identity_id = p.normal_id) AS identities
         FROM part p GROUP BY p.customer_id
+    ), component AS (
+        SELECT n.component_id, sum(n.identities) AS identities FROM customer n GROUP BY n.component_id
     )
     SELECT i.identity_id, i.identifier, d.what, d.stored, d.rebuilt
     FROM identities i LEFT JOIN part p ON p.identity_id = i.identity_id
          LEFT JOIN flag f ON f.identity_id = i.normal_id
          LEFT JOIN customers c ON c.customer_id = i.identity_id
          LEFT JOIN customer n ON n.customer_id = i.identity_id
+         LEFT JOIN component o ON o.component_id = n.customer_id
          CROSS JOIN LATERAL (VALUES ('customer', i.customer_id::text, p.customer_id::text),
                                     ('blocked', i.blocked::text, coalesce(f.blocked, false)::text),
                                     ('shared', i.shared::text, coalesce(f.shared, false)::text),
                                     ('component', c.component_id::text, n.component_id::text),
-                                    ('identities of the customer', c.identities::text, n.identities::text)) d(what, stored, rebuilt)
+                                    ('identities of the customer', c.identities::text, n.identities::text),
+                                    ('identities of the component', c.component_identities::text, o.identities::text)) d(what, stored, rebuilt)
     WHERE d.stored IS DISTINCT FROM d.rebuilt
     UNION ALL
     SELECT i.identity_id, i.identifier, 'normal form', n.identifier::text, w.normal::text
