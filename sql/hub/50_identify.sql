@@ -69,7 +69,7 @@ BEGIN
                normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer, r.default_country
         FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
               FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
-             CROSS JOIN LATERAL rule_of(identifier_namespace(u.identifier), NULL) r
+             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(u.identifier), NULL) r
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
         SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers, f.normal,
@@ -107,7 +107,7 @@ BEGIN
         INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)
         SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen,
                n.blocked, n.shared
-        FROM new n LEFT JOIN identity_members((SELECT identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
+        FROM new n LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
         RETURNING identities.identity_id
@@ -148,7 +148,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[];
+    given @extschema@.identifier[];
     added bigint[];
 BEGIN
     PERFORM begin_stitching();
@@ -193,13 +193,13 @@ BEGIN
                  LEFT JOIN LATERAL (SELECT e.source_key FROM evidence e
                                     WHERE e.source = u.source AND e.source_key = u.key OFFSET 0) e ON true
                  CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i WHERE i.identity_id = u.node OFFSET 0) i
-                 CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
             WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
         ), edge AS (
             SELECT s.node, min(s.node) OVER (PARTITION BY s.number) AS first FROM seen s
         )
         SELECT array_agg(m.node)
-        FROM identity_members((SELECT identity_components(e.node, e.first) FROM edge e)) m
+        FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.node, e.first) FROM edge e)) m
         WHERE m.node NOT IN (SELECT unnest(fresh))
         GROUP BY m.component HAVING count(*) > 1
     LOOP
@@ -354,7 +354,7 @@ BEGIN
           FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
                CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
                                    WHERE k.identity_id = u.node OFFSET 0) i
-               CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
           GROUP BY u.number) c;
     RETURN;
 EXCEPTION WHEN SQLSTATE 'PJ001' THEN
@@ -378,7 +378,7 @@ DECLARE
     wrong_one observation;
     -- all identifiers of all observations: whose each is, itself, and what is known of the observation
     numbers integer[];
-    given identifier[];
+    given @extschema@.identifier[];
     times timestamptz[];
     sources text[];
     keys text[];
@@ -478,7 +478,7 @@ BEGIN
         SELECT t.component, together[1] FROM unnest(together) t(component)
     )
     SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0)) INTO component_ids, group_ids, grown
-    FROM identity_members((SELECT identity_components(e.a, e.b) FROM edge e)) m
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
          LEFT JOIN (SELECT n.component, count(DISTINCT n.id) AS nodes
                     FROM (SELECT coalesce(u.component, u.customer) AS component, u.id, u.id IN (SELECT unnest(fresh)) AS is_fresh
                           FROM unnest(nodes, customers, components) u(id, customer, component) OFFSET 0) n
@@ -536,7 +536,7 @@ BEGIN
              CROSS JOIN LATERAL (SELECT i.identifier, i.max_per_customer FROM ruled_identities i WHERE i.customer_id = g.component OFFSET 0) i
         WHERE (s.joins OR g.component IN (SELECT t.component FROM stirred t)) AND NOT s.parted AND i.max_per_customer IS NOT NULL
               AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
-        GROUP BY g.to_component, identifier_namespace(i.identifier), i.max_per_customer
+        GROUP BY g.to_component, @extschema@.identifier_namespace(i.identifier), i.max_per_customer
         HAVING count(*) > i.max_per_customer
         UNION
         SELECT x.to_component
@@ -661,15 +661,15 @@ DECLARE
     given record;
     known bigint[] := '{}';        -- identities there are
     known_nodes bigint[] := '{}';  -- nodes there are of which a form is new
-    unknown identifier[] := '{}';  -- identifiers that are none yet, and of each
-    forms identifier[] := '{}';    -- its normal form, if that is another
+    unknown @extschema@.identifier[] := '{}';  -- identifiers that are none yet, and of each
+    forms @extschema@.identifier[] := '{}';    -- its normal form, if that is another
     form_ids bigint[] := '{}';     -- and is an identity, that
     fresh bigint[];                -- their numbers
     normals bigint[];              -- and those of their nodes
     unseen bigint[] := '{}';       -- nodes that did not come in themselves
-    unseen_forms identifier[] := '{}';
+    unseen_forms @extschema@.identifier[] := '{}';
     highest integer;               -- priority of the first of the highest,
-    first identifier;              -- and itself
+    first @extschema@.identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     limited boolean := false;      -- a limit must be asked
     size integer;                  -- of the customer
@@ -693,7 +693,7 @@ BEGIN
         FROM unnest(identifiers) g(identifier)
              LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
                                 WHERE n.identifier = g.identifier OFFSET 0) i ON true
-             CROSS JOIN LATERAL rule_of(identifier_namespace(g.identifier), NULL) r
+             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
              LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier) AS form
                                 OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
              LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
@@ -721,7 +721,7 @@ BEGIN
                       AND (given.form = ANY (forms)) IS NOT TRUE;
             EXIT WHEN NOT simple;
             unknown := unknown || given.identifier;
-            forms := forms || given.form::identifier;
+            forms := forms || given.form::@extschema@.identifier;
             form_ids := form_ids || given.normal_id::bigint;
             IF given.normal_id IS NULL THEN
                 new_nodes := new_nodes + 1;
@@ -780,7 +780,7 @@ BEGIN
                 simple := size <= 100
                           AND NOT EXISTS (SELECT FROM ruled_identities i
                                           WHERE i.customer_id = coalesce(customer, fresh[1]) AND i.max_per_customer IS NOT NULL
-                                          GROUP BY identifier_namespace(i.identifier), i.max_per_customer
+                                          GROUP BY @extschema@.identifier_namespace(i.identifier), i.max_per_customer
                                           HAVING count(*) > i.max_per_customer);
             END IF;
             -- if it may show that two people are one, those they share something with must be told

@@ -164,7 +164,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[] := ARRAY[a, b];
+    given @extschema@.identifier[] := ARRAY[a, b];
     fresh bigint[];
     ids bigint[];
     nodes bigint[];

@@ -112,7 +112,7 @@ LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SE
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[] := normal_identifiers(ARRAY[a, b]);
+    given @extschema@.identifier[] := normal_identifiers(ARRAY[a, b]);
     ids bigint[];
     seen bigint[];
     scope bigint[];
@@ -161,7 +161,7 @@ BEGIN
                   FROM judged k ORDER BY k.x, k.y, cost, k.observed_at DESC NULLS FIRST, k.source, k.source_key) j
         ), path AS (
             SELECT p.position, p.step::integer AS step, g.x, g.y, g.source, g.source_key, g.observed_at, g.outcome
-            FROM identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
+            FROM @extschema@.identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.y ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.cost ORDER BY g.position) FROM best g), '{}'), ids[1], ids[2])
                      WITH ORDINALITY p(position, step)
@@ -212,7 +212,7 @@ BEGIN
         FROM quarantined q CROSS JOIN LATERAL (SELECT count(*) AS size FROM (SELECT unnest(q.a) UNION SELECT unnest(q.b)) u) n
         UNION ALL
         SELECT 3, 'bridge', q.component_id, q.a[x.position], q.b[x.position], x.smaller, 'without this link so many identities would fall off'
-        FROM quarantined q CROSS JOIN LATERAL identity_bridges(q.a, q.b) x WHERE x.smaller > 1
+        FROM quarantined q CROSS JOIN LATERAL @extschema@.identity_bridges(q.a, q.b) x WHERE x.smaller > 1
         UNION ALL
         SELECT 4, 'skipped link', l.component_id, l.a, l.b, NULL, l.outcome FROM link l WHERE l.outcome <> 'quarantined'
         UNION ALL
@@ -225,10 +225,10 @@ BEGIN
         FROM ruled_identities i WHERE i.shared
         UNION ALL
         SELECT 7, 'blocked', b.customer_id, b.identity_id, NULL, b.seen,
-               CASE WHEN is_blocked(b.identifier, b.blocked, '', NULL) THEN 'the rules block it, in so many evidence'
-                    ELSE format('can''t be read by the normalizer %s, in so many evidence', b.normalizer) END
+               CASE WHEN is_blocked(b.identifier, b.blocked, '', NULL) THEN 'the rules block its value'
+                    ELSE format('the normalizer %s can''t read its value', b.normalizer) END
         FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, count(e.identities) AS seen
-              FROM identities i CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
                    JOIN identities s ON s.normal_id = i.identity_id
                    LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                                       WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e ON true
