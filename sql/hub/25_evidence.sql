@@ -25,8 +25,10 @@ BEGIN ATOMIC
     UNION ALL
     SELECT s.id, s.id FROM unnest(spellings.scope) s(id) WHERE spellings.scope IS NOT NULL AND s.id <= 4611686018427387904
     UNION ALL
-    SELECT i.identity_id, i.normal_id
-    FROM unnest(spellings.scope) s(id) JOIN @hub@.identities i ON i.normal_id = s.id AND i.normal_id <> i.identity_id
+    SELECT i.identity_id, s.id
+    FROM unnest(spellings.scope) s(id)
+         CROSS JOIN LATERAL (SELECT n.identity_id FROM @hub@.identities n
+                             WHERE n.normal_id = s.id AND n.normal_id <> n.identity_id OFFSET 0) i
     WHERE spellings.scope IS NOT NULL
     UNION ALL
     SELECT u.identity_id, u.identity_id FROM @hub@.unknown_identifiers(spellings.extra) u

@@ -178,7 +178,7 @@ BEGIN
     LOOP
         IF counted.before OR counted.after THEN
             UPDATE identities i SET shared = counted.after
-            WHERE i.identity_id IN (SELECT s.identity_id FROM spellings(ARRAY[counted.id], NULL) s);
+            WHERE i.identity_id = ANY (array(SELECT s.identity_id FROM spellings(ARRAY[counted.id], NULL) s));
         END IF;
         IF counted.after AND NOT counted.before THEN
             shared_now := shared_now || counted.id;
