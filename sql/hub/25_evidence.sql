@@ -34,7 +34,8 @@ BEGIN ATOMIC
     SELECT u.identity_id, u.identity_id FROM @hub@.unknown_identifiers(spellings.extra) u
     WHERE spellings.extra IS NOT NULL AND (spellings.scope IS NULL OR u.identity_id IN (SELECT unnest(spellings.scope)));
 END;
-COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[]) IS 'identities that are one by their normal form, and which that is';
+COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[])
+    IS 'identities that are one by their normal form, and which that is';
 
 -- Evidence that names one of some identities, retracted or not. A GIN index reads few keys at a time much faster than
 -- many, so they go in portions, and what names many of them is read once; that it is read must not depend on statistics.
@@ -73,4 +74,5 @@ BEGIN ATOMIC
     WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);
 END;
-COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[]) IS 'evidence that is not retracted, of identities in a scope or of all';
+COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[])
+    IS 'evidence that is not retracted, of identities in a scope or of all';

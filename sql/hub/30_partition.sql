@@ -36,7 +36,8 @@ BEGIN ATOMIC
                                          IN (SELECT w.namespace FROM @hub@.rules_with(ruled.given_rules) w)
                                     THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END;
 END;
-COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[]) IS 'nodes with what the rules say of each';
+COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[])
+    IS 'nodes with what the rules say of each';
 
 -- Links that evidence and must-links make. Several of a pair are one; its newest observation is the evidence's.
 CREATE OR REPLACE FUNCTION @hub@.evidence_links(
@@ -426,7 +427,8 @@ BEGIN
     END LOOP;
     others := coalesce(others, '{}');
 END $$;
-COMMENT ON FUNCTION @hub@.tell_apart(bigint[], integer) IS 'how many people some anchors are, and the anchors of all but one';
+COMMENT ON FUNCTION @hub@.tell_apart(bigint[], integer)
+    IS 'how many people some anchors are, and the anchors of all but one';
 
 -- Whether a node was seen with more people than that, by the evidence that is stored. Where that is clear from few
 -- evidence it reads no more: partners of different components are different people, unless these are being put together
@@ -478,4 +480,5 @@ BEGIN
     than := than - (cardinality(partners) - cardinality(anchors));
     RETURN (SELECT t.people FROM tell_apart(anchors, than) t) > than;
 END $$;
-COMMENT ON FUNCTION @hub@.seen_with_more(bigint, integer, bigint[]) IS 'whether evidence shows a node with more people than that';
+COMMENT ON FUNCTION @hub@.seen_with_more(bigint, integer, bigint[])
+    IS 'whether evidence shows a node with more people than that';

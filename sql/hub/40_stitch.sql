@@ -143,7 +143,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[], bigint[], bigint[])
     IS 'lock the components of nodes until the transaction ends';
 
-CREATE OR REPLACE FUNCTION @hub@.concerned(nodes bigint[], components bigint[], usable boolean[], others bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.concerned(nodes bigint[], components bigint[], usable boolean[], others bigint[])
+RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -194,7 +195,8 @@ BEGIN
                             upper(current_setting('transaction_isolation')));
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[]) IS 'count the people some nodes were seen with, and write down which are shared';
+COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[])
+    IS 'count the people some nodes were seen with, and write down which are shared';
 
 -- The components of all that nodes which are usable again join. If they are not all locked raises PJ001, and what to lock
 -- besides in its DETAIL.
@@ -214,7 +216,8 @@ BEGIN
     END IF;
     RETURN components;
 END $$;
-COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[]) IS 'components of what nodes that are usable again were seen with';
+COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[])
+    IS 'components of what nodes that are usable again were seen with';
 
 -- Give identities other customers, remember those they had, and note that the journeys of both change. fresh are those
 -- that this call of a function has added, which have neither history nor touchpoints. Planned for as many as there are.

@@ -1,7 +1,8 @@
 -- Evidence in: identify, link, identify_many.
 
 -- Identifiers in the form the rules give them; those that can't be read, and those of no normaliser, as they are.
-CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier[]
+CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[])
+RETURNS @extschema@.identifier[]
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT array_agg(@hub@.normal_form(g.i, r.normalizer, r.default_country) ORDER BY g.n)
@@ -11,7 +12,8 @@ END;
 COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the normal forms of identifiers';
 
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
-CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz)
+RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -19,7 +21,8 @@ BEGIN
     RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
             FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
+COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
+    IS 'key of evidence that comes without one';
 
 CREATE OR REPLACE FUNCTION @hub@.check_observation(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL) RETURNS void
@@ -44,7 +47,8 @@ BEGIN
             DETAIL = format('Identifiers: %s.', identifiers::text);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text) IS 'refuse what is no observation';
+COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text)
+    IS 'refuse what is no observation';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed until
 -- all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
@@ -177,7 +181,8 @@ COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'loc
 -- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for the
 -- one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
 -- with nobody so far.
-CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[])
+RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -208,7 +213,8 @@ BEGIN
     END LOOP;
     RETURN found;
 END $$;
-COMMENT ON FUNCTION @hub@.sharing_less(integer[], bigint[], text[], text[], bigint[]) IS 'shared nodes that these observations may leave fewer people';
+COMMENT ON FUNCTION @hub@.sharing_less(integer[], bigint[], text[], text[], bigint[])
+    IS 'shared nodes that these observations may leave fewer people';
 
 -- Planned for as many as there are.
 CREATE OR REPLACE FUNCTION @hub@.set_times(ids bigint[], firsts timestamptz[], lasts timestamptz[]) RETURNS void
@@ -418,9 +424,11 @@ LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT (@hub@.identify_all(identify_many.observations)).customers;
 END;
-COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
+COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[])
+    IS 'record many observations at once; returns the customer of each';
 
-CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[])
+RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -432,7 +440,8 @@ BEGIN
                          WHERE e.source = evidence_differs.source AND e.source_key = evidence_differs.source_key), identifiers::text),
         HINT = 'Retract it, and record what replaces it under a key of its own.';
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[]) IS 'report that a key is that of other evidence';
+COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
+    IS 'report that a key is that of other evidence';
 
 -- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
 -- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in
@@ -646,7 +655,8 @@ BEGIN
     -- written even if nothing in it changes: it tells whoever works from an older snapshot
     UPDATE customers c SET component_identities = size WHERE c.customer_id = into_id;
 END $$;
-COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[]) IS 'add components and new nodes to a quarantined component';
+COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[])
+    IS 'add components and new nodes to a quarantined component';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of

@@ -43,7 +43,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.stitch_namespace(text) IS 'stitch anew what the rules of a namespace touch';
 
 -- What the normal form of each identity is by the rules; NULL: it has the right one.
-CREATE OR REPLACE FUNCTION @hub@.wrong_forms(OUT identity_id bigint, OUT normal @extschema@.identifier) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.wrong_forms(OUT identity_id bigint, OUT normal @extschema@.identifier)
+RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -110,7 +111,8 @@ BEGIN
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     RETURN fresh;
 END $$;
-COMMENT ON FUNCTION @hub@.set_normal_forms() IS 'give identities the normal forms that the rules have for them; returns identities that are new';
+COMMENT ON FUNCTION @hub@.set_normal_forms()
+    IS 'give identities the normal forms that the rules have for them; returns identities that are new';
 
 CREATE OR REPLACE FUNCTION @hub@.set_rule(
     namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL, shared_above integer DEFAULT NULL,
@@ -157,7 +159,8 @@ BEGIN
         default_country = coalesce(excluded.default_country, r.default_country);
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
 END $$;
-COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text) IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text)
+    IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
 
 CREATE OR REPLACE FUNCTION @hub@.use_recommended_rules(
     default_country text DEFAULT NULL,
@@ -201,7 +204,8 @@ BEGIN
     END IF;
     RETURN stitch_namespace(nullif(drop_rule.namespace, '*'));
 END $$;
-COMMENT ON FUNCTION @hub@.drop_rule(text) IS 'remove the rules of a namespace; returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.drop_rule(text)
+    IS 'remove the rules of a namespace; returns how many identities have another customer now';
 
 CREATE OR REPLACE FUNCTION @hub@.set_quarantine_above(identities integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -217,7 +221,8 @@ BEGIN
     UPDATE settings s SET quarantine_above = set_quarantine_above.identities WHERE s.one_row;
     RETURN restitch(NULL);
 END $$;
-COMMENT ON FUNCTION @hub@.set_quarantine_above(integer) IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.set_quarantine_above(integer)
+    IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
 
 -- What was changed by hand: evidence names no identity that is not there. What is left of it holds if it is two or more.
 CREATE OR REPLACE FUNCTION @hub@.stitch_all() RETURNS bigint

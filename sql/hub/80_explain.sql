@@ -52,7 +52,8 @@ BEGIN
     FROM identity_pairs p CROSS JOIN LATERAL (VALUES (p.a), (p.b)) u(id)
     WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = u.id);
 END $$;
-COMMENT ON FUNCTION @hub@.stitch_check() IS 'what is stored otherwise than evidence and rules have it: nothing, unless tables were changed by hand';
+COMMENT ON FUNCTION @hub@.stitch_check()
+    IS 'what is stored otherwise than evidence and rules have it: nothing, unless tables were changed by hand';
 
 CREATE OR REPLACE FUNCTION @hub@.simulate(
     observations @hub@.observation[] DEFAULT '{}', rules @hub@.identifier_rules[] DEFAULT '{}',
@@ -102,7 +103,8 @@ BEGIN
                UNION ALL
                SELECT u.identity_id, u.identifier, NULL FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i ON i.identity_id = p.identity_id;
 END $$;
-COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[]) IS 'the customers there would be with some more observations and other rules; nothing is written';
+COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[])
+    IS 'the customers there would be with some more observations and other rules; nothing is written';
 
 -- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links do not
 -- join, among all that is named together with their components; if there is none, with the components of that, and so on.
@@ -182,7 +184,8 @@ BEGIN
         EXIT WHEN cardinality(seen) = cardinality(scope);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier) IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
+COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier)
+    IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
 
 CREATE OR REPLACE FUNCTION @hub@.stitch_findings(
     OUT finding text, OUT component_id bigint, OUT identifier @extschema@.identifier, OUT other @extschema@.identifier,
@@ -244,9 +247,12 @@ COMMENT ON FUNCTION @hub@.stitch_findings() IS 'the rows of stitch_report';
 CREATE OR REPLACE VIEW @hub@.stitch_report WITH (security_invoker = true) AS
 SELECT f.finding, f.component_id, f.identifier, f.other, f.identities, f.reason FROM @hub@.stitch_findings() f;
 COMMENT ON VIEW @hub@.stitch_report IS 'what a steward should look at';
-COMMENT ON COLUMN @hub@.stitch_report.finding IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one identifier, shared, blocked';
+COMMENT ON COLUMN @hub@.stitch_report.finding
+    IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one identifier, shared, blocked';
 COMMENT ON COLUMN @hub@.stitch_report.component_id IS 'the smallest identity_id of all that the evidence connects';
-COMMENT ON COLUMN @hub@.stitch_report.identifier IS 'identifier it is about; of a component, that of the smallest identity_id';
+COMMENT ON COLUMN @hub@.stitch_report.identifier
+    IS 'identifier it is about; of a component, that of the smallest identity_id';
 COMMENT ON COLUMN @hub@.stitch_report.other IS 'of a link, the other end';
-COMMENT ON COLUMN @hub@.stitch_report.identities IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was seen with others';
+COMMENT ON COLUMN @hub@.stitch_report.identities
+    IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was seen with others';
 COMMENT ON COLUMN @hub@.stitch_report.reason IS 'why';
