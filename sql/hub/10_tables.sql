@@ -58,13 +58,15 @@ COMMENT ON COLUMN @hub@.identities.shared IS 'joins nobody, because it was seen 
 CREATE TABLE @hub@.customers (
     customer_id bigint PRIMARY KEY,
     component_id bigint,
-    identities integer NOT NULL
+    identities integer NOT NULL,
+    component_identities integer
 ) WITH (fillfactor = 80);
 CREATE INDEX ON @hub@.customers (component_id) WHERE component_id IS NOT NULL;
 COMMENT ON TABLE @hub@.customers IS 'groups of identities that are one customer';
 COMMENT ON COLUMN @hub@.customers.customer_id IS 'the smallest identity_id of the group';
 COMMENT ON COLUMN @hub@.customers.component_id IS 'where the rules part what the evidence connects: the smallest identity_id of all that is connected; NULL: that is one customer';
 COMMENT ON COLUMN @hub@.customers.identities IS 'how many identities the customer has, spellings of one counted once';
+COMMENT ON COLUMN @hub@.customers.component_identities IS 'of the customer whose number is component_id: how many identities are connected in all';
 
 CREATE TABLE @hub@.former_memberships (
     identity_id bigint NOT NULL,

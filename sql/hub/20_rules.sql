@@ -8,7 +8,8 @@ RETURN CASE normal_value.normalizer
            WHEN 'document' THEN @extschema@.normalize_document(normal_value.value)
            ELSE normal_value.value
        END;
-COMMENT ON FUNCTION @hub@.normal_value(text, text, text) IS 'a value as its rule normalises it, or NULL if it can''t be read';
+COMMENT ON FUNCTION @hub@.normal_value(text, text, text)
+    IS 'a value as its rule normalises it, or NULL if it can''t be read';
 
 CREATE OR REPLACE FUNCTION @hub@.normal_form(identifier @extschema@.identifier, normalizer text, default_country text)
 RETURNS @extschema@.identifier
@@ -20,7 +21,8 @@ RETURN CASE WHEN normal_form.normalizer IN ('email', 'phone', 'document')
                                                  normal_form.default_country)),
                           normal_form.identifier)
             ELSE normal_form.identifier END;
-COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text) IS 'an identifier as its rule normalises it; as it is, if it can''t be read';
+COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text)
+    IS 'an identifier as its rule normalises it; as it is, if it can''t be read';
 
 -- blocked as rule_of gives it, the identifier in normal form
 CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text)
@@ -36,7 +38,8 @@ CREATE OR REPLACE FUNCTION @hub@.stored_blocked(blocked text[]) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 RETURN (SELECT coalesce(array_agg(CASE WHEN u.v ~ '^((email|phone|document):)?~' THEN u.v ELSE lower(u.v COLLATE "C") END ORDER BY u.n), '{}')
         FROM unnest(stored_blocked.blocked) WITH ORDINALITY u(v, n));
-COMMENT ON FUNCTION @hub@.stored_blocked(text[]) IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
+COMMENT ON FUNCTION @hub@.stored_blocked(text[])
+    IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
 
 -- Only what could be an address or has digits is normalised: most lists have next to none.
 CREATE OR REPLACE FUNCTION @hub@.blocked_forms(blocked text[], normalizer text, default_country text) RETURNS text[]
@@ -52,7 +55,8 @@ BEGIN
                                   OFFSET 0) f
                             WHERE f.form IS NOT NULL);
 END $$;
-COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text) IS 'a list of blocked values, and what their normal forms are';
+COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text)
+    IS 'a list of blocked values, and what their normal forms are';
 
 -- The stored rules, but for those that others are given for; only simulate gives any.
 CREATE OR REPLACE FUNCTION @hub@.rules_with(
@@ -92,7 +96,8 @@ BEGIN ATOMIC
          LEFT JOIN @hub@.rules_with(rule_of.given) r ON r.namespace = n.namespace
          LEFT JOIN @hub@.rules_with(rule_of.given) d ON d.namespace = '*';
 END;
-COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[]) IS 'what the rules say of a namespace; a limit that is NULL is none';
+COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[])
+    IS 'what the rules say of a namespace; a limit that is NULL is none';
 
 -- Of each namespace that has a rule, and of *, which stands for the others. OFFSET 0: once for each, not for each identity.
 CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
@@ -119,5 +124,7 @@ COMMENT ON COLUMN @hub@.ruled_identities.customer_id IS 'customer it belongs to'
 COMMENT ON COLUMN @hub@.ruled_identities.blocked IS 'joins nobody, because a rule blocks its value';
 COMMENT ON COLUMN @hub@.ruled_identities.shared IS 'joins nobody, because it was seen with too many people';
 COMMENT ON COLUMN @hub@.ruled_identities.priority IS 'the larger, the more its links count';
-COMMENT ON COLUMN @hub@.ruled_identities.max_per_customer IS 'so many of its namespace may be of one customer; NULL: any number';
-COMMENT ON COLUMN @hub@.ruled_identities.shared_above IS 'seen with more than so many people it is shared; NULL: no limit';
+COMMENT ON COLUMN @hub@.ruled_identities.max_per_customer
+    IS 'so many of its namespace may be of one customer; NULL: any number';
+COMMENT ON COLUMN @hub@.ruled_identities.shared_above
+    IS 'seen with more than so many people it is shared; NULL: no limit';

@@ -25,17 +25,20 @@ BEGIN ATOMIC
     UNION ALL
     SELECT s.id, s.id FROM unnest(spellings.scope) s(id) WHERE spellings.scope IS NOT NULL AND s.id <= 4611686018427387904
     UNION ALL
-    SELECT i.identity_id, i.normal_id
-    FROM unnest(spellings.scope) s(id) JOIN @hub@.identities i ON i.normal_id = s.id AND i.normal_id <> i.identity_id
+    SELECT i.identity_id, s.id
+    FROM unnest(spellings.scope) s(id)
+         CROSS JOIN LATERAL (SELECT n.identity_id FROM @hub@.identities n
+                             WHERE n.normal_id = s.id AND n.normal_id <> n.identity_id OFFSET 0) i
     WHERE spellings.scope IS NOT NULL
     UNION ALL
     SELECT u.identity_id, u.identity_id FROM @hub@.unknown_identifiers(spellings.extra) u
     WHERE spellings.extra IS NOT NULL AND (spellings.scope IS NULL OR u.identity_id IN (SELECT unnest(spellings.scope)));
 END;
-COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[]) IS 'identities that are one by their normal form, and which that is';
+COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[])
+    IS 'identities that are one by their normal form, and which that is';
 
--- Evidence that names one of some identities, retracted or not; a row of it may come more than once. A GIN index reads
--- few keys at a time much faster than many, so they go in portions; that it is read must not depend on statistics.
+-- Evidence that names one of some identities, retracted or not. A GIN index reads few keys at a time much faster than
+-- many, so they go in portions, and what names many of them is read once; that it is read must not depend on statistics.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of(ids bigint[]) RETURNS SETOF @hub@.evidence
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
@@ -44,8 +47,10 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT e.*
-    FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-         JOIN evidence e ON e.identities && portion.ids;
+    FROM evidence e
+    WHERE e.ctid = ANY (array(SELECT DISTINCT v.ctid
+                              FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
+                                   CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e WHERE e.identities && portion.ids OFFSET 0) v));
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities';
 
@@ -69,4 +74,5 @@ BEGIN ATOMIC
     WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);
 END;
-COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[]) IS 'evidence that is not retracted, of identities in a scope or of all';
+COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[])
+    IS 'evidence that is not retracted, of identities in a scope or of all';

@@ -36,7 +36,8 @@ BEGIN ATOMIC
                                          IN (SELECT w.namespace FROM @hub@.rules_with(ruled.given_rules) w)
                                     THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END;
 END;
-COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[]) IS 'nodes with what the rules say of each';
+COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[])
+    IS 'nodes with what the rules say of each';
 
 -- Links that evidence and must-links make. Several of a pair are one; its newest observation is the evidence's.
 CREATE OR REPLACE FUNCTION @hub@.evidence_links(
@@ -147,7 +148,7 @@ BEGIN
     SELECT array_agg(l.a), array_agg(l.b), array_agg(l.must), array_agg(l.newest) INTO ends_a, ends_b, musts, times
     FROM evidence_links(scope, unusable, given_rules, extra) l;
     SELECT array_agg(m.node), array_agg(m.component) INTO nodes, components
-    FROM identity_members((SELECT identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m;
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m;
 
     quarantined := too_large(components, above);
     broken := broken_components(nodes, components, given_rules, above, extra);
@@ -184,7 +185,7 @@ BEGIN
         SELECT p.a, p.b FROM node_pairs('cannot') p WHERE p.a IN (SELECT n.identity_id FROM node n)
     ), skipped AS MATERIALIZED (
         SELECT t.a, t.b, coalesce('max_per_customer: ' || m.namespace, 'cannot_link') AS reason
-        FROM identity_conflicts(
+        FROM @extschema@.identity_conflicts(
                  coalesce((SELECT array_agg(o.a ORDER BY o.position) FROM tried o), '{}'),
                  coalesce((SELECT array_agg(o.b ORDER BY o.position) FROM tried o), '{}'),
                  coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id) FROM node n WHERE n.max_per_customer IS NOT NULL), '{}'),
@@ -248,7 +249,7 @@ BEGIN
     SELECT array_agg(m.node), array_agg(s.normal_id), array_agg(m.component),
            array_agg(m.node) FILTER (WHERE s.normal_id = m.node), array_agg(m.component) FILTER (WHERE s.normal_id = m.node)
     INTO ids, normals, components, nodes, of_nodes
-    FROM identity_members((SELECT identity_components(e.a, e.b) FROM edge e)) m JOIN spelled s ON s.identity_id = m.node;
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m JOIN spelled s ON s.identity_id = m.node;
 
     broken := broken_components(nodes, of_nodes, given_rules, above, extra);
     IF broken = '{}' THEN
@@ -267,7 +268,7 @@ BEGIN
         SELECT m.id, m.normal FROM member m WHERE m.is_broken AND m.id <> m.normal
     ), parted AS MATERIALIZED (
         SELECT m.id, m.normal, m.component, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END AS customer
-        FROM member m LEFT JOIN identity_members((SELECT identity_components(e.a, e.b) FROM edge e)) c ON c.node = m.id
+        FROM member m LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) c ON c.node = m.id
     )
     SELECT p.id, p.normal, p.customer, k.component
     FROM parted p
@@ -303,8 +304,8 @@ BEGIN
         WHERE NOT n.blocked
     ), person AS MATERIALIZED (
         SELECT m.node, m.component
-        FROM identity_members((
-                 SELECT identity_components(e.a, e.b)
+        FROM @extschema@.identity_members((
+                 SELECT @extschema@.identity_components(e.a, e.b)
                  FROM (SELECT 9223372036854775807 - s.row AS a, s.id AS b FROM seen s WHERE s.anchor
                        UNION ALL
                        SELECT p.a, p.b
@@ -353,7 +354,7 @@ BEGIN
                CROSS JOIN LATERAL (SELECT n.normal_id FROM identities n WHERE n.identity_id = x.id OFFSET 0) i
           WHERE i.normal_id <> s.normal_id) w
          CROSS JOIN LATERAL (SELECT n.identifier, n.blocked, n.shared FROM identities n WHERE n.identity_id = w.other OFFSET 0) i
-         CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r;
+         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r;
 END $$;
 COMMENT ON FUNCTION @hub@.seen_with(bigint[]) IS 'nodes that were seen together with some';
 
@@ -409,7 +410,7 @@ BEGIN
     LOOP
         WITH member AS MATERIALIZED (
             SELECT m.node, m.component, k.id IS NULL AS open
-            FROM identity_members((SELECT identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m
+            FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m
                  LEFT JOIN unnest(known) k(id) ON k.id = m.node
         ), side AS MATERIALIZED (
             SELECT m.component, count(*) AS size, bool_or(m.open) AS open, max(m.node) AS newest FROM member m GROUP BY m.component
@@ -426,7 +427,8 @@ BEGIN
     END LOOP;
     others := coalesce(others, '{}');
 END $$;
-COMMENT ON FUNCTION @hub@.tell_apart(bigint[], integer) IS 'how many people some anchors are, and the anchors of all but one';
+COMMENT ON FUNCTION @hub@.tell_apart(bigint[], integer)
+    IS 'how many people some anchors are, and the anchors of all but one';
 
 -- Whether a node was seen with more people than that, by the evidence that is stored. Where that is clear from few
 -- evidence it reads no more: partners of different components are different people, unless these are being put together
@@ -452,7 +454,7 @@ BEGIN
                                       CROSS JOIN LATERAL (SELECT o.normal_id FROM identities o WHERE o.identity_id = x.id OFFSET 0) i
                                       CROSS JOIN LATERAL (SELECT o.identity_id, o.identifier, o.customer_id, o.blocked FROM identities o
                                                           WHERE o.identity_id = i.normal_id OFFSET 0) n
-                                      CROSS JOIN LATERAL rule_of(identifier_namespace(n.identifier), NULL) r
+                                      CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(n.identifier), NULL) r
                                  WHERE n.identity_id <> seen_with_more.id AND NOT n.blocked
                                  ORDER BY r.shared_above IS NULL DESC, r.priority DESC, n.identifier LIMIT 1) p
              LEFT JOIN LATERAL (SELECT o.component_id FROM customers o WHERE o.customer_id = p.customer_id OFFSET 0) c ON true
@@ -478,4 +480,5 @@ BEGIN
     than := than - (cardinality(partners) - cardinality(anchors));
     RETURN (SELECT t.people FROM tell_apart(anchors, than) t) > than;
 END $$;
-COMMENT ON FUNCTION @hub@.seen_with_more(bigint, integer, bigint[]) IS 'whether evidence shows a node with more people than that';
+COMMENT ON FUNCTION @hub@.seen_with_more(bigint, integer, bigint[])
+    IS 'whether evidence shows a node with more people than that';

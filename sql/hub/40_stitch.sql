@@ -143,7 +143,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[], bigint[], bigint[])
     IS 'lock the components of nodes until the transaction ends';
 
-CREATE OR REPLACE FUNCTION @hub@.concerned(nodes bigint[], components bigint[], usable boolean[], others bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.concerned(nodes bigint[], components bigint[], usable boolean[], others bigint[])
+RETURNS bigint[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -170,13 +171,15 @@ BEGIN
     usable_again := '{}';
     FOR counted IN
         SELECT r.identity_id AS id, r.shared AS before, seen_with_more(r.identity_id, r.shared_above, moving) AS after
-        FROM unnest(nodes) u(id) JOIN ruled_identities r ON r.identity_id = u.id
+        FROM unnest(nodes) u(id)
+             CROSS JOIN LATERAL (SELECT k.identity_id, k.blocked, k.shared, k.shared_above FROM ruled_identities k
+                                 WHERE k.identity_id = u.id OFFSET 0) r
         WHERE NOT r.blocked AND r.shared_above IS NOT NULL
         ORDER BY r.identity_id
     LOOP
         IF counted.before OR counted.after THEN
             UPDATE identities i SET shared = counted.after
-            WHERE i.identity_id IN (SELECT s.identity_id FROM spellings(ARRAY[counted.id], NULL) s);
+            WHERE i.identity_id = ANY (array(SELECT s.identity_id FROM spellings(ARRAY[counted.id], NULL) s));
         END IF;
         IF counted.after AND NOT counted.before THEN
             shared_now := shared_now || counted.id;
@@ -192,7 +195,8 @@ BEGIN
                             upper(current_setting('transaction_isolation')));
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[]) IS 'count the people some nodes were seen with, and write down which are shared';
+COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[])
+    IS 'count the people some nodes were seen with, and write down which are shared';
 
 -- The components of all that nodes which are usable again join. If they are not all locked raises PJ001, and what to lock
 -- besides in its DETAIL.
@@ -212,13 +216,14 @@ BEGIN
     END IF;
     RETURN components;
 END $$;
-COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[]) IS 'components of what nodes that are usable again were seen with';
+COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[])
+    IS 'components of what nodes that are usable again were seen with';
 
 -- Give identities other customers, remember those they had, and note that the journeys of both change. fresh are those
--- that this call of a function has added, which have neither history nor touchpoints.
+-- that this call of a function has added, which have neither history nor touchpoints. Planned for as many as there are.
 CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -254,6 +259,7 @@ DECLARE
     new_ids bigint[];         -- and are, and of each
     new_components bigint[];
     new_sizes integer[];
+    new_wholes integer[];
 BEGIN
     WITH part AS MATERIALIZED (
         SELECT p.identity_id, p.normal_id, p.customer_id, p.component_id
@@ -262,14 +268,19 @@ BEGIN
         SELECT p.customer_id, min(p.component_id) AS component_id,
                (count(*) FILTER (WHERE p.identity_id = p.normal_id))::integer AS identities
         FROM part p GROUP BY p.customer_id
+    ), whole AS (
+        SELECT w.customer_id, w.component_id, w.identities,
+               CASE WHEN w.customer_id = w.component_id THEN sum(w.identities) OVER (PARTITION BY w.component_id) END AS component_identities
+        FROM new w
     )
-    SELECT coalesce(m.ids, '{}'), coalesce(m.customers, '{}'), m.old, n.ids, n.components, n.sizes
-    INTO moved_ids, moved_to, old_ids, new_ids, new_components, new_sizes
+    SELECT coalesce(m.ids, '{}'), coalesce(m.customers, '{}'), m.old, n.ids, n.components, n.sizes, n.wholes
+    INTO moved_ids, moved_to, old_ids, new_ids, new_components, new_sizes, new_wholes
     FROM (SELECT array_agg(i.identity_id) FILTER (WHERE i.customer_id <> p.customer_id) AS ids,
                  array_agg(p.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS customers,
                  array_agg(DISTINCT i.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS old
           FROM part p JOIN identities i ON i.identity_id = p.identity_id) m,
-         (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components, array_agg(w.identities) AS sizes FROM new w) n;
+         (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components, array_agg(w.identities) AS sizes,
+                 array_agg(w.component_identities) AS wholes FROM whole w) n;
     IF moved_ids <> '{}' THEN
         PERFORM move_identities(moved_ids, moved_to, fresh);
     END IF;
@@ -279,12 +290,14 @@ BEGIN
         DELETE FROM customers c WHERE c.customer_id NOT IN (SELECT unnest(new_ids));
     END IF;
     -- a row that stays is written even so: it tells whoever works from an older snapshot
-    INSERT INTO customers (customer_id, component_id, identities)
-    SELECT u.id, u.component_id, u.identities
-    FROM unnest(new_ids, new_components, new_sizes) u(id, component_id, identities)
+    INSERT INTO customers (customer_id, component_id, identities, component_identities)
+    SELECT u.id, u.component_id, u.identities, u.whole
+    FROM unnest(new_ids, new_components, new_sizes, new_wholes) u(id, component_id, identities, whole)
          LEFT JOIN customers c ON c.customer_id = u.id
-    WHERE scope IS NOT NULL OR (c.component_id, c.identities) IS DISTINCT FROM (u.component_id, u.identities)
-    ON CONFLICT (customer_id) DO UPDATE SET component_id = excluded.component_id, identities = excluded.identities;
+    WHERE scope IS NOT NULL
+          OR (c.component_id, c.identities, c.component_identities) IS DISTINCT FROM (u.component_id, u.identities, u.whole)
+    ON CONFLICT (customer_id) DO UPDATE
+    SET component_id = excluded.component_id, identities = excluded.identities, component_identities = excluded.component_identities;
     RETURN (SELECT count(*) FROM unnest(moved_ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh)));
 END $$;
 COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[])

@@ -1,7 +1,8 @@
 -- Evidence in: identify, link, identify_many.
 
 -- Identifiers in the form the rules give them; those that can't be read, and those of no normaliser, as they are.
-CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier[]
+CREATE OR REPLACE FUNCTION @hub@.normal_identifiers(identifiers @extschema@.identifier[])
+RETURNS @extschema@.identifier[]
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT array_agg(@hub@.normal_form(g.i, r.normalizer, r.default_country) ORDER BY g.n)
@@ -11,7 +12,8 @@ END;
 COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the normal forms of identifiers';
 
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
-CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz)
+RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -19,7 +21,8 @@ BEGIN
     RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
             FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz) IS 'key of evidence that comes without one';
+COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
+    IS 'key of evidence that comes without one';
 
 CREATE OR REPLACE FUNCTION @hub@.check_observation(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL) RETURNS void
@@ -44,7 +47,8 @@ BEGIN
             DETAIL = format('Identifiers: %s.', identifiers::text);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text) IS 'refuse what is no observation';
+COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text)
+    IS 'refuse what is no observation';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed until
 -- all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
@@ -69,26 +73,31 @@ BEGIN
                normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer, r.default_country
         FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
               FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
-             CROSS JOIN LATERAL rule_of(identifier_namespace(u.identifier), NULL) r
+             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(u.identifier), NULL) r
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
         SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers, f.normal,
-               k.normal_id AS known, k.customer_id, k.blocked AS node_blocked, k.shared AS node_shared,
-               k.normal_id IS NULL AND is_blocked(f.normal, f.blocked, f.normalizer, f.default_country) AS is_blocked
+               k.normal_id AS known, k.customer_id,
+               coalesce(k.blocked, is_blocked(f.normal, f.blocked, f.normalizer, f.default_country)) AS blocked,
+               coalesce(k.shared, false) AS shared
         FROM form f
              LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
                                 WHERE i.identifier = f.normal OFFSET 0) k ON true
-    ), node AS MATERIALIZED (
-        -- normal forms that did not come in
-        SELECT nextval('identities_identity_id_seq') AS id, n.normal AS identifier, n.is_blocked
-        FROM (SELECT u.normal, bool_or(u.is_blocked) AS is_blocked FROM unknown u
-              WHERE u.known IS NULL AND u.normal NOT IN (SELECT o.identifier FROM unknown o) GROUP BY u.normal) n
+    ), placed AS MATERIALIZED (
+        -- a normal form that did not come in gets a number once. Window functions: a join of many might be a nested loop
+        SELECT u.id, u.identifier, u.first_seen, u.last_seen, u.numbers, u.normal, u.known, u.customer_id, u.blocked, u.shared, u.own,
+               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.place = 1 THEN nextval('identities_identity_id_seq') END AS unseen
+        FROM (SELECT n.id, n.identifier, n.first_seen, n.last_seen, n.numbers, n.normal, n.known, n.customer_id, n.blocked, n.shared,
+                     min(n.id) FILTER (WHERE n.identifier = n.normal) OVER w AS own,
+                     row_number() OVER (PARTITION BY n.normal ORDER BY n.identifier) AS place
+              FROM unknown n WINDOW w AS (PARTITION BY n.normal)
+              OFFSET 0) u
     ), new AS MATERIALIZED (
-        SELECT u.id, u.identifier, coalesce(u.known, n.id, o.id) AS normal_id, u.first_seen, u.last_seen, u.numbers, u.known, u.customer_id,
-               coalesce(u.node_blocked, u.is_blocked) AS blocked, coalesce(u.node_shared, false) AS shared
-        FROM unknown u LEFT JOIN node n ON n.identifier = u.normal LEFT JOIN unknown o ON o.identifier = u.normal
+        SELECT p.id, p.identifier, coalesce(p.known, p.own, max(p.unseen) OVER (PARTITION BY p.normal)) AS normal_id,
+               p.first_seen, p.last_seen, p.numbers, p.known, p.customer_id, p.blocked, p.shared
+        FROM placed p
         UNION ALL
-        SELECT n.id, n.identifier, n.id, NULL, NULL, NULL, NULL, NULL, n.is_blocked, false FROM node n
+        SELECT p.unseen, p.normal, p.unseen, NULL, NULL, NULL, NULL, NULL, p.blocked, false FROM placed p WHERE p.unseen IS NOT NULL
     ), seen AS (
         -- what is new can't be a replay; another form of what is known can
         SELECT v.vertex, CASE WHEN bool_or(v.is_new) OVER (PARTITION BY v.number) THEN min(v.vertex) OVER (PARTITION BY v.number) END AS first
@@ -102,7 +111,7 @@ BEGIN
         INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)
         SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen,
                n.blocked, n.shared
-        FROM new n LEFT JOIN identity_members((SELECT identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
+        FROM new n LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
         RETURNING identities.identity_id
@@ -143,7 +152,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[];
+    given @extschema@.identifier[];
     added bigint[];
 BEGIN
     PERFORM begin_stitching();
@@ -172,7 +181,8 @@ COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'loc
 -- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for the
 -- one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
 -- with nobody so far.
-CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[]) RETURNS bigint[]
+CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[])
+RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -188,13 +198,13 @@ BEGIN
                  LEFT JOIN LATERAL (SELECT e.source_key FROM evidence e
                                     WHERE e.source = u.source AND e.source_key = u.key OFFSET 0) e ON true
                  CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i WHERE i.identity_id = u.node OFFSET 0) i
-                 CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
             WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
         ), edge AS (
             SELECT s.node, min(s.node) OVER (PARTITION BY s.number) AS first FROM seen s
         )
         SELECT array_agg(m.node)
-        FROM identity_members((SELECT identity_components(e.node, e.first) FROM edge e)) m
+        FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.node, e.first) FROM edge e)) m
         WHERE m.node NOT IN (SELECT unnest(fresh))
         GROUP BY m.component HAVING count(*) > 1
     LOOP
@@ -203,7 +213,20 @@ BEGIN
     END LOOP;
     RETURN found;
 END $$;
-COMMENT ON FUNCTION @hub@.sharing_less(integer[], bigint[], text[], text[], bigint[]) IS 'shared nodes that these observations may leave fewer people';
+COMMENT ON FUNCTION @hub@.sharing_less(integer[], bigint[], text[], text[], bigint[])
+    IS 'shared nodes that these observations may leave fewer people';
+
+-- Planned for as many as there are.
+CREATE OR REPLACE FUNCTION @hub@.set_times(ids bigint[], firsts timestamptz[], lasts timestamptz[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE identities i SET first_seen = least(i.first_seen, u.first), last_seen = greatest(i.last_seen, u.last)
+    FROM unnest(ids, firsts, lasts) u(id, first, last)
+    WHERE i.identity_id = u.id AND (u.first < i.first_seen OR u.last > i.last_seen OR i.last_seen IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.set_times(bigint[], timestamptz[], timestamptz[]) IS 'note when identities were seen';
 
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more.
 -- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
@@ -306,13 +329,11 @@ BEGIN
     END IF;
 
     -- times, of those whose components are locked
-    IF EXISTS (SELECT FROM unnest(ids) u(id) LEFT JOIN unnest(fresh) f(id) ON f.id = u.id WHERE f.id IS NULL) THEN
-        UPDATE identities i
-        SET first_seen = least(i.first_seen, s.first_seen), last_seen = greatest(i.last_seen, s.last_seen)
+    IF cardinality(fresh) = 0 OR EXISTS (SELECT FROM unnest(ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh))) THEN
+        PERFORM set_times(array_agg(s.id), array_agg(s.first_seen), array_agg(s.last_seen))
         FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
               FROM unnest(ids, nodes, times, usable) u(id, node, at, usable)
-              WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s
-        WHERE i.identity_id = s.id AND (s.first_seen < i.first_seen OR s.last_seen > i.last_seen OR i.last_seen IS NULL);
+              WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s;
     END IF;
 
     -- nodes that this evidence makes shared, or lets be usable again
@@ -339,7 +360,7 @@ BEGIN
           FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
                CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
                                    WHERE k.identity_id = u.node OFFSET 0) i
-               CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
           GROUP BY u.number) c;
     RETURN;
 EXCEPTION WHEN SQLSTATE 'PJ001' THEN
@@ -363,7 +384,7 @@ DECLARE
     wrong_one observation;
     -- all identifiers of all observations: whose each is, itself, and what is known of the observation
     numbers integer[];
-    given identifier[];
+    given @extschema@.identifier[];
     times timestamptz[];
     sources text[];
     keys text[];
@@ -403,9 +424,11 @@ LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT (@hub@.identify_all(identify_many.observations)).customers;
 END;
-COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[]) IS 'record many observations at once; returns the customer of each';
+COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[])
+    IS 'record many observations at once; returns the customer of each';
 
-CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[]) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.evidence_differs(source text, source_key text, identifiers @extschema@.identifier[])
+RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -417,11 +440,13 @@ BEGIN
                          WHERE e.source = evidence_differs.source AND e.source_key = evidence_differs.source_key), identifiers::text),
         HINT = 'Retract it, and record what replaces it under a key of its own.';
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[]) IS 'report that a key is that of other evidence';
+COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
+    IS 'report that a key is that of other evidence';
 
--- Join what new evidence connects. Components that are one customer each, and stay
--- so by the rules, are put together as they are; the others are stitched by the
--- whole law.
+-- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
+-- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in
+-- order, those that were left out still break a rule if others come earlier, and those that joined still don't. In a
+-- quarantined component no link joins, but must-links. All others are stitched by the whole law.
 -- The first five arguments are parallel arrays: whose each node is, itself, its customer, its component (NULL: it
 -- is new, and the first of its customer), and whether it is usable, or was before this evidence. others: nodes that have a new
 -- form; together: components that are one group because of what is usable again.
@@ -436,21 +461,24 @@ AS $$
 DECLARE
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
-    grown integer[];         -- how many new nodes each has
+    grown bigint[];          -- how many new nodes each has
     by_law bigint[];         -- groups that the law must look at
+    quarantined bigint[];    -- groups of which a component is quarantined, and nothing joins
+    quiet bigint[];          -- components that rules part, and to whose customers nodes are added at most
     moved_ids bigint[];      -- identities, and the customers they get
     moved_to bigint[];
     sizes bigint[];
+    whole bigint;
 BEGIN
     -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
-    -- be compared each with each.
+    -- be compared each with each, so they are asked by IN in an expression.
     WITH seen AS (
-        SELECT DISTINCT CASE WHEN u.usable AND s.id IS NULL THEN a.number END AS number, coalesce(u.component, u.customer) AS component
-        FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable)
-             LEFT JOIN unnest(added) a(number) ON a.number = u.number
-             LEFT JOIN unnest(shared_now) s(id) ON s.id = u.id
-             LEFT JOIN unnest(others) o(id) ON o.id = u.id
-        WHERE a.number IS NOT NULL AND u.usable OR u.component IS NULL OR o.id IS NOT NULL
+        SELECT DISTINCT s.number, s.component
+        FROM (SELECT CASE WHEN u.usable AND u.id NOT IN (SELECT unnest(shared_now)) AND u.number IN (SELECT unnest(added)) THEN u.number END AS number,
+                     coalesce(u.component, u.customer) AS component,
+                     u.usable AND u.number IN (SELECT unnest(added)) OR u.component IS NULL OR u.id IN (SELECT unnest(others)) AS concerned
+              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable) OFFSET 0) s
+        WHERE s.concerned
     ), edge AS (
         -- the usable ones of new evidence with the first of them, all others with nobody
         SELECT s.component AS a, CASE WHEN s.number IS NOT NULL THEN min(s.component) OVER (PARTITION BY s.number) END AS b
@@ -459,65 +487,120 @@ BEGIN
         SELECT t.component, together[1] FROM unnest(together) t(component)
     )
     SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0)) INTO component_ids, group_ids, grown
-    FROM identity_members((SELECT identity_components(e.a, e.b) FROM edge e)) m
-         LEFT JOIN (SELECT u.customer, count(DISTINCT u.id) AS nodes
-                    FROM unnest(nodes, customers) u(id, customer) JOIN unnest(fresh) n(id) ON n.id = u.id GROUP BY u.customer) f
-                   ON f.customer = m.node;
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
+         LEFT JOIN (SELECT n.component, count(DISTINCT n.id) AS nodes
+                    FROM (SELECT coalesce(u.component, u.customer) AS component, u.id, u.id IN (SELECT unnest(fresh)) AS is_fresh
+                          FROM unnest(nodes, customers, components) u(id, customer, component) OFFSET 0) n
+                    WHERE n.is_fresh GROUP BY n.component) f
+                   ON f.component = m.node;
     IF component_ids IS NULL THEN
         RETURN;
     END IF;
 
     WITH grouped AS MATERIALIZED (
-        SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted, coalesce(c.identities, 0) + g.grown AS identities,
-               g.grown > 0 AS grown
+        SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted,
+               coalesce(c.component_identities, c.identities, 0) AS identities, g.grown
         FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
-             LEFT JOIN LATERAL (SELECT k.component_id, k.identities FROM customers k WHERE k.customer_id = g.component OFFSET 0) c ON true
-    ), joined AS MATERIALIZED (
-        SELECT g.to_component FROM grouped g GROUP BY g.to_component HAVING count(*) > 1 OR bool_or(g.grown)
+             LEFT JOIN LATERAL (SELECT k.component_id, k.component_identities, k.identities FROM customers k
+                                WHERE k.customer_id = g.component OFFSET 0) c ON true
+    ), sized AS MATERIALIZED (
+        SELECT g.to_component, count(*) > 1 AS joins, bool_or(g.parted) AS parted, sum(g.grown) > 0 AS grown,
+               coalesce(max(g.identities) FILTER (WHERE g.parted) > s.quarantine_above, false) AS was_large,
+               coalesce(sum(g.identities + g.grown) > s.quarantine_above, false) AS is_large
+        FROM grouped g CROSS JOIN (SELECT s.quarantine_above FROM settings s WHERE s.one_row) s
+        GROUP BY g.to_component, s.quarantine_above
+    ), stirred AS MATERIALIZED (
+        -- parted components with a link between customers, or a new node that a limit counts
+        SELECT DISTINCT m.component
+        FROM (SELECT u.number, coalesce(u.component, u.customer) AS component, u.id, u.customer,
+                     u.usable AND u.number IN (SELECT unnest(added)) AS links, u.id IN (SELECT unnest(fresh)) AS is_fresh
+              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable) OFFSET 0) m
+             LEFT JOIN LATERAL (SELECT r.max_per_customer FROM ruled_identities r WHERE r.identity_id = m.id AND m.is_fresh OFFSET 0) r ON true
+        GROUP BY m.number, m.component
+        HAVING min(m.customer) FILTER (WHERE m.links) <> max(m.customer) FILTER (WHERE m.links) OR count(r.max_per_customer) > 0
+    ), lawful AS (
+        SELECT g.to_component FROM grouped g WHERE g.component = ANY (together)
+        UNION
+        SELECT s.to_component FROM sized s WHERE s.is_large AND NOT s.was_large
+        UNION
+        SELECT s.to_component FROM sized s JOIN grouped g ON g.to_component = s.to_component
+        WHERE s.parted AND NOT s.was_large AND (s.joins OR g.component IN (SELECT t.component FROM stirred t))
+        UNION
+        SELECT g.to_component
+        FROM unnest(shared_now) u(id)
+             CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
+             CROSS JOIN LATERAL (SELECT c.component_id FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c
+             JOIN grouped g ON g.component = coalesce(c.component_id, i.customer_id)
+        UNION
+        -- must-links are tried in the order of the evidence, too
+        SELECT g.to_component
+        FROM grouped g JOIN sized s ON s.to_component = g.to_component AND s.was_large
+             JOIN unnest(nodes, customers, components) u(id, customer, component) ON coalesce(u.component, u.customer) = g.component
+             JOIN must_links_of(nodes) m ON m.a = u.id AND m.b = ANY (nodes)
+        WHERE EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must')
+        UNION
+        -- all members are read if there is any limit, which is less than what a join writes
+        SELECT g.to_component
+        FROM grouped g JOIN sized s ON s.to_component = g.to_component
+             CROSS JOIN LATERAL (SELECT i.identifier, i.max_per_customer FROM ruled_identities i WHERE i.customer_id = g.component OFFSET 0) i
+        WHERE (s.joins OR g.component IN (SELECT t.component FROM stirred t)) AND NOT s.parted AND i.max_per_customer IS NOT NULL
+              AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
+        GROUP BY g.to_component, @extschema@.identifier_namespace(i.identifier), i.max_per_customer
+        HAVING count(*) > i.max_per_customer
+        UNION
+        SELECT x.to_component
+        FROM grouped x JOIN sized s ON s.to_component = x.to_component AND s.joins AND NOT s.parted
+             CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id FROM identities k WHERE k.customer_id = x.component OFFSET 0) i
+             JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
+             CROSS JOIN LATERAL (SELECT k.customer_id, k.normal_id FROM identities k WHERE k.identity_id = p.b OFFSET 0) j
+             JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
+        WHERE j.normal_id <> i.normal_id AND EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'cannot')
     )
-    SELECT coalesce(array_agg(DISTINCT l.to_component), '{}') INTO by_law
-    FROM (SELECT g.to_component FROM grouped g WHERE g.parted OR g.component = ANY (together)
-          UNION ALL
-          SELECT g.to_component
-          FROM unnest(shared_now) u(id) JOIN identities i ON i.identity_id = u.id JOIN grouped g ON g.component = i.customer_id
-          UNION ALL
-          SELECT g.to_component FROM grouped g JOIN joined j ON j.to_component = g.to_component GROUP BY g.to_component
-          HAVING sum(g.identities) > (SELECT s.quarantine_above FROM settings s WHERE s.one_row)
-          UNION ALL
-          -- all members are read if there is any limit, which is less than what a join writes
-          SELECT g.to_component
-          FROM grouped g JOIN joined j ON j.to_component = g.to_component JOIN ruled_identities i ON i.customer_id = g.component
-          WHERE i.max_per_customer IS NOT NULL AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
-          GROUP BY g.to_component, identifier_namespace(i.identifier), i.max_per_customer
-          HAVING count(*) > i.max_per_customer
-          UNION ALL
-          SELECT x.to_component
-          FROM grouped x JOIN joined z ON z.to_component = x.to_component JOIN identities i ON i.customer_id = x.component
-               JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
-               JOIN identities j ON j.identity_id = p.b AND j.normal_id <> i.normal_id
-               JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
-          WHERE EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'cannot')) l;
+    SELECT coalesce((SELECT array_agg(l.to_component) FROM lawful l), '{}'),
+           array(SELECT s.to_component FROM sized s WHERE s.was_large EXCEPT SELECT l.to_component FROM lawful l),
+           array(SELECT s.to_component FROM sized s WHERE s.parted AND NOT s.was_large EXCEPT SELECT l.to_component FROM lawful l)
+    INTO by_law, quarantined, quiet;
 
     IF by_law <> '{}' THEN
         PERFORM restitch(members_of((SELECT array_agg(g.component) FROM unnest(component_ids, group_ids) g(component, to_component)
-                                          JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component)), fresh);
+                                     WHERE g.to_component = ANY (by_law))), fresh);
+    END IF;
+    FOREACH whole IN ARRAY quarantined LOOP
+        PERFORM quarantine(array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component) WHERE u.to_component = whole),
+                           array(SELECT u.id FROM unnest(nodes, customers, components) u(id, customer, component)
+                                 WHERE u.id = ANY (fresh) AND coalesce(u.component, u.customer)
+                                       IN (SELECT m.component FROM unnest(component_ids, group_ids) m(component, to_component) WHERE m.to_component = whole)),
+                           fresh);
+    END LOOP;
+    IF quiet <> '{}' THEN
+        -- written even if nothing in it changes: it tells whoever works from an older snapshot
+        UPDATE customers c
+        SET component_identities = c.component_identities + g.grown
+        FROM unnest(component_ids, grown) g(component, grown)
+        WHERE c.customer_id = g.component AND c.customer_id = ANY (quiet);
+        UPDATE customers c SET identities = c.identities + f.nodes
+        FROM (SELECT u.customer, count(DISTINCT u.id) AS nodes
+              FROM unnest(nodes, customers, components) u(id, customer, component)
+              WHERE u.component = ANY (quiet) AND u.id = ANY (fresh) GROUP BY u.customer) f
+        WHERE c.customer_id = f.customer;
+    END IF;
+    SELECT array_agg(u.component), array_agg(u.to_component), array_agg(u.grown) INTO component_ids, group_ids, grown
+    FROM unnest(component_ids, group_ids, grown) u(component, to_component, grown)
+    WHERE u.to_component <> ALL (by_law || quarantined || quiet);
+    IF component_ids IS NULL THEN
+        RETURN;
     END IF;
 
     SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(g.to_component), '{}') INTO moved_ids, moved_to
     FROM unnest(component_ids, group_ids) g(component, to_component)
-         LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
-         JOIN identities i ON i.customer_id = g.component
-    WHERE l.to_component IS NULL AND g.component <> g.to_component;
+         CROSS JOIN LATERAL (SELECT k.identity_id FROM identities k WHERE k.customer_id = g.component OFFSET 0) i
+    WHERE g.component <> g.to_component;
     IF moved_ids <> '{}' THEN
         PERFORM move_identities(moved_ids, moved_to, fresh);
     END IF;
-
-    SELECT array_agg(m.component), array_agg(m.to_component), array_agg(m.identities) INTO component_ids, group_ids, sizes
-    FROM (SELECT g.component, g.to_component, coalesce(c.identities, 0) + g.grown AS identities
-          FROM unnest(component_ids, group_ids, grown) g(component, to_component, grown)
-               LEFT JOIN unnest(by_law) l(to_component) ON l.to_component = g.to_component
-               LEFT JOIN LATERAL (SELECT k.identities FROM customers k WHERE k.customer_id = g.component OFFSET 0) c ON true
-          WHERE l.to_component IS NULL) m;
+    SELECT array_agg(coalesce(c.identities, 0) + g.grown) INTO sizes
+    FROM unnest(component_ids, grown) WITH ORDINALITY g(component, grown, n)
+         LEFT JOIN LATERAL (SELECT k.identities FROM customers k WHERE k.customer_id = g.component OFFSET 0) c ON true;
     DELETE FROM customers c
     WHERE c.customer_id = ANY (array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
                                      WHERE u.component <> u.to_component));
@@ -532,6 +615,49 @@ END $$;
 COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[])
     IS 'put together the components that new evidence connects';
 
+-- Add to a quarantined component others, and new nodes. Their links don't join, as its own don't: what it has already is
+-- left as it is.
+CREATE OR REPLACE FUNCTION @hub@.quarantine(components bigint[], new_nodes bigint[], fresh bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    above integer := (SELECT s.quarantine_above FROM settings s WHERE s.one_row);
+    into_id bigint := (SELECT min(u) FROM unnest(components) u);
+    small bigint[];  -- components that were not quarantined
+    ids bigint[];    -- identities of those, and new ones, and their customers
+    customer_ids bigint[];
+    size bigint;
+BEGIN
+    small := array(SELECT u.id FROM unnest(components) u(id) LEFT JOIN customers c ON c.customer_id = u.id
+                   WHERE coalesce(c.component_identities, c.identities, 0) <= above);
+    size := (SELECT sum(c.component_identities) FROM customers c WHERE c.customer_id = ANY (components) AND c.customer_id <> ALL (small));
+    WITH part AS MATERIALIZED (
+        SELECT p.identity_id, p.normal_id, p.customer_id
+        FROM partition_of(array(SELECT unnest(members_of(small)) UNION SELECT unnest(new_nodes)), above => 0) p
+    )
+    SELECT array_agg(p.identity_id), array_agg(p.customer_id), size + count(*) FILTER (WHERE p.identity_id = p.normal_id)
+    INTO ids, customer_ids, size FROM part p;
+    IF ids IS NOT NULL THEN
+        PERFORM move_identities(array_agg(i.identity_id), array_agg(u.customer_id), fresh)
+        FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id WHERE i.customer_id <> u.customer_id;
+        DELETE FROM customers c WHERE c.customer_id = ANY (small) OR c.component_id = ANY (small);
+        INSERT INTO customers (customer_id, component_id, identities)
+        SELECT u.customer_id, into_id, count(*)
+        FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id AND i.normal_id = i.identity_id
+        GROUP BY u.customer_id;
+    END IF;
+    IF cardinality(components) > 1 THEN
+        UPDATE customers c SET component_id = into_id, component_identities = NULL
+        WHERE c.component_id = ANY (components) AND (c.component_id <> into_id OR c.component_identities IS NOT NULL);
+    END IF;
+    -- written even if nothing in it changes: it tells whoever works from an older snapshot
+    UPDATE customers c SET component_identities = size WHERE c.customer_id = into_id;
+END $$;
+COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[])
+    IS 'add components and new nodes to a quarantined component';
+
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
 -- 40_stitch.sql.
@@ -545,15 +671,15 @@ DECLARE
     given record;
     known bigint[] := '{}';        -- identities there are
     known_nodes bigint[] := '{}';  -- nodes there are of which a form is new
-    unknown identifier[] := '{}';  -- identifiers that are none yet, and of each
-    forms identifier[] := '{}';    -- its normal form, if that is another
+    unknown @extschema@.identifier[] := '{}';  -- identifiers that are none yet, and of each
+    forms @extschema@.identifier[] := '{}';    -- its normal form, if that is another
     form_ids bigint[] := '{}';     -- and is an identity, that
     fresh bigint[];                -- their numbers
     normals bigint[];              -- and those of their nodes
     unseen bigint[] := '{}';       -- nodes that did not come in themselves
-    unseen_forms identifier[] := '{}';
+    unseen_forms @extschema@.identifier[] := '{}';
     highest integer;               -- priority of the first of the highest,
-    first identifier;              -- and itself
+    first @extschema@.identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     limited boolean := false;      -- a limit must be asked
     size integer;                  -- of the customer
@@ -566,6 +692,7 @@ BEGIN
         source := 'sql';
     END IF;
     PERFORM begin_stitching();
+    simple := cardinality(identifiers) <= 50;  -- arrays are searched here
     FOR given IN
         SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id, r.priority,
                r.shared_above IS NULL
@@ -576,13 +703,14 @@ BEGIN
         FROM unnest(identifiers) g(identifier)
              LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
                                 WHERE n.identifier = g.identifier OFFSET 0) i ON true
-             CROSS JOIN LATERAL rule_of(identifier_namespace(g.identifier), NULL) r
+             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
              LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier) AS form
                                 OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
              LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
                                 WHERE n.identifier = f.form OFFSET 0) k ON f.form IS NOT NULL
              LEFT JOIN LATERAL (SELECT n.component_id FROM customers n
                                 WHERE n.customer_id = coalesce(i.customer_id, k.customer_id) OFFSET 0) c ON true
+        WHERE simple
     LOOP
         customer := coalesce(customer, given.customer_id);
         simple := given.identifier IS NOT NULL AND given.simple AND (given.customer_id IS NULL OR given.customer_id = customer);
@@ -603,7 +731,7 @@ BEGIN
                       AND (given.form = ANY (forms)) IS NOT TRUE;
             EXIT WHEN NOT simple;
             unknown := unknown || given.identifier;
-            forms := forms || given.form::identifier;
+            forms := forms || given.form::@extschema@.identifier;
             form_ids := form_ids || given.normal_id::bigint;
             IF given.normal_id IS NULL THEN
                 new_nodes := new_nodes + 1;
@@ -662,7 +790,7 @@ BEGIN
                 simple := size <= 100
                           AND NOT EXISTS (SELECT FROM ruled_identities i
                                           WHERE i.customer_id = coalesce(customer, fresh[1]) AND i.max_per_customer IS NOT NULL
-                                          GROUP BY identifier_namespace(i.identifier), i.max_per_customer
+                                          GROUP BY @extschema@.identifier_namespace(i.identifier), i.max_per_customer
                                           HAVING count(*) > i.max_per_customer);
             END IF;
             -- if it may show that two people are one, those they share something with must be told

@@ -74,7 +74,8 @@ BEGIN
     UPDATE customers c SET identities = c.identities - cardinality(parted) WHERE c.customer_id = customer;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.part(bigint[]) IS 'part from a customer what is no longer connected with it, if that is little';
+COMMENT ON FUNCTION @hub@.part(bigint[])
+    IS 'part from a customer what is no longer connected with it, if that is little';
 
 CREATE OR REPLACE FUNCTION @hub@.evidence_count(nodes bigint[], most integer) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -88,7 +89,8 @@ BEGIN
                                            WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e
                   LIMIT most) c);
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_count(bigint[], integer) IS 'how many live evidence there is of nodes; it stops counting at some number';
+COMMENT ON FUNCTION @hub@.evidence_count(bigint[], integer)
+    IS 'how many live evidence there is of nodes; it stops counting at some number';
 
 -- Nodes that may be shared and are not, seen with people whom the loss of a link between some nodes tells apart: for each
 -- but for the one of which most is known.
@@ -164,7 +166,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[] := ARRAY[a, b];
+    given @extschema@.identifier[] := ARRAY[a, b];
     fresh bigint[];
     ids bigint[];
     nodes bigint[];

@@ -28,7 +28,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    touched bigint[] := array(SELECT i.identity_id FROM identities i WHERE identifier_namespace(i.identifier) = stitch_namespace.namespace);
+    touched bigint[] := array(SELECT i.identity_id FROM identities i WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
     components bigint[] := components_of('{}', touched);  -- before numbers go
     fresh bigint[] := set_normal_forms();
     changed bigint[] := set_flags();
@@ -37,13 +37,14 @@ BEGIN
         RETURN restitch(NULL, fresh);
     END IF;
     touched := array(SELECT unnest(changed) UNION SELECT w.other FROM seen_with(changed) w
-                     UNION SELECT i.identity_id FROM identities i WHERE identifier_namespace(i.identifier) = stitch_namespace.namespace);
+                     UNION SELECT i.identity_id FROM identities i WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
     RETURN restitch(members_of(components || components_of('{}', touched)), fresh);
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_namespace(text) IS 'stitch anew what the rules of a namespace touch';
 
 -- What the normal form of each identity is by the rules; NULL: it has the right one.
-CREATE OR REPLACE FUNCTION @hub@.wrong_forms(OUT identity_id bigint, OUT normal @extschema@.identifier) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.wrong_forms(OUT identity_id bigint, OUT normal @extschema@.identifier)
+RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -54,8 +55,8 @@ BEGIN
     FROM (SELECT i.identity_id AS id, i.normal_id, normal_form(i.identifier, r.normalizer, r.default_country) AS normal
           FROM identities i
                JOIN rules_in_force(NULL) r
-                    ON r.namespace = CASE WHEN identifier_namespace(i.identifier) IN (SELECT w.namespace FROM rules_with(NULL) w)
-                                          THEN identifier_namespace(i.identifier) ELSE '*' END
+                    ON r.namespace = CASE WHEN @extschema@.identifier_namespace(i.identifier) IN (SELECT w.namespace FROM rules_with(NULL) w)
+                                          THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END
           WHERE i.last_seen IS NOT NULL AND (r.normalizer <> '' OR i.normal_id <> i.identity_id)) f
          LEFT JOIN identities n ON n.identity_id = f.normal_id
     WHERE n.identifier IS DISTINCT FROM f.normal;
@@ -71,13 +72,14 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
-    normals identifier[];
+    normals @extschema@.identifier[];
     gone bigint[];
     fresh bigint[];
 BEGIN
     SELECT array_agg(w.identity_id), array_agg(w.normal) INTO ids, normals FROM wrong_forms() w;
-    IF ids IS NULL THEN
-        RETURN '{}';
+    fresh := '{}';
+    IF ids IS NULL AND NOT EXISTS (SELECT FROM identities i WHERE i.last_seen IS NULL) THEN
+        RETURN fresh;
     END IF;
     WITH added AS (
         INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since)
@@ -109,7 +111,8 @@ BEGIN
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     RETURN fresh;
 END $$;
-COMMENT ON FUNCTION @hub@.set_normal_forms() IS 'give identities the normal forms that the rules have for them; returns identities that are new';
+COMMENT ON FUNCTION @hub@.set_normal_forms()
+    IS 'give identities the normal forms that the rules have for them; returns identities that are new';
 
 CREATE OR REPLACE FUNCTION @hub@.set_rule(
     namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL, shared_above integer DEFAULT NULL,
@@ -126,7 +129,7 @@ BEGIN
     IF namespace IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'namespace must not be NULL';
     ELSIF set_rule.namespace <> '*' THEN
-        PERFORM identifier(set_rule.namespace, 'x');  -- is it one?
+        PERFORM @extschema@.identifier(set_rule.namespace, 'x');  -- is it one?
     END IF;
     bad := CASE WHEN set_rule.max_per_customer < 0 THEN format('max_per_customer must not be negative: %s', set_rule.max_per_customer)
                 WHEN set_rule.shared_above < 0 THEN format('shared_above must not be negative: %s', set_rule.shared_above)
@@ -144,7 +147,7 @@ BEGIN
         END IF;
     END LOOP;
     IF set_rule.default_country IS NOT NULL AND set_rule.default_country <> '' THEN
-        PERFORM normalize_phone('0', set_rule.default_country);
+        PERFORM @extschema@.normalize_phone('0', set_rule.default_country);
     END IF;
     INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
@@ -156,7 +159,8 @@ BEGIN
         default_country = coalesce(excluded.default_country, r.default_country);
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
 END $$;
-COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text) IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text)
+    IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
 
 CREATE OR REPLACE FUNCTION @hub@.use_recommended_rules(
     default_country text DEFAULT NULL,
@@ -170,7 +174,7 @@ DECLARE
 BEGIN
     PERFORM begin_changing_rules('use_recommended_rules');
     IF given <> '' THEN
-        PERFORM normalize_phone('0', given);  -- is it a country?
+        PERFORM @extschema@.normalize_phone('0', given);  -- is it a country?
     END IF;
     FOR namespace, priority, max_per_customer, normalizer, country IN
         INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, normalizer, default_country)
@@ -200,7 +204,8 @@ BEGIN
     END IF;
     RETURN stitch_namespace(nullif(drop_rule.namespace, '*'));
 END $$;
-COMMENT ON FUNCTION @hub@.drop_rule(text) IS 'remove the rules of a namespace; returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.drop_rule(text)
+    IS 'remove the rules of a namespace; returns how many identities have another customer now';
 
 CREATE OR REPLACE FUNCTION @hub@.set_quarantine_above(identities integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -216,14 +221,30 @@ BEGIN
     UPDATE settings s SET quarantine_above = set_quarantine_above.identities WHERE s.one_row;
     RETURN restitch(NULL);
 END $$;
-COMMENT ON FUNCTION @hub@.set_quarantine_above(integer) IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
+COMMENT ON FUNCTION @hub@.set_quarantine_above(integer)
+    IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
 
+-- What was changed by hand: evidence names no identity that is not there. What is left of it holds if it is two or more.
 CREATE OR REPLACE FUNCTION @hub@.stitch_all() RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM begin_changing_rules('stitch_all');
+    WITH broken AS (
+        SELECT e.source, e.source_key, e.identities, array_agg(u.id ORDER BY u.id) FILTER (WHERE i.identity_id IS NOT NULL) AS left_ids
+        FROM evidence e CROSS JOIN LATERAL unnest(e.identities) u(id) LEFT JOIN identities i ON i.identity_id = u.id
+        WHERE e.retracted_at IS NULL
+        GROUP BY e.source, e.source_key
+        HAVING count(*) > count(i.identity_id)
+    )
+    UPDATE evidence e
+    SET identities = CASE WHEN cardinality(b.left_ids) > 1 THEN b.left_ids ELSE e.identities END,
+        retracted_at = CASE WHEN cardinality(b.left_ids) > 1 THEN NULL ELSE clock_timestamp() END
+    FROM broken b WHERE e.source = b.source AND e.source_key = b.source_key;
+    DELETE FROM identity_pairs p
+    WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.a) OR NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.b);
     RETURN stitch_namespace(NULL);
 END $$;
-COMMENT ON FUNCTION @hub@.stitch_all() IS 'stitch everything anew from evidence and rules; returns how many identities have another customer now: none, unless tables were changed by hand';
+COMMENT ON FUNCTION @hub@.stitch_all()
+    IS 'stitch everything anew from evidence and rules; returns how many identities have another customer now: none, unless tables were changed by hand';

@@ -22,7 +22,8 @@ BEGIN
     END IF;
     RETURN id;
 END $$;
-COMMENT ON FUNCTION @hub@.identity_of(@extschema@.identifier) IS 'the identity of an identifier, as it is or as the rules normalise it; NULL: not known';
+COMMENT ON FUNCTION @hub@.identity_of(@extschema@.identifier)
+    IS 'the identity of an identifier, as it is or as the rules normalise it; NULL: not known';
 
 CREATE OR REPLACE FUNCTION @hub@.customer_of(identifier @extschema@.identifier) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
@@ -45,7 +46,8 @@ BEGIN
                   AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL)
             ORDER BY m.identity_id = i.identity_id DESC LIMIT 1);
 END $$;
-COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz) IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
+COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz)
+    IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
 
 CREATE OR REPLACE FUNCTION @hub@.current_customer(customer_id bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
@@ -54,7 +56,8 @@ AS $$
 BEGIN
     RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id);
 END $$;
-COMMENT ON FUNCTION @hub@.current_customer(bigint) IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
+COMMENT ON FUNCTION @hub@.current_customer(bigint)
+    IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
 
 -- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that sorts identifiers.
 CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
@@ -68,4 +71,5 @@ BEGIN
     WHERE c.identity_id = identifiers_of.customer_id AND i.normal_id = i.identity_id
     ORDER BY i.identifier;
 END $$;
-COMMENT ON FUNCTION @hub@.identifiers_of(bigint) IS 'the identifiers of a customer, in normal form; a former customer_id stands for the customer it is part of now';
+COMMENT ON FUNCTION @hub@.identifiers_of(bigint)
+    IS 'the identifiers of a customer, in normal form; a former customer_id stands for the customer it is part of now';

@@ -76,6 +76,6 @@ BEGIN
     IF NOT has_column_privilege('identities'::regclass, 'identifier', 'SELECT') THEN
         RETURN NULL;
     END IF;
-    RETURN (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM identities i WHERE i.customer_id = identifier_values.customer_id);
+    RETURN (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM identities i WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
 END $$;
 COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none, or you may not read them';

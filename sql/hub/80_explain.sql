@@ -17,17 +17,21 @@ BEGIN
     ), customer AS (
         SELECT p.customer_id, min(p.component_id) AS component_id, count(*) FILTER (WHERE p.identity_id = p.normal_id) AS identities
         FROM part p GROUP BY p.customer_id
+    ), component AS (
+        SELECT n.component_id, sum(n.identities) AS identities FROM customer n GROUP BY n.component_id
     )
     SELECT i.identity_id, i.identifier, d.what, d.stored, d.rebuilt
     FROM identities i LEFT JOIN part p ON p.identity_id = i.identity_id
          LEFT JOIN flag f ON f.identity_id = i.normal_id
          LEFT JOIN customers c ON c.customer_id = i.identity_id
          LEFT JOIN customer n ON n.customer_id = i.identity_id
+         LEFT JOIN component o ON o.component_id = n.customer_id
          CROSS JOIN LATERAL (VALUES ('customer', i.customer_id::text, p.customer_id::text),
                                     ('blocked', i.blocked::text, coalesce(f.blocked, false)::text),
                                     ('shared', i.shared::text, coalesce(f.shared, false)::text),
                                     ('component', c.component_id::text, n.component_id::text),
-                                    ('identities of the customer', c.identities::text, n.identities::text)) d(what, stored, rebuilt)
+                                    ('identities of the customer', c.identities::text, n.identities::text),
+                                    ('identities of the component', c.component_identities::text, o.identities::text)) d(what, stored, rebuilt)
     WHERE d.stored IS DISTINCT FROM d.rebuilt
     UNION ALL
     SELECT i.identity_id, i.identifier, 'normal form', n.identifier::text, w.normal::text
@@ -48,7 +52,8 @@ BEGIN
     FROM identity_pairs p CROSS JOIN LATERAL (VALUES (p.a), (p.b)) u(id)
     WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = u.id);
 END $$;
-COMMENT ON FUNCTION @hub@.stitch_check() IS 'what is stored otherwise than evidence and rules have it: nothing, unless tables were changed by hand';
+COMMENT ON FUNCTION @hub@.stitch_check()
+    IS 'what is stored otherwise than evidence and rules have it: nothing, unless tables were changed by hand';
 
 CREATE OR REPLACE FUNCTION @hub@.simulate(
     observations @hub@.observation[] DEFAULT '{}', rules @hub@.identifier_rules[] DEFAULT '{}',
@@ -98,7 +103,8 @@ BEGIN
                UNION ALL
                SELECT u.identity_id, u.identifier, NULL FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i ON i.identity_id = p.identity_id;
 END $$;
-COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[]) IS 'the customers there would be with some more observations and other rules; nothing is written';
+COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[])
+    IS 'the customers there would be with some more observations and other rules; nothing is written';
 
 -- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links do not
 -- join, among all that is named together with their components; if there is none, with the components of that, and so on.
@@ -108,7 +114,7 @@ LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SE
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given identifier[] := normal_identifiers(ARRAY[a, b]);
+    given @extschema@.identifier[] := normal_identifiers(ARRAY[a, b]);
     ids bigint[];
     seen bigint[];
     scope bigint[];
@@ -157,7 +163,7 @@ BEGIN
                   FROM judged k ORDER BY k.x, k.y, cost, k.observed_at DESC NULLS FIRST, k.source, k.source_key) j
         ), path AS (
             SELECT p.position, p.step::integer AS step, g.x, g.y, g.source, g.source_key, g.observed_at, g.outcome
-            FROM identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
+            FROM @extschema@.identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.y ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.cost ORDER BY g.position) FROM best g), '{}'), ids[1], ids[2])
                      WITH ORDINALITY p(position, step)
@@ -178,7 +184,8 @@ BEGIN
         EXIT WHEN cardinality(seen) = cardinality(scope);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier) IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
+COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier)
+    IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
 
 CREATE OR REPLACE FUNCTION @hub@.stitch_findings(
     OUT finding text, OUT component_id bigint, OUT identifier @extschema@.identifier, OUT other @extschema@.identifier,
@@ -208,7 +215,7 @@ BEGIN
         FROM quarantined q CROSS JOIN LATERAL (SELECT count(*) AS size FROM (SELECT unnest(q.a) UNION SELECT unnest(q.b)) u) n
         UNION ALL
         SELECT 3, 'bridge', q.component_id, q.a[x.position], q.b[x.position], x.smaller, 'without this link so many identities would fall off'
-        FROM quarantined q CROSS JOIN LATERAL identity_bridges(q.a, q.b) x WHERE x.smaller > 1
+        FROM quarantined q CROSS JOIN LATERAL @extschema@.identity_bridges(q.a, q.b) x WHERE x.smaller > 1
         UNION ALL
         SELECT 4, 'skipped link', l.component_id, l.a, l.b, NULL, l.outcome FROM link l WHERE l.outcome <> 'quarantined'
         UNION ALL
@@ -221,10 +228,10 @@ BEGIN
         FROM ruled_identities i WHERE i.shared
         UNION ALL
         SELECT 7, 'blocked', b.customer_id, b.identity_id, NULL, b.seen,
-               CASE WHEN is_blocked(b.identifier, b.blocked, '', NULL) THEN 'the rules block it, in so many evidence'
-                    ELSE format('can''t be read by the normalizer %s, in so many evidence', b.normalizer) END
+               CASE WHEN is_blocked(b.identifier, b.blocked, '', NULL) THEN 'the rules block its value'
+                    ELSE format('the normalizer %s can''t read its value', b.normalizer) END
         FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, count(e.identities) AS seen
-              FROM identities i CROSS JOIN LATERAL rule_of(identifier_namespace(i.identifier), NULL) r
+              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
                    JOIN identities s ON s.normal_id = i.identity_id
                    LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                                       WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e ON true
@@ -240,9 +247,12 @@ COMMENT ON FUNCTION @hub@.stitch_findings() IS 'the rows of stitch_report';
 CREATE OR REPLACE VIEW @hub@.stitch_report WITH (security_invoker = true) AS
 SELECT f.finding, f.component_id, f.identifier, f.other, f.identities, f.reason FROM @hub@.stitch_findings() f;
 COMMENT ON VIEW @hub@.stitch_report IS 'what a steward should look at';
-COMMENT ON COLUMN @hub@.stitch_report.finding IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one identifier, shared, blocked';
+COMMENT ON COLUMN @hub@.stitch_report.finding
+    IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one identifier, shared, blocked';
 COMMENT ON COLUMN @hub@.stitch_report.component_id IS 'the smallest identity_id of all that the evidence connects';
-COMMENT ON COLUMN @hub@.stitch_report.identifier IS 'identifier it is about; of a component, that of the smallest identity_id';
+COMMENT ON COLUMN @hub@.stitch_report.identifier
+    IS 'identifier it is about; of a component, that of the smallest identity_id';
 COMMENT ON COLUMN @hub@.stitch_report.other IS 'of a link, the other end';
-COMMENT ON COLUMN @hub@.stitch_report.identities IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was seen with others';
+COMMENT ON COLUMN @hub@.stitch_report.identities
+    IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was seen with others';
 COMMENT ON COLUMN @hub@.stitch_report.reason IS 'why';

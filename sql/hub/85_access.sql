@@ -60,6 +60,7 @@ BEGIN ATOMIC
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'former_memberships', 'DELETE'),
+        ('steward', 'evidence', 'UPDATE (identities)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency)'),

@@ -12,8 +12,8 @@ do_sql <<'SQL'
 SELECT journey_create_hub('hub');
 UPDATE hub.settings SET notify = false;
 CALL hub.maintain(since => '2026-01-01');
-INSERT INTO hub.identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
-SELECT customer_id, identifier('customer', customer_id::text), customer_id, now(), now(), now() FROM customers ORDER BY customer_id;
+INSERT INTO hub.identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+SELECT customer_id, identifier('customer', customer_id::text), customer_id, customer_id, now(), now(), now() FROM customers ORDER BY customer_id;
 INSERT INTO hub.customers (customer_id, identities) SELECT customer_id, 1 FROM customers ORDER BY customer_id;
 SELECT setval(pg_get_serial_sequence('hub.identities', 'identity_id'), max(identity_id)) FROM hub.identities;
 INSERT INTO hub.touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency)

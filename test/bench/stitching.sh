@@ -73,7 +73,7 @@ repeated stitching_large "stitch_all, $loaded identities in pairs" "SELECT crm.s
 
 # ---- single calls ----------------------------------------------------------
 
-key="source_key => 'r' || :r"
+key="source => 'sql', source_key => 'r' || :r"
 script call_nothing "$unique" "SELECT 1;"
 script call_plain_evidence "$unique" "SELECT plain_evidence('r' || :r);"
 script call_plain_new "$unique" "SELECT plain_identify(identifier('new', :r::text), identifier('other', :r::text), 'r' || :r);"
@@ -127,18 +127,18 @@ done
 say "stitching: large components"
 load big ten 9999 "one component"
 for i in 9998 5000 500 50 5; do splits="${splits:-}${splits:+,}$(quoted "SELECT big.retract('ten', '$i')")"; done
-sql -c "SELECT big.identify(ARRAY['ten:5001', 'ten:77']::identifier[], source_key => 'more-' || i) FROM generate_series(1, 2) i" >/dev/null
+sql -c "SELECT big.identify(ARRAY['ten:5001', 'ten:77']::identifier[], source => 'sql', source_key => 'more-' || i) FROM generate_series(1, 2) i" >/dev/null
 timed stitching_large "retract of evidence seen twice, component of 10,000" "$(quoted "SELECT big.retract('sql', 'more-1')")"
 timed stitching_large "retract of a link, component of 10,000" "$splits"
 load big left $((large - 1)) "one component"
 load big right $((large - 1)) "one component"
 for run in $(seq 1 "$RUNS"); do
-    timed stitching_large "merge of two components of $large" "$(quoted "SELECT big.identify(ARRAY['left:$run', 'right:$run']::identifier[], source_key => 'both-$run')")"
+    timed stitching_large "merge of two components of $large" "$(quoted "SELECT big.identify(ARRAY['left:$run', 'right:$run']::identifier[], source => 'sql', source_key => 'both-$run')")"
     timed stitching_large "retract that parts them again" "$(quoted "SELECT big.retract('sql', 'both-$run')")"
 done
 load big all $((loaded - 1)) "one component"
 for run in $(seq 1 "$RUNS"); do
-    timed stitching_large "identify of a new identity, component of $loaded" "$(quoted "SELECT big.identify(ARRAY['all:$run', 'new:$run']::identifier[], source_key => 'all-$run')")"
+    timed stitching_large "identify of a new identity, component of $loaded" "$(quoted "SELECT big.identify(ARRAY['all:$run', 'new:$run']::identifier[], source => 'sql', source_key => 'all-$run')")"
     timed stitching_large "retract of the same" "$(quoted "SELECT big.retract('sql', 'all-$run')")"
 done
 repeated stitching_large "stitch_check of the hub with these components" "SELECT count(*) FROM big.stitch_check()"

@@ -57,7 +57,7 @@ SELECT hub, 'type', typname::text, typtype::text, t.oid, 'pg_type'
 FROM pg_type t JOIN hub ON typnamespace = hub.id WHERE typelem = 0 AND (typtype <> 'c' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c');
 SELECT count(*) AS hubs, count(*) FILTER (WHERE parts > 20) AS filled FROM (SELECT hub, count(*) AS parts FROM part GROUP BY hub) s;
 SELECT kind, name FROM part GROUP BY kind, name HAVING count(*) % 7 <> 0;  -- overloaded functions have a multiple
-SELECT "My ""Hub""".identify('{a:1,a:2}'), "My ""Hub""".identify('{a:3,a:2}', source_key => 'k');
+SELECT "My ""Hub""".identify('{a:1,a:2}'), "My ""Hub""".identify('{a:3,a:2}', source => 'sql', source_key => 'k');
 SELECT größe.identify('{a:1,b:2}'), größe.identify('{a:3}'), crm.identify('{a:2,a:3}');
 SELECT hub, members FROM hub, groups(hub) ORDER BY hub COLLATE "C", members COLLATE "C";
 SELECT "it's $$ %I \ hub".link('a:1', 'a:2'), "it's $$ %I \ hub".cannot_link('a:1', 'a:2');
@@ -134,7 +134,7 @@ RESET ROLE;
 SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
 SET ROLE regress_hub_owner;
 SELECT journey_create_hub('owned');
-SELECT owned.identify('{a:1,a:2}', source_key => 'k');
+SELECT owned.identify('{a:1,a:2}', source => 'sql', source_key => 'k');
 SELECT owned.customer_of('a:2');
 SELECT cardinality(owned.identify_many(ARRAY[('{a:3,a:4}', now(), 's', '1'), ('{a:4,a:1}', now(), 's', '2')]::owned.observation[]));
 SELECT owned.retract('sql', 'k'), owned.must_link('a:1', 'a:5'), owned.cannot_link('a:5', 'a:3'), owned.clear_pair('a:5', 'a:3');

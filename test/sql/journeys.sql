@@ -36,7 +36,7 @@ SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 09:00Z', 'web', 'search
 SELECT * FROM tried($$SELECT record('{c:1,u:1}', '2026-11-01 11:00Z', 'web', 'login', source => 'sql', source_key => '1')$$);
 SELECT * FROM tried($$SELECT record_many(array_agg((ARRAY[('c:' || n)::identifier], '2026-11-02Z'::timestamptz + n * interval '1 h', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)) FROM generate_series(2, 9) n$$);
 SELECT * FROM tried($$SELECT identify('{c:10}')$$);
-SELECT * FROM tried($$SELECT link('c:2', 'u:1', source_key => '2')$$);
+SELECT * FROM tried($$SELECT link('c:2', 'u:1', source => 'sql', source_key => '2')$$);
 SELECT * FROM tried($$SELECT link('c:10', 'c:3')$$);
 SELECT * FROM tried($$SELECT link('c:11', 'c:3')$$);
 SELECT * FROM tried($$SELECT retract('sql', '1')$$);

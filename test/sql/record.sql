@@ -105,7 +105,7 @@ SELECT journey_drop_hub('other', true);
 
 -- late binding: merges and splits rewrite no touchpoint
 CREATE TEMP TABLE before AS SELECT tableoid AS part, ctid AS place, xmin::text AS written, touchpoint_id, identity_id FROM touchpoints;
-SELECT link('cookie:2', 'user:7', source_key => 'merge') = customer_of('user:7') AS merged;
+SELECT link('cookie:2', 'user:7', source => 'sql', source_key => 'merge') = customer_of('user:7') AS merged;
 SELECT count(*) FROM touchpoints t JOIN identities i USING (identity_id) WHERE i.customer_id = customer_of('cookie:2') AND i.identifier = 'cookie:2';
 SELECT retract('sql', 'merge');
 SELECT customer_of('cookie:2') = customer_of('user:7') AS merged;

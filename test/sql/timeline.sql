@@ -116,8 +116,8 @@ SELECT journey_drop_hub('crm', true);
 SELECT journey_create_hub('crm');
 CREATE TABLE crm.touchpoints_2025_01 PARTITION OF crm.touchpoints FOR VALUES FROM ('2025-01-01Z') TO ('2025-02-01Z');
 CREATE TABLE crm.touchpoints_2025_02 PARTITION OF crm.touchpoints FOR VALUES FROM ('2025-02-01Z') TO ('2025-03-01Z');
-INSERT INTO crm.identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
-SELECT n, identifier('n', n::text), CASE WHEN n % 3 = 0 THEN n - 1 ELSE n END, '2025-01-01Z', '2025-01-01Z', '2025-01-01Z' FROM generate_series(1, 1500) n;
+INSERT INTO crm.identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+SELECT n, identifier('n', n::text), n, CASE WHEN n % 3 = 0 THEN n - 1 ELSE n END, '2025-01-01Z', '2025-01-01Z', '2025-01-01Z' FROM generate_series(1, 1500) n;
 INSERT INTO crm.customers SELECT customer_id, NULL, count(*) FROM crm.identities GROUP BY customer_id;
 INSERT INTO crm.touchpoints (identity_id, occurred_at, channel, action, direction, conversation)
 SELECT 1 + n * 7 % 1500, '2025-01-01Z'::timestamptz + n * interval '9 minutes', (ARRAY['web', 'app', 'store'])[1 + n % 3], 'view', 'in', 'c' || n % 4500

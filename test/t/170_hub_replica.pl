@@ -55,7 +55,7 @@ same('at first');
 cmp_ok(sql($copy, 'SELECT count(*) FROM crm.journey_changes'), '>', 0, 'journeys that are not packed yet are there, too');
 my %steps = (
     '1 a touchpoint' => "SELECT crm.record('{c:2}', '2026-02-05Z', 'web', 'view', source => 'sql', source_key => 'new')",
-    '2 a merge' => "SELECT crm.link('c:3', 'd:9', source_key => 'merge'), crm.must_link('c:4', 'c:5')",
+    '2 a merge' => "SELECT crm.link('c:3', 'd:9', source => 'sql', source_key => 'merge'), crm.must_link('c:4', 'c:5')",
     '3 refresh' => 'SELECT crm.refresh()',
     '4 a split' => "SELECT crm.retract('sql', 'merge'), crm.clear_pair('c:4', 'c:5')",
     '5 deletes and updates' => "DELETE FROM crm.touchpoints WHERE touchpoint_id % 10 = 0;

@@ -230,8 +230,8 @@ END
 # Three customers of two identities each
 my $reset = <<'END';
 TRUNCATE crm.touchpoints, crm.identities, crm.customers;
-INSERT INTO crm.identities (identity_id, identifier, customer_id, member_since, first_seen, last_seen)
-SELECT n, identifier('n', n::text), (n + 1) / 2, '2015-01-01Z', '2015-01-01Z', '2015-01-01Z' FROM generate_series(1, 6) n;
+INSERT INTO crm.identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+SELECT n, identifier('n', n::text), n, (n + 1) / 2, '2015-01-01Z', '2015-01-01Z', '2015-01-01Z' FROM generate_series(1, 6) n;
 INSERT INTO crm.customers SELECT n, NULL, 2 FROM generate_series(1, 3) n;
 END
 my $ask = <<'END';

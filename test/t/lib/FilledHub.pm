@@ -28,7 +28,7 @@ SELECT set_rule('crm', priority => 9, max_per_customer => 1), set_rule('tab', sh
        set_rule('email', normalizer => 'email', blocked => ARRAY['~^spam', 'o''brien\@example.com', 'ação']);
 SELECT cardinality(identify_many(array_agg((ARRAY[identifier(n, (k / 8)::text), identifier('c', k::text)], now() - i * interval '1 h', 'x', i::text)::observation)))
 FROM (SELECT i, (ARRAY['crm', 'tab', 'c', 'email'])[ceil(random() * 4)] AS n, ceil(random() * 400)::int AS k FROM generate_series(1, 600) i) s;
-SELECT identify(ARRAY['email:Ana@EXAMPLE.com', 'email:ação', 'c:"quoted" \ and '' 日本']::identifier[], source_key => E'a\tkey \\ ''');
+SELECT identify(ARRAY['email:Ana@EXAMPLE.com', 'email:ação', 'c:"quoted" \ and '' 日本']::identifier[], source => 'sql', source_key => E'a\tkey \\ ''');
 SELECT must_link('c:1', 'c:300'), cannot_link('c:2', 'c:3');
 SELECT retract('x', i::text) FROM generate_series(1, 60) i;
 
@@ -101,7 +101,7 @@ END
 
 # a new identity, a merge and an undo, touchpoints, journeys and partitions, as they come out in a hub
 our $goes_on = <<END;
-SELECT $hub.identify('{new:1,new:2}', source_key => 'new') = max(identity_id) + 1 FROM $hub.identities;
+SELECT $hub.identify('{new:1,new:2}', source => 'sql', source_key => 'new') = max(identity_id) + 1 FROM $hub.identities;
 SELECT $hub.retract('x', '100'), $hub.set_rule('tab', shared_above => 5) >= 0, $hub.stitch_all();
 SELECT count(*) FROM $hub.stitch_check();
 SELECT $hub.record('{new:1}', now(), 'web', 'view', source => 'y', source_key => '1')
