@@ -207,7 +207,7 @@ SELECT i AS should_be_blocked FROM unnest(ARRAY[
     'id:__x__', 'id:{{ contact.email }}', 'email:{{first}}.{{last}}@shop.pt', 'id:"{{x}}"', 'id:%%ADVERTISING_IDENTIFIER_PLAIN%%',
     'id:<user id>', 'id:[Contact.Email]', 'id:{firstName}', 'id:$(id)', 'id:{$id}', 'id:{!Contact.Email}', 'id:${{ x }}', 'id::id', 'id:%s',
     'id:%1$s', 'id:{0}', 'id:{1}', 'id:[[x]]', 'id:<?= $x ?>', 'id:{% x %}', 'id:#x#', 'id:{user_id}',
-    'id:0', 'id:-1', 'id:00000000-0000-0000-0000-000000000000', 'id:{00000000-0000-0000-0000-000000000000}', 'id:000000', 'id:0.0',
+    'id:{customerid}', 'id:[userId]', 'id:(Contact Id)', 'id:0', 'id:-1', 'id:00000000-0000-0000-0000-000000000000', 'id:{00000000-0000-0000-0000-000000000000}', 'id:000000', 'id:0.0',
     'id:""', 'id:{}', 'id:-', 'id:???', 'id: ', 'phone:1111', 'phone:9999', 'phone:+351999999999', 'phone:+351 999 999 999',
     'phone:(11) 99999-9999', 'phone:+55 (11) 99999-9999', 'mobile_phone:999999999', 'whatsapp:999999999', 'phone:123456789',
     'phone:+4522222222', 'msisdn:00351999999999', 'cpf:111.111.111-11', 'tax_id:999999999', 'nif:123456789', 'email:@example.pt',
@@ -215,12 +215,13 @@ SELECT i AS should_be_blocked FROM unnest(ARRAY[
 WHERE NOT identifier_blocked(i, :'list', '');
 SELECT i AS should_not_be_blocked FROM unnest(ARRAY[
     'contact:1111', 'contact:9999', 'contact:123456789', 'id:-2', 'id:10', 'id:0042', 'id:{6F9619FF-8B86-D011-B42D-00C04FC964FF}',
-    'id:[ana]', 'id:{ana.silva}', 'id:Nilson', 'phone:912345678', 'phone:+351 912 345 678', 'phone:+351911111111', 'phone:+18005555555',
+    'id:[ana]', 'id:[david]', 'id:{ana.silva}', 'id:Nilson', 'phone:912345678', 'phone:+351 912 345 678', 'phone:+351911111111',
+    'phone:+18005555555', 'phone:11', 'cpf:22',
     'phone:112', 'phone_id:1111', 'mobile_app_user:1111', 'document_id:9999', 'email:<ana@example.pt>', 'email:O''Brien@x.ie',
     'email:nullabor@x.pt', 'email:testa@x.pt', 'twitter:@ana', 'mixpanel:$device:abc', 'id:50%', 'id:a%b%c', 'id:x', 'nif:501964843',
     'id:{"a":{"b":1}}', 'id:{1,2}', 'id:[1,2]', 'id:#42', 'id:test1', 'id:[::1]', 'id:12:34', 'cookie:GA1.2.123.456']::identifier[]) i
 WHERE identifier_blocked(i, :'list', '');
 -- well below the 32 that the server keeps compiled
-SELECT count(*) < 20 FROM unnest(:'list'::text[]) e WHERE e LIKE '%~%';
+SELECT count(*) < 16 FROM unnest(:'list'::text[]) e WHERE e LIKE '%~%';
 SELECT journey_drop_hub('placeholders');
 RESET client_min_messages;
