@@ -122,4 +122,4 @@ COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NUL
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
 COMMENT ON FUNCTION identifier_blocked(identifier, text[], text)
-    IS 'whether its value is in a list of values and ~regular expressions, some for a kind of namespace (phone:...) only';
+    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace';

@@ -73,8 +73,8 @@ SELECT count(*) FROM (SELECT DISTINCT p::journey_pattern FROM unnest(ARRAY['a.b-
 SELECT p FROM unnest('{b.a,"a.b -> c.d",NULL,a.b,"a.é",a.z,"a.b{2}",%}'::journey_pattern[]) p ORDER BY p;
 CREATE TABLE pat AS
 SELECT n, p, dense_rank() OVER (ORDER BY p::text COLLATE "C") AS "rank"
-FROM (SELECT n, format('a%s.b -[<= %s days]-> %s', n % 7, n % 5 + 1, repeat('c.d -> ',
-    n % 3 * 400 / 2) || 'é.z')::journey_pattern AS p
+FROM (SELECT n, format('a%s.b -[<= %s days]-> %s', n % 7, n % 5 + 1,
+                       repeat('c.d -> ', n % 3 * 400 / 2) || 'é.z')::journey_pattern AS p
       FROM generate_series(1, 500) n) s;
 INSERT INTO pat VALUES (501, NULL, 1000);
 -- a total order: that of the ranks, whatever the operator, and so transitive

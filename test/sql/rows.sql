@@ -109,12 +109,11 @@ SELECT retention(true, NULL, false);
 -- whatever the number of conditions, and in whatever form they come
 SELECT n, every.r = ARRAY(SELECT i % 3 = 1 FROM generate_series(1, n) i) AS array_right, spelt.r = every.r AS same
 FROM generate_series(1, 10) n,
-     LATERAL (SELECT retention(ARRAY(SELECT i % 3 = 1 FROM generate_series(1,
-     v.k) i)) AS r FROM (VALUES (n)) v(k)) every,
-     LATERAL (SELECT CASE n WHEN 1 THEN retention(true) WHEN 2 THEN retention(true,
-     false) WHEN 3 THEN retention(true, false, NULL)
-                            WHEN 4 THEN retention(true, false, NULL, true) WHEN 5 THEN retention(true, false,
-                            false, true, false)
+     LATERAL (SELECT retention(ARRAY(SELECT i % 3 = 1 FROM generate_series(1, v.k) i)) AS r
+              FROM (VALUES (n)) v(k)) every,
+     LATERAL (SELECT CASE n WHEN 1 THEN retention(true) WHEN 2 THEN retention(true, false)
+                            WHEN 3 THEN retention(true, false, NULL) WHEN 4 THEN retention(true, false, NULL, true)
+                            WHEN 5 THEN retention(true, false, false, true, false)
                             WHEN 6 THEN retention(true, false, false, true, false, NULL)
                             WHEN 7 THEN retention(true, false, false, true, false, false, true)
                             WHEN 8 THEN retention(true, false, false, true, false, false, true, false)
