@@ -131,27 +131,35 @@ COMMENT ON COLUMN @hub@.observation.source_key IS 'its key there; NULL: one is m
 
 INSERT INTO @hub@.settings (hub_version) VALUES ('@version@');
 -- What systems write where there is no identifier, as far as it can't be one. Quotes, padding and brackets around a
--- value don't matter, nor does case. Few regular expressions, since the server keeps 32 compiled.
+-- value don't matter, nor does case. Few regular expressions, since each is tried on every new identifier.
 INSERT INTO @hub@.identifier_rules (namespace, priority, max_per_customer, shared_above, blocked, normalizer) VALUES
     ('*', 0, 0, 0, ARRAY[
         -- no value, in the languages of programs
-        'null', 'nil', 'none', 'undefined', 'undef', '\N', 'nan', 'n/a', 'na', 'n.a.', '#n/a', '#ref!', '#value!', '#name?', '#null!',
-        'empty', 'blank', 'missing', 'true', 'false', '~^\[object [a-z]+\]$',
+        'null', 'nil', 'none', 'undefined', 'undef', '\N', 'nan', 'n/a', 'na', 'n.a.', 'empty', 'blank', 'missing',
+        'true', 'false', '#n/a', '#ref!', '#value!', '#name?', '#null!',
+        'object object', 'object undefined', 'object null',
         -- and of people
         'unknown', 'anonymous', 'anon', 'guest', 'not_authenticated', 'not provided', 'not_provided', 'not available',
         'not_available', 'not set', 'not_set', 'default', 'test', 'noreply', 'no-reply',
-        '~^test@', '~^(no-?reply|none|null|nil|anonymous|guest|unknown|undefined|not-?provided)@', 'email:~^@',
+        '~^(test|no-?reply|none|null|nil|anonymous|guest|unknown|undefined|not-?provided|no-?e?mail)@', 'email:~^@',
         -- the name of the field for its value
         'id', 'distinct_id', 'distinctid', 'user_id', 'userid', 'email', 'e-mail', 'phone',
         -- nothing, zeros, and what fills a form: 0, 000-000, the nil UUID, -, ???
         '~^[-+0.,:;/\\_?!#* ]*$', '-1', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
-        -- templates that were never filled: {{id}}, ${id}, $(id), #{id}, {% id %}, {$id}, [[id]], *|ID|*, %%ID%%, <%= id %>, <?= $id ?>
-        '~\{\{.*\}\}|[$#@!%*]\{[^{}]*\}|\{[$#@!%*][^{}]*\}|\$\([^()]*\)|\[\[.*\]\]|\*\|.*\|\*|%%[^%]+%%|<[%?].*[%?]>',
-        -- <user id>, %id%, @id@, #id#, __id__, :id, %s, {1}
-        '~^(<[a-z_][a-z0-9_ .:/-]*>|([%@#])[a-z_][a-z0-9_.:-]*\2|__[a-z0-9_]+__|:[a-z_]+|%(\d+\$)?[sd]|\{\d\d?\})$',
-        -- {x} and {firstName}, but neither {6F9619FF-8B86-D011-B42D-00C04FC964FF} nor [ana]
-        '~^[[({]([a-z]|[a-z_. -]*(id|name|email|mail|phone|mobile|number|user|customer|contact|value|token|key|code|field|var))[])}]$',
+        -- templates that were never filled: {{id}}, ${id}, $(id), #{id}, {$id}, [[id]], *|ID|*, %%ID%%, <%= id %>
+        '~\{\{.*\}\}|[$#@!%*]\{[^{}]*\}|\{[$#@!%*][^{}]*\}|\$\([^()]*\)|\[\[.*\]\]|\*\|.*\|\*'
+            '|%%[^%]+%%|<[%?].*[%?]>|\[%.*%\]|%7b%7b.*%7d%7d|%24%7b.*%7d',
+        -- <user id>, %id%, @id@, #id#, $id$, $id, __id__, :id, %s, {1}; {x}, {firstName}, but no GUID, and not [david]
+        '~^(<[a-z_][a-z0-9_ .:/-]*>|%[a-z_][a-z0-9_.:-]*%|@[a-z_][a-z0-9_.:-]*@|#[a-z_][a-z0-9_.:-]*#'
+            '|\$[a-z_][a-z0-9_.]*\$|\$[a-z_]*(id|email|name|phone)|__[a-z0-9_]+__|:[a-z_]+'
+            '|%((\d+\$)?|\([a-z_]+\))[sd]|\{\d\d?\}|[[({]([a-z]|([a-z]+[_. -]+'
+            '|user|customer|contact|client|member|visitor|account|session|cookie|device|first|last|full|tax|phone|e)*'
+            '(id|uid|uuid|guid|name|e?mail|phone|mobile|number|user|customer|contact|value|token|key|code|field|var)'
+            ')[])}])$',
         -- numbers that nobody has: 1111, +351 999 999 999, 123456789
-        'phone:~^\+?(\d)\1{2,}$', 'phone:~(\d)\1{8,}$', 'phone:~^(\+|00)\d{1,3}(\d)\2{7}$',
-        'phone:~^(\+|00)?\d{0,3}(1234567890?|9876543210?)$|^0?123456(7|78)?$',
-        'document:~^(\d)\1{2,}$', 'document:~^(0?1234567890?1?2?|9876543210?)$'], '');
+        'phone:~^\+?(0{3,}|1{3,}|2{3,}|3{3,}|4{3,}|5{3,}|6{3,}|7{3,}|8{3,}|9{3,})$'
+            '|(0{9}|1{9}|2{9}|3{9}|4{9}|5{9}|6{9}|7{9}|8{9}|9{9})$'
+            '|^(\+|00)\d{1,3}(0{8}|1{8}|2{8}|3{8}|4{8}|5{8}|6{8}|7{8}|8{8}|9{8})$',
+        'phone:~^(\+|00)?\d{0,3}(1234567890?|9876543210?)$|^0?123456(7|78)?$|xx',
+        'document:~^(0{3,}|1{3,}|2{3,}|3{3,}|4{3,}|5{3,}|6{3,}|7{3,}|8{3,}|9{3,})$'
+            '|^(0?1234567890?1?2?|9876543210?)$', 'document:999999990'], '');

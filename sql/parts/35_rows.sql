@@ -89,7 +89,8 @@ CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boo
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) RETURNS bytea
+CREATE FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION retention_transfn(bytea, boolean[]) RETURNS bytea
 AS 'MODULE_PATHNAME', 'retention_array_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -168,20 +169,32 @@ COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean) IS 'transition of
 COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
-COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
-COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
-COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'transition of retention';
+COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean[]) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, VARIADIC "any") IS 'transition of retention';
 COMMENT ON FUNCTION retention_combinefn(bytea, bytea) IS 'combination of partial states of retention';
 COMMENT ON FUNCTION retention_finalfn(bytea) IS 'result of retention';
-COMMENT ON AGGREGATE retention(boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean) IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(boolean[]) IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, boolean, boolean, boolean)
+    IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(boolean[])
+    IS 'was the first condition met by some row, and with it each other one? conditions';
 COMMENT ON AGGREGATE retention(VARIADIC "any") IS 'was the first condition met by some row, and with it each other one? conditions';

@@ -125,4 +125,5 @@ COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
 COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
-COMMENT ON FUNCTION identifier_blocked(identifier, text[], text) IS 'whether its value is in a list of values, and of regular expressions, each behind a tilde; either may be for a kind of namespace (phone:, document:, email:), which the normalizer tells, or the name';
+COMMENT ON FUNCTION identifier_blocked(identifier, text[], text)
+    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace';

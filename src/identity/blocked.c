@@ -65,6 +65,34 @@ element_kind(const char **text, int *len)
 	return kind;
 }
 
+/* Is an element, in small letters, a form of the value? */
+static bool
+has_form(const Form *forms, int n, const char *text, int len, bool utf8)
+{
+	char *small = NULL;
+	int small_len = 0;
+	bool found = false;
+
+	for (int k = 0; k < n && !found; k++)
+	{
+		const Form *form = &forms[k];
+
+		/* folding adds nothing, and leaves a letter of ASCII one; so most need not be folded */
+		if (form->len > len || (form->len > 0 && !IS_HIGHBIT_SET(text[0]) &&
+								pg_ascii_tolower((unsigned char) text[0]) != form->text[0]))
+			continue;
+		if (small == NULL)
+		{
+			small = palloc(len);
+			small_len = blocked_fold(text, len, utf8, small);
+		}
+		found = same_text(form, small, small_len);
+	}
+	if (small)
+		pfree(small);
+	return found;
+}
+
 PG_FUNCTION_INFO_V1(identifier_blocked);
 Datum
 identifier_blocked(PG_FUNCTION_ARGS)
@@ -136,14 +164,7 @@ identifier_blocked(PG_FUNCTION_ARGS)
 			pfree(re);
 		}
 		else
-		{
-			char *small = palloc(len);
-			int small_len = blocked_fold(text, len, utf8, small);
-
-			for (int k = 0; k < nforms && !found; k++)
-				found = same_text(&forms[k], small, small_len);
-			pfree(small);
-		}
+			found = has_form(forms, nforms, text, len, utf8);
 		if (found)
 			PG_RETURN_BOOL(true);
 	}

@@ -24,10 +24,12 @@ static const char *const kind_names[] = {
 static const char *const kind_words[] = {
 	[KIND_KEY] = "",
 	[KIND_EMAIL] = " email emails mail mailbox correo correio courriel ",
-	[KIND_PHONE] = " phone phones telephone tel telefone telefono tel\303\251fono fone mobile cell cellphone cellular celular "
-				   "telemovel telem\303\263vel movil m\303\263vil handy gsm msisdn fax sms whatsapp waid whatsappid callerid ",
-	[KIND_DOCUMENT] = " document documento cpf cnpj nif nipc taxid tin vat vatin vatid fiscalid nationalid ssn sin "
-					  "nino dni nie cif rg rut rfc curp cuit cuil passport passaporte pasaporte aadhaar ",
+	[KIND_PHONE] = " phone phones telephone tel mobile cell cellphone cellular celular handy gsm "
+				   "telefone telefono tel\303\251fono fone telemovel telem\303\263vel movil "
+				   "m\303\263vil msisdn fax sms whatsapp whatsappid waid callerid ",
+	[KIND_DOCUMENT] = " document documento cpf cnpj nif nipc rg taxid tin vat vatin vatid ssn sin "
+					  "nino dni nie cif rut rfc curp cuit cuil fiscalid nationalid passport "
+					  "passaporte pasaporte aadhaar ",
 };
 
 /* words that may stand behind the one that says it */

@@ -99,9 +99,9 @@ argument_type(FunctionCallInfo fcinfo, const RowsSite *site, int arg)
 	Oid type = get_fn_expr_argtype(fcinfo->flinfo, arg);
 
 	if (!OidIsValid(type))
-		ereport(ERROR, (errcode(ERRCODE_INDETERMINATE_DATATYPE),
-						errmsg("could not determine the types of the conditions of %s",
-							   site->aggregate)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INDETERMINATE_DATATYPE),
+				 errmsg("could not determine the types of the conditions of %s", site->aggregate)));
 	return getBaseType(type);
 }
 

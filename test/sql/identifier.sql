@@ -169,25 +169,33 @@ FROM (VALUES
 ) v(value, list);
 -- quotes, padding and brackets, once or again; what is within a value counts
 SELECT value, identifier_blocked(identifier('id', value), '{"null",~^nul$}') AS blocked
-FROM unnest(ARRAY[' null', '''null''', '"null"', '\"null\"', '`null`', '“null”', '„null“', '‘null’', '«null»', '''"null"''',
-                  E'null\r\n', E'\u00a0null\u200b', E'nu\u200bll', '&quot;null&quot;', '%22null%22', '(null)', '["null"]', '{ null }',
+FROM unnest(ARRAY[' null', '''null''', '"null"', '\"null\"', '`null`', '“null”', '„null“', '‘null’', '«null»',
+                  '''"null"''',
+                  E'null\r\n', E'\u00a0null\u200b', E'nu\u200bll', '&quot;null&quot;', '%22null%22', '(null)',
+                  '["null"]', '{ null }',
                   '<null>', '((null))', '(null', 'ＮＵＬＬ', '"nul"', 'nu ll', 'null null', '"', '()', 'O''null']) value;
 -- small letters of any locale
 SELECT value, list, identifier_blocked(identifier('id', value), list) AS blocked
 FROM (VALUES ('NÃO', '{não}'::text[]), ('não', '{NÃO}'), ('NÃO', '{~^não$}'), ('NÃo', '{~^NÃo$}'), ('ŻADEN', '{żaden}'),
-             ('ΚΑΝΈΝΑΣ', '{κανένας}'), ('НЕТ', '{нет}'), ('UNDEFİNED', '{undefined}'), ('undefıned', '{undefined}'), ('÷', '{×}'),
+             ('ΚΑΝΈΝΑΣ', '{κανένας}'), ('НЕТ', '{нет}'), ('UNDEFİNED', '{undefined}'), ('undefıned',
+             '{undefined}'), ('÷', '{×}'),
              ('nao', '{não}')) v(value, list);
 -- kinds of namespaces: by the normalizer, or else by the name
 SELECT namespace, normalizer,
        (SELECT string_agg(kind, ', ') FROM unnest('{email,phone,document}'::text[]) kind
         WHERE identifier_blocked(identifier(namespace, 'x'), ARRAY[kind || ':x'], normalizer)) AS kind
-FROM (VALUES ('email', NULL), ('e-mail', ''), ('user_email', ''), ('emailAddress', ''), ('EMAIL', ''), ('email_id', ''), ('mailchimp', ''),
-             ('phone', ''), ('homePhone', ''), ('phone_number', ''), ('phone2', ''), ('WhatsApp', ''), ('whatsapp_id', ''), ('wa_id', ''),
-             ('msisdn', ''), ('phone_id', ''), ('mobile_app_user', ''), ('tax_id', ''), ('customerTaxId', ''), ('cpf', ''), ('nif.pt', ''),
-             ('document_id', ''), ('contact', ''), ('contact', 'phone'), ('phone', 'document'), ('Telemóvel', ''), ('number', ''), ('_', ''),
+FROM (VALUES ('email', NULL), ('e-mail', ''), ('user_email', ''), ('emailAddress', ''), ('EMAIL', ''), ('email_id',
+             ''), ('mailchimp', ''),
+             ('phone', ''), ('homePhone', ''), ('phone_number', ''), ('phone2', ''), ('WhatsApp', ''),
+             ('whatsapp_id', ''), ('wa_id', ''),
+             ('msisdn', ''), ('phone_id', ''), ('mobile_app_user', ''), ('tax_id', ''), ('customerTaxId', ''),
+             ('cpf', ''), ('nif.pt', ''),
+             ('document_id', ''), ('contact', ''), ('contact', 'phone'), ('phone', 'document'), ('Telemóvel', ''),
+             ('number', ''), ('_', ''),
              (repeat('phone_', 10) || 'tax', ''), ('x', 'none')) v(namespace, normalizer);
 -- of numbers, what parts digits counts for nothing
-SELECT i, identifier_blocked(i, '{"~^(\\d)\\1+$"}') AS listed, identifier_blocked(i, '{"phone:~^(\\d)\\1+$"}') AS for_phones
+SELECT i, identifier_blocked(i, '{"~^(\\d)\\1+$"}') AS listed, identifier_blocked(i,
+       '{"phone:~^(\\d)\\1+$"}') AS for_phones
 FROM unnest('{phone:11-11,phone:11 11,contact:11-11,contact:1111,phone:(11) 11/11,phone:１１１１}'::identifier[]) i;
 SELECT identifier_blocked(NULL, '{x}') IS NULL AS unknown, identifier_blocked('id:x', NULL) IS NULL AS unknown;
 SELECT identifier_blocked('id:x', '{x,~^(}') AS found_first;
@@ -202,25 +210,41 @@ SET client_min_messages = warning;
 SELECT journey_create_hub('placeholders');
 SELECT blocked AS list FROM placeholders.identifier_rules WHERE namespace = '*' \gset
 SELECT i AS should_be_blocked FROM unnest(ARRAY[
-    'id:undefined', 'id:UNDEFINED', 'id:NIL', 'id:''undefined''', 'id:"null"', 'id: none ', 'id:\"null\"', 'id:\N', 'id:[object Undefined]',
-    'id:#N/A', 'id:{{x}}', 'id:${x}', 'id:#{x}', 'id:%%x%%', 'id:%x%', 'id:*|X|*', 'id:<x>', 'id:[x]', 'id:{x}', 'id:<%= x %>', 'id:@x@',
-    'id:__x__', 'id:{{ contact.email }}', 'email:{{first}}.{{last}}@shop.pt', 'id:"{{x}}"', 'id:%%ADVERTISING_IDENTIFIER_PLAIN%%',
-    'id:<user id>', 'id:[Contact.Email]', 'id:{firstName}', 'id:$(id)', 'id:{$id}', 'id:{!Contact.Email}', 'id:${{ x }}', 'id::id', 'id:%s',
+    'id:undefined', 'id:UNDEFINED', 'id:NIL', 'id:''undefined''', 'id:"null"', 'id: none ', 'id:\"null\"', 'id:\N',
+    'id:[object Undefined]',
+    'id:#N/A', 'id:{{x}}', 'id:${x}', 'id:#{x}', 'id:%%x%%', 'id:%x%', 'id:*|X|*', 'id:<x>', 'id:[x]', 'id:{x}',
+    'id:<%= x %>', 'id:@x@',
+    'id:__x__', 'id:{{ contact.email }}', 'email:{{first}}.{{last}}@shop.pt', 'id:"{{x}}"',
+    'id:%%ADVERTISING_IDENTIFIER_PLAIN%%',
+    'id:<user id>', 'id:[Contact.Email]', 'id:{firstName}', 'id:$(id)', 'id:{$id}', 'id:{!Contact.Email}',
+    'id:${{ x }}', 'id::id', 'id:%s',
     'id:%1$s', 'id:{0}', 'id:{1}', 'id:[[x]]', 'id:<?= $x ?>', 'id:{% x %}', 'id:#x#', 'id:{user_id}',
-    'id:0', 'id:-1', 'id:00000000-0000-0000-0000-000000000000', 'id:{00000000-0000-0000-0000-000000000000}', 'id:000000', 'id:0.0',
-    'id:""', 'id:{}', 'id:-', 'id:???', 'id: ', 'phone:1111', 'phone:9999', 'phone:+351999999999', 'phone:+351 999 999 999',
-    'phone:(11) 99999-9999', 'phone:+55 (11) 99999-9999', 'mobile_phone:999999999', 'whatsapp:999999999', 'phone:123456789',
-    'phone:+4522222222', 'msisdn:00351999999999', 'cpf:111.111.111-11', 'tax_id:999999999', 'nif:123456789', 'email:@example.pt',
+    'id:{{{x}}}', 'id:%7B%7Bx%7D%7D', 'id:[% x %]', 'id:$EMAIL$', 'id:$user_id', 'id:%(x)s',
+    'phone:(XXX) XXX-XXXX', 'nif:999999990',
+    'id:{customerid}', 'id:[userId]', 'id:(Contact Id)', 'id:0', 'id:-1', 'id:00000000-0000-0000-0000-000000000000',
+    'id:{00000000-0000-0000-0000-000000000000}', 'id:000000', 'id:0.0',
+    'id:""', 'id:{}', 'id:-', 'id:???', 'id: ', 'phone:1111', 'phone:9999', 'phone:+351999999999',
+    'phone:+351 999 999 999',
+    'phone:(11) 99999-9999', 'phone:+55 (11) 99999-9999', 'mobile_phone:999999999', 'whatsapp:999999999',
+    'phone:123456789',
+    'phone:+4522222222', 'msisdn:00351999999999', 'cpf:111.111.111-11', 'tax_id:999999999', 'nif:123456789',
+    'email:@example.pt',
     'email:test@x.pt', 'email:NoReply@x.pt', 'email:none@none.com']::identifier[]) i
 WHERE NOT identifier_blocked(i, :'list', '');
 SELECT i AS should_not_be_blocked FROM unnest(ARRAY[
-    'contact:1111', 'contact:9999', 'contact:123456789', 'id:-2', 'id:10', 'id:0042', 'id:{6F9619FF-8B86-D011-B42D-00C04FC964FF}',
-    'id:[ana]', 'id:{ana.silva}', 'id:Nilson', 'phone:912345678', 'phone:+351 912 345 678', 'phone:+351911111111', 'phone:+18005555555',
-    'phone:112', 'phone_id:1111', 'mobile_app_user:1111', 'document_id:9999', 'email:<ana@example.pt>', 'email:O''Brien@x.ie',
-    'email:nullabor@x.pt', 'email:testa@x.pt', 'twitter:@ana', 'mixpanel:$device:abc', 'id:50%', 'id:a%b%c', 'id:x', 'nif:501964843',
-    'id:{"a":{"b":1}}', 'id:{1,2}', 'id:[1,2]', 'id:#42', 'id:test1', 'id:[::1]', 'id:12:34', 'cookie:GA1.2.123.456']::identifier[]) i
+    'contact:1111', 'contact:9999', 'contact:123456789', 'id:-2', 'id:10', 'id:0042',
+    'id:{6F9619FF-8B86-D011-B42D-00C04FC964FF}',
+    'id:[ana]', 'id:[david]', 'id:{ana.silva}', 'id:Nilson', 'phone:912345678', 'phone:+351 912 345 678',
+    'phone:+351911111111',
+    'phone:+18005555555', 'phone:11', 'cpf:22',
+    'phone:112', 'phone_id:1111', 'mobile_app_user:1111', 'document_id:9999', 'email:<ana@example.pt>',
+    'email:O''Brien@x.ie',
+    'email:nullabor@x.pt', 'email:testa@x.pt', 'twitter:@ana', 'mixpanel:$device:abc', 'id:%7B%22id%22%3A1%7D',
+    'id:$1', 'id:50%', 'id:a%b%c', 'id:x', 'nif:501964843',
+    'id:{"a":{"b":1}}', 'id:{1,2}', 'id:[1,2]', 'id:#42', 'id:test1', 'id:[::1]', 'id:12:34',
+    'cookie:GA1.2.123.456']::identifier[]) i
 WHERE identifier_blocked(i, :'list', '');
 -- well below the 32 that the server keeps compiled
-SELECT count(*) < 20 FROM unnest(:'list'::text[]) e WHERE e LIKE '%~%';
+SELECT count(*) < 16 FROM unnest(:'list'::text[]) e WHERE e LIKE '%~%';
 SELECT journey_drop_hub('placeholders');
 RESET client_min_messages;

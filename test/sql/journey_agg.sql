@@ -87,7 +87,8 @@ DROP FUNCTION fingerprint();
 DROP TABLE touches, many;
 
 -- arguments go by position; a reference without a value has a name, through a touchpoint
-SELECT journey_agg(at, channel, action, id) AS id_as_value, journey_agg(touchpoint(at, channel, action, ref => id)) AS by_name,
+SELECT journey_agg(at, channel, action, id) AS id_as_value,
+       journey_agg(touchpoint(at, channel, action, ref => id)) AS by_name,
        journey_agg(at, channel, action, NULL, id) AS by_position
 FROM (VALUES ('2026-03-01 10:00Z'::timestamptz, 'web', 'view', 7::bigint)) v(at, channel, action, id);
 SELECT journey_agg(occurred_at => at, channel => 'web', action => 'view', ref => 7) FROM (VALUES (now())) v(at);

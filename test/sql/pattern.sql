@@ -73,7 +73,8 @@ SELECT count(*) FROM (SELECT DISTINCT p::journey_pattern FROM unnest(ARRAY['a.b-
 SELECT p FROM unnest('{b.a,"a.b -> c.d",NULL,a.b,"a.é",a.z,"a.b{2}",%}'::journey_pattern[]) p ORDER BY p;
 CREATE TABLE pat AS
 SELECT n, p, dense_rank() OVER (ORDER BY p::text COLLATE "C") AS "rank"
-FROM (SELECT n, format('a%s.b -[<= %s days]-> %s', n % 7, n % 5 + 1, repeat('c.d -> ', n % 3 * 400 / 2) || 'é.z')::journey_pattern AS p
+FROM (SELECT n, format('a%s.b -[<= %s days]-> %s', n % 7, n % 5 + 1,
+                       repeat('c.d -> ', n % 3 * 400 / 2) || 'é.z')::journey_pattern AS p
       FROM generate_series(1, 500) n) s;
 INSERT INTO pat VALUES (501, NULL, 1000);
 -- a total order: that of the ranks, whatever the operator, and so transitive
@@ -86,7 +87,8 @@ WHERE a.n < 501 AND b.n < 501 AND (a.n * 7 + b.n) % 3 = 0
 LIMIT 5;
 SELECT n FROM (SELECT n, "rank", lag("rank") OVER (ORDER BY p) AS before FROM pat) s WHERE before > "rank";
 -- hashes: equal for equals, else seldom; with seed 0 the long one ends in the short one; these must never change
-SELECT "rank" FROM pat GROUP BY "rank" HAVING count(DISTINCT journey_pattern_hash(p)) > 1 OR count(DISTINCT journey_pattern_hash_extended(p, 5)) > 1;
+SELECT "rank" FROM pat GROUP BY "rank"
+HAVING count(DISTINCT journey_pattern_hash(p)) > 1 OR count(DISTINCT journey_pattern_hash_extended(p, 5)) > 1;
 SELECT count(DISTINCT p) = count(DISTINCT journey_pattern_hash_extended(p, 5)) AS long,
        bool_and(journey_pattern_hash(p) = journey_pattern_hash_extended(p, 0)::bit(32)::int) AS low_bits,
        bool_or(journey_pattern_hash_extended(p, 0) = journey_pattern_hash_extended(p, 1)) AS unseeded FROM pat;
@@ -101,10 +103,12 @@ RESET enable_sort;
 SET enable_nestloop = off;
 SET enable_hashjoin = off;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM pat a JOIN pat b USING (p);
-SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS merged FROM pat a JOIN pat b USING (p);
+SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS merged
+FROM pat a JOIN pat b USING (p);
 RESET enable_hashjoin;
 SET enable_mergejoin = off;
-SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS hashed FROM pat a JOIN pat b USING (p);
+SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS hashed
+FROM pat a JOIN pat b USING (p);
 RESET enable_mergejoin;
 RESET enable_nestloop;
 CREATE INDEX pat_p ON pat (p);
@@ -120,7 +124,8 @@ SELECT count(*) FILTER (WHERE tableoid = 'pat_part_0'::regclass) BETWEEN 100 AND
 DROP TABLE pat, pat_part;
 -- every type of ours has an order, a hash and an equality, and no class is broken
 SELECT t.typname, array_agg(a.amname ORDER BY amname) AS classes, bool_and(amvalidate(c.oid)) AS valid
-FROM pg_type t JOIN pg_opclass c ON c.opcintype = t.oid AND c.opcdefault JOIN pg_am a ON a.oid = c.opcmethod AND a.amname IN ('btree', 'hash')
+FROM pg_type t JOIN pg_opclass c ON c.opcintype = t.oid AND c.opcdefault
+     JOIN pg_am a ON a.oid = c.opcmethod AND a.amname IN ('btree', 'hash')
 WHERE t.typname IN ('touchpoint', 'journey', 'journey_pattern', 'identifier') GROUP BY t.typname ORDER BY t.typname;
 
 -- linear where others give up: no match in a long journey of near misses

@@ -109,9 +109,11 @@ SELECT retention(true, NULL, false);
 -- whatever the number of conditions, and in whatever form they come
 SELECT n, every.r = ARRAY(SELECT i % 3 = 1 FROM generate_series(1, n) i) AS array_right, spelt.r = every.r AS same
 FROM generate_series(1, 10) n,
-     LATERAL (SELECT retention(ARRAY(SELECT i % 3 = 1 FROM generate_series(1, v.k) i)) AS r FROM (VALUES (n)) v(k)) every,
-     LATERAL (SELECT CASE n WHEN 1 THEN retention(true) WHEN 2 THEN retention(true, false) WHEN 3 THEN retention(true, false, NULL)
-                            WHEN 4 THEN retention(true, false, NULL, true) WHEN 5 THEN retention(true, false, false, true, false)
+     LATERAL (SELECT retention(ARRAY(SELECT i % 3 = 1 FROM generate_series(1, v.k) i)) AS r
+              FROM (VALUES (n)) v(k)) every,
+     LATERAL (SELECT CASE n WHEN 1 THEN retention(true) WHEN 2 THEN retention(true, false)
+                            WHEN 3 THEN retention(true, false, NULL) WHEN 4 THEN retention(true, false, NULL, true)
+                            WHEN 5 THEN retention(true, false, false, true, false)
                             WHEN 6 THEN retention(true, false, false, true, false, NULL)
                             WHEN 7 THEN retention(true, false, false, true, false, false, true)
                             WHEN 8 THEN retention(true, false, false, true, false, false, true, false)
@@ -119,7 +121,8 @@ FROM generate_series(1, 10) n,
                             ELSE retention(VARIADIC '{t,f,f,t,f,f,t,f,f,t}'::boolean[]) END AS r) spelt;
 -- what Citus asks of an aggregate that it pushes down
 SELECT pronargs, bool_and(aggtranstype = 'bytea'::regtype AND aggcombinefn <> 0) AS partial, count(*)
-FROM pg_aggregate JOIN pg_proc ON oid = aggfnoid WHERE proname = 'retention' AND provariadic = 0 GROUP BY pronargs ORDER BY pronargs;
+FROM pg_aggregate JOIN pg_proc ON oid = aggfnoid WHERE proname = 'retention' AND provariadic = 0
+GROUP BY pronargs ORDER BY pronargs;
 SELECT retention(VARIADIC '{1,2}'::integer[]) FROM ev;
 SELECT retention(VARIADIC NULL::boolean[]);
 SELECT retention(VARIADIC '{}'::boolean[]), retention(VARIADIC '{{t,f},{NULL,t}}'::boolean[]);

@@ -34,7 +34,8 @@ typedef struct Shards
 
 /* Call one of the aggregate's functions for a state, which is its first argument. */
 static void
-advance(Shards *shards, FunctionCallInfo outer, Oid function, NullableDatum *state, int nargs, const NullableDatum *args)
+advance(Shards *shards, FunctionCallInfo outer, Oid function, NullableDatum *state, int nargs,
+		const NullableDatum *args)
 {
 	LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
 	FmgrInfo info;
@@ -47,7 +48,8 @@ advance(Shards *shards, FunctionCallInfo outer, Oid function, NullableDatum *sta
 			*state = args[0];
 		return;
 	}
-	InitFunctionCallInfoData(*inner, &info, nargs + 1, outer->fncollation, outer->context, outer->resultinfo);
+	InitFunctionCallInfoData(*inner, &info, nargs + 1, outer->fncollation, outer->context,
+							 outer->resultinfo);
 	inner->args[0] = *state;
 	for (int i = 0; i < nargs; i++)
 	{
@@ -56,7 +58,8 @@ advance(Shards *shards, FunctionCallInfo outer, Oid function, NullableDatum *sta
 		inner->args[i + 1] = args[i];
 	}
 	result = FunctionCallInvoke(inner);
-	if (!shards->byval && !inner->isnull && (state->isnull || DatumGetPointer(result) != DatumGetPointer(state->value)))
+	if (!shards->byval && !inner->isnull &&
+		(state->isnull || DatumGetPointer(result) != DatumGetPointer(state->value)))
 	{
 		MemoryContext old = MemoryContextSwitchTo(shards->cxt);
 
@@ -94,7 +97,8 @@ shards_transfn(PG_FUNCTION_ARGS)
 	}
 	else
 		shards = (Shards *) PG_GETARG_POINTER(0);
-	advance(shards, fcinfo, shards->agg.aggtransfn, &shards->states[shards->rows++ % SHARDS], PG_NARGS() - 2, &fcinfo->args[2]);
+	advance(shards, fcinfo, shards->agg.aggtransfn, &shards->states[shards->rows++ % SHARDS],
+			PG_NARGS() - 2, &fcinfo->args[2]);
 	PG_RETURN_POINTER(shards);
 }
 
@@ -122,14 +126,16 @@ shards_finalfn(PG_FUNCTION_ARGS)
 		{
 			getTypeOutputInfo(shards->agg.aggtranstype, &output, &varlena);
 			getTypeInputInfo(shards->agg.aggtranstype, &input, &param);
-			sent.value = OidInputFunctionCall(input, OidOutputFunctionCall(output, sent.value), param, -1);
+			sent.value =
+				OidInputFunctionCall(input, OidOutputFunctionCall(output, sent.value), param, -1);
 		}
 		advance(shards, fcinfo, shards->agg.aggcombinefn, &shards->states[0], 1, &sent);
 	}
 	fmgr_info(shards->agg.aggfinalfn, &info);
 	if (info.fn_strict && shards->states[0].isnull)
 		PG_RETURN_NULL();
-	InitFunctionCallInfoData(*inner, &info, 1, PG_GET_COLLATION(), fcinfo->context, fcinfo->resultinfo);
+	InitFunctionCallInfoData(*inner, &info, 1, PG_GET_COLLATION(), fcinfo->context,
+							 fcinfo->resultinfo);
 	inner->args[0] = shards->states[0];
 	result = FunctionCallInvoke(inner);
 	if (inner->isnull)
