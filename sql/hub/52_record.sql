@@ -39,10 +39,11 @@ BEGIN
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION @hub@.spell_currency() IS 'trigger: each currency has one spelling';
+-- The conditions are so short because they are prepared for each statement
 CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.touchpoints FOR EACH ROW
-    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+    WHEN (NEW.currency ~ '[a-z]|^\s|\s$|^$') EXECUTE FUNCTION @hub@.spell_currency();
 CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.settings FOR EACH ROW
-    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+    WHEN (NEW.currency ~ '[a-z]|^\s|\s$|^$') EXECUTE FUNCTION @hub@.spell_currency();
 
 CREATE OR REPLACE FUNCTION @hub@.time_is_plausible(at timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -111,7 +112,7 @@ COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpo
 
 CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN '{"customer_id": ' || news.customer_id || ', "touchpoint_id": ' || news.touchpoint_id || '}';
+RETURN '{"customer_id": ' || news.customer_id::text || ', "touchpoint_id": ' || news.touchpoint_id::text || '}';
 COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channel named like the hub, are told of a new touchpoint';
 
 -- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost. It must
@@ -298,17 +299,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record_one(@hub@.event, boolean) IS 'record a touchpoint';
 
+-- Sets nothing and names everything: it is called so often that the setting would be felt.
 CREATE OR REPLACE FUNCTION @hub@.record(
     identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
     currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
     campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
 RETURNS bigint
-LANGUAGE sql
-BEGIN ATOMIC
-    SELECT @hub@.record_one(ROW(record.identifiers, record.occurred_at, record.channel, record.action, record.value, record.currency,
-                                record.direction, record.conversation, record.agent, record.campaign, record.source, record.source_key,
-                                record.attributes)::@hub@.event, false);
-END;
+LANGUAGE plpgsql
+AS $record$
+#variable_conflict use_variable
+BEGIN
+    RETURN @hub@.record_one(ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source,
+                                source_key, attributes)::@hub@.event, false);
+END $record$;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 

@@ -18,13 +18,13 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    -- what is packed without its value now may be packed with it later
-    PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n
-    WHERE n.value IS NOT NULL AND n.currency IS NOT NULL AND n.currency IS DISTINCT FROM (SELECT s.currency FROM settings s WHERE s.one_row);
     INSERT INTO journey_changes (identity_id, touchpoint, packed_for)
     SELECT n.identity_id, touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency), n.touchpoint_id),
            CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END
-    FROM new_rows n LEFT JOIN settings s ON s.one_row;
+    FROM new_rows n LEFT JOIN settings s ON s.one_row
+    -- a value that is left out now may be packed later, so it must be one that can
+    WHERE n.value IS NULL OR n.currency IS NULL OR n.currency = s.currency
+          OR touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) IS NOT NULL;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
