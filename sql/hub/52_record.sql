@@ -299,19 +299,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record_one(@hub@.event, boolean) IS 'record a touchpoint';
 
--- Sets nothing and names everything: it is called so often that the setting would be felt.
 CREATE OR REPLACE FUNCTION @hub@.record(
     identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
     currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
     campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql
-AS $record$
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN @hub@.record_one(ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source,
-                                source_key, attributes)::@hub@.event, false);
-END $record$;
+    RETURN record_one(ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source,
+                          source_key, attributes)::event, false);
+END $$;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
