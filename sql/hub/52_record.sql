@@ -1,14 +1,15 @@
 -- Touchpoints in: record, record_many. And back: unrecord.
 --
--- A key is claimed first, so that of two calls with one key the second waits, and then finds what the first has made.
--- Keys are claimed in their order, but touchpoints are numbered in the order they came in, which is the order of those of
--- one time. What the identifiers tell of who is who is for 50_identify.sql. A single identifier that is known tells
--- nothing, and locks nothing.
+-- A key is claimed first, so that of two calls with one key the second waits, and then finds what the first has
+-- made. Keys are claimed in their order, but touchpoints are numbered in the order they came in, which is the order
+-- of those of one time. What the identifiers tell of who is who is for 50_identify.sql. A single identifier that is
+-- known tells nothing, and locks nothing.
 --
 -- The fields of an event stand in the type event, and are named where a touchpoint is made of them. Of "ROWS FROM (...,
 -- unnest(events)) e(...)" the columns named are those before the event's, which keep their names.
 
--- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right the others lack.
+-- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right the
+-- others lack.
 CREATE OR REPLACE FUNCTION @hub@.check_may(level text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -20,7 +21,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('permission denied for hub %s', current_schema()),
             DETAIL = format('Role %s may not do what a %s may.', current_user, level),
-            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %L);', current_schema(), current_user, level);
+            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %L);', current_schema(),
+                          current_user, level);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been granted that level of access';
@@ -28,7 +30,7 @@ COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been grante
 -- Not by the rules of a language: in Turkish, i has another capital.
 CREATE OR REPLACE FUNCTION @hub@.currency_code(currency text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN nullif(upper(btrim(currency_code.currency, E' \t\r\n') COLLATE "C"), '');
+RETURN nullif(upper(btrim(currency_code.currency, E' \t\r\n\f\v') COLLATE "C"), '');
 COMMENT ON FUNCTION @hub@.currency_code(text) IS 'a currency as the hub writes it: in capitals, without space around it; NULL if nothing is left';
 
 CREATE OR REPLACE FUNCTION @hub@.spell_currency() RETURNS trigger
@@ -39,17 +41,19 @@ BEGIN
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION @hub@.spell_currency() IS 'trigger: each currency has one spelling';
+-- The conditions are so short because they are prepared for each statement
 CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.touchpoints FOR EACH ROW
-    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+    WHEN (NEW.currency ~ '[a-z]|^\s|\s$|^$') EXECUTE FUNCTION @hub@.spell_currency();
 CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.settings FOR EACH ROW
-    WHEN (NEW.currency IS DISTINCT FROM @hub@.currency_code(NEW.currency)) EXECUTE FUNCTION @hub@.spell_currency();
+    WHEN (NEW.currency ~ '[a-z]|^\s|\s$|^$') EXECUTE FUNCTION @hub@.spell_currency();
 
 CREATE OR REPLACE FUNCTION @hub@.time_is_plausible(at timestamptz) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND (at > now() + s.future_within OR at < now() - s.past_within));
+    RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row
+                       AND (at > now() + s.future_within OR at < now() - s.past_within));
 END $$;
 COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
 
@@ -60,18 +64,21 @@ AS $$
 BEGIN
     IF NOT time_is_plausible(at) THEN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
-            MESSAGE = format('%s is too far in the %s: %s', name, CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
-            DETAIL = (SELECT CASE WHEN at > now() THEN format('It may be %s from now at most, as %I.settings.future_within says.',
-                                                              s.future_within, current_schema())
-                                  ELSE format('It may be %s ago at most, as %I.settings.past_within says.', s.past_within, current_schema()) END
+            MESSAGE = format('%s is too far in the %s: %s', name,
+                             CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
+            DETAIL = (SELECT CASE WHEN at > now()
+                             THEN format('It may be %s from now at most, as %I.settings.future_within says.',
+                                         s.future_within, current_schema())
+                             ELSE format('It may be %s ago at most, as %I.settings.past_within says.',
+                                         s.past_within, current_schema()) END
                       FROM settings s WHERE s.one_row),
             HINT = 'Mend the clock it comes from; where such times are right, raise the limit, or set it to NULL.';
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'refuse a time that is too far from now';
 
--- Whether an event is a touchpoint, but for what the type touchpoint refuses, and how far its time is from now; check_event
--- tells what is wrong. Becomes part of the query that calls it.
+-- Whether an event is a touchpoint, but for what the type touchpoint refuses, and how far its time is from now;
+-- check_event tells what is wrong. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.is_event(event @hub@.event) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(cardinality(event.identifiers) > 0 AND array_position(event.identifiers, NULL) IS NULL
@@ -94,9 +101,9 @@ BEGIN
             DETAIL = format('Identifiers: %s; source: %s, key: %s.', coalesce(event.identifiers::text, 'NULL'), coalesce(event.source, 'NULL'),
                             coalesce(event.source_key, 'NULL'));
     ELSIF event.source IS NULL AND event.source_key IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'a key without a source is none',
-            DETAIL = format('Key: %s; identifiers: %s.', event.source_key, coalesce(event.identifiers::text, 'NULL')),
-            HINT = 'Say which system the key is of, such as source => ''shop'': other systems may have the same keys.';
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('key %s has no source', event.source_key),
+            DETAIL = format('Identifiers: %s.', event.identifiers::text),
+            HINT = 'Keys of two programs may be the same: say in source where it comes from, such as source => ''shop''.';
     ELSIF event.direction NOT IN ('in', 'out') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
             HINT = 'It is NULL where neither the customer nor the company wrote to the other.';
@@ -111,15 +118,16 @@ COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpo
 
 CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN '{"customer_id": ' || news.customer_id || ', "touchpoint_id": ' || news.touchpoint_id || '}';
+RETURN '{"customer_id": ' || news.customer_id::text || ', "touchpoint_id": ' || news.touchpoint_id::text || '}';
 COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channel named like the hub, are told of a new touchpoint';
 
--- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost. It must
--- have been the same customer's, and who is given with whom must have been told then. What comes from other systems'
--- payloads is sent again with other attributes (how often it was tried, say), and times that are worked out anew.
--- Returns the touchpoint's number; NULL: there is none any more.
+-- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost.
+-- It must have been the same customer's, and who is given with whom must have been told then. What comes from other
+-- systems' payloads is sent again with other attributes (how often it was tried, say), and times that are worked out
+-- anew. Returns the touchpoint's number; NULL: there is none any more.
 CREATE OR REPLACE FUNCTION @hub@.check_replay(event @hub@.event, sent_again boolean DEFAULT false) RETURNS bigint
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -135,9 +143,11 @@ DECLARE
 BEGIN
     SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
     FROM touchpoint_keys k WHERE k.source = event.source AND k.source_key = event.source_key;
-    SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign, t.attributes,
+    SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign,
+        t.attributes,
            i.customer_id, i.identifier INTO there
-    FROM touchpoints t LEFT JOIN LATERAL (SELECT i.customer_id, i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
+    FROM touchpoints t LEFT JOIN LATERAL (SELECT i.customer_id, i.identifier FROM identities i
+                                          WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
     WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
     IF NOT FOUND THEN
         RETURN known.touchpoint_id;
@@ -146,37 +156,47 @@ BEGIN
 
     SELECT bool_or(i.customer_id = there.customer_id), array_agg(DISTINCT i.identity_id) INTO same, ids
     FROM unnest(event.identifiers) g(identifier)
-         LEFT JOIN LATERAL (SELECT i.customer_id, i.identity_id FROM identities i WHERE i.identifier = g.identifier OFFSET 0) i ON true;
+         LEFT JOIN LATERAL (SELECT i.customer_id, i.identity_id FROM identities i
+                            WHERE i.identifier = g.identifier OFFSET 0) i ON true;
     IF same IS NOT TRUE THEN
-        same := EXISTS (SELECT FROM unnest(event.identifiers) g(identifier) WHERE customer_of(g.identifier) = there.customer_id);
+        same := EXISTS (SELECT FROM unnest(event.identifiers) g(identifier)
+                        WHERE customer_of(g.identifier) = there.customer_id);
     END IF;
     IF same AND cardinality(ids) > 1 THEN
-        SELECT v.identities @> ids, array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (v.identities) ORDER BY i.identifier)
+        SELECT v.identities @> ids,
+            array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (v.identities) ORDER BY i.identifier)
         INTO same, told
         FROM evidence v WHERE v.source = event.source AND v.source_key = known.evidence_key;
         IF same IS NOT TRUE THEN  -- unless they are the same in their normal form
-            same := normal_identifiers(coalesce(told, ARRAY[there.identifier])) @> normal_identifiers(event.identifiers);
+            same := normal_identifiers(coalesce(told, ARRAY[there.identifier]))
+                @> normal_identifiers(event.identifiers);
         END IF;
     END IF;
 
     same_time := there.occurred_at = event.occurred_at
-                 OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute' AND event.occurred_at + interval '1 minute';
+                 OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute'
+                     AND event.occurred_at + interval '1 minute';
     IF sent_again THEN
         event.attributes := there.attributes;
     END IF;
-    IF same AND same_time AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation, there.agent, there.campaign,
+    IF same AND same_time
+        AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation,
+             there.agent, there.campaign,
                                there.attributes)
                               IS NOT DISTINCT FROM
-                              (event.channel, event.action, event.value, event.currency, event.direction, event.conversation, event.agent,
+                              (event.channel, event.action, event.value, event.currency, event.direction,
+                               event.conversation, event.agent,
                                event.campaign, event.attributes) THEN
         RETURN known.touchpoint_id;
     END IF;
-    SELECT string_agg(d.field, ', ' ORDER BY d.n), string_agg(d.field || ' ' || coalesce(d.there, 'NULL'), ', ' ORDER BY d.n),
+    SELECT string_agg(d.field, ', ' ORDER BY d.n),
+        string_agg(d.field || ' ' || coalesce(d.there, 'NULL'), ', ' ORDER BY d.n),
            string_agg(d.field || ' ' || coalesce(d.given, 'NULL'), ', ' ORDER BY d.n)
     INTO differ, were, given
     FROM (VALUES (1, 'identifiers', CASE WHEN same IS NOT TRUE THEN coalesce(told, ARRAY[there.identifier])::text END,
                   CASE WHEN same IS NOT TRUE THEN event.identifiers::text END),
-                 (2, 'occurred_at', there.occurred_at::text, CASE WHEN same_time THEN there.occurred_at ELSE event.occurred_at END::text),
+                 (2, 'occurred_at', there.occurred_at::text, CASE WHEN same_time THEN there.occurred_at
+                  ELSE event.occurred_at END::text),
                  (3, 'channel', there.channel, event.channel),
                  (4, 'action', there.action, event.action),
                  (5, 'value', trim_scale(there.value)::text, trim_scale(event.value)::text),
@@ -196,8 +216,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.check_replay(@hub@.event, boolean) IS 'the touchpoint of a key that is there; refuse what differs from it';
 
 -- Most are the same to the letter, which is told for all of them at once.
-CREATE OR REPLACE FUNCTION @hub@.replayed(events @hub@.event[], numbers bigint[], fresh boolean[], checking boolean, sent_again boolean) RETURNS bigint[]
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+CREATE OR REPLACE FUNCTION @hub@.replayed(events @hub@.event[], numbers bigint[], fresh boolean[], checking boolean,
+    sent_again boolean) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -209,15 +231,22 @@ BEGIN
            coalesce(array_agg(e.ordinality ORDER BY e.ordinality) FILTER (WHERE NOT e.fresh AND same.one IS NULL), '{}')
     INTO known, doubtful
     FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
-         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key FROM touchpoint_keys k
-                            WHERE NOT e.fresh AND k.source = e.source AND k.source_key = e.source_key OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at,
+                            coalesce(k.evidence_key, k.source_key) AS evidence_key FROM touchpoint_keys k
+                            WHERE NOT e.fresh AND k.source = e.source AND k.source_key = e.source_key OFFSET 0) k
+                                ON true
          LEFT JOIN LATERAL (SELECT t.identity_id FROM touchpoints t
-                            WHERE checking AND NOT e.fresh AND t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at
-                                  AND (t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign)
+                            WHERE checking AND NOT e.fresh AND t.touchpoint_id = k.touchpoint_id
+                                AND t.occurred_at = k.occurred_at
+                                  AND (t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent,
+                                       t.campaign)
                                       IS NOT DISTINCT FROM
-                                      (e.channel, e.action, e.value, currency_code(e.currency), e.direction, e.conversation, e.agent, e.campaign)
-                                  AND (t.occurred_at, t.attributes) IS NOT DISTINCT FROM (e.occurred_at, e.attributes) OFFSET 0) t ON true
-         LEFT JOIN LATERAL (SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
+                                      (e.channel, e.action, e.value, currency_code(e.currency), e.direction,
+                                       e.conversation, e.agent, e.campaign)
+                                  AND (t.occurred_at, t.attributes) IS NOT DISTINCT FROM (e.occurred_at, e.attributes)
+                            OFFSET 0) t ON true
+         LEFT JOIN LATERAL (SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i
+             ON true
          LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                             WHERE cardinality(e.identifiers) > 1 AND i.identifier = ANY (e.identifiers)
                                   AND v.source = e.source AND v.source_key = k.evidence_key OFFSET 0) v ON true
@@ -225,10 +254,12 @@ BEGIN
                             WHERE CASE WHEN cardinality(e.identifiers) = 1 THEN i.identifier = e.identifiers[1]
                                        ELSE v.identities IS NOT NULL AND NOT EXISTS (
                                            SELECT FROM unnest(e.identifiers) g(identifier)
-                                                LEFT JOIN LATERAL (SELECT x.identity_id FROM identities x WHERE x.identifier = g.identifier OFFSET 0) x ON true
+                                                LEFT JOIN LATERAL (SELECT x.identity_id FROM identities x
+                                                                   WHERE x.identifier = g.identifier OFFSET 0) x ON true
                                            WHERE (x.identity_id = ANY (v.identities)) IS NOT TRUE) END) same ON true;
-    IF array_position(known, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'a touchpoint was taken back while it was recorded again',
+    IF checking AND array_position(known, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = 'a touchpoint was taken back while it was recorded again',
             HINT = 'Run the transaction again.';
     ELSIF checking THEN
         FOREACH place IN ARRAY doubtful LOOP
@@ -240,7 +271,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.replayed(@hub@.event[], bigint[], boolean[], boolean, boolean) IS 'numbers of the touchpoints of events, of which those that are not fresh have been recorded before; refuse what differs from what was';
 
 CREATE OR REPLACE FUNCTION @hub@.record_one(event @hub@.event, sent_again boolean) RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -272,7 +304,8 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within INTO notify, implausible
+    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within
+        INTO notify, implausible
     FROM settings s WHERE s.one_row;
     IF implausible THEN
         PERFORM check_event(event);
@@ -280,16 +313,20 @@ BEGIN
     IF cardinality(event.identifiers) = 1 THEN
         identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = event.identifiers[1]);
     ELSIF evidence_key IS NOT NULL
-          AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key AND v.retracted_at IS NOT NULL) THEN
+          AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key
+                      AND v.retracted_at IS NOT NULL) THEN
         evidence_key := evidence_key || '#' || id;  -- what was retracted stays so
-        UPDATE touchpoint_keys k SET evidence_key = evidence_key WHERE k.source = event.source AND k.source_key = event.source_key;
+        UPDATE touchpoint_keys k SET evidence_key = evidence_key WHERE k.source = event.source
+            AND k.source_key = event.source_key;
     END IF;
     IF identity IS NULL THEN
-        identity := (SELECT i.identity FROM identify_one(event.identifiers, event.occurred_at, event.source, evidence_key) i);
+        identity := (SELECT i.identity
+                     FROM identify_one(event.identifiers, event.occurred_at, event.source, evidence_key) i);
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
                              campaign, source, source_key, attributes)
-    VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction, event.conversation,
+    VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction,
+            event.conversation,
             event.agent, event.campaign, event.source, event.source_key, event.attributes);
     IF notify THEN
         PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
@@ -299,23 +336,27 @@ END $$;
 COMMENT ON FUNCTION @hub@.record_one(@hub@.event, boolean) IS 'record a touchpoint';
 
 CREATE OR REPLACE FUNCTION @hub@.record(
-    identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text, value numeric DEFAULT NULL,
+    identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
+        value numeric DEFAULT NULL,
     currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
     campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
 RETURNS bigint
-LANGUAGE sql
-BEGIN ATOMIC
-    SELECT @hub@.record_one(ROW(record.identifiers, record.occurred_at, record.channel, record.action, record.value, record.currency,
-                                record.direction, record.conversation, record.agent, record.campaign, record.source, record.source_key,
-                                record.attributes)::@hub@.event, false);
-END;
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN record_one(ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent,
+                          campaign, source,
+                          source_key, attributes)::event, false);
+END $$;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
--- Plans are made for the events given: there may be many. evidence_keys, if given, are the keys of the evidence of each event,
--- NULL: that of its touchpoint. Of history nobody is told, and what is there is left as it is.
+-- Plans are made for the events given: there may be many. evidence_keys, if given, are the keys of the evidence of
+-- each event, NULL: that of its touchpoint. Of history nobody is told, and what is there is left as it is.
 CREATE OR REPLACE FUNCTION @hub@.record_events(
-    events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false, sent_again boolean DEFAULT false) RETURNS bigint[]
+    events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false,
+        sent_again boolean DEFAULT false) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -352,12 +393,14 @@ BEGIN
         RETURNING k.touchpoint_id
     )
     SELECT array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL ORDER BY e.ordinality) INTO fresh
-    FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id) LEFT JOIN claimed c ON c.touchpoint_id = e.id;
+    FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
+        LEFT JOIN claimed c ON c.touchpoint_id = e.id;
 
     IF array_position(fresh, true) IS NOT NULL THEN
         place := (SELECT min(e.ordinality)
                   FROM settings s, ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
-                  WHERE s.one_row AND e.fresh AND (e.occurred_at > now() + s.future_within OR e.occurred_at < now() - s.past_within));
+                  WHERE s.one_row AND e.fresh
+                      AND (e.occurred_at > now() + s.future_within OR e.occurred_at < now() - s.past_within));
         IF place IS NOT NULL THEN
             PERFORM check_event(events[place]);
         END IF;
@@ -368,21 +411,25 @@ BEGIN
         INTO identity_ids, stitched
         FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
              LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
-                                WHERE e.fresh AND cardinality(e.identifiers) = 1 AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
+                                WHERE e.fresh AND cardinality(e.identifiers) = 1
+                                    AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
 
         IF stitched IS NOT NULL THEN
             IF evidence_keys IS NULL THEN  -- what was retracted stays so
-                SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END ORDER BY e.ordinality) INTO evidence_keys
+                SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END
+                                 ORDER BY e.ordinality) INTO evidence_keys
                 FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
                      LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v
-                                        WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source AND v.source_key = e.source_key
+                                        WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source
+                                            AND v.source_key = e.source_key
                                               AND v.retracted_at IS NOT NULL OFFSET 0) v ON true
                 HAVING count(v.source_key) > 0;
             END IF;
             UPDATE touchpoint_keys k SET evidence_key = e.evidence_key
             FROM ROWS FROM (unnest(fresh), unnest(evidence_keys), unnest(events)) e(fresh, evidence_key)
             WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
-            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), coalesce(e.evidence_key, e.source_key))::observation
+            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'),
+                                 coalesce(e.evidence_key, e.source_key))::observation
                              ORDER BY e.ordinality)
             INTO observations
             FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(evidence_keys), unnest(events)) WITH ORDINALITY
@@ -390,20 +437,25 @@ BEGIN
             WHERE e.fresh AND e.identity_id IS NULL;
             found := (SELECT a.identities FROM identify_all(observations) a);
             SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identity_ids
-            FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n) LEFT JOIN unnest(stitched, found) s(n, identity_id) ON s.n = i.n;
+            FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n)
+                LEFT JOIN unnest(stitched, found) s(n, identity_id) ON s.n = i.n;
         END IF;
 
-        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
+        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
+                                 conversation, agent,
                                  campaign, source, source_key, attributes)
-        SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent,
+        SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
+            e.conversation, e.agent,
                e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes
-        FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) e(touchpoint_id, identity_id, fresh)
+        FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) 
+             e(touchpoint_id, identity_id, fresh)
         WHERE e.fresh;
 
         IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
             PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
             FROM unnest(numbers, identity_ids, fresh) u(touchpoint_id, identity_id, fresh)
-                 CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i WHERE i.identity_id = u.identity_id OFFSET 0) i
+                 CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
+                                     WHERE i.identity_id = u.identity_id OFFSET 0) i
             WHERE u.fresh
             GROUP BY i.customer_id;
         END IF;
@@ -423,12 +475,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.record_many(@hub@.event[]) IS 'record many touchpoints at once; returns the number of each';
 
--- The field that is meant by a name that is none: the one with most pairs of letters in common, if that is half of them.
+-- The field that is meant by a name that is none: the one with most pairs of letters in common, if that is half of
+-- them.
 CREATE OR REPLACE FUNCTION @hub@.nearest_field(name text, fields text[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT s.field
-    FROM (SELECT f.field, count(p.pair) FILTER (WHERE position(p.pair IN lower(replace(nearest_field.name, '_', ''))) > 0) * 2.0
+    FROM (SELECT f.field, count(p.pair)
+          FILTER (WHERE position(p.pair IN lower(replace(nearest_field.name, '_', ''))) > 0) * 2.0
                           / (count(*) + greatest(length(replace(nearest_field.name, '_', '')) - 1, 1)) AS likeness
           FROM unnest(nearest_field.fields) f(field)
                CROSS JOIN LATERAL (SELECT substr(replace(f.field, '_', ''), n, 2) AS pair
@@ -458,19 +512,22 @@ BEGIN
         FROM json_each(given) WITH ORDINALITY g(namespace, v, n)
              CROSS JOIN LATERAL (SELECT g.v, 1 AS n WHERE json_typeof(g.v) <> 'array'
                                  UNION ALL
-                                 SELECT a.v, a.n FROM json_array_elements(CASE WHEN json_typeof(g.v) = 'array' THEN g.v END) WITH ORDINALITY a(v, n)) v;
+                                 SELECT a.v, a.n FROM json_array_elements(CASE WHEN json_typeof(g.v) = 'array'
+                                                                          THEN g.v END) WITH ORDINALITY a(v, n)) v;
     ELSIF json_typeof(given) <> 'null' THEN
         wrong := json_typeof(given);
     END IF;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('identifiers can''t be made of: %s', given),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('identifiers can''t be made of: %s', given),
             HINT = 'They are written ["email:ana@example.pt", "cookie:8f3a"], or {"email": "ana@example.pt", "cookie": ["8f3a", "91c0"]}.';
     END IF;
     RETURN CASE WHEN json_typeof(given) <> 'null' THEN coalesce(found, '{}') END;
 END $$;
 COMMENT ON FUNCTION @hub@.json_identifiers(json) IS 'identifiers of an event in JSON, as text';
 
--- What a field can't be made of is an error, and so is what is no field: it would be lost. Texts may be numbers, such as keys.
+-- What a field can't be made of is an error, and so is what is no field: it would be lost. Texts may be numbers,
+-- such as keys.
 CREATE OR REPLACE FUNCTION @hub@.json_event(given json, fields text[]) RETURNS @hub@.event
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -482,17 +539,22 @@ DECLARE
     seen text[] := '{}';
 BEGIN
     IF json_typeof(given) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('it is no JSON object: %s', left(given::text, 100));
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('it is no JSON object: %s', left(given::text, 100));
     END IF;
     FOR field, type IN SELECT j.key, json_typeof(j.value) FROM json_each(given) j LOOP
         IF field <> ALL (fields) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no field %s', field),
                 HINT = coalesce('Do you mean ' || nearest_field(field, fields) || '? ', '')
-                       || format('The fields are %s; whatever else is known may stand in attributes.', array_to_string(fields, ', '));
+                       || format('The fields are %s; whatever else is known may stand in attributes.',
+                                 array_to_string(fields, ', '));
         ELSIF field = ANY (seen) THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('field %s is there twice', field);
-        ELSIF type IN ('object', 'array', 'boolean') AND field NOT IN ('identifiers', 'attributes') OR type = 'number' AND field = 'occurred_at' THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s can''t be made of: %s', field, left(given ->> field, 100)),
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('field %s is there twice', field);
+        ELSIF type IN ('object', 'array', 'boolean') AND field NOT IN ('identifiers', 'attributes') OR type = 'number'
+            AND field = 'occurred_at' THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('%s can''t be made of: %s', field, left(given ->> field, 100)),
                 HINT = CASE field WHEN 'occurred_at' THEN 'A time is text, such as "2026-03-01T10:00:00Z".'
                                   WHEN 'value' THEN 'A value is a number, or the text of one.'
                                   ELSE 'It must be text.' END;
@@ -500,7 +562,8 @@ BEGIN
         seen := seen || field;
     END LOOP;
     event := jsonb_populate_record(NULL::event,
-                                   given::jsonb - 'identifiers' || jsonb_build_object('identifiers', json_identifiers(given -> 'identifiers')));
+                                   given::jsonb - 'identifiers'
+                                       || jsonb_build_object('identifiers', json_identifiers(given -> 'identifiers')));
     IF NOT is_event(event) THEN
         PERFORM check_event(event);
     END IF;
@@ -524,7 +587,8 @@ BEGIN
     IF given IS NULL THEN
         RETURN NULL;
     ELSIF json_typeof(given) <> 'array' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('events must be a JSON array of objects, not %s',
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('events must be a JSON array of objects, not %s',
                                                                                     left(given::text, 100)),
             HINT = 'One event is written [{"identifiers": ["email:ana@example.pt"], "occurred_at": ..., "channel": ..., "action": ...}].';
     END IF;
@@ -539,7 +603,8 @@ EXCEPTION WHEN data_exception THEN
     END IF;
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = format('event %s: %s', place, SQLERRM),
-        DETAIL = coalesce(nullif(detail, ''), left(element::text, 200)), HINT = coalesce(nullif(hint, ''), 'Nothing was recorded.');
+        DETAIL = coalesce(nullif(detail, ''), left(element::text, 200)),
+            HINT = coalesce(nullif(hint, ''), 'Nothing was recorded.');
 END $$;
 COMMENT ON FUNCTION @hub@.json_events(json) IS 'events of a JSON array of objects';
 
@@ -557,7 +622,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.record_many(jsonb) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
 
--- So that a literal, or a driver's text, is no riddle: the array of events begins with a row, NULL, or bounds, and JSON does not.
+-- So that a literal, or a driver's text, is no riddle: the array of events begins with a row, NULL, or bounds, and
+-- JSON does not.
 CREATE OR REPLACE FUNCTION @hub@.record_many(events text) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -570,9 +636,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record_many(text) IS 'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
 
--- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and has locked nothing.
+-- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and
+-- has locked nothing.
 CREATE OR REPLACE FUNCTION @hub@.unrecord(source text, source_key text) RETURNS boolean
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -598,7 +666,8 @@ BEGIN
         EXIT WHEN FOUND;
         -- gone with a partition that was detached, say; or it has another time by now
         DELETE FROM touchpoint_keys k
-        WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key AND k.touchpoint_id = known.touchpoint_id
+        WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key
+            AND k.touchpoint_id = known.touchpoint_id
               AND k.occurred_at = known.occurred_at;
         EXIT WHEN FOUND;
     END LOOP;

@@ -5,12 +5,13 @@
 -- however transactions overlap: current_journeys reads them so, and refresh() folds the one into the other in a single
 -- statement, hence in one snapshot. What it does not see then stays for the next.
 --
--- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A note says
--- which that was, for the setting may change while a transaction that has written notes is not yet seen.
+-- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A
+-- note says which that was, for the setting may change while a transaction that has written notes is not yet seen.
 
 CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN packed_value.currency IS NULL OR packed_value.currency = packed_value.hub_currency THEN packed_value.value END;
+RETURN CASE WHEN packed_value.currency IS NULL
+    OR packed_value.currency = packed_value.hub_currency THEN packed_value.value END;
 COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS 'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
 CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
@@ -18,13 +19,14 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    -- what is packed without its value now may be packed with it later
-    PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n
-    WHERE n.value IS NOT NULL AND n.currency IS NOT NULL AND n.currency IS DISTINCT FROM (SELECT s.currency FROM settings s WHERE s.one_row);
     INSERT INTO journey_changes (identity_id, touchpoint, packed_for)
-    SELECT n.identity_id, touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency), n.touchpoint_id),
+    SELECT n.identity_id,
+        touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency), n.touchpoint_id),
            CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END
-    FROM new_rows n LEFT JOIN settings s ON s.one_row;
+    FROM new_rows n LEFT JOIN settings s ON s.one_row
+    -- a value that is left out now may be packed later, so it must be one that can
+    WHERE n.value IS NULL OR n.currency IS NULL OR n.currency = s.currency
+          OR touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) IS NOT NULL;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
@@ -100,7 +102,8 @@ CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
 WITH changed AS NOT MATERIALIZED (
     SELECT i.customer_id,
-           bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce((SELECT s.currency FROM @hub@.settings s), '')) IS TRUE) AS anew,
+           bool_or(n.touchpoint IS NULL
+                   OR (n.packed_for <> coalesce((SELECT s.currency FROM @hub@.settings s), '')) IS TRUE) AS anew,
            @extschema@.journey_agg(n.touchpoint) AS added
     FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
     GROUP BY i.customer_id
@@ -115,7 +118,8 @@ FROM changed c LEFT JOIN @hub@.customer_journeys j ON j.customer_id = c.customer
 WHERE NOT c.anew
 UNION ALL
 SELECT c.customer_id, @extschema@.journey_agg(t.occurred_at, t.channel, t.action,
-                                              @hub@.packed_value(t.value, t.currency, (SELECT s.currency FROM @hub@.settings s)), t.touchpoint_id)
+                                              @hub@.packed_value(t.value, t.currency,
+                                                  (SELECT s.currency FROM @hub@.settings s)), t.touchpoint_id)
 FROM changed c JOIN @hub@.identities i ON i.customer_id = c.customer_id JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
 WHERE c.anew
 GROUP BY c.customer_id;
@@ -165,7 +169,9 @@ BEGIN
         WITH taken AS (
             DELETE FROM journey_changes
         ), made AS MATERIALIZED (
-            SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+            SELECT i.customer_id,
+                journey_agg(t.occurred_at, t.channel, t.action,
+                            packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                               t.touchpoint_id) AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
@@ -183,12 +189,16 @@ BEGIN
     WITH taken AS MATERIALIZED (
         DELETE FROM journey_changes RETURNING identity_id, touchpoint, packed_for
     ), changed AS MATERIALIZED (
-        SELECT i.customer_id, bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
+        SELECT i.customer_id,
+            bool_or(n.touchpoint IS NULL
+                    OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
                journey_agg(n.touchpoint) AS added
         FROM taken n JOIN identities i ON i.identity_id = n.identity_id
         GROUP BY i.customer_id
     ), made AS MATERIALIZED (
-        SELECT c.customer_id, journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+        SELECT c.customer_id,
+            journey_agg(t.occurred_at, t.channel, t.action,
+                        packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                           t.touchpoint_id) AS journey
         FROM changed c JOIN identities i ON i.customer_id = c.customer_id JOIN touchpoints t ON t.identity_id = i.identity_id
         WHERE c.anew

@@ -30,9 +30,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.format_rules(text) IS 'rules of a format, as journey_payload_events takes them';
 
--- Lock all that touchpoints and evidence touch, where they are recorded in several steps: one after the other would lock the
--- one and then the other. Keys first, as record() claims them: each is put in and taken away, and whoever else
--- records it waits as if it were there. A single identifier that is known tells nothing with a touchpoint.
+-- Lock all that touchpoints and evidence touch, where they are recorded in several steps: one after the other would
+-- lock the one and then the other. Keys first, as record() claims them: each is put in and taken away, and whoever
+-- else records it waits as if it were there. A single identifier that is known tells nothing with a touchpoint.
 CREATE OR REPLACE FUNCTION @hub@.hold(recorded @hub@.observation[], identified @hub@.observation[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -44,7 +44,8 @@ BEGIN
     WITH claimed AS (
         INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
         SELECT u.source, u.source_key, 0, '-infinity'
-        FROM (SELECT o.source, o.source_key FROM unnest(recorded) o UNION SELECT o.source, o.source_key FROM unnest(identified) o) u
+        FROM (SELECT o.source, o.source_key FROM unnest(recorded) o UNION SELECT o.source, o.source_key
+              FROM unnest(identified) o) u
         WHERE u.source_key IS NOT NULL
         ORDER BY u.source, u.source_key
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
@@ -59,7 +60,8 @@ BEGIN
               SELECT o.identifiers
               FROM unnest(recorded) o
                    LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
-                                      WHERE cardinality(o.identifiers) = 1 AND i.identifier = o.identifiers[1] OFFSET 0) i ON true
+                                      WHERE cardinality(o.identifiers) = 1
+                                          AND i.identifier = o.identifiers[1] OFFSET 0) i ON true
               WHERE i.identity_id IS NULL) u
              CROSS JOIN LATERAL unnest(u.identifiers) g(identifier)));
 END $$;
@@ -67,12 +69,13 @@ COMMENT ON FUNCTION @hub@.hold(@hub@.observation[], @hub@.observation[]) IS 'loc
 
 CREATE OR REPLACE FUNCTION @hub@.told_by(events @hub@.event[]) RETURNS @hub@.observation[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::@hub@.observation FROM unnest(told_by.events) e);
+RETURN array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::@hub@.observation
+             FROM unnest(told_by.events) e);
 COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is who';
 
--- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not the
--- data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
--- which events were refused, why.
+-- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not
+-- the data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the
+-- touchpoints that were stored, and which events were refused, why.
 CREATE OR REPLACE FUNCTION @hub@.record_good(
     events @hub@.event[], observations @hub@.observation[],
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
@@ -83,7 +86,8 @@ DECLARE
     size integer := coalesce(cardinality(events), cardinality(observations), 0);
     -- what is still to be done, the last first: at the beginning by the thousand, for stitching takes longer in larger sets
     firsts integer[] := array(SELECT g.n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) g(n));
-    lasts integer[] := array(SELECT least(u.n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place) ORDER BY u.place);
+    lasts integer[] := array(SELECT least(u.n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place)
+                             ORDER BY u.place);
     first integer;
     last integer;
     o observation;
@@ -129,8 +133,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 'record events, or observations if events are NULL, but for those that are refused';
 
--- Some payloads: so many that what they make stays in memory. What is retried is limited to the items that were rejected,
--- and to what stands in them. held: all they touch is locked.
+-- Some payloads: so many that what they make stays in memory. What is retried is limited to the items that were
+-- rejected, and to what stands in them. held: all they touch is locked.
 CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     payloads text[], format text, rules json, held boolean, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -157,7 +161,8 @@ BEGIN
          CROSS JOIN LATERAL unnest(r.items) i(item);
     -- in the order they came in. What has come without a time, and comes again, has the time it had
     SELECT array_agg(ROW(f.identifiers, f.at, f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
-                         f.agent, f.campaign, format, f.source_key, f.attributes)::event) FILTER (WHERE f.kind = 'touchpoint'),
+                         f.agent, f.campaign, format, f.source_key, f.attributes)::event)
+                             FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'),
@@ -174,9 +179,11 @@ BEGIN
                LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = p.payload
                LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
                LEFT JOIN LATERAL (SELECT k.occurred_at FROM touchpoint_keys k
-                                  WHERE p.occurred_at IS NULL AND k.source = format AND k.source_key = p.source_key OFFSET 0) k ON true
+                                  WHERE p.occurred_at IS NULL AND k.source = format
+                                      AND k.source_key = p.source_key OFFSET 0) k ON true
           WHERE r.rejected_id IS NULL OR p.item = ''
-                OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts), generate_series(1, cardinality(s.parts)) d(depth)
+                OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts),
+                           generate_series(1, cardinality(s.parts)) d(depth)
                            WHERE wanted ? (p.payload || array_to_string(s.parts[:d.depth], '/')))
           ORDER BY p.ordinality) f;
 
@@ -237,8 +244,10 @@ BEGIN
         payloads := array(SELECT unnest(payloads));
     END IF;
     IF size > 1000 THEN
-        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'touchpoint'),
-                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
+                     FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
+                         FILTER (WHERE f.kind = 'evidence'))
         FROM journey_payload_events(payloads, rules) f;
     END IF;
     touchpoints := 0;
@@ -307,7 +316,8 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(ingest_ndjson.lines, E'\n') l(line) WHERE btrim(l.line, E' \t\r') <> ''), ingest_ndjson.format);
+    SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(ingest_ndjson.lines, E'\n') l(line)
+                                              WHERE btrim(l.line, E' \t\r') <> ''), ingest_ndjson.format);
 END;
 COMMENT ON FUNCTION @hub@.ingest_ndjson(text, text) IS 'take in payloads that stand on a line each; empty lines are none';
 
@@ -326,10 +336,13 @@ DECLARE
 BEGIN
     PERFORM check_may('steward');
     rules := format_rules(format);
-    ids := array(SELECT r.rejected_id FROM rejected r WHERE r.format = retry_rejected.format ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);
+    ids := array(SELECT r.rejected_id FROM rejected r WHERE r.format = retry_rejected.format
+                 ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);
     IF cardinality(ids) > 1 THEN
-        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'touchpoint'),
-                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'))
+        PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
+                     FILTER (WHERE f.kind = 'touchpoint'),
+                     array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
+                         FILTER (WHERE f.kind = 'evidence'))
         FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f WHERE r.rejected_id = ANY (ids);
     END IF;
     touchpoints := 0;

@@ -104,8 +104,9 @@ our $goes_on = <<END;
 SELECT $hub.identify('{new:1,new:2}', source => 'sql', source_key => 'new') = max(identity_id) + 1 FROM $hub.identities;
 SELECT $hub.retract('x', '100'), $hub.set_rule('tab', shared_above => 5) >= 0, $hub.stitch_all();
 SELECT count(*) FROM $hub.stitch_check();
-SELECT $hub.record('{new:1}', now(), 'web', 'view', source => 'y', source_key => '1')
-       = (SELECT touchpoint_id FROM $hub.touchpoints WHERE source = 'y' AND source_key = '1');
+SELECT $hub.record(ARRAY[i.identifier], t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign,
+                   t.source, t.source_key, t.attributes) = t.touchpoint_id
+FROM $hub.touchpoints t JOIN $hub.identities i USING (identity_id) WHERE t.source = 'y' AND t.source_key = '1';
 SELECT $hub.record('{new:1}', now(), 'web', 'view', source => 'new', source_key => '1') > max(touchpoint_id) FROM $hub.touchpoints;
 SELECT own_column FROM $hub.touchpoints WHERE source = 'new';
 INSERT INTO public.sales VALUES (1001, now(), 'new', 5);
