@@ -635,7 +635,7 @@ BEGIN
     END IF;
     SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source) c;
     IF rejected > 0 THEN
-        RAISE NOTICE USING MESSAGE = format('of %s rows of %s no touchpoint can be made', rejected, source), HINT = hint;
+        RAISE NOTICE USING MESSAGE = format('rows of %s of which no touchpoint can be made: %s', source, rejected), HINT = hint;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
@@ -793,7 +793,7 @@ BEGIN
     RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, there are %s touchpoints',
                                                    source, done, counted.touchpoints);
     IF counted.rejected > 0 THEN
-        RAISE NOTICE USING MESSAGE = pg_catalog.format('of %s rows of %s no touchpoint can be made', counted.rejected, source), HINT = counted.hint;
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('rows of %s of which no touchpoint can be made: %s', source, counted.rejected), HINT = counted.hint;
     END IF;
 END $backfill_source$;
 COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
