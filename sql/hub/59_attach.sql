@@ -431,24 +431,55 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_from(text, text, tid[], boolean, boolean) IS 'put rows into the hub that a part of a query yields';
 
--- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
--- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
--- locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(
-    source text, relation regclass, first_block bigint, end_block bigint, make_partitions boolean, careful boolean,
-    OUT row_count bigint, OUT lacking timestamptz)
+-- The index that rows are read by: that of a primary key of numbers or times. NULL: it has none, and is read by blocks.
+CREATE OR REPLACE FUNCTION @hub@.read_by_index(relation regclass) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT i.indexrelid
+            FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+                 JOIN pg_type t ON t.oid = a.atttypid
+            WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid
+            GROUP BY i.indexrelid HAVING bool_and(t.typcategory IN ('N', 'D')));
+END $$;
+COMMENT ON FUNCTION @hub@.read_by_index(regclass) IS 'index by which the rows of a table are read in the order of their keys';
+
+-- The next rows of a table, some thousand: after a key, in the order of the index, or from a block on. A row that others may change is locked before it is read, and so stays as it is until it has been
+-- recorded: who waits for it will find its touchpoint. Up to which key is found before: a row that waited for may have another.
+CREATE OR REPLACE FUNCTION @hub@.lock_rows(relation regclass, index oid, row_count integer, next_key text[], next_block bigint, end_block bigint,
+                                           OUT tids tid[], OUT last_key text[], OUT last_block bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    tids tid[];
+    key record;
+    condition text := 'true';
 BEGIN
-    EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}''), count(*) '
-                   'FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE r.ctid >= %L AND r.ctid < %L FOR SHARE) l',
-                   relation, format('(%s,0)', first_block), format('(%s,0)', end_block)) INTO tids, row_count;
-    lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', relation), tids, make_partitions, careful);
+    IF index IS NOT NULL THEN
+        SELECT string_agg(format('r.%I', a.attname), ', ' ORDER BY k.n) AS columns, string_agg(format('r.%I::text', a.attname), ', ' ORDER BY k.n) AS texts,
+               string_agg(format('%L::%s', next_key[k.n], format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY k.n) AS lowest,
+               array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) AS types INTO key
+        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indexrelid = index AND k.n <= i.indnkeyatts;
+        IF next_key IS NOT NULL THEN
+            condition := format('ROW(%s) > ROW(%s)', key.columns, key.lowest);
+        END IF;
+        EXECUTE format('SELECT ARRAY[%s] FROM ONLY %s r WHERE %s ORDER BY %s OFFSET %s LIMIT 1', key.texts, relation, condition, key.columns, row_count - 1)
+        INTO last_key;
+        IF last_key IS NOT NULL THEN
+            condition := format('%s AND ROW(%s) <= ROW(%s)', condition, key.columns,
+                                (SELECT string_agg(format('%L::%s', last_key[u.n], u.type), ', ' ORDER BY u.n) FROM unnest(key.types) WITH ORDINALITY u(type, n)));
+        END IF;
+    ELSE
+        last_block := nullif(least(next_block + greatest(row_count / 40, 1), end_block), end_block);
+        condition := format('r.ctid >= %L AND r.ctid < %L', format('(%s,0)', next_block), format('(%s,0)', coalesce(last_block, end_block)));
+    END IF;
+    EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}'') FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE %s FOR SHARE) l', relation, condition) INTO tids;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.lock_rows(regclass, oid, integer, text[], bigint, bigint) IS 'lock the next rows of a table; returns them, and the key or block to go on from, both NULL if they are the last';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
@@ -460,7 +491,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    blocks bigint := 128;
+    part record;
+    index oid;
+    size integer := 5120;
     make_partitions boolean := true;
     careful boolean := false;
     row_count bigint;
@@ -471,33 +504,38 @@ BEGIN
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    SELECT t.relation, t.trusts, t.pending, t.filenode, t.next_block, t.end_block INTO s
+    SELECT t.relation, t.trusts, t.pending, t.read_by, t.next_key, t.next_block, t.end_block INTO s
     FROM sources t WHERE t.source = backfill_batch.source AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
     END IF;
     WHILE s.pending <> '{}' AND NOT EXISTS (SELECT FROM source_tables(s.relation) t WHERE t.member = s.pending[1]) LOOP
         s.pending := s.pending[2:];  -- dropped, or a partition no longer
-        s.filenode := NULL;
+        s.read_by := NULL;
     END LOOP;
     IF s.pending = '{}' THEN
-        UPDATE sources t SET pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL, backfilled_at = coalesce(t.backfilled_at, now())
+        UPDATE sources t
+        SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL, backfilled_at = coalesce(t.backfilled_at, now())
         WHERE t.source = backfill_batch.source;
         RETURN NULL;
     END IF;
     PERFORM check_trust(source, s.relation, s.trusts);
 
     EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
-    IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
-        s.filenode := pg_relation_filenode(s.pending[1]);
+    index := read_by_index(s.pending[1]);
+    IF s.read_by IS DISTINCT FROM coalesce(index, pg_relation_filenode(s.pending[1])) THEN
+        s.read_by := coalesce(index, pg_relation_filenode(s.pending[1]));
+        s.next_key := NULL;
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
             PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            SELECT b.row_count, b.lacking INTO row_count, lacking
-            FROM backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), make_partitions, careful) b;
+            SELECT l.tids, l.last_key, l.last_block INTO part FROM lock_rows(s.pending[1], index, size, s.next_key, s.next_block, s.end_block) l;
+            -- from where they were locked, so that none is recorded that has not been
+            lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', s.pending[1]), part.tids, make_partitions, careful);
+            row_count := cardinality(part.tids);
             IF lacking IS NOT NULL THEN
                 RAISE EXCEPTION 'a partition must be made';  -- gives all locks back
             END IF;
@@ -514,19 +552,20 @@ BEGIN
                     RAISE;
                 END IF;
                 careful := true;
-            ELSIF blocks > 1 THEN
-                blocks := greatest(blocks / 4, 1);
+            ELSIF size > 40 THEN
+                size := size / 4;
             ELSE
                 PERFORM pg_sleep(0.05);
             END IF;
         END;
     END LOOP;
-    s.next_block := least(s.next_block + blocks, s.end_block);
-    IF s.next_block = s.end_block THEN
+    IF part.last_key IS NULL AND part.last_block IS NULL THEN
         s.pending := s.pending[2:];
-        s.filenode := NULL;
+        s.read_by := NULL;
     END IF;
-    UPDATE sources t SET rows_done = t.rows_done + row_count, pending = s.pending, filenode = s.filenode, next_block = s.next_block, end_block = s.end_block
+    UPDATE sources t
+    SET rows_done = t.rows_done + row_count, pending = s.pending, read_by = s.read_by, next_key = part.last_key, next_block = part.last_block,
+        end_block = s.end_block
     WHERE t.source = backfill_batch.source;
     RETURN row_count;
 END $$;
@@ -830,7 +869,7 @@ DECLARE
     attached boolean;
     made record;
 BEGIN
-    UPDATE sources s SET detached_at = now(), pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL
+    UPDATE sources s SET detached_at = now(), pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL
     WHERE s.source = detach_source.source AND s.detached_at IS NULL;
     attached := FOUND;
     IF attached THEN
