@@ -291,6 +291,14 @@ FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "''web''", "acti
     "identifiers": {"c": "cookie"}}', 20);
 SELECT count(*) FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "page", "action": "page", "identifiers": {"c": "cookie"}}'::jsonb, 2);
 SELECT count(*) FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "page", "action": "page", "identifiers": {"c": "cookie"}}'::json);
+-- in whatever search_path, which functions of the mapping see
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.ev (id bigint PRIMARY KEY, at timestamptz, cookie text, page text);
+CREATE FUNCTION elsewhere.where_am_i() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_schema() $$;
+SET search_path = elsewhere;
+SELECT count(*), min(channel) FROM crm.preview_source('public.ev', '{"occurred_at": "at", "channel": "where_am_i()", "action": "page", "identifiers": {"c": "cookie"}}', 4);
+RESET search_path;
+DROP SCHEMA elsewhere CASCADE;
 SELECT (SELECT count(*) FROM crm.sources) AS sources, (SELECT count(*) FROM crm.touchpoints) AS touchpoints, (SELECT count(*) FROM crm.source_rejects) AS rejects;
 -- and what attaching tells
 SET client_min_messages = notice;
