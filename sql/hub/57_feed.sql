@@ -107,32 +107,31 @@ RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_
            NULL)::@hub@.event;
 COMMENT ON FUNCTION @hub@.event_of_key(text, text) IS 'event of a row of which only the key can be told';
 
--- The query that tells what rows mean: columns key, event (NULL: no touchpoint, asked for only where what they were
--- matters), reason, state, and the place they come in. Trying each row costs more. Rows that arrive together keep
--- their order, unless keys are numbers or times, which tell it. All is read by alias and name, since the table's own
--- columns may be called anything.
-CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, rows_from text, trying boolean, arriving boolean,
-                                            all_rows boolean) RETURNS text
+-- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, if place is what
+-- tells the one they arrive in, or the text NULL. All rows, or those that are touchpoints. Trying each row costs more.
+-- All is read by alias and name, since the table's own columns may be called anything.
+CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, source_row text, rows_from text, trying boolean,
+                                            all_rows boolean, place text)
+RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    source_row CONSTANT text := row_as(source, 'r');
-    meant CONSTANT text := CASE WHEN trying THEN format('try_row(%L, %s) m', source, source_row)
-                                ELSE format('%I(%s) m', source_object('map', source), source_row) END;
 BEGIN
-    RETURN format('SELECT %I(%s) AS key, %s, %I(%s, %s) AS place FROM %s r %s',
-                  source_object('key', source), source_row,
+    RETURN format('SELECT %s AS key, %s, %s AS place FROM %s r %s',
+                  CASE WHEN trying OR all_rows THEN format('%I(%s)', source_object('key', source), source_row)
+                       ELSE 'm.source_key' END,
                   CASE WHEN trying THEN 'm.event, m.reason, m.state'
                        WHEN all_rows THEN 'CASE WHEN m.source IS NOT NULL THEN ROW(m.*)::event END AS event, '
                                           'NULL::text AS reason, NULL::text AS state'
                        ELSE 'ROW(m.*)::event AS event, NULL::text AS reason, NULL::text AS state' END,
-                  source_object('place', source), source_row,
-                  CASE WHEN arriving THEN 'row_number() OVER ()' ELSE 'NULL' END, rows_from,
-                  CASE WHEN all_rows THEN format('LEFT JOIN LATERAL %s ON true', meant)
-                       ELSE 'CROSS JOIN LATERAL ' || meant END);
+                  CASE WHEN place IS NULL THEN 'NULL'
+                       ELSE format('%I(%s, %s)', source_object('place', source), source_row, place) END,
+                  rows_from,
+                  format(CASE WHEN all_rows THEN 'LEFT JOIN LATERAL %s m ON true' ELSE 'CROSS JOIN LATERAL %s m' END,
+                         CASE WHEN trying THEN format('try_row(%L, %s)', source, source_row)
+                              ELSE format('%I(%s)', source_object('map', source), source_row) END));
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(text, text, boolean, boolean, boolean) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, text) IS 'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -589,6 +588,8 @@ DECLARE
     source CONSTANT text := TG_ARGV[0];
     root regclass := coalesce(pg_partition_root(TG_RELID), TG_RELID);
     attached record;
+    source_row text;
+    several boolean := false;
     query text;
     change record;
     keys text[];
@@ -597,8 +598,8 @@ DECLARE
     reasons text[];
     states text[];
 BEGIN
-    SELECT s.relation, s.backfilled_at IS NOT NULL AND s.steady AS settled INTO attached FROM sources s
-    WHERE s.source = TG_ARGV[0];
+    SELECT s.relation, s.backfilled_at IS NOT NULL AS backfilled, s.steady INTO attached
+    FROM sources s WHERE s.source = TG_ARGV[0];
     IF NOT FOUND THEN
         -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
         RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
@@ -611,25 +612,35 @@ BEGIN
         RETURN NULL;
     END IF;
 
+    source_row := row_as(source, 'r');
+    IF TG_OP <> 'DELETE' THEN
+        several := (SELECT count(*) FROM (SELECT FROM new_rows r LIMIT 2) r) > 1;
+    END IF;
+
     -- Subtransactions keep some memory until all is done, so there are none for each row or batch unless they are
     -- needed
     FOR attempt IN 1 .. 2 LOOP
         query := CASE TG_OP
             WHEN 'INSERT' THEN
-                format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n '
-                       'ORDER BY n.place', rows_query(source, 'new_rows', attempt = 2, true, false))
+                format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
+                       rows_query(source, source_row, 'new_rows', attempt = 2, false,
+                                  CASE WHEN several THEN 'row_number() OVER ()' END))
             WHEN 'DELETE' THEN
                 format('SELECT o.key, event_of_key(%L, o.key) AS was, NULL::event AS now, NULL::text AS reason, '
                        'NULL::text AS state FROM (SELECT %I(%s) AS key FROM old_rows r) o',
-                       source, source_object('key', source), row_as(source, 'r'))
+                       source, source_object('key', source), source_row)
             ELSE
-                format('SELECT coalesce(n.key, o.key) AS key, '
-                       'CASE WHEN o.key IS NOT NULL THEN coalesce(o.event, event_of_key(%L, o.key)) END AS was, '
-                       'n.event AS now, n.reason, n.state FROM (%s) o FULL JOIN (%s) n ON n.key = o.key %s '
-                       'ORDER BY n.place', source, rows_query(source, 'old_rows', attempt = 2, false, true),
-                       rows_query(source, 'new_rows', attempt = 2, false, true),
-                       CASE WHEN attached.settled THEN 'WHERE n.event IS DISTINCT FROM o.event' ELSE '' END)
-            END;
+                format('SELECT coalesce(n.key, o.key) AS key, %s AS was, n.event AS now, n.reason, n.state '
+                       'FROM (%s) o FULL JOIN (%s) n ON n.key = o.key %s',
+                       CASE WHEN attached.steady THEN 'o.event'
+                            ELSE format('CASE WHEN o.key IS NOT NULL '
+                                        'THEN coalesce(o.event, event_of_key(%L, o.key)) END', source) END,
+                       rows_query(source, source_row, 'old_rows', attempt = 2, NOT attached.steady, NULL),
+                       rows_query(source, source_row, 'new_rows', attempt = 2, NOT attached.steady,
+                                  CASE WHEN several THEN 'NULL' END),
+                       CASE WHEN attached.steady AND attached.backfilled THEN 'WHERE n.event IS DISTINCT FROM o.event'
+                            ELSE '' END)
+            END || CASE WHEN several THEN ' ORDER BY n.place' ELSE '' END;
         keys := '{}';
         olds := '{}';
         news := '{}';

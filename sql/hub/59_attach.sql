@@ -470,7 +470,7 @@ DECLARE
     states text[] := '{}';
 BEGIN
     FOR change IN EXECUTE format('SELECT n.key, n.event, n.reason, n.state FROM (%s) n ORDER BY n.place',
-                                 rows_query(source, rows_from, careful, false, false))
+                                 rows_query(source, row_as(source, 'r'), rows_from, careful, false, 'NULL'))
                   USING tids
     LOOP
         keys := array_append(keys, change.key);
