@@ -53,7 +53,7 @@ SELECT source, crm.detach_source(source, keep => false) FROM crm.sources;
 DROP TABLE by_line, by_code, by_time, by_uuid, by_point;
 -- A backfill of several batches, of rows that lie the other way round, with a key of two columns, while keys and the key change
 CREATE TABLE many (id integer, no smallint, at timestamptz, c text, PRIMARY KEY (id, no));
-INSERT INTO many SELECT i / 3, i % 3, '2026-01-01', 'c' || i % 7 FROM generate_series(24000, 1, -1) i;
+INSERT INTO many SELECT i / 3, i % 3, '2026-01-01', 'c' || i % 7 FROM generate_series(12000, 1, -1) i;
 SELECT crm.attach_source('many', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"c": "c"}}', backfill => false);
 CALL crm.backfill_source('many');
 CREATE VIEW numbered AS
@@ -67,7 +67,7 @@ SELECT crm.attach_source('many', '{"occurred_at": "at", "channel": "''x''", "act
 SELECT crm.backfill_batch('many');
 SELECT next_key, next_block, read_by::regclass FROM crm.sources;
 UPDATE many SET id = 50000 WHERE id = 0;
-UPDATE many SET id = -1 WHERE id = 7999;
+UPDATE many SET id = -1 WHERE id = 3999;
 ALTER TABLE many DROP CONSTRAINT many_pkey, ADD PRIMARY KEY (no, id);
 SELECT crm.backfill_batch('many');
 SELECT next_key, next_block, read_by::regclass FROM crm.sources;
