@@ -597,9 +597,8 @@ BEGIN
         WHERE t.source = backfill_batch.source;
         RETURN NULL;
     END IF;
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it, or gives it away
     PERFORM check_trust(source, s.relation, s.trusts);
-
-    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
     index := read_by_index(s.pending[1]);
     IF s.read_by IS DISTINCT FROM coalesce(index, pg_relation_filenode(s.pending[1])) THEN
         s.read_by := coalesce(index, pg_relation_filenode(s.pending[1]));
