@@ -12,7 +12,8 @@ CREATE TABLE @hub@.sources (
     rows_done bigint NOT NULL DEFAULT 0,
     rows_estimated bigint,
     pending regclass[] NOT NULL DEFAULT '{}',
-    filenode oid,
+    read_by oid,
+    next_key text[],
     next_block bigint,
     end_block bigint
 );
@@ -28,8 +29,9 @@ COMMENT ON COLUMN @hub@.sources.detached_at IS 'since when it feeds the hub no m
 COMMENT ON COLUMN @hub@.sources.rows_done IS 'how many such rows have been read';
 COMMENT ON COLUMN @hub@.sources.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
 COMMENT ON COLUMN @hub@.sources.pending IS 'the table, or those of its partitions, that have rows to be read, the one being read first';
-COMMENT ON COLUMN @hub@.sources.filenode IS 'its file when reading began: another file has other blocks';
-COMMENT ON COLUMN @hub@.sources.next_block IS 'its first block that has not been read';
+COMMENT ON COLUMN @hub@.sources.read_by IS 'the index it is read by, or its file: another has another order';
+COMMENT ON COLUMN @hub@.sources.next_key IS 'primary key of the last row that has been read, if that is of numbers or times: rows are read in its order';
+COMMENT ON COLUMN @hub@.sources.next_block IS 'if not, its first block that has not been read';
 COMMENT ON COLUMN @hub@.sources.end_block IS 'how many blocks it had when reading began';
 
 -- State, not a log: what is in here lacks a touchpoint now.

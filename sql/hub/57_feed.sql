@@ -2,44 +2,49 @@
 --
 -- A row is a touchpoint by its key. What a row means is said by what attach_source makes for each source: a view of the
 -- columns that matter, rows_<source>, and functions of a row: map_<source> is the event it is, key_<source> its key,
--- place_<source> where it is among others. They see the row only, so the old version of a row tells what the hub has of it.
--- But whether the hub has it only its key tells: `where` may look at the clock. Rows of which no touchpoint can be made are put
--- into source_rejects: the table's own users must not be stopped by them. Errors that are not the row's fault, such as lack of
--- a privilege or a deadlock, do stop them.
+-- place_<source> where it is among others. They see the row only, so the old version of a row tells what the hub has
+-- of it. But whether the hub has it only its key tells: `where` may look at the clock. Rows of which no touchpoint
+-- can be made are put into source_rejects: the table's own users must not be stopped by them. Errors that are not the
+-- row's fault, such as lack of a privilege or a deadlock, do stop them.
 --
 -- Until the backfill is done an update stores its row even if it means the same as before: it may have moved the row to
 -- where the backfill has been already.
 
--- Names of what is made for sources. One that is too long is cut to whole characters, and has a hash of the whole; what ends
--- like a hash has one too, so that none is another's.
+-- Names of what is made for sources. One that is too long is cut to whole characters, and has a hash of the whole;
+-- what ends like a hash has one too, so that none is another's.
 CREATE OR REPLACE FUNCTION @hub@.source_object(prefix text, source text) RETURNS name
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN octet_length(source_object.prefix || '_' || source_object.source) <= 63
-                 AND NOT (char_length(source_object.source) >= 32 AND translate(right(source_object.source, 32), '0123456789abcdef', '') = '')
+                 AND NOT (char_length(source_object.source) >= 32
+                          AND translate(right(source_object.source, 32), '0123456789abcdef', '') = '')
             THEN source_object.prefix || '_' || source_object.source
-            ELSE (SELECT left(source_object.prefix, max(n.n)) FROM generate_series(0, 30) n(n) WHERE octet_length(left(source_object.prefix, n.n)) <= 30)
+            ELSE (SELECT left(source_object.prefix, max(n.n)) FROM generate_series(0, 30) n(n)
+                  WHERE octet_length(left(source_object.prefix, n.n)) <= 30)
                  || '_' || md5(source_object.prefix || '_' || source_object.source) END;
 COMMENT ON FUNCTION @hub@.source_object(text, text) IS 'name of a function or trigger that attach_source makes';
 
 -- The triggers of a source, whatever they and the hub are called by now: they call feed_source with the source's name
-CREATE OR REPLACE FUNCTION @hub@.source_triggers(source text, OUT relation regclass, OUT trigger name) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.source_triggers(source text, OUT relation regclass, OUT trigger name)
+    RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN QUERY
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
-    WHERE g.tgfoid = 'feed_source()'::regprocedure AND g.tgargs = convert_to(source, getdatabaseencoding()) || '\x00'::bytea;
+    WHERE g.tgfoid = 'feed_source()'::regprocedure AND g.tgargs = convert_to(source, getdatabaseencoding())
+           || '\x00'::bytea;
 END $$;
 COMMENT ON FUNCTION @hub@.source_triggers(text) IS 'triggers of an attached table and its partitions';
 
--- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises, which may be an
--- SQLSTATE of its own: of a class that PostgreSQL has not. But not that the triggers of whoever writes are nested too deep
+-- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises, which
+-- may be an SQLSTATE of its own: of a class that PostgreSQL has not. But not that the triggers of whoever writes are
+-- nested too deep
 CREATE OR REPLACE FUNCTION @hub@.is_row_error(state text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN is_row_error.state = '42622' OR is_row_error.state <> '54001'
-       AND left(is_row_error.state, 2) NOT IN ('00', '01', '02', '03', '08', '09', '0A', '0B', '0F', '0L', '0P', '0Z', '10', '24', '25', '26', '27',
-           '28', '2B', '2D', '34', '39', '3B', '3D', '3F', '40', '42', '44', '53', '55', '57', '58', '72', 'F0', 'HV', 'XX');
+       AND left(is_row_error.state, 2) <> ALL ('{00,01,02,03,08,09,0A,0B,0F,0L,0P,0Z,10,24,25,26,27,28,2B,2D,34,39,3B,
+                                                 3D,3F,40,42,44,53,55,57,58,72,F0,HV,XX}'::text[]);
 COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
 
 -- A row of the attached table, or of a partition, whose columns may stand in another order, as a row of the view that
@@ -54,7 +59,8 @@ DECLARE
     row_columns CONSTANT text := (
         SELECT string_agg(format('%I.%I', alias, a.attname), ', ' ORDER BY a.attnum)
         FROM pg_rewrite w
-             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+                    AND d.refclassid = 'pg_class'::regclass
                                  AND d.refobjsubid > 0
              JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE w.ev_class = to_regclass(quote_ident(rows_view)));
@@ -69,7 +75,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.row_as(text, text) IS 'a row of an attached table as its mapping takes it';
 
 -- What a row means, or why it can't be told. Errors in its key are raised: nothing could be said of such a row later.
-CREATE OR REPLACE FUNCTION @hub@.try_row(source text, source_row anyelement, OUT event @hub@.event, OUT reason text, OUT state text)
+CREATE OR REPLACE FUNCTION @hub@.try_row(source text, source_row anyelement, OUT event @hub@.event, OUT reason text,
+                                         OUT state text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -79,7 +86,8 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT %I($1)', source_object('key', source)) INTO key USING source_row;
     BEGIN
-        RETURN QUERY EXECUTE format('SELECT ROW(m.*)::event, NULL::text, NULL::text FROM %I($1) m', source_object('map', source))
+        RETURN QUERY EXECUTE format('SELECT ROW(m.*)::event, NULL::text, NULL::text FROM %I($1) m',
+                                    source_object('map', source))
         USING source_row;
     EXCEPTION WHEN OTHERS THEN
         IF NOT is_row_error(SQLSTATE) THEN
@@ -95,29 +103,35 @@ COMMENT ON FUNCTION @hub@.try_row(text, anyelement) IS 'what a row of an attache
 
 CREATE OR REPLACE FUNCTION @hub@.event_of_key(source text, key text) RETURNS @hub@.event
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_key.source, event_of_key.key, NULL)::@hub@.event;
+RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_key.source, event_of_key.key,
+           NULL)::@hub@.event;
 COMMENT ON FUNCTION @hub@.event_of_key(text, text) IS 'event of a row of which only the key can be told';
 
--- The query that tells what rows mean: columns key, event (NULL: no touchpoint, asked for only where what they were matters),
--- reason, state, and the place they come in. Trying each row costs more. Rows that arrive together keep their order, unless keys
--- are numbers or times, which tell it. All is read by alias and name, since the table's own columns may be called anything.
-CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, rows_from text, trying boolean, arriving boolean, all_rows boolean) RETURNS text
+-- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, if place is what
+-- tells the one they arrive in, or the text NULL. All rows, or those that are touchpoints. Trying each row costs more.
+-- All is read by alias and name, since the table's own columns may be called anything.
+CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, source_row text, rows_from text, trying boolean,
+                                            all_rows boolean, place text)
+RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    source_row CONSTANT text := row_as(source, 'r');
-    meant CONSTANT text := CASE WHEN trying THEN format('try_row(%L, %s) m', source, source_row)
-                                ELSE format('%I(%s) m', source_object('map', source), source_row) END;
 BEGIN
-    RETURN format('SELECT %I(%s) AS key, %s, %I(%s, %s) AS place FROM %s r %s', source_object('key', source), source_row,
+    RETURN format('SELECT %s AS key, %s, %s AS place FROM %s r %s',
+                  CASE WHEN trying OR all_rows THEN format('%I(%s)', source_object('key', source), source_row)
+                       ELSE 'm.source_key' END,
                   CASE WHEN trying THEN 'm.event, m.reason, m.state'
-                       WHEN all_rows THEN 'CASE WHEN m.source IS NOT NULL THEN ROW(m.*)::event END AS event, NULL::text AS reason, NULL::text AS state'
+                       WHEN all_rows THEN 'CASE WHEN m.source IS NOT NULL THEN ROW(m.*)::event END AS event, '
+                                          'NULL::text AS reason, NULL::text AS state'
                        ELSE 'ROW(m.*)::event AS event, NULL::text AS reason, NULL::text AS state' END,
-                  source_object('place', source), source_row, CASE WHEN arriving THEN 'row_number() OVER ()' ELSE 'NULL' END, rows_from,
-                  CASE WHEN all_rows THEN format('LEFT JOIN LATERAL %s ON true', meant) ELSE 'CROSS JOIN LATERAL ' || meant END);
+                  CASE WHEN place IS NULL THEN 'NULL'
+                       ELSE format('%I(%s, %s)', source_object('place', source), source_row, place) END,
+                  rows_from,
+                  format(CASE WHEN all_rows THEN 'LEFT JOIN LATERAL %s m ON true' ELSE 'CROSS JOIN LATERAL %s m' END,
+                         CASE WHEN trying THEN format('try_row(%L, %s)', source, source_row)
+                              ELSE format('%I(%s)', source_object('map', source), source_row) END));
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(text, text, boolean, boolean, boolean) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, text) IS 'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -125,7 +139,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     PERFORM check_event(event);
-    PERFORM @extschema@.touchpoint(event.occurred_at, event.channel, event.action, event.value);  -- can it be in a journey?
+    -- can it be in a journey?
+    PERFORM @extschema@.touchpoint(event.occurred_at, event.channel, event.action, event.value);
 EXCEPTION WHEN OTHERS THEN
     reason := SQLERRM;
     state := SQLSTATE;
@@ -146,25 +161,30 @@ COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write do
 
 -- The evidence that rows have brought, which holds. It may be there still when the touchpoint went with its month.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of_rows(source text, keys text[], OUT evidence_keys text[], OUT ids bigint[])
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     SELECT coalesce(array_agg(v.source_key ORDER BY v.source_key), '{}') INTO evidence_keys
     FROM unnest(keys) u(key)
-         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = evidence_of_rows.source AND k.source_key = u.key OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = evidence_of_rows.source
+                            AND k.source_key = u.key OFFSET 0) k ON true
          CROSS JOIN LATERAL (SELECT * FROM evidence v
-                             WHERE v.source = evidence_of_rows.source AND v.source_key = coalesce(k.evidence_key, u.key) OFFSET 0) v
+                             WHERE v.source = evidence_of_rows.source AND v.source_key = coalesce(k.evidence_key, u.key)
+                                    OFFSET 0) v
     WHERE v.retracted_at IS NULL;
     ids := array(SELECT DISTINCT i.id
                  FROM unnest(evidence_keys) u(key)
-                      CROSS JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = evidence_of_rows.source AND v.source_key = u.key OFFSET 0) v
+                      CROSS JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = evidence_of_rows.source
+                                          AND v.source_key = u.key OFFSET 0) v
                       CROSS JOIN LATERAL unnest(v.identities) i(id));
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_of_rows(text, text[]) IS 'evidence that rows of an attached table have brought';
 
 CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -192,7 +212,8 @@ BEGIN
     END LOOP;
     DELETE FROM touchpoints t
     USING unnest(keys) u(key)
-         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = u.key OFFSET 0) k
+         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
+                             AND k.source_key = u.key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
     -- the keys went along, but for those whose touchpoint is gone already: with a partition that was detached, say
     DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (keys);
@@ -200,21 +221,26 @@ END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of rows, and retract their evidence';
 
 CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[], history boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     evidence_keys text[];  -- where the key has been used
     e event := events[1];
 BEGIN
-    SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN v.source_key || '#' || nextval('touchpoints_touchpoint_id_seq') END ORDER BY u.n)
+    SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN v.source_key || '#'
+                     || nextval('touchpoints_touchpoint_id_seq') END ORDER BY u.n)
     INTO evidence_keys
     FROM unnest(events) WITH ORDINALITY
-             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes, n)
-         LEFT JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = add_rows.source AND v.source_key = u.source_key OFFSET 0) v
+             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign,
+               source, source_key, attributes, n)
+         LEFT JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = add_rows.source AND v.source_key = u.source_key
+                            OFFSET 0) v
                    ON cardinality(u.identifiers) > 1;
     IF cardinality(events) = 1 AND evidence_keys[1] IS NULL AND NOT history THEN
-        PERFORM record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent, e.campaign,
+        PERFORM record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
+                       e.conversation, e.agent, e.campaign,
                        e.source, e.source_key, e.attributes);
         RETURN;
     END IF;
@@ -222,7 +248,8 @@ BEGIN
     IF evidence_keys <> array_fill(NULL::text, ARRAY[cardinality(events)]) THEN
         UPDATE touchpoint_keys k SET evidence_key = u.evidence_key
         FROM ROWS FROM (unnest(events), unnest(evidence_keys))
-             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes,
+             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign,
+               source, source_key, attributes,
                evidence_key)
         WHERE k.source = add_rows.source AND k.source_key = u.source_key AND u.evidence_key IS NOT NULL;
     END IF;
@@ -232,7 +259,8 @@ COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[], boolean) IS 'record touc
 -- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence, the
 -- evidence is retracted and recorded anew. Of an old row there may be known that it was only.
 CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -248,13 +276,15 @@ BEGIN
            OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1 THEN
             keys := keys || news[i].source_key;
             observations := observations || ROW(news[i].identifiers, news[i].occurred_at, source,
-                                                news[i].source_key || '#' || nextval('touchpoints_touchpoint_id_seq'))::observation;
+                                                news[i].source_key || '#'
+                                                    || nextval('touchpoints_touchpoint_id_seq'))::observation;
         END IF;
     END LOOP;
     IF keys <> '{}' THEN
         SELECT e.evidence_keys, e.ids INTO evidence_keys, ids FROM evidence_of_rows(source, keys) e;
         IF evidence_keys <> '{}' THEN
-            PERFORM lock_ahead(ids, array(SELECT DISTINCT i.identifier FROM unnest(observations) o CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
+            PERFORM lock_ahead(ids, array(SELECT DISTINCT i.identifier FROM unnest(observations) o
+                                          CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
         END IF;
         FOREACH evidence_key IN ARRAY evidence_keys LOOP
             PERFORM retract(source, evidence_key);
@@ -266,20 +296,23 @@ BEGIN
     END IF;
 
     UPDATE touchpoints t
-    SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel, action = e.action,
+    SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel,
+        action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
         campaign = e.campaign, attributes = e.attributes
     FROM (SELECT u.*, f.identity_id
           FROM unnest(news) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
-         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source AND k.source_key = e.source_key OFFSET 0) k
+         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
+                             AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
 END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
 
--- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again:
--- it may have been on its way to the default partition while one of its month was made. Before some are tried after others
--- all that they will lock is locked.
-CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], history boolean, again boolean DEFAULT false)
+-- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is
+-- tried again: it may have been on its way to the default partition while one of its month was made. Before some are
+-- tried after others all that they will lock is locked.
+CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], history boolean,
+                                            again boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -300,9 +333,11 @@ EXCEPTION WHEN OTHERS THEN
     ELSIF half > 0 THEN
         IF NOT again THEN
             PERFORM lock_ahead((evidence_of_rows(source, array(SELECT n.source_key FROM unnest(news) n))).ids,
-                               array(SELECT DISTINCT i.identifier FROM unnest(news) n CROSS JOIN LATERAL unnest(n.identifiers) i(identifier)));
+                               array(SELECT DISTINCT i.identifier FROM unnest(news) n
+                                     CROSS JOIN LATERAL unnest(n.identifiers) i(identifier)));
         END IF;
-        PERFORM store_rows(source, olds[:half], news[:half], history, true), store_rows(source, olds[half + 1:], news[half + 1:], history, true);
+        PERFORM store_rows(source, olds[:half], news[:half], history, true),
+            store_rows(source, olds[half + 1:], news[half + 1:], history, true);
     ELSE
         IF olds IS NOT NULL THEN
             PERFORM remove_rows(source, ARRAY[news[1].source_key]);
@@ -312,14 +347,16 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean, boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
 
--- What rows of some keys meant and mean now, in parallel arrays; olds NULL: there was no such row, with only a key: it can't be
--- told what it meant; news NULL: it is no touchpoint, or no more. reasons and states are why it can't be told. While filling in
--- rows there were before, what is known is left as it is. If not careful, a row that can't be stored is an error, for the
--- caller to try again.
+-- What rows of some keys meant and mean now, in parallel arrays; olds NULL: there was no such row, with only a key:
+-- it can't be told what it meant; news NULL: it is no touchpoint, or no more. reasons and states are why it can't be
+-- told. While filling in rows there were before, what is known is left as it is. If not careful, a row that can't be
+-- stored is an error, for the caller to try again.
 CREATE OR REPLACE FUNCTION @hub@.apply_rows(
-    source text, keys text[], olds @hub@.event[], news @hub@.event[], reasons text[], states text[], careful boolean, filling boolean DEFAULT false)
+    source text, keys text[], olds @hub@.event[], news @hub@.event[], reasons text[], states text[], careful boolean,
+        filling boolean DEFAULT false)
 RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -346,18 +383,23 @@ BEGIN
     END IF;
     FOR i IN 1 .. cardinality(keys) LOOP
         IF keys[i] IS NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = format('key of a row of source %s is NULL', source),
+            RAISE EXCEPTION USING ERRCODE = 'not_null_violation',
+                MESSAGE = format('key of a row of source %s is NULL', source),
                 HINT = 'Attach the table with a key that never is.';
         END IF;
         existed := existed || (olds[i].source IS NOT NULL);
     END LOOP;
-    SELECT array_agg(k.source IS NOT NULL ORDER BY u.n), array_agg(r.source IS NOT NULL ORDER BY u.n), array_agg(v.source IS NOT NULL ORDER BY u.n)
+    SELECT array_agg(k.source IS NOT NULL ORDER BY u.n), array_agg(r.source IS NOT NULL ORDER BY u.n),
+           array_agg(v.source IS NOT NULL ORDER BY u.n)
     INTO known, rejected, left_over
     FROM unnest(keys, existed) WITH ORDINALITY u(key, existed, n)
-         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key OFFSET 0) k ON true
-         LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key OFFSET 0) r ON true
+         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key
+                            OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key
+                            OFFSET 0) r ON true
          LEFT JOIN LATERAL (SELECT * FROM evidence v
-                            WHERE u.existed AND k.source IS NULL AND v.source = apply_rows.source AND v.source_key = u.key
+                            WHERE u.existed AND k.source IS NULL AND v.source = apply_rows.source
+                                   AND v.source_key = u.key
                                   AND v.retracted_at IS NULL OFFSET 0) v ON true;
 
     -- found now, before anything is locked, they need not be sought by trying
@@ -414,9 +456,12 @@ BEGIN
     END LOOP;
 
     IF (gone <> '{}')::integer + (changed_to <> '{}')::integer + (fresh <> '{}')::integer > 1 THEN
-        PERFORM lock_ahead((SELECT e.ids FROM evidence_of_rows(source, gone || array(SELECT c.source_key FROM unnest(changed_to) c)) e),
+        PERFORM lock_ahead((SELECT e.ids
+                            FROM evidence_of_rows(source, gone || array(SELECT c.source_key
+                                                                        FROM unnest(changed_to) c)) e),
                            array(SELECT DISTINCT i.identifier
-                                 FROM unnest(changed_to || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
+                                 FROM unnest(changed_to || fresh) c
+                                        CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
     END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
@@ -470,7 +515,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.remove_source(text) IS 'remove all touchpoints of an attached table, and retract their evidence';
 
--- Remove the touchpoints of all rows of a table or partition that is being truncated. A row that policies hide is no less gone.
+-- Remove the touchpoints of all rows of a table or partition that is being truncated. A row that policies hide is no
+-- less gone.
 CREATE OR REPLACE FUNCTION @hub@.empty_table(source text, root regclass, truncated regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
@@ -483,7 +529,8 @@ BEGIN
         PERFORM remove_source(source);
         RETURN;
     END IF;
-    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r UNION ALL SELECT NULL', source_object('key', source), row_as(source, 'r'), truncated) LOOP
+    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r UNION ALL SELECT NULL', source_object('key', source),
+                              row_as(source, 'r'), truncated) LOOP
         IF key IS NOT NULL THEN
             keys := keys || key;
         END IF;
@@ -499,13 +546,16 @@ COMMENT ON FUNCTION @hub@.empty_table(text, regclass, regclass) IS 'remove touch
 -- Settings that the text of values depends on are fixed, so that a key is the same in all sessions.
 CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
 AS $feed_source$
 #variable_conflict use_variable
 DECLARE
     source CONSTANT text := TG_ARGV[0];
     root regclass := coalesce(pg_partition_root(TG_RELID), TG_RELID);
     attached record;
+    source_row text;
+    several boolean := false;
     query text;
     change record;
     keys text[];
@@ -514,7 +564,8 @@ DECLARE
     reasons text[];
     states text[];
 BEGIN
-    SELECT s.relation, s.backfilled_at IS NOT NULL AND s.steady AS settled INTO attached FROM sources s WHERE s.source = TG_ARGV[0];
+    SELECT s.relation, s.backfilled_at IS NOT NULL AS backfilled, s.steady INTO attached
+    FROM sources s WHERE s.source = TG_ARGV[0];
     IF NOT FOUND THEN
         -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
         RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
@@ -527,21 +578,35 @@ BEGIN
         RETURN NULL;
     END IF;
 
-    -- Subtransactions keep some memory until all is done, so there are none for each row or batch unless they are needed
+    source_row := row_as(source, 'r');
+    IF TG_OP <> 'DELETE' THEN
+        several := (SELECT count(*) FROM (SELECT FROM new_rows r LIMIT 2) r) > 1;
+    END IF;
+
+    -- Subtransactions keep some memory until all is done, so there are none for each row or batch unless they are
+    -- needed
     FOR attempt IN 1 .. 2 LOOP
         query := CASE TG_OP
             WHEN 'INSERT' THEN
-                format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n ORDER BY n.place',
-                       rows_query(source, 'new_rows', attempt = 2, true, false))
+                format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
+                       rows_query(source, source_row, 'new_rows', attempt = 2, false,
+                                  CASE WHEN several THEN 'row_number() OVER ()' END))
             WHEN 'DELETE' THEN
-                format('SELECT o.key, event_of_key(%L, o.key) AS was, NULL::event AS now, NULL::text AS reason, NULL::text AS state '
-                       'FROM (SELECT %I(%s) AS key FROM old_rows r) o', source, source_object('key', source), row_as(source, 'r'))
+                format('SELECT o.key, event_of_key(%L, o.key) AS was, NULL::event AS now, NULL::text AS reason, '
+                       'NULL::text AS state FROM (SELECT %I(%s) AS key FROM old_rows r) o',
+                       source, source_object('key', source), source_row)
             ELSE
-                format('SELECT coalesce(n.key, o.key) AS key, CASE WHEN o.key IS NOT NULL THEN coalesce(o.event, event_of_key(%L, o.key)) END AS was, '
-                       'n.event AS now, n.reason, n.state FROM (%s) o FULL JOIN (%s) n ON n.key = o.key %s ORDER BY n.place', source,
-                       rows_query(source, 'old_rows', attempt = 2, false, true), rows_query(source, 'new_rows', attempt = 2, false, true),
-                       CASE WHEN attached.settled THEN 'WHERE n.event IS DISTINCT FROM o.event' ELSE '' END)
-            END;
+                format('SELECT coalesce(n.key, o.key) AS key, %s AS was, n.event AS now, n.reason, n.state '
+                       'FROM (%s) o FULL JOIN (%s) n ON n.key = o.key %s',
+                       CASE WHEN attached.steady THEN 'o.event'
+                            ELSE format('CASE WHEN o.key IS NOT NULL '
+                                        'THEN coalesce(o.event, event_of_key(%L, o.key)) END', source) END,
+                       rows_query(source, source_row, 'old_rows', attempt = 2, NOT attached.steady, NULL),
+                       rows_query(source, source_row, 'new_rows', attempt = 2, NOT attached.steady,
+                                  CASE WHEN several THEN 'NULL' END),
+                       CASE WHEN attached.steady AND attached.backfilled THEN 'WHERE n.event IS DISTINCT FROM o.event'
+                            ELSE '' END)
+            END || CASE WHEN several THEN ' ORDER BY n.place' ELSE '' END;
         keys := '{}';
         olds := '{}';
         news := '{}';

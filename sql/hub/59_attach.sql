@@ -3,7 +3,8 @@
 -- A column's name, or an expression over the columns, as SQL. It is compiled under the search_path of who attaches.
 CREATE OR REPLACE FUNCTION @hub@.source_expression(
     relation regclass, field text, expression text, wanted text, search_path text,
-    OUT code text, OUT bare text, OUT columns smallint[], OUT immutable boolean, OUT comparable boolean, OUT counting boolean)
+    OUT code text, OUT bare text, OUT columns smallint[], OUT immutable boolean, OUT comparable boolean,
+        OUT counting boolean)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -18,16 +19,19 @@ DECLARE
     detail text;
     hint text;
 BEGIN
-    bare := CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = expression AND a.attnum > 0 AND NOT a.attisdropped)
+    bare := CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = expression
+                              AND a.attnum > 0 AND NOT a.attisdropped)
                  THEN quote_ident(expression) ELSE expression END;
     BEGIN
         PERFORM set_config('search_path', search_path, true);
-        SELECT e.type, e.columns, e.immutable, e.comparable, e.counting INTO type, columns, immutable, comparable, counting
+        SELECT e.type, e.columns, e.immutable, e.comparable, e.counting INTO type, columns, immutable, comparable,
+               counting
         FROM @extschema@.journey_row_expression(relation, bare) e;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-        message := format('mapping field %s is no column or expression over the rows of %s: %s', field, relation, expression);
+        message := format('mapping field %s is no column or expression over the rows of %s: %s', field, relation,
+                          expression);
         -- an unknown name, or words that are no expression
         IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
@@ -37,9 +41,11 @@ BEGIN
         END IF;
         RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = message, DETAIL = detail, HINT = hint;
     END;
-    IF wanted = 'text' AND columns = '{}' AND expression ~ '^[[:alpha:]_][[:alnum:]_]*$' AND lower(expression) NOT IN ('null', 'true', 'false') THEN
+    IF wanted = 'text' AND columns = '{}' AND expression ~ '^[[:alpha:]_][[:alnum:]_]*$'
+        AND lower(expression) NOT IN ('null', 'true', 'false') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('mapping field %s is neither a column of %s nor a constant: %s', field, relation, expression),
+            MESSAGE = format('mapping field %s is neither a column of %s nor a constant: %s', field, relation,
+                             expression),
             DETAIL = 'It is a word of SQL that means something else.', HINT = constant_hint;
     END IF;
     fits := type = 'unknown'::regtype
@@ -58,7 +64,8 @@ BEGIN
     END IF;
     bare := format(E'(%s\n)', bare);
     code := format(E'(%s::pg_catalog.%s)', bare,
-                   CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool' ELSE wanted END);
+                   CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
+                       ELSE wanted END);
 END $$;
 COMMENT ON FUNCTION @hub@.source_expression(regclass, text, text, text, text) IS 'check a field of a mapping, and return it as SQL';
 
@@ -80,13 +87,15 @@ COMMENT ON FUNCTION @hub@.primary_key_of(regclass) IS 'expression for the primar
 -- What attach_source is told, as SQL: the fields of the event, its key, which rows are events, and the place of a row
 -- among others, $2 being the one it arrives in, if that matters; whether some unique index makes keys unique.
 CREATE OR REPLACE FUNCTION @hub@.read_mapping(
-    relation regclass, mapping json, source text, search_path text, OUT event text, OUT key text, OUT condition text, OUT place text,
+    relation regclass, mapping json, source text, search_path text, OUT event text, OUT key text, OUT condition text,
+        OUT place text,
     OUT columns smallint[], OUT unique_key boolean, OUT steady boolean)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    fields CONSTANT text[] := '{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign,attributes,key,where}';
+    fields CONSTANT text[] := '{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign,
+                                attributes,key,where}';
     given jsonb := '{}';        -- what is given, and as SQL
     code jsonb := '{}';
     identifiers text[] := '{}';
@@ -94,7 +103,8 @@ DECLARE
     expression record;
     wanted text;
     wrong text;
-    hint text := 'A mapping needs occurred_at, channel, action and identifiers. All fields are strings, but identifiers is an object of strings.';
+    hint text := 'A mapping needs occurred_at, channel, action and identifiers. All fields are strings, '
+                 'but identifiers is an object of strings.';
     nullable text;
 BEGIN
     columns := '{}';
@@ -111,14 +121,16 @@ BEGIN
             wrong := format('mapping field %s is given twice', field.key);
         ELSIF json_typeof(field.value) <> (CASE field.key WHEN 'identifiers' THEN 'object' ELSE 'string' END) THEN
             wrong := format('mapping field %s must be a %s, not %s', field.key,
-                            CASE field.key WHEN 'identifiers' THEN 'JSON object of namespaces' ELSE 'string, a column or an expression' END, field.value);
+                            CASE field.key WHEN 'identifiers' THEN 'JSON object of namespaces'
+                                ELSE 'string, a column or an expression' END, field.value);
         END IF;
         EXIT WHEN wrong IS NOT NULL;
         given := given || jsonb_build_object(field.key, field.value #>> '{}');
     END LOOP;
     IF wrong IS NULL AND NOT given ?& '{occurred_at,channel,action,identifiers}' THEN
         wrong := format('mapping field %s is missing',
-                        (SELECT f.name FROM unnest('{occurred_at,channel,action,identifiers}'::text[]) f(name) WHERE NOT given ? f.name LIMIT 1));
+                        (SELECT f.name FROM unnest('{occurred_at,channel,action,identifiers}'::text[]) f(name)
+                         WHERE NOT given ? f.name LIMIT 1));
     ELSIF wrong IS NULL AND NOT given ? 'key' THEN
         given := given || jsonb_build_object('key', primary_key_of(relation));
         IF given ->> 'key' IS NULL THEN
@@ -133,19 +145,22 @@ BEGIN
     FOR field IN SELECT i.key, i.value FROM json_each(mapping -> 'identifiers') i LOOP
         IF json_typeof(field.value) <> 'string' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-                MESSAGE = format('identifier %s of the mapping must be a string, a column or an expression, not %s', field.key, field.value);
+                MESSAGE = format('identifier %s of the mapping must be a string, a column or an expression, not %s',
+                                 field.key, field.value);
         END IF;
         PERFORM @extschema@.identifier(field.key, 'x');  -- is it a namespace?
         SELECT e.code, e.columns INTO expression
         FROM source_expression(relation, 'identifiers.' || field.key, field.value #>> '{}', 'text', search_path) e;
         columns := columns || expression.columns;
-        identifiers := identifiers || ('@extschema@.identifier(' || format('%L, nullif(%s, ''''))', field.key, expression.code));
+        identifiers := identifiers || ('@extschema@.identifier('
+                                       || format('%L, nullif(%s, ''''))', field.key, expression.code));
     END LOOP;
     IF identifiers = '{}' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field identifiers names none';
     END IF;
     FOR field IN SELECT g.key, g.value FROM jsonb_each_text(given) g WHERE g.key <> 'identifiers' LOOP
-        wanted := CASE field.key WHEN 'occurred_at' THEN 'timestamp with time zone' WHEN 'value' THEN 'numeric' WHEN 'attributes' THEN 'jsonb'
+        wanted := CASE field.key WHEN 'occurred_at' THEN 'timestamp with time zone' WHEN 'value' THEN 'numeric'
+            WHEN 'attributes' THEN 'jsonb'
                                  WHEN 'where' THEN 'boolean' ELSE 'text' END;
         SELECT e.code, e.bare, e.columns, e.immutable, e.comparable, e.counting INTO expression
         FROM source_expression(relation, field.key, field.value, wanted, search_path) e;
@@ -154,38 +169,49 @@ BEGIN
         IF field.key = 'where' THEN
             steady := expression.immutable;
         ELSIF field.key = 'key' THEN
-            nullable := (SELECT a.attname FROM unnest(expression.columns) u(attnum) JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = u.attnum
+            nullable := (SELECT a.attname FROM unnest(expression.columns) u(attnum)
+                         JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = u.attnum
                          WHERE NOT a.attnotnull LIMIT 1);
             IF nullable IS NOT NULL OR expression.columns = '{}' THEN
-                RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('mapping field key does not identify a row: %s', field.value),
-                    DETAIL = CASE WHEN nullable IS NULL THEN 'It uses no column.' ELSE format('Column %s may be NULL.', nullable) END;
+                RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                    MESSAGE = format('mapping field key does not identify a row: %s', field.value),
+                    DETAIL = CASE WHEN nullable IS NULL THEN 'It uses no column.'
+                        ELSE format('Column %s may be NULL.', nullable) END;
             ELSIF NOT expression.immutable THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_object_definition',
                     MESSAGE = format('mapping field key may change while its row does not: %s', field.value),
-                    DETAIL = 'It calls something that is not IMMUTABLE, such as a clock, or a cast whose text depends on settings.',
+                    DETAIL = 'It calls something that is not IMMUTABLE, such as a clock, '
+                             'or a cast whose text depends on settings.',
                     HINT = 'Use columns as they are, several as ROW(a, b), and functions that are IMMUTABLE.';
             END IF;
-            unique_key := EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+            unique_key := EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid
+                                  AND i.indpred IS NULL
                                          AND (i.indkey::smallint[])[0:i.indnkeyatts - 1] <@ expression.columns);
             place := CASE WHEN expression.counting THEN '' ELSE '$2, ' END
-                     || CASE WHEN expression.comparable THEN expression.bare ELSE expression.code || ' COLLATE pg_catalog."C"' END;
+                     || CASE WHEN expression.comparable THEN expression.bare ELSE expression.code
+                         || ' COLLATE pg_catalog."C"' END;
         END IF;
     END LOOP;
 
     key := code ->> 'key';
     condition := coalesce(code ->> 'where', 'true');
     event := (SELECT format('pg_catalog.array_remove(ARRAY[%s], NULL), ', array_to_string(identifiers, ', '))
-                     || string_agg(coalesce(code ->> f.name, CASE f.name WHEN 'value' THEN 'NULL::pg_catalog.numeric' ELSE 'NULL::pg_catalog.text' END),
+                     || string_agg(coalesce(code ->> f.name, CASE f.name WHEN 'value' THEN 'NULL::pg_catalog.numeric'
+                                            ELSE 'NULL::pg_catalog.text' END),
                                    ', ' ORDER BY f.n)
-                     || format(', %L, ', source) || key || ', ' || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
-              FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[]) WITH ORDINALITY f(name, n));
+                     || format(', %L, ', source) || key || ', '
+                         || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
+              FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[])
+                   WITH ORDINALITY f(name, n));
 END $$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text) IS 'check a mapping, and return it as SQL';
 
--- A view of the columns it uses, and the functions over its rows. The view is there to depend on the columns: PostgreSQL
--- won't drop one of these or change its type, and lets all others change. Its rows have the table's name in the functions,
--- so that an expression may name it, or use the whole row. Names in the functions are those columns, or else the row's.
-CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text, OUT unique_key boolean, OUT steady boolean)
+-- A view of the columns it uses, and the functions over its rows. The view is there to depend on the columns:
+-- PostgreSQL won't drop one of these or change its type, and lets all others change. Its rows have the table's name
+-- in the functions, so that an expression may name it, or use the whole row. Names in the functions are those
+-- columns, or else the row's.
+CREATE OR REPLACE FUNCTION @hub@.make_mapping(relation regclass, mapping json, source text, search_path text,
+                                              OUT unique_key boolean, OUT steady boolean)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -203,49 +229,62 @@ DECLARE
     path text;
     made regprocedure;
 BEGIN
-    SELECT r.event, r.key, r.condition, r.place, r.columns, r.unique_key, r.steady INTO read FROM read_mapping(relation, mapping, source, search_path) r;
+    SELECT r.event, r.key, r.condition, r.place, r.columns, r.unique_key, r.steady INTO read
+    FROM read_mapping(relation, mapping, source, search_path) r;
     unique_key := read.unique_key;
     steady := read.steady;
     used := array(SELECT a.attname FROM pg_attribute a
-                  WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum = ANY (read.columns) OR 0 = ANY (read.columns))
+                  WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                         AND (a.attnum = ANY (read.columns) OR 0 = ANY (read.columns))
                   ORDER BY a.attnum);
     EXECUTE format('CREATE VIEW %I WITH (security_invoker = true) AS SELECT %s FROM %s r', rows_view,
-                   (SELECT string_agg(format('r.%I', x.name), ', ' ORDER BY x.n) FROM unnest(used) WITH ORDINALITY x(name, n)), relation);
+                   (SELECT string_agg(format('r.%I', x.name), ', ' ORDER BY x.n)
+                    FROM unnest(used) WITH ORDINALITY x(name, n)), relation);
     EXECUTE format('COMMENT ON VIEW %I IS %L', rows_view, 'columns that the mapping of source ' || source || ' uses');
-    row_columns := (SELECT string_agg(format('(%I).%I', argument, x.name), ', ' ORDER BY x.n) FROM unnest(used) WITH ORDINALITY x(name, n));
-    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %1$I.%4$I) RETURNS SETOF %1$I.event LANGUAGE sql STABLE ROWS 1 BEGIN ATOMIC '
+    row_columns := (SELECT string_agg(format('(%I).%I', argument, x.name), ', ' ORDER BY x.n)
+                    FROM unnest(used) WITH ORDINALITY x(name, n));
+    command := format('CREATE FUNCTION %1$I.%2$I(%3$I %1$I.%4$I) RETURNS SETOF %1$I.event '
+                      'LANGUAGE sql STABLE ROWS 1 BEGIN ATOMIC '
                       'SELECT %5$s FROM (SELECT %8$s) columns_of_the_row WHERE %7$s; END; '
                       'CREATE FUNCTION %1$I.%6$I(%3$I %1$I.%4$I) RETURNS text LANGUAGE sql STABLE BEGIN ATOMIC '
                       'SELECT %9$s FROM (SELECT %8$s) columns_of_the_row; END; '
-                      'CREATE FUNCTION %1$I.%10$I(%3$I %1$I.%4$I, bigint) RETURNS record LANGUAGE sql STABLE BEGIN ATOMIC '
+                      'CREATE FUNCTION %1$I.%10$I(%3$I %1$I.%4$I, bigint) RETURNS record '
+                      'LANGUAGE sql STABLE BEGIN ATOMIC '
                       'SELECT ROW(%11$s) FROM (SELECT %8$s) columns_of_the_row; END',
-                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key, place, read.place);
+                      hub, map, argument, rows_view, read.event, key, read.condition, row_columns, read.key, place,
+                          read.place);
     PERFORM set_config('search_path', search_path, true);
     EXECUTE command;
-    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s.name) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s(name)
+    path := pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.quote_ident(s.name)
+                                             FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) s(name)
                                              WHERE NOT pg_catalog.starts_with(s.name, 'pg_temp_')), ', ');
     PERFORM pg_catalog.set_config('search_path', '', true);
-    -- What they call may look for names too: where it was checked, and not in the hub. A function that sets something can't be made
-    -- part of the query that calls it, so those that only call what PostgreSQL and pg_journey have are left as they are.
+    -- What they call may look for names too: where it was checked, and not in the hub. A function that sets something
+    -- can't be made part of the query that calls it, so those that only call what PostgreSQL and pg_journey have are
+    -- left as they are.
     FOR made IN
         SELECT DISTINCT p.oid FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
         WHERE p.pronamespace = quote_ident(hub)::regnamespace AND p.proname IN (map, key, place)
               AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)
-                   OR d.refclassid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = d.refobjid AND t.typtype = 'd'))
+                   OR d.refclassid = 'pg_type'::regclass
+                       AND EXISTS (SELECT FROM pg_type t WHERE t.oid = d.refobjid AND t.typtype = 'd'))
               AND NOT EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
-                              WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e' AND e.refclassid = 'pg_extension'::regclass
+                              WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
+                                     AND e.refclassid = 'pg_extension'::regclass
                                     AND x.extname = 'pg_journey')
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %s', made, concat_ws(', ', nullif(path, ''), 'pg_temp'));
     END LOOP;
-    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source || ' means: the event it is, if any');
+    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, map, 'what a row of source ' || source
+                   || ' means: the event it is, if any');
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, key, 'key of a row of source ' || source);
-    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, place, 'where a row of source ' || source || ' is in the order of its keys');
+    EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, place, 'where a row of source ' || source
+                   || ' is in the order of its keys');
 END $$;
 COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique, and whether it always says the same of which rows are touchpoints';
 
--- Whose code runs with the rights of whoever reads the rows of a source: owners of the table, of its columns' types, whose casts
--- are called, and of what the mapping calls. Superusers and the hub's owner need no trust.
+-- Whose code runs with the rights of whoever reads the rows of a source: owners of the table, of its columns' types,
+-- whose casts are called, and of what the mapping calls. Superusers and the hub's owner need no trust.
 CREATE OR REPLACE FUNCTION @hub@.trusted_roles(source text, relation regclass) RETURNS name[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -258,16 +297,19 @@ BEGIN
             SELECT d.refclassid AS class, d.refobjid AS id
             FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
             WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
-                  AND p.proname IN (source_object('map', source), source_object('key', source), source_object('place', source))
+                  AND p.proname IN (source_object('map', source), source_object('key', source),
+                                    source_object('place', source))
         )
         SELECT DISTINCT o.rolname
         FROM (SELECT c.relowner FROM source_tables(relation) t JOIN pg_class c ON c.oid = t.member
               UNION ALL
-              SELECT y.typowner FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE a.attrelid = relation AND a.attnum > 0
+              SELECT y.typowner FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE a.attrelid = relation
+                     AND a.attnum > 0
               UNION ALL
               SELECT f.proowner FROM called c JOIN pg_proc f ON c.class = 'pg_proc'::regclass AND f.oid = c.id
               UNION ALL
-              SELECT f.proowner FROM called c JOIN pg_operator x ON c.class = 'pg_operator'::regclass AND x.oid = c.id JOIN pg_proc f ON f.oid = x.oprcode
+              SELECT f.proowner FROM called c JOIN pg_operator x ON c.class = 'pg_operator'::regclass AND x.oid = c.id
+                     JOIN pg_proc f ON f.oid = x.oprcode
               UNION ALL
               SELECT y.typowner FROM called c JOIN pg_type y ON c.class = 'pg_type'::regclass AND y.oid = c.id) u(owner)
              JOIN pg_roles o ON o.oid = u.owner
@@ -282,23 +324,30 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    hiding CONSTANT regclass := (SELECT min(t.member::oid) FROM source_tables(relation) t WHERE row_security_active(t.member));
-    stranger CONSTANT name := (SELECT min(t.role) FROM unnest(trusted_roles(source, relation)) t(role) WHERE t.role <> ALL (trusts));
+    hiding CONSTANT regclass := (SELECT min(t.member::oid) FROM source_tables(relation) t
+                                 WHERE row_security_active(t.member));
+    stranger CONSTANT name := (SELECT min(t.role) FROM unnest(trusted_roles(source, relation)) t(role)
+                               WHERE t.role <> ALL (trusts));
 BEGIN
     IF hiding IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('row-level security of %s may hide rows', hiding),
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('row-level security of %s may hide rows', hiding),
             HINT = 'Read it as its owner, or as a role that bypasses row-level security.';
     ELSIF stranger IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('reading rows of %s could run code of role %s, who had nothing to do with it when it was attached', relation, stranger),
+            MESSAGE = format('reading rows of %s could run code of role %s, '
+                             'who had nothing to do with it when it was attached', relation, stranger),
             DETAIL = 'It owns the table or a partition of it, the type of a column, or a function of the mapping.',
-            HINT = format('If you trust that role: UPDATE %I.sources SET trusts = trusts || %L::name WHERE source = %L.', current_schema(), stranger, source);
+            HINT = format('If you trust that role: UPDATE %I.sources SET trusts = trusts || %L::name '
+                          'WHERE source = %L.',
+                          current_schema(), stranger, source);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_trust(text, regclass, name[]) IS 'refuse to read a table whose rows are hidden, or whose owner has changed';
 
 -- The table and its partitions, those first that have rows.
-CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean)
+    RETURNS SETOF record
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT t.relid, t.isleaf FROM pg_partition_tree(source_tables.relation) t
@@ -325,19 +374,22 @@ BEGIN
         ORDER BY t.leaf, t.member
     LOOP
         FOREACH kind SLICE 1 IN ARRAY ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows'],
-                                            ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'],
+                                            ['update', 'AFTER UPDATE',
+                                             'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'],
                                             ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows'],
                                             ['truncate', 'BEFORE TRUNCATE', '']] LOOP
             trigger := source_object(current_schema() || '_' || kind[1], source);
             WHILE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = member AND g.tgname = trigger) LOOP
-                trigger := source_object('hub', format('%s %s', trigger, member::oid));  -- it has another hub's, or one of its own, of that name
+                -- it has another hub's, or one of its own, of that name
+                trigger := source_object('hub', format('%s %s', trigger, member::oid));
             END LOOP;
             EXECUTE format('CREATE TRIGGER %I %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION feed_source(%L)',
                            trigger, kind[2], member, kind[3], source);
         END LOOP;
         fresh := fresh || member;
     END LOOP;
-    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh) ORDER BY t.member);
+    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh)
+                 ORDER BY t.member);
 END $$;
 COMMENT ON FUNCTION @hub@.watch_tables(text, regclass) IS 'make the triggers of a table, and of its partitions; returns those with rows that had none';
 
@@ -349,30 +401,39 @@ AS $$
 DECLARE
     writers text;
 BEGIN
-    SELECT string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ') INTO writers
-    FROM pg_class c CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+    SELECT string_agg(DISTINCT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')
+    INTO writers
+    FROM pg_class c CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type
+                                        FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
                                         UNION ALL
                                         SELECT x.grantee, x.privilege_type
-                                        FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) x WHERE t.attrelid = c.oid) a
+                                        FROM pg_attribute t CROSS JOIN LATERAL aclexplode(t.attacl) x
+                                        WHERE t.attrelid = c.oid) a
     WHERE c.oid = warn_of_writers.relation AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
           AND CASE WHEN a.grantee = 0
                    THEN NOT EXISTS (SELECT FROM pg_class t CROSS JOIN LATERAL aclexplode(t.relacl) x
-                                    WHERE t.oid = 'touchpoints'::regclass AND x.grantee = 0 AND x.privilege_type = 'INSERT')
-                   ELSE NOT (has_schema_privilege(a.grantee, current_schema(), 'USAGE') AND has_table_privilege(a.grantee, 'touchpoints', 'INSERT')
-                             AND has_table_privilege(a.grantee, 'touchpoints', 'UPDATE') AND has_table_privilege(a.grantee, 'touchpoints', 'DELETE'))
+                                    WHERE t.oid = 'touchpoints'::regclass AND x.grantee = 0
+                                           AND x.privilege_type = 'INSERT')
+                   ELSE NOT (has_schema_privilege(a.grantee, current_schema(), 'USAGE')
+                             AND has_table_privilege(a.grantee, 'touchpoints', 'INSERT')
+                             AND has_table_privilege(a.grantee, 'touchpoints', 'UPDATE')
+                                 AND has_table_privilege(a.grantee, 'touchpoints', 'DELETE'))
                    END;
     IF writers IS NOT NULL THEN
-        RAISE WARNING USING MESSAGE = format('roles that may write to %s can''t any more, for they may not write to the hub: %s', relation, writers),
+        RAISE WARNING USING MESSAGE = format('roles that may write to %s can''t any more, '
+                                               'for they may not write to the hub: %s', relation, writers),
             HINT = format('Let them, by %I.grant_access(role, ''writer'').', current_schema());
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
 
--- Put rows into the hub that are not in it yet; arrays of what they mean. Who makes a partition keeps all others from touchpoints
--- until his transaction ends, so only the backfill that commits makes some, and first of all: if one is lacking, nothing is done but
--- to return from when on. Those of ten years at most, so that a wrong date makes no thousand: what is older has the default one.
+-- Put rows into the hub that are not in it yet; arrays of what they mean. Who makes a partition keeps all others from
+-- touchpoints until his transaction ends, so only the backfill that commits makes some, and first of all: if one is
+-- lacking, nothing is done but to return from when on. Those of ten years at most, so that a wrong date makes no
+-- thousand: what is older has the default one.
 CREATE OR REPLACE FUNCTION @hub@.backfill_rows(
-    source text, keys text[], news @hub@.event[], reasons text[], states text[], make_partitions boolean, careful boolean) RETURNS timestamptz
+    source text, keys text[], news @hub@.event[], reasons text[], states text[], make_partitions boolean,
+        careful boolean) RETURNS timestamptz
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable
@@ -382,17 +443,20 @@ BEGIN
     IF make_partitions THEN
         oldest := (SELECT min(e.occurred_at) FROM unnest(news) e
                    WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
-        IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest AND oldest < p.until) THEN
+        IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest
+                                          AND oldest < p.until) THEN
             RETURN oldest;
         END IF;
     END IF;
-    PERFORM apply_rows(source, keys, array_fill(NULL::event, ARRAY[cardinality(keys)]), news, reasons, states, careful, true);
+    PERFORM apply_rows(source, keys, array_fill(NULL::event, ARRAY[cardinality(keys)]), news, reasons, states, careful,
+                       true);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_rows(text, text[], @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
 
 -- Record rows that a part of a query yields, in the order of their keys.
-CREATE OR REPLACE FUNCTION @hub@.backfill_from(source text, rows_from text, tids tid[], make_partitions boolean, careful boolean) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION @hub@.backfill_from(source text, rows_from text, tids tid[], make_partitions boolean,
+                                               careful boolean) RETURNS timestamptz
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
@@ -405,7 +469,8 @@ DECLARE
     reasons text[] := '{}';
     states text[] := '{}';
 BEGIN
-    FOR change IN EXECUTE format('SELECT n.key, n.event, n.reason, n.state FROM (%s) n ORDER BY n.place', rows_query(source, rows_from, careful, false, false))
+    FOR change IN EXECUTE format('SELECT n.key, n.event, n.reason, n.state FROM (%s) n ORDER BY n.place',
+                                 rows_query(source, row_as(source, 'r'), rows_from, careful, false, 'NULL'))
                   USING tids
     LOOP
         keys := array_append(keys, change.key);
@@ -431,73 +496,126 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.backfill_from(text, text, tid[], boolean, boolean) IS 'put rows into the hub that a part of a query yields';
 
--- Record rows of some blocks; returns how many there were. A row that others may change is locked before it is read, and so
--- stays as it is until it has been recorded: who waits for it will find its touchpoint. Rows are read from where they were
--- locked, so that none is recorded that has not been.
-CREATE OR REPLACE FUNCTION @hub@.backfill_blocks(
-    source text, relation regclass, first_block bigint, end_block bigint, make_partitions boolean, careful boolean,
-    OUT row_count bigint, OUT lacking timestamptz)
+-- The index that rows are read by: that of a primary key of numbers or times. NULL: it has none, and is read by blocks.
+CREATE OR REPLACE FUNCTION @hub@.read_by_index(relation regclass) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT i.indexrelid
+            FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
+                   AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+                 JOIN pg_type t ON t.oid = a.atttypid
+            WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid
+            GROUP BY i.indexrelid HAVING bool_and(t.typcategory IN ('N', 'D')));
+END $$;
+COMMENT ON FUNCTION @hub@.read_by_index(regclass) IS 'index by which the rows of a table are read in the order of their keys';
+
+-- The next rows of a table, some thousand: after a key, in the order of the index, or from a block on. A row that
+-- others may change is locked before it is read, and so stays as it is until it has been recorded: who waits for it
+-- will find its touchpoint. Up to which key is found before: a row that was waited for may have another by then.
+CREATE OR REPLACE FUNCTION @hub@.lock_rows(relation regclass, index oid, row_count integer, next_key text[],
+                                           next_block bigint, end_block bigint,
+                                           OUT tids tid[], OUT last_key text[], OUT last_block bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    tids tid[];
+    key record;
+    condition text := 'true';
 BEGIN
-    EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}''), count(*) '
-                   'FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE r.ctid >= %L AND r.ctid < %L FOR SHARE) l',
-                   relation, format('(%s,0)', first_block), format('(%s,0)', end_block)) INTO tids, row_count;
-    lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', relation), tids, make_partitions, careful);
+    IF index IS NOT NULL THEN
+        SELECT string_agg(format('r.%I', a.attname), ', ' ORDER BY k.n) AS columns,
+               string_agg(format('r.%I::text', a.attname), ', ' ORDER BY k.n) AS texts,
+               string_agg(format('%L::%s', next_key[k.n], format_type(a.atttypid, a.atttypmod)), ', '
+                          ORDER BY k.n) AS lowest,
+               array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) AS types INTO key
+        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indexrelid = index AND k.n <= i.indnkeyatts;
+        IF next_key IS NOT NULL THEN
+            condition := format('ROW(%s) > ROW(%s)', key.columns, key.lowest);
+        END IF;
+        EXECUTE format('SELECT ARRAY[%s] FROM ONLY %s r WHERE %s ORDER BY %s OFFSET %s LIMIT 1', key.texts, relation,
+                       condition, key.columns, row_count - 1)
+        INTO last_key;
+        IF last_key IS NOT NULL THEN
+            condition := format('%s AND ROW(%s) <= ROW(%s)', condition, key.columns,
+                                (SELECT string_agg(format('%L::%s', last_key[u.n], u.type), ', ' ORDER BY u.n)
+                                 FROM unnest(key.types) WITH ORDINALITY u(type, n)));
+        END IF;
+    ELSE
+        last_block := nullif(least(next_block + greatest(row_count / 40, 1), end_block), end_block);
+        condition := format('r.ctid >= %L AND r.ctid < %L', format('(%s,0)', next_block),
+                            format('(%s,0)', coalesce(last_block, end_block)));
+    END IF;
+    EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}'') '
+                   'FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE %s FOR SHARE) l', relation, condition) INTO tids;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_blocks(text, regclass, bigint, bigint, boolean, boolean) IS 'put rows into the hub that are in some blocks of a table';
+COMMENT ON FUNCTION @hub@.lock_rows(regclass, oid, integer, text[], bigint, bigint) IS 'lock the next rows of a table; returns them, and the key or block to go on from, both NULL if they are the last';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
--- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given back, and
--- fewer rows are tried.
+-- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given
+-- back, and fewer rows are tried.
 CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET lock_timeout = 0
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
 AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    blocks bigint := 128;
+    part record;
+    index oid;
+    size integer := 5120;
     make_partitions boolean := true;
     careful boolean := false;
     row_count bigint;
     lacking timestamptz;  -- that it is set tells our error from one of the mapping's
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = 'a table must be backfilled at READ COMMITTED',
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    SELECT t.relation, t.trusts, t.pending, t.filenode, t.next_block, t.end_block INTO s
+    SELECT t.relation, t.trusts, t.pending, t.read_by, t.next_key, t.next_block, t.end_block INTO s
     FROM sources t WHERE t.source = backfill_batch.source AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
     END IF;
     WHILE s.pending <> '{}' AND NOT EXISTS (SELECT FROM source_tables(s.relation) t WHERE t.member = s.pending[1]) LOOP
         s.pending := s.pending[2:];  -- dropped, or a partition no longer
-        s.filenode := NULL;
+        s.read_by := NULL;
     END LOOP;
     IF s.pending = '{}' THEN
-        UPDATE sources t SET pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL, backfilled_at = coalesce(t.backfilled_at, now())
+        UPDATE sources t
+        SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL,
+            backfilled_at = coalesce(t.backfilled_at, now())
         WHERE t.source = backfill_batch.source;
         RETURN NULL;
     END IF;
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it, or gives it away
     PERFORM check_trust(source, s.relation, s.trusts);
-
-    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
-    IF s.filenode IS DISTINCT FROM pg_relation_filenode(s.pending[1]) THEN
-        s.filenode := pg_relation_filenode(s.pending[1]);
+    index := read_by_index(s.pending[1]);
+    IF s.read_by IS DISTINCT FROM coalesce(index, pg_relation_filenode(s.pending[1])) THEN
+        s.read_by := coalesce(index, pg_relation_filenode(s.pending[1]));
+        s.next_key := NULL;
         s.next_block := 0;
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     WHILE row_count IS NULL LOOP
         BEGIN
-            PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g WHERE g.name = 'deadlock_timeout';
-            SELECT b.row_count, b.lacking INTO row_count, lacking
-            FROM backfill_blocks(source, s.pending[1], s.next_block, least(s.next_block + blocks, s.end_block), make_partitions, careful) b;
+            PERFORM set_config('lock_timeout', (g.setting::integer / 4 + 1)::text, true) FROM pg_settings g
+                WHERE g.name = 'deadlock_timeout';
+            SELECT l.tids, l.last_key, l.last_block INTO part
+            FROM lock_rows(s.pending[1], index, size, s.next_key, s.next_block, s.end_block) l;
+            -- from where they were locked, so that none is recorded that has not been
+            lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', s.pending[1]),
+                                     part.tids, make_partitions, careful);
+            row_count := cardinality(part.tids);
             IF lacking IS NOT NULL THEN
                 RAISE EXCEPTION 'a partition must be made';  -- gives all locks back
             END IF;
@@ -514,19 +632,21 @@ BEGIN
                     RAISE;
                 END IF;
                 careful := true;
-            ELSIF blocks > 1 THEN
-                blocks := greatest(blocks / 4, 1);
+            ELSIF size > 40 THEN
+                size := size / 4;
             ELSE
                 PERFORM pg_sleep(0.05);
             END IF;
         END;
     END LOOP;
-    s.next_block := least(s.next_block + blocks, s.end_block);
-    IF s.next_block = s.end_block THEN
+    IF part.last_key IS NULL AND part.last_block IS NULL THEN
         s.pending := s.pending[2:];
-        s.filenode := NULL;
+        s.read_by := NULL;
     END IF;
-    UPDATE sources t SET rows_done = t.rows_done + row_count, pending = s.pending, filenode = s.filenode, next_block = s.next_block, end_block = s.end_block
+    UPDATE sources t
+    SET rows_done = t.rows_done + row_count, pending = s.pending, read_by = s.read_by, next_key = part.last_key,
+        next_block = part.last_block,
+        end_block = s.end_block
     WHERE t.source = backfill_batch.source;
     RETURN row_count;
 END $$;
@@ -544,26 +664,32 @@ BEGIN
     kind := CASE WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'a table of the hub'
                  WHEN c.relnamespace = 'pg_catalog'::regnamespace THEN 'a system catalog'
                  WHEN c.relpersistence = 't' THEN 'a temporary table'
-                 WHEN c.relkind = 'v' THEN 'a view' WHEN c.relkind = 'm' THEN 'a materialized view' WHEN c.relkind = 'f' THEN 'a foreign table'
+                 WHEN c.relkind = 'v' THEN 'a view' WHEN c.relkind = 'm' THEN 'a materialized view' WHEN c.relkind = 'f'
+                     THEN 'a foreign table'
                  WHEN c.relkind NOT IN ('r', 'p') THEN 'no table'
                  WHEN c.relispartition THEN 'a partition'
-                 WHEN EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = relation OR h.inhparent = relation AND c.relkind = 'r') THEN 'part of an inheritance tree' END;
+                 WHEN EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = relation OR h.inhparent = relation
+                              AND c.relkind = 'r') THEN 'part of an inheritance tree' END;
     IF kind IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = format('%s can''t be attached: it is %s', relation, kind),
             HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
-                        WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.' ELSE 'Pass its rows to record_many.' END;
+                        WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.'
+                            ELSE 'Pass its rows to record_many.' END;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_attachable(regclass) IS 'refuse what is no table whose rows can be touchpoints';
 
-CREATE OR REPLACE FUNCTION @hub@.count_of_source(source text, OUT touchpoints bigint, OUT rejected bigint, OUT hint text)
+CREATE OR REPLACE FUNCTION @hub@.count_of_source(source text, OUT touchpoints bigint, OUT rejected bigint,
+                                                 OUT hint text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     touchpoints := (SELECT count(*) FROM touchpoint_keys k WHERE k.source = count_of_source.source);
     rejected := (SELECT count(*) FROM source_rejects r WHERE r.source = count_of_source.source);
-    hint := CASE WHEN rejected > 0 THEN format('Why: SELECT * FROM %I.source_rejects WHERE source = %L.', current_schema(), source) END;
+    hint := CASE WHEN rejected > 0 THEN format('Why: SELECT * FROM %I.source_rejects WHERE source = %L.',
+                                               current_schema(), source) END;
 END $$;
 COMMENT ON FUNCTION @hub@.count_of_source(text) IS 'how many rows of a source are touchpoints, how many can be none, and where to look';
 
@@ -572,7 +698,8 @@ CREATE OR REPLACE FUNCTION @hub@.attach_table(
     relation regclass, mapping json, source text, backfill boolean, search_path text,
     OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -584,19 +711,24 @@ DECLARE
     hint text;
 BEGIN
     IF relation IS NULL OR source IS NULL OR source = '' OR backfill IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'attach_source needs a table, and a source has a name';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'attach_source needs a table, and a source has a name';
     END IF;
     PERFORM check_attachable(relation);
     IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
             HINT = 'Another touchpoint of the same rows needs another name for the source.';
     ELSIF EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = attach_table.source) THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('there are touchpoints of source %s already', source),
-            HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source)
-                                                 THEN format(', or remove them by %I.detach_source(%L, keep => false).', current_schema(), source)
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('there are touchpoints of source %s already', source),
+            HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s
+                                                              WHERE s.source = attach_table.source)
+                                                 THEN format(', or remove them by %I.detach_source(%L, keep => false).',
+                                                             current_schema(), source)
                                                  ELSE '.' END;
     ELSIF backfill AND current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction', MESSAGE = 'a table must be backfilled at READ COMMITTED',
+        RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
+            MESSAGE = 'a table must be backfilled at READ COMMITTED',
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
@@ -608,10 +740,12 @@ BEGIN
     trusts := trusted_roles(source, relation);
     PERFORM check_trust(source, relation, trusts);
     IF NOT made.unique_key THEN
-        EXECUTE format('SELECT k.key FROM (SELECT %I(%s) AS key FROM %s r) k GROUP BY k.key HAVING count(*) > 1 LIMIT 1',
+        EXECUTE format('SELECT k.key FROM (SELECT %I(%s) AS key FROM %s r) k '
+                       'GROUP BY k.key HAVING count(*) > 1 LIMIT 1',
                        source_object('key', source), row_as(source, 'r'), relation) INTO twice;
         IF twice IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'unique_violation', MESSAGE = format('rows of %s have the same key: %s', relation, twice),
+            RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+                MESSAGE = format('rows of %s have the same key: %s', relation, twice),
                 HINT = 'Give the mapping a key that is unique.';
         END IF;
     END IF;
@@ -631,11 +765,13 @@ BEGIN
             PERFORM backfill_from(source, relation::text, NULL, false, true);
         END;
         EXECUTE format('SELECT count(*) FROM %s r', relation) INTO rows_read;
-        UPDATE sources s SET pending = '{}', backfilled_at = now(), rows_done = rows_read WHERE s.source = attach_table.source;
+        UPDATE sources s SET pending = '{}', backfilled_at = now(), rows_done = rows_read
+        WHERE s.source = attach_table.source;
     END IF;
     SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source) c;
     IF rejected > 0 THEN
-        RAISE NOTICE USING MESSAGE = format('of %s rows of %s no touchpoint can be made', rejected, source), HINT = hint;
+        RAISE NOTICE USING MESSAGE = format('rows of %s of which no touchpoint can be made: %s', source, rejected),
+            HINT = hint;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text) IS 'attach_source, told the search_path of its caller';
@@ -648,8 +784,11 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
     FROM @hub@.attach_table(attach_source.source_table, attach_source.mapping,
-                            coalesce(attach_source.source, (SELECT c.relname FROM pg_class c WHERE c.oid = attach_source.source_table)) COLLATE "default",
-                            attach_source.backfill, concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) t;
+                            coalesce(attach_source.source,
+                                     (SELECT c.relname FROM pg_class c
+                                      WHERE c.oid = attach_source.source_table)) COLLATE "default",
+                            attach_source.backfill,
+                                concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) t;
 END;
 -- What is text takes literals, which fit none of json and jsonb better
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
@@ -658,7 +797,8 @@ CREATE OR REPLACE FUNCTION @hub@.attach_source(
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
-    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source, attach_source.backfill) t;
+    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source,
+                             attach_source.backfill) t;
 END;
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping text, source text DEFAULT NULL, backfill boolean DEFAULT true,
@@ -666,7 +806,8 @@ CREATE OR REPLACE FUNCTION @hub@.attach_source(
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
-    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source, attach_source.backfill) t;
+    FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source,
+                             attach_source.backfill) t;
 END;
 COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see source_rejects. Without backfill rows there were are left to backfill_source';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean) IS 'the same with a mapping in jsonb';
@@ -674,10 +815,13 @@ COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean) IS 'the s
 
 -- Rows are read one by one, for one that fails must not hide the others.
 CREATE OR REPLACE FUNCTION @hub@.preview_table(relation regclass, mapping json, max_rows integer, search_path text)
-RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
-               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
+               occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text,
+                   attributes jsonb)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
-    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex'
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
 AS $preview_table$
 #variable_conflict use_variable
 DECLARE
@@ -694,10 +838,12 @@ BEGIN
     END IF;
     PERFORM check_attachable(relation);
     SELECT r.event, r.key, r.condition INTO read FROM read_mapping(relation, mapping, '', search_path) r;
-    row_is := (SELECT format('%s AS %2$I WHERE %2$I.tableoid = $1 AND %2$I.ctid = $2', relation, c.relname) FROM pg_class c WHERE c.oid = relation);
+    row_is := (SELECT format('%1$I.%2$I WHERE %2$I.tableoid = $1 AND %2$I.ctid = $2', n.nspname, c.relname)
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
     queries := ARRAY[format('SELECT %s FROM %s', read.key, row_is), format('SELECT %s FROM %s', read.condition, row_is),
                      format('SELECT (ROW(%s)::%I.event).* FROM %s', read.event, hub, row_is)];
-    FOR at IN EXECUTE format('SELECT r.tableoid AS part, r.ctid AS tid FROM %s r LIMIT $1', relation) USING max_rows LOOP
+    FOR at IN EXECUTE format('SELECT r.tableoid AS part, r.ctid AS tid FROM %s r LIMIT $1', relation)
+        USING max_rows LOOP
         source_key := NULL;
         wanted := NULL;
         reason := NULL;
@@ -737,30 +883,39 @@ END $preview_table$;
 COMMENT ON FUNCTION @hub@.preview_table(regclass, json, integer, text) IS 'preview_source, told the search_path of its caller';
 
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping json, max_rows integer DEFAULT 10)
-RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
-               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
+               occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text,
+                   attributes jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
+           p.direction, p.conversation,
            p.agent, p.campaign, p.attributes
     FROM @hub@.preview_table(preview_source.source_table, preview_source.mapping, preview_source.max_rows,
                              concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) p;
 END;
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping jsonb, max_rows integer DEFAULT 10)
-RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
-               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
+               occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text,
+                   attributes jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
+           p.direction, p.conversation,
            p.agent, p.campaign, p.attributes
     FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
 END;
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping text, max_rows integer DEFAULT 10)
-RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
-               value numeric, currency text, direction text, conversation text, agent text, campaign text, attributes jsonb)
+RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
+               occurred_at timestamptz, channel text, action text,
+               value numeric, currency text, direction text, conversation text, agent text, campaign text,
+                   attributes jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency, p.direction, p.conversation,
+    SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
+           p.direction, p.conversation,
            p.agent, p.campaign, p.attributes
     FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
 END;
@@ -790,10 +945,12 @@ BEGIN
         done := done + batch;
     END LOOP;
     SELECT c.touchpoints, c.rejected, c.hint INTO counted FROM @hub@.count_of_source(source) c;
-    RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, there are %s touchpoints',
+    RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, '
+                                                   'there are %s touchpoints',
                                                    source, done, counted.touchpoints);
     IF counted.rejected > 0 THEN
-        RAISE NOTICE USING MESSAGE = pg_catalog.format('of %s rows of %s no touchpoint can be made', counted.rejected, source), HINT = counted.hint;
+        RAISE NOTICE USING MESSAGE = pg_catalog.format('rows of %s of which no touchpoint can be made: %s', source,
+                                                       counted.rejected), HINT = counted.hint;
     END IF;
 END $backfill_source$;
 COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
@@ -807,17 +964,21 @@ DECLARE
     attached record;
     fresh regclass[];
 BEGIN
-    SELECT t.relation, t.trusts INTO attached FROM sources t WHERE t.source = begin_backfill.source AND t.detached_at IS NULL FOR UPDATE;
+    SELECT t.relation, t.trusts INTO attached FROM sources t WHERE t.source = begin_backfill.source
+           AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('no table is attached as source %s', coalesce(source, 'NULL'));
     ELSIF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = attached.relation) THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('the table of source %s was dropped', source);
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+            MESSAGE = format('the table of source %s was dropped', source);
     END IF;
     PERFORM check_trust(source, attached.relation, attached.trusts);
     fresh := watch_tables(source, attached.relation);
     UPDATE sources t
     SET pending = t.pending || fresh, backfilled_at = CASE WHEN fresh = '{}' THEN t.backfilled_at END,
-        rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c WHERE c.oid = ANY (fresh))
+        rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c
+                                             WHERE c.oid = ANY (fresh))
     WHERE t.source = begin_backfill.source;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_backfill(text) IS 'watch partitions that were added to an attached table';
@@ -830,7 +991,8 @@ DECLARE
     attached boolean;
     made record;
 BEGIN
-    UPDATE sources s SET detached_at = now(), pending = '{}', filenode = NULL, next_block = NULL, end_block = NULL
+    UPDATE sources s SET detached_at = now(), pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL,
+        end_block = NULL
     WHERE s.source = detach_source.source AND s.detached_at IS NULL;
     attached := FOUND;
     IF attached THEN
@@ -850,12 +1012,15 @@ COMMENT ON FUNCTION @hub@.detach_source(text, boolean) IS 'let a table feed the 
 -- Progress, as pg_stat_progress views show it.
 CREATE OR REPLACE VIEW @hub@.source_progress WITH (security_invoker = true) AS
 SELECT s.source, s.relation,
-       CASE WHEN s.detached_at IS NOT NULL THEN 'detached' WHEN c.oid IS NULL THEN 'dropped' WHEN s.backfilled_at IS NULL THEN 'backfilling'
+       CASE WHEN s.detached_at IS NOT NULL THEN 'detached' WHEN c.oid IS NULL THEN 'dropped'
+           WHEN s.backfilled_at IS NULL THEN 'backfilling'
             WHEN EXISTS (SELECT FROM @hub@.source_tables(s.relation) t
-                         WHERE NOT EXISTS (SELECT FROM @hub@.source_triggers(s.source) g WHERE g.relation = t.member)) THEN 'partitions added'
+                         WHERE NOT EXISTS (SELECT FROM @hub@.source_triggers(s.source) g WHERE g.relation = t.member))
+                                THEN 'partitions added'
             ELSE 'attached' END AS state,
        s.rows_done, s.rows_estimated,
-       CASE WHEN s.backfilled_at IS NOT NULL THEN 100 ELSE least(99, 100 * s.rows_done / nullif(s.rows_estimated, 0)) END AS percent,
+       CASE WHEN s.backfilled_at IS NOT NULL THEN 100
+           ELSE least(99, 100 * s.rows_done / nullif(s.rows_estimated, 0)) END AS percent,
        (SELECT count(*) FROM @hub@.source_rejects r WHERE r.source = s.source) AS rejected
 FROM @hub@.sources s LEFT JOIN pg_class c ON c.oid = s.relation;
 COMMENT ON VIEW @hub@.source_progress IS 'attached tables, and how far their backfill is';

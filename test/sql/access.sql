@@ -136,6 +136,7 @@ INSERT INTO special VALUES
     ('empty_table', $$'sales', 'public.sales', 'public.sales'$$),
     ('backfill_rows', $$'web', '{t3}', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})']::"It's ""%I""".event[],
                         '{NULL}', '{NULL}', false, true$$),
+    ('lock_rows', $$'public.sales', NULL, 10, NULL, 0, 10$$),
     ('preview_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'$$);
 CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
     SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %s(%s)' ELSE 'SELECT count(*) FROM %s(%s)' END, function::regproc,

@@ -199,8 +199,8 @@ CREATE TABLE tickets (
     opened timestamptz NOT NULL, no integer NOT NULL, customer jsonb, closed timestamptz, subject text,
     slug text GENERATED ALWAYS AS (lower(subject)) STORED, PRIMARY KEY (opened, no)
 );
-INSERT INTO tickets SELECT '2026-01-01'::timestamptz + i * interval '7 h', i % 3, jsonb_build_object('mail', i % 100, 'phone', 9000 + i % 90),
-                           CASE WHEN i % 2 = 0 THEN '2026-02-01'::timestamptz + i * interval '7 h' END, 'T' || i FROM generate_series(1, 1500) i;
+INSERT INTO tickets SELECT '2020-01-01'::timestamptz + i * interval '7 h', i % 3, jsonb_build_object('mail', i % 100, 'phone', 9000 + i % 90),
+                           CASE WHEN i % 2 = 0 THEN '2020-02-01'::timestamptz + i * interval '7 h' END, 'T' || i FROM generate_series(1, 1500) i;
 SELECT crm.attach_source('tickets', '{"occurred_at": "opened", "channel": "''support''", "action": "''ticket.opened''", "direction": "''in''",
     "conversation": "slug", "identifiers": {"email": "customer ->> ''mail''", "phone": "(customer ->> ''phone'')::int + 1"},
     "attributes": "to_jsonb(tickets)"}', 'opened', backfill => false);

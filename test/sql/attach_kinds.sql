@@ -51,6 +51,34 @@ SELECT attach_all();
 SELECT * FROM path ORDER BY 1;
 SELECT source, crm.detach_source(source, keep => false) FROM crm.sources;
 DROP TABLE by_line, by_code, by_time, by_uuid, by_point;
+-- A backfill of several batches, of rows that lie the other way round, with a key of two columns, while keys and the key change
+CREATE TABLE many (id integer, no smallint, at timestamptz, c text, PRIMARY KEY (id, no));
+INSERT INTO many SELECT i / 3, i % 3, '2026-01-01', 'c' || i % 7 FROM generate_series(12000, 1, -1) i;
+SELECT crm.attach_source('many', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"c": "c"}}', backfill => false);
+CALL crm.backfill_source('many');
+CREATE VIEW numbered AS
+SELECT source, count(*), count(*) FILTER (WHERE touchpoint_id < before) AS out_of_order
+FROM (SELECT t.*, lag(touchpoint_id) OVER (PARTITION BY source ORDER BY source_key::text::point <-> '(-1000000,0)', source_key) AS before FROM crm.touchpoints t) t
+GROUP BY source;
+SELECT * FROM numbered;
+SELECT source, rows_done, next_key, next_block, read_by, pending FROM crm.sources;
+SELECT crm.detach_source('many', keep => false);
+SELECT crm.attach_source('many', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"c": "c"}}', backfill => false);
+SELECT crm.backfill_batch('many');
+SELECT next_key, next_block, read_by::regclass FROM crm.sources;
+UPDATE many SET id = 50000 WHERE id = 0;
+UPDATE many SET id = -1 WHERE id = 3999;
+ALTER TABLE many DROP CONSTRAINT many_pkey, ADD PRIMARY KEY (no, id);
+SELECT crm.backfill_batch('many');
+SELECT next_key, next_block, read_by::regclass FROM crm.sources;
+ALTER TABLE many DROP CONSTRAINT many_pkey;
+SELECT crm.backfill_batch('many') > 5120 AS by_blocks;
+VACUUM FULL many;
+CALL crm.backfill_source('many');
+SELECT count(*), count(DISTINCT source_key) FROM crm.touchpoints;
+SELECT crm.detach_source('many', keep => false);
+DROP VIEW numbered;
+DROP TABLE many;
 
 -- A column for every word in the templates, of a type that fits nothing, and of one that fits all; a table of such a name; and
 -- expressions that use such columns
@@ -208,7 +236,8 @@ CREATE POLICY leak ON shop.orders USING (shop.leak());
 SET ROLE regress_attach_hub;
 \x on
 SELECT query, r.* FROM unnest(ARRAY[
-    $$SELECT their.backfill_batch('orders')$$, $$SELECT their.backfill_blocks('orders', 'shop.orders', 0, 10, false, false)$$,
+    $$SELECT their.backfill_batch('orders')$$, $$SELECT their.lock_rows('shop.orders', NULL, 10, NULL, 0, 10)$$,
+    $$SELECT their.backfill_from('orders', 'shop.orders', NULL, false, false)$$,
     $$SELECT their.preview_source('shop.orders', '{"occurred_at": "at", "channel": "mail", "action": "mail", "identifiers": {"mail": "mail"}}')$$,
     $$SELECT their.attach_source('shop.orders', '{"occurred_at": "at", "channel": "mail", "action": "mail", "identifiers": {"mail": "mail"}}', 'again')$$]) query,
     refused(query) r;
@@ -262,6 +291,14 @@ FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "''web''", "acti
     "identifiers": {"c": "cookie"}}', 20);
 SELECT count(*) FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "page", "action": "page", "identifiers": {"c": "cookie"}}'::jsonb, 2);
 SELECT count(*) FROM crm.preview_source('ev', '{"occurred_at": "at", "channel": "page", "action": "page", "identifiers": {"c": "cookie"}}'::json);
+-- in whatever search_path, which functions of the mapping see
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.ev (id bigint PRIMARY KEY, at timestamptz, cookie text, page text);
+CREATE FUNCTION elsewhere.where_am_i() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_schema() $$;
+SET search_path = elsewhere;
+SELECT count(*), min(channel) FROM crm.preview_source('public.ev', '{"occurred_at": "at", "channel": "where_am_i()", "action": "page", "identifiers": {"c": "cookie"}}', 4);
+RESET search_path;
+DROP SCHEMA elsewhere CASCADE;
 SELECT (SELECT count(*) FROM crm.sources) AS sources, (SELECT count(*) FROM crm.touchpoints) AS touchpoints, (SELECT count(*) FROM crm.source_rejects) AS rejects;
 -- and what attaching tells
 SET client_min_messages = notice;
