@@ -21,6 +21,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    command text := format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(tables, ', ONLY '), mode);
     callers text := current_setting('lock_timeout');
     before_deadlock integer := (SELECT g.setting::integer FROM pg_settings g WHERE g.name = 'deadlock_timeout');
     upto timestamptz;
@@ -29,12 +30,13 @@ DECLARE
     roles boolean;
     in_the_way text;
 BEGIN
-    upto := clock_timestamp() + coalesce(patience, nullif(callers::interval, '0'));  -- neither: for ever
+    -- For ever would be no good: of two who hold what the other one wants, neither would be told that it is a deadlock.
+    upto := clock_timestamp() + coalesce(patience, nullif(callers::interval, '0'), '10 s');
     LOOP
         SELECT array_agg(h.holder), bool_or(h.has_role) INTO held_by, roles FROM lock_holders(tables, mode) h;
         BEGIN
             PERFORM set_config('lock_timeout', CASE WHEN roles IS FALSE THEN before_deadlock + 200 ELSE before_deadlock / 4 + 1 END::text, true);
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(tables, ', ONLY '), mode);
+            EXECUTE command;
             PERFORM set_config('lock_timeout', callers, true);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
@@ -50,7 +52,7 @@ BEGIN
         pause := least(2 * pause, 3);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.lock_politely(regclass[], text, interval) IS 'lock tables, and keep others waiting for moments only; try for as long as patience, or else lock_timeout, allows';
+COMMENT ON FUNCTION @hub@.lock_politely(regclass[], text, interval) IS 'lock tables, and keep others waiting for moments only; try for as long as patience says, or else lock_timeout, or ten seconds';
 
 CREATE OR REPLACE FUNCTION @hub@.lock_holders(tables regclass[], mode text, OUT holder text, OUT state text, OUT has_role boolean) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SET search_path = @hub@, @extschema@, pg_temp
@@ -141,6 +143,8 @@ BEGIN
         EXECUTE format('DROP TABLE %I.%I', current_schema(), moving);
     END IF;
     EXECUTE format('COMMENT ON TABLE %I.%I IS %L', current_schema(), partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
+    EXECUTE format('ALTER TABLE %I.%I OWNER TO %s', current_schema(), partition,
+                   (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = 'touchpoints'::regclass));
     RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.make_partition(timestamptz, interval) IS 'make the partition of a month, and move there what the default one has of it; returns whether there was none';
@@ -222,7 +226,12 @@ BEGIN
         WHEN 'erase' THEN PERFORM erase_touchpoints(partition, month, first_block, first_block + 499);
     END CASE;
     RETURN false;
-EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure OR duplicate_table OR foreign_key_violation
+EXCEPTION WHEN undefined_table THEN
+    IF task = 'make' THEN
+        RAISE;
+    END IF;
+    RETURN false;  -- somebody else has dropped it
+WHEN lock_not_available OR deadlock_detected OR serialization_failure OR duplicate_table OR foreign_key_violation
                OR dependent_objects_still_exist THEN
     GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     RAISE WARNING USING
@@ -240,9 +249,9 @@ LANGUAGE plpgsql
 AS $maintain$
 #variable_conflict use_variable
 DECLARE
-    patience interval := coalesce(nullif(pg_catalog.current_setting('lock_timeout')::pg_catalog.interval, '0'), '10 s');
+    patience pg_catalog.interval;
     todo record;
-    done boolean;
+    done pg_catalog.bool;
 BEGIN
     COMMIT;
     made := 0;
