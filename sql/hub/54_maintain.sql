@@ -21,7 +21,9 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    command text := format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(tables, ', ONLY '), mode);
+    names text[] := array(SELECT format('%I.%I', n.nspname, c.relname)
+                          FROM unnest(tables) WITH ORDINALITY t(id, n) JOIN pg_class c ON c.oid = t.id JOIN pg_namespace n ON n.oid = c.relnamespace
+                          ORDER BY t.n);
     callers text := current_setting('lock_timeout');
     before_deadlock integer := (SELECT g.setting::integer FROM pg_settings g WHERE g.name = 'deadlock_timeout');
     upto timestamptz;
@@ -30,13 +32,16 @@ DECLARE
     roles boolean;
     in_the_way text;
 BEGIN
+    IF cardinality(names) < cardinality(tables) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'a table to be locked was dropped';
+    END IF;
     -- For ever would be no good: of two who hold what the other one wants, neither would be told that it is a deadlock.
     upto := clock_timestamp() + coalesce(patience, nullif(callers::interval, '0'), '10 s');
     LOOP
         SELECT array_agg(h.holder), bool_or(h.has_role) INTO held_by, roles FROM lock_holders(tables, mode) h;
         BEGIN
             PERFORM set_config('lock_timeout', CASE WHEN roles IS FALSE THEN before_deadlock + 200 ELSE before_deadlock / 4 + 1 END::text, true);
-            EXECUTE command;
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(names, ', ONLY '), mode);
             PERFORM set_config('lock_timeout', callers, true);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
@@ -44,7 +49,7 @@ BEGIN
         IF clock_timestamp() + pause * interval '1 s' > upto THEN
             in_the_way := (SELECT string_agg(concat_ws(', ', h.holder, h.state), '; ' ORDER BY h.holder)
                            FROM lock_holders(tables, mode) h WHERE h.holder = ANY (held_by));
-            RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('could not lock %s', array_to_string(tables, ', ')),
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('could not lock %s', array_to_string(names, ', ')),
                 DETAIL = format('In the way: %s.', coalesce(in_the_way, 'others, one after the other')),
                 HINT = 'Try again later. lock_timeout says how long to go on trying.';
         END IF;
@@ -73,6 +78,34 @@ BEGIN
           AND (mode = 'ACCESS EXCLUSIVE' OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'));
 END $$;
 COMMENT ON FUNCTION @hub@.lock_holders(regclass[], text) IS 'who holds locks of tables that are in the way of one in SHARE ROW EXCLUSIVE mode, or a stronger one';
+
+CREATE OR REPLACE FUNCTION @hub@.wait_for_transactions(patience interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    upto timestamptz := clock_timestamp() + coalesce(patience, nullif(current_setting('lock_timeout')::interval, '0'), '10 s');
+    running text[];
+    was_running text[];
+    pause double precision := 0;
+BEGIN
+    LOOP
+        PERFORM pg_sleep(pause);
+        PERFORM pg_stat_clear_snapshot();
+        running := array(SELECT concat('process ', l.pid, ' of ' || quote_ident(a.usename), ', transaction ', l.virtualxid)
+                         FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.usename IS NOT NULL AND a.datname = current_database()
+                         WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.pid <> pg_backend_pid());
+        was_running := array(SELECT w.name FROM unnest(coalesce(was_running, running)) w(name) WHERE w.name = ANY (running));
+        EXIT WHEN was_running = '{}';
+        IF clock_timestamp() > upto THEN
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'transactions that began before have not ended',
+                DETAIL = format('In the way: %s.', array_to_string(was_running, '; ')),
+                HINT = 'Try again later. lock_timeout says how long to go on trying.';
+        END IF;
+        pause := least(greatest(2 * pause, 0.05), 1);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.wait_for_transactions(interval) IS 'wait until transactions have ended that others have begun in this database before';
 
 -- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or 2099, must not
 -- make partitions that every query has to plan for: a month out of the usual range needs a thousand of them.
@@ -162,17 +195,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.erase_touchpoints(regclass, timestamptz, bigint, bigint) IS 'delete touchpoints before a time, in some blocks of a partition';
 
-CREATE OR REPLACE FUNCTION @hub@.drop_partition(partition regclass, upto timestamptz, patience interval) RETURNS boolean
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+-- A snapshot from before its touchpoints were deleted still has them, and journeys with them: so wait for its end.
+CREATE OR REPLACE FUNCTION @hub@.drop_partition(partition regclass, patience interval) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    came_in boolean;
 BEGIN
+    PERFORM wait_for_transactions(patience);
     PERFORM lock_politely(ARRAY['touchpoints', 'touchpoints_default', partition]::regclass[], 'ACCESS EXCLUSIVE', patience);
-    PERFORM erase_touchpoints(partition, upto, 0, 4294967294);  -- what came in meanwhile
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', partition) INTO came_in;
+    IF came_in THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'touchpoints have come in meanwhile';
+    END IF;
     EXECUTE format('DROP TABLE %s', partition);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.drop_partition(regclass, timestamptz, interval) IS 'drop a partition of touchpoints';
+COMMENT ON FUNCTION @hub@.drop_partition(regclass, interval) IS 'drop a partition of touchpoints';
 
 -- What maintain() has to do, in order. Of a partition that is not too old as a whole, and of the default one, goes what is.
 CREATE OR REPLACE FUNCTION @hub@.maintenance(
@@ -222,7 +262,7 @@ DECLARE
 BEGIN
     CASE task
         WHEN 'make' THEN RETURN make_partition(month, patience);
-        WHEN 'drop' THEN RETURN drop_partition(partition, month, patience);
+        WHEN 'drop' THEN RETURN drop_partition(partition, patience);
         WHEN 'erase' THEN PERFORM erase_touchpoints(partition, month, first_block, first_block + 499);
     END CASE;
     RETURN false;
