@@ -187,7 +187,7 @@ start_cluster() {
 		timezone = 'UTC'
 	CONF
 	export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-	"${@:-as_user}" pg_ctl -D "$work/data" -l "$work/server.log" -w -t 120 start >/dev/null ||
+	"${@:-as_user}" pg_ctl -D "$work/data" -l "$work/server.log" -w -t 3600 start >/dev/null ||
 		{ tail -n 20 "$work/server.log" >&2; return 1; }
 }
 

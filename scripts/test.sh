@@ -28,16 +28,16 @@ lanes() {
 	for test in "$@"; do
 		if grep -q journey_create_hub "$root/test/sql/$test.sql"; then hubs+=" $test"; else others+=" $test"; fi
 	done
-	lane hubs "$hubs" & lane others "$others" || status=1
+	as_user mkdir -p "$work/tree/lane" && as_user ln -sfn ../expected "$work/tree/lane/expected"
+	lane contrib_regression lane $hubs & lane others . $others || status=1
 	wait $! || status=1
-	cat "$work/log/hubs.log" "$work/log/others.log"
+	cat "$work"/log/{contrib_regression,others}.log
 	return $status
 }
-lane() { # lane NAME TESTS
-	[ "$2" ] || return 0
-	as_user mkdir -p "$work/tree/lane_$1" && as_user ln -sfn ../expected "$work/tree/lane_$1/expected" &&
-		build installcheck ISOLATION= REGRESS="$2" \
-			REGRESS_OPTS="--inputdir=test --load-extension=pg_journey --dbname=regress_$1 --outputdir=lane_$1" >"$work/log/$1.log" 2>&1
+lane() { # lane DATABASE FOLDER TESTS...
+	local options="--inputdir=test --load-extension=pg_journey --dbname=$1 --outputdir=$2" log=$work/log/$1.log
+	shift 2
+	build installcheck ISOLATION= REGRESS="$*" REGRESS_OPTS="$options" >"$log" 2>&1
 }
 all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
 
@@ -69,7 +69,7 @@ tap_scripts() {
 	pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
 	as_user env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
 		PERL5LIB="$pgxs/src/test/perl" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
-		TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
+		PG_TEST_TIMEOUT_DEFAULT=3600 TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
 		sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
 			xargs -P 2 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
 			status=$?; cat tmp_check/prove/*.log; rm -r tmp_check/prove; exit $status' sh "$work/tree" "$@"
@@ -172,7 +172,7 @@ explain() {
 		sed -n '/^Test Summary Report/,/^Result:/p' "$2" ;;
 	*)
 		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
-		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,lane_*/}regression.diffs 2>/dev/null
+		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,lane/}regression.diffs 2>/dev/null
 		tail -n 30 "$2" ;;
 	esac
 	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5

@@ -1,26 +1,38 @@
 -- Partitions, and locks that others hardly notice.
 
 -- Those that have bounds, however they were made.
-CREATE OR REPLACE FUNCTION @hub@.touchpoint_partitions(OUT partition regclass, OUT since timestamptz, OUT until timestamptz) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.touchpoint_partitions(OUT partition regclass, OUT since timestamptz,
+                                                       OUT until timestamptz) RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY
-    SELECT h.inhrelid::regclass, coalesce(substring(b.bounds FROM $re$FROM \('([^']+)'\)$re$)::timestamptz, '-infinity'),
+    SELECT h.inhrelid::regclass,
+           coalesce(substring(b.bounds FROM $re$FROM \('([^']+)'\)$re$)::timestamptz, '-infinity'),
            coalesce(substring(b.bounds FROM $re$TO \('([^']+)'\)$re$)::timestamptz, 'infinity')
-    FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) b(bounds)
+    FROM pg_inherits h
+         JOIN pg_class c ON c.oid = h.inhrelid
+         CROSS JOIN LATERAL pg_get_expr(c.relpartbound, c.oid) b(bounds)
     WHERE h.inhparent = 'touchpoints'::regclass AND b.bounds <> 'DEFAULT';
 END $$;
-COMMENT ON FUNCTION @hub@.touchpoint_partitions() IS 'partitions of touchpoints and their bounds, but for the default one';
+COMMENT ON FUNCTION @hub@.touchpoint_partitions() IS
+    'partitions of touchpoints and their bounds, but for the default one';
 
--- Whoever waits for a strong lock keeps all that come after him waiting. So wait a moment only, give way to them, and try
--- again. A moment is shorter than anybody waits before he looks for a deadlock; but autovacuum, which alone has no role,
--- makes way for those who wait longer.
-CREATE OR REPLACE FUNCTION @hub@.lock_politely(tables regclass[], mode text, patience interval DEFAULT NULL) RETURNS void
+-- Whoever waits for a strong lock keeps all that come after him waiting. So wait a moment only, give way to them, and
+-- try again. A moment is shorter than anybody waits before he looks for a deadlock; but autovacuum, which alone has no
+-- role, makes way for those who wait longer.
+CREATE OR REPLACE FUNCTION @hub@.lock_politely(tables regclass[], mode text, patience interval DEFAULT NULL)
+RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    names text[] := array(SELECT format('%I.%I', n.nspname, c.relname)
+                          FROM unnest(tables) WITH ORDINALITY t(id, number)
+                               JOIN pg_class c ON c.oid = t.id
+                               JOIN pg_namespace n ON n.oid = c.relnamespace
+                          ORDER BY t.number);
     callers text := current_setting('lock_timeout');
     before_deadlock integer := (SELECT g.setting::integer FROM pg_settings g WHERE g.name = 'deadlock_timeout');
     upto timestamptz;
@@ -29,12 +41,17 @@ DECLARE
     roles boolean;
     in_the_way text;
 BEGIN
-    upto := clock_timestamp() + coalesce(patience, nullif(callers::interval, '0'));  -- neither: for ever
+    IF cardinality(names) < cardinality(tables) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'a table to be locked was dropped';
+    END IF;
+    -- For ever would be no good: of two who hold what the other one wants, neither would be told that it is a deadlock.
+    upto := clock_timestamp() + coalesce(patience, nullif(callers::interval, '0'), '10 s');
     LOOP
         SELECT array_agg(h.holder), bool_or(h.has_role) INTO held_by, roles FROM lock_holders(tables, mode) h;
         BEGIN
-            PERFORM set_config('lock_timeout', CASE WHEN roles IS FALSE THEN before_deadlock + 200 ELSE before_deadlock / 4 + 1 END::text, true);
-            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(tables, ', ONLY '), mode);
+            PERFORM set_config('lock_timeout', CASE WHEN roles IS FALSE THEN before_deadlock + 200
+                                                    ELSE before_deadlock / 4 + 1 END::text, true);
+            EXECUTE format('LOCK TABLE ONLY %s IN %s MODE', array_to_string(names, ', ONLY '), mode);
             PERFORM set_config('lock_timeout', callers, true);
             RETURN;
         EXCEPTION WHEN lock_not_available THEN
@@ -42,7 +59,8 @@ BEGIN
         IF clock_timestamp() + pause * interval '1 s' > upto THEN
             in_the_way := (SELECT string_agg(concat_ws(', ', h.holder, h.state), '; ' ORDER BY h.holder)
                            FROM lock_holders(tables, mode) h WHERE h.holder = ANY (held_by));
-            RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('could not lock %s', array_to_string(tables, ', ')),
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                MESSAGE = format('could not lock %s', array_to_string(names, ', ')),
                 DETAIL = format('In the way: %s.', coalesce(in_the_way, 'others, one after the other')),
                 HINT = 'Try again later. lock_timeout says how long to go on trying.';
         END IF;
@@ -50,9 +68,12 @@ BEGIN
         pause := least(2 * pause, 3);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.lock_politely(regclass[], text, interval) IS 'lock tables, and keep others waiting for moments only; try for as long as patience, or else lock_timeout, allows';
+COMMENT ON FUNCTION @hub@.lock_politely(regclass[], text, interval) IS
+    'lock tables, and keep others waiting for moments only; '
+    'try for as long as patience says, or else lock_timeout, or ten seconds';
 
-CREATE OR REPLACE FUNCTION @hub@.lock_holders(tables regclass[], mode text, OUT holder text, OUT state text, OUT has_role boolean) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.lock_holders(tables regclass[], mode text, OUT holder text, OUT state text,
+                                              OUT has_role boolean) RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -60,124 +81,200 @@ BEGIN
     PERFORM pg_stat_clear_snapshot();
     RETURN QUERY
     SELECT DISTINCT CASE WHEN l.pid IS NULL THEN format('prepared transaction %L', p.gid)
-                         ELSE concat('process ', l.pid, ' of ' || quote_ident(a.usename)) END, a.state,
-                    l.pid IS NULL OR a.usename IS NOT NULL
+                         ELSE concat('process ', l.pid, ' of ' || quote_ident(a.usename)) END,
+                    a.state, l.pid IS NULL OR a.usename IS NOT NULL
     FROM pg_locks l
          LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction AND x.locktype = 'transactionid'
+         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
+                                 AND x.locktype = 'transactionid'
          LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
-    WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.relation = ANY (tables)
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+          AND l.relation = ANY (tables)
           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
           AND (mode = 'ACCESS EXCLUSIVE' OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'));
 END $$;
-COMMENT ON FUNCTION @hub@.lock_holders(regclass[], text) IS 'who holds locks of tables that are in the way of one in SHARE ROW EXCLUSIVE mode, or a stronger one';
+COMMENT ON FUNCTION @hub@.lock_holders(regclass[], text) IS
+    'who holds locks of tables that are in the way of one in SHARE ROW EXCLUSIVE mode, or a stronger one';
 
--- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or 2099, must not
--- make partitions that every query has to plan for: a month out of the usual range needs a thousand of them.
+CREATE OR REPLACE FUNCTION @hub@.wait_for_readers(patience interval DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    upto timestamptz := clock_timestamp()
+                        + coalesce(patience, nullif(current_setting('lock_timeout')::interval, '0'), '10 s');
+    running text[];
+    was_running text[];
+    pause double precision := 0;
+BEGIN
+    LOOP
+        PERFORM pg_sleep(pause);
+        PERFORM pg_stat_clear_snapshot();
+        running := array(
+            SELECT concat('process ', l.pid, ' of ' || quote_ident(a.usename), ', transaction ', l.virtualxid)
+            FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+            WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.pid <> pg_backend_pid()
+                  AND a.usename IS NOT NULL AND a.datname = current_database()
+                  AND EXISTS (SELECT FROM pg_roles r
+                              WHERE pg_has_role(a.usesysid, r.oid, 'MEMBER')
+                                    AND has_any_column_privilege(r.oid, 'touchpoints'::regclass, 'SELECT')));
+        was_running := array(SELECT w.name FROM unnest(coalesce(was_running, running)) w(name)
+                             WHERE w.name = ANY (running));
+        EXIT WHEN was_running = '{}';
+        IF clock_timestamp() > upto THEN
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                MESSAGE = 'transactions that began before have not ended',
+                DETAIL = format('In the way: %s.', array_to_string(was_running, '; ')),
+                HINT = 'Try again later. lock_timeout says how long to go on trying.';
+        END IF;
+        pause := least(greatest(2 * pause, 0.05), 1);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.wait_for_readers(interval) IS
+    'wait until transactions have ended that others have begun before who may read touchpoints';
+
+CREATE OR REPLACE FUNCTION @hub@.kept_since() RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT date_trunc('month', now() - s.keep_touchpoints) FROM settings s);
+END $$;
+COMMENT ON FUNCTION @hub@.kept_since() IS 'first month of which touchpoints are kept; NULL: all are';
+
+-- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or
+-- 2099, must not make partitions that every query has to plan for: a month out of the usual range needs a thousand of
+-- them.
 CREATE OR REPLACE FUNCTION @hub@.months_to_make(since timestamptz DEFAULT NULL) RETURNS SETOF timestamptz
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET row_security = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     IF NOT isfinite(since) THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('partitions can''t begin at %s', since);
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+            MESSAGE = format('partitions can''t begin at %s', since);
     END IF;
     RETURN QUERY
     SELECT m.month
     FROM (SELECT date_trunc('month', t.occurred_at) FROM touchpoints_default t GROUP BY 1 HAVING count(*) >= 1000
           UNION
-          SELECT generate_series(date_trunc('month', least(since, now())), date_trunc('month', now()) + s.months_ahead * interval '1 month',
-                                 interval '1 month')
-          FROM settings s) m(month)
+          SELECT g.month
+          FROM settings s
+               CROSS JOIN generate_series(date_trunc('month', least(since, now())),
+                                          date_trunc('month', now()) + s.months_ahead * interval '1 month',
+                                          interval '1 month') g(month)) m(month)
     WHERE m.month >= coalesce(kept_since(), '-infinity')
-          AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < m.month + interval '1 month' AND p.until > m.month)
+          AND NOT EXISTS (SELECT FROM touchpoint_partitions() p
+                          WHERE p.since < m.month + interval '1 month' AND p.until > m.month)
     ORDER BY 1;
 END $$;
 COMMENT ON FUNCTION @hub@.months_to_make(timestamptz) IS 'months that have no partition and should have one';
 
-CREATE OR REPLACE FUNCTION @hub@.kept_since() RETURNS timestamptz
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
-AS $$
-BEGIN
-    RETURN (SELECT date_trunc('month', now() - s.keep_touchpoints) FROM settings s);
-END $$;
-COMMENT ON FUNCTION @hub@.kept_since() IS 'first month of which touchpoints are kept; NULL: all are';
-
--- Whoever has chosen the default partition for a row must have put it there before it may hold no such row any more: so lock the
--- whole, but none of the other partitions.
+-- Whoever has chosen the default partition for a row must have put it there before it may hold no such row any more: so
+-- lock the whole, but none of the other partitions.
 CREATE OR REPLACE FUNCTION @hub@.make_partition(month timestamptz, patience interval) RETURNS boolean
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET row_security = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+    SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     upto timestamptz := month + interval '1 month';
-    partition name := 'touchpoints_' || to_char(month, 'YYYY_MM');
-    moving name;
+    partition text := format('%I.%I', current_schema(), 'touchpoints_' || to_char(month, 'YYYY_MM'));
+    moving text;
     columns text;
 BEGIN
     PERFORM lock_politely('{touchpoints,touchpoints_default}', 'ACCESS EXCLUSIVE', patience);
     IF EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < upto AND p.until > month) THEN
         RETURN false;  -- somebody else was faster
     END IF;
-    EXECUTE format('CREATE TABLE %I.%I (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', current_schema(), partition);
+    EXECUTE format('CREATE TABLE %s (LIKE touchpoints INCLUDING ALL EXCLUDING IDENTITY)', partition);
     IF EXISTS (SELECT FROM touchpoints_default t WHERE t.occurred_at >= month AND t.occurred_at < upto) THEN
         -- Moving a row is deleting it where it was, which a foreign key would mind, or follow.
         IF EXISTS (SELECT FROM pg_constraint c
-                   WHERE c.contype = 'f' AND c.confrelid IN ('touchpoints'::regclass, 'touchpoints_default'::regclass)) THEN
-            RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = 'a foreign key references touchpoints',
-                DETAIL = 'They can''t be moved while there is one.';
+                   WHERE c.contype = 'f'
+                         AND c.confrelid IN ('touchpoints'::regclass, 'touchpoints_default'::regclass)) THEN
+            RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+                MESSAGE = 'a foreign key references touchpoints', DETAIL = 'They can''t be moved while there is one.';
         END IF;
         -- put back once the partition is one: logical replicas are not told of what is put into it before
-        moving := 'moving_' || format('%I.%I', current_schema(), partition)::regclass::oid;
-        columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
-                    WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '');
-        EXECUTE format('CREATE UNLOGGED TABLE %I.%I (LIKE touchpoints)', current_schema(), moving);
-        EXECUTE format('WITH moved AS (DELETE FROM touchpoints_default d WHERE d.occurred_at >= %1$L AND d.occurred_at < %2$L RETURNING d.*)
-                        INSERT INTO %3$I.%4$I (%5$s) SELECT %5$s FROM moved', month, upto, current_schema(), moving, columns);
+        moving := format('%I.%I', current_schema(), 'moving_' || partition::regclass::oid);
+        columns := (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                    FROM pg_attribute a
+                    WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                          AND a.attgenerated = '');
+        EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE touchpoints)', moving);
+        EXECUTE format('WITH moved AS (
+                            DELETE FROM touchpoints_default d WHERE d.occurred_at >= %L AND d.occurred_at < %L
+                            RETURNING d.*
+                        )
+                        INSERT INTO %s (%s) SELECT %4$s FROM moved', month, upto, moving, columns);
     END IF;
-    EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)', current_schema(), partition, month, upto);
+    EXECUTE format('ALTER TABLE touchpoints ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', partition, month, upto);
     IF moving IS NOT NULL THEN
-        EXECUTE format('INSERT INTO %1$I.%2$I (%4$s) OVERRIDING SYSTEM VALUE SELECT %4$s FROM %1$I.%3$I', current_schema(), partition, moving, columns);
-        EXECUTE format('DROP TABLE %I.%I', current_schema(), moving);
+        EXECUTE format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM %s', partition, columns, moving);
+        EXECUTE format('DROP TABLE %s', moving);
     END IF;
-    EXECUTE format('COMMENT ON TABLE %I.%I IS %L', current_schema(), partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', partition, 'touchpoints of ' || to_char(month, 'YYYY-MM'));
+    EXECUTE format('ALTER TABLE %s OWNER TO %s', partition,
+                   (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = 'touchpoints'::regclass));
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.make_partition(timestamptz, interval) IS 'make the partition of a month, and move there what the default one has of it; returns whether there was none';
+COMMENT ON FUNCTION @hub@.make_partition(timestamptz, interval) IS
+    'make the partition of a month, and move there what the default one has of it; returns whether there was none';
 
--- Touchpoints are deleted before their partition is dropped, some blocks of it in a transaction: so keys and journeys follow while
--- everybody works on, and the lock for the drop is a short one. The bounds leave nothing but the partition to look at.
-CREATE OR REPLACE FUNCTION @hub@.erase_touchpoints(partition regclass, upto timestamptz, first_block bigint, last_block bigint) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET row_security = off
+-- Touchpoints are deleted before their partition is dropped, some blocks of it in a transaction: so keys and journeys
+-- follow while everybody works on, and the lock for the drop is a short one. The bounds leave nothing but the partition
+-- to look at.
+CREATE OR REPLACE FUNCTION @hub@.erase_touchpoints(partition regclass, upto timestamptz, first_block bigint,
+                                                   last_block bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
+    SET row_security = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    since timestamptz := (SELECT p.since FROM touchpoint_partitions() p
+                          WHERE p.partition = erase_touchpoints.partition);
 BEGIN
-    EXECUTE format('DELETE FROM touchpoints t WHERE t.tableoid = %s AND t.occurred_at >= %L AND t.occurred_at < %L AND t.ctid >= %L AND t.ctid <= %L',
-                   partition::oid, coalesce((SELECT p.since FROM touchpoint_partitions() p WHERE p.partition = erase_touchpoints.partition), '-infinity'),
-                   upto, format('(%s,0)', first_block), format('(%s,65535)', last_block));
+    EXECUTE format('DELETE FROM touchpoints t
+                    WHERE t.tableoid = %s AND t.occurred_at >= %L AND t.occurred_at < %L
+                          AND t.ctid >= %L AND t.ctid <= %L',
+                   partition::oid, coalesce(since, '-infinity'), upto,
+                   format('(%s,0)', first_block), format('(%s,65535)', last_block));
 END $$;
-COMMENT ON FUNCTION @hub@.erase_touchpoints(regclass, timestamptz, bigint, bigint) IS 'delete touchpoints before a time, in some blocks of a partition';
+COMMENT ON FUNCTION @hub@.erase_touchpoints(regclass, timestamptz, bigint, bigint) IS
+    'delete touchpoints before a time, in some blocks of a partition';
 
-CREATE OR REPLACE FUNCTION @hub@.drop_partition(partition regclass, upto timestamptz, patience interval) RETURNS boolean
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+-- A snapshot from before its touchpoints were deleted still has them, and journeys with them: so wait for its end.
+CREATE OR REPLACE FUNCTION @hub@.drop_partition(partition regclass, patience interval) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    came_in boolean;
 BEGIN
-    PERFORM lock_politely(ARRAY['touchpoints', 'touchpoints_default', partition]::regclass[], 'ACCESS EXCLUSIVE', patience);
-    PERFORM erase_touchpoints(partition, upto, 0, 4294967294);  -- what came in meanwhile
+    PERFORM wait_for_readers(patience);
+    PERFORM lock_politely(ARRAY['touchpoints', 'touchpoints_default', partition]::regclass[], 'ACCESS EXCLUSIVE',
+                          patience);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', partition) INTO came_in;
+    IF came_in THEN
+        RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = 'touchpoints have come in meanwhile';
+    END IF;
     EXECUTE format('DROP TABLE %s', partition);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.drop_partition(regclass, timestamptz, interval) IS 'drop a partition of touchpoints';
+COMMENT ON FUNCTION @hub@.drop_partition(regclass, interval) IS
+    'drop a partition of touchpoints that nobody needs any more';
 
--- What maintain() has to do, in order. Of a partition that is not too old as a whole, and of the default one, goes what is.
-CREATE OR REPLACE FUNCTION @hub@.maintenance(
-    since timestamptz, OUT task text, OUT partition regclass, OUT month timestamptz, OUT first_block bigint) RETURNS SETOF record
+-- What maintain() has to do, in order. Of a partition that is not too old as a whole, and of the default one, goes what
+-- is.
+CREATE OR REPLACE FUNCTION @hub@.maintenance(since timestamptz, OUT task text, OUT partition regclass,
+                                             OUT month timestamptz, OUT first_block bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
 AS $$
 #variable_conflict use_variable
 DECLARE
     kept_from timestamptz := (SELECT now() - s.keep_touchpoints FROM settings s);
+    blocks bigint;
     old record;
 BEGIN
     task := 'make';
@@ -185,7 +282,8 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     FOR old IN
-        SELECT o.partition, o.until <= kept_from AS whole, CASE WHEN o.until <= kept_from THEN o.until ELSE kept_since() END AS upto
+        SELECT o.partition, o.until <= kept_from AS whole,
+               CASE WHEN o.until <= kept_from THEN o.until ELSE kept_since() END AS upto
         FROM (SELECT p.partition, p.since, p.until FROM touchpoint_partitions() p
               UNION ALL
               SELECT 'touchpoints_default', '-infinity', 'infinity') o
@@ -195,7 +293,8 @@ BEGIN
         task := 'erase';
         partition := old.partition;
         month := old.upto;
-        FOR first_block IN SELECT b.n FROM generate_series(0, pg_relation_size(partition) / current_setting('block_size')::bigint, 500) b(n) LOOP
+        blocks := pg_relation_size(partition) / current_setting('block_size')::bigint;
+        FOR first_block IN SELECT b.n FROM generate_series(0, blocks, 500) b(n) LOOP
             RETURN NEXT;
         END LOOP;
         task := 'drop';
@@ -204,10 +303,13 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.maintenance(timestamptz) IS 'the tasks of maintain(): make the partition of a month; erase touchpoints before a month, block by block; drop a partition';
+COMMENT ON FUNCTION @hub@.maintenance(timestamptz) IS
+    'the tasks of maintain(): make the partition of a month; erase touchpoints before a month, '
+    'block by block; drop a partition';
 
 -- Returns whether there is a partition more, or less; NULL: it could not be done now.
-CREATE OR REPLACE FUNCTION @hub@.maintain_step(task text, partition regclass, month timestamptz, first_block bigint, patience interval) RETURNS boolean
+CREATE OR REPLACE FUNCTION @hub@.maintain_step(task text, partition regclass, month timestamptz, first_block bigint,
+                                               patience interval) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
@@ -218,31 +320,39 @@ DECLARE
 BEGIN
     CASE task
         WHEN 'make' THEN RETURN make_partition(month, patience);
-        WHEN 'drop' THEN RETURN drop_partition(partition, month, patience);
+        WHEN 'drop' THEN RETURN drop_partition(partition, patience);
         WHEN 'erase' THEN PERFORM erase_touchpoints(partition, month, first_block, first_block + 499);
     END CASE;
     RETURN false;
-EXCEPTION WHEN lock_not_available OR deadlock_detected OR serialization_failure OR duplicate_table OR foreign_key_violation
-               OR dependent_objects_still_exist THEN
+EXCEPTION WHEN undefined_table THEN
+    IF task = 'make' THEN
+        RAISE;
+    END IF;
+    RETURN false;  -- somebody else has dropped it
+WHEN lock_not_available OR deadlock_detected OR serialization_failure OR duplicate_table OR foreign_key_violation
+     OR dependent_objects_still_exist THEN
     GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RAISE WARNING USING
-        MESSAGE = CASE task WHEN 'make' THEN format('touchpoints of %s stay in the default partition', to_char(month, 'YYYY-MM'))
-                            WHEN 'drop' THEN format('partition %s stays', partition)
-                            ELSE format('touchpoints in partition %s stay that are too old', partition) END,
-        ERRCODE = SQLSTATE, DETAIL = concat_ws(E'\n', why || '.', nullif(detail, '')), HINT = hint;
+    RAISE WARNING USING ERRCODE = SQLSTATE,
+        MESSAGE = CASE task
+            WHEN 'make' THEN format('touchpoints of %s stay in the default partition', to_char(month, 'YYYY-MM'))
+            WHEN 'drop' THEN format('partition %s stays', partition)
+            ELSE format('touchpoints in partition %s stay that are too old', partition) END,
+        DETAIL = concat_ws(E'\n', why || '.', nullif(detail, '')), HINT = hint;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.maintain_step(text, regclass, timestamptz, bigint, interval) IS 'do a task of maintain(), or warn that it can''t be done now';
+COMMENT ON FUNCTION @hub@.maintain_step(text, regclass, timestamptz, bigint, interval) IS
+    'do a task of maintain(), or warn that it can''t be done now';
 
 -- Without settings, so that it can commit: each task in a transaction of its own
-CREATE OR REPLACE PROCEDURE @hub@.maintain(since timestamptz DEFAULT NULL, INOUT made integer DEFAULT 0, INOUT dropped integer DEFAULT 0, INOUT postponed integer DEFAULT 0)
+CREATE OR REPLACE PROCEDURE @hub@.maintain(since timestamptz DEFAULT NULL, INOUT made integer DEFAULT 0,
+                                           INOUT dropped integer DEFAULT 0, INOUT postponed integer DEFAULT 0)
 LANGUAGE plpgsql
 AS $maintain$
 #variable_conflict use_variable
 DECLARE
-    patience interval := coalesce(nullif(pg_catalog.current_setting('lock_timeout')::pg_catalog.interval, '0'), '10 s');
+    patience pg_catalog.interval;
     todo record;
-    done boolean;
+    done pg_catalog.bool;
 BEGIN
     COMMIT;
     made := 0;
@@ -261,15 +371,20 @@ BEGIN
         END IF;
     END LOOP;
 END $maintain$;
-COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS 'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand touchpoints; delete touchpoints and drop partitions that settings keep no longer. Tells how many were made and dropped, and what must wait until called again; commits as it goes';
+COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
+    'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
+    'touchpoints; delete touchpoints and drop partitions that settings keep no longer. Tells how many were made and '
+    'dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT count(*) FROM maintenance(since) m WHERE m.task = 'make' AND maintain_step('make', NULL, m.month, NULL, '0'));
+    RETURN (SELECT count(*) FROM maintenance(since) m
+            WHERE m.task = 'make' AND maintain_step('make', NULL, m.month, NULL, '0'));
 END $$;
-COMMENT ON FUNCTION @hub@.make_partitions(timestamptz) IS 'make partitions as maintain() does, in this transaction; returns how many';
+COMMENT ON FUNCTION @hub@.make_partitions(timestamptz) IS
+    'make partitions as maintain() does, in this transaction; returns how many';
 
 SELECT @hub@.make_partitions();

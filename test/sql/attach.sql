@@ -297,7 +297,7 @@ SELECT rows_done, state FROM crm.source_progress WHERE source = 'history';
 BEGIN;
 DO $$ BEGIN EXECUTE (SELECT format('DROP TABLE %s', min(tableoid)::regclass) FROM crm.touchpoints); END $$;
 SELECT count(*) FROM crm.touchpoint_keys;
-SET LOCAL statement_timeout = '30s';
+SET LOCAL statement_timeout = '1h';
 DELETE FROM history WHERE id = 1;
 SELECT count(*) FROM crm.touchpoint_keys;
 TRUNCATE history;

@@ -63,7 +63,7 @@ my %steps = (
                                 UPDATE crm.touchpoints SET channel = 'app' WHERE touchpoint_id % 10 = 2",
     '6 rules' => "SELECT crm.set_rule('c', max_per_customer => 1), crm.set_rule('d', shared_above => 2)",
     # there are partitions here that are not there, which have touchpoints of the default partition
-    '7 new partitions' => "SELECT crm.record('{c:7}', '2020-05-05Z', 'web', 'view'); CALL crm.maintain('2020-01-01Z'); SELECT crm.record('{c:8}', '2020-06-05Z', 'web', 'view')",
+    '7 new partitions' => "SELECT crm.record('{c:7}', '2025-10-05Z', 'web', 'view'); CALL crm.maintain('2025-10-01Z'); SELECT crm.record('{c:8}', '2025-11-05Z', 'web', 'view')",
     '8 rebuild' => 'SELECT crm.refresh(rebuild => true)',
     '9 truncate' => 'TRUNCATE crm.touchpoints');
 for (sort keys %steps)
@@ -71,7 +71,7 @@ for (sort keys %steps)
     # the last one empties it all, so first see that the copy can stand alone
     if (/truncate/)
     {
-        is(sql($node, 'SELECT count(*) > 0 FROM crm.touchpoints_2020_05'), 't', 'a touchpoint has moved to its partition');
+        is(sql($node, 'SELECT count(*) > 0 FROM crm.touchpoints_2025_10'), 't', 'a touchpoint has moved to its partition');
     }
     sql($node, $steps{$_});
     same($_);
