@@ -132,7 +132,7 @@ BEGIN
                           AND d.schema_name <> 'worded' AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
                           AND NOT public.journey_is_hub(d.schema_name)
                           AND EXISTS (SELECT FROM pg_class s WHERE s.relname = 'source_rejects') LOOP
-        EXECUTE (SELECT format('ALTER TABLE %s %s', relation, string_agg(format('ADD COLUMN %I pg_catalog.$type', w), ', '))
+        EXECUTE (SELECT coalesce(format('ALTER TABLE %s %s', relation, nullif(string_agg(format('ADD COLUMN %I pg_catalog.$type', w), ', '), '')), '')
                  FROM unnest('{$attached_words}'::text[]) w
                  WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = w));
     END LOOP;
