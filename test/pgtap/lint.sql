@@ -190,8 +190,8 @@ SELECT lives_ok('SELECT DISTINCT j, j[1] AS one, j[1:2] AS two FROM t ORDER BY t
     'sorting, hashing and subscripts need no search path');
 DROP TABLE t;
 
--- a hub: all is explained; functions name their search_path, run in no other schema and as the invoker, and leak nothing. A
--- procedure that commits can't, and qualifies all names
+-- a hub: all is explained; functions name their search_path, or nothing at all and qualify all names, run in no other schema and
+-- as the invoker, and leak nothing
 SELECT lives_ok($$SELECT installed.journey_create_hub('linted')$$, 'a hub is made');
 SELECT is_empty($$
     SELECT c.relkind, c.relname FROM pg_class c
@@ -217,8 +217,9 @@ SELECT is_empty($$
     SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
     WHERE p.pronamespace = 'linted'::regnamespace
           AND (p.prosecdef OR p.proleakproof
-               OR p.prokind <> 'p' AND p.prosqlbody IS NULL
-                  AND NOT (l.lanname = 'journey_plpgsql' AND 'search_path=linted, installed, pg_temp' = ANY (p.proconfig)))
+               OR p.prosqlbody IS NULL
+                  AND NOT (l.lanname = 'journey_plpgsql'
+                           AND (p.proconfig IS NULL OR 'search_path=linted, installed, pg_temp' = ANY (p.proconfig))))
     $$, 'functions of a hub run in its schema, as the invoker, and leak nothing');
 SELECT is_empty($$
     SELECT c.relname FROM pg_class c

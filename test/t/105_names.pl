@@ -33,7 +33,7 @@ sub flaws
         $body =~ s/--.*//g;
         my ($declared) = $body =~ /^DECLARE\n(.*?)^BEGIN$/ms;
         my %records = map { $_ => 1 } ($declared // '') =~ /^    (\w+)(?: CONSTANT)? (?!\@extschema\@|text|bigint|integer|smallint|boolean|timestamptz|interval|numeric|jsonb?|name|reg\w+|oid)[\w\@.]+(?!\[)(?: :=|;)/mg;
-        push @flaws, "$name: no search_path" if $head !~ /SET search_path = (?:\@hub\@|pg_catalog), / && $body !~ /\bCOMMIT;/;
+        push @flaws, "$name: no search_path" if $head !~ /SET search_path = (?:\@hub\@|pg_catalog), / && $body !~ /\@hub\@\./;
         push @flaws, "$name: use_column" if $body =~ /use_column/;
         push @flaws, "$name: no #variable_conflict use_variable"
             if $path =~ m{/hub/} && $body =~ /\b(?:SELECT|INSERT|UPDATE|DELETE)\b/ && $body !~ /^#variable_conflict use_variable$/m;
@@ -132,7 +132,7 @@ BEGIN
                           AND d.schema_name <> 'worded' AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
                           AND NOT public.journey_is_hub(d.schema_name)
                           AND EXISTS (SELECT FROM pg_class s WHERE s.relname = 'source_rejects') LOOP
-        EXECUTE (SELECT coalesce(format('ALTER TABLE %s %s', relation, nullif(string_agg(format('ADD COLUMN %I pg_catalog.$type', w), ', '), '')), '')
+        EXECUTE (SELECT CASE WHEN count(*) > 0 THEN format('ALTER TABLE %s %s', relation, string_agg(format('ADD COLUMN %I pg_catalog.$type', w), ', ')) ELSE '' END
                  FROM unnest('{$attached_words}'::text[]) w
                  WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = w));
     END LOOP;
