@@ -1,4 +1,4 @@
--- The hub's tables. @hub@ is the hub's schema, @extschema@ the extension's.
+-- The tables of a hub: settings, rules, identities, and what is known of them.
 
 CREATE TABLE @hub@.settings (
     one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),

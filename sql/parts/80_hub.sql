@@ -42,8 +42,8 @@ BEGIN
     END IF;
 END $$;
 
--- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. Those without
--- a search_path qualify all names. No quoting may hang on the name: it could contain the tag of a dollar-quoted string.
+-- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. No quoting may
+-- hang on the name: it could contain the tag of a dollar-quoted string.
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
@@ -57,7 +57,7 @@ BEGIN
     END LOOP;
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
         script := regexp_replace(script, '\$(\w*)\$', '$\1' || tag || '$', 'g');
-        script := regexp_replace(script, '\mLANGUAGE plpgsql(?=[^\n]* SET search_path = @hub@)', 'LANGUAGE journey_plpgsql', 'g');
+        script := regexp_replace(script, '\mLANGUAGE plpgsql\M', 'LANGUAGE journey_plpgsql', 'g');
         script := replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
         PERFORM journey_run_as_owner(name, replace(script, '@hub@', quote_ident(name)));
     END LOOP;
@@ -80,9 +80,8 @@ AS $$
 BEGIN
     RETURN (SELECT (parse_ident(regexp_replace(s.setting, '^search_path=((?:[^",]|"(?:[^"]|"")*")*).*$', '\1')))[1]
             FROM pg_proc p CROSS JOIN LATERAL unnest(p.proconfig) s(setting)
-            WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name)
-                  AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'journey_plpgsql') AND s.setting LIKE 'search_path=%'
-            LIMIT 1);
+            WHERE p.proname = 'made_for' AND p.pronargs = 0 AND s.setting LIKE 'search_path=%'
+                  AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name));
 END $$;
 
 CREATE FUNCTION journey_upgrade_hub(name text) RETURNS void

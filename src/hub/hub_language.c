@@ -17,11 +17,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(journey_plpgsql_call);
 PG_FUNCTION_INFO_V1(journey_plpgsql_validator);
@@ -48,18 +51,52 @@ first_in_path(void)
 	return count > 1 ? path[1] : InvalidOid;
 }
 
+/* Whether made_for() of a schema has a search_path that begins with it, as all that was made with it has */
+static bool
+made_for(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum("made_for"),
+										PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
+	bool		same = false;
+	bool		isnull;
+	Datum		config;
+	Datum	   *settings;
+	int			count;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	config = SysCacheGetAttr(PROCNAMEARGSNSP, tuple, Anum_pg_proc_proconfig, &isnull);
+	if (!isnull)
+	{
+		deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT, &settings, NULL, &count);
+		for (int i = 0; i < count; i++)
+		{
+			char	   *setting = TextDatumGetCString(settings[i]);
+			List	   *names;
+
+			if (strncmp(setting, "search_path=", 12) == 0 && SplitIdentifierString(setting + 12, ',', &names) &&
+				names != NIL)
+				same = get_namespace_oid(linitial(names), true) == schema;
+		}
+	}
+	ReleaseSysCache(tuple);
+	return same;
+}
+
 static void
 check_schema(Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Oid			schema;
+	bool		qualifies;
 	char	   *name;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
+	qualifies = heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
 	ReleaseSysCache(tuple);
-	if (first_in_path() == schema)
+	if (qualifies ? made_for(schema) : first_in_path() == schema)
 		return;
 
 	name = get_namespace_name(schema);

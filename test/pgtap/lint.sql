@@ -197,6 +197,43 @@ SELECT lives_ok('SELECT DISTINCT j, j[1] AS one, j[1:2] AS two FROM t ORDER BY t
     'sorting, hashing and subscripts need no search path');
 DROP TABLE t;
 
+-- a hub: all is explained; functions name their search_path, or nothing at all and qualify all names, run in no other schema and
+-- as the invoker, and leak nothing
+SELECT lives_ok($$SELECT installed.journey_create_hub('linted')$$, 'a hub is made');
+SELECT is_empty($$
+    SELECT c.relkind, c.relname FROM pg_class c
+    WHERE c.relnamespace = 'linted'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''
+    $$, 'tables and views of a hub have comments');
+SELECT is_empty($$
+    SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'linted'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped
+          AND coalesce(col_description(a.attrelid, a.attnum), '') = ''
+    $$, 'their columns have comments');
+SELECT is_empty($$
+    SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'linted'::regnamespace AND coalesce(obj_description(p.oid, 'pg_proc'), '') = ''
+    UNION ALL
+    SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'linted'::regnamespace AND p.pronargs > 0
+          AND (p.proargnames IS NULL OR '' = ANY (p.proargnames[1:p.pronargs]))
+    $$, 'functions of a hub have comments, and names for their arguments');
+SELECT is_empty($$
+    SELECT t.typname FROM pg_type t
+    WHERE t.typnamespace = 'linted'::regnamespace AND t.typelem = 0 AND coalesce(obj_description(t.oid, 'pg_type'), '') = ''
+          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
+    $$, 'types of a hub have comments');
+SELECT is_empty($$
+    SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE p.pronamespace = 'linted'::regnamespace
+          AND (p.prosecdef OR p.proleakproof
+               OR p.prosqlbody IS NULL
+                  AND NOT (l.lanname = 'journey_plpgsql'
+                           AND (p.proconfig IS NULL OR 'search_path=linted, installed, pg_temp' = ANY (p.proconfig))))
+    $$, 'functions of a hub run in its schema, as the invoker, and leak nothing');
+SELECT is_empty($$
+    SELECT c.relname FROM pg_class c
+    WHERE c.relnamespace = 'linted'::regnamespace AND c.relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)
+    $$, 'views of a hub have the rights of who reads them');
+SELECT lives_ok($$SELECT installed.journey_drop_hub('linted', true)$$, 'and dropped');
+
 -- a user who isn't a superuser, with CREATE on the database, can create it and use it
 DROP EXTENSION pg_journey;
 CREATE ROLE lint_journey_user;

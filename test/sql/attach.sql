@@ -37,7 +37,7 @@ DECLARE
     s record;
     fresh record;
 BEGIN
-    SELECT * INTO s FROM crm.sources WHERE source = name;
+    SELECT * INTO s FROM crm.sources o WHERE o.source = differences.name;
     PERFORM journey_create_hub('fresh');
     UPDATE fresh.settings SET future_within = NULL, past_within = NULL;
     EXECUTE 'SELECT fresh.attach_source($1, $2, $3)' USING s.relation, s.mapping, s.source;

@@ -67,20 +67,6 @@ SELECT sum(n) FROM (
     UNION ALL SELECT count(*) FROM größe.stitch_check() UNION ALL SELECT count(*) FROM "it's $$ %I \ hub".stitch_check()
     UNION ALL SELECT count(*) FROM "select".stitch_check()) s;
 
--- every relation, column, function, argument and type of it is explained
-SELECT kind, name FROM part WHERE hub = 'crm' AND kind !~ 'relation [iItSc]' AND coalesce(obj_description(id, catalog), '') = '' ORDER BY 1, 2;
-SELECT relname, attname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
-WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'c') AND attnum > 0 AND NOT attisdropped
-      AND coalesce(col_description(attrelid, attnum), '') = '' ORDER BY 1, 2;
-SELECT proname FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND pronargs > 0
-      AND (proargnames IS NULL OR '' = ANY (proargnames[1:pronargs]));
--- functions name their search_path, run as the invoker, and leak nothing; a procedure that commits can't, and qualifies all names
-SELECT proname FROM pg_proc WHERE pronamespace = 'crm'::regnamespace
-      AND (prosecdef OR proleakproof
-           OR prokind <> 'p' AND prosqlbody IS NULL AND NOT coalesce(proconfig::text LIKE '%search_path=%', false)) ORDER BY 1;
-SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'v'
-      AND NOT coalesce('security_invoker=true' = ANY (reloptions) OR 'security_invoker=on' = ANY (reloptions), false);
-
 -- whatever the search_path, the role's settings, and whatever hides behind names
 SET search_path = pg_catalog;
 SELECT public.journey_create_hub('elsewhere');

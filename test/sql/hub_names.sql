@@ -113,9 +113,13 @@ SELECT query, r.* FROM (VALUES
     ($$INSERT INTO names_sale VALUES (4, '2026-01-07Z', 'x')$$),
     ($$UPDATE names_visit SET who = 'z'$$),
     ($$DELETE FROM names_sale$$),
+    ($$CALL shop.backfill_source('names_sale')$$),
     ($$SELECT sales.customer_of('card:x')$$)
 ) v(query), refused(query) r;
 \x off
+SET search_path = shop, public;
+CALL backfill_source('names_sale');
+RESET search_path;
 SELECT counts = :'before' AS nothing_written_elsewhere FROM written;
 SELECT count(*) FROM shop.timeline;
 -- and upgrading mends it wholly

@@ -9,9 +9,9 @@ SELECT journey_create_hub('Ana''s "hub"');
 SET search_path = "Ana's ""hub""", public;
 
 CREATE VIEW came AS
-SELECT identifier AS who, to_char(occurred_at, 'YYYY-MM-DD HH24:MI:SS.MS') AS at, channel, action, value, currency, direction AS dir, conversation, agent, campaign,
-       source, source_key, attributes
-FROM touchpoints JOIN identities USING (identity_id);
+SELECT i.identifier AS who, to_char(t.occurred_at, 'YYYY-MM-DD HH24:MI:SS.MS') AS at, t.channel, t.action, t.value, t.currency, t.direction AS dir,
+       t.conversation, t.agent, t.campaign, t.source, t.source_key, t.attributes
+FROM touchpoints t JOIN identities i USING (identity_id);
 CREATE FUNCTION who() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT string_agg(identifier::text, ' ' ORDER BY identifier::text COLLATE "C") FROM identities GROUP BY customer_id ORDER BY min(identifier::text COLLATE "C") $$;
 CREATE FUNCTION clear() RETURNS void LANGUAGE sql AS $$

@@ -14,7 +14,8 @@ FROM touchpoints t JOIN identities i USING (identity_id) CROSS JOIN settings s G
 CREATE FUNCTION flaws(what text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM ((TABLE truth EXCEPT TABLE %1$I) UNION ALL (TABLE %1$I EXCEPT TABLE truth)) d', what) INTO n;
+    EXECUTE format('SELECT count(*) FROM ((TABLE truth EXCEPT SELECT customer_id, journey FROM %1$I)
+                                           UNION ALL (SELECT customer_id, journey FROM %1$I EXCEPT TABLE truth)) d', what) INTO n;
     RETURN n;
 END $$;
 
@@ -54,7 +55,7 @@ SELECT * FROM tried($$UPDATE touchpoints SET agent = 'Ana'$$);
 SELECT * FROM tried($$UPDATE touchpoints SET occurred_at = occurred_at - interval '1 year' WHERE touchpoint_id = 2$$);
 SELECT * FROM tried($$UPDATE touchpoints SET identity_id = (SELECT identity_id FROM identities WHERE identifier = 'c:9') WHERE touchpoint_id = 1$$);
 SELECT * FROM tried($$DELETE FROM touchpoints WHERE touchpoint_id = 3$$);
-SELECT * FROM tried($$DELETE FROM touchpoints t USING identities i WHERE i.identity_id = t.identity_id AND identifier = 'c:9'$$);
+SELECT * FROM tried($$DELETE FROM touchpoints t USING identities i WHERE i.identity_id = t.identity_id AND i.identifier = 'c:9'$$);
 SELECT * FROM tried($$SELECT make_partitions(since => '2025-06-01Z')$$);
 SELECT * FROM tried($$TRUNCATE touchpoints$$);
 SELECT count(*) FROM touchpoint_keys;

@@ -22,7 +22,7 @@ SELECT record('{cookie:2}', '0001-01-01 00:00Z', 'Loja física', 'visita');
 SELECT record('{user:8,user:8}', '2026-11-01 10:07Z', 'web', 'view');
 SELECT * FROM stored;
 SELECT currency, direction, conversation, agent, campaign, attributes, recorded_at = now() AS now FROM touchpoints WHERE touchpoint_id = 3;
-SELECT source, source_key, array(SELECT identifier FROM identities WHERE identity_id = ANY (identities) ORDER BY 1) FROM evidence WHERE source_key = 'k1';
+SELECT source, source_key, array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (e.identities) ORDER BY 1) FROM evidence e WHERE source_key = 'k1';
 SELECT identifier, customer_of(identifier) FROM identities ORDER BY 1;
 
 -- the same source and key is the same touchpoint
@@ -98,9 +98,9 @@ SELECT count(record(ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n 
 SELECT count(*) FROM (SELECT unnest(other.record_many(array_agg((ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n * interval '1 h', 'web', 'a' || m, n, NULL, NULL, NULL, NULL, NULL,
        't', n::text, NULL)::other.event))) FROM twin GROUP BY n / 30) s;
 SELECT count(*) FROM (
-    SELECT i.identifier, occurred_at, channel, action, value, source, source_key FROM touchpoints JOIN identities i USING (identity_id) WHERE source = 't'
+    SELECT i.identifier, t.occurred_at, t.channel, t.action, t.value, t.source, t.source_key FROM touchpoints t JOIN identities i USING (identity_id) WHERE t.source = 't'
     EXCEPT
-    SELECT i.identifier, occurred_at, channel, action, value, source, source_key FROM other.touchpoints JOIN other.identities i USING (identity_id)) d;
+    SELECT i.identifier, t.occurred_at, t.channel, t.action, t.value, t.source, t.source_key FROM other.touchpoints t JOIN other.identities i USING (identity_id)) d;
 SELECT journey_drop_hub('other', true);
 
 -- late binding: merges and splits rewrite no touchpoint
@@ -183,7 +183,8 @@ SELECT record('{user:7}', '2020-01-01Z', 'web', 'view', source => 'sql', source_
 CALL maintain();
 SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT refresh() > 0 AS refreshed;
-SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT TABLE customer_journeys) UNION ALL (TABLE customer_journeys EXCEPT TABLE current_journeys)) s;
+SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT SELECT customer_id, journey FROM customer_journeys)
+                               UNION ALL (SELECT customer_id, journey FROM customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION refused;
