@@ -4,10 +4,11 @@
  *
  * A journey has as keys
  *
- *	singles		each of its labels, channels and actions;
- *	near pairs	of two of its labels, "b some time after a", where the smallest
- *				distance in time is within the horizon: the pair with the bucket of
- *				that distance;
+ *	singles		each of its labels without detail (channel, action), each of its
+ *				channels, actions and details, and each label with its detail;
+ *	near pairs	of two of its labels without detail, "b some time after a", where the
+ *				smallest distance in time is within the horizon: the pair with the
+ *				bucket of that distance;
  *	"many"		one key that says there are no pairs, for a journey with more than
  *				JOURNEY_KEYS_LABELS_MAX labels: the pairs grow with their square.
  *
