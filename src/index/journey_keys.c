@@ -248,29 +248,33 @@ label_key(const Step *step)
 					  mix_text(0, step->action.text, step->action.len));
 }
 
-/*
- * The key that all touchpoints of a step have, of several the one that tells most;
- * false if there is none.
- */
-static bool
-step_key(const Step *step, int64 *key)
+
+/* The keys that all touchpoints of a step have, and that tell most. */
+static void
+add_step_keys(PatternKeys *k, keytable_hash *numbers, int number)
 {
+	const Step *step = k->program->steps[number];
 	const PartTest *detail = &step->detail;
 	bool has_detail = !detail->prefix && detail->len > 0;
+	int *key = &k->step_key[number];
 
 	if (is_label(step) && has_detail)
-		*key = detail_key(KEY_LABEL_DETAIL, label_key(step), detail->text, detail->len);
+		*key = add_key(
+			k, numbers,
+			detail_key(KEY_LABEL_DETAIL, label_key(step), detail->text, detail->len));
 	else if (is_label(step))
-		*key = label_key(step);
+		*key = add_key(k, numbers, label_key(step));
 	else if (!step->channel.prefix)
-		*key = single_key(KEY_CHANNEL, mix_text(0, step->channel.text, step->channel.len), 0);
+		*key = add_key(
+			k, numbers,
+			single_key(KEY_CHANNEL, mix_text(0, step->channel.text, step->channel.len), 0));
 	else if (!step->action.prefix)
-		*key = single_key(KEY_ACTION, 0, mix_text(0, step->action.text, step->action.len));
-	else if (has_detail)
-		*key = detail_key(KEY_DETAIL, 0, detail->text, detail->len);
-	else
-		return false;
-	return true;
+		*key =
+			add_key(k, numbers,
+					single_key(KEY_ACTION, 0, mix_text(0, step->action.text, step->action.len)));
+	if (has_detail && !is_label(step))
+		k->step_detail_key[number] =
+			add_key(k, numbers, detail_key(KEY_DETAIL, 0, detail->text, detail->len));
 }
 
 /* The pair of an edge, or -1 if it asks for none. */
@@ -329,23 +333,20 @@ pattern_keys(const Program *p, int64 horizon)
 	keytable_hash *pairs = keytable_create(CurrentMemoryContext, 64, NULL);
 
 	k->program = p;
-	k->keys = palloc((p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
+	k->keys = palloc((2 * p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
 	k->pairs = palloc(PATTERN_KEYS_MAX * sizeof(KeyPair));
 	k->many = -1;
 	k->step_key = palloc(p->nsteps * sizeof(int));
+	k->step_detail_key = palloc(p->nsteps * sizeof(int));
 	k->edge_pair = palloc(Max(p->nedges, 1) * sizeof(int));
 	k->steps_met = palloc(bit_words(p->nsteps) * sizeof(uint64));
 	k->edge_met = palloc(Max(p->nedges, 1) * sizeof(bool));
 	k->reached = palloc(p->npositions * sizeof(bool));
 	for (int s = 0; s < p->nsteps; s++)
-		k->step_key[s] = -1;
+		k->step_key[s] = k->step_detail_key[s] = -1;
 	for (int q = 0; q < p->npositions; q++) /* not the steps of bans */
 	{
-		int step = p->positions[q].step;
-		int64 key;
-
-		if (step_key(p->steps[step], &key))
-			k->step_key[step] = add_key(k, numbers, key);
+		add_step_keys(k, numbers, p->positions[q].step);
 	}
 	k->nsingles = k->nkeys;
 	for (int e = 0; e < p->nedges; e++)
@@ -359,6 +360,12 @@ pattern_keys(const Program *p, int64 horizon)
 	return k;
 }
 
+static inline bool
+is_present(const char *present, int key)
+{
+	return key < 0 || present[key] != 0;
+}
+
 bool
 pattern_keys_allow(const PatternKeys *k, const char *present)
 {
@@ -366,7 +373,7 @@ pattern_keys_allow(const PatternKeys *k, const char *present)
 
 	memset(k->steps_met, 0, bit_words(p->nsteps) * sizeof(uint64));
 	for (int s = 0; s < p->nsteps; s++)
-		if (k->step_key[s] < 0 || present[k->step_key[s]] != 0)
+		if (is_present(present, k->step_key[s]) && is_present(present, k->step_detail_key[s]))
 			bit_set(k->steps_met, s);
 	if (k->npairs == 0)
 		return program_connected(p, k->steps_met, NULL, k->reached);
@@ -416,11 +423,13 @@ pattern_keys_share(const PatternKeys *k, const double *shares)
 		for (int e = 0; e < p->nedges; e++)
 		{
 			const ProgramEdge *edge = &p->edges[e];
-			int key = k->step_key[p->positions[edge->to].step];
+			int step = p->positions[edge->to].step;
 			double share = edge->from >= 0 ? reached[edge->from] : 1;
 
-			if (key >= 0)
-				share = Min(share, fabs(shares[key]));
+			if (k->step_key[step] >= 0)
+				share = Min(share, fabs(shares[k->step_key[step]]));
+			if (k->step_detail_key[step] >= 0)
+				share = Min(share, fabs(shares[k->step_detail_key[step]]));
 			if (k->edge_pair[e] >= 0)
 				share = Min(share, pairs[k->edge_pair[e]]);
 			if (share > reached[edge->to])

@@ -39,8 +39,8 @@ typedef struct KeyPair
 } KeyPair;
 
 /*
- * What a pattern asks: for each step a key; for each edge that links two labels
- * within the horizon a pair.
+ * What a pattern asks: for each step a key, or two, which some touchpoint must have
+ * each; for each edge that links two labels within the horizon a pair.
  */
 typedef struct PatternKeys
 {
@@ -49,7 +49,8 @@ typedef struct PatternKeys
 	int nsingles; /* the first of the keys; the others are of pairs, or "many" */
 	int64 *keys;
 	int many;      /* the key, or -1 */
-	int *step_key; /* of each step, or -1: any touchpoint may do */
+	int *step_key;        /* of each step, or -1: any touchpoint may do */
+	int *step_detail_key; /* another one, of the detail alone, or -1 */
 	int npairs;
 	KeyPair *pairs; /* distinct */
 	int *edge_pair; /* of each edge, or -1 */

@@ -87,6 +87,8 @@ prepare_labels(Matcher *m)
 		steps_by_text(m, offsetof(Step, action), text, strlen(text),
 					  &m->action_steps[word * m->step_words]);
 	}
+	for (int step = 0; step < p->nsteps; step++)
+		m->tests_details |= !part_is_any(&p->steps[step]->detail);
 	m->detail_steps = palloc(DETAIL_SET_SIZE * m->step_words * sizeof(uint64));
 	for (int i = 0; i < DETAIL_SET_SIZE; i++)
 		steps_by_text(m, offsetof(Step, detail), detail_set_texts[i], strlen(detail_set_texts[i]),
@@ -111,10 +113,13 @@ static inline void
 match_label(Matcher *m, uint32 n, const uint64 *channel, const uint64 *action, const uint64 *detail)
 {
 	uint64 *steps = &m->label_steps[(size_t) n * m->step_words];
+	uint64 *own_detail = &m->label_details[(size_t) n * m->step_words];
 	uint64 used = 0;
 
 	for (int w = 0; w < m->step_words; w++)
 	{
+		if (m->tests_details)
+			own_detail[w] = detail[w];
 		steps[w] = channel[w] & action[w] & detail[w];
 		used |= steps[w];
 		m->have[w] |= steps[w];
@@ -132,18 +137,20 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 	p = dictionary_list(p, end, m->v->nlabels - *n, &count);
 	for (; count > 0; count--, (*n)++)
 	{
-		uint64 *detail = &m->label_details[(size_t) *n * m->step_words];
+		uint64 *own_detail = &m->label_details[(size_t) *n * m->step_words];
+		const uint64 *detail = own_detail;
 		DictionaryPart part;
 
 		if (unlikely(count % LABEL_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 		p = dictionary_part(p, end, *n, false, &part);
-		if (part.same)
-			memcpy(detail, &m->label_details[(size_t) part.earlier * m->step_words],
-				   m->step_words * sizeof(uint64));
+		if (!m->tests_details)
+			detail = m->detail_steps; /* all steps */
+		else if (part.same)
+			detail = &m->label_details[(size_t) part.earlier * m->step_words];
 		else
 			steps_by_text(m, offsetof(Step, detail), part.text,
-						  part.word ? strlen(part.text) : part.len, detail);
+						  part.word ? strlen(part.text) : part.len, own_detail);
 		match_label(m, *n, channel, action, detail);
 	}
 	return p;
