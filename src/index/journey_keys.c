@@ -91,9 +91,10 @@ pair_key(int64 a, int64 b, int bucket)
 }
 
 /*
- * Smallest distance of each two of n pairs of channel and action, by a * n + b: to
- * touchpoints of every b the last one of each a that came before and is near. Those
- * seen are kept in the order of their last touchpoints, so what is near comes first.
+ * Smallest distance of each two of n labels, whose numbers without details are given,
+ * by a * n + b: to touchpoints of every label b the last one of each label a that came
+ * before and is near. The labels seen are kept in the order of their last touchpoints,
+ * so what is near comes first.
  */
 static void
 nearest(const JourneyView *v, const uint32 *number, uint32 n, int64 horizon, int64 *distance)
@@ -143,7 +144,7 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 	uint32 nlabels = v->nlabels;
 	TouchLabel *labels = journey_dictionary(v);
 	uint32 *number = palloc_extended(Max(nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	uint32 npairs = 0; /* of channel and action: labels without their details */
+	uint32 nbare = 0; /* labels without their details */
 	bool pairs;
 	int64 *keys;
 	size_t nkeys = 0;
@@ -152,12 +153,12 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 	for (uint32 i = 0; i < nlabels; i++)
 	{
 		if (i == 0 || !touch_label_same_pair(&labels[i - 1], &labels[i]))
-			npairs++;
-		number[i] = npairs - 1;
+			nbare++;
+		number[i] = nbare - 1;
 	}
-	pairs = horizon > 0 && npairs <= JOURNEY_KEYS_LABELS_MAX;
-	keys = palloc_extended((3 * (size_t) npairs + (v->details ? 2 * (size_t) nlabels : 0) +
-							(pairs ? (size_t) npairs * npairs : 1)) *
+	pairs = horizon > 0 && nbare <= JOURNEY_KEYS_LABELS_MAX;
+	keys = palloc_extended((3 * (size_t) nbare + (v->details ? 2 * (size_t) nlabels : 0) +
+							(pairs ? (size_t) nbare * nbare : 1)) *
 							   sizeof(int64),
 						   MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < nlabels; i++)
@@ -173,10 +174,10 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 		action = mix_text(0, labels[i].action, labels[i].action_len);
 		/* first those of the labels, by number: pairs are made of them */
 		keys[number[i]] = single_key(KEY_LABEL, channel, action);
-		keys[npairs + number[i]] = single_key(KEY_CHANNEL, channel, 0);
-		keys[2 * (size_t) npairs + number[i]] = single_key(KEY_ACTION, 0, action);
+		keys[nbare + number[i]] = single_key(KEY_CHANNEL, channel, 0);
+		keys[2 * (size_t) nbare + number[i]] = single_key(KEY_ACTION, 0, action);
 	}
-	nkeys = 3 * (size_t) npairs;
+	nkeys = 3 * (size_t) nbare;
 	for (uint32 i = 0; i < nlabels && v->details; i++)
 	{
 		const TouchLabel *label = &labels[i];
@@ -193,14 +194,13 @@ journey_keys(const JourneyView *v, int64 horizon, int *n)
 	{
 		int64 distance[JOURNEY_KEYS_LABELS_MAX * JOURNEY_KEYS_LABELS_MAX];
 
-		for (uint32 i = 0; i < npairs * npairs; i++)
+		for (uint32 i = 0; i < nbare * nbare; i++)
 			distance[i] = PG_INT64_MAX;
-		nearest(v, number, npairs, horizon, distance);
-		for (uint32 a = 0; a < npairs; a++)
-			for (uint32 b = 0; b < npairs; b++)
-				if (distance[a * npairs + b] != PG_INT64_MAX)
-					keys[nkeys++] =
-						pair_key(keys[a], keys[b], bucket_of(distance[a * npairs + b]));
+		nearest(v, number, nbare, horizon, distance);
+		for (uint32 a = 0; a < nbare; a++)
+			for (uint32 b = 0; b < nbare; b++)
+				if (distance[a * nbare + b] != PG_INT64_MAX)
+					keys[nkeys++] = pair_key(keys[a], keys[b], bucket_of(distance[a * nbare + b]));
 	}
 	else if (horizon > 0)
 		keys[nkeys++] = single_key(KEY_MANY, 0, 0);
@@ -259,19 +259,17 @@ add_step_keys(PatternKeys *k, keytable_hash *numbers, int number)
 	int *key = &k->step_key[number];
 
 	if (is_label(step) && has_detail)
-		*key = add_key(
-			k, numbers,
-			detail_key(KEY_LABEL_DETAIL, label_key(step), detail->text, detail->len));
+		*key = add_key(k, numbers,
+					   detail_key(KEY_LABEL_DETAIL, label_key(step), detail->text, detail->len));
 	else if (is_label(step))
 		*key = add_key(k, numbers, label_key(step));
 	else if (!step->channel.prefix)
-		*key = add_key(
-			k, numbers,
-			single_key(KEY_CHANNEL, mix_text(0, step->channel.text, step->channel.len), 0));
-	else if (!step->action.prefix)
 		*key =
 			add_key(k, numbers,
-					single_key(KEY_ACTION, 0, mix_text(0, step->action.text, step->action.len)));
+					single_key(KEY_CHANNEL, mix_text(0, step->channel.text, step->channel.len), 0));
+	else if (!step->action.prefix)
+		*key = add_key(k, numbers,
+					   single_key(KEY_ACTION, 0, mix_text(0, step->action.text, step->action.len)));
 	if (has_detail && !is_label(step))
 		k->step_detail_key[number] =
 			add_key(k, numbers, detail_key(KEY_DETAIL, 0, detail->text, detail->len));

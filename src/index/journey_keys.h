@@ -48,7 +48,7 @@ typedef struct PatternKeys
 	int nkeys;
 	int nsingles; /* the first of the keys; the others are of pairs, or "many" */
 	int64 *keys;
-	int many;      /* the key, or -1 */
+	int many;             /* the key, or -1 */
 	int *step_key;        /* of each step, or -1: any touchpoint may do */
 	int *step_detail_key; /* another one, of the detail alone, or -1 */
 	int npairs;

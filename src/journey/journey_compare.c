@@ -165,9 +165,8 @@ hash(Datum journey, uint64 seed)
 		h = mix_text(0, labels[i].channel, labels[i].channel_len);
 		h = mix_text(h, labels[i].action, labels[i].action_len);
 		/* nothing of a detail that is not there */
-		label_hash[i] = labels[i].detail_len == 0
-							? h
-							: mix_text(h, labels[i].detail, labels[i].detail_len);
+		label_hash[i] =
+			labels[i].detail_len == 0 ? h : mix_text(h, labels[i].detail, labels[i].detail_len);
 	}
 
 	h = mix(seed, arg.view.n);

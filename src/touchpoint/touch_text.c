@@ -55,7 +55,7 @@ touch_scan(TextScan *s, Touch *t, LabelText *text, TouchLabel *label)
 		text_skip_space(s);
 	}
 	if (s->p >= s->end || *s->p != '@')
-		return text_fail(s, t->has_value           ? "\"@\" and a time"
+		return text_fail(s, t->has_value            ? "\"@\" and a time"
 							: label->detail_len > 0 ? "\"@\" and a time, or \"=\" and a value"
 													: "\"@\" and a time, \"=\" and a value, or "
 													  "\".\" and a detail");

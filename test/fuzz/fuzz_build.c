@@ -160,8 +160,7 @@ set_value(Program *g, int64 mantissa, int scale)
 static TouchLabel
 label_of(const char *channel, const char *action, const char *detail)
 {
-	return (TouchLabel) {
-		channel, action, detail, strlen(channel), strlen(action), strlen(detail)};
+	return (TouchLabel) {channel, action, detail, strlen(channel), strlen(action), strlen(detail)};
 }
 
 /* A part from the vocabulary, or short, some 127 bytes or almost 255 long, with a varied end. */

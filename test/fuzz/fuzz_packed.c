@@ -21,8 +21,9 @@
 
 const char *const fuzz_tokens[] = {"\x7f",     "\x80\x01",  "\xff\xff\xff\xff\x07",
 								   "\xff\x80", "\x81x",     "\x81y\x81z",
-								   "web",      "\x85visit", "\x21",     "\x0e",
-								   "\x80",     "\x02\x80\x82in", NULL};
+								   "web",      "\x85visit", "\x21",
+								   "\x0e",     "\x80",      "\x02\x80\x82in",
+								   NULL};
 
 /* --- the length that a header demands, read as format.h describes it --- */
 
@@ -288,10 +289,9 @@ check_heads(const Probe *whole, bool opened)
 
 			require(opened);
 			require(h->n == w->n && h->nlabels == w->nlabels && h->flags == w->flags &&
-					h->details == w->details &&
-					h->label_width == w->label_width && h->scale == w->scale &&
-					h->unit == w->unit && h->first == w->first && h->last == w->last &&
-					h->nrefs == w->nrefs && h->ref_min == w->ref_min &&
+					h->details == w->details && h->label_width == w->label_width &&
+					h->scale == w->scale && h->unit == w->unit && h->first == w->first &&
+					h->last == w->last && h->nrefs == w->nrefs && h->ref_min == w->ref_min &&
 					h->ref_span == w->ref_span && h->dictionary_len == w->dictionary_len);
 			require(same_stretch(&head, h->dictionary, whole, w->dictionary) &&
 					same_stretch(&head, h->labels, whole, w->labels) &&
