@@ -1,6 +1,7 @@
 -- The third part of a label, channel.action.detail: through the types, the format, patterns and indexes.
 SET timezone = 'UTC';
 SET max_parallel_workers_per_gather = 0;  -- plans are printed
+SET jit = off;  -- which enable_seqscan = off would call in
 
 -- ---- text, accessors, JSON: an empty detail is none ----
 
