@@ -24,7 +24,8 @@ CREATE TYPE touchpoint (
 );
 
 CREATE FUNCTION touchpoint(occurred_at timestamptz, channel text, action text,
-                           value numeric DEFAULT NULL, ref bigint DEFAULT NULL)
+                           value numeric DEFAULT NULL, ref bigint DEFAULT NULL,
+                           detail text DEFAULT NULL)
 RETURNS touchpoint
 AS 'MODULE_PATHNAME', 'touchpoint_make' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
@@ -33,6 +34,8 @@ AS 'MODULE_PATHNAME', 'journey_start' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION touchpoint_channel(touchpoint) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION touchpoint_action(touchpoint) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION touchpoint_detail(touchpoint) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION touchpoint_label(touchpoint) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -100,16 +103,17 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE CAST (touchpoint AS json) WITH FUNCTION touchpoint_to_json(touchpoint);
 CREATE CAST (touchpoint AS jsonb) WITH FUNCTION touchpoint_to_jsonb(touchpoint);
 
-COMMENT ON TYPE touchpoint IS 'one contact of a customer on a channel: channel.action[=value]@time[#ref]';
+COMMENT ON TYPE touchpoint IS 'one contact of a customer on a channel: channel.action[.detail][=value]@time[#ref]';
 COMMENT ON FUNCTION touchpoint_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_out(touchpoint) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_recv(internal) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_send(touchpoint) IS 'I/O';
-COMMENT ON FUNCTION touchpoint(timestamptz, text, text, numeric, bigint) IS 'make a touchpoint; NULL if time, channel and action are all NULL, an error if only some are';
+COMMENT ON FUNCTION touchpoint(timestamptz, text, text, numeric, bigint, text) IS 'make a touchpoint; NULL if time, channel and action are all NULL, an error if only some are';
 COMMENT ON FUNCTION touchpoint_time(touchpoint) IS 'when it happened';
 COMMENT ON FUNCTION touchpoint_channel(touchpoint) IS 'channel, unquoted';
 COMMENT ON FUNCTION touchpoint_action(touchpoint) IS 'action, unquoted';
-COMMENT ON FUNCTION touchpoint_label(touchpoint) IS 'channel.action, each part quoted where its text needs it';
+COMMENT ON FUNCTION touchpoint_detail(touchpoint) IS 'detail, unquoted, or NULL';
+COMMENT ON FUNCTION touchpoint_label(touchpoint) IS 'channel.action or channel.action.detail, each part quoted where its text needs it';
 COMMENT ON FUNCTION touchpoint_value(touchpoint) IS 'value, or NULL';
 COMMENT ON FUNCTION touchpoint_ref(touchpoint) IS 'the caller''s reference (such as a row id), or NULL';
 COMMENT ON FUNCTION touchpoint_lt(touchpoint, touchpoint) IS 'implementation of < operator';
@@ -118,7 +122,7 @@ COMMENT ON FUNCTION touchpoint_eq(touchpoint, touchpoint) IS 'implementation of 
 COMMENT ON FUNCTION touchpoint_ne(touchpoint, touchpoint) IS 'implementation of <> operator';
 COMMENT ON FUNCTION touchpoint_ge(touchpoint, touchpoint) IS 'implementation of >= operator';
 COMMENT ON FUNCTION touchpoint_gt(touchpoint, touchpoint) IS 'implementation of > operator';
-COMMENT ON FUNCTION touchpoint_cmp(touchpoint, touchpoint) IS 'total order: time, ref (NULL last), channel, action, value (NULL last)';
+COMMENT ON FUNCTION touchpoint_cmp(touchpoint, touchpoint) IS 'total order: time, ref (NULL last), channel, action, detail (none first), value (NULL last)';
 COMMENT ON FUNCTION touchpoint_hash(touchpoint) IS 'hash';
 COMMENT ON FUNCTION touchpoint_hash_extended(touchpoint, bigint) IS 'hash, 64 bits, seeded';
 COMMENT ON FUNCTION touchpoint_to_json(touchpoint) IS 'touchpoint as a JSON object';

@@ -52,6 +52,8 @@ CREATE FUNCTION journey_channels(journey) RETURNS text[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_actions(journey) RETURNS text[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_details(journey) RETURNS text[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_labels(journey) RETURNS text[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_value(journey) RETURNS numeric
@@ -64,8 +66,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION unnest(journey) RETURNS SETOF touchpoint
 AS 'MODULE_PATHNAME', 'journey_unnest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 20;
 CREATE FUNCTION journey_steps(journey, OUT "position" integer, OUT occurred_at timestamptz,
-                              OUT channel text, OUT action text, OUT value numeric,
-                              OUT ref bigint, OUT since_previous interval)
+                              OUT channel text, OUT action text, OUT detail text,
+                              OUT value numeric, OUT ref bigint, OUT since_previous interval)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 20;
 
@@ -182,6 +184,8 @@ CREATE FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric) 
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint, text) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_agg_merge_transfn(internal, touchpoint) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_agg_merge_transfn(internal, journey) RETURNS internal
@@ -216,6 +220,13 @@ CREATE AGGREGATE journey_agg(occurred_at timestamptz, channel text, action text,
     SERIALFUNC = journey_agg_serialfn, DESERIALFUNC = journey_agg_deserialfn,
     PARALLEL = SAFE
 );
+CREATE AGGREGATE journey_agg(occurred_at timestamptz, channel text, action text, value numeric,
+                             ref bigint, detail text) (
+    SFUNC = journey_agg_transfn, STYPE = internal, SSPACE = 800,
+    FINALFUNC = journey_agg_finalfn, COMBINEFUNC = journey_agg_combinefn,
+    SERIALFUNC = journey_agg_serialfn, DESERIALFUNC = journey_agg_deserialfn,
+    PARALLEL = SAFE
+);
 CREATE AGGREGATE journey_agg(touchpoint) (
     SFUNC = journey_agg_merge_transfn, STYPE = internal, SSPACE = 800,
     FINALFUNC = journey_agg_finalfn, COMBINEFUNC = journey_agg_combinefn,
@@ -244,9 +255,10 @@ COMMENT ON FUNCTION journey_end(journey) IS 'time of the last touchpoint, NULL i
 COMMENT ON FUNCTION journey_period(journey) IS 'range from the first to the last touchpoint, both included; the empty range if there is none';
 COMMENT ON FUNCTION journey_channels(journey) IS 'distinct channels, sorted';
 COMMENT ON FUNCTION journey_actions(journey) IS 'distinct actions, sorted';
-COMMENT ON FUNCTION journey_labels(journey) IS 'distinct labels channel.action, sorted, parts quoted where their text needs it';
+COMMENT ON FUNCTION journey_details(journey) IS 'distinct details, sorted';
+COMMENT ON FUNCTION journey_labels(journey) IS 'distinct labels channel.action[.detail], sorted, parts quoted where their text needs it';
 COMMENT ON FUNCTION journey_value(journey) IS 'sum of the values, NULL if no touchpoint has one';
-COMMENT ON FUNCTION journey_path(journey, text, boolean) IS 'label, channel or action of each touchpoint in order; collapse leaves one of equal neighbours';
+COMMENT ON FUNCTION journey_path(journey, text, boolean) IS 'label, channel, action or detail (NULL where there is none) of each touchpoint in order; collapse leaves one of equal neighbours';
 COMMENT ON FUNCTION journey_nth(journey, integer) IS 'n-th touchpoint; negative n counts from the end; NULL if there is none';
 COMMENT ON FUNCTION unnest(journey) IS 'touchpoints in order';
 COMMENT ON FUNCTION journey_steps(journey) IS 'touchpoints in order, as columns, with the time since the one before';
@@ -284,6 +296,7 @@ COMMENT ON OPERATOR @> (tstzrange, journey) IS 'holds all touchpoints';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint) IS 'transition of journey_agg';
+COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint, text) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_merge_transfn(internal, touchpoint) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_merge_transfn(internal, journey) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_combinefn(internal, internal) IS 'combination of partial states of journey_agg';
@@ -293,5 +306,6 @@ COMMENT ON FUNCTION journey_agg_finalfn(internal) IS 'result of journey_agg';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text) IS 'journey of the rows, in any order of input';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric) IS 'journey of the rows, with values';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint) IS 'journey of the rows, with values and references';
+COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint, text) IS 'journey of the rows, with values, references and details';
 COMMENT ON AGGREGATE journey_agg(touchpoint) IS 'journey of the touchpoints';
 COMMENT ON AGGREGATE journey_agg(journey) IS 'merged journey of the journeys';

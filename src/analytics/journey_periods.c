@@ -125,7 +125,7 @@ journey_retention(PG_FUNCTION_ARGS)
 		return row_set_end(fcinfo, &set->rows);
 	row[0] = DateADTGetDatum(set->cohort);
 	row[1] = Int32GetDatum(set->units.numbers[set->next++] - set->units.numbers[0]);
-	return row_set_next(&set->rows, row);
+	return row_set_next(&set->rows, row, NULL);
 }
 
 static void
@@ -197,5 +197,5 @@ journey_lifecycle(PG_FUNCTION_ARGS)
 	}
 	row[0] = DateADTGetDatum(calendar_date(set->query.calendar.unit, number));
 	row[1] = CStringGetTextDatum(state);
-	return row_set_next(&set->rows, row);
+	return row_set_next(&set->rows, row, NULL);
 }

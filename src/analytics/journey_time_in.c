@@ -1,6 +1,6 @@
 /*
  * journey_time_in.c
- *		How long a journey stays in each channel, action or label.
+ *		How long a journey stays in each channel, action, detail or label.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@ make_states(StateSet *set, const JourneyView *v, LabelPart part)
 	set->n = set->next = 0;
 	for (uint32 i = 0; i < v->nlabels; i++)
 		labels[i] = i;
-	/* labels stand in order of channel and action, not of their printed text */
+	/* labels stand in order of their parts, not of their printed text */
 	if (part != PART_CHANNEL)
 		sort_by_text(labels, v->nlabels, texts);
 	for (uint32 i = 0; i < v->nlabels; i++)
@@ -104,6 +104,7 @@ journey_time_in(PG_FUNCTION_ARGS)
 	StateSet *set = row_set(fcinfo, sizeof(StateSet));
 	const State *state;
 	Datum row[3];
+	bool nulls[3] = {false};
 
 	if (!set->rows.started)
 	{
@@ -116,7 +117,8 @@ journey_time_in(PG_FUNCTION_ARGS)
 		return row_set_end(fcinfo, &set->rows);
 	state = &set->states[set->next++];
 	row[0] = state->name;
+	nulls[0] = state->name == 0;
 	row[1] = Int64GetDatum(state->stays);
 	row[2] = usecs_interval(state->usecs);
-	return row_set_next(&set->rows, row);
+	return row_set_next(&set->rows, row, nulls);
 }

@@ -58,12 +58,14 @@ row_set_start(RowSet *set)
 }
 
 Datum
-row_set_next(RowSet *set, Datum *values)
+row_set_next(RowSet *set, Datum *values, const bool *nulls)
 {
-	bool nulls[ROW_SET_COLUMNS_MAX] = {false};
+	bool columns[ROW_SET_COLUMNS_MAX] = {false};
 
+	if (nulls)
+		memcpy(columns, nulls, set->desc->natts * sizeof(bool));
 	set->caller->isDone = ExprMultipleResult;
-	return HeapTupleGetDatum(heap_form_tuple(set->desc, values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(set->desc, values, columns));
 }
 
 Datum

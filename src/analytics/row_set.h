@@ -26,8 +26,8 @@ extern void *row_set(FunctionCallInfo fcinfo, size_t size);
 /* To be called when the set is not started; switches to its memory and gives the former. */
 extern MemoryContext row_set_start(RowSet *set);
 
-/* Return a row, none of its columns NULL; return that there are no more. */
-extern Datum row_set_next(RowSet *set, Datum *values);
+/* Return a row (nulls may be NULL: none is); return that there are no more. */
+extern Datum row_set_next(RowSet *set, Datum *values, const bool *nulls);
 extern Datum row_set_end(FunctionCallInfo fcinfo, RowSet *set);
 
 #endif /* PGJ_ROW_SET_H */

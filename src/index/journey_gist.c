@@ -4,7 +4,7 @@
  *		~ with a pattern.
  *
  * A key is what some journeys cover: the time from the first touchpoint to the
- * last, and a signature that has a bit for each label, channel and action. It
+ * last, and a signature that has a bit for each single key of journey_keys.h. It
  * is stored as a bytea.
  */
 #include "postgres.h"

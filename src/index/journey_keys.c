@@ -48,7 +48,9 @@ typedef enum KeyKind
 	KEY_CHANNEL,
 	KEY_ACTION,
 	KEY_PAIR,
-	KEY_MANY
+	KEY_MANY,
+	KEY_DETAIL,
+	KEY_LABEL_DETAIL
 } KeyKind;
 
 static int
@@ -75,6 +77,13 @@ single_key(KeyKind kind, uint64 channel, uint64 action)
 	return (int64) mix(mix(kind, channel), action);
 }
 
+/* A detail, or a label with one: "label" is then the key without. */
+static inline int64
+detail_key(KeyKind kind, int64 label, const char *detail, size_t len)
+{
+	return (int64) mix(mix(kind, (uint64) label), mix_text(0, detail, len));
+}
+
 static inline int64
 pair_key(int64 a, int64 b, int bucket)
 {
@@ -82,13 +91,13 @@ pair_key(int64 a, int64 b, int bucket)
 }
 
 /*
- * Smallest distance of each two labels, by a * nlabels + b: to touchpoints of
- * every label b the last one of each label a that came before and is near. The
- * labels seen are kept in the order of their last touchpoints, so what is near
- * comes first.
+ * Smallest distance of each two of n labels, whose numbers without details are given,
+ * by a * n + b: to touchpoints of every label b the last one of each label a that came
+ * before and is near. The labels seen are kept in the order of their last touchpoints,
+ * so what is near comes first.
  */
 static void
-nearest(const JourneyView *v, int64 horizon, int64 *distance)
+nearest(const JourneyView *v, const uint32 *number, uint32 n, int64 horizon, int64 *distance)
 {
 	uint32 recent[JOURNEY_KEYS_LABELS_MAX];
 	int64 last[JOURNEY_KEYS_LABELS_MAX];
@@ -98,7 +107,7 @@ nearest(const JourneyView *v, int64 horizon, int64 *distance)
 	ef_start(&v->times, &times);
 	for (uint32 i = 0; i < v->n; i++)
 	{
-		uint32 b = journey_label_at(v, i);
+		uint32 b = number[journey_label_at(v, i)];
 		int64 time = journey_time_from_offset(v, ef_next(&v->times, &times));
 		uint32 carry = b;
 
@@ -108,7 +117,7 @@ nearest(const JourneyView *v, int64 horizon, int64 *distance)
 		{
 			uint32 a = recent[r];
 			int64 usecs = time - last[a]; /* finite times: their difference may overflow */
-			int64 *least = &distance[a * v->nlabels + b];
+			int64 *least = &distance[a * n + b];
 
 			if (usecs < 0 || usecs > horizon)
 				break;
@@ -133,42 +142,70 @@ int64 *
 journey_keys(const JourneyView *v, int64 horizon, int *n)
 {
 	uint32 nlabels = v->nlabels;
-	bool pairs = horizon > 0 && nlabels <= JOURNEY_KEYS_LABELS_MAX;
-	size_t max = 3 * (size_t) nlabels + (pairs ? (size_t) nlabels * nlabels : 1);
 	TouchLabel *labels = journey_dictionary(v);
-	int64 *keys = palloc_extended(max * sizeof(int64), MCXT_ALLOC_HUGE);
+	uint32 *number = palloc_extended(Max(nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	uint32 nbare = 0; /* labels without their details */
+	bool pairs;
+	int64 *keys;
 	size_t nkeys = 0;
 	size_t unique = 0;
 
 	for (uint32 i = 0; i < nlabels; i++)
 	{
-		uint64 channel = mix_text(0, labels[i].channel, labels[i].channel_len);
-		uint64 action = mix_text(0, labels[i].action, labels[i].action_len);
+		if (i == 0 || !touch_label_same_pair(&labels[i - 1], &labels[i]))
+			nbare++;
+		number[i] = nbare - 1;
+	}
+	pairs = horizon > 0 && nbare <= JOURNEY_KEYS_LABELS_MAX;
+	keys = palloc_extended((3 * (size_t) nbare + (v->details ? 2 * (size_t) nlabels : 0) +
+							(pairs ? (size_t) nbare * nbare : 1)) *
+							   sizeof(int64),
+						   MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < nlabels; i++)
+	{
+		uint64 channel;
+		uint64 action;
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		/* label i has its key at i: pairs are made of them */
-		keys[i] = single_key(KEY_LABEL, channel, action);
-		keys[nlabels + i] = single_key(KEY_CHANNEL, channel, 0);
-		keys[2 * (size_t) nlabels + i] = single_key(KEY_ACTION, 0, action);
+		if (i > 0 && number[i] == number[i - 1])
+			continue;
+		channel = mix_text(0, labels[i].channel, labels[i].channel_len);
+		action = mix_text(0, labels[i].action, labels[i].action_len);
+		/* first those of the labels, by number: pairs are made of them */
+		keys[number[i]] = single_key(KEY_LABEL, channel, action);
+		keys[nbare + number[i]] = single_key(KEY_CHANNEL, channel, 0);
+		keys[2 * (size_t) nbare + number[i]] = single_key(KEY_ACTION, 0, action);
 	}
-	nkeys = 3 * (size_t) nlabels;
+	nkeys = 3 * (size_t) nbare;
+	for (uint32 i = 0; i < nlabels && v->details; i++)
+	{
+		const TouchLabel *label = &labels[i];
+
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (label->detail_len == 0)
+			continue;
+		keys[nkeys++] = detail_key(KEY_DETAIL, 0, label->detail, label->detail_len);
+		keys[nkeys++] =
+			detail_key(KEY_LABEL_DETAIL, keys[number[i]], label->detail, label->detail_len);
+	}
 	if (pairs)
 	{
 		int64 distance[JOURNEY_KEYS_LABELS_MAX * JOURNEY_KEYS_LABELS_MAX];
 
-		for (uint32 i = 0; i < nlabels * nlabels; i++)
+		for (uint32 i = 0; i < nbare * nbare; i++)
 			distance[i] = PG_INT64_MAX;
-		nearest(v, horizon, distance);
-		for (uint32 a = 0; a < nlabels; a++)
-			for (uint32 b = 0; b < nlabels; b++)
-				if (distance[a * nlabels + b] != PG_INT64_MAX)
-					keys[nkeys++] =
-						pair_key(keys[a], keys[b], bucket_of(distance[a * nlabels + b]));
+		nearest(v, number, nbare, horizon, distance);
+		for (uint32 a = 0; a < nbare; a++)
+			for (uint32 b = 0; b < nbare; b++)
+				if (distance[a * nbare + b] != PG_INT64_MAX)
+					keys[nkeys++] = pair_key(keys[a], keys[b], bucket_of(distance[a * nbare + b]));
 	}
 	else if (horizon > 0)
 		keys[nkeys++] = single_key(KEY_MANY, 0, 0);
 	pfree(labels);
+	pfree(number);
 
 	sort_keys(keys, nkeys);
 	for (size_t i = 0; i < nkeys; i++)
@@ -204,6 +241,40 @@ is_label(const Step *step)
 	return !step->channel.prefix && !step->action.prefix;
 }
 
+static int64
+label_key(const Step *step)
+{
+	return single_key(KEY_LABEL, mix_text(0, step->channel.text, step->channel.len),
+					  mix_text(0, step->action.text, step->action.len));
+}
+
+
+/* The keys that all touchpoints of a step have, and that tell most. */
+static void
+add_step_keys(PatternKeys *k, keytable_hash *numbers, int number)
+{
+	const Step *step = k->program->steps[number];
+	const PartTest *detail = &step->detail;
+	bool has_detail = !detail->prefix && detail->len > 0;
+	int *key = &k->step_key[number];
+
+	if (is_label(step) && has_detail)
+		*key = add_key(k, numbers,
+					   detail_key(KEY_LABEL_DETAIL, label_key(step), detail->text, detail->len));
+	else if (is_label(step))
+		*key = add_key(k, numbers, label_key(step));
+	else if (!step->channel.prefix)
+		*key =
+			add_key(k, numbers,
+					single_key(KEY_CHANNEL, mix_text(0, step->channel.text, step->channel.len), 0));
+	else if (!step->action.prefix)
+		*key = add_key(k, numbers,
+					   single_key(KEY_ACTION, 0, mix_text(0, step->action.text, step->action.len)));
+	if (has_detail && !is_label(step))
+		k->step_detail_key[number] =
+			add_key(k, numbers, detail_key(KEY_DETAIL, 0, detail->text, detail->len));
+}
+
 /* The pair of an edge, or -1 if it asks for none. */
 static int
 find_pair(PatternKeys *k, keytable_hash *numbers, keytable_hash *pairs, const ProgramEdge *edge,
@@ -212,6 +283,8 @@ find_pair(PatternKeys *k, keytable_hash *numbers, keytable_hash *pairs, const Pr
 	const Program *p = k->program;
 	int a;
 	int b;
+	int64 akey;
+	int64 bkey;
 	int64 most;
 	int64 last;
 	bool found;
@@ -229,7 +302,9 @@ find_pair(PatternKeys *k, keytable_hash *numbers, keytable_hash *pairs, const Pr
 		most = Min(most, p->within);
 	if (most > horizon || most == PG_INT64_MAX)
 		return -1;
-	last = pair_key(k->keys[k->step_key[a]], k->keys[k->step_key[b]], bucket_of(most));
+	akey = label_key(p->steps[a]);
+	bkey = label_key(p->steps[b]);
+	last = pair_key(akey, bkey, bucket_of(most));
 	entry = keytable_insert(pairs, last, &found);
 	if (found)
 		return entry->number;
@@ -243,8 +318,7 @@ find_pair(PatternKeys *k, keytable_hash *numbers, keytable_hash *pairs, const Pr
 	pair->n = bucket_of(most) + 1;
 	pair->keys = palloc(pair->n * sizeof(int));
 	for (int bucket = 0; bucket < pair->n; bucket++)
-		pair->keys[bucket] =
-			add_key(k, numbers, pair_key(k->keys[k->step_key[a]], k->keys[k->step_key[b]], bucket));
+		pair->keys[bucket] = add_key(k, numbers, pair_key(akey, bkey, bucket));
 	return entry->number;
 }
 
@@ -257,29 +331,20 @@ pattern_keys(const Program *p, int64 horizon)
 	keytable_hash *pairs = keytable_create(CurrentMemoryContext, 64, NULL);
 
 	k->program = p;
-	k->keys = palloc((p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
+	k->keys = palloc((2 * p->nsteps + PATTERN_KEYS_MAX) * sizeof(int64));
 	k->pairs = palloc(PATTERN_KEYS_MAX * sizeof(KeyPair));
 	k->many = -1;
 	k->step_key = palloc(p->nsteps * sizeof(int));
+	k->step_detail_key = palloc(p->nsteps * sizeof(int));
 	k->edge_pair = palloc(Max(p->nedges, 1) * sizeof(int));
 	k->steps_met = palloc(bit_words(p->nsteps) * sizeof(uint64));
 	k->edge_met = palloc(Max(p->nedges, 1) * sizeof(bool));
 	k->reached = palloc(p->npositions * sizeof(bool));
 	for (int s = 0; s < p->nsteps; s++)
-		k->step_key[s] = -1;
+		k->step_key[s] = k->step_detail_key[s] = -1;
 	for (int q = 0; q < p->npositions; q++) /* not the steps of bans */
 	{
-		const Step *step = p->steps[p->positions[q].step];
-		uint64 channel = mix_text(0, step->channel.text, step->channel.len);
-		uint64 action = mix_text(0, step->action.text, step->action.len);
-		int *key = &k->step_key[p->positions[q].step];
-
-		if (is_label(step))
-			*key = add_key(k, numbers, single_key(KEY_LABEL, channel, action));
-		else if (!step->channel.prefix)
-			*key = add_key(k, numbers, single_key(KEY_CHANNEL, channel, 0));
-		else if (!step->action.prefix)
-			*key = add_key(k, numbers, single_key(KEY_ACTION, 0, action));
+		add_step_keys(k, numbers, p->positions[q].step);
 	}
 	k->nsingles = k->nkeys;
 	for (int e = 0; e < p->nedges; e++)
@@ -293,6 +358,12 @@ pattern_keys(const Program *p, int64 horizon)
 	return k;
 }
 
+static inline bool
+is_present(const char *present, int key)
+{
+	return key < 0 || present[key] != 0;
+}
+
 bool
 pattern_keys_allow(const PatternKeys *k, const char *present)
 {
@@ -300,7 +371,7 @@ pattern_keys_allow(const PatternKeys *k, const char *present)
 
 	memset(k->steps_met, 0, bit_words(p->nsteps) * sizeof(uint64));
 	for (int s = 0; s < p->nsteps; s++)
-		if (k->step_key[s] < 0 || present[k->step_key[s]] != 0)
+		if (is_present(present, k->step_key[s]) && is_present(present, k->step_detail_key[s]))
 			bit_set(k->steps_met, s);
 	if (k->npairs == 0)
 		return program_connected(p, k->steps_met, NULL, k->reached);
@@ -350,11 +421,13 @@ pattern_keys_share(const PatternKeys *k, const double *shares)
 		for (int e = 0; e < p->nedges; e++)
 		{
 			const ProgramEdge *edge = &p->edges[e];
-			int key = k->step_key[p->positions[edge->to].step];
+			int step = p->positions[edge->to].step;
 			double share = edge->from >= 0 ? reached[edge->from] : 1;
 
-			if (key >= 0)
-				share = Min(share, fabs(shares[key]));
+			if (k->step_key[step] >= 0)
+				share = Min(share, fabs(shares[k->step_key[step]]));
+			if (k->step_detail_key[step] >= 0)
+				share = Min(share, fabs(shares[k->step_detail_key[step]]));
 			if (k->edge_pair[e] >= 0)
 				share = Min(share, pairs[k->edge_pair[e]]);
 			if (share > reached[edge->to])

@@ -4,10 +4,11 @@
  *
  * A journey has as keys
  *
- *	singles		each of its labels, channels and actions;
- *	near pairs	of two of its labels, "b some time after a", where the smallest
- *				distance in time is within the horizon: the pair with the bucket of
- *				that distance;
+ *	singles		each of its labels without detail (channel, action), each of its
+ *				channels, actions and details, and each label with its detail;
+ *	near pairs	of two of its labels without detail, "b some time after a", where the
+ *				smallest distance in time is within the horizon: the pair with the
+ *				bucket of that distance;
  *	"many"		one key that says there are no pairs, for a journey with more than
  *				JOURNEY_KEYS_LABELS_MAX labels: the pairs grow with their square.
  *
@@ -38,8 +39,8 @@ typedef struct KeyPair
 } KeyPair;
 
 /*
- * What a pattern asks: for each step a key; for each edge that links two labels
- * within the horizon a pair.
+ * What a pattern asks: for each step a key, or two, which some touchpoint must have
+ * each; for each edge that links two labels within the horizon a pair.
  */
 typedef struct PatternKeys
 {
@@ -47,8 +48,9 @@ typedef struct PatternKeys
 	int nkeys;
 	int nsingles; /* the first of the keys; the others are of pairs, or "many" */
 	int64 *keys;
-	int many;      /* the key, or -1 */
-	int *step_key; /* of each step, or -1: any touchpoint may do */
+	int many;             /* the key, or -1 */
+	int *step_key;        /* of each step, or -1: any touchpoint may do */
+	int *step_detail_key; /* another one, of the detail alone, or -1 */
 	int npairs;
 	KeyPair *pairs; /* distinct */
 	int *edge_pair; /* of each edge, or -1 */

@@ -67,11 +67,12 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	v->refs.bits = 0;
 	if (have < 3)
 		journey_corrupt("the header is cut off");
-	if (data[0] != JOURNEY_VERSION)
+	if ((data[0] & ~JOURNEY_DETAILS) != JOURNEY_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("unknown journey format version %d", data[0]),
+				 errmsg("unknown journey format version %d", data[0] & ~JOURNEY_DETAILS),
 				 errhint("The value may have been written by a newer version of pg_journey.")));
+	v->details = (data[0] & JOURNEY_DETAILS) != 0;
 	v->flags = data[1];
 	if ((v->flags & JOURNEY_UNIT_MASK) >= JOURNEY_UNITS ||
 		((v->flags & JOURNEY_VALUE_NULLS) && !(v->flags & JOURNEY_VALUES)) ||
@@ -85,7 +86,7 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	v->unit = journey_unit_usecs[v->flags & JOURNEY_UNIT_MASK];
 	if (n == 0)
 	{
-		if (v->flags != 0 || total != p - data)
+		if (v->flags != 0 || v->details || total != p - data)
 			journey_corrupt("it is empty and yet holds something");
 		v->dictionary = v->labels = v->values = v->values_end = p;
 		ef_layout(&v->times, 0, 0);
@@ -187,6 +188,50 @@ journey_open(JourneyView *v, const uint8 *data, size_t len)
 	journey_open_head(v, data, len, len);
 }
 
+/* The labels from the n-th on of a pair with a set of details; the number of the next. */
+static uint32
+set_labels(const JourneyView *v, TouchLabel *labels, uint32 n, const TouchLabel *pair, uint8 set)
+{
+	for (int i = 0; i < DETAIL_SET_SIZE; i++)
+	{
+		if ((set >> i & 1) == 0)
+			continue;
+		if (n >= v->nlabels)
+			journey_corrupt("the dictionary has more labels than counted");
+		labels[n] = *pair;
+		labels[n].detail = detail_set_texts[i];
+		labels[n++].detail_len = strlen(detail_set_texts[i]);
+	}
+	return n;
+}
+
+/* The same where the details are told at p, which moves behind them. */
+static const uint8 *
+list_labels(const JourneyView *v, TouchLabel *labels, uint32 *n, const TouchLabel *pair,
+			const uint8 *p)
+{
+	const uint8 *end = v->dictionary + v->dictionary_len;
+	DictionaryPart part;
+	uint32 count;
+
+	p = dictionary_list(p, end, v->nlabels - *n, &count);
+	for (; count > 0; count--)
+	{
+		TouchLabel *label = &labels[*n];
+
+		if (count % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		p = dictionary_part(p, end, *n, false, &part);
+		*label = *pair;
+		label->detail = part.same ? labels[part.earlier].detail : part.text;
+		label->detail_len = part.same   ? labels[part.earlier].detail_len
+							: part.word ? strlen(part.text)
+										: part.len;
+		(*n)++;
+	}
+	return p;
+}
+
 /*
  * The labels, an array of v->nlabels palloc'd in the current context; the text
  * stays in the journey (or in the vocabulary).
@@ -195,45 +240,50 @@ TouchLabel *
 journey_dictionary(const JourneyView *v)
 {
 	TouchLabel *labels;
-	bool *written; /* is this label's action written out? */
-	DictionaryPart part;
+	TouchLabel label = {.detail = ""};
+	uint32 *written; /* of each pair: its first label + 1, if its action is written out */
+	DictionaryPart part = {0};
 	const uint8 *p = v->dictionary;
 	const uint8 *end = p + v->dictionary_len;
+	uint8 sets = 0;
+	uint8 set = detail_set_bit("", 0);
+	uint32 n = 0;
 
-	/* each label takes at least two bytes, so a false count asks for nothing huge */
-	if ((uint64) v->nlabels * 2 > v->dictionary_len)
-		journey_corrupt("the dictionary is shorter than its labels");
+	dictionary_check_count(v);
 	labels = palloc_extended(Max(v->nlabels, 1) * sizeof(TouchLabel), MCXT_ALLOC_HUGE);
-	written = palloc_extended(Max(v->nlabels, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < v->nlabels; i++)
+	written = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	for (uint32 pair = 0; n < v->nlabels; pair++)
 	{
-		if (i % LABEL_INTERRUPT_EVERY == 0)
+		if (pair % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		p = dictionary_part(p, end, i, false, &part);
+		if (v->details)
+			p = dictionary_set(p, end, pair, &sets, &set);
+		p = dictionary_part(p, end, pair, true, &part);
+		if (!part.same)
+		{
+			label.channel = part.text;
+			label.channel_len = part.word ? strlen(part.text) : part.len;
+		}
+		p = dictionary_part(p, end, pair, false, &part);
+		written[pair] = part.same || part.word ? 0 : n + 1;
 		if (part.same)
 		{
-			labels[i].channel = labels[part.earlier].channel;
-			labels[i].channel_len = labels[part.earlier].channel_len;
+			if (written[part.earlier] == 0)
+				journey_corrupt("a part of a label refers to no earlier one");
+			label.action = labels[written[part.earlier] - 1].action;
+			label.action_len = labels[written[part.earlier] - 1].action_len;
 		}
 		else
 		{
-			labels[i].channel = part.text;
-			labels[i].channel_len = part.word ? strlen(part.text) : part.len;
+			label.action = part.text;
+			label.action_len = part.word ? strlen(part.text) : part.len;
 		}
-		p = dictionary_part(p, end, i, true, &part);
-		written[i] = !part.same && part.word == 0;
-		if (part.same)
-		{
-			if (!written[part.earlier])
-				journey_corrupt("an action refers to no earlier label");
-			labels[i].action = labels[part.earlier].action;
-			labels[i].action_len = labels[part.earlier].action_len;
-		}
+		if (!v->details)
+			labels[n++] = label;
+		else if (set != 0)
+			n = set_labels(v, labels, n, &label, set);
 		else
-		{
-			labels[i].action = part.text;
-			labels[i].action_len = part.word ? strlen(part.text) : part.len;
-		}
+			p = list_labels(v, labels, &n, &label, p);
 	}
 	if (p != end)
 		journey_corrupt("the dictionary is longer than its labels");

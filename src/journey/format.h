@@ -4,7 +4,7 @@
  *
  * A journey is one varlena. What follows its length word is, byte by byte:
  *
- *	version		1 byte, 1
+ *	version		1 byte: bits 0-6 1; bit 7 DETAILS: at least one label has a detail
  *	flags		1 byte:
  *				bits 0-2  unit of time: 0 = 1 us, 1 = 1 ms, 2 = 1 s, 3 = 1 min,
  *						  4 = 1 h, 5 = 1 day; 6 and 7 are not used
@@ -26,15 +26,24 @@
  *
  * and then the streams, without padding:
  *
- *	dictionary	L labels in ascending order of (channel, action), bytewise. Each is
- *				a channel and an action, each of them
- *				0			channel: that of the label before;
+ *	dictionary	L labels in ascending order of (channel, action, detail), bytewise,
+ *				told as pairs of a channel and an action, each of them
+ *				0			channel: that of the pair before;
  *							action: LEB128 follows, the number, from 0, of the first
- *							label of this dictionary with the same action, which must
+ *							pair of this dictionary with the same action, which must
  *							be written out there
  *				1-127		a word of the vocabulary (vocabulary.c)
  *				128-254		128 + length, and as many bytes
  *				255			length - 127 in one byte, and as many bytes (127-255)
+ *				Without DETAILS each pair is a label. With them, one byte stands before
+ *				every two pairs (before the last one, if it is alone): bits 0-3 are the
+ *				set of the details that labels have with the first pair, bits 4-7 with
+ *				the second: 1 = none, 2 = "bot", 4 = "in", 8 = "out". A pair whose labels
+ *				have others has the set 0; behind such a pair follows LEB128, their
+ *				number, and each detail, of them
+ *				0			LEB128 follows, the number, from 0, of the first label of this
+ *							dictionary with the same detail written out
+ *				1-255		as above; length 0 is none
  *	labels		n numbers of a label, of 1 byte while L <= 256, 2 while L <= 65536,
  *				else 4, little-endian
  *	times		Elias-Fano (bits.h) of n offsets from first, in units
@@ -64,6 +73,7 @@
 #include "touchpoint/touch.h"
 
 #define JOURNEY_VERSION 1
+#define JOURNEY_DETAILS 0x80 /* beside the version */
 
 #define JOURNEY_UNIT_MASK 0x07
 #define JOURNEY_UNITS 6
@@ -86,12 +96,18 @@
 extern const char *const vocabulary[VOCABULARY_SIZE];
 extern uint8 vocabulary_find(const char *part, size_t len);
 
+/* Details that a set of 4 bits tells, in their order; and the bit of one, 0 = in no set. */
+#define DETAIL_SET_SIZE 4
+extern const char *const detail_set_texts[DETAIL_SET_SIZE];
+extern uint8 detail_set_bit(const char *detail, size_t len);
+
 /* A journey opened for reading; it points into the value, which must stay. */
 typedef struct JourneyView
 {
 	uint32 n;
 	uint32 nlabels;
 	uint8 flags;
+	bool details;      /* DETAILS */
 	uint8 label_width; /* bytes: 1, 2 or 4 */
 	uint8 scale;       /* of values */
 	int ref_bits;      /* of references that do not ascend */
@@ -160,16 +176,52 @@ journey_label_at(const JourneyView *v, uint32 i)
 /* One part of a label as the dictionary has it. */
 typedef struct DictionaryPart
 {
-	bool same;      /* as in an earlier label */
+	bool same;      /* as in an earlier pair; a detail: in an earlier label */
 	uint8 word;     /* of the vocabulary, or 0 */
-	uint32 earlier; /* which label */
+	uint32 earlier; /* which one */
 	size_t len;     /* of a text that is no word */
 	const char *text;
 } DictionaryPart;
 
-/* Read a part of label i at p; where the next one stands. */
+/* A false number of labels must ask for nothing huge. */
+static inline void
+dictionary_check_count(const JourneyView *v)
+{
+	/* a pair takes at least two bytes, and with details may be four labels */
+	if (unlikely(v->nlabels > v->dictionary_len / 2 * (v->details ? DETAIL_SET_SIZE : 1)))
+		journey_corrupt("the dictionary is shorter than its labels");
+}
+
+/* Read what stands at p before the i-th pair: the set of its details. */
+static inline const uint8 *
+dictionary_set(const uint8 *p, const uint8 *end, uint32 i, uint8 *sets, uint8 *set)
+{
+	if (i % 2 == 0)
+	{
+		if (unlikely(p >= end))
+			journey_corrupt("the dictionary is cut off");
+		*sets = *p++;
+	}
+	*set = i % 2 == 0 ? *sets & 0xf : *sets >> 4;
+	return p;
+}
+
+/* Read how many details are told behind a pair, of which "most" would be too many. */
+static inline const uint8 *
+dictionary_list(const uint8 *p, const uint8 *end, uint32 most, uint32 *n)
+{
+	uint64 count;
+
+	p = leb_read(p, end, &count);
+	if (p == NULL || count == 0 || count > most)
+		journey_corrupt("the number of a label's details is impossible");
+	*n = (uint32) count;
+	return p;
+}
+
+/* Read a part of pair i (a detail: of label i) at p; where the next one stands. */
 static pg_attribute_always_inline const uint8 *
-dictionary_part(const uint8 *p, const uint8 *end, uint32 i, bool is_action, DictionaryPart *part)
+dictionary_part(const uint8 *p, const uint8 *end, uint32 i, bool is_channel, DictionaryPart *part)
 {
 	uint8 byte;
 
@@ -178,7 +230,7 @@ dictionary_part(const uint8 *p, const uint8 *end, uint32 i, bool is_action, Dict
 	byte = *p++;
 	part->same = byte == 0;
 	part->word = 0;
-	if (byte == 0 && !is_action)
+	if (byte == 0 && is_channel)
 	{
 		if (unlikely(i == 0))
 			journey_corrupt("the first label has no channel");
@@ -190,7 +242,7 @@ dictionary_part(const uint8 *p, const uint8 *end, uint32 i, bool is_action, Dict
 
 		p = leb_read(p, end, &earlier);
 		if (unlikely(p == NULL || earlier >= i))
-			journey_corrupt("an action refers to no earlier label");
+			journey_corrupt("a part of a label refers to no earlier one");
 		part->earlier = earlier;
 	}
 	else if (byte <= VOCABULARY_SIZE)

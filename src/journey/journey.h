@@ -27,7 +27,8 @@ extern LabelDict *call_label_dict(FunctionCallInfo fcinfo);
 extern void label_too_long(const char *what, const char *part, size_t len)
 	__attribute__((noreturn));
 extern void time_not_finite(TimestampTz time, const char *of) __attribute__((noreturn));
-extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action);
+extern void touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action,
+					   text *detail);
 extern Datum touch_pack(LabelDict *dict, const Touch *t);
 extern void time_channel_action_null(bool time, bool channel, bool action)
 	__attribute__((noreturn));
@@ -50,12 +51,13 @@ typedef enum LabelPart
 {
 	PART_CHANNEL,
 	PART_ACTION,
+	PART_DETAIL,
 	PART_LABEL
 } LabelPart;
 
 extern LabelPart label_part_argument(Datum d);
 
-/* That text of each label, as text datums; and their order, bytewise. */
+/* That text of each label, as text datums, 0 where there is no detail; and their order, bytewise. */
 extern Datum *label_texts(const JourneyView *v, LabelPart part);
 extern int label_text_cmp(Datum a, Datum b);
 
@@ -92,7 +94,7 @@ finite_time(TimestampTz time, const char *of)
 	return time;
 }
 
-/* A channel or an action as SQL gives it must not be too long. */
+/* A part of a label as SQL gives it must not be too long. */
 static inline void
 label_check_size(const char *what, const char *part, size_t len)
 {

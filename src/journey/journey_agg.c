@@ -237,7 +237,8 @@ journey_agg_transfn(PG_FUNCTION_ARGS)
 	site = call_site(fcinfo);
 	state = state_argument(fcinfo, site);
 	touch_fill(&t, site->dict, PG_GETARG_TIMESTAMPTZ(1), short_text_argument(PG_GETARG_DATUM(2)),
-			   short_text_argument(PG_GETARG_DATUM(3)));
+			   short_text_argument(PG_GETARG_DATUM(3)),
+			   PG_NARGS() > 6 && !PG_ARGISNULL(6) ? short_text_argument(PG_GETARG_DATUM(6)) : NULL);
 	if (PG_NARGS() > 4 && !PG_ARGISNULL(4))
 	{
 		decimal_from_numeric(&t.value, PG_GETARG_DATUM(4));

@@ -99,9 +99,9 @@ time_not_finite(TimestampTz time, const char *of)
 			 errdetail("Found %s.", TIMESTAMP_IS_NOBEGIN(time) ? "-infinity" : "infinity")));
 }
 
-/* Fill in time and label from SQL values, and no value and no reference. */
+/* Fill in time and label (detail: or NULL) from SQL values, and no value and no reference. */
 void
-touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action)
+touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *action, text *detail)
 {
 	TouchLabel label;
 
@@ -111,6 +111,14 @@ touch_fill(Touch *t, LabelDict *dict, TimestampTz time, text *channel, text *act
 	label.channel_len = VARSIZE_ANY_EXHDR(channel);
 	label.action = VARDATA_ANY(action);
 	label.action_len = VARSIZE_ANY_EXHDR(action);
+	label.detail = "";
+	label.detail_len = 0;
+	if (detail)
+	{
+		label_check_size("detail", VARDATA_ANY(detail), VARSIZE_ANY_EXHDR(detail));
+		label.detail = VARDATA_ANY(detail);
+		label.detail_len = VARSIZE_ANY_EXHDR(detail);
+	}
 	t->time = finite_time(time, "touchpoint");
 	t->label = label_dict_add(dict, &label);
 	t->has_value = t->has_ref = false;

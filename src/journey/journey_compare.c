@@ -163,7 +163,10 @@ hash(Datum journey, uint64 seed)
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
 		h = mix_text(0, labels[i].channel, labels[i].channel_len);
-		label_hash[i] = mix_text(h, labels[i].action, labels[i].action_len);
+		h = mix_text(h, labels[i].action, labels[i].action_len);
+		/* nothing of a detail that is not there */
+		label_hash[i] =
+			labels[i].detail_len == 0 ? h : mix_text(h, labels[i].detail, labels[i].detail_len);
 	}
 
 	h = mix(seed, arg.view.n);

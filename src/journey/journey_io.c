@@ -6,8 +6,8 @@
  * integers are big-endian:
  *
  *	int8	version, 1
- *	int32	number of labels; for each: int32 length and text of the channel,
- *			int32 length and text of the action, in the client's encoding
+ *	int32	number of labels; for each: int32 length and text of the channel, of the
+ *			action and of the detail (empty: none), in the client's encoding
  *	int32	number of touchpoints; for each:
  *			int32	label, from 0
  *			int64	microseconds since 2000-01-01 00:00 UTC
@@ -36,7 +36,7 @@
 #define WIRE_REF 2
 
 /* Least bytes of a label and of a touchpoint in the binary form. */
-#define WIRE_LABEL_BYTES 8
+#define WIRE_LABEL_BYTES 12
 #define WIRE_TOUCH_BYTES 13
 
 PG_FUNCTION_INFO_V1(journey_in);
@@ -87,6 +87,11 @@ print_touch_json(StringInfo out, const Touch *t, const TouchLabel *label)
 	print_json_text(out, label->channel, label->channel_len);
 	appendStringInfoString(out, ", \"action\": ");
 	print_json_text(out, label->action, label->action_len);
+	if (label->detail_len > 0)
+	{
+		appendStringInfoString(out, ", \"detail\": ");
+		print_json_text(out, label->detail, label->detail_len);
+	}
 	if (t->has_value)
 	{
 		appendStringInfoString(out, ", \"value\": ");
@@ -200,6 +205,7 @@ journey_send(PG_FUNCTION_ARGS)
 	{
 		send_part(&out, labels[i].channel, labels[i].channel_len);
 		send_part(&out, labels[i].action, labels[i].action_len);
+		send_part(&out, labels[i].detail, labels[i].detail_len);
 	}
 	pq_sendint32(&out, v->n);
 	journey_start_at(v, &c, 0);
@@ -279,6 +285,7 @@ receive(FunctionCallInfo fcinfo, bool single)
 		CHECK_FOR_INTERRUPTS();
 		label.channel = receive_part(buf, "channel", &label.channel_len);
 		label.action = receive_part(buf, "action", &label.action_len);
+		label.detail = receive_part(buf, "detail", &label.detail_len);
 		numbers[i] = label_dict_add(dict, &label);
 		mark = &dict->marks[numbers[i]];
 		if (mark->stamp == dict->stamp)

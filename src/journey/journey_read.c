@@ -60,9 +60,11 @@ label_part_argument(Datum d)
 		return PART_CHANNEL;
 	if (strcmp(name, "action") == 0)
 		return PART_ACTION;
+	if (strcmp(name, "detail") == 0)
+		return PART_DETAIL;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("unknown part of a label: \"%s\"", name),
-					errhint("Use \"label\", \"channel\" or \"action\".")));
+					errhint("Use \"label\", \"channel\", \"action\" or \"detail\".")));
 }
 
 Datum *
@@ -76,11 +78,15 @@ label_texts(const JourneyView *v, LabelPart part)
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
 		const TouchLabel *label = &labels[i];
-		text *t;
+		text *t = NULL;
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (part == PART_CHANNEL)
+		if (part == PART_DETAIL && label->detail_len == 0)
+			; /* none */
+		else if (part == PART_DETAIL)
+			t = cstring_to_text_with_len(label->detail, label->detail_len);
+		else if (part == PART_CHANNEL)
 			t = cstring_to_text_with_len(label->channel, label->channel_len);
 		else if (part == PART_ACTION)
 			t = cstring_to_text_with_len(label->action, label->action_len);
@@ -99,6 +105,8 @@ label_texts(const JourneyView *v, LabelPart part)
 int
 label_text_cmp(Datum a, Datum b)
 {
+	if (a == 0 || b == 0)
+		return (a != 0) - (b != 0);
 	return label_bytes_cmp(VARDATA(DatumGetPointer(a)), VARSIZE(DatumGetPointer(a)) - VARHDRSZ,
 						   VARDATA(DatumGetPointer(b)), VARSIZE(DatumGetPointer(b)) - VARHDRSZ);
 }
@@ -111,14 +119,22 @@ label_text_cmp(Datum a, Datum b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* Texts as an array; 0 is NULL. */
 static Datum
 text_array(Datum *texts, uint64 n)
 {
+	bool *nulls = palloc_extended(Max(n, 1) * sizeof(bool), MCXT_ALLOC_HUGE);
+	int dims = (int) n;
+	int lower = 1;
+
 	if (n > MaxAllocSize / sizeof(Datum))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("journey is too long for an array"),
 						errdetail("It has " UINT64_FORMAT " elements.", n)));
-	return PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT));
+	for (uint64 i = 0; i < n; i++)
+		nulls[i] = texts[i] == 0;
+	return PointerGetDatum(construct_md_array(texts, nulls, n > 0 ? 1 : 0, &dims, &lower, TEXTOID,
+											  -1, false, TYPALIGN_INT));
 }
 
 /* The distinct texts of a journey's labels, sorted. */
@@ -131,11 +147,11 @@ distinct_texts(FunctionCallInfo fcinfo, LabelPart part)
 
 	journey_arg_open_head(&arg, PG_GETARG_DATUM(0), true);
 	texts = label_texts(&arg.view, part);
-	/* labels stand in order of channel and action, not of their printed text */
+	/* labels stand in order of their parts, not of their printed text */
 	if (part != PART_CHANNEL)
 		sort_texts(texts, arg.view.nlabels);
 	for (uint32 i = 0; i < arg.view.nlabels; i++)
-		if (n == 0 || label_text_cmp(texts[n - 1], texts[i]) != 0)
+		if (texts[i] != 0 && (n == 0 || label_text_cmp(texts[n - 1], texts[i]) != 0))
 			texts[n++] = texts[i];
 	return text_array(texts, n);
 }
@@ -152,6 +168,13 @@ Datum
 journey_actions(PG_FUNCTION_ARGS)
 {
 	return distinct_texts(fcinfo, PART_ACTION);
+}
+
+PG_FUNCTION_INFO_V1(journey_details);
+Datum
+journey_details(PG_FUNCTION_ARGS)
+{
+	return distinct_texts(fcinfo, PART_DETAIL);
 }
 
 PG_FUNCTION_INFO_V1(journey_labels);
@@ -321,8 +344,9 @@ journey_steps(PG_FUNCTION_ARGS)
 	FuncCallContext *srf;
 	Walk *w;
 	Touch t;
-	Datum values[7];
-	bool nulls[7] = {0};
+	const TouchLabel *label;
+	Datum values[8];
+	bool nulls[8] = {0};
 
 	if (SRF_IS_FIRSTCALL())
 	{
@@ -345,23 +369,26 @@ journey_steps(PG_FUNCTION_ARGS)
 
 	values[0] = Int32GetDatum(w->cursor.i);
 	values[1] = TimestampTzGetDatum(t.time);
-	values[2] = PointerGetDatum(
-		cstring_to_text_with_len(w->labels[t.label].channel, w->labels[t.label].channel_len));
-	values[3] = PointerGetDatum(
-		cstring_to_text_with_len(w->labels[t.label].action, w->labels[t.label].action_len));
-	if (t.has_value)
-		values[4] = decimal_to_numeric(t.value);
+	label = &w->labels[t.label];
+	values[2] = PointerGetDatum(cstring_to_text_with_len(label->channel, label->channel_len));
+	values[3] = PointerGetDatum(cstring_to_text_with_len(label->action, label->action_len));
+	if (label->detail_len > 0)
+		values[4] = PointerGetDatum(cstring_to_text_with_len(label->detail, label->detail_len));
 	else
 		nulls[4] = true;
-	if (t.has_ref)
-		values[5] = Int64GetDatum(t.ref);
+	if (t.has_value)
+		values[5] = decimal_to_numeric(t.value);
 	else
 		nulls[5] = true;
-	if (w->cursor.i > 1)
-		values[6] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(t.time),
-										TimestampTzGetDatum(w->before));
+	if (t.has_ref)
+		values[6] = Int64GetDatum(t.ref);
 	else
 		nulls[6] = true;
+	if (w->cursor.i > 1)
+		values[7] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(t.time),
+										TimestampTzGetDatum(w->before));
+	else
+		nulls[7] = true;
 	w->before = t.time;
 	SRF_RETURN_NEXT(srf, HeapTupleGetDatum(heap_form_tuple(srf->tuple_desc, values, nulls)));
 }

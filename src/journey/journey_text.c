@@ -12,12 +12,11 @@
 static bool
 scan_into(TextScan *s, JourneyBuilder *b)
 {
-	char channel[LABEL_PART_MAX];
-	char action[LABEL_PART_MAX];
+	LabelText text;
 	TouchLabel label;
 	Touch t;
 
-	if (!touch_scan(s, &t, channel, action, &label))
+	if (!touch_scan(s, &t, &text, &label))
 		return false;
 	t.label = label_dict_add(b->dict, &label);
 	builder_add(b, &t);

@@ -54,7 +54,16 @@ label_key(const TouchLabel *label, LabelKey *key)
 	bool long_action = text_words(label->action, label->action_len, &key->word[2]);
 
 	key->is_long = long_channel || long_action;
-	key->lengths = (uint16) label->channel_len << 8 | label->action_len;
+	key->lengths = (uint32) label->channel_len << 8 | label->action_len;
+}
+
+static inline void
+detail_key(uint32 pair, const TouchLabel *label, LabelKey *key)
+{
+	key->word[0] = pair;
+	key->word[1] = 0;
+	key->is_long = text_words(label->detail, label->detail_len, &key->word[2]);
+	key->lengths = LABEL_KEY_DETAIL | label->detail_len;
 }
 
 /* For memory only: multiply and fold. */
@@ -167,13 +176,34 @@ grow(LabelDict *dict)
 }
 
 /* Enter a label that is not there; its number. */
+static uint32
+enter(LabelDict *dict, const LabelKey *key, uint32 hash)
+{
+	uint32 number;
+	uint32 slot;
+	LabelInfo *info;
+
+	if (dict->nlabels == dict->labels_max)
+		grow(dict);
+	number = dict->nlabels;
+	info = &dict->labels[number];
+	memset(info, 0, sizeof(LabelInfo));
+	dict->marks[number].stamp = 0;
+	info->key = *key;
+	info->hash = hash;
+	for (slot = hash & dict->slot_mask; dict->slots[slot] != 0; slot = (slot + 1) & dict->slot_mask)
+		;
+	dict->slots[slot] = number + 1;
+	dict->nlabels++;
+	return number;
+}
+
 static pg_noinline uint32
 add_new(LabelDict *dict, const TouchLabel *label, const LabelKey *key, uint32 hash)
 {
 	uint32 number;
 	uint32 channel = 0;
 	uint32 action = 0;
-	uint32 slot;
 	LabelInfo *info;
 	char *text;
 
@@ -194,47 +224,93 @@ add_new(LabelDict *dict, const TouchLabel *label, const LabelKey *key, uint32 ha
 		part.channel_len = part.action_len = 0;
 		channel = action = label_dict_add(dict, &part);
 	}
-	if (dict->nlabels == dict->labels_max)
-		grow(dict);
-	number = dict->nlabels;
-	info = &dict->labels[number];
-	memset(info, 0, sizeof(LabelInfo));
-	dict->marks[number].stamp = 0;
 	text = MemoryContextAlloc(dict->cxt, label->channel_len + label->action_len + 1);
 	memcpy(text, label->channel, label->channel_len);
 	memcpy(text + label->channel_len, label->action, label->action_len);
-	info->key = *key;
+	number = enter(dict, key, hash);
+	info = &dict->labels[number];
 	info->text = *label;
 	info->text.channel = text;
 	info->text.action = text + label->channel_len;
-	info->hash = hash;
+	info->text.detail = text;
+	info->text.detail_len = 0;
+	info->pair = number;
 	info->channel = label->action_len > 0 ? channel : number;
 	info->action = label->channel_len > 0 ? action : number;
 	info->channel_word = vocabulary_find(label->channel, label->channel_len);
 	info->action_word = vocabulary_find(label->action, label->action_len);
-
-	for (slot = hash & dict->slot_mask; dict->slots[slot] != 0; slot = (slot + 1) & dict->slot_mask)
-		;
-	dict->slots[slot] = number + 1;
-	dict->nlabels++;
+	info->detail_bit = detail_set_bit("", 0);
 	return number;
+}
+
+static pg_noinline uint32
+add_new_detail(LabelDict *dict, uint32 pair, const TouchLabel *label, const LabelKey *key,
+			   uint32 hash)
+{
+	bool alone = label->channel_len + label->action_len == 0;
+	TouchLabel part = {.channel = "", .action = "", .detail = label->detail};
+	uint32 detail = 0;
+	uint32 number;
+	LabelInfo *info;
+	char *text;
+
+	part.detail_len = label->detail_len;
+	if (!alone)
+		detail = label_dict_add(dict, &part);
+	text = MemoryContextAlloc(dict->cxt, label->detail_len);
+	memcpy(text, label->detail, label->detail_len);
+	number = enter(dict, key, hash);
+	info = &dict->labels[number];
+	info->text = dict->labels[pair].text;
+	info->text.detail = text;
+	info->text.detail_len = label->detail_len;
+	info->pair = pair;
+	info->channel = dict->labels[pair].channel;
+	info->action = dict->labels[pair].action;
+	info->detail = alone ? number : detail;
+	info->channel_word = dict->labels[pair].channel_word;
+	info->action_word = dict->labels[pair].action_word;
+	info->detail_word = vocabulary_find(text, label->detail_len);
+	info->detail_bit = detail_set_bit(text, label->detail_len);
+	return number;
+}
+
+/* Number of the label that has this key, or where there is none PG_UINT32_MAX. */
+static inline uint32
+find(const LabelDict *dict, const TouchLabel *label, const LabelKey *key, uint32 hash)
+{
+	uint32 slot = hash & dict->slot_mask;
+	uint32 entry;
+
+	for (; (entry = dict->slots[slot]) != 0; slot = (slot + 1) & dict->slot_mask)
+		if (label_equal(&dict->labels[entry - 1], key, label))
+			return entry - 1;
+	return PG_UINT32_MAX;
 }
 
 uint32
 label_dict_add(LabelDict *dict, const TouchLabel *label)
 {
+	TouchLabel pair = *label;
 	LabelKey key;
 	uint32 hash;
-	uint32 slot;
-	uint32 entry;
+	uint32 number;
+	uint32 with_detail;
 
-	label_key(label, &key);
+	pair.detail_len = 0;
+	label_key(&pair, &key);
 	hash = key_hash(&key);
-	slot = hash & dict->slot_mask;
-	for (; (entry = dict->slots[slot]) != 0; slot = (slot + 1) & dict->slot_mask)
-		if (label_equal(&dict->labels[entry - 1], &key, label))
-			return entry - 1;
-	return add_new(dict, label, &key, hash);
+	number = find(dict, &pair, &key, hash);
+	if (unlikely(number == PG_UINT32_MAX))
+		number = add_new(dict, &pair, &key, hash);
+	if (label->detail_len == 0)
+		return number;
+	detail_key(number, label, &key);
+	hash = key_hash(&key);
+	with_detail = find(dict, label, &key, hash);
+	if (unlikely(with_detail == PG_UINT32_MAX))
+		with_detail = add_new_detail(dict, number, label, &key, hash);
+	return with_detail;
 }
 
 void
@@ -243,7 +319,7 @@ label_dict_new_stamp(LabelDict *dict)
 	if (++dict->stamp != 0)
 		return;
 	for (uint32 i = 0; i < dict->nlabels; i++)
-		dict->marks[i].stamp = dict->labels[i].action_stamp = 0;
+		dict->marks[i].stamp = dict->labels[i].text_stamp = 0;
 	dict->stamp = 1;
 }
 

@@ -7,7 +7,10 @@
  * the labels' order too: comparing numbers is comparing ranks.
  *
  * Beside each label (channel, action) it holds (channel, '') and ('', action),
- * which stand for the two parts: the packed format writes a part out once.
+ * which stand for the two parts: the packed format writes a part out once. A
+ * label with a detail is found by its pair, (channel, action), and the detail, so
+ * that labels without one cost what they would if there were none; beside it
+ * stands ('', '', detail).
  */
 #ifndef PGJ_LABEL_DICT_H
 #define PGJ_LABEL_DICT_H
@@ -16,14 +19,17 @@
 
 /*
  * What two labels are compared by. A text of up to 16 bytes is all in its two
- * words (which may overlap); of a longer one these are hashes.
+ * words (which may overlap); of a longer one these are hashes. With a detail, the
+ * first word is the pair's number.
  */
 typedef struct LabelKey
 {
 	uint64 word[4];
-	uint16 lengths; /* of channel and action */
+	uint32 lengths; /* of channel and action; LABEL_KEY_DETAIL and of the detail */
 	bool is_long;   /* one of them does not fit its words */
 } LabelKey;
+
+#define LABEL_KEY_DETAIL 0x10000
 
 typedef struct LabelInfo
 {
@@ -31,14 +37,18 @@ typedef struct LabelInfo
 	TouchLabel text;
 	uint32 hash;
 	uint32 rank;        /* place in the order of labels, if below nranked */
+	uint32 pair;        /* number of (channel, action) */
 	uint32 channel;     /* number of (channel, '') */
 	uint32 action;      /* number of ('', action) */
+	uint32 detail;      /* number of ('', '', detail), where there is one */
 	uint8 channel_word; /* in the vocabulary, 0 = none */
 	uint8 action_word;
+	uint8 detail_word;
+	uint8 detail_bit; /* in a set of details (format.h), 0 = in none */
 
-	/* the packing whose dictionary wrote out this action last, and with which label */
-	uint32 action_stamp;
-	uint32 action_code;
+	/* of a part: the packing whose dictionary wrote it out last, and where */
+	uint32 text_stamp;
+	uint32 text_code;
 } LabelInfo;
 
 /* The packing that used a label last, and the label's number in that journey. */

@@ -18,6 +18,7 @@
 typedef struct Plan
 {
 	uint8 flags;
+	bool details;
 	uint32 nlabels;
 	uint8 label_width;
 	uint64 dictionary_len;
@@ -32,6 +33,58 @@ typedef struct Plan
 	int ref_bits;
 } Plan;
 
+/* Bytes, but the first, of a part that is no word and stands in the dictionary at "code". */
+static uint64
+plan_part(LabelDict *dict, uint32 part, size_t text_len, uint32 code)
+{
+	LabelInfo *info = &dict->labels[part];
+
+	if (info->text_stamp == dict->stamp)
+		return leb_length(info->text_code);
+	info->text_stamp = dict->stamp;
+	info->text_code = code;
+	return text_len + (text_len > 126);
+}
+
+/*
+ * The set of details of the labels that have the same pair as label "code", which
+ * end before *end; 0: they must be told.
+ */
+static uint8
+find_set(const LabelDict *dict, uint32 nlabels, uint32 code, uint32 *end)
+{
+	uint32 pair = dict->labels[dict->used[code]].pair;
+	uint8 set = 0;
+	bool told = false;
+
+	for (*end = code; *end < nlabels; ++*end)
+	{
+		const LabelInfo *info = &dict->labels[dict->used[*end]];
+
+		if (info->pair != pair)
+			break;
+		told |= info->detail_bit == 0;
+		set |= info->detail_bit;
+	}
+	return told ? 0 : set;
+}
+
+/* Bytes of the list of details of these labels. */
+static uint64
+plan_list(LabelDict *dict, uint32 code, uint32 end)
+{
+	uint64 len = leb_length(end - code) + (end - code);
+
+	for (; code < end; code++)
+	{
+		LabelInfo *info = &dict->labels[dict->used[code]];
+
+		if (info->text.detail_len > 0 && info->detail_word == 0)
+			len += plan_part(dict, info->detail, info->text.detail_len, code);
+	}
+	return len;
+}
+
 /*
  * Find the journey's labels, number them in order, and measure the dictionary.
  */
@@ -42,6 +95,7 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 	size_t step = builder_stride(b);
 	const char *e = b->elements;
 	uint32 channel_before = PG_UINT32_MAX;
+	uint32 npairs = 0;
 	uint64 len = 0;
 	LabelMark *marks = dict->marks;
 	uint32 stamp;
@@ -61,34 +115,33 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 		}
 	}
 	label_dict_sort_used(dict, plan->nlabels);
-	for (uint32 code = 0; code < plan->nlabels; code++)
+	for (uint32 code = 0; code < plan->nlabels; npairs++)
 	{
 		LabelInfo *info = &dict->labels[dict->used[code]];
-		LabelInfo *action = &dict->labels[info->action];
+		uint32 end = code;
 
-		marks[dict->used[code]].code = code;
 		len += 2;
 		if (info->channel_word == 0 && info->channel != channel_before)
 			len += info->text.channel_len + (info->text.channel_len > 126);
 		if (info->action_word == 0)
-		{
-			if (action->action_stamp == dict->stamp)
-				len += leb_length(action->action_code);
-			else
-			{
-				action->action_stamp = dict->stamp;
-				action->action_code = code;
-				len += info->text.action_len + (info->text.action_len > 126);
-			}
-		}
+			len += plan_part(dict, info->action, info->text.action_len, npairs);
 		channel_before = info->channel;
+		if (find_set(dict, plan->nlabels, code, &end) == 0)
+			len += plan_list(dict, code, end);
+		for (; code < end; code++)
+		{
+			marks[dict->used[code]].code = code;
+			plan->details |= dict->labels[dict->used[code]].text.detail_len > 0;
+		}
 	}
+	if (plan->details)
+		len += (npairs + 1) / 2;
 	plan->dictionary_len = len;
 	plan->label_width = plan->nlabels <= 256 ? 1 : plan->nlabels <= 65536 ? 2 : 4;
 }
 
 static uint8 *
-write_part(uint8 *p, const char *text, size_t len)
+write_text(uint8 *p, const char *text, size_t len)
 {
 	if (len <= 126)
 		*p++ = 128 + len;
@@ -101,33 +154,70 @@ write_part(uint8 *p, const char *text, size_t len)
 	return p + len;
 }
 
+/* An action or a detail that stands at "code", as plan_part has found. */
+static uint8 *
+write_part(uint8 *p, const LabelInfo *part, uint8 word, const char *text, size_t len, uint32 code)
+{
+	if (word != 0)
+		*p++ = word;
+	else if (part->text_code != code)
+	{
+		*p++ = 0;
+		p = leb_write(p, part->text_code);
+	}
+	else
+		p = write_text(p, text, len);
+	return p;
+}
+
+static uint8 *
+write_list(uint8 *p, const LabelDict *dict, uint32 code, uint32 end)
+{
+	p = leb_write(p, end - code);
+	for (; code < end; code++)
+	{
+		const LabelInfo *info = &dict->labels[dict->used[code]];
+
+		if (info->text.detail_len == 0)
+			p = write_text(p, "", 0);
+		else
+			p = write_part(p, &dict->labels[info->detail], info->detail_word, info->text.detail,
+						   info->text.detail_len, code);
+	}
+	return p;
+}
+
 static uint8 *
 write_dictionary(uint8 *p, const LabelDict *dict, const Plan *plan)
 {
 	uint32 channel_before = PG_UINT32_MAX;
+	uint8 *sets = NULL;
+	uint32 end;
 
-	for (uint32 code = 0; code < plan->nlabels; code++)
+	for (uint32 code = 0, pair = 0; code < plan->nlabels; code = end, pair++)
 	{
 		const LabelInfo *info = &dict->labels[dict->used[code]];
-		const LabelInfo *action = &dict->labels[info->action];
+		uint8 set = find_set(dict, plan->nlabels, code, &end);
+
+		if (plan->details && pair % 2 == 0)
+		{
+			sets = p++;
+			*sets = set;
+		}
+		else if (plan->details)
+			*sets |= set << 4;
 
 		if (info->channel == channel_before)
 			*p++ = 0;
 		else if (info->channel_word != 0)
 			*p++ = info->channel_word;
 		else
-			p = write_part(p, info->text.channel, info->text.channel_len);
-
-		if (info->action_word != 0)
-			*p++ = info->action_word;
-		else if (action->action_code != code)
-		{
-			*p++ = 0;
-			p = leb_write(p, action->action_code);
-		}
-		else
-			p = write_part(p, info->text.action, info->text.action_len);
+			p = write_text(p, info->text.channel, info->text.channel_len);
+		p = write_part(p, &dict->labels[info->action], info->action_word, info->text.action,
+					   info->text.action_len, pair);
 		channel_before = info->channel;
+		if (set == 0)
+			p = write_list(p, dict, code, end);
 	}
 	return p;
 }
@@ -433,6 +523,7 @@ builder_pack(JourneyBuilder *b)
 			plan_wide(b, &plan);
 		CHECK_FOR_INTERRUPTS();
 
+		header[0] |= plan.details ? JOURNEY_DETAILS : 0;
 		header[1] = plan.flags;
 		p = leb_write(p, zigzag(first / plan.unit));
 		p = leb_write(p, plan.times.span);

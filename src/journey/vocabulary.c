@@ -142,6 +142,18 @@ const char *const vocabulary[VOCABULARY_SIZE] = {
 	"begin_checkout",
 };
 
+/* The details that tell who spoke, in ascending order; "" is none. */
+const char *const detail_set_texts[DETAIL_SET_SIZE] = {"", "bot", "in", "out"};
+
+uint8
+detail_set_bit(const char *detail, size_t len)
+{
+	for (int i = 0; i < DETAIL_SET_SIZE; i++)
+		if (strlen(detail_set_texts[i]) == len && memcmp(detail_set_texts[i], detail, len) == 0)
+			return 1 << i;
+	return 0;
+}
+
 /* Number of a word, 0 if it is not in the list. */
 uint8
 vocabulary_find(const char *part, size_t len)

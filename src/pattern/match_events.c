@@ -50,20 +50,23 @@ step_matches_value(const Step *step, const Touch *t)
 				if (cmp != 0)
 					return false;
 				break;
+			case TEST_NE:
+				if (cmp == 0)
+					return false;
+				break;
 		}
 	}
 	return true;
 }
 
-/* Of the steps, those whose channel or action accepts this text. */
+/* Of the steps, those whose part at this offset accepts this text. */
 static void
-steps_by_text(const Matcher *m, bool is_action, const char *text, size_t len, uint64 *steps)
+steps_by_text(const Matcher *m, size_t part, const char *text, size_t len, uint64 *steps)
 {
 	memset(steps, 0, m->step_words * sizeof(uint64));
 	for (int step = 0; step < m->program->nsteps; step++)
-		if (part_matches(is_action ? &m->program->steps[step]->action
-								   : &m->program->steps[step]->channel,
-						 text, len))
+		if (part_matches((const PartTest *) ((const char *) m->program->steps[step] + part), text,
+						 len))
 			bit_set(steps, step);
 }
 
@@ -79,9 +82,17 @@ prepare_labels(Matcher *m)
 	{
 		const char *text = vocabulary[word - 1];
 
-		steps_by_text(m, false, text, strlen(text), &m->channel_steps[word * m->step_words]);
-		steps_by_text(m, true, text, strlen(text), &m->action_steps[word * m->step_words]);
+		steps_by_text(m, offsetof(Step, channel), text, strlen(text),
+					  &m->channel_steps[word * m->step_words]);
+		steps_by_text(m, offsetof(Step, action), text, strlen(text),
+					  &m->action_steps[word * m->step_words]);
 	}
+	for (int step = 0; step < p->nsteps; step++)
+		m->tests_details |= !part_is_any(&p->steps[step]->detail);
+	m->detail_steps = palloc(DETAIL_SET_SIZE * m->step_words * sizeof(uint64));
+	for (int i = 0; i < DETAIL_SET_SIZE; i++)
+		steps_by_text(m, offsetof(Step, detail), detail_set_texts[i], strlen(detail_set_texts[i]),
+					  &m->detail_steps[i * m->step_words]);
 	m->have = palloc(m->step_words * sizeof(uint64));
 	m->required = palloc0(m->step_words * sizeof(uint64));
 	m->live = palloc(p->npositions * sizeof(bool));
@@ -97,6 +108,54 @@ prepare_labels(Matcher *m)
 /* Words of label_steps beyond which the array does not wait for another long dictionary. */
 #define LABELS_KEEP 65536
 
+/* Of label n the steps, of which its parts match these. */
+static inline void
+match_label(Matcher *m, uint32 n, const uint64 *channel, const uint64 *action, const uint64 *detail)
+{
+	uint64 *steps = &m->label_steps[(size_t) n * m->step_words];
+	uint64 *own_detail = &m->label_details[(size_t) n * m->step_words];
+	uint64 used = 0;
+
+	for (int w = 0; w < m->step_words; w++)
+	{
+		if (m->tests_details)
+			own_detail[w] = detail[w];
+		steps[w] = channel[w] & action[w] & detail[w];
+		used |= steps[w];
+		m->have[w] |= steps[w];
+	}
+	m->label_used[n] = used != 0;
+}
+
+/* The same of the labels from *n on of a pair whose details are told at p; where that ends. */
+static const uint8 *
+match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *action, uint32 *n)
+{
+	const uint8 *end = m->v->dictionary + m->v->dictionary_len;
+	uint32 count;
+
+	p = dictionary_list(p, end, m->v->nlabels - *n, &count);
+	for (; count > 0; count--, (*n)++)
+	{
+		uint64 *own_detail = &m->label_details[(size_t) *n * m->step_words];
+		const uint64 *detail = own_detail;
+		DictionaryPart part;
+
+		if (unlikely(count % LABEL_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+		p = dictionary_part(p, end, *n, false, &part);
+		if (!m->tests_details)
+			detail = m->detail_steps; /* all steps */
+		else if (part.same)
+			detail = &m->label_details[(size_t) part.earlier * m->step_words];
+		else
+			steps_by_text(m, offsetof(Step, detail), part.text,
+						  part.word ? strlen(part.text) : part.len, own_detail);
+		match_label(m, *n, channel, action, detail);
+	}
+	return p;
+}
+
 void
 match_labels(Matcher *m)
 {
@@ -105,10 +164,11 @@ match_labels(Matcher *m)
 	const uint8 *end = p + v->dictionary_len;
 	int words = m->step_words;
 	uint64 *channel = NULL;
+	uint8 sets = 0;
+	uint8 set = detail_set_bit("", 0);
+	uint32 n = 0;
 
-	/* each label takes at least two bytes, so a false count asks for nothing huge */
-	if ((uint64) v->nlabels * 2 > v->dictionary_len)
-		journey_corrupt("the dictionary is shorter than its labels");
+	dictionary_check_count(v);
 	if (v->nlabels > m->labels_max ||
 		((size_t) m->labels_max * words > LABELS_KEEP && v->nlabels < m->labels_max / 4))
 	{
@@ -118,49 +178,58 @@ match_labels(Matcher *m)
 		{
 			pfree(m->label_steps);
 			pfree(m->label_actions);
+			pfree(m->label_details);
 			pfree(m->label_used);
 			m->labels_max = 0;
 		}
 		m->label_steps = MemoryContextAllocHuge(m->cxt, steps);
 		m->label_actions = MemoryContextAllocHuge(m->cxt, steps);
+		m->label_details = MemoryContextAllocHuge(m->cxt, steps);
 		m->label_used = MemoryContextAllocHuge(m->cxt, Max(v->nlabels, 64) * sizeof(bool));
 		m->labels_max = Max(v->nlabels, 64);
 	}
 	for (int w = 0; w < words; w++)
 		m->have[w] = 0;
-	for (uint32 i = 0; i < v->nlabels; i++)
+	for (uint32 pair = 0; n < v->nlabels; pair++)
 	{
-		uint64 *steps = &m->label_steps[(size_t) i * words];
-		uint64 *own_action = &m->label_actions[(size_t) i * words];
+		uint64 *own_action = &m->label_actions[(size_t) pair * words];
 		const uint64 *action = own_action;
 		DictionaryPart part;
-		uint64 used = 0;
 
-		if (unlikely(i % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
+		if (unlikely(pair % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
 			CHECK_FOR_INTERRUPTS();
-		p = dictionary_part(p, end, i, false, &part);
+		if (v->details)
+			p = dictionary_set(p, end, pair, &sets, &set);
+		p = dictionary_part(p, end, pair, true, &part);
 		if (part.word)
 			channel = &m->channel_steps[part.word * words];
 		else if (!part.same)
 		{
 			channel = m->channel_steps; /* word 0: scratch */
-			steps_by_text(m, false, part.text, part.len, channel);
+			steps_by_text(m, offsetof(Step, channel), part.text, part.len, channel);
 		}
-		p = dictionary_part(p, end, i, true, &part);
+		p = dictionary_part(p, end, pair, false, &part);
 		if (part.word)
 			action = &m->action_steps[part.word * words];
 		else if (part.same)
 			action = &m->label_actions[(size_t) part.earlier * words];
 		else
-			steps_by_text(m, true, part.text, part.len, own_action);
+			steps_by_text(m, offsetof(Step, action), part.text, part.len, own_action);
 		for (int w = 0; w < words; w++)
-		{
 			own_action[w] = action[w];
-			steps[w] = channel[w] & action[w];
-			used |= steps[w];
-			m->have[w] |= steps[w];
-		}
-		m->label_used[i] = used != 0;
+		if (likely(set == 1))
+			match_label(m, n++, channel, action, m->detail_steps);
+		else if (set != 0)
+			for (int i = 0; i < DETAIL_SET_SIZE; i++)
+			{
+				if ((set >> i & 1) == 0)
+					continue;
+				if (n >= v->nlabels)
+					journey_corrupt("the dictionary has more labels than counted");
+				match_label(m, n++, channel, action, &m->detail_steps[i * words]);
+			}
+		else
+			p = match_list(m, p, channel, action, &n);
 	}
 }
 

@@ -97,6 +97,8 @@ struct Matcher
 	/* of each word of the vocabulary, steps whose channel (action) it may be; word 0 is scratch */
 	uint64 *channel_steps;
 	uint64 *action_steps;
+	uint64 *detail_steps; /* of each detail that a set tells */
+	bool tests_details;
 	uint64 *required;    /* steps that no match can do without */
 	bool *live;          /* scratch, of each position */
 	uint64 *value_steps; /* steps that test the value */
@@ -118,7 +120,8 @@ struct Matcher
 	const JourneyView *v;
 	uint32 labels_max;     /* allocated */
 	uint64 *label_steps;   /* of each label: steps it matches, but for values */
-	uint64 *label_actions; /* scratch: ... steps its action matches */
+	uint64 *label_actions; /* scratch: of each pair, steps its action matches */
+	uint64 *label_details; /* scratch: of each label, steps its detail matches, if that is tested */
 	bool *label_used;      /* has it any? */
 	uint64 *have;          /* steps that some label matches */
 	uint64 *event_steps;   /* scratch of events */

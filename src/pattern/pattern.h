@@ -29,10 +29,11 @@ typedef enum TestOp
 	TEST_LE,
 	TEST_GT,
 	TEST_GE,
-	TEST_EQ
+	TEST_EQ,
+	TEST_NE /* of values only */
 } TestOp;
 
-/* What a channel or an action must be: this text, or begin with it. */
+/* What a part of a label must be: this text, or begin with it. */
 typedef struct PartTest
 {
 	char *text;
@@ -51,6 +52,7 @@ typedef struct Step
 {
 	PartTest channel;
 	PartTest action;
+	PartTest detail; /* empty and no prefix: there must be none */
 	int nvalues;
 	ValueTest *values; /* all must hold */
 } Step;
@@ -114,6 +116,12 @@ typedef struct Pattern
 	Sequence **sequences;
 	int64 within; /* PATTERN_UNBOUNDED */
 } Pattern;
+
+static inline bool
+part_is_any(const PartTest *part)
+{
+	return part->prefix && part->len == 0;
+}
 
 /* pattern_parse.c: NULL on failure, with the reason in the scan */
 extern Pattern *pattern_parse(TextScan *s);

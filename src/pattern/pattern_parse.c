@@ -94,10 +94,25 @@ test_op_scan(TextScan *s, TestOp *op)
 	return true;
 }
 
+/* What a value is compared by; <> may also be written !=. */
+static bool
+parse_value_op(TextScan *s, TestOp *op)
+{
+	if (text_accept(s, "<>") || text_accept(s, "!="))
+	{
+		*op = TEST_NE;
+		return true;
+	}
+	return test_op_scan(s, op) || text_fail(s, "\"<\", \"<=\", \">\", \">=\", \"=\" or \"<>\"");
+}
+
 static bool
 parse_step(TextScan *s, Step *step)
 {
+	static const PartTest any = {.text = "", .prefix = true};
+
 	memset(step, 0, sizeof(*step));
+	step->detail = any;
 	text_skip_space(s);
 	if (!parse_part(s, &step->channel))
 		return false;
@@ -106,9 +121,15 @@ parse_step(TextScan *s, Step *step)
 		s->p++;
 		if (!parse_part(s, &step->action))
 			return false;
+		if (s->p < s->end && *s->p == '.')
+		{
+			s->p++;
+			if (!parse_part(s, &step->detail))
+				return false;
+		}
 	}
-	else if (step->channel.prefix && step->channel.len == 0)
-		step->action = step->channel; /* % alone is any label */
+	else if (part_is_any(&step->channel))
+		step->action = any; /* % alone is any label */
 	else
 		return text_fail(s, "\".\" between channel and action");
 
@@ -121,7 +142,7 @@ parse_step(TextScan *s, Step *step)
 
 		if (!accept_word(s, "value"))
 			return text_fail(s, "\"value\"");
-		if (!test_op_scan(s, &test->op))
+		if (!parse_value_op(s, &test->op))
 			return false;
 		text_skip_space(s);
 		if (!decimal_scan(s, &test->value))

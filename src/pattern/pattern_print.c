@@ -25,6 +25,8 @@ op_text(TestOp op)
 			return ">";
 		case TEST_GE:
 			return ">=";
+		case TEST_NE:
+			return "<>";
 		default:
 			return "=";
 	}
@@ -71,14 +73,18 @@ print_part(StringInfo out, const PartTest *part)
 static void
 step_print(StringInfo out, const Step *step)
 {
-	if (step->channel.prefix && step->channel.len == 0 && step->action.prefix &&
-		step->action.len == 0)
+	if (part_is_any(&step->channel) && part_is_any(&step->action) && part_is_any(&step->detail))
 		appendStringInfoChar(out, '%');
 	else
 	{
 		print_part(out, &step->channel);
 		appendStringInfoChar(out, '.');
 		print_part(out, &step->action);
+		if (!part_is_any(&step->detail))
+		{
+			appendStringInfoChar(out, '.');
+			print_part(out, &step->detail);
+		}
 	}
 	for (int i = 0; i < step->nvalues; i++)
 	{

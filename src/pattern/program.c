@@ -73,6 +73,9 @@ limit_time(TestOp op, int64 usecs, int64 *min, int64 *max)
 			*min = Max(*min, usecs);
 			*max = Min(*max, usecs);
 			break;
+		case TEST_NE:
+			Assert(false);
+			break;
 	}
 }
 
@@ -142,7 +145,7 @@ static bool
 step_equal(const Step *a, const Step *b)
 {
 	if (!part_equal(&a->channel, &b->channel) || !part_equal(&a->action, &b->action) ||
-		a->nvalues != b->nvalues)
+		!part_equal(&a->detail, &b->detail) || a->nvalues != b->nvalues)
 		return false;
 	for (int i = 0; i < a->nvalues; i++)
 		if (a->values[i].op != b->values[i].op ||

@@ -1,6 +1,7 @@
 /*
  * label.c
- *		Label parts as text: bare names and quoted ones.
+ *		Labels and their parts as text: channel.action[.detail], where a part is
+ *		a bare name or quoted.
  *
  * A bare name is made of letters, digits, '_' and inner hyphens and does not
  * begin with a digit. Every byte outside ASCII counts as part of a letter, as
@@ -58,15 +59,25 @@ label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen)
 	return alen < blen ? -1 : alen > blen;
 }
 
-/* Order of labels: channel, then action, both bytewise. */
+/* Order of labels: channel, action, detail (none first), each bytewise. */
 int
 touch_label_cmp(const TouchLabel *a, const TouchLabel *b)
 {
 	int cmp = label_bytes_cmp(a->channel, a->channel_len, b->channel, b->channel_len);
 
-	if (cmp != 0)
-		return cmp;
-	return label_bytes_cmp(a->action, a->action_len, b->action, b->action_len);
+	if (cmp == 0)
+		cmp = label_bytes_cmp(a->action, a->action_len, b->action, b->action_len);
+	if (cmp == 0)
+		cmp = label_bytes_cmp(a->detail, a->detail_len, b->detail, b->detail_len);
+	return cmp;
+}
+
+/* Are they the same but for the details? */
+bool
+touch_label_same_pair(const TouchLabel *a, const TouchLabel *b)
+{
+	return label_bytes_cmp(a->channel, a->channel_len, b->channel, b->channel_len) == 0 &&
+		   label_bytes_cmp(a->action, a->action_len, b->action, b->action_len) == 0;
 }
 
 /*
@@ -110,7 +121,7 @@ label_part_scan(TextScan *s, char *buf, uint8 *len)
 		s->p += n;
 	}
 	if (n > LABEL_PART_MAX)
-		return text_fail_with(s, ERRCODE_NAME_TOO_LONG, "channel or action is too long",
+		return text_fail_with(s, ERRCODE_NAME_TOO_LONG, "part of a label is too long",
 							  psprintf("\"%s\" has %zu bytes, the limit is %d.",
 									   text_excerpt(begin, s->p, 40), n, LABEL_PART_MAX),
 							  NULL);
@@ -136,10 +147,36 @@ label_part_print(StringInfo out, const char *part, size_t len)
 	appendStringInfoCharMacro(out, '"');
 }
 
+/* Read a label into text, to which *label then points. */
+bool
+touch_label_scan(TextScan *s, LabelText *text, TouchLabel *label)
+{
+	label->channel = text->channel;
+	label->action = text->action;
+	label->detail = text->detail;
+	label->detail_len = 0;
+	if (!label_part_scan(s, text->channel, &label->channel_len))
+		return false;
+	if (s->p >= s->end || *s->p != '.')
+		return text_fail(s, "\".\" between channel and action");
+	s->p++;
+	if (!label_part_scan(s, text->action, &label->action_len))
+		return false;
+	if (s->p >= s->end || *s->p != '.')
+		return true;
+	s->p++;
+	return label_part_scan(s, text->detail, &label->detail_len);
+}
+
 void
 touch_label_print(StringInfo out, const TouchLabel *label)
 {
 	label_part_print(out, label->channel, label->channel_len);
 	appendStringInfoCharMacro(out, '.');
 	label_part_print(out, label->action, label->action_len);
+	if (label->detail_len > 0)
+	{
+		appendStringInfoCharMacro(out, '.');
+		label_part_print(out, label->detail, label->detail_len);
+	}
 }

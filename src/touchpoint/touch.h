@@ -10,23 +10,34 @@
 
 #include "lib/stringinfo.h"
 
-/* A label part, channel or action, is at most this many bytes long. */
+/* A label part, channel, action or detail, is at most this many bytes long. */
 #define LABEL_PART_MAX 255
 
 /* A value has at most this many decimal digits, so it fits an int64. */
 #define DECIMAL_DIGITS_MAX 18
 
 /*
- * What happened on which channel. The strings are not terminated, have the
- * server's encoding and belong to whoever filled the struct.
+ * What happened on which channel, and of what kind; an empty detail is none.
+ * The strings are never NULL, not terminated, have the server's encoding and
+ * belong to whoever filled the struct.
  */
 typedef struct TouchLabel
 {
 	const char *channel;
 	const char *action;
+	const char *detail;
 	uint8 channel_len;
 	uint8 action_len;
+	uint8 detail_len;
 } TouchLabel;
+
+/* Room for the text of a label that is read. */
+typedef struct LabelText
+{
+	char channel[LABEL_PART_MAX];
+	char action[LABEL_PART_MAX];
+	char detail[LABEL_PART_MAX];
+} LabelText;
 
 /*
  * mantissa / 10^scale, with |mantissa| < 10^18. In normal form the mantissa
@@ -78,8 +89,10 @@ extern char *text_excerpt(const char *p, const char *end, size_t most);
 /* label.c */
 extern int label_bytes_cmp(const char *a, size_t alen, const char *b, size_t blen);
 extern int touch_label_cmp(const TouchLabel *a, const TouchLabel *b);
+extern bool touch_label_same_pair(const TouchLabel *a, const TouchLabel *b);
 extern bool label_part_scan(TextScan *s, char *buf, uint8 *len);
 extern void label_part_print(StringInfo out, const char *part, size_t len);
+extern bool touch_label_scan(TextScan *s, LabelText *text, TouchLabel *label);
 extern void touch_label_print(StringInfo out, const TouchLabel *label);
 
 /* decimal.c */
@@ -95,7 +108,7 @@ extern bool isotime_scan(TextScan *s, int64 *time);
 extern void isotime_print(StringInfo out, int64 time);
 
 /* touch_text.c */
-extern bool touch_scan(TextScan *s, Touch *t, char *channel, char *action, TouchLabel *label);
+extern bool touch_scan(TextScan *s, Touch *t, LabelText *text, TouchLabel *label);
 extern void touch_print(StringInfo out, const Touch *t, const TouchLabel *label);
 
 #endif /* PGJ_TOUCH_H */

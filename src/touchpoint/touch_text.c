@@ -1,6 +1,6 @@
 /*
  * touch_text.c
- *		The text form of a touchpoint: channel.action[=value]@time[#ref]
+ *		The text form of a touchpoint: channel.action[.detail][=value]@time[#ref]
  */
 #include "postgres.h"
 
@@ -36,24 +36,13 @@ out_of_range:
 		psprintf("\"%s\" does not fit the type bigint.", text_excerpt(begin, s->end, 40)), NULL);
 }
 
-/*
- * Read a touchpoint. channel and action have room for LABEL_PART_MAX bytes
- * each and take the label's text, to which *label then points.
- */
+/* Read a touchpoint, the text of its label into *text, to which *label then points. */
 bool
-touch_scan(TextScan *s, Touch *t, char *channel, char *action, TouchLabel *label)
+touch_scan(TextScan *s, Touch *t, LabelText *text, TouchLabel *label)
 {
 	memset(t, 0, sizeof(*t));
-	label->channel = channel;
-	label->action = action;
-
 	text_skip_space(s);
-	if (!label_part_scan(s, channel, &label->channel_len))
-		return false;
-	if (s->p >= s->end || *s->p != '.')
-		return text_fail(s, "\".\" between channel and action");
-	s->p++;
-	if (!label_part_scan(s, action, &label->action_len))
+	if (!touch_label_scan(s, text, label))
 		return false;
 	text_skip_space(s);
 	if (s->p < s->end && *s->p == '=')
@@ -66,8 +55,10 @@ touch_scan(TextScan *s, Touch *t, char *channel, char *action, TouchLabel *label
 		text_skip_space(s);
 	}
 	if (s->p >= s->end || *s->p != '@')
-		return text_fail(s, t->has_value ? "\"@\" and a time"
-										 : "\"@\" and a time, or \"=\" and a value");
+		return text_fail(s, t->has_value            ? "\"@\" and a time"
+							: label->detail_len > 0 ? "\"@\" and a time, or \"=\" and a value"
+													: "\"@\" and a time, \"=\" and a value, or "
+													  "\".\" and a detail");
 	s->p++;
 	text_skip_space(s);
 	if (!isotime_scan(s, &t->time))

@@ -22,7 +22,8 @@ touchpoint_make(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		time_channel_action_null(PG_ARGISNULL(0), PG_ARGISNULL(1), PG_ARGISNULL(2));
 	dict = call_label_dict(fcinfo);
-	touch_fill(&t, dict, PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2));
+	touch_fill(&t, dict, PG_GETARG_TIMESTAMPTZ(0), PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2),
+			   PG_ARGISNULL(5) ? NULL : PG_GETARG_TEXT_PP(5));
 	if (!PG_ARGISNULL(3))
 	{
 		decimal_from_numeric(&t.value, PG_GETARG_DATUM(3));
@@ -70,6 +71,19 @@ touchpoint_action(PG_FUNCTION_ARGS)
 	TouchLabel *label = open_touch(PG_GETARG_DATUM(0), &arg, &t);
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(label->action, label->action_len));
+}
+
+PG_FUNCTION_INFO_V1(touchpoint_detail);
+Datum
+touchpoint_detail(PG_FUNCTION_ARGS)
+{
+	JourneyArg arg;
+	Touch t;
+	TouchLabel *label = open_touch(PG_GETARG_DATUM(0), &arg, &t);
+
+	if (label->detail_len == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(label->detail, label->detail_len));
 }
 
 PG_FUNCTION_INFO_V1(touchpoint_label);

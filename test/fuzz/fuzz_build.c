@@ -79,6 +79,9 @@ compare_naive(const void *pa, const void *pb)
 		cmp = compare_text(a->label.action, a->label.action_len, b->label.action,
 						   b->label.action_len);
 	if (cmp == 0)
+		cmp = compare_text(a->label.detail, a->label.detail_len, b->label.detail,
+						   b->label.detail_len);
+	if (cmp == 0)
 		cmp = b->has_value - a->has_value;
 	if (cmp == 0 && a->has_value)
 	{
@@ -154,6 +157,12 @@ set_value(Program *g, int64 mantissa, int scale)
 	g->touch.value = (Decimal) {mantissa, scale};
 }
 
+static TouchLabel
+label_of(const char *channel, const char *action, const char *detail)
+{
+	return (TouchLabel) {channel, action, detail, strlen(channel), strlen(action), strlen(detail)};
+}
+
 /* A part from the vocabulary, or short, some 127 bytes or almost 255 long, with a varied end. */
 static const char *
 make_part(Program *g, uint8 *len)
@@ -204,7 +213,13 @@ make_run(Program *g, int n, uint8 kind)
 			char *channel = psprintf("channel %u", next_random(g, 40));
 			char *action = psprintf("%u", next_random(g, kind & 0x08 ? 3 : 1000));
 
-			use_label(g, (TouchLabel) {channel, action, strlen(channel), strlen(action)});
+			const char *detail = "";
+
+			/* those of whole sets, and others among them */
+			if (kind & 0x02)
+				detail = g->random & 2 ? detail_set_texts[next_random(g, DETAIL_SET_SIZE)]
+									   : psprintf("%u", next_random(g, 5));
+			use_label(g, label_of(channel, action, detail));
 		}
 		else if (g->nlabels > 0)
 			g->touch.label = g->labels[next_random(g, g->nlabels)];
@@ -237,7 +252,7 @@ run_program(Program *g, const uint8 *data, size_t len)
 	g->split = next_byte(g);
 	g->fail_at = next_byte(g);
 	g->fail_at *= g->fail_at;
-	use_label(g, (TouchLabel) {"", "", 0, 0});
+	use_label(g, label_of("", "", ""));
 	while (g->p < g->end)
 	{
 		uint8 op = next_byte(g);
@@ -253,6 +268,10 @@ run_program(Program *g, const uint8 *data, size_t len)
 
 				label.channel = make_part(g, &label.channel_len);
 				label.action = make_part(g, &label.action_len);
+				label.detail = "";
+				label.detail_len = 0;
+				if (op & 8)
+					label.detail = make_part(g, &label.detail_len);
 				use_label(g, label);
 				break;
 			}
@@ -398,6 +417,7 @@ check_header(const Naive *sorted, const JourneyView *v)
 	uint32 nrefs = 0;
 	int64 ref_before = 0;
 	bool ascend = true;
+	bool details = false;
 	int unit = JOURNEY_UNITS - 1;
 	int flags;
 
@@ -406,6 +426,7 @@ check_header(const Naive *sorted, const JourneyView *v)
 		while (sorted[i].time % journey_unit_usecs[unit] != 0)
 			unit--;
 		nvalues += sorted[i].has_value;
+		details |= sorted[i].label.detail_len > 0;
 		if (!sorted[i].has_ref)
 			continue;
 		ascend &= nrefs++ == 0 || ref_before <= sorted[i].ref;
@@ -418,6 +439,7 @@ check_header(const Naive *sorted, const JourneyView *v)
 		flags |= JOURNEY_REFS | (nrefs < v->n ? JOURNEY_REF_NULLS : 0) |
 				 (ascend ? JOURNEY_REFS_ASCEND : 0);
 	require(v->flags == flags);
+	require(v->details == details);
 	require(v->first == sorted[0].time && v->last == sorted[v->n - 1].time);
 	require(v->unit == journey_unit_usecs[unit]);
 	require(v->label_width == (v->nlabels <= 256 ? 1 : 2));
@@ -504,10 +526,13 @@ pack_many(LabelDict *dict, uint32 step)
 		uint32 number = (uint64) i * step % MANY_LABELS;
 		char channel[16];
 		char action[16];
-		Naive naive = {.time = number * USECS_PER_SEC, .label = {channel, action}};
+		char detail[16];
+		Naive naive = {.time = number * USECS_PER_SEC};
 
-		naive.label.channel_len = snprintf(channel, sizeof(channel), "c%u", number % 300);
-		naive.label.action_len = snprintf(action, sizeof(action), "a%u", number / 2);
+		snprintf(channel, sizeof(channel), "c%u", number % 300);
+		snprintf(action, sizeof(action), "a%u", number / 6);
+		snprintf(detail, sizeof(detail), number % 3 == 0 ? "" : "d%u", number / 3 % 90);
+		naive.label = label_of(channel, action, detail);
 		add_naive(&b, &naive);
 	}
 	return builder_pack(&b);
@@ -534,11 +559,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	for (uint32 i = 0; i < MANY_LABELS; i++)
 	{
 		const TouchLabel *label = &labels[journey_label_at(&v, i)];
-		const char *text = psprintf("c%ua%u", i % 300, i / 2);
+		TouchLabel made = label_of(psprintf("c%u", i % 300), psprintf("a%u", i / 6),
+								   i % 3 == 0 ? "" : psprintf("d%u", i / 3 % 90));
 
-		require(strlen(text) == label->channel_len + label->action_len);
-		require(memcmp(text, label->channel, label->channel_len) == 0);
-		require(memcmp(text + label->channel_len, label->action, label->action_len) == 0);
+		require(touch_label_cmp(&made, label) == 0);
 	}
 	return 0;
 }

@@ -21,7 +21,9 @@
 
 const char *const fuzz_tokens[] = {"\x7f",     "\x80\x01",  "\xff\xff\xff\xff\x07",
 								   "\xff\x80", "\x81x",     "\x81y\x81z",
-								   "web",      "\x85visit", NULL};
+								   "web",      "\x85visit", "\x21",
+								   "\x0e",     "\x80",      "\x02\x80\x82in",
+								   NULL};
 
 /* --- the length that a header demands, read as format.h describes it --- */
 
@@ -125,7 +127,7 @@ demanded_length(const uint8 *data, size_t len, size_t *header)
 		}
 	}
 	*header = r.p - data;
-	return r.ok && version == JOURNEY_VERSION ? total + *header : 0;
+	return r.ok && (version & 0x7f) == 1 ? total + *header : 0;
 }
 
 /* --- the readers --- */
@@ -287,9 +289,9 @@ check_heads(const Probe *whole, bool opened)
 
 			require(opened);
 			require(h->n == w->n && h->nlabels == w->nlabels && h->flags == w->flags &&
-					h->label_width == w->label_width && h->scale == w->scale &&
-					h->unit == w->unit && h->first == w->first && h->last == w->last &&
-					h->nrefs == w->nrefs && h->ref_min == w->ref_min &&
+					h->details == w->details && h->label_width == w->label_width &&
+					h->scale == w->scale && h->unit == w->unit && h->first == w->first &&
+					h->last == w->last && h->nrefs == w->nrefs && h->ref_min == w->ref_min &&
 					h->ref_span == w->ref_span && h->dictionary_len == w->dictionary_len);
 			require(same_stretch(&head, h->dictionary, whole, w->dictionary) &&
 					same_stretch(&head, h->labels, whole, w->labels) &&
@@ -322,6 +324,117 @@ check_long_head(const uint8 *data, size_t have, size_t total)
 		answers(read_dictionary, &head);
 }
 
+/* --- the dictionary of a sound value, read as format.h describes it --- */
+
+static uint64
+naive_number(const uint8 **p)
+{
+	uint64 x = 0;
+	int shift = 0;
+
+	do
+		x |= (uint64) (**p & 0x7f) << shift;
+	while (shift += 7, *(*p)++ >= 0x80);
+	return x;
+}
+
+/* A part; 0: what follows says where it stands. */
+static const char *
+naive_part(const uint8 **p, size_t *len)
+{
+	uint8 byte = *(*p)++;
+
+	if (byte == 0)
+		return NULL;
+	if (byte < 128)
+	{
+		*len = strlen(vocabulary[byte - 1]);
+		return vocabulary[byte - 1];
+	}
+	*len = byte < 255 ? byte - 128 : 127 + *(*p)++;
+	*p += *len;
+	return (const char *) *p - *len;
+}
+
+static bool
+same_part(const char *a, size_t alen, const char *b, size_t blen)
+{
+	return alen == blen && memcmp(a, b, alen) == 0;
+}
+
+static void
+check_dictionary(const JourneyView *v, const TouchLabel *labels)
+{
+	static const char *const told[] = {"", "bot", "in", "out"};
+	const uint8 *p = v->dictionary;
+	const uint8 *sets = NULL;
+	uint32 *first = palloc(Max(v->nlabels, 1) * sizeof(uint32)); /* label of each pair */
+	uint32 n = 0;
+
+	for (uint32 pair = 0; n < v->nlabels; pair++)
+	{
+		const char *channel;
+		const char *action;
+		size_t channel_len;
+		size_t action_len;
+		uint32 count = 1;
+		int set = 1;
+
+		if (v->details && pair % 2 == 0)
+			sets = p++;
+		if (v->details)
+			set = *sets >> pair % 2 * 4 & 0xf;
+		first[pair] = n;
+		channel = naive_part(&p, &channel_len);
+		if (channel == NULL)
+		{
+			channel = labels[n - 1].channel;
+			channel_len = labels[n - 1].channel_len;
+		}
+		action = naive_part(&p, &action_len);
+		if (action == NULL)
+		{
+			const TouchLabel *earlier = &labels[first[naive_number(&p)]];
+
+			action = earlier->action;
+			action_len = earlier->action_len;
+		}
+		if (set == 0)
+			count = naive_number(&p);
+		else
+			count = pg_popcount64(set);
+		for (uint32 i = 0; i < count; i++, n++)
+		{
+			const char *detail;
+			size_t detail_len;
+
+			if (set == 0)
+			{
+				detail = naive_part(&p, &detail_len);
+				if (detail == NULL)
+				{
+					uint64 earlier = naive_number(&p);
+
+					detail = labels[earlier].detail;
+					detail_len = labels[earlier].detail_len;
+				}
+			}
+			else
+			{
+				detail = told[pg_rightmost_one_pos64(set)];
+				detail_len = strlen(detail);
+				set &= set - 1;
+			}
+			require(n < v->nlabels);
+			require(same_part(channel, channel_len, labels[n].channel, labels[n].channel_len));
+			require(same_part(action, action_len, labels[n].action, labels[n].action_len));
+			require(same_part(detail, detail_len, labels[n].detail, labels[n].detail_len));
+		}
+	}
+	require(p == v->dictionary + v->dictionary_len);
+	pfree(first);
+}
+
 /* A value that journey_check accepts, unpacked and packed again by other means. */
 static void
 check_again(Probe *probe)
@@ -332,6 +445,7 @@ check_again(Probe *probe)
 
 	builder_init(&b, dict, CurrentMemoryContext);
 	require(probe->labels != NULL && probe->nread == probe->view.n);
+	check_dictionary(&probe->view, probe->labels);
 	for (uint32 i = probe->nread; i-- > 0;)
 	{
 		Touch t = probe->touches[i];

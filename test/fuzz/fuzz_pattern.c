@@ -58,7 +58,12 @@ const char *const fuzz_tokens[] = {"->",
 								   "{,2}",
 								   "{3,}",
 								   "{30}",
+								   "a.a.in",
+								   "%.%.out",
+								   ".\"\"",
+								   ".in%",
 								   "[value > 0]",
+								   "[value != 1, value <> 0]",
 								   "[value <= 0.5, value >= -1e2]",
 								   ",",
 								   "\n",
@@ -71,8 +76,11 @@ const char *const fuzz_tokens[] = {"->",
 
 static Touch touches[TOUCHES_MAX];
 static const TouchLabel labels[] = {
-	{"a", "a", 1, 1}, {"a", "b", 1, 1},  {"b", "a", 1, 1},   {"b", "b", 1, 1},
-	{"", "", 0, 0},   {"ab", "a", 2, 1}, {"b c", "%", 3, 1}, {"all", "within", 3, 6},
+	{"a", "a", "", 1, 1, 0},      {"a", "b", "", 1, 1, 0},        {"b", "a", "", 1, 1, 0},
+	{"b", "b", "", 1, 1, 0},      {"", "", "", 0, 0, 0},          {"ab", "a", "", 2, 1, 0},
+	{"b c", "%", "", 3, 1, 0},    {"all", "within", "", 3, 6, 0}, {"a", "a", "in", 1, 1, 2},
+	{"a", "a", "out", 1, 1, 3},   {"a", "b", "in", 1, 1, 2},      {"b", "b", "inner", 1, 1, 5},
+	{"b c", "%", "for", 3, 1, 3}, {"b", "a", "inner", 1, 1, 5},   {"", "", "bot", 0, 0, 3},
 };
 
 /* --- the journey --- */
@@ -220,11 +228,13 @@ touch_matches(const Step *step, const Touch *t)
 							   : test->op == TEST_LE ? have <= want
 							   : test->op == TEST_GT ? have > want
 							   : test->op == TEST_GE ? have >= want
+							   : test->op == TEST_NE ? have != want
 													 : have == want))
 			return false;
 	}
 	return part_matches(&step->channel, label->channel, label->channel_len) &&
-		   part_matches(&step->action, label->action, label->action_len);
+		   part_matches(&step->action, label->action, label->action_len) &&
+		   part_matches(&step->detail, label->detail, label->detail_len);
 }
 
 /* A link's limits of time between two touchpoints; spans too long for an int64 are as long as it says. */

@@ -90,11 +90,20 @@ RETURN CASE kind
     ELSE near_power(i, 15, 63) * (1 - 2 * rnd(i, 17, 2))
     END;
 
-CREATE TABLE event (g integer, at timestamptz, channel text, action text, value numeric, ref bigint);
+-- an empty detail is none
+CREATE FUNCTION random_detail(kind bigint, i bigint) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN kind < 2 THEN NULL
+    WHEN kind = 2 THEN (ARRAY['in', 'out'])[1 + rnd(i, 18, 2)]
+    WHEN kind = 3 THEN (ARRAY['in', 'out', 'bot', NULL])[1 + rnd(i, 18, 4)]
+    WHEN kind = 4 THEN (ARRAY['in', 'out', 'bot', NULL, 'ina', 'i', 'sofas', 'web'])[1 + rnd(i, 18, 8)]
+    ELSE nullif(random_name(kind - 3, i, 18), '')
+    END;
+
+CREATE TABLE event (g integer, at timestamptz, channel text, action text, value numeric, ref bigint, detail text);
 INSERT INTO event
 SELECT g, random_time(rnd(-g, 1, 9), g, i),
        random_name(label_kind, i, 5), random_name(label_kind, i, 6),
-       random_value(rnd(-g, 3, 7), i), random_ref(rnd(-g, 4, 6), i)
+       random_value(rnd(-g, 3, 7), i), random_ref(rnd(-g, 4, 6), i), random_detail(rnd(-g, 7, 8), i)
 FROM (SELECT g, rnd(-g, 2, 5) AS label_kind,
              CASE rnd(-g, 5, 50) WHEN 0 THEN 200 + rnd(-g, 6, 300)
                                  WHEN 1 THEN 20 + rnd(-g, 6, 100)
@@ -104,11 +113,11 @@ FROM (SELECT g, rnd(-g, 2, 5) AS label_kind,
 ORDER BY hashint8extended(i, 3);
 -- twins, so that equal touchpoints in a journey and equal journeys are not rare
 INSERT INTO event SELECT * FROM event WHERE g % 10 = 0;
-INSERT INTO event SELECT g + 2000, at, channel, action, value, ref FROM event WHERE g % 4 = 0;
+INSERT INTO event SELECT g + 2000, at, channel, action, value, ref, detail FROM event WHERE g % 4 = 0;
 -- every length up to 70 and those around 128 and 256, with few values, few refs, few labels or none
 INSERT INTO event
 SELECT 4000 + size, micros(rnd(i, 1, 1000000000000)), random_name(size % 2, i, 5), random_name(size % 3, i, 6),
-       random_value(size % 4, i), random_ref(size % 5, i)
+       random_value(size % 4, i), random_ref(size % 5, i), random_detail(size % 8, i)
 FROM generate_series(1, 258) size, LATERAL (SELECT size * 1000 + n AS i FROM generate_series(1, size) n) rows
 WHERE size <= 70 OR size BETWEEN 126 AND 130 OR size >= 254;
 ANALYZE event;
@@ -117,8 +126,8 @@ ANALYZE event;
 CREATE FUNCTION name_text(name text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN regexp_replace(name, '[^\x01-\x7f]', 'x', 'g') ~ '^[A-Za-z_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$'
             THEN name ELSE '"' || replace(name, '"', '""') || '"' END;
-CREATE FUNCTION label_text(channel text, action text) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN name_text(channel) || '.' || name_text(action);
+CREATE FUNCTION label_text(channel text, action text, detail text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN name_text(channel) || '.' || name_text(action) || coalesce('.' || name_text(detail), '');
 CREATE FUNCTION time_text(utc timestamp) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     year integer := extract(year FROM utc);  -- -1 for 1 BC, which is the year 0000
@@ -129,19 +138,19 @@ BEGIN
                 WHEN year = -1 THEN '0000'
                 ELSE lpad(year::text, 4, '0') END || rest;
 END $$;
-CREATE FUNCTION touchpoint_text(at timestamptz, channel text, action text, value numeric, ref bigint)
+CREATE FUNCTION touchpoint_text(at timestamptz, channel text, action text, value numeric, ref bigint, detail text)
 RETURNS text LANGUAGE sql IMMUTABLE
-RETURN label_text(channel, action) || coalesce('=' || trim_scale(value), '')
+RETURN label_text(channel, action, detail) || coalesce('=' || trim_scale(value), '')
        || '@' || time_text(at AT TIME ZONE 'UTC') || coalesce('#' || ref, '');
 
 -- rank: the same for equal touchpoints, in the order of touchpoints
 CREATE TABLE step AS
 SELECT g, row_number() OVER (PARTITION BY g ORDER BY at, ref NULLS LAST, channel COLLATE "C",
-                             action COLLATE "C", value NULLS LAST)::integer AS "position",
-       at, channel, action, value, ref,
-       touchpoint_text(at, channel, action, value, ref) AS "text", label_text(channel, action) AS label,
+                             action COLLATE "C", detail COLLATE "C" NULLS FIRST, value NULLS LAST)::integer AS "position",
+       at, channel, action, value, ref, detail,
+       touchpoint_text(at, channel, action, value, ref, detail) AS "text", label_text(channel, action, detail) AS label,
        dense_rank() OVER (ORDER BY at, ref NULLS LAST, channel COLLATE "C", action COLLATE "C",
-                          value NULLS LAST)::integer AS "rank"
+                          detail COLLATE "C" NULLS FIRST, value NULLS LAST)::integer AS "rank"
 FROM event;
 CREATE UNIQUE INDEX ON step (g, "position");
 
@@ -157,7 +166,7 @@ ANALYZE step;
 ANALYZE expected;
 
 -- the journeys under test
-CREATE TABLE built AS SELECT g, journey_agg(at, channel, action, value, ref) AS j FROM event GROUP BY g;
+CREATE TABLE built AS SELECT g, journey_agg(at, channel, action, value, ref, detail) AS j FROM event GROUP BY g;
 ALTER TABLE built ADD PRIMARY KEY (g);
 ANALYZE built;
 
@@ -172,7 +181,8 @@ RETURN coalesce(a = b AND NOT a <> b AND a <= b AND a >= b AND NOT a < b AND NOT
 -- there is something to test: enough touchpoints, ties, twins and kinds of everything
 SELECT count(*) > 15000 AND count(*) FILTER (WHERE ref IS NULL) > 1000
        AND count(*) FILTER (WHERE value IS NULL) > 1000 AND count(*) - count(DISTINCT "rank") > 3000
-       AND count(DISTINCT label) > 1000 AS enough FROM step;
+       AND count(DISTINCT label) > 1000 AND count(*) FILTER (WHERE detail IS NULL) > 5000
+       AND count(*) FILTER (WHERE detail IN ('in', 'out', 'bot')) > 3000 AND count(DISTINCT detail) > 80 AS enough FROM step;
 
 -- journeys print as plain SQL says
 SELECT :seed AS seed, g FROM expected FULL JOIN built USING (g)

@@ -9,19 +9,19 @@ CREATE VIEW small AS SELECT g FROM expected WHERE length <= 60;
 
 -- in any order of input: rising, falling, shuffled twice
 SELECT :seed AS seed, g FROM built JOIN (
-    SELECT g, journey_agg(at, channel, action, value, ref ORDER BY at, ref) AS a,
-           journey_agg(at, channel, action, value, ref ORDER BY at DESC, ref DESC) AS b,
-           journey_agg(at, channel, action, value, ref ORDER BY hashint4("position")) AS c,
-           journey_agg(at, channel, action, value, ref ORDER BY hashint8extended("position", g)) AS d
+    SELECT g, journey_agg(at, channel, action, value, ref, detail ORDER BY at, ref) AS a,
+           journey_agg(at, channel, action, value, ref, detail ORDER BY at DESC, ref DESC) AS b,
+           journey_agg(at, channel, action, value, ref, detail ORDER BY hashint4("position")) AS c,
+           journey_agg(at, channel, action, value, ref, detail ORDER BY hashint8extended("position", g)) AS d
     FROM step GROUP BY g) o USING (g)
 WHERE NOT (same(j, a) AND same(j, b) AND same(j, c) AND same(j, d)) LIMIT 5;
 
 -- every form of the aggregate
 SELECT :seed AS seed, g FROM built JOIN (
-    SELECT g, journey_agg(touchpoint(at, channel, action, value, ref)) AS a,
-           journey_agg(touchpoint(at, channel, action, value, ref)::journey) AS b,
+    SELECT g, journey_agg(touchpoint(at, channel, action, value, ref, detail)) AS a,
+           journey_agg(touchpoint(at, channel, action, value, ref, detail)::journey) AS b,
            journey_agg("text"::touchpoint) AS c,
-           journey_agg(DISTINCT touchpoint(at, channel, action, value, ref)) AS d
+           journey_agg(DISTINCT touchpoint(at, channel, action, value, ref, detail)) AS d
     FROM step GROUP BY g) o USING (g)
 WHERE NOT (same(j, a) AND same(j, b) AND same(j, c)
            AND same(d, (SELECT journey_agg(t) FROM (SELECT DISTINCT t FROM unnest(j) t) u))) LIMIT 5;
@@ -30,26 +30,30 @@ SELECT :seed AS seed, g FROM (
            journey_agg(at, channel, action, NULL::numeric, NULL::bigint) AS c,
            journey_agg(at, channel, action, value, NULL::bigint) AS d,
            journey_agg(touchpoint(at, channel, action)) AS e,
-           journey_agg(touchpoint(at, channel, action, value)) AS f
+           journey_agg(touchpoint(at, channel, action, value)) AS f,
+           journey_agg(at, channel, action, NULL, NULL, detail) AS h,
+           journey_agg(at, channel, action, NULL, NULL, coalesce(detail, '')) AS i,
+           journey_agg(touchpoint(at, channel, action, detail => detail)) AS k,
+           journey_agg(at, channel, action, NULL, NULL, '') AS l
     FROM step GROUP BY g) o
-WHERE NOT (same(a, c) AND same(a, e) AND same(b, d) AND same(b, f)) LIMIT 5;
+WHERE NOT (same(a, c) AND same(a, e) AND same(b, d) AND same(b, f) AND same(h, i) AND same(h, k) AND same(a, l)) LIMIT 5;
 
 -- rows of NULL are skipped, FILTER takes rows away, no row is NULL
 SELECT :seed AS seed, g FROM built JOIN (
-    SELECT g, journey_agg(at, channel, action, value, ref) AS a,
-           journey_agg(touchpoint(at, channel, action, value, ref)) AS b,
-           journey_agg(at, channel, action, value, ref) FILTER (WHERE "position" % 3 = 0) AS c,
-           journey_agg(touchpoint(at, channel, action, value, ref)) FILTER (WHERE "position" % 3 = 0) AS d,
-           journey_agg(at, channel, action, value, ref) FILTER (WHERE at IS NULL) AS e
+    SELECT g, journey_agg(at, channel, action, value, ref, detail) AS a,
+           journey_agg(touchpoint(at, channel, action, value, ref, detail)) AS b,
+           journey_agg(at, channel, action, value, ref, detail) FILTER (WHERE "position" % 3 = 0) AS c,
+           journey_agg(touchpoint(at, channel, action, value, ref, detail)) FILTER (WHERE "position" % 3 = 0) AS d,
+           journey_agg(at, channel, action, value, ref, detail) FILTER (WHERE at IS NULL) AS e
     FROM (SELECT * FROM step UNION ALL
-          SELECT g, length, NULL, NULL, NULL, 1, 1, NULL, NULL, NULL FROM expected) s
+          SELECT g, length, NULL, NULL, NULL, 1, 1, 'in', NULL, NULL, NULL FROM expected) s
     GROUP BY g) o USING (g)
 WHERE NOT (same(j, a) AND same(j, b) AND (same(c, d) OR c IS NULL AND d IS NULL)
            AND (c IS NULL OR journey_length(c) = journey_length(j) / 3) AND e IS NULL) LIMIT 5;
 
 -- split into parts and merged: by the aggregate, by ||, either way round, with the empty journey
 CREATE VIEW parts AS
-SELECT g, part, journey_agg(at, channel, action, value, ref) AS j
+SELECT g, part, journey_agg(at, channel, action, value, ref, detail) AS j
 FROM (SELECT *, rnd("position", g, 1 + g % 7) AS part FROM step) s GROUP BY g, part;
 SELECT :seed AS seed, g FROM built JOIN (
     SELECT g, journey_agg(j) AS a, journey_agg(j ORDER BY part DESC) AS b FROM parts GROUP BY g) o USING (g)
@@ -71,7 +75,7 @@ DECLARE
     j journey := '{}';
     t touchpoint;
 BEGIN
-    FOR t IN SELECT touchpoint(at, channel, action, value, ref) FROM step s
+    FOR t IN SELECT touchpoint(at, channel, action, value, ref, detail) FROM step s
              WHERE s.g = append_each.g ORDER BY hashint4("position") LOOP
         j := j || t;
     END LOOP;
@@ -87,34 +91,34 @@ SELECT :seed AS seed, g FROM built WHERE NOT (
     AND same(j, j[1:journey_length(j)]) AND same(j, j[:])
     AND same(j, j[:journey_length(j) / 3] || j[journey_length(j) / 3 + 1:])) LIMIT 5;
 SELECT :seed AS seed, g FROM built JOIN expected USING (g) WHERE fits AND NOT same(j, (
-    SELECT journey_agg(occurred_at, channel, action, s.value, ref) FROM journey_steps(j) s)) LIMIT 5;
+    SELECT journey_agg(occurred_at, channel, action, s.value, ref, detail) FROM journey_steps(j) s)) LIMIT 5;
 
 -- as a window aggregate: the state goes on after each result
 SELECT :seed AS seed, g, "position" FROM built JOIN (
-    SELECT g, "position", journey_agg(at, channel, action, value, ref)
+    SELECT g, "position", journey_agg(at, channel, action, value, ref, detail)
                               OVER (PARTITION BY g ORDER BY "position") AS a,
-           journey_agg(touchpoint(at, channel, action, value, ref))
+           journey_agg(touchpoint(at, channel, action, value, ref, detail))
                               OVER (PARTITION BY g ORDER BY "position" DESC) AS b
     FROM step JOIN small USING (g)) o USING (g)
 WHERE NOT (same(a, j[:"position"]) AND same(b, j["position":])) LIMIT 5;
 
 -- the same over a moving frame, where the state begins anew
 SELECT :seed AS seed, g, "position" FROM built JOIN (
-    SELECT g, "position", journey_agg(at, channel, action, value, ref)
+    SELECT g, "position", journey_agg(at, channel, action, value, ref, detail)
                               OVER (PARTITION BY g ORDER BY "position" ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS a
     FROM step JOIN small USING (g)) o USING (g)
 WHERE NOT same(a, j["position" - 2:"position" + 1]) LIMIT 5;
 
 -- several groupings at once, hashed and sorted, with different states in one pass
 SELECT :seed AS seed, g FROM built FULL JOIN (
-    SELECT g, g % 7 AS rest, journey_agg(at, channel, action, value, ref) AS a, journey_agg(at, channel, action) AS b
+    SELECT g, g % 7 AS rest, journey_agg(at, channel, action, value, ref, detail) AS a, journey_agg(at, channel, action) AS b
     FROM step GROUP BY GROUPING SETS ((g), (g % 7), ())) o USING (g)
 WHERE g IS NOT NULL AND NOT same(j, a)
    OR g IS NULL AND NOT same(a, (SELECT journey_agg(j) FROM built x WHERE rest IS NULL OR x.g % 7 = rest))
    OR journey_length(a) <> journey_length(b) LIMIT 5;
 SET enable_hashagg = off;
 SELECT :seed AS seed, g FROM built FULL JOIN (
-    SELECT g, g % 7 AS rest, journey_agg(at, channel, action, value, ref) AS a, journey_agg(at, channel, action) AS b
+    SELECT g, g % 7 AS rest, journey_agg(at, channel, action, value, ref, detail) AS a, journey_agg(at, channel, action) AS b
     FROM step GROUP BY ROLLUP (g % 7, g)) o USING (g)
 WHERE g IS NOT NULL AND NOT same(j, a)
    OR g IS NULL AND NOT same(a, (SELECT journey_agg(j) FROM built x WHERE rest IS NULL OR x.g % 7 = rest))
@@ -137,14 +141,14 @@ BEGIN
 END $$;
 SET enable_hashagg = off;
 SELECT plan_has('SELECT journey_agg(at, channel, action) FROM event GROUP BY g', '"Sorted"');
-CREATE TABLE again AS SELECT g, journey_agg(at, channel, action, value, ref) AS j FROM event GROUP BY g;
+CREATE TABLE again AS SELECT g, journey_agg(at, channel, action, value, ref, detail) AS j FROM event GROUP BY g;
 SELECT :seed AS seed, g FROM built b FULL JOIN again a USING (g) WHERE same(a.j, b.j) IS NOT TRUE LIMIT 5;
 RESET enable_hashagg;
 DROP TABLE again;
 SET enable_sort = off;
 SET work_mem = '64kB';
 SELECT plan_has('SELECT journey_agg(at, channel, action) FROM event GROUP BY g', '"Hashed"');
-CREATE TABLE again AS SELECT g, journey_agg(at, channel, action, value, ref) AS j FROM event GROUP BY g;
+CREATE TABLE again AS SELECT g, journey_agg(at, channel, action, value, ref, detail) AS j FROM event GROUP BY g;
 SELECT :seed AS seed, g FROM built b FULL JOIN again a USING (g) WHERE same(a.j, b.j) IS NOT TRUE LIMIT 5;
 RESET enable_sort;
 RESET work_mem;
@@ -153,10 +157,10 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
-SELECT plan_has('SELECT journey_agg(at, channel, action, value, ref) FROM event', '"Partial"');
+SELECT plan_has('SELECT journey_agg(at, channel, action, value, ref, detail) FROM event', '"Partial"');
 CREATE TABLE again AS
-SELECT g, journey_agg(at, channel, action, value, ref) AS j, journey_agg(at, channel, action, value) AS v,
-       journey_agg(at, channel, action) AS l, journey_agg(touchpoint(at, channel, action, value, ref)) AS t
+SELECT g, journey_agg(at, channel, action, value, ref, detail) AS j, journey_agg(at, channel, action, value) AS v,
+       journey_agg(at, channel, action) AS l, journey_agg(touchpoint(at, channel, action, value, ref, detail)) AS t
 FROM event GROUP BY g;
 SELECT :seed AS seed, g FROM built b FULL JOIN again a USING (g)
 WHERE same(a.j, b.j) IS NOT TRUE OR same(a.t, b.j) IS NOT TRUE
@@ -167,11 +171,11 @@ LIMIT 5;
 DROP TABLE again;
 -- everything in one journey, by workers and without
 CREATE TABLE again AS
-SELECT journey_agg(at, channel, action, value, ref) AS j, journey_agg(touchpoint(at, channel, action, value, ref)) AS t
+SELECT journey_agg(at, channel, action, value, ref, detail) AS j, journey_agg(touchpoint(at, channel, action, value, ref, detail)) AS t
 FROM event;
 INSERT INTO again SELECT journey_agg(j), NULL FROM built;
 SET max_parallel_workers_per_gather = 0;
-INSERT INTO again SELECT journey_agg(at, channel, action, value, ref), NULL FROM event;
+INSERT INTO again SELECT journey_agg(at, channel, action, value, ref, detail), NULL FROM event;
 SELECT count(*) AS journeys, count(DISTINCT j) AS different, count(DISTINCT journey_send(j)) AS images,
        bool_and(journey_length(j) = (SELECT count(*) FROM event)) AS complete,
        bool_and(same(j, t)) FILTER (WHERE t IS NOT NULL) AS same

@@ -4,10 +4,11 @@
 -- Each is compared, touchpoint by touchpoint, with the rows it was made of.
 SET client_min_messages = warning;
 CREATE FUNCTION pg_temp.row_of(i bigint, labels integer)
-RETURNS TABLE (at timestamptz, channel text, action text, value numeric, ref bigint) LANGUAGE sql IMMUTABLE AS $$
+RETURNS TABLE (at timestamptz, channel text, action text, value numeric, ref bigint, detail text) LANGUAGE sql IMMUTABLE AS $$
 SELECT '2026-03-01 00:00:00+00'::timestamptz + i * interval '1 second' + (i % 3) * interval '1 ms',
        'c' || i % labels % 250, 'a' || i % labels,
-       CASE WHEN i % 10 = 0 THEN i / 100.0 END, CASE WHEN i % 2 = 0 THEN i END
+       CASE WHEN i % 10 = 0 THEN i / 100.0 END, CASE WHEN i % 2 = 0 THEN i END,
+       CASE i % labels % 7 WHEN 0 THEN NULL WHEN 1 THEN 'in' WHEN 2 THEN 'out' ELSE 'd' || i % labels % 11 END
 $$;
 
 -- What is wrong with the journey of n touchpoints of so many labels; NULL if nothing is
@@ -18,7 +19,7 @@ DECLARE
     t journey;
     bad bigint;
 BEGIN
-    SELECT journey_agg(r.at, r.channel, r.action, r.value, r.ref ORDER BY hashint8(i)) INTO j
+    SELECT journey_agg(r.at, r.channel, r.action, r.value, r.ref, r.detail ORDER BY hashint8(i)) INTO j
     FROM generate_series(1, n) i, pg_temp.row_of(i, labels) r;
     IF journey_length(j) <> n THEN RETURN 'length'; END IF;
     IF cardinality(journey_labels(j)) <> least(n, labels) THEN RETURN 'labels'; END IF;
@@ -26,8 +27,8 @@ BEGIN
                               FROM generate_series(1, n) i)
     THEN RETURN 'actions'; END IF;
     SELECT count(*) INTO bad FROM journey_steps(j) s, pg_temp.row_of(s."position", labels) r
-    WHERE (r.at, r.channel, r.action, r.value, r.ref) IS DISTINCT FROM
-          (s.occurred_at, s.channel, s.action, s.value, s.ref);
+    WHERE (r.at, r.channel, r.action, r.value, r.ref, r.detail) IS DISTINCT FROM
+          (s.occurred_at, s.channel, s.action, s.value, s.ref, s.detail);
     IF bad > 0 THEN RETURN bad || ' steps'; END IF;
     IF journey_path(j, 'action') <> (SELECT array_agg('a' || i % labels ORDER BY i) FROM generate_series(1, n) i)
     THEN RETURN 'path'; END IF;
@@ -39,7 +40,7 @@ BEGIN
     THEN RETURN 'append'; END IF;
     IF j[n] <> journey_nth(j, -1) OR j[1] <> journey_nth(j, -n) OR j[n + 1] IS NOT NULL THEN RETURN 'nth'; END IF;
     IF (SELECT count(*) FROM unnest(j) WITH ORDINALITY u(t, o), pg_temp.row_of(u.o, labels) r
-        WHERE u.t = touchpoint(r.at, r.channel, r.action, r.value, r.ref)) <> n THEN RETURN 'unnest'; END IF;
+        WHERE u.t = touchpoint(r.at, r.channel, r.action, r.value, r.ref, r.detail)) <> n THEN RETURN 'unnest'; END IF;
     RETURN NULL;
 END $$;
 

@@ -6,7 +6,7 @@
 SET search_path = property, public;
 SET client_min_messages = warning;
 CREATE TABLE point AS
-SELECT row_number() OVER (ORDER BY "rank") AS n, g, "position", "rank", touchpoint(at, channel, action, value, ref) AS t
+SELECT row_number() OVER (ORDER BY "rank") AS n, g, "position", "rank", touchpoint(at, channel, action, value, ref, detail) AS t
 FROM step;
 CREATE TABLE line AS SELECT g, length < 4 AS short, ranks, j FROM built JOIN expected USING (g);
 INSERT INTO line VALUES (0, true, '{}', '{}');

@@ -6,9 +6,9 @@ SET search_path = property, public;
 SET client_min_messages = warning;
 
 -- of a touchpoint
-SELECT :seed AS seed, s.* FROM step s, LATERAL (SELECT touchpoint(at, channel, action, value, ref) AS t) t
+SELECT :seed AS seed, s.* FROM step s, LATERAL (SELECT touchpoint(at, channel, action, value, ref, detail) AS t) t
 WHERE (touchpoint_time(t), touchpoint_channel(t), touchpoint_action(t), touchpoint_label(t), touchpoint_value(t),
-       touchpoint_ref(t), t::text) IS DISTINCT FROM (at, channel, action, label, value, ref, "text")
+       touchpoint_ref(t), touchpoint_detail(t), t::text) IS DISTINCT FROM (at, channel, action, label, value, ref, detail, "text")
 LIMIT 5;
 SELECT :seed AS seed, s.* FROM step s
 WHERE (touchpoint(at, channel, action), touchpoint(at, channel, action, value))
@@ -20,40 +20,44 @@ SELECT :seed AS seed, g FROM built JOIN expected e USING (g)
 WHERE (journey_length(j), journey_start(j), journey_end(j), journey_period(j), journey_value(j))
       IS DISTINCT FROM (e.length, e.start, e."end", tstzrange(e.start, e."end", '[]'), e.value) LIMIT 5;
 
--- channels, actions, labels: distinct and sorted by bytes
+-- channels, actions, labels, details: distinct and sorted by bytes
 SELECT :seed AS seed, g FROM built JOIN (
     SELECT g, array_agg(DISTINCT channel COLLATE "C") AS channels, array_agg(DISTINCT action COLLATE "C") AS actions,
-           array_agg(DISTINCT label COLLATE "C") AS labels
+           array_agg(DISTINCT label COLLATE "C") AS labels,
+           coalesce(array_agg(DISTINCT detail COLLATE "C") FILTER (WHERE detail IS NOT NULL), '{}') AS details
     FROM step GROUP BY g) e USING (g)
-WHERE (journey_channels(j), journey_actions(j), journey_labels(j)) IS DISTINCT FROM (channels, actions, labels) LIMIT 5;
+WHERE (journey_channels(j), journey_actions(j), journey_labels(j), journey_details(j))
+      IS DISTINCT FROM (channels, actions, labels, details) LIMIT 5;
 
 -- path in all its variants
 SELECT :seed AS seed, g FROM built JOIN (
     SELECT g, array_agg(label ORDER BY p) AS l, array_agg(label ORDER BY p) FILTER (WHERE label <> l1) AS lc,
            array_agg(channel ORDER BY p) AS c, array_agg(channel ORDER BY p) FILTER (WHERE channel <> c1) AS cc,
-           array_agg(action ORDER BY p) AS a, array_agg(action ORDER BY p) FILTER (WHERE action <> a1) AS ac
-    FROM (SELECT g, "position" AS p, label, channel, action, lag(label, 1, 'none') OVER w AS l1,
-                 lag(channel, 1, 'none') OVER w AS c1, lag(action, 1, 'none') OVER w AS a1
+           array_agg(action ORDER BY p) AS a, array_agg(action ORDER BY p) FILTER (WHERE action <> a1) AS ac,
+           array_agg(detail ORDER BY p) AS d, array_agg(detail ORDER BY p) FILTER (WHERE detail IS DISTINCT FROM d1) AS dc
+    FROM (SELECT g, "position" AS p, label, channel, action, detail, lag(label, 1, 'none') OVER w AS l1,
+                 lag(channel, 1, 'none') OVER w AS c1, lag(action, 1, 'none') OVER w AS a1,
+                 lag(detail, 1, 'none') OVER w AS d1
           FROM step WINDOW w AS (PARTITION BY g ORDER BY "position")) s
     GROUP BY g) e USING (g)
 WHERE (journey_path(j), journey_path(j, 'label'), journey_path(j, 'label', true), journey_path(j, 'channel'),
        journey_path(j, 'channel', collapse => true), journey_path(j, 'action'),
-       journey_path(j, part => 'action', collapse => true))
-      IS DISTINCT FROM (l, l, lc, c, cc, a, ac) LIMIT 5;
+       journey_path(j, part => 'action', collapse => true), journey_path(j, 'detail'), journey_path(j, 'detail', true))
+      IS DISTINCT FROM (l, l, lc, c, cc, a, ac, d, dc) LIMIT 5;
 
 -- unnest and steps: each touchpoint in its place
 SELECT :seed AS seed, g, o, t, "text" FROM built CROSS JOIN unnest(j) WITH ORDINALITY u(t, o)
 FULL JOIN step USING (g) WHERE o = "position" AND t::text IS DISTINCT FROM "text" LIMIT 5;
 SELECT :seed AS seed, g FROM built JOIN expected USING (g) WHERE length <> (SELECT count(*) FROM unnest(j)) LIMIT 5;
 SELECT :seed AS seed, a.* FROM (
-    SELECT g, s."position", occurred_at, channel, action, s.value, ref, since_previous
+    SELECT g, s."position", occurred_at, channel, action, detail, s.value, ref, since_previous
     FROM built JOIN expected USING (g), LATERAL journey_steps(j) s WHERE fits) a
 FULL JOIN (
-    SELECT g, "position", at, channel, action, s.value, ref,
+    SELECT g, "position", at, channel, action, detail, s.value, ref,
            at - lag(at) OVER (PARTITION BY g ORDER BY "position") AS since
     FROM step s JOIN expected USING (g) WHERE fits) b USING (g, "position")
-WHERE (occurred_at, a.channel, a.action, a.value, a.ref, since_previous)
-      IS DISTINCT FROM (at, b.channel, b.action, b.value, b.ref, since) LIMIT 5;
+WHERE (occurred_at, a.channel, a.action, a.detail, a.value, a.ref, since_previous)
+      IS DISTINCT FROM (at, b.channel, b.action, b.detail, b.value, b.ref, since) LIMIT 5;
 
 -- n-th from both ends, subscripts, and none out of range
 SELECT :seed AS seed, g, n FROM built JOIN expected USING (g)
@@ -129,10 +133,10 @@ LIMIT 5;
 -- JSON
 CREATE VIEW object AS
 SELECT g, "position", jsonb_strip_nulls(jsonb_build_object('occurred_at', time_text(at AT TIME ZONE 'UTC'),
-           'channel', channel, 'action', action, 'value', value, 'ref', ref)) AS o
+           'channel', channel, 'action', action, 'detail', detail, 'value', value, 'ref', ref)) AS o
 FROM step;
 SELECT :seed AS seed, s.g, s."position" FROM step s JOIN object USING (g, "position"),
-     LATERAL (SELECT touchpoint(at, channel, action, value, ref) AS t) t
+     LATERAL (SELECT touchpoint(at, channel, action, value, ref, detail) AS t) t
 WHERE t::jsonb IS DISTINCT FROM o OR t::json::jsonb IS DISTINCT FROM o LIMIT 5;
 SELECT :seed AS seed, g
 FROM built JOIN (SELECT g, jsonb_agg(o ORDER BY "position") AS a FROM object GROUP BY g) e USING (g)
@@ -140,7 +144,7 @@ WHERE j::jsonb IS DISTINCT FROM a OR j::json::jsonb IS DISTINCT FROM a LIMIT 5;
 
 -- the empty journey
 SELECT journey_length(j), journey_start(j), journey_end(j), journey_period(j), journey_channels(j), journey_actions(j),
-       journey_labels(j), journey_value(j), journey_path(j), journey_nth(j, 1), j[1], j[1:2], journey_slice(j, '(,)'),
+       journey_details(j), journey_labels(j), journey_value(j), journey_path(j), journey_nth(j, 1), j[1], j[1:2], journey_slice(j, '(,)'),
        j && '(,)' AS overlaps, j <@ '[2026-03-01 00:00:00+00,2026-03-02 00:00:00+00]' AS within,
        j <@ 'empty' AS within_nothing, j::json, j::jsonb, j || j AS twice,
        (SELECT count(*) FROM unnest(j)) AS touchpoints, (SELECT count(*) FROM journey_steps(j)) AS steps,

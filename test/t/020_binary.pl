@@ -85,9 +85,13 @@ my %image = (
     'one byte short' => substr($good, 0, -1),
     'value missing' => $with->(0, 0, 1, ''),
     'ref missing' => $with->(0, 0, 2, ''),
-    'label twice' => pack('C N (N/a)4 N (N q> C)2', 1, 2, ('web', 'view') x 2, 2, 0, 0, 0, 1, 0, 0),
-    'unused label' => pack('C N (N/a)4 N N q> C', 1, 2, 'web', 'view', 'web', 'buy', 1, 0, 0, 0),
+    'label twice' => pack('C N (N/a)6 N (N q> C)2', 1, 2, ('web', 'view', 'in') x 2, 2, 0, 0, 0, 1, 0, 0),
+    'unused label' => pack('C N (N/a)6 N N q> C', 1, 2, 'web', 'view', '', 'web', 'view', 'in', 1, 0, 0, 0),
     'name of 256 bytes' => encode([ 0, 'x' x 256, 'view', undef, undef ]),
+    'detail of 256 bytes' => encode([ 0, 'web', 'view', undef, undef, 'x' x 256 ]),
+    'detail with a zero byte' => encode([ 0, 'web', 'view', undef, undef, "i\0" ]),
+    'detail' => encode([ 0, 'web', 'view', undef, undef, 'in' ]),
+    'labels that differ in detail' => encode(map { [ 0, 'web', 'view', undef, undef, $_ ] } '', 'in', 'sofas', 'out'),
     'zero byte in a name' => encode([ 0, "a\0b", 'view', undef, undef ]),
     'half a letter' => encode([ 0, "caf\xc3", 'view', undef, undef ]),
     'surrogate' => encode([ 0, "\xed\xa0\x80", 'view', undef, undef ]),
@@ -111,7 +115,7 @@ for (1 .. 4000)
 push @images, map { mutate(encode(@{ any(@points) })) } 1 .. 1000;
 my $as_points = @images - 1000;
 # every truncation and every single bit of one small image
-my $small = encode([ 826000000000000, 'web', 'a', [ 150, 2 ], 7 ], [ 826000000000001, 'app', 'b', undef, undef ]);
+my $small = encode([ 826000000000000, 'web', 'a', [ 150, 2 ], 7, 'in' ], [ 826000000000001, 'app', 'b', undef, undef ]);
 push @images, map { substr $small, 0, $_ } 0 .. length($small) - 1;
 push @images, map { my $copy = $small; vec($copy, $_, 1) ^= 1; $copy } 0 .. 8 * length($small) - 1;
 
@@ -176,7 +180,7 @@ END
 # Encodings: names are sent in the client's, stored in the database's
 my @latin_names = ('web', "caf\xc3\xa9", "a\xc3\xa7\xc3\xa3o", "\xc2\xab \xc2\xbb", "\xc3\xbf" x 120);
 my @latin = map { [ random_journey(20, @latin_names) ] } 1 .. 200;
-my $to_latin = sub { map { my @t = @$_; utf8::decode($_), utf8::downgrade($_) for @t[ 1, 2 ]; \@t } @_ };
+my $to_latin = sub { map { my @t = @$_; defined && (utf8::decode($_), utf8::downgrade($_)) for @t[ 1, 2, 5 ]; \@t } @_ };
 copy_file("$dir/UTF8", map { [ pack('N', $_), encode(@{ $latin[$_] }) ] } 0 .. $#latin);
 copy_file("$dir/LATIN1", map { [ pack('N', $_), encode($to_latin->(@{ $latin[$_] })) ] } 0 .. $#latin);
 sql($node, "CREATE DATABASE latin1 TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");

@@ -27,7 +27,10 @@ END
 # and one of a thousand labels
 my @valid = ([], map { [ random_journey($_) ] } (1) x 20, (2, 3, 5, 10) x 10, (100) x 6);
 push @valid,
-  [ map { [ $_ * 1000000, 'c' . $_ % 1000, 'a', $_ % 7 ? undef : [ $_, 2 ], $_ % 3 ? $_ : undef ] } 1 .. 2000 ];
+  [ map { [ $_ * 1000000, 'c' . $_ % 1000, 'a', $_ % 7 ? undef : [ $_, 2 ], $_ % 3 ? $_ : undef ] } 1 .. 2000 ],
+  # sets of details, and lists of them
+  [ map { [ $_ * 1000000, 'c' . $_ % 50, 'a', undef, undef, ('', 'in', 'out', 'bot')[ $_ % 4 ] ] } 1 .. 200 ],
+  [ map { [ $_ * 1000000, 'c' . $_ % 3, 'a' . $_ % 2, undef, undef, ('in', 'd' . $_ % 20, 'x' x 200)[ $_ % 3 ] ] } 1 .. 200 ];
 copy_file("$dir/valid", map { [ encode(@$_) ] } @valid);
 my @image = map { pack 'H*', $_ } split /\n/, sql($node, <<"END"), -1;
 CREATE TABLE valid (id serial, j journey);
@@ -65,11 +68,15 @@ write_bytes("$dir/image", join '', map { "$_\t\\\\x" . unpack('H*', $mutant[$_])
 # one function for each probe, so that its plan is made once
 my %probe = (
     (map { $_ => "$_(j)" } qw(journey_length journey_start journey_end journey_period journey_channels
-          journey_actions journey_labels journey_value journey_path journey_out journey_send journey_hash
+          journey_actions journey_details journey_labels journey_value journey_path journey_out journey_send journey_hash
           journey_to_json journey_to_jsonb)),
     hash_extended => 'journey_hash_extended(j, 1)',
     path_channel => "journey_path(j, 'channel', true)",
     path_action => "journey_path(j, 'action', true)",
+    path_detail => "journey_path(j, 'detail', true)",
+    matches => "j ~ '%.%.in -> %.view.so%'",
+    filter => "journey_filter(j, '%.%.out')",
+    time_in => "(SELECT count(s::text) FROM journey_time_in(j, 'detail') s)",
     first => 'journey_nth(j, 1)',
     last => 'journey_nth(j, -1)',
     subscript => 'j[2]',
@@ -90,7 +97,7 @@ my %probe = (
     aggregate => '(SELECT journey_agg(x) FROM (VALUES (j), (j)) v(x))',
     aggregate_points => '(SELECT journey_agg(t) FROM unnest(j) t)',
     (map { $_ => "$_(j::bytea::touchpoint)" } qw(touchpoint_time touchpoint_channel touchpoint_action
-          touchpoint_label touchpoint_value touchpoint_ref touchpoint_out touchpoint_send touchpoint_hash
+          touchpoint_detail touchpoint_label touchpoint_value touchpoint_ref touchpoint_out touchpoint_send touchpoint_hash
           touchpoint_to_json touchpoint_to_jsonb)),
     point_compare => "j::bytea::touchpoint < 'web.view=1.5\@2026-04-01T00:00:00Z#3'::touchpoint",
     point_aggregate => '(SELECT journey_agg(x) FROM (VALUES (j::bytea::touchpoint)) v(x))',

@@ -22,6 +22,8 @@ my @steps = (
     [ '%.buy', sub { $_[0]{action} eq 'buy' } ],
     [ 'loja.vê', sub { $_[0]{channel} eq 'loja' && $_[0]{action} eq 'vê' } ],
     [ '%[value >= 2]', sub { ($_[0]{value} // 0) >= 2 } ],
+    [ '%.%.in', sub { $_[0]{detail} eq 'in' } ],
+    [ 'web.view.""', sub { $_[0]{channel} eq 'web' && $_[0]{action} eq 'view' && $_[0]{detail} eq '' } ],
     [ 'fax.%', sub { 0 } ]);
 
 my $node = start_server('main');
@@ -48,11 +50,11 @@ sub random_set
     my $grain = any(1, 60, 900, 3600);
     my @touchpoints = map { {
         at => $base + floor(rand($span) / $grain) * $grain, channel => any('web', 'web', 'app', 'loja'),
-        action => any('view', 'view', 'buy', 'vê', 'call'), value => any(undef, 1, 2, 3) } } 1 .. any(0, 1, 2, 5, 10, 20);
-    @touchpoints = sort { $a->{at} <=> $b->{at} || $a->{channel} cmp $b->{channel} || $a->{action} cmp $b->{action}
+        action => any('view', 'view', 'buy', 'vê', 'call'), detail => any('', '', 'in', 'in', 'sofás'), value => any(undef, 1, 2, 3) } } 1 .. any(0, 1, 2, 5, 10, 20);
+    @touchpoints = sort { $a->{at} <=> $b->{at} || $a->{channel} cmp $b->{channel} || $a->{action} cmp $b->{action} || $a->{detail} cmp $b->{detail}
           || (defined $b->{value} ? 1 : 0) <=> (defined $a->{value} ? 1 : 0) || ($a->{value} // 0) <=> ($b->{value} // 0) } @touchpoints;
     return { touchpoints => \@touchpoints, zone => $zone, unit => $unit, start => any(@steps), back => any(@steps),
-        by => any('channel', 'action', 'label'), gap => $grain * int rand 8, chain => [ map { any(@steps[ 0 .. 4 ]) } 1 .. 1 + int rand 4 ],
+        by => any('channel', 'action', 'detail', 'label'), gap => $grain * int rand 8, chain => [ map { any(@steps[ 0 .. 6 ]) } 1 .. 1 + int rand 4 ],
         until => rand() < 0.3 ? 'infinity' : $base + floor(rand($span) / $grain) * $grain };
 }
 
@@ -82,10 +84,16 @@ sub interval_text
       . (!$days || $s % 86400 ? sprintf('%02d:%02d:%02d', $s / 3600 % 24, $s / 60 % 60, $s % 60) : '');
 }
 
+sub label_text
+{
+    my ($t) = @_;
+    return "$t->{channel}.$t->{action}" . ($t->{detail} ne '' ? ".$t->{detail}" : '');
+}
+
 sub touch_text
 {
     my ($t) = @_;
-    return "$t->{channel}.$t->{action}" . (defined $t->{value} ? "=$t->{value}" : '') . " $t->{at}";
+    return label_text($t) . (defined $t->{value} ? "=$t->{value}" : '') . " $t->{at}";
 }
 
 # Of a chain of steps: the touchpoints of the longest beginning of it that can be had from here on, which ends as early
@@ -148,7 +156,7 @@ sub expected
     my (%stays, %spent, $before);
     for my $i (0 .. $#t)
     {
-        my $state = $s->{by} eq 'label' ? "$t[$i]{channel}.$t[$i]{action}" : $t[$i]{ $s->{by} };
+        my $state = $s->{by} eq 'label' ? label_text($t[$i]) : $t[$i]{ $s->{by} };
         $stays{$state}++ unless defined $before && $before eq $state;
         $spent{$state} += $i < $#t ? $t[ $i + 1 ]{at} - $t[$i]{at} : 0;
         $before = $state;
@@ -179,12 +187,12 @@ sub expected
 sub quoted { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
 
 sql($node, <<'END');
-CREATE TABLE input (n int, i int, at bigint, channel text, action text, value int);
+CREATE TABLE input (n int, i int, at bigint, channel text, action text, value int, detail text);
 CREATE TABLE input_set (n int, zone text, unit text, start journey_pattern, back journey_pattern, by text, gap interval, chain journey_pattern, until timestamptz);
 CREATE FUNCTION item_text(t touchpoint) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN coalesce(touchpoint_label(t) || coalesce('=' || touchpoint_value(t), '') || ' ' || extract(epoch FROM touchpoint_time(t))::bigint, '-');
 CREATE VIEW built AS SELECT s.*, coalesce(j, '{}') AS j
-FROM input_set s LEFT JOIN (SELECT n, journey_agg(to_timestamp(at), channel, action, value) AS j FROM input GROUP BY n) j USING (n);
+FROM input_set s LEFT JOIN (SELECT n, journey_agg(to_timestamp(at), channel, action, value, NULL, detail) AS j FROM input GROUP BY n) j USING (n);
 END
 my $ask = <<'END';
 SET intervalstyle = postgres;
@@ -193,7 +201,7 @@ SELECT n, 'until', ((until - interval '1 us') AT TIME ZONE zone)::date FROM buil
 SELECT n, 'retention', string_agg(cohort || '+' || bracket, ' ' ORDER BY o) FROM built, journey_retention(j, start, back, unit, zone) WITH ORDINALITY r(cohort, bracket, o) GROUP BY n;
 SELECT min(n), 'counted', replace(array_to_string(journey_retention_agg(j, '%', '%.buy', unit, zone), ' '), ',', '+') FROM built GROUP BY unit, zone;
 SELECT n, 'lifecycle', string_agg(period || ' ' || state, ', ' ORDER BY o) FROM built, journey_lifecycle(j, back, unit, zone, until) WITH ORDINALITY r(period, state, o) GROUP BY n;
-SELECT n, 'time_in', string_agg(state || ' ' || stays || ' ' || time_spent, ', ' ORDER BY o) FROM built, journey_time_in(j, by) WITH ORDINALITY r(state, stays, time_spent, o) GROUP BY n;
+SELECT n, 'time_in', string_agg(coalesce(state, '') || ' ' || stays || ' ' || time_spent, ', ' ORDER BY o) FROM built, journey_time_in(j, by) WITH ORDINALITY r(state, stays, time_spent, o) GROUP BY n;
 SELECT n, 'items', string_agg(item_text(journey_item(j, chain, i)), ', ' ORDER BY i) FROM built, generate_series(-5, 5) i GROUP BY n;
 SELECT n, 'parts', string_agg(journey_length(p)::text, ' ' ORDER BY o) FROM built, journey_split(j, chain) WITH ORDINALITY r(p, o) GROUP BY n;
 SELECT n, 'sessions', string_agg(s::text, ' ' ORDER BY i) FROM (SELECT n, i, session_number(to_timestamp(at), gap) OVER (PARTITION BY n ORDER BY at, i) AS s FROM input JOIN input_set USING (n)) x GROUP BY n;
@@ -212,7 +220,7 @@ while ($done < $runs)
           . join(', ', quoted($s->{by}), quoted("$s->{gap} s"), quoted(join ' -> ', map { $_->[0] } @{ $s->{chain} }),
             $s->{until} eq 'infinity' ? "'infinity'" : "to_timestamp($s->{until})") . ')';
         my $i = 0;
-        push @rows, map { "($n, " . $i++ . ", $_->{at}, '$_->{channel}', '$_->{action}', " . ($_->{value} // 'NULL') . ')' } @{ $s->{touchpoints} };
+        push @rows, map { "($n, " . $i++ . ", $_->{at}, '$_->{channel}', '$_->{action}', " . ($_->{value} // 'NULL') . ", '$_->{detail}')" } @{ $s->{touchpoints} };
     }
     my $script = "TRUNCATE input, input_set;\nINSERT INTO input_set VALUES " . join(",\n", @heads) . ";\n"
       . (@rows ? 'INSERT INTO input VALUES ' . join(",\n", @rows) . ";\n" : '') . $ask;

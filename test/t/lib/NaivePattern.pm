@@ -7,7 +7,7 @@
 # end are undef without an anchor, else { link } (link undef if there is none).
 # items are [ link before it, item ]. An item is { kind, min, max, written } with
 # kind step (step), group (alts: lists of items, link) or all (steps). A step is
-# { channel, action, conditions, lone }, a link { adjacent, limits, bans }.
+# { channel, action, detail, conditions, lone }, a link { adjacent, limits, bans }.
 # Times are in microseconds, values in hundredths, touchpoints as in PgJourney.
 package NaivePattern;
 use strict;
@@ -48,7 +48,9 @@ my %compare = (
     '<=' => sub { $_[0] <= $_[1] },
     '>' => sub { $_[0] > $_[1] },
     '>=' => sub { $_[0] >= $_[1] },
-    '=' => sub { $_[0] == $_[1] });
+    '=' => sub { $_[0] == $_[1] },
+    '<>' => sub { $_[0] != $_[1] },
+    '!=' => sub { $_[0] != $_[1] });
 
 #
 # Random journeys and patterns. The few names overlap as prefixes, and some need quotes.
@@ -56,7 +58,8 @@ my %compare = (
 my @channels = ('web', 'we', 'all', 'e-mail', 'a b', 'within');
 my @actions = ('buy', 'buy-it', 'visit', '50%', 'for', '7');
 my @gaps = (0, 0, 1, S, MIN, H, H, D, 2 * D, 7 * D);
-my @operators = ('<', '<=', '>', '>=', '=');
+my @details = ('in', 'inner', 'out', 'bot', '7 in', 'for');
+my @operators = ('<', '<=', '>', '>=', '=', '<>', '!=');
 my @values = (-200, 0, 100, 150, 1000, 1025);
 
 sub chance { return rand() < $_[0] }
@@ -64,7 +67,9 @@ sub chance { return rand() < $_[0] }
 # Some of the labels, so that they repeat
 sub random_labels
 {
-    return map { [ any(@channels[ 0 .. any(1, 1, 3, 5) ]), any(@actions[ 0 .. any(1, 1, 2, 5) ]) ] } 1 .. any(1, 2, 2, 3, 4);
+    my $details = any(0, 0, 1, 1);
+    return map { [ any(@channels[ 0 .. any(1, 1, 3, 5) ]), any(@actions[ 0 .. any(1, 1, 2, 5) ]),
+          $details ? any('', @details[ 0 .. any(1, 2, 5) ]) : '' ] } 1 .. any(1, 2, 2, 3, 4);
 }
 
 sub random_short_journey
@@ -76,9 +81,10 @@ sub random_short_journey
     for my $n (1 .. int rand(MAX_TOUCHPOINTS + 1))
     {
         $time += $gap // any(@gaps);
+        my ($channel, $action, $detail) = @{ any(@$labels) };
         push @touchpoints,
-          [ $time, @{ any(@$labels) }, chance($values) ? [ any(@values), 2 ] : undef,
-            $refs == 0 ? undef : $refs == 1 ? int rand 1000 : any(undef, 1, 2) ];
+          [ $time, $channel, $action, chance($values) ? [ any(@values), 2 ] : undef,
+            $refs == 0 ? undef : $refs == 1 ? int rand 1000 : any(undef, 1, 2), $detail ];
     }
     return sort { PgJourney::compare($a, $b) } @touchpoints;
 }
@@ -94,10 +100,13 @@ sub random_part
 sub random_step
 {
     my ($labels) = @_;
-    my ($channel, $action) = @{ any(@$labels) };
-    ($channel, $action) = (any(@channels), any(@actions)) if chance(0.03);
-    my $step = { channel => random_part($channel), action => random_part($action), conditions => [] };
-    $step = { channel => { kind => 'any' }, action => { kind => 'any' }, conditions => [], lone => 1 } if chance(0.06);
+    my ($channel, $action, $detail) = @{ any(@$labels) };
+    ($channel, $action, $detail) = (any(@channels), any(@actions), any('', @details)) if chance(0.03);
+    my $any = { kind => 'any', text => '' };
+    my $step = {
+        channel => chance(0.05) ? $any : random_part($channel), action => chance(0.05) ? $any : random_part($action),
+        detail => chance(0.5) ? $any : random_part($detail), conditions => [] };
+    $step = { channel => $any, action => $any, detail => $any, conditions => [], lone => 1 } if chance(0.06);
     push @{ $step->{conditions} }, map { [ any(@operators), any(@values) ] } 1 .. any(1, 1, 2) if chance(0.12);
     return $step;
 }
@@ -254,7 +263,8 @@ sub part_text
 sub step_text
 {
     my ($step) = @_;
-    my $text = $step->{lone} ? any('%', '%.%') : part_text($step->{channel}) . '.' . part_text($step->{action});
+    my $text = $step->{lone} ? any('%', '%.%', '%.%.%') : part_text($step->{channel}) . '.' . part_text($step->{action});
+    $text .= '.' . part_text($step->{detail}) if !$step->{lone} && ($step->{detail}{kind} ne 'any' || chance(0.1));
     return $text if !@{ $step->{conditions} };
     return $text . space() . '[' . space()
       . join(space() . ',' . space(), map { 'value' . space() . $_->[0] . space() . number_text($_->[1]) } @{ $step->{conditions} })
@@ -347,8 +357,9 @@ sub part_matches
 sub matches
 {
     my ($step, $point) = @_;
-    my (undef, $channel, $action, $value) = @$point;
-    return 0 if !part_matches($step->{channel}, $channel) || !part_matches($step->{action}, $action);
+    my (undef, $channel, $action, $value, undef, $detail) = @$point;
+    return 0 if !part_matches($step->{channel}, $channel) || !part_matches($step->{action}, $action)
+      || !part_matches($step->{detail}, $detail);
     for my $condition (@{ $step->{conditions} })
     {
         my ($operator, $number) = @$condition;

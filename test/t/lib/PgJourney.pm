@@ -2,8 +2,9 @@
 # and a second implementation of the binary and text forms, independent of the
 # one under test, that says what any sequence of bytes must be read as.
 #
-# A touchpoint here is [time, channel, action, value, ref]: time in microseconds
-# since 2000-01-01 UTC, names in bytes, value as [mantissa, scale] or undef.
+# A touchpoint here is [time, channel, action, value, ref, detail]: time in microseconds
+# since 2000-01-01 UTC, names in bytes, value as [mantissa, scale] or undef, detail
+# undef or empty where there is none.
 package PgJourney;
 use strict;
 use warnings;
@@ -122,8 +123,8 @@ sub encode
     $labels = $points = '';
     for my $t (@touchpoints)
     {
-        my ($time, $channel, $action, $value, $ref) = @$t;
-        my $label = pack('N/a N/a', $channel, $action);
+        my ($time, $channel, $action, $value, $ref, $detail) = @$t;
+        my $label = pack('(N/a)3', $channel, $action, $detail // '');
         if (!exists $number{$label})
         {
             my $next = keys %number;
@@ -163,8 +164,8 @@ sub decode
     my (@labels, %seen, %used, @touchpoints);
     for (1 .. $count)
     {
-        my $label = [ $name->(), $name->() ];
-        die "label twice\n" if $seen{ pack 'N/a N/a', @$label }++;
+        my $label = [ $name->(), $name->(), $name->() ];
+        die "label twice\n" if $seen{ pack '(N/a)3', @$label }++;
         push @labels, $label;
     }
     $count = $take->(4, 'l>');
@@ -183,7 +184,8 @@ sub decode
         die "scale out of range\n" if $value && $value->[1] > MAX_DIGITS;
         die "too many digits\n" if $value && digits(@$value) > MAX_DIGITS;
         $ref = $take->(8, 'q>') if $flags & 2;
-        push @touchpoints, [ $time, @{ $labels[$label] }, $value, $ref ];
+        my ($channel, $action, $detail) = @{ $labels[$label] };
+        push @touchpoints, [ $time, $channel, $action, $value, $ref, $detail ];
     }
     die "unused label\n" if keys %used < @labels;
     die "bytes left over\n" if $at < length $bytes;
@@ -214,7 +216,7 @@ sub compare_values
     return $x->bcmp($y);
 }
 
-# The order of touchpoints: time, ref (none last), channel, action, value (none last)
+# The order of touchpoints: time, ref (none last), channel, action, detail (none first), value (none last)
 sub compare
 {
     my ($x, $y) = @_;
@@ -224,6 +226,7 @@ sub compare
       || (defined $x->[4] && $x->[4] <=> $y->[4])
       || $x->[1] cmp $y->[1]
       || $x->[2] cmp $y->[2]
+      || ($x->[5] // '') cmp ($y->[5] // '')
       || !$x->[3] <=> !$y->[3]
       || ($x->[3] ? compare_values($x->[3], $y->[3]) : 0);
 }
@@ -265,9 +268,9 @@ sub journey_text
     my @parts;
     for my $t (@_)
     {
-        my ($time, $channel, $action, $value, $ref) = @$t;
+        my ($time, $channel, $action, $value, $ref, $detail) = @$t;
         push @parts,
-            name_text($channel) . '.' . name_text($action)
+            name_text($channel) . '.' . name_text($action) . (length($detail // '') ? '.' . name_text($detail) : '')
           . ($value ? '=' . value_text(@$value) : '') . '@' . time_text($time)
           . (defined $ref ? "#$ref" : '');
     }
@@ -282,7 +285,7 @@ sub random_journey
     @names = (
         'web', 'app', 'store', 'e-mail', 'a-', '', '"', 'a b', "\n", '日本語', 'ação', '🛒', '0', 'x' x 255,
         map { "n$_" } 1 .. 20) if !@names;
-    my ($times, $values, $refs) = (any(0 .. 4), any(0 .. 3), any(0 .. 3));
+    my ($times, $values, $refs, $details) = (any(0 .. 4), any(0 .. 3), any(0 .. 3), any(0 .. 3));
     my @touchpoints;
     for (1 .. 1 + int rand $max)
     {
@@ -303,7 +306,8 @@ sub random_journey
           : $refs == 1 ? scalar @touchpoints
           : $refs == 2 ? any(undef, 1, 2)
           : any(undef, -9223372036854775807 - 1, 9223372036854775807, 0, (1 << int rand 63) * any(1, -1));
-        push @touchpoints, [ $time, any(@names), any(@names), $value, $ref ];
+        my $detail = $details == 0 ? undef : $details == 1 ? any('in', 'out') : $details == 2 ? any(undef, '', 'in', 'bot') : any(@names);
+        push @touchpoints, [ $time, any(@names), any(@names), $value, $ref, $detail ];
     }
     return sort { compare($a, $b) } @touchpoints;
 }
