@@ -107,11 +107,11 @@ RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_
            NULL)::@hub@.event;
 COMMENT ON FUNCTION @hub@.event_of_key(text, text) IS 'event of a row of which only the key can be told';
 
--- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, if place is what
--- tells the one they arrive in, or the text NULL. All rows, or those that are touchpoints. Trying each row costs more.
--- All is read by alias and name, since the table's own columns may be called anything.
+-- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, which is that of
+-- their key, if keys are numbers or times, or else the one they are read in. All rows, or those that are touchpoints.
+-- Trying each row costs more. All is read by alias and name, since the table's own columns may be called anything.
 CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, source_row text, rows_from text, trying boolean,
-                                            all_rows boolean, place text)
+                                            all_rows boolean, placed boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -124,14 +124,15 @@ BEGIN
                        WHEN all_rows THEN 'CASE WHEN m.source IS NOT NULL THEN ROW(m.*)::event END AS event, '
                                           'NULL::text AS reason, NULL::text AS state'
                        ELSE 'ROW(m.*)::event AS event, NULL::text AS reason, NULL::text AS state' END,
-                  CASE WHEN place IS NULL THEN 'NULL'
-                       ELSE format('%I(%s, %s)', source_object('place', source), source_row, place) END,
+                  CASE WHEN placed
+                       THEN format('%I(%s, row_number() OVER ())', source_object('place', source), source_row)
+                       ELSE 'NULL' END,
                   rows_from,
                   format(CASE WHEN all_rows THEN 'LEFT JOIN LATERAL %s m ON true' ELSE 'CROSS JOIN LATERAL %s m' END,
                          CASE WHEN trying THEN format('try_row(%L, %s)', source, source_row)
                               ELSE format('%I(%s)', source_object('map', source), source_row) END));
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, text) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, boolean) IS 'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -589,8 +590,7 @@ BEGIN
         query := CASE TG_OP
             WHEN 'INSERT' THEN
                 format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
-                       rows_query(source, source_row, 'new_rows', attempt = 2, false,
-                                  CASE WHEN several THEN 'row_number() OVER ()' END))
+                       rows_query(source, source_row, 'new_rows', attempt = 2, false, several))
             WHEN 'DELETE' THEN
                 format('SELECT o.key, event_of_key(%L, o.key) AS was, NULL::event AS now, NULL::text AS reason, '
                        'NULL::text AS state FROM (SELECT %I(%s) AS key FROM old_rows r) o',
@@ -601,9 +601,8 @@ BEGIN
                        CASE WHEN attached.steady THEN 'o.event'
                             ELSE format('CASE WHEN o.key IS NOT NULL '
                                         'THEN coalesce(o.event, event_of_key(%L, o.key)) END', source) END,
-                       rows_query(source, source_row, 'old_rows', attempt = 2, NOT attached.steady, NULL),
-                       rows_query(source, source_row, 'new_rows', attempt = 2, NOT attached.steady,
-                                  CASE WHEN several THEN 'NULL' END),
+                       rows_query(source, source_row, 'old_rows', attempt = 2, NOT attached.steady, false),
+                       rows_query(source, source_row, 'new_rows', attempt = 2, NOT attached.steady, several),
                        CASE WHEN attached.steady AND attached.backfilled THEN 'WHERE n.event IS DISTINCT FROM o.event'
                             ELSE '' END)
             END || CASE WHEN several THEN ' ORDER BY n.place' ELSE '' END;

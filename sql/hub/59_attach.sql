@@ -3,8 +3,7 @@
 -- A column's name, or an expression over the columns, as SQL. It is compiled under the search_path of who attaches.
 CREATE OR REPLACE FUNCTION @hub@.source_expression(
     relation regclass, field text, expression text, wanted text, search_path text,
-    OUT code text, OUT bare text, OUT columns smallint[], OUT immutable boolean, OUT comparable boolean,
-        OUT counting boolean)
+    OUT code text, OUT bare text, OUT columns smallint[], OUT immutable boolean, OUT counting boolean)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -24,8 +23,7 @@ BEGIN
                  THEN quote_ident(expression) ELSE expression END;
     BEGIN
         PERFORM set_config('search_path', search_path, true);
-        SELECT e.type, e.columns, e.immutable, e.comparable, e.counting INTO type, columns, immutable, comparable,
-               counting
+        SELECT e.type, e.columns, e.immutable, e.counting INTO type, columns, immutable, counting
         FROM @extschema@.journey_row_expression(relation, bare) e;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     EXCEPTION WHEN OTHERS THEN
@@ -162,7 +160,7 @@ BEGIN
         wanted := CASE field.key WHEN 'occurred_at' THEN 'timestamp with time zone' WHEN 'value' THEN 'numeric'
             WHEN 'attributes' THEN 'jsonb'
                                  WHEN 'where' THEN 'boolean' ELSE 'text' END;
-        SELECT e.code, e.bare, e.columns, e.immutable, e.comparable, e.counting INTO expression
+        SELECT e.code, e.bare, e.columns, e.immutable, e.counting INTO expression
         FROM source_expression(relation, field.key, field.value, wanted, search_path) e;
         columns := columns || expression.columns;
         code := code || jsonb_build_object(field.key, expression.code);
@@ -187,9 +185,7 @@ BEGIN
             unique_key := EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid
                                   AND i.indpred IS NULL
                                          AND (i.indkey::smallint[])[0:i.indnkeyatts - 1] <@ expression.columns);
-            place := CASE WHEN expression.counting THEN '' ELSE '$2, ' END
-                     || CASE WHEN expression.comparable THEN expression.bare ELSE expression.code
-                         || ' COLLATE pg_catalog."C"' END;
+            place := CASE WHEN expression.counting THEN expression.bare ELSE '$2' END;
         END IF;
     END LOOP;
 
@@ -457,7 +453,7 @@ COMMENT ON FUNCTION @hub@.backfill_rows(text, text[], @hub@.event[], text[], tex
 -- Record rows that a part of a query yields, in the order of their keys.
 CREATE OR REPLACE FUNCTION @hub@.backfill_from(source text, rows_from text, tids tid[], make_partitions boolean,
                                                careful boolean) RETURNS timestamptz
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET synchronize_seqscans = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -470,7 +466,7 @@ DECLARE
     states text[] := '{}';
 BEGIN
     FOR change IN EXECUTE format('SELECT n.key, n.event, n.reason, n.state FROM (%s) n ORDER BY n.place',
-                                 rows_query(source, row_as(source, 'r'), rows_from, careful, false, 'NULL'))
+                                 rows_query(source, row_as(source, 'r'), rows_from, careful, false, true))
                   USING tids
     LOOP
         keys := array_append(keys, change.key);
@@ -597,7 +593,8 @@ BEGIN
         WHERE t.source = backfill_batch.source;
         RETURN NULL;
     END IF;
-    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);  -- so that nobody rewrites it, or gives it away
+    -- so that nobody rewrites it, or gives it away
+    EXECUTE format('LOCK TABLE ONLY %s IN ROW SHARE MODE', s.pending[1]);
     PERFORM check_trust(source, s.relation, s.trusts);
     index := read_by_index(s.pending[1]);
     IF s.read_by IS DISTINCT FROM coalesce(index, pg_relation_filenode(s.pending[1])) THEN

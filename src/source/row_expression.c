@@ -4,8 +4,8 @@
  *
  * Such an expression will be evaluated for old and for new versions of a row and must
  * say the same of both whenever it is asked, so it is held to what a generated column
- * may be, but that it need not be immutable.  Whether it is, and in which order its values
- * are, matters where it is a key.
+ * may be, but that it need not be immutable.  Whether it is, and whether its order tells
+ * what came first, matters where it is a key.
  */
 #include "postgres.h"
 
@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
@@ -75,12 +74,9 @@ parse_expression(const char *text)
 	return NULL;
 }
 
-/*
- * Whether values can be put in order, and whether that is the order in which things are
- * counted: they are numbers or times.
- */
-static void
-find_order(Node *expression, bool *comparable, bool *counting)
+/* Whether values are numbers or times, whose order is the one in which things were counted */
+static bool
+is_counting(Node *expression)
 {
 	Oid type = getBaseType(exprType(expression));
 	char category;
@@ -90,17 +86,13 @@ find_order(Node *expression, bool *comparable, bool *counting)
 	if (IsA(expression, RowExpr))
 	{
 		foreach (cell, ((RowExpr *) expression)->args)
-			find_order(lfirst(cell), comparable, counting);
-		return;
+			if (!is_counting(lfirst(cell)))
+				return false;
+		return true;
 	}
-	/* What other records hold is not known before they are compared */
-	if (type == RECORDOID || type == UNKNOWNOID ||
-		!OidIsValid(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc) ||
-		(type_is_collatable(type) && !OidIsValid(exprCollation(expression))))
-		*comparable = false;
 	get_type_category_preferred(type, &category, &preferred);
-	if (category != TYPCATEGORY_NUMERIC && category != TYPCATEGORY_DATETIME)
-		*counting = false;
+	return (category == TYPCATEGORY_NUMERIC || category == TYPCATEGORY_DATETIME) &&
+		   OidIsValid(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc);
 }
 
 Datum
@@ -119,10 +111,8 @@ journey_row_expression(PG_FUNCTION_ARGS)
 	int count = 0;
 	Datum *columns;
 	TupleDesc descriptor;
-	bool comparable = true;
-	bool counting = true;
-	Datum values[5];
-	bool nulls[5] = {false};
+	Datum values[4];
+	bool nulls[4] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -164,8 +154,6 @@ journey_row_expression(PG_FUNCTION_ARGS)
 						 errhint("Write its expression instead.")));
 		columns[count++] = Int16GetDatum(number);
 	}
-	assign_expr_collations(state, expression);
-	find_order(expression, &comparable, &counting);
 	error_context_stack = context.previous;
 
 	values[0] = ObjectIdGetDatum(getBaseType(exprType(expression)));
@@ -174,8 +162,7 @@ journey_row_expression(PG_FUNCTION_ARGS)
 	/* As in an index: what functions and casts are made of counts, not what they are declared */
 	values[2] = BoolGetDatum(
 		!contain_mutable_functions((Node *) expression_planner((Expr *) expression)));
-	values[3] = BoolGetDatum(comparable);
-	values[4] = BoolGetDatum(comparable && counting);
+	values[3] = BoolGetDatum(is_counting(expression));
 	free_parsestate(state);
 	table_close(relation, NoLock);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));

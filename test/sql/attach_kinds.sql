@@ -44,12 +44,12 @@ INSERT INTO by_uuid (at, c, page) SELECT '2026-01-01', 'uuid', 'p' || n FROM gen
 INSERT INTO by_point SELECT n::text::xid, '2026-01-01', 'point', 'p' || n FROM generate_series(8, 12) n;
 SELECT source, CASE source WHEN 'by_uuid' THEN (path = (SELECT string_agg('p' || n, ' ' ORDER BY n) FROM generate_series(1, 1200) n))::text ELSE path END
 FROM path ORDER BY 1;
-SELECT source, crm.detach_source(source, keep => false) FROM crm.sources;
+SELECT source, crm.detach_source(source, keep => false) FROM crm.sources ORDER BY 1;
 INSERT INTO by_code SELECT c, '2026-01-01', 'code', c FROM unnest('{b,B,a,ä,z}'::text[]) c;
 DELETE FROM by_uuid;
 SELECT attach_all();
 SELECT * FROM path ORDER BY 1;
-SELECT source, crm.detach_source(source, keep => false) FROM crm.sources;
+SELECT source, crm.detach_source(source, keep => false) FROM crm.sources ORDER BY 1;
 DROP TABLE by_line, by_code, by_time, by_uuid, by_point;
 -- A backfill of several batches, of rows that lie the other way round, with a key of two columns, while keys and the key change
 CREATE TABLE many (id integer, no smallint, at timestamptz, c text, PRIMARY KEY (id, no));
@@ -58,7 +58,7 @@ SELECT crm.attach_source('many', '{"occurred_at": "at", "channel": "''x''", "act
 CALL crm.backfill_source('many');
 CREATE VIEW numbered AS
 SELECT source, count(*), count(*) FILTER (WHERE touchpoint_id < before) AS out_of_order
-FROM (SELECT t.*, lag(touchpoint_id) OVER (PARTITION BY source ORDER BY source_key::text::point <-> '(-1000000,0)', source_key) AS before FROM crm.touchpoints t) t
+FROM (SELECT t.source, t.touchpoint_id, lag(t.touchpoint_id) OVER (PARTITION BY t.source ORDER BY t.source_key::point <-> '(-1000000,0)', t.source_key) AS before FROM crm.touchpoints t) t
 GROUP BY source;
 SELECT * FROM numbered;
 SELECT source, rows_done, next_key, next_block, read_by, pending FROM crm.sources;
@@ -171,7 +171,7 @@ SELECT key, r.* FROM unnest(ARRAY['id || current_date::text', 'stable_key(id)', 
                                  $a$'v-' || id$a$, 'md5(id::text)']) key,
     refused(format($$SELECT crm.attach_source('visit', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"c": "c"}, "key": %s}', source => %L)$$, replace(to_json(key)::text, $a$'$a$, $a$''$a$), key)) r;
 \x off
-SELECT source, crm.detach_source(source, false) FROM crm.sources;
+SELECT source, crm.detach_source(source, false) FROM crm.sources ORDER BY 1;
 
 -- Evidence of a row whose touchpoint went before it, as with its month by keep_touchpoints
 CREATE TABLE old (id integer PRIMARY KEY, at timestamptz, a text, b text);
