@@ -102,7 +102,9 @@ SELECT count(*) FROM (SELECT p FROM pat GROUP BY p) s;
 RESET enable_sort;
 SET enable_nestloop = off;
 SET enable_hashjoin = off;
+SET max_parallel_workers_per_gather = 0;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM pat a JOIN pat b USING (p);
+RESET max_parallel_workers_per_gather;
 SELECT count(*) = (SELECT count(*) FROM pat a JOIN pat b USING ("rank") WHERE a.n < 501) AS merged
 FROM pat a JOIN pat b USING (p);
 RESET enable_hashjoin;
