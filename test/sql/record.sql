@@ -27,7 +27,9 @@ SELECT identifier, customer_of(identifier) FROM identities ORDER BY 1;
 
 -- the same source and key is the same touchpoint
 SELECT record('{user:7,cookie:1}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
+\set SHOW_CONTEXT never
 SELECT record('{user:99}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
+\set SHOW_CONTEXT errors
 SELECT record('{user:7}', '2026-11-01 10:05Z', 'web', 'login', source => 'other', source_key => 'k1');
 SELECT count(*), customer_of('user:99') FROM touchpoints;
 
