@@ -98,7 +98,8 @@ sub worded
 }
 
 foreach my $type (@types) {
-    my $database = "worded_$type";
+    my $database = 'contrib_regression';  # as it is called in what is expected
+    $node->safe_psql('postgres', "DROP DATABASE IF EXISTS $database");
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     my %script = worded($type);
     $node->safe_psql($database, join '', <<"END", map { "INSERT INTO worded.template VALUES ('$_', \$part\$$script{$_}\$part\$);\n" } sort keys %script);
@@ -123,6 +124,7 @@ BEGIN
     END IF;
     PERFORM public.journey_upgrade_hub(name);
 END \$\$;
+ALTER EXTENSION pg_journey ADD FUNCTION journey_create_hub(text);
 CREATE FUNCTION worded.widen() RETURNS event_trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS \$\$
 DECLARE
     relation regclass;
@@ -130,7 +132,7 @@ BEGIN
     FOR relation IN SELECT d.objid FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid
                     WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
                           AND d.schema_name <> 'worded' AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
-                          AND NOT public.journey_is_hub(d.schema_name)
+                          AND NOT EXISTS (SELECT FROM pg_class s WHERE s.relnamespace = c.relnamespace AND s.relname = 'settings')
                           AND EXISTS (SELECT FROM pg_class s WHERE s.relname = 'source_rejects') LOOP
         EXECUTE (SELECT CASE WHEN count(*) > 0 THEN format('ALTER TABLE %s %s', relation, string_agg(format('ADD COLUMN %I pg_catalog.$type', w), ', ')) ELSE '' END
                  FROM unnest('{$attached_words}'::text[]) w
@@ -142,7 +144,7 @@ END
     # where a test has the hub in its search_path, such a table would take the type from the test
     foreach my $types ('off', 'on') {
         my @some = grep { (slurp_file("$top/test/sql/$_.sql") =~ /search_path/) == ($types eq 'off') } @tests or next;
-        my $outputs = "$PostgreSQL::Test::Utils::tmp_check/${database}_$types";
+        my $outputs = "$PostgreSQL::Test::Utils::tmp_check/worded_${type}_$types";
         mkdir $outputs;
         symlink "$top/expected", "$outputs/expected";
         local $ENV{PGOPTIONS} = "-c worded.types=$types";
