@@ -2,17 +2,23 @@
 -- partitioned by it, and settings are read by subqueries that know nothing of the row.
 
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
-SELECT r.customer_id, r.touchpoint_id, r.occurred_at, r.channel, r.action, r.value, r.currency, r.direction, r.conversation, r.agent, r.campaign,
+SELECT r.customer_id, r.touchpoint_id, r.occurred_at, r.channel, r.action, r.value, r.currency, r.direction,
+       r.conversation, r.agent, r.campaign,
        r.since_previous,
        1 + count(*) FILTER (WHERE r.since_previous > (SELECT s.session_gap FROM @hub@.settings s))
-               OVER (PARTITION BY r.customer_id ORDER BY r.occurred_at, r.touchpoint_id ROWS UNBOUNDED PRECEDING) AS session,
+               OVER (PARTITION BY r.customer_id ORDER BY r.occurred_at, r.touchpoint_id ROWS UNBOUNDED PRECEDING)
+                   AS session,
        CASE WHEN r.own THEN r.previous_channel END AS previous_channel,
        CASE WHEN r.own THEN r.since_own END AS since_own,
-       r.own AND coalesce(r.previous_channel <> r.channel AND r.since_own <= (SELECT s.handoff_within FROM @hub@.settings s), false) AS is_handoff,
-       r.own AND coalesce(r.previous_channel <> r.channel OR r.since_own > (SELECT s.handoff_within FROM @hub@.settings s), true) AS begins_visit,
-       r.own AND coalesce(r.previous_source = r.source AND r.previous_conversation = r.conversation, false) AS same_conversation,
+       r.own AND coalesce(r.previous_channel <> r.channel
+                          AND r.since_own <= (SELECT s.handoff_within FROM @hub@.settings s), false) AS is_handoff,
+       r.own AND coalesce(r.previous_channel <> r.channel
+                          OR r.since_own > (SELECT s.handoff_within FROM @hub@.settings s), true) AS begins_visit,
+       r.own AND coalesce(r.previous_source = r.source AND r.previous_conversation = r.conversation, false)
+           AS same_conversation,
        r.own, r.source, r.source_key, r.attributes, r.recorded_at, r.identity_id
-FROM (SELECT i.customer_id, t.touchpoint_id, t.identity_id, t.occurred_at, t.recorded_at, t.channel, t.action, t.value, t.currency, t.direction,
+FROM (SELECT i.customer_id, t.touchpoint_id, t.identity_id, t.occurred_at, t.recorded_at, t.channel, t.action,
+             t.value, t.currency, t.direction,
              t.conversation, t.agent, t.campaign, t.source, t.source_key, t.attributes,
              t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
              t.occurred_at - lag(t.occurred_at) OVER everything AS since_previous,
@@ -53,7 +59,8 @@ COMMENT ON COLUMN @hub@.timeline.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.timeline.identity_id IS 'identity it belongs to';
 
 CREATE OR REPLACE VIEW @hub@.handoffs WITH (security_invoker = true) AS
-SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.previous_channel AS from_channel, t.channel AS to_channel, t.since_own AS after,
+SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.previous_channel AS from_channel, t.channel AS to_channel,
+       t.since_own AS after,
        CASE WHEN t.same_conversation THEN t.conversation END AS conversation, t.action, t.agent
 FROM @hub@.timeline t WHERE t.is_handoff;
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';

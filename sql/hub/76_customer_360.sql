@@ -11,19 +11,24 @@ FROM @hub@.customers c
                 FROM @hub@.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
      LEFT JOIN (SELECT b.customer_id, sum(b.touchpoints)::bigint AS touchpoints, max(b.sessions) AS sessions,
                        array_agg(b.channel ORDER BY b.channel) AS channels,
-                       (array_agg(b.channel ORDER BY b.visits DESC, b.own_position DESC) FILTER (WHERE b.visits > 0))[1] AS preferred_channel,
+                       (array_agg(b.channel ORDER BY b.visits DESC, b.own_position DESC)
+                           FILTER (WHERE b.visits > 0))[1] AS preferred_channel,
                        sum(b.handoffs)::bigint AS handoffs, min(b.first_at) AS first_at,
-                       min(b.channel) FILTER (WHERE b.last_action IS NOT NULL) AS last_channel, min(b.last_action) AS last_action,
+                       min(b.channel) FILTER (WHERE b.last_action IS NOT NULL) AS last_channel,
+                       min(b.last_action) AS last_action,
                        max(b.last_at) AS last_at
                 FROM (SELECT r.customer_id, r.channel, count(*) AS touchpoints, max(r.session) AS sessions,
                              count(*) FILTER (WHERE r.is_handoff) AS handoffs,
                              count(*) FILTER (WHERE r.begins_visit) AS visits,
                              max(r.position) FILTER (WHERE r.own) AS own_position,
-                             min(r.occurred_at) AS first_at, max(r.occurred_at) AS last_at, min(r.action) FILTER (WHERE r.is_last) AS last_action
-                      FROM (SELECT l.customer_id, l.channel, l.session, l.is_handoff, l.begins_visit, l.own, l.occurred_at, l.action,
+                             min(r.occurred_at) AS first_at, max(r.occurred_at) AS last_at,
+                             min(r.action) FILTER (WHERE r.is_last) AS last_action
+                      FROM (SELECT l.customer_id, l.channel, l.session, l.is_handoff, l.begins_visit, l.own,
+                                   l.occurred_at, l.action,
                                    row_number() OVER w AS position, lead(l.touchpoint_id) OVER w IS NULL AS is_last
                             FROM @hub@.timeline l
-                            WINDOW w AS (PARTITION BY l.customer_id ORDER BY l.occurred_at, l.touchpoint_id ROWS UNBOUNDED PRECEDING)) r
+                            WINDOW w AS (PARTITION BY l.customer_id ORDER BY l.occurred_at, l.touchpoint_id
+                                ROWS UNBOUNDED PRECEDING)) r
                       GROUP BY r.customer_id, r.channel) b
                 GROUP BY b.customer_id) t ON t.customer_id = c.customer_id
      LEFT JOIN (SELECT s.customer_id, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
@@ -35,7 +40,8 @@ FROM @hub@.customers c
                       GROUP BY n.customer_id, coalesce(p.currency, '')) s
                 GROUP BY s.customer_id) v ON v.customer_id = c.customer_id
      LEFT JOIN (SELECT d.customer_id, count(*) AS open_conversations
-                FROM @hub@.conversations d WHERE d.status = 'open' GROUP BY d.customer_id) o ON o.customer_id = c.customer_id
+                FROM @hub@.conversations d WHERE d.status = 'open' GROUP BY d.customer_id) o
+               ON o.customer_id = c.customer_id
      LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
                 FROM (SELECT DISTINCT ON (n.customer_id, e.key) n.customer_id, e.key, e.value
                       FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id

@@ -18,14 +18,18 @@ CREATE OR REPLACE VIEW @hub@.channel_mix WITH (security_invoker = true) AS
 SELECT m.channel, c.label, c.kind, m.touchpoints, round(m.touchpoints / sum(m.touchpoints) OVER (), 4) AS share, m.customers,
        m.inbound, m.outbound, m.sessions, m.visits, coalesce(l.left_by, 0) AS visits_left, round(1 - coalesce(l.left_by, 0)::numeric / nullif(m.visits, 0), 4) AS containment,
        v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency
-FROM (SELECT b.channel, sum(b.touchpoints)::bigint AS touchpoints, count(DISTINCT b.customer_id) AS customers, sum(b.inbound)::bigint AS inbound,
+FROM (SELECT b.channel, sum(b.touchpoints)::bigint AS touchpoints, count(DISTINCT b.customer_id) AS customers,
+             sum(b.inbound)::bigint AS inbound,
              sum(b.outbound)::bigint AS outbound, count(*) AS sessions, sum(b.visits)::bigint AS visits
-      FROM (SELECT t.customer_id, t.channel, t.session, count(*) AS touchpoints, count(*) FILTER (WHERE t.direction = 'in') AS inbound,
-                   count(*) FILTER (WHERE t.direction = 'out') AS outbound, count(*) FILTER (WHERE t.begins_visit) AS visits
+      FROM (SELECT t.customer_id, t.channel, t.session, count(*) AS touchpoints,
+                   count(*) FILTER (WHERE t.direction = 'in') AS inbound,
+                   count(*) FILTER (WHERE t.direction = 'out') AS outbound,
+                   count(*) FILTER (WHERE t.begins_visit) AS visits
             FROM @hub@.timeline t GROUP BY t.customer_id, t.channel, t.session) b
       GROUP BY b.channel) m
      LEFT JOIN @hub@.channels c ON c.channel = m.channel
-     LEFT JOIN (SELECT h.from_channel, count(*) AS left_by FROM @hub@.handoffs h GROUP BY h.from_channel) l ON l.from_channel = m.channel
+     LEFT JOIN (SELECT h.from_channel, count(*) AS left_by FROM @hub@.handoffs h GROUP BY h.from_channel) l
+         ON l.from_channel = m.channel
      LEFT JOIN (SELECT s.channel, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
                        CASE WHEN count(*) = 1 THEN nullif(min(s.currency), '') END AS currency,
                        jsonb_object_agg(s.currency, s.value) AS value_by_currency
@@ -70,7 +74,8 @@ SELECT c.customers, c.multichannel, round(c.multichannel::numeric / nullif(c.cus
        round(r.resolved_at_first_contact::numeric / nullif(r.resolved, 0), 4) AS first_contact_resolution,
        s.contacts, s.repeat_contacts, round(s.repeat_contacts::numeric / nullif(s.contacts, 0), 4) AS repeat_contact_share,
        round(s.repeat_contacts::numeric / nullif(s.customers, 0), 4) AS repeat_contacts_per_customer
-FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multichannel, count(*) FILTER (WHERE b.handoffs > 0) AS cross_channel,
+FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multichannel,
+             count(*) FILTER (WHERE b.handoffs > 0) AS cross_channel,
              count(*) FILTER (WHERE b.crosses) AS omnichannel, coalesce(sum(b.handoffs), 0)::bigint AS handoffs
       FROM (SELECT t.customer_id, min(t.channel) <> max(t.channel) AS several, count(*) FILTER (WHERE t.is_handoff) AS handoffs,
                    bool_or(t.is_handoff AND (n.kind = 'digital') <> (p.kind = 'digital')) AS crosses
@@ -80,7 +85,8 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multich
             GROUP BY t.customer_id) b) c
      CROSS JOIN
      (SELECT count(*) AS resolved,
-             count(*) FILTER (WHERE b.asked_again_at - b.resolved_at <= (SELECT s.repeat_within FROM @hub@.settings s) IS NOT TRUE) AS resolved_at_first_contact
+             count(*) FILTER (WHERE (b.asked_again_at - b.resolved_at <= (SELECT s.repeat_within FROM @hub@.settings s))
+                                    IS NOT TRUE) AS resolved_at_first_contact
       FROM (SELECT min(o.occurred_at) AS resolved_at, min(o.asked_again_at) AS asked_again_at
             FROM (SELECT t.customer_id, t.source, t.conversation, t.turn, t.occurred_at,
                          min(t.occurred_at) FILTER (WHERE t.turn IN ('asks', 'reopens'))
@@ -92,15 +98,18 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multich
       WHERE now() - b.resolved_at > (SELECT s.repeat_within FROM @hub@.settings s)) r
      CROSS JOIN
      (SELECT count(*) AS contacts, count(DISTINCT b.customer_id) AS customers,
-             count(*) FILTER (WHERE b.since_message <= (SELECT g.repeat_within FROM @hub@.settings g)) AS repeat_contacts
+             count(*) FILTER (WHERE b.since_message <= (SELECT g.repeat_within FROM @hub@.settings g))
+                 AS repeat_contacts
       FROM (SELECT a.customer_id, a.conversation, a.before, a.since_before,
-                   a.occurred_at - lag(a.occurred_at) OVER (PARTITION BY a.customer_id ORDER BY a.occurred_at, a.touchpoint_id) AS since_message
+                   a.occurred_at - lag(a.occurred_at) OVER (PARTITION BY a.customer_id
+                                                            ORDER BY a.occurred_at, a.touchpoint_id) AS since_message
             FROM (SELECT t.customer_id, t.touchpoint_id, t.conversation, t.turn, t.occurred_at,
                          lag(t.turn) OVER w AS before, t.occurred_at - lag(t.occurred_at) OVER w AS since_before
                   FROM @hub@.turns t WHERE t.turn IN ('asks', 'reopens', 'resolves')
                   WINDOW w AS (PARTITION BY t.customer_id, t.source, t.conversation ORDER BY t.occurred_at, t.touchpoint_id, t.step)) a
             WHERE a.turn = 'asks') b
-      WHERE (b.conversation IS NULL OR b.before IS NULL OR b.before = 'resolves' OR b.since_before > (SELECT g.repeat_within FROM @hub@.settings g))
+      WHERE (b.conversation IS NULL OR b.before IS NULL OR b.before = 'resolves'
+             OR b.since_before > (SELECT g.repeat_within FROM @hub@.settings g))
             AND (b.since_message > (SELECT g.session_gap FROM @hub@.settings g)) IS NOT FALSE) s;
 COMMENT ON VIEW @hub@.omnichannel IS 'how customers use channels together: one row';
 COMMENT ON COLUMN @hub@.omnichannel.customers IS 'customers with a touchpoint of their own: see own of timeline';

@@ -21,7 +21,8 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@,
 AS $$
 BEGIN
     IF journey_is_hub(name) IS NOT TRUE THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no hub %s', coalesce(name, 'NULL'));
     END IF;
 END $$;
 
@@ -42,8 +43,8 @@ BEGIN
     END IF;
 END $$;
 
--- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. No quoting may
--- hang on the name: it could contain the tag of a dollar-quoted string.
+-- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. No quoting
+-- may hang on the name: it could contain the tag of a dollar-quoted string.
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
@@ -101,28 +102,37 @@ BEGIN
         RETURN;
     END IF;
 
-    -- Triggers of attached tables are called by the hub's name, so that those of several hubs can be on one table; and the functions
-    -- that attaching made look for names where whoever attached did.
+    -- Triggers of attached tables are called by the hub's name, so that those of several hubs can be on one table;
+    -- and the functions that attaching made look for names where whoever attached did.
     FOR changed IN
         SELECT g.tgrelid::regclass AS relation, g.tgname, k.kind,
-               convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1), getdatabaseencoding()) AS source
-        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid CROSS JOIN unnest('{_insert,_update,_delete,_truncate}'::text[]) k(kind)
-        WHERE p.proname = 'feed_source' AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name) AND g.tgnargs > 0
+               convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
+                            getdatabaseencoding()) AS source
+        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+             CROSS JOIN unnest('{_insert,_update,_delete,_truncate}'::text[]) k(kind)
+        WHERE p.proname = 'feed_source' AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name)
+            AND g.tgnargs > 0
     LOOP
-        wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name, former || changed.kind, changed.source));
+        wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name,
+                                                    former || changed.kind, changed.source));
         IF wanted = changed.tgname THEN
-            wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name, name || changed.kind, changed.source));
+            wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name,
+                                                        name || changed.kind, changed.source));
             EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', changed.tgname, changed.relation, wanted);
         END IF;
     END LOOP;
     FOR changed IN
         SELECT p.oid::regprocedure AS function, bool_or(e.name = former) AS names_it,
-               string_agg(quote_literal(CASE WHEN e.name = former THEN journey_upgrade_hub.name ELSE e.name END), ', ' ORDER BY e.n) AS path
+               string_agg(quote_literal(CASE WHEN e.name = former THEN journey_upgrade_hub.name ELSE e.name END),
+                          ', ' ORDER BY e.n) AS path
         FROM pg_proc p CROSS JOIN LATERAL unnest(p.proconfig) s(setting)
-             CROSS JOIN LATERAL regexp_matches(substr(s.setting, length('search_path=') + 1), '"(?:[^"]|"")*"|[^",\s]+', 'g') WITH ORDINALITY m(part, n)
-             CROSS JOIN LATERAL (SELECT m.n, CASE WHEN m.part[1] LIKE '"%' THEN replace(substr(m.part[1], 2, length(m.part[1]) - 2), '""', '"')
-                                             ELSE m.part[1] END AS name) e
-        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = journey_upgrade_hub.name) AND s.setting LIKE 'search_path=%'
+             CROSS JOIN LATERAL regexp_matches(substr(s.setting, length('search_path=') + 1),
+                 '"(?:[^"]|"")*"|[^",\s]+', 'g') WITH ORDINALITY m(part, n)
+             CROSS JOIN LATERAL (SELECT m.n, CASE WHEN m.part[1] LIKE '"%'
+                                                  THEN replace(substr(m.part[1], 2, length(m.part[1]) - 2), '""', '"')
+                                                  ELSE m.part[1] END AS name) e
+        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = journey_upgrade_hub.name)
+            AND s.setting LIKE 'search_path=%'
         GROUP BY p.oid
     LOOP
         IF changed.names_it THEN
@@ -145,7 +155,8 @@ CREATE FUNCTION journey_lock_hub(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
-    PERFORM journey_run_as_owner(name, format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name));
+    PERFORM journey_run_as_owner(name,
+        format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name));
 END $$;
 
 CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
@@ -155,8 +166,9 @@ DECLARE
     filled boolean;
 BEGIN
     PERFORM journey_check_hub(name), journey_lock_hub(name);
-    filled := journey_run_as_owner(name, format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
-                                                                UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)', name));
+    filled := journey_run_as_owner(name,
+        format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
+                               UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)', name));
     IF filled AND force IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);
@@ -164,10 +176,12 @@ BEGIN
     PERFORM journey_run_as_owner(name, format('DROP SCHEMA %I CASCADE', name));
 END $$;
 
-COMMENT ON LANGUAGE journey_plpgsql IS 'PL/pgSQL, for functions of hubs: they run only if their own schema is the first in the search_path';
+COMMENT ON LANGUAGE journey_plpgsql
+    IS 'PL/pgSQL, for functions of hubs: they run only if their own schema is the first in the search_path';
 COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_plpgsql';
 COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
-COMMENT ON FUNCTION journey_run_as_owner(text, text) IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
+COMMENT ON FUNCTION journey_run_as_owner(text, text)
+    IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
 COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
 COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
 COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';
@@ -175,6 +189,8 @@ COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had w
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
 COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS 'run the template in a schema, all of it or what makes no tables';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';
-COMMENT ON FUNCTION journey_upgrade_hub(text) IS 'bring a hub to the installed version of the extension, and to the name its schema has';
-COMMENT ON FUNCTION journey_rename_hub(text, text) IS 'rename a hub, and bring it to the installed version of the extension';
+COMMENT ON FUNCTION journey_upgrade_hub(text)
+    IS 'bring a hub to the installed version of the extension, and to the name its schema has';
+COMMENT ON FUNCTION journey_rename_hub(text, text)
+    IS 'rename a hub, and bring it to the installed version of the extension';
 COMMENT ON FUNCTION journey_drop_hub(text, boolean) IS 'drop a hub; if it holds data, only with force';

@@ -29,7 +29,7 @@ BEGIN
     PERFORM journey_rename_hub(name, new_name);
     INSERT INTO "names $$ sale" VALUES (3, '2026-01-04Z', '1');
     DELETE FROM "names $$ sale" WHERE id = 2;
-    EXECUTE format('SELECT count(*) FROM %1$I.set_rule(''a'', priority => 3), %1$I.maintain(), %1$I.refresh()', new_name);
+    EXECUTE format('SELECT count(*) FROM %1$I.set_rule(''a'', priority => 3), %1$I.make_partitions(), %1$I.refresh()', new_name);
     EXECUTE format('SELECT count(*), sum(touchpoints), string_agg(journey_path(journey)::text, '' '') FROM %1$I.customer_360 JOIN %1$I.current_journeys USING (customer_id)',
                    new_name) INTO customers, touchpoints, labels;
     SELECT count(*) INTO objects FROM (SELECT FROM pg_proc WHERE prosrc LIKE '%' || quote_ident(name) || '.%' OR proconfig::text LIKE '%' || quote_ident(name) || ',%'
@@ -51,7 +51,7 @@ CREATE TABLE names_visit_1 PARTITION OF names_visit FOR VALUES FROM ('2026-01-01
 CREATE TABLE names_visit_2 PARTITION OF names_visit DEFAULT;
 SET search_path = crm, public;  -- mappings are compiled where the hub is in it
 CREATE FUNCTION crm.names_who(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
-SELECT attach_source('names_sale', '{"occurred_at": "at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "names_who(who)"}}');
+SELECT touchpoints FROM attach_source('names_sale', '{"occurred_at": "at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "names_who(who)"}}');
 RESET search_path;
 SELECT crm.attach_source('names_visit', '{"occurred_at": "at", "channel": "''web''", "action": "''view''", "identifiers": {"card": "who"}}',
                          'a source of a very long name, ' || repeat('ß', 40));
@@ -84,7 +84,7 @@ SELECT sales.note, v.count FROM sales.customers sales, sales.own_view v LIMIT 1;
 
 -- another hub takes the name, and the same tables
 SELECT journey_create_hub('crm');
-SELECT crm.attach_source('names_sale', '{"occurred_at": "at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "who"}}');
+SELECT touchpoints FROM crm.attach_source('names_sale', '{"occurred_at": "at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "who"}}');
 INSERT INTO names_sale VALUES (3, '2026-01-06Z', 'z');
 SELECT (SELECT count(*) FROM crm.touchpoints) AS crm, (SELECT count(*) FROM sales.touchpoints) AS sales;
 SELECT crm.detach_source('names_sale'), crm.detach_source('names_sale', keep => false);
