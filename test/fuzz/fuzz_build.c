@@ -531,8 +531,8 @@ pack_many(LabelDict *dict, uint32 step)
 
 		snprintf(channel, sizeof(channel), "c%u", number % 300);
 		snprintf(action, sizeof(action), "a%u", number / 6);
-		snprintf(detail, sizeof(detail), number % 3 == 0 ? "" : "d%u", number / 3 % 90);
-		naive.label = label_of(channel, action, detail);
+		snprintf(detail, sizeof(detail), "d%u", number / 3 % 90);
+		naive.label = label_of(channel, action, number % 3 == 0 ? "" : detail);
 		add_naive(&b, &naive);
 	}
 	return builder_pack(&b);
