@@ -17,7 +17,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN normal_form.normalizer IN ('email', 'phone', 'document')
             THEN coalesce(@extschema@.identifier(
                               @extschema@.identifier_namespace(normal_form.identifier),
-                              @hub@.normal_value(@extschema@.identifier_value(normal_form.identifier), normal_form.normalizer,
+                              @hub@.normal_value(@extschema@.identifier_value(normal_form.identifier),
+                                                 normal_form.normalizer,
                                                  normal_form.default_country)),
                           normal_form.identifier)
             ELSE normal_form.identifier END;
@@ -25,7 +26,8 @@ COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text)
     IS 'an identifier as its rule normalises it; as it is, if it can''t be read';
 
 -- blocked as rule_of gives it, the identifier in normal form
-CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text, default_country text)
+CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text,
+                                            default_country text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked, is_blocked.normalizer)
@@ -60,7 +62,8 @@ COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text)
 
 -- The stored rules, but for those that others are given for; only simulate gives any.
 CREATE OR REPLACE FUNCTION @hub@.rules_with(
-    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
+        OUT shared_above integer,
     OUT blocked text[], OUT normalizer text, OUT default_country text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 20
@@ -68,18 +71,21 @@ BEGIN ATOMIC
     SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
     FROM @hub@.identifier_rules s WHERE rules_with.given IS NULL
     UNION ALL
-    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer, g.default_country
+    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer,
+        g.default_country
     FROM unnest(rules_with.given) g WHERE rules_with.given IS NOT NULL
     UNION ALL
     SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
     FROM @hub@.identifier_rules s
-    WHERE rules_with.given IS NOT NULL AND NOT EXISTS (SELECT FROM unnest(rules_with.given) g WHERE g.namespace = s.namespace);
+    WHERE rules_with.given IS NOT NULL
+        AND NOT EXISTS (SELECT FROM unnest(rules_with.given) g WHERE g.namespace = s.namespace);
 END;
 COMMENT ON FUNCTION @hub@.rules_with(@hub@.identifier_rules[]) IS 'the stored rules, those given in their place';
 
 -- What holds for a namespace: its own rule, and * where that says nothing. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.rule_of(
-    namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer,
+        OUT shared_above integer,
     OUT blocked text[], OUT normalizer text, OUT default_country text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
@@ -99,9 +105,11 @@ END;
 COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[])
     IS 'what the rules say of a namespace; a limit that is NULL is none';
 
--- Of each namespace that has a rule, and of *, which stands for the others. OFFSET 0: once for each, not for each identity.
+-- Of each namespace that has a rule, and of *, which stands for the others. OFFSET 0: once for each, not for each
+-- identity.
 CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
-    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer, OUT shared_above integer,
+    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
+        OUT shared_above integer,
     OUT blocked text[], OUT normalizer text, OUT default_country text)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 20

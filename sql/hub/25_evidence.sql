@@ -17,13 +17,15 @@ COMMENT ON FUNCTION @hub@.unknown_identifiers(@hub@.observation[])
     IS 'identifiers of observations that are not among the identities, with numbers no identity has';
 
 -- All rows of nodes, as the law calls what is one identifier in whatever form. scope NULL: of all nodes.
-CREATE OR REPLACE FUNCTION @hub@.spellings(scope bigint[], extra @hub@.observation[], OUT identity_id bigint, OUT normal_id bigint)
+CREATE OR REPLACE FUNCTION @hub@.spellings(scope bigint[], extra @hub@.observation[], OUT identity_id bigint,
+                                           OUT normal_id bigint)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1000
 BEGIN ATOMIC
     SELECT i.identity_id, i.normal_id FROM @hub@.identities i WHERE spellings.scope IS NULL
     UNION ALL
-    SELECT s.id, s.id FROM unnest(spellings.scope) s(id) WHERE spellings.scope IS NOT NULL AND s.id <= 4611686018427387904
+    SELECT s.id, s.id FROM unnest(spellings.scope) s(id)
+        WHERE spellings.scope IS NOT NULL AND s.id <= 4611686018427387904
     UNION ALL
     SELECT i.identity_id, s.id
     FROM unnest(spellings.scope) s(id)
@@ -32,13 +34,15 @@ BEGIN ATOMIC
     WHERE spellings.scope IS NOT NULL
     UNION ALL
     SELECT u.identity_id, u.identity_id FROM @hub@.unknown_identifiers(spellings.extra) u
-    WHERE spellings.extra IS NOT NULL AND (spellings.scope IS NULL OR u.identity_id IN (SELECT unnest(spellings.scope)));
+    WHERE spellings.extra IS NOT NULL
+        AND (spellings.scope IS NULL OR u.identity_id IN (SELECT unnest(spellings.scope)));
 END;
 COMMENT ON FUNCTION @hub@.spellings(bigint[], @hub@.observation[])
     IS 'identities that are one by their normal form, and which that is';
 
 -- Evidence that names one of some identities, retracted or not. A GIN index reads few keys at a time much faster than
--- many, so they go in portions, and what names many of them is read once; that it is read must not depend on statistics.
+-- many, so they go in portions, and what names many of them is read once; that it is read must not depend on
+-- statistics.
 CREATE OR REPLACE FUNCTION @hub@.evidence_of(ids bigint[]) RETURNS SETOF @hub@.evidence
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
@@ -49,8 +53,10 @@ BEGIN
     SELECT e.*
     FROM evidence e
     WHERE e.ctid = ANY (array(SELECT DISTINCT v.ctid
-                              FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n) GROUP BY s.n / 64) portion
-                                   CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e WHERE e.identities && portion.ids OFFSET 0) v));
+                              FROM (SELECT array_agg(s.id) AS ids FROM unnest(ids) WITH ORDINALITY s(id, n)
+                                    GROUP BY s.n / 64) portion
+                                   CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e
+                                                       WHERE e.identities && portion.ids OFFSET 0) v));
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities';
 
@@ -60,16 +66,19 @@ CREATE OR REPLACE FUNCTION @hub@.live_evidence(
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10000
 BEGIN ATOMIC
-    SELECT e.identities, e.observed_at FROM @hub@.evidence e WHERE live_evidence.scope IS NULL AND e.retracted_at IS NULL
+    SELECT e.identities, e.observed_at FROM @hub@.evidence e
+        WHERE live_evidence.scope IS NULL AND e.retracted_at IS NULL
     UNION ALL
     SELECT e.identities, e.observed_at
     FROM @hub@.evidence_of(array(SELECT s.identity_id FROM @hub@.spellings(live_evidence.scope, NULL) s)) e
     WHERE live_evidence.scope IS NOT NULL AND e.retracted_at IS NULL
     UNION ALL
-    SELECT array(SELECT k.identity_id FROM unnest(o.identifiers) g(identifier) JOIN @hub@.identities k ON k.identifier = g.identifier
+    SELECT array(SELECT k.identity_id FROM unnest(o.identifiers) g(identifier)
+                 JOIN @hub@.identities k ON k.identifier = g.identifier
                  UNION
                  SELECT k.identity_id FROM unnest(o.identifiers) g(identifier)
-                        JOIN @hub@.unknown_identifiers(live_evidence.extra) k ON k.identifier = g.identifier), o.observed_at
+                        JOIN @hub@.unknown_identifiers(live_evidence.extra) k
+                            ON k.identifier = g.identifier), o.observed_at
     FROM unnest(live_evidence.extra) o
     WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);

@@ -9,8 +9,8 @@
 --   unusable      nodes that join nobody; NULL: those marked as blocked or shared
 --   given_rules   rules in place of stored ones; NULL: none
 --   above         settings.quarantine_above, or another
---   extra         observations as if they had been recorded, in normal form; NULL: none. Identifiers that are not known get
---                 numbers from 4611686018427387905 on.
+--   extra         observations as if they had been recorded, in normal form; NULL: none. Identifiers that are not known
+--                 get numbers from 4611686018427387905 on.
 
 -- Nodes with what the rules say of each. A limit that is NULL is none.
 CREATE OR REPLACE FUNCTION @hub@.ruled(
@@ -21,7 +21,8 @@ CREATE OR REPLACE FUNCTION @hub@.ruled(
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1000
 BEGIN ATOMIC
-    SELECT i.identity_id, i.identifier, @extschema@.identifier_namespace(i.identifier), r.priority, r.max_per_customer, r.shared_above,
+    SELECT i.identity_id, i.identifier, @extschema@.identifier_namespace(i.identifier), r.priority, r.max_per_customer,
+        r.shared_above,
            i.marked, r.blocked, r.normalizer, r.default_country
     FROM (SELECT n.identity_id, n.identifier, n.blocked OR n.shared AS marked FROM @hub@.identities n
           WHERE ruled.scope IS NULL AND n.normal_id = n.identity_id
@@ -81,7 +82,8 @@ CREATE OR REPLACE FUNCTION @hub@.node_pairs(kind text, OUT a bigint, OUT b bigin
 LANGUAGE sql STABLE ROWS 100
 BEGIN ATOMIC
     SELECT DISTINCT least(x.normal_id, y.normal_id), greatest(x.normal_id, y.normal_id)
-    FROM @hub@.identity_pairs p JOIN @hub@.identities x ON x.identity_id = p.a JOIN @hub@.identities y ON y.identity_id = p.b
+    FROM @hub@.identity_pairs p JOIN @hub@.identities x ON x.identity_id = p.a
+        JOIN @hub@.identities y ON y.identity_id = p.b
     WHERE p.kind = node_pairs.kind AND x.normal_id <> y.normal_id;
 END;
 COMMENT ON FUNCTION @hub@.node_pairs(text) IS 'nodes that a steward joined or keeps apart';
@@ -103,7 +105,8 @@ BEGIN
     IF EXISTS (SELECT FROM rules_with(given_rules) r WHERE r.max_per_customer > 0) THEN
         broken := broken || array(
             SELECT c.component
-            FROM unnest(nodes, components) c(id, component) JOIN ruled(nodes, given_rules, extra) n ON n.identity_id = c.id
+            FROM unnest(nodes, components) c(id, component)
+                JOIN ruled(nodes, given_rules, extra) n ON n.identity_id = c.id
             WHERE n.max_per_customer IS NOT NULL
             GROUP BY c.component, n.namespace, n.max_per_customer
             HAVING count(*) > n.max_per_customer);
@@ -148,21 +151,25 @@ BEGIN
     SELECT array_agg(l.a), array_agg(l.b), array_agg(l.must), array_agg(l.newest) INTO ends_a, ends_b, musts, times
     FROM evidence_links(scope, unusable, given_rules, extra) l;
     SELECT array_agg(m.node), array_agg(m.component) INTO nodes, components
-    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m;
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b)
+                                       FROM unnest(ends_a, ends_b) u(a, b))) m;
 
     quarantined := too_large(components, above);
     broken := broken_components(nodes, components, given_rules, above, extra);
     IF broken = '{}' THEN
         RETURN QUERY
         SELECT l.a, l.b, l.must, l.newest, c.component, NULL::text
-        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest) JOIN unnest(nodes, components) c(id, component) ON c.id = l.a;
+        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest)
+            JOIN unnest(nodes, components) c(id, component) ON c.id = l.a;
         RETURN;
     END IF;
 
     RETURN QUERY
     WITH link AS MATERIALIZED (
-        SELECT l.a, l.b, l.must, l.newest, c.component, k.component IS NOT NULL AS is_broken, q.component IS NOT NULL AS is_quarantined
-        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest) JOIN unnest(nodes, components) c(id, component) ON c.id = l.a
+        SELECT l.a, l.b, l.must, l.newest, c.component, k.component IS NOT NULL AS is_broken,
+            q.component IS NOT NULL AS is_quarantined
+        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest)
+            JOIN unnest(nodes, components) c(id, component) ON c.id = l.a
              LEFT JOIN unnest(broken) k(component) ON k.component = c.component
              LEFT JOIN unnest(quarantined) q(component) ON q.component = c.component
     ), node AS MATERIALIZED (
@@ -174,7 +181,8 @@ BEGIN
         -- the links of such components in the order in which they are tried
         SELECT l.a, l.b, row_number() OVER (
                    ORDER BY l.must DESC, least(x.priority, y.priority) DESC, greatest(x.priority, y.priority) DESC,
-                            l.newest DESC NULLS LAST, least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)) AS position
+                            l.newest DESC NULLS LAST, least(x.identifier, y.identifier),
+                                greatest(x.identifier, y.identifier)) AS position
         FROM link l JOIN node x ON x.identity_id = l.a JOIN node y ON y.identity_id = l.b
         WHERE l.is_broken AND (l.must OR NOT l.is_quarantined)
     ), limited AS MATERIALIZED (
@@ -188,8 +196,10 @@ BEGIN
         FROM @extschema@.identity_conflicts(
                  coalesce((SELECT array_agg(o.a ORDER BY o.position) FROM tried o), '{}'),
                  coalesce((SELECT array_agg(o.b ORDER BY o.position) FROM tried o), '{}'),
-                 coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id) FROM node n WHERE n.max_per_customer IS NOT NULL), '{}'),
-                 coalesce((SELECT array_agg(n.number ORDER BY n.identity_id) FROM node n WHERE n.max_per_customer IS NOT NULL), '{}'),
+                 coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id) FROM node n
+                           WHERE n.max_per_customer IS NOT NULL), '{}'),
+                 coalesce((SELECT array_agg(n.number ORDER BY n.identity_id) FROM node n
+                           WHERE n.max_per_customer IS NOT NULL), '{}'),
                  coalesce((SELECT array_agg(n.max_per_customer ORDER BY n.number) FROM limited n), '{}'),
                  coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM apart p), '{}'),
                  coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}')) x
@@ -203,8 +213,8 @@ COMMENT ON FUNCTION @hub@.stitch_links(bigint[], bigint[], @hub@.identifier_rule
     IS 'links that the evidence makes, the component each is in, and why it does not join; NULL: it does';
 
 -- The partition: of every identity, in normal form or not, the customer_id, as in the table identities, and the
--- component_id, as in customers. Most components are one customer, for which who was seen with whom is enough; the links
--- are judged of the others only.
+-- component_id, as in customers. Most components are one customer, for which who was seen with whom is enough; the
+-- links are judged of the others only.
 CREATE OR REPLACE FUNCTION @hub@.partition_of(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
@@ -229,7 +239,8 @@ BEGIN
         FROM (SELECT n.identity_id AS id, n.blocked OR n.shared AS marked FROM identities n
               WHERE scope IS NULL AND n.normal_id = n.identity_id
               UNION ALL
-              SELECT n.identity_id, n.blocked OR n.shared FROM unnest(scope) s(id) JOIN identities n ON n.identity_id = s.id
+              SELECT n.identity_id, n.blocked OR n.shared FROM unnest(scope) s(id)
+                  JOIN identities n ON n.identity_id = s.id
               WHERE scope IS NOT NULL
               UNION ALL
               SELECT u.identity_id, false FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i
@@ -247,32 +258,40 @@ BEGIN
         SELECT s.identity_id, s.normal_id FROM spelled s
     )
     SELECT array_agg(m.node), array_agg(s.normal_id), array_agg(m.component),
-           array_agg(m.node) FILTER (WHERE s.normal_id = m.node), array_agg(m.component) FILTER (WHERE s.normal_id = m.node)
+           array_agg(m.node) FILTER (WHERE s.normal_id = m.node),
+               array_agg(m.component) FILTER (WHERE s.normal_id = m.node)
     INTO ids, normals, components, nodes, of_nodes
-    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m JOIN spelled s ON s.identity_id = m.node;
+    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
+        JOIN spelled s ON s.identity_id = m.node;
 
     broken := broken_components(nodes, of_nodes, given_rules, above, extra);
     IF broken = '{}' THEN
-        RETURN QUERY SELECT u.id, u.normal, u.component, NULL::bigint FROM unnest(ids, normals, components) u(id, normal, component);
+        RETURN QUERY SELECT u.id, u.normal, u.component, NULL::bigint
+            FROM unnest(ids, normals, components) u(id, normal, component);
         RETURN;
     END IF;
     RETURN QUERY
     WITH member AS MATERIALIZED (
         SELECT u.id, u.normal, u.component, k.component IS NOT NULL AS is_broken
-        FROM unnest(ids, normals, components) u(id, normal, component) LEFT JOIN unnest(broken) k(component) ON k.component = u.component
+        FROM unnest(ids, normals, components) u(id, normal, component)
+            LEFT JOIN unnest(broken) k(component) ON k.component = u.component
     ), edge AS (
         SELECT l.a, l.b
-        FROM stitch_links(array(SELECT m.id FROM member m WHERE m.is_broken AND m.id = m.normal), unusable, given_rules, above, extra) l
+        FROM stitch_links(array(SELECT m.id FROM member m WHERE m.is_broken AND m.id = m.normal), unusable,
+                          given_rules, above, extra) l
         WHERE l.outcome IS NULL
         UNION ALL
         SELECT m.id, m.normal FROM member m WHERE m.is_broken AND m.id <> m.normal
     ), parted AS MATERIALIZED (
-        SELECT m.id, m.normal, m.component, CASE WHEN m.is_broken THEN coalesce(c.component, m.id) ELSE m.component END AS customer
-        FROM member m LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) c ON c.node = m.id
+        SELECT m.id, m.normal, m.component, CASE WHEN m.is_broken THEN coalesce(c.component, m.id)
+            ELSE m.component END AS customer
+        FROM member m LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b)
+                                                              FROM edge e)) c ON c.node = m.id
     )
     SELECT p.id, p.normal, p.customer, k.component
     FROM parted p
-         LEFT JOIN (SELECT DISTINCT q.component FROM parted q WHERE q.customer <> q.component) k ON k.component = p.component;
+         LEFT JOIN (SELECT DISTINCT q.component FROM parted q WHERE q.customer <> q.component) k
+             ON k.component = p.component;
 END $$;
 COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[])
     IS 'the customer and the component of each identity, as evidence and rules have it';
@@ -316,7 +335,8 @@ BEGIN
     ), partner AS (
         SELECT DISTINCT l.id, coalesce(p.component, CASE WHEN l.id = s.ids[1] THEN o.id ELSE s.ids[1] END) AS person
         FROM star s
-             CROSS JOIN LATERAL (SELECT (array_agg(x.id ORDER BY x.n))[1] AS id FROM unnest(s.ids) WITH ORDINALITY x(id, n)
+             CROSS JOIN LATERAL (SELECT (array_agg(x.id ORDER BY x.n))[1] AS id
+                                 FROM unnest(s.ids) WITH ORDINALITY x(id, n)
                                  WHERE x.id <> s.ids[1]) o
              CROSS JOIN LATERAL unnest(s.ids) l(id)
              LEFT JOIN person p ON p.node = s.ids[1] AND l.id <> s.ids[1]
@@ -334,10 +354,12 @@ END $$;
 COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observation[])
     IS 'nodes that are blocked or shared, as rules and evidence have it';
 
--- Nodes that live evidence names together with some nodes. LATERAL and OFFSET 0 keep look-ups what they are: while tables
--- are empty, or have been analysed so, all joins cost the same, and a plan that reads whole tables may be kept for a session.
+-- Nodes that live evidence names together with some nodes. LATERAL and OFFSET 0 keep look-ups what they are: while
+-- tables are empty, or have been analysed so, all joins cost the same, and a plan that reads whole tables may be kept
+-- for a session.
 CREATE OR REPLACE FUNCTION @hub@.seen_with(
-    nodes bigint[], OUT node bigint, OUT other bigint, OUT blocked boolean, OUT shared boolean, OUT shared_above integer)
+    nodes bigint[], OUT node bigint, OUT other bigint, OUT blocked boolean, OUT shared boolean,
+        OUT shared_above integer)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -353,7 +375,8 @@ BEGIN
                CROSS JOIN LATERAL unnest(e.identities) x(id)
                CROSS JOIN LATERAL (SELECT n.normal_id FROM identities n WHERE n.identity_id = x.id OFFSET 0) i
           WHERE i.normal_id <> s.normal_id) w
-         CROSS JOIN LATERAL (SELECT n.identifier, n.blocked, n.shared FROM identities n WHERE n.identity_id = w.other OFFSET 0) i
+         CROSS JOIN LATERAL (SELECT n.identifier, n.blocked, n.shared FROM identities n
+                             WHERE n.identity_id = w.other OFFSET 0) i
          CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r;
 END $$;
 COMMENT ON FUNCTION @hub@.seen_with(bigint[]) IS 'nodes that were seen together with some';
@@ -394,8 +417,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.must_links_of(bigint[]) IS 'nodes that a steward joined with some';
 
 -- How many people some anchors are, and all anchors of all of those but one. It looks around the one of which is known
--- least so far, and ends when all are told apart or, if enough is given, when it is clear whether they are more than that.
-CREATE OR REPLACE FUNCTION @hub@.tell_apart(anchors bigint[], enough integer DEFAULT NULL, OUT people bigint, OUT others bigint[])
+-- least so far, and ends when all are told apart or, if enough is given, when it is clear whether they are more than
+-- that.
+CREATE OR REPLACE FUNCTION @hub@.tell_apart(anchors bigint[], enough integer DEFAULT NULL, OUT people bigint,
+                                            OUT others bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -410,16 +435,20 @@ BEGIN
     LOOP
         WITH member AS MATERIALIZED (
             SELECT m.node, m.component, k.id IS NULL AS open
-            FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b) FROM unnest(ends_a, ends_b) u(a, b))) m
+            FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b)
+                                               FROM unnest(ends_a, ends_b) u(a, b))) m
                  LEFT JOIN unnest(known) k(id) ON k.id = m.node
         ), side AS MATERIALIZED (
-            SELECT m.component, count(*) AS size, bool_or(m.open) AS open, max(m.node) AS newest FROM member m GROUP BY m.component
+            SELECT m.component, count(*) AS size, bool_or(m.open) AS open, max(m.node) AS newest FROM member m
+                GROUP BY m.component
         )
         SELECT (SELECT count(*) FROM side s), (SELECT count(*) FROM side s WHERE s.open),
                (SELECT array_agg(m.node) FROM member m
-                WHERE m.open AND m.component = (SELECT s.component FROM side s WHERE s.open ORDER BY s.size, s.newest DESC LIMIT 1)),
+                WHERE m.open AND m.component = (SELECT s.component FROM side s WHERE s.open
+                                                ORDER BY s.size, s.newest DESC LIMIT 1)),
                (SELECT array_agg(m.node) FROM member m
-                WHERE m.component <> (SELECT s.component FROM side s ORDER BY s.open DESC, s.size DESC, s.component LIMIT 1))
+                WHERE m.component <> (SELECT s.component FROM side s
+                                      ORDER BY s.open DESC, s.size DESC, s.component LIMIT 1))
         INTO people, unfinished, next, others;
         EXIT WHEN unfinished <= 1 OR people <= 1 OR people <= enough OR people - unfinished + 1 > enough;
         known := known || next;
@@ -451,13 +480,16 @@ BEGIN
                                  WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e
              CROSS JOIN LATERAL (SELECT n.identity_id AS id, r.shared_above IS NULL AS anchor, n.customer_id
                                  FROM unnest(e.identities) x(id)
-                                      CROSS JOIN LATERAL (SELECT o.normal_id FROM identities o WHERE o.identity_id = x.id OFFSET 0) i
-                                      CROSS JOIN LATERAL (SELECT o.identity_id, o.identifier, o.customer_id, o.blocked FROM identities o
+                                      CROSS JOIN LATERAL (SELECT o.normal_id FROM identities o
+                                                          WHERE o.identity_id = x.id OFFSET 0) i
+                                      CROSS JOIN LATERAL (SELECT o.identity_id, o.identifier, o.customer_id, o.blocked
+                                                          FROM identities o
                                                           WHERE o.identity_id = i.normal_id OFFSET 0) n
                                       CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(n.identifier), NULL) r
                                  WHERE n.identity_id <> seen_with_more.id AND NOT n.blocked
                                  ORDER BY r.shared_above IS NULL DESC, r.priority DESC, n.identifier LIMIT 1) p
-             LEFT JOIN LATERAL (SELECT o.component_id FROM customers o WHERE o.customer_id = p.customer_id OFFSET 0) c ON true
+             LEFT JOIN LATERAL (SELECT o.component_id FROM customers o WHERE o.customer_id = p.customer_id OFFSET 0) c
+                 ON true
     LOOP
         CONTINUE WHEN partner.id = ANY (partners);
         partners := partners || partner.id;

@@ -6,9 +6,10 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after whom
---                          it may be usable again, who must know all its evidence, and that no other brings its people
---                          together; they update the row even if it stays shared. Whoever only moves it to another
+--   identities, row lock   Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
+--                          whom it may be usable again, who must know all its evidence, and that no other brings its
+--                          people together; they update the row even if it stays shared. Whoever only moves it to
+--                          another
 --                          customer conflicts with the second alone.
 --   evidence, key          Rows are added last.
 -- Everybody takes them in this order, and whoever learns while waiting that he needs others by now gives all of
@@ -26,7 +27,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
-           array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n), coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
+           array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n),
+               coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
     INTO customers, components, usable, shared_ids
     FROM unnest(nodes) WITH ORDINALITY u(id, n)
          CROSS JOIN LATERAL (SELECT k.identity_id, k.customer_id, k.blocked, k.shared FROM identities k
@@ -45,7 +47,8 @@ AS $$
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT coalesce(c.component_id, c.customer_id)), '{}')
             FROM (SELECT unnest(ids) AS id, false AS other UNION ALL SELECT unnest(others), true) u
-                 CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
+                 CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
+                                     WHERE k.identity_id = u.id OFFSET 0) i
                  CROSS JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
                                      WHERE k.customer_id = i.customer_id OFFSET 0) c
             WHERE u.other OR NOT (i.blocked OR i.shared));
@@ -73,7 +76,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}')
-            FROM unnest(ids) u(id) CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = u.id OFFSET 0) i);
+            FROM unnest(ids) u(id)
+                CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = u.id OFFSET 0) i);
 END $$;
 COMMENT ON FUNCTION @hub@.nodes_of(bigint[]) IS 'the nodes of identities, each once, in order';
 
@@ -99,7 +103,8 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = format('%s must be called in a transaction at READ COMMITTED', caller),
-            DETAIL = format('This one is at %s, where evidence that others have recorded since it began can''t be seen.',
+            DETAIL = format('This one is at %s, where evidence that others have recorded since it began can''t be '
+                'seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
     LOCK TABLE evidence IN SHARE ROW EXCLUSIVE MODE;
@@ -107,9 +112,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
 
--- Lock the components of nodes, of unusable ones only if they are among others, and some more; then the shared ones among
--- the nodes, and those that may be usable again. Returns where the nodes are then. If they have moved meanwhile it raises
--- PJ001: the caller catches it, which gives all locks back, and begins anew.
+-- Lock the components of nodes, of unusable ones only if they are among others, those of nodes that may be usable again,
+-- so that nobody moves these, and some more; then the shared ones among the nodes, and those that may be usable again. Returns where the nodes are then. If they have moved meanwhile
+-- it raises PJ001: the caller catches it, which gives all locks back, and begins anew.
 CREATE OR REPLACE FUNCTION @hub@.lock_components(
     nodes bigint[], others bigint[], more bigint[], recounted bigint[],
     OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT locked bigint[])
@@ -122,7 +127,8 @@ DECLARE
     id bigint;
 BEGIN
     SELECT w.* INTO was FROM whereabouts(nodes) w;
-    locked := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more));
+    locked := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more)
+                    UNION SELECT unnest(components_of('{}', recounted)));
     PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
     FOR id IN SELECT unnest(was.shared_ids) UNION SELECT unnest(recounted) ORDER BY 1 LOOP
         IF id = ANY (recounted) THEN
@@ -133,7 +139,9 @@ BEGIN
     END LOOP;
     SELECT w.* INTO now FROM whereabouts(nodes) w;
     IF now IS DISTINCT FROM was
-       AND NOT (now.shared_ids <@ was.shared_ids AND concerned(nodes, now.components, now.usable, others) <@ locked) THEN
+       AND NOT (now.shared_ids <@ was.shared_ids
+                AND concerned(nodes, now.components, now.usable, others) <@ locked)
+       OR recounted <> '{}' AND NOT components_of('{}', recounted) <@ locked THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
     END IF;
     customers := now.customers;
@@ -157,9 +165,10 @@ COMMENT ON FUNCTION @hub@.concerned(bigint[], bigint[], boolean[], bigint[])
     IS 'components of nodes that are usable or among others, each once, in order';
 
 -- Count anew the people that nodes, of which all evidence is known, were seen with, and write down which of them are
--- shared: of those that stay so too, to tell whoever works from an older snapshot. moving: components that are being put
--- together. Returns the nodes that are shared now, and those that are not any more.
-CREATE OR REPLACE FUNCTION @hub@.recount(nodes bigint[], moving bigint[], OUT shared_now bigint[], OUT usable_again bigint[])
+-- shared: of those that stay so too, to tell whoever works from an older snapshot. moving: components that are being
+-- put together. Returns the nodes that are shared now, and those that are not any more.
+CREATE OR REPLACE FUNCTION @hub@.recount(nodes bigint[], moving bigint[], OUT shared_now bigint[],
+                                         OUT usable_again bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -189,8 +198,10 @@ BEGIN
     END LOOP;
     IF usable_again <> '{}' AND current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
-            MESSAGE = 'evidence that changes who is shared must be recorded or retracted in a transaction at READ COMMITTED',
-            DETAIL = format('With this call %s is no longer shared. This transaction is at %s, where evidence of it that others have recorded since it began can''t be seen.',
+            MESSAGE = 'evidence that changes who is shared must be recorded or retracted in a transaction at READ '
+                'COMMITTED',
+            DETAIL = format('With this call %s is no longer shared. This transaction is at %s, where evidence of it '
+                'that others have recorded since it began can''t be seen.',
                             (SELECT i.identifier FROM identities i WHERE i.identity_id = usable_again[1]),
                             upper(current_setting('transaction_isolation')));
     END IF;
@@ -198,8 +209,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.recount(bigint[], bigint[])
     IS 'count the people some nodes were seen with, and write down which are shared';
 
--- The components of all that nodes which are usable again join. If they are not all locked raises PJ001, and what to lock
--- besides in its DETAIL.
+-- The components of all that nodes which are usable again join. If they are not all locked raises PJ001, and what to
+-- lock besides in its DETAIL.
 CREATE OR REPLACE FUNCTION @hub@.joined_again(usable_again bigint[], locked bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -270,7 +281,8 @@ BEGIN
         FROM part p GROUP BY p.customer_id
     ), whole AS (
         SELECT w.customer_id, w.component_id, w.identities,
-               CASE WHEN w.customer_id = w.component_id THEN sum(w.identities) OVER (PARTITION BY w.component_id) END AS component_identities
+               CASE WHEN w.customer_id = w.component_id
+                   THEN sum(w.identities) OVER (PARTITION BY w.component_id) END AS component_identities
         FROM new w
     )
     SELECT coalesce(m.ids, '{}'), coalesce(m.customers, '{}'), m.old, n.ids, n.components, n.sizes, n.wholes
@@ -279,7 +291,8 @@ BEGIN
                  array_agg(p.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS customers,
                  array_agg(DISTINCT i.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS old
           FROM part p JOIN identities i ON i.identity_id = p.identity_id) m,
-         (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components, array_agg(w.identities) AS sizes,
+         (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components,
+          array_agg(w.identities) AS sizes,
                  array_agg(w.component_identities) AS wholes FROM whole w) n;
     IF moved_ids <> '{}' THEN
         PERFORM move_identities(moved_ids, moved_to, fresh);
@@ -295,9 +308,11 @@ BEGIN
     FROM unnest(new_ids, new_components, new_sizes, new_wholes) u(id, component_id, identities, whole)
          LEFT JOIN customers c ON c.customer_id = u.id
     WHERE scope IS NOT NULL
-          OR (c.component_id, c.identities, c.component_identities) IS DISTINCT FROM (u.component_id, u.identities, u.whole)
+          OR (c.component_id, c.identities, c.component_identities)
+              IS DISTINCT FROM (u.component_id, u.identities, u.whole)
     ON CONFLICT (customer_id) DO UPDATE
-    SET component_id = excluded.component_id, identities = excluded.identities, component_identities = excluded.component_identities;
+    SET component_id = excluded.component_id, identities = excluded.identities,
+        component_identities = excluded.component_identities;
     RETURN (SELECT count(*) FROM unnest(moved_ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh)));
 END $$;
 COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[])

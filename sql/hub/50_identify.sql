@@ -18,14 +18,16 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at), 'UTF8')), 'hex')
+    RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at),
+                                            'UTF8')), 'hex')
             FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
     IS 'key of evidence that comes without one';
 
 CREATE OR REPLACE FUNCTION @hub@.check_observation(
-    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL) RETURNS void
+    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL)
+        RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -43,15 +45,16 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'observed_at must not be NULL',
             DETAIL = format('Identifiers: %s.', identifiers::text);
     ELSIF NOT isfinite(observed_at) THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('observed_at must not be %s', observed_at),
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+            MESSAGE = format('observed_at must not be %s', observed_at),
             DETAIL = format('Identifiers: %s.', identifiers::text);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text)
     IS 'refuse what is no observation';
 
--- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed until
--- all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
+-- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
+-- until all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
 -- arguments are parallel arrays: whose each is, itself, its time, its identity if it is known, and the customer of that
 -- if it is usable.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
@@ -70,13 +73,15 @@ BEGIN
         FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
     ), form AS MATERIALIZED (
         SELECT u.identifier, u.first_seen, u.last_seen, u.numbers,
-               normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer, r.default_country
+               normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer,
+                   r.default_country
         FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
               FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
              CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(u.identifier), NULL) r
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
-        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers, f.normal,
+        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers,
+            f.normal,
                k.normal_id AS known, k.customer_id,
                coalesce(k.blocked, is_blocked(f.normal, f.blocked, f.normalizer, f.default_country)) AS blocked,
                coalesce(k.shared, false) AS shared
@@ -84,10 +89,14 @@ BEGIN
              LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
                                 WHERE i.identifier = f.normal OFFSET 0) k ON true
     ), placed AS MATERIALIZED (
-        -- a normal form that did not come in gets a number once. Window functions: a join of many might be a nested loop
-        SELECT u.id, u.identifier, u.first_seen, u.last_seen, u.numbers, u.normal, u.known, u.customer_id, u.blocked, u.shared, u.own,
-               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.place = 1 THEN nextval('identities_identity_id_seq') END AS unseen
-        FROM (SELECT n.id, n.identifier, n.first_seen, n.last_seen, n.numbers, n.normal, n.known, n.customer_id, n.blocked, n.shared,
+        -- a normal form that did not come in gets a number once. Window functions: a join of many might be a nested
+        -- loop
+        SELECT u.id, u.identifier, u.first_seen, u.last_seen, u.numbers, u.normal, u.known, u.customer_id, u.blocked,
+            u.shared, u.own,
+               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.place = 1
+                   THEN nextval('identities_identity_id_seq') END AS unseen
+        FROM (SELECT n.id, n.identifier, n.first_seen, n.last_seen, n.numbers, n.normal, n.known, n.customer_id,
+              n.blocked, n.shared,
                      min(n.id) FILTER (WHERE n.identifier = n.normal) OVER w AS own,
                      row_number() OVER (PARTITION BY n.normal ORDER BY n.identifier) AS place
               FROM unknown n WINDOW w AS (PARTITION BY n.normal)
@@ -97,10 +106,12 @@ BEGIN
                p.first_seen, p.last_seen, p.numbers, p.known, p.customer_id, p.blocked, p.shared
         FROM placed p
         UNION ALL
-        SELECT p.unseen, p.normal, p.unseen, NULL, NULL, NULL, NULL, NULL, p.blocked, false FROM placed p WHERE p.unseen IS NOT NULL
+        SELECT p.unseen, p.normal, p.unseen, NULL, NULL, NULL, NULL, NULL, p.blocked, false FROM placed p
+            WHERE p.unseen IS NOT NULL
     ), seen AS (
         -- what is new can't be a replay; another form of what is known can
-        SELECT v.vertex, CASE WHEN bool_or(v.is_new) OVER (PARTITION BY v.number) THEN min(v.vertex) OVER (PARTITION BY v.number) END AS first
+        SELECT v.vertex, CASE WHEN bool_or(v.is_new) OVER (PARTITION BY v.number)
+            THEN min(v.vertex) OVER (PARTITION BY v.number) END AS first
         FROM (SELECT e.number, e.customer AS vertex, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
               UNION ALL
               SELECT u.number, coalesce(n.customer_id, n.id), n.known IS NULL
@@ -108,15 +119,19 @@ BEGIN
         UNION ALL
         SELECT n.id, n.normal_id FROM new n WHERE n.known IS NULL
     ), added AS (
-        INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)
-        SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(), n.first_seen, n.last_seen,
+        INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen,
+                                blocked, shared)
+        SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(),
+            n.first_seen, n.last_seen,
                n.blocked, n.shared
-        FROM new n LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(s.vertex, s.first) FROM seen s)) m ON m.node = n.id
+        FROM new n LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(s.vertex, s.first)
+                                                           FROM seen s)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
         RETURNING identities.identity_id
     )
-    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'), (SELECT count(*) FROM new) INTO fresh, wanted;
+    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'), (SELECT count(*) FROM new)
+        INTO fresh, wanted;
     IF cardinality(fresh) < wanted THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
     END IF;
@@ -125,8 +140,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[])
     IS 'make identities of identifiers that are not known yet';
 
--- The identities of identifiers, their nodes, and the customers of those that are usable, in the order of the identifiers;
--- NULL: none.
+-- The identities of identifiers, their nodes, and the customers of those that are usable, in the order of the
+-- identifiers; NULL: none.
 CREATE OR REPLACE FUNCTION @hub@.look_up(
     identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -144,8 +159,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities, nodes and customers of identifiers';
 
 -- Lock what evidence that will be retracted, and identifiers that will be recorded, belong to, in the order of
--- 40_stitch.sql: one call after the other would lock the one and then the other. An unknown identifier is put in and taken
--- away: whoever else adds it waits as if it were there.
+-- 40_stitch.sql: one call after the other would lock the one and then the other. An unknown identifier is put in and
+-- taken away: whoever else adds it waits as if it were there.
 CREATE OR REPLACE FUNCTION @hub@.lock_ahead(ids bigint[], identifiers @extschema@.identifier[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -162,7 +177,8 @@ BEGIN
             WITH added AS (
                 INSERT INTO identities (identifier, normal_id, customer_id, member_since)
                 SELECT u.identifier, 0, 0, now()
-                FROM (SELECT DISTINCT g.identifier FROM unnest(given, (look_up(given)).ids) g(identifier, id) WHERE g.id IS NULL
+                FROM (SELECT DISTINCT g.identifier FROM unnest(given, (look_up(given)).ids) g(identifier, id)
+                      WHERE g.id IS NULL
                       ORDER BY g.identifier) u
                 ON CONFLICT (identifier) DO NOTHING
                 RETURNING identities.identity_id
@@ -178,10 +194,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'lock all that a change of rows will touch';
 
--- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for the
--- one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
+-- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for
+-- the one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
 -- with nobody so far.
-CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[], fresh bigint[])
+CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[],
+                                              fresh bigint[])
 RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -197,7 +214,8 @@ BEGIN
             FROM unnest(numbers, nodes, sources, keys) u(number, node, source, key)
                  LEFT JOIN LATERAL (SELECT e.source_key FROM evidence e
                                     WHERE e.source = u.source AND e.source_key = u.key OFFSET 0) e ON true
-                 CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i WHERE i.identity_id = u.node OFFSET 0) i
+                 CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i
+                                     WHERE i.identity_id = u.node OFFSET 0) i
                  CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
             WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
         ), edge AS (
@@ -228,11 +246,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.set_times(bigint[], timestamptz[], timestamptz[]) IS 'note when identities were seen';
 
--- Plans are generic here: there are few rows or an index, and planning for each call costs more.
--- The arguments are parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
--- observation. Returns for each observation the customer of its usable identity of highest priority, of several the smallest
--- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
--- is for the caller to say.
+-- Plans are generic here: there are few rows or an index, and planning for each call costs more. The arguments are
+-- parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
+-- observation. Returns for each observation the customer of its usable identity of highest priority, of several the
+-- smallest identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first
+-- given, which is for the caller to say.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
@@ -274,17 +292,22 @@ BEGIN
     END IF;
     SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
     FROM unnest(ids) u(id)
-         CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
+         CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k
+                             WHERE k.identity_id = u.id OFFSET 0) i
     WHERE i.last_seen IS NULL OR i.normal_id <> i.identity_id AND i.identity_id IN (SELECT unnest(fresh));
     SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
     FROM lock_components(nodes, others, more, recounted) l;
     IF fresh <> '{}'
        AND (EXISTS (SELECT FROM unnest(known, customers, customers_now, usable) u(known, customer, customer_now, usable)
-                    WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)
+                    WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
+                        THEN u.customer_now END)
             OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
-                            CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k WHERE k.identity_id = u.id OFFSET 0) i
-                            CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k WHERE k.identity_id = u.node OFFSET 0) n
-                       WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared) IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
+                            CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
+                                                WHERE k.identity_id = u.id OFFSET 0) i
+                            CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
+                                                WHERE k.identity_id = u.node OFFSET 0) n
+                       WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared)
+                           IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'new identities have not the customers they would have now';
     END IF;
     IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
@@ -299,7 +322,8 @@ BEGIN
     -- what names one identity only says that it is there
     WITH seen AS MATERIALIZED (
         SELECT DISTINCT ON (s.source, s.key) s.number, s.source, s.key, s.at, s.ids
-        FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at, array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+        FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at,
+              array_agg(DISTINCT u.id ORDER BY u.id) AS ids
               FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
               GROUP BY u.number) s
         WHERE cardinality(s.ids) > 1
@@ -317,11 +341,13 @@ BEGIN
     IF cardinality(added) < numbers[cardinality(numbers)] THEN
         FOR wrong IN
             SELECT s.source, s.key, s.identifiers
-            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
+            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key,
+                  array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
                          array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
                   FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
                   GROUP BY u.number) s
-                 CROSS JOIN LATERAL (SELECT v.identities FROM evidence v WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
+                 CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
+                                     WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
             WHERE cardinality(s.identifiers) > 1 AND s.number <> ALL (added) AND nodes_of(e.identities) <> s.nodes
         LOOP
             PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
@@ -339,11 +365,13 @@ BEGIN
     -- nodes that this evidence makes shared, or lets be usable again
     IF EXISTS (SELECT FROM identifier_rules r WHERE r.shared_above > 0) THEN
         SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
-        FROM recount(array(SELECT u.node FROM unnest(numbers, nodes, usable) u(number, node, usable) JOIN unnest(added) a(number) ON a.number = u.number
+        FROM recount(array(SELECT u.node FROM unnest(numbers, nodes, usable) u(number, node, usable)
+                           JOIN unnest(added) a(number) ON a.number = u.number
                            WHERE u.usable
                            UNION
                            SELECT unnest(recounted)),
-                     array(SELECT DISTINCT coalesce(u.component, u.customer) FROM unnest(components, customers_now) u(component, customer))) c;
+                     array(SELECT DISTINCT coalesce(u.component, u.customer)
+                           FROM unnest(components, customers_now) u(component, customer))) c;
     END IF;
     together := joined_again(usable_again, locked);
     IF together <> '{}' THEN
@@ -351,11 +379,13 @@ BEGIN
                         FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
     END IF;
 
-    PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now, together);
+    PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
+                          together);
 
     SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
     INTO first_customers, first_identities
-    FROM (SELECT u.number, (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
+    FROM (SELECT u.number,
+          (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
                  (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
           FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
                CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
@@ -375,7 +405,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[])
     IS 'record observations';
 
-CREATE OR REPLACE FUNCTION @hub@.identify_all(observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
+CREATE OR REPLACE FUNCTION @hub@.identify_all(observations @hub@.observation[], OUT customers bigint[],
+                                              OUT identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -390,7 +421,8 @@ DECLARE
     keys text[];
     wrong boolean;
 BEGIN
-    SELECT array_agg(o.n ORDER BY o.n, g.n), array_agg(g.identifier ORDER BY o.n, g.n), array_agg(o.observed_at ORDER BY o.n, g.n),
+    SELECT array_agg(o.n ORDER BY o.n, g.n), array_agg(g.identifier ORDER BY o.n, g.n),
+        array_agg(o.observed_at ORDER BY o.n, g.n),
            array_agg(coalesce(o.source, 'sql') ORDER BY o.n, g.n), array_agg(o.source_key ORDER BY o.n, g.n),
            bool_or(g.identifier IS NULL OR o.source IS NULL AND o.source_key IS NOT NULL OR o.observed_at IS NULL
                    OR NOT isfinite(o.observed_at))
@@ -399,7 +431,8 @@ BEGIN
          LEFT JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n) ON true;
     IF wrong THEN
         FOREACH wrong_one IN ARRAY observations LOOP
-            PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source, wrong_one.source_key);
+            PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source,
+                                      wrong_one.source_key);
         END LOOP;
     ELSIF given IS NULL THEN
         customers := '{}';  -- array_agg of no rows is NULL
@@ -411,13 +444,15 @@ BEGIN
         SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
         FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
              JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
-                   FROM unnest(numbers, given, times) v(number, identifier, at) GROUP BY v.number) s ON s.number = u.number;
+                   FROM unnest(numbers, given, times) v(number, identifier, at)
+                       GROUP BY v.number) s ON s.number = u.number;
     END IF;
     SELECT r.first_customers, r.first_identities INTO customers, identities
     FROM record_observations(numbers, given, times, sources, keys) r;
 END $$;
 COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
-    IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point at';
+    IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point '
+       'at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
@@ -436,20 +471,22 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
         MESSAGE = format('evidence %s of source %s is there with other identifiers', source_key, source),
         DETAIL = format('It has %s, not %s.',
-                        (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM evidence e JOIN identities i ON i.identity_id = ANY (e.identities)
-                         WHERE e.source = evidence_differs.source AND e.source_key = evidence_differs.source_key), identifiers::text),
+                        (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM evidence e
+                         JOIN identities i ON i.identity_id = ANY (e.identities)
+                         WHERE e.source = evidence_differs.source
+                             AND e.source_key = evidence_differs.source_key), identifiers::text),
         HINT = 'Retract it, and record what replaces it under a key of its own.';
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
     IS 'report that a key is that of other evidence';
 
 -- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
--- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in
--- order, those that were left out still break a rule if others come earlier, and those that joined still don't. In a
--- quarantined component no link joins, but must-links. All others are stitched by the whole law.
--- The first five arguments are parallel arrays: whose each node is, itself, its customer, its component (NULL: it
--- is new, and the first of its customer), and whether it is usable, or was before this evidence. others: nodes that have a new
--- form; together: components that are one group because of what is usable again.
+-- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in order,
+-- those that were left out still break a rule if others come earlier, and those that joined still don't. In a
+-- quarantined component no link joins, but must-links. All others are stitched by the whole law. The first five
+-- arguments are parallel arrays: whose each node is, itself, its customer, its component (NULL: it is new, and the
+-- first of its customer), and whether it is usable, or was before this evidence. others: nodes that have a new form;
+-- together: components that are one group because of what is usable again.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(
     numbers integer[], nodes bigint[], customers bigint[], components bigint[], usable boolean[],
     added integer[], fresh bigint[], others bigint[], shared_now bigint[], together bigint[])
@@ -474,22 +511,28 @@ BEGIN
     -- be compared each with each, so they are asked by IN in an expression.
     WITH seen AS (
         SELECT DISTINCT s.number, s.component
-        FROM (SELECT CASE WHEN u.usable AND u.id NOT IN (SELECT unnest(shared_now)) AND u.number IN (SELECT unnest(added)) THEN u.number END AS number,
+        FROM (SELECT CASE WHEN u.usable AND u.id NOT IN (SELECT unnest(shared_now))
+              AND u.number IN (SELECT unnest(added)) THEN u.number END AS number,
                      coalesce(u.component, u.customer) AS component,
-                     u.usable AND u.number IN (SELECT unnest(added)) OR u.component IS NULL OR u.id IN (SELECT unnest(others)) AS concerned
-              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable) OFFSET 0) s
+                     u.usable AND u.number IN (SELECT unnest(added)) OR u.component IS NULL
+                         OR u.id IN (SELECT unnest(others)) AS concerned
+              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component,
+                                                                           usable) OFFSET 0) s
         WHERE s.concerned
     ), edge AS (
         -- the usable ones of new evidence with the first of them, all others with nobody
-        SELECT s.component AS a, CASE WHEN s.number IS NOT NULL THEN min(s.component) OVER (PARTITION BY s.number) END AS b
+        SELECT s.component AS a, CASE WHEN s.number IS NOT NULL
+            THEN min(s.component) OVER (PARTITION BY s.number) END AS b
         FROM seen s
         UNION ALL
         SELECT t.component, together[1] FROM unnest(together) t(component)
     )
-    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0)) INTO component_ids, group_ids, grown
+    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0))
+        INTO component_ids, group_ids, grown
     FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
          LEFT JOIN (SELECT n.component, count(DISTINCT n.id) AS nodes
-                    FROM (SELECT coalesce(u.component, u.customer) AS component, u.id, u.id IN (SELECT unnest(fresh)) AS is_fresh
+                    FROM (SELECT coalesce(u.component, u.customer) AS component, u.id,
+                          u.id IN (SELECT unnest(fresh)) AS is_fresh
                           FROM unnest(nodes, customers, components) u(id, customer, component) OFFSET 0) n
                     WHERE n.is_fresh GROUP BY n.component) f
                    ON f.component = m.node;
@@ -513,11 +556,15 @@ BEGIN
         -- parted components with a link between customers, or a new node that a limit counts
         SELECT DISTINCT m.component
         FROM (SELECT u.number, coalesce(u.component, u.customer) AS component, u.id, u.customer,
-                     u.usable AND u.number IN (SELECT unnest(added)) AS links, u.id IN (SELECT unnest(fresh)) AS is_fresh
-              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component, usable) OFFSET 0) m
-             LEFT JOIN LATERAL (SELECT r.max_per_customer FROM ruled_identities r WHERE r.identity_id = m.id AND m.is_fresh OFFSET 0) r ON true
+                     u.usable AND u.number IN (SELECT unnest(added)) AS links,
+                         u.id IN (SELECT unnest(fresh)) AS is_fresh
+              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component,
+                                                                           usable) OFFSET 0) m
+             LEFT JOIN LATERAL (SELECT r.max_per_customer FROM ruled_identities r
+                                WHERE r.identity_id = m.id AND m.is_fresh OFFSET 0) r ON true
         GROUP BY m.number, m.component
-        HAVING min(m.customer) FILTER (WHERE m.links) <> max(m.customer) FILTER (WHERE m.links) OR count(r.max_per_customer) > 0
+        HAVING min(m.customer) FILTER (WHERE m.links) <> max(m.customer) FILTER (WHERE m.links)
+            OR count(r.max_per_customer) > 0
     ), lawful AS (
         SELECT g.to_component FROM grouped g WHERE g.component = ANY (together)
         UNION
@@ -535,41 +582,51 @@ BEGIN
         -- must-links are tried in the order of the evidence, too
         SELECT g.to_component
         FROM grouped g JOIN sized s ON s.to_component = g.to_component AND s.was_large
-             JOIN unnest(nodes, customers, components) u(id, customer, component) ON coalesce(u.component, u.customer) = g.component
+             JOIN unnest(nodes, customers, components) u(id, customer, component)
+                 ON coalesce(u.component, u.customer) = g.component
              JOIN must_links_of(nodes) m ON m.a = u.id AND m.b = ANY (nodes)
         WHERE EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must')
         UNION
         -- all members are read if there is any limit, which is less than what a join writes
         SELECT g.to_component
         FROM grouped g JOIN sized s ON s.to_component = g.to_component
-             CROSS JOIN LATERAL (SELECT i.identifier, i.max_per_customer FROM ruled_identities i WHERE i.customer_id = g.component OFFSET 0) i
-        WHERE (s.joins OR g.component IN (SELECT t.component FROM stirred t)) AND NOT s.parted AND i.max_per_customer IS NOT NULL
+             CROSS JOIN LATERAL (SELECT i.identifier, i.max_per_customer FROM ruled_identities i
+                                 WHERE i.customer_id = g.component OFFSET 0) i
+        WHERE (s.joins OR g.component IN (SELECT t.component FROM stirred t)) AND NOT s.parted
+            AND i.max_per_customer IS NOT NULL
               AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
         GROUP BY g.to_component, @extschema@.identifier_namespace(i.identifier), i.max_per_customer
         HAVING count(*) > i.max_per_customer
         UNION
         SELECT x.to_component
         FROM grouped x JOIN sized s ON s.to_component = x.to_component AND s.joins AND NOT s.parted
-             CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id FROM identities k WHERE k.customer_id = x.component OFFSET 0) i
+             CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id FROM identities k
+                                 WHERE k.customer_id = x.component OFFSET 0) i
              JOIN identity_pairs p ON p.a = i.identity_id AND p.kind = 'cannot'
-             CROSS JOIN LATERAL (SELECT k.customer_id, k.normal_id FROM identities k WHERE k.identity_id = p.b OFFSET 0) j
+             CROSS JOIN LATERAL (SELECT k.customer_id, k.normal_id FROM identities k
+                                 WHERE k.identity_id = p.b OFFSET 0) j
              JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
         WHERE j.normal_id <> i.normal_id AND EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'cannot')
     )
     SELECT coalesce((SELECT array_agg(l.to_component) FROM lawful l), '{}'),
            array(SELECT s.to_component FROM sized s WHERE s.was_large EXCEPT SELECT l.to_component FROM lawful l),
-           array(SELECT s.to_component FROM sized s WHERE s.parted AND NOT s.was_large EXCEPT SELECT l.to_component FROM lawful l)
+           array(SELECT s.to_component FROM sized s WHERE s.parted AND NOT s.was_large EXCEPT SELECT l.to_component
+                 FROM lawful l)
     INTO by_law, quarantined, quiet;
 
     IF by_law <> '{}' THEN
-        PERFORM restitch(members_of((SELECT array_agg(g.component) FROM unnest(component_ids, group_ids) g(component, to_component)
+        PERFORM restitch(members_of((SELECT array_agg(g.component)
+                                     FROM unnest(component_ids, group_ids) g(component, to_component)
                                      WHERE g.to_component = ANY (by_law))), fresh);
     END IF;
     FOREACH whole IN ARRAY quarantined LOOP
-        PERFORM quarantine(array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component) WHERE u.to_component = whole),
+        PERFORM quarantine(array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
+                                 WHERE u.to_component = whole),
                            array(SELECT u.id FROM unnest(nodes, customers, components) u(id, customer, component)
                                  WHERE u.id = ANY (fresh) AND coalesce(u.component, u.customer)
-                                       IN (SELECT m.component FROM unnest(component_ids, group_ids) m(component, to_component) WHERE m.to_component = whole)),
+                                       IN (SELECT m.component
+                                           FROM unnest(component_ids, group_ids) m(component, to_component)
+                                               WHERE m.to_component = whole)),
                            fresh);
     END LOOP;
     IF quiet <> '{}' THEN
@@ -612,11 +669,12 @@ BEGIN
     ORDER BY u.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
 END $$;
-COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[])
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[],
+                                        bigint[], bigint[], bigint[])
     IS 'put together the components that new evidence connects';
 
--- Add to a quarantined component others, and new nodes. Their links don't join, as its own don't: what it has already is
--- left as it is.
+-- Add to a quarantined component others, and new nodes. Their links don't join, as its own don't: what it has already
+-- is left as it is.
 CREATE OR REPLACE FUNCTION @hub@.quarantine(components bigint[], new_nodes bigint[], fresh bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
@@ -632,20 +690,24 @@ DECLARE
 BEGIN
     small := array(SELECT u.id FROM unnest(components) u(id) LEFT JOIN customers c ON c.customer_id = u.id
                    WHERE coalesce(c.component_identities, c.identities, 0) <= above);
-    size := (SELECT sum(c.component_identities) FROM customers c WHERE c.customer_id = ANY (components) AND c.customer_id <> ALL (small));
+    size := (SELECT sum(c.component_identities) FROM customers c
+             WHERE c.customer_id = ANY (components) AND c.customer_id <> ALL (small));
     WITH part AS MATERIALIZED (
         SELECT p.identity_id, p.normal_id, p.customer_id
         FROM partition_of(array(SELECT unnest(members_of(small)) UNION SELECT unnest(new_nodes)), above => 0) p
     )
-    SELECT array_agg(p.identity_id), array_agg(p.customer_id), size + count(*) FILTER (WHERE p.identity_id = p.normal_id)
+    SELECT array_agg(p.identity_id), array_agg(p.customer_id),
+        size + count(*) FILTER (WHERE p.identity_id = p.normal_id)
     INTO ids, customer_ids, size FROM part p;
     IF ids IS NOT NULL THEN
         PERFORM move_identities(array_agg(i.identity_id), array_agg(u.customer_id), fresh)
-        FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id WHERE i.customer_id <> u.customer_id;
+        FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
+            WHERE i.customer_id <> u.customer_id;
         DELETE FROM customers c WHERE c.customer_id = ANY (small) OR c.component_id = ANY (small);
         INSERT INTO customers (customer_id, component_id, identities)
         SELECT u.customer_id, into_id, count(*)
-        FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id AND i.normal_id = i.identity_id
+        FROM unnest(ids, customer_ids) u(id, customer_id)
+            JOIN identities i ON i.identity_id = u.id AND i.normal_id = i.identity_id
         GROUP BY u.customer_id;
     END IF;
     IF cardinality(components) > 1 THEN
@@ -662,7 +724,8 @@ COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[])
 -- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
 -- 40_stitch.sql.
 CREATE OR REPLACE FUNCTION @hub@.identify_one(
-    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint, OUT identity bigint)
+    identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint,
+        OUT identity bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -694,17 +757,20 @@ BEGIN
     PERFORM begin_stitching();
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
     FOR given IN
-        SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id, r.priority,
+        SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id,
+            r.priority,
                r.shared_above IS NULL
                AND CASE WHEN i.identity_id IS NOT NULL OR k.normal_id IS NOT NULL
                         THEN NOT coalesce(i.blocked OR i.shared, k.blocked OR k.shared) AND c.component_id IS NULL
-                        ELSE NOT is_blocked(coalesce(f.form, g.identifier), r.blocked, r.normalizer, r.default_country) END AS simple,
+                        ELSE NOT is_blocked(coalesce(f.form, g.identifier), r.blocked, r.normalizer,
+                                            r.default_country) END AS simple,
                i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited
         FROM unnest(identifiers) g(identifier)
              LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
                                 WHERE n.identifier = g.identifier OFFSET 0) i ON true
              CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
-             LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier) AS form
+             LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier)
+                                AS form
                                 OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
              LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
                                 WHERE n.identifier = f.form OFFSET 0) k ON f.form IS NOT NULL
@@ -713,7 +779,8 @@ BEGIN
         WHERE simple
     LOOP
         customer := coalesce(customer, given.customer_id);
-        simple := given.identifier IS NOT NULL AND given.simple AND (given.customer_id IS NULL OR given.customer_id = customer);
+        simple := given.identifier IS NOT NULL AND given.simple
+            AND (given.customer_id IS NULL OR given.customer_id = customer);
         EXIT WHEN NOT simple;
         limited := limited OR given.limited;
         IF highest IS NULL OR given.priority > highest THEN
@@ -755,9 +822,11 @@ BEGIN
                         unseen_forms := unseen_forms || forms[n];
                     END IF;
                 END LOOP;
-                INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+                INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen,
+                                        last_seen)
                 SELECT u.id, u.identifier, u.normal_id, coalesce(customer, fresh[1]), clock_timestamp(), u.at, u.at
-                FROM (SELECT f.id, f.identifier, f.normal_id, observed_at AS at FROM unnest(fresh, unknown, normals) f(id, identifier, normal_id)
+                FROM (SELECT f.id, f.identifier, f.normal_id, observed_at AS at
+                      FROM unnest(fresh, unknown, normals) f(id, identifier, normal_id)
                       UNION ALL
                       SELECT f.id, f.identifier, f.id, NULL FROM unnest(unseen, unseen_forms) f(id, identifier)) u
                 ORDER BY u.identifier
@@ -766,22 +835,26 @@ BEGIN
                 simple := changed = cardinality(fresh || unseen);  -- otherwise somebody else was faster
             END IF;
             IF simple AND customer IS NULL THEN
-                INSERT INTO customers AS c (customer_id, identities) VALUES (fresh[1], new_nodes) RETURNING c.identities INTO size;
+                INSERT INTO customers AS c (customer_id, identities) VALUES (fresh[1], new_nodes) RETURNING c.identities
+                    INTO size;
             ELSIF simple THEN
                 -- written even if nothing in it changes: it tells whoever works from an older snapshot
                 UPDATE customers c SET identities = c.identities + new_nodes
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
-                UPDATE identities i SET first_seen = least(i.first_seen, observed_at), last_seen = greatest(i.last_seen, observed_at)
+                UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
+                    last_seen = greatest(i.last_seen, observed_at)
                 WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
                       AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
                 GET DIAGNOSTICS changed = ROW_COUNT;
                 IF changed < cardinality(known || known_nodes) THEN
                     changed := (SELECT count(*) FROM identities i
-                                WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer AND NOT (i.blocked OR i.shared));
+                                WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer
+                                    AND NOT (i.blocked OR i.shared));
                 END IF;
                 -- otherwise they moved before they were locked
                 simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
-                                                              ELSE (SELECT count(DISTINCT u) FROM unnest(known || known_nodes) u) END;
+                                                              ELSE (SELECT count(DISTINCT u)
+                                                                    FROM unnest(known || known_nodes) u) END;
             END IF;
             IF fresh IS NOT NULL AND size > 1 THEN
                 simple := simple AND NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
@@ -789,12 +862,14 @@ BEGIN
             IF simple AND limited THEN
                 simple := size <= 100
                           AND NOT EXISTS (SELECT FROM ruled_identities i
-                                          WHERE i.customer_id = coalesce(customer, fresh[1]) AND i.max_per_customer IS NOT NULL
+                                          WHERE i.customer_id = coalesce(customer, fresh[1])
+                                              AND i.max_per_customer IS NOT NULL
                                           GROUP BY @extschema@.identifier_namespace(i.identifier), i.max_per_customer
                                           HAVING count(*) > i.max_per_customer);
             END IF;
             -- if it may show that two people are one, those they share something with must be told
-            IF simple AND cardinality(known || known_nodes) > 1 AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+            IF simple AND cardinality(known || known_nodes) > 1
+                AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
                 simple := known_nodes = '{}'
                           AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
             END IF;
@@ -819,7 +894,8 @@ BEGIN
         IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
             ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
         END IF;
-        INSERT INTO evidence AS e (source, source_key, identities, observed_at) VALUES (source, source_key, ids, observed_at)
+        INSERT INTO evidence AS e (source, source_key, identities, observed_at)
+            VALUES (source, source_key, ids, observed_at)
         ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
         IF NOT FOUND
            AND (SELECT e.identities <> ids AND nodes_of(e.identities) <> nodes_of(ids)
@@ -829,14 +905,17 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.identify_one(@extschema@.identifier[], timestamptz, text, text)
-    IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them point at';
+    IS 'record that identifiers were seen together; returns their customer, and the identity that touchpoints of them '
+       'point at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify(
-    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT NULL, source_key text DEFAULT NULL)
+    identifiers @extschema@.identifier[], observed_at timestamptz DEFAULT now(), source text DEFAULT NULL,
+        source_key text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT (@hub@.identify_one(identify.identifiers, identify.observed_at, identify.source, identify.source_key)).customer;
+    SELECT (@hub@.identify_one(identify.identifiers, identify.observed_at, identify.source,
+                               identify.source_key)).customer;
 END;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text)
     IS 'record that identifiers were seen together; returns their customer';

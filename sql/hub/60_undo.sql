@@ -9,7 +9,8 @@ AS $$
 BEGIN
     RETURN array(SELECT w.other
                  FROM seen_with(nodes) w
-                      CROSS JOIN LATERAL (SELECT n.blocked, n.shared FROM identities n WHERE n.identity_id = w.node OFFSET 0) i
+                      CROSS JOIN LATERAL (SELECT n.blocked, n.shared FROM identities n
+                                          WHERE n.identity_id = w.node OFFSET 0) i
                  WHERE NOT (w.blocked OR w.shared OR i.blocked OR i.shared)
                  UNION
                  SELECT m.b FROM must_links_of(nodes) m);
@@ -86,14 +87,15 @@ BEGIN
     RETURN (SELECT count(*)
             FROM (SELECT FROM spellings(nodes, NULL) s
                        CROSS JOIN LATERAL (SELECT v.source FROM evidence v
-                                           WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e
+                                           WHERE v.identities @> ARRAY[s.identity_id]
+                                               AND v.retracted_at IS NULL OFFSET 0) e
                   LIMIT most) c);
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_count(bigint[], integer)
     IS 'how many live evidence there is of nodes; it stops counting at some number';
 
--- Nodes that may be shared and are not, seen with people whom the loss of a link between some nodes tells apart: for each
--- but for the one of which most is known.
+-- Nodes that may be shared and are not, seen with people whom the loss of a link between some nodes tells apart: for
+-- each but for the one of which most is known.
 CREATE OR REPLACE FUNCTION @hub@.sharing_more(nodes bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -136,7 +138,8 @@ BEGIN
     nodes := nodes_of(ids);
     LOOP
         BEGIN
-            recounted := array(SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (nodes) AND i.shared ORDER BY i.identity_id);
+            recounted := array(SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (nodes) AND i.shared
+                               ORDER BY i.identity_id);
             SELECT l.locked INTO locked FROM lock_components(nodes, '{}', more, recounted) l;
             UPDATE evidence e SET retracted_at = clock_timestamp()
             WHERE e.source = retract.source AND e.source_key = retract.source_key AND e.retracted_at IS NULL;
@@ -190,11 +193,13 @@ BEGIN
         BEGIN
             fresh := '{}';
             IF kind IS NOT NULL THEN
-                SELECT add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), l.ids, ARRAY[NULL, NULL]::bigint[]) INTO fresh
+                SELECT add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), l.ids,
+                                      ARRAY[NULL, NULL]::bigint[]) INTO fresh
                 FROM look_up(given) l WHERE array_position(l.ids, NULL) IS NOT NULL;
                 fresh := coalesce(fresh, '{}');
                 INSERT INTO customers (customer_id, identities)
-                SELECT i.customer_id, 1 FROM identities i WHERE i.identity_id = ANY (fresh) AND i.normal_id = i.identity_id;
+                SELECT i.customer_id, 1 FROM identities i
+                    WHERE i.identity_id = ANY (fresh) AND i.normal_id = i.identity_id;
                 SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
             ELSE
                 SELECT array_agg(i.normal_id) INTO nodes
@@ -207,18 +212,22 @@ BEGIN
             SELECT l.locked INTO locked FROM lock_components(nodes, nodes, more, recounted) l;
             IF EXISTS (SELECT FROM identities i JOIN identities n ON n.identity_id = i.normal_id
                        WHERE i.identity_id = ANY (fresh)
-                             AND (i.customer_id, i.blocked, i.shared) IS DISTINCT FROM (n.customer_id, n.blocked, n.shared)) THEN
-                RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'new identities have not the customers they would have now';
+                             AND (i.customer_id, i.blocked, i.shared)
+                                 IS DISTINCT FROM (n.customer_id, n.blocked, n.shared)) THEN
+                RAISE EXCEPTION USING ERRCODE = 'PJ001',
+                    MESSAGE = 'new identities have not the customers they would have now';
             END IF;
             IF kind = 'must' AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-                sharing := sharing_less(ARRAY[1, 1], nodes, ARRAY[NULL, NULL]::text[], ARRAY[NULL, NULL]::text[], fresh);
+                sharing := sharing_less(ARRAY[1, 1], nodes, ARRAY[NULL, NULL]::text[], ARRAY[NULL, NULL]::text[],
+                                        fresh);
                 IF NOT sharing <@ recounted THEN
                     recounted := recounted || sharing;
                     RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
                 END IF;
             END IF;
             -- one that had not come in in this form has now
-            UPDATE identities i SET first_seen = now(), last_seen = now() WHERE i.identity_id = ANY (ids) AND i.last_seen IS NULL;
+            UPDATE identities i SET first_seen = now(), last_seen = now()
+                WHERE i.identity_id = ANY (ids) AND i.last_seen IS NULL;
 
             WITH gone AS (
                 DELETE FROM identity_pairs p USING identities x, identities y
@@ -228,11 +237,14 @@ BEGIN
                 RETURNING p.kind
             )
             SELECT coalesce((SELECT array_agg(g.kind) FROM gone g), '{}')
-                   || array(SELECT p.kind FROM identity_pairs p JOIN identities x ON x.identity_id = p.a JOIN identities y ON y.identity_id = p.b
-                            WHERE (x.normal_id, y.normal_id) IN ((nodes[1], nodes[2]), (nodes[2], nodes[1])) AND p.kind = set_pair.kind)
+                   || array(SELECT p.kind FROM identity_pairs p JOIN identities x ON x.identity_id = p.a
+                            JOIN identities y ON y.identity_id = p.b
+                            WHERE (x.normal_id, y.normal_id) IN ((nodes[1], nodes[2]), (nodes[2], nodes[1]))
+                                AND p.kind = set_pair.kind)
             INTO kinds;
             IF kind IS NOT NULL THEN
-                INSERT INTO identity_pairs (a, b, kind) VALUES (least(ids[1], ids[2]), greatest(ids[1], ids[2]), set_pair.kind)
+                INSERT INTO identity_pairs (a, b, kind)
+                    VALUES (least(ids[1], ids[2]), greatest(ids[1], ids[2]), set_pair.kind)
                 ON CONFLICT ON CONSTRAINT identity_pairs_pkey DO NOTHING;
             END IF;
             IF kinds = '{}' AND kind IS NULL OR kind = ALL (kinds) AND kinds <> '{}' THEN
@@ -240,7 +252,8 @@ BEGIN
             END IF;
             IF 'must' = ANY (kinds) OR kind = 'must' THEN
                 SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
-                FROM recount(recounted || CASE WHEN 'must' = ANY (kinds) THEN sharing_more(nodes) ELSE '{}' END, locked) c;
+                FROM recount(recounted || CASE WHEN 'must' = ANY (kinds) THEN sharing_more(nodes)
+                             ELSE '{}' END, locked) c;
             END IF;
             shared_now := coalesce(shared_now, '{}');
             usable_again := coalesce(usable_again, '{}');

@@ -28,7 +28,8 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    touched bigint[] := array(SELECT i.identity_id FROM identities i WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
+    touched bigint[] := array(SELECT i.identity_id FROM identities i
+                              WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
     components bigint[] := components_of('{}', touched);  -- before numbers go
     fresh bigint[] := set_normal_forms();
     changed bigint[] := set_flags();
@@ -37,7 +38,8 @@ BEGIN
         RETURN restitch(NULL, fresh);
     END IF;
     touched := array(SELECT unnest(changed) UNION SELECT w.other FROM seen_with(changed) w
-                     UNION SELECT i.identity_id FROM identities i WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
+                     UNION SELECT i.identity_id FROM identities i
+                         WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
     RETURN restitch(members_of(components || components_of('{}', touched)), fresh);
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_namespace(text) IS 'stitch anew what the rules of a namespace touch';
@@ -55,7 +57,9 @@ BEGIN
     FROM (SELECT i.identity_id AS id, i.normal_id, normal_form(i.identifier, r.normalizer, r.default_country) AS normal
           FROM identities i
                JOIN rules_in_force(NULL) r
-                    ON r.namespace = CASE WHEN @extschema@.identifier_namespace(i.identifier) IN (SELECT w.namespace FROM rules_with(NULL) w)
+                    ON r.namespace = CASE
+                        WHEN @extschema@.identifier_namespace(i.identifier)
+                            IN (SELECT w.namespace FROM rules_with(NULL) w)
                                           THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END
           WHERE i.last_seen IS NOT NULL AND (r.normalizer <> '' OR i.normal_id <> i.identity_id)) f
          LEFT JOIN identities n ON n.identity_id = f.normal_id
@@ -63,8 +67,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.wrong_forms() IS 'identities that have not the normal form that the rules give them';
 
--- Normal forms that nothing came in as become identities, and go when nothing has them for a normal form any more. One that a
--- touchpoint names has come in.
+-- Normal forms that nothing came in as become identities, and go when nothing has them for a normal form any more. One
+-- that a touchpoint names has come in.
 CREATE OR REPLACE FUNCTION @hub@.set_normal_forms() RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
@@ -96,7 +100,8 @@ BEGIN
     WHERE i.identity_id = u.id;
     gone := array(SELECT i.identity_id FROM identities i
                   WHERE i.last_seen IS NULL
-                        AND NOT EXISTS (SELECT FROM identities s WHERE s.normal_id = i.identity_id AND s.normal_id <> s.identity_id));
+                        AND NOT EXISTS (SELECT FROM identities s
+                                        WHERE s.normal_id = i.identity_id AND s.normal_id <> s.identity_id));
     UPDATE identities i SET first_seen = t.first_seen, last_seen = t.last_seen
     FROM (SELECT t.identity_id, min(t.occurred_at) AS first_seen, max(t.occurred_at) AS last_seen
           FROM touchpoints t WHERE t.identity_id = ANY (gone) GROUP BY t.identity_id) t
@@ -115,7 +120,8 @@ COMMENT ON FUNCTION @hub@.set_normal_forms()
     IS 'give identities the normal forms that the rules have for them; returns identities that are new';
 
 CREATE OR REPLACE FUNCTION @hub@.set_rule(
-    namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL, shared_above integer DEFAULT NULL,
+    namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL,
+        shared_above integer DEFAULT NULL,
     blocked text[] DEFAULT NULL, normalizer text DEFAULT NULL, default_country text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -131,10 +137,13 @@ BEGIN
     ELSIF set_rule.namespace <> '*' THEN
         PERFORM @extschema@.identifier(set_rule.namespace, 'x');  -- is it one?
     END IF;
-    bad := CASE WHEN set_rule.max_per_customer < 0 THEN format('max_per_customer must not be negative: %s', set_rule.max_per_customer)
-                WHEN set_rule.shared_above < 0 THEN format('shared_above must not be negative: %s', set_rule.shared_above)
+    bad := CASE WHEN set_rule.max_per_customer < 0
+        THEN format('max_per_customer must not be negative: %s', set_rule.max_per_customer)
+                WHEN set_rule.shared_above < 0
+                    THEN format('shared_above must not be negative: %s', set_rule.shared_above)
                 WHEN array_position(set_rule.blocked, NULL) IS NOT NULL THEN 'blocked values must not be NULL'
-                WHEN set_rule.normalizer NOT IN ('email', 'phone', 'document', '') THEN format('unknown normalizer: %s', set_rule.normalizer)
+                WHEN set_rule.normalizer NOT IN ('email', 'phone', 'document', '')
+                    THEN format('unknown normalizer: %s', set_rule.normalizer)
            END;
     IF bad IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad,
@@ -149,18 +158,21 @@ BEGIN
     IF set_rule.default_country IS NOT NULL AND set_rule.default_country <> '' THEN
         PERFORM @extschema@.normalize_phone('0', set_rule.default_country);
     END IF;
-    INSERT INTO identifier_rules AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
+    INSERT INTO identifier_rules
+        AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
             stored_blocked(set_rule.blocked), set_rule.normalizer, set_rule.default_country)
     ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO UPDATE
-    SET priority = coalesce(excluded.priority, r.priority), max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),
+    SET priority = coalesce(excluded.priority, r.priority),
+        max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),
         shared_above = coalesce(excluded.shared_above, r.shared_above), blocked = coalesce(excluded.blocked, r.blocked),
         normalizer = coalesce(excluded.normalizer, r.normalizer),
         default_country = coalesce(excluded.default_country, r.default_country);
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
 END $$;
 COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text)
-    IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how many identities have another customer now';
+    IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how '
+       'many identities have another customer now';
 
 CREATE OR REPLACE FUNCTION @hub@.use_recommended_rules(
     default_country text DEFAULT NULL,
@@ -190,7 +202,8 @@ BEGIN
     PERFORM stitch_namespace(NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.use_recommended_rules(text)
-    IS 'set rules of account, document, email and phone, where there are none yet; returns those it has set. default_country is that of phone numbers without one';
+    IS 'set rules of account, document, email and phone, where there are none yet; returns those it has set. '
+       'default_country is that of phone numbers without one';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_rule(namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -200,7 +213,8 @@ BEGIN
     PERFORM begin_changing_rules('drop_rule');
     DELETE FROM identifier_rules r WHERE r.namespace = drop_rule.namespace;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no rule for namespace %s', coalesce(drop_rule.namespace, 'NULL'));
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no rule for namespace %s', coalesce(drop_rule.namespace, 'NULL'));
     END IF;
     RETURN stitch_namespace(nullif(drop_rule.namespace, '*'));
 END $$;
@@ -215,7 +229,8 @@ BEGIN
     PERFORM begin_changing_rules('set_quarantine_above');
     IF set_quarantine_above.identities < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('a component has at least one identity, so none can be quarantined above %s', set_quarantine_above.identities),
+            MESSAGE = format('a component has at least one identity, so none can be quarantined above %s',
+                             set_quarantine_above.identities),
             HINT = 'NULL quarantines none.';
     END IF;
     UPDATE settings s SET quarantine_above = set_quarantine_above.identities WHERE s.one_row;
@@ -224,7 +239,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.set_quarantine_above(integer)
     IS 'quarantine components of more identities; NULL: none. Returns how many identities have another customer now';
 
--- What was changed by hand: evidence names no identity that is not there. What is left of it holds if it is two or more.
+-- What was changed by hand: evidence names no identity that is not there. What is left of it holds if it is two or
+-- more.
 CREATE OR REPLACE FUNCTION @hub@.stitch_all() RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -232,7 +248,8 @@ AS $$
 BEGIN
     PERFORM begin_changing_rules('stitch_all');
     WITH broken AS (
-        SELECT e.source, e.source_key, e.identities, array_agg(u.id ORDER BY u.id) FILTER (WHERE i.identity_id IS NOT NULL) AS left_ids
+        SELECT e.source, e.source_key, e.identities,
+            array_agg(u.id ORDER BY u.id) FILTER (WHERE i.identity_id IS NOT NULL) AS left_ids
         FROM evidence e CROSS JOIN LATERAL unnest(e.identities) u(id) LEFT JOIN identities i ON i.identity_id = u.id
         WHERE e.retracted_at IS NULL
         GROUP BY e.source, e.source_key
@@ -243,8 +260,10 @@ BEGIN
         retracted_at = CASE WHEN cardinality(b.left_ids) > 1 THEN NULL ELSE clock_timestamp() END
     FROM broken b WHERE e.source = b.source AND e.source_key = b.source_key;
     DELETE FROM identity_pairs p
-    WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.a) OR NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.b);
+    WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.a)
+        OR NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = p.b);
     RETURN stitch_namespace(NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.stitch_all()
-    IS 'stitch everything anew from evidence and rules; returns how many identities have another customer now: none, unless tables were changed by hand';
+    IS 'stitch everything anew from evidence and rules; returns how many identities have another customer now: none, '
+       'unless tables were changed by hand';

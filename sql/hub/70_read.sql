@@ -18,7 +18,8 @@ DECLARE
     id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
 BEGIN
     IF id IS NULL AND identifier IS NOT NULL THEN
-        id := (SELECT i.identity_id FROM identities i WHERE i.identifier = (normal_identifiers(ARRAY[identity_of.identifier]))[1]);
+        id := (SELECT i.identity_id FROM identities i
+               WHERE i.identifier = (normal_identifiers(ARRAY[identity_of.identifier]))[1]);
     END IF;
     RETURN id;
 END $$;
@@ -59,7 +60,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.current_customer(bigint)
     IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
 
--- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that sorts identifiers.
+-- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that
+-- sorts identifiers.
 CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
 AS $$

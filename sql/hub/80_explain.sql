@@ -3,7 +3,8 @@
 CREATE OR REPLACE FUNCTION @hub@.stitch_check(
     OUT identity_id bigint, OUT identifier @extschema@.identifier, OUT what text, OUT stored text, OUT rebuilt text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
+    SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -15,7 +16,8 @@ BEGIN
         FROM partition_of(NULL, (SELECT coalesce(array_agg(f.identity_id), '{}') FROM flag f),
                           above => (SELECT s.quarantine_above FROM settings s)) p
     ), customer AS (
-        SELECT p.customer_id, min(p.component_id) AS component_id, count(*) FILTER (WHERE p.identity_id = p.normal_id) AS identities
+        SELECT p.customer_id, min(p.component_id) AS component_id,
+            count(*) FILTER (WHERE p.identity_id = p.normal_id) AS identities
         FROM part p GROUP BY p.customer_id
     ), component AS (
         SELECT n.component_id, sum(n.identities) AS identities FROM customer n GROUP BY n.component_id
@@ -31,15 +33,18 @@ BEGIN
                                     ('shared', i.shared::text, coalesce(f.shared, false)::text),
                                     ('component', c.component_id::text, n.component_id::text),
                                     ('identities of the customer', c.identities::text, n.identities::text),
-                                    ('identities of the component', c.component_identities::text, o.identities::text)) d(what, stored, rebuilt)
+                                    ('identities of the component', c.component_identities::text,
+                                     o.identities::text)) d(what, stored, rebuilt)
     WHERE d.stored IS DISTINCT FROM d.rebuilt
     UNION ALL
     SELECT i.identity_id, i.identifier, 'normal form', n.identifier::text, w.normal::text
-    FROM wrong_forms() w JOIN identities i ON i.identity_id = w.identity_id LEFT JOIN identities n ON n.identity_id = i.normal_id
+    FROM wrong_forms() w JOIN identities i ON i.identity_id = w.identity_id
+        LEFT JOIN identities n ON n.identity_id = i.normal_id
     UNION ALL
     SELECT i.identity_id, i.identifier, 'normal form of nothing', i.identifier::text, NULL
     FROM identities i
-    WHERE i.last_seen IS NULL AND NOT EXISTS (SELECT FROM identities s WHERE s.normal_id = i.identity_id AND s.normal_id <> s.identity_id)
+    WHERE i.last_seen IS NULL
+        AND NOT EXISTS (SELECT FROM identities s WHERE s.normal_id = i.identity_id AND s.normal_id <> s.identity_id)
     UNION ALL
     SELECT c.customer_id, NULL, 'customer without an identity', c.customer_id::text, NULL
     FROM customers c WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = c.customer_id)
@@ -59,7 +64,8 @@ CREATE OR REPLACE FUNCTION @hub@.simulate(
     observations @hub@.observation[] DEFAULT '{}', rules @hub@.identifier_rules[] DEFAULT '{}',
     OUT identifier @extschema@.identifier, OUT customer_id bigint, OUT simulated_customer_id bigint)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
+    SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -70,12 +76,16 @@ DECLARE
 BEGIN
     FOREACH rule IN ARRAY coalesce(rules, '{}') LOOP
         IF rule.namespace IS NULL OR rule.max_per_customer < 0 OR rule.shared_above < 0 THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('this is no rule: %s', rule::text),
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('this is no rule: %s', rule::text),
                 HINT = 'A rule has a namespace, or *, and no negative limits.';
         ELSIF (coalesce(rule.normalizer, ''), coalesce(rule.default_country, '')) NOT IN (
-                  SELECT coalesce(r.normalizer, ''), coalesce(r.default_country, '') FROM identifier_rules r WHERE r.namespace = rule.namespace
-                  UNION ALL SELECT '', '' WHERE NOT EXISTS (SELECT FROM identifier_rules r WHERE r.namespace = rule.namespace)) THEN
-            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('another normalizer of namespace %s can''t be simulated', rule.namespace),
+                  SELECT coalesce(r.normalizer, ''), coalesce(r.default_country, '') FROM identifier_rules r
+                      WHERE r.namespace = rule.namespace
+                  UNION ALL SELECT '', ''
+                      WHERE NOT EXISTS (SELECT FROM identifier_rules r WHERE r.namespace = rule.namespace)) THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                MESSAGE = format('another normalizer of namespace %s can''t be simulated', rule.namespace),
                 DETAIL = 'It would make other identifiers of those that are stored.';
         END IF;
     END LOOP;
@@ -90,7 +100,8 @@ BEGIN
            AND EXISTS (SELECT FROM evidence e
                        WHERE e.source = given.source AND e.source_key = given.source_key
                              AND nodes_of(e.identities) <> array(SELECT i.identity_id FROM identities i
-                                                                 WHERE i.identifier = ANY (given.identifiers) ORDER BY i.identity_id)) THEN
+                                                                 WHERE i.identifier = ANY (given.identifiers)
+                                                                     ORDER BY i.identity_id)) THEN
             PERFORM evidence_differs(given.source, given.source_key, given.identifiers);
         END IF;
         extra := extra || given;
@@ -101,16 +112,20 @@ BEGIN
                       rules, (SELECT s.quarantine_above FROM settings s), extra) p
          JOIN (SELECT n.identity_id, n.identifier, n.customer_id FROM identities n WHERE n.normal_id = n.identity_id
                UNION ALL
-               SELECT u.identity_id, u.identifier, NULL FROM unknown_identifiers(extra) u WHERE extra IS NOT NULL) i ON i.identity_id = p.identity_id;
+               SELECT u.identity_id, u.identifier, NULL FROM unknown_identifiers(extra) u
+                   WHERE extra IS NOT NULL) i ON i.identity_id = p.identity_id;
 END $$;
 COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[])
     IS 'the customers there would be with some more observations and other rules; nothing is written';
 
--- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links do not
--- join, among all that is named together with their components; if there is none, with the components of that, and so on.
+-- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links
+-- do not join, among all that is named together with their components; if there is none, with the components of that,
+-- and so on.
 CREATE OR REPLACE FUNCTION @hub@.why(a @extschema@.identifier, b @extschema@.identifier)
-RETURNS TABLE (step integer, from_identifier @extschema@.identifier, to_identifier @extschema@.identifier, source text, source_key text, observed_at timestamptz, outcome text)
-LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_custom_plan SET jit = off
+RETURNS TABLE (step integer, from_identifier @extschema@.identifier, to_identifier @extschema@.identifier, source text,
+               source_key text, observed_at timestamptz, outcome text)
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
+    SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -122,7 +137,8 @@ BEGIN
     FOR n IN 1 .. 2 LOOP
         ids[n] := (SELECT i.normal_id FROM identities i WHERE i.identifier = given[n]);
         IF ids[n] IS NULL AND given[n] IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('identifier %s is not known', given[n]);
+            RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+                MESSAGE = format('identifier %s is not known', given[n]);
         END IF;
     END LOOP;
     seen := ids;
@@ -130,7 +146,8 @@ BEGIN
         scope := members_of(components_of(seen, seen));
         RETURN QUERY
         WITH rule AS MATERIALIZED (
-            SELECT l.a, l.b, l.must, l.outcome FROM stitch_links(scope, above => (SELECT s.quarantine_above FROM settings s)) l
+            SELECT l.a, l.b, l.must, l.outcome
+                FROM stitch_links(scope, above => (SELECT s.quarantine_above FROM settings s)) l
         ), named AS MATERIALIZED (
             SELECT DISTINCT e.source, e.source_key, e.observed_at, e.retracted_at, e.identities
             FROM evidence_of(array(SELECT s.identity_id FROM spellings(scope, NULL) s)) e
@@ -165,7 +182,8 @@ BEGIN
             SELECT p.position, p.step::integer AS step, g.x, g.y, g.source, g.source_key, g.observed_at, g.outcome
             FROM @extschema@.identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.y ORDER BY g.position) FROM best g), '{}'),
-                               coalesce((SELECT array_agg(g.cost ORDER BY g.position) FROM best g), '{}'), ids[1], ids[2])
+                               coalesce((SELECT array_agg(g.cost ORDER BY g.position) FROM best g), '{}'), ids[1],
+                                   ids[2])
                      WITH ORDINALITY p(position, step)
                  JOIN best g ON g.position = p.position
         ), walked AS (
@@ -180,7 +198,8 @@ BEGIN
         ORDER BY w.step;
         EXIT WHEN FOUND OR ids[1] = ids[2];
         seen := nodes_of(array(SELECT unnest(scope) UNION
-                               SELECT unnest(e.identities) FROM evidence_of(array(SELECT s.identity_id FROM spellings(scope, NULL) s)) e));
+                               SELECT unnest(e.identities)
+                                   FROM evidence_of(array(SELECT s.identity_id FROM spellings(scope, NULL) s)) e));
         EXIT WHEN cardinality(seen) = cardinality(scope);
     END LOOP;
 END $$;
@@ -191,7 +210,8 @@ CREATE OR REPLACE FUNCTION @hub@.stitch_findings(
     OUT finding text, OUT component_id bigint, OUT identifier @extschema@.identifier, OUT other @extschema@.identifier,
     OUT identities bigint, OUT reason text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
+    SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -205,26 +225,32 @@ BEGIN
              JOIN identities i ON i.identity_id = l.a JOIN customers c ON c.customer_id = i.customer_id
     ), quarantined AS MATERIALIZED (
         SELECT l.component_id, array_agg(l.a ORDER BY l.a, l.b) AS a, array_agg(l.b ORDER BY l.a, l.b) AS b
-        FROM link l WHERE l.component_id IN (SELECT k.component_id FROM link k WHERE k.outcome = 'quarantined') GROUP BY l.component_id
+        FROM link l WHERE l.component_id IN (SELECT k.component_id FROM link k WHERE k.outcome = 'quarantined')
+            GROUP BY l.component_id
     ), found AS (
-        SELECT 1 AS place, 'largest component' AS finding, l.component AS component_id, l.component AS a, NULL::bigint AS b, l.size, NULL AS reason
+        SELECT 1 AS place, 'largest component' AS finding, l.component AS component_id, l.component AS a,
+            NULL::bigint AS b, l.size, NULL AS reason
         FROM (SELECT coalesce(c.component_id, c.customer_id) AS component, sum(c.identities) AS size
               FROM customers c GROUP BY 1 HAVING sum(c.identities) > 1 ORDER BY 2 DESC, 1 LIMIT 10) l
         UNION ALL
         SELECT 2, 'quarantined', q.component_id, q.component_id, NULL, n.size, format('more than %s identities', above)
-        FROM quarantined q CROSS JOIN LATERAL (SELECT count(*) AS size FROM (SELECT unnest(q.a) UNION SELECT unnest(q.b)) u) n
+        FROM quarantined q CROSS JOIN LATERAL (SELECT count(*) AS size
+                                               FROM (SELECT unnest(q.a) UNION SELECT unnest(q.b)) u) n
         UNION ALL
-        SELECT 3, 'bridge', q.component_id, q.a[x.position], q.b[x.position], x.smaller, 'without this link so many identities would fall off'
+        SELECT 3, 'bridge', q.component_id, q.a[x.position], q.b[x.position], x.smaller,
+            'without this link so many identities would fall off'
         FROM quarantined q CROSS JOIN LATERAL @extschema@.identity_bridges(q.a, q.b) x WHERE x.smaller > 1
         UNION ALL
         SELECT 4, 'skipped link', l.component_id, l.a, l.b, NULL, l.outcome FROM link l WHERE l.outcome <> 'quarantined'
         UNION ALL
-        SELECT 5, 'cannot_link of one identifier', x.customer_id, p.a, p.b, NULL, format('both are %s by their normal form', n.identifier)
+        SELECT 5, 'cannot_link of one identifier', x.customer_id, p.a, p.b, NULL,
+            format('both are %s by their normal form', n.identifier)
         FROM identity_pairs p JOIN identities x ON x.identity_id = p.a JOIN identities y ON y.identity_id = p.b
              JOIN identities n ON n.identity_id = x.normal_id
         WHERE p.kind = 'cannot' AND x.normal_id = y.normal_id
         UNION ALL
-        SELECT 6, 'shared', i.customer_id, i.identity_id, NULL, NULL, format('seen with more than %s people', i.shared_above)
+        SELECT 6, 'shared', i.customer_id, i.identity_id, NULL, NULL,
+            format('seen with more than %s people', i.shared_above)
         FROM ruled_identities i WHERE i.shared
         UNION ALL
         SELECT 7, 'blocked', b.customer_id, b.identity_id, NULL, b.seen,
@@ -234,7 +260,8 @@ BEGIN
               FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
                    JOIN identities s ON s.normal_id = i.identity_id
                    LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
-                                      WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e ON true
+                                      WHERE v.identities @> ARRAY[s.identity_id]
+                                          AND v.retracted_at IS NULL OFFSET 0) e ON true
               WHERE i.blocked AND i.normal_id = i.identity_id
               GROUP BY i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer) b
     )
@@ -248,11 +275,13 @@ CREATE OR REPLACE VIEW @hub@.stitch_report WITH (security_invoker = true) AS
 SELECT f.finding, f.component_id, f.identifier, f.other, f.identities, f.reason FROM @hub@.stitch_findings() f;
 COMMENT ON VIEW @hub@.stitch_report IS 'what a steward should look at';
 COMMENT ON COLUMN @hub@.stitch_report.finding
-    IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one identifier, shared, blocked';
+    IS 'largest component (ten of them), quarantined, bridge (of a quarantined one), skipped link, cannot_link of one '
+       'identifier, shared, blocked';
 COMMENT ON COLUMN @hub@.stitch_report.component_id IS 'the smallest identity_id of all that the evidence connects';
 COMMENT ON COLUMN @hub@.stitch_report.identifier
     IS 'identifier it is about; of a component, that of the smallest identity_id';
 COMMENT ON COLUMN @hub@.stitch_report.other IS 'of a link, the other end';
 COMMENT ON COLUMN @hub@.stitch_report.identities
-    IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was seen with others';
+    IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was '
+       'seen with others';
 COMMENT ON COLUMN @hub@.stitch_report.reason IS 'why';

@@ -97,7 +97,7 @@ SELECT count(*) FROM crm.channel_transitions;
 SELECT count(*) FROM crm.unknown_channels;
 SELECT customers FROM crm.omnichannel;
 RESET ROLE;
-GRANT SELECT (identifier) ON crm.identities TO regress_timeline_reader;
+GRANT SELECT (identifier, normal_id) ON crm.identities TO regress_timeline_reader;
 SET ROLE regress_timeline_reader;
 SELECT customer_id, identifiers FROM crm.customer_360 ORDER BY customer_id;
 RESET ROLE;

@@ -211,9 +211,9 @@ BEGIN
         WHEN 'many' THEN PERFORM ruled.identify_many(array_agg((identifiers, at, 'many', turn || '-' || n)::ruled.observation))
                          FROM act WHERE n BETWEEN turn AND turn + 5;
         WHEN 'retract' THEN PERFORM ruled.retract('storm', a.which::text);
-        WHEN 'must' THEN PERFORM ruled.must_link(pair[1], pair[2]) WHERE pair[1] <> pair[2];
-        WHEN 'cannot' THEN PERFORM ruled.cannot_link(pair[1], pair[2]) WHERE pair[1] <> pair[2];
-        WHEN 'clear' THEN PERFORM ruled.clear_pair(pair[1], pair[2]) WHERE pair[1] <> pair[2];
+        WHEN 'must' THEN PERFORM ruled.must_link(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);
+        WHEN 'cannot' THEN PERFORM ruled.cannot_link(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);
+        WHEN 'clear' THEN PERFORM ruled.clear_pair(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);
         ELSE  -- all turns are taken
     END CASE;
 END \$\$;
