@@ -410,6 +410,8 @@ BEGIN
     EXCEPTION WHEN data_exception OR name_too_long THEN
         flawed := true;
     END;
+    flawed := flawed OR NOT time_is_plausible((SELECT min(n.occurred_at) FROM unnest(news) n))
+              OR NOT time_is_plausible((SELECT max(n.occurred_at) FROM unnest(news) n));
 
     FOR i IN 1 .. cardinality(keys) LOOP
         CONTINUE WHEN filling AND known[i];
