@@ -9,7 +9,7 @@ source "$(dirname "$0")/common.sh"
 # --- the layers; each is a command whose output is counted ---
 
 layer_build() { # no warning from our own files; PostgreSQL's headers may warn
-	build all 2>"$work/warnings"
+	build -j 2 all 2>"$work/warnings"
 	local status=$?
 	cat "$work/warnings"
 	grep -qE '^src/.*warning:' "$work/warnings" && status=1
