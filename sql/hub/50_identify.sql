@@ -299,7 +299,8 @@ BEGIN
             FROM lock_components(nodes, others, more, recounted) l;
             IF fresh <> '{}'
                AND (EXISTS (SELECT
-                            FROM unnest(known, customers, customers_now, usable) u(known, customer, customer_now, usable)
+                            FROM unnest(known, customers, customers_now, usable)
+                                 u(known, customer, customer_now, usable)
                             WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
                                 THEN u.customer_now END)
                     OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
