@@ -583,7 +583,8 @@ BEGIN
         SELECT g.to_component
         FROM unnest(shared_now) u(id)
              CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
-             CROSS JOIN LATERAL (SELECT c.component_id FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c
+             LEFT JOIN LATERAL (SELECT k.component_id FROM customers k
+                                WHERE k.customer_id = i.customer_id OFFSET 0) c ON true
              JOIN grouped g ON g.component = coalesce(c.component_id, i.customer_id)
         UNION
         -- must-links are tried in the order of the evidence, too
