@@ -112,9 +112,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';
 
--- Lock the components of nodes, of unusable ones only if they are among others, those of nodes that may be usable again,
--- so that nobody moves these, and some more; then the shared ones among the nodes, and those that may be usable again. Returns where the nodes are then. If they have moved meanwhile
--- it raises PJ001: the caller catches it, which gives all locks back, and begins anew.
+-- Lock the components of nodes, of unusable ones only if they are among others; those of nodes that may be usable
+-- again, so that nobody moves these; and some more. Then the shared ones among the nodes, and those that may be usable
+-- again. Returns where the nodes are then. If they have moved meanwhile it raises PJ001: the caller catches it, which
+-- gives all locks back, and begins anew.
 CREATE OR REPLACE FUNCTION @hub@.lock_components(
     nodes bigint[], others bigint[], more bigint[], recounted bigint[],
     OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT locked bigint[])

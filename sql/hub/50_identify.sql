@@ -278,129 +278,136 @@ DECLARE
     wrong record;
     detail text;
 BEGIN
-LOOP
-BEGIN
-    fresh := '{}';
-    others := '{}';
-    shared_now := '{}';
-    usable_again := '{}';
-    SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
-    known := ids;
-    IF array_position(ids, NULL) IS NOT NULL THEN
-        fresh := add_identities(numbers, given, times, ids, customers);
-        SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
-    END IF;
-    SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
-    FROM unnest(ids) u(id)
-         CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k
-                             WHERE k.identity_id = u.id OFFSET 0) i
-    WHERE i.last_seen IS NULL OR i.normal_id <> i.identity_id AND i.identity_id IN (SELECT unnest(fresh));
-    SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
-    FROM lock_components(nodes, others, more, recounted) l;
-    IF fresh <> '{}'
-       AND (EXISTS (SELECT FROM unnest(known, customers, customers_now, usable) u(known, customer, customer_now, usable)
-                    WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
-                        THEN u.customer_now END)
-            OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
-                            CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
-                                                WHERE k.identity_id = u.id OFFSET 0) i
-                            CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
-                                                WHERE k.identity_id = u.node OFFSET 0) n
-                       WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared)
-                           IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
-        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'new identities have not the customers they would have now';
-    END IF;
-    IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-        shared_now := sharing_less(numbers, nodes, sources, keys, fresh);
-        IF NOT shared_now <@ recounted THEN
-            recounted := recounted || shared_now;
-            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
-        END IF;
-        shared_now := '{}';
-    END IF;
+    LOOP
+        BEGIN
+            fresh := '{}';
+            others := '{}';
+            shared_now := '{}';
+            usable_again := '{}';
+            SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
+            known := ids;
+            IF array_position(ids, NULL) IS NOT NULL THEN
+                fresh := add_identities(numbers, given, times, ids, customers);
+                SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
+            END IF;
+            SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
+            FROM unnest(ids) u(id)
+                 CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k
+                                     WHERE k.identity_id = u.id OFFSET 0) i
+            WHERE i.last_seen IS NULL OR i.normal_id <> i.identity_id AND i.identity_id IN (SELECT unnest(fresh));
+            SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
+            FROM lock_components(nodes, others, more, recounted) l;
+            IF fresh <> '{}'
+               AND (EXISTS (SELECT
+                            FROM unnest(known, customers, customers_now, usable)
+                                 u(known, customer, customer_now, usable)
+                            WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
+                                THEN u.customer_now END)
+                    OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
+                                    CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
+                                                        WHERE k.identity_id = u.id OFFSET 0) i
+                                    CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
+                                                        WHERE k.identity_id = u.node OFFSET 0) n
+                               WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared)
+                                   IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
+                RAISE EXCEPTION USING ERRCODE = 'PJ001',
+                    MESSAGE = 'new identities have not the customers they would have now';
+            END IF;
+            IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+                shared_now := sharing_less(numbers, nodes, sources, keys, fresh);
+                IF NOT shared_now <@ recounted THEN
+                    recounted := recounted || shared_now;
+                    RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
+                END IF;
+                shared_now := '{}';
+            END IF;
 
-    -- what names one identity only says that it is there
-    WITH seen AS MATERIALIZED (
-        SELECT DISTINCT ON (s.source, s.key) s.number, s.source, s.key, s.at, s.ids
-        FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at,
-              array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-              FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
-              GROUP BY u.number) s
-        WHERE cardinality(s.ids) > 1
-        ORDER BY s.source, s.key, s.number
-    ), inserted AS (
-        INSERT INTO evidence (source, source_key, identities, observed_at)
-        SELECT s.source, s.key, s.ids, s.at FROM seen s
-        ON CONFLICT (source, source_key) DO NOTHING
-        RETURNING evidence.source, evidence.source_key
-    )
-    SELECT coalesce(array_agg(s.number), '{}') INTO added
-    FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
+            -- what names one identity only says that it is there
+            WITH seen AS MATERIALIZED (
+                SELECT DISTINCT ON (s.source, s.key) s.number, s.source, s.key, s.at, s.ids
+                FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at,
+                      array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                      FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
+                      GROUP BY u.number) s
+                WHERE cardinality(s.ids) > 1
+                ORDER BY s.source, s.key, s.number
+            ), inserted AS (
+                INSERT INTO evidence (source, source_key, identities, observed_at)
+                SELECT s.source, s.key, s.ids, s.at FROM seen s
+                ON CONFLICT (source, source_key) DO NOTHING
+                RETURNING evidence.source, evidence.source_key
+            )
+            SELECT coalesce(array_agg(s.number), '{}') INTO added
+            FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
 
-    -- a replay must be one, in whatever form
-    IF cardinality(added) < numbers[cardinality(numbers)] THEN
-        FOR wrong IN
-            SELECT s.source, s.key, s.identifiers
-            FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key,
-                  array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
-                         array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
-                  FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
-                  GROUP BY u.number) s
-                 CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
-                                     WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
-            WHERE cardinality(s.identifiers) > 1 AND s.number <> ALL (added) AND nodes_of(e.identities) <> s.nodes
-        LOOP
-            PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
-        END LOOP;
-    END IF;
+            -- a replay must be one, in whatever form
+            IF cardinality(added) < numbers[cardinality(numbers)] THEN
+                FOR wrong IN
+                    SELECT s.source, s.key, s.identifiers
+                    FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key,
+                          array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
+                                 array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
+                          FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
+                          GROUP BY u.number) s
+                         CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
+                                             WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
+                    WHERE cardinality(s.identifiers) > 1 AND s.number NOT IN (SELECT unnest(added))
+                          AND nodes_of(e.identities) <> s.nodes
+                LOOP
+                    PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
+                END LOOP;
+            END IF;
 
-    -- times, of those whose components are locked
-    IF cardinality(fresh) = 0 OR EXISTS (SELECT FROM unnest(ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh))) THEN
-        PERFORM set_times(array_agg(s.id), array_agg(s.first_seen), array_agg(s.last_seen))
-        FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
-              FROM unnest(ids, nodes, times, usable) u(id, node, at, usable)
-              WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s;
-    END IF;
+            -- times, of those whose components are locked
+            IF cardinality(fresh) = 0
+               OR EXISTS (SELECT FROM unnest(ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh))) THEN
+                PERFORM set_times(array_agg(s.id), array_agg(s.first_seen), array_agg(s.last_seen))
+                FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
+                      FROM unnest(ids, nodes, times, usable) u(id, node, at, usable)
+                      WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s;
+            END IF;
 
-    -- nodes that this evidence makes shared, or lets be usable again
-    IF EXISTS (SELECT FROM identifier_rules r WHERE r.shared_above > 0) THEN
-        SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
-        FROM recount(array(SELECT u.node FROM unnest(numbers, nodes, usable) u(number, node, usable)
-                           JOIN unnest(added) a(number) ON a.number = u.number
-                           WHERE u.usable
-                           UNION
-                           SELECT unnest(recounted)),
-                     array(SELECT DISTINCT coalesce(u.component, u.customer)
-                           FROM unnest(components, customers_now) u(component, customer))) c;
-    END IF;
-    together := joined_again(usable_again, locked);
-    IF together <> '{}' THEN
-        usable := array(SELECT u.usable OR u.node IN (SELECT unnest(usable_again))
-                        FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
-    END IF;
+            -- nodes that this evidence makes shared, or lets be usable again
+            IF EXISTS (SELECT FROM identifier_rules r WHERE r.shared_above > 0) THEN
+                SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
+                FROM recount(array(SELECT u.node
+                                   FROM (SELECT n.node, n.usable AND n.number IN (SELECT unnest(added)) AS is_added
+                                         FROM unnest(numbers, nodes, usable) n(number, node, usable) OFFSET 0) u
+                                   WHERE u.is_added
+                                   UNION
+                                   SELECT unnest(recounted)),
+                             array(SELECT DISTINCT coalesce(u.component, u.customer)
+                                   FROM unnest(components, customers_now) u(component, customer))) c;
+            END IF;
+            together := joined_again(usable_again, locked);
+            IF together <> '{}' THEN
+                usable := array(SELECT u.usable OR u.node IN (SELECT unnest(usable_again))
+                                FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
+            END IF;
 
-    PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
-                          together);
+            PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
+                                  together);
 
-    SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
-    INTO first_customers, first_identities
-    FROM (SELECT u.number,
-          (array_agg(i.customer_id ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
-                 (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
-          FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
-               CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
-                                   WHERE k.identity_id = u.node OFFSET 0) i
-               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
-          GROUP BY u.number) c;
-    RETURN;
-EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-    -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
-    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-    IF detail <> '' THEN
-        more := detail;
-    END IF;
-END;
-END LOOP;
+            SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
+            INTO first_customers, first_identities
+            FROM (SELECT u.number,
+                         (array_agg(i.customer_id
+                                    ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
+                         (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
+                  FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
+                       CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
+                                           WHERE k.identity_id = u.node OFFSET 0) i
+                       CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+                  GROUP BY u.number) c;
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+            IF detail <> '' THEN
+                more := detail;
+            END IF;
+        END;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[])
     IS 'record observations';
@@ -576,7 +583,8 @@ BEGIN
         SELECT g.to_component
         FROM unnest(shared_now) u(id)
              CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i WHERE i.identity_id = u.id OFFSET 0) i
-             CROSS JOIN LATERAL (SELECT c.component_id FROM customers c WHERE c.customer_id = i.customer_id OFFSET 0) c
+             LEFT JOIN LATERAL (SELECT k.component_id FROM customers k
+                                WHERE k.customer_id = i.customer_id OFFSET 0) c ON true
              JOIN grouped g ON g.component = coalesce(c.component_id, i.customer_id)
         UNION
         -- must-links are tried in the order of the evidence, too
@@ -682,7 +690,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     above integer := (SELECT s.quarantine_above FROM settings s WHERE s.one_row);
-    into_id bigint := (SELECT min(u) FROM unnest(components) u);
+    into_id bigint := (SELECT min(u.id) FROM unnest(components) u(id));
     small bigint[];  -- components that were not quarantined
     ids bigint[];    -- identities of those, and new ones, and their customers
     customer_ids bigint[];
@@ -853,8 +861,8 @@ BEGIN
                 END IF;
                 -- otherwise they moved before they were locked
                 simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
-                                                              ELSE (SELECT count(DISTINCT u)
-                                                                    FROM unnest(known || known_nodes) u) END;
+                                                              ELSE (SELECT count(DISTINCT u.id)
+                                                                    FROM unnest(known || known_nodes) u(id)) END;
             END IF;
             IF fresh IS NOT NULL AND size > 1 THEN
                 simple := simple AND NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
@@ -892,7 +900,7 @@ BEGIN
     IF cardinality(ids) > 1 THEN
         source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
         IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
-            ids := (SELECT array_agg(u ORDER BY u) FROM unnest(ids) u);
+            ids := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(ids) u(id));
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at)
             VALUES (source, source_key, ids, observed_at)

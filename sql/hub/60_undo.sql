@@ -64,8 +64,8 @@ BEGIN
                 RETURN false;
             END IF;
             moved_ids := moved_ids || rows;
-            moved_to := moved_to || array_fill((SELECT min(u) FROM unnest(rows) u), ARRAY[cardinality(rows)]);
-            parted := parted || array_fill((SELECT min(u) FROM unnest(rows) u), ARRAY[cardinality(side)]);
+            moved_to := moved_to || array_fill((SELECT min(u.id) FROM unnest(rows) u(id)), ARRAY[cardinality(rows)]);
+            parted := parted || array_fill((SELECT min(u.id) FROM unnest(rows) u(id)), ARRAY[cardinality(side)]);
         END IF;
         starts := starts[2:];
     END LOOP;

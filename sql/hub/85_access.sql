@@ -1,8 +1,8 @@
 -- Who may do what. Functions and views run with the rights of whoever calls them, so plain grants decide everything.
 
--- A reader without identifiers gets no column that holds them, nor what is made of them: keys of evidence that a
--- normaliser has made, payloads. A writer reads what stitching reads, and touchpoints: what is recorded again is
--- compared, and rows of attached tables change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
+-- A reader without identifiers gets no column that holds them, nor what is made of them: evidence, payloads.
+-- A writer reads what stitching reads, and touchpoints: what is recorded again is compared, and rows of attached tables
+-- change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
 CREATE OR REPLACE FUNCTION @hub@.access_rights(OUT level text, OUT relation name, OUT privileges text) RETURNS SETOF record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC

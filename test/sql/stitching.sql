@@ -93,6 +93,13 @@ SELECT crm.identify(ARRAY['phone:shop', 'email:' || n]::identifier[], '2026-01-0
 SELECT * FROM customers();
 SELECT finding, identifier, reason FROM crm.stitch_report WHERE finding = 'shared';
 
+-- what is shared by the time it comes in, in one batch
+SELECT anew();
+SELECT crm.set_rule('tab', shared_above => 1, priority => 1);
+SELECT cardinality(crm.identify_many(array_agg((ARRAY['tab:' || n % 2, 'c:' || n / 2, 'd:' || n]::identifier[], '2026-01-01Z', 's', n::text)::crm.observation)))
+FROM generate_series(1, 7) n;
+SELECT * FROM customers();
+
 -- a value is blocked in whatever form it is told, and is told of
 SELECT anew();
 SELECT crm.set_rule('phone', normalizer => 'phone', default_country => 'PT', blocked => ARRAY['912 345 678', '~^\+34']);
