@@ -96,7 +96,7 @@ SELECT finding, identifier, reason FROM crm.stitch_report WHERE finding = 'share
 -- what is shared by the time it comes in, in one batch
 SELECT anew();
 SELECT crm.set_rule('tab', shared_above => 1, priority => 1);
-SELECT cardinality(crm.identify_many(array_agg((ARRAY['tab:' || n % 2, 'c:' || n / 2, 'd:' || n]::identifier[], '2026-01-01Z', 's', n::text)::crm.observation)))
+SELECT cardinality(crm.identify_many(array_agg((ARRAY['tab:t' || n % 2, 'c:c' || n / 2, 'd:' || n]::identifier[], '2026-01-01Z', 's', n::text)::crm.observation)))
 FROM generate_series(1, 7) n;
 SELECT * FROM customers();
 

@@ -206,24 +206,18 @@ if (!@failed)
 
 # Hubs too large for the model, where much is stitched without the whole law: what a rebuild gives, always
 sql($node, <<"END");
-SELECT journey_create_hub('large');
 CREATE FUNCTION any_identifier(n int) RETURNS identifier LANGUAGE sql VOLATILE AS \$\$
     SELECT CASE k WHEN 0 THEN format('account:%s', v) WHEN 1 THEN format('email:%s%s\@x.pt', (ARRAY['a', 'A'])[1 + v % 2], v / 2)
                   WHEN 2 THEN format('tab:%s', v % (1 + n / 10)) WHEN 3 THEN format('mail:%s%s\@x.pt', (ARRAY['t', 'T'])[1 + v % 2], v % (1 + n / 8))
                   ELSE format('c:%s', v) END::identifier
     FROM (SELECT floor(random() * 6)::int AS k, floor(random() * n)::int AS v OFFSET 0) x \$\$;
-CREATE FUNCTION any_observation(n int, key text) RETURNS large.observation LANGUAGE sql VOLATILE AS \$\$
-    SELECT (array(SELECT any_identifier(n) FROM generate_series(1, 1 + floor(random() * 3)::int)),
-            timestamptz '2026-01-01Z' + floor(random() * 100) * interval '1 day', 'a', key)::large.observation \$\$;
 -- The first batch is large, and some later ones
 CREATE PROCEDURE live(seed float8, n int, above int) LANGUAGE plpgsql AS \$\$
 DECLARE
-    o large.observation;
+    o record;
     k float8;
 BEGIN
     PERFORM setseed(seed);
-    PERFORM journey_drop_hub('large', true);
-    PERFORM journey_create_hub('large');
     PERFORM large.set_rule('account', priority => 9, max_per_customer => 1), large.set_rule('email', priority => 5, normalizer => 'email'),
             large.set_rule('tab', shared_above => 2), large.set_rule('mail', priority => 7, shared_above => 3, normalizer => 'email'),
             large.set_quarantine_above(above);
@@ -232,7 +226,7 @@ BEGIN
         k := CASE WHEN step = 1 THEN 0.99 ELSE random() END;
         BEGIN
             IF k < 0.4 THEN
-                o := any_observation(n, step::text);
+                SELECT * INTO o FROM any_observation(n, step::text);
                 PERFORM large.identify(o.identifiers, o.observed_at, o.source, o.source_key);
             ELSIF k < 0.65 THEN
                 PERFORM large.identify_many(array_agg(any_observation(n, format('%s-%s', step, g)))) FROM generate_series(1, 20) g;
@@ -261,8 +255,15 @@ END
 for ([ 60, 40 ], [ 300, 30 ], [ 100, 1000 ], [ 30, 8 ])
 {
     my ($size, $above) = @$_;
+    sql($node, <<"END");
+SELECT journey_create_hub('large');
+CREATE FUNCTION any_observation(n int, key text) RETURNS large.observation LANGUAGE sql VOLATILE AS \$\$
+    SELECT (array(SELECT any_identifier(n) FROM generate_series(1, 1 + floor(random() * 3)::int)),
+            timestamptz '2026-01-01Z' + floor(random() * 100) * interval '1 day', 'a', key)::large.observation \$\$;
+END
     my ($status, $out, $err) = $node->psql('postgres', sprintf('CALL live(%f, %d, %d)', $PgJourney::SEED % 1000 / 1000, $size, $above));
     is($err =~ s/^NOTICE.*\n?//gmr, '', "a hub of some $size identifiers a namespace, quarantined above $above, is what a rebuild gives");
+    sql($node, "SELECT journey_drop_hub('large', true)");
 }
 is(crashes($node), '', 'no crash');
 $node->stop;
