@@ -36,13 +36,6 @@ RETURN @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked,
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
     IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 
-CREATE OR REPLACE FUNCTION @hub@.stored_blocked(blocked text[]) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN (SELECT coalesce(array_agg(CASE WHEN u.v ~ '^((email|phone|document):)?~' THEN u.v ELSE lower(u.v COLLATE "C") END ORDER BY u.n), '{}')
-        FROM unnest(stored_blocked.blocked) WITH ORDINALITY u(v, n));
-COMMENT ON FUNCTION @hub@.stored_blocked(text[])
-    IS 'a list of blocked values as it is stored: values in lower case, patterns as they are';
-
 -- Only what could be an address or has digits is normalised: most lists have next to none.
 CREATE OR REPLACE FUNCTION @hub@.blocked_forms(blocked text[], normalizer text, default_country text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
@@ -71,7 +64,7 @@ BEGIN ATOMIC
     SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
     FROM @hub@.identifier_rules s WHERE rules_with.given IS NULL
     UNION ALL
-    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, @hub@.stored_blocked(g.blocked), g.normalizer,
+    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, g.blocked, g.normalizer,
         g.default_country
     FROM unnest(rules_with.given) g WHERE rules_with.given IS NOT NULL
     UNION ALL

@@ -107,7 +107,7 @@ BEGIN
                 'seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    LOCK TABLE evidence IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM lock_politely('{evidence}', 'SHARE ROW EXCLUSIVE');
     UPDATE settings s SET rules_changed_at = clock_timestamp() WHERE s.one_row;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_changing_rules(text) IS 'keep everybody else from stitching until the transaction ends';

@@ -25,6 +25,36 @@ END $$;
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
     IS 'key of evidence that comes without one';
 
+CREATE OR REPLACE FUNCTION @hub@.time_is_plausible(at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row
+                       AND (at > now() + s.future_within OR at < now() - s.past_within));
+END $$;
+COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
+
+CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT time_is_plausible(at) THEN
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+            MESSAGE = format('%s is too far in the %s: %s', name,
+                             CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
+            DETAIL = (SELECT CASE WHEN at > now()
+                             THEN format('It may be %s from now at most, as %I.settings.future_within says.',
+                                         s.future_within, current_schema())
+                             ELSE format('It may be %s ago at most, as %I.settings.past_within says.',
+                                         s.past_within, current_schema()) END
+                      FROM settings s WHERE s.one_row),
+            HINT = 'Mend the clock it comes from; where such times are right, raise the limit, or set it to NULL.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'refuse a time that is too far from now';
+
 CREATE OR REPLACE FUNCTION @hub@.check_observation(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL)
         RETURNS void
@@ -464,6 +494,9 @@ COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
 LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
+    SELECT @hub@.check_time('observed_at', min(o.observed_at)), @hub@.check_time('observed_at', max(o.observed_at))
+    FROM unnest(identify_many.observations) o
+    WHERE isfinite(o.observed_at);
     SELECT (@hub@.identify_all(identify_many.observations)).customers;
 END;
 COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[])
@@ -922,6 +955,7 @@ CREATE OR REPLACE FUNCTION @hub@.identify(
 RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
+    SELECT @hub@.check_time('observed_at', identify.observed_at) WHERE isfinite(identify.observed_at);
     SELECT (@hub@.identify_one(identify.identifiers, identify.observed_at, identify.source,
                                identify.source_key)).customer;
 END;

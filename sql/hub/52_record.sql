@@ -47,36 +47,6 @@ CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.touchp
 CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.settings FOR EACH ROW
     WHEN (NEW.currency ~ '[a-z]|^\s|\s$|^$') EXECUTE FUNCTION @hub@.spell_currency();
 
-CREATE OR REPLACE FUNCTION @hub@.time_is_plausible(at timestamptz) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row
-                       AND (at > now() + s.future_within OR at < now() - s.past_within));
-END $$;
-COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
-
-CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    IF NOT time_is_plausible(at) THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
-            MESSAGE = format('%s is too far in the %s: %s', name,
-                             CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
-            DETAIL = (SELECT CASE WHEN at > now()
-                             THEN format('It may be %s from now at most, as %I.settings.future_within says.',
-                                         s.future_within, current_schema())
-                             ELSE format('It may be %s ago at most, as %I.settings.past_within says.',
-                                         s.past_within, current_schema()) END
-                      FROM settings s WHERE s.one_row),
-            HINT = 'Mend the clock it comes from; where such times are right, raise the limit, or set it to NULL.';
-    END IF;
-END $$;
-COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'refuse a time that is too far from now';
-
 -- Whether an event is a touchpoint, but for what the type touchpoint refuses, and how far its time is from now;
 -- check_event tells what is wrong. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.is_event(event @hub@.event) RETURNS boolean

@@ -130,6 +130,9 @@ DECLARE
     detail text;
 BEGIN
     PERFORM begin_stitching();
+    -- that of a touchpoint that was taken back and recorded again has another key
+    source_key := coalesce((SELECT k.evidence_key FROM touchpoint_keys k
+                            WHERE k.source = retract.source AND k.source_key = retract.source_key), source_key);
     SELECT e.identities INTO ids FROM evidence e
     WHERE e.source = retract.source AND e.source_key = retract.source_key AND e.retracted_at IS NULL;
     IF NOT FOUND THEN

@@ -161,7 +161,7 @@ BEGIN
     INSERT INTO identifier_rules
         AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
-            stored_blocked(set_rule.blocked), set_rule.normalizer, set_rule.default_country)
+            set_rule.blocked, set_rule.normalizer, set_rule.default_country)
     ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO UPDATE
     SET priority = coalesce(excluded.priority, r.priority),
         max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),

@@ -94,6 +94,9 @@ DECLARE
     wanted text;
 BEGIN
     PERFORM journey_check_hub(name), journey_check_hub_name(name);
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);  -- who waits for an idle reader keeps all others waiting
+    END IF;
     former := journey_hub_name_in_functions(name);
     PERFORM journey_run_hub_template(name, true);
     PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
@@ -155,6 +158,9 @@ CREATE FUNCTION journey_lock_hub(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 BEGIN
+    IF current_setting('lock_timeout') = '0' THEN
+        PERFORM set_config('lock_timeout', '10s', true);  -- who waits for an idle reader keeps all others waiting
+    END IF;
     PERFORM journey_run_as_owner(name,
         format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name));
 END $$;

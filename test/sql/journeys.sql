@@ -64,7 +64,7 @@ SELECT count(*) FROM touchpoint_keys;
 SET max_parallel_workers_per_gather = 0;
 CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT current_flaws bigint, OUT flaws bigint)
 LANGUAGE plpgsql AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     a identifier;
     b identifier;
