@@ -308,7 +308,7 @@ DECLARE
     wrong record;
     detail text;
 BEGIN
-    LOOP
+    FOR try IN 1 .. 1000 LOOP
         BEGIN
             fresh := '{}';
             others := '{}';
@@ -438,6 +438,9 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    RAISE EXCEPTION USING ERRCODE = 'data_corrupted', MESSAGE = 'identities don''t fit together',
+        DETAIL = format('Identifiers: %s.', given::text),
+        HINT = 'Tables were changed by hand: stitch_check() tells what is wrong, and stitch_all() mends it.';
 END $$;
 COMMENT ON FUNCTION @hub@.record_observations(integer[], @extschema@.identifier[], timestamptz[], text[], text[])
     IS 'record observations';

@@ -154,6 +154,14 @@ SELECT what, count(*) FROM crm.stitch_check() GROUP BY 1 ORDER BY 1;
 SELECT crm.stitch_all() >= 0 AS done;
 SELECT count(*) FROM crm.stitch_check();
 SELECT * FROM customers();
+UPDATE crm.identities SET customer_id = 3 WHERE identifier = 'a:7';
+SELECT crm.set_rule('email', normalizer => 'email') >= 0 AS done, crm.identify('{email:A@x.pt}', '2026-01-01Z') > 0 AS known;
+UPDATE crm.identities SET customer_id = 3 WHERE identifier = 'email:A@x.pt';
+\set VERBOSITY terse
+SELECT crm.identify('{email:A@x.pt,new:1}', '2026-01-01Z');
+\set VERBOSITY default
+SELECT crm.stitch_all() > 0 AS moved;
+SELECT * FROM customers();
 SELECT source_key, cardinality(identities), retracted_at IS NOT NULL AS retracted FROM crm.evidence ORDER BY 1;
 SELECT crm.stitch_all();
 
