@@ -254,7 +254,7 @@ BEGIN
         FROM ruled_identities i WHERE i.shared
         UNION ALL
         SELECT 7, 'blocked', b.customer_id, b.identity_id, NULL, b.seen,
-               CASE WHEN is_blocked(b.identifier, b.blocked, '', NULL) THEN 'the rules block its value'
+               CASE WHEN @extschema@.identifier_blocked(b.identifier, b.blocked, b.normalizer) THEN 'the rules block its value'
                     ELSE format('the normalizer %s can''t read its value', b.normalizer) END
         FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, count(e.identities) AS seen
               FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
