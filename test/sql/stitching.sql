@@ -122,6 +122,24 @@ SELECT step, from_identifier, to_identifier, outcome FROM crm.why('email:ANA@EXA
 SELECT crm.clear_pair('email:ana@EXAMPLE.pt', 'a:1') AS was, crm.clear_pair('a:1', 'email:ana@example.pt') AS was;
 SELECT * FROM customers();
 
+-- what was thought then is told in any form that is one with it now; a former number leads somewhere when the identity
+-- that it was is gone with its rule
+SELECT anew();
+SELECT crm.identify('{account:1,email:Ana@Example.pt}', '2026-01-01Z', 'crm', '1');
+SELECT clock_timestamp() AS then \gset
+SELECT crm.set_rule('email', normalizer => 'email');
+SELECT crm.link('email:ANA@example.pt', 'cookie:1', '2026-01-02Z', 'web', '2');
+SELECT v, crm.customer_at(v::identifier, :'then')
+FROM unnest('{email:Ana@Example.pt,email:ana@example.pt,email:ANA@example.pt,email:anA@example.pt,cookie:1,email:rui@example.pt}'::text[]) v;
+SELECT crm.set_rule('phone', normalizer => 'phone', default_country => 'PT');
+SELECT crm.identify('{phone:912345678}', '2026-01-01Z'), crm.identify('{phone:+351 912 345 678,cookie:2}', '2026-01-01Z', 's', '3');
+SELECT crm.set_rule('phone', default_country => 'BR') > 0 AS moved;
+SELECT crm.customer_of('cookie:2') AS number \gset
+SELECT crm.drop_rule('phone') > 0 AS moved;
+SELECT count(*) FROM crm.identities WHERE identity_id = :number;
+SELECT crm.current_customer(:number) = crm.customer_of('cookie:2') AS led, array(SELECT crm.identifiers_of(:number)) AS identifiers, crm.current_customer(999);
+SELECT * FROM customers();
+
 -- a touchpoint holds on to what it names
 SELECT anew();
 SELECT crm.set_rule('email', normalizer => 'email');
