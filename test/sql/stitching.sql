@@ -93,6 +93,23 @@ SELECT crm.identify(ARRAY['phone:shop', 'email:' || n]::identifier[], '2026-01-0
 SELECT * FROM customers();
 SELECT finding, identifier, reason FROM crm.stitch_report WHERE finding = 'shared';
 
+-- many of one evidence: each evidence is read once, whichever of them are told apart
+SELECT anew();
+SELECT crm.set_rule('tab', shared_above => 2);
+SELECT crm.identify(array(SELECT identifier('c', n::text) FROM generate_series(1, 2000) n), '2026-01-01Z', 's', 'all') > 0 AS known;
+SELECT crm.identify(array(SELECT identifier('d', n::text) FROM generate_series(1, 2000) n), '2026-01-01Z', 's', 'all too') > 0 AS known;
+SELECT count(crm.identify(ARRAY[v, 'tab:1']::identifier[], '2026-01-01Z', 's', v)) FROM unnest('{c:1,c:2,d:1,d:2}'::text[]) v;
+SELECT crm.identify('{c:3,d:3}', '2026-01-01Z', 's', 'both'), crm.identify('{tab:1,e:1}', '2026-01-01Z', 's', 'third');
+SELECT crm.retract('s', 'both');
+SELECT count(DISTINCT customer_id), bool_or(shared) FROM crm.identities;
+SELECT crm.retract('s', 'all too');
+SELECT count(DISTINCT customer_id) FROM crm.identities;
+SELECT crm.must_link('d:1', 'd:2'), crm.retract('s', 'all');
+SELECT count(DISTINCT customer_id) FROM crm.identities;
+SELECT crm.must_link('d:1', 'c:1'), crm.must_link('c:2', 'e:1');
+SELECT count(DISTINCT customer_id), bool_or(shared) FROM crm.identities;
+SELECT * FROM crm.stitch_check();
+
 -- what is shared by the time it comes in, in one batch
 SELECT anew();
 SELECT crm.set_rule('tab', shared_above => 1, priority => 1);
