@@ -354,41 +354,45 @@ END $$;
 COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observation[])
     IS 'nodes that are blocked or shared, as rules and evidence have it';
 
--- Nodes that live evidence names together with some nodes. LATERAL and OFFSET 0 keep look-ups what they are: while
--- tables are empty, or have been analysed so, all joins cost the same, and a plan that reads whole tables may be kept
--- for a session.
+-- Nodes that live evidence of some nodes names, these too: each evidence is read once, however many of them it names.
+-- LATERAL and OFFSET 0 keep look-ups what they are: while tables are empty, or have been analysed so, all joins cost the
+-- same, and a plan that reads whole tables may be kept for a session.
 CREATE OR REPLACE FUNCTION @hub@.seen_with(
-    nodes bigint[], OUT node bigint, OUT other bigint, OUT blocked boolean, OUT shared boolean,
-        OUT shared_above integer)
+    nodes bigint[], OUT node bigint, OUT blocked boolean, OUT shared boolean, OUT shared_above integer)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN QUERY
-    SELECT w.node, w.other, i.blocked, i.shared, r.shared_above
-    FROM (SELECT DISTINCT s.normal_id AS node, i.normal_id AS other
-          FROM spellings(nodes, NULL) s
-               CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
-                                   WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e
+    SELECT w.node, i.blocked, i.shared, r.shared_above
+    FROM (SELECT DISTINCT i.normal_id AS node
+          FROM evidence_of(array(SELECT s.identity_id FROM spellings(nodes, NULL) s)) e
                CROSS JOIN LATERAL unnest(e.identities) x(id)
                CROSS JOIN LATERAL (SELECT n.normal_id FROM identities n WHERE n.identity_id = x.id OFFSET 0) i
-          WHERE i.normal_id <> s.normal_id) w
+          WHERE e.retracted_at IS NULL) w
          CROSS JOIN LATERAL (SELECT n.identifier, n.blocked, n.shared FROM identities n
-                             WHERE n.identity_id = w.other OFFSET 0) i
+                             WHERE n.identity_id = w.node OFFSET 0) i
          CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r;
 END $$;
 COMMENT ON FUNCTION @hub@.seen_with(bigint[]) IS 'nodes that were seen together with some';
 
--- Anchors that were seen together with some others, or that a steward joined with them.
+-- How evidence of some anchors, and stewards, connect anchors.
 CREATE OR REPLACE FUNCTION @hub@.anchors_with(anchors bigint[], OUT a bigint, OUT b bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN QUERY SELECT w.node, w.other FROM seen_with(anchors) w WHERE NOT w.blocked AND w.shared_above IS NULL;
+    RETURN QUERY
+    SELECT min(i.normal_id) OVER (PARTITION BY e.source, e.source_key), i.normal_id
+    FROM evidence_of(array(SELECT s.identity_id FROM spellings(anchors, NULL) s)) e
+         CROSS JOIN LATERAL unnest(e.identities) x(id)
+         CROSS JOIN LATERAL (SELECT n.normal_id, n.identifier, n.blocked FROM identities n
+                             WHERE n.identity_id = x.id OFFSET 0) i
+         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+    WHERE e.retracted_at IS NULL AND NOT i.blocked AND r.shared_above IS NULL;
     IF EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must') THEN
         RETURN QUERY
         SELECT w.a, w.b
@@ -396,7 +400,7 @@ BEGIN
         WHERE NOT r.blocked AND r.shared_above IS NULL;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.anchors_with(bigint[]) IS 'anchors next to some';
+COMMENT ON FUNCTION @hub@.anchors_with(bigint[]) IS 'links between some anchors and others';
 
 CREATE OR REPLACE FUNCTION @hub@.must_links_of(nodes bigint[], OUT a bigint, OUT b bigint) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
@@ -416,9 +420,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.must_links_of(bigint[]) IS 'nodes that a steward joined with some';
 
--- How many people some anchors are, and all anchors of all of those but one. It looks around the one of which is known
--- least so far, and ends when all are told apart or, if enough is given, when it is clear whether they are more than
--- that.
+-- How many people some anchors are, and all anchors of all of those but one. It looks around those of which is known
+-- least so far, one at first and twice as many each time, so that many take few rounds; and ends when all are told apart
+-- or, if enough is given, when it is clear whether they are more than that.
 CREATE OR REPLACE FUNCTION @hub@.tell_apart(anchors bigint[], enough integer DEFAULT NULL, OUT people bigint,
                                             OUT others bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET jit = off
@@ -430,7 +434,7 @@ DECLARE
     known bigint[] := '{}';    -- around which was looked
     next bigint[];
     unfinished bigint;
-    parts record;
+    portion bigint := 1;
 BEGIN
     LOOP
         WITH member AS MATERIALIZED (
@@ -444,14 +448,16 @@ BEGIN
         )
         SELECT (SELECT count(*) FROM side s), (SELECT count(*) FROM side s WHERE s.open),
                (SELECT array_agg(m.node) FROM member m
-                WHERE m.open AND m.component = (SELECT s.component FROM side s WHERE s.open
-                                                ORDER BY s.size, s.newest DESC LIMIT 1)),
+                WHERE m.open AND m.component IN (SELECT s.component FROM side s WHERE s.open
+                                                 ORDER BY s.size, s.newest DESC
+                                                 LIMIT least(portion, (SELECT count(*) - 1 FROM side s WHERE s.open)))),
                (SELECT array_agg(m.node) FROM member m
                 WHERE m.component <> (SELECT s.component FROM side s
                                       ORDER BY s.open DESC, s.size DESC, s.component LIMIT 1))
         INTO people, unfinished, next, others;
         EXIT WHEN unfinished <= 1 OR people <= 1 OR people <= enough OR people - unfinished + 1 > enough;
         known := known || next;
+        portion := portion * 2;
         SELECT ends_a || array_agg(w.a), ends_b || array_agg(w.b) INTO ends_a, ends_b FROM anchors_with(next) w;
     END LOOP;
     others := coalesce(others, '{}');

@@ -222,7 +222,7 @@ BEGIN
     IF usable_again = '{}' THEN
         RETURN '{}';
     END IF;
-    components := components_of(array(SELECT w.other FROM seen_with(usable_again) w), usable_again);
+    components := components_of(array(SELECT w.node FROM seen_with(usable_again) w), usable_again);
     IF NOT components <@ locked THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked', DETAIL = components::text;
     END IF;

@@ -256,7 +256,7 @@ BEGIN
         WHERE m.node NOT IN (SELECT unnest(fresh))
         GROUP BY m.component HAVING count(*) > 1
     LOOP
-        found := found || array(SELECT w.other FROM seen_with((tell_apart(anchors)).others) w
+        found := found || array(SELECT w.node FROM seen_with((tell_apart(anchors)).others) w
                                 WHERE w.shared AND w.shared_above IS NOT NULL AND NOT w.blocked);
     END LOOP;
     RETURN found;

@@ -1,17 +1,19 @@
 -- Undoing and deciding: retract and pairs.
 
--- Whom nodes are linked with, by evidence or must-links.
+-- Whom nodes are linked with, by evidence or must-links; themselves are among those.
 CREATE OR REPLACE FUNCTION @hub@.linked_with(nodes bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN array(SELECT w.other
-                 FROM seen_with(nodes) w
-                      CROSS JOIN LATERAL (SELECT n.blocked, n.shared FROM identities n
-                                          WHERE n.identity_id = w.node OFFSET 0) i
-                 WHERE NOT (w.blocked OR w.shared OR i.blocked OR i.shared)
+    RETURN array(SELECT w.node
+                 FROM seen_with(array(SELECT i.identity_id
+                                      FROM unnest(nodes) u(id)
+                                           CROSS JOIN LATERAL (SELECT n.identity_id FROM identities n
+                                                               WHERE n.identity_id = u.id
+                                                                     AND NOT (n.blocked OR n.shared) OFFSET 0) i)) w
+                 WHERE NOT (w.blocked OR w.shared)
                  UNION
                  SELECT m.b FROM must_links_of(nodes) m);
 END $$;
@@ -39,6 +41,9 @@ DECLARE
     moved_to bigint[] := '{}';
     parted bigint[] := '{}';  -- customers, of each node that has gone one
 BEGIN
+    IF cardinality(nodes) > small / 10 THEN
+        RETURN false;
+    END IF;
     SELECT array_agg(u.identity_id ORDER BY u.n, u.identity_id), min(u.customer_id) INTO starts, customer
     FROM (SELECT i.identity_id, i.customer_id, evidence_count(ARRAY[i.identity_id], small) AS n
           FROM identities i WHERE i.identity_id = ANY (nodes) AND NOT (i.blocked OR i.shared)) u;
@@ -108,7 +113,7 @@ BEGIN
     END IF;
     anchors := array(SELECT r.identity_id FROM ruled_identities r
                      WHERE r.identity_id = ANY (nodes) AND NOT r.blocked AND r.shared_above IS NULL);
-    RETURN array(SELECT DISTINCT w.other FROM seen_with((tell_apart(anchors)).others) w
+    RETURN array(SELECT w.node FROM seen_with((tell_apart(anchors)).others) w
                  WHERE NOT w.shared AND w.shared_above IS NOT NULL AND NOT w.blocked);
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';

@@ -37,7 +37,7 @@ BEGIN
     IF namespace IS NULL THEN
         RETURN restitch(NULL, fresh);
     END IF;
-    touched := array(SELECT unnest(changed) UNION SELECT w.other FROM seen_with(changed) w
+    touched := array(SELECT unnest(changed) UNION SELECT w.node FROM seen_with(changed) w
                      UNION SELECT i.identity_id FROM identities i
                          WHERE @extschema@.identifier_namespace(i.identifier) = stitch_namespace.namespace);
     RETURN restitch(members_of(components || components_of('{}', touched)), fresh);

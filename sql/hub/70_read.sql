@@ -40,12 +40,15 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
-    -- in this form it may have come in later than in others
+    -- in this form it may have come in later than in others; the normal form may be there only since its rule is
     RETURN (SELECT m.customer_id
-            FROM identities i JOIN memberships m ON m.identity_id IN (i.identity_id, i.normal_id)
+            FROM identities i
+                 CROSS JOIN LATERAL spellings(ARRAY[i.normal_id], NULL) s
+                 CROSS JOIN LATERAL (SELECT k.customer_id FROM memberships k
+                                     WHERE k.identity_id = s.identity_id AND k.member_from <= at
+                                           AND (at < k.member_until OR k.member_until IS NULL) OFFSET 0) m
             WHERE i.identity_id = identity_of(customer_at.identifier)
-                  AND m.member_from <= at AND (at < m.member_until OR m.member_until IS NULL)
-            ORDER BY m.identity_id = i.identity_id DESC LIMIT 1);
+            ORDER BY s.identity_id = i.identity_id DESC, s.identity_id = i.normal_id DESC, s.identity_id LIMIT 1);
 END $$;
 COMMENT ON FUNCTION @hub@.customer_at(@extschema@.identifier, timestamptz)
     IS 'the customer an identifier was thought to belong to at a time; NULL: it was not known';
@@ -55,7 +58,11 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id);
+    -- the identity that gave it its number may have been a normal form of rules that have changed since
+    RETURN coalesce((SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id),
+                    (SELECT i.customer_id
+                     FROM former_memberships m JOIN identities i ON i.identity_id = m.identity_id
+                     WHERE m.customer_id = current_customer.customer_id ORDER BY m.identity_id LIMIT 1));
 END $$;
 COMMENT ON FUNCTION @hub@.current_customer(bigint)
     IS 'the customer that a former customer_id is part of now; a current one is itself; NULL: there was none';
@@ -69,8 +76,8 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT i.identifier
-    FROM identities c JOIN identities i ON i.customer_id = c.customer_id
-    WHERE c.identity_id = identifiers_of.customer_id AND i.normal_id = i.identity_id
+    FROM identities i
+    WHERE i.customer_id = (SELECT current_customer(identifiers_of.customer_id)) AND i.normal_id = i.identity_id
     ORDER BY i.identifier;
 END $$;
 COMMENT ON FUNCTION @hub@.identifiers_of(bigint)

@@ -93,6 +93,23 @@ SELECT crm.identify(ARRAY['phone:shop', 'email:' || n]::identifier[], '2026-01-0
 SELECT * FROM customers();
 SELECT finding, identifier, reason FROM crm.stitch_report WHERE finding = 'shared';
 
+-- many of one evidence: each evidence is read once, whichever of them are told apart
+SELECT anew();
+SELECT crm.set_rule('tab', shared_above => 2);
+SELECT crm.identify(array(SELECT identifier('c', n::text) FROM generate_series(1, 2000) n), '2026-01-01Z', 's', 'all') > 0 AS known;
+SELECT crm.identify(array(SELECT identifier('d', n::text) FROM generate_series(1, 2000) n), '2026-01-01Z', 's', 'all too') > 0 AS known;
+SELECT count(crm.identify(ARRAY[v, 'tab:1']::identifier[], '2026-01-01Z', 's', v)) FROM unnest('{c:1,c:2,d:1,d:2}'::text[]) v;
+SELECT crm.identify('{c:3,d:3}', '2026-01-01Z', 's', 'both'), crm.identify('{tab:1,e:1}', '2026-01-01Z', 's', 'third');
+SELECT crm.retract('s', 'both');
+SELECT count(DISTINCT customer_id), bool_or(shared) FROM crm.identities;
+SELECT crm.retract('s', 'all too');
+SELECT count(DISTINCT customer_id) FROM crm.identities;
+SELECT crm.must_link('d:1', 'd:2'), crm.retract('s', 'all');
+SELECT count(DISTINCT customer_id) FROM crm.identities;
+SELECT crm.must_link('d:1', 'c:1'), crm.must_link('c:2', 'e:1');
+SELECT count(DISTINCT customer_id), bool_or(shared) FROM crm.identities;
+SELECT * FROM crm.stitch_check();
+
 -- what is shared by the time it comes in, in one batch
 SELECT anew();
 SELECT crm.set_rule('tab', shared_above => 1, priority => 1);
@@ -120,6 +137,24 @@ SELECT * FROM customers();
 SELECT finding, identifier, other, reason FROM crm.stitch_report WHERE finding LIKE 'cannot%' ORDER BY 2, 3;
 SELECT step, from_identifier, to_identifier, outcome FROM crm.why('email:ANA@EXAMPLE.pt', 'a:1');
 SELECT crm.clear_pair('email:ana@EXAMPLE.pt', 'a:1') AS was, crm.clear_pair('a:1', 'email:ana@example.pt') AS was;
+SELECT * FROM customers();
+
+-- what was thought then is told in any form that is one with it now; a former number leads somewhere when the identity
+-- that it was is gone with its rule
+SELECT anew();
+SELECT crm.identify('{account:1,email:Ana@Example.pt}', '2026-01-01Z', 'crm', '1');
+SELECT clock_timestamp() AS then \gset
+SELECT crm.set_rule('email', normalizer => 'email');
+SELECT crm.link('email:ANA@example.pt', 'cookie:1', '2026-01-02Z', 'web', '2');
+SELECT v, crm.customer_at(v::identifier, :'then')
+FROM unnest('{email:Ana@Example.pt,email:ana@example.pt,email:ANA@example.pt,email:anA@example.pt,cookie:1,email:rui@example.pt}'::text[]) v;
+SELECT crm.set_rule('phone', normalizer => 'phone', default_country => 'PT');
+SELECT crm.identify('{phone:912345678}', '2026-01-01Z'), crm.identify('{phone:+351 912 345 678,cookie:2}', '2026-01-01Z', 's', '3');
+SELECT crm.set_rule('phone', default_country => 'BR') > 0 AS moved;
+SELECT crm.customer_of('cookie:2') AS number \gset
+SELECT crm.drop_rule('phone') > 0 AS moved;
+SELECT count(*) FROM crm.identities WHERE identity_id = :number;
+SELECT crm.current_customer(:number) = crm.customer_of('cookie:2') AS led, array(SELECT crm.identifiers_of(:number)) AS identifiers, crm.current_customer(999);
 SELECT * FROM customers();
 
 -- a touchpoint holds on to what it names

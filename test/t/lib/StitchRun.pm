@@ -89,15 +89,17 @@ BEGIN
                                   WHERE i.identity_id = ANY (e.identities) ORDER BY identity_id);
 END \$\$;
 
--- What came in was known since then. In another form it may have been known before.
+-- What came in was known since then, and in all forms that are one with it now.
 CREATE FUNCTION past_problems() RETURNS SETOF text LANGUAGE sql AS \$\$
     SELECT format('customer_at(%s, %s): %s, not %s', identifier, at, found, customer_id)
-    FROM (SELECT i.identifier, t.at, p.customer_id, p.seen, q.at IS NOT NULL OR p.at IS NOT NULL AS known, $HUB.customer_at(i.identifier, t.at) AS found
-          FROM (SELECT DISTINCT at FROM past) AS t CROSS JOIN $HUB.identities AS i JOIN $HUB.identities AS n ON n.identity_id = i.normal_id
-          LEFT JOIN past AS p ON (p.identifier, p.at) = (i.identifier, t.at)
-          LEFT JOIN past AS q ON (q.identifier, q.at) = (n.identifier, t.at)
-          WHERE i.last_seen IS NOT NULL) AS x
-    WHERE found IS DISTINCT FROM customer_id AND (seen OR NOT known);
+    FROM (SELECT i.identifier, t.at, p.customer_id, p.seen, o.seen AS node_seen, o.known AS node_known,
+                 $HUB.customer_at(i.identifier, t.at) AS found
+          FROM (SELECT DISTINCT at FROM past) AS t CROSS JOIN $HUB.identities AS i
+               LEFT JOIN past AS p ON (p.identifier, p.at) = (i.identifier, t.at)
+               CROSS JOIN LATERAL (SELECT bool_or(q.seen) AS seen, count(*) > 0 AS known
+                                   FROM $HUB.identities AS s JOIN past AS q ON q.identifier = s.identifier
+                                   WHERE s.normal_id = i.normal_id AND q.at = t.at) AS o) AS x
+    WHERE CASE WHEN seen OR NOT node_known THEN found IS DISTINCT FROM customer_id ELSE node_seen AND found IS NULL END;
 \$\$;
 
 -- the rows that a change to the related identifiers must leave alone, with their place
