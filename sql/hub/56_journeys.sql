@@ -163,6 +163,7 @@ DECLARE
     written bigint;
     removed bigint;
 BEGIN
+    PERFORM check_may('steward');
     -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
     IF rebuild THEN

@@ -186,6 +186,7 @@ DECLARE
     together bigint[];
     detail text;
 BEGIN
+    PERFORM check_may('steward');
     PERFORM check_observation(given, now(), '');
     PERFORM begin_stitching();
     IF (normal_identifiers(given))[1] = (normal_identifiers(given))[2] THEN
