@@ -634,7 +634,8 @@ BEGIN
             ELSE
                 -- of the mapping, it comes without locks too, and will for ever
                 EXECUTE format('SELECT count(n.event) FROM (%s) n',
-                               rows_query(source, row_as(source, 'r'), format(batch, s.pending[1]), false, false, false))
+                               rows_query(source, row_as(source, 'r'), format(batch, s.pending[1]), true, false,
+                                          false))
                 USING part.tids;
                 PERFORM pg_sleep(0.05);
             END IF;
