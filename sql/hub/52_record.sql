@@ -612,7 +612,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[[0-9]+:)' THEN
+    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[-?[0-9]+:)' THEN
         RETURN record_events(events::event[]);
     END IF;
     RETURN record_events(json_events(events::json));

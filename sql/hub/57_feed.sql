@@ -238,8 +238,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[], boolean) IS 'record touchpoints of rows';
 
--- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence, the
--- evidence is retracted and recorded anew. Of an old row there may be known that it was only.
+-- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence that
+-- holds, the evidence is retracted and recorded anew. Of an old row there may be known that it was only.
 CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -255,7 +255,8 @@ DECLARE
 BEGIN
     FOR i IN 1 .. cardinality(news) LOOP
         IF news[i].identifiers IS DISTINCT FROM olds[i].identifiers
-           OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1 THEN
+           OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1
+              AND (evidence_of_rows(source, ARRAY[news[i].source_key])).evidence_keys <> '{}' THEN
             keys := keys || news[i].source_key;
             observations := observations || ROW(news[i].identifiers, news[i].occurred_at, source,
                                                 news[i].source_key || '#'

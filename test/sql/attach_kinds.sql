@@ -184,6 +184,15 @@ UPDATE old SET b = 'new' WHERE id = 2;
 SELECT crm.customer_of('a:a1') = crm.customer_of('b:b1') AS "1", crm.customer_of('a:a2') = crm.customer_of('b:b2') AS "2", crm.customer_of('a:a2') = crm.customer_of('b:new') AS "2 new";
 TRUNCATE old;
 SELECT crm.customer_of('a:a3') = crm.customer_of('b:b3') AS "3", crm.customer_of('a:a4') = crm.customer_of('b:b4') AS "4";
+-- what was retracted does not come back with another time
+INSERT INTO old VALUES (6, '2026-01-01', 'a6', 'b6');
+SELECT crm.retract('old', '6');
+UPDATE old SET at = '2026-01-02' WHERE id = 6;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6') AS "6";
+UPDATE old SET b = 'b6 new' WHERE id = 6;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6 new') AS "6 new";
+DELETE FROM old;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6 new') AS "6 new";
 -- what a detached source left behind is of the rows that come again
 INSERT INTO old VALUES (5, '2026-01-01', 'a5', 'b5');
 DELETE FROM crm.touchpoints WHERE source = 'old';
