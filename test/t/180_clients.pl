@@ -139,7 +139,7 @@ SKIP: {
         identifier => '{cookie:1,email:ana@example.pt}', 'recorded 1' => 'true', 'recorded 2' => 'true', untyped => 'true 1',
         kinds => 'BIGINT VARCHAR NUMERIC TIMESTAMP BIT OTHER ARRAY OTHER',
         views => 'channel_mix channel_transitions conversations current_journeys customer_360',
-        columns => 'customer_id int8: the customer; journey journey: all touchpoints of the customer, with touchpoint_id as ref; ',
+        columns => 'customer_id int8: the customer; journey journey: all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings\' currency, or in none; ',
         stored => $stored }, $out);
 }
 
