@@ -87,6 +87,9 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
     LOCK TABLE evidence IN ROW EXCLUSIVE MODE;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if rules have changed since the snapshot
@@ -100,6 +103,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM check_may('steward');
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
             MESSAGE = format('%s must be called in a transaction at READ COMMITTED', caller),

@@ -40,6 +40,9 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_table_privilege('settings', 'SELECT') THEN
+        PERFORM check_may('writer');
+    END IF;
     IF NOT time_is_plausible(at) THEN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
             MESSAGE = format('%s is too far in the %s: %s', name,

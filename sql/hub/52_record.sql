@@ -8,21 +8,31 @@
 -- The fields of an event stand in the type event, and are named where a touchpoint is made of them. Of "ROWS FROM (...,
 -- unnest(events)) e(...)" the columns named are those before the event's, which keep their names.
 
--- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right the
--- others lack.
+-- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right those
+-- below lack.
 CREATE OR REPLACE FUNCTION @hub@.check_may(level text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF NOT (CASE level WHEN 'reader' THEN has_table_privilege('touchpoints', 'SELECT')
+    IF NOT (CASE level WHEN 'reader' THEN has_table_privilege('memberships', 'SELECT')
+                       WHEN 'identifiers' THEN has_column_privilege('identities', 'identifier', 'SELECT')
                        WHEN 'writer' THEN has_table_privilege('touchpoint_keys', 'INSERT')
-                       WHEN 'steward' THEN has_table_privilege('evidence', 'UPDATE') END) THEN
+                       WHEN 'steward' THEN has_table_privilege('evidence', 'UPDATE')
+                       WHEN 'owner' THEN pg_has_role((SELECT n.nspowner FROM pg_namespace n
+                                                      WHERE n.nspname = current_schema()), 'USAGE') END) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('permission denied for hub %s', current_schema()),
-            DETAIL = format('Role %s may not do what a %s may.', current_user, level),
-            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %L);', current_schema(),
-                          current_user, level);
+            MESSAGE = format(CASE level WHEN 'owner' THEN 'must be owner of hub %s'
+                                        ELSE 'permission denied for hub %s' END, current_schema()),
+            DETAIL = format('Role %s may not do what %s may.', current_user,
+                            CASE level WHEN 'owner' THEN 'the owner'
+                                       WHEN 'identifiers' THEN 'a reader who sees identifiers' ELSE 'a ' || level END),
+            HINT = CASE WHEN level <> 'owner'
+                        THEN format('The hub''s owner can let it: SELECT %I.grant_access(%L, %s);', current_schema(),
+                                    current_user, CASE level WHEN 'identifiers' THEN '''reader'', identifiers => true'
+                                                             ELSE quote_literal(level) END)
+                        ELSE format('It is %s.', (SELECT n.nspowner::regrole FROM pg_namespace n
+                                                  WHERE n.nspname = current_schema())) END;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been granted that level of access';
@@ -322,11 +332,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
--- Plans are made for the events given: there may be many. evidence_keys, if given, are the keys of the evidence of
--- each event, NULL: that of its touchpoint. Of history nobody is told, and what is there is left as it is.
+-- Plans are made for the events given: there may be many. Of history nobody is told, and what is there is left as it
+-- is.
 CREATE OR REPLACE FUNCTION @hub@.record_events(
-    events @hub@.event[], evidence_keys text[] DEFAULT NULL, history boolean DEFAULT false,
-        sent_again boolean DEFAULT false) RETURNS bigint[]
+    events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -337,6 +346,7 @@ DECLARE
     fresh boolean[];            -- whether this call makes it
     identity_ids bigint[];      -- its identity
     stitched integer[];         -- events whose identifiers tell something
+    evidence_keys text[];       -- those of evidence, where they are not its key
     observations observation[];
     found bigint[];
 BEGIN
@@ -344,7 +354,10 @@ BEGIN
         PERFORM check_may('writer');
     ELSIF events IS NULL OR cardinality(events) = 0 THEN
         RETURN '{}';
-    ELSIF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e.*)) THEN
+    ELSIF array_ndims(events) > 1 OR array_lower(events, 1) <> 1 THEN
+        events := array(SELECT ROW(e.*)::event FROM unnest(events) e);
+    END IF;
+    IF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e.*)) THEN
         FOREACH event IN ARRAY events LOOP
             PERFORM check_event(event);
         END LOOP;
@@ -385,16 +398,15 @@ BEGIN
                                     AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
 
         IF stitched IS NOT NULL THEN
-            IF evidence_keys IS NULL THEN  -- what was retracted stays so
-                SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END
-                                 ORDER BY e.ordinality) INTO evidence_keys
-                FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
-                     LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v
-                                        WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source
-                                            AND v.source_key = e.source_key
-                                              AND v.retracted_at IS NOT NULL OFFSET 0) v ON true
-                HAVING count(v.source_key) > 0;
-            END IF;
+            -- what was retracted stays so
+            SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END
+                             ORDER BY e.ordinality) INTO evidence_keys
+            FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
+                 LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v
+                                    WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source
+                                        AND v.source_key = e.source_key AND v.retracted_at IS NOT NULL OFFSET 0) v
+                     ON true
+            HAVING count(v.source_key) > 0;
             UPDATE touchpoint_keys k SET evidence_key = e.evidence_key
             FROM ROWS FROM (unnest(fresh), unnest(evidence_keys), unnest(events)) e(fresh, evidence_key)
             WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
@@ -436,12 +448,12 @@ BEGIN
     END IF;
     RETURN numbers;
 END $$;
-COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], text[], boolean, boolean) IS 'record many touchpoints at once, with keys of their own for the evidence in them; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], boolean, boolean) IS 'record many touchpoints at once; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events @hub@.event[]) RETURNS bigint[]
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.record_events(record_many.events, NULL);
+    SELECT @hub@.record_events(record_many.events);
 END;
 COMMENT ON FUNCTION @hub@.record_many(@hub@.event[]) IS 'record many touchpoints at once; returns the number of each';
 
@@ -537,6 +549,7 @@ BEGIN
     IF NOT is_event(event) THEN
         PERFORM check_event(event);
     END IF;
+    PERFORM @extschema@.touchpoint(event.occurred_at, event.channel, event.action, event.value);
     RETURN event;
 END $$;
 COMMENT ON FUNCTION @hub@.json_event(json, text[]) IS 'an event of a JSON object';
@@ -567,7 +580,7 @@ BEGIN
         events := array_append(events, json_event(element, fields));
     END LOOP;
     RETURN events;
-EXCEPTION WHEN data_exception THEN
+EXCEPTION WHEN data_exception OR name_too_long THEN
     IF place = 0 THEN
         RAISE;
     END IF;
@@ -581,14 +594,14 @@ COMMENT ON FUNCTION @hub@.json_events(json) IS 'events of a JSON array of object
 CREATE OR REPLACE FUNCTION @hub@.record_many(events json) RETURNS bigint[]
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.record_events(@hub@.json_events(record_many.events), NULL);
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events));
 END;
 COMMENT ON FUNCTION @hub@.record_many(json) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events jsonb) RETURNS bigint[]
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.record_events(@hub@.json_events(record_many.events::text::json), NULL);
+    SELECT @hub@.record_events(@hub@.json_events(record_many.events::text::json));
 END;
 COMMENT ON FUNCTION @hub@.record_many(jsonb) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
 
@@ -599,10 +612,10 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[[0-9]+:)' THEN
-        RETURN record_events(events::event[], NULL);
+    IF events ~* '^\s*(\{\s*("?\(|null|\})|\[-?[0-9]+:)' THEN
+        RETURN record_events(events::event[]);
     END IF;
-    RETURN record_events(json_events(events::json), NULL);
+    RETURN record_events(json_events(events::json));
 END $$;
 COMMENT ON FUNCTION @hub@.record_many(text) IS 'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
 

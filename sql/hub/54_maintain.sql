@@ -273,10 +273,12 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezo
 AS $$
 #variable_conflict use_variable
 DECLARE
-    kept_from timestamptz := (SELECT now() - s.keep_touchpoints FROM settings s);
+    kept_from timestamptz;
     blocks bigint;
     old record;
 BEGIN
+    PERFORM check_may('owner');
+    kept_from := (SELECT now() - s.keep_touchpoints FROM settings s);
     task := 'make';
     FOR month IN SELECT m.month FROM months_to_make(since) m(month) LOOP
         RETURN NEXT;

@@ -143,10 +143,14 @@ BEGIN
     -- can it be in a journey?
     PERFORM @extschema@.touchpoint(event.occurred_at, event.channel, event.action, event.value);
 EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
     reason := SQLERRM;
     state := SQLSTATE;
 END $$;
 COMMENT ON FUNCTION @hub@.flaw_of(@hub@.event) IS 'why an event is no touchpoint; NULL: it is one';
+
 CREATE OR REPLACE FUNCTION @hub@.reject_rows(source text, keys text[], reasons text[], states text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -223,42 +227,19 @@ COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of ro
 
 CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[], history boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
-DECLARE
-    evidence_keys text[];  -- where the key has been used
-    e event := events[1];
 BEGIN
-    SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN v.source_key || '#'
-                     || nextval('touchpoints_touchpoint_id_seq') END ORDER BY u.n)
-    INTO evidence_keys
-    FROM unnest(events) WITH ORDINALITY
-             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign,
-               source, source_key, attributes, n)
-         LEFT JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = add_rows.source AND v.source_key = u.source_key
-                            OFFSET 0) v
-                   ON cardinality(u.identifiers) > 1;
-    IF cardinality(events) = 1 AND evidence_keys[1] IS NULL AND NOT history THEN
-        PERFORM record(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
-                       e.conversation, e.agent, e.campaign,
-                       e.source, e.source_key, e.attributes);
-        RETURN;
-    END IF;
-    PERFORM record_events(events, evidence_keys, history);
-    IF evidence_keys <> array_fill(NULL::text, ARRAY[cardinality(events)]) THEN
-        UPDATE touchpoint_keys k SET evidence_key = u.evidence_key
-        FROM ROWS FROM (unnest(events), unnest(evidence_keys))
-             u(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign,
-               source, source_key, attributes,
-               evidence_key)
-        WHERE k.source = add_rows.source AND k.source_key = u.source_key AND u.evidence_key IS NOT NULL;
+    IF cardinality(events) = 1 AND NOT history THEN
+        PERFORM record_one(events[1], false);
+    ELSE
+        PERFORM record_events(events, history => history);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[], boolean) IS 'record touchpoints of rows';
 
--- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence, the
--- evidence is retracted and recorded anew. Of an old row there may be known that it was only.
+-- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence that
+-- holds, the evidence is retracted and recorded anew. Of an old row there may be known that it was only.
 CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -274,7 +255,8 @@ DECLARE
 BEGIN
     FOR i IN 1 .. cardinality(news) LOOP
         IF news[i].identifiers IS DISTINCT FROM olds[i].identifiers
-           OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1 THEN
+           OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1
+              AND (evidence_of_rows(source, ARRAY[news[i].source_key])).evidence_keys <> '{}' THEN
             keys := keys || news[i].source_key;
             observations := observations || ROW(news[i].identifiers, news[i].occurred_at, source,
                                                 news[i].source_key || '#'
@@ -364,7 +346,7 @@ DECLARE
     existed boolean[] := '{}';  -- whether there was such a row,
     known boolean[];            -- whether there is a touchpoint,
     rejected boolean[];         -- or a row in source_rejects,
-    left_over boolean[];        -- or only evidence, since the touchpoint went with its month
+    left_over boolean[];        -- or only evidence, since the touchpoint went with its month, or with the source
     flawed boolean := false;    -- whether some can't be in a journey
     gone text[] := '{}';
     accepted text[] := '{}';
@@ -393,14 +375,13 @@ BEGIN
     SELECT array_agg(k.source IS NOT NULL ORDER BY u.n), array_agg(r.source IS NOT NULL ORDER BY u.n),
            array_agg(v.source IS NOT NULL ORDER BY u.n)
     INTO known, rejected, left_over
-    FROM unnest(keys, existed) WITH ORDINALITY u(key, existed, n)
+    FROM unnest(keys) WITH ORDINALITY u(key, n)
          LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key
                             OFFSET 0) k ON true
          LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key
                             OFFSET 0) r ON true
          LEFT JOIN LATERAL (SELECT * FROM evidence v
-                            WHERE u.existed AND k.source IS NULL AND v.source = apply_rows.source
-                                   AND v.source_key = u.key
+                            WHERE k.source IS NULL AND v.source = apply_rows.source AND v.source_key = u.key
                                   AND v.retracted_at IS NULL OFFSET 0) v ON true;
 
     -- found now, before anything is locked, they need not be sought by trying
@@ -567,6 +548,9 @@ DECLARE
     reasons text[];
     states text[];
 BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
     SELECT s.relation, s.backfilled_at IS NOT NULL AS backfilled, s.steady INTO attached
     FROM sources s WHERE s.source = TG_ARGV[0];
     IF NOT FOUND THEN

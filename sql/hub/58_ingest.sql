@@ -312,6 +312,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.ingest_many(jsonb[], text) IS 'take in many payloads at once; returns what all of them made';
 
+-- What is text takes literals, and parameters whose type is left open
+CREATE OR REPLACE FUNCTION @hub@.ingest_many(
+    payloads text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
+END;
+COMMENT ON FUNCTION @hub@.ingest_many(text, text) IS 'take in many payloads at once, of the text of an array; returns what all of them made';
+
 CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
 LANGUAGE sql

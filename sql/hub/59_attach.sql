@@ -561,6 +561,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security 
 AS $$
 #variable_conflict use_variable
 DECLARE
+    batch CONSTANT text := '(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))';
     s record;
     part record;
     index oid;
@@ -610,8 +611,7 @@ BEGIN
             SELECT l.tids, l.last_key, l.last_block INTO part
             FROM lock_rows(s.pending[1], index, size, s.next_key, s.next_block, s.end_block) l;
             -- from where they were locked, so that none is recorded that has not been
-            lacking := backfill_from(source, format('(SELECT * FROM ONLY %s l WHERE l.ctid = ANY ($1))', s.pending[1]),
-                                     part.tids, make_partitions, careful);
+            lacking := backfill_from(source, format(batch, s.pending[1]), part.tids, make_partitions, careful);
             row_count := cardinality(part.tids);
             IF lacking IS NOT NULL THEN
                 RAISE EXCEPTION 'a partition must be made';  -- gives all locks back
@@ -632,6 +632,11 @@ BEGIN
             ELSIF size > 40 THEN
                 size := size / 4;
             ELSE
+                -- of the mapping, it comes without locks too, and will for ever
+                EXECUTE format('SELECT count(n.event) FROM (%s) n',
+                               rows_query(source, row_as(source, 'r'), format(batch, s.pending[1]), true, false,
+                                          false))
+                USING part.tids;
                 PERFORM pg_sleep(0.05);
             END IF;
         END;
@@ -711,6 +716,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'attach_source needs a table, and a source has a name';
     END IF;
+    PERFORM check_may('owner');
     PERFORM check_attachable(relation);
     IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
@@ -832,6 +838,8 @@ DECLARE
 BEGIN
     IF relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'preview_source needs a table';
+    ELSIF NOT has_table_privilege('settings', 'SELECT') THEN
+        PERFORM check_may('reader');
     END IF;
     PERFORM check_attachable(relation);
     SELECT r.event, r.key, r.condition INTO read FROM read_mapping(relation, mapping, '', search_path) r;
@@ -961,6 +969,7 @@ DECLARE
     attached record;
     fresh regclass[];
 BEGIN
+    PERFORM check_may('owner');
     SELECT t.relation, t.trusts INTO attached FROM sources t WHERE t.source = begin_backfill.source
            AND t.detached_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
@@ -988,6 +997,7 @@ DECLARE
     attached boolean;
     made record;
 BEGIN
+    PERFORM check_may('owner');
     UPDATE sources s SET detached_at = now(), pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL,
         end_block = NULL
     WHERE s.source = detach_source.source AND s.detached_at IS NULL;

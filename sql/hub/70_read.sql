@@ -15,8 +15,12 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 DECLARE
-    id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
+    id bigint;
 BEGIN
+    IF NOT has_column_privilege('identities', 'identifier', 'SELECT') THEN
+        PERFORM check_may('identifiers');
+    END IF;
+    id := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
     IF id IS NULL AND identifier IS NOT NULL THEN
         id := (SELECT i.identity_id FROM identities i
                WHERE i.identifier = (normal_identifiers(ARRAY[identity_of.identifier]))[1]);
@@ -31,6 +35,9 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_column_privilege('identities', 'identifier', 'SELECT') THEN
+        PERFORM check_may('identifiers');
+    END IF;
     RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = identity_of(customer_of.identifier));
 END $$;
 COMMENT ON FUNCTION @hub@.customer_of(@extschema@.identifier) IS 'the customer of an identifier; NULL: not known';
@@ -40,6 +47,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM check_may('reader');
     -- in this form it may have come in later than in others; the normal form may be there only since its rule is
     RETURN (SELECT m.customer_id
             FROM identities i
@@ -58,6 +66,9 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_column_privilege('identities', 'customer_id', 'SELECT') THEN
+        PERFORM check_may('reader');
+    END IF;
     -- the identity that gave it its number may have been a normal form of rules that have changed since
     RETURN coalesce((SELECT i.customer_id FROM identities i WHERE i.identity_id = current_customer.customer_id),
                     (SELECT i.customer_id
@@ -74,6 +85,9 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschem
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_column_privilege('identities', 'identifier', 'SELECT') THEN
+        PERFORM check_may('identifiers');
+    END IF;
     RETURN QUERY
     SELECT i.identifier
     FROM identities i

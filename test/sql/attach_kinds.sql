@@ -184,6 +184,22 @@ UPDATE old SET b = 'new' WHERE id = 2;
 SELECT crm.customer_of('a:a1') = crm.customer_of('b:b1') AS "1", crm.customer_of('a:a2') = crm.customer_of('b:b2') AS "2", crm.customer_of('a:a2') = crm.customer_of('b:new') AS "2 new";
 TRUNCATE old;
 SELECT crm.customer_of('a:a3') = crm.customer_of('b:b3') AS "3", crm.customer_of('a:a4') = crm.customer_of('b:b4') AS "4";
+-- what was retracted does not come back with another time
+INSERT INTO old VALUES (6, '2026-01-01', 'a6', 'b6');
+SELECT crm.retract('old', '6');
+UPDATE old SET at = '2026-01-02' WHERE id = 6;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6') AS "6";
+UPDATE old SET b = 'b6 new' WHERE id = 6;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6 new') AS "6 new";
+DELETE FROM old;
+SELECT crm.customer_of('a:a6') = crm.customer_of('b:b6 new') AS "6 new";
+-- what a detached source left behind is of the rows that come again
+INSERT INTO old VALUES (5, '2026-01-01', 'a5', 'b5');
+DELETE FROM crm.touchpoints WHERE source = 'old';
+SELECT crm.detach_source('old');
+UPDATE old SET b = 'newer';
+SELECT crm.attach_source('old', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"a": "a", "b": "b"}}');
+SELECT crm.customer_of('a:a5') = crm.customer_of('b:b5') AS "5", crm.customer_of('a:a5') = crm.customer_of('b:newer') AS "5 newer";
 SELECT * FROM crm.stitch_check();
 SELECT crm.detach_source('old', false);
 
@@ -209,6 +225,14 @@ SELECT source_key, string_agg(source, ' ' ORDER BY source) AS sources, sqlstate 
 SELECT source, count(*) FROM crm.touchpoints GROUP BY 1 ORDER BY 1;
 -- but these are not
 SELECT state, message FROM unnest('{40001,55P03,42501,53200}'::text[]) s, refused(format('INSERT INTO raising VALUES (20, %L)', s)) r;
+-- not even by what is waited for where others hold locks
+ALTER TABLE raising DISABLE TRIGGER USER;
+INSERT INTO raising VALUES (21, '55P03');
+ALTER TABLE raising ENABLE TRIGGER USER;
+SELECT crm.attach_source('raising', '{"occurred_at": "at", "channel": "raises(state)", "action": "''y''", "identifiers": {"id": "id"}}', 'waiting', backfill => false);
+SELECT state, message FROM refused($$SELECT crm.backfill_batch('waiting')$$);
+SELECT crm.detach_source('waiting', false);
+DELETE FROM raising WHERE id = 21;
 SELECT crm.detach_source('raising', false), crm.detach_source('later', false);
 
 -- Whom reading trusts

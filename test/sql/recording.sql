@@ -240,6 +240,7 @@ SELECT v.json, r.* FROM (VALUES
     ('[{"identifiers": ["a:1"], "occurred_at": "soon", "channel": "web", "action": "buy"}]'),
     ('[{"identifiers": ["a:1"], "occurred_at": 1772360100, "channel": "web", "action": "buy"}]'),
     ('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web", "action": "buy", "value": "1,50"}]'),
+    ('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web", "action": "buy", "value": 1e40}]'),
     ('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": {"name": "web"}, "action": "buy"}]'),
     ('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web", "action": true}]'),
     ('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web"}]'),
@@ -257,6 +258,15 @@ SELECT v.json, r.* FROM (VALUES
 SELECT state, message FROM refused($$SELECT record_many('[{"identifiers": ["a:1"], "n": 1}]'::jsonb)$$) UNION ALL
 SELECT state, message FROM refused($$SELECT record_many('[{"identifiers": ["a:1"], "n": 1}]'::json)$$);
 
+-- an array may begin anywhere, and have dimensions: its events are compared with what is there all the same
+SELECT record('{b:1}', '2026-01-01Z', 'web', 'view', source => 'bounds', source_key => '1') > 0 AS recorded;
+CREATE VIEW bounded AS
+SELECT b.bounds, format($$SELECT record_many('%s={"(\"{b:1}\",2026-01-01Z,web,view,,,,,,,bounds,1,)","(\"{b:1}\",2026-01-01Z,web,%s,,,,,,,bounds,1,)"}'::event[])$$, b.bounds, b.action) AS query
+FROM (VALUES ('[0:1]', 'buy'), ('[7:8]', 'buy'), ('[7:8]', 'view')) b(bounds, action);
+SELECT b.bounds, r.state, r.message FROM bounded b, refused(b.query) r;
+SELECT state, message FROM refused($$SELECT record_many(ARRAY[[('{b:1}', '2026-01-01Z', 'web', 'view', 1, NULL, NULL, NULL, NULL, NULL, 'bounds', '1', NULL)::event]])$$);
+DROP VIEW bounded;
+
 -- what drivers send: text and arrays of text, with and without a type
 PREPARE untyped AS SELECT record($1, $2, $3, $4) > 0 AS recorded;
 EXECUTE untyped('{d:1,d:2}', '2026-01-01Z', 'web', 'view');
@@ -271,6 +281,8 @@ PREPARE linked(text, varchar) AS SELECT link($1, $2) = customer_of($1) AS linked
 EXECUTE linked('d:1', 'd:4');
 PREPARE mixed(text) AS SELECT link(i.identifier, $1) = i.customer_id AS linked FROM identities i WHERE i.identifier = $1;
 EXECUTE mixed('d:4');
+PREPARE payloads AS SELECT n.* FROM ingest_many($1, $2) n;
+EXECUTE payloads('{}', 'segment');
 SELECT customer_of('d:1'::text) = customer_of('d:1'::varchar(10)) AS same, must_link('d:1'::text, 'd:5'::text), cannot_link('d:1', 'd:6'::varchar), clear_pair('d:1'::text, 'd:6');
 SELECT count(*) FROM identities WHERE identifier = ANY ('{d:1,d:2}'::text[]) OR identifier IN ('d:3'::varchar, 'd:4'::text);
 SELECT state, message FROM refused($$SELECT record(ARRAY['without']::text[], now(), 'web', 'view')$$);
@@ -285,6 +297,11 @@ SELECT r.* FROM refused($$SELECT record('{a:1}', now(), 'web', 'view')$$) r;
 \x off
 SELECT state, message FROM (VALUES ($$SELECT record_many('{}'::event[])$$), ($$SELECT record_many('[]')$$), ($$SELECT ingest('{}'::text, 'segment')$$),
     ($$SELECT ingest_many('{}'::text[], 'segment')$$), ($$SELECT ingest_ndjson('', 'segment')$$), ($$SELECT retry_rejected('segment')$$), ($$SELECT unrecord('a', 'b')$$)) v(query), refused(query);
+SELECT query, substring(hint FROM 'SELECT (.*);') AS hint
+FROM unnest(ARRAY['identify(''{a:1,b:1}'')', 'identify_many(''{}'')', 'link(''a:1'', ''b:1'')', 'retract(''a'', ''b'')', 'customer_of(''a:1'')',
+    'customer_at(''a:1'', now())', 'current_customer(1)', 'identifiers_of(1)', 'why(''a:1'', ''b:1'')', 'simulate()', 'stitch_check()', 'must_link(''a:1'', ''b:1'')',
+    'set_rule(''a'')', 'drop_rule(''a'')', 'use_recommended_rules(''PT'')', 'stitch_all()', 'refresh()']) query, refused('SELECT ' || query);
+SELECT query, message FROM unnest(ARRAY['attach_source(''pg_class'', ''{}'', ''s'')', 'detach_source(''s'')', 'grant_access(''regress_app'')', 'maintenance(NULL)', 'begin_backfill(''s'')']) query, refused('SELECT ' || query);
 RESET ROLE;
 SELECT grant_access('regress_app', 'reader');
 SET ROLE regress_app;
