@@ -609,6 +609,18 @@ check_rule(TextScan *s, const Rule *rule)
 	return true;
 }
 
+static void
+find_signs(TermList *list, const char *sign)
+{
+	for (int i = 0; i < list->nterms; i++)
+	{
+		Term *term = &list->terms[i];
+
+		term->signs = term->nparts == 2 && term->parts[0].literal != NULL &&
+					  strcmp(term->parts[0].literal, sign) == 0;
+	}
+}
+
 static bool
 read_rule(TextScan *s, JsonNode *row, Rule *rule)
 {
@@ -649,13 +661,8 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		!read_terms(s, row, "identifiers", USE_IDENTIFIER, &rule->identifiers) ||
 		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes))
 		return false;
-	for (int i = 0; i < rule->fields[FIELD_VALUE].nterms; i++)
-	{
-		Term *term = &rule->fields[FIELD_VALUE].terms[i];
-
-		term->less = term->nparts == 2 && term->parts[0].literal != NULL &&
-					 strcmp(term->parts[0].literal, "-") == 0;
-	}
+	find_signs(&rule->fields[FIELD_VALUE], "-");
+	find_signs(&rule->identifiers, "+");
 	for (int i = 0; i < rule->identifiers.nterms; i++)
 	{
 		const char *namespace = rule->identifiers.terms[i].name;

@@ -130,6 +130,8 @@ SELECT v, e.value, e.reason FROM unnest(ARRAY['3', '-3', '"-3.50"', '"+3"', '0',
     journey_payload_events(ARRAY[format('{"v": %s}', v)], '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["=-{/v}", "=7"]}]') e;
 SELECT e.value, e.reason, e.attributes FROM journey_payload_events(ARRAY['{"v": "--3"}', '{"v": 1, "a": 2, "b": 3}'],
     '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["/v"], "attributes": ["x:/n", "y:/b", "x:/a", "y:/v", "x:/b"]}]') e;
+SELECT v, e.identifiers, e.reason FROM unnest(ARRAY['351912345678', '"351912345678"', '"+351912345678"', '"+"', '""']) v,
+    journey_payload_events(ARRAY[format('{"v": %s}', v)], '[{"makes": "evidence", "each": [""], "identifiers": ["phone:=+{/v}", "u:=x"], "occurred_at": ["now"]}]') e;
 
 -- where items are
 CREATE FUNCTION items(payload text, VARIADIC each text[]) RETURNS SETOF text LANGUAGE sql AS $$
