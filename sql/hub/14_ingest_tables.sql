@@ -108,15 +108,24 @@ UPDATE @hub@.formats SET
         '=web if /channel = browser | web | client', '=app if /channel = mobile', '/channel',
         '=web if /context/library/name = analytics.js', '=app if /context/device/type',
         '=app if 2/context/device/type', '=web'],
-    -- what was taken back lessens the value by the same measure it was counted by
-    value = ARRAY(
-        SELECT format('=-{/properties/%s} if /event = Order Refunded | Refunded Order | Order Partially Refunded',
-                      v.amount)
-        FROM unnest('{refund_amount,revenue,total}'::text[]) WITH ORDINALITY v(amount, n) ORDER BY v.n)
-        || ARRAY[
-        '/properties/revenue if not /event = Checkout Started | Started Order | Order Updated | Updated Order | Order'
-        ' Cancelled | Cancelled Order | Order Refunded | Refunded Order | Order Partially Refunded',
-        '/properties/total if /event = Order Completed | Completed Order'],
+    -- what was taken back lessens the value by the same measure it was counted by; names as applications spell them
+    value = (
+        SELECT ARRAY[format('=-{/properties/refund_amount} if /event = %s', n.refunds),
+                     format('=-{/properties/revenue} if /event = %s', n.refunds),
+                     format('=-{/properties/total} if /event = %s', n.refunds),
+                     format('/properties/revenue if not /event = %s | %s', n.others, n.refunds),
+                     format('/properties/total if /event = %s', n.sales)]
+        FROM (SELECT string_agg(s.spelling, ' | ' ORDER BY s.n, e.n) FILTER (WHERE e.what = 'sale') AS sales,
+                     string_agg(s.spelling, ' | ' ORDER BY s.n, e.n) FILTER (WHERE e.what = 'refund') AS refunds,
+                     string_agg(s.spelling, ' | ' ORDER BY s.n, e.n) FILTER (WHERE e.what = 'other') AS others
+              FROM (VALUES (1, 'sale', 'Order Completed'), (2, 'sale', 'Completed Order'),
+                           (3, 'refund', 'Order Refunded'), (4, 'refund', 'Refunded Order'),
+                           (5, 'refund', 'Order Partially Refunded'), (6, 'other', 'Checkout Started'),
+                           (7, 'other', 'Started Order'), (8, 'other', 'Order Updated'),
+                           (9, 'other', 'Updated Order'), (10, 'other', 'Order Cancelled'),
+                           (11, 'other', 'Cancelled Order')) e(n, what, name)
+                   CROSS JOIN LATERAL (VALUES (1, e.name), (2, lower(e.name COLLATE "C")),
+                                              (3, replace(lower(e.name COLLATE "C"), ' ', '_'))) s(n, spelling)) n),
     currency = '{/properties/currency}',
     direction = ARRAY[
         '=out if /event = Email Delivered | Push Notification Received | Live Chat Message Received',
@@ -124,7 +133,9 @@ UPDATE @hub@.formats SET
         '=out if /event = Message Sent and /properties/role = agent | assistant | copilot | bot',
         '=in if /event = Message Sent and /properties/role',
         '=in if /event = Message Sent and /properties/conversationId',
-        '=out if /event = Message Received and /properties/conversationId'],
+        '=in if /event = Message Sent and /properties/conversation_id',
+        '=out if /event = Message Received and /properties/conversationId',
+        '=out if /event = Message Received and /properties/conversation_id'],
     conversation = '{/properties/conversation_id,/properties/conversationId}',
     -- the agent in a customer's message is whom it is for, not who has taken it; the copilot is no human
     agent = ARRAY[
@@ -134,7 +145,8 @@ UPDATE @hub@.formats SET
         '/properties/agent_username if /event = Message Sent and /properties/role = agent',
         '/properties/agent_id if /event = Message Sent and /properties/role = agent',
         '=bot if /event = Message Sent and /properties/role = agent | assistant | copilot | bot',
-        '=bot if /event = Message Received and /properties/conversationId'],
+        '=bot if /event = Message Received and /properties/conversationId',
+        '=bot if /event = Message Received and /properties/conversation_id'],
     campaign = '{/context/campaign/name,/properties/campaign_name,/properties/campaign/name,/properties/campaign_id}',
     attributes = '{name:/name,properties:/properties,traits:/traits,group_id:/groupId,group_id:/context/groupId,url:/context/page/url}'
 WHERE format = 'segment' AND makes = 'touchpoint';

@@ -15,9 +15,11 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/proclang.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -34,9 +36,12 @@ static PGFunction plpgsql_validator = NULL;
 
 #if PG_VERSION_NUM < 160000
 #define may_use_schema(schema) (pg_namespace_aclcheck(schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define may_use_language(language) (pg_language_aclcheck(language, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #else
 #define may_use_schema(schema)                                                                     \
 	(object_aclcheck(NamespaceRelationId, schema, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define may_use_language(language)                                                                 \
+	(object_aclcheck(LanguageRelationId, language, GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
 /* The first schema of the search_path that is there and may be used, but for pg_catalog before all */
@@ -122,9 +127,12 @@ journey_plpgsql_call(PG_FUNCTION_ARGS)
 	return plpgsql_call(fcinfo);
 }
 
+/* Whom PL/pgSQL was taken from must not have it by another name */
 Datum
 journey_plpgsql_validator(PG_FUNCTION_ARGS)
 {
+	if (!may_use_language(get_language_oid("plpgsql", false)))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_LANGUAGE, "plpgsql");
 	if (plpgsql_validator == NULL)
 		plpgsql_validator = load_external_function("$libdir/plpgsql", "plpgsql_validator", true, NULL);
 	return plpgsql_validator(fcinfo);

@@ -248,7 +248,6 @@ label_key(const Step *step)
 					  mix_text(0, step->action.text, step->action.len));
 }
 
-
 /* The keys that all touchpoints of a step have, and that tell most. */
 static void
 add_step_keys(PatternKeys *k, keytable_hash *numbers, int number)

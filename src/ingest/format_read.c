@@ -169,10 +169,14 @@ read_part(TextScan *s, Piece piece, Use use, PointerPart *part)
 			return fail(s, piece, "\"?\" is not for \"each\"");
 		return read_like(s, piece, part);
 	}
+	if (ends(piece, " if"))
+		return fail(s, piece, "no test after \"if\"");
 	if (use == USE_TEST && strpbrk(text, "=<>") != NULL)
 		return fail(s, piece, "a test is \"pointer\" or \"pointer = value\", with spaces");
 	if (use == USE_TEST && (ends(piece, " and") || ends(piece, " or")))
 		return fail(s, piece, "no test after \"and\"");
+	if (use == USE_TEST && (ends(piece, " null") || ends(piece, " NULL")))
+		return fail(s, piece, "null is not there: \"not pointer\" asks for that");
 	if (use == USE_TIME && to > text && (to[-1] == '+' || to[-1] == '-'))
 		return fail(s, piece, "\"+\" and \"-\" must stand between spaces");
 	if (strspn(text, "0123456789") == to - text && to > text && to - text <= 9 &&
@@ -213,8 +217,14 @@ read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 	if (pointer->parts[0].any)
 		return fail(s, piece, "a payload is an object; an array is as many payloads");
 	for (int i = 1; i < pointer->nparts; i++)
-		if (pointer->parts[i - 1].like_key != NULL && pointer->parts[i].like_key != NULL)
+	{
+		const PointerPart *part = &pointer->parts[i - 1];
+
+		if (part->key[0] == '?' && part->like_key == NULL)
+			return fail(s, piece, "not \"?key=key of the item\" nor \"?key==text\"");
+		if (part->like_key != NULL && pointer->parts[i].like_key != NULL)
 			return fail(s, piece, "an element that \"?\" finds is an object, not a list");
+	}
 	if (pointer->parts[pointer->nparts - 1].like_key != NULL && use != USE_TEST &&
 		use != USE_ATTRIBUTE)
 		return fail(s, piece, "an element that \"?\" finds is an object as a whole");
@@ -599,6 +609,18 @@ check_rule(TextScan *s, const Rule *rule)
 	return true;
 }
 
+static void
+find_signs(TermList *list, const char *sign)
+{
+	for (int i = 0; i < list->nterms; i++)
+	{
+		Term *term = &list->terms[i];
+
+		term->signs = term->nparts == 2 && term->parts[0].literal != NULL &&
+					  strcmp(term->parts[0].literal, sign) == 0;
+	}
+}
+
 static bool
 read_rule(TextScan *s, JsonNode *row, Rule *rule)
 {
@@ -639,13 +661,8 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		!read_terms(s, row, "identifiers", USE_IDENTIFIER, &rule->identifiers) ||
 		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes))
 		return false;
-	for (int i = 0; i < rule->fields[FIELD_VALUE].nterms; i++)
-	{
-		Term *term = &rule->fields[FIELD_VALUE].terms[i];
-
-		term->less = term->nparts == 2 && term->parts[0].literal != NULL &&
-					 strcmp(term->parts[0].literal, "-") == 0;
-	}
+	find_signs(&rule->fields[FIELD_VALUE], "-");
+	find_signs(&rule->identifiers, "+");
 	for (int i = 0; i < rule->identifiers.nterms; i++)
 	{
 		const char *namespace = rule->identifiers.terms[i].name;

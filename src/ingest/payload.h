@@ -107,7 +107,7 @@ typedef struct Term
 	TermKind kind;
 	int nparts;
 	TermPart *parts;
-	bool less; /* a value that is "-" and a pointer */
+	bool signs; /* "-" and a pointer in a value, "+" and one in an identifier */
 	Condition condition;
 } Term;
 

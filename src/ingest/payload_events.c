@@ -200,8 +200,8 @@ read_text(Walk *w, const Term *term, const char *name, size_t most)
 				return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, name,
 							 psprintf("is %s", json_kind_name(node)), NULL, 0);
 		}
-		/* what is taken away may have its sign already */
-		if (term->less && i == 1 && len > 0 && (*text == '-' || *text == '+'))
+		/* what is taken away, or a telephone number, may have its sign already */
+		if (term->signs && i == 1 && len > 0 && (*text == '-' || *text == '+'))
 		{
 			text++;
 			len--;

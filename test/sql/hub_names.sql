@@ -211,6 +211,13 @@ SELECT query, r.state, r.message FROM (VALUES
     ($$SELECT journey_run_as_owner('no schema', 'SELECT 1')$$)
 ) v(query), refused(query) r;
 RESET ROLE;
+-- whom PL/pgSQL was taken from has none by another name
+BEGIN;
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+SET LOCAL ROLE regress_names_stranger;
+SELECT r.state, r.message
+FROM refused($$CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE journey_plpgsql AS 'BEGIN RETURN 1; END'$$) r;
+ROLLBACK;
 \x off
 SELECT rolname, rolsuper FROM pg_roles WHERE rolname LIKE 'regress_names_%' ORDER BY 1;
 -- whose tables turn out to be views

@@ -111,7 +111,8 @@ END $$;
 SELECT t, field('{"items": [{"a": "A", "b": "B"}]}', t) AS error FROM unnest(ARRAY['=a if', '=a if ', '=a if  /a', '=a if /a and', '=a if /a and ', '=a if /a  and /b', '=a if not', '=a if not not /a', '=a if NOT /a', '=a if /a=A',
     '=a if /a =A', '=a if /a= A', '=a if /a == A', '=a if /a = ', '=a if /a = A |', '=a if /a = | A', '=a if /a = A | | B', '=a if /a = A|', '=a if /a =  A', '=a if /a != A', '=a if /a <> A', '=a if /a = "A"', '=a if /a = ''A''',
     '=a if /a or /b', '=a if /a | /b', '=a if /a = A or /b', '=a if /a = A or not /b', '=a if /a = A OR /b = B', '=a if /a = A AND not /b', '=a if /a = A and /b = B = C', '=a if 2 = A', '/a /b', '/a ', ' /a', '/ a', '3/a', '=a if 3/a', '=a if 3',
-    '={3/a}', '={}', '={2}', '=', '= ', '={', '={/a', '=}', '/*', '/a*', '/a/*/b', '/-', '2/', '2a', 'a', 'now', '2#', '#/a', '$.a', 'a.b', '=a if /a > 3', '=a if /a or', '=a if /a = A and', '= x', '=x ', '={/a} ']) t;
+    '={3/a}', '={}', '={2}', '=', '= ', '={', '={/a', '=}', '/*', '/a*', '/a/*/b', '/-', '2/', '2a', 'a', 'now', '2#', '#/a', '$.a', 'a.b', '=a if /a > 3', '=a if /a or', '=a if /a = A and', '= x', '=x ', '={/a} ',
+    '/a if', '/a if ', '=a if /a if', '=a if /a is null', '=a if /a IS NOT NULL', '/a/?k/v', '=a if /a/?k/v']) t;
 SELECT f, left(t, 40) AS t, left(e.error, 120) AS error
 FROM (VALUES ('direction', '=inbound'), ('direction', '=IN'), ('direction', '=in'), ('value', '=ten'), ('value', '=1e'), ('value', '=-1.5e3'), ('value', '=-{/v}'), ('channel', '=' || repeat('x', 256)), ('channel', '=' || repeat('x', 255)),
     ('agent', '=' || repeat('x', 1025)), ('agent', '={/a}' || repeat('x', 1025)), ('occurred_at', '/a - /b'), ('occurred_at', '/a + /b'), ('occurred_at', '/a - /b - /c'), ('occurred_at', '/a -/b'), ('occurred_at', '/a-/b'),
@@ -129,6 +130,8 @@ SELECT v, e.value, e.reason FROM unnest(ARRAY['3', '-3', '"-3.50"', '"+3"', '0',
     journey_payload_events(ARRAY[format('{"v": %s}', v)], '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["=-{/v}", "=7"]}]') e;
 SELECT e.value, e.reason, e.attributes FROM journey_payload_events(ARRAY['{"v": "--3"}', '{"v": 1, "a": 2, "b": 3}'],
     '[{"makes": "evidence", "each": [""], "identifiers": ["u:=x"], "occurred_at": ["now"], "value": ["/v"], "attributes": ["x:/n", "y:/b", "x:/a", "y:/v", "x:/b"]}]') e;
+SELECT v, e.identifiers, e.reason FROM unnest(ARRAY['351912345678', '"351912345678"', '"+351912345678"', '"+"', '""']) v,
+    journey_payload_events(ARRAY[format('{"v": %s}', v)], '[{"makes": "evidence", "each": [""], "identifiers": ["phone:=+{/v}", "u:=x"], "occurred_at": ["now"]}]') e;
 
 -- where items are
 CREATE FUNCTION items(payload text, VARIADIC each text[]) RETURNS SETOF text LANGUAGE sql AS $$

@@ -12,9 +12,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $json = JSON::PP->new->canonical->allow_nonref;
-my @good = ('a', 'b', 'c d', 'x~1y', 'm~0n', '0', '1', '', '?k=j', '?k==t', '?k==t u', '?', '?k');
+my @good = ('a', 'b', 'c d', 'x~1y', 'm~0n', '0', '1', '', '?k=j', '?k==t', '?k==t u');
 my @bad = (' a', 'a ', 'a=', '=a', 'a=b', '*', 'a*', '**', '~', 'a~', '~2', '?=', '?k=', '?k==', '?=j', '-', 'a-', '+', '<', 'a > b', '|', '"a"', '00', 'a and',
-    'a or');
+    'a or', 'a if', 'a is null', '?', '?k');
 
 sub unescaped { return $_[0] =~ s/~1/\//gr =~ s/~0/~/gr }
 
