@@ -87,6 +87,9 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF NOT has_table_privilege('evidence', 'INSERT, UPDATE, DELETE') THEN
+        PERFORM check_may('writer');
+    END IF;
     LOCK TABLE evidence IN ROW EXCLUSIVE MODE;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if rules have changed since the snapshot
@@ -107,6 +110,7 @@ BEGIN
                 'seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
+    PERFORM check_may('steward');
     PERFORM lock_politely('{evidence}', 'SHARE ROW EXCLUSIVE');
     UPDATE settings s SET rules_changed_at = clock_timestamp() WHERE s.one_row;
 END $$;

@@ -11,21 +11,28 @@
 -- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right the
 -- others lack.
 CREATE OR REPLACE FUNCTION @hub@.check_may(level text) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF NOT (CASE level WHEN 'reader' THEN has_table_privilege('touchpoints', 'SELECT')
-                       WHEN 'writer' THEN has_table_privilege('touchpoint_keys', 'INSERT')
-                       WHEN 'steward' THEN has_table_privilege('evidence', 'UPDATE') END) THEN
+    IF level = 'owner' THEN
+        IF NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = current_schema()), 'USAGE') THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = format('must be owner of hub %s', current_schema());
+        END IF;
+    ELSIF NOT (CASE level WHEN 'identifiers' THEN has_column_privilege('identities', 'identifier', 'SELECT')
+                          WHEN 'writer' THEN has_table_privilege('touchpoint_keys', 'INSERT')
+                          WHEN 'steward' THEN has_table_privilege('evidence', 'UPDATE') END) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('permission denied for hub %s', current_schema()),
-            DETAIL = format('Role %s may not do what a %s may.', current_user, level),
-            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %L);', current_schema(),
-                          current_user, level);
+            DETAIL = format(CASE level WHEN 'identifiers' THEN 'Role %s may not see identifiers.'
+                                       ELSE 'Role %s may not do what a %s may.' END, current_user, level),
+            HINT = format('The hub''s owner can let it: SELECT %I.grant_access(%L, %s);', current_schema(), current_user,
+                          CASE level WHEN 'identifiers' THEN 'identifiers => true' ELSE quote_literal(level) END);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been granted that level of access';
+COMMENT ON FUNCTION @hub@.check_may(text)
+    IS 'refuse whoever has not been granted that level of access, or the right to see identifiers, or is not the owner';
 
 -- Not by the rules of a language: in Turkish, i has another capital.
 CREATE OR REPLACE FUNCTION @hub@.currency_code(currency text) RETURNS text
@@ -81,7 +88,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at),
             DETAIL = 'It must be in the years 1 to 9999.';
     END IF;
-    PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'));
+    PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'), event.source_key);
     PERFORM check_time('occurred_at of a touchpoint', event.occurred_at);
 END $$;
 COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpoint';

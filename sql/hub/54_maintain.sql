@@ -277,6 +277,7 @@ DECLARE
     blocks bigint;
     old record;
 BEGIN
+    PERFORM check_may('owner');
     task := 'make';
     FOR month IN SELECT m.month FROM months_to_make(since) m(month) LOOP
         RETURN NEXT;

@@ -163,6 +163,9 @@ DECLARE
     written bigint;
     removed bigint;
 BEGIN
+    IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
+        PERFORM check_may('steward');
+    END IF;
     -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
     IF rebuild THEN

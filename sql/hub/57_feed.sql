@@ -567,6 +567,9 @@ DECLARE
     reasons text[];
     states text[];
 BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
     SELECT s.relation, s.backfilled_at IS NOT NULL AS backfilled, s.steady INTO attached
     FROM sources s WHERE s.source = TG_ARGV[0];
     IF NOT FOUND THEN

@@ -186,6 +186,9 @@ DECLARE
     together bigint[];
     detail text;
 BEGIN
+    IF NOT has_table_privilege('identity_pairs', 'INSERT') THEN
+        PERFORM check_may('steward');
+    END IF;
     PERFORM check_observation(given, now(), '');
     PERFORM begin_stitching();
     IF (normal_identifiers(given))[1] = (normal_identifiers(given))[2] THEN

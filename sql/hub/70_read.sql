@@ -15,8 +15,12 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 DECLARE
-    id bigint := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
+    id bigint;
 BEGIN
+    IF NOT has_column_privilege('identities', 'identifier', 'SELECT') THEN
+        PERFORM check_may('identifiers');
+    END IF;
+    id := (SELECT i.identity_id FROM identities i WHERE i.identifier = identity_of.identifier);
     IF id IS NULL AND identifier IS NOT NULL THEN
         id := (SELECT i.identity_id FROM identities i
                WHERE i.identifier = (normal_identifiers(ARRAY[identity_of.identifier]))[1]);
@@ -67,6 +71,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschem
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM check_may('identifiers');
     RETURN QUERY
     SELECT i.identifier
     FROM identities c JOIN identities i ON i.customer_id = c.customer_id

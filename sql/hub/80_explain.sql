@@ -8,6 +8,7 @@ LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SE
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM check_may('identifiers');
     RETURN QUERY
     WITH flag AS MATERIALIZED (
         SELECT f.identity_id, f.blocked, f.shared FROM stitch_flags() f
@@ -74,6 +75,7 @@ DECLARE
     rule identifier_rules;
     single boolean;
 BEGIN
+    PERFORM check_may('identifiers');
     FOREACH rule IN ARRAY coalesce(rules, '{}') LOOP
         IF rule.namespace IS NULL OR rule.max_per_customer < 0 OR rule.shared_above < 0 THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -129,11 +131,13 @@ LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SE
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given @extschema@.identifier[] := normal_identifiers(ARRAY[a, b]);
+    given @extschema@.identifier[];
     ids bigint[];
     seen bigint[];
     scope bigint[];
 BEGIN
+    PERFORM check_may('identifiers');
+    given := normal_identifiers(ARRAY[a, b]);
     FOR n IN 1 .. 2 LOOP
         ids[n] := (SELECT i.normal_id FROM identities i WHERE i.identifier = given[n]);
         IF ids[n] IS NULL AND given[n] IS NOT NULL THEN

@@ -84,9 +84,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     -- otherwise GRANT would warn at most, and do nothing
-    IF NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = current_schema()), 'USAGE') THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of hub %s', current_schema());
-    ELSIF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN  -- nor is public one
+    PERFORM check_may('owner');
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN  -- nor is public one
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
     END IF;
 END $$;
