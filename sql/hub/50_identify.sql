@@ -792,7 +792,8 @@ DECLARE
     new_nodes integer := 0;
     ids bigint[];
 BEGIN
-    IF cardinality(identifiers) > 0 IS NOT TRUE OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
+    IF (cardinality(identifiers) > 0) IS NOT TRUE OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at)
+    THEN
         PERFORM check_observation(identifiers, observed_at, source, source_key);
         source := 'sql';
     END IF;

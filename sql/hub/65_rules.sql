@@ -148,7 +148,8 @@ BEGIN
     IF bad IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad,
             HINT = CASE WHEN bad LIKE 'unknown%' THEN 'There are email, phone and document; the empty string is none.'
-                        WHEN bad LIKE '%negative%' THEN '0 is for no limit.' ELSE '' END;
+                        WHEN bad LIKE '%negative%' THEN '0 is for no limit.'
+                        ELSE 'What is NULL blocks nothing: leave it out.' END;
     END IF;
     FOREACH entry IN ARRAY coalesce(set_rule.blocked, '{}') LOOP
         IF entry ~ '^((email|phone|document):)?~' THEN
