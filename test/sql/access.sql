@@ -51,7 +51,7 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT record('{a:1}', now(), 'web', 'view')$$), ($$SELECT retract('s', '1')$$), ($$SELECT unrecord('s', '1')$$),
     ($$SELECT ingest('{}', 'segment')$$), ($$SELECT must_link('a:1', 'b:1')$$), ($$SELECT set_rule('a', priority => 1)$$),
     ($$SELECT use_recommended_rules()$$), ($$SELECT stitch_all()$$), ($$SELECT refresh()$$), ($$SELECT retry_rejected('segment')$$),
-    ($$SELECT attach_source('pg_class', '{}')$$), ($$SELECT maintenance(now())$$)
+    ($$SELECT attach_source('pg_class', '{}')$$), ($$SELECT detach_source('s')$$), ($$SELECT maintenance(now())$$)
 ) v(query), pg_temp.refused(query) r;
 \x on
 \x off
