@@ -185,7 +185,7 @@ BEGIN
                  (11, 'attributes', there.attributes::text, event.attributes::text)) d(n, field, there, given)
     WHERE d.there IS DISTINCT FROM d.given;
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
-        MESSAGE = format('touchpoint %s of source %s is there with other %s', event.source_key, event.source, differ),
+        MESSAGE = format('key %s of source %s is there with other %s', event.source_key, event.source, differ),
         DETAIL = format('Touchpoint %s has %s; given: %s.', known.touchpoint_id, were, given),
         HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint needs a key of its own.',
                       current_schema(), event.source, event.source_key);
