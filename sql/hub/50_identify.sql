@@ -69,7 +69,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
             DETAIL = format('Given: %s.', coalesce(identifiers::text, 'NULL'));
     ELSIF cardinality(identifiers) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an observation needs an identifier';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'an observation needs an identifier',
+            DETAIL = format('Its source is %s, its key %s.', coalesce(source, 'NULL'), coalesce(source_key, 'NULL'));
     ELSIF source IS NULL AND source_key IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('key %s has no source', source_key),
             DETAIL = format('Identifiers: %s.', identifiers::text),
@@ -797,7 +798,8 @@ DECLARE
     new_nodes integer := 0;
     ids bigint[];
 BEGIN
-    IF identifiers IS NULL OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
+    IF (cardinality(identifiers) > 0) IS NOT TRUE OR source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at)
+    THEN
         PERFORM check_observation(identifiers, observed_at, source, source_key);
         source := 'sql';
     END IF;

@@ -11,7 +11,7 @@
 -- Whoever lacks the rights shall be told so at once, and by whom they are had. Each level is known by a right those
 -- below lack.
 CREATE OR REPLACE FUNCTION @hub@.check_may(level text) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -35,7 +35,8 @@ BEGIN
                                                   WHERE n.nspname = current_schema())) END;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_may(text) IS 'refuse whoever has not been granted that level of access';
+COMMENT ON FUNCTION @hub@.check_may(text)
+    IS 'refuse whoever has not been granted that level of access, or the right to see identifiers, or is not the owner';
 
 -- Not by the rules of a language: in Turkish, i has another capital.
 CREATE OR REPLACE FUNCTION @hub@.currency_code(currency text) RETURNS text
@@ -91,7 +92,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at),
             DETAIL = 'It must be in the years 1 to 9999.';
     END IF;
-    PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'));
+    PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'), event.source_key);
     PERFORM check_time('occurred_at of a touchpoint', event.occurred_at);
 END $$;
 COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpoint';
@@ -188,7 +189,7 @@ BEGIN
                  (11, 'attributes', there.attributes::text, event.attributes::text)) d(n, field, there, given)
     WHERE d.there IS DISTINCT FROM d.given;
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
-        MESSAGE = format('touchpoint %s of source %s is there with other %s', event.source_key, event.source, differ),
+        MESSAGE = format('key %s of source %s is there with other %s', event.source_key, event.source, differ),
         DETAIL = format('Touchpoint %s has %s; given: %s.', known.touchpoint_id, were, given),
         HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint needs a key of its own.',
                       current_schema(), event.source, event.source_key);

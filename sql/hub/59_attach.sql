@@ -1027,7 +1027,7 @@ SELECT s.source, s.relation,
             ELSE 'attached' END AS state,
        s.rows_done, s.rows_estimated,
        CASE WHEN s.backfilled_at IS NOT NULL THEN 100
-           ELSE least(99, 100 * s.rows_done / nullif(s.rows_estimated, 0)) END AS percent,
+            WHEN s.rows_estimated > 0 THEN least(99, 100 * s.rows_done / s.rows_estimated) END AS percent,
        (SELECT count(*) FROM @hub@.source_rejects r WHERE r.source = s.source) AS rejected
 FROM @hub@.sources s LEFT JOIN pg_class c ON c.oid = s.relation;
 COMMENT ON VIEW @hub@.source_progress IS 'attached tables, and how far their backfill is';
@@ -1036,5 +1036,5 @@ COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_progress.state IS 'backfilling: rows that were there before are not all in the hub; partitions added: backfill_source must see to them; attached; detached; dropped: the table is gone';
 COMMENT ON COLUMN @hub@.source_progress.rows_done IS 'how many rows that were there before have been read';
 COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
-COMMENT ON COLUMN @hub@.source_progress.percent IS 'how much of the backfill is done';
+COMMENT ON COLUMN @hub@.source_progress.percent IS 'how much of the backfill is done; NULL: that can''t be told';
 COMMENT ON COLUMN @hub@.source_progress.rejected IS 'how many rows have no touchpoint, because none can be made of them: see source_rejects';

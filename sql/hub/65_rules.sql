@@ -148,7 +148,8 @@ BEGIN
     IF bad IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad,
             HINT = CASE WHEN bad LIKE 'unknown%' THEN 'There are email, phone and document; the empty string is none.'
-                        WHEN bad LIKE '%negative%' THEN '0 is for no limit.' ELSE '' END;
+                        WHEN bad LIKE '%negative%' THEN '0 is for no limit.'
+                        ELSE 'What is NULL blocks nothing: leave it out.' END;
     END IF;
     FOREACH entry IN ARRAY coalesce(set_rule.blocked, '{}') LOOP
         IF entry ~ '^((email|phone|document):)?~' THEN
@@ -194,7 +195,9 @@ BEGIN
                ('document', 25, NULL, 'document', NULL),
                ('email', 20, NULL, 'email', NULL),
                ('phone', 10, NULL, 'phone', given)
-        ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO NOTHING
+        -- a country may come later
+        ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO UPDATE SET default_country = excluded.default_country
+        WHERE r.default_country IS NULL AND r.normalizer = 'phone' AND excluded.default_country IS NOT NULL
         RETURNING r.namespace, r.priority, r.max_per_customer, r.normalizer, r.default_country
     LOOP
         RETURN NEXT;
@@ -203,7 +206,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.use_recommended_rules(text)
     IS 'set rules of account, document, email and phone, where there are none yet; returns those it has set. '
-       'default_country is that of phone numbers without one';
+       'default_country is that of phone numbers without one, and may be given later';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_rule(namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

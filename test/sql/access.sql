@@ -42,6 +42,18 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT grant_access('regress Stranger''s')$$),
     ($$SELECT revoke_access('regress_seer')$$)
 ) v(query), pg_temp.refused(query) r;
+-- who lacks a right is told which level has it
+\x off
+SET ROLE "regress ""Reader""";
+SELECT query, r.* FROM (VALUES
+    ($$SELECT customer_of('a:1')$$), ($$SELECT identifiers_of(1)$$), ($$SELECT customer_at('a:1', now())$$), ($$SELECT why('a:1', 'b:1')$$),
+    ($$SELECT simulate()$$), ($$SELECT stitch_check()$$), ($$SELECT identify('{a:1}')$$), ($$SELECT link('a:1', 'b:1')$$),
+    ($$SELECT record('{a:1}', now(), 'web', 'view')$$), ($$SELECT retract('s', '1')$$), ($$SELECT unrecord('s', '1')$$),
+    ($$SELECT ingest('{}', 'segment')$$), ($$SELECT must_link('a:1', 'b:1')$$), ($$SELECT set_rule('a', priority => 1)$$),
+    ($$SELECT use_recommended_rules()$$), ($$SELECT stitch_all()$$), ($$SELECT refresh()$$), ($$SELECT retry_rejected('segment')$$),
+    ($$SELECT attach_source('pg_class', '{}')$$), ($$SELECT detach_source('s')$$), ($$SELECT maintenance(now())$$)
+) v(query), pg_temp.refused(query) r;
+\x on
 \x off
 SET ROLE regress_hub_owner;
 

@@ -206,7 +206,7 @@ SELECT crm.attach_source('tickets', '{"occurred_at": "opened", "channel": "''sup
     "attributes": "to_jsonb(tickets)"}', 'opened', backfill => false);
 SELECT crm.attach_source('tickets', '{"occurred_at": "closed", "channel": "''support''", "action": "''ticket.closed''",
     "conversation": "slug", "identifiers": {"email": "customer ->> ''mail''"}, "where": "closed IS NOT NULL"}', 'closed', false);
-SELECT source, state, rows_done FROM crm.source_progress;
+SELECT source, state, rows_done, (percent IS NULL) = (coalesce(rows_estimated, 0) = 0) AS told FROM crm.source_progress;
 INSERT INTO tickets VALUES ('2026-06-01', 1, '{"mail": "new"}');
 UPDATE tickets SET subject = 'changed' WHERE subject = 'T10';
 UPDATE tickets SET customer = customer WHERE subject = 'T11';

@@ -153,6 +153,7 @@ SELECT crm.identify('{e:1,e:2}', '2026-01-01', 'test', 'key');
 \x on
 SELECT query, r.* FROM (VALUES
     ($$SELECT crm.identify('{}')$$),
+    ($$SELECT crm.identify('{}', now(), 's', '1')$$),
     ($$SELECT crm.identify(NULL)$$),
     ($$SELECT crm.identify('{a:1,NULL}')$$),
     ($$SELECT crm.identify('{{a:1,a:2},{a:3,a:4}}')$$),

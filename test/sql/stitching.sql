@@ -174,6 +174,11 @@ SELECT * FROM crm.use_recommended_rules('PT');
 SELECT * FROM customers();
 SELECT count(*) FROM crm.use_recommended_rules('PT');
 SELECT namespace, priority FROM crm.identifier_rules ORDER BY 1;
+-- the country may come later
+SELECT anew();
+SELECT crm.identify('{account:8,"phone:912 345 678"}', '2026-01-01Z', 's', '1'), count(*) FROM crm.use_recommended_rules();
+SELECT * FROM crm.use_recommended_rules('PT');
+SELECT crm.customer_of('account:8') = crm.customer_of('phone:+351912345678') AS one, count(*) FROM crm.use_recommended_rules('ES');
 \set VERBOSITY terse
 SELECT crm.use_recommended_rules('XX');
 \set VERBOSITY default
