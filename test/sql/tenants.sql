@@ -50,7 +50,7 @@ SELECT shops.set_rule('*', max_per_customer => 2) >= 0 AS set;
 CREATE FUNCTION pg_temp.seen(role text, query text, OUT n bigint, OUT texts text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('SET LOCAL ROLE %I', role);
-    EXECUTE format('SELECT count(*) FILTER (WHERE NOT q IS NULL), coalesce(string_agg(q::text, '' ''), '''') FROM (%s) q', query) INTO n, texts;
+    EXECUTE format('SELECT count(*) FILTER (WHERE NOT (q.*) IS NULL), coalesce(string_agg((q.*)::text, '' ''), '''') FROM (%s) q', query) INTO n, texts;
     RESET ROLE;
 END $$;
 CREATE TEMP TABLE query (name text, query text);
