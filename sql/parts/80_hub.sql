@@ -51,6 +51,7 @@ END $$;
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
+SET plpgsql.extra_errors = 'none' SET plpgsql.extra_warnings = 'none'
 AS $$
 DECLARE
     script text;
