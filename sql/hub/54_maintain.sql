@@ -202,7 +202,7 @@ BEGIN
                     FROM pg_attribute a
                     WHERE a.attrelid = 'touchpoints'::regclass AND a.attnum > 0 AND NOT a.attisdropped
                           AND a.attgenerated = '');
-        EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE touchpoints)', moving);
+        EXECUTE format('CREATE UNLOGGED TABLE %s AS SELECT %s FROM touchpoints WITH NO DATA', moving, columns);
         EXECUTE format('WITH moved AS (
                             DELETE FROM touchpoints_default d WHERE d.occurred_at >= %L AND d.occurred_at < %L
                             RETURNING d.*

@@ -37,6 +37,9 @@ BEGIN
     ELSIF octet_length(name) > 63 THEN
         RAISE EXCEPTION USING ERRCODE = 'name_too_long', MESSAGE = format('name of a hub is too long: %s', name),
             DETAIL = format('It has %s bytes; a schema''s name has 63 at most.', octet_length(name));
+    ELSIF name = '$user' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = 'a hub must not be called $user',
+            DETAIL = 'In a search_path that is the schema which is called like the role.';
     ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' ELSE '[\u0001-\u001f\u007f]' END) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('name of a hub must not contain control characters: %s', to_json(name));
@@ -48,6 +51,7 @@ END $$;
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
+SET plpgsql.extra_errors = 'none' SET plpgsql.extra_warnings = 'none'
 AS $$
 DECLARE
     script text;
@@ -85,6 +89,23 @@ BEGIN
                   AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name));
 END $$;
 
+-- The server's own error says neither whose lock it is, nor that there is a limit.
+CREATE FUNCTION journey_hub_is_in_use(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'lock_not_available', MESSAGE = format('hub %s is in use', name),
+        DETAIL = coalesce('In the way: ' || (
+            SELECT string_agg(DISTINCT concat_ws(', ', coalesce('process ' || l.pid, 'a prepared transaction')
+                                                       || coalesce(' of ' || quote_ident(a.usename), ''), a.state),
+                              '; ') || '.'
+            FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+                 LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+            WHERE n.nspname = name AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+                  AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())), ''),
+        HINT = 'Try again later. lock_timeout says how long to go on trying.';
+END $$;
+
 CREATE FUNCTION journey_upgrade_hub(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -98,9 +119,13 @@ BEGIN
         PERFORM set_config('lock_timeout', '10s', true);  -- who waits for an idle reader keeps all others waiting
     END IF;
     former := journey_hub_name_in_functions(name);
-    PERFORM journey_run_hub_template(name, true);
-    PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
-                                              (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')));
+    BEGIN
+        PERFORM journey_run_hub_template(name, true);
+        PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
+                                                  (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')));
+    EXCEPTION WHEN lock_not_available THEN
+        PERFORM journey_hub_is_in_use(name);
+    END;
     IF former IS NULL OR former = name THEN
         RETURN;
     END IF;
@@ -163,19 +188,22 @@ BEGIN
     END IF;
     PERFORM journey_run_as_owner(name,
         format('LOCK TABLE %1$I.evidence, %1$I.identities, %1$I.touchpoints, %1$I.rejected, %1$I.sources', name));
+EXCEPTION WHEN lock_not_available THEN
+    PERFORM journey_hub_is_in_use(name);
 END $$;
 
 CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+SET row_security = off
 AS $$
-DECLARE
-    filled boolean;
 BEGIN
     PERFORM journey_check_hub(name), journey_lock_hub(name);
-    filled := journey_run_as_owner(name,
-        format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
-                               UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)', name));
-    IF filled AND force IS NOT TRUE THEN
+    -- what a policy hides from the owner is data, too: row_security is off
+    IF force IS NOT TRUE
+       AND journey_run_as_owner(name,
+           format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
+                                  UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)',
+                  name))::boolean THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);
     END IF;
@@ -192,6 +220,7 @@ COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
 COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
 COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';
 COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
+COMMENT ON FUNCTION journey_hub_is_in_use(text) IS 'say who holds locks in a hub that can''t be had';
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
 COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS 'run the template in a schema, all of it or what makes no tables';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';

@@ -56,36 +56,43 @@ first_in_path(void)
 	return count > 1 ? path[1] : InvalidOid;
 }
 
+/* The search_path that a function is called with, or NULL */
+static char *
+search_path_of(HeapTuple function, int cache)
+{
+	bool		isnull;
+	Datum		config = SysCacheGetAttr(cache, function, Anum_pg_proc_proconfig, &isnull);
+	Datum	   *settings;
+	int			count;
+
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT, &settings, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *setting = TextDatumGetCString(settings[i]);
+
+		if (strncmp(setting, "search_path=", 12) == 0)
+			return setting + 12;
+	}
+	return NULL;
+}
+
 /* Whether made_for() of a schema has a search_path that begins with it, as all that was made with it has */
 static bool
 made_for(Oid schema)
 {
 	HeapTuple	tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum("made_for"),
 										PointerGetDatum(buildoidvector(NULL, 0)), ObjectIdGetDatum(schema));
-	bool		same = false;
-	bool		isnull;
-	Datum		config;
-	Datum	   *settings;
-	int			count;
+	char	   *path;
+	List	   *names;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	config = SysCacheGetAttr(PROCNAMEARGSNSP, tuple, Anum_pg_proc_proconfig, &isnull);
-	if (!isnull)
-	{
-		deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false, TYPALIGN_INT, &settings, NULL, &count);
-		for (int i = 0; i < count; i++)
-		{
-			char	   *setting = TextDatumGetCString(settings[i]);
-			List	   *names;
-
-			if (strncmp(setting, "search_path=", 12) == 0 && SplitIdentifierString(setting + 12, ',', &names) &&
-				names != NIL)
-				same = get_namespace_oid(linitial(names), true) == schema;
-		}
-	}
+	path = search_path_of(tuple, PROCNAMEARGSNSP);
 	ReleaseSysCache(tuple);
-	return same;
+	return path != NULL && SplitIdentifierString(path, ',', &names) && names != NIL &&
+		get_namespace_oid(linitial(names), true) == schema;
 }
 
 static void
@@ -99,7 +106,7 @@ check_schema(Oid function)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	schema = ((Form_pg_proc) GETSTRUCT(tuple))->pronamespace;
-	qualifies = heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
+	qualifies = search_path_of(tuple, PROCOID) == NULL;
 	ReleaseSysCache(tuple);
 	if (qualifies ? made_for(schema) : first_in_path() == schema)
 		return;

@@ -133,12 +133,13 @@ END $$;
 CREATE TEMP TABLE meant (name text, given text);
 INSERT INTO meant VALUES
     ('source', 'web'), ('source_key', 'k2'), ('role', 'regress_seer'), ('level', 'writer'), ('namespace', '*'), ('kind', 'must'), ('direction', 'in'),
-    ('normalizer', 'email'), ('default_country', 'PT'), ('b', 'email:ana@example.com'), ('format', 'segment');
+    ('normalizer', 'email'), ('default_country', 'PT'), ('b', 'email:ana@example.com'), ('expression', 'kiosk'), ('format', 'segment');
 CREATE TEMP TABLE fits (kind text, given text);
 INSERT INTO fits VALUES
     ('identifier', 'cookie:1'), ('identifier[]', '{cookie:1,phone:2}'), ('bigint', '1'), ('integer', '7'), ('text', 'x'), ('name', 'x'), ('regclass', 'public.sales'), ('sales', '(4,2026-03-01,c,p)'), ('boolean', 'true'),
     ('timestamp with time zone', '2026-03-01Z'), ('numeric', '1'), ('jsonb', '{}'), ('json', '{}'), ('interval', '1 day'),
-    ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('identifier_rules', '(*,5,0,0,{},"","")'),
+    ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('identifier_rules', '(*,5,0,0,{},"",""' || repeat(',', (SELECT count(*) - 7 FROM pg_attribute
+        WHERE attrelid = '"It''s ""%I""".identifier_rules'::regclass AND attnum > 0)::int) || ')'),
     ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})');
 CREATE TEMP TABLE special (function text, arguments text);
 INSERT INTO special VALUES

@@ -302,7 +302,7 @@ SELECT crm.detach_source('sharing', false);
 
 -- What a mapping is told: constants, words, in json, jsonb and text
 \x on
-SELECT given, r.* FROM unnest('{web,\"web\",e-mail,page view,order.made,shop.visit,web(1),user,current_date,''web,cookies,?}'::text[]) given,
+SELECT given, r.* FROM unnest('{web,\"web\",kiosk-1,page view,order.made,shop.visit,web(1),user,current_date,''web,cookies,?}'::text[]) given,
     refused(format('SELECT crm.preview_source(''ev'', %L)', json_build_object('occurred_at', 'at', 'channel', given, 'action', 'page', 'identifiers', '{"c": "cookie"}'::json))) r;
 SELECT kind, r.* FROM unnest('{json,jsonb,text,varchar,unknown}'::text[]) kind,
     refused(format('SELECT crm.attach_source(''ev'', ''{"occurred_at": "at", "channel": "page", "action": "page", "identifiers": {"c": "cookie"}}'' %s, source => %2$L), crm.detach_source(%2$L, false)',

@@ -278,8 +278,8 @@ UPDATE crm.formats SET agent = '{=bot if /status = sent}' WHERE format = 'whatsa
 SELECT what, after_resolved(format, payload) FROM payloads WHERE what IN ('status sent', 'status read', 'echo text') ORDER BY n;
 ROLLBACK;
 -- all actions that formats give by name, and what they mean
-SELECT DISTINCT f.format, t[1] AS action, coalesce(a.means, CASE WHEN f.direction IS NULL THEN 'own' ELSE 'by its direction' END) AS means
-FROM crm.formats f CROSS JOIN unnest(f.action) term CROSS JOIN regexp_match(term, '^=([^{]*?)( if .*)?$') t LEFT JOIN crm.actions a ON a.action = t[1]
+SELECT DISTINCT f.format, m.part[1] AS action, coalesce(a.means, CASE WHEN f.direction IS NULL THEN 'own' ELSE 'by its direction' END) AS means
+FROM crm.formats f CROSS JOIN unnest(f.action) u(term) CROSS JOIN regexp_match(u.term, '^=([^{]*?)( if .*)?$') m(part) LEFT JOIN crm.actions a ON a.action = m.part[1]
 ORDER BY 1, 2;
 
 DROP TABLE payloads;

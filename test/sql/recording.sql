@@ -15,14 +15,14 @@ SELECT a.attnum AS n, a.attname::text AS field, a.atttypid::regtype AS type FROM
 WHERE t.oid = 'event'::regtype AND NOT a.attisdropped;
 SELECT count(*) AS fields FROM fields;
 SELECT f.field, t.attname AS touchpoint FROM (SELECT * FROM fields WHERE field <> 'identifiers') f
-FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'touchpoints'::regclass AND attnum > 0 AND attname NOT IN ('touchpoint_id', 'identity_id', 'recorded_at')) t
+FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'touchpoints'::regclass AND col_description(attrelid, attnum) <> '' AND attname NOT IN ('touchpoint_id', 'identity_id', 'recorded_at')) t
     ON t.attname = f.field AND t.atttypid = f.type WHERE f.n IS NULL OR t.attname IS NULL;
 SELECT f.*, p.name FROM fields f FULL JOIN (
     SELECT u.n, u.name, u.type::regtype FROM pg_proc, unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY u(name, type, n)
     WHERE oid = 'record(identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)'::regprocedure) p
     ON p.n = f.n AND p.name = f.field AND p.type = f.type WHERE f.n IS NULL OR p.n IS NULL;
 SELECT f.field, p.attname AS of_format FROM (SELECT * FROM fields WHERE field <> 'source') f
-FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'formats'::regclass AND attnum > 0
+FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'formats'::regclass AND col_description(attrelid, attnum) <> ''
                 AND attname NOT IN ('format', 'rule', 'makes', 'each', 'condition', 'reason')) p
     ON p.attname = f.field WHERE f.n IS NULL OR p.attname IS NULL;
 -- and each goes to its column, by every way

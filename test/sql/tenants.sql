@@ -56,7 +56,7 @@ SELECT count(shops.set_rule(mail, normalizer => 'email')) FROM unnest('{a_mail,b
 CREATE FUNCTION pg_temp.seen(role text, query text, OUT n bigint, OUT texts text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('SET LOCAL ROLE %I', role);
-    EXECUTE format('SELECT count(*) FILTER (WHERE NOT q IS NULL), coalesce(string_agg(q::text, '' ''), '''') FROM (%s) q', query) INTO n, texts;
+    EXECUTE format('SELECT count(*) FILTER (WHERE NOT (q.*) IS NULL), coalesce(string_agg((q.*)::text, '' ''), '''') FROM (%s) q', query) INTO n, texts;
     RESET ROLE;
 END $$;
 CREATE TEMP TABLE query (name text, query text);
