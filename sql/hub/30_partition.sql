@@ -355,8 +355,8 @@ COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observati
     IS 'nodes that are blocked or shared, as rules and evidence have it';
 
 -- Nodes that live evidence of some nodes names, these too: each evidence is read once, however many of them it names.
--- LATERAL and OFFSET 0 keep look-ups what they are: while tables are empty, or have been analysed so, all joins cost the
--- same, and a plan that reads whole tables may be kept for a session.
+-- LATERAL and OFFSET 0 keep look-ups what they are: while tables are empty, or have been analysed so, all joins cost
+-- the same, and a plan that reads whole tables may be kept for a session.
 CREATE OR REPLACE FUNCTION @hub@.seen_with(
     nodes bigint[], OUT node bigint, OUT blocked boolean, OUT shared boolean, OUT shared_above integer)
 RETURNS SETOF record
@@ -421,8 +421,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.must_links_of(bigint[]) IS 'nodes that a steward joined with some';
 
 -- How many people some anchors are, and all anchors of all of those but one. It looks around those of which is known
--- least so far, one at first and twice as many each time, so that many take few rounds; and ends when all are told apart
--- or, if enough is given, when it is clear whether they are more than that.
+-- least so far, one at first and twice as many each time, so that many take few rounds; and ends when all are told
+-- apart or, if enough is given, when it is clear whether they are more than that.
 CREATE OR REPLACE FUNCTION @hub@.tell_apart(anchors bigint[], enough integer DEFAULT NULL, OUT people bigint,
                                             OUT others bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET jit = off
