@@ -142,7 +142,9 @@ SELECT journey_drop_hub('sales', true), journey_drop_hub('crm', true);
 DROP TABLE names_sale, names_visit;
 
 -- columns that are filled by the server are when touchpoints move to a new partition, too
+SET plpgsql.extra_errors = 'all';  -- is for code of one's own
 SELECT journey_create_hub('own');
+RESET plpgsql.extra_errors;
 ALTER TABLE own.touchpoints ADD COLUMN day date NOT NULL GENERATED ALWAYS AS ((occurred_at AT TIME ZONE 'UTC')::date) STORED;
 SELECT own.record('{a:1}', '2024-02-05Z', 'web', 'view'), own.make_partitions('2024-02-01Z') > 20 AS made;
 SELECT tableoid::regclass, day FROM own.touchpoints;

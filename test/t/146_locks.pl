@@ -76,6 +76,10 @@ sub in_the_way
 my $pid = sub { return $_[0]->query_safe('SELECT pg_backend_pid()') };
 
 my $ana = session('ana', 'BEGIN', 'SELECT count(*) FROM hub.timeline');
+foreach my $call ("rename_hub('hub', 'other')", "upgrade_hub('hub')", "drop_hub('hub', true)") {
+    my (undef, undef, $refused) = $node->psql('postgres', "SET lock_timeout = '10ms'; SELECT journey_$call");
+    like($refused, qr/ERROR:  hub hub is in use\nDETAIL:  In the way: process \d+ of ana, idle in transaction\.\nHINT/, "$call: it says why");
+}
 in_the_way('a reader', $ana, 'process ' . $pid->($ana) . ' of ana, idle in transaction');
 my $wim = session('wim', 'BEGIN', $record->());
 in_the_way('a writer', $wim, 'process ' . $pid->($wim) . ' of wim, idle in transaction');
