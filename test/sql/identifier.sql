@@ -168,7 +168,7 @@ FROM (VALUES
     ('email:x', '{email:x}')
 ) v(value, list);
 -- quotes, padding and brackets, once or again; what is within a value counts
-SELECT value, identifier_blocked(identifier('id', value), '{"null",~^nul$}') AS blocked
+SELECT replace(value, U&'\200B', '<zero width>') AS value, identifier_blocked(identifier('id', value), '{"null",~^nul$}') AS blocked
 FROM unnest(ARRAY[' null', '''null''', '"null"', '\"null\"', '`null`', '“null”', '„null“', '‘null’', '«null»',
                   '''"null"''',
                   E'null\r\n', E'\u00a0null\u200b', E'nu\u200bll', '&quot;null&quot;', '%22null%22', '(null)',
