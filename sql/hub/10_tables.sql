@@ -20,7 +20,7 @@ CREATE TABLE @hub@.identifier_rules (
     blocked text[],
     normalizer text CHECK (normalizer IN ('email', 'phone', 'document', '')),
     default_country text
-);
+) WITH (toast_tuple_target = 8160);  -- lists are read for each new identifier, so they stay in their rows
 COMMENT ON TABLE @hub@.identifier_rules IS 'rules of stitching by namespace; * is for what a namespace has no rule for. Change them by set_rule and drop_rule, which stitch anew what they touch';
 COMMENT ON COLUMN @hub@.identifier_rules.namespace IS 'namespace of identifiers, or *';
 COMMENT ON COLUMN @hub@.identifier_rules.priority IS 'the larger, the more a link of such an identifier counts';

@@ -35,7 +35,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
 
-CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS void
+-- Returns the time, so that a call may stand where the time would: identify() becomes part of the query that calls it.
+CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -43,7 +44,7 @@ BEGIN
     IF NOT has_table_privilege('settings', 'SELECT') THEN
         PERFORM check_may('writer');
     END IF;
-    IF NOT time_is_plausible(at) THEN
+    IF isfinite(at) AND NOT time_is_plausible(at) THEN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
             MESSAGE = format('%s is too far in the %s: %s', name,
                              CASE WHEN at > now() THEN 'future' ELSE 'past' END, at),
@@ -55,8 +56,9 @@ BEGIN
                       FROM settings s WHERE s.one_row),
             HINT = 'Mend the clock it comes from; where such times are right, raise the limit, or set it to NULL.';
     END IF;
+    RETURN at;
 END $$;
-COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'refuse a time that is too far from now';
+COMMENT ON FUNCTION @hub@.check_time(text, timestamptz) IS 'a time, unless it is too far from now';
 
 CREATE OR REPLACE FUNCTION @hub@.check_observation(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text DEFAULT NULL)
@@ -963,9 +965,8 @@ CREATE OR REPLACE FUNCTION @hub@.identify(
 RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT @hub@.check_time('observed_at', identify.observed_at) WHERE isfinite(identify.observed_at);
-    SELECT (@hub@.identify_one(identify.identifiers, identify.observed_at, identify.source,
-                               identify.source_key)).customer;
+    SELECT (@hub@.identify_one(identify.identifiers, @hub@.check_time('observed_at', identify.observed_at),
+                               identify.source, identify.source_key)).customer;
 END;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text)
     IS 'record that identifiers were seen together; returns their customer';

@@ -20,6 +20,7 @@ UPDATE visits SET journey = journey || '{alpha.a@2026-03-01T00:00:00Z}' WHERE ha
 UPDATE visits SET journey = journey || '{beta.b@2026-03-02T06:00:00Z}' WHERE hashint4(customer) & 2 = 0;
 UPDATE visits SET journey = journey || '{alpha.a@2026-03-05T00:00:00Z, beta.b@2026-03-05T00:00:20Z}' WHERE customer % 2000 = 13;
 INSERT INTO visits VALUES (20001, '{}'), (20002, NULL), (20003, '{web.view@2026-01-01T00:00:00Z}');
+VACUUM FULL visits;  -- an index made among updated rows is not used while any older transaction runs, in whatever database
 CREATE INDEX visits_gin ON visits USING gin (journey);
 VACUUM ANALYZE visits;
 
