@@ -107,13 +107,18 @@ BEGIN
     WITH entry AS MATERIALIZED (
         SELECT u.number, u.identifier, u.at, u.id, u.customer
         FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
+    ), rule AS MATERIALIZED (
+        -- once for each namespace, for lists of blocked values are long
+        SELECT n.namespace, r.blocked, r.normalizer, r.default_country
+        FROM (SELECT DISTINCT @extschema@.identifier_namespace(e.identifier) AS namespace FROM entry e WHERE e.id IS NULL) n
+             CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
     ), form AS MATERIALIZED (
         SELECT u.identifier, u.first_seen, u.last_seen, u.numbers,
                normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer,
                    r.default_country
         FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
               FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
-             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(u.identifier), NULL) r
+             JOIN rule r ON r.namespace = @extschema@.identifier_namespace(u.identifier)
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
         SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers,
