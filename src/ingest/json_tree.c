@@ -59,7 +59,7 @@ json_parser_create(void)
 	parser->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
 	if (parser->tokener == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	json_tokener_set_flags(parser->tokener, JSON_TOKENER_STRICT);
+	/* Not strict: json_check() is stricter, and json-c 0.18 then refuses what is not ASCII */
 	return parser;
 }
 
