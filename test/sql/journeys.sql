@@ -131,7 +131,7 @@ UPDATE touchpoints SET value = 3 WHERE source_key = '7';
 DELETE FROM touchpoints WHERE source = 'plan' AND source_key = '8';
 DELETE FROM touchpoints WHERE source = 'plan' AND source_key <> '9';
 DELETE FROM touchpoints WHERE source = 'plan';
-SELECT seq_scan AS scans, idx_scan AS look_ups FROM pg_stat_xact_user_tables WHERE relid = 'touchpoint_keys'::regclass;
+SELECT seq_scan AS scans, idx_scan BETWEEN 40000 AND 80000 AS few_look_ups FROM pg_stat_xact_user_tables WHERE relid = 'touchpoint_keys'::regclass;  -- two or three a row
 COMMIT;
 SELECT count(*) FROM touchpoint_keys WHERE source = 'plan';
 
