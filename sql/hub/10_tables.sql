@@ -26,7 +26,7 @@ COMMENT ON COLUMN @hub@.identifier_rules.namespace IS 'namespace of identifiers,
 COMMENT ON COLUMN @hub@.identifier_rules.priority IS 'the larger, the more a link of such an identifier counts';
 COMMENT ON COLUMN @hub@.identifier_rules.max_per_customer IS 'so many different ones may be of one customer; 0: any number';
 COMMENT ON COLUMN @hub@.identifier_rules.shared_above IS 'one that was seen with more than so many people joins nobody; 0: no limit';
-COMMENT ON COLUMN @hub@.identifier_rules.blocked IS 'values that join nobody, in lower case, in whatever form; after ~ a regular expression for normal forms';
+COMMENT ON COLUMN @hub@.identifier_rules.blocked IS 'values that join nobody, in whatever form and case; after ~ a regular expression; either may be for a kind of namespace only, as phone:value';
 COMMENT ON COLUMN @hub@.identifier_rules.normalizer IS 'what the normal form of a value is: email, phone, document; empty: the value itself';
 COMMENT ON COLUMN @hub@.identifier_rules.default_country IS 'country of phone numbers that come without one';
 
