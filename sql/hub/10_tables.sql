@@ -9,7 +9,8 @@ CREATE TABLE @hub@.settings (
 COMMENT ON TABLE @hub@.settings IS 'settings of the hub: one row';
 COMMENT ON COLUMN @hub@.settings.one_row IS 'always true: there is one row';
 COMMENT ON COLUMN @hub@.settings.hub_version IS 'version of pg_journey that made or upgraded the hub';
-COMMENT ON COLUMN @hub@.settings.quarantine_above IS 'identities a component may have, spellings of one counted once; a larger one is quarantined, NULL: none is';
+COMMENT ON COLUMN @hub@.settings.quarantine_above IS
+    'identities a component may have, spellings of one counted once; a larger one is quarantined, NULL: none is';
 COMMENT ON COLUMN @hub@.settings.rules_changed_at IS 'when a rule or this row was last changed';
 
 CREATE TABLE @hub@.identifier_rules (
@@ -25,9 +26,13 @@ COMMENT ON TABLE @hub@.identifier_rules IS 'rules of stitching by namespace; * i
 COMMENT ON COLUMN @hub@.identifier_rules.namespace IS 'namespace of identifiers, or *';
 COMMENT ON COLUMN @hub@.identifier_rules.priority IS 'the larger, the more a link of such an identifier counts';
 COMMENT ON COLUMN @hub@.identifier_rules.max_per_customer IS 'so many different ones may be of one customer; 0: any number';
-COMMENT ON COLUMN @hub@.identifier_rules.shared_above IS 'one that was seen with more than so many people joins nobody; 0: no limit';
-COMMENT ON COLUMN @hub@.identifier_rules.blocked IS 'values that join nobody, in whatever form and case; after ~ a regular expression; either may be for a kind of namespace only, as phone:value';
-COMMENT ON COLUMN @hub@.identifier_rules.normalizer IS 'what the normal form of a value is: email, phone, document; empty: the value itself';
+COMMENT ON COLUMN @hub@.identifier_rules.shared_above IS
+    'one that was seen with more than so many people joins nobody; 0: no limit';
+COMMENT ON COLUMN @hub@.identifier_rules.blocked IS
+    'values that join nobody, in whatever form and case; after ~ a regular expression; either may be for a kind of '
+    'namespace only, as phone:value';
+COMMENT ON COLUMN @hub@.identifier_rules.normalizer IS
+    'what the normal form of a value is: email, phone, document; empty: the value itself';
 COMMENT ON COLUMN @hub@.identifier_rules.default_country IS 'country of phone numbers that come without one';
 
 CREATE TABLE @hub@.identities (
@@ -44,14 +49,20 @@ CREATE TABLE @hub@.identities (
 CREATE INDEX ON @hub@.identities (customer_id);
 CREATE INDEX ON @hub@.identities (normal_id) WHERE normal_id <> identity_id;
 CREATE INDEX ON @hub@.identities (identity_id) WHERE shared;
-COMMENT ON TABLE @hub@.identities IS 'identifiers as they came in and their normal forms, and the customer each belongs to now';
+COMMENT ON TABLE @hub@.identities IS
+    'identifiers as they came in and their normal forms, and the customer each belongs to now';
 COMMENT ON COLUMN @hub@.identities.identity_id IS 'number of the identity: never changes';
 COMMENT ON COLUMN @hub@.identities.identifier IS 'namespace and value, as they came in';
-COMMENT ON COLUMN @hub@.identities.normal_id IS 'identity of its normal form by the rules of today: itself where it is in that form, or can''t be read. Rows of one normal_id are one identifier to all rules';
+COMMENT ON COLUMN @hub@.identities.normal_id IS
+    'identity of its normal form by the rules of today: itself where it is in that form, or can''t be read. Rows of '
+    'one normal_id are one identifier to all rules';
 COMMENT ON COLUMN @hub@.identities.customer_id IS 'customer it belongs to: the smallest identity_id of the group';
 COMMENT ON COLUMN @hub@.identities.member_since IS 'since when it belongs to that customer';
-COMMENT ON COLUMN @hub@.identities.first_seen IS 'least observed_at in this form, not kept up while the identifier is blocked or shared; NULL: it never came in so, but others of this normal form did';
-COMMENT ON COLUMN @hub@.identities.last_seen IS 'greatest observed_at in this form, not kept up while the identifier is blocked or shared; NULL as first_seen';
+COMMENT ON COLUMN @hub@.identities.first_seen IS
+    'least observed_at in this form, not kept up while the identifier is blocked or shared; NULL: it never came in '
+    'so, but others of this normal form did';
+COMMENT ON COLUMN @hub@.identities.last_seen IS
+    'greatest observed_at in this form, not kept up while the identifier is blocked or shared; NULL as first_seen';
 COMMENT ON COLUMN @hub@.identities.blocked IS 'joins nobody, because a rule blocks its value';
 COMMENT ON COLUMN @hub@.identities.shared IS 'joins nobody, because it was seen with too many people';
 
@@ -66,7 +77,8 @@ COMMENT ON TABLE @hub@.customers IS 'groups of identities that are one customer'
 COMMENT ON COLUMN @hub@.customers.customer_id IS 'the smallest identity_id of the group';
 COMMENT ON COLUMN @hub@.customers.component_id IS 'where the rules part what the evidence connects: the smallest identity_id of all that is connected; NULL: that is one customer';
 COMMENT ON COLUMN @hub@.customers.identities IS 'how many identities the customer has, spellings of one counted once';
-COMMENT ON COLUMN @hub@.customers.component_identities IS 'of the customer whose number is component_id: how many identities are connected in all';
+COMMENT ON COLUMN @hub@.customers.component_identities IS
+    'of the customer whose number is component_id: how many identities are connected in all';
 
 CREATE TABLE @hub@.former_memberships (
     identity_id bigint NOT NULL,

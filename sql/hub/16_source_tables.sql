@@ -21,7 +21,9 @@ COMMENT ON TABLE @hub@.sources IS 'attached tables. attach_source, backfill_sour
 COMMENT ON COLUMN @hub@.sources.source IS 'name, which is the source of its touchpoints';
 COMMENT ON COLUMN @hub@.sources.relation IS 'the table';
 COMMENT ON COLUMN @hub@.sources.mapping IS 'what its rows mean, as given to attach_source';
-COMMENT ON COLUMN @hub@.sources.trusts IS 'roles whose code runs when its rows are read: owners, but for superusers and the hub''s, of the table and of what the mapping calls';
+COMMENT ON COLUMN @hub@.sources.trusts IS
+    'roles whose code runs when its rows are read: owners, but for superusers and the hub''s, of the table and of '
+    'what the mapping calls';
 COMMENT ON COLUMN @hub@.sources.steady IS 'whether the mapping''s where says the same of a row at any time';
 COMMENT ON COLUMN @hub@.sources.attached_at IS 'since when its triggers feed the hub';
 COMMENT ON COLUMN @hub@.sources.backfilled_at IS 'since when the rows there were before are in the hub too; NULL: they are not yet';
@@ -30,7 +32,8 @@ COMMENT ON COLUMN @hub@.sources.rows_done IS 'how many such rows have been read'
 COMMENT ON COLUMN @hub@.sources.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
 COMMENT ON COLUMN @hub@.sources.pending IS 'the table, or those of its partitions, that have rows to be read, the one being read first';
 COMMENT ON COLUMN @hub@.sources.read_by IS 'the index it is read by, or its file: another has another order';
-COMMENT ON COLUMN @hub@.sources.next_key IS 'primary key of the last row that has been read, if that is of numbers or times: rows are read in its order';
+COMMENT ON COLUMN @hub@.sources.next_key IS
+    'primary key of the last row that has been read, if that is of numbers or times: rows are read in its order';
 COMMENT ON COLUMN @hub@.sources.next_block IS 'if not, its first block that has not been read';
 COMMENT ON COLUMN @hub@.sources.end_block IS 'how many blocks it had when reading began';
 

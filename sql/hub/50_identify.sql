@@ -33,7 +33,8 @@ BEGIN
     RETURN NOT EXISTS (SELECT FROM settings s WHERE s.one_row
                        AND (at > now() + s.future_within OR at < now() - s.past_within));
 END $$;
-COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS 'whether a time is not further from now than future_within and past_within of settings';
+COMMENT ON FUNCTION @hub@.time_is_plausible(timestamptz) IS
+    'whether a time is not further from now than future_within and past_within of settings';
 
 -- Returns the time, so that a call may stand where the time would: identify() becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.check_time(name text, at timestamptz) RETURNS timestamptz

@@ -42,7 +42,8 @@ COMMENT ON FUNCTION @hub@.check_may(text)
 CREATE OR REPLACE FUNCTION @hub@.currency_code(currency text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN nullif(upper(btrim(currency_code.currency, E' \t\r\n\f\v') COLLATE "C"), '');
-COMMENT ON FUNCTION @hub@.currency_code(text) IS 'a currency as the hub writes it: in capitals, without space around it; NULL if nothing is left';
+COMMENT ON FUNCTION @hub@.currency_code(text) IS
+    'a currency as the hub writes it: in capitals, without space around it; NULL if nothing is left';
 
 CREATE OR REPLACE FUNCTION @hub@.spell_currency() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -194,7 +195,8 @@ BEGIN
         HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint needs a key of its own.',
                       current_schema(), event.source, event.source_key);
 END $$;
-COMMENT ON FUNCTION @hub@.check_replay(@hub@.event, boolean) IS 'the touchpoint of a key that is there; refuse what differs from it';
+COMMENT ON FUNCTION @hub@.check_replay(@hub@.event, boolean) IS
+    'the touchpoint of a key that is there; refuse what differs from it';
 
 -- Most are the same to the letter, which is told for all of them at once.
 CREATE OR REPLACE FUNCTION @hub@.replayed(events @hub@.event[], numbers bigint[], fresh boolean[], checking boolean,
@@ -249,7 +251,9 @@ BEGIN
     END IF;
     RETURN known;
 END $$;
-COMMENT ON FUNCTION @hub@.replayed(@hub@.event[], bigint[], boolean[], boolean, boolean) IS 'numbers of the touchpoints of events, of which those that are not fresh have been recorded before; refuse what differs from what was';
+COMMENT ON FUNCTION @hub@.replayed(@hub@.event[], bigint[], boolean[], boolean, boolean) IS
+    'numbers of the touchpoints of events, of which those that are not fresh have been recorded before; refuse what '
+    'differs from what was';
 
 CREATE OR REPLACE FUNCTION @hub@.record_one(event @hub@.event, sent_again boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
@@ -449,7 +453,8 @@ BEGIN
     END IF;
     RETURN numbers;
 END $$;
-COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], boolean, boolean) IS 'record many touchpoints at once; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], boolean, boolean) IS
+    'record many touchpoints at once; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events @hub@.event[]) RETURNS bigint[]
 LANGUAGE sql
@@ -475,7 +480,8 @@ BEGIN ATOMIC
     ORDER BY s.likeness DESC, s.field
     LIMIT 1;
 END;
-COMMENT ON FUNCTION @hub@.nearest_field(text, text[]) IS 'the field that may be meant by another name; NULL: none is near';
+COMMENT ON FUNCTION @hub@.nearest_field(text, text[]) IS
+    'the field that may be meant by another name; NULL: none is near';
 
 CREATE OR REPLACE FUNCTION @hub@.json_identifiers(given json) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -597,14 +603,18 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT @hub@.record_events(@hub@.json_events(record_many.events));
 END;
-COMMENT ON FUNCTION @hub@.record_many(json) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_many(json) IS
+    'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of '
+    'each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events jsonb) RETURNS bigint[]
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT @hub@.record_events(@hub@.json_events(record_many.events::text::json));
 END;
-COMMENT ON FUNCTION @hub@.record_many(jsonb) IS 'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_many(jsonb) IS
+    'record many touchpoints at once, of a JSON array of objects with the fields of an event; returns the number of '
+    'each';
 
 -- So that a literal, or a driver's text, is no riddle: the array of events begins with a row, NULL, or bounds, and
 -- JSON does not.
@@ -618,7 +628,8 @@ BEGIN
     END IF;
     RETURN record_events(json_events(events::json));
 END $$;
-COMMENT ON FUNCTION @hub@.record_many(text) IS 'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
+COMMENT ON FUNCTION @hub@.record_many(text) IS
+    'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
 
 -- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and
 -- has locked nothing.
@@ -658,4 +669,6 @@ BEGIN
     PERFORM retract(source, known.evidence_key);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.unrecord(text, text) IS 'take a touchpoint back, and retract the evidence it brought: it can be recorded again then; returns whether there was any';
+COMMENT ON FUNCTION @hub@.unrecord(text, text) IS
+    'take a touchpoint back, and retract the evidence it brought: it can be recorded again then; returns whether '
+    'there was any';

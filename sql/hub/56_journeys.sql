@@ -12,7 +12,8 @@ CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN packed_value.currency IS NULL
     OR packed_value.currency = packed_value.hub_currency THEN packed_value.value END;
-COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS 'the value of a touchpoint as its journey has it; NULL: it is in another currency';
+COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
+    'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
 CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -125,14 +126,17 @@ WHERE c.anew
 GROUP BY c.customer_id;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
 COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
-COMMENT ON COLUMN @hub@.current_journeys.journey IS 'all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings'' currency, or in none';
+COMMENT ON COLUMN @hub@.current_journeys.journey IS
+    'all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings'' currency, or '
+    'in none';
 
 CREATE OR REPLACE VIEW @hub@.unpacked_values WITH (security_invoker = true) AS
 SELECT t.currency, count(*) AS touchpoints, sum(t.value) AS value
 FROM @hub@.touchpoints t
 WHERE t.value IS NOT NULL AND t.currency <> coalesce((SELECT s.currency FROM @hub@.settings s), '')
 GROUP BY t.currency;
-COMMENT ON VIEW @hub@.unpacked_values IS 'values that journeys lack, because they are in another currency than that of settings';
+COMMENT ON VIEW @hub@.unpacked_values IS
+    'values that journeys lack, because they are in another currency than that of settings';
 COMMENT ON COLUMN @hub@.unpacked_values.currency IS 'their currency';
 COMMENT ON COLUMN @hub@.unpacked_values.touchpoints IS 'how many touchpoints have such a value';
 COMMENT ON COLUMN @hub@.unpacked_values.value IS 'their sum';

@@ -132,7 +132,8 @@ BEGIN
                          CASE WHEN trying THEN format('try_row(%L, %s)', source, source_row)
                               ELSE format('%I(%s)', source_object('map', source), source_row) END));
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, boolean) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, boolean) IS
+    'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -471,7 +472,8 @@ BEGIN
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.event[], text[], text[], boolean, boolean) IS 'bring touchpoints in line with rows of an attached table';
+COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.event[], text[], text[], boolean, boolean) IS
+    'bring touchpoints in line with rows of an attached table';
 
 CREATE OR REPLACE FUNCTION @hub@.remove_source(source text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off

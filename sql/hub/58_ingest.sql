@@ -65,7 +65,8 @@ BEGIN
               WHERE i.identity_id IS NULL) u
              CROSS JOIN LATERAL unnest(u.identifiers) g(identifier)));
 END $$;
-COMMENT ON FUNCTION @hub@.hold(@hub@.observation[], @hub@.observation[]) IS 'lock all that will be recorded, and identified, until the transaction ends';
+COMMENT ON FUNCTION @hub@.hold(@hub@.observation[], @hub@.observation[]) IS
+    'lock all that will be recorded, and identified, until the transaction ends';
 
 CREATE OR REPLACE FUNCTION @hub@.told_by(events @hub@.event[]) RETURNS @hub@.observation[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -319,7 +320,8 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
 END;
-COMMENT ON FUNCTION @hub@.ingest_many(text, text) IS 'take in many payloads at once, of the text of an array; returns what all of them made';
+COMMENT ON FUNCTION @hub@.ingest_many(text, text) IS
+    'take in many payloads at once, of the text of an array; returns what all of them made';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_ndjson(
     lines text, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)

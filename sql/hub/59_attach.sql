@@ -277,7 +277,9 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION %I.%I IS %L', hub, place, 'where a row of source ' || source
                    || ' is in the order of its keys');
 END $$;
-COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS 'make the view and the functions of a source; returns whether its keys must be unique, and whether it always says the same of which rows are touchpoints';
+COMMENT ON FUNCTION @hub@.make_mapping(regclass, json, text, text) IS
+    'make the view and the functions of a source; returns whether its keys must be unique, and whether it always says '
+    'the same of which rows are touchpoints';
 
 -- Whose code runs with the rights of whoever reads the rows of a source: owners of the table, of its columns' types,
 -- whose casts are called, and of what the mapping calls. Superusers and the hub's owner need no trust.
@@ -312,7 +314,8 @@ BEGIN
         WHERE NOT o.rolsuper AND o.oid <> hub_owner
         ORDER BY o.rolname);
 END $$;
-COMMENT ON FUNCTION @hub@.trusted_roles(text, regclass) IS 'roles whose code runs when rows of an attached table are read';
+COMMENT ON FUNCTION @hub@.trusted_roles(text, regclass) IS
+    'roles whose code runs when rows of an attached table are read';
 
 -- Before rows are read with the hub owner's rights
 CREATE OR REPLACE FUNCTION @hub@.check_trust(source text, relation regclass, trusts name[]) RETURNS void
@@ -339,7 +342,8 @@ BEGIN
                           current_schema(), stranger, source);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.check_trust(text, regclass, name[]) IS 'refuse to read a table whose rows are hidden, or whose owner has changed';
+COMMENT ON FUNCTION @hub@.check_trust(text, regclass, name[]) IS
+    'refuse to read a table whose rows are hidden, or whose owner has changed';
 
 -- The table and its partitions, those first that have rows.
 CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean)
@@ -448,7 +452,8 @@ BEGIN
                        true);
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_rows(text, text[], @hub@.event[], text[], text[], boolean, boolean) IS 'put rows into the hub that are not in it yet';
+COMMENT ON FUNCTION @hub@.backfill_rows(text, text[], @hub@.event[], text[], text[], boolean, boolean) IS
+    'put rows into the hub that are not in it yet';
 
 -- Record rows that a part of a query yields, in the order of their keys.
 CREATE OR REPLACE FUNCTION @hub@.backfill_from(source text, rows_from text, tids tid[], make_partitions boolean,
@@ -490,7 +495,8 @@ BEGIN
     END LOOP;
     RETURN backfill_rows(source, keys, news, reasons, states, make_partitions, careful);
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_from(text, text, tid[], boolean, boolean) IS 'put rows into the hub that a part of a query yields';
+COMMENT ON FUNCTION @hub@.backfill_from(text, text, tid[], boolean, boolean) IS
+    'put rows into the hub that a part of a query yields';
 
 -- The index that rows are read by: that of a primary key of numbers or times. NULL: it has none, and is read by blocks.
 CREATE OR REPLACE FUNCTION @hub@.read_by_index(relation regclass) RETURNS oid
@@ -505,7 +511,8 @@ BEGIN
             WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid
             GROUP BY i.indexrelid HAVING bool_and(t.typcategory IN ('N', 'D')));
 END $$;
-COMMENT ON FUNCTION @hub@.read_by_index(regclass) IS 'index by which the rows of a table are read in the order of their keys';
+COMMENT ON FUNCTION @hub@.read_by_index(regclass) IS
+    'index by which the rows of a table are read in the order of their keys';
 
 -- The next rows of a table, some thousand: after a key, in the order of the index, or from a block on. A row that
 -- others may change is locked before it is read, and so stays as it is until it has been recorded: who waits for it
@@ -549,7 +556,8 @@ BEGIN
     EXECUTE format('SELECT coalesce(array_agg(l.tid), ''{}'') '
                    'FROM (SELECT r.ctid AS tid FROM ONLY %s r WHERE %s FOR SHARE) l', relation, condition) INTO tids;
 END $$;
-COMMENT ON FUNCTION @hub@.lock_rows(regclass, oid, integer, text[], bigint, bigint) IS 'lock the next rows of a table; returns them, and the key or block to go on from, both NULL if they are the last';
+COMMENT ON FUNCTION @hub@.lock_rows(regclass, oid, integer, text[], bigint, bigint) IS
+    'lock the next rows of a table; returns them, and the key or block to go on from, both NULL if they are the last';
 
 -- Read the next rows that were there before the triggers; returns how many, NULL: there are no more. Rows are locked in
 -- the order in which they are stored, which others don't know: before that could be a deadlock, the locks are given
@@ -652,7 +660,8 @@ BEGIN
     WHERE t.source = backfill_batch.source;
     RETURN row_count;
 END $$;
-COMMENT ON FUNCTION @hub@.backfill_batch(text) IS 'put rows into the hub that were there before their table was attached';
+COMMENT ON FUNCTION @hub@.backfill_batch(text) IS
+    'put rows into the hub that were there before their table was attached';
 
 CREATE OR REPLACE FUNCTION @hub@.check_attachable(relation regclass) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -693,7 +702,8 @@ BEGIN
     hint := CASE WHEN rejected > 0 THEN format('Why: SELECT * FROM %I.source_rejects WHERE source = %L.',
                                                current_schema(), source) END;
 END $$;
-COMMENT ON FUNCTION @hub@.count_of_source(text) IS 'how many rows of a source are touchpoints, how many can be none, and where to look';
+COMMENT ON FUNCTION @hub@.count_of_source(text) IS
+    'how many rows of a source are touchpoints, how many can be none, and where to look';
 
 -- Nobody else can write the table until this commits, so its rows are read at once, and numbered in one order.
 CREATE OR REPLACE FUNCTION @hub@.attach_table(
@@ -812,7 +822,10 @@ BEGIN ATOMIC
     FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source,
                              attach_source.backfill) t;
 END;
-COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS 'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see source_rejects. Without backfill rows there were are left to backfill_source';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS
+    'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows '
+    'there were that have been read now, the touchpoints made of them, and how many can be none: see source_rejects. '
+    'Without backfill rows there were are left to backfill_source';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean) IS 'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean) IS 'the same with a mapping in text';
 
@@ -885,7 +898,8 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 END $preview_table$;
-COMMENT ON FUNCTION @hub@.preview_table(regclass, json, integer, text) IS 'preview_source, told the search_path of its caller';
+COMMENT ON FUNCTION @hub@.preview_table(regclass, json, integer, text) IS
+    'preview_source, told the search_path of its caller';
 
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping json, max_rows integer DEFAULT 10)
 RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
@@ -924,7 +938,9 @@ BEGIN ATOMIC
            p.agent, p.campaign, p.attributes
     FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
 END;
-COMMENT ON FUNCTION @hub@.preview_source(regclass, json, integer) IS 'what attach_source would make of some rows of a table: whether they are wanted by where, the touchpoint, or the reason why there can be none. Changes nothing';
+COMMENT ON FUNCTION @hub@.preview_source(regclass, json, integer) IS
+    'what attach_source would make of some rows of a table: whether they are wanted by where, the touchpoint, or the '
+    'reason why there can be none. Changes nothing';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, jsonb, integer) IS 'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, text, integer) IS 'the same with a mapping in text';
 

@@ -108,12 +108,14 @@ COMMENT ON FUNCTION touchpoint_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_out(touchpoint) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_recv(internal) IS 'I/O';
 COMMENT ON FUNCTION touchpoint_send(touchpoint) IS 'I/O';
-COMMENT ON FUNCTION touchpoint(timestamptz, text, text, numeric, bigint, text) IS 'make a touchpoint; NULL if time, channel and action are all NULL, an error if only some are';
+COMMENT ON FUNCTION touchpoint(timestamptz, text, text, numeric, bigint, text) IS
+    'make a touchpoint; NULL if time, channel and action are all NULL, an error if only some are';
 COMMENT ON FUNCTION touchpoint_time(touchpoint) IS 'when it happened';
 COMMENT ON FUNCTION touchpoint_channel(touchpoint) IS 'channel, unquoted';
 COMMENT ON FUNCTION touchpoint_action(touchpoint) IS 'action, unquoted';
 COMMENT ON FUNCTION touchpoint_detail(touchpoint) IS 'detail, unquoted, or NULL';
-COMMENT ON FUNCTION touchpoint_label(touchpoint) IS 'channel.action or channel.action.detail, each part quoted where its text needs it';
+COMMENT ON FUNCTION touchpoint_label(touchpoint) IS
+    'channel.action or channel.action.detail, each part quoted where its text needs it';
 COMMENT ON FUNCTION touchpoint_value(touchpoint) IS 'value, or NULL';
 COMMENT ON FUNCTION touchpoint_ref(touchpoint) IS 'the caller''s reference (such as a row id), or NULL';
 COMMENT ON FUNCTION touchpoint_lt(touchpoint, touchpoint) IS 'implementation of < operator';
@@ -122,7 +124,8 @@ COMMENT ON FUNCTION touchpoint_eq(touchpoint, touchpoint) IS 'implementation of 
 COMMENT ON FUNCTION touchpoint_ne(touchpoint, touchpoint) IS 'implementation of <> operator';
 COMMENT ON FUNCTION touchpoint_ge(touchpoint, touchpoint) IS 'implementation of >= operator';
 COMMENT ON FUNCTION touchpoint_gt(touchpoint, touchpoint) IS 'implementation of > operator';
-COMMENT ON FUNCTION touchpoint_cmp(touchpoint, touchpoint) IS 'total order: time, ref (NULL last), channel, action, detail (none first), value (NULL last)';
+COMMENT ON FUNCTION touchpoint_cmp(touchpoint, touchpoint) IS
+    'total order: time, ref (NULL last), channel, action, detail (none first), value (NULL last)';
 COMMENT ON FUNCTION touchpoint_hash(touchpoint) IS 'hash';
 COMMENT ON FUNCTION touchpoint_hash_extended(touchpoint, bigint) IS 'hash, 64 bits, seeded';
 COMMENT ON FUNCTION touchpoint_to_json(touchpoint) IS 'touchpoint as a JSON object';

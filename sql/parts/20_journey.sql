@@ -256,9 +256,12 @@ COMMENT ON FUNCTION journey_period(journey) IS 'range from the first to the last
 COMMENT ON FUNCTION journey_channels(journey) IS 'distinct channels, sorted';
 COMMENT ON FUNCTION journey_actions(journey) IS 'distinct actions, sorted';
 COMMENT ON FUNCTION journey_details(journey) IS 'distinct details, sorted';
-COMMENT ON FUNCTION journey_labels(journey) IS 'distinct labels channel.action[.detail], sorted, parts quoted where their text needs it';
+COMMENT ON FUNCTION journey_labels(journey) IS
+    'distinct labels channel.action[.detail], sorted, parts quoted where their text needs it';
 COMMENT ON FUNCTION journey_value(journey) IS 'sum of the values, NULL if no touchpoint has one';
-COMMENT ON FUNCTION journey_path(journey, text, boolean) IS 'label, channel, action or detail (NULL where there is none) of each touchpoint in order; collapse leaves one of equal neighbours';
+COMMENT ON FUNCTION journey_path(journey, text, boolean) IS
+    'label, channel, action or detail (NULL where there is none) of each touchpoint in order; collapse leaves one of '
+    'equal neighbours';
 COMMENT ON FUNCTION journey_nth(journey, integer) IS 'n-th touchpoint; negative n counts from the end; NULL if there is none';
 COMMENT ON FUNCTION unnest(journey) IS 'touchpoints in order';
 COMMENT ON FUNCTION journey_steps(journey) IS 'touchpoints in order, as columns, with the time since the one before';
@@ -296,7 +299,8 @@ COMMENT ON OPERATOR @> (tstzrange, journey) IS 'holds all touchpoints';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint) IS 'transition of journey_agg';
-COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint, text) IS 'transition of journey_agg';
+COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint, text) IS
+    'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_merge_transfn(internal, touchpoint) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_merge_transfn(internal, journey) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_combinefn(internal, internal) IS 'combination of partial states of journey_agg';
@@ -306,6 +310,7 @@ COMMENT ON FUNCTION journey_agg_finalfn(internal) IS 'result of journey_agg';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text) IS 'journey of the rows, in any order of input';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric) IS 'journey of the rows, with values';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint) IS 'journey of the rows, with values and references';
-COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint, text) IS 'journey of the rows, with values, references and details';
+COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint, text) IS
+    'journey of the rows, with values, references and details';
 COMMENT ON AGGREGATE journey_agg(touchpoint) IS 'journey of the touchpoints';
 COMMENT ON AGGREGATE journey_agg(journey) IS 'merged journey of the journeys';

@@ -19,7 +19,9 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 2;
 
 COMMENT ON FUNCTION journey_retention(journey, journey_pattern, journey_pattern, text, text) IS 'in which days, weeks or months after the one of its first start the journey returns; 0 always';
 COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, timestamptz) IS 'days, weeks or months in which the journey is new, returning, resurrecting or dormant';
-COMMENT ON FUNCTION journey_time_in(journey, text) IS 'stays in each channel, action, detail (NULL where there is none) or label, and the time until the next touchpoint spent in them';
+COMMENT ON FUNCTION journey_time_in(journey, text) IS
+    'stays in each channel, action, detail (NULL where there is none) or label, and the time until the next '
+    'touchpoint spent in them';
 COMMENT ON FUNCTION journey_item(journey, journey_pattern, integer) IS 'touchpoint that completes the n-th item of the pattern in the partial match that reaches most, from the last item reached where n is negative';
 COMMENT ON FUNCTION journey_split(journey, journey_pattern) IS 'parts of the journey, cut behind each match; matches do not overlap';
 

@@ -57,7 +57,7 @@ sub words
 {
     my ($text) = @_;
     $text =~ s/--.*//g;
-    $text =~ s/^COMMENT ON.*//mg;
+    $text =~ s/^COMMENT ON.*?;$//msg;
     $text =~ s/^(?:INSERT INTO|UPDATE) \@hub\@\..*?;\n//msg;
     $text =~ s/(?:MESSAGE|DETAIL|HINT) = (?:format\()?'(?:[^']|\'\')*'//g;
     return grep { !/^(?:$reserved|$system)$/ && /^[a-z0-9_]{1,63}$/ } $text =~ /(?<![.\@\w'])([a-z_]\w*)\b(?!\s?\()/g;
