@@ -139,11 +139,11 @@ COMMENT ON FUNCTION @hub@.reads_stored() IS
     'made of';
 
 -- Notes come in thousands and go all at once: what the server last counted tells nothing of how many there are now. So
--- it is made to reckon with a thousand at least, lest it go through all of them for each customer.
+-- it is made to reckon with a hundred at least, lest it go through all of them for each customer.
 CREATE OR REPLACE VIEW @hub@.journey_notes WITH (security_invoker = true) AS
 SELECT n.identity_id, n.touchpoint, n.packed_for FROM @hub@.journey_changes n
 UNION ALL
-(SELECT NULL, NULL, NULL FROM string_to_table('', '') OFFSET 0);
+(SELECT NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
 COMMENT ON VIEW @hub@.journey_notes IS 'the rows of journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.identity_id IS 'as in journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.touchpoint IS 'as in journey_changes';
@@ -193,7 +193,7 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS
     'all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the '
     'settings'' currency, or in none';
 
--- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. OFFSET 0: as above.
+-- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing
 CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
 SELECT c.customer_id, m.journey
 FROM @hub@.customers c
@@ -206,7 +206,7 @@ FROM @hub@.customers c
                      WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
                      THEN @hub@.journey_anew(c.customer_id)
                      ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
-         OFFSET 0) m
+         OFFSET NULL) m
 WHERE m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.journeys_by_customer IS
     'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '
