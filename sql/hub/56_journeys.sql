@@ -193,21 +193,22 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS
     'all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the '
     'settings'' currency, or in none';
 
--- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing
+-- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. LEFT JOIN of one row: what comes
+-- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too.
 CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
-SELECT c.customer_id, m.journey
-FROM @hub@.customers c
-     LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
-         ON j.customer_id = c.customer_id
-     LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
-         ON p.customer_id = c.customer_id
-     CROSS JOIN LATERAL (
-         SELECT CASE WHEN p.customer_id IS NULL AND j.customer_id IS NOT NULL THEN j.journey
-                     WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
-                     THEN @hub@.journey_anew(c.customer_id)
-                     ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
-         OFFSET NULL) m
-WHERE m.journey IS NOT NULL;
+SELECT m.customer_id, m.journey
+FROM (SELECT) one LEFT JOIN (
+    SELECT c.customer_id,
+           CASE WHEN p.customer_id IS NULL AND j.customer_id IS NOT NULL THEN j.journey
+                WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
+                THEN @hub@.journey_anew(c.customer_id)
+                ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+    FROM @hub@.customers c
+         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
+             ON j.customer_id = c.customer_id
+         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
+             ON p.customer_id = c.customer_id) m ON true
+WHERE m.customer_id IS NOT NULL AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.journeys_by_customer IS
     'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '
     'are for current_journeys';
