@@ -7,6 +7,7 @@
 --
 -- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A
 -- note says which that was, for the setting may change while a transaction that has written notes is not yet seen.
+-- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed.
 
 CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -15,6 +16,14 @@ RETURN CASE WHEN packed_value.currency IS NULL
 COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
     'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
+CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN packed_detail.direction = 'out'
+                 AND (packed_detail.agent = 'bot' OR starts_with(packed_detail.agent, 'bot:'))
+            THEN 'bot' ELSE packed_detail.direction END;
+COMMENT ON FUNCTION @hub@.packed_detail(text, text) IS
+    'who spoke, as a journey has it: in, out, or bot, which is out by an agent called bot or bot:...; NULL: nobody';
+
 CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -22,7 +31,8 @@ AS $$
 BEGIN
     INSERT INTO journey_changes (identity_id, touchpoint, packed_for)
     SELECT n.identity_id,
-        touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency), n.touchpoint_id),
+           touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency),
+                      n.touchpoint_id, packed_detail(n.direction, n.agent)),
            CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END
     FROM new_rows n LEFT JOIN settings s ON s.one_row
     -- a value that is left out now may be packed later, so it must be one that can
@@ -60,16 +70,19 @@ BEGIN
     END IF;
     -- who got a touchpoint that can't be in a journey must be told now
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
+    WITH former AS (
+        SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
+               packed_detail(o.direction, o.agent) AS detail
+        FROM old_rows o
+    ), latter AS (
+        SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
+               packed_detail(n.direction, n.agent) AS detail
+        FROM new_rows n
+    )
     INSERT INTO journey_changes (identity_id)
-    SELECT identity_id
-    FROM (SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM old_rows
-          EXCEPT ALL
-          SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM new_rows) o
+    SELECT d.identity_id FROM (TABLE former EXCEPT ALL TABLE latter) d
     UNION
-    SELECT identity_id
-    FROM (SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM new_rows
-          EXCEPT ALL
-          SELECT identity_id, occurred_at, channel, action, value, currency, touchpoint_id FROM old_rows) n;
+    SELECT d.identity_id FROM (TABLE latter EXCEPT ALL TABLE former) d;
     UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
     FROM new_rows n
     WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
@@ -98,37 +111,109 @@ CREATE OR REPLACE TRIGGER note_changed AFTER UPDATE ON @hub@.touchpoints
 CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_truncated();
 
--- A customer has changed if one of its identities has a change. A row of customer_journeys is also stale if its number
--- is marked: the customer may be gone.
+-- For one customer, or for the few that have changed in another way than by more touchpoints: always by index.
+CREATE OR REPLACE FUNCTION @hub@.journey_anew(customer_id bigint) RETURNS @extschema@.journey
+LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
+                               t.touchpoint_id, packed_detail(t.direction, t.agent))
+            FROM identities i JOIN touchpoints t ON t.identity_id = i.identity_id LEFT JOIN settings s ON s.one_row
+            WHERE i.customer_id = journey_anew.customer_id);
+END $$;
+COMMENT ON FUNCTION @hub@.journey_anew(bigint) IS
+    'the journey of a customer, packed of the touchpoints that you may see; NULL: there are none';
+
+-- Becomes part of the query that calls it, and is worked out once there. What row-level security hides from a reader
+-- must not show in journeys. Whoever has policies for those that are stored is taken at their word.
+CREATE OR REPLACE FUNCTION @hub@.reads_stored() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN row_security_active($$@hub@.customer_journeys$$::regclass)
+    OR NOT (row_security_active($$@hub@.touchpoints$$::regclass) OR row_security_active($$@hub@.identities$$::regclass)
+            OR row_security_active($$@hub@.customers$$::regclass));
+COMMENT ON FUNCTION @hub@.reads_stored() IS
+    'whether you read journeys as they are stored: row-level security applies to them, too, or to nothing they are '
+    'made of';
+
+-- Notes come in thousands and go all at once: what the server last counted tells nothing of how many there are now. So
+-- it is made to reckon with a hundred at least, lest it go through all of them for each customer.
+CREATE OR REPLACE VIEW @hub@.journey_notes WITH (security_invoker = true) AS
+SELECT n.identity_id, n.touchpoint, n.packed_for FROM @hub@.journey_changes n
+UNION ALL
+(SELECT NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
+COMMENT ON VIEW @hub@.journey_notes IS 'the rows of journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.identity_id IS 'as in journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.touchpoint IS 'as in journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.packed_for IS 'as in journey_changes';
+
+-- A customer has changed if one of its identities has a change. Where policies are for journeys that are stored but not
+-- for notes, what notes hold is not read. Settings are joined: subqueries would keep the view from parallel workers.
+CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
+SELECT i.customer_id,
+       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE)
+           OR row_security_active($$@hub@.customer_journeys$$::regclass)
+              AND NOT row_security_active($$@hub@.journey_changes$$::regclass) AS anew,
+       @extschema@.journey_agg(n.touchpoint) AS added
+FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
+     LEFT JOIN @hub@.settings s ON s.one_row
+GROUP BY i.customer_id;
+COMMENT ON VIEW @hub@.pending_journeys IS 'what customer_journeys lacks, by customer';
+COMMENT ON COLUMN @hub@.pending_journeys.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.pending_journeys.anew IS 'whether the journey must be made anew';
+COMMENT ON COLUMN @hub@.pending_journeys.added IS 'if not, what must be added to it';
+
+-- A row of customer_journeys is also stale if its number is marked: the customer may be gone. clock_timestamp: what is
+-- volatile is worked out once, whatever the query asks of it, and in parallel workers too.
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
-WITH changed AS NOT MATERIALIZED (
-    SELECT i.customer_id,
-           bool_or(n.touchpoint IS NULL
-                   OR (n.packed_for <> coalesce((SELECT s.currency FROM @hub@.settings s), '')) IS TRUE) AS anew,
-           @extschema@.journey_agg(n.touchpoint) AS added
-    FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
-    GROUP BY i.customer_id
-)
 SELECT j.customer_id, j.journey
 FROM @hub@.customer_journeys j
-WHERE NOT EXISTS (SELECT FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id WHERE i.customer_id = j.customer_id)
-      AND NOT EXISTS (SELECT FROM @hub@.journey_changes n WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
+WHERE @hub@.reads_stored()
+      AND NOT EXISTS (SELECT FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
+                      WHERE i.customer_id = j.customer_id)
+      AND NOT EXISTS (SELECT FROM @hub@.journey_notes n WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
 UNION ALL
-SELECT c.customer_id, coalesce(j.journey OPERATOR(@extschema@.||) c.added, c.added)
-FROM changed c LEFT JOIN @hub@.customer_journeys j ON j.customer_id = c.customer_id
-WHERE NOT c.anew
+SELECT m.customer_id, m.journey
+FROM (SELECT p.customer_id,
+             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.journey_anew(p.customer_id)
+                  ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+      FROM @hub@.pending_journeys p LEFT JOIN @hub@.customer_journeys j ON j.customer_id = p.customer_id) m
+WHERE @hub@.reads_stored() AND m.journey IS NOT NULL
 UNION ALL
-SELECT c.customer_id, @extschema@.journey_agg(t.occurred_at, t.channel, t.action,
-                                              @hub@.packed_value(t.value, t.currency,
-                                                  (SELECT s.currency FROM @hub@.settings s)), t.touchpoint_id)
-FROM changed c JOIN @hub@.identities i ON i.customer_id = c.customer_id JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
-WHERE c.anew
-GROUP BY c.customer_id;
+SELECT m.customer_id, m.journey
+FROM (SELECT c.customer_id,
+             CASE WHEN clock_timestamp() IS NOT NULL THEN @hub@.journey_anew(c.customer_id) END AS journey
+      FROM @hub@.customers c) m
+WHERE NOT @hub@.reads_stored() AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
 COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.current_journeys.journey IS
-    'all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings'' currency, or '
-    'in none';
+    'all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the '
+    'settings'' currency, or in none';
+
+-- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. LEFT JOIN of one row: what comes
+-- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too.
+CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
+SELECT m.customer_id, m.journey
+FROM (SELECT) one LEFT JOIN (
+    SELECT c.customer_id,
+           CASE WHEN p.customer_id IS NULL AND j.customer_id IS NOT NULL THEN j.journey
+                WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
+                THEN @hub@.journey_anew(c.customer_id)
+                ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+    FROM @hub@.customers c
+         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
+             ON j.customer_id = c.customer_id
+         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
+             ON p.customer_id = c.customer_id) m ON true
+WHERE m.customer_id IS NOT NULL AND m.journey IS NOT NULL;
+COMMENT ON VIEW @hub@.journeys_by_customer IS
+    'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '
+    'are for current_journeys';
+COMMENT ON COLUMN @hub@.journeys_by_customer.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.journeys_by_customer.journey IS 'as in current_journeys';
 
 CREATE OR REPLACE VIEW @hub@.unpacked_values WITH (security_invoker = true) AS
 SELECT t.currency, count(*) AS touchpoints, sum(t.value) AS value
@@ -177,9 +262,9 @@ BEGIN
             DELETE FROM journey_changes
         ), made AS MATERIALIZED (
             SELECT i.customer_id,
-                journey_agg(t.occurred_at, t.channel, t.action,
-                            packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
-                                              t.touchpoint_id) AS journey
+                   journey_agg(t.occurred_at, t.channel, t.action,
+                               packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+                               t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
         ), gone AS (
@@ -204,9 +289,9 @@ BEGIN
         GROUP BY i.customer_id
     ), made AS MATERIALIZED (
         SELECT c.customer_id,
-            journey_agg(t.occurred_at, t.channel, t.action,
-                        packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
-                                          t.touchpoint_id) AS journey
+               journey_agg(t.occurred_at, t.channel, t.action,
+                           packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+                           t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
         FROM changed c JOIN identities i ON i.customer_id = c.customer_id JOIN touchpoints t ON t.identity_id = i.identity_id
         WHERE c.anew
         GROUP BY c.customer_id
