@@ -226,28 +226,48 @@ measures_create(const struct varlena *asked, MemoryContext parent)
 	return m;
 }
 
-/* An aggregate's state, as it is or made of its flat form. */
+/* A state of which this is the flat form. */
+Measures *
+measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent)
+{
+	MeasuresReader r = {.received = received};
+	struct varlena *asked;
+	Measures *m;
+
+	measures_read(&r, flat);
+	asked = measures_asked(&r.question);
+	m = measures_create(asked, parent);
+	measures_merge(m, flat, received);
+	pfree(asked);
+	return m;
+}
+
+/* A state argument: as it is, if it may be changed. */
 Measures *
 measures_state_argument(Datum d, MemoryContext parent)
 {
 	struct varlena *value = (struct varlena *) DatumGetPointer(d);
-	MeasuresReader r = {0};
-	struct varlena *asked;
-	Measures *m;
 
 	if (VARATT_IS_EXTERNAL_EXPANDED_RW(value))
 	{
-		m = (Measures *) DatumGetEOHP(d);
-		if (m->magic == MEASURES_MAGIC)
-			return m;
-		elog(ERROR, "state of channel_measures_agg is something else");
+		Measures *m = (Measures *) DatumGetEOHP(d);
+
+		if (m->magic != MEASURES_MAGIC)
+			elog(ERROR, "state of channel_measures_agg is something else");
+		return m;
 	}
-	value = PG_DETOAST_DATUM_PACKED(d);
-	measures_read(&r, value);
-	asked = measures_asked(&r.question);
-	m = measures_create(asked, parent);
-	measures_merge(m, value);
-	return m;
+	return measures_of_flat(PG_DETOAST_DATUM_PACKED(d), false, parent);
+}
+
+/* The state will be another one than its flat form tells. */
+void
+measures_change(Measures *m)
+{
+	if (m->flat)
+	{
+		pfree(m->flat);
+		m->flat = NULL;
+	}
 }
 
 /* The array at "where", of elements of a size, with room for one more. */
@@ -263,7 +283,7 @@ array_room(Measures *m, void *array, size_t size, uint32 n, uint32 *max)
 	}
 	if (*max >= 1U << 31)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("too many channels and periods for channel_measures"),
+						errmsg("channel_measures is too large"),
 						errhint("Ask for a shorter range, or for longer periods.")));
 	array = repalloc_huge(array, 2 * (size_t) *max * size);
 	*max *= 2;
@@ -327,7 +347,7 @@ measures_add_cell(Measures *m, uint32 period, uint32 channel)
 	return m->ncells++;
 }
 
-uint32
+MeasuresTransition *
 measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to)
 {
 	Key key = {period, from, to};
@@ -336,16 +356,16 @@ measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to)
 	MeasuresTransition *t;
 
 	if (likely(found))
-		return entry->number;
-	entry->number = m->ntransitions;
-	m->transitions = array_room(m, m->transitions, sizeof(MeasuresTransition), m->ntransitions,
+		return &m->transitions[entry->number];
+	entry->number = m->ntransitions++;
+	m->transitions = array_room(m, m->transitions, sizeof(MeasuresTransition), entry->number,
 								&m->transitions_max);
-	t = &m->transitions[m->ntransitions];
+	t = &m->transitions[entry->number];
 	memset(t, 0, sizeof(MeasuresTransition));
 	t->period = period;
 	t->from = from;
 	t->to = to;
-	return m->ntransitions++;
+	return t;
 }
 
 /* --- times of a transition --- */
@@ -504,24 +524,35 @@ measures_different(const struct varlena *a, const struct varlena *b)
 					errhint("Group by it.")));
 }
 
-/* Add a value of the same question. */
-void
-measures_merge(Measures *m, const struct varlena *flat)
+/* The state's number of a channel that is read, kept in numbers. */
+static inline uint32
+channel_number(Measures *m, const MeasuresReader *r, uint32 *numbers, uint32 i)
 {
-	MeasuresReader r = {0};
+	if (numbers[i] == MEASURES_NONE)
+	{
+		uint32 before = m->nchannels;
+
+		numbers[i] = measures_add_channel(m, r->channels[i].text, r->channels[i].len);
+		if (r->received && numbers[i] < before)
+			measures_corrupt(r, "A channel is there twice.");
+	}
+	return numbers[i];
+}
+
+/* Add a value of the same question; one that was received to an empty state. */
+void
+measures_merge(Measures *m, const struct varlena *flat, bool received)
+{
+	MeasuresReader r = {.received = received};
 	uint32 *numbers;
 
 	measures_read(&r, flat);
 	if (r.asked_len != VARSIZE(m->asked) - VARHDRSZ ||
 		memcmp(VARDATA_ANY(flat), VARDATA(m->asked), r.asked_len) != 0)
 		measures_different(m->asked, flat);
-	m->flat = NULL;
+	measures_change(m);
 	numbers = palloc_extended(Max(r.nchannels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	memset(numbers, 0xff, r.nchannels * sizeof(uint32));
-#define CHANNEL(i)                                                                                 \
-	(numbers[i] != MEASURES_NONE                                                                   \
-		 ? numbers[i]                                                                              \
-		 : (numbers[i] = measures_add_channel(m, r.channels[i].text, r.channels[i].len)))
 	while (measures_next_period(&r))
 	{
 		uint32 p = measures_add_period(m, r.number);
@@ -530,23 +561,23 @@ measures_merge(Measures *m, const struct varlena *flat)
 			measures_sum(&m->periods[p].counts[i], r.customers[i]);
 		while (measures_next_cell(&r))
 		{
-			MeasuresCell *cell = &m->cells[measures_add_cell(m, p, CHANNEL(r.cell))];
+			uint32 channel = channel_number(m, &r, numbers, r.cell);
+			uint32 cell = measures_add_cell(m, p, channel);
 
 			for (int i = 0; i < MIX_COUNTS; i++)
-				measures_sum(&cell->counts[i], r.mix[i]);
+				measures_sum(&m->cells[cell].counts[i], r.mix[i]);
 		}
 		while (measures_next_transition(&r))
 		{
-			uint32 from = CHANNEL(r.from);
-			MeasuresTransition *t =
-				&m->transitions[measures_add_transition(m, p, from, CHANNEL(r.to))];
+			uint32 from = channel_number(m, &r, numbers, r.from);
+			uint32 to = channel_number(m, &r, numbers, r.to);
+			MeasuresTransition *t = measures_add_transition(m, p, from, to);
 
 			measures_sum(&t->customers, r.transition_customers);
 			while (measures_next_time(&r))
 				measures_add_time(m, t, r.run.time, r.run.count);
 		}
 	}
-#undef CHANNEL
 	pfree(numbers);
 	pfree(r.channels);
 }

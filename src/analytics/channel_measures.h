@@ -185,13 +185,15 @@ extern struct varlena *measures_asked(const MeasuresQuestion *q);
 extern Measures *measures_create(const struct varlena *asked, MemoryContext parent);
 extern Measures *measures_state_argument(Datum d, MemoryContext parent);
 extern struct varlena *measures_flat(Measures *m);
-extern void measures_merge(Measures *m, const struct varlena *flat);
+extern Measures *measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent);
+extern void measures_change(Measures *m);
+extern void measures_merge(Measures *m, const struct varlena *flat, bool received);
 extern void measures_different(const struct varlena *a, const struct varlena *b)
 	__attribute__((noreturn));
 extern uint32 measures_add_channel(Measures *m, const char *name, size_t len);
 extern uint32 measures_add_period(Measures *m, int32 number);
 extern uint32 measures_add_cell(Measures *m, uint32 period, uint32 channel);
-extern uint32 measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to);
+extern MeasuresTransition *measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to);
 extern void measures_runs_room(Measures *m, MeasuresTransition *t);
 extern void measures_sum(int64 *sum, int64 count);
 extern void name_list_set(NameList *list, NameText *names, uint32 n);
@@ -223,6 +225,7 @@ typedef struct MeasuresReader
 	size_t asked_len;
 	NameText *channels;
 	uint32 nchannels;
+	const uint8 *body; /* what stands behind channels */
 
 	uint64 periods_left;
 	uint64 cells_left;

@@ -28,6 +28,9 @@ measures_question_wrong(const MeasuresQuestion *q)
 {
 	if (q->session_gap < 0 || q->handoff_within < 0)
 		return "A limit is negative.";
+	if ((!TIMESTAMP_NOT_FINITE(q->since) && !IS_VALID_TIMESTAMP(q->since)) ||
+		(!TIMESTAMP_NOT_FINITE(q->until) && !IS_VALID_TIMESTAMP(q->until)))
+		return "A limit of the range is out of range.";
 	if (q->since > q->until)
 		return "The range ends before it begins.";
 	if (q->by_period != (q->time_zone.len > 0))
@@ -176,6 +179,7 @@ measures_read(MeasuresReader *r, const struct varlena *value)
 	for (uint32 i = 0; i < r->nchannels; i++)
 		if (r->channels[i].len > LABEL_PART_MAX)
 			measures_corrupt(r, "The name of a channel is too long.");
+	r->body = r->p;
 	r->periods_left = read_number(r);
 }
 
