@@ -9,7 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
+        ('reader', 'business_exceptions', 'SELECT'),
+        ('reader', 'calendar_uses', 'SELECT'),
         ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
         ('reader', 'customers', 'SELECT'),
         ('reader', 'former_memberships', 'SELECT'),
@@ -27,6 +30,8 @@ BEGIN ATOMIC
         ('reader', 'turns', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
         ('reader', 'replies', 'SELECT'),
+        ('reader', 'contacts', 'SELECT'),
+        ('reader', 'resolutions', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),
@@ -74,7 +79,10 @@ BEGIN ATOMIC
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
