@@ -26,6 +26,8 @@ BEGIN ATOMIC
         ('reader', 'turns', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
         ('reader', 'replies', 'SELECT'),
+        ('reader', 'contacts', 'SELECT'),
+        ('reader', 'resolutions', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),
