@@ -30,9 +30,12 @@ BEGIN ATOMIC
         ('reader', 'resolutions', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
+        ('reader', 'channel_transitions_monthly', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),
+        ('reader', 'channel_mix_monthly', 'SELECT'),
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
+        ('reader', 'omnichannel_monthly', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
