@@ -1,67 +1,5 @@
 -- Conversations: who waited how long for whom.
 
--- A function of its own, and not SQL, so that queries run it once, and are planned for the few rows there are.
-CREATE OR REPLACE FUNCTION @hub@.weekly_hours(OUT weekday integer, OUT opens time, OUT closes time) RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 7 SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN QUERY
-    SELECT h.weekday,
-           greatest(h.opens, max(h.closes) OVER (PARTITION BY h.weekday
-                                                 ORDER BY h.opens ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
-           h.closes
-    FROM business_hours h;
-END $$;
-COMMENT ON FUNCTION @hub@.weekly_hours() IS 'business_hours, each without what one that opens earlier covers; opens after it closes if nothing is left';
-
--- Beyond twenty years weeks are counted as they stand in business_hours, without the clocks' changes. Becomes part of
--- the query that calls it in FROM: a call for each conversation would cost ten times as much.
-CREATE OR REPLACE FUNCTION @hub@.business_times("from" timestamptz, "to" timestamptz) RETURNS SETOF interval
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-BEGIN ATOMIC
-    SELECT CASE WHEN business_times."from" IS NULL OR business_times."to" IS NULL THEN NULL
-                WHEN EXISTS (SELECT FROM @hub@.business_hours) THEN
-                    (SELECT s.whole_weeks + coalesce(sum(least((d.day + h.closes) AT TIME ZONE s.zone,
-                                                               business_times."to")
-                                                         - greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since))
-                                                     FILTER (WHERE h.weekday IS NOT NULL), '0')
-                     FROM (SELECT z.time_zone AS zone,
-                                  w.weeks * (SELECT sum(h.closes - h.opens) FROM @hub@.weekly_hours() h
-                                             WHERE h.closes > h.opens) AS whole_weeks,
-                                  -- an hour that the clocks repeat has two instants: there and back is not the same
-                                  CASE WHEN w.weeks = 0 THEN business_times."from"
-                                       ELSE ((business_times."from" AT TIME ZONE z.time_zone)
-                                             + w.weeks * interval '7 days') AT TIME ZONE z.time_zone END AS since
-                           FROM (SELECT t.time_zone FROM @hub@.settings t LIMIT 1) z
-                                CROSS JOIN (SELECT greatest(0, floor(extract(epoch FROM business_times."to"
-                                                                             - business_times."from") / 604800) - 1043)
-                                                   AS weeks) w) s
-                          CROSS JOIN LATERAL generate_series(0, (business_times."to" AT TIME ZONE s.zone)::date
-                                                             - (s.since AT TIME ZONE s.zone)::date) g(n)
-                          CROSS JOIN LATERAL (SELECT (s.since AT TIME ZONE s.zone)::date + g.n AS day) d
-                          LEFT JOIN @hub@.weekly_hours() h ON h.weekday = extract(isodow FROM d.day)::integer
-                                    AND least((d.day + h.closes) AT TIME ZONE s.zone, business_times."to")
-                                        > greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since)
-                     GROUP BY s.whole_weeks)
-                ELSE business_times."to" - business_times."from" END;
-END;
-COMMENT ON FUNCTION @hub@.business_times(timestamptz, timestamptz) IS 'one row: what business_time returns, if from is not after to';
-
-CREATE OR REPLACE FUNCTION @hub@.business_time("from" timestamptz, "to" timestamptz) RETURNS interval
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    IF NOT isfinite("from") OR NOT isfinite("to") THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('there is no business time between %s and %s', "from", "to");
-    ELSIF "from" > "to" THEN
-        RETURN (SELECT -b.time FROM business_times("to", "from") AS b(time));
-    END IF;
-    RETURN (SELECT b.time FROM business_times("from", "to") AS b(time));
-END $$;
-COMMENT ON FUNCTION @hub@.business_time(timestamptz, timestamptz) IS 'how much of the time between is within business_hours, in the time zone of settings; all of it if there are no business_hours';
-
 -- What asks and resolves at once has two rows, the question first; it is joined with actions for that, which costs
 -- the others nothing.
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
@@ -105,13 +43,13 @@ SELECT c.customer_id, c.source, c.conversation,
        CASE WHEN c.by_human AND c.by_bot THEN 'both' WHEN c.by_human THEN 'human' WHEN c.by_bot THEN 'bot' END
            AS handled_by,
        c.asked_at, c.answered_at, c.answered_at - c.asked_at AS first_response_time,
-       (SELECT b.time FROM @hub@.business_times(c.asked_at, c.answered_at) AS b(time)) AS first_response_business_time,
+       @extschema@.business_time(c.asked_at, c.answered_at, h.hours) AS first_response_business_time,
        CASE WHEN c.asked_at IS NOT NULL THEN coalesce(c.waited, '0') END AS waiting_time,
        CASE WHEN c.is_waiting THEN c.waiting_since END AS waiting_since,
        CASE WHEN c.is_resolved THEN c.resolved_at END AS resolved_at,
        CASE WHEN c.is_resolved THEN c.resolved_at - coalesce(c.asked_at, c.started_at) END AS resolution_time,
-       CASE WHEN c.is_resolved THEN (SELECT b.time FROM @hub@.business_times(coalesce(c.asked_at, c.started_at),
-                                                                             c.resolved_at) AS b(time)) END
+       CASE WHEN c.is_resolved THEN @extschema@.business_time(coalesce(c.asked_at, c.started_at), c.resolved_at,
+                                                            h.hours) END
            AS resolution_business_time,
        c.reopenings,
        c.asked_at IS NOT NULL AND NOT c.was_answered
@@ -154,7 +92,8 @@ FROM (SELECT t.customer_id, t.source, t.conversation,
                    states AS (PARTITION BY u.customer_id, u.source, u.conversation,
                                            u.turn IN ('asks', 'resolves', 'reopens')
                               ORDER BY u.occurred_at, u.touchpoint_id, u.step)) t
-      GROUP BY t.customer_id, t.source, t.conversation) c;
+      GROUP BY t.customer_id, t.source, t.conversation) c
+     CROSS JOIN LATERAL @hub@.hours_of(c.source, c.channel) h;
 COMMENT ON VIEW @hub@.conversations IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each';
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
@@ -185,7 +124,7 @@ COMMENT ON COLUMN @hub@.conversations.is_abandoned IS 'whether the customer wrot
 CREATE OR REPLACE VIEW @hub@.replies WITH (security_invoker = true) AS
 SELECT r.customer_id, r.touchpoint_id, r.source, r.conversation, r.channel, r.agent, r.asked_at,
        r.occurred_at AS replied_at, r.occurred_at - r.asked_at AS reply_time,
-       (SELECT b.time FROM @hub@.business_times(r.asked_at, r.occurred_at) AS b(time)) AS reply_business_time
+       @extschema@.business_time(r.asked_at, r.occurred_at, h.hours) AS reply_business_time
 FROM (SELECT t.customer_id, t.touchpoint_id, t.source, t.conversation, t.channel, t.agent, t.turn, t.occurred_at,
              min(t.occurred_at) FILTER (WHERE t.turn = 'asks')
                  OVER (PARTITION BY t.customer_id, t.source, t.conversation, t.ended) AS asked_at
@@ -196,6 +135,7 @@ FROM (SELECT t.customer_id, t.touchpoint_id, t.source, t.conversation, t.channel
                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS ended
             FROM @hub@.turns u
             WHERE u.conversation IS NOT NULL AND u.turn IN ('asks', 'answers', 'resolves')) t) r
+     CROSS JOIN LATERAL @hub@.hours_of(r.source, r.channel) h
 WHERE r.turn = 'answers' AND r.asked_at IS NOT NULL;
 COMMENT ON VIEW @hub@.replies IS 'answers that ended a wait of the customer, a row each; those of bots end none';
 COMMENT ON COLUMN @hub@.replies.customer_id IS 'the customer';

@@ -9,7 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
+        ('reader', 'business_exceptions', 'SELECT'),
+        ('reader', 'calendar_uses', 'SELECT'),
         ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
         ('reader', 'customers', 'SELECT'),
         ('reader', 'former_memberships', 'SELECT'),
@@ -17,6 +20,7 @@ BEGIN ATOMIC
         ('reader', 'touchpoints', 'SELECT'),
         ('reader', 'customer_journeys', 'SELECT'),
         ('reader', 'journey_changes', 'SELECT'),
+        ('reader', 'journey_notes', 'SELECT'),
         ('reader', 'pending_journeys', 'SELECT'),
         ('reader', 'current_journeys', 'SELECT'),
         ('reader', 'journeys_by_customer', 'SELECT'),
@@ -78,7 +82,10 @@ BEGIN ATOMIC
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
