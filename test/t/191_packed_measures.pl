@@ -2,7 +2,8 @@
 # are random, and so is what happens to them: touchpoints that come in, late ones too, customers that turn out to be
 # one and the reverse, touchpoints that are changed, moved and deleted, settings, actions and channels, journeys that are
 # packed and some that are not yet. Times are around the days on which clocks change, a step or none apart, so that equal
-# times and steps as long as the limits come up. PGJ_SEED repeats a run, PGJ_RUNS sets the number of hubs.
+# times and steps as long as the limits come up. Some read with row-level security. PGJ_SEED repeats a run, PGJ_RUNS
+# sets the number of hubs.
 use strict;
 use warnings;
 use FindBin;
@@ -66,6 +67,17 @@ sub change
 my $node = start_server('main');
 sql($node, q{SELECT journey_create_hub('crm')});
 die 'oracle.sql failed' if !run_script($node, "$FindBin::Bin/lib/oracle.sql");
+sql($node, <<'END');
+CREATE ROLE reader_of_all;
+CREATE ROLE reader_of_x;
+SELECT crm.grant_access('reader_of_all'), crm.grant_access('reader_of_x');
+GRANT USAGE ON SCHEMA oracle TO reader_of_all, reader_of_x;
+GRANT SELECT ON ALL TABLES IN SCHEMA oracle TO reader_of_all, reader_of_x;
+SELECT format('ALTER VIEW oracle.%I SET (security_invoker = true)', relname) FROM pg_class WHERE relnamespace = 'oracle'::regnamespace AND relkind = 'v' \gexec
+ALTER TABLE crm.touchpoints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON crm.touchpoints TO reader_of_all USING (true);
+CREATE POLICY x ON crm.touchpoints TO reader_of_x USING (source = 'x');
+END
 # A view, or rows of a function, of the hub, and what the oracle says: columns of the oracle, in words, so that 24:00 is not 1 day
 sql($node, <<'END');
 CREATE FUNCTION differences(told text, wanted text, columns name) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -124,7 +136,8 @@ for my $run (1 .. $runs)
         $script .= change() . ";\n" for 1 .. 1 + int rand 9;
         my @asked = asked();
         $checks += @asked;
-        $script .= "\\echo =\n" . join(";\n", @asked) . ";\n\\echo =\n";
+        my $role = any('NONE', 'NONE', 'NONE', 'reader_of_all', 'reader_of_x');
+        $script .= "SET ROLE $role;\n\\echo =\n" . join(";\n", @asked) . ";\n\\echo =\nRESET ROLE;\n";
     }
     # answers between the signs, of changes outside
     my @parts = split /^=$/m, sql($node, $script), -1;

@@ -240,6 +240,29 @@ FROM (SELECT count(*) AS customers, count(*) FILTER (WHERE b.several) AS multich
              OR b.since_before > (SELECT g.repeat_within FROM crm.settings g))
             AND (b.since_message > (SELECT g.session_gap FROM crm.settings g)) IS NOT FALSE) s;
 
+-- What the hub has views of since: own touchpoints by visit, all touchpoints by session
+CREATE VIEW oracle.visits AS
+SELECT v.customer_id, v.visit, v.channel, v.started_at, v.ended_at, v.touchpoints, v.came_from, v.came_after,
+       CASE WHEN lead(v.came_from) OVER w IS NOT NULL THEN lead(v.channel) OVER w END AS left_to, lead(v.came_after) OVER w AS left_after,
+       v.first_touchpoint_id
+FROM (SELECT n.customer_id, n.visit, min(n.channel) AS channel, min(n.occurred_at) AS started_at, max(n.occurred_at) AS ended_at,
+             count(*) AS touchpoints, min(n.previous_channel) FILTER (WHERE n.is_handoff) AS came_from,
+             min(n.since_own) FILTER (WHERE n.is_handoff) AS came_after, min(n.touchpoint_id) FILTER (WHERE n.begins_visit) AS first_touchpoint_id
+      FROM (SELECT t.*, count(*) FILTER (WHERE t.begins_visit)
+                            OVER (PARTITION BY t.customer_id ORDER BY t.occurred_at, t.touchpoint_id) AS visit
+            FROM oracle.timeline t WHERE t.own) n
+      GROUP BY n.customer_id, n.visit) v
+WINDOW w AS (PARTITION BY v.customer_id ORDER BY v.visit);
+
+CREATE VIEW oracle.sessions AS
+SELECT t.customer_id, t.session, min(t.occurred_at) AS started_at, max(t.occurred_at) AS ended_at, count(*) AS touchpoints,
+       (array_agg(t.channel ORDER BY t.occurred_at, t.touchpoint_id))[1] AS first_channel,
+       (array_agg(t.channel ORDER BY t.occurred_at DESC, t.touchpoint_id DESC))[1] AS last_channel,
+       sum(t.value) FILTER (WHERE t.currency IS NULL OR t.currency = (SELECT s.currency FROM crm.settings s)) AS value,
+       (array_agg(t.touchpoint_id ORDER BY t.occurred_at, t.touchpoint_id))[1] AS first_touchpoint_id
+FROM oracle.timeline t
+GROUP BY t.customer_id, t.session;
+
 -- By period: the first day of the one in which a time lies, in the hub's time zone, and whether the time is within a range
 CREATE FUNCTION oracle.first_day(at timestamptz, period text) RETURNS date LANGUAGE sql STABLE AS $$
     SELECT (date_trunc(nullif(period, 'all'), at, s.time_zone) AT TIME ZONE s.time_zone)::date FROM crm.settings s
