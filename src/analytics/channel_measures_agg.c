@@ -1,0 +1,505 @@
+/*
+ * channel_measures_agg.c
+ *		Journeys counted by channel and period, in one pass over each.
+ *
+ * Of a journey, only touchpoints of the range count, but what came before it is
+ * known, and the end of a visit that began in it, whenever. A channel's cell of the
+ * period at hand is found without looking it up again while the period lasts.
+ */
+#include "postgres.h"
+
+#include "analytics/channel_measures.h"
+#include "analytics/visit_walk.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "datatype/timestamp.h"
+#include "journey/journey.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Arguments of channel_measures_agg_transfn. */
+enum
+{
+	ARG_STATE,
+	ARG_JOURNEY,
+	ARG_SESSION_GAP,
+	ARG_HANDOFF_WITHIN,
+	ARG_NOT_OWN,
+	ARG_DIGITAL,
+	ARG_PERSONAL,
+	ARG_PERIOD,
+	ARG_TIME_ZONE,
+	ARG_SINCE,
+	ARG_UNTIL
+};
+
+/* Those that are kept as they were given. */
+#define VALUE_ARGS (ARG_TIME_ZONE - ARG_NOT_OWN + 1)
+
+/* Times around one in the same period of the calendar, up to "to". */
+typedef struct Stretch
+{
+	int64 from;
+	int64 to;
+	int32 number; /* in the calendar */
+	uint32 period; /* in the state of the stamp */
+	uint64 stamp;
+} Stretch;
+
+/* A time finds its stretch by its higher bits: some 19 hours for days, 13 days for others. */
+#define STRETCH_DAY_BITS 36
+#define STRETCH_BITS 40
+#define STRETCHES 256
+
+/* A channel of the call site in the state of the stamp. */
+typedef struct SiteChannel
+{
+	uint64 stamp;
+	uint32 number;
+} SiteChannel;
+
+/* A channel of the journey at hand, by its place there. */
+typedef struct ChannelPlace
+{
+	uint32 cell;	/* of the last period, or MEASURES_NONE */
+	uint32 session; /* the last one with a touchpoint in it, from 1 */
+} ChannelPlace;
+
+/* What a call site keeps. */
+typedef struct MeasuresSite
+{
+	/* as given */
+	bool known;
+	int64 session_gap;
+	int64 handoff_within;
+	int64 since;
+	int64 until;
+	struct varlena *values[VALUE_ARGS]; /* NULL: null */
+
+	struct varlena *asked; /* that */
+	bool by_period;
+	Calendar calendar;
+	VisitWalk *walk;
+
+	uint64 serial; /* of the state at hand; 0: its question was not compared yet */
+	uint64 stamp;  /* of it, and of the walk's numbers of channels */
+	uint32 generation;
+	SiteChannel *channels;
+	uint32 channels_max;
+	ChannelPlace *places;
+	uint32 places_max;
+	Stretch stretches[STRETCHES];
+} MeasuresSite;
+
+static void
+argument_null(const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("%s of channel_measures_agg must not be null", what)));
+}
+
+/* An array as a list of names; the texts remain in it. */
+static void
+list_argument(NameList *list, const char *name, struct varlena *value)
+{
+	Datum *elements;
+	NameText *names;
+	bool *nulls;
+	int n;
+
+	list->n = 0;
+	if (value == NULL)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(PointerGetDatum(value)), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &n);
+	names = palloc_extended(Max(n, 1) * sizeof(NameText), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("an element of %s must not be null", name),
+							errdetail("Element %d is.", i + 1),
+							errhint("Remove it: array_remove(%s, NULL).", name)));
+		names[i].text = VARDATA_ANY(DatumGetPointer(elements[i]));
+		names[i].len = VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]));
+	}
+	name_list_set(list, names, n);
+}
+
+static void
+period_argument(MeasuresQuestion *q, const text *period)
+{
+	const char *name = VARDATA_ANY(period);
+	size_t len = VARSIZE_ANY_EXHDR(period);
+
+	if (len == 3 && memcmp(name, "all", len) == 0)
+		return;
+	q->by_period = true;
+	if (!calendar_unit_find(name, len, &q->unit))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown period: \"%s\"", text_to_cstring(period)),
+						errhint("Use day, week, month, quarter, year or all.")));
+}
+
+/* The arguments are others than before: keep them, and what is made of them. */
+static void
+new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *values)
+{
+	MeasuresQuestion q = {0};
+	struct varlena *asked;
+
+	site->known = false;
+	q.session_gap = site->session_gap;
+	q.handoff_within = site->handoff_within;
+	q.since = site->since;
+	q.until = site->until;
+	if (q.since > q.until)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the range ends before it begins: from %s until %s",
+						pstrdup(timestamptz_to_str(q.since)), pstrdup(timestamptz_to_str(q.until))),
+				 errhint("Give the earlier time first.")));
+	if (values[ARG_PERIOD - ARG_NOT_OWN])
+		period_argument(&q, values[ARG_PERIOD - ARG_NOT_OWN]);
+	if (q.by_period)
+	{
+		const text *zone = values[ARG_TIME_ZONE - ARG_NOT_OWN];
+		const char *name;
+
+		if (zone == NULL)
+			argument_null("time_zone");
+		calendar_set(&site->calendar, values[ARG_PERIOD - ARG_NOT_OWN], zone);
+		/* as it is called, whatever way it was written */
+		name = pg_get_timezone_name(site->calendar.zone);
+		q.time_zone = (NameText){name, strlen(name)};
+	}
+	for (int i = 0; i < MEASURES_LISTS; i++)
+		list_argument(&q.lists[i], measures_list_names[i], values[i]);
+	asked = measures_asked(&q);
+
+	visit_walk_not_own(site->walk, values[0] ? PointerGetDatum(values[0])
+											 : PointerGetDatum(construct_empty_array(TEXTOID)));
+	site->walk->session_gap = q.session_gap;
+	site->walk->handoff_within = q.handoff_within;
+	site->by_period = q.by_period;
+	memset(site->stretches, 0, sizeof(site->stretches));
+	for (int i = 0; i < VALUE_ARGS; i++)
+	{
+		if (site->values[i])
+			pfree(site->values[i]);
+		site->values[i] = NULL;
+		if (values[i])
+		{
+			site->values[i] = MemoryContextAlloc(cxt, VARSIZE_ANY(values[i]));
+			memcpy(site->values[i], values[i], VARSIZE_ANY(values[i]));
+		}
+	}
+	if (site->asked)
+		pfree(site->asked);
+	site->asked = MemoryContextAlloc(cxt, VARSIZE(asked));
+	memcpy(site->asked, asked, VARSIZE(asked));
+	site->serial = 0;
+	site->known = true;
+}
+
+static inline bool
+same_value(const struct varlena *a, const struct varlena *b)
+{
+	size_t len;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	len = VARSIZE_ANY_EXHDR(b);
+	return VARSIZE_ANY_EXHDR(a) == len && memcmp(VARDATA_ANY(a), VARDATA_ANY(b), len) == 0;
+}
+
+static inline int64
+limit_argument(FunctionCallInfo fcinfo, int arg, const char *name, const char *what)
+{
+	if (unlikely(PG_ARGISNULL(arg)))
+		argument_null(name);
+	return fixed_usecs(PG_GETARG_INTERVAL_P(arg), what);
+}
+
+/* This call's, which knows what is asked for; cheap if that is the same as before. */
+static MeasuresSite *
+call_site(FunctionCallInfo fcinfo)
+{
+	MeasuresSite *site = fcinfo->flinfo->fn_extra;
+	struct varlena *values[VALUE_ARGS];
+	int64 gap;
+	int64 within;
+	int64 since = PG_ARGISNULL(ARG_SINCE) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(ARG_SINCE);
+	int64 until = PG_ARGISNULL(ARG_UNTIL) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(ARG_UNTIL);
+	bool same;
+
+	if (unlikely(site == NULL))
+	{
+		site = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(MeasuresSite));
+		site->walk = visit_walk_create(fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra = site;
+	}
+	gap = limit_argument(fcinfo, ARG_SESSION_GAP, "session_gap", "gap between sessions");
+	within = limit_argument(fcinfo, ARG_HANDOFF_WITHIN, "handoff_within", "time of a hand-off");
+	same = site->known && gap == site->session_gap && within == site->handoff_within &&
+		   since == site->since && until == site->until;
+	for (int i = 0; i < VALUE_ARGS; i++)
+	{
+		values[i] = PG_ARGISNULL(ARG_NOT_OWN + i)
+						? NULL
+						: short_text_argument(PG_GETARG_DATUM(ARG_NOT_OWN + i));
+		same = same && same_value(site->values[i], values[i]);
+	}
+	if (unlikely(!same))
+	{
+		site->session_gap = gap;
+		site->handoff_within = within;
+		site->since = since;
+		site->until = until;
+		new_question(site, fcinfo->flinfo->fn_mcxt, values);
+	}
+	return site;
+}
+
+/* Numbers of channels and periods are those of this state. */
+static void
+turn_to_state(MeasuresSite *site, const Measures *m)
+{
+	if (VARSIZE(m->asked) != VARSIZE(site->asked) ||
+		memcmp(m->asked, site->asked, VARSIZE(m->asked)) != 0)
+		measures_different(m->asked, site->asked);
+	site->serial = m->serial;
+	site->stamp++;
+}
+
+/* The state's number of a channel of the call site. */
+static inline uint32
+state_channel(MeasuresSite *site, Measures *m, uint32 channel)
+{
+	SiteChannel *known;
+
+	if (unlikely(channel >= site->channels_max))
+	{
+		uint32 max = Max(64, pg_nextpower2_32(channel + 1));
+		SiteChannel *grown = MemoryContextAllocExtended(
+			site->walk->cxt, max * sizeof(SiteChannel), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+		if (site->channels)
+		{
+			memcpy(grown, site->channels, site->channels_max * sizeof(SiteChannel));
+			pfree(site->channels);
+		}
+		site->channels = grown;
+		site->channels_max = max;
+	}
+	known = &site->channels[channel];
+	if (unlikely(known->stamp != site->stamp))
+	{
+		const text *name = (const text *) DatumGetPointer(visit_walk_channel(site->walk, channel));
+
+		known->number = measures_add_channel(m, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+		known->stamp = site->stamp;
+	}
+	return known->number;
+}
+
+/* The state's number of the period of a time. */
+static inline uint32
+state_period(MeasuresSite *site, Measures *m, int64 time)
+{
+	int bits = site->calendar.unit == CALENDAR_DAY ? STRETCH_DAY_BITS : STRETCH_BITS;
+	Stretch *s = &site->stretches[site->by_period ? ((uint64) time >> bits) % STRETCHES : 0];
+
+	if (unlikely(time < s->from || time >= s->to))
+	{
+		if (site->by_period)
+			s->number = calendar_stretch(&site->calendar, time, &s->from, &s->to);
+		else
+		{
+			s->from = PG_INT64_MIN;
+			s->to = PG_INT64_MAX;
+			s->number = 0;
+		}
+		s->stamp = 0;
+	}
+	if (unlikely(s->stamp != site->stamp))
+	{
+		s->period = measures_add_period(m, s->number);
+		s->stamp = site->stamp;
+	}
+	return s->period;
+}
+
+static ChannelPlace *
+start_places(MeasuresSite *site, uint32 n)
+{
+	if (unlikely(n > site->places_max))
+	{
+		if (site->places)
+			pfree(site->places);
+		site->places = NULL;
+		site->places_max = 0;
+		site->places =
+			MemoryContextAllocHuge(site->walk->cxt, Max(n, 64) * sizeof(ChannelPlace));
+		site->places_max = Max(n, 64);
+	}
+	for (uint32 i = 0; i < n; i++)
+		site->places[i] = (ChannelPlace){MEASURES_NONE, 0};
+	return site->places;
+}
+
+/* The customer is counted for the period, once a journey. */
+static inline bool
+count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
+{
+	if (period->counted[which] == m->journey)
+		return false;
+	period->counted[which] = m->journey;
+	period->counts[which]++;
+	return true;
+}
+
+static inline void
+count_handoff(MeasuresSite *site, Measures *m, uint32 p, uint32 to)
+{
+	VisitWalk *w = site->walk;
+	uint32 from = state_channel(site, m, w->before_channel);
+	const MeasuresChannel *a = &m->channels[from];
+	const MeasuresChannel *b = &m->channels[to];
+	MeasuresTransition *t = measures_add_transition(m, p, from, to);
+
+	measures_add_time(m, t, visit_walk_since_own(w), 1);
+	if (t->counted != m->journey)
+	{
+		t->counted = m->journey;
+		t->customers++;
+	}
+	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL);
+	if ((a->digital && b->personal) || (a->personal && b->digital))
+		count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL);
+}
+
+static void
+count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
+{
+	VisitWalk *w = site->walk;
+	int64 since = site->since;
+	int64 until = site->until;
+	uint32 visit = MEASURES_NONE; /* cell of the visit at hand, if it began in the range */
+	ChannelPlace *places;
+
+	if (v->n == 0 || v->last < since || v->first >= until)
+		return;
+	visit_walk_open(w, v);
+	if (unlikely(w->generation != site->generation))
+	{
+		site->generation = w->generation;
+		site->stamp++;
+	}
+	places = start_places(site, w->nchannels);
+	m->journey++;
+	while (visit_walk_next(w))
+	{
+		const VisitLabel *label = &w->labels[w->label];
+		ChannelPlace *place = &places[label->place];
+		bool begins_session = place->session != w->session;
+		MeasuresCell *cell;
+		uint32 p;
+
+		place->session = w->session;
+		if (unlikely(w->time < since))
+			continue;
+		if (unlikely(w->time >= until))
+		{
+			if (w->begins_visit && w->is_handoff && visit != MEASURES_NONE)
+				m->cells[visit].counts[MIX_VISITS_LEFT]++;
+			if (w->begins_visit || visit == MEASURES_NONE)
+				break;
+			continue;
+		}
+		p = state_period(site, m, w->time);
+		if (unlikely(place->cell == MEASURES_NONE || m->cells[place->cell].period != p))
+			place->cell = measures_add_cell(m, p, state_channel(site, m, label->channel));
+		cell = &m->cells[place->cell];
+		cell->counts[MIX_TOUCHPOINTS]++;
+		cell->counts[MIX_INBOUND] += label->speaker == SPEAKER_CUSTOMER;
+		cell->counts[MIX_OUTBOUND] += label->speaker == SPEAKER_COMPANY;
+		cell->counts[MIX_SESSIONS] += begins_session;
+		if (cell->counted != m->journey)
+		{
+			cell->counted = m->journey;
+			cell->counts[MIX_CUSTOMERS]++;
+		}
+		if (!w->own)
+			continue;
+		if (count_customer(m, &m->periods[p], CUSTOMERS_ALL))
+			m->periods[p].own_channel = cell->channel;
+		else if (m->periods[p].own_channel != cell->channel)
+			count_customer(m, &m->periods[p], CUSTOMERS_MULTICHANNEL);
+		if (!w->begins_visit)
+			continue;
+		cell->counts[MIX_VISITS]++;
+		if (w->is_handoff)
+		{
+			if (visit != MEASURES_NONE)
+				m->cells[visit].counts[MIX_VISITS_LEFT]++;
+			count_handoff(site, m, p, cell->channel);
+		}
+		visit = place->cell;
+	}
+}
+
+PG_FUNCTION_INFO_V1(channel_measures_agg_transfn);
+Datum
+channel_measures_agg_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "channel_measures_agg");
+	MeasuresSite *site = call_site(fcinfo);
+	Measures *m;
+	JourneyArg arg;
+
+	if (PG_ARGISNULL(ARG_JOURNEY))
+		return unchanged_state(fcinfo);
+	m = PG_ARGISNULL(ARG_STATE) ? measures_create(site->asked, cxt)
+								: measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
+	if (unlikely(m->serial != site->serial))
+		turn_to_state(site, m);
+	measures_change(m);
+	journey_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY));
+	count_journey(site, m, &arg.view);
+	journey_arg_close(&arg);
+	return EOHPGetRWDatum(&m->hdr);
+}
+
+PG_FUNCTION_INFO_V1(channel_measures_agg_combinefn);
+Datum
+channel_measures_agg_combinefn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "channel_measures_agg");
+	Measures *m;
+
+	if (PG_ARGISNULL(1))
+		return unchanged_state(fcinfo);
+	if (PG_ARGISNULL(0))
+		m = measures_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false, cxt);
+	else
+	{
+		m = measures_state_argument(PG_GETARG_DATUM(0), cxt);
+		measures_merge(m, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false);
+	}
+	return EOHPGetRWDatum(&m->hdr);
+}
+
+PG_FUNCTION_INFO_V1(channel_measures_agg_finalfn);
+Datum
+channel_measures_agg_finalfn(PG_FUNCTION_ARGS)
+{
+	aggregate_context(fcinfo, "channel_measures_agg");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	/* which flattens it */
+	PG_RETURN_DATUM(PointerGetDatum(PG_DETOAST_DATUM(PG_GETARG_DATUM(0))));
+}
