@@ -1,35 +1,45 @@
--- The timeline of customers, and what is told of one customer at a time. Quals on customer_id reach the indexes: every window is
--- partitioned by it, and settings are read by subqueries that know nothing of the row.
+-- The timeline of customers, their visits, sessions and hand-offs: packed journeys, walked.
+--
+-- A walk gives a customer's rows in one pass, in order, and knows nothing of other customers: joins by customer_id go
+-- by index, LIMIT stops early, and a filter by time leaves out rows before they are looked up in touchpoints. That
+-- look-up is by primary key. LIMIT 1 makes it so: a join would count a probe of every partition for each row, though
+-- all but one are pruned, and the planner would rather read all touchpoints for the sake of some hundred customers.
+-- OFFSET 0 where a time is computed: with row-level security no index takes it but as it is. Settings are read by
+-- subqueries that know nothing of the row.
+
+-- What lies between two times is told in days of 24 hours; where clocks change, a day of the session's zone is another.
+CREATE OR REPLACE FUNCTION @hub@.time_before(at timestamptz, since interval) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (time_before.at AT TIME ZONE 'UTC' - time_before.since) AT TIME ZONE 'UTC';
+COMMENT ON FUNCTION @hub@.time_before(timestamptz, interval) IS
+    'the time at - since, where since is a difference of two times, in whatever time zone';
 
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
-SELECT r.customer_id, r.touchpoint_id, r.occurred_at, r.channel, r.action, r.value, r.currency, r.direction,
-       r.conversation, r.agent, r.campaign,
-       r.since_previous,
-       1 + count(*) FILTER (WHERE r.since_previous > (SELECT s.session_gap FROM @hub@.settings s))
-               OVER (PARTITION BY r.customer_id ORDER BY r.occurred_at, r.touchpoint_id ROWS UNBOUNDED PRECEDING)
-                   AS session,
-       CASE WHEN r.own THEN r.previous_channel END AS previous_channel,
-       CASE WHEN r.own THEN r.since_own END AS since_own,
-       r.own AND coalesce(r.previous_channel <> r.channel
-                          AND r.since_own <= (SELECT s.handoff_within FROM @hub@.settings s), false) AS is_handoff,
-       r.own AND coalesce(r.previous_channel <> r.channel
-                          OR r.since_own > (SELECT s.handoff_within FROM @hub@.settings s), true) AS begins_visit,
-       r.own AND coalesce(r.previous_source = r.source AND r.previous_conversation = r.conversation, false)
-           AS same_conversation,
-       r.own, r.source, r.source_key, r.attributes, r.recorded_at, r.identity_id
-FROM (SELECT i.customer_id, t.touchpoint_id, t.identity_id, t.occurred_at, t.recorded_at, t.channel, t.action,
-             t.value, t.currency, t.direction,
-             t.conversation, t.agent, t.campaign, t.source, t.source_key, t.attributes,
-             t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
-             t.occurred_at - lag(t.occurred_at) OVER everything AS since_previous,
-             t.occurred_at - lag(t.occurred_at) OVER alike AS since_own,
-             lag(t.channel) OVER alike AS previous_channel,
-             lag(t.source) OVER alike AS previous_source,
-             lag(t.conversation) OVER alike AS previous_conversation
-      FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id LEFT JOIN @hub@.actions a ON a.action = t.action
-      WINDOW everything AS (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id),
-             alike AS (PARTITION BY i.customer_id, t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves'
-                       ORDER BY t.occurred_at, t.touchpoint_id)) r;
+SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
+       t.conversation, t.agent, t.campaign,
+       w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
+       CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
+            ELSE coalesce((SELECT l.same
+                           FROM (SELECT @hub@.time_before(w.occurred_at, w.since_own) AS occurred_at OFFSET 0) b
+                                CROSS JOIN LATERAL
+                                (SELECT p.source = t.source AND p.conversation = t.conversation AS same
+                                 FROM @hub@.touchpoints p
+                                 WHERE p.touchpoint_id = w.previous_ref AND p.occurred_at = b.occurred_at
+                                 LIMIT 1) l), false) END AS same_conversation,
+       w.own, t.source, t.source_key, t.attributes, t.recorded_at, t.identity_id,
+       date_part('epoch', w.since_previous) AS since_previous_seconds,
+       date_part('epoch', w.since_own) AS since_own_seconds,
+       (w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       date_part('hour', w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+FROM @hub@.journeys_by_customer j
+     CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
+                                                     (SELECT s.handoff_within FROM @hub@.settings s),
+                                                     (SELECT @hub@.not_own_actions())) w
+     CROSS JOIN LATERAL (SELECT p.value, p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source,
+                                p.source_key, p.attributes, p.recorded_at, p.identity_id
+                         FROM @hub@.touchpoints p
+                         WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at
+                         LIMIT 1) t;
 COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
@@ -57,12 +67,110 @@ COMMENT ON COLUMN @hub@.timeline.source_key IS 'its key there';
 COMMENT ON COLUMN @hub@.timeline.attributes IS 'whatever else is known';
 COMMENT ON COLUMN @hub@.timeline.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.timeline.identity_id IS 'identity it belongs to';
+COMMENT ON COLUMN @hub@.timeline.since_previous_seconds IS 'since_previous in seconds';
+COMMENT ON COLUMN @hub@.timeline.since_own_seconds IS 'since_own in seconds';
+COMMENT ON COLUMN @hub@.timeline.local_day IS 'day on which it happened, in the time zone of settings';
+COMMENT ON COLUMN @hub@.timeline.local_hour IS 'hour of that day, 0 to 23';
 
+CREATE OR REPLACE VIEW @hub@.visits WITH (security_invoker = true) AS
+SELECT j.customer_id, v.visit, v.channel, v.started_at, v.ended_at, v.ended_at - v.started_at AS duration,
+       v.touchpoints, v.came_from, v.came_after, v.left_to, v.left_after, v.first_ref AS first_touchpoint_id,
+       date_part('epoch', v.ended_at - v.started_at) AS duration_seconds,
+       date_part('epoch', v.came_after) AS came_after_seconds, date_part('epoch', v.left_after) AS left_after_seconds,
+       (v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       date_part('hour', v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+FROM @hub@.journeys_by_customer j
+     CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
+                                                   (SELECT @hub@.not_own_actions())) v;
+COMMENT ON VIEW @hub@.visits IS
+    'visits, a row each: own touchpoints of a customer in one channel, each at most handoff_within of settings after'
+    ' the own one before';
+COMMENT ON COLUMN @hub@.visits.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.visits.visit IS 'number of the customer''s visit, from 1';
+COMMENT ON COLUMN @hub@.visits.channel IS 'channel that was visited';
+COMMENT ON COLUMN @hub@.visits.started_at IS 'time of its first touchpoint';
+COMMENT ON COLUMN @hub@.visits.ended_at IS 'time of its last own touchpoint';
+COMMENT ON COLUMN @hub@.visits.duration IS 'from started_at to ended_at';
+COMMENT ON COLUMN @hub@.visits.touchpoints IS 'how many own touchpoints it has';
+COMMENT ON COLUMN @hub@.visits.came_from IS
+    'channel of the visit before, if this one begins with a hand-off from there; else NULL';
+COMMENT ON COLUMN @hub@.visits.came_after IS 'time since the own touchpoint before, if it begins with a hand-off';
+COMMENT ON COLUMN @hub@.visits.left_to IS
+    'channel of the visit after, if this one ended with a hand-off to there; else NULL';
+COMMENT ON COLUMN @hub@.visits.left_after IS 'time from ended_at to the next visit, if this one ended with a hand-off';
+COMMENT ON COLUMN @hub@.visits.first_touchpoint_id IS 'touchpoint with which it begins';
+COMMENT ON COLUMN @hub@.visits.duration_seconds IS 'duration in seconds';
+COMMENT ON COLUMN @hub@.visits.came_after_seconds IS 'came_after in seconds';
+COMMENT ON COLUMN @hub@.visits.left_after_seconds IS 'left_after in seconds';
+COMMENT ON COLUMN @hub@.visits.local_day IS 'day on which it began, in the time zone of settings';
+COMMENT ON COLUMN @hub@.visits.local_hour IS 'hour of that day, 0 to 23';
+
+CREATE OR REPLACE VIEW @hub@.sessions WITH (security_invoker = true) AS
+SELECT j.customer_id, n.session, @extschema@.journey_start(n.journey) AS started_at,
+       @extschema@.journey_end(n.journey) AS ended_at,
+       @extschema@.journey_end(n.journey) - @extschema@.journey_start(n.journey) AS duration,
+       @extschema@.journey_length(n.journey)::bigint AS touchpoints,
+       @extschema@.journey_channels(n.journey) AS channels, @extschema@.journey_actions(n.journey) AS actions,
+       @extschema@.touchpoint_channel(@extschema@.journey_nth(n.journey, 1)) AS first_channel,
+       @extschema@.touchpoint_channel(@extschema@.journey_nth(n.journey, -1)) AS last_channel,
+       @extschema@.journey_value(n.journey) AS value,
+       @extschema@.touchpoint_ref(@extschema@.journey_nth(n.journey, 1)) AS first_touchpoint_id,
+       date_part('epoch', @extschema@.journey_end(n.journey) - @extschema@.journey_start(n.journey))
+           AS duration_seconds,
+       (@extschema@.journey_start(n.journey) AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date
+           AS local_day,
+       date_part('hour', @extschema@.journey_start(n.journey)
+                         AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+FROM @hub@.journeys_by_customer j
+     CROSS JOIN LATERAL @extschema@.journey_sessions(j.journey, (SELECT s.session_gap FROM @hub@.settings s))
+         WITH ORDINALITY AS n(journey, session);
+COMMENT ON VIEW @hub@.sessions IS
+    'sessions, a row each: touchpoints of a customer in any channels, none more than session_gap of settings after the'
+    ' one before';
+COMMENT ON COLUMN @hub@.sessions.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.sessions.session IS 'number of the customer''s session, from 1, as in timeline';
+COMMENT ON COLUMN @hub@.sessions.started_at IS 'time of its first touchpoint';
+COMMENT ON COLUMN @hub@.sessions.ended_at IS 'time of its last touchpoint';
+COMMENT ON COLUMN @hub@.sessions.duration IS 'from started_at to ended_at';
+COMMENT ON COLUMN @hub@.sessions.touchpoints IS 'how many touchpoints it has, in and out';
+COMMENT ON COLUMN @hub@.sessions.channels IS 'channels of its touchpoints';
+COMMENT ON COLUMN @hub@.sessions.actions IS 'actions of its touchpoints';
+COMMENT ON COLUMN @hub@.sessions.first_channel IS 'channel of its first touchpoint';
+COMMENT ON COLUMN @hub@.sessions.last_channel IS 'channel of its last touchpoint';
+COMMENT ON COLUMN @hub@.sessions.value IS
+    'sum of values in the currency of settings, or in none; NULL: there are none';
+COMMENT ON COLUMN @hub@.sessions.first_touchpoint_id IS 'its first touchpoint';
+COMMENT ON COLUMN @hub@.sessions.duration_seconds IS 'duration in seconds';
+COMMENT ON COLUMN @hub@.sessions.local_day IS 'day on which it began, in the time zone of settings';
+COMMENT ON COLUMN @hub@.sessions.local_hour IS 'hour of that day, 0 to 23';
+
+-- A hand-off begins a visit. Channels that are not in channels are of no kind.
 CREATE OR REPLACE VIEW @hub@.handoffs WITH (security_invoker = true) AS
-SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.previous_channel AS from_channel, t.channel AS to_channel,
-       t.since_own AS after,
-       CASE WHEN t.same_conversation THEN t.conversation END AS conversation, t.action, t.agent
-FROM @hub@.timeline t WHERE t.is_handoff;
+SELECT j.customer_id, v.first_ref AS touchpoint_id, v.started_at AS occurred_at, v.came_from AS from_channel,
+       v.channel AS to_channel, v.came_after AS after,
+       CASE WHEN t.conversation IS NOT NULL
+                 AND (SELECT l.same
+                      FROM (SELECT @hub@.time_before(v.started_at, v.came_after) AS occurred_at OFFSET 0) b
+                           CROSS JOIN LATERAL
+                           (SELECT p.source = t.source AND p.conversation = t.conversation AS same
+                            FROM @hub@.touchpoints p
+                            WHERE p.touchpoint_id = v.came_ref AND p.occurred_at = b.occurred_at
+                            LIMIT 1) l) THEN t.conversation END AS conversation,
+       t.action, t.agent, v.visit,
+       coalesce((SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.came_from)
+                <> (SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.channel), false)
+           AS is_omnichannel,
+       date_part('epoch', v.came_after) AS after_seconds,
+       (v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       date_part('hour', v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+FROM @hub@.journeys_by_customer j
+     CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
+                                                   (SELECT @hub@.not_own_actions())) v
+     CROSS JOIN LATERAL (SELECT p.action, p.agent, p.source, p.conversation
+                         FROM @hub@.touchpoints p
+                         WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at
+                         LIMIT 1) t
+WHERE v.came_from IS NOT NULL;
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';
 COMMENT ON COLUMN @hub@.handoffs.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.handoffs.touchpoint_id IS 'the touchpoint in the new channel';
@@ -73,6 +181,50 @@ COMMENT ON COLUMN @hub@.handoffs.after IS 'time since the customer''s own touchp
 COMMENT ON COLUMN @hub@.handoffs.conversation IS 'conversation, if it is the same as before';
 COMMENT ON COLUMN @hub@.handoffs.action IS 'what happened in the new channel';
 COMMENT ON COLUMN @hub@.handoffs.agent IS 'who of the company took part there';
+COMMENT ON COLUMN @hub@.handoffs.visit IS 'number of the visit that begins with it: see visits';
+COMMENT ON COLUMN @hub@.handoffs.is_omnichannel IS
+    'whether one of the two channels is digital and the other human or physical, by kind of channels';
+COMMENT ON COLUMN @hub@.handoffs.after_seconds IS 'after in seconds';
+COMMENT ON COLUMN @hub@.handoffs.local_day IS 'day on which it happened, in the time zone of settings';
+COMMENT ON COLUMN @hub@.handoffs.local_hour IS 'hour of that day, 0 to 23';
+
+-- Of one customer, for LATERAL: they become part of the query that calls them.
+CREATE OR REPLACE FUNCTION @hub@.timeline_of(customer_id bigint) RETURNS SETOF @hub@.timeline
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.timeline v WHERE v.customer_id = timeline_of.customer_id;
+END;
+COMMENT ON FUNCTION @hub@.timeline_of(bigint) IS 'timeline of a customer, by index: for LATERAL';
+CREATE OR REPLACE FUNCTION @hub@.visits_of(customer_id bigint) RETURNS SETOF @hub@.visits
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.visits v WHERE v.customer_id = visits_of.customer_id;
+END;
+COMMENT ON FUNCTION @hub@.visits_of(bigint) IS 'visits of a customer, by index: for LATERAL';
+CREATE OR REPLACE FUNCTION @hub@.sessions_of(customer_id bigint) RETURNS SETOF @hub@.sessions
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.sessions v WHERE v.customer_id = sessions_of.customer_id;
+END;
+COMMENT ON FUNCTION @hub@.sessions_of(bigint) IS 'sessions of a customer, by index: for LATERAL';
+CREATE OR REPLACE FUNCTION @hub@.handoffs_of(customer_id bigint) RETURNS SETOF @hub@.handoffs
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.handoffs v WHERE v.customer_id = handoffs_of.customer_id;
+END;
+COMMENT ON FUNCTION @hub@.handoffs_of(bigint) IS 'hand-offs of a customer, by index: for LATERAL';
+
+-- Whose it is tells the index of touchpoints; the rest is a walk over that customer's journey.
+CREATE OR REPLACE FUNCTION @hub@.timeline_row(touchpoint_id bigint) RETURNS SETOF @hub@.timeline
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT v.*
+    FROM @hub@.touchpoints t JOIN @hub@.identities i ON i.identity_id = t.identity_id
+         JOIN @hub@.timeline v ON v.customer_id = i.customer_id
+    WHERE t.touchpoint_id = timeline_row.touchpoint_id AND v.touchpoint_id = timeline_row.touchpoint_id
+          AND v.occurred_at = t.occurred_at;
+END;
+COMMENT ON FUNCTION @hub@.timeline_row(bigint) IS 'the row of a touchpoint in timeline, by index';
 
 -- Views name no identifier, so that they can be read without the right to see identifiers.
 CREATE OR REPLACE FUNCTION @hub@.identifier_values(customer_id bigint) RETURNS @extschema@.identifier[]

@@ -1,36 +1,25 @@
 -- What is known of a customer, in a row.
 
+-- OFFSET 0: identifiers are read once, though two columns have them, and not at all where neither is asked for.
 CREATE OR REPLACE VIEW @hub@.customer_360 WITH (security_invoker = true) AS
-SELECT c.customer_id, @hub@.identifier_values(c.customer_id) AS identifiers,
-       least(i.first_seen, t.first_at) AS first_seen, greatest(i.last_seen, t.last_at) AS last_seen,
-       coalesce(t.touchpoints, 0) AS touchpoints, coalesce(t.sessions, 0) AS sessions, coalesce(t.channels, '{}') AS channels, t.preferred_channel,
-       coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
-       t.last_channel, t.last_action, t.last_at, coalesce(o.open_conversations, 0) AS open_conversations, coalesce(a.attributes, '{}') AS attributes
+SELECT c.customer_id, d.identifiers, least(i.first_seen, w.first_at) AS first_seen,
+       greatest(i.last_seen, w.last_at) AS last_seen, coalesce(w.touchpoints, 0) AS touchpoints,
+       coalesce(w.sessions, 0) AS sessions, coalesce(w.channels, '{}') AS channels, w.preferred_channel,
+       coalesce(w.handoffs, 0) AS handoffs, v.value, v.currency,
+       coalesce(v.value_by_currency, '{}') AS value_by_currency,
+       w.last_channel, w.last_action, w.last_at, coalesce(o.open_conversations, 0) AS open_conversations,
+       coalesce(a.attributes, '{}') AS attributes, coalesce(w.visits, 0) AS visits, w.last_own_at,
+       d.identifiers::text[] AS identifier_texts
 FROM @hub@.customers c
+     LEFT JOIN (SELECT j.customer_id, s.touchpoints, s.sessions, s.visits, s.handoffs, s.channels, s.preferred_channel,
+                       s.first_at, s.last_at, s.last_channel, s.last_action, s.last_own_at
+                FROM @hub@.journeys_by_customer j
+                     CROSS JOIN LATERAL @extschema@.journey_summary(
+                         j.journey, (SELECT g.session_gap FROM @hub@.settings g),
+                         (SELECT g.handoff_within FROM @hub@.settings g), (SELECT @hub@.not_own_actions())) s) w
+               ON w.customer_id = c.customer_id
      LEFT JOIN (SELECT n.customer_id, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
                 FROM @hub@.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
-     LEFT JOIN (SELECT b.customer_id, sum(b.touchpoints)::bigint AS touchpoints, max(b.sessions) AS sessions,
-                       array_agg(b.channel ORDER BY b.channel) AS channels,
-                       (array_agg(b.channel ORDER BY b.visits DESC, b.own_position DESC)
-                           FILTER (WHERE b.visits > 0))[1] AS preferred_channel,
-                       sum(b.handoffs)::bigint AS handoffs, min(b.first_at) AS first_at,
-                       min(b.channel) FILTER (WHERE b.last_action IS NOT NULL) AS last_channel,
-                       min(b.last_action) AS last_action,
-                       max(b.last_at) AS last_at
-                FROM (SELECT r.customer_id, r.channel, count(*) AS touchpoints, max(r.session) AS sessions,
-                             count(*) FILTER (WHERE r.is_handoff) AS handoffs,
-                             count(*) FILTER (WHERE r.begins_visit) AS visits,
-                             max(r.position) FILTER (WHERE r.own) AS own_position,
-                             min(r.occurred_at) AS first_at, max(r.occurred_at) AS last_at,
-                             min(r.action) FILTER (WHERE r.is_last) AS last_action
-                      FROM (SELECT l.customer_id, l.channel, l.session, l.is_handoff, l.begins_visit, l.own,
-                                   l.occurred_at, l.action,
-                                   row_number() OVER w AS position, lead(l.touchpoint_id) OVER w IS NULL AS is_last
-                            FROM @hub@.timeline l
-                            WINDOW w AS (PARTITION BY l.customer_id ORDER BY l.occurred_at, l.touchpoint_id
-                                ROWS UNBOUNDED PRECEDING)) r
-                      GROUP BY r.customer_id, r.channel) b
-                GROUP BY b.customer_id) t ON t.customer_id = c.customer_id
      LEFT JOIN (SELECT s.customer_id, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
                        CASE WHEN count(*) = 1 THEN nullif(min(s.currency), '') END AS currency,
                        jsonb_object_agg(s.currency, s.value) AS value_by_currency
@@ -39,16 +28,27 @@ FROM @hub@.customers c
                       WHERE p.value IS NOT NULL
                       GROUP BY n.customer_id, coalesce(p.currency, '')) s
                 GROUP BY s.customer_id) v ON v.customer_id = c.customer_id
+     -- those whose last turn that tells is not a resolution, as conversations.status has it, but without sorting them
      LEFT JOIN (SELECT d.customer_id, count(*) AS open_conversations
-                FROM @hub@.conversations d WHERE d.status = 'open' GROUP BY d.customer_id) o
-               ON o.customer_id = c.customer_id
+                FROM (SELECT u.customer_id
+                      FROM @hub@.turns u
+                      WHERE u.conversation IS NOT NULL
+                      GROUP BY u.customer_id, u.source, u.conversation
+                      HAVING bool_or(u.own OR coalesce(u.turn = 'reopens', false))
+                             AND (max(ARRAY[(extract(epoch FROM u.occurred_at) * 1000000)::bigint, u.touchpoint_id,
+                                            u.step, (u.turn = 'resolves')::integer])
+                                      FILTER (WHERE u.turn IN ('asks', 'resolves', 'reopens')))[4]
+                                 IS DISTINCT FROM 1) d
+                GROUP BY d.customer_id) o ON o.customer_id = c.customer_id
      LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
                 FROM (SELECT DISTINCT ON (n.customer_id, e.key) n.customer_id, e.key, e.value
                       FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id
-                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes END) e
+                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object'
+                                                              THEN p.attributes END) e
                       WHERE p.attributes IS NOT NULL AND e.value <> 'null'
                       ORDER BY n.customer_id, e.key, p.occurred_at DESC, p.touchpoint_id DESC) k
-                GROUP BY k.customer_id) a ON a.customer_id = c.customer_id;
+                GROUP BY k.customer_id) a ON a.customer_id = c.customer_id
+     CROSS JOIN LATERAL (SELECT @hub@.identifier_values(c.customer_id) AS identifiers OFFSET 0) d;
 COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';
 COMMENT ON COLUMN @hub@.customer_360.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.customer_360.identifiers IS 'identifiers of the customer; NULL for who may not read them';
@@ -67,3 +67,15 @@ COMMENT ON COLUMN @hub@.customer_360.last_action IS 'action of the last touchpoi
 COMMENT ON COLUMN @hub@.customer_360.last_at IS 'time of the last touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.open_conversations IS 'how many conversations are open';
 COMMENT ON COLUMN @hub@.customer_360.attributes IS 'of each attribute of the touchpoints the value of the last one in which it is not null';
+COMMENT ON COLUMN @hub@.customer_360.visits IS 'how many visits';
+COMMENT ON COLUMN @hub@.customer_360.last_own_at IS
+    'time of the last touchpoint that is the customer''s own: what the company sends is none. NULL: there is none';
+COMMENT ON COLUMN @hub@.customer_360.identifier_texts IS 'identifiers as text, for tools that don''t know the type';
+
+-- OFFSET 0 keeps the view whole, so that the customer's number reaches what is grouped in it.
+CREATE OR REPLACE FUNCTION @hub@.customer_360_of(customer_id bigint) RETURNS SETOF @hub@.customer_360
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.customer_360 v WHERE v.customer_id = customer_360_of.customer_id OFFSET 0;
+END;
+COMMENT ON FUNCTION @hub@.customer_360_of(bigint) IS 'the row of a customer in customer_360, by index: for LATERAL';
