@@ -39,9 +39,12 @@ BEGIN ATOMIC
         ('reader', 'dim_agents', 'SELECT'),
         ('reader', 'dim_days', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
+        ('reader', 'channel_transitions_monthly', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),
+        ('reader', 'channel_mix_monthly', 'SELECT'),
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
+        ('reader', 'omnichannel_monthly', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),

@@ -12,6 +12,27 @@ SELECT * FROM crm.unknown_channels;
 \x on
 SELECT * FROM crm.omnichannel;
 \x off
+SELECT * FROM crm.channel_mix_monthly;
+SELECT * FROM crm.channel_transitions_monthly;
+-- a row for all time, or a range, but none for a period in which nothing happens
+SELECT count(*) FROM crm.omnichannel_monthly;
+SELECT count(*) FROM crm.omnichannel('day', '2015-01-01Z', '2016-01-01Z');
+SELECT period_start, customers, customers IS NOT NULL AS zero FROM crm.omnichannel('all', '2015-01-01Z', '2015-01-01Z');
+-- what is wrong is told before there is data, and wherever it comes from
+SELECT * FROM crm.channel_mix('fortnight');
+SELECT * FROM crm.channel_transitions('Month');
+SELECT count(*) FROM crm.omnichannel('');
+SELECT * FROM crm.omnichannel(since => '2015-02-01Z', until => '2015-01-01Z');
+SELECT channel FROM crm.channel_mix((SELECT 'hour'));
+SET plan_cache_mode = force_generic_plan;
+PREPARE transitions(text, timestamptz) AS SELECT count(*) FROM crm.channel_transitions($1, $2, '2015-03-01Z');
+PREPARE contacts(text) AS SELECT period_start, contacts FROM crm.omnichannel($1);
+EXECUTE transitions('decade', NULL);
+EXECUTE transitions('day', '2015-04-01Z');
+EXECUTE contacts('month ');
+EXECUTE transitions(NULL, NULL);
+EXECUTE contacts(NULL);
+RESET plan_cache_mode;
 
 CREATE FUNCTION did(who text, at timestamptz, channel text, action text, direction text DEFAULT NULL, conversation text DEFAULT NULL,
                     value numeric DEFAULT NULL, currency text DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
@@ -87,6 +108,60 @@ SELECT * FROM crm.omnichannel;
 SELECT (SELECT count(*) FROM crm.handoffs) AS handoffs, (SELECT sum(handoffs) FROM crm.channel_transitions) AS transitions,
        (SELECT sum(handoffs) FROM crm.customer_360) AS cards, (SELECT sum(visits_left) FROM crm.channel_mix) AS mix, handoffs AS omnichannel FROM crm.omnichannel;
 
+-- By week, until April, so without Fay. In the week of the 9th there are Lea's message, Ivo's purchase and Ana's mail, in that of the 16th
+-- Lea's call and message, and Dan's chat; all else is in that of the 2nd. Touchpoints, sessions, visits and values add up to those above;
+-- customers don't: Lea is one of WhatsApp in each week, Dan one of chat in two.
+SELECT period_start, channel, touchpoints AS n, share, customers AS cust, inbound AS "in", outbound AS out, sessions AS sess, visits, visits_left AS left, containment,
+       value, currency AS cur, value_by_currency
+FROM crm.channel_mix('week', until => '2015-04-01Z') ORDER BY period_start, channel COLLATE "C";
+-- all hand-offs are in the first week
+SELECT * FROM crm.channel_transitions('week', until => '2015-04-01Z') ORDER BY period_start, from_channel COLLATE "C", to_channel COLLATE "C";
+-- 11 customers of 12, without Fay. Ivo has two channels, but not in one week; Lea has two in the third. Resolved are t4 in the third, the others in
+-- the first, of those t3 and t8 at first contact. Contacts: 2 Ana, Dan, Gus, Hal, 2 Kim, Lea (repeats: Ana, Kim, so 2 of 6 customers); Ana;
+-- Dan, 2 Lea (repeats: 2 Lea).
+SELECT period_start, customers AS cust, multichannel AS multi, cross_channel AS x, omnichannel AS omni, omnichannel_share AS share, handoffs, resolved, resolved_at_first_contact AS once,
+       contacts, repeat_contacts AS repeats, repeat_contact_share AS r_share, repeat_contacts_per_customer AS per_customer
+FROM crm.omnichannel('week', until => '2015-04-01Z') ORDER BY period_start;
+
+-- By month; and a range that ends before Ana's call. Of her two views only the second is in it, and goes on with a visit and a session; that
+-- the visit of the first was left is known.
+SELECT period_start, customers, contacts, resolved FROM crm.omnichannel_monthly WHERE period_start < '2016-01-01';
+SELECT sum(touchpoints) AS touchpoints, sum(visits) AS visits FROM crm.channel_mix_monthly WHERE period_start = '2015-03-01';
+SELECT period_start, from_channel, to_channel, handoffs, median_time FROM crm.channel_transitions_monthly ORDER BY from_channel COLLATE "C", to_channel COLLATE "C";
+SELECT channel, touchpoints, sessions, visits, visits_left FROM crm.channel_mix(NULL, '2015-03-02 10:00Z', '2015-03-02 10:20Z') ORDER BY channel COLLATE "C";
+SELECT channel, touchpoints, sessions, visits, visits_left FROM crm.channel_mix('all', '2015-03-02 10:10Z', '2015-03-02 10:20Z') ORDER BY channel COLLATE "C";
+-- In Honolulu it was still Sunday, the 1st, at 9:59:59; Jo's store was at midnight
+UPDATE crm.settings SET time_zone = 'Pacific/Honolulu';
+SELECT period_start, customers, handoffs, contacts, resolved FROM crm.omnichannel('day', until => '2015-03-03 10:00Z') ORDER BY period_start;
+SELECT period_start, channel, visits, visits_left FROM crm.channel_mix('week', until => '2015-03-09Z') WHERE period_start < '2015-03-01' ORDER BY channel COLLATE "C";
+UPDATE crm.settings SET time_zone = DEFAULT;
+
+-- What is not asked for is not read: contacts, resolutions and values are counted from touchpoints, the rest is not
+CREATE FUNCTION reads_touchpoints(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+    read boolean := false;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        read := read OR line ~ ' on (crm\.)?touchpoints';
+    END LOOP;
+    RETURN read;
+END $$;
+SELECT query, reads_touchpoints(query) FROM unnest(ARRAY[
+    'SELECT customers, multichannel_share, cross_channel, omnichannel_share, handoffs FROM crm.omnichannel',
+    'SELECT period_start, customers, handoffs FROM crm.omnichannel_monthly',
+    'SELECT customers FROM crm.omnichannel(''week'', ''2015-01-01Z'', ''2016-01-01Z'') WHERE period_start > ''2015-02-01'' ORDER BY 1',
+    'SELECT contacts FROM crm.omnichannel',
+    'SELECT resolved FROM crm.omnichannel_monthly',
+    'SELECT channel, kind, touchpoints, share, customers, sessions, visits, containment FROM crm.channel_mix',
+    'SELECT sum(visits) FROM crm.channel_mix_monthly WHERE channel = ''web''',
+    'SELECT channel, value_by_currency FROM crm.channel_mix_monthly',
+    'SELECT * FROM crm.channel_transitions_monthly']) query;
+SET plan_cache_mode = force_generic_plan;
+SELECT reads_touchpoints('EXECUTE transitions(''day'', NULL)'), reads_touchpoints('EXECUTE contacts(''day'')');
+RESET plan_cache_mode;
+DEALLOCATE ALL;
+
 -- Once 店 is known as a place, it is listed no more. Bea is Cid, it turns out: 12:00 is between his web at 9:30 and his store at 20:00,
 -- so web to store becomes web to 店 (2:30 h) and 店 to store (8 h): one more hand-off, one customer less.
 INSERT INTO crm.channels VALUES ('店', '店', 'physical', 'owned', 'assisted');
@@ -104,4 +179,4 @@ UPDATE crm.settings SET handoff_within = '5 minutes', repeat_within = '18 days';
 SELECT cross_channel, omnichannel, handoffs, resolved, resolved_at_first_contact, repeat_contacts FROM crm.omnichannel;
 
 SELECT journey_drop_hub('crm', true);
-DROP FUNCTION did;
+DROP FUNCTION did, reads_touchpoints;
