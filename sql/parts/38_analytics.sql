@@ -17,8 +17,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_split(journey, journey_pattern) RETURNS SETOF journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 2;
 
-COMMENT ON FUNCTION journey_retention(journey, journey_pattern, journey_pattern, text, text) IS 'in which days, weeks or months after the one of its first start the journey returns; 0 always';
-COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, timestamptz) IS 'days, weeks or months in which the journey is new, returning, resurrecting or dormant';
+COMMENT ON FUNCTION journey_retention(journey, journey_pattern, journey_pattern, text, text) IS 'in which days, weeks, months, quarters or years after the one of its first start the journey returns; 0 always';
+COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, timestamptz) IS 'days, weeks, months, quarters or years in which the journey is new, returning, resurrecting or dormant';
 COMMENT ON FUNCTION journey_time_in(journey, text) IS
     'stays in each channel, action, detail (NULL where there is none) or label, and the time until the next '
     'touchpoint spent in them';

@@ -1,6 +1,6 @@
 /*
  * calendar.c
- *		Days, weeks and months of a time zone.
+ *		Days, weeks, months, quarters and years of a time zone.
  */
 #include "postgres.h"
 
@@ -17,32 +17,57 @@
 
 #define MONTHS_OF_2000 (2000 * MONTHS_PER_YEAR)
 
+static const char *const unit_names[] = {
+	[CALENDAR_DAY] = "day",         [CALENDAR_WEEK] = "week", [CALENDAR_MONTH] = "month",
+	[CALENDAR_QUARTER] = "quarter", [CALENDAR_YEAR] = "year",
+};
+
+/* Of units that are months. */
+static const int months_of[] = {
+	[CALENDAR_MONTH] = 1,
+	[CALENDAR_QUARTER] = 3,
+	[CALENDAR_YEAR] = MONTHS_PER_YEAR,
+};
+
 static inline int64
 floor_div(int64 a, int64 b)
 {
 	return a / b - (a % b < 0);
 }
 
-static CalendarUnit
-unit_from_text(const text *unit)
+bool
+calendar_unit_find(const char *name, size_t len, CalendarUnit *unit)
 {
-	const char *name = VARDATA_ANY(unit);
-	size_t len = VARSIZE_ANY_EXHDR(unit);
+	for (CalendarUnit u = 0; u < CALENDAR_UNITS; u++)
+		if (strlen(unit_names[u]) == len && memcmp(unit_names[u], name, len) == 0)
+		{
+			*unit = u;
+			return true;
+		}
+	return false;
+}
 
-	if (len == 3 && memcmp(name, "day", len) == 0)
-		return CALENDAR_DAY;
-	if (len == 4 && memcmp(name, "week", len) == 0)
-		return CALENDAR_WEEK;
-	if (len == 5 && memcmp(name, "month", len) == 0)
-		return CALENDAR_MONTH;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("unknown unit of time: \"%s\"", text_to_cstring(unit)),
-					errhint("Use \"day\", \"week\" or \"month\".")));
+const char *
+calendar_unit_name(CalendarUnit unit)
+{
+	return unit_names[unit];
+}
+
+static CalendarUnit
+unit_from_text(const text *name)
+{
+	CalendarUnit unit;
+
+	if (!calendar_unit_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &unit))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown unit of time: \"%s\"", text_to_cstring(name)),
+						errhint("Use \"day\", \"week\", \"month\", \"quarter\" or \"year\".")));
+	return unit;
 }
 
 /* Abbreviations are not looked at, because what they mean depends on settings. */
-static pg_tz *
-zone_from_name(const char *name)
+pg_tz *
+calendar_zone(const char *name)
 {
 	pg_tz *zone = pg_tzset(name);
 
@@ -66,7 +91,7 @@ calendar_set(Calendar *c, const text *unit, const text *zone)
 	c->unit = unit_from_text(unit);
 	if (c->zone && c->zone_len == len && memcmp(c->zone_name, name, len) == 0)
 		return;
-	c->zone = zone_from_name(text_to_cstring(zone));
+	c->zone = calendar_zone(text_to_cstring(zone));
 	/* a name that was recognized is not longer */
 	memcpy(c->zone_name, name, len);
 	c->zone_len = len;
@@ -101,41 +126,97 @@ find_span(const Calendar *c, int64 time, ClockSpan *span)
 	} while (span->to <= time);
 }
 
-int32
-calendar_number(Calendar *c, int64 time)
+/* The span that contains an instant. */
+static inline const ClockSpan *
+span_of(Calendar *c, int64 time)
 {
 	ClockSpan *span = &c->spans[((uint64) time >> CLOCK_SPAN_BITS) % CLOCK_SPANS];
-	int64 day;
+
+	if (unlikely(time < span->from || time >= span->to))
+		find_span(c, time, span);
+	return span;
+}
+
+/* The number of the unit of a day since 2000-01-01. */
+static int32
+number_of_day(CalendarUnit unit, int64 day)
+{
 	int year;
 	int month;
 	int mday;
 
-	if (unlikely(time < span->from || time >= span->to))
-		find_span(c, time, span);
-	day = floor_div(time + span->offset, USECS_PER_DAY);
-	if (c->unit == CALENDAR_DAY)
+	if (unit == CALENDAR_DAY)
 		return day;
-	if (c->unit == CALENDAR_WEEK)
+	if (unit == CALENDAR_WEEK)
 		return floor_div(day - FIRST_MONDAY, 7);
 	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
-	return year * MONTHS_PER_YEAR + month - 1 - MONTHS_OF_2000;
+	return floor_div(year * MONTHS_PER_YEAR + month - 1 - MONTHS_OF_2000, months_of[unit]);
+}
+
+/* The first day of a unit. */
+static int64
+first_day(CalendarUnit unit, int32 number)
+{
+	int32 months;
+	int32 year;
+
+	if (unit == CALENDAR_DAY)
+		return number;
+	if (unit == CALENDAR_WEEK)
+		return number * INT64CONST(7) + FIRST_MONDAY;
+	months = number * months_of[unit] + MONTHS_OF_2000;
+	year = floor_div(months, MONTHS_PER_YEAR);
+	return (int64) date2j(year, months - year * MONTHS_PER_YEAR + 1, 1) - POSTGRES_EPOCH_JDATE;
+}
+
+int32
+calendar_number(Calendar *c, int64 time)
+{
+	return number_of_day(c->unit, floor_div(time + span_of(c, time)->offset, USECS_PER_DAY));
+}
+
+int32
+calendar_stretch(Calendar *c, int64 time, int64 *from, int64 *to)
+{
+	const ClockSpan *span = span_of(c, time);
+	int32 number = number_of_day(c->unit, floor_div(time + span->offset, USECS_PER_DAY));
+	int64 next;
+
+	*from = Max(span->from, first_day(c->unit, number) * USECS_PER_DAY - span->offset);
+	*to = span->to;
+	next = first_day(c->unit, number + 1);
+	/* else it begins when timestamps have ended */
+	if (likely(next < PG_INT64_MAX / USECS_PER_DAY - 1))
+		*to = Min(*to, next * USECS_PER_DAY - span->offset);
+	return number;
+}
+
+bool
+calendar_has_number(CalendarUnit unit, int32 number)
+{
+	/* a month has 28 days at least, a quarter 90 */
+	static const int32 limits[] = {
+		[CALENDAR_DAY] = TIMESTAMP_END_JULIAN,          [CALENDAR_WEEK] = TIMESTAMP_END_JULIAN / 7,
+		[CALENDAR_MONTH] = TIMESTAMP_END_JULIAN / 28,   [CALENDAR_QUARTER] = TIMESTAMP_END_JULIAN / 90,
+		[CALENDAR_YEAR] = TIMESTAMP_END_JULIAN / 365,
+	};
+
+	return number >= -limits[unit] && number <= limits[unit];
 }
 
 DateADT
 calendar_date(CalendarUnit unit, int32 number)
 {
-	int64 day = number;
+	int64 day = first_day(unit, number);
 
-	if (unit == CALENDAR_WEEK)
-		day = number * INT64CONST(7) + FIRST_MONDAY;
-	else if (unit == CALENDAR_MONTH)
-	{
-		int32 months = number + MONTHS_OF_2000;
-		int32 year = floor_div(months, MONTHS_PER_YEAR);
-
-		day = date2j(year, months - year * MONTHS_PER_YEAR + 1, 1) - POSTGRES_EPOCH_JDATE;
-	}
 	if (!IS_VALID_DATE(day))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("date out of range")));
 	return day;
+}
+
+bool
+calendar_number_of_date(CalendarUnit unit, DateADT date, int32 *number)
+{
+	*number = number_of_day(unit, date);
+	return first_day(unit, *number) == date;
 }

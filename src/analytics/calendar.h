@@ -1,6 +1,6 @@
 /*
  * calendar.h
- *		Days, weeks and months of a time zone, numbered.
+ *		Days, weeks, months, quarters and years of a time zone, numbered.
  *
  * The unit of an instant is that of its local date, so a day may have 23 or 25
  * hours. Where a clock is put back over midnight, times ascend but dates do not.
@@ -15,8 +15,12 @@ typedef enum CalendarUnit
 {
 	CALENDAR_DAY,
 	CALENDAR_WEEK, /* begins on Monday */
-	CALENDAR_MONTH
+	CALENDAR_MONTH,
+	CALENDAR_QUARTER,
+	CALENDAR_YEAR
 } CalendarUnit;
+
+#define CALENDAR_UNITS (CALENDAR_YEAR + 1)
 
 /* From one instant up to but not including another, local time is UTC plus this. */
 typedef struct ClockSpan
@@ -43,9 +47,25 @@ typedef struct Calendar
 /* Take a unit and a time zone as SQL gives them; cheap if they are those there were. */
 extern void calendar_set(Calendar *c, const text *unit, const text *zone);
 
+/* As SQL names them. */
+extern bool calendar_unit_find(const char *name, size_t len, CalendarUnit *unit);
+extern const char *calendar_unit_name(CalendarUnit unit);
+
+/* A time zone by its name; an error if there is none. */
+extern pg_tz *calendar_zone(const char *name);
+
 extern int32 calendar_number(Calendar *c, int64 time);
+
+/* Likewise, and instants around it, from one up to but not including another, with the same number. */
+extern int32 calendar_stretch(Calendar *c, int64 time, int64 *from, int64 *to);
+
+/* Whether it may be a unit's number. All of timestamptz have such numbers. */
+extern bool calendar_has_number(CalendarUnit unit, int32 number);
 
 /* The date on which a unit begins. */
 extern DateADT calendar_date(CalendarUnit unit, int32 number);
+
+/* The number of a date's unit; whether the unit begins on it. */
+extern bool calendar_number_of_date(CalendarUnit unit, DateADT date, int32 *number);
 
 #endif /* PGJ_CALENDAR_H */

@@ -1,6 +1,6 @@
 /*
  * journey_periods.c
- *		Customers by day, week or month: journey_retention, journey_lifecycle.
+ *		Customers by unit of a calendar: journey_retention, journey_lifecycle.
  */
 #include "postgres.h"
 

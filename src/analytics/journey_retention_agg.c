@@ -107,18 +107,10 @@ static RetentionState *
 whole_state_argument(Datum d)
 {
 	RetentionState *state = state_argument(d);
-	/* of all units of all times; a month has 28 days at least */
-	static const int32 limits[] = {
-		[CALENDAR_DAY] = TIMESTAMP_END_JULIAN,
-		[CALENDAR_WEEK] = TIMESTAMP_END_JULIAN / 7,
-		[CALENDAR_MONTH] = TIMESTAMP_END_JULIAN / 28,
-	};
 	uint32 n = 0;
-	int32 limit;
 
-	if (state->unit >= lengthof(limits))
+	if (state->unit >= CALENDAR_UNITS)
 		state_corrupt("Its unit of time is not known.");
-	limit = limits[state->unit];
 	for (uint32 i = 0; i < state->room; i++)
 	{
 		const RetentionCell *cell = &state->cells[i];
@@ -127,7 +119,7 @@ whole_state_argument(Datum d)
 		if (cell->customers == 0)
 			continue;
 		n++;
-		if (cell->cohort < -limit || cell->cohort > limit || cell->bracket < 0 ||
+		if (!calendar_has_number(state->unit, cell->cohort) || cell->bracket < 0 ||
 			cell->customers > PG_INT64_MAX)
 			state_corrupt("A cell is impossible.");
 	}
