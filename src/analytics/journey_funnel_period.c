@@ -47,9 +47,8 @@
 /* Texts begin at such places. */
 #define TEXT_ALIGN 4
 
-/* A state's unit where there is one period alone, and that of a calendar's unit. */
+/* A state's unit where there is one period alone; else it is 1 + the calendar's. */
 #define UNIT_ALL 0
-#define UNIT_OF(unit) ((unit) + 1)
 
 /* How many journeys of a group reach a step, or did so in a time of this bucket. */
 typedef struct FunnelCell
@@ -112,12 +111,12 @@ typedef struct Entry
 } Entry;
 
 /* Those of one period and text. */
-typedef struct Group
+typedef struct EntryGroup
 {
 	uint32 from; /* in the entries */
 	uint32 n;
 	uint32 first; /* touchpoint */
-} Group;
+} EntryGroup;
 
 static void
 state_corrupt(const char *what)
@@ -190,31 +189,17 @@ state_argument(Datum d)
 	return state;
 }
 
-/* The number of a period is at most this, as a month has 28 days at least. */
-static int32
-period_limit(uint32 unit)
-{
-	if (unit == UNIT_ALL)
-		return 0;
-	if (unit == UNIT_OF(CALENDAR_DAY))
-		return TIMESTAMP_END_JULIAN;
-	if (unit == UNIT_OF(CALENDAR_WEEK))
-		return TIMESTAMP_END_JULIAN / 7;
-	if (unit > UNIT_OF(CALENDAR_LAST))
-		state_corrupt("Its unit of time is not known.");
-	return TIMESTAMP_END_JULIAN / 28;
-}
-
 /* A state argument with all checked but what only the order of cells tells; and its pattern. */
 static PeriodFunnelState *
 whole_state_argument(Datum d, FunctionCallInfo fcinfo, const CompiledPattern **c)
 {
 	PeriodFunnelState *state = state_argument(d);
-	int32 limit = period_limit(state->unit);
 	uint32 n = 0;
 	uint32 len;
 	const char *text = text_at(state, 0, &len);
 
+	if (state->unit > CALENDAR_UNITS)
+		state_corrupt("Its unit of time is not known.");
 	if (!pg_verifymbstr(text, len, true))
 		state_corrupt("Its pattern's text is not valid in the server's encoding.");
 	*c = pattern_compile((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
@@ -244,8 +229,9 @@ whole_state_argument(Datum d, FunctionCallInfo fcinfo, const CompiledPattern **c
 		if (cell->count == 0)
 			continue;
 		n++;
-		if (cell->period < -limit || cell->period > limit || cell->step < 1 ||
-			cell->step > state->nsteps || cell->bucket > TIME_SKETCH_BUCKETS ||
+		if ((state->unit == UNIT_ALL ? cell->period != 0
+									 : !calendar_has_number(state->unit - 1, cell->period)) ||
+			cell->step < 1 || cell->step > state->nsteps || cell->bucket > TIME_SKETCH_BUCKETS ||
 			cell->count > TIME_SKETCH_COUNT_MAX)
 			state_corrupt("A cell is impossible.");
 		text = text_at(state, cell->value, &len);
@@ -316,7 +302,7 @@ same_asked(const PeriodFunnelState *state, uint64 asked)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("journey_funnel_agg needs the same pattern, period, time zone, range "
 							   "and breakdown for all rows of a group"),
-						errhint("Group by those that differ.")));
+						errhint("EntryGroup by those that differ.")));
 }
 
 /* The cell of this key, or the empty one where it may be put. */
@@ -474,12 +460,19 @@ site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const Timestam
 	site->unit = UNIT_ALL;
 	if (texts[PERIOD_TEXT] && !text_is(texts[PERIOD_TEXT], "all"))
 	{
+		CalendarUnit unit;
+
+		if (!calendar_unit_find(VARDATA_ANY(texts[PERIOD_TEXT]),
+								VARSIZE_ANY_EXHDR(texts[PERIOD_TEXT]), &unit))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown period: \"%s\"", text_to_cstring(texts[PERIOD_TEXT])),
+							errhint("Use day, week, month, quarter, year or all.")));
 		if (texts[ZONE_TEXT] == NULL)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("time zone must not be null"),
 							errhint("Only the period \"all\" needs none.")));
 		calendar_set(&site->calendar, texts[PERIOD_TEXT], texts[ZONE_TEXT]);
-		site->unit = UNIT_OF(site->calendar.unit);
+		site->unit = 1 + site->calendar.unit;
 	}
 	site->breaks_down = texts[BREAKDOWN_TEXT] != NULL;
 	if (site->breaks_down)
@@ -562,7 +555,7 @@ entry_cmp(const Entry *a, const Entry *b)
 #include "lib/sort_template.h"
 
 #define ST_SORT sort_groups
-#define ST_ELEMENT_TYPE Group
+#define ST_ELEMENT_TYPE EntryGroup
 #define ST_COMPARE(a, b) ((a)->first < (b)->first ? -1 : (a)->first > (b)->first)
 #define ST_SCOPE static
 #define ST_CHECK_FOR_INTERRUPTS
@@ -659,7 +652,7 @@ add_journey(PeriodFunnelState *state, FunnelSite *site, const JourneyView *v)
 	int64 *latest = palloc((c->program->nitems + 1) * sizeof(int64));
 	MatchStart *starts;
 	Entry *entries;
-	Group *groups;
+	EntryGroup *groups;
 	uint32 *numbers;
 	uint32 n;
 	uint32 ngroups = 0;
@@ -670,13 +663,13 @@ add_journey(PeriodFunnelState *state, FunnelSite *site, const JourneyView *v)
 		return state;
 	entries = palloc_extended(n * sizeof(Entry), MCXT_ALLOC_HUGE);
 	n = find_entries(site, &state, v, starts, n, entries);
-	groups = palloc_extended(Max(n, 1) * sizeof(Group), MCXT_ALLOC_HUGE);
+	groups = palloc_extended(Max(n, 1) * sizeof(EntryGroup), MCXT_ALLOC_HUGE);
 	numbers = palloc_extended(Max(n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 e = 0; e < n; e++)
 	{
 		if (e == 0 || group_cmp(&entries[e - 1], &entries[e]) != 0)
 		{
-			groups[ngroups] = (Group) {.from = e, .first = entries[e].i};
+			groups[ngroups] = (EntryGroup) {.from = e, .first = entries[e].i};
 			sorted &= ngroups == 0 || groups[ngroups - 1].first < entries[e].i;
 			ngroups++;
 		}
@@ -847,7 +840,7 @@ tell_group(const Telling *telling, const FunnelCell *cell, const FunnelCell *end
 		nulls[0] = state->unit == UNIT_ALL;
 		if (!nulls[0])
 			values[0] =
-				DateADTGetDatum(calendar_date(state->unit - UNIT_OF(0), group->period));
+				DateADTGetDatum(calendar_date(state->unit - 1, group->period));
 		nulls[1] = group->value == 0;
 		if (!nulls[1])
 		{
