@@ -143,7 +143,7 @@ window_enter(Matcher *m, Window *w, const Reached *entry)
 }
 
 /* The best predecessor that the window offers to touchpoint i, or NULL. */
-static const Reached *
+static pg_attribute_always_inline const Reached *
 window_best(Matcher *m, Window *w, uint32 i, int64 time)
 {
 	const Reached *front;
@@ -181,7 +181,7 @@ may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 	const ProgramLink *link;
 	int64 usecs;
 
-	if (m->starts && !start_listed(m, i))
+	if (unlikely(m->starts != NULL) && !start_listed(m, i))
 		return false;
 	if (!edge->from_start)
 		return true;
@@ -784,7 +784,7 @@ last_item(const Program *p, uint64 reached)
 }
 
 /* Is there no partial match that this touchpoint, or one behind it, could carry on? */
-static bool
+static pg_noinline bool
 hopeless(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
@@ -809,9 +809,6 @@ hopeless(Matcher *m, const Event *event)
 	return true;
 }
 
-/* How often hopeless() is asked at first, in touchpoints; then half as often each time. */
-#define PATIENCE 4
-
 /*
  * From where the search stands: how many items, of which "most" can be reached, the best
  * partial match reaches; and that match.
@@ -826,8 +823,8 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	bool *accepting = NULL;
 	Place from;
 	int64 *bans = NULL;
-	uint32 patience = PATIENCE;
 	uint32 waited = 0;
+	uint32 patience = 1; /* hopeless() is asked half as often each time */
 
 	if (match)
 	{
@@ -841,7 +838,7 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	{
 		int here = item;
 
-		if (m->starts && event.i > m->starts[m->nstarts - 1] && ++waited == patience)
+		if (unlikely(m->starts != NULL) && event.i > m->starts[m->nstarts - 1] && ++waited == patience)
 		{
 			if (hopeless(m, &event))
 				break;
