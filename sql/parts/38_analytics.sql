@@ -52,3 +52,41 @@ COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey, journey_patter
 COMMENT ON FUNCTION journey_retention_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_retention_agg';
 COMMENT ON FUNCTION journey_retention_agg_finalfn(bytea) IS 'result of journey_retention_agg';
 COMMENT ON AGGREGATE journey_retention_agg(journey, journey_pattern, journey_pattern, text, text) IS 'journeys by cohort and bracket of journey_retention, counted';
+
+-- Funnels by period: each attempt is counted where it begins.
+
+CREATE TYPE funnel_period_step AS (
+    period_start date,
+    breakdown text,
+    step integer,
+    label text,
+    reached bigint,
+    conversion_first double precision,
+    conversion_previous double precision,
+    median_time interval,
+    p90_time interval
+);
+
+CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, period text, time_zone text, since timestamptz,
+                                           until timestamptz, breakdown text) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_funnel_period_agg_finalfn(bytea) RETURNS funnel_period_step[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- STYPE: not internal, so that partial states can come from anywhere
+CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_zone text, since timestamptz, until timestamptz,
+                                    breakdown text) (
+    SFUNC = journey_funnel_period_agg_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON TYPE funnel_period_step IS 'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
+COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
+    'transition of journey_funnel_agg by period';
+COMMENT ON FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_funnel_agg by period';
+COMMENT ON FUNCTION journey_funnel_period_agg_finalfn(bytea) IS 'result of journey_funnel_agg by period';
+COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
+    'how many journeys reach each item of the pattern, counted in the day, week, month, quarter or year (NULL: all) in which '
+    'the attempt begins, from since to before until, by its first channel, action, detail or label (NULL: together)';

@@ -143,7 +143,7 @@ window_enter(Matcher *m, Window *w, const Reached *entry)
 }
 
 /* The best predecessor that the window offers to touchpoint i, or NULL. */
-static const Reached *
+static pg_attribute_always_inline const Reached *
 window_best(Matcher *m, Window *w, uint32 i, int64 time)
 {
 	const Reached *front;
@@ -165,6 +165,15 @@ window_best(Matcher *m, Window *w, uint32 i, int64 time)
 
 /* ---- one touchpoint ---- */
 
+/* Is it one of those at which a match may begin? i never falls. */
+static bool
+start_listed(Matcher *m, uint32 i)
+{
+	while (m->start < m->nstarts && m->starts[m->start] < i)
+		m->start++;
+	return m->start < m->nstarts && m->starts[m->start] == i;
+}
+
 /* May a match begin at this touchpoint, through this edge? */
 static bool
 may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
@@ -172,7 +181,7 @@ may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 	const ProgramLink *link;
 	int64 usecs;
 
-	if (m->only_start != NO_START && i != m->only_start)
+	if (unlikely(m->starts != NULL) && !start_listed(m, i))
 		return false;
 	if (!edge->from_start)
 		return true;
@@ -433,7 +442,7 @@ matcher_open(Matcher *m, const JourneyView *v)
 	m->v = v;
 	m->labelled = false;
 	m->started = false;
-	m->only_start = NO_START;
+	m->starts = NULL;
 	m->recording = false;
 }
 
@@ -578,6 +587,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	const Program *p = m->program;
 	Place place = m->place;
 	int64 *bans_now = palloc(p->nsteps * sizeof(int64));
+	const uint32 *starts = m->starts;
+	uint32 nstarts = m->nstarts;
 	bool *current = palloc0(p->npositions);
 	bool *before = palloc0(p->npositions);
 	bool *blocked = palloc(Max(p->nlinks, 1) * sizeof(bool));
@@ -594,7 +605,9 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
 	forget(m, false);
 	m->place = *from;
-	m->only_start = start;
+	m->starts = &start;
+	m->nstarts = 1;
+	m->start = 0;
 	/* in the current context, which an error may have taken from under the last ones */
 	m->records = NULL;
 	m->record_steps = m->record_positions = NULL;
@@ -608,7 +621,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 			break;
 	}
 	m->recording = false;
-	m->only_start = NO_START;
+	m->starts = starts;
+	m->nstarts = nstarts;
 	m->place = place;
 	memcpy(m->last_ban, bans_now, p->nsteps * sizeof(int64));
 
@@ -769,46 +783,67 @@ last_item(const Program *p, uint64 reached)
 	return item;
 }
 
-int
-matcher_progress(Matcher *m, Match *match, bool items)
+/* Is there no partial match that this touchpoint, or one behind it, could carry on? */
+static pg_noinline bool
+hopeless(Matcher *m, const Event *event)
+{
+	const Program *p = m->program;
+
+	if (m->by_latest)
+	{
+		for (int e = 0; e < p->nedges; e++)
+			if (p->edges[e].from >= 0 && latest_before(m, &p->edges[e], event->i, event->time))
+				return false;
+		return true;
+	}
+	for (int w = 0; w < m->nwindows; w++)
+	{
+		Window *window = &m->windows[w];
+		const Reached *before = window_best(m, window, event->i, event->time);
+
+		if (!queue_empty(&window->waiting) ||
+			(before && (p->within == PATTERN_UNBOUNDED ||
+						elapsed(before->start_time, event->time) <= p->within)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * From where the search stands: how many items, of which "most" can be reached, the best
+ * partial match reaches; and that match.
+ */
+static int
+farthest(Matcher *m, int most, Match *match, bool items)
 {
 	const Program *p = m->program;
 	Event event;
 	Reached best = {0};
 	int item = 0;
-	int most = p->nitems; /* items that can be reached at best */
 	bool *accepting = NULL;
 	Place from;
 	int64 *bans = NULL;
+	uint32 waited = 0;
+	uint32 patience = 1; /* hopeless() is asked half as often each time */
 
-	if (match)
-		*match = (Match) {0};
-	match_labels(m);
-	if (m->has_simple)
-	{
-		uint64 reached;
-
-		run_simple(m, &reached, m->simple.ends_last_item);
-		most = last_item(p, reached & m->simple.ends_item);
-		if (most == 0 || (match == NULL && m->simple.exact))
-			return most;
-		/* a first item of one touchpoint has no limits to meet */
-		if (match == NULL && most == 1 && !m->tests_values &&
-			(reached & m->simple.ends_item & m->simple.start) != 0 && m->simple.free_start)
-			return 1;
-	}
-
-	prepare(m);
 	if (match)
 	{
 		accepting = palloc0(p->npositions);
 		remember(m, &from, &bans);
 	}
-	forget(m, match == NULL && m->latest_suffices);
+	/* with "within", of two touchpoints the later one need not have the later start if only some are listed */
+	forget(m, match == NULL && m->latest_suffices &&
+				  (m->starts == NULL || p->within == PATTERN_UNBOUNDED));
 	while (item < most && next_event(m, &m->place, m->event_steps, &event))
 	{
 		int here = item;
 
+		if (unlikely(m->starts != NULL) && event.i > m->starts[m->nstarts - 1] && ++waited == patience)
+		{
+			if (hopeless(m, &event))
+				break;
+			patience *= 2;
+		}
 		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
 		{
@@ -847,11 +882,127 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	}
 	if (match)
 	{
-		if (item > 0)
+		if (item > (m->starts ? 1 : 0))
 			extract(m, &from, bans, best.start, best.i, accepting, match, items);
 		pfree(accepting);
 		pfree(bans);
 	}
+	return item;
+}
+
+int
+matcher_progress(Matcher *m, Match *match, bool items)
+{
+	const Program *p = m->program;
+	int most = p->nitems; /* items that can be reached at best */
+
+	if (match)
+		*match = (Match) {0};
+	match_labels(m);
+	if (m->has_simple)
+	{
+		uint64 reached;
+
+		run_simple(m, &reached, m->simple.ends_last_item);
+		most = last_item(p, reached & m->simple.ends_item);
+		if (most == 0 || (match == NULL && m->simple.exact))
+			return most;
+		/* a first item of one touchpoint has no limits to meet */
+		if (match == NULL && most == 1 && !m->tests_values &&
+			(reached & m->simple.ends_item & m->simple.start) != 0 && m->simple.free_start)
+			return 1;
+	}
+
+	prepare(m);
+	return farthest(m, most, match, items);
+}
+
+uint32
+matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
+{
+	const Program *p = m->program;
+	uint32 n = 0;
+	uint32 max = 0;
+	Event event;
+
+	*starts = NULL;
+	for (int k = 0; k <= p->nitems; k++)
+		latest[k] = -1;
+	match_labels(m);
+	if (m->has_simple)
+	{
+		uint64 reached;
+
+		run_simple(m, &reached, m->simple.ends_item);
+		if ((reached & m->simple.ends_item) == 0)
+			return 0;
+	}
+	prepare(m);
+	if (m->first_ban == NULL)
+		m->first_ban = MemoryContextAlloc(m->cxt, p->nsteps * sizeof(int64));
+	for (int step = 0; step < p->nsteps; step++)
+		m->first_ban[step] = PG_INT64_MAX;
+	/* windows, as they know of all matches that end alike the one that starts last */
+	forget(m, false);
+	while (next_event(m, &m->place, m->event_steps, &event))
+	{
+		MatchStart *start = NULL;
+
+		reach(m, &event);
+		for (int h = 0; h < m->nhits; h++)
+		{
+			const ProgramPosition *position = &p->positions[m->hit_positions[h]];
+
+			if (position->ends_item)
+				latest[position->item] = Max(latest[position->item], m->hits[h].start);
+			if (m->hits[h].start != event.i)
+				continue;
+			if (start == NULL)
+			{
+				if (n == max)
+				{
+					max = Max(16, 2 * max);
+					*starts = *starts ? repalloc_huge(*starts, max * sizeof(MatchStart))
+									  : palloc(max * sizeof(MatchStart));
+				}
+				start = &(*starts)[n++];
+				*start = (MatchStart) {event.i, 0, event.time};
+			}
+			if (position->ends_item)
+				start->item = Max(start->item, position->item);
+		}
+		settle(m, &event);
+		for (int w = 0; w < m->step_words; w++)
+			for (uint64 bits = event.steps[w]; bits != 0; bits &= bits - 1)
+			{
+				int64 *first = &m->first_ban[w * WORD_BITS + pg_rightmost_one_pos64(bits)];
+
+				*first = Min(*first, event.i);
+			}
+	}
+	for (int k = p->nitems; k-- > 0;)
+		latest[k] = Max(latest[k], latest[k + 1]);
+	place_start(m, &m->starts_place);
+	return n;
+}
+
+int
+matcher_progress_from(Matcher *m, const uint32 *starts, uint32 n, int most, Match *match)
+{
+	int item;
+
+	*match = (Match) {0};
+	m->starts = starts;
+	m->nstarts = n;
+	m->start = 0;
+	/* what lies before the first of them tells only whether a ban behind ^ was met */
+	for (int step = 0; step < m->program->nsteps; step++)
+		m->last_ban[step] = m->first_ban[step] < starts[0] ? m->first_ban[step] : -1;
+	place_forward(m, &m->starts_place, starts[0]);
+	m->place = m->starts_place;
+	item = farthest(m, most, most > 1 ? match : NULL, true);
+	m->starts = NULL;
+	m->started = false;
 	return item;
 }
 

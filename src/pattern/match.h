@@ -64,6 +64,30 @@ extern bool matcher_next(Matcher *m, Match *match);
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
 
+/* A touchpoint at which a partial match may begin. */
+typedef struct MatchStart
+{
+	uint32 i;
+	int item; /* the last item complete with this touchpoint alone, or 0 */
+	int64 time;
+} MatchStart;
+
+/*
+ * All of them, of a journey just opened, palloc'd in the current context; how many.
+ * latest[k], for k up to the program's nitems: of all partial matches that reach k
+ * items, the latest start, or -1; so those that start behind it reach less.
+ */
+extern uint32 matcher_starts(Matcher *m, MatchStart **starts, int64 *latest);
+
+/*
+ * After matcher_starts, any number of times: as matcher_progress, of partial matches
+ * that begin at one of these touchpoints, ascending, of which none reaches more than
+ * "most" items. The first of them must not lie before the one of the time before. A
+ * match of fewer than two items is not told.
+ */
+extern int matcher_progress_from(Matcher *m, const uint32 *starts, uint32 n, int most,
+								 Match *match);
+
 /* For a pattern of one step: the next touchpoint that matches it; false if there is none. */
 extern bool matcher_next_step(Matcher *m, uint32 *i, int64 *time);
 

@@ -258,6 +258,18 @@ place_start(const Matcher *m, Place *place)
 		ef_start(&m->v->times, &place->times);
 }
 
+/* Go on to before touchpoint i. */
+void
+place_forward(const Matcher *m, Place *place, uint32 i)
+{
+	Touch t;
+
+	place->i = i;
+	while (m->tests_values && place->cursor.i < i && journey_next(&place->cursor, &t))
+		if (unlikely(place->cursor.i % MATCH_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+}
+
 bool
 next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 {

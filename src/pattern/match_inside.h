@@ -130,6 +130,7 @@ struct Matcher
 	bool possible;   /* the labels allow a match at all */
 	bool started;    /* the state below is of this journey */
 	int64 *last_ban; /* of each step: touchpoint that matched it last, or -1 */
+	int64 *first_ban; /* ... first, or PG_INT64_MAX; by matcher_starts */
 	Reached *hits;   /* scratch: what is reached at this touchpoint */
 	int *hit_positions;
 	int nhits;
@@ -145,9 +146,12 @@ struct Matcher
 	/* the search */
 	uint64 work;
 	Place place;
-	uint32 only_start; /* NO_START: any */
-	bool by_latest;    /* this search is of match_latest.c's kind */
-	Reached *latest;   /* of each position, where it was reached last; start NO_START: nowhere */
+	Place starts_place; /* before the first of the starts of last time */
+	const uint32 *starts; /* touchpoints at which a match may begin, ascending; NULL: any */
+	uint32 nstarts;
+	uint32 start;    /* of them, the first that does not lie behind */
+	bool by_latest;  /* this search is of match_latest.c's kind */
+	Reached *latest; /* of each position, where it was reached last; start NO_START: nowhere */
 
 	/* recording */
 	bool recording;
@@ -168,6 +172,7 @@ extern void match_labels(Matcher *m);
 extern bool labels_suffice(const Matcher *m);
 
 extern void place_start(const Matcher *m, Place *place);
+extern void place_forward(const Matcher *m, Place *place, uint32 i);
 
 /*
  * The next touchpoint that some step matches. Its steps may be put in scratch,

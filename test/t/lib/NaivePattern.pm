@@ -15,7 +15,7 @@ use warnings;
 use Exporter 'import';
 use PgJourney;
 
-our @EXPORT = qw(random_pattern random_short_journey pattern_text may_be_empty evaluate);
+our @EXPORT = qw(random_pattern random_short_journey pattern_text may_be_empty evaluate farthest);
 
 use constant {
     MAX_TOUCHPOINTS => 9,
@@ -540,7 +540,7 @@ sub evaluate
     @links = (undef);
     %links = %steps = %holds = ();
     my $at_once = { adjacent => 1, limits => [], bans => [] };
-    my ($reached, @partial, %matches) = (0);
+    my (@reaching, %matches);    # sets of touchpoints that reach so many items
     for my $a (@{ $pattern->{alts} })
     {
         my $begin = $a->{start} ? link_number($a->{start}{link} || $at_once) << PENDING : 0;
@@ -553,10 +553,7 @@ sub evaluate
             $states = put_link($link, { map { (($_ & ~TOUCHED) => 1) } keys %$states }) if $link;
             $states = take_item($item, $states, 1);
             my @ends = map { $_ & (SETS - 1) } grep { $_ & TOUCHED } keys %$states;
-            next if !@ends || $k < $reached;
-            @partial = () if $k > $reached;
-            $reached = $k;
-            push @partial, @ends;
+            push @{ $reaching[$k] }, @ends if @ends;
         }
         if ($a->{end})
         {
@@ -578,12 +575,29 @@ sub evaluate
         push @all, text_of($set);
         @left = grep { $first[$_] > $last[$set] } @left;
     }
+    my ($reached, $set) = farthest(\@reaching, sub { 1 });
     return {
         match => $all[0],
         all => \@all,
         reached => $reached,
-        progress => $reached ? text_of(best(@partial)) : '{}',
+        progress => $reached ? text_of($set) : '{}',
+        reaching => \@reaching,
     };
+}
+
+# Of what evaluate() says reaches so many items: how many those reach that begin at a touchpoint
+# of which this is true, and the best set of touchpoints that does; and its members.
+sub farthest
+{
+    my ($reaching, $begins) = @_;
+    for my $k (reverse 1 .. $#$reaching)
+    {
+        my @sets = grep { $begins->($first[$_]) } @{ $reaching->[$k] || [] };
+        next if !@sets;
+        my $set = best(@sets);
+        return ($k, $set, grep { $set >> $_ & 1 } 0 .. MAX_TOUCHPOINTS - 1);
+    }
+    return 0;
 }
 
 1;

@@ -6,17 +6,11 @@
 
 #include <math.h>
 
-#include "pattern/time_sketch.h"
+#include "analytics/time_sketch.h"
 
 #define ERROR_MAX 0.01
 #define LOG_GAMMA 0.020000666706669524 /* log(1.01 / 0.99) */
-#define COUNT_BITS 48
-
-static inline uint32
-bucket_of(uint64 entry)
-{
-	return entry >> COUNT_BITS;
-}
+#define bucket_of time_sketch_bucket
 
 static inline uint64
 count_of(uint64 entry)
@@ -29,7 +23,7 @@ time_sketch_entry(int64 usecs)
 {
 	uint64 bucket = usecs <= 0 ? 0 : 1 + (uint64) ceil(log((double) usecs) / LOG_GAMMA);
 
-	return bucket << COUNT_BITS | 1;
+	return time_sketch_entry_of(bucket, 1);
 }
 
 /* The middle of a bucket, in the sense of relative error. */

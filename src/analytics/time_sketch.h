@@ -19,10 +19,24 @@
 /* 0, and up to the one of PG_INT64_MAX. */
 #define TIME_SKETCH_BUCKETS 2186
 
-#define TIME_SKETCH_COUNT_MAX ((UINT64CONST(1) << 48) - 1)
+#define TIME_SKETCH_COUNT_BITS 48
+#define TIME_SKETCH_COUNT_MAX ((UINT64CONST(1) << TIME_SKETCH_COUNT_BITS) - 1)
 
 /* The entry for one time. */
 extern uint64 time_sketch_entry(int64 usecs);
+
+/* An entry's bucket, and the entry that counts so many of one. */
+static inline uint32
+time_sketch_bucket(uint64 entry)
+{
+	return entry >> TIME_SKETCH_COUNT_BITS;
+}
+
+static inline uint64
+time_sketch_entry_of(uint64 bucket, uint64 count)
+{
+	return bucket << TIME_SKETCH_COUNT_BITS | count;
+}
 
 /* Is it one? Then its count, at most TIME_SKETCH_COUNT_MAX. */
 extern bool time_sketch_valid(const uint64 *entries, uint32 n, uint64 *count);

@@ -12,15 +12,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "analytics/funnel.h"
+#include "analytics/time_sketch.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "journey/journey.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pattern/journey_pattern.h"
-#include "pattern/match.h"
-#include "pattern/time_sketch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -196,12 +195,27 @@ add_times(FunnelState *state, uint32 i, const uint64 *more, uint32 nmore)
 	return state;
 }
 
+void
+funnel_complete_items(Match *match)
+{
+	uint32 n = 0;
+
+	for (uint32 i = 0; i < match->n; i++)
+	{
+		/* an item is complete with its last touchpoint */
+		if (i + 1 < match->n && match->items[i + 1].item == match->items[i].item)
+			continue;
+		match->touchpoints[n] = match->touchpoints[i];
+		match->items[n++] = match->items[i];
+	}
+	match->n = n;
+}
+
 PG_FUNCTION_INFO_V1(journey_funnel_agg_transfn);
 Datum
 journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
 {
 	CompiledPattern *c;
-	const MatchItem *before = NULL;
 	FunnelState *state;
 	JourneyArg arg;
 	Match match = {0};
@@ -224,19 +238,13 @@ journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
 	state->journeys++;
 	for (int i = 0; i < reached; i++)
 		state->steps[i].reached++;
-	for (uint32 i = 0; i < match.n; i++)
+	funnel_complete_items(&match);
+	for (uint32 i = 1; i < match.n; i++)
 	{
 		const MatchItem *here = &match.items[i];
+		uint64 entry = time_sketch_entry(elapsed(here[-1].time, here->time));
 
-		if (i + 1 < match.n && here[1].item == here->item)
-			continue; /* an item is complete with its last touchpoint */
-		if (before)
-		{
-			uint64 entry = time_sketch_entry(elapsed(before->time, here->time));
-
-			state = add_times(state, here->item - 1, &entry, 1);
-		}
-		before = here;
+		state = add_times(state, here->item - 1, &entry, 1);
 	}
 	PG_RETURN_POINTER(state);
 }
@@ -268,9 +276,8 @@ journey_funnel_agg_combinefn(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* The distinct texts of the i-th items of a pattern's alternatives. */
-static text *
-step_label(const Pattern *pattern, int i)
+text *
+funnel_step_label(const Pattern *pattern, int i)
 {
 	StringInfoData label;
 	List *seen = NIL;
@@ -323,7 +330,7 @@ journey_funnel_agg_finalfn(PG_FUNCTION_ARGS)
 		bool nulls[FUNNEL_STEP_COLUMNS] = {false};
 
 		values[0] = Int32GetDatum(i + 1);
-		values[1] = PointerGetDatum(step_label(c->pattern, i));
+		values[1] = PointerGetDatum(funnel_step_label(c->pattern, i));
 		values[2] = Int64GetDatum(step->reached);
 		nulls[3] = state->steps[0].reached == 0;
 		if (!nulls[3])
