@@ -8,6 +8,7 @@
 #include "analytics/row_set.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #define ROW_SET_COLUMNS_MAX 16
@@ -57,22 +58,64 @@ row_set_start(RowSet *set)
 	return MemoryContextSwitchTo(set->cxt);
 }
 
-Datum
-row_set_next(RowSet *set, Datum *values, const bool *nulls)
+static inline bool
+make_row(RowSet *set, RowSetRow next_row, Datum *values, bool *nulls)
 {
-	bool columns[ROW_SET_COLUMNS_MAX] = {false};
-
-	if (nulls)
-		memcpy(columns, nulls, set->desc->natts * sizeof(bool));
-	set->caller->isDone = ExprMultipleResult;
-	return HeapTupleGetDatum(heap_form_tuple(set->desc, values, columns));
+	memset(nulls, 0, set->desc->natts * sizeof(bool));
+	return next_row(set, values, nulls);
 }
 
-Datum
-row_set_end(FunctionCallInfo fcinfo, RowSet *set)
+/* What is left of a set is nothing. */
+static void
+end_set(RowSet *set)
 {
 	UnregisterExprContextCallback(set->caller->econtext, abandon, PointerGetDatum(set));
 	abandon(PointerGetDatum(set));
-	set->caller->isDone = ExprEndResult;
+}
+
+/* All rows, for a caller that keeps them. */
+static void
+store_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
+{
+	ReturnSetInfo *caller = set->caller;
+	Datum values[ROW_SET_COLUMNS_MAX];
+	bool nulls[ROW_SET_COLUMNS_MAX];
+	Tuplestorestate *store;
+	MemoryContext old;
+
+	if (set->row_cxt == NULL)
+		set->row_cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "row", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(caller->econtext->ecxt_per_query_memory);
+	store = tuplestore_begin_heap((caller->allowedModes & SFRM_Materialize_Random) != 0, false,
+								  work_mem);
+	MemoryContextSwitchTo(set->row_cxt);
+	while (make_row(set, next_row, values, nulls))
+	{
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_putvalues(store, set->desc, values, nulls);
+		MemoryContextReset(set->row_cxt);
+	}
+	MemoryContextSwitchTo(old);
+	caller->returnMode = SFRM_Materialize;
+	caller->setResult = store;
+}
+
+Datum
+row_set_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
+{
+	ReturnSetInfo *caller = set->caller;
+	Datum values[ROW_SET_COLUMNS_MAX];
+	bool nulls[ROW_SET_COLUMNS_MAX];
+
+	if (caller->allowedModes & SFRM_Materialize_Preferred)
+		store_rows(fcinfo, set, next_row);
+	else if (make_row(set, next_row, values, nulls))
+	{
+		caller->isDone = ExprMultipleResult;
+		return HeapTupleGetDatum(heap_form_tuple(set->desc, values, nulls));
+	}
+	else
+		caller->isDone = ExprEndResult;
+	end_set(set);
 	PG_RETURN_NULL();
 }
