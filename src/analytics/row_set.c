@@ -58,6 +58,26 @@ row_set_start(RowSet *set)
 	return MemoryContextSwitchTo(set->cxt);
 }
 
+Datum
+row_set_next(RowSet *set, Datum *values, const bool *nulls)
+{
+	bool columns[ROW_SET_COLUMNS_MAX] = {false};
+
+	if (nulls)
+		memcpy(columns, nulls, set->desc->natts * sizeof(bool));
+	set->caller->isDone = ExprMultipleResult;
+	return HeapTupleGetDatum(heap_form_tuple(set->desc, values, columns));
+}
+
+Datum
+row_set_end(FunctionCallInfo fcinfo, RowSet *set)
+{
+	UnregisterExprContextCallback(set->caller->econtext, abandon, PointerGetDatum(set));
+	abandon(PointerGetDatum(set));
+	set->caller->isDone = ExprEndResult;
+	PG_RETURN_NULL();
+}
+
 static inline bool
 make_row(RowSet *set, RowSetRow next_row, Datum *values, bool *nulls)
 {
@@ -65,16 +85,8 @@ make_row(RowSet *set, RowSetRow next_row, Datum *values, bool *nulls)
 	return next_row(set, values, nulls);
 }
 
-/* What is left of a set is nothing. */
-static void
-end_set(RowSet *set)
-{
-	UnregisterExprContextCallback(set->caller->econtext, abandon, PointerGetDatum(set));
-	abandon(PointerGetDatum(set));
-}
-
 /* All rows, for a caller that keeps them. */
-static void
+static Datum
 store_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
 {
 	ReturnSetInfo *caller = set->caller;
@@ -96,26 +108,22 @@ store_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
 		MemoryContextReset(set->row_cxt);
 	}
 	MemoryContextSwitchTo(old);
+	row_set_end(fcinfo, set);
+	caller->isDone = ExprSingleResult;
 	caller->returnMode = SFRM_Materialize;
 	caller->setResult = store;
+	return (Datum) 0;
 }
 
 Datum
 row_set_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
 {
-	ReturnSetInfo *caller = set->caller;
 	Datum values[ROW_SET_COLUMNS_MAX];
 	bool nulls[ROW_SET_COLUMNS_MAX];
 
-	if (caller->allowedModes & SFRM_Materialize_Preferred)
-		store_rows(fcinfo, set, next_row);
-	else if (make_row(set, next_row, values, nulls))
-	{
-		caller->isDone = ExprMultipleResult;
-		return HeapTupleGetDatum(heap_form_tuple(set->desc, values, nulls));
-	}
-	else
-		caller->isDone = ExprEndResult;
-	end_set(set);
-	PG_RETURN_NULL();
+	if (set->caller->allowedModes & SFRM_Materialize_Preferred)
+		return store_rows(fcinfo, set, next_row);
+	if (make_row(set, next_row, values, nulls))
+		return row_set_next(set, values, nulls);
+	return row_set_end(fcinfo, set);
 }

@@ -27,13 +27,16 @@ extern void *row_set(FunctionCallInfo fcinfo, size_t size);
 /* To be called when the set is not started; switches to its memory and gives the former. */
 extern MemoryContext row_set_start(RowSet *set);
 
-/* The next row of a started set, which begins with its RowSet, no column null at first; false if there is none. */
-typedef bool (*RowSetRow)(void *set, Datum *values, bool *nulls);
+/* Return a row (nulls may be NULL: none is); return that there are no more. */
+extern Datum row_set_next(RowSet *set, Datum *values, const bool *nulls);
+extern Datum row_set_end(FunctionCallInfo fcinfo, RowSet *set);
 
 /*
- * What the function returns while the set is started. In FROM, where the server keeps all rows, they are made in
- * one call; elsewhere one by one, because nobody may want the rest.
+ * The same for a function that has many rows to tell: the next row of a started set, which begins with its RowSet,
+ * no column null at first; false if there is none. In FROM, where the server keeps all rows, they are made in one
+ * call; elsewhere one by one, because nobody may want the rest.
  */
+typedef bool (*RowSetRow)(void *set, Datum *values, bool *nulls);
 extern Datum row_set_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row);
 
 #endif /* PGJ_ROW_SET_H */
