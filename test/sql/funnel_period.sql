@@ -55,6 +55,9 @@ SELECT ask('{a.a@2026-01-31T23:00:00Z, a.a@2026-02-01T01:00:00Z, b.b@2026-02-02T
        ask('{a.a@2026-01-31T23:00:00Z, b.b@2026-02-02T01:00:00Z, a.a@2026-02-03T01:00:00Z}', 'a.a+ -> b.b', 'month') AS plus,
        ask('{a.a@2026-01-31T23:00:00Z, b.b@2026-02-02T01:00:00Z}', 'a.a? -> b.b', 'month') AS optional,
        ask('{b.b@2026-01-31T23:00:00Z, a.a@2026-02-02T01:00:00Z, c.c@2026-02-03T01:00:00Z}', 'all(a.a, b.b) -> c.c', 'month') AS in_any_order;
+-- of two touchpoints that may be followed by c the later one has the earlier start, for it is too late to begin with
+SELECT ask('{b.b@2026-01-31T22:00:00Z, a.a@2026-01-31T23:00:00Z, a.a@2026-02-01T00:30:00Z, c.c@2026-02-01T01:30:00Z}',
+           '(b.b? -> a.a -> c.c) within 3 hours', 'month', until => '2026-02-01Z') AS later_but_too_long;
 -- anchors, bans, adjacency, values, horizons
 SELECT ask('{a.a@2026-01-01T01:00:00Z, a.a@2026-02-01T01:00:00Z, b.b@2026-02-02T01:00:00Z}', '^ a.a -> b.b', 'month') AS first_only,
        ask('{c.c@2026-01-01T01:00:00Z, a.a@2026-02-01T01:00:00Z, x.x@2026-02-01T02:00:00Z, a.a@2026-03-02T01:00:00Z}', '^ -[!x.x]-> a.a', 'month') AS unless_banned,
