@@ -683,7 +683,7 @@ walk_back(Matcher *m, size_t r, uint32 start, const bool *accepting, Match *matc
 
 		memset(blocked, 0, p->nlinks * sizeof(bool));
 		if (m->keep_starts && follow_start(m, current))
-			here = record_of(m, start) + 1; /* its links have no limits */
+			here = record_of(m, start) + 1; /* nothing between can end its links */
 		while (!found)
 		{
 			int64 usecs;
@@ -1008,40 +1008,45 @@ matcher_progress(Matcher *m, Match *match, bool items)
 #define SHARED_POSITIONS_MAX 16
 
 /*
- * Where every match begins with one of some touchpoints that the same may follow, at any time
- * later, the one start is as good as another that lies before it: what is reached from one
- * is reached from any before. So of all starts together it need be known only which is the
- * latest, and a single run through the journey, kept on record, tells how far each of them gets.
+ * Where every match begins with one of some positions that the same may follow, however
+ * much later, what is reached from one start is reached from any before it. So of all starts
+ * together it need be known only which is the latest, and a single run through the
+ * journey, kept on record, tells how far each of them gets.
  */
 static bool
 starts_alike(const Matcher *m)
 {
 	const Program *p = m->program;
 	const Simple *s = &m->simple;
-	uint64 follow = 0;
-	bool first = true;
+	bool single = (s->start & (s->start - 1)) == 0;
+	uint64 follow;
 
 	if (!m->has_simple || p->npositions > SHARED_POSITIONS_MAX || p->within != PATTERN_UNBOUNDED ||
 		!s->free_start)
 		return false;
+	follow = s->follow[pg_rightmost_one_pos64(s->start)];
 	for (uint64 bits = s->start; bits != 0; bits &= bits - 1)
 	{
 		int q = pg_rightmost_one_pos64(bits);
 
-		if (p->positions[q].item != 1 || s->adjacent[q] != 0 || (!first && s->follow[q] != follow))
+		if (p->positions[q].item != 1 || s->adjacent[q] != 0 || s->follow[q] != follow)
 			return false;
-		follow = s->follow[q];
-		first = false;
 	}
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
-		const ProgramLink *link = edge->link >= 0 ? &p->links[edge->link] : NULL;
 
-		if (edge->from >= 0 && ((s->start >> edge->to & 1) != 0 ||
-								((s->start >> edge->from & 1) != 0 &&
-								 (link->min > 0 || link->max != PG_INT64_MAX || link->nbans > 0))))
+		if (edge->from < 0)
+			continue;
+		if ((s->start >> edge->to & 1) != 0)
 			return false;
+		if ((s->start >> edge->from & 1) != 0)
+		{
+			const ProgramLink *link = &p->links[edge->link];
+
+			if ((link->min > 0 && !single) || link->max != PG_INT64_MAX || link->nbans > 0)
+				return false;
+		}
 	}
 	return true;
 }
