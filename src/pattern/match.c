@@ -33,6 +33,11 @@
  * Equal ones are followed together, as a set of positions. Recording takes
  * memory for the touchpoints that lie between and meet a step.
  *
+ * Where a match may begin at some touchpoints only, as at those of one month, best[q][j]
+ * is the latest of these, and all else remains. Where that is asked of many sets of
+ * touchpoints, one run with all of them tells of each how far it may get at most, and, if
+ * one start is as good as another, how it gets there (shared_progress).
+ *
  * After a match the state is emptied and the search goes on behind it: taking
  * the earliest end each time gives as many matches that do not overlap as
  * there can be.
@@ -885,11 +890,8 @@ hopeless(Matcher *m, const Event *event)
 	for (int w = 0; w < m->nwindows; w++)
 	{
 		Window *window = &m->windows[w];
-		const Reached *before = window_best(m, window, event->i, event->time);
 
-		if (!queue_empty(&window->waiting) ||
-			(before && (p->within == PATTERN_UNBOUNDED ||
-						elapsed(before->start_time, event->time) <= p->within)))
+		if (window_best(m, window, event->i, event->time) || !queue_empty(&window->waiting))
 			return false;
 	}
 	return true;
@@ -909,6 +911,8 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	bool *accepting = NULL;
 	Place from;
 	int64 *bans = NULL;
+	uint32 last = m->starts ? m->starts[m->nstarts - 1] : 0;
+	int64 last_time = 0;
 	uint32 waited = 0;
 	uint32 patience = 1; /* hopeless() is asked half as often each time */
 
@@ -924,12 +928,18 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	{
 		int here = item;
 
-		if (unlikely(m->starts != NULL) && event.i > m->starts[m->nstarts - 1] &&
-			++waited == patience)
+		if (unlikely(m->starts != NULL) && event.i >= last)
 		{
-			if (hopeless(m, &event))
+			if (event.i == last)
+				last_time = event.time;
+			else if (p->within != PATTERN_UNBOUNDED && elapsed(last_time, event.time) > p->within)
 				break;
-			patience *= 2;
+			else if (++waited == patience)
+			{
+				if (hopeless(m, &event))
+					break;
+				patience *= 2;
+			}
 		}
 		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)

@@ -144,6 +144,22 @@ FROM (SELECT p, part, whole(state) AS steps
 WHERE s.steps = r.steps;
 SELECT whole(NULL), brief(whole(state)) FROM (SELECT part(j, '%.view', 'month', 'UTC', NULL, NULL, NULL) FROM j) s(state);
 SELECT whole(state) FROM (SELECT part(j, '%.view', period, 'UTC', NULL, NULL, NULL) FROM j, unnest('{day,month}'::text[]) period GROUP BY period) s(state);
+-- long journeys: a horizon that nothing reaches changes nothing but the way the answer is found
+CREATE TABLE long AS
+SELECT c AS id, journey_agg('2020-01-01Z'::timestamptz + make_interval(secs => t * 7000 + h[1] % 20000), substr('ab', 1 + h[2] % 2, 1),
+                            CASE WHEN h[3] % 400 = 0 THEN 'rare' WHEN h[4] % 20 = 0 THEN 'some' ELSE substr('xyz', 1 + h[4] % 3, 1) END, h[2] % 10) AS j
+FROM generate_series(1, 5) c, generate_series(1, 2000) t,
+     LATERAL (SELECT array_agg(('x' || substr(md5(c || ' ' || t), i * 6 + 1, 6))::bit(24)::int ORDER BY i) FROM generate_series(0, 3) i) x(h)
+GROUP BY c;
+SELECT p, (SELECT count(*) FROM unnest(plain) f) AS steps, (SELECT sum(f.reached) FROM unnest(plain) f) AS reached, plain = horizon AS same
+FROM (SELECT p, journey_funnel_agg(j, p::journey_pattern, 'day', 'Europe/Berlin', NULL, NULL, part) AS plain,
+             journey_funnel_agg(j, (p || ' within 99999 days')::journey_pattern, 'day', 'Europe/Berlin', NULL, NULL, part) AS horizon
+      FROM long, unnest(ARRAY['%.x -> %.y', '%.x -> %.some -> %.rare', '%.x -[> 1 day]-> %.some -[<= 1 h]-> %.rare', '%.x -> %.some? -> %.y => %.rare',
+                              '(%.x | %.y) -> %.rare -> %.some', '%.x{2} -> %.rare', '%.some+ -> %.rare -> %.some', 'a.x[value > 4] -> all(%.rare, b.some) -> %.z',
+                              '%.x -> %.some -[!%.z]-> %.rare', '%.x -> b.rare -> a.rare -> %.y | %.x -> a.some']) p,
+           unnest('{channel,NULL}'::text[]) part
+      GROUP BY p, part) s
+ORDER BY p COLLATE "C", 3;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
@@ -200,5 +216,5 @@ SELECT * FROM crm.funnel('%', breakdown => 'agent');
 SELECT * FROM crm.funnel('%.view ->');
 SELECT journey_drop_hub('crm', force => true);
 
-DROP TABLE j, many, patterns, result;
+DROP TABLE j, many, patterns, result, long;
 DROP FUNCTION brief, ask, refused, outcome;
