@@ -568,6 +568,9 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 	uint32 *places = NULL; /* of each label's text in the state; TEXT_ALIGN - 1: not known yet */
 	bool sorted = true;
 	uint32 nentries = 0;
+	int32 period = 0; /* of times from one up to another */
+	int64 from = 0;
+	int64 to = 0;
 
 	for (uint32 s = 0; s < n; s++)
 	{
@@ -578,8 +581,9 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 		if (starts[s].time < site->range[0] || starts[s].time >= site->range[1])
 			continue;
 		*entry = (Entry) {.i = starts[s].i, .item = starts[s].item};
-		if (site->unit != UNIT_ALL)
-			entry->period = calendar_number(&site->calendar, starts[s].time);
+		if (site->unit != UNIT_ALL && (starts[s].time < from || starts[s].time >= to))
+			period = calendar_stretch(&site->calendar, starts[s].time, &from, &to);
+		entry->period = period;
 		if (site->breaks_down)
 		{
 			uint32 label = journey_label_at(v, starts[s].i);
