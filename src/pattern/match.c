@@ -1072,7 +1072,7 @@ add_stair(Matcher *m, int item, uint32 start)
 	/* its room is a power of two */
 	if (n == 0)
 		m->stairs[item] = palloc(sizeof(Stair));
-	else if (n > 0 && m->stairs[item][n - 1].record == m->nrecords)
+	else if (m->stairs[item][n - 1].record == m->nrecords)
 		n--;
 	else if ((n & (n - 1)) == 0)
 		m->stairs[item] = repalloc_huge(m->stairs[item], 2 * (size_t) n * sizeof(Stair));
