@@ -129,8 +129,8 @@ state_corrupt(const char *what)
 static inline uint64
 state_size(uint64 room, uint64 slots, uint64 texts_room)
 {
-	return offsetof(PeriodFunnelState, cells) + room * sizeof(FunnelCell) +
-		   slots * sizeof(uint32) + texts_room;
+	return offsetof(PeriodFunnelState, cells) + room * sizeof(FunnelCell) + slots * sizeof(uint32) +
+		   texts_room;
 }
 
 static inline uint64
@@ -284,8 +284,7 @@ static PeriodFunnelState *
 state_start(const FunnelSite *site)
 {
 	const CompiledPattern *c = site->compiled;
-	PeriodFunnelState *state =
-		state_create(ROOM_MIN, SLOTS_MIN, MAXALIGN(sizeof(uint32) + c->len));
+	PeriodFunnelState *state = state_create(ROOM_MIN, SLOTS_MIN, MAXALIGN(sizeof(uint32) + c->len));
 
 	state->asked = site->asked;
 	state->unit = site->unit;
@@ -299,18 +298,19 @@ static void
 same_asked(const PeriodFunnelState *state, uint64 asked)
 {
 	if (unlikely(state->asked != asked))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("journey_funnel_agg needs the same pattern, period, time zone, range "
-							   "and breakdown for all rows of a group"),
-						errhint("EntryGroup by those that differ.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("journey_funnel_agg needs the same pattern, period, time zone, range "
+						"and breakdown for all rows of a group"),
+				 errhint("EntryGroup by those that differ.")));
 }
 
 /* The cell of this key, or the empty one where it may be put. */
 static inline FunnelCell *
 find_cell(PeriodFunnelState *state, int32 period, uint32 value, uint16 step, uint16 bucket)
 {
-	uint32 at = murmurhash32(murmurhash32(murmurhash32(period) + value) +
-							 ((uint32) step << 16 | bucket));
+	uint32 at =
+		murmurhash32(murmurhash32(murmurhash32(period) + value) + ((uint32) step << 16 | bucket));
 
 	for (uint32 i = 0; i < state->room; i++)
 	{
@@ -451,12 +451,11 @@ site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const Timestam
 	site->set = false;
 	pattern_argument(&site->compiled, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(2));
 	if (range[0] > range[1])
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the range ends before it begins: from %s until %s",
-						pstrdup(timestamptz_to_str(range[0])),
-						pstrdup(timestamptz_to_str(range[1]))),
-				 errhint("Give the earlier time first.")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the range ends before it begins: from %s until %s",
+							   pstrdup(timestamptz_to_str(range[0])),
+							   pstrdup(timestamptz_to_str(range[1]))),
+						errhint("Give the earlier time first.")));
 	site->unit = UNIT_ALL;
 	if (texts[PERIOD_TEXT] && !text_is(texts[PERIOD_TEXT], "all"))
 	{
@@ -468,9 +467,9 @@ site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const Timestam
 							errmsg("unknown period: \"%s\"", text_to_cstring(texts[PERIOD_TEXT])),
 							errhint("Use day, week, month, quarter, year or all.")));
 		if (texts[ZONE_TEXT] == NULL)
-			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("time zone must not be null"),
-							errhint("Only the period \"all\" needs none.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("time zone must not be null"),
+					 errhint("Only the period \"all\" needs none.")));
 		calendar_set(&site->calendar, texts[PERIOD_TEXT], texts[ZONE_TEXT]);
 		site->unit = 1 + site->calendar.unit;
 	}
@@ -488,12 +487,11 @@ site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const Timestam
 
 		if (site->texts[i])
 			pfree(site->texts[i]);
-		site->texts[i] =
-			t ? cstring_to_text_with_len(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)) : NULL;
+		site->texts[i] = t ? cstring_to_text_with_len(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)) : NULL;
 		/* how a single period is called and in what zone it lies makes no difference */
 		if (t && (site->unit != UNIT_ALL || (i != PERIOD_TEXT && i != ZONE_TEXT)))
-			hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(t),
-									   VARSIZE_ANY_EXHDR(t), 1);
+			hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t),
+									   1);
 		site->asked = hash_combine64(site->asked, hash);
 	}
 	MemoryContextSwitchTo(old);
@@ -519,8 +517,7 @@ call_site(FunctionCallInfo fcinfo)
 	{
 		int argument = text_arguments[i];
 
-		texts[i] =
-			PG_ARGISNULL(argument) ? NULL : short_text_argument(PG_GETARG_DATUM(argument));
+		texts[i] = PG_ARGISNULL(argument) ? NULL : short_text_argument(PG_GETARG_DATUM(argument));
 		same = same && same_text(site->texts[i], texts[i]);
 	}
 	if (unlikely(!same))
@@ -567,10 +564,13 @@ static uint32
 find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 			 const MatchStart *starts, uint32 n, Entry *entries)
 {
-	Datum *texts = NULL;     /* of each label */
-	uint32 *places = NULL;   /* of each label's text in the state; TEXT_ALIGN - 1: not known yet */
+	Datum *texts = NULL;   /* of each label */
+	uint32 *places = NULL; /* of each label's text in the state; TEXT_ALIGN - 1: not known yet */
 	bool sorted = true;
 	uint32 nentries = 0;
+	int32 period = 0; /* of times from one up to another */
+	int64 from = 0;
+	int64 to = 0;
 
 	for (uint32 s = 0; s < n; s++)
 	{
@@ -581,8 +581,9 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 		if (starts[s].time < site->range[0] || starts[s].time >= site->range[1])
 			continue;
 		*entry = (Entry) {.i = starts[s].i, .item = starts[s].item};
-		if (site->unit != UNIT_ALL)
-			entry->period = calendar_number(&site->calendar, starts[s].time);
+		if (site->unit != UNIT_ALL && (starts[s].time < from || starts[s].time >= to))
+			period = calendar_stretch(&site->calendar, starts[s].time, &from, &to);
+		entry->period = period;
 		if (site->breaks_down)
 		{
 			uint32 label = journey_label_at(v, starts[s].i);
@@ -609,8 +610,8 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 }
 
 static PeriodFunnelState *
-add_group(PeriodFunnelState *state, Matcher *m, const Entry *entries, uint32 n,
-		  const int64 *latest, uint32 *numbers)
+add_group(PeriodFunnelState *state, Matcher *m, const Entry *entries, uint32 n, const int64 *latest,
+		  uint32 *numbers)
 {
 	int32 period = entries->period;
 	uint32 value = entries->value;
@@ -839,8 +840,7 @@ tell_group(const Telling *telling, const FunnelCell *cell, const FunnelCell *end
 			state_corrupt("A step's times are impossible.");
 		nulls[0] = state->unit == UNIT_ALL;
 		if (!nulls[0])
-			values[0] =
-				DateADTGetDatum(calendar_date(state->unit - 1, group->period));
+			values[0] = DateADTGetDatum(calendar_date(state->unit - 1, group->period));
 		nulls[1] = group->value == 0;
 		if (!nulls[1])
 		{
@@ -914,6 +914,6 @@ journey_funnel_period_agg_finalfn(PG_FUNCTION_ARGS)
 		cell = tell_group(&telling, cell, end, &rows[ngroups * state->nsteps]);
 	}
 	ReleaseTupleDesc(telling.desc);
-	PG_RETURN_ARRAYTYPE_P(construct_array(rows, ngroups * state->nsteps, type, -1, false,
-										  TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(rows, ngroups * state->nsteps, type, -1, false, TYPALIGN_DOUBLE));
 }

@@ -33,6 +33,11 @@
  * Equal ones are followed together, as a set of positions. Recording takes
  * memory for the touchpoints that lie between and meet a step.
  *
+ * Where a match may begin at some touchpoints only, as at those of one month, best[q][j]
+ * is the latest of these, and all else remains. Where that is asked of many sets of
+ * touchpoints, one run with all of them tells of each how far it may get at most, and, if
+ * one start is as good as another, how it gets there (shared_progress).
+ *
  * After a match the state is emptied and the search goes on behind it: taking
  * the earliest end each time gives as many matches that do not overlap as
  * there can be.
@@ -49,6 +54,8 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "pattern/match_inside.h"
+
+static bool starts_alike(const Matcher *m);
 
 /* ---- windows ---- */
 
@@ -293,6 +300,8 @@ record(Matcher *m, const Event *event)
 		grow(m->records, 1);
 		grow(m->record_steps, m->step_words);
 		grow(m->record_positions, m->position_words);
+		if (m->keep_starts)
+			grow(m->record_starts, m->program->npositions);
 #undef grow
 	}
 	m->records[m->nrecords] = (Record) {event->i, event->time};
@@ -302,7 +311,26 @@ record(Matcher *m, const Event *event)
 		   m->position_words * sizeof(uint64));
 	for (int h = 0; h < m->nhits; h++)
 		bit_set(&m->record_positions[m->nrecords * m->position_words], m->hit_positions[h]);
+	if (m->keep_starts)
+	{
+		uint32 *starts = &m->record_starts[m->nrecords * m->program->npositions];
+
+		for (int q = 0; q < m->program->npositions; q++)
+			starts[q] = NO_START;
+		for (int h = 0; h < m->nhits; h++)
+			starts[m->hit_positions[h]] = m->hits[h].start;
+	}
 	m->nrecords++;
+}
+
+/* Keep no records, and begin anew: in the current context, which an error may have taken. */
+static void
+record_nothing(Matcher *m)
+{
+	m->records = NULL;
+	m->record_steps = m->record_positions = NULL;
+	m->record_starts = NULL;
+	m->nrecords = m->records_max = 0;
 }
 
 /* Make what is reached at an event known to those behind. */
@@ -419,6 +447,7 @@ matcher_create(const Program *p)
 	{
 		prepare_labels(m);
 		make_simple(m);
+		m->starts_alike = starts_alike(m);
 	}
 	return m;
 }
@@ -444,6 +473,7 @@ matcher_open(Matcher *m, const JourneyView *v)
 	m->started = false;
 	m->starts = NULL;
 	m->recording = false;
+	m->keep_starts = false;
 }
 
 bool
@@ -575,20 +605,67 @@ choose_items(const Matcher *m, const ChoiceList *list, Match *match)
 	Assert(n == match->n);
 }
 
-/*
- * The touchpoints of the match from start to end, both numbers, and if wanted
- * their items; "from" is where the segment began, with the bans of before.
- * accepting tells the positions it may end in.
- */
-static void
-extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 end,
-		const bool *accepting, Match *match, bool items)
+/* Is it a position with which a match begins, and nothing else? */
+static inline bool
+begins_only(const Matcher *m, int q)
+{
+	return m->simple.start >> q & 1;
+}
+
+/* Is the position reached at record r by the match from start? */
+static inline bool
+is_reached(const Matcher *m, size_t r, int q, uint32 start)
+{
+	uint32 latest;
+
+	if (!bit_get(&m->record_positions[r * m->position_words], q))
+		return false;
+	if (!m->keep_starts)
+		return true; /* only such are on record */
+	latest = m->record_starts[r * m->program->npositions + q];
+	return begins_only(m, q) ? latest == start : latest >= start;
+}
+
+/* The record of a touchpoint, which there is. */
+static size_t
+record_of(const Matcher *m, uint32 i)
+{
+	size_t from = 0;
+	size_t to = m->nrecords - 1;
+
+	while (from < to)
+	{
+		size_t middle = from + (to - from) / 2;
+
+		if (m->records[middle].i < i)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+/* Do all ways into these positions lead from where a match begins? */
+static bool
+follow_start(const Matcher *m, const bool *current)
 {
 	const Program *p = m->program;
-	Place place = m->place;
-	int64 *bans_now = palloc(p->nsteps * sizeof(int64));
-	const uint32 *starts = m->starts;
-	uint32 nstarts = m->nstarts;
+
+	for (int e = 0; e < p->nedges; e++)
+		if (current[p->edges[e].to] && p->edges[e].from >= 0 && !begins_only(m, p->edges[e].from))
+			return false;
+	return true;
+}
+
+/*
+ * The touchpoints of the match from start, a touchpoint, to record r, and if wanted their
+ * items: backwards through what is on record as reached. accepting tells the positions
+ * it may end in.
+ */
+static void
+walk_back(Matcher *m, size_t r, uint32 start, const bool *accepting, Match *match, bool items)
+{
+	const Program *p = m->program;
 	bool *current = palloc0(p->npositions);
 	bool *before = palloc0(p->npositions);
 	bool *blocked = palloc(Max(p->nlinks, 1) * sizeof(bool));
@@ -597,42 +674,11 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	uint32 *reversed;
 	uint32 n = 0;
 	uint32 max = 16;
-	Event event;
-	size_t r;
 
-	/* once more through the segment, with this start only */
-	memcpy(bans_now, m->last_ban, p->nsteps * sizeof(int64));
-	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
-	forget(m, false);
-	m->place = *from;
-	m->starts = &start;
-	m->nstarts = 1;
-	m->start = 0;
-	/* in the current context, which an error may have taken from under the last ones */
-	m->records = NULL;
-	m->record_steps = m->record_positions = NULL;
-	m->nrecords = m->records_max = 0;
-	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
-	{
-		m->recording = event.i >= start;
-		reach(m, &event);
-		settle(m, &event);
-		if (event.i == end)
-			break;
-	}
-	m->recording = false;
-	m->starts = starts;
-	m->nstarts = nstarts;
-	m->place = place;
-	memcpy(m->last_ban, bans_now, p->nsteps * sizeof(int64));
-
-	/* and backwards through what was reached */
 	reversed = palloc(max * sizeof(uint32));
-	r = m->nrecords - 1;
-	Assert(m->nrecords > 0 && m->records[r].i == end);
 	for (int q = 0; q < p->npositions; q++)
-		current[q] = accepting[q] && bit_get(&m->record_positions[r * m->position_words], q);
-	reversed[n++] = end;
+		current[q] = accepting[q] && is_reached(m, r, q, start);
+	reversed[n++] = m->records[r].i;
 	if (items)
 		add_choices(&choices, p->npositions, r, current, next);
 	while (m->records[r].i != start)
@@ -641,6 +687,8 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 		bool found = false;
 
 		memset(blocked, 0, p->nlinks * sizeof(bool));
+		if (m->keep_starts && follow_start(m, current))
+			here = record_of(m, start) + 1; /* nothing between can end its links */
 		while (!found)
 		{
 			int64 usecs;
@@ -656,7 +704,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 				const ProgramLink *link;
 
 				if (edge->from < 0 || !current[edge->to] || blocked[edge->link] ||
-					!bit_get(&m->record_positions[here * m->position_words], edge->from))
+					!is_reached(m, here, edge->from, start))
 					continue;
 				link = &p->links[edge->link];
 				if (usecs < link->min || usecs > link->max ||
@@ -698,10 +746,53 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 		pfree(choices.choices);
 		pfree(next);
 	}
-	pfree(bans_now);
 	pfree(current);
 	pfree(before);
 	pfree(blocked);
+}
+
+/*
+ * The touchpoints of the match from start to end, both numbers, and if wanted
+ * their items; "from" is where the segment began, with the bans of before.
+ * accepting tells the positions it may end in.
+ */
+static void
+extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 end,
+		const bool *accepting, Match *match, bool items)
+{
+	const Program *p = m->program;
+	Place place = m->place;
+	int64 *bans_now = palloc(p->nsteps * sizeof(int64));
+	const uint32 *starts = m->starts;
+	uint32 nstarts = m->nstarts;
+	Event event;
+
+	/* once more through the segment, with this start only */
+	memcpy(bans_now, m->last_ban, p->nsteps * sizeof(int64));
+	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
+	forget(m, false);
+	m->place = *from;
+	m->starts = &start;
+	m->nstarts = 1;
+	m->start = 0;
+	record_nothing(m);
+	while (next_event(m, &m->place, m->event_steps, &event) && event.i <= end)
+	{
+		m->recording = event.i >= start;
+		reach(m, &event);
+		settle(m, &event);
+		if (event.i == end)
+			break;
+	}
+	m->recording = false;
+	m->starts = starts;
+	m->nstarts = nstarts;
+	m->place = place;
+	memcpy(m->last_ban, bans_now, p->nsteps * sizeof(int64));
+
+	Assert(m->nrecords > 0 && m->records[m->nrecords - 1].i == end);
+	walk_back(m, m->nrecords - 1, start, accepting, match, items);
+	pfree(bans_now);
 	pfree(m->records);
 	pfree(m->record_steps);
 	pfree(m->record_positions);
@@ -799,11 +890,8 @@ hopeless(Matcher *m, const Event *event)
 	for (int w = 0; w < m->nwindows; w++)
 	{
 		Window *window = &m->windows[w];
-		const Reached *before = window_best(m, window, event->i, event->time);
 
-		if (!queue_empty(&window->waiting) ||
-			(before && (p->within == PATTERN_UNBOUNDED ||
-						elapsed(before->start_time, event->time) <= p->within)))
+		if (window_best(m, window, event->i, event->time) || !queue_empty(&window->waiting))
 			return false;
 	}
 	return true;
@@ -823,6 +911,8 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	bool *accepting = NULL;
 	Place from;
 	int64 *bans = NULL;
+	uint32 last = m->starts ? m->starts[m->nstarts - 1] : 0;
+	int64 last_time = 0;
 	uint32 waited = 0;
 	uint32 patience = 1; /* hopeless() is asked half as often each time */
 
@@ -838,11 +928,18 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	{
 		int here = item;
 
-		if (unlikely(m->starts != NULL) && event.i > m->starts[m->nstarts - 1] && ++waited == patience)
+		if (unlikely(m->starts != NULL) && event.i >= last)
 		{
-			if (hopeless(m, &event))
+			if (event.i == last)
+				last_time = event.time;
+			else if (p->within != PATTERN_UNBOUNDED && elapsed(last_time, event.time) > p->within)
 				break;
-			patience *= 2;
+			else if (++waited == patience)
+			{
+				if (hopeless(m, &event))
+					break;
+				patience *= 2;
+			}
 		}
 		reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
@@ -917,10 +1014,115 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	return farthest(m, most, match, items);
 }
 
+/* Shared records take no more than this for each position of a touchpoint, so positions are few. */
+#define SHARED_POSITIONS_MAX 16
+
+/*
+ * Where every match begins with one of some positions that the same may follow, however
+ * much later, what is reached from one start is reached from any before it. So of all starts
+ * together it need be known only which is the latest, and a single run through the
+ * journey, kept on record, tells how far each of them gets.
+ */
+static bool
+starts_alike(const Matcher *m)
+{
+	const Program *p = m->program;
+	const Simple *s = &m->simple;
+	bool single = (s->start & (s->start - 1)) == 0;
+	uint64 follow;
+
+	if (!m->has_simple || p->npositions > SHARED_POSITIONS_MAX || p->within != PATTERN_UNBOUNDED ||
+		!s->free_start)
+		return false;
+	follow = s->follow[pg_rightmost_one_pos64(s->start)];
+	for (uint64 bits = s->start; bits != 0; bits &= bits - 1)
+	{
+		int q = pg_rightmost_one_pos64(bits);
+
+		if (p->positions[q].item != 1 || s->adjacent[q] != 0 || s->follow[q] != follow)
+			return false;
+	}
+	for (int e = 0; e < p->nedges; e++)
+	{
+		const ProgramEdge *edge = &p->edges[e];
+
+		if (edge->from < 0)
+			continue;
+		if ((s->start >> edge->to & 1) != 0)
+			return false;
+		if ((s->start >> edge->from & 1) != 0)
+		{
+			const ProgramLink *link = &p->links[edge->link];
+
+			if ((link->min > 0 && !single) || link->max != PG_INT64_MAX || link->nbans > 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Note where so many items are reached, at the record to be made next. */
+static void
+add_stair(Matcher *m, int item, uint32 start)
+{
+	uint32 n = m->nstairs[item];
+
+	if (n > 0 && m->stairs[item][n - 1].start >= start)
+		return;
+	/* its room is a power of two */
+	if (n == 0)
+		m->stairs[item] = palloc(sizeof(Stair));
+	else if (m->stairs[item][n - 1].record == m->nrecords)
+		n--;
+	else if ((n & (n - 1)) == 0)
+		m->stairs[item] = repalloc_huge(m->stairs[item], 2 * (size_t) n * sizeof(Stair));
+	m->stairs[item][n] = (Stair) {m->nrecords, start};
+	m->nstairs[item] = n + 1;
+}
+
+/* matcher_progress_from() where starts are alike and reach so many items, at least two. */
+static void
+shared_progress(Matcher *m, const uint32 *starts, uint32 n, int item, Match *match)
+{
+	const Program *p = m->program;
+	const Stair *stairs = m->stairs[item];
+	uint32 from = 0;
+	uint32 to = m->nstairs[item];
+	uint32 last = n;
+	bool accepting[SHARED_POSITIONS_MAX];
+
+	/* the first touchpoint that any of them reaches */
+	while (from < to)
+	{
+		uint32 middle = from + (to - from) / 2;
+
+		if (stairs[middle].start < starts[0])
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	Assert(from < m->nstairs[item]);
+	/* and of those that do, the latest */
+	to = 0;
+	while (last - to > 1)
+	{
+		uint32 middle = to + (last - to) / 2;
+
+		if (starts[middle] <= stairs[from].start)
+			to = middle;
+		else
+			last = middle;
+	}
+	for (int q = 0; q < p->npositions; q++)
+		accepting[q] = p->positions[q].ends_item && p->positions[q].item == item;
+	walk_back(m, stairs[from].record, starts[to], accepting, match, true);
+}
+
 uint32
 matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 {
 	const Program *p = m->program;
+	int most = p->nitems;
 	uint32 n = 0;
 	uint32 max = 0;
 	Event event;
@@ -933,11 +1135,20 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 	{
 		uint64 reached;
 
-		run_simple(m, &reached, m->simple.ends_item);
-		if ((reached & m->simple.ends_item) == 0)
+		run_simple(m, &reached, m->simple.ends_last_item);
+		most = last_item(p, reached & m->simple.ends_item);
+		if (most == 0)
 			return 0;
 	}
 	prepare(m);
+	m->keep_starts = m->starts_alike && most > 1;
+	if (m->keep_starts)
+	{
+		record_nothing(m);
+		m->recording = true;
+		m->stairs = palloc((p->nitems + 1) * sizeof(Stair *));
+		m->nstairs = palloc0((p->nitems + 1) * sizeof(uint32));
+	}
 	if (m->first_ban == NULL)
 		m->first_ban = MemoryContextAlloc(m->cxt, p->nsteps * sizeof(int64));
 	for (int step = 0; step < p->nsteps; step++)
@@ -955,6 +1166,8 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 
 			if (position->ends_item)
 				latest[position->item] = Max(latest[position->item], m->hits[h].start);
+			if (m->keep_starts && position->ends_item && position->item > 1)
+				add_stair(m, position->item, m->hits[h].start);
 			if (m->hits[h].start != event.i)
 				continue;
 			if (start == NULL)
@@ -983,6 +1196,7 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 	for (int k = p->nitems; k-- > 0;)
 		latest[k] = Max(latest[k], latest[k + 1]);
 	place_start(m, &m->starts_place);
+	m->recording = false;
 	return n;
 }
 
@@ -992,6 +1206,11 @@ matcher_progress_from(Matcher *m, const uint32 *starts, uint32 n, int most, Matc
 	int item;
 
 	*match = (Match) {0};
+	if (m->keep_starts && most > 1)
+	{
+		shared_progress(m, starts, n, most, match);
+		return most;
+	}
 	m->starts = starts;
 	m->nstarts = n;
 	m->start = 0;

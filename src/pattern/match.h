@@ -73,7 +73,8 @@ typedef struct MatchStart
 } MatchStart;
 
 /*
- * All of them, of a journey just opened, palloc'd in the current context; how many.
+ * All of them, of a journey just opened; how many. They, and what matcher_progress_from
+ * goes by, are palloc'd in the current context.
  * latest[k], for k up to the program's nitems: of all partial matches that reach k
  * items, the latest start, or -1; so those that start behind it reach less.
  */

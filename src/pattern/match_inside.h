@@ -60,6 +60,13 @@ typedef struct Record
 	int64 time;
 } Record;
 
+/* A record at which so many items are reached from a later start than at any before. */
+typedef struct Stair
+{
+	uint32 record;
+	uint32 start;
+} Stair;
+
 typedef struct Ahead
 {
 	Place place;
@@ -106,6 +113,7 @@ struct Matcher
 	bool has_simple;
 	Simple simple;
 	bool latest_suffices; /* see match_latest.c */
+	bool starts_alike;    /* see shared_progress() in match.c */
 	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
@@ -126,12 +134,12 @@ struct Matcher
 	uint64 *have;          /* steps that some label matches */
 	uint64 *event_steps;   /* scratch of events */
 	uint64 *ahead_steps;
-	bool labelled;   /* is the next known? */
-	bool possible;   /* the labels allow a match at all */
-	bool started;    /* the state below is of this journey */
-	int64 *last_ban; /* of each step: touchpoint that matched it last, or -1 */
+	bool labelled;    /* is the next known? */
+	bool possible;    /* the labels allow a match at all */
+	bool started;     /* the state below is of this journey */
+	int64 *last_ban;  /* of each step: touchpoint that matched it last, or -1 */
 	int64 *first_ban; /* ... first, or PG_INT64_MAX; by matcher_starts */
-	Reached *hits;   /* scratch: what is reached at this touchpoint */
+	Reached *hits;    /* scratch: what is reached at this touchpoint */
 	int *hit_positions;
 	int nhits;
 	Ahead *ahead; /* of each step: its next touchpoint, for bans before $ */
@@ -146,7 +154,7 @@ struct Matcher
 	/* the search */
 	uint64 work;
 	Place place;
-	Place starts_place; /* before the first of the starts of last time */
+	Place starts_place;   /* before the first of the starts of last time */
 	const uint32 *starts; /* touchpoints at which a match may begin, ascending; NULL: any */
 	uint32 nstarts;
 	uint32 start;    /* of them, the first that does not lie behind */
@@ -158,6 +166,10 @@ struct Matcher
 	Record *records;
 	uint64 *record_steps;
 	uint64 *record_positions;
+	uint32 *record_starts; /* of each position, NO_START: not reached; or NULL: not kept */
+	bool keep_starts;
+	struct Stair **stairs; /* of each number of items, if starts are kept */
+	uint32 *nstairs;
 	size_t nrecords;
 	size_t records_max;
 };
