@@ -204,6 +204,18 @@ calendar_has_number(CalendarUnit unit, int32 number)
 	return number >= -limits[unit] && number <= limits[unit];
 }
 
+bool
+calendar_has_date(CalendarUnit unit, int32 number)
+{
+	int64 day;
+
+	if (!calendar_has_number(unit, number))
+		return false;
+	day = first_day(unit, number);
+	/* in zones before UTC the last hours of timestamps are those of the day behind */
+	return IS_VALID_DATE(day) && day <= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE;
+}
+
 DateADT
 calendar_date(CalendarUnit unit, int32 number)
 {

@@ -316,7 +316,11 @@ state_period(MeasuresSite *site, Measures *m, int64 time)
 	if (unlikely(time < s->from || time >= s->to))
 	{
 		if (site->by_period)
+		{
 			s->number = calendar_stretch(&site->calendar, time, &s->from, &s->to);
+			/* an error, if it begins before there are dates */
+			calendar_date(site->calendar.unit, s->number);
+		}
 		else
 		{
 			s->from = PG_INT64_MIN;

@@ -28,6 +28,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
 
 /* --- writing text --- */
@@ -677,25 +678,60 @@ read_transitions(TextScan *s, Measures *m, uint32 p, int64 *handoffs)
 	return !failed;
 }
 
+/* A date as isotime_print writes it, which need not be one of a timestamp. */
+static bool
+date_of_text(const NameText *text, DateADT *date)
+{
+	int numbers[3] = {0};
+	int digits = 0;
+	int part = 0;
+	char sign = text->len > 0 ? text->text[0] : '\0';
+	int year;
+	int month;
+	int day;
+	int julian;
+
+	for (size_t i = sign == '+' || sign == '-'; i < text->len; i++)
+	{
+		char c = text->text[i];
+
+		if (c >= '0' && c <= '9' && ++digits <= (part == 0 ? 6 : 2))
+			numbers[part] = numbers[part] * 10 + c - '0';
+		else if (c == '-' && digits >= (part == 0 ? 4 : 2) && part < 2)
+		{
+			part++;
+			digits = 0;
+		}
+		else
+			return false;
+	}
+	if (part < 2 || digits < 2)
+		return false;
+	if (sign == '-')
+		numbers[0] = -numbers[0];
+	if (!IS_VALID_JULIAN(numbers[0], numbers[1], numbers[2]))
+		return false;
+	julian = date2j(numbers[0], numbers[1], numbers[2]);
+	*date = julian - POSTGRES_EPOCH_JDATE;
+	j2date(julian, &year, &month, &day);
+	return year == numbers[0] && month == numbers[1] && day == numbers[2];
+}
+
 /* The number of the period that begins on a date. */
 static bool
-read_period_start(TextScan *s, const char *start, const MeasuresQuestion *q, const NameText *date,
+read_period_start(TextScan *s, const char *start, const MeasuresQuestion *q, const NameText *text,
 				  int32 *number)
 {
-	TextScan of;
-	int64 time;
-	char *text;
+	DateADT date;
 
 	*number = 0;
-	if (q->by_period != (date->text != NULL))
+	if (q->by_period != (text->text != NULL))
 		return scan_wrong(s, start, "All time has no beginning, and every other period has one.");
 	if (!q->by_period)
 		return true;
-	text = psprintf("%.*s" MIDNIGHT, (int) Min(date->len, 100), date->text);
-	text_scan_init(&of, text, strlen(text));
-	if (!isotime_scan(&of, &time) || of.p != of.end || time % USECS_PER_DAY != 0)
+	if (!date_of_text(text, &date))
 		return scan_wrong(s, start, "The beginning of a period is no date.");
-	if (!calendar_number_of_date(q->unit, time / USECS_PER_DAY, number))
+	if (!calendar_number_of_date(q->unit, date, number) || !calendar_has_date(q->unit, *number))
 		return scan_wrong(s, start, "No period begins on that date.");
 	return true;
 }

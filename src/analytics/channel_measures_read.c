@@ -218,7 +218,7 @@ measures_next_period(MeasuresReader *r)
 			measures_corrupt(r, "Its periods do not ascend.");
 	}
 	if (r->question.by_period ? r->number < PG_INT32_MIN || r->number > PG_INT32_MAX ||
-									!calendar_has_number(r->question.unit, r->number)
+									!calendar_has_date(r->question.unit, r->number)
 							  : r->number != 0)
 		measures_corrupt(r, "A period is impossible.");
 	r->has_period = true;
