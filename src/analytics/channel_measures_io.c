@@ -30,13 +30,13 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
 
 /* --- writing text --- */
 
 static const char *const mix_names[MIX_COUNTS] = {
-	[MIX_TOUCHPOINTS] = "touchpoints", [MIX_CUSTOMERS] = "customers",
-	[MIX_INBOUND] = "inbound",         [MIX_OUTBOUND] = "outbound",
-	[MIX_SESSIONS] = "sessions",       [MIX_VISITS] = "visits",
+	[MIX_TOUCHPOINTS] = "touchpoints", [MIX_CUSTOMERS] = "customers", [MIX_INBOUND] = "inbound",
+	[MIX_OUTBOUND] = "outbound",       [MIX_SESSIONS] = "sessions",   [MIX_VISITS] = "visits",
 	[MIX_VISITS_LEFT] = "visits_left",
 };
 
@@ -312,7 +312,7 @@ scan_text(TextScan *s, NameText *text)
 		s->p++;
 	if (likely(s->p < s->end && *s->p == '"'))
 	{
-		*text = (NameText){start, s->p++ - start};
+		*text = (NameText) {start, s->p++ - start};
 		return true;
 	}
 	initStringInfo(&out);
@@ -334,7 +334,7 @@ scan_text(TextScan *s, NameText *text)
 	if (s->p >= s->end)
 		return text_fail(s, "the end of a string");
 	s->p++;
-	*text = (NameText){out.data, out.len};
+	*text = (NameText) {out.data, out.len};
 	return true;
 }
 
@@ -418,12 +418,12 @@ scan_skip_array(TextScan *s)
 
 typedef enum FieldKind
 {
-	FIELD_COUNT,		/* int64 */
-	FIELD_SECONDS,		/* int64 */
-	FIELD_TEXT,			/* NameText */
+	FIELD_COUNT,        /* int64 */
+	FIELD_SECONDS,      /* int64 */
+	FIELD_TEXT,         /* NameText */
 	FIELD_TEXT_OR_NULL, /* NameText, whose text is NULL where that stands */
-	FIELD_TEXTS,		/* NameList */
-	FIELD_LATER			/* const char *, where an array begins */
+	FIELD_TEXTS,        /* NameList */
+	FIELD_LATER         /* const char *, where an array begins */
 } FieldKind;
 
 typedef struct Field
@@ -474,7 +474,7 @@ scan_field(TextScan *s, const Field *field)
 		case FIELD_TEXT:
 			return scan_text(s, field->to);
 		case FIELD_TEXT_OR_NULL:
-			*(NameText *) field->to = (NameText){NULL, 0};
+			*(NameText *) field->to = (NameText) {NULL, 0};
 			return scan_accept_null(s) || scan_text(s, field->to);
 		case FIELD_TEXTS:
 			return scan_texts(s, field->to);
@@ -532,7 +532,8 @@ static bool
 scan_wrong(TextScan *s, const char *start, const char *what)
 {
 	return text_fail_with(s, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL,
-						  psprintf("%s See byte %zu.", what, (size_t) (start - s->start) + 1), NULL);
+						  psprintf("%s See byte %zu.", what, (size_t) (start - s->start) + 1),
+						  NULL);
 }
 
 /* Begin with an array that was passed over, or go on in it; false at its end, or if that is wrong. */
@@ -557,7 +558,8 @@ scan_element(TextScan *s, bool first, bool *failed)
 static bool
 check_channel(TextScan *s, const char *start, const NameText *name)
 {
-	return name->len <= LABEL_PART_MAX || scan_wrong(s, start, "The name of a channel is too long.");
+	return name->len <= LABEL_PART_MAX ||
+		   scan_wrong(s, start, "The name of a channel is too long.");
 }
 
 static bool
@@ -569,7 +571,7 @@ read_cells(TextScan *s, Measures *m, uint32 p)
 	bool failed = false;
 
 	for (int i = 0; i < MIX_COUNTS; i++)
-		fields[1 + i] = (Field){mix_names[i], FIELD_COUNT, &counts[i]};
+		fields[1 + i] = (Field) {mix_names[i], FIELD_COUNT, &counts[i]};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->ncells;
@@ -747,9 +749,9 @@ read_periods(TextScan *s, Measures *m)
 	bool failed = false;
 
 	for (int i = 0; i < CUSTOMER_COUNTS; i++)
-		fields[1 + i] = (Field){customer_names[i], FIELD_COUNT, &counts[i]};
-	fields[1 + CUSTOMER_COUNTS] = (Field){"channels", FIELD_LATER, &cells};
-	fields[2 + CUSTOMER_COUNTS] = (Field){"transitions", FIELD_LATER, &transitions};
+		fields[1 + i] = (Field) {customer_names[i], FIELD_COUNT, &counts[i]};
+	fields[1 + CUSTOMER_COUNTS] = (Field) {"channels", FIELD_LATER, &cells};
+	fields[2 + CUSTOMER_COUNTS] = (Field) {"transitions", FIELD_LATER, &transitions};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->nperiods;
@@ -860,19 +862,35 @@ read_measures(TextScan *s)
 	return m;
 }
 
+static struct varlena *
+flat_copy(Measures *m)
+{
+	const struct varlena *flat = measures_flat(m);
+
+	return memcpy(palloc(VARSIZE(flat)), flat, VARSIZE(flat));
+}
+
 PG_FUNCTION_INFO_V1(channel_measures_in);
 Datum
 channel_measures_in(PG_FUNCTION_ARGS)
 {
 	char *text = PG_GETARG_CSTRING(0);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "channel_measures input",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	struct varlena *result;
 	Measures *m;
 	TextScan s;
 
+	old = MemoryContextSwitchTo(cxt);
 	text_scan_init(&s, text, strlen(text));
 	m = read_measures(&s);
+	MemoryContextSwitchTo(old);
 	if (m == NULL)
 		text_ereturn(fcinfo->context, &s, "channel_measures");
-	PG_RETURN_POINTER(measures_flat(m));
+	result = flat_copy(m);
+	MemoryContextDelete(cxt);
+	PG_RETURN_POINTER(result);
 }
 
 /* --- binary --- */
@@ -965,11 +983,16 @@ Datum
 channel_measures_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "channel_measures input",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	struct varlena *result;
 	MeasuresReader r = {.received = true};
 	MeasuresQuestion q = {0};
 	struct varlena *asked;
 	NameText *names;
 	StringInfoData flat;
+	Measures *m;
 	uint8 leb[LEB_MAX_BYTES];
 	const char *wrong;
 	uint32 n;
@@ -1010,6 +1033,9 @@ channel_measures_recv(PG_FUNCTION_ARGS)
 	appendBinaryStringInfo(&flat, buf->data + buf->cursor, buf->len - buf->cursor);
 	buf->cursor = buf->len;
 	SET_VARSIZE(flat.data, flat.len);
-	PG_RETURN_POINTER(measures_flat(
-		measures_of_flat((struct varlena *) flat.data, true, CurrentMemoryContext)));
+	m = measures_of_flat((struct varlena *) flat.data, true, cxt);
+	MemoryContextSwitchTo(old);
+	result = flat_copy(m);
+	MemoryContextDelete(cxt);
+	PG_RETURN_POINTER(result);
 }
