@@ -62,6 +62,9 @@ extern int32 calendar_stretch(Calendar *c, int64 time, int64 *from, int64 *to);
 /* Whether it may be a unit's number. All of timestamptz have such numbers. */
 extern bool calendar_has_number(CalendarUnit unit, int32 number);
 
+/* Whether it is the number of a unit that begins on a date, at the latest the one behind timestamps. */
+extern bool calendar_has_date(CalendarUnit unit, int32 number);
+
 /* The date on which a unit begins. */
 extern DateADT calendar_date(CalendarUnit unit, int32 number);
 
