@@ -10,7 +10,7 @@
 #include "funcapi.h"
 #include "utils/memutils.h"
 
-#define ROW_SET_COLUMNS_MAX 8
+#define ROW_SET_COLUMNS_MAX 16
 
 void *
 row_set(FunctionCallInfo fcinfo, size_t size)

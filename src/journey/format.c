@@ -366,6 +366,28 @@ journey_start_at(const JourneyView *v, JourneyCursor *c, uint32 i)
 		ef_seek(&v->refs, &c->ref, c->nrefs);
 }
 
+/* Read the reference of touchpoint i, the next one at the cursor; false if it has none. */
+static inline bool
+read_ref(JourneyCursor *c, uint32 i, int64 *ref)
+{
+	const JourneyView *v = c->view;
+	uint64 offset;
+
+	if (!(v->flags & JOURNEY_REFS) || (v->ref_bitmap && !bitmap_get(v->ref_bitmap, i)))
+		return false;
+	if (c->nrefs >= v->nrefs)
+		journey_corrupt("there are more references than counted");
+	if (v->flags & JOURNEY_REFS_ASCEND)
+		offset = ef_next(&v->refs, &c->ref);
+	else
+		offset = array_get(v->refs.low, v->refs.low_len, c->nrefs, v->ref_bits);
+	if (offset > v->ref_span)
+		journey_corrupt("a reference is larger than the largest");
+	*ref = (int64) ((uint64) v->ref_min + offset);
+	c->nrefs++;
+	return true;
+}
+
 /* Read the next touchpoint; false at the end. */
 bool
 journey_next(JourneyCursor *c, Touch *t)
@@ -384,23 +406,19 @@ journey_next(JourneyCursor *c, Touch *t)
 	if (t->has_value)
 		c->value = journey_read_value(v, c->value, &t->value);
 
-	t->has_ref = (v->flags & JOURNEY_REFS) && (!v->ref_bitmap || bitmap_get(v->ref_bitmap, i));
-	if (t->has_ref)
-	{
-		uint64 offset;
-
-		if (c->nrefs >= v->nrefs)
-			journey_corrupt("there are more references than counted");
-		if (v->flags & JOURNEY_REFS_ASCEND)
-			offset = ef_next(&v->refs, &c->ref);
-		else
-			offset = array_get(v->refs.low, v->refs.low_len, c->nrefs, v->ref_bits);
-		if (offset > v->ref_span)
-			journey_corrupt("a reference is larger than the largest");
-		t->ref = (int64) ((uint64) v->ref_min + offset);
-		c->nrefs++;
-	}
+	t->has_ref = read_ref(c, i, &t->ref);
 	return true;
+}
+
+/*
+ * Of the next touchpoint read only the reference; false if it has none. The cursor is
+ * of no use to journey_next then.
+ */
+bool
+journey_next_ref(JourneyCursor *c, int64 *ref)
+{
+	Assert(c->i < c->view->n);
+	return read_ref(c, c->i++, ref);
 }
 
 /*

@@ -149,6 +149,7 @@ extern void journey_open(JourneyView *v, const uint8 *data, size_t len);
 extern TouchLabel *journey_dictionary(const JourneyView *v);
 extern void journey_start_at(const JourneyView *v, JourneyCursor *c, uint32 i);
 extern bool journey_next(JourneyCursor *c, Touch *t);
+extern bool journey_next_ref(JourneyCursor *c, int64 *ref);
 extern const uint8 *journey_read_value(const JourneyView *v, const uint8 *p, Decimal *d);
 extern uint32 journey_search_time(const JourneyView *v, int64 time, bool after);
 

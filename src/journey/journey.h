@@ -41,6 +41,12 @@ extern struct varlena *journey_cut(LabelDict *dict, const JourneyView *v, uint32
 /* Microseconds of an interval that is not negative and has no months; "what" begins the error. */
 extern int64 fixed_usecs(const Interval *i, const char *what);
 
+/*
+ * Microseconds of an interval that times are compared with, as SQL compares intervals: a month is
+ * 30 days, a day 24 hours; at most PG_UINT64_MAX, which is longer than all time. It must not be negative.
+ */
+extern uint64 limit_usecs(const Interval *i, const char *what);
+
 /* As timestamptz - timestamptz gives it: days have 24 hours. */
 extern Datum usecs_interval(uint64 usecs);
 

@@ -94,6 +94,27 @@ fixed_usecs(const Interval *i, const char *what)
 	return usecs;
 }
 
+uint64
+limit_usecs(const Interval *i, const char *what)
+{
+	int64 days = (int64) i->month * DAYS_PER_MONTH + i->day + i->time / USECS_PER_DAY;
+	int64 rest = i->time % USECS_PER_DAY;
+
+	if (rest < 0)
+	{
+		days--;
+		rest += USECS_PER_DAY;
+	}
+	if (days < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg_internal("%s must not be negative", what),
+						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
+													   interval_out, IntervalPGetDatum(i))))));
+	if (days >= PG_UINT64_MAX / USECS_PER_DAY)
+		return PG_UINT64_MAX;
+	return (uint64) days * USECS_PER_DAY + rest;
+}
+
 Datum
 usecs_interval(uint64 usecs)
 {
