@@ -127,11 +127,13 @@ SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
 
 -- own touchpoints alone
 INSERT INTO actions VALUES ('a1', 'status'), ('a2', 'asks_and_resolves');
-SELECT count(*), sum(journey_length(o.journey)) > 10 AS some, sum(journey_length(c.journey) - journey_length(o.journey)) > 10 AS fewer,
+SELECT count(*), sum(journey_length(o.journey)) > 10 AS some,
+       sum(journey_length(c.journey) - journey_length(o.journey)) > 10 AS fewer,
        count(*) FILTER (WHERE o.journey IS DISTINCT FROM coalesce(t.journey, '{}')) AS flaws
 FROM own_journeys o FULL JOIN current_journeys c USING (customer_id)
      LEFT JOIN (SELECT i.customer_id, journey_agg(x) AS journey
-                FROM touchpoints t JOIN identities i USING (identity_id) JOIN truth USING (customer_id), unnest(truth.journey) x
+                FROM touchpoints t JOIN identities i USING (identity_id) JOIN truth USING (customer_id),
+                     unnest(truth.journey) x
                 WHERE touchpoint_ref(x) = t.touchpoint_id AND t.direction IS DISTINCT FROM 'out'
                       AND t.action NOT IN (SELECT a.action FROM actions a WHERE a.means <> 'asks_and_resolves')
                 GROUP BY 1) t USING (customer_id);
@@ -237,7 +239,8 @@ FROM pg_inherits h
 WHERE h.inhparent = 'touchpoints'::regclass;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
-SELECT count(*) FILTER (WHERE line ~ 'Index Only Scan') = (SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoints'::regclass) AS index_only,
+SELECT count(*) FILTER (WHERE line ~ 'Index Only Scan')
+           = (SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoints'::regclass) AS index_only,
        count(*) FILTER (WHERE line ~ '(Seq|Index|Heap) Scan') AS others
 FROM plan('SELECT channel, currency, sum(value) FROM touchpoints WHERE value IS NOT NULL GROUP BY 1, 2') line;
 EXPLAIN (COSTS OFF) SELECT identity_id, currency, sum(value) FROM touchpoints

@@ -7,7 +7,8 @@ CREATE ROLE regress_policy_seer BYPASSRLS;
 SELECT journey_create_hub('crm');
 SELECT count(crm.grant_access(role)) FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role;
 UPDATE crm.settings SET future_within = NULL, past_within = NULL;
-SELECT crm.record('{a:1}', '2026-01-01Z', 'web', 'view') AS id, crm.record('{b:1,a:1}', '2026-01-02Z', 'phone', 'call', 10, 'EUR', 'in') AS other;
+SELECT crm.record('{a:1}', '2026-01-01Z', 'web', 'view') AS id,
+       crm.record('{b:1,a:1}', '2026-01-02Z', 'phone', 'call', 10, 'EUR', 'in') AS other;
 SELECT crm.record('{a:2}', '2026-01-01Z', 'phone', 'call', direction => 'in');
 SELECT crm.record('{a:3}', '2026-01-01Z', 'web', 'view');
 SELECT crm.refresh();
@@ -16,16 +17,19 @@ UPDATE crm.customer_journeys SET journey = journey || '{was.stored@2025-01-01T00
 -- something is added to the first customer, another one is new, and one has changed
 SELECT crm.record('{a:1}', '2026-01-03Z', 'phone', 'call', direction => 'out', agent => 'bot') AS added,
        crm.record('{a:4}', '2026-01-03Z', 'phone', 'call') AS new;
-UPDATE crm.touchpoints t SET action = 'look' FROM crm.identities i WHERE i.identity_id = t.identity_id AND i.identifier = 'a:3';
+UPDATE crm.touchpoints t SET action = 'look' FROM crm.identities i
+WHERE i.identity_id = t.identity_id AND i.identifier = 'a:3';
 
 CREATE FUNCTION seen(role text, view text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('SET LOCAL ROLE %I', role);
-    RETURN QUERY EXECUTE format('SELECT customer_id || '': '' || array_to_string(journey_path(journey), '' '') FROM %s ORDER BY customer_id', view);
+    RETURN QUERY EXECUTE format(
+        $q$SELECT customer_id || ': ' || array_to_string(journey_path(journey), ' ') FROM %s ORDER BY customer_id$q$, view);
     RESET ROLE;
 END $$;
 CREATE VIEW both_views AS
-SELECT role, array_agg(a ORDER BY a) AS sees, array_agg(a ORDER BY a) = array(SELECT seen(role, 'crm.journeys_by_customer')) AS in_both
+SELECT role, array_agg(a ORDER BY a) AS sees,
+       array_agg(a ORDER BY a) = array(SELECT seen(role, 'crm.journeys_by_customer')) AS in_both
 FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role, seen(role, 'crm.current_journeys') a
 GROUP BY role;
 -- which branches are run
@@ -36,7 +40,7 @@ DECLARE
 BEGIN
     stored := false;
     packed := false;
-    FOR line IN EXECUTE format('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT customer_id, journey FROM %s', view) LOOP
+    FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT customer_id, journey FROM ' || view LOOP
         stored := stored OR line ~ 'on customer_journeys' AND line !~ 'never executed';
         packed := packed OR line ~ 'on customers' AND line !~ 'never executed';
         filters := filters + (line ~ 'One-Time Filter')::integer;
@@ -79,7 +83,8 @@ SELECT * FROM both_views;
 -- now it has
 ALTER TABLE crm.journey_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY those ON crm.journey_changes
-    USING (EXISTS (SELECT FROM crm.identities i WHERE i.identity_id = journey_changes.identity_id AND i.customer_id <> 3));
+    USING (EXISTS (SELECT FROM crm.identities i
+                   WHERE i.identity_id = journey_changes.identity_id AND i.customer_id <> 3));
 SELECT * FROM both_views;
 SET ROLE regress_policy_reader;
 SELECT * FROM branches('crm.current_journeys');
@@ -103,8 +108,10 @@ SELECT * FROM both_views;
 -- policies, and a hub of another name
 SELECT journey_rename_hub('crm', 'it''s "ours" \ $$');
 CREATE OR REPLACE VIEW both_views AS
-SELECT role, array_agg(a ORDER BY a) AS sees, array_agg(a ORDER BY a) = array(SELECT seen(role, '"it''s ""ours"" \ $$".journeys_by_customer')) AS in_both
-FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role, seen(role, '"it''s ""ours"" \ $$".current_journeys') a
+SELECT role, array_agg(a ORDER BY a) AS sees,
+       array_agg(a ORDER BY a) = array(SELECT seen(role, '"it''s ""ours"" \ $$".journeys_by_customer')) AS in_both
+FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role,
+     seen(role, '"it''s ""ours"" \ $$".current_journeys') a
 GROUP BY role;
 SELECT * FROM both_views;
 \a
