@@ -50,7 +50,7 @@ my %script = (
 BEGIN;
 SELECT hub.record(ARRAY[identifier('c', (:key % 200)::text)], day(:key % 1000 / 5.0), 'web', 'a' || :key % 5, :key,
     (ARRAY['EUR', 'USD'])[1 + :key % 2], (ARRAY['in', 'out', NULL])[1 + :key % 3],
-    agent => (ARRAY['bot', 'bot:x', 'rita', NULL])[1 + :key % 4], source => 'sql', source_key => :key::text);
+    agent => (ARRAY['bot', 'rita', NULL])[1 + :key / 3 % 3], source => 'sql', source_key => :key::text);
 INSERT INTO acknowledged VALUES (:key::text, day(:key % 1000 / 5.0));
 END;
 END
@@ -72,7 +72,7 @@ WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 
 END
     spoke => <<'END',
 UPDATE hub.touchpoints SET direction = (ARRAY['in', 'out', NULL])[1 + floor(random() * 3)::integer],
-       agent = (ARRAY['bot:y', 'rita'])[1 + floor(random() * 2)::integer]
+       agent = (ARRAY['bot' || chr(58) || 'x', 'rita'])[1 + floor(random() * 2)::integer]
 WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 'two' ORDER BY random() LIMIT 1);
 END
     delete => <<'END',
