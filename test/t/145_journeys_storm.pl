@@ -33,7 +33,10 @@ SELECT i.customer_id,
                         ELSE t.direction END) AS journey
 FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) CROSS JOIN hub.settings s GROUP BY i.customer_id;
 CREATE VIEW current_flaws AS
-SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)) d;
+SELECT count(*) AS flaws
+FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)
+      UNION ALL (TABLE truth EXCEPT TABLE hub.journeys_by_customer)
+      UNION ALL (TABLE hub.journeys_by_customer EXCEPT TABLE truth)) d;
 CREATE VIEW packed_flaws AS
 SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.customer_journeys) UNION ALL (TABLE hub.customer_journeys EXCEPT TABLE truth)) d;
 CREATE TABLE compared (flaws bigint);
@@ -46,7 +49,8 @@ my %script = (
 \set key random(1, 40000)
 BEGIN;
 SELECT hub.record(ARRAY[identifier('c', (:key % 200)::text)], day(:key % 1000 / 5.0), 'web', 'a' || :key % 5, :key,
-    (ARRAY['EUR', 'USD'])[1 + :key % 2], source => 'sql', source_key => :key::text);
+    (ARRAY['EUR', 'USD'])[1 + :key % 2], (ARRAY['in', 'out', NULL])[1 + :key % 3],
+    agent => (ARRAY['bot', 'rita', NULL])[1 + :key / 3 % 3], source => 'sql', source_key => :key::text);
 INSERT INTO acknowledged VALUES (:key::text, day(:key % 1000 / 5.0));
 END;
 END
@@ -64,6 +68,11 @@ SELECT hub.retract(source, source_key) FROM (SELECT * FROM hub.evidence WHERE re
 END
     change => <<'END',
 UPDATE hub.touchpoints SET value = coalesce(value, 0) + 1, occurred_at = occurred_at + interval '10 days'
+WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 'two' ORDER BY random() LIMIT 1);
+END
+    spoke => <<'END',
+UPDATE hub.touchpoints SET direction = (ARRAY['in', 'out', NULL])[1 + floor(random() * 3)::integer],
+       agent = (ARRAY['bot' || chr(58) || 'x', 'rita'])[1 + floor(random() * 2)::integer]
 WHERE touchpoint_id = (SELECT touchpoint_id FROM hub.touchpoints WHERE source = 'two' ORDER BY random() LIMIT 1);
 END
     delete => <<'END',
@@ -85,7 +94,7 @@ END;
 END
 );
 write_bytes("$dir/$_", $script{$_}) for keys %script;
-my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@6 delete@4 refresh@6 rebuild@1 currency@1 maintain@1 compare@3);
+my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@3 spoke@3 delete@4 refresh@6 rebuild@1 currency@1 maintain@1 compare@3);
 
 my (@client, $killed, $runs);
 my ($terminated, $last) = (0, 0);
@@ -126,6 +135,7 @@ is($killed, 1, 'a backend was killed');
 cmp_ok(sql($node, 'SELECT count(*) FROM hub.touchpoints'), '>', 1000, 'there are touchpoints');
 cmp_ok(sql($node, 'SELECT count(*) FROM compared'), '>', 5, 'current_journeys was compared meanwhile');
 is(sql($node, 'SELECT count(*) FROM compared WHERE flaws > 0'), 0, '... and was right each time');
+cmp_ok(sql($node, "SELECT count(*) FROM hub.current_journeys WHERE journey ~ '%.%.bot -> %.%.out'"), '>', 0, 'who spoke is told');
 is(sql($node, 'SELECT flaws FROM current_flaws'), 0, 'it is right at the end');
 cmp_ok(sql($node, 'SELECT hub.refresh()'), '>=', 0, 'refreshed');
 is(sql($node, 'SELECT flaws FROM packed_flaws'), 0, 'customer_journeys is what the touchpoints say');
