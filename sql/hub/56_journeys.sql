@@ -138,42 +138,54 @@ COMMENT ON FUNCTION @hub@.reads_stored() IS
     'whether you read journeys as they are stored: row-level security applies to them, too, or to nothing they are '
     'made of';
 
--- A customer has changed if one of its identities has a change. OFFSET 0: a journey is worked out once, whatever the
--- query asks of it. Settings are joined, for a subquery would keep the view from parallel workers.
-CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
-SELECT p.customer_id, m.journey
-FROM (SELECT i.customer_id,
-             bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE) AS anew,
-             @extschema@.journey_agg(n.touchpoint) AS added
-      FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
-           LEFT JOIN @hub@.settings s ON s.one_row
-      GROUP BY i.customer_id) p
-     CROSS JOIN LATERAL (
-         SELECT CASE WHEN p.anew OR row_security_active($$@hub@.customer_journeys$$::regclass)
-                                    AND NOT row_security_active($$@hub@.journey_changes$$::regclass)
-                     THEN @hub@.journey_anew(p.customer_id)
-                     ELSE coalesce((SELECT j.journey FROM @hub@.customer_journeys j WHERE j.customer_id = p.customer_id)
-                                   OPERATOR(@extschema@.||) p.added, p.added) END AS journey
-         OFFSET 0) m;
-COMMENT ON VIEW @hub@.pending_journeys IS
-    'journeys of the customers of whom something has changed since the last refresh: part of current_journeys';
-COMMENT ON COLUMN @hub@.pending_journeys.customer_id IS 'the customer';
-COMMENT ON COLUMN @hub@.pending_journeys.journey IS 'the journey as it is now; NULL: there are no touchpoints any more';
+-- Notes come in thousands and go all at once: what the server last counted tells nothing of how many there are now. So
+-- it is made to reckon with a hundred at least, lest it go through all of them for each customer.
+CREATE OR REPLACE VIEW @hub@.journey_notes WITH (security_invoker = true) AS
+SELECT n.identity_id, n.touchpoint, n.packed_for FROM @hub@.journey_changes n
+UNION ALL
+(SELECT NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
+COMMENT ON VIEW @hub@.journey_notes IS 'the rows of journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.identity_id IS 'as in journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.touchpoint IS 'as in journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.packed_for IS 'as in journey_changes';
 
--- A row of customer_journeys is also stale if its number is marked: the customer may be gone.
+-- A customer has changed if one of its identities has a change. Where policies are for journeys that are stored but not
+-- for notes, what notes hold is not read. Settings are joined: subqueries would keep the view from parallel workers.
+CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
+SELECT i.customer_id,
+       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE)
+           OR row_security_active($$@hub@.customer_journeys$$::regclass)
+              AND NOT row_security_active($$@hub@.journey_changes$$::regclass) AS anew,
+       @extschema@.journey_agg(n.touchpoint) AS added
+FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
+     LEFT JOIN @hub@.settings s ON s.one_row
+GROUP BY i.customer_id;
+COMMENT ON VIEW @hub@.pending_journeys IS 'what customer_journeys lacks, by customer';
+COMMENT ON COLUMN @hub@.pending_journeys.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.pending_journeys.anew IS 'whether the journey must be made anew';
+COMMENT ON COLUMN @hub@.pending_journeys.added IS 'if not, what must be added to it';
+
+-- A row of customer_journeys is also stale if its number is marked: the customer may be gone. clock_timestamp: what is
+-- volatile is worked out once, whatever the query asks of it, and in parallel workers too.
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
 SELECT j.customer_id, j.journey
 FROM @hub@.customer_journeys j
 WHERE @hub@.reads_stored()
-      AND NOT EXISTS (SELECT FROM @hub@.journey_changes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
+      AND NOT EXISTS (SELECT FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
                       WHERE i.customer_id = j.customer_id)
-      AND NOT EXISTS (SELECT FROM @hub@.journey_changes n
-                      WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
+      AND NOT EXISTS (SELECT FROM @hub@.journey_notes n WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
 UNION ALL
-SELECT p.customer_id, p.journey FROM @hub@.pending_journeys p WHERE @hub@.reads_stored() AND p.journey IS NOT NULL
+SELECT m.customer_id, m.journey
+FROM (SELECT p.customer_id,
+             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.journey_anew(p.customer_id)
+                  ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+      FROM @hub@.pending_journeys p LEFT JOIN @hub@.customer_journeys j ON j.customer_id = p.customer_id) m
+WHERE @hub@.reads_stored() AND m.journey IS NOT NULL
 UNION ALL
-SELECT c.customer_id, m.journey
-FROM @hub@.customers c CROSS JOIN LATERAL (SELECT @hub@.journey_anew(c.customer_id) AS journey OFFSET 0) m
+SELECT m.customer_id, m.journey
+FROM (SELECT c.customer_id,
+             CASE WHEN clock_timestamp() IS NOT NULL THEN @hub@.journey_anew(c.customer_id) END AS journey
+      FROM @hub@.customers c) m
 WHERE NOT @hub@.reads_stored() AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
 COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
@@ -181,18 +193,22 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS
     'all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the '
     'settings'' currency, or in none';
 
--- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing
+-- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. LEFT JOIN of one row: what comes
+-- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too.
 CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
-SELECT c.customer_id, m.journey
-FROM @hub@.customers c
-     LEFT JOIN @hub@.customer_journeys j ON j.customer_id = c.customer_id AND @hub@.reads_stored()
-     LEFT JOIN @hub@.pending_journeys p ON p.customer_id = c.customer_id AND @hub@.reads_stored()
-     CROSS JOIN LATERAL (
-         SELECT CASE WHEN p.customer_id IS NOT NULL THEN p.journey
-                     WHEN j.customer_id IS NOT NULL THEN j.journey
-                     WHEN NOT @hub@.reads_stored() THEN @hub@.journey_anew(c.customer_id) END AS journey
-         OFFSET 0) m
-WHERE m.journey IS NOT NULL;
+SELECT m.customer_id, m.journey
+FROM (SELECT) one LEFT JOIN (
+    SELECT c.customer_id,
+           CASE WHEN p.customer_id IS NULL AND j.customer_id IS NOT NULL THEN j.journey
+                WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
+                THEN @hub@.journey_anew(c.customer_id)
+                ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+    FROM @hub@.customers c
+         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
+             ON j.customer_id = c.customer_id
+         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
+             ON p.customer_id = c.customer_id) m ON true
+WHERE m.customer_id IS NOT NULL AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.journeys_by_customer IS
     'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '
     'are for current_journeys';

@@ -17,6 +17,7 @@ BEGIN ATOMIC
         ('reader', 'touchpoints', 'SELECT'),
         ('reader', 'customer_journeys', 'SELECT'),
         ('reader', 'journey_changes', 'SELECT'),
+        ('reader', 'journey_notes', 'SELECT'),
         ('reader', 'pending_journeys', 'SELECT'),
         ('reader', 'current_journeys', 'SELECT'),
         ('reader', 'journeys_by_customer', 'SELECT'),
