@@ -29,10 +29,11 @@ SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action
                                  WHERE p.touchpoint_id = w.previous_ref AND p.occurred_at = b.occurred_at
                                  LIMIT 1) l), false) END AS same_conversation,
        w.own, t.source, t.source_key, t.attributes, t.recorded_at, t.identity_id,
-       date_part('epoch', w.since_previous) AS since_previous_seconds,
-       date_part('epoch', w.since_own) AS since_own_seconds,
+       extract(epoch FROM w.since_previous) AS since_previous_seconds,
+       extract(epoch FROM w.since_own) AS since_own_seconds,
        (w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
-       date_part('hour', w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+       extract(hour FROM w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
+           AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
                                                      (SELECT s.handoff_within FROM @hub@.settings s),
@@ -78,10 +79,12 @@ COMMENT ON COLUMN @hub@.timeline.local_hour IS 'hour of that day, 0 to 23';
 CREATE OR REPLACE VIEW @hub@.visits WITH (security_invoker = true) AS
 SELECT j.customer_id, v.visit, v.channel, v.started_at, v.ended_at, v.ended_at - v.started_at AS duration,
        v.touchpoints, v.came_from, v.came_after, v.left_to, v.left_after, v.first_ref AS first_touchpoint_id,
-       date_part('epoch', v.ended_at - v.started_at) AS duration_seconds,
-       date_part('epoch', v.came_after) AS came_after_seconds, date_part('epoch', v.left_after) AS left_after_seconds,
+       extract(epoch FROM v.ended_at - v.started_at) AS duration_seconds,
+       extract(epoch FROM v.came_after) AS came_after_seconds,
+       extract(epoch FROM v.left_after) AS left_after_seconds,
        (v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
-       date_part('hour', v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+       extract(hour FROM v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
+           AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
                                                    (SELECT @hub@.not_own_actions())) v
@@ -119,12 +122,13 @@ SELECT j.customer_id, n.session, @extschema@.journey_start(n.journey) AS started
        @extschema@.touchpoint_channel(@extschema@.journey_nth(n.journey, -1)) AS last_channel,
        @extschema@.journey_value(n.journey) AS value,
        @extschema@.touchpoint_ref(@extschema@.journey_nth(n.journey, 1)) AS first_touchpoint_id,
-       date_part('epoch', @extschema@.journey_end(n.journey) - @extschema@.journey_start(n.journey))
+       extract(epoch FROM @extschema@.journey_end(n.journey) - @extschema@.journey_start(n.journey))
            AS duration_seconds,
        (@extschema@.journey_start(n.journey) AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date
            AS local_day,
-       date_part('hour', @extschema@.journey_start(n.journey)
-                         AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+       extract(hour FROM @extschema@.journey_start(n.journey)
+                         AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
+           AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_sessions(j.journey, (SELECT s.session_gap FROM @hub@.settings s))
          WITH ORDINALITY AS n(journey, session)
@@ -165,9 +169,10 @@ SELECT j.customer_id, v.first_ref AS touchpoint_id, v.started_at AS occurred_at,
        coalesce((SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.came_from)
                 <> (SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.channel), false)
            AS is_omnichannel,
-       date_part('epoch', v.came_after) AS after_seconds,
+       extract(epoch FROM v.came_after) AS after_seconds,
        (v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
-       date_part('hour', v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
+       extract(hour FROM v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
+           AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
                                                    (SELECT @hub@.not_own_actions())) v

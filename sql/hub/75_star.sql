@@ -38,7 +38,7 @@ SELECT d.day, date_part('year', d.day)::integer AS year, date_part('quarter', d.
        date_trunc('quarter', d.day)::date AS quarter_start, date_trunc('year', d.day)::date AS year_start,
        d.open_seconds > 0 AS is_open, d.open_seconds
 FROM (SELECT g.day::date AS day,
-             date_part('epoch', @hub@.business_time(g.day AT TIME ZONE r.time_zone,
+             extract(epoch FROM @hub@.business_time(g.day AT TIME ZONE r.time_zone,
                                                     (g.day + interval '1 day') AT TIME ZONE r.time_zone))
                  AS open_seconds
       FROM (SELECT s.time_zone, min(@extschema@.journey_start(j.journey)) AT TIME ZONE s.time_zone AS first_at,
