@@ -161,4 +161,16 @@ SELECT * FROM crm.dim_days WHERE day IN ('2026-01-01', '2026-03-02', '2026-12-31
 \x off
 DELETE FROM crm.business_hours;
 
+-- Open conversations are those that conversations calls open, whatever happens in them, and however many at a time.
+INSERT INTO crm.identities (identity_id, identifier, normal_id, customer_id, member_since)
+SELECT n, identifier('n', n::text), n, n, '2025-01-01Z' FROM generate_series(101, 150) n;
+INSERT INTO crm.customers (customer_id, identities) SELECT n, 1 FROM generate_series(101, 150) n;
+INSERT INTO crm.touchpoints (identity_id, occurred_at, channel, action, direction, conversation, source)
+SELECT 101 + n % 50, '2025-01-01Z'::timestamptz + (hashint4(n) & 15) * interval '1 minute', 'phone',
+       (ARRAY['message', 'resolved', 'reopen', 'call_completed', 'delivered'])[1 + (hashint4(n + 1000) & 1023) % 5],
+       (ARRAY['in', 'out', NULL])[1 + (hashint4(n + 7000) & 1023) % 3], 'c' || (hashint4(n + 9000) & 3), 's' || n % 2
+FROM generate_series(1, 900) n;
+SELECT count(*) FILTER (WHERE c.n > 0) > 30 AS many, bool_and(o.open_conversations = coalesce(c.n, 0)) AS agree
+FROM crm.customer_360 o
+     LEFT JOIN (SELECT customer_id, count(*) AS n FROM crm.conversations WHERE status = 'open' GROUP BY 1) c USING (customer_id);
 SELECT journey_drop_hub('crm', true);
