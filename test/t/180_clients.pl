@@ -38,7 +38,7 @@ my %common = (
     text => 'store',
     numeric => '49.90',
     array => 'phone store web',
-    journey => '{web.view@2026-03-01T10:00:00Z#1, store.buy=49.9@2026-03-01T11:00:00.123456Z#2, phone.call@2026-03-02T11:00:00Z#3}',
+    journey => '{web.view@2026-03-01T10:00:00Z#1, store.buy=49.9@2026-03-01T11:00:00.123456Z#2, phone.call.in@2026-03-02T11:00:00Z#3}',
     customer => 'true',
     error => '22P02',
     index => 'true',
@@ -139,7 +139,7 @@ SKIP: {
         identifier => '{cookie:1,email:ana@example.pt}', 'recorded 1' => 'true', 'recorded 2' => 'true', untyped => 'true 1',
         kinds => 'BIGINT VARCHAR NUMERIC TIMESTAMP BIT OTHER ARRAY OTHER',
         views => 'channel_mix channel_transitions conversations current_journeys customer_360',
-        columns => 'customer_id int8: the customer; journey journey: all touchpoints of the customer, with touchpoint_id as ref, and values that are in the settings\' currency, or in none; ',
+        columns => 'customer_id int8: the customer; journey journey: all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the settings\' currency, or in none; ',
         stored => $stored }, $out);
 }
 
