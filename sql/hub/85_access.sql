@@ -25,6 +25,7 @@ BEGIN ATOMIC
         ('reader', 'timeline', 'SELECT'),
         ('reader', 'handoffs', 'SELECT'),
         ('reader', 'turns', 'SELECT'),
+        ('reader', 'conversation_touchpoints', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
         ('reader', 'replies', 'SELECT'),
         ('reader', 'contacts', 'SELECT'),
