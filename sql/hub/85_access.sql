@@ -35,6 +35,7 @@ BEGIN ATOMIC
         ('reader', 'channel_mix', 'SELECT'),
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
+        ('reader', 'service_levels_monthly', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
