@@ -12,7 +12,7 @@ ALTER TABLE @hub@.settings
     ADD COLUMN past_within interval DEFAULT '50 years' CHECK (past_within BETWEEN '0' AND '5000 years'),
     ADD COLUMN currency text DEFAULT 'EUR';
 COMMENT ON COLUMN @hub@.settings.notify IS 'whether listeners on the channel named like the hub are told of new touchpoints';
-COMMENT ON COLUMN @hub@.settings.time_zone IS 'time zone of business hours';
+COMMENT ON COLUMN @hub@.settings.time_zone IS 'time zone of days, weeks and months, and of business hours whose calendar has none';
 COMMENT ON COLUMN @hub@.settings.session_gap IS 'a session ends where nothing happens for longer';
 COMMENT ON COLUMN @hub@.settings.handoff_within IS 'a change of channel after longer is no handoff';
 COMMENT ON COLUMN @hub@.settings.repeat_within IS 'a contact within so long of the one before is a repeat contact';
@@ -146,18 +146,6 @@ INSERT INTO @hub@.channels (channel, label, kind, ownership, service) VALUES
     ('delivery', 'Delivery', 'physical', 'third party', 'assisted'),
     ('event', 'Event', 'physical', 'owned', 'assisted'),
     ('partner', 'Partner', 'human', 'third party', 'assisted');
-
-CREATE TABLE @hub@.business_hours (
-    weekday integer NOT NULL CHECK (weekday BETWEEN 1 AND 7),
-    opens time NOT NULL,
-    closes time NOT NULL,
-    PRIMARY KEY (weekday, opens),
-    CHECK (opens < closes)
-);
-COMMENT ON TABLE @hub@.business_hours IS 'when the company answers, in the time zone of settings; empty: always';
-COMMENT ON COLUMN @hub@.business_hours.weekday IS '1: Monday, to 7: Sunday';
-COMMENT ON COLUMN @hub@.business_hours.opens IS 'from when on';
-COMMENT ON COLUMN @hub@.business_hours.closes IS 'until before when; 24:00 is the end of the day';
 
 CREATE TABLE @hub@.customer_journeys (
     customer_id bigint PRIMARY KEY,

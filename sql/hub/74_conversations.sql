@@ -1,67 +1,5 @@
 -- Conversations: who waited how long for whom.
 
--- A function of its own, and not SQL, so that queries run it once, and are planned for the few rows there are.
-CREATE OR REPLACE FUNCTION @hub@.weekly_hours(OUT weekday integer, OUT opens time, OUT closes time) RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 7 SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN QUERY
-    SELECT h.weekday,
-           greatest(h.opens, max(h.closes) OVER (PARTITION BY h.weekday
-                                                 ORDER BY h.opens ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
-           h.closes
-    FROM business_hours h;
-END $$;
-COMMENT ON FUNCTION @hub@.weekly_hours() IS 'business_hours, each without what one that opens earlier covers; opens after it closes if nothing is left';
-
--- Beyond twenty years weeks are counted as they stand in business_hours, without the clocks' changes. Becomes part of
--- the query that calls it in FROM: a call for each conversation would cost ten times as much.
-CREATE OR REPLACE FUNCTION @hub@.business_times("from" timestamptz, "to" timestamptz) RETURNS SETOF interval
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-BEGIN ATOMIC
-    SELECT CASE WHEN business_times."from" IS NULL OR business_times."to" IS NULL THEN NULL
-                WHEN EXISTS (SELECT FROM @hub@.business_hours) THEN
-                    (SELECT s.whole_weeks + coalesce(sum(least((d.day + h.closes) AT TIME ZONE s.zone,
-                                                               business_times."to")
-                                                         - greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since))
-                                                     FILTER (WHERE h.weekday IS NOT NULL), '0')
-                     FROM (SELECT z.time_zone AS zone,
-                                  w.weeks * (SELECT sum(h.closes - h.opens) FROM @hub@.weekly_hours() h
-                                             WHERE h.closes > h.opens) AS whole_weeks,
-                                  -- an hour that the clocks repeat has two instants: there and back is not the same
-                                  CASE WHEN w.weeks = 0 THEN business_times."from"
-                                       ELSE ((business_times."from" AT TIME ZONE z.time_zone)
-                                             + w.weeks * interval '7 days') AT TIME ZONE z.time_zone END AS since
-                           FROM (SELECT t.time_zone FROM @hub@.settings t LIMIT 1) z
-                                CROSS JOIN (SELECT greatest(0, floor(extract(epoch FROM business_times."to"
-                                                                             - business_times."from") / 604800) - 1043)
-                                                   AS weeks) w) s
-                          CROSS JOIN LATERAL generate_series(0, (business_times."to" AT TIME ZONE s.zone)::date
-                                                             - (s.since AT TIME ZONE s.zone)::date) g(n)
-                          CROSS JOIN LATERAL (SELECT (s.since AT TIME ZONE s.zone)::date + g.n AS day) d
-                          LEFT JOIN @hub@.weekly_hours() h ON h.weekday = extract(isodow FROM d.day)::integer
-                                    AND least((d.day + h.closes) AT TIME ZONE s.zone, business_times."to")
-                                        > greatest((d.day + h.opens) AT TIME ZONE s.zone, s.since)
-                     GROUP BY s.whole_weeks)
-                ELSE business_times."to" - business_times."from" END;
-END;
-COMMENT ON FUNCTION @hub@.business_times(timestamptz, timestamptz) IS 'one row: what business_time returns, if from is not after to';
-
-CREATE OR REPLACE FUNCTION @hub@.business_time("from" timestamptz, "to" timestamptz) RETURNS interval
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    IF NOT isfinite("from") OR NOT isfinite("to") THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('there is no business time between %s and %s', "from", "to");
-    ELSIF "from" > "to" THEN
-        RETURN (SELECT -b.time FROM business_times("to", "from") AS b(time));
-    END IF;
-    RETURN (SELECT b.time FROM business_times("from", "to") AS b(time));
-END $$;
-COMMENT ON FUNCTION @hub@.business_time(timestamptz, timestamptz) IS 'how much of the time between is within business_hours, in the time zone of settings; all of it if there are no business_hours';
-
 -- What asks and resolves at once has two rows, the question first; it is joined with actions for that, which costs
 -- the others nothing.
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
@@ -124,7 +62,7 @@ COMMENT ON COLUMN @hub@.conversation_touchpoints.means IS 'what its action means
 
 -- Columns of conversations, the same however they are found. Becomes part of the query that calls it, so that what
 -- isn't asked for costs nothing.
-CREATE OR REPLACE FUNCTION @hub@.conversation_columns(facts @extschema@.conversation_facts)
+CREATE OR REPLACE FUNCTION @hub@.conversation_columns(facts @extschema@.conversation_facts, source text)
 RETURNS TABLE (
     status text, channel text, channels text[], last_at timestamptz, local_day date, local_hour integer,
     touchpoints bigint, messages_in bigint, messages_out bigint, agents text[], handled_by text,
@@ -156,23 +94,23 @@ BEGIN ATOMIC
     FROM (SELECT x.*,
                  x.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s) AS local_at,
                  x.answered_at - x.asked_at AS response,
-                 (SELECT b.time FROM @hub@.business_times(x.asked_at, x.answered_at) AS b(time)) AS response_hours,
+                 @extschema@.business_time(x.asked_at, x.answered_at, h.hours) AS response_hours,
                  x.resolved_at - coalesce(x.asked_at, x.started_at) AS resolution,
-                 (SELECT b.time FROM @hub@.business_times(coalesce(x.asked_at, x.started_at), x.resolved_at)
-                                         AS b(time)) AS resolution_hours,
+                 @extschema@.business_time(coalesce(x.asked_at, x.started_at), x.resolved_at, h.hours)
+                     AS resolution_hours,
                  x.reopening_answered_at - x.reopening_asked_at AS reopening,
-                 (SELECT b.time FROM @hub@.business_times(x.reopening_asked_at, x.reopening_answered_at)
-                                         AS b(time)) AS reopening_hours,
+                 @extschema@.business_time(x.reopening_asked_at, x.reopening_answered_at, h.hours) AS reopening_hours,
                  x.handover_answered_at - x.handed_over_at AS handover,
-                 (SELECT b.time FROM @hub@.business_times(x.handed_over_at, x.handover_answered_at)
-                                         AS b(time)) AS handover_hours
-          FROM (SELECT (conversation_columns.facts).*) x) f;
+                 @extschema@.business_time(x.handed_over_at, x.handover_answered_at, h.hours) AS handover_hours
+          FROM (SELECT (conversation_columns.facts).*) x
+               CROSS JOIN LATERAL @hub@.hours_of(conversation_columns.source, x.channel) h) f;
 END;
-COMMENT ON FUNCTION @hub@.conversation_columns(@extschema@.conversation_facts)
+COMMENT ON FUNCTION @hub@.conversation_columns(@extschema@.conversation_facts, text)
     IS 'the columns of conversations, of what is known of one';
 
 CREATE OR REPLACE FUNCTION @hub@.reply_columns(reply_kind text, asked timestamptz, replied timestamptz,
-                                               reopened timestamptz, handed_over timestamptz)
+                                               reopened timestamptz, handed_over timestamptz, source text,
+                                               channel text)
 RETURNS TABLE (
     kind text, asked_at timestamptz, local_day date, local_hour integer, reply_time interval,
     reply_business_time interval, reopened_at timestamptz, handed_over_at timestamptz, handover_reply_time interval,
@@ -186,13 +124,12 @@ BEGIN ATOMIC
            extract(epoch FROM f.handover_hours)
     FROM (SELECT reply_columns.replied AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s) AS local_at,
                  reply_columns.replied - reply_columns.asked AS reply,
-                 (SELECT b.time FROM @hub@.business_times(reply_columns.asked, reply_columns.replied) AS b(time))
-                     AS reply_hours,
+                 @extschema@.business_time(reply_columns.asked, reply_columns.replied, h.hours) AS reply_hours,
                  reply_columns.replied - reply_columns.handed_over AS handover,
-                 (SELECT b.time FROM @hub@.business_times(reply_columns.handed_over, reply_columns.replied)
-                                         AS b(time)) AS handover_hours) f;
+                 @extschema@.business_time(reply_columns.handed_over, reply_columns.replied, h.hours) AS handover_hours
+          FROM @hub@.hours_of(reply_columns.source, reply_columns.channel) h) f;
 END;
-COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestamptz, timestamptz)
+COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestamptz, timestamptz, text, text)
     IS 'columns of replies, of what is known of one';
 
 -- All conversations, or those with a touchpoint from since on and before until, with all their touchpoints. Hashed:
@@ -228,8 +165,8 @@ END;
 COMMENT ON FUNCTION @hub@.conversation_groups(timestamptz, timestamptz) IS
     'what is known of all conversations, or of those with a touchpoint from the one time on and before the other';
 
--- Customer by customer, each by index, so that joins, lists and limits reach only what they ask for. By anything but the
--- customer, conversations_between finds them.
+-- Customer by customer, each by index, so that joins, lists and limits reach only what they ask for. By anything but
+-- the customer, conversations_between finds them.
 CREATE OR REPLACE VIEW @hub@.conversations WITH (security_invoker = true) AS
 SELECT c.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
 FROM @hub@.customers c
@@ -239,7 +176,7 @@ FROM @hub@.customers c
                          FROM @hub@.conversation_touchpoints p
                          WHERE p.customer_id = c.customer_id
                          GROUP BY p.source, p.conversation) g
-     CROSS JOIN LATERAL @hub@.conversation_columns(g.facts) k;
+     CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k;
 COMMENT ON VIEW @hub@.conversations
     IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each';
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
@@ -327,7 +264,8 @@ FROM @hub@.customers c
                          WHERE p.customer_id = c.customer_id
                          GROUP BY p.source, p.conversation) g
      CROSS JOIN LATERAL pg_catalog.unnest(g.replies) r
-     CROSS JOIN LATERAL @hub@.reply_columns(r.kind, r.asked_at, r.replied_at, r.reopened_at, r.handed_over_at) k;
+     CROSS JOIN LATERAL @hub@.reply_columns(r.kind, r.asked_at, r.replied_at, r.reopened_at, r.handed_over_at,
+                                              g.source, r.channel) k;
 COMMENT ON VIEW @hub@.replies IS 'answers that ended a wait of the customer, a row each; those of bots end none';
 COMMENT ON COLUMN @hub@.replies.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.replies.source IS 'system it comes from';
@@ -377,7 +315,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
     FROM @hub@.conversation_groups(conversations_between.since, conversations_between.until) g
-         CROSS JOIN LATERAL @hub@.conversation_columns(g.facts) k
+         CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k
     WHERE @hub@.check_period(NULL, conversations_between.since, conversations_between.until) IS NOT NULL
           AND (conversations_between.since IS NULL OR (g.facts).started_at >= conversations_between.since)
           AND (conversations_between.until IS NULL OR (g.facts).started_at < conversations_between.until);
@@ -401,7 +339,8 @@ BEGIN ATOMIC
     SELECT g.customer_id, g.source, g.conversation, r.ref, r.replied_at, r.channel, r.agent, k.*
     FROM @hub@.conversation_groups(replies_between.since, replies_between.until) g
          CROSS JOIN LATERAL pg_catalog.unnest(g.replies) r
-         CROSS JOIN LATERAL @hub@.reply_columns(r.kind, r.asked_at, r.replied_at, r.reopened_at, r.handed_over_at) k
+         CROSS JOIN LATERAL @hub@.reply_columns(r.kind, r.asked_at, r.replied_at, r.reopened_at, r.handed_over_at,
+                                                  g.source, r.channel) k
     WHERE @hub@.check_period(NULL, replies_between.since, replies_between.until) IS NOT NULL
           AND (replies_between.since IS NULL OR r.replied_at >= replies_between.since)
           AND (replies_between.until IS NULL OR r.replied_at < replies_between.until);
@@ -415,7 +354,7 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
     SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
     FROM @hub@.conversation_groups(waiting_now.since, NULL) g
-         CROSS JOIN LATERAL @hub@.conversation_columns(g.facts) k
+         CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k
     WHERE (g.facts).waiting_since IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.waiting_now(timestamptz) IS

@@ -9,7 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
+        ('reader', 'business_exceptions', 'SELECT'),
+        ('reader', 'calendar_uses', 'SELECT'),
         ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
         ('reader', 'customers', 'SELECT'),
         ('reader', 'former_memberships', 'SELECT'),
@@ -25,11 +28,14 @@ BEGIN ATOMIC
         ('reader', 'conversation_touchpoints', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
         ('reader', 'replies', 'SELECT'),
+        ('reader', 'contacts', 'SELECT'),
+        ('reader', 'resolutions', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'channel_transitions', 'SELECT'),
         ('reader', 'channel_mix', 'SELECT'),
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
+        ('reader', 'service_levels_monthly', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
@@ -72,7 +78,10 @@ BEGIN ATOMIC
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it

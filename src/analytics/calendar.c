@@ -41,8 +41,8 @@ unit_from_text(const text *unit)
 }
 
 /* Abbreviations are not looked at, because what they mean depends on settings. */
-static pg_tz *
-zone_from_name(const char *name)
+pg_tz *
+calendar_zone(const char *name)
 {
 	pg_tz *zone = pg_tzset(name);
 
@@ -66,7 +66,7 @@ calendar_set(Calendar *c, const text *unit, const text *zone)
 	c->unit = unit_from_text(unit);
 	if (c->zone && c->zone_len == len && memcmp(c->zone_name, name, len) == 0)
 		return;
-	c->zone = zone_from_name(text_to_cstring(zone));
+	c->zone = calendar_zone(text_to_cstring(zone));
 	/* a name that was recognized is not longer */
 	memcpy(c->zone_name, name, len);
 	c->zone_len = len;

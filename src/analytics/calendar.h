@@ -43,6 +43,9 @@ typedef struct Calendar
 /* Take a unit and a time zone as SQL gives them; cheap if they are those there were. */
 extern void calendar_set(Calendar *c, const text *unit, const text *zone);
 
+/* A time zone by its name; an error if there is none. */
+extern pg_tz *calendar_zone(const char *name);
+
 extern int32 calendar_number(Calendar *c, int64 time);
 
 /* The date on which a unit begins. */
