@@ -370,8 +370,13 @@ resolves(Walk *w, TimestampTz at)
 		spend(&w->waited, w->question, at);
 	if (w->with_people)
 		spend(&w->people_time, w->mark, at);
-	else if (w->wait.known && w->bot_at.known && !w->handover.known)
-		spend(&w->bot_time, w->mark, at);
+	else if (w->wait.known && !w->handover.known)
+	{
+		if (w->bot_at.known)
+			spend(&w->bot_time, w->mark, at);
+		else if (w->people_had_it)
+			spend(&w->people_time, w->mark, at);
+	}
 	w->with_people = false;
 	w->handover.known = false;
 	w->people_had_it = false;
