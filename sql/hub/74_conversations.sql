@@ -132,8 +132,8 @@ END;
 COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestamptz, timestamptz, text, text)
     IS 'columns of replies, of what is known of one';
 
--- All conversations, or those with a touchpoint from since on and before until, with all their touchpoints. Hashed:
--- sorting them by customer and conversation would take longer than all the rest.
+-- All conversations, or those with a touchpoint from since on and before until, with all their touchpoints. Each is
+-- read once: of a range what shares a conversation with it, by index or by hash, as the planner finds better.
 CREATE OR REPLACE FUNCTION @hub@.conversation_groups(since timestamptz, until timestamptz)
 RETURNS TABLE (
     customer_id bigint, source text, conversation text, facts @extschema@.conversation_facts,
