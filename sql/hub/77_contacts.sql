@@ -9,27 +9,22 @@ CREATE OR REPLACE FUNCTION @hub@.contacts_between(
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT b.customer_id, b.touchpoint_id, b.occurred_at, b.channel, b.source, b.conversation, b.agent,
-           coalesce(b.since_message <= (SELECT s.repeat_within FROM @hub@.settings s), false)
-    FROM (SELECT a.customer_id, a.touchpoint_id, a.occurred_at, a.channel, a.source, a.conversation, a.agent,
-                 a.before, a.since_before,
-                 a.occurred_at - lag(a.occurred_at) OVER (PARTITION BY a.customer_id
-                                                          ORDER BY a.occurred_at, a.touchpoint_id) AS since_message
-          FROM (SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
-                       t.turn, lag(t.turn) OVER w AS before, t.occurred_at - lag(t.occurred_at) OVER w AS since_before
-                FROM @hub@.turns t
-                WHERE t.turn IN ('asks', 'reopens', 'resolves')
-                      AND (contacts_between.since IS NULL
-                           OR t.occurred_at >= (SELECT contacts_between.since
-                                                       - date_part('epoch', greatest(s.session_gap, s.repeat_within))
-                                                         * interval '1 second' FROM @hub@.settings s))
-                      AND (contacts_between.until IS NULL OR t.occurred_at < contacts_between.until)
-                WINDOW w AS (PARTITION BY t.customer_id, t.source, t.conversation
-                             ORDER BY t.occurred_at, t.touchpoint_id, t.step)) a
-          WHERE a.turn = 'asks') b
-    WHERE (b.conversation IS NULL OR b.before IS NULL OR b.before = 'resolves'
-           OR b.since_before > (SELECT s.repeat_within FROM @hub@.settings s))
-          AND (b.since_message > (SELECT s.session_gap FROM @hub@.settings s)) IS NOT FALSE
-          AND (contacts_between.since IS NULL OR b.occurred_at >= contacts_between.since);
+           b.kind = 'repeat'
+    FROM (SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
+                 @extschema@.contact_kind(t.occurred_at, t.source, t.conversation, t.direction, a.means,
+                                          (SELECT s.repeat_within FROM @hub@.settings s),
+                                          (SELECT s.session_gap FROM @hub@.settings s))
+                     OVER (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id) AS kind
+          FROM @hub@.identities i
+               JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+               LEFT JOIN @hub@.actions a ON a.action = t.action
+          WHERE (a.means IN ('resolves', 'reopens', 'asks_and_resolves') OR a.means IS NULL AND t.direction = 'in')
+                AND (contacts_between.since IS NULL
+                     OR t.occurred_at >= (SELECT contacts_between.since
+                                                 - date_part('epoch', greatest(s.session_gap, s.repeat_within))
+                                                   * interval '1 second' FROM @hub@.settings s))
+                AND (contacts_between.until IS NULL OR t.occurred_at < contacts_between.until)) b
+    WHERE b.kind IS NOT NULL AND (contacts_between.since IS NULL OR b.occurred_at >= contacts_between.since);
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from one time until before another; NULL: of all time. See the view contacts';
@@ -57,27 +52,25 @@ CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
     OUT agent text, OUT at_first_contact boolean, OUT decided boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT o.customer_id, o.source, o.conversation, o.occurred_at, o.channel, o.agent,
-           (o.asked_again_at - o.occurred_at <= (SELECT s.repeat_within FROM @hub@.settings s)) IS NOT TRUE,
-           now() - o.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
-    FROM (SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.turn,
-                 row_number() OVER (PARTITION BY t.customer_id, t.source, t.conversation, t.turn = 'resolves'
-                                    ORDER BY t.occurred_at, t.touchpoint_id, t.step) AS nth,
-                 min(t.occurred_at) FILTER (WHERE t.turn <> 'resolves')
-                     OVER (PARTITION BY t.customer_id
-                           ORDER BY t.occurred_at DESC, t.touchpoint_id DESC, t.step DESC ROWS UNBOUNDED PRECEDING)
-                     AS asked_again_at
-          FROM @hub@.turns t
-          WHERE t.turn IN ('asks', 'reopens', 'resolves')
-                AND (resolutions_between.since IS NULL OR t.turn = 'resolves'
-                     OR t.occurred_at >= resolutions_between.since)
+    SELECT b.customer_id, b.source, b.conversation, b.occurred_at, b.channel, b.agent, b.at_first_contact,
+           now() - b.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
+    FROM (SELECT i.customer_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
+                 @extschema@.resolved_at_first_contact(t.occurred_at, t.source, t.conversation, t.direction, a.means,
+                                                       (SELECT s.repeat_within FROM @hub@.settings s))
+                     OVER (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id) AS at_first_contact
+          FROM @hub@.identities i
+               JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+               LEFT JOIN @hub@.actions a ON a.action = t.action
+          WHERE (a.means IN ('resolves', 'reopens', 'asks_and_resolves') OR a.means IS NULL AND t.direction = 'in')
+                AND (resolutions_between.since IS NULL OR t.occurred_at >= resolutions_between.since
+                     OR a.means IN ('resolves', 'asks_and_resolves'))
                 AND (resolutions_between.until IS NULL
                      OR t.occurred_at <= (SELECT resolutions_between.until
                                                  + date_part('epoch', s.repeat_within) * interval '1 second'
-                                          FROM @hub@.settings s))) o
-    WHERE o.turn = 'resolves' AND o.nth = 1 AND o.conversation IS NOT NULL
-          AND (resolutions_between.since IS NULL OR o.occurred_at >= resolutions_between.since)
-          AND (resolutions_between.until IS NULL OR o.occurred_at < resolutions_between.until);
+                                          FROM @hub@.settings s))) b
+    WHERE b.at_first_contact IS NOT NULL
+          AND (resolutions_between.since IS NULL OR b.occurred_at >= resolutions_between.since)
+          AND (resolutions_between.until IS NULL OR b.occurred_at < resolutions_between.until);
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'
