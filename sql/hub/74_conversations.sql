@@ -178,7 +178,8 @@ FROM @hub@.customers c
                          GROUP BY p.source, p.conversation) g
      CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k;
 COMMENT ON VIEW @hub@.conversations
-    IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each';
+    IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each. By'
+       ' customer_id they are found by index; by name conversations_named finds them, by time conversations_between';
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.conversations.conversation IS 'its name there';

@@ -599,8 +599,8 @@ PG_FUNCTION_INFO_V1(conversation_agg_finalfn);
 Datum
 conversation_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	/* who calls it by hand gives none */
-	Oid collation = OidIsValid(PG_GET_COLLATION()) ? PG_GET_COLLATION() : C_COLLATION_OID;
+	/* who calls it without an expression gives none */
+	Oid collation = OidIsValid(PG_GET_COLLATION()) ? PG_GET_COLLATION() : DEFAULT_COLLATION_OID;
 	Conversation c;
 	Walk w = {0};
 	Row row;
