@@ -96,12 +96,13 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
     'channel_measures_agg_transfn', 'channel_measures_agg_combinefn', 'channel_measures_agg_finalfn',  -- likewise
+    'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
     'window_funnel_transfn', 'sequence_transfn', 'sequence_next_node_transfn', 'retention_transfn',  -- likewise, and conditions may be NULL
     'journey_rows_combinefn', 'sequence_next_node_combinefn',  -- a worker that saw no row that counts has no state
     'window_funnel_finalfn', 'sequence_match_finalfn', 'sequence_count_finalfn', 'sequence_match_events_finalfn',  -- no row, nothing was met
-    'session_number',           -- the server ignores it in window functions
+    'session_number', 'contact_kind', 'resolved_at_first_contact',  -- the server ignores it in window functions
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_lock_hub', 'journey_hub_is_in_use',
     'journey_check_hub', 'journey_check_hub_name', 'journey_hub_name_in_functions',  -- NULL is no hub: an error, not silence
     'journey_hub_template', 'journey_plpgsql_call'  -- take nothing

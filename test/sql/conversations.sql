@@ -55,6 +55,13 @@ SELECT crm.business_time('2015-01-01Z', 'infinity');
 TRUNCATE crm.business_hours;
 INSERT INTO crm.business_hours SELECT d, '09:00', '18:00' FROM generate_series(1, 5) d;
 
+CREATE FUNCTION refused(query text, OUT state text, OUT message text, OUT hint text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE query;
+    state := 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+END $$;
 CREATE FUNCTION said(who text, conversation text, at timestamptz, direction text, agent text DEFAULT NULL, action text DEFAULT 'message',
                      channel text DEFAULT 'whatsapp', source text DEFAULT 'desk') RETURNS void LANGUAGE sql AS $$
     SELECT crm.record(ARRAY[identifier('id', who)], at, channel, action, direction => direction, conversation => conversation, agent => agent, source => source);
@@ -173,5 +180,153 @@ SELECT conversation AS c, source, channel, agent, asked_at, replied_at, reply_ti
 SELECT conversation AS c, waiting_time, (SELECT sum(reply_time) FROM crm.replies r WHERE r.conversation = c.conversation) AS replied FROM crm.conversations c WHERE conversation IN ('a', 'b', 'x') ORDER BY c;
 SELECT agent, count(*) AS replies, avg(reply_time) AS response FROM crm.replies WHERE conversation = 'x' GROUP BY agent ORDER BY agent;
 
+
+-- Who answered first, who took over, and time with the bot apart from time with people; hours are those of Lisbon, in winter UTC.
+CREATE VIEW served AS
+SELECT conversation AS c, answered_by AS by, transfers AS tr, handovers AS ho, to_char(handed_over_at, 'HH24:MI:SS') AS handed_over, handover_response_time AS response,
+       bot_time AS bot, people_time AS people, to_char(reopened_at, 'HH24:MI') AS reopened, reopening_response_time AS response_, to_char(first_resolved_at, 'HH24:MI') AS resolved
+FROM crm.conversations ORDER BY customer_id, conversation, source;
+-- a: the bot's word 9:00:05 is its last before Marta answers 9:10, so it handed over then, 5 s with it; with people from there on to the resolution
+-- b: Marta, then Rui: one transfer; first reopened 8:40Z, by the customer, answered in 5 min. Marta is named in what reopens, which is no taking over.
+-- h: the bot alone: with it from 10:00 to the resolution. u: likewise.
+-- s: two calls taken, by two agents. The second one is a reopening, to which nobody has replied. Time to the call: the people's.
+-- x: the reopening by the question of 10:10 was resolved unanswered; Rui took over
+SELECT * FROM served WHERE c IN ('a', 'b', 'h', 'm', 's', 't', 'u', 'x') ORDER BY c;
+DO $$ BEGIN
+-- ba: asks 9:00, bot, asks 9:02, bot 9:02:10, asks 9:04 for a person, and 9:05 again; Marta 9:14: handed over 9:04, 10 min ago. Bot 4 min, people 10;
+--     Marta again 9:20, up to which it is people's; the customer 9:30, up to that, too; the bot 9:31 and Rui 9:40: handed over again at 9:31, 9 min. Bot 4 + 1, people 10 + 6 + 10 + 9.
+PERFORM said('bea', 'ba', '2015-03-02 09:00Z', 'in'), said('bea', 'ba', '2015-03-02 09:00:10Z', 'out', 'bot'), said('bea', 'ba', '2015-03-02 09:02Z', 'in'),
+        said('bea', 'ba', '2015-03-02 09:02:10Z', 'out', 'bot'), said('bea', 'ba', '2015-03-02 09:04Z', 'in'), said('bea', 'ba', '2015-03-02 09:05Z', 'in'),
+        said('bea', 'ba', '2015-03-02 09:14Z', 'out', 'marta'), said('bea', 'ba', '2015-03-02 09:20Z', 'out', 'marta'), said('bea', 'ba', '2015-03-02 09:30Z', 'in'),
+        said('bea', 'ba', '2015-03-02 09:31Z', 'out', 'bot'), said('bea', 'ba', '2015-03-02 09:40Z', 'out', 'rui');
+-- bb: told: the bot hands over 9:03, says 9:04 that it takes a while, hands over again, which is nothing; Marta 9:13: 10 min. Bot 3 min, people 10.
+PERFORM said('bia', 'bb', '2015-03-02 09:00Z', 'in'), said('bia', 'bb', '2015-03-02 09:01Z', 'out', 'bot'), said('bia', 'bb', '2015-03-02 09:03Z', NULL, 'bot', 'handover'),
+        said('bia', 'bb', '2015-03-02 09:04Z', 'out', 'bot'), said('bia', 'bb', '2015-03-02 09:05Z', NULL, 'bot', 'handover'), said('bia', 'bb', '2015-03-02 09:13Z', 'out', 'marta');
+-- bc: handed over, and nobody came: no response; who waits shows since when. Bot 3 min, people none.
+PERFORM said('bob', 'bc', '2015-03-02 09:00Z', 'in'), said('bob', 'bc', '2015-03-02 09:01Z', 'out', 'bot'), said('bob', 'bc', '2015-03-02 09:03Z', NULL, 'bot', 'handover'), said('bob', 'bc', '2015-03-02 09:30Z', 'in');
+-- bd: the bot greets unasked, the customer asks 9:10, Marta answers 9:15, the bot asks for a rating 9:20, "5" 9:21, Marta thanks 9:22: never was it the bot's. People 5 + 6 + 1.
+PERFORM said('bo2', 'bd', '2015-03-02 09:00Z', 'out', 'bot'), said('bo2', 'bd', '2015-03-02 09:10Z', 'in'), said('bo2', 'bd', '2015-03-02 09:15Z', 'out', 'marta'),
+        said('bo2', 'bd', '2015-03-02 09:20Z', 'out', 'bot'), said('bo2', 'bd', '2015-03-02 09:21Z', 'in'), said('bo2', 'bd', '2015-03-02 09:22Z', 'out', 'marta');
+-- be: a person hands over to another department: that is not from a bot, and no transfer until Rui speaks. Unnamed ones are nobody else.
+PERFORM said('bel', 'be', '2015-03-02 09:00Z', 'in'), said('bel', 'be', '2015-03-02 09:05Z', 'out', 'marta'), said('bel', 'be', '2015-03-02 09:06Z', NULL, 'marta', 'handover'),
+        said('bel', 'be', '2015-03-02 09:07Z', 'out'), said('bel', 'be', '2015-03-02 09:08Z', 'out', 'rui'), said('bel', 'be', '2015-03-02 09:09Z', 'out', 'rui'), said('bel', 'be', '2015-03-02 09:10Z', 'out', 'marta');
+-- bf: Chatwoot opens what the bot had, 9:02: handed over, answered 9:12; resolved 9:20, opened 9:30: reopened, the question 9:40, Rui 9:44: 4 min
+PERFORM said('bru', 'bf', '2015-03-02 09:00Z', 'in'), said('bru', 'bf', '2015-03-02 09:01Z', 'out', 'bot:x'), said('bru', 'bf', '2015-03-02 09:02Z', NULL, NULL, 'conversation_opened'),
+        said('bru', 'bf', '2015-03-02 09:12Z', 'out', 'marta'), said('bru', 'bf', '2015-03-02 09:20Z', NULL, 'marta', 'resolved'), said('bru', 'bf', '2015-03-02 09:30Z', NULL, NULL, 'conversation_opened'),
+        said('bru', 'bf', '2015-03-02 09:40Z', 'in'), said('bru', 'bf', '2015-03-02 09:44Z', 'out', 'rui');
+-- bg: the bot's menu takes a call 9:00, Marta the same 9:03; she writes 9:10: 3 min with the bot, 7 with her; first response 10 min, as calls answer nothing
+PERFORM said('bia2', 'bg', '2015-03-02 09:00Z', 'in', 'bot:ivr', 'call'), said('bia2', 'bg', '2015-03-02 09:03Z', 'in', 'marta', 'call'), said('bia2', 'bg', '2015-03-02 09:10Z', 'out', 'marta');
+-- bh: two days, 23 hours each: hours of stretches make days here, though not in waiting_time
+PERFORM said('bia3', 'bh', '2015-03-02 00:00Z', 'in'), said('bia3', 'bh', '2015-03-02 23:00Z', 'out', 'marta'), said('bia3', 'bh', '2015-03-03 00:00Z', 'in'), said('bia3', 'bh', '2015-03-03 23:00Z', 'out', 'marta');
+END $$;
+SELECT * FROM served WHERE c LIKE 'b_';
+SELECT c, status, waits_since IS NOT NULL AS waits, waited FROM short WHERE c IN ('bc', 'bh') ORDER BY c;
+SELECT conversation AS c, kind, agent, asked_at::time AS asked, replied_at::time AS replied, reply_time AS took, reopened_at::time AS reopened, handed_over_at::time AS handed, handover_reply_time AS after, local_hour AS h
+FROM crm.replies WHERE conversation LIKE 'b_' OR conversation IN ('a', 'b', 'x') ORDER BY c, replied_at;
+
+-- Seconds are the same in numbers, day and hour those of the hub's time zone
+SELECT count(*) > 30 AS some, count(*) FILTER (WHERE (first_response_seconds, first_response_business_seconds, waiting_seconds, resolution_seconds, resolution_business_seconds, bot_seconds, people_seconds,
+               reopening_response_seconds, reopening_response_business_seconds, handover_response_seconds, handover_response_business_seconds)
+           IS DISTINCT FROM (extract(epoch FROM first_response_time), extract(epoch FROM first_response_business_time), extract(epoch FROM waiting_time), extract(epoch FROM resolution_time),
+               extract(epoch FROM resolution_business_time), extract(epoch FROM bot_time), extract(epoch FROM people_time), extract(epoch FROM reopening_response_time),
+               extract(epoch FROM reopening_response_business_time), extract(epoch FROM handover_response_time), extract(epoch FROM handover_response_business_time))
+           OR (local_day, local_hour) IS DISTINCT FROM ((started_at AT TIME ZONE 'Europe/Lisbon')::date, extract(hour FROM started_at AT TIME ZONE 'Europe/Lisbon')::int)) AS wrong,
+       max(first_response_seconds) AS longest
+FROM crm.conversations;
+SELECT said('tz', 'tz', '2015-06-30 23:30Z', 'in') \g /dev/null
+SELECT local_day, local_hour FROM crm.conversations WHERE conversation = 'tz';
+
+-- The same rows whichever way: all at once, customer by customer, from to, by name
+CREATE VIEW differs AS
+SELECT (SELECT count(*) FROM (TABLE crm.conversations EXCEPT ALL SELECT * FROM crm.conversations_between()) d) AS more,
+       (SELECT count(*) FROM (SELECT * FROM crm.conversations_between() EXCEPT ALL TABLE crm.conversations) d) AS less,
+       (SELECT count(*) FROM (TABLE crm.replies EXCEPT ALL SELECT * FROM crm.replies_between()) d) AS more_replies,
+       (SELECT count(*) FROM (SELECT * FROM crm.replies_between() EXCEPT ALL TABLE crm.replies) d) AS less_replies,
+       (SELECT count(*) FROM (TABLE crm.conversations EXCEPT ALL SELECT o.* FROM crm.customers c, crm.conversations_of(c.customer_id) o) d) AS of,
+       (SELECT count(*) FROM (TABLE crm.replies EXCEPT ALL SELECT o.* FROM crm.customers c, crm.replies_of(c.customer_id) o) d) AS replies_of,
+       (SELECT count(*) FROM (TABLE crm.conversations EXCEPT ALL SELECT n.* FROM (SELECT DISTINCT conversation FROM crm.touchpoints) t, crm.conversations_named(t.conversation) n) d) AS named;
+SELECT * FROM differs;
+-- from and to are of the start (c begins 8:00, before), and of the reply; what came later belongs to them
+SELECT conversation, last_at FROM crm.conversations_between('2015-03-27Z', '2015-03-28Z');
+SELECT string_agg(conversation, ' ' ORDER BY conversation) AS began FROM crm.conversations_between(until => '2015-03-02 09:00Z');
+SELECT count(*) FROM crm.conversations_between('2015-03-27 17:30Z', '2015-03-27 17:30Z');
+SELECT string_agg(conversation, ' ' ORDER BY conversation) AS began FROM crm.conversations_between('2015-03-27 17:30:00.000001Z') WHERE conversation <> 'n';
+SELECT conversation, kind, replied_at FROM crm.replies_between('2015-03-30 08:15Z', '2015-03-30 08:45Z');
+PREPARE began(timestamptz, timestamptz) AS SELECT string_agg(conversation, ' ' ORDER BY conversation) FROM crm.conversations_between($1, $2);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE began('2015-03-27Z', '2015-03-28Z');
+EXECUTE began(NULL, '2015-03-02 09:00Z');
+SELECT refused.* FROM refused($$EXECUTE began('2015-03-28Z', '2015-03-27Z')$$);
+EXECUTE began(NULL, NULL);
+RESET plan_cache_mode;
+DEALLOCATE began;
+SELECT r.* FROM (VALUES ('conversations'), ('replies')) v(what), refused(format($$SELECT * FROM crm.%s_between('2015-03-28Z', '2015-03-27Z')$$, v.what)) r;
+
+-- Who was left without an answer; who talked with somebody, or whose conversation was closed, does not wait
+SELECT conversation, to_char(waiting_since, 'YYYY-MM-DD HH24:MI') AS since, handed_over_at IS NOT NULL AS handed_over FROM crm.waiting_now() WHERE conversation <> 'n' ORDER BY waiting_since, conversation;
+SELECT conversation FROM crm.waiting_now(now() - interval '1 day');
+SELECT string_agg(conversation, ' ' ORDER BY conversation) AS since_june FROM crm.waiting_now('2015-06-01Z') WHERE conversation <> 'n';
+SELECT (SELECT count(*) FROM crm.waiting_now()) - (SELECT count(*) FROM crm.conversations WHERE waiting_since IS NOT NULL) AS difference;
+
+-- Read by index, whatever asks: a hub of two months and 8,000 customers
+SELECT journey_create_hub('big');
+CREATE TABLE big.touchpoints_2025_01 PARTITION OF big.touchpoints FOR VALUES FROM ('2025-01-01Z') TO ('2025-02-01Z');
+CREATE TABLE big.touchpoints_2025_02 PARTITION OF big.touchpoints FOR VALUES FROM ('2025-02-01Z') TO ('2025-03-01Z');
+INSERT INTO big.identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+SELECT n, identifier('n', n::text), n, n, '2025-01-01Z', '2025-01-01Z', '2025-01-01Z' FROM generate_series(1, 8000) n;
+INSERT INTO big.customers (customer_id, identities) SELECT n, 1 FROM generate_series(1, 8000) n;
+ALTER TABLE big.touchpoints DISABLE TRIGGER USER;
+INSERT INTO big.touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, direction, conversation)
+SELECT n, 1 + n % 8000, '2025-01-01Z'::timestamptz + n * interval '70 seconds', 'chat', 'message', CASE n / 8000 % 2 WHEN 0 THEN 'in' ELSE 'out' END, 'c' || n % 8000 FROM generate_series(0, 63999) n;
+ALTER TABLE big.touchpoints ENABLE TRIGGER USER;
+VACUUM ANALYZE big.touchpoints, big.identities, big.customers;
+CREATE TABLE members AS SELECT n * 800 AS customer_id, 'gold' AS segment FROM generate_series(1, 10) n;
+VACUUM ANALYZE members;
+SET max_parallel_workers_per_gather = 0;
+SET jit = off;
+-- rows of the hub's large tables that a query reads, by scan; those of partitions that it doesn't look at are none
+CREATE FUNCTION reads(query text) RETURNS TABLE (relation text, rows numeric) LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT JSON) ' || query INTO plan;
+    RETURN QUERY
+    SELECT CASE WHEN n ->> 'Relation Name' LIKE 'touchpoints%' THEN 'touchpoints' ELSE n ->> 'Relation Name' END,
+           sum(((n -> 'Actual Rows')::numeric + coalesce((n -> 'Rows Removed by Filter')::numeric, 0)) * (n -> 'Actual Loops')::numeric)
+    FROM jsonb_path_query(plan, 'strict $.** ? (exists (@."Relation Name"))') n
+    WHERE n ->> 'Relation Name' ~ '^(touchpoints|identities|customers)' GROUP BY 1 ORDER BY 1;
+END $$;
+CREATE TABLE shapes (n int, shape text, query text);
+INSERT INTO shapes VALUES
+    (1, 'one customer', $$SELECT * FROM big.%1$s WHERE customer_id = 77$$),
+    (2, 'one of them', $$SELECT * FROM big.%1$s WHERE customer_id = big.customer_of('n:77')$$),
+    (3, 'a list', $$SELECT * FROM big.%1$s WHERE customer_id IN (77, 78)$$),
+    (4, 'a star', $$SELECT m.segment, count(*), avg(v.%3$s) FROM big.%1$s v JOIN members m ON m.customer_id = v.customer_id WHERE m.segment = 'gold' GROUP BY m.segment$$),
+    (5, 'a star, outer', $$SELECT m.segment, v.conversation FROM members m LEFT JOIN big.%1$s v USING (customer_id)$$),
+    (6, 'IN', $$SELECT * FROM big.%1$s WHERE customer_id IN (SELECT m.customer_id FROM members m)$$),
+    (7, 'EXISTS, nested', $$SELECT "_"."customer_id" FROM (SELECT * FROM (SELECT * FROM "big"."%1$s") "r" WHERE "r"."%2$s" > '2020-01-01') "_" WHERE EXISTS (SELECT FROM members m WHERE m.customer_id = "_"."customer_id")$$),
+    (8, 'LATERAL', $$SELECT v.* FROM members m, LATERAL big.%1$s_of(m.customer_id) v$$),
+    (9, 'LIMIT', $$SELECT * FROM big.%1$s LIMIT 100$$);
+SELECT s.n, s.shape, v.what, string_agg(r.relation || ' ' || r.rows, ', ' ORDER BY r.relation) AS reads
+FROM shapes s, (VALUES ('conversations', 'started_at', 'first_response_seconds'), ('replies', 'replied_at', 'reply_seconds')) v(what, at, seconds), reads(format(s.query, v.what, v.at, v.seconds)) r
+GROUP BY s.n, s.shape, v.what ORDER BY s.n, v.what;
+PREPARE one(bigint) AS SELECT * FROM big.conversations WHERE customer_id = $1;
+PREPARE many(text) AS SELECT v.* FROM members m JOIN big.conversations v USING (customer_id) WHERE m.segment = $1;
+SET plan_cache_mode = force_generic_plan;
+SELECT * FROM reads('EXECUTE one(77)');
+SELECT * FROM reads($$EXECUTE many('gold')$$);
+RESET plan_cache_mode;
+DEALLOCATE ALL;
+SELECT * FROM reads($$SELECT * FROM big.conversations_named('c77')$$);
+SELECT * FROM reads($$SELECT * FROM big.conversations_between() WHERE conversation = 'c77' AND source = 'sql'$$);
+-- all at once: each touchpoint once
+SELECT * FROM reads($$SELECT count(first_response_time) FROM big.conversations_between()$$);
+SELECT count(*), sum(messages_in), count(first_response_time) FROM big.conversations_between();
+RESET jit;
+RESET max_parallel_workers_per_gather;
+SELECT journey_drop_hub('big', true);
+DROP FUNCTION reads;
+DROP TABLE members, shapes;
+
 SELECT journey_drop_hub('crm', true);
-DROP FUNCTION said;
+DROP FUNCTION said, refused;

@@ -17,7 +17,7 @@ my $runs = $ENV{PGJ_RUNS} || slowly(60, 200);
 use constant { GAP => 3, HANDOFF => 6, REPEAT => 12 };    # minutes
 
 my %kind = (web => 'digital', app => 'digital', phone => 'human', store => 'physical');
-my %means = (resolved => 'resolves', reopened => 'reopens', read => 'status', call => 'asks_and_resolves');
+my %means = (resolved => 'resolves', reopened => 'reopens', read => 'status', call => 'asks_and_resolves', handover => 'hands_over');
 
 sub random_touchpoints
 {
@@ -26,8 +26,8 @@ sub random_touchpoints
     {
         push @touchpoints, {
             id => $id, customer => 1 + int rand 3, identity => int rand 2, at => int rand any(20, 60, 200),
-            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any('message', 'message', 'message', 'resolved', 'reopened', 'read', 'call'),
-            direction => any('in', 'in', 'out', 'out', undef), agent => any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom'),
+            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any('message', 'message', 'message', 'message', 'resolved', 'reopened', 'read', 'call', 'handover'),
+            direction => any('in', 'in', 'out', 'out', undef), agent => any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom', 'rui'),
             conversation => any(undef, 'a', 'a', 'b'), source => any('x', 'x', 'y') };
     }
     return \@touchpoints;
@@ -57,21 +57,30 @@ sub is_bot { my ($t) = @_; return defined $t->{agent} && $t->{agent} =~ /^bot(:|
 sub conversation
 {
     my (@touchpoints) = @_;
-    my ($asked, $answered, $served, $resolved, $state, $waits, $waiting, $last_word);
+    my ($asked, $answered, $answered_by, $first_resolved, $served, $resolved, $state, $waits, $waiting, $last_word);
     my ($waited, $reopenings, $in, $out, $human, $bot, $own) = (0) x 7;
-    my @replies;
+    my (@replies, @reopened, %replied);
+    my $served_by = served(map { my $t = $_; map { [ $t, $_ ] } turns($t) } @touchpoints);
     for my $step (map { my $t = $_; map { [ $t, $_ ] } turns($t) } @touchpoints)
     {
         my ($t, $turn) = @$step;
         my $at = $t->{at};
-        push @replies, text($t->{id}, $t->{agent}, $waits, $at, $at - $waits) if $turn eq 'answers' && defined $last_word;
+        if ($turn eq 'answers' && defined $last_word)
+        {
+            # the first reply to a reopening is that before the next one
+            my $again = @reopened && !$replied{ $#reopened }++ ? $reopened[-1] : undef;
+            $reopened[0] = { at => $again->{at}, took => $at - $waits } if $again && @reopened == 1;
+            my $handed = $served_by->{handed}{ $t->{id} };
+            my $kind = !defined $answered ? 'first' : $again ? 'reopened' : defined $handed ? 'handed over' : 'next';
+            push @replies, text($t->{id}, $t->{agent}, $waits, $at, $at - $waits, $kind, $again && $again->{at}, $handed, defined $handed ? $at - $handed : undef);
+        }
         $waited += $at - $last_word if defined $last_word && $turn =~ /^(asks|answers|resolves)$/;
         if ($turn eq 'asks')
         {
             $in++;
             $asked //= $at;
             $served = 1 if defined $t->{agent};
-            $reopenings++ if ($state // '') eq 'resolved';
+            push(@reopened, { at => $at }), $reopenings++ if ($state // '') eq 'resolved';
             $state = 'open';
             $waits = $at unless defined $last_word;
             $waiting = defined $t->{agent} ? 0 : 1;
@@ -81,16 +90,17 @@ sub conversation
         {
             $out++;
             $served = 1 if defined $asked;
-            $answered //= $at if defined $asked && $turn eq 'answers';
+            ($answered, $answered_by) = ($at, $t->{agent}) if defined $asked && !defined $answered && $turn eq 'answers';
         }
         elsif ($turn eq 'reopens')
         {
-            $reopenings++ if ($state // '') eq 'resolved';
+            push(@reopened, { at => $at }), $reopenings++ if ($state // '') eq 'resolved';
             $state = 'open';
         }
         elsif ($turn eq 'resolves')
         {
             $resolved = $at if ($state // '') ne 'resolved';
+            $first_resolved //= $at;
             $state = 'resolved';
         }
         ($last_word, $waiting) = () if $turn =~ /^(answers|resolves)$/;
@@ -108,7 +118,95 @@ sub conversation
     return { status => $status, replies => \@replies, line => text($first->{source}, $first->{conversation}, $status, $first->{channel}, scalar @touchpoints, $in, $out,
         ($human ? $bot ? 'both' : 'human' : $bot ? 'bot' : undef), $asked, $answered, (defined $asked ? $waited : undef),
         ($waiting ? $waits : undef), ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
-        $reopenings, (defined $asked && !$served ? 't' : 'f')) };
+        $reopenings, (defined $asked && !$served ? 't' : 'f'), $answered_by, transfers(@touchpoints), $first_resolved,
+        (@reopened ? @{ $reopened[0] }{qw(at took)} : (undef, undef)), @$served_by{qw(handovers handed_at took bot people)}) };
+}
+
+# How many times another person with a name speaks: writes, or is named in a message of the customer
+sub transfers
+{
+    my @names = map { my $t = $_; defined $t->{agent} && !is_bot($t) && grep({ /^(asks|answers)$/ } turns($t)) ? $t->{agent} : () } @_;
+    return scalar grep { $names[$_] ne $names[ $_ - 1 ] } 1 .. $#names;
+}
+
+# Who served when. The turns are cut into runs that begin with a question and end before the next one that comes after a
+# person has spoken, or with a resolution; a run is the bot's up to a hand-over, and the people's from there on.
+sub served
+{
+    my @turns = @_;
+    my %all = (handovers => 0, handed => {});
+    my ($told, $first_told, $people, @run);    # told: a hand-over that was told, while nobody has answered
+    my $spend = sub { my ($who, $from, $to) = @_; $all{$who} = ($all{$who} // 0) + $to - $from };
+    my $hand = sub { my ($at) = @_; $all{handovers}++; $all{handed_at} //= $at };
+    # of what a run holds: its start, the bot's last word in it, and the first question after that
+    my $bot_had = sub {
+        my ($bot) = grep { $run[$_][1] eq 'bot' } reverse 0 .. $#run or return;
+        my ($after) = grep { $_->[1] eq 'asks' } @run[ $bot + 1 .. $#run ];
+        return ($after // $run[$bot])->[0]{at};
+    };
+    my $with;    # a person has spoken, and the customer asked nothing since: from when on
+    my $wait;    # somebody waits, as in replies
+    for my $step (@turns)
+    {
+        my ($t, $turn) = @$step;
+        my $at = $t->{at};
+        my $named = defined $t->{agent} ? is_bot($t) ? 'bot' : 'person' : '';
+        if ($turn eq 'asks')
+        {
+            $spend->('people', $with, $at) if defined $with;
+            @run = () if defined $with || !$wait;
+            $with = undef;
+            $wait = 1;
+            push @run, [ $t, 'asks' ];
+            push @run, [ $t, 'bot' ] if $named eq 'bot';
+            if ($named eq 'person')
+            {
+                my $start = $run[0][0]{at};
+                if (defined $told) { $spend->('people', max($told, $start), $at) }
+                elsif (defined(my $h = $bot_had->())) { $spend->('bot', $start, $h); $spend->('people', $h, $at) }
+                else { $spend->('people', $start, $at) }
+                ($with, $people) = ($at, 1);
+                @run = ();
+            }
+        }
+        elsif ($turn eq 'bot')
+        {
+            push @run, [ $t, 'bot' ] if @run;
+        }
+        elsif ($turn eq 'hands_over' || $turn eq 'reopens' && @run && grep { $_->[1] eq 'bot' } @run)
+        {
+            next if defined $told || $people && !grep { $_->[1] eq 'bot' } @run;
+            $hand->($told = $at);
+            $spend->('bot', $run[0][0]{at}, $at) if @run;
+        }
+        elsif ($turn eq 'answers')
+        {
+            my $handed = $told;
+            if (defined $with) { $spend->('people', $with, $at) }
+            elsif (@run)
+            {
+                my $start = $run[0][0]{at};
+                if (defined $told) { $spend->('people', max($told, $start), $at) }
+                elsif (defined($handed = $bot_had->())) { $hand->($handed); $spend->('bot', $start, $handed); $spend->('people', $handed, $at) }
+                else { $spend->('people', $start, $at) }
+            }
+            $all{took} //= $at - $handed if defined $handed && $all{handovers} == 1;
+            $all{handed}{ $t->{id} } = $handed if $wait;
+            $with = $wait || defined $with ? $at : undef;
+            ($told, $people, $wait) = (undef, 1, 0);
+            @run = ();
+        }
+        elsif ($turn eq 'resolves')
+        {
+            $spend->('people', $with, $at) if defined $with;
+            my $had = defined $bot_had->() ? 'bot' : $people ? 'people' : undef;
+            $spend->($had, $run[0][0]{at}, $at) if @run && $had && !defined $told;
+            ($with, $told, $people, $wait) = (undef, undef, 0, 0);
+            @run = ();
+        }
+    }
+    $spend->('bot', $run[0][0]{at}, $run[-1][0]{at}) if !defined $told && defined $bot_had->();
+    return \%all;
 }
 
 # What all views must hold
@@ -237,8 +335,18 @@ END
 my $ask = <<'END';
 SELECT 'timeline', touchpoint_id, customer_id, minutes(since_previous), session, own, previous_channel, minutes(since_own), is_handoff, begins_visit, same_conversation FROM crm.timeline;
 SELECT 'conversation', customer_id, source, conversation, status, channel, touchpoints, messages_in, messages_out, handled_by, minute(asked_at), minute(answered_at),
-       minutes(waiting_time), minute(waiting_since), minute(resolved_at), minutes(resolution_time), reopenings, is_abandoned FROM crm.conversations;
-SELECT 'reply', customer_id, touchpoint_id, agent, minute(asked_at), minute(replied_at), minutes(reply_time) FROM crm.replies;
+       minutes(waiting_time), minute(waiting_since), minute(resolved_at), minutes(resolution_time), reopenings, is_abandoned, answered_by, transfers,
+       minute(first_resolved_at), minute(reopened_at), minutes(reopening_response_time), handovers, minute(handed_over_at), minutes(handover_response_time),
+       minutes(bot_time), minutes(people_time) FROM crm.conversations;
+SELECT 'reply', customer_id, touchpoint_id, agent, minute(asked_at), minute(replied_at), minutes(reply_time), kind, minute(reopened_at), minute(handed_over_at),
+       minutes(handover_reply_time) FROM crm.replies;
+SELECT 'differs', * FROM (TABLE crm.conversations EXCEPT ALL SELECT * FROM crm.conversations_between()) d;
+SELECT 'differs', * FROM (SELECT * FROM crm.replies_between() EXCEPT ALL TABLE crm.replies) d;
+SELECT 'differs', * FROM ((SELECT * FROM crm.conversations WHERE started_at >= '2015-01-01 00:10Z' AND started_at < '2015-01-01 00:40Z')
+                          EXCEPT ALL SELECT * FROM crm.conversations_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')) d;
+SELECT 'differs', * FROM (SELECT * FROM crm.replies_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')
+                          EXCEPT ALL SELECT * FROM crm.replies WHERE replied_at >= '2015-01-01 00:10Z' AND replied_at < '2015-01-01 00:40Z') d;
+SELECT 'differs', * FROM (SELECT * FROM crm.conversations WHERE waiting_since IS NOT NULL EXCEPT ALL SELECT * FROM crm.waiting_now()) d;
 SELECT 'card', customer_id, touchpoints, sessions, array_to_string(channels, ','), preferred_channel, handoffs, last_channel, last_action, minute(last_at), open_conversations
 FROM crm.customer_360 WHERE touchpoints > 0;
 SELECT 'mix', channel, touchpoints, share, customers, inbound, outbound, sessions, visits, visits_left, containment FROM crm.channel_mix;
