@@ -4,12 +4,17 @@
 CREATE OR REPLACE FUNCTION @hub@.check_hours() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     was jsonb := to_jsonb(NEW);
 BEGIN
     IF (was ->> 'weekday')::integer NOT BETWEEN 1 AND 7 THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
             MESSAGE = format('there is no day %s in a week', was ->> 'weekday'), HINT = 'Monday is 1, and Sunday is 7.';
+    ELSIF (was ->> 'day')::date NOT BETWEEN '0001-01-01' AND '9999-12-31' THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation',
+            MESSAGE = format('day is out of range: %s', was ->> 'day'),
+            HINT = 'Days are from 0001-01-01 to 9999-12-31; a row is one of them.';
     ELSIF NEW.opens >= NEW.closes THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
             MESSAGE = format('business hours end before they begin: from %s to %s', NEW.opens, NEW.closes),
@@ -30,6 +35,7 @@ COMMENT ON FUNCTION @hub@.check_hours() IS 'trigger: refuse what are no business
 CREATE OR REPLACE FUNCTION @hub@.check_calendar_use() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     IF NEW.used_by NOT IN ('source', 'channel') THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',

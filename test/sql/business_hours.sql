@@ -45,7 +45,7 @@ SELECT business_time('-infinity', '2025-01-02', '{}');
 
 -- Against a plain count: openings as ranges of instants, of which none counts twice. Random hours, exceptions and zones, some of
 -- which skip days or put clocks back at a minute past midnight; times from hours to months, near the changes and far from them.
-CREATE FUNCTION counted(since timestamptz, upto timestamptz, hours jsonb) RETURNS interval LANGUAGE sql AS $$
+CREATE FUNCTION counted_time(since timestamptz, upto timestamptz, hours jsonb) RETURNS interval LANGUAGE sql AS $$
     SELECT coalesce(sum(least(upper(r), upto) - greatest(lower(r), since)) FILTER (WHERE upper(r) > since AND lower(r) < upto), '0')
     FROM (SELECT unnest(range_agg(tstzrange(a, b)))
           FROM (SELECT (d.day + o.opens) AT TIME ZONE (hours ->> 'time_zone'), (d.day + o.closes) AT TIME ZONE (hours ->> 'time_zone')
@@ -73,10 +73,10 @@ WITH zone(names) AS (VALUES ('{Europe/Lisbon,America/St_Johns,Pacific/Apia,Austr
 SELECT hours, since, since + (random() * (ARRAY[600, 8000, 100000])[1 + g % 3])::integer * interval '1 min' AS upto
 FROM calendar, generate_series(1, 6) g, LATERAL (SELECT timestamptz '2006-10-20Z' + ((random() * 15000)::integer + 525600 * (g % 6) + 0 * n) * interval '1 min') s(since);
 SELECT count(*) > 800 AS many, sum(business_time(since, upto, hours)) > '10000 hours' AS long,
-       count(*) FILTER (WHERE business_time(since, upto, hours) <> counted(since, upto, hours)) AS different,
-       count(*) FILTER (WHERE business_time(upto, since, hours) <> -counted(since, upto, hours)) AS different_back
+       count(*) FILTER (WHERE business_time(since, upto, hours) <> counted_time(since, upto, hours)) AS different,
+       count(*) FILTER (WHERE business_time(upto, since, hours) <> -counted_time(since, upto, hours)) AS different_back
 FROM cases;
-SELECT * FROM cases WHERE business_time(since, upto, hours) <> counted(since, upto, hours) LIMIT 3;
+SELECT * FROM cases WHERE business_time(since, upto, hours) <> counted_time(since, upto, hours) LIMIT 3;
 
 -- A hub with three calendars: the company's, Monday to Friday 9 to 18; a shop's in the Azores, an hour behind, on Saturday too; and a line that is always open
 SELECT journey_create_hub('crm');
@@ -129,6 +129,6 @@ INSERT INTO crm.calendar_uses VALUES ('agent', 'marta', 'line');
 INSERT INTO crm.calendar_uses VALUES ('channel', 'email', 'azores');
 UPDATE crm.settings SET time_zone = 'WEST';
 
-DROP FUNCTION counted;
+DROP FUNCTION counted_time;
 DROP TABLE cases;
 SELECT journey_drop_hub('crm', true);

@@ -113,8 +113,8 @@ SELECT count(rnd.record(ARRAY[identifier('id', (random() * 12)::integer::text)],
                         agent => (ARRAY[NULL, NULL, 'bot', 'bot:x', 'marta', 'rui'])[1 + floor(random() * 6)], source => (ARRAY['x', 'x', 'y'])[1 + floor(random() * 3)]))
 FROM generate_series(1, 1500);
 CREATE FUNCTION open_at(at timestamptz, source text, channel text) RETURNS text LANGUAGE sql AS $$
-    SELECT CASE WHEN rnd.business_time(at, at + interval '1 microsecond', coalesce((SELECT calendar FROM rnd.calendar_uses WHERE used_by = 'source' AND name = source),
-                                                                                    (SELECT calendar FROM rnd.calendar_uses WHERE used_by = 'channel' AND name = channel))) > '0' THEN 'in hours' ELSE 'out of hours' END;
+    SELECT CASE WHEN rnd.business_time(at, at + interval '1 microsecond', coalesce((SELECT u.calendar FROM rnd.calendar_uses u WHERE u.used_by = 'source' AND u.name = open_at.source),
+                                                                                    (SELECT u.calendar FROM rnd.calendar_uses u WHERE u.used_by = 'channel' AND u.name = open_at.channel))) > '0' THEN 'in hours' ELSE 'out of hours' END;
 $$;
 CREATE FUNCTION start_of(at timestamptz, period text) RETURNS date LANGUAGE sql AS $$
     SELECT CASE WHEN period <> 'all' THEN date_trunc(period, at AT TIME ZONE 'America/New_York')::date END;
