@@ -87,7 +87,7 @@ BEGIN
                                  (SELECT %4$L || line FROM (TABLE f EXCEPT ALL TABLE e) d)
                                  UNION ALL (SELECT %5$L || line FROM (TABLE e EXCEPT ALL TABLE f) d)', told, wanted,
                                 (SELECT CASE WHEN wanted LIKE '%(%' THEN 'period_start, ' ELSE '' END
-                                        || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
+                                        || string_agg(CASE WHEN wanted LIKE '% t' THEN 't.' ELSE '' END || quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a
                                  WHERE a.attrelid = format('oracle.%I', columns)::regclass AND a.attnum > 0),
                                 told || ' found    ', told || ' expected ');
 END $$;
@@ -96,7 +96,12 @@ END
 # Queries for what differs; nothing should
 sub asked
 {
-    my @asked = map { "SELECT differences('crm.$_', 'oracle.$_', '$_')" } qw(timeline handoffs customer_360 channel_mix channel_transitions omnichannel);
+    my @asked = map { "SELECT differences('crm.$_', 'oracle.$_', '$_')" } qw(timeline visits sessions handoffs customer_360 channel_mix channel_transitions omnichannel);
+    push @asked, map { "SELECT differences('crm.$_', 'oracle.journeys', 'journeys')" } qw(current_journeys journeys_by_customer);
+    push @asked, map { "SELECT differences('crm.customers c CROSS JOIN LATERAL crm.${_}_of(c.customer_id) t', 'oracle.$_ t', '$_')" } any(qw(timeline visits sessions handoffs));
+    push @asked, q{SELECT 'is_omnichannel ' || h.touchpoint_id
+                   FROM crm.handoffs h LEFT JOIN crm.channels n ON n.channel = h.to_channel LEFT JOIN crm.channels p ON p.channel = h.from_channel
+                   WHERE h.is_omnichannel IS DISTINCT FROM coalesce((n.kind = 'digital') <> (p.kind = 'digital'), false)};
     for my $name (qw(channel_mix channel_transitions omnichannel))
     {
         push @asked, "SELECT differences('crm.${name}_monthly', 'oracle.$name(''month'', NULL, NULL)', '$name')";
