@@ -33,8 +33,8 @@ visit_walk_not_own(VisitWalk *w, Datum d)
 	{
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("an action that is nobody's own must not be null"),
-							errdetail("Element %d of not_own is.", i + 1),
+							errmsg("not_own must not contain nulls"),
+							errdetail("Element %d is null.", i + 1),
 							errhint("Remove it: array_remove(not_own, NULL).")));
 		actions[i] = VARDATA_ANY(DatumGetPointer(elements[i]));
 		lens[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i]));

@@ -30,7 +30,8 @@ typedef struct TextEntry
 #define SH_ELEMENT_TYPE TextEntry
 #define SH_KEY_TYPE TextKey
 #define SH_KEY key
-#define SH_HASH_KEY(tb, key) hash_bytes((const unsigned char *) (key).text, (key).len)
+#define SH_HASH_KEY(tb, key)                                                                       \
+	((uint32) hash_bytes_extended((const unsigned char *) (key).text, (key).len, 0))
 #define SH_EQUAL(tb, a, b) ((a).len == (b).len && memcmp((a).text, (b).text, (a).len) == 0)
 #define SH_STORE_HASH
 #define SH_GET_HASH(tb, entry) (entry)->hash

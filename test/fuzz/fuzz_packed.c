@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "analytics/visit_walk.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "fuzz.h"
@@ -143,6 +144,7 @@ typedef struct Probe
 	TouchLabel *labels;
 	Touch *touches; /* read one after the other ... */
 	uint32 nread;   /* ... as far as that went */
+	VisitWalk *walk;
 } Probe;
 
 /* Call a reader; did it answer? */
@@ -255,6 +257,67 @@ search(void *arg)
 	for (int i = 0; i < lengthof(times); i++)
 		for (int after = 0; after < 2; after++)
 			require(journey_search_time(v, times[i], after) <= v->n);
+}
+
+/* Actions that are nobody's own: one of the vocabulary, and others. */
+static const char *const not_own[] = {"view", "visit", ""};
+
+static void
+walk(void *arg)
+{
+	Probe *probe = arg;
+	VisitWalk *w = visit_walk_create(CurrentMemoryContext);
+	size_t lens[lengthof(not_own)];
+
+	for (int i = 0; i < lengthof(not_own); i++)
+		lens[i] = strlen(not_own[i]);
+	visit_walk_set_not_own(w, not_own, lens, lengthof(not_own));
+	w->session_gap = 1000000;
+	w->handoff_within = PG_UINT64_MAX / 2;
+	visit_walk_open(w, &probe->view);
+	probe->walk = w;
+	while (visit_walk_next(w))
+	{
+		const Touch *t = &probe->touches[w->n - 1];
+
+		require(w->n > probe->nread || (w->label == t->label && w->time == t->time));
+		require(w->n > probe->nread || w->n == 1 ||
+				w->since_previous == (uint64) t->time - (uint64) t[-1].time);
+		require(w->before < w->n && w->session <= w->n && w->visit <= w->n);
+		require(!w->is_handoff || (w->begins_visit && w->channel != w->before_channel));
+		require(!w->begins_visit || w->own);
+	}
+	require(w->n == probe->view.n);
+}
+
+/* What a walk knows of labels is what the dictionary says. */
+static void
+check_walk_labels(const Probe *probe)
+{
+	const VisitWalk *w = probe->walk;
+	bool all_own = true;
+
+	for (uint32 i = 0; i < probe->view.nlabels; i++)
+	{
+		const TouchLabel *label = &probe->labels[i];
+		const VisitLabel *known = &w->labels[i];
+		text *channel = (text *) DatumGetPointer(visit_walk_channel(w, known->channel));
+		bool in = label->detail_len == 2 && memcmp(label->detail, "in", 2) == 0;
+		bool out = label->detail_len == 3 &&
+				   (memcmp(label->detail, "out", 3) == 0 || memcmp(label->detail, "bot", 3) == 0);
+		bool own = !out;
+
+		for (int k = 0; k < lengthof(not_own); k++)
+			own &= strlen(not_own[k]) != label->action_len ||
+				   memcmp(not_own[k], label->action, label->action_len) != 0;
+		all_own &= own;
+		require(known->own == own);
+		require(known->speaker == (in ? SPEAKER_CUSTOMER : out ? SPEAKER_COMPANY : SPEAKER_NONE));
+		require(known->place < w->nchannels && w->channels[known->place] == known->channel);
+		require(VARSIZE(channel) - VARHDRSZ == label->channel_len &&
+				memcmp(VARDATA(channel), label->channel, label->channel_len) == 0);
+	}
+	require(w->all_own == all_own);
 }
 
 static void
@@ -483,6 +546,10 @@ check_image(const uint8 *data, size_t len)
 	probe.touches = palloc(v->n * sizeof(Touch));
 	answers(read_touches, &probe);
 	answers(read_labels, &probe);
+	answers(walk, &probe);
+	require((probe.labels != NULL) == (probe.walk != NULL));
+	if (probe.walk != NULL)
+		check_walk_labels(&probe);
 	answers(read_values, &probe);
 	for (probe.start = 0; probe.start < Min(v->n, 64); probe.start++)
 		answers(start_at, &probe);

@@ -38,6 +38,8 @@ cancellable('journey_agg with values and refs',
 cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 4)');
 cancellable('merge', 'SELECT journey_length(j || j) FROM large');
 cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
+cancellable($_, "SELECT count(*) FROM large, $_")
+  for "journey_timeline(j, '1 s', '1 s')", "journey_visits(j, '1 s')", "journey_summary(j || '{a.a\@2030-01-01T00:00:00Z}', '1 s', '1 s')";
 cancellable('text out', 'SELECT j::text IS NULL FROM large');
 cancellable('send', 'SELECT journey_send(j) IS NULL FROM large');
 cancellable('json', 'SELECT j::json IS NULL FROM large');
@@ -76,7 +78,7 @@ $query->quit;
 # memory of a single group, at its peak and without the server's own
 SKIP:
 {
-    skip 'no /proc to read memory from', 3 if !-e "/proc/$$/status";
+    skip 'no /proc to read memory from', 5 if !-e "/proc/$$/status";
     my $peak = sub {
         my ($query) = @_;
         my $out = sql($node, <<"END");
@@ -96,6 +98,12 @@ END
         my ($name, $limit, $aggregate) = @$_;
         my $bytes = $peak->("SELECT journey_length($aggregate) FROM event") - $floor;
         cmp_ok($bytes, '<', $limit, sprintf 'a group of a million, %s: %.0f bytes a touchpoint', $name, $bytes);
+    }
+    # rows of a journey of three million go to disk
+    for my $rows ("journey_timeline(j, '1 s', '1 s')", "journey_visits(j, '0')")
+    {
+        my $bytes = $peak->("SELECT count(*) FROM large, $rows") / 3;
+        cmp_ok($bytes, '<', 48, sprintf '%s: %.0f bytes a touchpoint', $rows, $bytes);
     }
 }
 
