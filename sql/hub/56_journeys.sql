@@ -111,8 +111,20 @@ CREATE OR REPLACE TRIGGER note_changed AFTER UPDATE ON @hub@.touchpoints
 CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_truncated();
 
--- For one customer, or for the few that have changed in another way than by more touchpoints: always by index.
-CREATE OR REPLACE FUNCTION @hub@.journey_anew(customer_id bigint) RETURNS @extschema@.journey
+-- Becomes part of the query that calls it, and is worked out once there. What row-level security hides from a reader
+-- must not show in journeys. Policies for those that are stored, and for what they lack, are taken at their word.
+CREATE OR REPLACE FUNCTION @hub@.reads_stored() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN NOT (row_security_active($$@hub@.touchpoints$$::regclass) OR row_security_active($$@hub@.identities$$::regclass)
+            OR row_security_active($$@hub@.customers$$::regclass))
+    OR row_security_active($$@hub@.customer_journeys$$::regclass)
+       AND row_security_active($$@hub@.journey_changes$$::regclass);
+COMMENT ON FUNCTION @hub@.reads_stored() IS
+    'whether you read journeys as they are stored: row-level security applies to customer_journeys and '
+    'journey_changes, too, or to nothing they are made of';
+
+-- By index, whatever the server thinks of tables that are filled just now
+CREATE OR REPLACE FUNCTION @hub@.visible_journey(customer_id bigint) RETURNS @extschema@.journey
 LANGUAGE plpgsql STABLE PARALLEL SAFE COST 1 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -122,40 +134,27 @@ BEGIN
     RETURN (SELECT journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
                                t.touchpoint_id, packed_detail(t.direction, t.agent))
             FROM identities i JOIN touchpoints t ON t.identity_id = i.identity_id LEFT JOIN settings s ON s.one_row
-            WHERE i.customer_id = journey_anew.customer_id);
+            WHERE i.customer_id = visible_journey.customer_id);
 END $$;
-COMMENT ON FUNCTION @hub@.journey_anew(bigint) IS
+COMMENT ON FUNCTION @hub@.visible_journey(bigint) IS
     'the journey of a customer, packed of the touchpoints that you may see; NULL: there are none';
 
--- Becomes part of the query that calls it, and is worked out once there. What row-level security hides from a reader
--- must not show in journeys. Whoever has policies for those that are stored is taken at their word.
-CREATE OR REPLACE FUNCTION @hub@.reads_stored() RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN row_security_active($$@hub@.customer_journeys$$::regclass)
-    OR NOT (row_security_active($$@hub@.touchpoints$$::regclass) OR row_security_active($$@hub@.identities$$::regclass)
-            OR row_security_active($$@hub@.customers$$::regclass));
-COMMENT ON FUNCTION @hub@.reads_stored() IS
-    'whether you read journeys as they are stored: row-level security applies to them, too, or to nothing they are '
-    'made of';
-
 -- Notes come in thousands and go all at once: what the server last counted tells nothing of how many there are now. So
--- it is made to reckon with a thousand at least, lest it go through all of them for each customer.
+-- it is made to reckon with a hundred at least, lest it go through all of them for each customer.
 CREATE OR REPLACE VIEW @hub@.journey_notes WITH (security_invoker = true) AS
 SELECT n.identity_id, n.touchpoint, n.packed_for FROM @hub@.journey_changes n
 UNION ALL
-(SELECT NULL, NULL, NULL FROM string_to_table('', '') OFFSET 0);
+(SELECT NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
 COMMENT ON VIEW @hub@.journey_notes IS 'the rows of journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.identity_id IS 'as in journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.touchpoint IS 'as in journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.packed_for IS 'as in journey_changes';
 
--- A customer has changed if one of its identities has a change. Where policies are for journeys that are stored but not
--- for notes, what notes hold is not read. Settings are joined: subqueries would keep the view from parallel workers.
+-- A customer has changed if one of its identities has a change. Settings are joined, for subqueries would keep workers
+-- out.
 CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
 SELECT i.customer_id,
-       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE)
-           OR row_security_active($$@hub@.customer_journeys$$::regclass)
-              AND NOT row_security_active($$@hub@.journey_changes$$::regclass) AS anew,
+       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE) AS anew,
        @extschema@.journey_agg(n.touchpoint) AS added
 FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
      LEFT JOIN @hub@.settings s ON s.one_row
@@ -166,7 +165,7 @@ COMMENT ON COLUMN @hub@.pending_journeys.anew IS 'whether the journey must be ma
 COMMENT ON COLUMN @hub@.pending_journeys.added IS 'if not, what must be added to it';
 
 -- A row of customer_journeys is also stale if its number is marked: the customer may be gone. clock_timestamp: what is
--- volatile is worked out once, whatever the query asks of it, and in parallel workers too.
+-- volatile is worked out once, whatever the query asks of it.
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
 SELECT j.customer_id, j.journey
 FROM @hub@.customer_journeys j
@@ -177,14 +176,14 @@ WHERE @hub@.reads_stored()
 UNION ALL
 SELECT m.customer_id, m.journey
 FROM (SELECT p.customer_id,
-             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.journey_anew(p.customer_id)
+             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.visible_journey(p.customer_id)
                   ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
       FROM @hub@.pending_journeys p LEFT JOIN @hub@.customer_journeys j ON j.customer_id = p.customer_id) m
 WHERE @hub@.reads_stored() AND m.journey IS NOT NULL
 UNION ALL
 SELECT m.customer_id, m.journey
 FROM (SELECT c.customer_id,
-             CASE WHEN clock_timestamp() IS NOT NULL THEN @hub@.journey_anew(c.customer_id) END AS journey
+             CASE WHEN clock_timestamp() IS NOT NULL THEN @hub@.visible_journey(c.customer_id) END AS journey
       FROM @hub@.customers c) m
 WHERE NOT @hub@.reads_stored() AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
@@ -193,21 +192,22 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS
     'all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the '
     'settings'' currency, or in none';
 
--- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. OFFSET 0: as above.
+-- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. LEFT JOIN of one row: what comes
+-- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too.
 CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
-SELECT c.customer_id, m.journey
-FROM @hub@.customers c
-     LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
-         ON j.customer_id = c.customer_id
-     LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
-         ON p.customer_id = c.customer_id
-     CROSS JOIN LATERAL (
-         SELECT CASE WHEN p.customer_id IS NULL AND j.customer_id IS NOT NULL THEN j.journey
-                     WHEN p.anew OR p.customer_id IS NULL AND NOT @hub@.reads_stored()
-                     THEN @hub@.journey_anew(c.customer_id)
-                     ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
-         OFFSET 0) m
-WHERE m.journey IS NOT NULL;
+SELECT m.customer_id, m.journey
+FROM (SELECT) one LEFT JOIN (
+    SELECT c.customer_id,
+           CASE WHEN p.anew OR p.customer_id IS NULL AND j.customer_id IS NULL AND NOT @hub@.reads_stored()
+                THEN @hub@.visible_journey(c.customer_id)
+                WHEN p.customer_id IS NOT NULL THEN coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added)
+                ELSE j.journey END AS journey
+    FROM @hub@.customers c
+         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
+             ON j.customer_id = c.customer_id
+         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
+             ON p.customer_id = c.customer_id) m ON true
+WHERE m.customer_id IS NOT NULL AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.journeys_by_customer IS
     'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '
     'are for current_journeys';

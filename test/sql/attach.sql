@@ -27,7 +27,9 @@ CREATE FUNCTION flaws() RETURNS TABLE (flaw text, n bigint) LANGUAGE sql STABLE 
                       WHERE e.retracted_at IS NULL AND k.source IS NULL)),
         ('customers', (SELECT count(*) FROM crm.stitch_check())),
         ('journeys', (SELECT count(*) FROM crm.current_journeys c
-                      FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+                      FULL JOIN (SELECT i.customer_id,
+                                        journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
+                                                    crm.packed_detail(t.direction, t.agent)) AS journey
                                  FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) GROUP BY 1) t USING (customer_id)
                       WHERE c.journey IS DISTINCT FROM t.journey))) v(flaw, n)
     WHERE n > 0 $$;

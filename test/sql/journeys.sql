@@ -8,9 +8,17 @@ UPDATE settings SET future_within = NULL;
 
 -- what they should be, asked the plain way
 CREATE VIEW truth AS
-SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, CASE WHEN coalesce(t.currency, s.currency, '') = coalesce(s.currency, '') THEN t.value END,
-                                  t.touchpoint_id) AS journey
+SELECT i.customer_id,
+       journey_agg(t.occurred_at, t.channel, t.action,
+                   CASE WHEN coalesce(t.currency, s.currency, '') = coalesce(s.currency, '') THEN t.value END, t.touchpoint_id,
+                   CASE WHEN t.direction = 'out' AND (t.agent = 'bot' OR t.agent LIKE 'bot:%') THEN 'bot'
+                        ELSE t.direction END) AS journey
 FROM touchpoints t JOIN identities i USING (identity_id) CROSS JOIN settings s GROUP BY i.customer_id;
+-- who spoke: outbound by a bot is the bot's, what a bot has to do with otherwise is not
+SELECT d, a, packed_detail(d, a)
+FROM unnest('{in,out,NULL}'::text[]) WITH ORDINALITY x(d, m),
+     unnest('{bot,bot:,bot:x,Bot,bots,"a bot",Rita,"",NULL}'::text[]) WITH ORDINALITY y(a, n)
+WHERE d = 'out' OR a = 'bot' OR a IS NULL ORDER BY m, n;
 CREATE FUNCTION flaws(what text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;
 BEGIN
@@ -20,12 +28,14 @@ BEGIN
 END $$;
 
 -- each kind of change, by itself: the view is right at once, refresh() makes the table so
-CREATE FUNCTION tried(query text, OUT kept bigint, OUT changes bigint, OUT current_flaws bigint, OUT refreshed bigint, OUT flaws bigint, OUT again bigint)
+CREATE FUNCTION tried(query text, OUT kept bigint, OUT changes bigint, OUT current_flaws bigint,
+                      OUT by_customer_flaws bigint, OUT refreshed bigint, OUT flaws bigint, OUT again bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE query;
     changes := (SELECT count(*) FROM journey_changes);
     current_flaws := flaws('current_journeys');
+    by_customer_flaws := flaws('journeys_by_customer');
     refreshed := refresh();
     flaws := flaws('customer_journeys');
     again := refresh();
@@ -52,6 +62,13 @@ SELECT * FROM tried($$UPDATE settings SET currency = 'JPY'$$);
 SELECT * FROM tried($$UPDATE settings SET currency = NULL$$);
 SELECT * FROM tried($$UPDATE settings SET currency = 'EUR'$$);
 SELECT * FROM tried($$UPDATE touchpoints SET agent = 'Ana'$$);
+SELECT * FROM tried($$UPDATE touchpoints SET direction = 'in' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET agent = 'bot' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET direction = 'out' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET agent = 'bot:hello' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET agent = 'Rita' WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$UPDATE touchpoints SET direction = NULL WHERE touchpoint_id = 1$$);
+SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 12:00Z', 'chat', 'message', direction => 'out', agent => 'bot:hello')$$);
 SELECT * FROM tried($$UPDATE touchpoints SET occurred_at = occurred_at - interval '1 year' WHERE touchpoint_id = 2$$);
 SELECT * FROM tried($$UPDATE touchpoints SET identity_id = (SELECT identity_id FROM identities WHERE identifier = 'c:9') WHERE touchpoint_id = 1$$);
 SELECT * FROM tried($$DELETE FROM touchpoints WHERE touchpoint_id = 3$$);
@@ -62,19 +79,20 @@ SELECT count(*) FROM touchpoint_keys;
 
 -- all kinds, at random, with a refresh now and then: thousands of queries too small for workers
 SET max_parallel_workers_per_gather = 0;
-CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT current_flaws bigint, OUT flaws bigint)
+CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT details bigint,
+                       OUT current_flaws bigint, OUT by_customer_flaws bigint, OUT flaws bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
     a identifier;
     b identifier;
 BEGIN
-    refreshes := 0; compared := 0; current_flaws := 0; flaws := 0;
+    refreshes := 0; compared := 0; details := 0; current_flaws := 0; by_customer_flaws := 0; flaws := 0;
     PERFORM setseed(dice / 1000.0);
     FOR n IN 1 .. rounds LOOP
         a := 'c:' || floor(random() * 25);
         b := 'c:' || floor(random() * 25);
-        CASE floor(random() * 13)::integer
+        CASE floor(random() * 14)::integer
             WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END, (ARRAY['EUR', 'JPY', NULL])[1 + n / 2 % 3]);
             WHEN 3 THEN PERFORM record(ARRAY[a, b], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'app', 'a' || n % 3, source => 'r' || dice, source_key => n::text);
             WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * 25 + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
@@ -84,7 +102,10 @@ BEGIN
             WHEN 8 THEN DELETE FROM touchpoints WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
             WHEN 9 THEN UPDATE touchpoints SET occurred_at = occurred_at + interval '20 days' WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
             WHEN 10 THEN PERFORM CASE WHEN random() < 0.5 THEN cannot_link(a, b) ELSE must_link(a, b) END WHERE a <> b;
-            WHEN 11 THEN UPDATE settings SET currency = (ARRAY['eur', ' JPY ', NULL])[1 + n % 3];
+            WHEN 11 THEN
+                UPDATE touchpoints SET direction = (ARRAY['in', 'out', NULL])[1 + n % 3], agent = (ARRAY['bot:a', 'Rita'])[1 + n / 3 % 2]
+                WHERE touchpoint_id % 7 = n % 7 AND n % 2 = 0 OR touchpoint_id = (SELECT max(t.touchpoint_id) FROM touchpoints t);
+            WHEN 12 THEN UPDATE settings SET currency = (ARRAY['eur', ' JPY ', NULL])[1 + n % 3];
             ELSE
                 refreshes := refreshes + 1;
                 PERFORM refresh();
@@ -92,12 +113,16 @@ BEGIN
         END CASE;
         IF n % 3 = 0 THEN
             compared := compared + (SELECT count(*) FROM truth);
+            details := details + (SELECT count(DISTINCT d.detail) FROM truth t, unnest(journey_path(t.journey, 'detail')) d(detail));
             current_flaws := current_flaws + flaws('current_journeys');
+            by_customer_flaws := by_customer_flaws + flaws('journeys_by_customer');
         END IF;
     END LOOP;
 END $$;
-SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 1);
-SELECT refreshes > 10 AS refreshes, compared > 500 AS compared, current_flaws, flaws FROM muddle(200, 2);
+SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, current_flaws, by_customer_flaws, flaws
+FROM muddle(200, 1);
+SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, current_flaws, by_customer_flaws, flaws
+FROM muddle(200, 2);
 SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
 
 -- a rebuild mends what somebody has spoilt
@@ -135,29 +160,69 @@ SELECT seq_scan AS scans, idx_scan BETWEEN 40000 AND 80000 AS few_look_ups FROM 
 COMMIT;
 SELECT count(*) FROM touchpoint_keys WHERE source = 'plan';
 
--- plans: one customer, and a pattern, with changes pending
+-- plans: some customers, a pattern, and all
 TRUNCATE touchpoints, identities, customers, evidence, former_memberships, identity_pairs;
 SELECT refresh() > 0 AS emptied;
 SELECT cardinality(record_many(array_agg((ARRAY[('p:' || n % 2000)::identifier], '2026-11-01Z'::timestamptz + n * interval '5 min', 'web', CASE n % 997 WHEN 0 THEN 'buy' ELSE 'view' END, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 20000) n;
 SELECT make_partitions() >= 0 AS maintained, refresh();
-SELECT count(record(ARRAY[('p:' || n * 997 % 2000)::identifier], '2026-12-01Z', 'store', 'visit')) FROM generate_series(1, 20) n;
 ANALYZE;
-EXPLAIN (COSTS OFF) SELECT customer_id FROM customer_journeys WHERE journey ~ 'web.buy -> web.view';
+CREATE TABLE few AS SELECT customer_id FROM customers ORDER BY customer_id DESC LIMIT 5;
+ANALYZE few;
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query;
 END $$;
-CREATE VIEW by_index AS  -- of the tables that hold something
-SELECT q AS query, count(*) FILTER (WHERE line ~ 'Index Scan') > 0 AS by_index,
-       count(*) FILTER (WHERE line ~ 'Seq Scan on (customer_journeys|identities|journey_changes|touchpoints_2026_1[12])') AS not_by_index
-FROM unnest(ARRAY['SELECT journey FROM current_journeys WHERE customer_id = 7',
-                  'SELECT journey FROM current_journeys WHERE customer_id = customer_of(''p:7'')']) q, plan(q) line GROUP BY q;
+-- of what each query asks for some customers, what is read of tables that hold something for all
+CREATE VIEW by_index AS
+SELECT v.name || ' ' || q AS query,
+       count(*) FILTER (WHERE line ~ 'Index (Only )?Scan using customer_journeys_pkey') AS by_index,
+       count(*) FILTER (WHERE line ~ 'Seq Scan on (customer_journeys|customers|touchpoints)') AS not_by_index
+FROM unnest('{current_journeys,journeys_by_customer}'::text[]) v(name),
+     unnest(ARRAY['WHERE customer_id = 7', 'WHERE customer_id = customer_of(''p:7'')',
+                  'WHERE customer_id = ANY (ARRAY(SELECT customer_id FROM few))',
+                  'JOIN few USING (customer_id)', 'WHERE customer_id IN (SELECT customer_id FROM few)']) q,
+     plan(format('SELECT journey FROM %s ', v.name) || q) line
+WHERE v.name = 'journeys_by_customer' OR q ~ 'customer_id = '
+GROUP BY 1;
+-- of what is asked of all: by its index for the pattern, and never all notes for each customer
+CREATE VIEW of_all AS
+SELECT q AS query, count(*) FILTER (WHERE line ~ 'Bitmap Index Scan on customer_journeys_journey_idx') AS by_index,
+       count(*) FILTER (WHERE line ~ 'Nested Loop Anti Join' AND q !~ '~') AS loops,
+       count(*) FILTER (WHERE line ~ 'One-Time Filter') > 0 AS one_time_filter
+FROM unnest(ARRAY['SELECT customer_id FROM current_journeys WHERE journey ~ ''web.buy -> web.view''',
+                  'SELECT sum(journey_length(journey)) FROM current_journeys',
+                  'SELECT sum(journey_length(journey)) FROM journeys_by_customer']) q, plan(q) line
+GROUP BY 1;
+EXPLAIN (COSTS OFF) SELECT customer_id FROM customer_journeys WHERE journey ~ 'web.buy -> web.view';
+SET random_page_cost = 1;
+-- with nothing pending, as ANALYZE has seen it
 SELECT * FROM by_index ORDER BY query COLLATE "C";
-SELECT count(*) FILTER (WHERE line ~ 'Bitmap Index Scan on customer_journeys_journey_idx') AS by_index
-FROM plan($$SELECT customer_id FROM current_journeys WHERE journey ~ 'web.buy -> web.view'$$) line;
+SELECT * FROM of_all ORDER BY query COLLATE "C";
+-- with a few changes; and with many, of which nobody has told the server
+SELECT count(record(ARRAY[('p:' || n * 997 % 2000)::identifier], '2026-12-01Z', 'store', 'visit')) FROM generate_series(1, 20) n;
+SELECT * FROM by_index ORDER BY query COLLATE "C";
+SELECT * FROM of_all ORDER BY query COLLATE "C";
 SELECT count(*), (SELECT count(*) FROM truth WHERE journey ~ 'web.buy -> store.visit')
 FROM current_journeys WHERE journey ~ 'web.buy -> store.visit';
 SELECT journey_length(journey) FROM current_journeys WHERE customer_id = customer_of('p:997');
+BEGIN;
+INSERT INTO touchpoints (identity_id, occurred_at, channel, action, direction)
+SELECT i.identity_id, '2026-12-02Z', 'store', 'visit', 'in' FROM identities i, generate_series(1, 3);
+SELECT * FROM by_index ORDER BY query COLLATE "C";
+SELECT flaws('current_journeys'), flaws('journeys_by_customer');
+ROLLBACK;
+RESET random_page_cost;
+-- workers share the whole of it
+SET max_parallel_workers_per_gather = 2;
+SET min_parallel_table_scan_size = 0;
+SET cpu_tuple_cost = 1;
+SELECT q AS query, count(*) FILTER (WHERE line ~ 'Partial Aggregate') AS in_workers
+FROM unnest(ARRAY['SELECT sum(journey_length(journey)) FROM current_journeys',
+                  'SELECT sum(journey_length(journey)) FROM journeys_by_customer']) q, plan(q) line
+GROUP BY 1 ORDER BY 1;
+RESET max_parallel_workers_per_gather;
+RESET min_parallel_table_scan_size;
+RESET cpu_tuple_cost;
 SET search_path = public;
 SELECT journey_drop_hub('crm', true);

@@ -26,7 +26,11 @@ CREATE TABLE begin AS SELECT date_trunc('month', now() - interval '10 months') A
 CREATE FUNCTION day(n float8) RETURNS timestamptz LANGUAGE sql STABLE AS $$ SELECT t + n * interval '1 day' FROM begin $$;
 CREATE FUNCTION someone() RETURNS identifier LANGUAGE sql VOLATILE AS $$ SELECT ('c:' || floor(200 * random()))::identifier $$;
 CREATE VIEW truth AS
-SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, CASE WHEN coalesce(t.currency, s.currency) = s.currency THEN t.value END, t.touchpoint_id) AS journey
+SELECT i.customer_id,
+       journey_agg(t.occurred_at, t.channel, t.action,
+                   CASE WHEN coalesce(t.currency, s.currency) = s.currency THEN t.value END, t.touchpoint_id,
+                   CASE WHEN t.direction = 'out' AND (t.agent = 'bot' OR t.agent LIKE 'bot:%') THEN 'bot'
+                        ELSE t.direction END) AS journey
 FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) CROSS JOIN hub.settings s GROUP BY i.customer_id;
 CREATE VIEW current_flaws AS
 SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)) d;

@@ -21,7 +21,8 @@ SELECT hub.grant_access('ana'), hub.grant_access('wim', 'writer');
 GRANT CREATE ON SCHEMA public TO ana;
 GRANT SELECT ON hub.touchpoints_default TO ana;
 CREATE VIEW flaws AS
-WITH truth AS (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+WITH truth AS (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
+                                           hub.packed_detail(t.direction, t.agent)) AS journey
                FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) GROUP BY 1)
 SELECT (SELECT count(*) FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)) d)
        + (SELECT count(*) FROM hub.touchpoints t FULL JOIN hub.touchpoint_keys k USING (source, source_key, touchpoint_id, occurred_at)

@@ -152,7 +152,9 @@ WHERE k.source IS NULL OR t.source IS NULL
 END
 is(sql($node, <<'END'), 0, 'journeys are current');
 SELECT count(*) FROM hub.current_journeys c
-FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+FULL JOIN (SELECT i.customer_id,
+                  journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
+                              hub.packed_detail(t.direction, t.agent)) AS journey
            FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) GROUP BY 1) t USING (customer_id)
 WHERE c.journey IS DISTINCT FROM t.journey
 END

@@ -39,7 +39,9 @@ SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkin
 END
 my $state = join ";\n", map { "SELECT '$_', count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM crm.$_ t" } @tables;
 my $exact = <<'END';
-SELECT count(*) FROM crm.current_journeys c FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+SELECT count(*) FROM crm.current_journeys c
+    FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
+                                     crm.packed_detail(t.direction, t.agent)) AS journey
     FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) GROUP BY 1) a USING (customer_id) WHERE c.journey IS DISTINCT FROM a.journey
 END
 sub same

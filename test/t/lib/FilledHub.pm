@@ -112,7 +112,9 @@ SELECT own_column FROM $hub.touchpoints WHERE source = 'new';
 INSERT INTO public.sales VALUES (1001, now(), 'new', 5);
 UPDATE public.sales SET amount = 6 WHERE sale_id = 1;
 SELECT sum(value) FROM $hub.touchpoints WHERE source = 'sales';
-SELECT count(*) FROM $hub.current_journeys c FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id) AS journey
+SELECT count(*) FROM $hub.current_journeys c
+    FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
+                                     $hub.packed_detail(t.direction, t.agent)) AS journey
     FROM $hub.touchpoints t JOIN $hub.identities i USING (identity_id) GROUP BY 1) a USING (customer_id) WHERE c.journey IS DISTINCT FROM a.journey;
 CREATE TEMP TABLE stale AS SELECT * FROM $hub.current_journeys;
 SELECT $hub.refresh() > 0, $hub.refresh(rebuild => true);
