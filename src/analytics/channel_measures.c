@@ -47,6 +47,17 @@ typedef struct Key
 	uint32 c;
 } Key;
 
+/* All three are small and dense; one of random 64 bits would take longer. */
+static inline uint32
+hash_key(Key key)
+{
+	uint32 h = key.a * 0x9e3779b1 ^ key.b * 0x85ebca77 ^ key.c * 0xc2b2ae3d;
+
+	h ^= h >> 15;
+	h *= 0x2c1b3c6d;
+	return h ^ h >> 13;
+}
+
 typedef struct KeyEntry
 {
 	Key key;
@@ -58,7 +69,7 @@ typedef struct KeyEntry
 #define SH_ELEMENT_TYPE KeyEntry
 #define SH_KEY_TYPE Key
 #define SH_KEY key
-#define SH_HASH_KEY(tb, key) murmurhash32(murmurhash32(murmurhash32((key).a) + (key).b) + (key).c)
+#define SH_HASH_KEY(tb, key) hash_key(key)
 #define SH_EQUAL(tb, x, y) ((x).a == (y).a && (x).b == (y).b && (x).c == (y).c)
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -327,24 +338,33 @@ measures_add_period(Measures *m, int32 number)
 	m->periods = array_room(m, m->periods, sizeof(MeasuresPeriod), m->nperiods, &m->periods_max);
 	memset(&m->periods[m->nperiods], 0, sizeof(MeasuresPeriod));
 	m->periods[m->nperiods].number = number;
+	memset(m->periods[m->nperiods].cells, 0xff, sizeof(m->periods->cells));
 	return m->nperiods++;
 }
 
-uint32
-measures_add_cell(Measures *m, uint32 period, uint32 channel)
+static uint32
+new_cell(Measures *m, uint32 period, uint32 channel)
 {
-	Key key = {period, channel, 0};
-	bool found;
-	KeyEntry *entry = keys_insert(m->cell_table, key, &found);
-
-	if (likely(found))
-		return entry->number;
-	entry->number = m->ncells;
 	m->cells = array_room(m, m->cells, sizeof(MeasuresCell), m->ncells, &m->cells_max);
 	memset(&m->cells[m->ncells], 0, sizeof(MeasuresCell));
 	m->cells[m->ncells].period = period;
 	m->cells[m->ncells].channel = channel;
 	return m->ncells++;
+}
+
+uint32
+measures_add_far_cell(Measures *m, uint32 period, uint32 channel)
+{
+	Key key = {period, channel, 0};
+	KeyEntry *entry;
+	bool found;
+
+	if (channel < MEASURES_NEAR)
+		return m->periods[period].cells[channel] = new_cell(m, period, channel);
+	entry = keys_insert(m->cell_table, key, &found);
+	if (!found)
+		entry->number = new_cell(m, period, channel);
+	return entry->number;
 }
 
 MeasuresTransition *
@@ -521,7 +541,7 @@ measures_different(const struct varlena *a, const struct varlena *b)
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("channel_measures_agg needs the same question for all rows of a group"),
 					errdetail("They differ in %s.", what ? what : "what they ask"),
-					errhint("Group by it.")));
+					errhint("Group by what differs.")));
 }
 
 /* The state's number of a channel that is read, kept in numbers. */

@@ -116,6 +116,9 @@ typedef struct TimeRun
 
 #define MEASURES_NONE PG_UINT32_MAX
 
+/* So many channels, which few have more of, are found without a hash table. */
+#define MEASURES_NEAR 32
+
 typedef struct MeasuresChannel
 {
 	NameText name;
@@ -130,6 +133,7 @@ typedef struct MeasuresPeriod
 	uint32 own_channel; /* first one */
 	int64 counts[CUSTOMER_COUNTS];
 	uint64 counted[CUSTOMER_COUNTS];
+	uint32 cells[MEASURES_NEAR]; /* of the first channels; others are in a table */
 } MeasuresPeriod;
 
 typedef struct MeasuresCell
@@ -192,12 +196,21 @@ extern void measures_different(const struct varlena *a, const struct varlena *b)
 	__attribute__((noreturn));
 extern uint32 measures_add_channel(Measures *m, const char *name, size_t len);
 extern uint32 measures_add_period(Measures *m, int32 number);
-extern uint32 measures_add_cell(Measures *m, uint32 period, uint32 channel);
+extern uint32 measures_add_far_cell(Measures *m, uint32 period, uint32 channel);
 extern MeasuresTransition *measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to);
 extern void measures_runs_room(Measures *m, MeasuresTransition *t);
 extern void measures_sum(int64 *sum, int64 count);
 extern void name_list_set(NameList *list, NameText *names, uint32 n);
 extern bool name_list_has(const NameList *list, const char *name, size_t len);
+
+/* The cell of a period and channel, new or known. */
+static inline uint32
+measures_add_cell(Measures *m, uint32 period, uint32 channel)
+{
+	if (likely(channel < MEASURES_NEAR && m->periods[period].cells[channel] != MEASURES_NONE))
+		return m->periods[period].cells[channel];
+	return measures_add_far_cell(m, period, channel);
+}
 
 /* Add a time between two touchpoints. */
 static inline void

@@ -20,6 +20,8 @@ GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, array_position('{day,week,month}', unit);
 -- weeks begin on Monday, also before 2000 and before Christ; months are those of the calendar, however long
 SELECT t, (SELECT cohort FROM journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'week', 'UTC')) AS week, date_trunc('week', t) AS plain_week,
        (SELECT cohort FROM journey_retention(touchpoint(t, 'a', 'a'), '%', '%', 'month', 'UTC')) AS month,
+       (SELECT cohort FROM journey_retention(touchpoint(greatest(t, '4713-01-01Z BC'), 'a', 'a'), '%', '%', 'quarter', 'UTC')) AS quarter,
+       (SELECT cohort FROM journey_retention(touchpoint(greatest(t, '4713-01-01Z BC'), 'a', 'a'), '%', '%', 'year', 'UTC')) AS year,
        (SELECT max(bracket) FROM journey_retention(touchpoint(t, 'a', 'a') || touchpoint('2026-01-01Z', 'a', 'a'), '%', '%', 'day', 'UTC')) AS days
 FROM unnest('{2026-01-04Z,2026-01-05Z,1999-12-31Z,1999-12-26Z,1970-01-01Z,0001-01-01Z,0044-03-15Z BC,4714-12-31Z BC}'::timestamptz[]) t;
 SELECT cohort, bracket
@@ -107,7 +109,7 @@ SELECT query, state, left(message, 60) AS message, detail, hint FROM (VALUES
 CREATE TABLE touch AS
 SELECT c, n, date_trunc('minute', b.t + CASE WHEN c % 5 < 2 THEN interval '1 min' * (h[1] % 4000) ELSE interval '1 min' * (h[1] % CASE WHEN c % 5 < 4 THEN 40000 ELSE 2000000 END) END) AS t,
        (ARRAY['web', 'app', 'Loja São João', 'phone'])[1 + h[2] % 4] AS channel, (ARRAY['view', 'buy', 'vê', 'call', 'quit'])[1 + h[3] % 5] AS action, h[3] % 3 AS value
-FROM generate_series(1, 250) c, generate_series(1, 1 + c % 17) n,
+FROM generate_series(1, 200) c, generate_series(1, 1 + c % 17) n,
      LATERAL (SELECT (ARRAY['2021-03-27Z', '2021-10-29Z', '2021-04-02Z', '2021-09-03Z', '2010-11-05Z', '2010-03-03Z', '2011-12-28Z', '2019-12-29Z', '1999-12-29Z']::timestamptz[])[1 + c % 9]) b(t),
      LATERAL (SELECT array_agg(('x' || substr(md5(c || ' ' || n), i * 6 + 1, 6))::bit(24)::int ORDER BY i) FROM generate_series(0, 2) i) x(h);
 CREATE TABLE packed AS SELECT c, journey_agg(t, channel, action, value) AS j FROM touch GROUP BY c;
@@ -116,10 +118,11 @@ CREATE TABLE touchpoint AS SELECT c, s.* FROM packed, journey_steps(j) s;
 CREATE TABLE zone (zone text);
 INSERT INTO zone VALUES ('Europe/Berlin'), ('America/Santiago'), ('Asia/Beirut'), ('Pacific/Apia'), ('Australia/Lord_Howe'), ('America/St_Johns'), ('Antarctica/Casey'), ('UTC'), ('Asia/Kathmandu');
 CREATE TABLE unit (unit text, every interval);
-INSERT INTO unit VALUES ('day', '1 day'), ('week', '1 week'), ('month', '1 month');
+INSERT INTO unit VALUES ('day', '1 day'), ('week', '1 week'), ('month', '1 month'), ('quarter', '3 months'), ('year', '1 year');
 CREATE FUNCTION units(unit text, a date, b date) RETURNS int LANGUAGE sql IMMUTABLE
 RETURN CASE unit WHEN 'day' THEN b - a WHEN 'week' THEN (b - a) / 7
-                 ELSE (extract(year FROM b) - extract(year FROM a)) * 12 + extract(month FROM b) - extract(month FROM a) END;
+                 ELSE ((extract(year FROM b) - extract(year FROM a)) * 12 + extract(month FROM b) - extract(month FROM a))
+                      / CASE unit WHEN 'month' THEN 1 WHEN 'quarter' THEN 3 ELSE 12 END END;
 
 CREATE TABLE ours AS
 SELECT c, zone, unit, cohort, bracket FROM packed, zone, unit, journey_retention(j, '%.view', 'web.%[value >= 1]', unit, zone);
