@@ -102,12 +102,24 @@ retention_units(RetentionQuery *query, Units *units, Datum journey, const char *
 	journey_arg_close(&arg);
 }
 
+static bool
+retention_row(void *arg, Datum *values, bool *nulls)
+{
+	PeriodSet *set = arg;
+	const Units *u = &set->units;
+
+	if (set->next == u->n)
+		return false;
+	values[0] = DateADTGetDatum(set->cohort);
+	values[1] = Int32GetDatum(u->numbers[set->next++] - u->numbers[0]);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(journey_retention);
 Datum
 journey_retention(PG_FUNCTION_ARGS)
 {
 	PeriodSet *set = row_set(fcinfo, sizeof(PeriodSet));
-	Datum row[2];
 
 	if (!set->rows.started)
 	{
@@ -121,11 +133,7 @@ journey_retention(PG_FUNCTION_ARGS)
 			set->cohort = calendar_date(set->query.calendar.unit, set->units.numbers[0]);
 		MemoryContextSwitchTo(old);
 	}
-	if (set->next == set->units.n)
-		return row_set_end(fcinfo, &set->rows);
-	row[0] = DateADTGetDatum(set->cohort);
-	row[1] = Int32GetDatum(set->units.numbers[set->next++] - set->units.numbers[0]);
-	return row_set_next(&set->rows, row, NULL);
+	return row_set_rows(fcinfo, &set->rows, retention_row);
 }
 
 static void
@@ -155,15 +163,43 @@ last_unit_before(Calendar *c, TimestampTz until)
 	return calendar_number(c, until - 1);
 }
 
+static bool
+lifecycle_row(void *arg, Datum *values, bool *nulls)
+{
+	PeriodSet *set = arg;
+	const Units *u = &set->units;
+	const char *state;
+	int32 number;
+
+	if (set->gap_next)
+	{
+		number = u->numbers[set->next - 1] + 1;
+		state = "dormant";
+		set->gap_next = false;
+	}
+	else if (set->next == u->n)
+		return false;
+	else
+	{
+		number = u->numbers[set->next];
+		if (set->next == 0)
+			state = "new";
+		else
+			state = u->numbers[set->next - 1] == number - 1 ? "returning" : "resurrecting";
+		set->next++;
+		set->gap_next = (set->next == u->n || u->numbers[set->next] != number + 1) &&
+						number < set->last_to_begin;
+	}
+	values[0] = DateADTGetDatum(calendar_date(set->query.calendar.unit, number));
+	values[1] = CStringGetTextDatum(state);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(journey_lifecycle);
 Datum
 journey_lifecycle(PG_FUNCTION_ARGS)
 {
 	PeriodSet *set = row_set(fcinfo, sizeof(PeriodSet));
-	const Units *u = &set->units;
-	const char *state;
-	int32 number;
-	Datum row[2];
 
 	if (!set->rows.started)
 	{
@@ -176,26 +212,5 @@ journey_lifecycle(PG_FUNCTION_ARGS)
 		collect_lifecycle(set, PG_GETARG_DATUM(0));
 		MemoryContextSwitchTo(old);
 	}
-	if (set->gap_next)
-	{
-		number = u->numbers[set->next - 1] + 1;
-		state = "dormant";
-		set->gap_next = false;
-	}
-	else if (set->next == u->n)
-		return row_set_end(fcinfo, &set->rows);
-	else
-	{
-		number = u->numbers[set->next];
-		if (set->next == 0)
-			state = "new";
-		else
-			state = u->numbers[set->next - 1] == number - 1 ? "returning" : "resurrecting";
-		set->next++;
-		set->gap_next = (set->next == u->n || u->numbers[set->next] != number + 1) &&
-						number < set->last_to_begin;
-	}
-	row[0] = DateADTGetDatum(calendar_date(set->query.calendar.unit, number));
-	row[1] = CStringGetTextDatum(state);
-	return row_set_next(&set->rows, row, NULL);
+	return row_set_rows(fcinfo, &set->rows, lifecycle_row);
 }

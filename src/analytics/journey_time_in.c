@@ -97,14 +97,27 @@ collect_states(StateSet *set, Datum journey, LabelPart part)
 	journey_arg_close(&arg);
 }
 
+static bool
+state_row(void *arg, Datum *values, bool *nulls)
+{
+	StateSet *set = arg;
+	const State *state;
+
+	if (set->next == set->n)
+		return false;
+	state = &set->states[set->next++];
+	values[0] = state->name;
+	nulls[0] = state->name == 0;
+	values[1] = Int64GetDatum(state->stays);
+	values[2] = usecs_interval(state->usecs);
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(journey_time_in);
 Datum
 journey_time_in(PG_FUNCTION_ARGS)
 {
 	StateSet *set = row_set(fcinfo, sizeof(StateSet));
-	const State *state;
-	Datum row[3];
-	bool nulls[3] = {false};
 
 	if (!set->rows.started)
 	{
@@ -113,12 +126,5 @@ journey_time_in(PG_FUNCTION_ARGS)
 		collect_states(set, PG_GETARG_DATUM(0), label_part_argument(PG_GETARG_DATUM(1)));
 		MemoryContextSwitchTo(old);
 	}
-	if (set->next == set->n)
-		return row_set_end(fcinfo, &set->rows);
-	state = &set->states[set->next++];
-	row[0] = state->name;
-	nulls[0] = state->name == 0;
-	row[1] = Int64GetDatum(state->stays);
-	row[2] = usecs_interval(state->usecs);
-	return row_set_next(&set->rows, row, nulls);
+	return row_set_rows(fcinfo, &set->rows, state_row);
 }

@@ -134,39 +134,24 @@ typedef struct Timeline
 	Datum *actions; /* texts, by label */
 	Datum *details; /* 0 where there is none */
 	Ref own_ref;    /* of the last own touchpoint taken */
-} Timeline;
 
-PG_FUNCTION_INFO_V1(journey_timeline);
-Datum
-journey_timeline(PG_FUNCTION_ARGS)
-{
-	Timeline *set = row_set(fcinfo, sizeof(Timeline));
-	Datum values[TIMELINE_COLUMNS];
-	bool nulls[TIMELINE_COLUMNS];
-	Row row = {values, nulls};
+	/* of the row being told */
 	Interval since_previous;
 	Interval since_own;
-	VisitWalk *w;
+} Timeline;
+
+static bool
+timeline_row(void *arg, Datum *values, bool *nulls)
+{
+	Timeline *set = arg;
+	VisitWalk *w = set->walk;
+	Row row = {values, nulls};
 	Touch t;
 	Ref ref;
 	bool compared;
 
-	if (!set->rows.started)
-	{
-		MemoryContext old = row_set_start(&set->rows);
-
-		w = walk_argument(fcinfo, &set->walk, 1, 2, 3);
-		journey_arg_open(&set->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
-		visit_walk_open(w, &set->arg.view);
-		journey_start_at(&set->arg.view, &set->touches, 0);
-		set->actions = label_texts(&set->arg.view, PART_ACTION);
-		set->details = label_texts(&set->arg.view, PART_DETAIL);
-		set->own_ref.known = false;
-		MemoryContextSwitchTo(old);
-	}
-	w = set->walk;
 	if (!journey_next(&set->touches, &t))
-		return row_set_end(fcinfo, &set->rows);
+		return false;
 	visit_walk_take(w, t.label, t.time);
 	ref.known = t.has_ref;
 	ref.number = t.has_ref ? t.ref : 0;
@@ -178,17 +163,39 @@ journey_timeline(PG_FUNCTION_ARGS)
 	put(&row, TIMELINE_ACTION, set->actions[t.label], true);
 	put(&row, TIMELINE_DETAIL, set->details[t.label], set->details[t.label] != 0);
 	put(&row, TIMELINE_VALUE, t.has_value ? decimal_to_numeric(t.value) : 0, t.has_value);
-	put_usecs(&row, TIMELINE_SINCE_PREVIOUS, w->since_previous, &since_previous, w->n > 1);
+	put_usecs(&row, TIMELINE_SINCE_PREVIOUS, w->since_previous, &set->since_previous, w->n > 1);
 	put(&row, TIMELINE_SESSION, Int64GetDatum(w->session), true);
 	put(&row, TIMELINE_OWN, BoolGetDatum(w->own), true);
 	put_channel(&row, TIMELINE_PREVIOUS_CHANNEL, w, w->before_channel, compared);
-	put_usecs(&row, TIMELINE_SINCE_OWN, visit_walk_since_own(w), &since_own, compared);
+	put_usecs(&row, TIMELINE_SINCE_OWN, visit_walk_since_own(w), &set->since_own, compared);
 	put_ref(&row, TIMELINE_PREVIOUS_REF, set->own_ref, compared);
 	put(&row, TIMELINE_IS_HANDOFF, BoolGetDatum(w->is_handoff), true);
 	put(&row, TIMELINE_BEGINS_VISIT, BoolGetDatum(w->begins_visit), true);
 	if (w->own)
 		set->own_ref = ref;
-	return row_set_next(&set->rows, values, nulls);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(journey_timeline);
+Datum
+journey_timeline(PG_FUNCTION_ARGS)
+{
+	Timeline *set = row_set(fcinfo, sizeof(Timeline));
+
+	if (!set->rows.started)
+	{
+		MemoryContext old = row_set_start(&set->rows);
+		VisitWalk *w = walk_argument(fcinfo, &set->walk, 1, 2, 3);
+
+		journey_arg_open(&set->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
+		visit_walk_open(w, &set->arg.view);
+		journey_start_at(&set->arg.view, &set->touches, 0);
+		set->actions = label_texts(&set->arg.view, PART_ACTION);
+		set->details = label_texts(&set->arg.view, PART_DETAIL);
+		set->own_ref.known = false;
+		MemoryContextSwitchTo(old);
+	}
+	return row_set_rows(fcinfo, &set->rows, timeline_row);
 }
 
 typedef struct Visit
@@ -213,6 +220,10 @@ typedef struct Visits
 	Visit open;  /* the one that is not told yet */
 	int64 told;  /* before */
 	Ref own_ref; /* of the last own touchpoint taken */
+
+	/* of the row being told */
+	Interval came_after;
+	Interval left_after;
 } Visits;
 
 /* The visit that the touchpoint at hand begins. */
@@ -233,54 +244,33 @@ begin_visit(Visits *set, Ref ref)
 }
 
 /* Tell the open visit, which the hand-off at hand ended or not. */
-static Datum
-tell_visit(Visits *set, bool left)
+static void
+tell_visit(Visits *set, bool left, Row *row)
 {
 	const VisitWalk *w = set->walk;
 	const Visit *visit = &set->open;
-	Datum values[VISIT_COLUMNS];
-	bool nulls[VISIT_COLUMNS];
-	Row row = {values, nulls};
-	Interval came_after;
-	Interval left_after;
 
-	put(&row, VISIT_VISIT, Int64GetDatum(++set->told), true);
-	put_channel(&row, VISIT_CHANNEL, w, visit->channel, true);
-	put(&row, VISIT_STARTED_AT, TimestampTzGetDatum(visit->started), true);
-	put(&row, VISIT_ENDED_AT, TimestampTzGetDatum(visit->ended), true);
-	put(&row, VISIT_TOUCHPOINTS, Int64GetDatum(visit->touchpoints), true);
-	put_ref(&row, VISIT_FIRST_REF, visit->first, true);
-	put_channel(&row, VISIT_CAME_FROM, w, visit->came_from, visit->came);
-	put_usecs(&row, VISIT_CAME_AFTER, visit->came_after, &came_after, visit->came);
-	put_ref(&row, VISIT_CAME_REF, visit->came_ref, visit->came);
-	put_channel(&row, VISIT_LEFT_TO, w, w->channel, left);
-	put_usecs(&row, VISIT_LEFT_AFTER, visit_walk_since_own(w), &left_after, left);
-	return row_set_next(&set->rows, values, nulls);
+	put(row, VISIT_VISIT, Int64GetDatum(++set->told), true);
+	put_channel(row, VISIT_CHANNEL, w, visit->channel, true);
+	put(row, VISIT_STARTED_AT, TimestampTzGetDatum(visit->started), true);
+	put(row, VISIT_ENDED_AT, TimestampTzGetDatum(visit->ended), true);
+	put(row, VISIT_TOUCHPOINTS, Int64GetDatum(visit->touchpoints), true);
+	put_ref(row, VISIT_FIRST_REF, visit->first, true);
+	put_channel(row, VISIT_CAME_FROM, w, visit->came_from, visit->came);
+	put_usecs(row, VISIT_CAME_AFTER, visit->came_after, &set->came_after, visit->came);
+	put_ref(row, VISIT_CAME_REF, visit->came_ref, visit->came);
+	put_channel(row, VISIT_LEFT_TO, w, w->channel, left);
+	put_usecs(row, VISIT_LEFT_AFTER, visit_walk_since_own(w), &set->left_after, left);
 }
 
-PG_FUNCTION_INFO_V1(journey_visits);
-Datum
-journey_visits(PG_FUNCTION_ARGS)
+static bool
+visit_row(void *arg, Datum *values, bool *nulls)
 {
-	Visits *set = row_set(fcinfo, sizeof(Visits));
-	VisitWalk *w;
-	Datum row = 0;
+	Visits *set = arg;
+	VisitWalk *w = set->walk;
+	Row row = {values, nulls};
 	bool found = false;
 
-	if (!set->rows.started)
-	{
-		MemoryContext old = row_set_start(&set->rows);
-
-		w = walk_argument(fcinfo, &set->walk, -1, 1, 2);
-		journey_arg_open(&set->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
-		visit_walk_open(w, &set->arg.view);
-		journey_start_at(&set->arg.view, &set->refs, 0);
-		set->open.touchpoints = 0;
-		set->told = 0;
-		set->own_ref.known = false;
-		MemoryContextSwitchTo(old);
-	}
-	w = set->walk;
 	while (!found && visit_walk_next(w))
 	{
 		Ref ref = {0};
@@ -292,20 +282,42 @@ journey_visits(PG_FUNCTION_ARGS)
 		{
 			found = set->open.touchpoints > 0;
 			if (found)
-				row = tell_visit(set, w->is_handoff);
+				tell_visit(set, w->is_handoff, &row);
 			begin_visit(set, ref);
 		}
 		set->open.touchpoints++;
 		set->open.ended = w->time;
 		set->own_ref = ref;
 	}
-	if (found)
-		return row;
-	if (set->open.touchpoints == 0)
-		return row_set_end(fcinfo, &set->rows);
-	row = tell_visit(set, false);
-	set->open.touchpoints = 0;
-	return row;
+	if (!found && set->open.touchpoints > 0)
+	{
+		found = true;
+		tell_visit(set, false, &row);
+		set->open.touchpoints = 0;
+	}
+	return found;
+}
+
+PG_FUNCTION_INFO_V1(journey_visits);
+Datum
+journey_visits(PG_FUNCTION_ARGS)
+{
+	Visits *set = row_set(fcinfo, sizeof(Visits));
+
+	if (!set->rows.started)
+	{
+		MemoryContext old = row_set_start(&set->rows);
+		VisitWalk *w = walk_argument(fcinfo, &set->walk, -1, 1, 2);
+
+		journey_arg_open(&set->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
+		visit_walk_open(w, &set->arg.view);
+		journey_start_at(&set->arg.view, &set->refs, 0);
+		set->open.touchpoints = 0;
+		set->told = 0;
+		set->own_ref.known = false;
+		MemoryContextSwitchTo(old);
+	}
+	return row_set_rows(fcinfo, &set->rows, visit_row);
 }
 
 /* Of a channel of the journey at hand, by its place. */

@@ -8,6 +8,7 @@
 #include "analytics/row_set.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #define ROW_SET_COLUMNS_MAX 16
@@ -75,4 +76,54 @@ row_set_end(FunctionCallInfo fcinfo, RowSet *set)
 	abandon(PointerGetDatum(set));
 	set->caller->isDone = ExprEndResult;
 	PG_RETURN_NULL();
+}
+
+static inline bool
+make_row(RowSet *set, RowSetRow next_row, Datum *values, bool *nulls)
+{
+	memset(nulls, 0, set->desc->natts * sizeof(bool));
+	return next_row(set, values, nulls);
+}
+
+/* All rows, for a caller that keeps them. */
+static Datum
+store_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
+{
+	ReturnSetInfo *caller = set->caller;
+	Datum values[ROW_SET_COLUMNS_MAX];
+	bool nulls[ROW_SET_COLUMNS_MAX];
+	Tuplestorestate *store;
+	MemoryContext old;
+
+	if (set->row_cxt == NULL)
+		set->row_cxt = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt, "row", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(caller->econtext->ecxt_per_query_memory);
+	store = tuplestore_begin_heap((caller->allowedModes & SFRM_Materialize_Random) != 0, false,
+								  work_mem);
+	MemoryContextSwitchTo(set->row_cxt);
+	while (make_row(set, next_row, values, nulls))
+	{
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_putvalues(store, set->desc, values, nulls);
+		MemoryContextReset(set->row_cxt);
+	}
+	MemoryContextSwitchTo(old);
+	row_set_end(fcinfo, set);
+	caller->isDone = ExprSingleResult;
+	caller->returnMode = SFRM_Materialize;
+	caller->setResult = store;
+	return (Datum) 0;
+}
+
+Datum
+row_set_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row)
+{
+	Datum values[ROW_SET_COLUMNS_MAX];
+	bool nulls[ROW_SET_COLUMNS_MAX];
+
+	if (set->caller->allowedModes & SFRM_Materialize_Preferred)
+		return store_rows(fcinfo, set, next_row);
+	if (make_row(set, next_row, values, nulls))
+		return row_set_next(set, values, nulls);
+	return row_set_end(fcinfo, set);
 }

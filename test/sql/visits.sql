@@ -41,7 +41,7 @@ SELECT session, is_handoff FROM journey_timeline('{a.a@2026-01-01T00:00:00Z, b.a
 SELECT limit_, session, is_handoff
 FROM unnest('{24:00,1 day,29 days 23:59:59.999999,30 days,1 month,1 mon -1 us,2 days -24:00,1 year,178000000 years}'::interval[]) limit_,
      (VALUES ('2026-01-02T00:00:00Z'), ('2026-01-31T00:00:00Z'), ('2026-12-27T00:00:00Z')) t(t),
-     journey_timeline(('{a.a@2026-01-01T00:00:00Z, b.a@' || t || '}')::journey, limit_, limit_) WHERE channel = 'b' ORDER BY limit_, limit_::text, t;
+     journey_timeline(('{a.a@2026-01-01T00:00:00Z, b.a@' || t || '}')::journey, limit_, limit_) WHERE channel = 'b' ORDER BY limit_, limit_::text COLLATE "C", t;
 -- all time there is: more microseconds than an int64 counts
 SELECT since_previous, session, is_handoff, since_own FROM journey_timeline(touchpoint('4714-11-24Z BC', 'a', 'a') || touchpoint('294276-12-31 23:59:59.999999Z', 'b', 'b'), '109203528 days 23:59:59.999998', '109203528 days 23:59:59.999999');
 SELECT came_after, left_after FROM journey_visits(touchpoint('4714-11-24Z BC', 'a', 'a') || touchpoint('294276-12-31 23:59:59.999999Z', 'b', 'b'), '178000000 years -1 us');
@@ -64,6 +64,11 @@ SELECT string_agg(channels || '/' || visits, ' ' ORDER BY n) FROM (
 SELECT count(*), count(DISTINCT channel), sum(begins_visit::int), count(detail), min(channel), max(channel)
 FROM (SELECT journey_agg('2026-01-01Z'::timestamptz + i * interval '1 s', 'c' || i, 'a' || i % 3, NULL, i, CASE WHEN i % 2 = 0 THEN 'd' || i % 70000 END) AS j FROM generate_series(1, 70000) i) x,
      journey_timeline(j, '1 h', '1 h', '{a1}') t;
+-- more channels than a call site remembers, and few again
+SELECT n, touchpoints, visits, handoffs, cardinality(channels), channels[1] AS first, preferred_channel, last_channel
+FROM unnest('{20000,3,30000,1,2,20000}'::int[]) WITH ORDINALITY m(m, n),
+     LATERAL (SELECT journey_agg('2026-01-01Z'::timestamptz + i * interval '1 s', CASE WHEN i % 2 = 0 THEN 'web' ELSE 'c' || n || 'x' || i END, 'a') AS j FROM generate_series(1, m) i) x,
+     journey_summary(j, '1 h', '1 h');
 -- actions with names of channels and details are still actions
 SELECT channel, action, detail FROM journey_timeline('{web.out@2026-01-01T00:00:00Z, out.web@2026-01-01T00:00:01Z, bot.bot.in@2026-01-01T00:00:02Z}', '1 h', '1 h', '{web,in}') WHERE own;
 
