@@ -48,6 +48,9 @@ CREATE TABLE @hub@.touchpoints (
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX ON @hub@.touchpoints (identity_id, occurred_at);
 CREATE INDEX ON @hub@.touchpoints (conversation) WHERE conversation IS NOT NULL;
+-- Sums of values, by channel, currency and customer, of some time or all, without reading the rows
+CREATE INDEX ON @hub@.touchpoints (occurred_at) INCLUDE (identity_id, channel, currency, value)
+    WHERE value IS NOT NULL;
 COMMENT ON TABLE @hub@.touchpoints IS 'what happened, a row an event, partitioned by month of occurred_at. A touchpoint belongs to an identity, which belongs to a customer: merges and splits rewrite none';
 COMMENT ON COLUMN @hub@.touchpoints.touchpoint_id IS 'number of the touchpoint: never changes';
 COMMENT ON COLUMN @hub@.touchpoints.identity_id IS 'identity it belongs to: of the identifiers that came with it, the usable one of highest priority, the first given of several';

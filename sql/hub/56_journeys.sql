@@ -24,6 +24,19 @@ RETURN CASE WHEN packed_detail.direction = 'out'
 COMMENT ON FUNCTION @hub@.packed_detail(text, text) IS
     'who spoke, as a journey has it: in, out, or bot, which is out by an agent called bot or bot:...; NULL: nobody';
 
+-- Before a row is put into an index that can't hold it, whose error would tell nobody what to do
+CREATE OR REPLACE FUNCTION @hub@.refuse_long() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM touchpoint(NEW.occurred_at, NEW.channel, NEW.action);
+    RAISE EXCEPTION USING ERRCODE = 'name_too_long', MESSAGE = 'currency is too long',
+        DETAIL = format('"%s..." has %s bytes, the limit is 255.', left(NEW.currency, 40), octet_length(NEW.currency));
+END $$;
+COMMENT ON FUNCTION @hub@.refuse_long() IS 'trigger: the channel or currency of a touchpoint is too long';
+CREATE OR REPLACE TRIGGER refuse_long BEFORE INSERT OR UPDATE ON @hub@.touchpoints FOR EACH ROW
+    WHEN (octet_length(NEW.channel) > 255 OR octet_length(NEW.currency) > 255) EXECUTE FUNCTION @hub@.refuse_long();
+
 CREATE OR REPLACE FUNCTION @hub@.note_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$

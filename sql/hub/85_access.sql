@@ -25,6 +25,7 @@ BEGIN ATOMIC
         ('reader', 'current_journeys', 'SELECT'),
         ('reader', 'journeys_by_customer', 'SELECT'),
         ('reader', 'actions', 'SELECT'),
+        ('reader', 'own_journeys', 'SELECT'),
         ('reader', 'timeline', 'SELECT'),
         ('reader', 'visits', 'SELECT'),
         ('reader', 'sessions', 'SELECT'),

@@ -125,6 +125,17 @@ SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS 
 FROM muddle(200, 2);
 SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
 
+-- own touchpoints alone
+INSERT INTO actions VALUES ('a1', 'status'), ('a2', 'asks_and_resolves');
+SELECT count(*), sum(journey_length(o.journey)) > 10 AS some, sum(journey_length(c.journey) - journey_length(o.journey)) > 10 AS fewer,
+       count(*) FILTER (WHERE o.journey IS DISTINCT FROM coalesce(t.journey, '{}')) AS flaws
+FROM own_journeys o FULL JOIN current_journeys c USING (customer_id)
+     LEFT JOIN (SELECT i.customer_id, journey_agg(x) AS journey
+                FROM touchpoints t JOIN identities i USING (identity_id) JOIN truth USING (customer_id), unnest(truth.journey) x
+                WHERE touchpoint_ref(x) = t.touchpoint_id AND t.direction IS DISTINCT FROM 'out'
+                      AND t.action NOT IN (SELECT a.action FROM actions a WHERE a.means <> 'asks_and_resolves')
+                GROUP BY 1) t USING (customer_id);
+
 -- a rebuild mends what somebody has spoilt
 UPDATE customer_journeys SET journey = '{x.y@2026-01-01T00:00:00Z}' WHERE customer_id = (SELECT min(customer_id) FROM customer_journeys);
 INSERT INTO customer_journeys VALUES (-1, '{}');
@@ -135,6 +146,11 @@ SELECT refresh(rebuild => true), flaws('customer_journeys');
 -- what does not fit in a journey is refused where it comes in
 UPDATE touchpoints SET action = repeat('x', 256);
 UPDATE touchpoints SET value = 'Infinity';
+-- nor does an index of values take it
+SELECT string_agg(md5(n::text), '') AS long FROM generate_series(1, 100) n \gset
+INSERT INTO touchpoints (identity_id, occurred_at, channel, action, value) VALUES (1, '2026-11-01Z', :'long', 'x', 1);
+SELECT record('{c:1}', '2026-11-01Z', 'x', 'y', 1, :'long');
+UPDATE touchpoints SET currency = :'long';
 SELECT refresh(), flaws('customer_journeys');
 
 -- the past is not forgotten by a failed or rolled back transaction, nor the pending by a rolled back refresh
@@ -213,6 +229,21 @@ SELECT * FROM by_index ORDER BY query COLLATE "C";
 SELECT flaws('current_journeys'), flaws('journeys_by_customer');
 ROLLBACK;
 RESET random_page_cost;
+-- sums of values read no rows, in any partition
+SELECT count(*) > 3 AS partitions, count(*) FILTER (WHERE x.indexes IS DISTINCT FROM 1) AS without
+FROM pg_inherits h
+     CROSS JOIN LATERAL (SELECT count(*) AS indexes FROM pg_index i
+                         WHERE i.indrelid = h.inhrelid AND pg_get_expr(i.indpred, i.indrelid) = '(value IS NOT NULL)') x
+WHERE h.inhparent = 'touchpoints'::regclass;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT count(*) FILTER (WHERE line ~ 'Index Only Scan') = (SELECT count(*) FROM pg_inherits WHERE inhparent = 'touchpoints'::regclass) AS index_only,
+       count(*) FILTER (WHERE line ~ '(Seq|Index|Heap) Scan') AS others
+FROM plan('SELECT channel, currency, sum(value) FROM touchpoints WHERE value IS NOT NULL GROUP BY 1, 2') line;
+EXPLAIN (COSTS OFF) SELECT identity_id, currency, sum(value) FROM touchpoints
+WHERE value IS NOT NULL AND occurred_at >= '2026-11-03Z' AND occurred_at < '2026-11-10Z' GROUP BY 1, 2;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
 -- workers share the whole of it
 SET max_parallel_workers_per_gather = 2;
 SET min_parallel_table_scan_size = 0;
