@@ -4,6 +4,8 @@
 -- by index, LIMIT stops early, and a filter by time leaves out rows before they are looked up in touchpoints. That
 -- look-up is by primary key. LIMIT 1 makes it so: a join would count a probe of every partition for each row, though
 -- all but one are pruned, and the planner would rather read all touchpoints for the sake of some hundred customers.
+-- What is never NULL OR what is volatile, which is never called, keeps Memoize away: the planner takes all journeys for
+-- one and the same, and would keep the rows of each for the next.
 -- OFFSET 0 where a time is computed: with row-level security no index takes it but as it is. Settings are read by
 -- subqueries that know nothing of the row.
 
@@ -39,7 +41,8 @@ FROM @hub@.journeys_by_customer j
                                 p.source_key, p.attributes, p.recorded_at, p.identity_id
                          FROM @hub@.touchpoints p
                          WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at
-                         LIMIT 1) t;
+                         LIMIT 1) t
+WHERE (w.ref IS NOT NULL OR clock_timestamp() IS NULL) AND (t.source IS NOT NULL OR clock_timestamp() IS NULL);
 COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
@@ -81,7 +84,8 @@ SELECT j.customer_id, v.visit, v.channel, v.started_at, v.ended_at, v.ended_at -
        date_part('hour', v.started_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
-                                                   (SELECT @hub@.not_own_actions())) v;
+                                                   (SELECT @hub@.not_own_actions())) v
+WHERE v.visit IS NOT NULL OR clock_timestamp() IS NULL;
 COMMENT ON VIEW @hub@.visits IS
     'visits, a row each: own touchpoints of a customer in one channel, each at most handoff_within of settings after'
     ' the own one before';
@@ -123,7 +127,8 @@ SELECT j.customer_id, n.session, @extschema@.journey_start(n.journey) AS started
                          AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_sessions(j.journey, (SELECT s.session_gap FROM @hub@.settings s))
-         WITH ORDINALITY AS n(journey, session);
+         WITH ORDINALITY AS n(journey, session)
+WHERE n.session IS NOT NULL OR clock_timestamp() IS NULL;
 COMMENT ON VIEW @hub@.sessions IS
     'sessions, a row each: touchpoints of a customer in any channels, none more than session_gap of settings after the'
     ' one before';
@@ -170,7 +175,8 @@ FROM @hub@.journeys_by_customer j
                          FROM @hub@.touchpoints p
                          WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at
                          LIMIT 1) t
-WHERE v.came_from IS NOT NULL;
+WHERE v.came_from IS NOT NULL
+      AND (v.visit IS NOT NULL OR clock_timestamp() IS NULL) AND (t.action IS NOT NULL OR clock_timestamp() IS NULL);
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';
 COMMENT ON COLUMN @hub@.handoffs.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.handoffs.touchpoint_id IS 'the touchpoint in the new channel';
@@ -220,21 +226,23 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT v.*
     FROM @hub@.touchpoints t JOIN @hub@.identities i ON i.identity_id = t.identity_id
-         JOIN @hub@.timeline v ON v.customer_id = i.customer_id
-    WHERE t.touchpoint_id = timeline_row.touchpoint_id AND v.touchpoint_id = timeline_row.touchpoint_id
-          AND v.occurred_at = t.occurred_at;
+         CROSS JOIN LATERAL (SELECT l.* FROM @hub@.timeline l
+                             WHERE l.customer_id = i.customer_id AND l.touchpoint_id = t.touchpoint_id
+                                   AND l.occurred_at = t.occurred_at
+                             OFFSET 0) v
+    WHERE t.touchpoint_id = timeline_row.touchpoint_id;
 END;
 COMMENT ON FUNCTION @hub@.timeline_row(bigint) IS 'the row of a touchpoint in timeline, by index';
 
--- Views name no identifier, so that they can be read without the right to see identifiers.
+-- Views name no identifier, so that they can be read without the right to see identifiers. Most customers have few, and
+-- a sort costs more than it takes to find them.
 CREATE OR REPLACE FUNCTION @hub@.identifier_values(customer_id bigint) RETURNS @extschema@.identifier[]
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    IF NOT has_column_privilege('identities'::regclass, 'identifier', 'SELECT') THEN
-        RETURN NULL;
-    END IF;
-    RETURN (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM identities i WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
-END $$;
-COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none, or you may not read them';
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT CASE WHEN count(*) > 1 THEN ARRAY(SELECT o.identifier FROM @hub@.identities o
+                                                 WHERE o.customer_id = identifier_values.customer_id
+                                                       AND o.normal_id = o.identity_id
+                                                 ORDER BY 1)
+                    ELSE array_agg(i.identifier) END
+        FROM @hub@.identities i
+        WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
+COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none';

@@ -28,7 +28,7 @@ COMMENT ON COLUMN @hub@.dim_agents.touchpoints IS 'in how many touchpoints';
 COMMENT ON COLUMN @hub@.dim_agents.first_at IS 'time of the first of them';
 COMMENT ON COLUMN @hub@.dim_agents.last_at IS 'time of the last of them';
 
--- Whole years, as tools want them that compare with a year ago.
+-- Whole years, as tools want them that compare with a year ago. OFFSET 0: to who joins it, it is one relation.
 CREATE OR REPLACE VIEW @hub@.dim_days WITH (security_invoker = true) AS
 SELECT d.day, date_part('year', d.day)::integer AS year, date_part('quarter', d.day)::integer AS quarter,
        date_part('month', d.day)::integer AS month, date_part('day', d.day)::integer AS day_of_month,
@@ -36,19 +36,18 @@ SELECT d.day, date_part('year', d.day)::integer AS year, date_part('quarter', d.
        date_part('isodow', d.day)::integer AS weekday,
        date_trunc('week', d.day)::date AS week_start, date_trunc('month', d.day)::date AS month_start,
        date_trunc('quarter', d.day)::date AS quarter_start, date_trunc('year', d.day)::date AS year_start,
-       b.open_seconds > 0 AS is_open, b.open_seconds
-FROM (SELECT min(date_trunc('year', @extschema@.journey_start(j.journey) AT TIME ZONE z.time_zone)) AS first_day,
-             max(date_trunc('year', @extschema@.journey_end(j.journey) AT TIME ZONE z.time_zone))
-                 + interval '1 year -1 day' AS last_day
-      FROM @hub@.current_journeys j CROSS JOIN (SELECT s.time_zone FROM @hub@.settings s) z) r
-     CROSS JOIN LATERAL generate_series(r.first_day, r.last_day, '1 day') g(day)
-     CROSS JOIN LATERAL (SELECT g.day::date AS day) d
-     CROSS JOIN LATERAL (
-         SELECT date_part('epoch', @hub@.business_time(
-                    g.day AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s),
-                    (g.day + interval '1 day') AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s)))
-                    AS open_seconds
-         OFFSET 0) b;
+       d.open_seconds > 0 AS is_open, d.open_seconds
+FROM (SELECT g.day::date AS day,
+             date_part('epoch', @hub@.business_time(g.day AT TIME ZONE r.time_zone,
+                                                    (g.day + interval '1 day') AT TIME ZONE r.time_zone))
+                 AS open_seconds
+      FROM (SELECT s.time_zone, min(@extschema@.journey_start(j.journey)) AT TIME ZONE s.time_zone AS first_at,
+                   max(@extschema@.journey_end(j.journey)) AT TIME ZONE s.time_zone AS last_at
+            FROM @hub@.settings s CROSS JOIN @hub@.current_journeys j
+            GROUP BY s.time_zone) r
+           CROSS JOIN LATERAL generate_series(date_trunc('year', r.first_at),
+                                              date_trunc('year', r.last_at) + interval '1 year -1 day', '1 day') g(day)
+      OFFSET 0) d;
 COMMENT ON VIEW @hub@.dim_days IS
     'days of the years in which there are touchpoints, in the time zone of settings: for star schemas';
 COMMENT ON COLUMN @hub@.dim_days.day IS 'the day, as local_day of other views';

@@ -16,7 +16,8 @@ FROM @hub@.customers c
                 FROM @hub@.journeys_by_customer j
                      CROSS JOIN LATERAL @extschema@.journey_summary(
                          j.journey, (SELECT g.session_gap FROM @hub@.settings g),
-                         (SELECT g.handoff_within FROM @hub@.settings g), (SELECT @hub@.not_own_actions())) s) w
+                         (SELECT g.handoff_within FROM @hub@.settings g), (SELECT @hub@.not_own_actions())) s
+                WHERE s.touchpoints IS NOT NULL OR clock_timestamp() IS NULL) w  -- no Memoize: see timeline
                ON w.customer_id = c.customer_id
      LEFT JOIN (SELECT n.customer_id, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
                 FROM @hub@.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
@@ -41,14 +42,17 @@ FROM @hub@.customers c
                                  IS DISTINCT FROM 1) d
                 GROUP BY d.customer_id) o ON o.customer_id = c.customer_id
      LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
-                FROM (SELECT DISTINCT ON (n.customer_id, e.key) n.customer_id, e.key, e.value
+                FROM (SELECT DISTINCT ON (n.customer_id, e.key COLLATE "C") n.customer_id, e.key, e.value
                       FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id
                            CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object'
                                                               THEN p.attributes END) e
                       WHERE p.attributes IS NOT NULL AND e.value <> 'null'
-                      ORDER BY n.customer_id, e.key, p.occurred_at DESC, p.touchpoint_id DESC) k
+                      ORDER BY n.customer_id, e.key COLLATE "C", p.occurred_at DESC, p.touchpoint_id DESC) k
                 GROUP BY k.customer_id) a ON a.customer_id = c.customer_id
-     CROSS JOIN LATERAL (SELECT @hub@.identifier_values(c.customer_id) AS identifiers OFFSET 0) d;
+     CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT has_column_privilege($$@hub@.identities$$::regclass, 'identifier',
+                                                                       'SELECT'))
+                                     THEN @hub@.identifier_values(c.customer_id) END AS identifiers
+                         OFFSET 0) d;
 COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';
 COMMENT ON COLUMN @hub@.customer_360.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.customer_360.identifiers IS 'identifiers of the customer; NULL for who may not read them';
