@@ -31,6 +31,7 @@ BEGIN ATOMIC
         ('reader', 'sessions', 'SELECT'),
         ('reader', 'handoffs', 'SELECT'),
         ('reader', 'turns', 'SELECT'),
+        ('reader', 'conversation_touchpoints', 'SELECT'),
         ('reader', 'conversations', 'SELECT'),
         ('reader', 'replies', 'SELECT'),
         ('reader', 'contacts', 'SELECT'),
@@ -46,6 +47,7 @@ BEGIN ATOMIC
         ('reader', 'unknown_channels', 'SELECT'),
         ('reader', 'omnichannel', 'SELECT'),
         ('reader', 'omnichannel_monthly', 'SELECT'),
+        ('reader', 'service_levels_monthly', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),

@@ -128,3 +128,7 @@ INSERT INTO crm.business_calendars VALUES ('azores', 'Azores');
 INSERT INTO crm.calendar_uses VALUES ('agent', 'marta', 'line');
 INSERT INTO crm.calendar_uses VALUES ('channel', 'email', 'azores');
 UPDATE crm.settings SET time_zone = 'WEST';
+
+DROP FUNCTION counted;
+DROP TABLE cases;
+SELECT journey_drop_hub('crm', true);

@@ -1,0 +1,78 @@
+-- Conversations: the touchpoints of one, in any order, and who waited for whom.
+
+CREATE TYPE conversation_facts AS (
+    started_at timestamptz,
+    last_at timestamptz,
+    first_ref bigint,
+    touchpoints bigint,
+    messages_in bigint,
+    messages_out bigint,
+    reopenings bigint,
+    transfers bigint,
+    handovers bigint,
+    is_answered boolean,
+    status text,
+    channel text,
+    channels text[],
+    agents text[],
+    handled_by text,
+    asked_at timestamptz,
+    answered_at timestamptz,
+    answered_by text,
+    waiting_since timestamptz,
+    first_resolved_at timestamptz,
+    resolved_at timestamptz,
+    reopened_at timestamptz,
+    reopening_asked_at timestamptz,
+    reopening_answered_at timestamptz,
+    handed_over_at timestamptz,
+    handover_answered_at timestamptz,
+    waiting_time interval,
+    bot_time interval,
+    people_time interval
+);
+CREATE TYPE conversation_reply AS (
+    kind text,
+    ref bigint,
+    channel text,
+    agent text,
+    asked_at timestamptz,
+    replied_at timestamptz,
+    reopened_at timestamptz,
+    handed_over_at timestamptz
+);
+
+CREATE FUNCTION conversation_agg_transfn(bytea, occurred_at timestamptz, ref bigint, channel text, agent text, is_bot boolean, direction text, means text)
+RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION conversation_agg_combinefn(bytea, bytea) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- COST: some 2 us for a conversation of five touchpoints
+CREATE FUNCTION conversation_agg_finalfn(bytea) RETURNS conversation_facts
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION conversation_replies_agg_finalfn(bytea) RETURNS conversation_reply[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
+-- STYPE: not internal, so that partial states can come from anywhere; the server shares it between the two
+CREATE AGGREGATE conversation_agg(occurred_at timestamptz, ref bigint, channel text, agent text, is_bot boolean, direction text, means text) (
+    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 280,
+    COMBINEFUNC = conversation_agg_combinefn, FINALFUNC = conversation_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE conversation_replies_agg(occurred_at timestamptz, ref bigint, channel text, agent text, is_bot boolean, direction text, means text) (
+    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 280,
+    COMBINEFUNC = conversation_agg_combinefn, FINALFUNC = conversation_replies_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+
+COMMENT ON TYPE conversation_facts IS 'what conversation_agg tells of a conversation';
+COMMENT ON TYPE conversation_reply IS 'an answer of a person that ended a wait of the customer';
+COMMENT ON FUNCTION conversation_agg_transfn(bytea, timestamptz, bigint, text, text, boolean, text, text) IS 'transition of conversation_agg and conversation_replies_agg';
+COMMENT ON FUNCTION conversation_agg_combinefn(bytea, bytea) IS 'combination of partial states of conversation_agg and conversation_replies_agg';
+COMMENT ON FUNCTION conversation_agg_finalfn(bytea) IS 'result of conversation_agg';
+COMMENT ON FUNCTION conversation_replies_agg_finalfn(bytea) IS 'result of conversation_replies_agg';
+COMMENT ON AGGREGATE conversation_agg(timestamptz, bigint, text, text, boolean, text, text) IS
+    'the touchpoints of a conversation, in any order, as one: who asked, who answered, who waited how long. Direction: in, '
+    'out, or NULL for neither. Means: resolves, reopens, hands_over (from a bot to people), status (no message), '
+    'asks_and_resolves, or NULL for a message, if there is a direction';
+COMMENT ON AGGREGATE conversation_replies_agg(timestamptz, bigint, text, text, boolean, text, text) IS
+    'the answers of people that ended a wait of the customer in a conversation, in order; arguments as of conversation_agg';
