@@ -112,8 +112,18 @@ FROM (SELECT t.customer_id, t.source, t.conversation,
                               ORDER BY u.occurred_at, u.touchpoint_id, u.step)) t
       GROUP BY t.customer_id, t.source, t.conversation) c;
 
+CREATE FUNCTION oracle.identifier_values(customer_id bigint) RETURNS identifier[] LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT has_column_privilege('crm.identities'::regclass, 'identifier', 'SELECT') THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM crm.identities i
+            WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
+END $$;
+
 CREATE VIEW oracle.customer_360 AS
-SELECT c.customer_id, crm.identifier_values(c.customer_id) AS identifiers,
+SELECT c.customer_id, oracle.identifier_values(c.customer_id) AS identifiers,
        least(i.first_seen, t.first_at) AS first_seen, greatest(i.last_seen, t.last_at) AS last_seen,
        coalesce(t.touchpoints, 0) AS touchpoints, coalesce(t.sessions, 0) AS sessions, coalesce(t.channels, '{}') AS channels, t.preferred_channel,
        coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
