@@ -165,10 +165,10 @@ END;
 COMMENT ON FUNCTION @hub@.conversation_groups(timestamptz, timestamptz) IS
     'what is known of all conversations, or of those with a touchpoint from the one time on and before the other';
 
--- Customer by customer, each by index, so that joins, lists and limits reach only what they ask for. The first
--- touchpoint is there once more, as a table that can be begun with: by the conversation's name, or by time.
+-- Customer by customer, each by index, so that joins, lists and limits reach only what they ask for. By anything but
+-- the customer, conversations_between finds them.
 CREATE OR REPLACE VIEW @hub@.conversations WITH (security_invoker = true) AS
-SELECT c.customer_id, t.source, t.conversation, t.occurred_at AS started_at, k.*
+SELECT c.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
 FROM @hub@.customers c
      CROSS JOIN LATERAL (SELECT p.source, p.conversation,
                                 @extschema@.conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent,
@@ -176,9 +176,6 @@ FROM @hub@.customers c
                          FROM @hub@.conversation_touchpoints p
                          WHERE p.customer_id = c.customer_id
                          GROUP BY p.source, p.conversation) g
-     JOIN @hub@.touchpoints t ON t.touchpoint_id = (g.facts).first_ref AND t.occurred_at = (g.facts).started_at
-          AND t.source = g.source AND t.conversation = g.conversation
-     JOIN @hub@.identities i ON i.identity_id = t.identity_id AND i.customer_id = c.customer_id
      CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k;
 COMMENT ON VIEW @hub@.conversations
     IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each';
@@ -257,7 +254,7 @@ COMMENT ON COLUMN @hub@.conversations.is_abandoned IS
 
 -- A wait begins with the first question after an answer or a resolution, and who answers next has ended it.
 CREATE OR REPLACE VIEW @hub@.replies WITH (security_invoker = true) AS
-SELECT c.customer_id, t.source, t.conversation, t.touchpoint_id, t.occurred_at AS replied_at, t.channel, t.agent, k.*
+SELECT c.customer_id, g.source, g.conversation, r.ref AS touchpoint_id, r.replied_at, r.channel, r.agent, k.*
 FROM @hub@.customers c
      CROSS JOIN LATERAL (SELECT p.source, p.conversation,
                                 @extschema@.conversation_replies_agg(p.occurred_at, p.touchpoint_id, p.channel,
@@ -267,11 +264,8 @@ FROM @hub@.customers c
                          WHERE p.customer_id = c.customer_id
                          GROUP BY p.source, p.conversation) g
      CROSS JOIN LATERAL pg_catalog.unnest(g.replies) r
-     JOIN @hub@.touchpoints t ON t.touchpoint_id = r.ref AND t.occurred_at = r.replied_at
-          AND t.source = g.source AND t.conversation = g.conversation
-     JOIN @hub@.identities i ON i.identity_id = t.identity_id AND i.customer_id = c.customer_id
      CROSS JOIN LATERAL @hub@.reply_columns(r.kind, r.asked_at, r.replied_at, r.reopened_at, r.handed_over_at,
-                                              t.source, t.channel) k;
+                                              g.source, r.channel) k;
 COMMENT ON VIEW @hub@.replies IS 'answers that ended a wait of the customer, a row each; those of bots end none';
 COMMENT ON COLUMN @hub@.replies.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.replies.source IS 'system it comes from';
@@ -329,6 +323,14 @@ END;
 COMMENT ON FUNCTION @hub@.conversations_between(timestamptz, timestamptz) IS
     'conversations that began from the one time on and before the other, whatever came later in them; all of them if '
     'both are NULL. Faster for many than the view';
+
+CREATE OR REPLACE FUNCTION @hub@.conversations_named(conversation text) RETURNS SETOF @hub@.conversations
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT v.* FROM @hub@.conversations_between() v WHERE v.conversation = conversations_named.conversation;
+END;
+COMMENT ON FUNCTION @hub@.conversations_named(text) IS
+    'conversations by their name: one for each source and customer that have it';
 
 CREATE OR REPLACE FUNCTION @hub@.replies_between(since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
 RETURNS SETOF @hub@.replies

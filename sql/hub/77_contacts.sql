@@ -1,35 +1,57 @@
--- Contacts, and what became of conversations: what measures of the service count. Each function becomes part of the
--- query that calls it, and reads no more than decides about its range.
+-- Contacts, and what became of conversations: what measures of the service count. Functions become part of the query
+-- that calls them, and read no more than decides about their range.
 
--- What came longer before than either limit decides nothing: a message after it is a contact either way.
+-- Reads what asks, reopens or resolves in the range, and what decides about it: what came before a message by more than
+-- repeat_within and session_gap makes no difference, nor who asks again after more than repeat_within; but that a
+-- conversation was resolved before is looked for in all time.
+CREATE OR REPLACE FUNCTION @hub@.contact_turns(
+    since timestamptz, until timestamptz, contacts boolean, resolutions boolean,
+    OUT customer_id bigint, OUT touchpoint_id bigint, OUT occurred_at timestamptz, OUT channel text, OUT source text,
+    OUT conversation text, OUT agent text, OUT contact_kind text, OUT at_first_contact boolean)
+RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
+BEGIN ATOMIC
+    SELECT b.customer_id, b.touchpoint_id, b.occurred_at, b.channel, b.source, b.conversation, b.agent, b.contact_kind,
+           b.at_first_contact
+    FROM (SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
+                 @extschema@.contact_kind(t.occurred_at, t.source, t.conversation, t.direction, a.means,
+                                          (SELECT s.repeat_within FROM @hub@.settings s),
+                                          (SELECT s.session_gap FROM @hub@.settings s)) OVER w AS contact_kind,
+                 @extschema@.resolved_at_first_contact(t.occurred_at, t.source, t.conversation, t.direction, a.means,
+                                                       (SELECT s.repeat_within FROM @hub@.settings s)) OVER w
+                     AS at_first_contact
+          FROM @hub@.identities i
+               JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
+               LEFT JOIN @hub@.actions a ON a.action = t.action
+          WHERE (a.means IN ('resolves', 'reopens', 'asks_and_resolves') OR a.means IS NULL AND t.direction = 'in')
+                AND (contact_turns.since IS NULL
+                     OR contact_turns.contacts
+                        AND t.occurred_at >= (SELECT contact_turns.since
+                                                     - date_part('epoch', greatest(s.session_gap, s.repeat_within))
+                                                       * interval '1 second' FROM @hub@.settings s)
+                     OR contact_turns.resolutions AND (t.occurred_at >= contact_turns.since
+                                                       OR a.means IN ('resolves', 'asks_and_resolves')))
+                AND (contact_turns.until IS NULL OR t.occurred_at < contact_turns.until
+                     OR contact_turns.resolutions
+                        AND t.occurred_at <= (SELECT contact_turns.until + date_part('epoch', s.repeat_within)
+                                                                           * interval '1 second' FROM @hub@.settings s))
+          WINDOW w AS (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id)) b
+    WHERE (contact_turns.contacts AND b.contact_kind IS NOT NULL
+           OR contact_turns.resolutions AND b.at_first_contact IS NOT NULL)
+          AND (contact_turns.since IS NULL OR b.occurred_at >= contact_turns.since)
+          AND (contact_turns.until IS NULL OR b.occurred_at < contact_turns.until);
+END;
+COMMENT ON FUNCTION @hub@.contact_turns(timestamptz, timestamptz, boolean, boolean) IS
+    'contacts, first resolutions, or both, from one time until before another; NULL: of all time';
+
 CREATE OR REPLACE FUNCTION @hub@.contacts_between(
     since timestamptz, until timestamptz,
     OUT customer_id bigint, OUT touchpoint_id bigint, OUT occurred_at timestamptz, OUT channel text, OUT source text,
     OUT conversation text, OUT agent text, OUT is_repeat boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT b.customer_id, b.touchpoint_id, b.occurred_at, b.channel, b.source, b.conversation, b.agent,
-           coalesce(b.since_message <= (SELECT s.repeat_within FROM @hub@.settings s), false)
-    FROM (SELECT a.customer_id, a.touchpoint_id, a.occurred_at, a.channel, a.source, a.conversation, a.agent,
-                 a.before, a.since_before,
-                 a.occurred_at - lag(a.occurred_at) OVER (PARTITION BY a.customer_id
-                                                          ORDER BY a.occurred_at, a.touchpoint_id) AS since_message
-          FROM (SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
-                       t.turn, lag(t.turn) OVER w AS before, t.occurred_at - lag(t.occurred_at) OVER w AS since_before
-                FROM @hub@.turns t
-                WHERE t.turn IN ('asks', 'reopens', 'resolves')
-                      AND (contacts_between.since IS NULL
-                           OR t.occurred_at >= (SELECT contacts_between.since
-                                                       - date_part('epoch', greatest(s.session_gap, s.repeat_within))
-                                                         * interval '1 second' FROM @hub@.settings s))
-                      AND (contacts_between.until IS NULL OR t.occurred_at < contacts_between.until)
-                WINDOW w AS (PARTITION BY t.customer_id, t.source, t.conversation
-                             ORDER BY t.occurred_at, t.touchpoint_id, t.step)) a
-          WHERE a.turn = 'asks') b
-    WHERE (b.conversation IS NULL OR b.before IS NULL OR b.before = 'resolves'
-           OR b.since_before > (SELECT s.repeat_within FROM @hub@.settings s))
-          AND (b.since_message > (SELECT s.session_gap FROM @hub@.settings s)) IS NOT FALSE
-          AND (contacts_between.since IS NULL OR b.occurred_at >= contacts_between.since);
+    SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
+           t.contact_kind = 'repeat'
+    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from one time until before another; NULL: of all time. See the view contacts';
@@ -50,34 +72,15 @@ COMMENT ON COLUMN @hub@.contacts.agent IS 'who took it, as a call is taken; NULL
 COMMENT ON COLUMN @hub@.contacts.is_repeat IS
     'whether it is a repeat contact: at most repeat_within after the customer''s message before';
 
--- That a conversation was resolved before is looked for in all time; who asks again, only as long as it matters.
 CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
     since timestamptz, until timestamptz,
     OUT customer_id bigint, OUT source text, OUT conversation text, OUT resolved_at timestamptz, OUT channel text,
     OUT agent text, OUT at_first_contact boolean, OUT decided boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT o.customer_id, o.source, o.conversation, o.occurred_at, o.channel, o.agent,
-           (o.asked_again_at - o.occurred_at <= (SELECT s.repeat_within FROM @hub@.settings s)) IS NOT TRUE,
-           now() - o.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
-    FROM (SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.turn,
-                 row_number() OVER (PARTITION BY t.customer_id, t.source, t.conversation, t.turn = 'resolves'
-                                    ORDER BY t.occurred_at, t.touchpoint_id, t.step) AS nth,
-                 min(t.occurred_at) FILTER (WHERE t.turn <> 'resolves')
-                     OVER (PARTITION BY t.customer_id
-                           ORDER BY t.occurred_at DESC, t.touchpoint_id DESC, t.step DESC ROWS UNBOUNDED PRECEDING)
-                     AS asked_again_at
-          FROM @hub@.turns t
-          WHERE t.turn IN ('asks', 'reopens', 'resolves')
-                AND (resolutions_between.since IS NULL OR t.turn = 'resolves'
-                     OR t.occurred_at >= resolutions_between.since)
-                AND (resolutions_between.until IS NULL
-                     OR t.occurred_at <= (SELECT resolutions_between.until
-                                                 + date_part('epoch', s.repeat_within) * interval '1 second'
-                                          FROM @hub@.settings s))) o
-    WHERE o.turn = 'resolves' AND o.nth = 1 AND o.conversation IS NOT NULL
-          AND (resolutions_between.since IS NULL OR o.occurred_at >= resolutions_between.since)
-          AND (resolutions_between.until IS NULL OR o.occurred_at < resolutions_between.until);
+    SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.at_first_contact,
+           now() - t.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
+    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'

@@ -53,8 +53,11 @@ BEGIN
         SELECT coalesce(period_start(a.occurred_at, unit, zone), '-infinity') AS start,
                ARRAY[CASE breakdown WHEN 'channel' THEN a.channel WHEN 'agent' THEN a.agent WHEN 'source' THEN a.source
                                     WHEN 'hours' THEN in_hours(a.occurred_at, h.hours) END] AS key,
-               count(*) AS contacts, count(*) FILTER (WHERE a.is_repeat) AS repeats
-        FROM contacts_between(since, until) a CROSS JOIN LATERAL hours_of(a.source, a.channel) h
+               count(a.contact_kind) AS contacts, count(*) FILTER (WHERE a.contact_kind = 'repeat') AS repeats,
+               count(a.at_first_contact) FILTER (WHERE now() - a.occurred_at > repeats_within) AS resolutions,
+               count(*) FILTER (WHERE a.at_first_contact AND now() - a.occurred_at > repeats_within) AS at_first_contact
+        FROM contact_turns(since, until, true, true) a CROSS JOIN LATERAL hours_of(a.source, a.channel) h
+        WHERE a.contact_kind IS NOT NULL OR now() - a.occurred_at > repeats_within
         GROUP BY 1, 2
     ), grouped AS (
         -- with a touchpoint in the range, be it but the one by which they, or a wait in them, began
@@ -131,14 +134,6 @@ BEGIN
              CROSS JOIN LATERAL hours_of(g.source, a.channel) h
         WHERE (since IS NULL OR a.asked_at >= since) AND (until IS NULL OR a.asked_at < until)
         GROUP BY 1, 2
-    ), first_resolution AS (
-        SELECT coalesce(period_start(a.resolved_at, unit, zone), '-infinity') AS start,
-               ARRAY[CASE breakdown WHEN 'channel' THEN a.channel WHEN 'agent' THEN a.agent WHEN 'source' THEN a.source
-                                    WHEN 'hours' THEN in_hours(a.resolved_at, h.hours) END] AS key,
-               count(*) AS resolutions, count(*) FILTER (WHERE a.at_first_contact) AS at_first_contact
-        FROM resolutions_between(since, until) a CROSS JOIN LATERAL hours_of(a.source, a.channel) h
-        WHERE a.decided
-        GROUP BY 1, 2
     )
     SELECT nullif(k.start, '-infinity'), k.key[1],
            coalesce(c.contacts, 0), coalesce(c.repeats, 0), round(c.repeats::numeric / nullif(c.contacts, 0), 4),
@@ -163,10 +158,10 @@ BEGIN
            coalesce(v.bot_conversations, 0), coalesce(v.contained, 0),
            round(v.contained::numeric / nullif(v.bot_conversations, 0), 4), coalesce(v.bot_time, interval '0'),
            coalesce(date_part('epoch', v.bot_time), 0), coalesce(v.people_time, interval '0'),
-           coalesce(date_part('epoch', v.people_time), 0), coalesce(f.resolutions, 0),
-           coalesce(f.at_first_contact, 0), round(f.at_first_contact::numeric / nullif(f.resolutions, 0), 4)
+           coalesce(date_part('epoch', v.people_time), 0), coalesce(c.resolutions, 0),
+           coalesce(c.at_first_contact, 0), round(c.at_first_contact::numeric / nullif(c.resolutions, 0), 4)
     FROM whole t FULL JOIN contact c USING (start, key) FULL JOIN conversation v USING (start, key)
-         FULL JOIN reply r USING (start, key) FULL JOIN first_resolution f USING (start, key) AS k;
+         FULL JOIN reply r USING (start, key) AS k;
 END $$;
 COMMENT ON FUNCTION @hub@.service_levels(text, timestamptz, timestamptz, text) IS
     'the service by day, week, month, quarter, year or all, in the time zone of settings; from one time until before'

@@ -52,14 +52,15 @@ CREATE FUNCTION conversation_agg_finalfn(bytea) RETURNS conversation_facts
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
 CREATE FUNCTION conversation_replies_agg_finalfn(bytea) RETURNS conversation_reply[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
--- STYPE: not internal, so that partial states can come from anywhere; the server shares it between the two
+-- STYPE: not internal, so that partial states can come from anywhere; the server shares it between the two. SSPACE: of the
+-- 280 bytes of a conversation a touchpoint's part, for the planner takes every touchpoint of theirs for a group
 CREATE AGGREGATE conversation_agg(occurred_at timestamptz, ref bigint, channel text, agent text, is_bot boolean, direction text, means text) (
-    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 280,
+    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 60,
     COMBINEFUNC = conversation_agg_combinefn, FINALFUNC = conversation_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
     PARALLEL = SAFE
 );
 CREATE AGGREGATE conversation_replies_agg(occurred_at timestamptz, ref bigint, channel text, agent text, is_bot boolean, direction text, means text) (
-    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 280,
+    SFUNC = conversation_agg_transfn, STYPE = bytea, SSPACE = 60,
     COMBINEFUNC = conversation_agg_combinefn, FINALFUNC = conversation_replies_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
     PARALLEL = SAFE
 );
