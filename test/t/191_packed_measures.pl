@@ -42,13 +42,14 @@ sub event
 sub change
 {
     my $which = int rand 24;
+    my $one = 1 + int rand 6;
     my $some = 'touchpoint_id % ' . any(2, 3, 5, 9) . ' = 1';
     my $limit = any(@{ $limits{$step} });
     my $gap = any(grep { !/mon|year/ } @{ $limits{$step} });
     return
         $which < 8  ? 'SELECT crm.record_many(ARRAY[' . join(",\n", map { event() } 1 .. any(1, 2, 9, 25)) . '])'
-      : $which == 8 ? "SELECT crm.link('n:" . (1 + int rand 7) . "', 'n:" . (1 + int rand 7) . "', '$base', 'link', '" . int(rand 6) . "')"
-      : $which == 9 ? "SELECT crm.retract('link', '" . int(rand 6) . "')"
+      : $which == 8 ? "SELECT crm.link('n:$one', 'n:@{[ $one + 1 ]}', '$base', 'link', '$one')"
+      : $which == 9 ? "SELECT crm.retract('link', '$one')"
       : $which == 10 ? "UPDATE crm.touchpoints SET direction = " . quoted(any('in', 'out', undef)) . " WHERE $some"
       : $which == 11 ? "UPDATE crm.touchpoints SET agent = " . quoted(any('bot', 'bot:y', 'rui', undef)) . " WHERE $some"
       : $which == 12 ? "UPDATE crm.touchpoints SET " . any('channel = ' . quoted(any(@channels)), 'action = ' . quoted(any(@actions))) . " WHERE $some"
