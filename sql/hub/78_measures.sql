@@ -179,7 +179,7 @@ BEGIN ATOMIC
     FROM @hub@.channel_measures(omnichannel.period, omnichannel.since, omnichannel.until) AS m(measures)
          CROSS JOIN LATERAL (SELECT x.period_start FROM @extschema@.channel_mix(m.measures) x
                              UNION
-                             SELECT NULL WHERE coalesce(omnichannel.period, 'all') = 'all') p
+                             SELECT NULL::date AS period_start WHERE coalesce(omnichannel.period, 'all') = 'all') p
          LEFT JOIN LATERAL @extschema@.channel_customers(m.measures) c
              ON coalesce(c.period_start, '-infinity') = coalesce(p.period_start, '-infinity')
          LEFT JOIN (SELECT b.start, count(*) FILTER (WHERE b.resolved) AS resolved,
