@@ -3,7 +3,9 @@
 ALTER TABLE @hub@.settings
     ADD COLUMN notify boolean NOT NULL DEFAULT true,
     ADD COLUMN time_zone text NOT NULL DEFAULT 'UTC' CHECK (now() AT TIME ZONE time_zone IS NOT NULL),
-    ADD COLUMN session_gap interval NOT NULL DEFAULT '30 minutes' CHECK (session_gap > '0'),
+    ADD COLUMN session_gap interval NOT NULL DEFAULT '30 minutes' CHECK (session_gap > '0')
+        CONSTRAINT session_gap_is_of_fixed_length  -- in days or less: a month is not, to journey_sessions
+        CHECK (date_part('year', session_gap) = 0 AND date_part('month', session_gap) = 0),
     ADD COLUMN handoff_within interval NOT NULL DEFAULT '1 day' CHECK (handoff_within > '0'),
     ADD COLUMN repeat_within interval NOT NULL DEFAULT '7 days' CHECK (repeat_within > '0'),
     ADD COLUMN months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 0 AND 1200),

@@ -172,36 +172,31 @@ BEGIN ATOMIC
            round(c.multichannel::numeric / nullif(c.customers, 0), 4), coalesce(c.cross_channel, 0),
            round(c.cross_channel::numeric / nullif(c.customers, 0), 4), coalesce(c.omnichannel, 0),
            round(c.omnichannel::numeric / nullif(c.customers, 0), 4), coalesce(c.handoffs, 0),
-           coalesce(r.resolved, 0), coalesce(r.at_first_contact, 0),
-           round(r.at_first_contact::numeric / nullif(r.resolved, 0), 4),
-           coalesce(a.contacts, 0), coalesce(a.repeats, 0), round(a.repeats::numeric / nullif(a.contacts, 0), 4),
-           round(a.repeats::numeric / nullif(a.customers, 0), 4)
+           coalesce(s.resolved, 0), coalesce(s.at_first_contact, 0),
+           round(s.at_first_contact::numeric / nullif(s.resolved, 0), 4),
+           coalesce(s.contacts, 0), coalesce(s.repeats, 0), round(s.repeats::numeric / nullif(s.contacts, 0), 4),
+           round(s.repeats::numeric / nullif(s.customers, 0), 4)
     FROM @hub@.channel_measures(omnichannel.period, omnichannel.since, omnichannel.until) AS m(measures)
          CROSS JOIN LATERAL (SELECT x.period_start FROM @extschema@.channel_mix(m.measures) x
                              UNION
-                             SELECT NULL WHERE coalesce(omnichannel.period, 'all') = 'all') p
+                             SELECT NULL::date AS period_start WHERE coalesce(omnichannel.period, 'all') = 'all') p
          LEFT JOIN LATERAL @extschema@.channel_customers(m.measures) c
              ON coalesce(c.period_start, '-infinity') = coalesce(p.period_start, '-infinity')
-         LEFT JOIN (SELECT b.start, count(*) AS resolved, count(*) FILTER (WHERE b.at_first_contact) AS at_first_contact
-                    FROM (SELECT f.at_first_contact,
-                                 coalesce(@hub@.period_start(f.resolved_at, omnichannel.period,
+         LEFT JOIN (SELECT b.start, count(*) FILTER (WHERE b.resolved) AS resolved,
+                           count(*) FILTER (WHERE b.resolved AND b.at_first_contact) AS at_first_contact,
+                           count(b.contact_kind) AS contacts,
+                           count(*) FILTER (WHERE b.contact_kind = 'repeat') AS repeats,
+                           count(DISTINCT b.customer_id) FILTER (WHERE b.contact_kind IS NOT NULL) AS customers
+                    FROM (SELECT t.customer_id, t.contact_kind, t.at_first_contact,
+                                 t.at_first_contact IS NOT NULL
+                                 AND now() - t.occurred_at > (SELECT z.repeat_within FROM @hub@.settings z) AS resolved,
+                                 coalesce(@hub@.period_start(t.occurred_at, omnichannel.period,
                                                              (SELECT z.time_zone FROM @hub@.settings z)),
                                           '-infinity') AS start
-                          FROM @hub@.resolutions_between(omnichannel.since, omnichannel.until) f
-                          WHERE f.decided
-                                AND @hub@.check_period(omnichannel.period, omnichannel.since, omnichannel.until)
-                                    IS NOT NULL) b
-                    GROUP BY b.start) r ON r.start = coalesce(p.period_start, '-infinity')
-         LEFT JOIN (SELECT b.start, count(*) AS contacts, count(*) FILTER (WHERE b.is_repeat) AS repeats,
-                           count(DISTINCT b.customer_id) AS customers
-                    FROM (SELECT f.customer_id, f.is_repeat,
-                                 coalesce(@hub@.period_start(f.occurred_at, omnichannel.period,
-                                                             (SELECT z.time_zone FROM @hub@.settings z)),
-                                          '-infinity') AS start
-                          FROM @hub@.contacts_between(omnichannel.since, omnichannel.until) f
+                          FROM @hub@.contact_turns(omnichannel.since, omnichannel.until, true, true) t
                           WHERE @hub@.check_period(omnichannel.period, omnichannel.since, omnichannel.until)
                                 IS NOT NULL) b
-                    GROUP BY b.start) a ON a.start = coalesce(p.period_start, '-infinity');
+                    GROUP BY b.start) s ON s.start = coalesce(p.period_start, '-infinity');
 END;
 COMMENT ON FUNCTION @hub@.omnichannel(text, timestamptz, timestamptz) IS
     'how customers use channels together, by day, week, month, quarter, year or all; from one time until before '

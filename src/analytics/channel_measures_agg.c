@@ -221,7 +221,7 @@ limit_argument(FunctionCallInfo fcinfo, int arg, const char *name, const char *w
 {
 	if (unlikely(PG_ARGISNULL(arg)))
 		argument_null(name);
-	return fixed_usecs(PG_GETARG_INTERVAL_P(arg), what);
+	return Min(limit_usecs(PG_GETARG_INTERVAL_P(arg), what), PG_INT64_MAX);
 }
 
 /* This call's, which knows what is asked for; cheap if that is the same as before. */

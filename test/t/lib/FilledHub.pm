@@ -84,7 +84,7 @@ FROM (SELECT pronamespace AS n, 'function' AS kind, replace(pg_get_functiondef(o
                 WHERE attnum > 0 AND NOT attisdropped
       UNION ALL SELECT relnamespace, 'index', pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
       UNION ALL SELECT connamespace, 'constraint', conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 AND contype <> 'n'
-      UNION ALL SELECT relnamespace, 'trigger', pg_get_triggerdef(t.oid) || tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+      UNION ALL SELECT relnamespace, 'trigger', pg_get_triggerdef(t.oid) || tgenabled::text FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal
       UNION ALL SELECT relnamespace, 'policy', concat_ws(' ', relname, polname, polcmd, polroles::regrole[]::text, pg_get_expr(polqual, polrelid))
                 FROM pg_policy JOIN pg_class c ON c.oid = polrelid) s JOIN pg_namespace ON pg_namespace.oid = n
 WHERE nspname IN ('empty', 'größe "x"') GROUP BY 1, 2 ORDER BY 1, 2

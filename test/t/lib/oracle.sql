@@ -112,8 +112,18 @@ FROM (SELECT t.customer_id, t.source, t.conversation,
                               ORDER BY u.occurred_at, u.touchpoint_id, u.step)) t
       GROUP BY t.customer_id, t.source, t.conversation) c;
 
+CREATE FUNCTION oracle.identifier_values(customer_id bigint) RETURNS identifier[] LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT has_column_privilege('crm.identities'::regclass, 'identifier', 'SELECT') THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM crm.identities i
+            WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
+END $$;
+
 CREATE VIEW oracle.customer_360 AS
-SELECT c.customer_id, crm.identifier_values(c.customer_id) AS identifiers,
+SELECT c.customer_id, oracle.identifier_values(c.customer_id) AS identifiers,
        least(i.first_seen, t.first_at) AS first_seen, greatest(i.last_seen, t.last_at) AS last_seen,
        coalesce(t.touchpoints, 0) AS touchpoints, coalesce(t.sessions, 0) AS sessions, coalesce(t.channels, '{}') AS channels, t.preferred_channel,
        coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
@@ -254,14 +264,22 @@ FROM (SELECT n.customer_id, n.visit, min(n.channel) AS channel, min(n.occurred_a
       GROUP BY n.customer_id, n.visit) v
 WINDOW w AS (PARTITION BY v.customer_id ORDER BY v.visit);
 
+-- (values as journeys have them)
 CREATE VIEW oracle.sessions AS
 SELECT t.customer_id, t.session, min(t.occurred_at) AS started_at, max(t.occurred_at) AS ended_at, count(*) AS touchpoints,
        (array_agg(t.channel ORDER BY t.occurred_at, t.touchpoint_id))[1] AS first_channel,
        (array_agg(t.channel ORDER BY t.occurred_at DESC, t.touchpoint_id DESC))[1] AS last_channel,
-       sum(t.value) FILTER (WHERE t.currency IS NULL OR t.currency = (SELECT s.currency FROM crm.settings s)) AS value,
+       trim_scale(sum(t.value) FILTER (WHERE t.currency IS NULL OR t.currency = (SELECT s.currency FROM crm.settings s))) AS value,
        (array_agg(t.touchpoint_id ORDER BY t.occurred_at, t.touchpoint_id))[1] AS first_touchpoint_id
 FROM oracle.timeline t
 GROUP BY t.customer_id, t.session;
+
+CREATE VIEW oracle.journeys AS
+SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action,
+                                  CASE WHEN t.currency IS NULL OR t.currency = (SELECT s.currency FROM crm.settings s) THEN t.value END, t.touchpoint_id,
+                                  CASE WHEN t.direction = 'out' AND (t.agent = 'bot' OR t.agent LIKE 'bot:%') THEN 'bot' ELSE t.direction END) AS journey
+FROM crm.identities i JOIN crm.touchpoints t ON t.identity_id = i.identity_id
+GROUP BY i.customer_id;
 
 -- By period: the first day of the one in which a time lies, in the hub's time zone, and whether the time is within a range
 CREATE FUNCTION oracle.first_day(at timestamptz, period text) RETURNS date LANGUAGE sql STABLE AS $$
