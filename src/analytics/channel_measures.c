@@ -40,7 +40,7 @@ typedef struct NameEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* A period by its number; a cell by period and channel; a transition by period and both channels. */
+/* A period by its number; a cell by period and channel; a transition by both channels, too. */
 typedef struct Key
 {
 	uint32 a;

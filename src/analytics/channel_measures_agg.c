@@ -217,11 +217,12 @@ same_value(const struct varlena *a, const struct varlena *b)
 }
 
 static inline int64
-limit_argument(FunctionCallInfo fcinfo, int arg, const char *name, const char *what)
+limit_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (unlikely(PG_ARGISNULL(arg)))
 		argument_null(name);
-	return Min(limit_usecs(PG_GETARG_INTERVAL_P(arg), what), PG_INT64_MAX);
+	/* no two times are further apart that a state can hold */
+	return Min(limit_usecs(PG_GETARG_INTERVAL_P(arg), name), PG_INT64_MAX);
 }
 
 /* This call's, which knows what is asked for; cheap if that is the same as before. */
@@ -242,8 +243,8 @@ call_site(FunctionCallInfo fcinfo)
 		site->walk = visit_walk_create(fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = site;
 	}
-	gap = limit_argument(fcinfo, ARG_SESSION_GAP, "session_gap", "gap between sessions");
-	within = limit_argument(fcinfo, ARG_HANDOFF_WITHIN, "handoff_within", "time of a hand-off");
+	gap = limit_argument(fcinfo, ARG_SESSION_GAP, "session_gap");
+	within = limit_argument(fcinfo, ARG_HANDOFF_WITHIN, "handoff_within");
 	same = site->known && gap == site->session_gap && within == site->handoff_within &&
 		   since == site->since && until == site->until;
 	for (int i = 0; i < VALUE_ARGS; i++)

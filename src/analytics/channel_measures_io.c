@@ -536,7 +536,7 @@ scan_wrong(TextScan *s, const char *start, const char *what)
 						  NULL);
 }
 
-/* Begin with an array that was passed over, or go on in it; false at its end, or if that is wrong. */
+/* Begin with an array that was passed over, or go on in it; false at its end, or on failure. */
 static bool
 scan_element(TextScan *s, bool first, bool *failed)
 {
