@@ -242,12 +242,17 @@ COMMENT ON FUNCTION @hub@.timeline_row(bigint) IS 'the row of a touchpoint in ti
 -- Views name no identifier, so that they can be read without the right to see identifiers. Most customers have few, and
 -- a sort costs more than it takes to find them.
 CREATE OR REPLACE FUNCTION @hub@.identifier_values(customer_id bigint) RETURNS @extschema@.identifier[]
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN (SELECT CASE WHEN count(*) > 1 THEN ARRAY(SELECT o.identifier FROM @hub@.identities o
-                                                 WHERE o.customer_id = identifier_values.customer_id
-                                                       AND o.normal_id = o.identity_id
-                                                 ORDER BY 1)
-                    ELSE array_agg(i.identifier) END
-        FROM @hub@.identities i
-        WHERE i.customer_id = identifier_values.customer_id AND i.normal_id = i.identity_id);
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    found @extschema@.identifier[] := ARRAY(SELECT i.identifier FROM identities i
+                                            WHERE i.customer_id = identifier_values.customer_id
+                                                  AND i.normal_id = i.identity_id);
+BEGIN
+    IF cardinality(found) > 2 OR found[1] > found[2] THEN
+        RETURN ARRAY(SELECT u.identifier FROM unnest(found) u(identifier) ORDER BY u.identifier);
+    END IF;
+    RETURN nullif(found, '{}');
+END $$;
 COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none';

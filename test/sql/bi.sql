@@ -20,7 +20,9 @@ FROM generate_series(0, 63999) n;
 UPDATE crm.settings SET handoff_within = '10 days';
 SELECT crm.refresh(rebuild => true);
 VACUUM ANALYZE crm.touchpoints, crm.identities, crm.customers, crm.customer_journeys, crm.journey_changes, crm.settings, crm.actions, crm.channels;
-\i test/sql/include/reads.sql
+\getenv tests PG_ABS_SRCDIR
+\set reads :tests '/sql/include/reads.sql'
+\i :reads
 
 -- A segment of three customers: 10, 11 (with identity 12) and 21, with 32 touchpoints: each is read once. 8 of them are in
 -- conversations, and the own one before is read for 7 of these: 39. Hand-offs are 7 of each customer, 7 of which are.
