@@ -13,6 +13,7 @@
 #include "analytics/conversation_state.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "journey/journey.h"
