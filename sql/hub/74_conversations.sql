@@ -132,8 +132,8 @@ END;
 COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestamptz, timestamptz, text, text)
     IS 'columns of replies, of what is known of one';
 
--- All conversations, or those with a touchpoint from since on and before until, with all their touchpoints. Hashed:
--- sorting them by customer and conversation would take longer than all the rest.
+-- All conversations, or those with a touchpoint from since on and before until, with all their touchpoints. Each is
+-- read once: of a range what shares a conversation with it, by index or by hash, as the planner finds better.
 CREATE OR REPLACE FUNCTION @hub@.conversation_groups(since timestamptz, until timestamptz)
 RETURNS TABLE (
     customer_id bigint, source text, conversation text, facts @extschema@.conversation_facts,
@@ -178,7 +178,8 @@ FROM @hub@.customers c
                          GROUP BY p.source, p.conversation) g
      CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k;
 COMMENT ON VIEW @hub@.conversations
-    IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each';
+    IS 'conversations, told apart by source; one whose touchpoints belong to several customers has a row for each. By'
+       ' customer_id they are found by index; by name conversations_named finds them, by time conversations_between';
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.conversations.conversation IS 'its name there';

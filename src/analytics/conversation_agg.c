@@ -370,8 +370,13 @@ resolves(Walk *w, TimestampTz at)
 		spend(&w->waited, w->question, at);
 	if (w->with_people)
 		spend(&w->people_time, w->mark, at);
-	else if (w->wait.known && w->bot_at.known && !w->handover.known)
-		spend(&w->bot_time, w->mark, at);
+	else if (w->wait.known && !w->handover.known)
+	{
+		if (w->bot_at.known)
+			spend(&w->bot_time, w->mark, at);
+		else if (w->people_had_it)
+			spend(&w->people_time, w->mark, at);
+	}
 	w->with_people = false;
 	w->handover.known = false;
 	w->people_had_it = false;
@@ -594,8 +599,8 @@ PG_FUNCTION_INFO_V1(conversation_agg_finalfn);
 Datum
 conversation_agg_finalfn(PG_FUNCTION_ARGS)
 {
-	/* who calls it by hand gives none */
-	Oid collation = OidIsValid(PG_GET_COLLATION()) ? PG_GET_COLLATION() : C_COLLATION_OID;
+	/* who calls it without an expression gives none */
+	Oid collation = OidIsValid(PG_GET_COLLATION()) ? PG_GET_COLLATION() : DEFAULT_COLLATION_OID;
 	Conversation c;
 	Walk w = {0};
 	Row row;

@@ -207,7 +207,7 @@ conversation_agg_transfn(PG_FUNCTION_ARGS)
 						errmsg("time, number and channel of a touchpoint must not be NULL"),
 						errhint("If all three are NULL, there is no touchpoint.")));
 	}
-	touch.at = finite_time(PG_GETARG_TIMESTAMPTZ(1), "time of a touchpoint");
+	touch.at = finite_time(PG_GETARG_TIMESTAMPTZ(1), "touchpoint");
 	touch.ref = PG_GETARG_INT64(2);
 	channel = short_text_argument(PG_GETARG_DATUM(3));
 	more += LABEL_SIZE(VARSIZE_ANY_EXHDR(channel));

@@ -94,6 +94,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_agg_finalfn',      -- no row, no state
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
+    'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
     'window_funnel_transfn', 'sequence_transfn', 'sequence_next_node_transfn', 'retention_transfn',  -- likewise, and conditions may be NULL

@@ -319,8 +319,6 @@ RESET plan_cache_mode;
 DEALLOCATE ALL;
 SELECT * FROM reads($$SELECT * FROM big.conversations_named('c77')$$);
 SELECT * FROM reads($$SELECT * FROM big.conversations_between() WHERE conversation = 'c77' AND source = 'sql'$$);
--- an hour: its touchpoints, and those of the same conversations
-SELECT relation, rows < 1200 AS few FROM reads($$SELECT * FROM big.conversations_between('2025-01-01 10:00Z', '2025-01-01 11:00Z')$$);
 -- all at once: each touchpoint once
 SELECT * FROM reads($$SELECT count(first_response_time) FROM big.conversations_between()$$);
 SELECT count(*), sum(messages_in), count(first_response_time) FROM big.conversations_between();

@@ -199,7 +199,8 @@ sub served
         elsif ($turn eq 'resolves')
         {
             $spend->('people', $with, $at) if defined $with;
-            $spend->('bot', $run[0][0]{at}, $at) if !defined $told && defined $bot_had->();
+            my $had = defined $bot_had->() ? 'bot' : $people ? 'people' : undef;
+            $spend->($had, $run[0][0]{at}, $at) if @run && $had && !defined $told;
             ($with, $told, $people, $wait) = (undef, undef, 0, 0);
             @run = ();
         }
