@@ -105,7 +105,8 @@ BEGIN
                                 FROM business_exceptions e WHERE e.calendar = wanted), '[]'));
 END $$;
 COMMENT ON FUNCTION @hub@.calendar_hours(text) IS
-    'a calendar, default if it is NULL, as the extension''s business_time takes hours: for many rows, once in the query';
+    'a calendar, default if it is NULL, as the extension''s business_time takes hours; a query for many rows calls it'
+    ' once';
 
 CREATE OR REPLACE FUNCTION @hub@.used_hours(used_by text) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
