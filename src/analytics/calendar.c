@@ -196,12 +196,26 @@ calendar_has_number(CalendarUnit unit, int32 number)
 {
 	/* a month has 28 days at least, a quarter 90 */
 	static const int32 limits[] = {
-		[CALENDAR_DAY] = TIMESTAMP_END_JULIAN,          [CALENDAR_WEEK] = TIMESTAMP_END_JULIAN / 7,
-		[CALENDAR_MONTH] = TIMESTAMP_END_JULIAN / 28,   [CALENDAR_QUARTER] = TIMESTAMP_END_JULIAN / 90,
+		[CALENDAR_DAY] = TIMESTAMP_END_JULIAN,
+		[CALENDAR_WEEK] = TIMESTAMP_END_JULIAN / 7,
+		[CALENDAR_MONTH] = TIMESTAMP_END_JULIAN / 28,
+		[CALENDAR_QUARTER] = TIMESTAMP_END_JULIAN / 90,
 		[CALENDAR_YEAR] = TIMESTAMP_END_JULIAN / 365,
 	};
 
 	return number >= -limits[unit] && number <= limits[unit];
+}
+
+bool
+calendar_has_date(CalendarUnit unit, int32 number)
+{
+	int64 day;
+
+	if (!calendar_has_number(unit, number))
+		return false;
+	day = first_day(unit, number);
+	/* in zones before UTC the last hours of timestamps are those of the day behind */
+	return IS_VALID_DATE(day) && day <= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE;
 }
 
 DateADT

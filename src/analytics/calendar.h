@@ -56,11 +56,14 @@ extern pg_tz *calendar_zone(const char *name);
 
 extern int32 calendar_number(Calendar *c, int64 time);
 
-/* Likewise, and instants around it, from one up to but not including another, with the same number. */
+/* Likewise, and instants around it with the same number, up to but not including the last. */
 extern int32 calendar_stretch(Calendar *c, int64 time, int64 *from, int64 *to);
 
 /* Whether it may be a unit's number. All of timestamptz have such numbers. */
 extern bool calendar_has_number(CalendarUnit unit, int32 number);
+
+/* Whether that unit begins on a date, at the latest the one behind all timestamps. */
+extern bool calendar_has_date(CalendarUnit unit, int32 number);
 
 /* The date on which a unit begins. */
 extern DateADT calendar_date(CalendarUnit unit, int32 number);

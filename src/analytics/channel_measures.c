@@ -2,9 +2,10 @@
  * channel_measures.c
  *		The state of channel_measures_agg: an expanded object that makes a value.
  *
- * It is changed in place, in a context of its own below the aggregate's, so that
- * the executor neither copies it nor loses count of its memory; whoever stores it
- * or sends it elsewhere gets the flat form.
+ * It is changed in place, in a context below the aggregate's, so that the executor
+ * neither copies it nor loses count of its memory; whoever stores it or sends it
+ * elsewhere gets the flat form. An aggregate's states share that context, which goes
+ * with the aggregate's: none is ever deleted alone.
  */
 #include "postgres.h"
 
@@ -39,7 +40,7 @@ typedef struct NameEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* A period by its number; a cell by period and channel; a transition by period and both channels. */
+/* A period by its number; a cell by period and channel; a transition by both channels, too. */
 typedef struct Key
 {
 	uint32 a;
@@ -160,10 +161,10 @@ write_room(Writer *w, size_t more)
 	if (likely(w->max - w->len >= more))
 		return;
 	if (w->len + more > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("channel_measures is too large"),
-						errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
-						errhint("Ask for a shorter range, or for longer periods.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("channel_measures is too large"),
+				 errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
+				 errhint("Ask for a shorter range, or for longer periods.")));
 	w->max = Min(MaxAllocSize, 2 * (w->len + more));
 	w->data = repalloc(w->data, w->max);
 }
@@ -210,11 +211,26 @@ measures_asked(const MeasuresQuestion *q)
 
 /* --- the state --- */
 
+/*
+ * The context of all states in an aggregate's context. One for each state would be
+ * looked at whenever a hash aggregate with many groups asks for its memory.
+ */
+MemoryContext
+measures_context(MemoryContext aggregate)
+{
+	static const char *const name = "channel_measures";
+
+	for (MemoryContext child = aggregate->firstchild; child; child = child->nextchild)
+		if (child->name == name)
+			return child;
+	return AllocSetContextCreateInternal(aggregate, name, ALLOCSET_START_SMALL_SIZES);
+}
+
+/* A state in cxt, which holds all of it. */
 Measures *
-measures_create(const struct varlena *asked, MemoryContext parent)
+measures_create(const struct varlena *asked, MemoryContext cxt)
 {
 	static uint64 serial;
-	MemoryContext cxt = AllocSetContextCreate(parent, "channel_measures", ALLOCSET_START_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Measures *m = palloc0(sizeof(Measures));
 	MeasuresReader r = {0};
@@ -239,7 +255,7 @@ measures_create(const struct varlena *asked, MemoryContext parent)
 
 /* A state of which this is the flat form. */
 Measures *
-measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent)
+measures_of_flat(const struct varlena *flat, bool received, MemoryContext cxt)
 {
 	MeasuresReader r = {.received = received};
 	struct varlena *asked;
@@ -247,7 +263,7 @@ measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent
 
 	measures_read(&r, flat);
 	asked = measures_asked(&r.question);
-	m = measures_create(asked, parent);
+	m = measures_create(asked, cxt);
 	measures_merge(m, flat, received);
 	pfree(asked);
 	return m;
@@ -255,7 +271,7 @@ measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent
 
 /* A state argument: as it is, if it may be changed. */
 Measures *
-measures_state_argument(Datum d, MemoryContext parent)
+measures_state_argument(Datum d, MemoryContext aggregate)
 {
 	struct varlena *value = (struct varlena *) DatumGetPointer(d);
 
@@ -267,7 +283,7 @@ measures_state_argument(Datum d, MemoryContext parent)
 			elog(ERROR, "state of channel_measures_agg is something else");
 		return m;
 	}
-	return measures_of_flat(PG_DETOAST_DATUM_PACKED(d), false, parent);
+	return measures_of_flat(PG_DETOAST_DATUM_PACKED(d), false, measures_context(aggregate));
 }
 
 /* The state will be another one than its flat form tells. */
@@ -293,9 +309,9 @@ array_room(Measures *m, void *array, size_t size, uint32 n, uint32 *max)
 		return MemoryContextAlloc(m->hdr.eoh_context, *max * size);
 	}
 	if (*max >= 1U << 31)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("channel_measures is too large"),
-						errhint("Ask for a shorter range, or for longer periods.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("channel_measures is too large"),
+				 errhint("Ask for a shorter range, or for longer periods.")));
 	array = repalloc_huge(array, 2 * (size_t) *max * size);
 	*max *= 2;
 	return array;
@@ -313,7 +329,8 @@ measures_add_channel(Measures *m, const char *name, size_t len)
 
 	if (entry)
 		return entry->number;
-	m->channels = array_room(m, m->channels, sizeof(MeasuresChannel), m->nchannels, &m->channels_max);
+	m->channels =
+		array_room(m, m->channels, sizeof(MeasuresChannel), m->nchannels, &m->channels_max);
 	copy = MemoryContextAlloc(m->hdr.eoh_context, Max(len, 1));
 	memcpy(copy, name, len);
 	key.text = copy;
@@ -467,8 +484,8 @@ order_runs(Measures *m, MeasuresTransition *t)
 
 	if (ntail == 0)
 		return;
-	scratch = MemoryContextAllocHuge(m->hdr.eoh_context,
-									 ((size_t) t->nruns + ntail) * sizeof(TimeRun));
+	scratch =
+		MemoryContextAllocHuge(m->hdr.eoh_context, ((size_t) t->nruns + ntail) * sizeof(TimeRun));
 	merged = scratch + ntail;
 	tail = radix_sort_runs(t->runs + t->nsorted, scratch, ntail);
 	while (i < t->nsorted || k < ntail)
@@ -702,29 +719,30 @@ measures_flat(Measures *m)
 	names = alloc_scratch(m->nchannels, sizeof(NamePlace));
 	channel_ranks = alloc_scratch(m->nchannels, sizeof(uint32));
 	for (uint32 i = 0; i < m->nchannels; i++)
-		names[i] = (NamePlace){m->channels[i].name, i};
+		names[i] = (NamePlace) {m->channels[i].name, i};
 	sort_name_places(names, m->nchannels);
 	for (uint32 i = 0; i < m->nchannels; i++)
 		channel_ranks[names[i].number] = i;
 	periods = alloc_scratch(m->nperiods, sizeof(PeriodPlace));
 	period_ranks = alloc_scratch(m->nperiods, sizeof(uint32));
 	for (uint32 i = 0; i < m->nperiods; i++)
-		periods[i] = (PeriodPlace){m->periods[i].number, i};
+		periods[i] = (PeriodPlace) {m->periods[i].number, i};
 	sort_period_places(periods, m->nperiods);
 	for (uint32 i = 0; i < m->nperiods; i++)
 		period_ranks[periods[i].number] = i;
 	cells = alloc_scratch(m->ncells, sizeof(Place));
 	for (uint32 i = 0; i < m->ncells; i++)
 		cells[i] =
-			(Place){channel_ranks[m->cells[i].channel], period_ranks[m->cells[i].period], i};
+			(Place) {channel_ranks[m->cells[i].channel], period_ranks[m->cells[i].period], i};
 	sort_places(cells, m->ncells);
 	transitions = alloc_scratch(m->ntransitions, sizeof(Place));
 	for (uint32 i = 0; i < m->ntransitions; i++)
 	{
 		const MeasuresTransition *t = &m->transitions[i];
 
-		transitions[i] = (Place){(uint64) channel_ranks[t->from] * m->nchannels + channel_ranks[t->to],
-								 period_ranks[t->period], i};
+		transitions[i] =
+			(Place) {(uint64) channel_ranks[t->from] * m->nchannels + channel_ranks[t->to],
+					 period_ranks[t->period], i};
 	}
 	sort_places(transitions, m->ntransitions);
 

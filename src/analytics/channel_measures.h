@@ -186,10 +186,11 @@ typedef struct Measures
 
 /* channel_measures.c */
 extern struct varlena *measures_asked(const MeasuresQuestion *q);
-extern Measures *measures_create(const struct varlena *asked, MemoryContext parent);
-extern Measures *measures_state_argument(Datum d, MemoryContext parent);
+extern MemoryContext measures_context(MemoryContext aggregate);
+extern Measures *measures_create(const struct varlena *asked, MemoryContext cxt);
+extern Measures *measures_state_argument(Datum d, MemoryContext aggregate);
 extern struct varlena *measures_flat(Measures *m);
-extern Measures *measures_of_flat(const struct varlena *flat, bool received, MemoryContext parent);
+extern Measures *measures_of_flat(const struct varlena *flat, bool received, MemoryContext cxt);
 extern void measures_change(Measures *m);
 extern void measures_merge(Measures *m, const struct varlena *flat, bool received);
 extern void measures_different(const struct varlena *a, const struct varlena *b)
@@ -197,7 +198,8 @@ extern void measures_different(const struct varlena *a, const struct varlena *b)
 extern uint32 measures_add_channel(Measures *m, const char *name, size_t len);
 extern uint32 measures_add_period(Measures *m, int32 number);
 extern uint32 measures_add_far_cell(Measures *m, uint32 period, uint32 channel);
-extern MeasuresTransition *measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to);
+extern MeasuresTransition *measures_add_transition(Measures *m, uint32 period, uint32 from,
+												   uint32 to);
 extern void measures_runs_room(Measures *m, MeasuresTransition *t);
 extern void measures_sum(int64 *sum, int64 count);
 extern void name_list_set(NameList *list, NameText *names, uint32 n);

@@ -44,7 +44,7 @@ typedef struct Stretch
 {
 	int64 from;
 	int64 to;
-	int32 number; /* in the calendar */
+	int32 number;  /* in the calendar */
 	uint32 period; /* in the state of the stamp */
 	uint64 stamp;
 } Stretch;
@@ -64,7 +64,7 @@ typedef struct SiteChannel
 /* A channel of the journey at hand, by its place there. */
 typedef struct ChannelPlace
 {
-	uint32 cell;	/* of the last period, or MEASURES_NONE */
+	uint32 cell;    /* of the last period, or MEASURES_NONE */
 	uint32 session; /* the last one with a touchpoint in it, from 1 */
 } ChannelPlace;
 
@@ -174,7 +174,7 @@ new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *value
 		calendar_set(&site->calendar, values[ARG_PERIOD - ARG_NOT_OWN], zone);
 		/* as it is called, whatever way it was written */
 		name = pg_get_timezone_name(site->calendar.zone);
-		q.time_zone = (NameText){name, strlen(name)};
+		q.time_zone = (NameText) {name, strlen(name)};
 	}
 	for (int i = 0; i < MEASURES_LISTS; i++)
 		list_argument(&q.lists[i], measures_list_names[i], values[i]);
@@ -217,11 +217,12 @@ same_value(const struct varlena *a, const struct varlena *b)
 }
 
 static inline int64
-limit_argument(FunctionCallInfo fcinfo, int arg, const char *name, const char *what)
+limit_argument(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (unlikely(PG_ARGISNULL(arg)))
 		argument_null(name);
-	return Min(limit_usecs(PG_GETARG_INTERVAL_P(arg), what), PG_INT64_MAX);
+	/* no two times are further apart that a state can hold */
+	return Min(limit_usecs(PG_GETARG_INTERVAL_P(arg), name), PG_INT64_MAX);
 }
 
 /* This call's, which knows what is asked for; cheap if that is the same as before. */
@@ -242,8 +243,8 @@ call_site(FunctionCallInfo fcinfo)
 		site->walk = visit_walk_create(fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = site;
 	}
-	gap = limit_argument(fcinfo, ARG_SESSION_GAP, "session_gap", "gap between sessions");
-	within = limit_argument(fcinfo, ARG_HANDOFF_WITHIN, "handoff_within", "time of a hand-off");
+	gap = limit_argument(fcinfo, ARG_SESSION_GAP, "session_gap");
+	within = limit_argument(fcinfo, ARG_HANDOFF_WITHIN, "handoff_within");
 	same = site->known && gap == site->session_gap && within == site->handoff_within &&
 		   since == site->since && until == site->until;
 	for (int i = 0; i < VALUE_ARGS; i++)
@@ -284,8 +285,8 @@ state_channel(MeasuresSite *site, Measures *m, uint32 channel)
 	if (unlikely(channel >= site->channels_max))
 	{
 		uint32 max = Max(64, pg_nextpower2_32(channel + 1));
-		SiteChannel *grown = MemoryContextAllocExtended(
-			site->walk->cxt, max * sizeof(SiteChannel), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		SiteChannel *grown = MemoryContextAllocExtended(site->walk->cxt, max * sizeof(SiteChannel),
+														MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
 		if (site->channels)
 		{
@@ -316,7 +317,11 @@ state_period(MeasuresSite *site, Measures *m, int64 time)
 	if (unlikely(time < s->from || time >= s->to))
 	{
 		if (site->by_period)
+		{
 			s->number = calendar_stretch(&site->calendar, time, &s->from, &s->to);
+			/* an error, if it begins before there are dates */
+			calendar_date(site->calendar.unit, s->number);
+		}
 		else
 		{
 			s->from = PG_INT64_MIN;
@@ -342,12 +347,11 @@ start_places(MeasuresSite *site, uint32 n)
 			pfree(site->places);
 		site->places = NULL;
 		site->places_max = 0;
-		site->places =
-			MemoryContextAllocHuge(site->walk->cxt, Max(n, 64) * sizeof(ChannelPlace));
+		site->places = MemoryContextAllocHuge(site->walk->cxt, Max(n, 64) * sizeof(ChannelPlace));
 		site->places_max = Max(n, 64);
 	}
 	for (uint32 i = 0; i < n; i++)
-		site->places[i] = (ChannelPlace){MEASURES_NONE, 0};
+		site->places[i] = (ChannelPlace) {MEASURES_NONE, 0};
 	return site->places;
 }
 
@@ -463,7 +467,7 @@ channel_measures_agg_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
-	m = PG_ARGISNULL(ARG_STATE) ? measures_create(site->asked, cxt)
+	m = PG_ARGISNULL(ARG_STATE) ? measures_create(site->asked, measures_context(cxt))
 								: measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
 	if (unlikely(m->serial != site->serial))
 		turn_to_state(site, m);
@@ -484,7 +488,8 @@ channel_measures_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(0))
-		m = measures_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false, cxt);
+		m = measures_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false,
+							 measures_context(cxt));
 	else
 	{
 		m = measures_state_argument(PG_GETARG_DATUM(0), cxt);

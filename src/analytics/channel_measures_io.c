@@ -28,14 +28,15 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/json.h"
+#include "utils/memutils.h"
 
 /* --- writing text --- */
 
 static const char *const mix_names[MIX_COUNTS] = {
-	[MIX_TOUCHPOINTS] = "touchpoints", [MIX_CUSTOMERS] = "customers",
-	[MIX_INBOUND] = "inbound",         [MIX_OUTBOUND] = "outbound",
-	[MIX_SESSIONS] = "sessions",       [MIX_VISITS] = "visits",
+	[MIX_TOUCHPOINTS] = "touchpoints", [MIX_CUSTOMERS] = "customers", [MIX_INBOUND] = "inbound",
+	[MIX_OUTBOUND] = "outbound",       [MIX_SESSIONS] = "sessions",   [MIX_VISITS] = "visits",
 	[MIX_VISITS_LEFT] = "visits_left",
 };
 
@@ -311,7 +312,7 @@ scan_text(TextScan *s, NameText *text)
 		s->p++;
 	if (likely(s->p < s->end && *s->p == '"'))
 	{
-		*text = (NameText){start, s->p++ - start};
+		*text = (NameText) {start, s->p++ - start};
 		return true;
 	}
 	initStringInfo(&out);
@@ -333,7 +334,7 @@ scan_text(TextScan *s, NameText *text)
 	if (s->p >= s->end)
 		return text_fail(s, "the end of a string");
 	s->p++;
-	*text = (NameText){out.data, out.len};
+	*text = (NameText) {out.data, out.len};
 	return true;
 }
 
@@ -417,12 +418,12 @@ scan_skip_array(TextScan *s)
 
 typedef enum FieldKind
 {
-	FIELD_COUNT,		/* int64 */
-	FIELD_SECONDS,		/* int64 */
-	FIELD_TEXT,			/* NameText */
+	FIELD_COUNT,        /* int64 */
+	FIELD_SECONDS,      /* int64 */
+	FIELD_TEXT,         /* NameText */
 	FIELD_TEXT_OR_NULL, /* NameText, whose text is NULL where that stands */
-	FIELD_TEXTS,		/* NameList */
-	FIELD_LATER			/* const char *, where an array begins */
+	FIELD_TEXTS,        /* NameList */
+	FIELD_LATER         /* const char *, where an array begins */
 } FieldKind;
 
 typedef struct Field
@@ -473,7 +474,7 @@ scan_field(TextScan *s, const Field *field)
 		case FIELD_TEXT:
 			return scan_text(s, field->to);
 		case FIELD_TEXT_OR_NULL:
-			*(NameText *) field->to = (NameText){NULL, 0};
+			*(NameText *) field->to = (NameText) {NULL, 0};
 			return scan_accept_null(s) || scan_text(s, field->to);
 		case FIELD_TEXTS:
 			return scan_texts(s, field->to);
@@ -531,10 +532,11 @@ static bool
 scan_wrong(TextScan *s, const char *start, const char *what)
 {
 	return text_fail_with(s, ERRCODE_INVALID_TEXT_REPRESENTATION, NULL,
-						  psprintf("%s See byte %zu.", what, (size_t) (start - s->start) + 1), NULL);
+						  psprintf("%s See byte %zu.", what, (size_t) (start - s->start) + 1),
+						  NULL);
 }
 
-/* Begin with an array that was passed over, or go on in it; false at its end, or if that is wrong. */
+/* Begin with an array that was passed over, or go on in it; false at its end, or on failure. */
 static bool
 scan_element(TextScan *s, bool first, bool *failed)
 {
@@ -556,7 +558,8 @@ scan_element(TextScan *s, bool first, bool *failed)
 static bool
 check_channel(TextScan *s, const char *start, const NameText *name)
 {
-	return name->len <= LABEL_PART_MAX || scan_wrong(s, start, "The name of a channel is too long.");
+	return name->len <= LABEL_PART_MAX ||
+		   scan_wrong(s, start, "The name of a channel is too long.");
 }
 
 static bool
@@ -568,7 +571,7 @@ read_cells(TextScan *s, Measures *m, uint32 p)
 	bool failed = false;
 
 	for (int i = 0; i < MIX_COUNTS; i++)
-		fields[1 + i] = (Field){mix_names[i], FIELD_COUNT, &counts[i]};
+		fields[1 + i] = (Field) {mix_names[i], FIELD_COUNT, &counts[i]};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->ncells;
@@ -677,25 +680,60 @@ read_transitions(TextScan *s, Measures *m, uint32 p, int64 *handoffs)
 	return !failed;
 }
 
+/* A date as isotime_print writes it, which need not be one of a timestamp. */
+static bool
+date_of_text(const NameText *text, DateADT *date)
+{
+	int numbers[3] = {0};
+	int digits = 0;
+	int part = 0;
+	char sign = text->len > 0 ? text->text[0] : '\0';
+	int year;
+	int month;
+	int day;
+	int julian;
+
+	for (size_t i = sign == '+' || sign == '-'; i < text->len; i++)
+	{
+		char c = text->text[i];
+
+		if (c >= '0' && c <= '9' && ++digits <= (part == 0 ? 6 : 2))
+			numbers[part] = numbers[part] * 10 + c - '0';
+		else if (c == '-' && digits >= (part == 0 ? 4 : 2) && part < 2)
+		{
+			part++;
+			digits = 0;
+		}
+		else
+			return false;
+	}
+	if (part < 2 || digits < 2)
+		return false;
+	if (sign == '-')
+		numbers[0] = -numbers[0];
+	if (!IS_VALID_JULIAN(numbers[0], numbers[1], numbers[2]))
+		return false;
+	julian = date2j(numbers[0], numbers[1], numbers[2]);
+	*date = julian - POSTGRES_EPOCH_JDATE;
+	j2date(julian, &year, &month, &day);
+	return year == numbers[0] && month == numbers[1] && day == numbers[2];
+}
+
 /* The number of the period that begins on a date. */
 static bool
-read_period_start(TextScan *s, const char *start, const MeasuresQuestion *q, const NameText *date,
+read_period_start(TextScan *s, const char *start, const MeasuresQuestion *q, const NameText *text,
 				  int32 *number)
 {
-	TextScan of;
-	int64 time;
-	char *text;
+	DateADT date;
 
 	*number = 0;
-	if (q->by_period != (date->text != NULL))
+	if (q->by_period != (text->text != NULL))
 		return scan_wrong(s, start, "All time has no beginning, and every other period has one.");
 	if (!q->by_period)
 		return true;
-	text = psprintf("%.*s" MIDNIGHT, (int) Min(date->len, 100), date->text);
-	text_scan_init(&of, text, strlen(text));
-	if (!isotime_scan(&of, &time) || of.p != of.end || time % USECS_PER_DAY != 0)
+	if (!date_of_text(text, &date))
 		return scan_wrong(s, start, "The beginning of a period is no date.");
-	if (!calendar_number_of_date(q->unit, time / USECS_PER_DAY, number))
+	if (!calendar_number_of_date(q->unit, date, number) || !calendar_has_date(q->unit, *number))
 		return scan_wrong(s, start, "No period begins on that date.");
 	return true;
 }
@@ -711,9 +749,9 @@ read_periods(TextScan *s, Measures *m)
 	bool failed = false;
 
 	for (int i = 0; i < CUSTOMER_COUNTS; i++)
-		fields[1 + i] = (Field){customer_names[i], FIELD_COUNT, &counts[i]};
-	fields[1 + CUSTOMER_COUNTS] = (Field){"channels", FIELD_LATER, &cells};
-	fields[2 + CUSTOMER_COUNTS] = (Field){"transitions", FIELD_LATER, &transitions};
+		fields[1 + i] = (Field) {customer_names[i], FIELD_COUNT, &counts[i]};
+	fields[1 + CUSTOMER_COUNTS] = (Field) {"channels", FIELD_LATER, &cells};
+	fields[2 + CUSTOMER_COUNTS] = (Field) {"transitions", FIELD_LATER, &transitions};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->nperiods;
@@ -824,19 +862,35 @@ read_measures(TextScan *s)
 	return m;
 }
 
+static struct varlena *
+flat_copy(Measures *m)
+{
+	const struct varlena *flat = measures_flat(m);
+
+	return memcpy(palloc(VARSIZE(flat)), flat, VARSIZE(flat));
+}
+
 PG_FUNCTION_INFO_V1(channel_measures_in);
 Datum
 channel_measures_in(PG_FUNCTION_ARGS)
 {
 	char *text = PG_GETARG_CSTRING(0);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "channel_measures input",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	struct varlena *result;
 	Measures *m;
 	TextScan s;
 
+	old = MemoryContextSwitchTo(cxt);
 	text_scan_init(&s, text, strlen(text));
 	m = read_measures(&s);
+	MemoryContextSwitchTo(old);
 	if (m == NULL)
 		text_ereturn(fcinfo->context, &s, "channel_measures");
-	PG_RETURN_POINTER(measures_flat(m));
+	result = flat_copy(m);
+	MemoryContextDelete(cxt);
+	PG_RETURN_POINTER(result);
 }
 
 /* --- binary --- */
@@ -929,11 +983,16 @@ Datum
 channel_measures_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "channel_measures input",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	struct varlena *result;
 	MeasuresReader r = {.received = true};
 	MeasuresQuestion q = {0};
 	struct varlena *asked;
 	NameText *names;
 	StringInfoData flat;
+	Measures *m;
 	uint8 leb[LEB_MAX_BYTES];
 	const char *wrong;
 	uint32 n;
@@ -974,6 +1033,9 @@ channel_measures_recv(PG_FUNCTION_ARGS)
 	appendBinaryStringInfo(&flat, buf->data + buf->cursor, buf->len - buf->cursor);
 	buf->cursor = buf->len;
 	SET_VARSIZE(flat.data, flat.len);
-	PG_RETURN_POINTER(measures_flat(
-		measures_of_flat((struct varlena *) flat.data, true, CurrentMemoryContext)));
+	m = measures_of_flat((struct varlena *) flat.data, true, cxt);
+	MemoryContextSwitchTo(old);
+	result = flat_copy(m);
+	MemoryContextDelete(cxt);
+	PG_RETURN_POINTER(result);
 }

@@ -73,7 +73,8 @@ measures_period_wrong(const int64 *customers, int64 handoffs)
 	for (int i = 0; i < CUSTOMER_COUNTS; i++)
 		if (customers[i] < 0 || customers[i] > customers[CUSTOMERS_ALL])
 			return "A period has more of some customers than of all.";
-	if (customers[CUSTOMERS_OMNICHANNEL] > cross || cross > handoffs || (cross == 0 && handoffs > 0))
+	if (customers[CUSTOMERS_OMNICHANNEL] > cross || cross > handoffs ||
+		(cross == 0 && handoffs > 0))
 		return "A period's customers with hand-offs are not as many as its hand-offs allow.";
 	return NULL;
 }
@@ -218,7 +219,7 @@ measures_next_period(MeasuresReader *r)
 			measures_corrupt(r, "Its periods do not ascend.");
 	}
 	if (r->question.by_period ? r->number < PG_INT32_MIN || r->number > PG_INT32_MAX ||
-									!calendar_has_number(r->question.unit, r->number)
+									!calendar_has_date(r->question.unit, r->number)
 							  : r->number != 0)
 		measures_corrupt(r, "A period is impossible.");
 	r->has_period = true;

@@ -18,8 +18,8 @@ typedef struct MeasuresSet
 	bool any;
 } MeasuresSet;
 
-static MeasuresSet *
-measures_set(FunctionCallInfo fcinfo)
+static Datum
+measures_rows(FunctionCallInfo fcinfo, RowSetRow next_row)
 {
 	MeasuresSet *set = row_set(fcinfo, sizeof(MeasuresSet));
 
@@ -31,7 +31,7 @@ measures_set(FunctionCallInfo fcinfo)
 		measures_read(&set->reader, PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0)));
 		MemoryContextSwitchTo(old);
 	}
-	return set;
+	return row_set_rows(fcinfo, &set->rows, next_row);
 }
 
 static Datum
@@ -63,30 +63,32 @@ pass_transitions(MeasuresReader *r)
 			;
 }
 
-PG_FUNCTION_INFO_V1(channel_mix);
-Datum
-channel_mix(PG_FUNCTION_ARGS)
+static bool
+mix_row(void *arg, Datum *row, bool *nulls)
 {
-	MeasuresSet *set = measures_set(fcinfo);
+	MeasuresSet *set = arg;
 	MeasuresReader *r = &set->reader;
-	bool nulls[2 + MIX_COUNTS] = {false};
-	Datum row[2 + MIX_COUNTS];
 
-	for (;;)
+	while (!set->in_period || !measures_next_cell(r))
 	{
-		if (set->in_period && measures_next_cell(r))
-			break;
 		if (set->in_period)
 			pass_transitions(r);
 		set->in_period = measures_next_period(r);
 		if (!set->in_period)
-			return row_set_end(fcinfo, &set->rows);
+			return false;
 	}
 	row[0] = period_start(r, &nulls[0]);
 	row[1] = channel_name(r, r->cell);
 	for (int i = 0; i < MIX_COUNTS; i++)
 		row[2 + i] = Int64GetDatum(r->mix[i]);
-	return row_set_next(&set->rows, row, nulls);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(channel_mix);
+Datum
+channel_mix(PG_FUNCTION_ARGS)
+{
+	return measures_rows(fcinfo, mix_row);
 }
 
 /* As percentile_cont(0.5) has it: of an even number, the mean of the two in the middle. */
@@ -119,67 +121,67 @@ read_median(MeasuresReader *r)
 	return low + half;
 }
 
-PG_FUNCTION_INFO_V1(channel_transitions);
-Datum
-channel_transitions(PG_FUNCTION_ARGS)
+static bool
+transition_row(void *arg, Datum *row, bool *nulls)
 {
-	MeasuresSet *set = measures_set(fcinfo);
+	MeasuresSet *set = arg;
 	MeasuresReader *r = &set->reader;
-	bool nulls[6] = {false};
-	Datum row[6];
-	int64 median;
 
-	for (;;)
+	while (!set->in_period || !measures_next_transition(r))
 	{
-		if (set->in_period && measures_next_transition(r))
-			break;
 		set->in_period = measures_next_period(r);
 		if (!set->in_period)
-			return row_set_end(fcinfo, &set->rows);
+			return false;
 		pass_cells(r);
 	}
 	if (r->times_left == 0)
 		measures_corrupt(r, "A transition has no times.");
-	median = read_median(r);
+	row[5] = usecs_interval(read_median(r));
 	row[0] = period_start(r, &nulls[0]);
 	row[1] = channel_name(r, r->from);
 	row[2] = channel_name(r, r->to);
 	row[3] = Int64GetDatum(r->transition_handoffs);
 	row[4] = Int64GetDatum(r->transition_customers);
-	row[5] = usecs_interval(median);
-	return row_set_next(&set->rows, row, nulls);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(channel_transitions);
+Datum
+channel_transitions(PG_FUNCTION_ARGS)
+{
+	return measures_rows(fcinfo, transition_row);
+}
+
+static bool
+customers_row(void *arg, Datum *row, bool *nulls)
+{
+	MeasuresSet *set = arg;
+	MeasuresReader *r = &set->reader;
+
+	do
+	{
+		if (!measures_next_period(r))
+		{
+			/* over all time there is a row, whoever there is: of nobody, if none was read */
+			if (set->any || r->question.by_period)
+				return false;
+			Assert(r->customers[CUSTOMERS_ALL] == 0 && r->handoffs == 0);
+			break;
+		}
+		pass_cells(r);
+		pass_transitions(r);
+	} while (r->question.by_period && r->customers[CUSTOMERS_ALL] == 0);
+	set->any = true;
+	row[0] = period_start(r, &nulls[0]);
+	for (int i = 0; i < CUSTOMER_COUNTS; i++)
+		row[1 + i] = Int64GetDatum(r->customers[i]);
+	row[1 + CUSTOMER_COUNTS] = Int64GetDatum(r->handoffs);
+	return true;
 }
 
 PG_FUNCTION_INFO_V1(channel_customers);
 Datum
 channel_customers(PG_FUNCTION_ARGS)
 {
-	MeasuresSet *set = measures_set(fcinfo);
-	MeasuresReader *r = &set->reader;
-	bool nulls[2 + CUSTOMER_COUNTS] = {false};
-	Datum row[2 + CUSTOMER_COUNTS];
-
-	for (;;)
-	{
-		if (!measures_next_period(r))
-		{
-			/* over all time there is a row, whoever there is */
-			if (set->any || r->question.by_period)
-				return row_set_end(fcinfo, &set->rows);
-			memset(r->customers, 0, sizeof(r->customers));
-			r->handoffs = 0;
-			r->has_period = false;
-			break;
-		}
-		pass_cells(r);
-		pass_transitions(r);
-		if (r->customers[CUSTOMERS_ALL] > 0 || !r->question.by_period)
-			break;
-	}
-	set->any = true;
-	row[0] = period_start(r, &nulls[0]);
-	for (int i = 0; i < CUSTOMER_COUNTS; i++)
-		row[1 + i] = Int64GetDatum(r->customers[i]);
-	row[1 + CUSTOMER_COUNTS] = Int64GetDatum(r->handoffs);
-	return row_set_next(&set->rows, row, nulls);
+	return measures_rows(fcinfo, customers_row);
 }

@@ -111,7 +111,7 @@ put_channel(Row *row, int column, const VisitWalk *w, uint32 channel, bool known
 	put(row, column, known ? visit_walk_channel(w, channel) : 0, known);
 }
 
-/* The walk of a call site, its limits and actions as the arguments say; -1: there is no such one. */
+/* The walk of a call site, limits and actions as these arguments say; -1: there is none. */
 static VisitWalk *
 walk_argument(FunctionCallInfo fcinfo, VisitWalk **walk, int gap, int within, int not_own)
 {

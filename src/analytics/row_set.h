@@ -32,9 +32,10 @@ extern Datum row_set_next(RowSet *set, Datum *values, const bool *nulls);
 extern Datum row_set_end(FunctionCallInfo fcinfo, RowSet *set);
 
 /*
- * The same for a function that has many rows to tell: the next row of a started set, which begins with its RowSet,
- * no column null at first; false if there is none. In FROM, where the server keeps all rows, they are made in one
- * call; elsewhere one by one, because nobody may want the rest.
+ * The same for a function that has many rows to tell: the next row of a started set, which
+ * begins with its RowSet, no column null at first; false if there is none. In FROM, where the
+ * server keeps all rows, they are made in one call; elsewhere one by one, because nobody may
+ * want the rest.
  */
 typedef bool (*RowSetRow)(void *set, Datum *values, bool *nulls);
 extern Datum row_set_rows(FunctionCallInfo fcinfo, RowSet *set, RowSetRow next_row);

@@ -63,6 +63,7 @@ typedef struct VisitTables
 	uint8 *actions;    /* of pairs */
 } VisitTables;
 
+/* By the details that a set of 4 bits tells: none, bot, in, out. */
 static const uint8 set_speakers[DETAIL_SET_SIZE] = {SPEAKER_NONE, SPEAKER_COMPANY, SPEAKER_CUSTOMER,
 													SPEAKER_COMPANY};
 
@@ -198,17 +199,9 @@ set_label(VisitWalk *w, uint32 n, uint32 channel, bool not_own, uint8 speaker)
 static uint8
 speaker_by_text(const char *p, size_t len)
 {
-	switch (detail_set_bit(p, len))
-	{
-		case 2:
-			return set_speakers[1];
-		case 4:
-			return set_speakers[2];
-		case 8:
-			return set_speakers[3];
-		default:
-			return SPEAKER_NONE;
-	}
+	uint8 bit = detail_set_bit(p, len);
+
+	return bit == 0 ? SPEAKER_NONE : set_speakers[pg_rightmost_one_pos32(bit)];
 }
 
 /* The labels from *n on of a pair whose details are told at p; where that ends. */

@@ -109,7 +109,7 @@ SELECT query, state, left(message, 60) AS message, detail, hint FROM (VALUES
 CREATE TABLE touch AS
 SELECT c, n, date_trunc('minute', b.t + CASE WHEN c % 5 < 2 THEN interval '1 min' * (h[1] % 4000) ELSE interval '1 min' * (h[1] % CASE WHEN c % 5 < 4 THEN 40000 ELSE 2000000 END) END) AS t,
        (ARRAY['web', 'app', 'Loja São João', 'phone'])[1 + h[2] % 4] AS channel, (ARRAY['view', 'buy', 'vê', 'call', 'quit'])[1 + h[3] % 5] AS action, h[3] % 3 AS value
-FROM generate_series(1, 200) c, generate_series(1, 1 + c % 17) n,
+FROM generate_series(1, 250) c, generate_series(1, 1 + c % 17) n,
      LATERAL (SELECT (ARRAY['2021-03-27Z', '2021-10-29Z', '2021-04-02Z', '2021-09-03Z', '2010-11-05Z', '2010-03-03Z', '2011-12-28Z', '2019-12-29Z', '1999-12-29Z']::timestamptz[])[1 + c % 9]) b(t),
      LATERAL (SELECT array_agg(('x' || substr(md5(c || ' ' || n), i * 6 + 1, 6))::bit(24)::int ORDER BY i) FROM generate_series(0, 2) i) x(h);
 CREATE TABLE packed AS SELECT c, journey_agg(t, channel, action, value) AS j FROM touch GROUP BY c;

@@ -29,6 +29,14 @@ SELECT id, journey_own(j), journey_own(j, '{view,message,a}') AS some FROM j ORD
 -- all of it is own: the same value
 SELECT journey_own(j) = j AND journey_send(journey_own(j)) = journey_send(j) AS same FROM j WHERE id IN (2, 3, 4);
 
+-- an index on own touchpoints answers for them
+CREATE INDEX j_own ON j USING gin (journey_own(j, '{login}'));
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM j WHERE journey_own(j, '{login}') ~ 'web.view => whatsapp.message => whatsapp.message => store.%';
+SELECT id FROM j WHERE journey_own(j, '{login}') ~ 'web.view => whatsapp.message => whatsapp.message => store.%';
+RESET enable_seqscan;
+DROP INDEX j_own;
+
 -- Limits include themselves, to the microsecond
 SELECT gap, within, session, is_handoff, begins_visit, since_own
 FROM (VALUES ('00:29:59.999999'::interval, '00:29:59.999999'::interval), ('30 min', '30 min'), ('00:30:00.000001', '00:30:00.000001')) l(gap, within),

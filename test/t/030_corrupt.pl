@@ -79,6 +79,7 @@ my %probe = (
     own => "journey_own(j, '{view,call}')",
     timeline => "(SELECT count(t::text) FROM journey_timeline(j, '1 hour', '1 day', '{view,call}') t)",
     visits => "(SELECT count(v::text) FROM journey_visits(j, '1 day', '{view,call}') v)",
+    measures => "(SELECT channel_measures_agg(x, '1 hour', '1 day', '{view,call}', '{web}', '{app}', 'month', 'UTC', NULL, NULL)::text FROM (VALUES (j)) v(x))",
     summary => "(SELECT s::text FROM journey_summary(j, '1 hour', '1 day', '{view,call}') s)",
     time_in => "(SELECT count(s::text) FROM journey_time_in(j, 'detail') s)",
     first => 'journey_nth(j, 1)',
