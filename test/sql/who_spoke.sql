@@ -21,12 +21,14 @@ SELECT cardinality(record_many(array_agg((
     NULL, NULL, 'out', NULL, CASE WHEN n % 2 = 0 THEN 'bot' END, NULL, NULL, NULL, NULL)::event)))
 FROM generate_series(1, 100) n;
 
-CREATE VIEW r AS
+CREATE TABLE r AS
 SELECT i.customer_id, row_number() OVER (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id) AS n,
        t.occurred_at AS at, t.channel, t.action,
        CASE WHEN t.direction = 'in' THEN 'customer' WHEN t.direction IS NULL THEN 'nobody'
             WHEN t.agent = 'bot' OR t.agent LIKE 'bot:%' THEN 'bot' ELSE 'person' END AS who
 FROM touchpoints t JOIN identities i USING (identity_id);
+CREATE INDEX ON r (customer_id, n);
+ANALYZE r;
 CREATE VIEW m AS SELECT * FROM r WHERE action = 'message';
 CREATE VIEW unanswered AS
 SELECT * FROM m
