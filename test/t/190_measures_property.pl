@@ -22,13 +22,18 @@ my %means = (resolved => 'resolves', reopened => 'reopens', read => 'status', ca
 sub random_touchpoints
 {
     my @touchpoints;
+    # of some sets all that can be, of others what people say, so that waits, hand-overs and turns get long
+    my $actions = any([ ('message') x 4, qw(resolved reopened read call handover) ], [ ('message') x 16, qw(resolved reopened handover) ], ['message']);
+    my $agents = any([ undef, undef, 'bot', 'bot:x', 'marta', 'bottom', 'rui' ], [ (undef) x 12, 'bot', 'marta' ]);
+    my ($threads, $sources, $customers) = any([ [ undef, 'a', 'a', 'b' ], [ 'x', 'x', 'y' ], 3 ], [ ['a'], ['x'], 2 ])->@*;
     for my $id (1 .. 10 + int rand 60)
     {
+        my $direction = any('in', 'in', 'out', 'out', undef);
         push @touchpoints, {
-            id => $id, customer => 1 + int rand 3, identity => int rand 2, at => int rand any(20, 60, 200),
-            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any('message', 'message', 'message', 'message', 'resolved', 'reopened', 'read', 'call', 'handover'),
-            direction => any('in', 'in', 'out', 'out', undef), agent => any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom', 'rui'),
-            conversation => any(undef, 'a', 'a', 'b'), source => any('x', 'x', 'y') };
+            id => $id, customer => 1 + int rand $customers, identity => int rand 2, at => int rand any(20, 60, 200),
+            channel => any('web', 'web', 'app', 'phone', 'store', 'balcão'), action => any(@$actions),
+            direction => $direction, agent => ($direction // '') eq 'out' ? any(undef, 'bot', 'bot', 'bot:x', 'marta', 'bottom', 'rui') : any(@$agents),
+            conversation => any(@$threads), source => any(@$sources) };
     }
     return \@touchpoints;
 }
