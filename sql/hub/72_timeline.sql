@@ -225,6 +225,44 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.handoffs_of(bigint) IS 'hand-offs of a customer, by index: for LATERAL';
 
+-- All at once: for many rows a join that hashes costs a tenth of a look-up for each.
+CREATE OR REPLACE FUNCTION @hub@.timeline_between(since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL)
+RETURNS SETOF @hub@.timeline
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
+BEGIN ATOMIC
+    SELECT j.customer_id, t.touchpoint_id, t.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
+           t.conversation, t.agent, t.campaign, w.since_previous, w.session, w.previous_channel, w.since_own,
+           w.is_handoff, w.begins_visit,
+           CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
+                ELSE coalesce((SELECT l.same
+                               FROM (SELECT @hub@.time_before(w.occurred_at, w.since_own) AS occurred_at OFFSET 0) b
+                                    CROSS JOIN LATERAL
+                                    (SELECT p.source = t.source AND p.conversation = t.conversation AS same
+                                     FROM @hub@.touchpoints p
+                                     WHERE p.touchpoint_id = w.previous_ref AND p.occurred_at = b.occurred_at
+                                     LIMIT 1) l), false) END AS same_conversation,
+           w.own, t.source, t.source_key, t.attributes, t.recorded_at, t.identity_id,
+           extract(epoch FROM w.since_previous), extract(epoch FROM w.since_own),
+           (w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date,
+           extract(hour FROM w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
+    FROM @hub@.current_journeys j
+         CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
+                                                         (SELECT s.handoff_within FROM @hub@.settings s),
+                                                         (SELECT @hub@.not_own_actions())) w
+         JOIN @hub@.touchpoints t ON t.touchpoint_id = w.ref AND t.occurred_at = w.occurred_at
+    WHERE @hub@.check_period(NULL, timeline_between.since, timeline_between.until) IS NOT NULL
+          AND (w.ref IS NOT NULL OR clock_timestamp() IS NULL)
+          AND (timeline_between.since IS NULL
+               OR t.occurred_at >= timeline_between.since
+               AND @extschema@.journey_end(j.journey) >= timeline_between.since)
+          AND (timeline_between.until IS NULL
+               OR t.occurred_at < timeline_between.until
+               AND @extschema@.journey_start(j.journey) < timeline_between.until);
+END;
+COMMENT ON FUNCTION @hub@.timeline_between(timestamptz, timestamptz) IS
+    'the timeline from the one time on and before the other; all of it if both are NULL. Faster for many rows than the'
+    ' view';
+
 -- Whose it is tells the index of touchpoints; the rest is a walk over that customer's journey.
 CREATE OR REPLACE FUNCTION @hub@.timeline_row(touchpoint_id bigint) RETURNS SETOF @hub@.timeline
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1

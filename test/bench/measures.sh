@@ -79,6 +79,8 @@ for view in timeline visits sessions handoffs; do
     add row_views "$view, all columns of all rows" "$floor" "$touchpoints" any 0 "$(each_of "SELECT * FROM hub.$view")"
     add row_views "$view, count(*)" "$floor" "$touchpoints" any 0 "SELECT count(*) FROM hub.$view"
 done
+add row_views "timeline_between(), all columns of all rows" "$floor" "$touchpoints" any 0 "$(each_of "SELECT * FROM hub.timeline_between()")"
+add row_views "timeline_between(), a month" "$floor" "$touchpoints" any 0 "$(each_of "SELECT * FROM hub.timeline_between('2026-02-01', '2026-03-01')")"
 measure row_views 1
 
 say "measures: BI"
