@@ -137,15 +137,25 @@ SELECT f.view, r.rows FROM facts f CROSS JOIN LATERAL reads(format('SELECT * FRO
 RESET ROLE;
 ALTER TABLE crm.customer_journeys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON crm.customer_journeys FOR SELECT USING (customer_id = 21);
+ALTER TABLE crm.journey_changes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON crm.journey_changes FOR SELECT USING (true);
 SET app.tenant = 'sql';
 SET ROLE regress_bi_tenant;
 SELECT f.view, r.rows, r.walked, r.touchpoints, r.flaws FROM facts f CROSS JOIN LATERAL
     reads(format($$SELECT t.* FROM crm.%I t JOIN members m ON m.customer_id = t.customer_id WHERE m.segment = 'gold'$$, f.view)) r ORDER BY 1;
 RESET ROLE;
 ALTER TABLE crm.customer_journeys DISABLE ROW LEVEL SECURITY;
+ALTER TABLE crm.journey_changes DISABLE ROW LEVEL SECURITY;
 ALTER TABLE crm.touchpoints DISABLE ROW LEVEL SECURITY;
 DROP OWNED BY regress_bi_tenant;
 DROP ROLE regress_bi_tenant;
+
+-- all at once, and a range: the same rows by one join
+SELECT count(*) FROM (SELECT * FROM crm.timeline EXCEPT ALL SELECT * FROM crm.timeline_between()) d;
+SELECT count(*), count(*) FILTER (WHERE b.touchpoint_id IS NULL) AS missing
+FROM (SELECT * FROM crm.timeline t WHERE t.occurred_at >= '2025-01-10' AND t.occurred_at < '2025-02-10') t
+     LEFT JOIN crm.timeline_between('2025-01-10', '2025-02-10') b ON b.touchpoint_id = t.touchpoint_id AND b.session = t.session;
+SELECT * FROM crm.timeline_between('2025-02-10', '2025-01-10');
 
 -- what is pending is there at once, and a join still goes by index
 SELECT crm.record('{n:21}', '2025-02-25 12:00Z', 'phone', 'call', direction => 'in') > 0 AS recorded;
