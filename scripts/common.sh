@@ -185,6 +185,7 @@ start_cluster() {
 		unix_socket_directories = '$work'
 		fsync = off
 		timezone = 'UTC'
+		jit = off
 	CONF
 	export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 	"${@:-as_user}" pg_ctl -D "$work/data" -l "$work/server.log" -w -t 3600 start >/dev/null ||

@@ -36,7 +36,7 @@ sub start_server
     my ($name, %option) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name);
     $node->init(extra => [ '--encoding=UTF8', '--locale=C' ], %option);
-    $node->append_conf('postgresql.conf', "log_statement = none\n");
+    $node->append_conf('postgresql.conf', "log_statement = none\njit = off\n");
     $node->start;
     sql($node, 'CREATE EXTENSION pg_journey');
     note "seed $SEED";
