@@ -2,8 +2,10 @@
 --
 -- A walk gives a customer's rows in one pass, in order, and knows nothing of other customers: joins by customer_id go
 -- by index, LIMIT stops early, and a filter by time leaves out rows before they are looked up in touchpoints. That
--- look-up is by primary key. LIMIT 1 makes it so: a join would count a probe of every partition for each row, though
--- all but one are pruned, and the planner would rather read all touchpoints for the sake of some hundred customers.
+-- look-up is by primary key, and an aggregate, which has one row: so the planner leaves it out of queries that ask for
+-- nothing of it, as counts by channel or day; and it does not join, for which it would count a probe of every partition
+-- for each row, though all but one are pruned, and would rather read all touchpoints for the sake of some hundred
+-- customers. Rows of touchpoints that a policy hides are left out where policies apply (EXISTS, OFFSET 0 keeps it so).
 -- What is never NULL OR what is volatile, which is never called, keeps Memoize away: the planner takes all journeys for
 -- one and the same, and would keep the rows of each for the next.
 -- OFFSET 0 where a time is computed: with row-level security no index takes it but as it is. Settings are read by
@@ -17,8 +19,8 @@ COMMENT ON FUNCTION @hub@.time_before(timestamptz, interval) IS
     'the time at - since, where since is a difference of two times, in whatever time zone';
 
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
-SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
-       t.conversation, t.agent, t.campaign,
+SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency,
+       CASE w.detail WHEN 'bot' THEN 'out' ELSE w.detail END AS direction, t.conversation, t.agent, t.campaign,
        w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
        CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
             ELSE coalesce((SELECT l.same
@@ -38,12 +40,17 @@ FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
                                                      (SELECT s.handoff_within FROM @hub@.settings s),
                                                      (SELECT @hub@.not_own_actions())) w
-     CROSS JOIN LATERAL (SELECT p.value, p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source,
-                                p.source_key, p.attributes, p.recorded_at, p.identity_id
-                         FROM @hub@.touchpoints p
-                         WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at
-                         LIMIT 1) t
-WHERE (w.ref IS NOT NULL OR clock_timestamp() IS NULL) AND (t.source IS NOT NULL OR clock_timestamp() IS NULL);
+     LEFT JOIN LATERAL (SELECT min(p.value) AS value, min(p.currency) AS currency,
+                               min(p.conversation) AS conversation, min(p.agent) AS agent,
+                               min(p.campaign) AS campaign, min(p.source) AS source, min(p.source_key) AS source_key,
+                               (array_agg(p.attributes))[1] AS attributes, min(p.recorded_at) AS recorded_at,
+                               min(p.identity_id) AS identity_id
+                        FROM @hub@.touchpoints p
+                        WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at) t ON true
+WHERE (w.ref IS NOT NULL OR clock_timestamp() IS NULL)
+      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+           OR EXISTS (SELECT FROM @hub@.touchpoints p
+                      WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at OFFSET 0));
 COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
@@ -176,12 +183,14 @@ SELECT j.customer_id, v.first_ref AS touchpoint_id, v.started_at AS occurred_at,
 FROM @hub@.journeys_by_customer j
      CROSS JOIN LATERAL @extschema@.journey_visits(j.journey, (SELECT s.handoff_within FROM @hub@.settings s),
                                                    (SELECT @hub@.not_own_actions())) v
-     CROSS JOIN LATERAL (SELECT p.action, p.agent, p.source, p.conversation
-                         FROM @hub@.touchpoints p
-                         WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at
-                         LIMIT 1) t
-WHERE v.came_from IS NOT NULL
-      AND (v.visit IS NOT NULL OR clock_timestamp() IS NULL) AND (t.action IS NOT NULL OR clock_timestamp() IS NULL);
+     LEFT JOIN LATERAL (SELECT min(p.action) AS action, min(p.agent) AS agent, min(p.source) AS source,
+                               min(p.conversation) AS conversation
+                        FROM @hub@.touchpoints p
+                        WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at) t ON true
+WHERE v.came_from IS NOT NULL AND (v.visit IS NOT NULL OR clock_timestamp() IS NULL)
+      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+           OR EXISTS (SELECT FROM @hub@.touchpoints p
+                      WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at OFFSET 0));
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';
 COMMENT ON COLUMN @hub@.handoffs.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.handoffs.touchpoint_id IS 'the touchpoint in the new channel';
