@@ -18,6 +18,13 @@ SELECT contact_kind(now(), 'a', 'b', 'in', NULL, '1 h', '-1 h') OVER ();
 SELECT contact_kind(NULL, 'a', 'b', 'in', NULL, '1 h', '1 h') OVER ();
 SELECT resolved_at_first_contact('infinity', 'a', 'b', NULL, 'resolves', '1 month') OVER ();
 SELECT contact_kind(now(), 'a', 'b', 'in', NULL, '1 h', '1 h');
+-- times as far apart as there are, limits of months; and a time that is not known, of the message after
+SELECT contact_kind(at, 'a', 'b', means => means, direction => 'in', repeat_within => within, session_gap => '0') OVER w,
+       resolved_at_first_contact(at, 'a', 'b', 'in', means, within) OVER w
+FROM (VALUES (timestamptz '4713-01-01 00:00Z BC', 'resolves'), ('294276-12-31 00:00Z', NULL)) t(at, means), unnest('{178956970 years -1 day,1 month}'::interval[]) within
+WINDOW w AS (PARTITION BY within ORDER BY at) ORDER BY within, at;
+SELECT resolved_at_first_contact(at, 'a', 'b', 'in', means, '1 h') OVER (ORDER BY at)
+FROM (VALUES (now(), 'resolves'), (NULL, NULL)) t(at, means);
 
 -- Random touchpoints, minutes apart, many at the same time
 SELECT journey_create_hub('crm');
