@@ -1,6 +1,16 @@
 -- Contacts, and what became of conversations: what measures of the service count. Functions become part of the query
 -- that calls them, and read no more than decides about their range.
 
+-- A second earlier or later makes no difference to who asks for it, but beyond all times there is an error.
+CREATE OR REPLACE FUNCTION @hub@.time_shifted(at timestamptz, by interval) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN to_timestamp((SELECT CASE WHEN s.seconds < -2e11 THEN '-infinity' WHEN s.seconds > 9.2e12 THEN 'infinity'
+                                 ELSE s.seconds END
+                     FROM (SELECT date_part('epoch', time_shifted.at) + date_part('epoch', time_shifted.by)
+                                  + sign(date_part('epoch', time_shifted.by)) AS seconds) s));
+COMMENT ON FUNCTION @hub@.time_shifted(timestamptz, interval) IS
+    'a time a second farther away than the interval; infinite, if there are no such times';
+
 -- Reads what asks, reopens or resolves in the range, and what decides about it: what came before a message by more than
 -- repeat_within and session_gap makes no difference, nor who asks again after more than repeat_within; but that a
 -- conversation was resolved before is looked for in all time.
@@ -25,15 +35,15 @@ BEGIN ATOMIC
           WHERE (a.means IN ('resolves', 'reopens', 'asks_and_resolves') OR a.means IS NULL AND t.direction = 'in')
                 AND (contact_turns.since IS NULL
                      OR contact_turns.contacts
-                        AND t.occurred_at >= (SELECT contact_turns.since
-                                                     - date_part('epoch', greatest(s.session_gap, s.repeat_within))
-                                                       * interval '1 second' FROM @hub@.settings s)
+                        AND t.occurred_at >= (SELECT @hub@.time_shifted(contact_turns.since,
+                                                                        - greatest(s.session_gap, s.repeat_within))
+                                              FROM @hub@.settings s)
                      OR contact_turns.resolutions AND (t.occurred_at >= contact_turns.since
                                                        OR a.means IN ('resolves', 'asks_and_resolves')))
                 AND (contact_turns.until IS NULL OR t.occurred_at < contact_turns.until
                      OR contact_turns.resolutions
-                        AND t.occurred_at <= (SELECT contact_turns.until + date_part('epoch', s.repeat_within)
-                                                                           * interval '1 second' FROM @hub@.settings s))
+                        AND t.occurred_at <= (SELECT @hub@.time_shifted(contact_turns.until, s.repeat_within)
+                                              FROM @hub@.settings s))
           WINDOW w AS (PARTITION BY i.customer_id ORDER BY t.occurred_at, t.touchpoint_id)) b
     WHERE (contact_turns.contacts AND b.contact_kind IS NOT NULL
            OR contact_turns.resolutions AND b.at_first_contact IS NOT NULL)

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "analytics/calendar.h"
+#include "common/int.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -517,6 +518,7 @@ business_time(PG_FUNCTION_ARGS)
 	Jsonb *source = PG_GETARG_JSONB_P(2);
 	Hours *h = hours_of_call(fcinfo->flinfo, source);
 	Interval *result;
+	int64 all;
 
 	if (TIMESTAMP_NOT_FINITE(from) || TIMESTAMP_NOT_FINITE(to))
 		ereport(ERROR,
@@ -525,6 +527,9 @@ business_time(PG_FUNCTION_ARGS)
 						DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(from))),
 						DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(to)))),
 				 errhint("Give the first and the last time that are meant.")));
+	if (pg_sub_s64_overflow(to, from, &all))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("interval out of range")));
 	if (h->always)
 		return DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(to), TimestampTzGetDatum(from));
 	result = palloc0(sizeof(Interval));

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "common/int.h"
 #include "compat.h"
 #include "journey/journey.h"
 #include "miscadmin.h"
@@ -146,39 +145,40 @@ customer_state(WindowObject window, const char *function)
 }
 
 static TimestampTz
-current_time(WindowObject window)
+touch_time(Datum d, bool isnull)
 {
-	bool isnull;
-	Datum d = WinGetFuncArgCurrent(window, ARG_OCCURRED_AT, &isnull);
-
 	if (unlikely(isnull))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("time of a touchpoint must not be null")));
 	return finite_time(DatumGetTimestampTz(d), "touchpoint");
 }
 
-/* As intervals compare: a month has 30 days. */
-static int64
+static TimestampTz
+current_time(WindowObject window)
+{
+	bool isnull;
+	Datum d = WinGetFuncArgCurrent(window, ARG_OCCURRED_AT, &isnull);
+
+	return touch_time(d, isnull);
+}
+
+static uint64
 limit_argument(WindowObject window, int arg, const char *what)
 {
 	bool isnull;
 	Datum d = WinGetFuncArgCurrent(window, arg, &isnull);
-	const Interval *i;
-	int64 usecs;
 
 	if (unlikely(isnull))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
-	i = DatumGetIntervalP(d);
-	if (pg_mul_s64_overflow(i->month * INT64CONST(30) + i->day, USECS_PER_DAY, &usecs) ||
-		pg_add_s64_overflow(usecs, i->time, &usecs))
-		usecs = i->month < 0 || i->day < 0 ? PG_INT64_MIN : PG_INT64_MAX;
-	if (usecs < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must not be negative", what),
-						errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
-													   interval_out, IntervalPGetDatum(i))))));
-	return usecs;
+	return limit_usecs(DatumGetIntervalP(d), what);
+}
+
+/* Is it longer than this from one time to one that is not before it? */
+static inline bool
+longer(TimestampTz from, TimestampTz to, uint64 limit)
+{
+	return to > from && (uint64) to - (uint64) from > limit;
 }
 
 /* NULL: the row is part of none. */
@@ -248,8 +248,8 @@ contact_kind(PG_FUNCTION_ARGS)
 {
 	WindowObject window = PG_WINDOW_OBJECT();
 	CustomerState *state = customer_state(window, "contact_kind");
-	int64 repeat_within = limit_argument(window, ARG_REPEAT_WITHIN, "repeat_within");
-	int64 session_gap = limit_argument(window, ARG_SESSION_GAP, "session_gap");
+	uint64 repeat_within = limit_argument(window, ARG_REPEAT_WITHIN, "repeat_within");
+	uint64 session_gap = limit_argument(window, ARG_SESSION_GAP, "session_gap");
 	Turns turns = current_turns(window);
 	TimestampTz at;
 	KnownConversation *known;
@@ -265,11 +265,11 @@ contact_kind(PG_FUNCTION_ARGS)
 	if (turns.asks)
 	{
 		is_contact = known == NULL || !known->any || known->resolved ||
-					 at - known->last > repeat_within;
+					 longer(known->last, at, repeat_within);
 		if (state->asked)
 		{
-			is_contact &= at - state->asked_at > session_gap;
-			is_repeat = at - state->asked_at <= repeat_within;
+			is_contact &= longer(state->asked_at, at, session_gap);
+			is_repeat = !longer(state->asked_at, at, repeat_within);
 		}
 		state->asked = true;
 		state->asked_at = at;
@@ -318,8 +318,9 @@ look_ahead(WindowObject window, CustomerState *state)
 		if (turns.asks || turns.reopens)
 		{
 			state->next_turn = row;
-			state->next_at = DatumGetTimestampTz(WinGetFuncArgInPartition(
-				window, ARG_OCCURRED_AT, row, WINDOW_SEEK_HEAD, false, &isnull, &over));
+			d = WinGetFuncArgInPartition(window, ARG_OCCURRED_AT, row, WINDOW_SEEK_HEAD, false,
+										 &isnull, &over);
+			state->next_at = touch_time(d, isnull);
 			return;
 		}
 	}
@@ -331,7 +332,7 @@ resolved_at_first_contact(PG_FUNCTION_ARGS)
 {
 	WindowObject window = PG_WINDOW_OBJECT();
 	CustomerState *state = customer_state(window, "resolved_at_first_contact");
-	int64 repeat_within = limit_argument(window, ARG_REPEAT_WITHIN, "repeat_within");
+	uint64 repeat_within = limit_argument(window, ARG_REPEAT_WITHIN, "repeat_within");
 	TimestampTz at;
 	KnownConversation *known;
 
@@ -344,5 +345,5 @@ resolved_at_first_contact(PG_FUNCTION_ARGS)
 	known->resolved = true;
 	at = current_time(window);
 	look_ahead(window, state);
-	PG_RETURN_BOOL(state->next_turn < 0 || state->next_at - at > repeat_within);
+	PG_RETURN_BOOL(state->next_turn < 0 || longer(at, state->next_at, repeat_within));
 }

@@ -302,7 +302,7 @@ same_asked(const PeriodFunnelState *state, uint64 asked)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("journey_funnel_agg needs the same pattern, period, time zone, range "
 						"and breakdown for all rows of a group"),
-				 errhint("EntryGroup by those that differ.")));
+				 errhint("Group by those that differ.")));
 }
 
 /* The cell of this key, or the empty one where it may be put. */

@@ -265,7 +265,13 @@ place_forward(const Matcher *m, Place *place, uint32 i)
 	Touch t;
 
 	place->i = i;
-	while (m->tests_values && place->cursor.i < i && journey_next(&place->cursor, &t))
+	if (!m->tests_values)
+	{
+		/* now, as who copies the place would seek from where it was each time */
+		ef_seek(&m->v->times, &place->times, i);
+		return;
+	}
+	while (place->cursor.i < i && journey_next(&place->cursor, &t))
 		if (unlikely(place->cursor.i % MATCH_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 }

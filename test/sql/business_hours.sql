@@ -42,6 +42,8 @@ SELECT business_time('2025-01-01', '2025-01-02', '{"exceptions": [[25]]}');
 SELECT business_time('2025-01-01', '2025-01-02', '{"time_zone": 1}');
 SELECT business_time('2025-01-01', '2025-01-02', '{"time_zone": "Lisbon"}');
 SELECT business_time('-infinity', '2025-01-02', '{}');
+SELECT business_time('4713-01-01 BC', '294276-12-31', '{}');
+SELECT business_time('294276-12-31', '4713-01-01 BC', '{"hours": [[1, "9:00", "10:00"]]}');
 
 -- Against a plain count: openings as ranges of instants, of which none counts twice. Random hours, exceptions and zones, some of
 -- which skip days or put clocks back at a minute past midnight; times from hours to months, near the changes and far from them.

@@ -18,6 +18,13 @@ SELECT contact_kind(now(), 'a', 'b', 'in', NULL, '1 h', '-1 h') OVER ();
 SELECT contact_kind(NULL, 'a', 'b', 'in', NULL, '1 h', '1 h') OVER ();
 SELECT resolved_at_first_contact('infinity', 'a', 'b', NULL, 'resolves', '1 month') OVER ();
 SELECT contact_kind(now(), 'a', 'b', 'in', NULL, '1 h', '1 h');
+-- times as far apart as there are, limits of months; and a time that is not known, of the message after
+SELECT contact_kind(at, 'a', 'b', means => means, direction => 'in', repeat_within => within, session_gap => '0') OVER w,
+       resolved_at_first_contact(at, 'a', 'b', 'in', means, within) OVER w
+FROM (VALUES (timestamptz '4713-01-01 00:00Z BC', 'resolves'), ('294276-12-31 00:00Z', NULL)) t(at, means), unnest('{178956970 years -1 day,1 month}'::interval[]) within
+WINDOW w AS (PARTITION BY within ORDER BY at) ORDER BY within, at;
+SELECT resolved_at_first_contact(at, 'a', 'b', 'in', means, '1 h') OVER (ORDER BY at)
+FROM (VALUES (now(), 'resolves'), (NULL, NULL)) t(at, means);
 
 -- Random touchpoints, minutes apart, many at the same time
 SELECT journey_create_hub('crm');
@@ -61,6 +68,12 @@ WITH r AS (SELECT timestamptz '2025-02-28 23:00Z' + n * interval '97 min' AS sin
      s AS MATERIALIZED (SELECT s.* FROM r, crm.resolutions_between(since, until) s)
 SELECT (SELECT count(*) FROM ((TABLE c EXCEPT ALL TABLE contact) UNION ALL (TABLE contact EXCEPT ALL TABLE c)) d) AS wrong_contacts,
        (SELECT count(*) FROM ((TABLE s EXCEPT ALL TABLE resolution) UNION ALL (TABLE resolution EXCEPT ALL TABLE s)) d) AS wrong_resolutions;
+-- ranges to the ends of all time, and a limit longer than that before them
+UPDATE crm.settings SET repeat_within = '300000 years';
+SELECT (SELECT count(*) FROM crm.contacts_between('4713-01-01 BC', '294276-12-31')) = (SELECT count(*) FROM crm.contacts) AS contacts,
+       (SELECT count(*) FROM crm.resolutions_between('4713-01-01 BC', '294276-12-31')) = (SELECT count(*) FROM crm.resolutions) AS resolutions,
+       (SELECT count(*) FROM crm.resolutions_between('2025-03-01 01:00Z', '2025-03-01 02:00Z') WHERE at_first_contact)
+           = (SELECT count(*) FROM crm.resolutions WHERE resolved_at >= '2025-03-01 01:00Z' AND resolved_at < '2025-03-01 02:00Z' AND at_first_contact) AS ranges;
 
 DROP FUNCTION different;
 DROP VIEW contact, resolution;
