@@ -44,14 +44,15 @@ COMMENT ON FUNCTION @hub@.contact_turns(timestamptz, timestamptz, boolean, boole
     'contacts, first resolutions, or both, from one time until before another; NULL: of all time';
 
 CREATE OR REPLACE FUNCTION @hub@.contacts_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT touchpoint_id bigint, OUT occurred_at timestamptz, OUT channel text, OUT source text,
     OUT conversation text, OUT agent text, OUT is_repeat boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
            t.contact_kind = 'repeat'
-    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t;
+    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t
+    WHERE @hub@.check_period(NULL, contacts_between.since, contacts_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from one time until before another; NULL: of all time. See the view contacts';
@@ -73,14 +74,15 @@ COMMENT ON COLUMN @hub@.contacts.is_repeat IS
     'whether it is a repeat contact: at most repeat_within after the customer''s message before';
 
 CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT source text, OUT conversation text, OUT resolved_at timestamptz, OUT channel text,
     OUT agent text, OUT at_first_contact boolean, OUT decided boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.at_first_contact,
            now() - t.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
-    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t;
+    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t
+    WHERE @hub@.check_period(NULL, resolutions_between.since, resolutions_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'
