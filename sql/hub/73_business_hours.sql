@@ -97,10 +97,9 @@ BEGIN
         'hours', coalesce((SELECT jsonb_agg(jsonb_build_array(h.weekday, h.opens, h.closes)
                                             ORDER BY h.weekday, h.opens)
                            FROM business_hours h WHERE h.calendar = wanted), '[]'),
-        'exceptions', coalesce((SELECT jsonb_agg(CASE WHEN e.opens IS NULL
-                                                      THEN jsonb_build_array(to_char(e.day, 'YYYY-MM-DD'))
-                                                      ELSE jsonb_build_array(to_char(e.day, 'YYYY-MM-DD'),
-                                                                             e.opens, e.closes)
+        -- as JSON a date is of no time zone; to_char would take it for a midnight of the session's
+        'exceptions', coalesce((SELECT jsonb_agg(CASE WHEN e.opens IS NULL THEN jsonb_build_array(e.day)
+                                                      ELSE jsonb_build_array(e.day, e.opens, e.closes)
                                                  END ORDER BY e.day, e.opens)
                                 FROM business_exceptions e WHERE e.calendar = wanted), '[]'));
 END $$;
