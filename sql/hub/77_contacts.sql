@@ -58,7 +58,9 @@ COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from one time until before another; NULL: of all time. See the view contacts';
 
 CREATE OR REPLACE VIEW @hub@.contacts WITH (security_invoker = true) AS
-SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat
+SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat,
+       (c.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       extract(hour FROM c.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.contacts_between(NULL, NULL) c;
 COMMENT ON VIEW @hub@.contacts IS
     'messages of customers that are part of no conversation, begin or reopen one, or come longer than repeat_within'
@@ -72,6 +74,8 @@ COMMENT ON COLUMN @hub@.contacts.conversation IS 'conversation it is part of; NU
 COMMENT ON COLUMN @hub@.contacts.agent IS 'who took it, as a call is taken; NULL: it is a message that names nobody';
 COMMENT ON COLUMN @hub@.contacts.is_repeat IS
     'whether it is a repeat contact: at most repeat_within after the customer''s message before';
+COMMENT ON COLUMN @hub@.contacts.local_day IS 'day on which it was sent, in the time zone of settings';
+COMMENT ON COLUMN @hub@.contacts.local_hour IS 'hour of that day, 0 to 23';
 
 CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
     since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
@@ -89,7 +93,9 @@ COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     ' the view resolutions';
 
 CREATE OR REPLACE VIEW @hub@.resolutions WITH (security_invoker = true) AS
-SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided
+SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided,
+       (r.resolved_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       extract(hour FROM r.resolved_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.resolutions_between(NULL, NULL) r;
 COMMENT ON VIEW @hub@.resolutions IS 'conversations that were resolved, and the first time that they were';
 COMMENT ON COLUMN @hub@.resolutions.customer_id IS 'the customer';
@@ -103,3 +109,5 @@ COMMENT ON COLUMN @hub@.resolutions.at_first_contact IS
     ' of settings after that';
 COMMENT ON COLUMN @hub@.resolutions.decided IS
     'whether repeat_within is over, so that at_first_contact stays what it is';
+COMMENT ON COLUMN @hub@.resolutions.local_day IS 'day on which it was resolved, in the time zone of settings';
+COMMENT ON COLUMN @hub@.resolutions.local_hour IS 'hour of that day, 0 to 23';

@@ -105,8 +105,8 @@ INSERT INTO pair VALUES
       CROSS JOIN LATERAL (SELECT count(*), count(left_to) FROM kept_visits v WHERE v.channel = t.channel AND between_(started_at, %2$s) AND pd(started_at, %1$L) IS NOT DISTINCT FROM t.p) v
       CROSS JOIN LATERAL (SELECT coalesce(jsonb_object_agg(c, v), '{}') FROM (SELECT coalesce(currency, '') c, sum(value) v FROM kept_timeline l
                           WHERE value IS NOT NULL AND l.channel = t.channel AND between_(occurred_at, %2$s) AND pd(occurred_at, %1$L) IS NOT DISTINCT FROM t.p GROUP BY 1) x) m$$),
-(51, 'range', $$SELECT period_start, from_channel, to_channel, handoffs, customers, median_time FROM channel_transitions(%1$L, %2$s)$$,
-    $$SELECT pd(occurred_at, %1$L), from_channel, to_channel, count(*), count(DISTINCT customer_id), percentile_cont(0.5) WITHIN GROUP (ORDER BY after)
+(51, 'range', $$SELECT period_start, from_channel, to_channel, handoffs, customers, median_time, median_seconds FROM channel_transitions(%1$L, %2$s)$$,
+    $$SELECT pd(occurred_at, %1$L), from_channel, to_channel, count(*), count(DISTINCT customer_id), percentile_cont(0.5) WITHIN GROUP (ORDER BY after), extract(epoch FROM percentile_cont(0.5) WITHIN GROUP (ORDER BY after))
       FROM kept_handoffs WHERE between_(occurred_at, %2$s) GROUP BY 1, 2, 3$$),
 (52, 'range', $$SELECT period_start, customers, multichannel FROM omnichannel(%1$L, %2$s) WHERE customers > 0$$,
     $$SELECT p, count(*), count(*) FILTER (WHERE n > 1) FROM (SELECT pd(occurred_at, %1$L) p, customer_id, count(DISTINCT channel) n FROM kept_timeline WHERE own AND between_(occurred_at, %2$s) GROUP BY 1, 2) c GROUP BY 1$$),
