@@ -135,6 +135,19 @@ SELECT 80 + n, 'range', $$SELECT period_start, conversations, asked, answered, r
        format($$SELECT period_start, sum(conversations), sum(asked), sum(answered), sum(resolved), sum(abandoned), sum(contacts), sum(replies), sum(transfers), sum(bot_seconds::numeric), sum(first_resolutions)
                 FROM service_levels(%%1$L, %%2$s, %L) GROUP BY 1$$, breakdown)
 FROM unnest('{channel,source,hours}'::text[]) WITH ORDINALITY b(breakdown, n);
+INSERT INTO pair VALUES
+(84, 'range', $$SELECT period_start, answered, resolved, contacts, replies, first_resolutions FROM service_levels(%1$L, %2$s) WHERE answered + resolved + contacts + replies + first_resolutions > 0$$,
+    $$SELECT period_start, sum(answered), sum(resolved), sum(contacts), sum(replies), sum(first_resolutions) FROM service_levels(%1$L, %2$s, 'agent') GROUP BY 1
+      HAVING sum(answered + resolved + contacts + replies + first_resolutions) > 0$$),
+(85, 'range', $$SELECT pd(coalesce(asked_at, started_at), %1$L), agent, count(*), count(asked_at) FROM kept_conversations, unnest(CASE agents WHEN '{}' THEN '{NULL}' ELSE agents END) agent WHERE between_(coalesce(asked_at, started_at), %2$s)
+                GROUP BY pd(coalesce(asked_at, started_at), %1$L), agent$$, $$SELECT period_start, breakdown_value, conversations, asked FROM service_levels(%1$L, %2$s, 'agent') WHERE conversations > 0$$),
+(86, 'range', $$SELECT period_start, breakdown_value, replies FROM service_levels(%1$L, %2$s, 'agent') WHERE replies > 0$$,
+    $$SELECT pd(asked_at, %1$L), agent, count(*) FROM kept_replies WHERE between_(asked_at, %2$s) GROUP BY 1, 2$$),
+(87, 'range', $$SELECT period_start, breakdown_value, conversations, contained, bot_conversations FROM service_levels(%1$L, %2$s, 'channel') WHERE conversations > 0$$,
+    $$SELECT pd(coalesce(asked_at, started_at), %1$L), channel, count(*), count(*) FILTER (WHERE handled_by = 'bot'), count(*) FILTER (WHERE handled_by IN ('bot', 'both'))
+      FROM kept_conversations WHERE between_(coalesce(asked_at, started_at), %2$s) GROUP BY 1, 2$$),
+(88, 'all', $$SELECT step, customers FROM funnel('%%.message.in -> %%.%%.out -> %%.resolved')$$,
+    $$SELECT step, reached FROM unnest((SELECT journey_funnel_agg(journey, '%%.message.in -> %%.%%.out -> %%.resolved') FROM current_journeys))$$);
 INSERT INTO pair
 SELECT 90 + 10 * p + b, 'range', format($$SELECT period_start, step, customers FROM funnel(%L, %%1$L, %%2$s)$$, pattern),
        -- a customer may begin in several ways
