@@ -64,8 +64,8 @@ AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('calendar "%s" does not exist', calendar),
         HINT = format('There are %s. Others are rows of business_calendars.',
-                      (SELECT string_agg(format('"%s"', c.calendar), ', ' ORDER BY c.calendar COLLATE "C")
-                       FROM business_calendars c));
+                      coalesce((SELECT string_agg(format('"%s"', c.calendar), ', ' ORDER BY c.calendar COLLATE "C")
+                                FROM business_calendars c), 'none'));
 END $$;
 COMMENT ON FUNCTION @hub@.no_calendar(text) IS 'say that a calendar does not exist, and which do';
 
@@ -97,10 +97,9 @@ BEGIN
         'hours', coalesce((SELECT jsonb_agg(jsonb_build_array(h.weekday, h.opens, h.closes)
                                             ORDER BY h.weekday, h.opens)
                            FROM business_hours h WHERE h.calendar = wanted), '[]'),
-        'exceptions', coalesce((SELECT jsonb_agg(CASE WHEN e.opens IS NULL
-                                                      THEN jsonb_build_array(to_char(e.day, 'YYYY-MM-DD'))
-                                                      ELSE jsonb_build_array(to_char(e.day, 'YYYY-MM-DD'),
-                                                                             e.opens, e.closes)
+        -- as JSON a date is of no time zone; to_char would take it for a midnight of the session's
+        'exceptions', coalesce((SELECT jsonb_agg(CASE WHEN e.opens IS NULL THEN jsonb_build_array(e.day)
+                                                      ELSE jsonb_build_array(e.day, e.opens, e.closes)
                                                  END ORDER BY e.day, e.opens)
                                 FROM business_exceptions e WHERE e.calendar = wanted), '[]'));
 END $$;

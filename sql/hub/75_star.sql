@@ -34,8 +34,10 @@ SELECT d.day, date_part('year', d.day)::integer AS year, date_part('quarter', d.
        date_part('month', d.day)::integer AS month, date_part('day', d.day)::integer AS day_of_month,
        date_part('isoyear', d.day)::integer AS week_year, date_part('week', d.day)::integer AS week,
        date_part('isodow', d.day)::integer AS weekday,
-       date_trunc('week', d.day)::date AS week_start, date_trunc('month', d.day)::date AS month_start,
-       date_trunc('quarter', d.day)::date AS quarter_start, date_trunc('year', d.day)::date AS year_start,
+       date_trunc('week', d.day::timestamp)::date AS week_start,
+       date_trunc('month', d.day::timestamp)::date AS month_start,
+       date_trunc('quarter', d.day::timestamp)::date AS quarter_start,
+       date_trunc('year', d.day::timestamp)::date AS year_start,
        d.open_seconds > 0 AS is_open, d.open_seconds
 FROM (SELECT g.day::date AS day,
              extract(epoch FROM @hub@.business_time(g.day AT TIME ZONE r.time_zone,

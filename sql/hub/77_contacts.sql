@@ -54,20 +54,23 @@ COMMENT ON FUNCTION @hub@.contact_turns(timestamptz, timestamptz, boolean, boole
     'contacts, first resolutions, or both, from one time until before another; NULL: of all time';
 
 CREATE OR REPLACE FUNCTION @hub@.contacts_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT touchpoint_id bigint, OUT occurred_at timestamptz, OUT channel text, OUT source text,
     OUT conversation text, OUT agent text, OUT is_repeat boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
            t.contact_kind = 'repeat'
-    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t;
+    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t
+    WHERE @hub@.check_period(NULL, contacts_between.since, contacts_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from one time until before another; NULL: of all time. See the view contacts';
 
 CREATE OR REPLACE VIEW @hub@.contacts WITH (security_invoker = true) AS
-SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat
+SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat,
+       (c.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       extract(hour FROM c.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.contacts_between(NULL, NULL) c;
 COMMENT ON VIEW @hub@.contacts IS
     'messages of customers that are part of no conversation, begin or reopen one, or come longer than repeat_within'
@@ -81,23 +84,28 @@ COMMENT ON COLUMN @hub@.contacts.conversation IS 'conversation it is part of; NU
 COMMENT ON COLUMN @hub@.contacts.agent IS 'who took it, as a call is taken; NULL: it is a message that names nobody';
 COMMENT ON COLUMN @hub@.contacts.is_repeat IS
     'whether it is a repeat contact: at most repeat_within after the customer''s message before';
+COMMENT ON COLUMN @hub@.contacts.local_day IS 'day on which it was sent, in the time zone of settings';
+COMMENT ON COLUMN @hub@.contacts.local_hour IS 'hour of that day, 0 to 23';
 
 CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT source text, OUT conversation text, OUT resolved_at timestamptz, OUT channel text,
     OUT agent text, OUT at_first_contact boolean, OUT decided boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.at_first_contact,
            now() - t.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
-    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t;
+    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t
+    WHERE @hub@.check_period(NULL, resolutions_between.since, resolutions_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'
     ' the view resolutions';
 
 CREATE OR REPLACE VIEW @hub@.resolutions WITH (security_invoker = true) AS
-SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided
+SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided,
+       (r.resolved_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date AS local_day,
+       extract(hour FROM r.resolved_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer AS local_hour
 FROM @hub@.resolutions_between(NULL, NULL) r;
 COMMENT ON VIEW @hub@.resolutions IS 'conversations that were resolved, and the first time that they were';
 COMMENT ON COLUMN @hub@.resolutions.customer_id IS 'the customer';
@@ -111,3 +119,5 @@ COMMENT ON COLUMN @hub@.resolutions.at_first_contact IS
     ' of settings after that';
 COMMENT ON COLUMN @hub@.resolutions.decided IS
     'whether repeat_within is over, so that at_first_contact stays what it is';
+COMMENT ON COLUMN @hub@.resolutions.local_day IS 'day on which it was resolved, in the time zone of settings';
+COMMENT ON COLUMN @hub@.resolutions.local_hour IS 'hour of that day, 0 to 23';

@@ -156,8 +156,9 @@ BEGIN
            coalesce(v.transfers, 0), coalesce(v.handovers, 0),
            justify_hours(make_interval(secs => v.handover_response)), round(v.handover_response * 1000) / 1000,
            coalesce(v.bot_conversations, 0), coalesce(v.contained, 0),
-           round(v.contained::numeric / nullif(v.bot_conversations, 0), 4), coalesce(v.bot_time, interval '0'),
-           coalesce(date_part('epoch', v.bot_time), 0), coalesce(v.people_time, interval '0'),
+           round(v.contained::numeric / nullif(v.bot_conversations, 0), 4),
+           coalesce(justify_hours(v.bot_time), interval '0'),
+           coalesce(date_part('epoch', v.bot_time), 0), coalesce(justify_hours(v.people_time), interval '0'),
            coalesce(date_part('epoch', v.people_time), 0), coalesce(c.resolutions, 0),
            coalesce(c.at_first_contact, 0), round(c.at_first_contact::numeric / nullif(c.resolutions, 0), 4)
     FROM whole t FULL JOIN contact c USING (start, key) FULL JOIN conversation v USING (start, key)

@@ -131,6 +131,18 @@ INSERT INTO crm.calendar_uses VALUES ('agent', 'marta', 'line');
 INSERT INTO crm.calendar_uses VALUES ('channel', 'email', 'azores');
 UPDATE crm.settings SET time_zone = 'WEST';
 
+-- whatever the time zone of the session, also where it has no such day
+UPDATE crm.settings SET time_zone = 'UTC';
+INSERT INTO crm.business_calendars VALUES ('eve');
+INSERT INTO crm.business_exceptions VALUES ('2011-12-30', NULL, NULL, 'eve'), ('2012-01-01', '08:00', '24:00', 'eve');
+SELECT crm.calendar_hours('eve') AS hours \gset
+SET timezone = 'Pacific/Apia';
+SET datestyle = 'German';
+SELECT crm.calendar_hours('eve') = :'hours' AS same, crm.calendar_hours('eve') -> 'exceptions' AS exceptions;
+SELECT crm.business_time('2011-12-29Z', '2012-01-02Z', 'eve');
+SET datestyle = 'ISO, MDY';
+SET timezone = 'UTC';
+
 DROP FUNCTION counted_time;
 DROP TABLE cases;
 SELECT journey_drop_hub('crm', true);

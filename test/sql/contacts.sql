@@ -52,9 +52,13 @@ FROM (SELECT t.*, row_number() OVER (PARTITION BY t.customer_id, t.source, t.con
                  OVER (PARTITION BY t.customer_id ORDER BY t.occurred_at DESC, t.touchpoint_id DESC, t.step DESC ROWS UNBOUNDED PRECEDING) AS asked_again_at
       FROM crm.turns t WHERE t.turn IN ('asks', 'reopens', 'resolves')) o
 WHERE o.turn = 'resolves' AND o.nth = 1 AND o.conversation IS NOT NULL;
+CREATE TEMP VIEW told_contact AS
+SELECT customer_id, touchpoint_id, occurred_at, channel, source, conversation, agent, is_repeat FROM crm.contacts;
+CREATE TEMP VIEW told_resolution AS
+SELECT customer_id, source, conversation, resolved_at, channel, agent, at_first_contact, decided FROM crm.resolutions;
 CREATE FUNCTION different(OUT contacts bigint, OUT wrong_contacts bigint, OUT resolutions bigint, OUT wrong_resolutions bigint) LANGUAGE sql AS $$
-    SELECT (SELECT count(*) FROM contact), (SELECT count(*) FROM ((TABLE contact EXCEPT ALL TABLE crm.contacts) UNION ALL (TABLE crm.contacts EXCEPT ALL TABLE contact)) d),
-           (SELECT count(*) FROM resolution), (SELECT count(*) FROM ((TABLE resolution EXCEPT ALL TABLE crm.resolutions) UNION ALL (TABLE crm.resolutions EXCEPT ALL TABLE resolution)) d);
+    SELECT (SELECT count(*) FROM contact), (SELECT count(*) FROM ((TABLE contact EXCEPT ALL TABLE told_contact) UNION ALL (TABLE told_contact EXCEPT ALL TABLE contact)) d),
+           (SELECT count(*) FROM resolution), (SELECT count(*) FROM ((TABLE resolution EXCEPT ALL TABLE told_resolution) UNION ALL (TABLE told_resolution EXCEPT ALL TABLE resolution)) d);
 $$;
 SELECT * FROM different();
 UPDATE crm.settings SET session_gap = '0.5 s', repeat_within = '1 min';
@@ -74,7 +78,16 @@ SELECT (SELECT count(*) FROM crm.contacts_between('4713-01-01 BC', '294276-12-31
        (SELECT count(*) FROM crm.resolutions_between('4713-01-01 BC', '294276-12-31')) = (SELECT count(*) FROM crm.resolutions) AS resolutions,
        (SELECT count(*) FROM crm.resolutions_between('2025-03-01 01:00Z', '2025-03-01 02:00Z') WHERE at_first_contact)
            = (SELECT count(*) FROM crm.resolutions WHERE resolved_at >= '2025-03-01 01:00Z' AND resolved_at < '2025-03-01 02:00Z' AND at_first_contact) AS ranges;
+-- day and hour are those of the hub's time zone
+UPDATE crm.settings SET time_zone = 'Asia/Kathmandu';
+SELECT (SELECT count(*) FROM crm.contacts WHERE (local_day, local_hour) <> ((occurred_at AT TIME ZONE 'Asia/Kathmandu')::date, extract(hour FROM occurred_at AT TIME ZONE 'Asia/Kathmandu'))) AS contacts,
+       (SELECT count(*) FROM crm.resolutions WHERE (local_day, local_hour) <> ((resolved_at AT TIME ZONE 'Asia/Kathmandu')::date, extract(hour FROM resolved_at AT TIME ZONE 'Asia/Kathmandu'))) AS resolutions;
+SELECT local_day, min(local_hour), max(local_hour) FROM crm.contacts GROUP BY local_day ORDER BY local_day;
+-- all, and a range that is none
+SELECT (SELECT count(*) FROM crm.contacts_between()) - (SELECT count(*) FROM contact) AS contacts, (SELECT count(*) FROM crm.resolutions_between()) - (SELECT count(*) FROM resolution) AS resolutions;
+SELECT * FROM crm.contacts_between('2025-03-02Z', '2025-03-01Z');
+SELECT * FROM crm.resolutions_between('2025-03-02Z', '2025-03-01Z');
 
 DROP FUNCTION different;
-DROP VIEW contact, resolution;
+DROP VIEW contact, resolution, told_contact, told_resolution;
 SELECT journey_drop_hub('crm', true);

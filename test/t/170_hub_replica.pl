@@ -64,6 +64,14 @@ my %steps = (
                                 UPDATE crm.touchpoints SET occurred_at = occurred_at + interval '40 days' WHERE touchpoint_id % 10 = 1;
                                 UPDATE crm.touchpoints SET channel = 'app' WHERE touchpoint_id % 10 = 2",
     '6 rules' => "SELECT crm.set_rule('c', max_per_customer => 1), crm.set_rule('d', shared_above => 2)",
+    '6a business hours' => "INSERT INTO crm.business_calendars VALUES ('line', 'Asia/Kathmandu');
+                            INSERT INTO crm.business_hours VALUES (1, '09:00', '18:00', 'line'), (2, '09:00', '18:00', 'line');
+                            INSERT INTO crm.business_exceptions VALUES ('2026-01-05', NULL, NULL, 'line'), ('2026-01-06', '10:00', '12:00', 'line');
+                            INSERT INTO crm.calendar_uses VALUES ('channel', 'phone', 'line');
+                            SELECT crm.record('{c:2}', '2026-01-05Z', 'phone', 'call', direction => 'in', conversation => 'c', agent => 'marta');
+                            SELECT crm.record('{c:2}', '2026-01-06Z', 'phone', 'message', direction => 'out', conversation => 'c', agent => 'marta')",
+    '6b other hours' => "UPDATE crm.business_exceptions SET opens = '00:00', closes = '24:00' WHERE opens IS NULL; DELETE FROM crm.business_exceptions WHERE day = '2026-01-06';
+                         UPDATE crm.business_calendars SET calendar = 'desk' WHERE calendar = 'line'; UPDATE crm.settings SET time_zone = 'Europe/Lisbon'",
     # there are partitions here that are not there, which have touchpoints of the default partition
     '7 new partitions' => "SELECT crm.record('{c:7}', '2025-10-05Z', 'web', 'view'); CALL crm.maintain('2025-10-01Z'); SELECT crm.record('{c:8}', '2025-11-05Z', 'web', 'view')",
     '8 rebuild' => 'SELECT crm.refresh(rebuild => true)',
