@@ -39,7 +39,7 @@ AS $$
 BEGIN
     IF NEW.used_by NOT IN ('source', 'channel') THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
-            MESSAGE = format('neither a source nor a channel: "%s"', NEW.used_by), HINT = 'Use source or channel.';
+            MESSAGE = format('unknown used_by: "%s"', NEW.used_by), HINT = 'Use source or channel.';
     ELSIF NOT EXISTS (SELECT FROM business_calendars c WHERE c.calendar = NEW.calendar) THEN
         PERFORM no_calendar(NEW.calendar);
     END IF;
@@ -63,7 +63,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('calendar "%s" does not exist', calendar),
-        HINT = format('There are %s. Others are rows of business_calendars.',
+        HINT = format('Use one of %s, or insert it into business_calendars.',
                       (SELECT string_agg(format('"%s"', c.calendar), ', ' ORDER BY c.calendar COLLATE "C")
                        FROM business_calendars c));
 END $$;

@@ -44,7 +44,7 @@ COMMENT ON FUNCTION @hub@.contact_turns(timestamptz, timestamptz, boolean, boole
     'contacts, first resolutions, or both, from one time until before another; NULL: of all time';
 
 CREATE OR REPLACE FUNCTION @hub@.contacts_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT touchpoint_id bigint, OUT occurred_at timestamptz, OUT channel text, OUT source text,
     OUT conversation text, OUT agent text, OUT is_repeat boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
@@ -54,7 +54,7 @@ BEGIN ATOMIC
     FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
-    'contacts made from one time until before another; NULL: of all time. See the view contacts';
+    'contacts made from the one time on and before the other; all of them if both are NULL. See the view contacts';
 
 CREATE OR REPLACE VIEW @hub@.contacts WITH (security_invoker = true) AS
 SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat
@@ -73,7 +73,7 @@ COMMENT ON COLUMN @hub@.contacts.is_repeat IS
     'whether it is a repeat contact: at most repeat_within after the customer''s message before';
 
 CREATE OR REPLACE FUNCTION @hub@.resolutions_between(
-    since timestamptz, until timestamptz,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT source text, OUT conversation text, OUT resolved_at timestamptz, OUT channel text,
     OUT agent text, OUT at_first_contact boolean, OUT decided boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
@@ -83,8 +83,8 @@ BEGIN ATOMIC
     FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
-    'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'
-    ' the view resolutions';
+    'conversations that were resolved for the first time from the one time on and before the other; all of them if both'
+    ' are NULL. See the view resolutions';
 
 CREATE OR REPLACE VIEW @hub@.resolutions WITH (security_invoker = true) AS
 SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided
