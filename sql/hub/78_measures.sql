@@ -24,11 +24,12 @@ COMMENT ON FUNCTION @hub@.channel_measures(text, timestamptz, timestamptz) IS
 CREATE OR REPLACE FUNCTION @hub@.channel_transitions(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
     OUT period_start date, OUT from_channel text, OUT to_channel text, OUT handoffs bigint, OUT customers bigint,
-    OUT share numeric, OUT median_time interval)
+    OUT share numeric, OUT median_time interval, OUT median_seconds numeric)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers,
-           round(t.handoffs / sum(t.handoffs) OVER (PARTITION BY t.period_start, t.from_channel), 4), t.median_time
+           round(t.handoffs / sum(t.handoffs) OVER (PARTITION BY t.period_start, t.from_channel), 4), t.median_time,
+           extract(epoch FROM t.median_time)
     FROM @hub@.channel_measures(channel_transitions.period, channel_transitions.since, channel_transitions.until)
              AS m(measures)
          CROSS JOIN LATERAL @extschema@.channel_transitions(m.measures) t;
@@ -38,7 +39,7 @@ COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz) IS
     'before another. Customers of several periods or rows must not be added: who is in two is one customer';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions WITH (security_invoker = true) AS
-SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time
+SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
 FROM @hub@.channel_transitions() t;
 COMMENT ON VIEW @hub@.channel_transitions IS 'hand-offs by the channels they go from and to';
 COMMENT ON COLUMN @hub@.channel_transitions.from_channel IS 'channel customers came from';
@@ -47,9 +48,10 @@ COMMENT ON COLUMN @hub@.channel_transitions.handoffs IS 'how many times';
 COMMENT ON COLUMN @hub@.channel_transitions.customers IS 'how many customers';
 COMMENT ON COLUMN @hub@.channel_transitions.share IS 'share of all hand-offs from that channel';
 COMMENT ON COLUMN @hub@.channel_transitions.median_time IS 'median time between the two touchpoints';
+COMMENT ON COLUMN @hub@.channel_transitions.median_seconds IS 'median_time in seconds';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions_monthly WITH (security_invoker = true) AS
-SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time
+SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
 FROM @hub@.channel_transitions('month') t;
 COMMENT ON VIEW @hub@.channel_transitions_monthly IS
     'channel_transitions by month in the time zone of settings. Customers of several months must not be added: who is '
@@ -61,6 +63,7 @@ COMMENT ON COLUMN @hub@.channel_transitions_monthly.handoffs IS 'how many times'
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.customers IS 'how many customers, each counted once a month';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.share IS 'share of hand-offs from that channel';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.median_time IS 'median time between the two touchpoints';
+COMMENT ON COLUMN @hub@.channel_transitions_monthly.median_seconds IS 'median_time in seconds';
 
 CREATE OR REPLACE FUNCTION @hub@.channel_mix(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,

@@ -4,7 +4,8 @@ CREATE OR REPLACE FUNCTION @hub@.funnel(pattern @extschema@.journey_pattern, per
                                         until timestamptz DEFAULT NULL, breakdown text DEFAULT NULL,
                                         OUT period_start date, OUT breakdown_value text, OUT step integer, OUT item text,
                                         OUT customers bigint, OUT share numeric, OUT share_of_previous numeric,
-                                        OUT median_time interval, OUT p90_time interval)
+                                        OUT median_time interval, OUT p90_time interval,
+                                        OUT median_seconds numeric, OUT p90_seconds numeric)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -18,7 +19,8 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT f.period_start, f.breakdown, f.step, f.label, f.reached, round(f.conversion_first::numeric, 4),
-           round(f.conversion_previous::numeric, 4), f.median_time, f.p90_time
+           round(f.conversion_previous::numeric, 4), f.median_time, f.p90_time, extract(epoch FROM f.median_time),
+           extract(epoch FROM f.p90_time)
     FROM (SELECT journey_funnel_agg(j.journey, pattern, period, (SELECT s.time_zone FROM settings s), since, until, breakdown) AS steps
           FROM current_journeys j) a
          CROSS JOIN unnest(a.steps) f
