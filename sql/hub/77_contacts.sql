@@ -51,7 +51,8 @@ RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
            t.contact_kind = 'repeat'
-    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t;
+    FROM @hub@.contact_turns(contacts_between.since, contacts_between.until, true, false) t
+    WHERE @hub@.check_period(NULL, contacts_between.since, contacts_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
     'contacts made from the one time on and before the other; all of them if both are NULL. See the view contacts';
@@ -80,7 +81,8 @@ RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
     SELECT t.customer_id, t.source, t.conversation, t.occurred_at, t.channel, t.agent, t.at_first_contact,
            now() - t.occurred_at > (SELECT s.repeat_within FROM @hub@.settings s)
-    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t;
+    FROM @hub@.contact_turns(resolutions_between.since, resolutions_between.until, false, true) t
+    WHERE @hub@.check_period(NULL, resolutions_between.since, resolutions_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
     'conversations that were resolved for the first time from the one time on and before the other; all of them if both'
