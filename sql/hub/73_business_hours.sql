@@ -63,9 +63,9 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('calendar "%s" does not exist', calendar),
-        HINT = format('Use one of %s, or insert it into business_calendars.',
-                      (SELECT string_agg(format('"%s"', c.calendar), ', ' ORDER BY c.calendar COLLATE "C")
-                       FROM business_calendars c));
+        HINT = format('There are %s. Others are rows of business_calendars.',
+                      coalesce((SELECT string_agg(format('"%s"', c.calendar), ', ' ORDER BY c.calendar COLLATE "C")
+                                FROM business_calendars c), 'none'));
 END $$;
 COMMENT ON FUNCTION @hub@.no_calendar(text) IS 'say that a calendar does not exist, and which do';
 
