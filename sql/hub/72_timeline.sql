@@ -65,14 +65,15 @@ COMMENT ON COLUMN @hub@.timeline.agent IS 'who of the company took part; a bot i
 COMMENT ON COLUMN @hub@.timeline.campaign IS 'campaign it comes from';
 COMMENT ON COLUMN @hub@.timeline.since_previous IS 'time since the customer''s touchpoint before; NULL: it is the first';
 COMMENT ON COLUMN @hub@.timeline.session IS 'number of the customer''s session, over all channels: one ends where nothing happens for longer than session_gap of settings';
-COMMENT ON COLUMN @hub@.timeline.previous_channel IS 'channel of the customer''s own touchpoint before: see own; NULL if there is none, and of one that isn''t its own';
+COMMENT ON COLUMN @hub@.timeline.previous_channel IS
+    'channel of the customer''s own touchpoint before: see own; NULL: there is none, or this one is not own';
 COMMENT ON COLUMN @hub@.timeline.since_own IS 'time since the customer''s own touchpoint before; NULL as previous_channel is';
 COMMENT ON COLUMN @hub@.timeline.is_handoff IS 'whether it is the customer''s own, and the own one before was in another channel, at most handoff_within of settings before';
 COMMENT ON COLUMN @hub@.timeline.begins_visit IS 'whether it begins a visit: own touchpoints in one channel, each at most handoff_within after the own one before';
 COMMENT ON COLUMN @hub@.timeline.same_conversation IS 'whether it is the customer''s own, and the own one before was of the same conversation';
 COMMENT ON COLUMN @hub@.timeline.own
-    IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and'
-       ' resolves';
+    IS 'whether it is the customer''s own: not outbound, and its action is not in actions, or asks and resolves'
+       ' there';
 COMMENT ON COLUMN @hub@.timeline.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.timeline.source_key IS 'its key there';
 COMMENT ON COLUMN @hub@.timeline.attributes IS 'whatever else is known';

@@ -39,7 +39,7 @@ AS $$
 BEGIN
     IF NEW.used_by NOT IN ('source', 'channel') THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
-            MESSAGE = format('neither a source nor a channel: "%s"', NEW.used_by), HINT = 'Use source or channel.';
+            MESSAGE = format('unknown used_by: "%s"', NEW.used_by), HINT = 'Use source or channel.';
     ELSIF NOT EXISTS (SELECT FROM business_calendars c WHERE c.calendar = NEW.calendar) THEN
         PERFORM no_calendar(NEW.calendar);
     END IF;

@@ -30,8 +30,8 @@ COMMENT ON COLUMN @hub@.turns.conversation IS 'conversation it is part of; NULL:
 COMMENT ON COLUMN @hub@.turns.agent IS 'who of the company took part';
 COMMENT ON COLUMN @hub@.turns.is_bot IS 'whether that was a bot';
 COMMENT ON COLUMN @hub@.turns.own
-    IS 'whether it is the customer''s own: not outbound, and of no action that actions has, but one that asks and'
-       ' resolves';
+    IS 'whether it is the customer''s own: not outbound, and its action is not in actions, or asks and resolves'
+       ' there';
 COMMENT ON COLUMN @hub@.turns.turn
     IS 'resolves, reopens, hands_over: see actions; asks: a message of the customer; answers, bot answers: one to the'
        ' customer; NULL: neither';
@@ -204,14 +204,15 @@ COMMENT ON COLUMN @hub@.conversations.answered_by IS
 COMMENT ON COLUMN @hub@.conversations.first_response_time IS 'from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.conversations.first_response_business_time IS 'how much of it is within business hours';
 COMMENT ON COLUMN @hub@.conversations.waiting_time IS
-    'how long the customer had the last word, bots aside, while it was not resolved; up to the last such '
-    'event';
+    'how long the customer had the last word, bots aside, while it was not resolved; up to the last message or'
+    ' resolution';
 COMMENT ON COLUMN @hub@.conversations.waiting_since IS
-    'since when the customer waits for an answer; NULL: doesn''t, or talked with somebody last: an agent is '
-    'named in the message';
+    'since when the customer waits for an answer of a person; NULL: doesn''t, or the last message names an agent, as'
+    ' a call does that was taken';
 COMMENT ON COLUMN @hub@.conversations.first_resolved_at IS 'when it was resolved for the first time';
 COMMENT ON COLUMN @hub@.conversations.resolved_at IS
-    'when it was resolved for the last time; NULL: it is not, or not any more';
+    'since when it is resolved: resolved again without being reopened, the first time counts; NULL: it is not, or'
+    ' not any more';
 COMMENT ON COLUMN @hub@.conversations.resolution_time IS
     'from asked_at, or started_at if the customer never wrote, to resolved_at';
 COMMENT ON COLUMN @hub@.conversations.resolution_business_time IS 'how much of it is within business hours';

@@ -62,7 +62,8 @@ COMMENT ON COLUMN @hub@.customer_360.touchpoints IS 'how many touchpoints there 
 COMMENT ON COLUMN @hub@.customer_360.sessions IS 'how many sessions, over all channels';
 COMMENT ON COLUMN @hub@.customer_360.channels IS 'channels of the touchpoints, by name';
 COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS 'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: none is the customer''s own';
-COMMENT ON COLUMN @hub@.customer_360.handoffs IS 'how many times the customer was handed over from channel to channel: rows of handoffs';
+COMMENT ON COLUMN @hub@.customer_360.handoffs IS
+    'how many times the customer went from one channel to another within handoff_within of settings: rows of handoffs';
 COMMENT ON COLUMN @hub@.customer_360.value IS 'sum of values, if all are in one currency; NULL: they are not, or there are none';
 COMMENT ON COLUMN @hub@.customer_360.currency IS 'currency of that sum';
 COMMENT ON COLUMN @hub@.customer_360.value_by_currency IS 'sums of values by currency; of those without one by the empty string';

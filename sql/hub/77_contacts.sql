@@ -65,7 +65,7 @@ BEGIN ATOMIC
     WHERE @hub@.check_period(NULL, contacts_between.since, contacts_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.contacts_between(timestamptz, timestamptz) IS
-    'contacts made from one time until before another; NULL: of all time. See the view contacts';
+    'contacts made from the one time on and before the other; all of them if both are NULL. See the view contacts';
 
 CREATE OR REPLACE VIEW @hub@.contacts WITH (security_invoker = true) AS
 SELECT c.customer_id, c.touchpoint_id, c.occurred_at, c.channel, c.source, c.conversation, c.agent, c.is_repeat,
@@ -99,8 +99,8 @@ BEGIN ATOMIC
     WHERE @hub@.check_period(NULL, resolutions_between.since, resolutions_between.until) IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.resolutions_between(timestamptz, timestamptz) IS
-    'conversations that were resolved for the first time from one time until before another; NULL: in all time. See'
-    ' the view resolutions';
+    'conversations that were resolved for the first time from the one time on and before the other; all of them if both'
+    ' are NULL. See the view resolutions';
 
 CREATE OR REPLACE VIEW @hub@.resolutions WITH (security_invoker = true) AS
 SELECT r.customer_id, r.source, r.conversation, r.resolved_at, r.channel, r.agent, r.at_first_contact, r.decided,

@@ -39,21 +39,19 @@ COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz) IS
     'before another. Customers of several periods or rows must not be added: who is in two is one customer';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions WITH (security_invoker = true) AS
-SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time,
-       t.median_seconds
+SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
 FROM @hub@.channel_transitions() t;
 COMMENT ON VIEW @hub@.channel_transitions IS 'hand-offs by the channels they go from and to';
 COMMENT ON COLUMN @hub@.channel_transitions.from_channel IS 'channel customers came from';
 COMMENT ON COLUMN @hub@.channel_transitions.to_channel IS 'channel they went to';
 COMMENT ON COLUMN @hub@.channel_transitions.handoffs IS 'how many times';
 COMMENT ON COLUMN @hub@.channel_transitions.customers IS 'how many customers';
-COMMENT ON COLUMN @hub@.channel_transitions.share IS 'share of all handoffs from that channel';
+COMMENT ON COLUMN @hub@.channel_transitions.share IS 'share of all hand-offs from that channel';
 COMMENT ON COLUMN @hub@.channel_transitions.median_time IS 'median time between the two touchpoints';
 COMMENT ON COLUMN @hub@.channel_transitions.median_seconds IS 'median_time in seconds';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions_monthly WITH (security_invoker = true) AS
-SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time,
-       t.median_seconds
+SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
 FROM @hub@.channel_transitions('month') t;
 COMMENT ON VIEW @hub@.channel_transitions_monthly IS
     'channel_transitions by month in the time zone of settings. Customers of several months must not be added: who is '
@@ -63,7 +61,7 @@ COMMENT ON COLUMN @hub@.channel_transitions_monthly.from_channel IS 'channel cus
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.to_channel IS 'channel they went to';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.handoffs IS 'how many times';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.customers IS 'how many customers, each counted once a month';
-COMMENT ON COLUMN @hub@.channel_transitions_monthly.share IS 'share of handoffs from that channel';
+COMMENT ON COLUMN @hub@.channel_transitions_monthly.share IS 'share of hand-offs from that channel';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.median_time IS 'median time between the two touchpoints';
 COMMENT ON COLUMN @hub@.channel_transitions_monthly.median_seconds IS 'median_time in seconds';
 
@@ -117,7 +115,7 @@ COMMENT ON COLUMN @hub@.channel_mix.inbound IS 'inbound touchpoints';
 COMMENT ON COLUMN @hub@.channel_mix.outbound IS 'outbound touchpoints';
 COMMENT ON COLUMN @hub@.channel_mix.sessions IS 'sessions with a touchpoint in it';
 COMMENT ON COLUMN @hub@.channel_mix.visits IS 'visits: see begins_visit of timeline';
-COMMENT ON COLUMN @hub@.channel_mix.visits_left IS 'visits that ended with a handoff to another channel';
+COMMENT ON COLUMN @hub@.channel_mix.visits_left IS 'visits that ended with a hand-off to another channel';
 COMMENT ON COLUMN @hub@.channel_mix.containment IS 'share of visits that did not';
 COMMENT ON COLUMN @hub@.channel_mix.value IS
     'sum of values, if all are in one currency; NULL: they are not, or there are none';
@@ -144,7 +142,7 @@ COMMENT ON COLUMN @hub@.channel_mix_monthly.outbound IS 'outbound touchpoints';
 COMMENT ON COLUMN @hub@.channel_mix_monthly.sessions IS
     'sessions with a touchpoint in it, the first of them in the month';
 COMMENT ON COLUMN @hub@.channel_mix_monthly.visits IS 'visits that began in the month: see begins_visit of timeline';
-COMMENT ON COLUMN @hub@.channel_mix_monthly.visits_left IS 'visits that ended with a handoff to another channel';
+COMMENT ON COLUMN @hub@.channel_mix_monthly.visits_left IS 'visits that ended with a hand-off to another channel';
 COMMENT ON COLUMN @hub@.channel_mix_monthly.containment IS 'share of visits that did not';
 COMMENT ON COLUMN @hub@.channel_mix_monthly.value IS
     'sum of values, if all are in one currency; NULL: they are not, or there are none';
@@ -217,12 +215,12 @@ COMMENT ON VIEW @hub@.omnichannel IS 'how customers use channels together: one r
 COMMENT ON COLUMN @hub@.omnichannel.customers IS 'customers with a touchpoint of their own: see own of timeline';
 COMMENT ON COLUMN @hub@.omnichannel.multichannel IS 'those of them with such touchpoints in two channels or more';
 COMMENT ON COLUMN @hub@.omnichannel.multichannel_share IS 'their share';
-COMMENT ON COLUMN @hub@.omnichannel.cross_channel IS 'those with a handoff';
+COMMENT ON COLUMN @hub@.omnichannel.cross_channel IS 'those with a hand-off';
 COMMENT ON COLUMN @hub@.omnichannel.cross_channel_share IS 'their share';
 COMMENT ON COLUMN @hub@.omnichannel.omnichannel IS
-    'those with a handoff between a digital channel and a human or physical one';
+    'those with a hand-off between a digital channel and a human or physical one';
 COMMENT ON COLUMN @hub@.omnichannel.omnichannel_share IS 'their share';
-COMMENT ON COLUMN @hub@.omnichannel.handoffs IS 'handoffs of all of them';
+COMMENT ON COLUMN @hub@.omnichannel.handoffs IS 'hand-offs of all of them';
 COMMENT ON COLUMN @hub@.omnichannel.resolved IS
     'conversations that were resolved, for the first time, longer than repeat_within of settings ago';
 COMMENT ON COLUMN @hub@.omnichannel.resolved_at_first_contact IS
@@ -252,12 +250,12 @@ COMMENT ON COLUMN @hub@.omnichannel_monthly.customers IS
 COMMENT ON COLUMN @hub@.omnichannel_monthly.multichannel IS
     'those of them with such touchpoints in two channels or more';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.multichannel_share IS 'their share';
-COMMENT ON COLUMN @hub@.omnichannel_monthly.cross_channel IS 'those with a handoff';
+COMMENT ON COLUMN @hub@.omnichannel_monthly.cross_channel IS 'those with a hand-off';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.cross_channel_share IS 'their share';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.omnichannel IS
-    'those with a handoff between a digital channel and a human or physical one';
+    'those with a hand-off between a digital channel and a human or physical one';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.omnichannel_share IS 'their share';
-COMMENT ON COLUMN @hub@.omnichannel_monthly.handoffs IS 'handoffs of all of them, in the month';
+COMMENT ON COLUMN @hub@.omnichannel_monthly.handoffs IS 'hand-offs of all of them, in the month';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.resolved IS
     'conversations that were resolved, for the first time in the month, longer than repeat_within of settings ago';
 COMMENT ON COLUMN @hub@.omnichannel_monthly.resolved_at_first_contact IS

@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION @hub@.in_hours(at timestamptz, hours jsonb) RETURNS t
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN @extschema@.business_time(in_hours.at, in_hours.at + interval '1 microsecond', in_hours.hours) > '0'
             THEN 'in hours' ELSE 'out of hours' END;
-COMMENT ON FUNCTION @hub@.in_hours(timestamptz, jsonb) IS 'whether a time is in business hours: in hours, out of hours';
+COMMENT ON FUNCTION @hub@.in_hours(timestamptz, jsonb) IS
+    'in hours, or out of hours: whether a time is within hours, which hours_of and calendar_hours give';
 
 -- Each measure is worked out for itself, by the beginning of the period, which is -infinity for all time, because it is
 -- joined by, and by what it is broken down by, which may be NULL in an array. By agent, a conversation has a row for
@@ -44,7 +45,7 @@ BEGIN
     IF breakdown NOT IN ('channel', 'agent', 'source', 'hours') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown breakdown: "%s"', breakdown),
-            HINT = 'Use channel, agent, source or hours, or none.';
+            HINT = 'Use channel, agent, source or hours, or NULL for none.';
     END IF;
     RETURN QUERY
     WITH whole AS (
@@ -193,7 +194,7 @@ COMMENT ON COLUMN @hub@.service_levels_monthly.repeat_contacts IS
     'those of them at most repeat_within of settings after the customer''s message before';
 COMMENT ON COLUMN @hub@.service_levels_monthly.repeat_contact_share IS 'their share';
 COMMENT ON COLUMN @hub@.service_levels_monthly.conversations IS
-    'conversations that began: by asked_at, or started_at if the customer never wrote';
+    'conversations that began in the month: at asked_at, or at started_at if the customer never wrote';
 COMMENT ON COLUMN @hub@.service_levels_monthly.asked IS 'those of them in which the customer wrote';
 COMMENT ON COLUMN @hub@.service_levels_monthly.answered IS 'those of them that a person answered';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_median IS
@@ -203,17 +204,18 @@ COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_p90 IS
     '90th percentile of first response: from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_p90_seconds IS 'first_response_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_business_median IS
-    'median of first response: from asked_at to answered_at in business hours';
+    'median of the business time of first response: from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_business_median_seconds IS
     'first_response_business_median in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_business_p90 IS
-    '90th percentile of first response: from asked_at to answered_at in business hours';
+    '90th percentile of the business time of first response: from asked_at to answered_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.first_response_business_p90_seconds IS
     'first_response_business_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.abandoned IS
     'conversations that are abandoned: see is_abandoned of conversations';
 COMMENT ON COLUMN @hub@.service_levels_monthly.abandonment IS 'their share of those in which the customer wrote';
-COMMENT ON COLUMN @hub@.service_levels_monthly.resolved IS 'conversations that began, and are resolved';
+COMMENT ON COLUMN @hub@.service_levels_monthly.resolved IS
+    'conversations that began in the month, and are resolved now: see resolved_at of conversations';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_median IS
     'median of resolution: from asked_at, or started_at if the customer never wrote, to resolved_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_median_seconds IS 'resolution_median in seconds';
@@ -221,32 +223,31 @@ COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_p90 IS
     '90th percentile of resolution: from asked_at, or started_at if the customer never wrote, to resolved_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_p90_seconds IS 'resolution_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_business_median IS
-    'median of resolution: from asked_at, or started_at if the customer never wrote, to resolved_at in'
-    ' business hours';
+    'median of the business time of resolution: from asked_at, or started_at if the customer never wrote, to'
+    ' resolved_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_business_median_seconds IS
     'resolution_business_median in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_business_p90 IS
-    '90th percentile of resolution: from asked_at, or started_at if the customer never wrote, to resolved_at'
-    ' in business hours';
+    '90th percentile of the business time of resolution: from asked_at, or started_at if the customer never wrote,'
+    ' to resolved_at';
 COMMENT ON COLUMN @hub@.service_levels_monthly.resolution_business_p90_seconds IS
     'resolution_business_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.replies IS
-    'answers that ended a wait which began: see the view replies';
+    'answers of people that ended a wait which began in the month: see the view replies';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_median IS
-    'median of reply, of all of them: from the first message that nobody has answered';
+    'median of replies: from the first message that nobody has answered';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_median_seconds IS 'reply_median in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_p90 IS
-    '90th percentile of reply, of all of them: from the first message that nobody has answered';
+    '90th percentile of replies: from the first message that nobody has answered';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_p90_seconds IS 'reply_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_business_median IS
-    'median of reply, of all of them: from the first message that nobody has answered in business hours';
+    'median of the business time of replies: from the first message that nobody has answered';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_business_median_seconds IS 'reply_business_median in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_business_p90 IS
-    '90th percentile of reply, of all of them: from the first message that nobody has answered in business'
-    ' hours';
+    '90th percentile of the business time of replies: from the first message that nobody has answered';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reply_business_p90_seconds IS 'reply_business_p90 in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reopenings IS
-    'how many times conversations that began were reopened';
+    'how many times conversations that began in the month were reopened';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reopening_response_median IS
     'median of the first response after they were reopened';
 COMMENT ON COLUMN @hub@.service_levels_monthly.reopening_response_median_seconds IS
@@ -258,13 +259,13 @@ COMMENT ON COLUMN @hub@.service_levels_monthly.handover_response_median IS
 COMMENT ON COLUMN @hub@.service_levels_monthly.handover_response_median_seconds IS
     'handover_response_median in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.bot_conversations IS
-    'conversations that began in which a bot took part';
+    'conversations that began in the month in which a bot took part';
 COMMENT ON COLUMN @hub@.service_levels_monthly.contained IS
     'those of them in which no person did, and which are resolved, or in which nothing has happened for'
     ' longer than repeat_within';
 COMMENT ON COLUMN @hub@.service_levels_monthly.bot_containment IS 'their share';
 COMMENT ON COLUMN @hub@.service_levels_monthly.bot_time IS
-    'time that conversations that began took with a bot: see bot_time of conversations';
+    'time that conversations that began in the month took with a bot: see bot_time of conversations';
 COMMENT ON COLUMN @hub@.service_levels_monthly.bot_seconds IS 'bot_time in seconds';
 COMMENT ON COLUMN @hub@.service_levels_monthly.people_time IS 'time that they took with people';
 COMMENT ON COLUMN @hub@.service_levels_monthly.people_seconds IS 'people_time in seconds';

@@ -379,7 +379,7 @@ parse_item(TextScan *s, PatternItem *item)
 		if (!parse_link(s, &item->again) || !no_duration_of_ban(s, item->again))
 			return false;
 		if (!text_accept(s, ")"))
-			return text_fail(s, "a link, \"|\" or \")\"");
+			return text_fail(s, "\"->\" or another link, \"|\" or \")\"");
 		if (item->again && !item->again->next && item->again->nlimits == 0)
 			item->again = NULL; /* what it means anyway */
 		return parse_quantifier(s, item);
@@ -488,7 +488,7 @@ pattern_parse(TextScan *s)
 	text_skip_space(s);
 	if (s->p < s->end)
 	{
-		text_fail(s, "a link, \"|\", \"$\", \"within\" or the end of the pattern");
+		text_fail(s, "\"->\" or another link, \"|\", \"$\", \"within\" or the end of the pattern");
 		return NULL;
 	}
 	return pattern;
