@@ -152,9 +152,9 @@ DROP ROLE regress_bi_tenant;
 
 -- all at once, and a range: the same rows by one join
 SELECT count(*) FROM (SELECT * FROM crm.timeline EXCEPT ALL SELECT * FROM crm.timeline_between()) d;
-SELECT count(*), count(*) FILTER (WHERE b.touchpoint_id IS NULL) AS missing
-FROM (SELECT * FROM crm.timeline t WHERE t.occurred_at >= '2025-01-10' AND t.occurred_at < '2025-02-10') t
-     LEFT JOIN crm.timeline_between('2025-01-10', '2025-02-10') b ON b.touchpoint_id = t.touchpoint_id AND b.session = t.session;
+SELECT (SELECT count(*) FROM crm.timeline_between('2025-01-10', '2025-02-10')),
+       (SELECT count(*) FROM (SELECT * FROM crm.timeline t WHERE t.occurred_at >= '2025-01-10' AND t.occurred_at < '2025-02-10'
+                              EXCEPT ALL SELECT * FROM crm.timeline_between('2025-01-10', '2025-02-10')) d) AS missing;
 SELECT * FROM crm.timeline_between('2025-02-10', '2025-01-10');
 
 -- what is pending is there at once, and a join still goes by index
