@@ -155,6 +155,16 @@ SELECT count(*) FROM (SELECT * FROM crm.timeline EXCEPT ALL SELECT * FROM crm.ti
 SELECT count(*), count(*) FILTER (WHERE b.touchpoint_id IS NULL) AS missing
 FROM (SELECT * FROM crm.timeline t WHERE t.occurred_at >= '2025-01-10' AND t.occurred_at < '2025-02-10') t
      LEFT JOIN crm.timeline_between('2025-01-10', '2025-02-10') b ON b.touchpoint_id = t.touchpoint_id AND b.session = t.session;
+-- that join compares no row with every other
+CREATE FUNCTION pg_temp.loops(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+    RETURN (SELECT count(*) FROM jsonb_path_query(plan, 'strict $.** ? (@."Node Type" == "Nested Loop" && exists (@."Join Filter"))'));
+END $$;
+SELECT pg_temp.loops($$SELECT * FROM crm.timeline t LEFT JOIN crm.timeline_between('2025-01-10', '2025-02-10') b ON b.touchpoint_id = t.touchpoint_id AND b.session = t.session
+                       WHERE t.occurred_at >= '2025-01-10' AND t.occurred_at < '2025-02-10'$$) AS loops;
 SELECT * FROM crm.timeline_between('2025-02-10', '2025-01-10');
 
 -- what is pending is there at once, and a join still goes by index
