@@ -259,7 +259,8 @@ BEGIN ATOMIC
          CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
                                                          (SELECT s.handoff_within FROM @hub@.settings s),
                                                          (SELECT @hub@.not_own_actions())) w
-         JOIN @hub@.touchpoints t ON t.touchpoint_id = w.ref AND t.occurred_at = w.occurred_at
+         -- two equations would be taken for independent, so that one row is expected, and what is joined is looped over
+         JOIN @hub@.touchpoints t ON t.touchpoint_id = w.ref AND t.occurred_at BETWEEN w.occurred_at AND w.occurred_at
     WHERE @hub@.check_period(NULL, timeline_between.since, timeline_between.until) IS NOT NULL
           AND (w.ref IS NOT NULL OR clock_timestamp() IS NULL)
           AND (timeline_between.since IS NULL
