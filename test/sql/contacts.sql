@@ -61,6 +61,10 @@ WITH r AS (SELECT timestamptz '2025-02-28 23:00Z' + n * interval '97 min' AS sin
      s AS MATERIALIZED (SELECT s.* FROM r, crm.resolutions_between(since, until) s)
 SELECT (SELECT count(*) FROM ((TABLE c EXCEPT ALL TABLE contact) UNION ALL (TABLE contact EXCEPT ALL TABLE c)) d) AS wrong_contacts,
        (SELECT count(*) FROM ((TABLE s EXCEPT ALL TABLE resolution) UNION ALL (TABLE resolution EXCEPT ALL TABLE s)) d) AS wrong_resolutions;
+-- all, and a range that is none
+SELECT (SELECT count(*) FROM crm.contacts_between()) - (SELECT count(*) FROM contact) AS contacts, (SELECT count(*) FROM crm.resolutions_between()) - (SELECT count(*) FROM resolution) AS resolutions;
+SELECT * FROM crm.contacts_between('2025-03-02Z', '2025-03-01Z');
+SELECT * FROM crm.resolutions_between('2025-03-02Z', '2025-03-01Z');
 
 DROP FUNCTION different;
 DROP VIEW contact, resolution;
