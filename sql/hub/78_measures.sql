@@ -39,7 +39,8 @@ COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz) IS
     'before another. Customers of several periods or rows must not be added: who is in two is one customer';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions WITH (security_invoker = true) AS
-SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
+SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time,
+       t.median_seconds
 FROM @hub@.channel_transitions() t;
 COMMENT ON VIEW @hub@.channel_transitions IS 'hand-offs by the channels they go from and to';
 COMMENT ON COLUMN @hub@.channel_transitions.from_channel IS 'channel customers came from';
@@ -51,7 +52,8 @@ COMMENT ON COLUMN @hub@.channel_transitions.median_time IS 'median time between 
 COMMENT ON COLUMN @hub@.channel_transitions.median_seconds IS 'median_time in seconds';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions_monthly WITH (security_invoker = true) AS
-SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time, t.median_seconds
+SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time,
+       t.median_seconds
 FROM @hub@.channel_transitions('month') t;
 COMMENT ON VIEW @hub@.channel_transitions_monthly IS
     'channel_transitions by month in the time zone of settings. Customers of several months must not be added: who is '
