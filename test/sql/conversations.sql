@@ -292,7 +292,7 @@ BEGIN
     EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT JSON) ' || query INTO plan;
     RETURN QUERY
     SELECT CASE WHEN n ->> 'Relation Name' LIKE 'touchpoints%' THEN 'touchpoints' ELSE n ->> 'Relation Name' END,
-           sum(((n -> 'Actual Rows')::numeric + coalesce((n -> 'Rows Removed by Filter')::numeric, 0)) * (n -> 'Actual Loops')::numeric)
+           round(sum(((n -> 'Actual Rows')::numeric + coalesce((n -> 'Rows Removed by Filter')::numeric, 0)) * (n -> 'Actual Loops')::numeric))
     FROM jsonb_path_query(plan, 'strict $.** ? (exists (@."Relation Name"))') n
     WHERE n ->> 'Relation Name' ~ '^(touchpoints|identities|customers)' GROUP BY 1 ORDER BY 1;
 END $$;
