@@ -86,7 +86,7 @@ clientcheck: ## ODBC, JDBC and Node's pg, which it installs (120 MB); "make test
 fuzzcheck: ## fuzzers, for minutes: test/fuzz
 	@bash scripts/test.sh fuzzlong
 
-asancheck: ## regression tests with AddressSanitizer, UBSan and assertions
+asancheck: ## regression tests with AddressSanitizer, UBSan and assertions; ASAN_TESTS="a b" for some
 	@bash scripts/test.sh asan
 
 valgrindcheck: ## regression tests under valgrind; VALGRIND_TESTS="a b" for some

@@ -106,7 +106,7 @@ layer_asan() { # the stock server with our library, sanitized, mounted over the 
 			LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $work/special/swift.so" "$@"
 	}
 	restart_cluster over_installed || return
-	build installcheck ISOLATION=
+	build installcheck ISOLATION= ${ASAN_TESTS:+REGRESS="$ASAN_TESTS"}
 	local status=$?
 	grep -A 20 -E 'runtime error:|AddressSanitizer' "$work/server.log" && status=1
 	return $status
