@@ -14,7 +14,8 @@ ALTER TABLE @hub@.settings
     ADD COLUMN past_within interval DEFAULT '50 years' CHECK (past_within BETWEEN '0' AND '5000 years'),
     ADD COLUMN currency text DEFAULT 'EUR';
 COMMENT ON COLUMN @hub@.settings.notify IS 'whether listeners on the channel named like the hub are told of new touchpoints';
-COMMENT ON COLUMN @hub@.settings.time_zone IS 'time zone of days, weeks and months, and of business hours whose calendar has none';
+COMMENT ON COLUMN @hub@.settings.time_zone IS
+    'time zone of days, weeks and months, and of business hours whose calendar has none';
 COMMENT ON COLUMN @hub@.settings.session_gap IS 'a session ends where nothing happens for longer';
 COMMENT ON COLUMN @hub@.settings.handoff_within IS 'a change of channel after longer is no handoff';
 COMMENT ON COLUMN @hub@.settings.repeat_within IS 'a contact within so long of the one before is a repeat contact';

@@ -1,9 +1,10 @@
 -- How far customers get in a pattern, by the period in which their attempts begin.
 
-CREATE OR REPLACE FUNCTION @hub@.funnel(pattern @extschema@.journey_pattern, period text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                        until timestamptz DEFAULT NULL, breakdown text DEFAULT NULL,
-                                        OUT period_start date, OUT breakdown_value text, OUT step integer, OUT item text,
-                                        OUT customers bigint, OUT share numeric, OUT share_of_previous numeric,
+CREATE OR REPLACE FUNCTION @hub@.funnel(pattern @extschema@.journey_pattern, period text DEFAULT NULL,
+                                        since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+                                        breakdown text DEFAULT NULL, OUT period_start date, OUT breakdown_value text,
+                                        OUT step integer, OUT item text, OUT customers bigint,
+                                        OUT share numeric, OUT share_of_previous numeric,
                                         OUT median_time interval, OUT p90_time interval,
                                         OUT median_seconds numeric, OUT p90_seconds numeric)
 RETURNS SETOF record
@@ -21,11 +22,13 @@ BEGIN
     SELECT f.period_start, f.breakdown, f.step, f.label, f.reached, round(f.conversion_first::numeric, 4),
            round(f.conversion_previous::numeric, 4), f.median_time, f.p90_time,
            extract(epoch FROM f.median_time), extract(epoch FROM f.p90_time)
-    FROM (SELECT journey_funnel_agg(j.journey, pattern, period, (SELECT s.time_zone FROM settings s), since, until, breakdown) AS steps
+    FROM (SELECT journey_funnel_agg(j.journey, pattern, period, (SELECT s.time_zone FROM settings s), since, until,
+                                    breakdown) AS steps
           FROM current_journeys j) a
          CROSS JOIN unnest(a.steps) f
     ORDER BY f.period_start, f.breakdown COLLATE "C" NULLS FIRST, f.step;
 END $$;
 COMMENT ON FUNCTION @hub@.funnel(@extschema@.journey_pattern, text, timestamptz, timestamptz, text) IS
-    'how many customers reach each item of a pattern, counted in the period in which the attempt begins and followed to its '
-    'end; period: day, week, month, quarter, year or all; breakdown by channel, action, detail or label of its first touchpoint';
+    'how many customers reach each item of a pattern, counted in the period in which the attempt begins and followed to'
+    ' its end; period: day, week, month, quarter, year or all; breakdown by channel, action, detail or label of its'
+    ' first touchpoint';
