@@ -181,7 +181,8 @@ write_name(Writer *w, const NameText *name)
 {
 	write_number(w, name->len);
 	write_room(w, name->len);
-	memcpy(w->data + w->len, name->text, name->len);
+	if (name->len > 0) /* without one, there is no text either */
+		memcpy(w->data + w->len, name->text, name->len);
 	w->len += name->len;
 }
 

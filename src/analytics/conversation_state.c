@@ -320,7 +320,8 @@ name_cmp(const Conversation *c, uint32 a, uint32 b)
 
 	if (a == b)
 		return 0;
-	cmp = memcmp(x->text, y->text, Min(x->len, y->len));
+	/* one that is named nowhere has no text */
+	cmp = Min(x->len, y->len) > 0 ? memcmp(x->text, y->text, Min(x->len, y->len)) : 0;
 	return cmp != 0 ? cmp : x->len < y->len ? -1 : x->len > y->len;
 }
 
