@@ -17,13 +17,16 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_split(journey, journey_pattern) RETURNS SETOF journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 2;
 
-COMMENT ON FUNCTION journey_retention(journey, journey_pattern, journey_pattern, text, text) IS 'in which days, weeks, months, quarters or years after the one of its first start the journey returns; 0 always';
-COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, timestamptz) IS 'days, weeks, months, quarters or years in which the journey is new, returning, resurrecting or dormant';
+COMMENT ON FUNCTION journey_retention(journey, journey_pattern, journey_pattern, text, text) IS
+    'in which days, weeks, months, quarters or years after the one of its first start the journey returns; 0 always';
+COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, timestamptz) IS
+    'days, weeks, months, quarters or years in which the journey is new, returning, resurrecting or dormant';
 COMMENT ON FUNCTION journey_time_in(journey, text) IS
     'stays in each channel, action, detail (NULL where there is none) or label, and the time until the next '
     'touchpoint spent in them';
 COMMENT ON FUNCTION journey_item(journey, journey_pattern, integer) IS 'touchpoint that completes the n-th item of the pattern in the partial match that reaches most, from the last item reached where n is negative';
-COMMENT ON FUNCTION journey_split(journey, journey_pattern) IS 'parts of the journey, cut behind each match; matches do not overlap';
+COMMENT ON FUNCTION journey_split(journey, journey_pattern) IS
+    'parts of the journey, cut behind each match; matches do not overlap';
 
 -- Retention of all journeys at once, without a set of rows for each.
 
@@ -48,10 +51,13 @@ CREATE AGGREGATE journey_retention_agg(journey, start_step journey_pattern, retu
 );
 
 COMMENT ON TYPE retention_cell IS 'how many customers of a cohort are there in one of its brackets';
-COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey, journey_pattern, journey_pattern, text, text) IS 'transition of journey_retention_agg';
-COMMENT ON FUNCTION journey_retention_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_retention_agg';
+COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey, journey_pattern, journey_pattern, text, text) IS
+    'transition of journey_retention_agg';
+COMMENT ON FUNCTION journey_retention_agg_combinefn(bytea, bytea) IS
+    'combination of partial states of journey_retention_agg';
 COMMENT ON FUNCTION journey_retention_agg_finalfn(bytea) IS 'result of journey_retention_agg';
-COMMENT ON AGGREGATE journey_retention_agg(journey, journey_pattern, journey_pattern, text, text) IS 'journeys by cohort and bracket of journey_retention, counted';
+COMMENT ON AGGREGATE journey_retention_agg(journey, journey_pattern, journey_pattern, text, text) IS
+    'journeys by cohort and bracket of journey_retention, counted';
 
 -- Funnels by period: each attempt is counted where it begins.
 
@@ -82,10 +88,12 @@ CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 
-COMMENT ON TYPE funnel_period_step IS 'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
+COMMENT ON TYPE funnel_period_step IS
+    'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
     'transition of journey_funnel_agg by period';
-COMMENT ON FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_funnel_agg by period';
+COMMENT ON FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) IS
+    'combination of partial states of journey_funnel_agg by period';
 COMMENT ON FUNCTION journey_funnel_period_agg_finalfn(bytea) IS 'result of journey_funnel_agg by period';
 COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
     'how many journeys reach each item of the pattern, counted in the day, week, month, quarter or year (NULL: all) in which '

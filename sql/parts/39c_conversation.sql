@@ -67,8 +67,10 @@ CREATE AGGREGATE conversation_replies_agg(occurred_at timestamptz, ref bigint, c
 
 COMMENT ON TYPE conversation_facts IS 'what conversation_agg tells of a conversation';
 COMMENT ON TYPE conversation_reply IS 'an answer of a person that ended a wait of the customer';
-COMMENT ON FUNCTION conversation_agg_transfn(bytea, timestamptz, bigint, text, text, boolean, text, text) IS 'transition of conversation_agg and conversation_replies_agg';
-COMMENT ON FUNCTION conversation_agg_combinefn(bytea, bytea) IS 'combination of partial states of conversation_agg and conversation_replies_agg';
+COMMENT ON FUNCTION conversation_agg_transfn(bytea, timestamptz, bigint, text, text, boolean, text, text) IS
+    'transition of conversation_agg and conversation_replies_agg';
+COMMENT ON FUNCTION conversation_agg_combinefn(bytea, bytea) IS
+    'combination of partial states of conversation_agg and conversation_replies_agg';
 COMMENT ON FUNCTION conversation_agg_finalfn(bytea) IS 'result of conversation_agg';
 COMMENT ON FUNCTION conversation_replies_agg_finalfn(bytea) IS 'result of conversation_replies_agg';
 COMMENT ON AGGREGATE conversation_agg(timestamptz, bigint, text, text, boolean, text, text) IS

@@ -18,8 +18,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define UNIX_EPOCH_SECS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
-
 /* Around noon in UTC lies every instant of a day by any clock, with a day to spare. */
 #define DAY_MARGIN (3 * USECS_PER_DAY)
 
@@ -309,26 +307,8 @@ clock_span(Hours *h, int64 time)
 	if (likely(time >= span->from && time < span->to))
 		return span;
 	/* from well before the instants that have this place, so that no more than changes are bounds */
-	span->to = (time & ~((INT64CONST(1) << CLOCK_SPAN_BITS) - 1)) - 2 * DAY_MARGIN;
-	do
-	{
-		pg_time_t secs = floor_div(span->to, USECS_PER_SEC) + UNIX_EPOCH_SECS;
-		pg_time_t change;
-		long offset;
-		long later_offset;
-		int dst;
-		int later_dst;
-		int found =
-			pg_next_dst_boundary(&secs, &offset, &dst, &change, &later_offset, &later_dst, h->zone);
-
-		if (found < 0)
-			elog(ERROR, "cannot tell the offset of time zone \"%s\"", h->zone_name);
-		span->from = span->to;
-		span->offset = offset * USECS_PER_SEC;
-		change -= UNIX_EPOCH_SECS;
-		span->to = found == 0 || change > PG_INT64_MAX / USECS_PER_SEC ? PG_INT64_MAX
-																	   : change * USECS_PER_SEC;
-	} while (span->to <= time);
+	clock_span_find(span, h->zone,
+					(time & ~((INT64CONST(1) << CLOCK_SPAN_BITS) - 1)) - 2 * DAY_MARGIN, time);
 	return span;
 }
 

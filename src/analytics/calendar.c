@@ -98,13 +98,10 @@ calendar_set(Calendar *c, const text *unit, const text *zone)
 	memset(c->spans, 0, sizeof(c->spans));
 }
 
-/* The span that contains an instant: go from the beginning of its 13 days from change to change. */
-static void
-find_span(const Calendar *c, int64 time, ClockSpan *span)
+void
+clock_span_find(ClockSpan *span, pg_tz *zone, int64 since, int64 time)
 {
-	int64 mask = (INT64CONST(1) << CLOCK_SPAN_BITS) - 1;
-
-	span->to = time & ~mask;
+	span->to = since;
 	do
 	{
 		pg_time_t secs = floor_div(span->to, USECS_PER_SEC) + UNIX_EPOCH_SECS;
@@ -114,10 +111,10 @@ find_span(const Calendar *c, int64 time, ClockSpan *span)
 		int dst;
 		int later_dst;
 		int found =
-			pg_next_dst_boundary(&secs, &offset, &dst, &change, &later_offset, &later_dst, c->zone);
+			pg_next_dst_boundary(&secs, &offset, &dst, &change, &later_offset, &later_dst, zone);
 
 		if (found < 0)
-			elog(ERROR, "cannot tell the offset of time zone \"%s\"", c->zone_name);
+			elog(ERROR, "cannot tell the offset of time zone \"%s\"", pg_get_timezone_name(zone));
 		span->from = span->to;
 		span->offset = offset * USECS_PER_SEC;
 		change -= UNIX_EPOCH_SECS;
@@ -133,7 +130,7 @@ span_of(Calendar *c, int64 time)
 	ClockSpan *span = &c->spans[((uint64) time >> CLOCK_SPAN_BITS) % CLOCK_SPANS];
 
 	if (unlikely(time < span->from || time >= span->to))
-		find_span(c, time, span);
+		clock_span_find(span, c->zone, time & ~((INT64CONST(1) << CLOCK_SPAN_BITS) - 1), time);
 	return span;
 }
 

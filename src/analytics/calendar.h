@@ -51,6 +51,9 @@ extern void calendar_set(Calendar *c, const text *unit, const text *zone);
 extern bool calendar_unit_find(const char *name, size_t len, CalendarUnit *unit);
 extern const char *calendar_unit_name(CalendarUnit unit);
 
+/* The span that contains an instant not before "since": goes there from change to change. */
+extern void clock_span_find(ClockSpan *span, pg_tz *zone, int64 since, int64 time);
+
 /* A time zone by its name; an error if there is none. */
 extern pg_tz *calendar_zone(const char *name);
 
