@@ -62,6 +62,7 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	v->first = v->last = v->ref_min = 0;
 	v->ref_span = 0;
 	v->dictionary_len = 0;
+	v->dictionary_id = 0;
 	v->value_bitmap = v->ref_bitmap = NULL;
 	v->refs.n = v->refs.span = v->refs.low_len = v->refs.high_len = 0;
 	v->refs.bits = 0;

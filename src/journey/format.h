@@ -116,6 +116,7 @@ typedef struct JourneyView
 	int64 last;
 	size_t dictionary_len;
 	const uint8 *dictionary;
+	uint64 dictionary_id; /* of a block, shared by its journeys: unlike any other's; 0: its own */
 	const uint8 *labels;
 	EliasFano times;
 	const uint8 *value_bitmap; /* or NULL */
