@@ -75,6 +75,18 @@ leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 	return NULL;
 }
 
+static inline uint64
+load_little64(const uint8 *p)
+{
+	uint64 x;
+
+	memcpy(&x, p, 8);
+#ifdef WORDS_BIGENDIAN
+	x = pg_bswap64(x);
+#endif
+	return x;
+}
+
 /* Up to 8 bytes at offset, missing ones read as zero. */
 static inline uint64
 load64(const uint8 *section, uint64 len, uint64 offset)
@@ -82,12 +94,14 @@ load64(const uint8 *section, uint64 len, uint64 offset)
 	uint64 x = 0;
 
 	if (likely(offset + 8 <= len))
-		memcpy(&x, section + offset, 8);
-	else if (offset < len)
-		memcpy(&x, section + offset, len - offset);
-#ifdef WORDS_BIGENDIAN
-	x = pg_bswap64(x);
-#endif
+		return load_little64(section + offset);
+	if (offset >= len)
+		return 0;
+	/* a copy of so many bytes would be a call */
+	if (len >= 8)
+		return load_little64(section + len - 8) >> 8 * (offset + 8 - len);
+	for (uint64 i = len; i > offset; i--)
+		x = x << 8 | section[i - 1];
 	return x;
 }
 
@@ -242,6 +256,55 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
 	high = c->word_start + pg_rightmost_one_pos64(c->word) - (i - 1);
 	c->word &= c->word - 1;
 	return high << ef->bits | array_get(ef->low, ef->low_len, i - 1, ef->bits);
+}
+
+/*
+ * The next n numbers at once, of which there must be so many; those that are missing in a
+ * corrupt section are more than span.
+ */
+static inline void
+ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n)
+{
+	uint64 word = c->word;
+	uint64 word_start = c->word_start;
+	uint64 from = c->i;
+	uint64 i = from;
+	uint64 end = i + n;
+	uint64 mask = low_mask(ef->bits);
+	uint64 bit;
+
+	c->i = end;
+	if (i == 0 && i < end)
+		numbers[i++] = 0;
+	if (i < end && end == ef->n)
+		numbers[--end - from] = ef->span;
+	bit = (i - 1) * ef->bits;
+	for (; i < end; i++, bit += ef->bits)
+	{
+		uint64 low;
+
+		while (word == 0)
+		{
+			word_start += 64;
+			if (unlikely(word_start / 8 >= ef->high_len))
+			{
+				while (i < end)
+					numbers[i++ - from] = PG_UINT64_MAX;
+				goto done;
+			}
+			word = load64(ef->high, ef->high_len, word_start / 8);
+		}
+		if (likely(ef->bits <= 56))
+			low = load64(ef->low, ef->low_len, bit >> 3) >> (bit & 7) & mask;
+		else
+			low = array_get(ef->low, ef->low_len, i - 1, ef->bits);
+		numbers[i - from] =
+			(word_start + pg_rightmost_one_pos64(word) - (i - 1)) << ef->bits | low;
+		word &= word - 1;
+	}
+done:
+	c->word = word;
+	c->word_start = word_start;
 }
 
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
