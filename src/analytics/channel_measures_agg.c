@@ -10,6 +10,7 @@
 
 #include "analytics/channel_measures.h"
 #include "analytics/visit_walk.h"
+#include "block/block.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
@@ -456,6 +457,20 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 	}
 }
 
+/* The state of a transition function, to be changed. */
+static Measures *
+state_argument(FunctionCallInfo fcinfo, MeasuresSite *site, MemoryContext cxt)
+{
+	Measures *m = PG_ARGISNULL(ARG_STATE)
+					  ? measures_create(site->asked, measures_context(cxt))
+					  : measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
+
+	if (unlikely(m->serial != site->serial))
+		turn_to_state(site, m);
+	measures_change(m);
+	return m;
+}
+
 PG_FUNCTION_INFO_V1(channel_measures_agg_transfn);
 Datum
 channel_measures_agg_transfn(PG_FUNCTION_ARGS)
@@ -467,14 +482,36 @@ channel_measures_agg_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
-	m = PG_ARGISNULL(ARG_STATE) ? measures_create(site->asked, measures_context(cxt))
-								: measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
-	if (unlikely(m->serial != site->serial))
-		turn_to_state(site, m);
-	measures_change(m);
+	m = state_argument(fcinfo, site, cxt);
 	journey_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY));
 	count_journey(site, m, &arg.view);
 	journey_arg_close(&arg);
+	return EOHPGetRWDatum(&m->hdr);
+}
+
+PG_FUNCTION_INFO_V1(channel_measures_agg_block_transfn);
+Datum
+channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "channel_measures_agg");
+	MeasuresSite *site = call_site(fcinfo);
+	Measures *m;
+	BlockArg arg;
+	JourneyView v;
+
+	if (PG_ARGISNULL(ARG_JOURNEY))
+		return unchanged_state(fcinfo);
+	m = state_argument(fcinfo, site, cxt);
+	block_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY), BLOCK_TIMES);
+	while (block_next(&arg.cursor))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (arg.cursor.n == 0)
+			continue;
+		block_journey(&arg.cursor, &v);
+		count_journey(site, m, &v);
+	}
+	block_arg_close(&arg);
 	return EOHPGetRWDatum(&m->hdr);
 }
 
