@@ -199,7 +199,13 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 
 	ef->n = n;
 	ef->span = span;
-	ef->bits = between > 0 && span / n > 1 ? pg_leftmost_one_pos64(span / n) : 0;
+	ef->bits = 0;
+	if (between > 0 && span >= n)
+	{
+		/* the binary logarithm of span / n, which would take as long as all the rest */
+		ef->bits = pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n);
+		ef->bits -= n << ef->bits > span;
+	}
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;
@@ -259,53 +265,10 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
 }
 
 /*
- * The next n numbers at once, of which there must be so many; those that are missing in a
- * corrupt section are more than span.
+ * bits.c: the next n numbers at once, of which there must be so many; those that are missing
+ * in a corrupt section are more than span.
  */
-static inline void
-ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n)
-{
-	uint64 word = c->word;
-	uint64 word_start = c->word_start;
-	uint64 from = c->i;
-	uint64 i = from;
-	uint64 end = i + n;
-	uint64 mask = low_mask(ef->bits);
-	uint64 bit;
-
-	c->i = end;
-	if (i == 0 && i < end)
-		numbers[i++] = 0;
-	if (i < end && end == ef->n)
-		numbers[--end - from] = ef->span;
-	bit = (i - 1) * ef->bits;
-	for (; i < end; i++, bit += ef->bits)
-	{
-		uint64 low;
-
-		while (word == 0)
-		{
-			word_start += 64;
-			if (unlikely(word_start / 8 >= ef->high_len))
-			{
-				while (i < end)
-					numbers[i++ - from] = PG_UINT64_MAX;
-				goto done;
-			}
-			word = load64(ef->high, ef->high_len, word_start / 8);
-		}
-		if (likely(ef->bits <= 56))
-			low = load64(ef->low, ef->low_len, bit >> 3) >> (bit & 7) & mask;
-		else
-			low = array_get(ef->low, ef->low_len, i - 1, ef->bits);
-		numbers[i - from] =
-			(word_start + pg_rightmost_one_pos64(word) - (i - 1)) << ef->bits | low;
-		word &= word - 1;
-	}
-done:
-	c->word = word;
-	c->word_start = word_start;
-}
+extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
 static inline void
