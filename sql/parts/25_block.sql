@@ -34,9 +34,9 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_block_agg_finalfn(internal) RETURNS journey_block
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
--- SSPACE: some hundreds of journeys
+-- SSPACE: a few journeys, because the planner takes groups like customer / 1000 for as many as customers
 CREATE AGGREGATE journey_block_agg(customer bigint, journey journey) (
-    SFUNC = journey_block_agg_transfn, STYPE = internal, SSPACE = 65536,
+    SFUNC = journey_block_agg_transfn, STYPE = internal, SSPACE = 1024,
     FINALFUNC = journey_block_agg_finalfn, COMBINEFUNC = journey_block_agg_combinefn,
     SERIALFUNC = journey_block_agg_serialfn, DESERIALFUNC = journey_block_agg_deserialfn,
     PARALLEL = SAFE

@@ -2,9 +2,8 @@
  * block_build.c
  *		Writing the journey block that block.h describes.
  *
- * The journeys are gone through three times: for the labels and what the header tells, for the
- * lengths of the sections, and to write them. What a journey has of times, values and
- * references is copied as it is.
+ * The journeys are gone through twice: to measure, and to write. What a journey has of times,
+ * values and references is copied as it is.
  */
 #include "postgres.h"
 
@@ -14,15 +13,12 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
 
 /* What a packing decides before it writes: a block without sections. */
 typedef struct Plan
 {
 	BlockView block;
 	DictionaryPlan dictionary;
-	uint64 touchpoints;
-	int64 last_customer;
 } Plan;
 
 static bool
@@ -64,15 +60,29 @@ use_labels(LabelDict *dict, DictionaryPlan *plan, const BlockRow *row)
 		}
 }
 
-/* First pass: what the header tells, and the dictionary. */
+/* Bytes that a journey takes in the times, and in the extras. */
+static inline void
+measure(BlockView *b, const JourneyView *v)
+{
+	uint8 head[JOURNEY_HEADER_MAX];
+
+	b->times_len += 1 + leb_length(first_offset(b, v)) +
+					(v->n > 1 ? leb_length(v->times.span) : 0) + ef_bytes(&v->times);
+	if (has_extras(v))
+		b->extra_len += write_extras_head(head, v) - head + view_extras_len(v);
+}
+
+/* First pass. */
 static void
-plan_header(Plan *plan, BlockSource *source, LabelDict *dict)
+make_plan(Plan *plan, BlockSource *source, LabelDict *dict)
 {
 	BlockView *b = &plan->block;
-	int64 base = PG_INT64_MAX;
 	uint64 n = 0;
+	uint64 touchpoints = 0;
+	int64 last = 0;
 	BlockRow row;
 
+	block_set_base(b, source->base == PG_INT64_MAX ? 0 : source->base);
 	dictionary_start(dict, &plan->dictionary);
 	source->begin(source);
 	while (source->next(source, &row))
@@ -80,56 +90,33 @@ plan_header(Plan *plan, BlockSource *source, LabelDict *dict)
 		CHECK_FOR_INTERRUPTS();
 		if (n++ == 0)
 			b->first_customer = row.customer;
-		else if (row.customer <= plan->last_customer)
+		else if (row.customer <= last)
 			block_corrupt("customers do not ascend");
-		plan->last_customer = row.customer;
-		plan->touchpoints += row.view.n;
-		if (row.view.n > 0)
-			base = Min(base, row.view.first);
+		last = row.customer;
+		if (row.view.n == 0)
+			continue;
+		touchpoints += row.view.n;
 		use_labels(dict, &plan->dictionary, &row);
+		measure(b, &row.view);
 	}
-	if (n > PG_INT32_MAX || plan->touchpoints > PG_INT32_MAX)
+	if (n > PG_INT32_MAX || touchpoints > PG_INT32_MAX)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("journey block is too large"),
 						errdetail("It would have " UINT64_FORMAT " journeys with " UINT64_FORMAT
 								  " touchpoints, the limit of each is %d.",
-								  n, plan->touchpoints, PG_INT32_MAX),
+								  n, touchpoints, PG_INT32_MAX),
 						errhint("Put fewer journeys into a block.")));
 	b->n = n;
-	b->touchpoints = plan->touchpoints;
-	block_set_base(b, plan->touchpoints > 0 ? base : 0);
+	b->touchpoints = touchpoints;
+	b->extras = b->extra_len > 0;
 	label_dict_rank(dict);
 	dictionary_plan(dict, &plan->dictionary);
 	b->shared.label_width = label_width(plan->dictionary.nlabels);
-}
-
-/* Second pass: lengths of times and extras. */
-static void
-plan_sections(Plan *plan, BlockSource *source)
-{
-	BlockView *b = &plan->block;
-	BlockRow row;
-	const JourneyView *v = &row.view;
-
-	source->begin(source);
-	while (source->next(source, &row))
-	{
-		uint8 head[JOURNEY_HEADER_MAX];
-
-		CHECK_FOR_INTERRUPTS();
-		if (v->n == 0)
-			continue;
-		b->times_len += 1 + leb_length(first_offset(b, v)) +
-						(v->n > 1 ? leb_length(v->times.span) : 0) + ef_bytes(&v->times);
-		if (has_extras(v))
-			b->extra_len += write_extras_head(head, v) - head + view_extras_len(v);
-	}
-	b->extras = b->extra_len > 0;
-	ef_layout(&b->customers, b->n, (uint64) plan->last_customer - (uint64) b->first_customer);
-	ef_layout(&b->starts, (uint64) b->n + 1, b->touchpoints);
-	ef_layout(&b->time_offsets, (uint64) b->n + 1, b->times_len);
+	ef_layout(&b->customers, n, (uint64) last - (uint64) b->first_customer);
+	ef_layout(&b->starts, n + 1, touchpoints);
+	ef_layout(&b->time_offsets, n + 1, b->times_len);
 	if (b->extras)
-		ef_layout(&b->extra_offsets, (uint64) b->n + 1, b->extra_len);
+		ef_layout(&b->extra_offsets, n + 1, b->extra_len);
 }
 
 static uint8 *
@@ -152,7 +139,7 @@ write_header(uint8 *p, const Plan *plan)
 	return b->extras ? leb_write(p, b->extra_len) : p;
 }
 
-/* Third pass: everything behind the dictionary, and customers and starts before it. */
+/* Second pass: everything behind the dictionary, and customers and starts before it. */
 static void
 write_sections(const Plan *plan, BlockSource *source, LabelDict *dict, uint8 *front, uint8 *labels)
 {
@@ -220,8 +207,7 @@ block_pack(BlockSource *source, LabelDict *dict)
 	uint8 *front;
 	uint8 *dictionary;
 
-	plan_header(&plan, source, dict);
-	plan_sections(&plan, source);
+	make_plan(&plan, source, dict);
 	header_len = write_header(header, &plan) - header;
 	size = VARHDRSZ + header_len + ef_bytes(&b->customers) + ef_bytes(&b->starts) +
 		   plan.dictionary.len + (uint64) b->touchpoints * b->shared.label_width +
@@ -269,6 +255,8 @@ walk_next(BlockSource *source, BlockRow *row)
 void
 block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict)
 {
+	/* all of its journeys are meant, so their first time is the block's */
+	w->source.base = b->touchpoints > 0 ? b->base : PG_INT64_MAX;
 	w->source.begin = walk_begin;
 	w->source.next = walk_next;
 	w->block = b;

@@ -8,6 +8,9 @@
 #include "block/block.h"
 #include "journey/builder.h"
 
+/* No header is longer than this. */
+#define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
+
 /* A journey on its way into a block. */
 typedef struct BlockRow
 {
@@ -17,11 +20,12 @@ typedef struct BlockRow
 } BlockRow;
 
 /*
- * Journeys for a block in order of customers. They are gone through several times, the first
- * time after begin(): each a journey and its numbers, which need last until the next one only.
+ * Journeys for a block in order of customers. They are gone through twice, each time after
+ * begin(): each a journey and its numbers, which need last until the next one only.
  */
 typedef struct BlockSource
 {
+	int64 base; /* first time of all; PG_INT64_MAX where no journey has a touchpoint */
 	void (*begin)(struct BlockSource *source);
 	bool (*next)(struct BlockSource *source, BlockRow *row);
 } BlockSource;
@@ -56,6 +60,8 @@ typedef struct BlockPile
 	struct PileChunk *first; /* in order of arrival */
 	struct PileChunk *last;
 	uint64 n;
+	size_t size;           /* of all chunks */
+	int64 base;            /* first time of all, or PG_INT64_MAX */
 	int64 last_customer;
 	bool ascends; /* so far each customer is larger than the one before */
 } BlockPile;
