@@ -69,6 +69,7 @@ typedef struct BlockView
 	bool extras;
 	int64 first_customer;
 	int64 base;
+	int64 base_units[JOURNEY_UNITS]; /* base in each unit, rounded down */
 	EliasFano customers;
 	EliasFano starts;
 	EliasFano time_offsets;
@@ -96,6 +97,7 @@ typedef struct BlockCursor
 	uint32 i;     /* journeys taken: the one at hand is number i - 1 */
 	uint32 first; /* of the journey at hand: its first touchpoint's number in the block */
 	uint32 n;     /* and how many it has */
+	int64 last_customer; /* read last */
 	EliasFanoCursor customer;
 	EliasFanoCursor start;
 	EliasFanoCursor time;
@@ -126,7 +128,10 @@ extern bool block_next(BlockCursor *c);
 /* Of the journey at hand: whose it is. */
 extern int64 block_customer(BlockCursor *c);
 
-/* The journey at hand, opened: as far as the cursor's part goes. Lasts as long as the block does. */
+/*
+ * The journey at hand, opened: as far as the cursor's part goes. Lasts as long as the block does.
+ * To be asked for once a journey: a second time costs a search.
+ */
 extern void block_journey(BlockCursor *c, JourneyView *v);
 
 /* block_arg.c */

@@ -278,4 +278,57 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 	c->i = i;
 }
 
+/*
+ * Writes an Elias-Fano section, numbers in order. The unary part is collected
+ * in a word that is stored when the next one begins.
+ */
+typedef struct EliasFanoWriter
+{
+	const EliasFano *ef;
+	BitWriter low;
+	uint8 *high;
+	uint64 word;
+	uint64 word_start; /* its place, in bits */
+	uint64 i;
+} EliasFanoWriter;
+
+static inline void
+ef_writer_start(EliasFanoWriter *w, const EliasFano *ef, uint8 *p)
+{
+	memset(w, 0, sizeof(*w));
+	w->ef = ef;
+	w->low.p = p;
+	w->high = p + ef->low_len;
+}
+
+static inline void
+ef_write(EliasFanoWriter *w, uint64 x)
+{
+	uint64 i = w->i++;
+	uint64 bit;
+
+	if (i == 0 || i + 1 >= w->ef->n)
+		return;
+	bit = (x >> w->ef->bits) + (i - 1);
+	if (bit - w->word_start >= 64)
+	{
+		/* ones follow behind this word, so all of its bytes are the section's */
+		store64(w->high + w->word_start / 8, w->word);
+		w->word_start = bit & ~UINT64CONST(63);
+		w->word = 0;
+	}
+	w->word |= UINT64CONST(1) << (bit & 63);
+	bits_write(&w->low, x, w->ef->bits);
+}
+
+static inline void
+ef_finish(EliasFanoWriter *w)
+{
+	uint8 *p = w->high + w->word_start / 8;
+
+	for (; w->word != 0; w->word >>= 8)
+		*p++ = (uint8) w->word;
+	bits_finish(&w->low);
+}
+
 #endif /* PGJ_BITS_H */

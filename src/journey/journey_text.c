@@ -64,9 +64,8 @@ journey_scan(TextScan *s, JourneyBuilder *b)
 }
 
 void
-journey_print(StringInfo out, const JourneyView *v, PrintTouch print)
+touches_print(StringInfo out, const JourneyView *v, const TouchLabel *labels, PrintTouch print)
 {
-	TouchLabel *labels = journey_dictionary(v);
 	JourneyCursor c;
 	Touch t;
 
@@ -78,5 +77,13 @@ journey_print(StringInfo out, const JourneyView *v, PrintTouch print)
 			appendStringInfoString(out, ", ");
 		print(out, &t, &labels[t.label]);
 	}
+}
+
+void
+journey_print(StringInfo out, const JourneyView *v, PrintTouch print)
+{
+	TouchLabel *labels = journey_dictionary(v);
+
+	touches_print(out, v, labels, print);
 	pfree(labels);
 }

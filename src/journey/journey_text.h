@@ -13,6 +13,8 @@ extern bool journey_scan(TextScan *s, JourneyBuilder *b);
 
 /* Print all touchpoints through a function of this shape, with ", " between. */
 typedef void (*PrintTouch)(StringInfo out, const Touch *t, const TouchLabel *label);
+extern void touches_print(StringInfo out, const JourneyView *v, const TouchLabel *labels,
+						  PrintTouch print);
 extern void journey_print(StringInfo out, const JourneyView *v, PrintTouch print);
 
 #endif /* PGJ_JOURNEY_TEXT_H */
