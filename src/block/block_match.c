@@ -47,6 +47,7 @@ typedef struct BlockMatch
 
 	Datum block;
 	BlockArg arg;
+	uint32 touchpoints; /* 0 if none is of interest */
 	BlockPart opened;
 	BlockPart needed; /* of candidates */
 	bool whole;       /* only whole matches count */
@@ -96,7 +97,7 @@ mark_touchpoints(BlockMatch *b)
 	return possible;
 }
 
-/* Turn to a call's arguments; NULL if no journey of the block can be a candidate. */
+/* Turn to the arguments of a call. */
 static BlockMatch *
 block_match(FunctionCallInfo fcinfo, Question question)
 {
@@ -131,36 +132,26 @@ block_match(FunctionCallInfo fcinfo, Question question)
 					: BLOCK_LABELS;
 	b->had_candidate = false;
 	block_arg_open(&b->arg, b->block, b->opened);
-	if (!mark_touchpoints(b))
-		b->arg.cursor.i = b->arg.view.n;
+	b->touchpoints = mark_touchpoints(b) ? b->arg.view.touchpoints : 0;
 	return b;
 }
 
-/* Might the journey at hand match, or get farther than is counted here, by its marks? */
+/* Might the journey at hand match, or get farther than is counted here? It has its first start at i. */
 static inline bool
-is_candidate(BlockMatch *b)
+is_candidate(BlockMatch *b, uint32 i)
 {
 	const BlockCursor *c = &b->arg.cursor;
 	const MatchMarks *wanted = &b->wanted;
-	const uint8 *marks = b->marks + c->first;
-	uint8 all = marks_union(marks, c->n);
-	uint32 start;
+	const uint8 *start = b->marks + c->first + i;
+	uint8 behind = marks_union(start + 1, c->n - i - 1);
 
-	if ((all & wanted->start) == 0)
+	if (b->whole && ((*start | behind) & wanted->required) != wanted->required)
 		return false;
-	if (b->whole)
-	{
-		if ((all & wanted->required) != wanted->required)
-			return false;
-		if (b->pattern->program->least == 1)
-			return true;
-	}
-	start = marks_next(marks, 0, c->n, wanted->start);
-	if (marks_next(marks, start + 1, c->n, wanted->follow) < c->n)
+	if ((behind & wanted->follow) != 0)
 		return true;
-	/* so nothing can follow a touchpoint with which a match may begin */
+	/* so nothing follows a touchpoint with which a match may begin */
 	if (b->whole)
-		return false;
+		return b->pattern->program->least == 1;
 	if (wanted->alone < 0)
 		return true;
 	b->alone += wanted->alone;
@@ -193,11 +184,16 @@ next_candidate(BlockMatch *b, JourneyView *v)
 {
 	BlockCursor *c = &b->arg.cursor;
 
-	while (block_next(c))
+	for (;;)
 	{
-		if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
-			CHECK_FOR_INTERRUPTS();
-		if (!is_candidate(b))
+		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
+
+		if (start == b->touchpoints)
+			break;
+		while (start >= c->first + c->n && block_next(c))
+			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+				CHECK_FOR_INTERRUPTS();
+		if (!is_candidate(b, start - c->first))
 			continue;
 		b->had_candidate = true;
 		if (unlikely(b->opened < b->needed))
