@@ -1,0 +1,278 @@
+/*
+ * block_match.c
+ *		Patterns over the journeys of a block.
+ *
+ * The matcher does the matching, as with journeys of their own. Before, the labels of all
+ * touchpoints are looked at together (label_scan.c): a journey without a touchpoint that
+ * each match needs is passed over, and of the others, which are candidates, times and values
+ * are read. Nor are these fetched of a block that has no candidate: a pattern that asks for
+ * something rare reads only the front of most blocks.
+ */
+#include "postgres.h"
+
+#include "block/block.h"
+#include "block/label_scan.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pattern/journey_pattern.h"
+#include "pattern/match_marks.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+
+#define JOURNEYS_INTERRUPT_EVERY 0x1000
+
+/* Room for marks: more than this does not wait for the next block. */
+#define MARKS_MIN 0x1000
+#define MARKS_KEEP 0x400000
+
+/* What of journeys is asked for. */
+typedef enum Question
+{
+	DOES_MATCH,
+	HOW_OFTEN,
+	HOW_FAR
+} Question;
+
+/* What a call site keeps, and the block at hand. */
+typedef struct BlockMatch
+{
+	MemoryContext cxt;
+	CompiledPattern *pattern;
+	Matcher *matcher;
+	uint8 *marks; /* of each touchpoint of the block */
+	size_t marks_max;
+	bool had_candidate; /* the last block had: so may the next one */
+
+	Datum block;
+	BlockArg arg;
+	uint32 touchpoints; /* 0 if none is of interest */
+	BlockPart opened;
+	BlockPart needed; /* of candidates */
+	bool whole;       /* only whole matches count */
+	MatchMarks wanted;
+	int64 alone; /* journeys passed over in which one touchpoint is all that is reached: their items */
+} BlockMatch;
+
+/* Make room for the marks of n touchpoints. */
+static void
+reserve_marks(BlockMatch *b, size_t n)
+{
+	n = Max(n + MARKS_PADDING, MARKS_MIN);
+	if (n <= b->marks_max && (b->marks_max <= MARKS_KEEP || n >= b->marks_max / 4))
+		return;
+	if (b->marks_max > 0)
+	{
+		b->marks_max = 0;
+		pfree(b->marks);
+	}
+	b->marks = MemoryContextAllocHuge(b->cxt, n);
+	b->marks_max = n;
+}
+
+/* Look at all labels; false if no journey can be a candidate. */
+static bool
+mark_touchpoints(BlockMatch *b)
+{
+	const JourneyView *shared = &b->arg.view.shared;
+	uint8 *label_marks = palloc_extended(Max(shared->nlabels, 1), MCXT_ALLOC_HUGE);
+	uint8 any = 0;
+	bool possible;
+
+	matcher_open(b->matcher, shared);
+	possible = matcher_label_marks(b->matcher, label_marks);
+	if (!b->whole)
+	{
+		for (uint32 label = 0; label < shared->nlabels; label++)
+			any |= label_marks[label];
+		possible = (any & b->wanted.start) != 0;
+	}
+	if (possible)
+	{
+		reserve_marks(b, b->arg.view.touchpoints);
+		label_scan(shared, b->arg.view.touchpoints, label_marks, b->marks);
+	}
+	pfree(label_marks);
+	return possible;
+}
+
+/* Turn to the arguments of a call. */
+static BlockMatch *
+block_match(FunctionCallInfo fcinfo, Question question)
+{
+	BlockMatch *b = fcinfo->flinfo->fn_extra;
+
+	if (b == NULL)
+	{
+		b = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(BlockMatch));
+		b->cxt = fcinfo->flinfo->fn_mcxt;
+		fcinfo->flinfo->fn_extra = b;
+	}
+	pattern_argument(&b->pattern, b->cxt, PG_GETARG_DATUM(1));
+	b->matcher = pattern_matcher(b->pattern, &b->arg.view.shared);
+	b->whole = question != HOW_FAR;
+	b->alone = 0;
+	matcher_marks(b->matcher, &b->wanted);
+	switch (matcher_reads(b->matcher))
+	{
+		case MATCH_READS_LABELS:
+			b->needed = question == HOW_OFTEN ? BLOCK_TIMES : BLOCK_LABELS;
+			break;
+		case MATCH_READS_TIMES:
+			b->needed = BLOCK_TIMES;
+			break;
+		case MATCH_READS_VALUES:
+			b->needed = BLOCK_ALL;
+			break;
+	}
+	b->block = PG_GETARG_DATUM(0);
+	b->opened = b->had_candidate || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block))
+					? b->needed
+					: BLOCK_LABELS;
+	b->had_candidate = false;
+	block_arg_open(&b->arg, b->block, b->opened);
+	b->touchpoints = mark_touchpoints(b) ? b->arg.view.touchpoints : 0;
+	return b;
+}
+
+/* Might the journey at hand match, or get farther than is counted here? It has its first start at i. */
+static inline bool
+is_candidate(BlockMatch *b, uint32 i)
+{
+	const BlockCursor *c = &b->arg.cursor;
+	const MatchMarks *wanted = &b->wanted;
+	const uint8 *start = b->marks + c->first + i;
+	uint8 behind = marks_union(start + 1, c->n - i - 1);
+
+	if (b->whole && ((*start | behind) & wanted->required) != wanted->required)
+		return false;
+	if ((behind & wanted->follow) != 0)
+		return true;
+	/* so nothing follows a touchpoint with which a match may begin */
+	if (b->whole)
+		return b->pattern->program->least == 1;
+	if (wanted->alone < 0)
+		return true;
+	b->alone += wanted->alone;
+	return false;
+}
+
+/* Fetch of the block what its candidates need; the cursor stays where it is. */
+static void
+open_rest(BlockMatch *b)
+{
+	BlockCursor *c = &b->arg.cursor;
+	BlockCursor at = *c;
+	uint64 dictionary_id = b->arg.view.shared.dictionary_id;
+
+	block_arg_close(&b->arg);
+	block_arg_open(&b->arg, b->block, b->needed);
+	b->opened = b->needed;
+	b->arg.view.shared.dictionary_id = dictionary_id; /* it is the same one */
+	c->i = at.i;
+	c->first = at.first;
+	c->n = at.n;
+	c->last_customer = at.last_customer;
+	c->customer = at.customer;
+	c->start = at.start;
+}
+
+/* The next candidate, to which the matcher turns; false if there is none. */
+static bool
+next_candidate(BlockMatch *b, JourneyView *v)
+{
+	BlockCursor *c = &b->arg.cursor;
+
+	for (;;)
+	{
+		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
+
+		if (start == b->touchpoints)
+			break;
+		while (start >= c->first + c->n && block_next(c))
+			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+				CHECK_FOR_INTERRUPTS();
+		if (!is_candidate(b, start - c->first))
+			continue;
+		b->had_candidate = true;
+		if (unlikely(b->opened < b->needed))
+			open_rest(b);
+		block_journey(c, v);
+		matcher_open(b->matcher, v);
+		return true;
+	}
+	block_arg_close(&b->arg);
+	return false;
+}
+
+PG_FUNCTION_INFO_V1(journey_block_match);
+Datum
+journey_block_match(PG_FUNCTION_ARGS)
+{
+	BlockMatch *b = block_match(fcinfo, DOES_MATCH);
+	Datum *customers = NULL;
+	int n = 0;
+	int max = 0;
+	JourneyView v;
+
+	while (next_candidate(b, &v))
+	{
+		if (!matcher_exists(b->matcher))
+			continue;
+		reserve(customers, n, max);
+		customers[n++] = Int64GetDatum(block_customer(&b->arg.cursor));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(customers, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										  TYPALIGN_DOUBLE));
+}
+
+PG_FUNCTION_INFO_V1(journey_block_count);
+Datum
+journey_block_count(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	BlockMatch *b;
+	JourneyView v;
+
+	InitMaterializedSRF(fcinfo, 0);
+	b = block_match(fcinfo, HOW_OFTEN);
+	while (next_candidate(b, &v))
+	{
+		int64 count = 0;
+		Datum values[2];
+		bool nulls[2] = {false};
+
+		while (matcher_next(b->matcher, NULL))
+			count++;
+		if (count == 0)
+			continue;
+		values[0] = Int64GetDatum(block_customer(&b->arg.cursor));
+		values[1] = Int64GetDatum(count);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(journey_block_reached);
+Datum
+journey_block_reached(PG_FUNCTION_ARGS)
+{
+	BlockMatch *b = block_match(fcinfo, HOW_FAR);
+	int items = b->pattern->program->nitems;
+	int64 *reached = palloc0((items + 1) * sizeof(int64)); /* so many items and no more */
+	Datum *counts = palloc(items * sizeof(Datum));
+	int64 sum = 0;
+	JourneyView v;
+
+	while (next_candidate(b, &v))
+		reached[matcher_progress(b->matcher, NULL, false)]++;
+	reached[1] += b->alone;
+	for (int item = items; item > 0; item--)
+	{
+		sum += reached[item];
+		counts[item - 1] = Int64GetDatum(sum);
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_array(counts, items, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										  TYPALIGN_DOUBLE));
+}
