@@ -54,6 +54,29 @@ open_part(BlockArg *arg, Datum d, BlockPart part)
 }
 
 void
+block_arg_open_head(BlockArg *arg, Datum d, bool customers)
+{
+	size_t total;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(d)))
+	{
+		block_arg_open(arg, d, BLOCK_LABELS);
+		return;
+	}
+	total = toast_raw_datum_size(d) - VARHDRSZ;
+	arg->copied = true;
+	fetch(arg, d, BLOCK_HEADER_MAX, total);
+	if (customers)
+	{
+		size_t need = arg->view.shared.dictionary - (const uint8 *) VARDATA_ANY(arg->packed);
+
+		pfree(arg->packed);
+		fetch(arg, d, need, total);
+	}
+	block_start(&arg->view, &arg->cursor, BLOCK_LABELS);
+}
+
+void
 block_arg_open(BlockArg *arg, Datum d, BlockPart part)
 {
 #ifdef USE_ASSERT_CHECKING

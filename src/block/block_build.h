@@ -35,22 +35,44 @@ extern void block_set_base(BlockView *b, int64 base);
 
 /* block_build.c */
 
+/* What a packing decides before it writes. */
+typedef struct BlockPlan
+{
+	BlockView block; /* without sections */
+	DictionaryPlan dictionary;
+	uint64 n;
+	uint64 touchpoints;
+	int64 last_customer;
+	size_t header_len;
+} BlockPlan;
+
+/* Add a journey, but for its labels; the size of the block so far. The base must be set. */
+extern void block_plan_add(BlockPlan *plan, int64 customer, const JourneyView *v);
+extern uint64 block_plan_size(BlockPlan *plan);
+
 /* The block of them, a varlena in the current context. */
 extern struct varlena *block_pack(BlockSource *source, LabelDict *dict);
 
 /* Check all of a block that has been opened; raises if it is corrupt. */
 extern void block_check(const BlockView *b, const uint8 *data, size_t len);
 
-/* Journeys of one block, as a source. */
+/* Find and set the base of a source. */
+extern void block_find_base(BlockSource *source);
+
+/* Journeys of one block, all or some neighbours, as a source. */
 typedef struct BlockWalk
 {
 	BlockSource source;
-	const BlockView *block;
+	BlockCursor from; /* before the first one */
 	BlockCursor cursor;
+	uint32 to; /* number of the one behind the last */
 	const uint32 *numbers;
 } BlockWalk;
 
 extern void block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict);
+
+/* Open a block of which only the header will be read, and the customers if so asked. */
+extern void block_arg_open_head(BlockArg *arg, Datum d, bool customers);
 
 /* block_agg.c: journeys collected in any order. */
 
