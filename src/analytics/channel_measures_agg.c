@@ -501,8 +501,10 @@ channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
-	m = state_argument(fcinfo, site, cxt);
 	block_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY), BLOCK_TIMES);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	m = state_argument(fcinfo, site, cxt);
 	while (block_next(&arg.cursor))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -283,8 +283,10 @@ journey_funnel_agg_block_transfn(PG_FUNCTION_ARGS)
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
-	state = transition_arguments(fcinfo, &c);
 	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	state = transition_arguments(fcinfo, &c);
 	scratch = AllocSetContextCreate(CurrentMemoryContext, "journey of a block", ALLOCSET_SMALL_SIZES);
 	while (block_next(&arg.cursor))
 	{

@@ -755,8 +755,10 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
-	state = transition_arguments(fcinfo, &call);
 	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	state = transition_arguments(fcinfo, &call);
 	scratch = AllocSetContextCreate(call.cxt, "journey of a block", ALLOCSET_DEFAULT_SIZES);
 	while (block_next(&arg.cursor))
 	{

@@ -337,9 +337,11 @@ journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
 	aggregate_context(fcinfo, "journey_retention_agg");
 	if (has_null(fcinfo))
 		return unchanged_state(fcinfo);
+	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
 	state = transition_state(fcinfo, site);
-	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
 	while (block_next(&arg.cursor))
 	{
 		CHECK_FOR_INTERRUPTS();
