@@ -269,7 +269,8 @@ journey_block_agg_transfn(PG_FUNCTION_ARGS)
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("customer of a journey must not be null")));
+						errmsg("customer of a journey must not be null"),
+						errdetail("A row counts for nothing only if its journey is null.")));
 	pile = state_argument(fcinfo);
 	packed = PG_GETARG_VARLENA_PP(2);
 	pile_add(pile, PG_GETARG_INT64(1), (uint8 *) VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
@@ -314,12 +315,12 @@ journey_block_agg_serialfn(PG_FUNCTION_ARGS)
 	for (PileChunk *chunk = pile->first; chunk; chunk = chunk->next)
 		size += chunk->used;
 	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
-								  " bytes, the limit is %zu.",
-								  pile->n, size, (size_t) MaxAllocSize),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
+						   " bytes, the limit is %zu.",
+						   pile->n, size, (size_t) MaxAllocSize),
+				 errhint("Put fewer journeys into a block.")));
 	result = palloc(size);
 	SET_VARSIZE(result, size);
 	p = VARDATA(result);
