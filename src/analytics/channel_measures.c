@@ -566,11 +566,14 @@ order_runs(Measures *m, MeasuresTransition *t)
 	pfree(merged);
 }
 
+/* So many times of a transition are not worth putting in order before the last one came. */
+#define ORDER_MIN 4096
+
 /* Room for one more, in an array of which half is free afterwards. */
 void
 measures_runs_room(Measures *m, MeasuresTransition *t)
 {
-	if (t->runs_max >= 64)
+	if (t->runs_max >= ORDER_MIN)
 		order_runs(m, t);
 	if (t->nruns > t->runs_max / 2 || t->runs_max == 0)
 		t->runs = array_room(m, t->runs, sizeof(TimeRun), t->runs_max, &t->runs_max);

@@ -64,6 +64,21 @@ typedef struct SiteChannel
 	uint64 session; /* the last one with a touchpoint in it; the call site's have numbers from 1 */
 } SiteChannel;
 
+/* A transition of a period and two channels of the call site, in the state of the stamp. */
+typedef struct SiteTransition
+{
+	uint64 stamp;
+	uint32 period;
+	uint32 from;
+	uint32 to;
+	uint32 number;
+	bool omnichannel; /* from a digital channel to a personal one, or the reverse */
+} SiteTransition;
+
+/* Of one period, those of the first channels each have a place of their own. */
+#define NEAR_CHANNELS 32
+#define TRANSITIONS (NEAR_CHANNELS * NEAR_CHANNELS)
+
 /* What a call site keeps. */
 typedef struct MeasuresSite
 {
@@ -87,6 +102,7 @@ typedef struct MeasuresSite
 	SiteChannel *channels;
 	uint32 channels_max;
 	Stretch stretches[STRETCHES];
+	SiteTransition transitions[TRANSITIONS];
 } MeasuresSite;
 
 static void
@@ -348,14 +364,39 @@ count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
 	return true;
 }
 
+/* The transition of a period from one channel of the call site to another. */
+static inline const SiteTransition *
+state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to)
+{
+	SiteTransition *known =
+		&site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
+
+	if (unlikely(known->stamp != site->stamp || known->period != p || known->from != from ||
+				 known->to != to))
+	{
+		uint32 a = state_channel(site, m, from)->number;
+		uint32 b = state_channel(site, m, to)->number;
+		const MeasuresChannel *x = &m->channels[a];
+		const MeasuresChannel *y = &m->channels[b];
+
+		*known = (SiteTransition) {
+			.stamp = site->stamp,
+			.period = p,
+			.from = from,
+			.to = to,
+			.number = measures_add_transition(m, p, a, b) - m->transitions,
+			.omnichannel = (x->digital && y->personal) || (x->personal && y->digital),
+		};
+	}
+	return known;
+}
+
 static inline void
-count_handoff(MeasuresSite *site, Measures *m, uint32 p, uint32 to)
+count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 {
 	VisitWalk *w = site->walk;
-	uint32 from = state_channel(site, m, w->before_channel)->number;
-	const MeasuresChannel *a = &m->channels[from];
-	const MeasuresChannel *b = &m->channels[to];
-	MeasuresTransition *t = measures_add_transition(m, p, from, to);
+	const SiteTransition *known = state_transition(site, m, p, w->before_channel, w->channel);
+	MeasuresTransition *t = &m->transitions[known->number];
 
 	measures_add_time(m, t, visit_walk_since_own(w), 1);
 	if (t->counted != m->journey)
@@ -364,7 +405,7 @@ count_handoff(MeasuresSite *site, Measures *m, uint32 p, uint32 to)
 		t->customers++;
 	}
 	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL);
-	if ((a->digital && b->personal) || (a->personal && b->digital))
+	if (known->omnichannel)
 		count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL);
 }
 
@@ -444,7 +485,7 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 				{
 					if (visit != MEASURES_NONE)
 						m->cells[visit].counts[MIX_VISITS_LEFT]++;
-					count_handoff(site, m, p, cell->channel);
+					count_handoff(site, m, p);
 				}
 				visit = channel->cell;
 			}
