@@ -91,6 +91,34 @@ load64(const uint8 *section, uint64 len, uint64 offset)
 	return x;
 }
 
+/*
+ * The same, without a loop or a branch a byte, for numbers of up to eight bytes with as many
+ * bytes behind p.
+ */
+static inline const uint8 *
+leb_read_word(const uint8 *p, const uint8 *end, uint64 *x)
+{
+	const uint64 more = UINT64CONST(0x8080808080808080);
+	uint64 word;
+	uint64 last;
+	int bytes;
+
+	if (unlikely(end - p < 8))
+		return leb_read(p, end, x);
+	word = load64(p, 8, 0);
+	if (unlikely((word & more) == more))
+		return leb_read(p, end, x);
+	last = ~word & more & -(~word & more); /* top bit of the last byte */
+	bytes = pg_rightmost_one_pos64(last) / 8 + 1;
+	if (unlikely(p[bytes - 1] == 0 && bytes > 1))
+		return NULL;
+	word &= ~more & (last | (last - 1));
+	word = (word & UINT64CONST(0x007f007f007f007f)) | (word & UINT64CONST(0x7f007f007f007f00)) >> 1;
+	word = (word & UINT64CONST(0x00003fff00003fff)) | (word & UINT64CONST(0x3fff00003fff0000)) >> 2;
+	*x = (word & UINT64CONST(0x0fffffff)) | (word & UINT64CONST(0x0fffffff00000000)) >> 4;
+	return p + bytes;
+}
+
 /* Number of bits that hold every number up to most. */
 static inline int
 bits_for(uint64 most)
@@ -224,7 +252,7 @@ ef_start(const EliasFano *ef, EliasFanoCursor *c)
 }
 
 /* Next number; more than span if the section is corrupt. */
-static inline uint64
+static pg_attribute_always_inline uint64
 ef_next(const EliasFano *ef, EliasFanoCursor *c)
 {
 	uint64 i = c->i++;
@@ -278,6 +306,59 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 	for (; ones > 0 && c->word != 0; ones--)
 		c->word &= c->word - 1;
 	c->i = i;
+}
+
+/*
+ * Writes an Elias-Fano section, numbers in order. The unary part is collected
+ * in a word that is stored when the next one begins.
+ */
+typedef struct EliasFanoWriter
+{
+	const EliasFano *ef;
+	BitWriter low;
+	uint8 *high;
+	uint64 word;
+	uint64 word_start; /* its place, in bits */
+	uint64 i;
+} EliasFanoWriter;
+
+static inline void
+ef_writer_start(EliasFanoWriter *w, const EliasFano *ef, uint8 *p)
+{
+	memset(w, 0, sizeof(*w));
+	w->ef = ef;
+	w->low.p = p;
+	w->high = p + ef->low_len;
+}
+
+static inline void
+ef_write(EliasFanoWriter *w, uint64 x)
+{
+	uint64 i = w->i++;
+	uint64 bit;
+
+	if (i == 0 || i + 1 >= w->ef->n)
+		return;
+	bit = (x >> w->ef->bits) + (i - 1);
+	if (bit - w->word_start >= 64)
+	{
+		/* ones follow behind this word, so all of its bytes are the section's */
+		store64(w->high + w->word_start / 8, w->word);
+		w->word_start = bit & ~UINT64CONST(63);
+		w->word = 0;
+	}
+	w->word |= UINT64CONST(1) << (bit & 63);
+	bits_write(&w->low, x, w->ef->bits);
+}
+
+static inline void
+ef_finish(EliasFanoWriter *w)
+{
+	uint8 *p = w->high + w->word_start / 8;
+
+	for (; w->word != 0; w->word >>= 8)
+		*p++ = (uint8) w->word;
+	bits_finish(&w->low);
 }
 
 #endif /* PGJ_BITS_H */

@@ -33,10 +33,11 @@ extern void builder_free(JourneyBuilder *b);
 extern void builder_add(JourneyBuilder *b, const Touch *t);
 
 /*
- * Numbers in the dictionary of a journey's labels, palloc'd in the current
- * context; and the touchpoints at a cursor up to but not including number "to",
+ * Numbers in the dictionary of a journey's labels, into an array of v->nlabels, or
+ * one palloc'd in the current context; and the touchpoints at a cursor up to but not including number "to",
  * whose labels have these numbers.
  */
+extern void journey_number_labels(const JourneyView *v, LabelDict *dict, uint32 *numbers);
 extern uint32 *journey_intern_labels(const JourneyView *v, LabelDict *dict);
 extern void builder_add_touches(JourneyBuilder *b, JourneyCursor *c, const uint32 *numbers,
 								uint32 to);
@@ -53,6 +54,50 @@ extern void builder_sort(JourneyBuilder *b);
  * touchpoints and may be added to again.
  */
 extern struct varlena *builder_pack(JourneyBuilder *b);
+
+/*
+ * The same of a journey that is open, its labels having these numbers in the dictionary: its
+ * times, values and references are copied as they are. For a journey of a block.
+ */
+extern struct varlena *view_pack(const JourneyView *v, LabelDict *dict, const uint32 *numbers);
+
+/* A dictionary to be written, of the labels in dict->used; marks tell the place of each. */
+typedef struct DictionaryPlan
+{
+	uint32 nlabels;
+	bool details; /* at least one of them has one */
+	uint64 len;   /* bytes */
+} DictionaryPlan;
+
+static inline void
+dictionary_start(LabelDict *dict, DictionaryPlan *plan)
+{
+	label_dict_new_stamp(dict);
+	plan->nlabels = 0;
+}
+
+static inline void
+dictionary_use(LabelDict *dict, DictionaryPlan *plan, uint32 number)
+{
+	LabelMark *mark = &dict->marks[number];
+
+	if (mark->stamp != dict->stamp)
+	{
+		mark->stamp = dict->stamp;
+		dict->used[plan->nlabels++] = number;
+	}
+}
+
+/* Put the labels that are used in order, and measure. */
+extern void dictionary_plan(LabelDict *dict, DictionaryPlan *plan);
+extern uint8 *dictionary_write(uint8 *p, const LabelDict *dict, const DictionaryPlan *plan);
+
+/* Labels of a journey, whose numbers these are, by their places in the dictionary planned. */
+extern void labels_write(uint8 *p, int width, const JourneyView *v, const uint32 *numbers,
+						 const LabelMark *marks);
+
+/* What a header has of values and references. */
+extern uint8 *extras_write_head(uint8 *p, const JourneyView *v, uint64 values_len);
 
 /* Check all of a journey that has been opened; raises if it is corrupt. */
 extern void journey_check(const JourneyView *v, const uint8 *data, size_t len);

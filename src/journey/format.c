@@ -4,10 +4,10 @@
  */
 #include "postgres.h"
 
-#include "common/int.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "journey/format.h"
+#include "journey/view.h"
 #include "miscadmin.h"
 
 const int64 journey_unit_usecs[JOURNEY_UNITS] = {
@@ -19,20 +19,6 @@ journey_corrupt(const char *what)
 {
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("journey is corrupt"),
 					errdetail_internal("In the packed value, %s.", what)));
-}
-
-static inline const uint8 *
-header_number(const uint8 *p, const uint8 *end, uint64 *x)
-{
-	if (likely(p < end && *p < 0x80))
-	{
-		*x = *p;
-		return p + 1;
-	}
-	p = leb_read(p, end, x);
-	if (unlikely(p == NULL))
-		journey_corrupt("a number of the header is cut off or too long");
-	return p;
 }
 
 /*
@@ -51,21 +37,14 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	uint64 labels;
 	uint64 dictionary;
 	uint64 values = 0;
-	uint64 bitmap;
 	uint64 rest;
 
 	/* field by field: clearing all of it would take longer than the rest */
-	v->n = v->nlabels = v->nrefs = 0;
+	v->nlabels = 0;
 	v->label_width = 1;
-	v->scale = 0;
-	v->ref_bits = 0;
-	v->first = v->last = v->ref_min = 0;
-	v->ref_span = 0;
 	v->dictionary_len = 0;
 	v->dictionary_id = 0;
-	v->value_bitmap = v->ref_bitmap = NULL;
-	v->refs.n = v->refs.span = v->refs.low_len = v->refs.high_len = 0;
-	v->refs.bits = 0;
+	view_no_extras(v);
 	if (have < 3)
 		journey_corrupt("the header is cut off");
 	if ((data[0] & ~JOURNEY_DETAILS) != JOURNEY_VERSION)
@@ -74,24 +53,18 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 				 errmsg("unknown journey format version %d", data[0] & ~JOURNEY_DETAILS),
 				 errhint("The value may have been written by a newer version of pg_journey.")));
 	v->details = (data[0] & JOURNEY_DETAILS) != 0;
-	v->flags = data[1];
-	if ((v->flags & JOURNEY_UNIT_MASK) >= JOURNEY_UNITS ||
-		((v->flags & JOURNEY_VALUE_NULLS) && !(v->flags & JOURNEY_VALUES)) ||
-		((v->flags & (JOURNEY_REF_NULLS | JOURNEY_REFS_ASCEND)) && !(v->flags & JOURNEY_REFS)))
-		journey_corrupt("flags are set that exclude each other");
+	view_flags(v, data[1]);
 
 	p = header_number(p, end, &n);
 	if (n > PG_INT32_MAX)
 		journey_corrupt("there are too many touchpoints");
 	v->n = n;
-	v->unit = journey_unit_usecs[v->flags & JOURNEY_UNIT_MASK];
 	if (n == 0)
 	{
 		if (v->flags != 0 || v->details || total != p - data)
 			journey_corrupt("it is empty and yet holds something");
-		v->dictionary = v->labels = v->values = v->values_end = p;
-		ef_layout(&v->times, 0, 0);
-		v->refs.low = v->refs.high = NULL;
+		v->dictionary = v->labels = p;
+		view_no_times(v);
 		return;
 	}
 
@@ -99,38 +72,10 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	p = header_number(p, end, &span);
 	p = header_number(p, end, &labels);
 	p = header_number(p, end, &dictionary);
-	/* the whole range of timestamptz has more microseconds than an int64 */
-	if (pg_mul_s64_overflow(unzigzag(first), v->unit, &v->first) || !IS_VALID_TIMESTAMP(v->first) ||
-		span > ((uint64) END_TIMESTAMP - 1 - (uint64) v->first) / v->unit)
-		journey_corrupt("its period is out of range");
-	v->last = (int64) ((uint64) v->first + span * v->unit);
+	view_period(v, unzigzag(first), span);
 	if (labels == 0 || labels > n)
 		journey_corrupt("the number of labels is impossible");
-	if (v->flags & JOURNEY_VALUES)
-	{
-		if (p >= end)
-			journey_corrupt("the header is cut off");
-		v->scale = *p++;
-		if (v->scale > DECIMAL_DIGITS_MAX && v->scale != JOURNEY_SCALE_MIXED)
-			journey_corrupt("the scale of values is impossible");
-		p = header_number(p, end, &values);
-	}
-	if (v->flags & JOURNEY_REFS)
-	{
-		uint64 nrefs = n;
-		uint64 ref_min;
-
-		if (v->flags & JOURNEY_REF_NULLS)
-			p = header_number(p, end, &nrefs);
-		p = header_number(p, end, &ref_min);
-		p = header_number(p, end, &v->ref_span);
-		if (nrefs == 0 || nrefs > n || ((v->flags & JOURNEY_REF_NULLS) && nrefs == n))
-			journey_corrupt("the number of references is impossible");
-		v->nrefs = nrefs;
-		v->ref_min = unzigzag(ref_min);
-		if (v->ref_span > (uint64) PG_INT64_MAX - (uint64) v->ref_min)
-			journey_corrupt("the references are out of range");
-	}
+	p = view_extras(v, p, end, &values);
 
 	/*
 	 * Place the streams. No sum can overflow: n is below 2^31, each number
@@ -140,24 +85,9 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	if (dictionary > total || values > total)
 		journey_corrupt("a stream is longer than the value");
 	v->nlabels = labels;
-	v->label_width = labels <= 256 ? 1 : labels <= 65536 ? 2 : 4;
+	v->label_width = label_width(labels);
 	v->dictionary_len = dictionary;
-	bitmap = (n + 7) / 8;
-	ef_layout(&v->times, n, span);
-	rest = dictionary + n * v->label_width + ef_bytes(&v->times);
-	if (v->flags & JOURNEY_VALUES)
-		rest += values + (v->flags & JOURNEY_VALUE_NULLS ? bitmap : 0);
-	if (v->flags & JOURNEY_REFS)
-	{
-		if (v->flags & JOURNEY_REFS_ASCEND)
-			ef_layout(&v->refs, v->nrefs, v->ref_span);
-		else
-		{
-			v->ref_bits = bits_for(v->ref_span);
-			v->refs.low_len = array_bytes(v->nrefs, v->ref_bits);
-		}
-		rest += ef_bytes(&v->refs) + (v->flags & JOURNEY_REF_NULLS ? bitmap : 0);
-	}
+	rest = dictionary + n * v->label_width + ef_bytes(&v->times) + view_extras_bytes(v, values);
 	if (rest + (p - data) != total)
 		journey_corrupt("its length does not agree with its header");
 
@@ -166,20 +96,7 @@ journey_open_head(JourneyView *v, const uint8 *data, size_t have, uint64 total)
 	v->labels = p;
 	p += n * v->label_width;
 	p = ef_place(&v->times, p);
-	if (v->flags & JOURNEY_VALUE_NULLS)
-	{
-		v->value_bitmap = p;
-		p += bitmap;
-	}
-	v->values = p;
-	p += values;
-	v->values_end = p;
-	if (v->flags & JOURNEY_REF_NULLS)
-	{
-		v->ref_bitmap = p;
-		p += bitmap;
-	}
-	ef_place(&v->refs, p);
+	view_extras_place(v, p, values);
 }
 
 /* Open a whole journey. */

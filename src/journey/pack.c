@@ -7,30 +7,19 @@
  */
 #include "postgres.h"
 
-#include "common/int.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "journey/builder.h"
+#include "journey/view.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* What a packing decides before it writes. */
+/* What a packing decides before it writes: a view without streams. */
 typedef struct Plan
 {
-	uint8 flags;
-	bool details;
-	uint32 nlabels;
-	uint8 label_width;
-	uint64 dictionary_len;
-	int64 unit;
-	EliasFano times;
-	uint8 scale;
+	JourneyView view;
+	DictionaryPlan dictionary;
 	uint64 values_len;
-	uint32 nrefs;
-	int64 ref_min;
-	uint64 ref_span;
-	EliasFano refs;
-	int ref_bits;
 } Plan;
 
 /* Bytes, but the first, of a part that is no word and stands in the dictionary at "code". */
@@ -85,35 +74,14 @@ plan_list(LabelDict *dict, uint32 code, uint32 end)
 	return len;
 }
 
-/*
- * Find the journey's labels, number them in order, and measure the dictionary.
- */
-static void
-plan_labels(JourneyBuilder *b, Plan *plan)
+void
+dictionary_plan(LabelDict *dict, DictionaryPlan *plan)
 {
-	LabelDict *dict = b->dict;
-	size_t step = builder_stride(b);
-	const char *e = b->elements;
 	uint32 channel_before = PG_UINT32_MAX;
 	uint32 npairs = 0;
 	uint64 len = 0;
-	LabelMark *marks = dict->marks;
-	uint32 stamp;
 
-	label_dict_new_stamp(dict);
-	stamp = dict->stamp;
-	plan->nlabels = 0;
-	for (uint32 i = 0; i < b->n; i++, e += step)
-	{
-		uint32 number = ((const NarrowTouch *) e)->label;
-		LabelMark *mark = &marks[number];
-
-		if (mark->stamp != stamp)
-		{
-			mark->stamp = stamp;
-			dict->used[plan->nlabels++] = number;
-		}
-	}
+	plan->details = false;
 	label_dict_sort_used(dict, plan->nlabels);
 	for (uint32 code = 0; code < plan->nlabels; npairs++)
 	{
@@ -130,14 +98,26 @@ plan_labels(JourneyBuilder *b, Plan *plan)
 			len += plan_list(dict, code, end);
 		for (; code < end; code++)
 		{
-			marks[dict->used[code]].code = code;
+			dict->marks[dict->used[code]].code = code;
 			plan->details |= dict->labels[dict->used[code]].text.detail_len > 0;
 		}
 	}
 	if (plan->details)
 		len += (npairs + 1) / 2;
-	plan->dictionary_len = len;
-	plan->label_width = plan->nlabels <= 256 ? 1 : plan->nlabels <= 65536 ? 2 : 4;
+	plan->len = len;
+}
+
+/* Find the journey's labels, number them in order, and measure the dictionary. */
+static void
+plan_labels(JourneyBuilder *b, DictionaryPlan *plan)
+{
+	size_t step = builder_stride(b);
+	const char *e = b->elements;
+
+	dictionary_start(b->dict, plan);
+	for (uint32 i = 0; i < b->n; i++, e += step)
+		dictionary_use(b->dict, plan, ((const NarrowTouch *) e)->label);
+	dictionary_plan(b->dict, plan);
 }
 
 static uint8 *
@@ -187,8 +167,8 @@ write_list(uint8 *p, const LabelDict *dict, uint32 code, uint32 end)
 	return p;
 }
 
-static uint8 *
-write_dictionary(uint8 *p, const LabelDict *dict, const Plan *plan)
+uint8 *
+dictionary_write(uint8 *p, const LabelDict *dict, const DictionaryPlan *plan)
 {
 	uint32 channel_before = PG_UINT32_MAX;
 	uint8 *sets = NULL;
@@ -281,6 +261,7 @@ time_offset(int64 time, int64 first, int unit)
 static void
 plan_wide(JourneyBuilder *b, Plan *plan)
 {
+	JourneyView *v = &plan->view;
 	uint32 nvalues = 0;
 	int64 ref_max = 0;
 	int64 ref_before = 0;
@@ -293,13 +274,13 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 		if (w->narrow.has_value)
 		{
 			nvalues++;
-			plan->scale = Max(plan->scale, w->narrow.scale);
+			v->scale = Max(v->scale, w->narrow.scale);
 		}
 		if (w->narrow.has_ref)
 		{
-			if (plan->nrefs++ == 0)
-				plan->ref_min = ref_max = ref_before = w->ref;
-			plan->ref_min = Min(plan->ref_min, w->ref);
+			if (v->nrefs++ == 0)
+				v->ref_min = ref_max = ref_before = w->ref;
+			v->ref_min = Min(v->ref_min, w->ref);
 			ref_max = Max(ref_max, w->ref);
 			ascend &= w->ref >= ref_before;
 			ref_before = w->ref;
@@ -308,7 +289,7 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 
 	if (nvalues > 0)
 	{
-		plan->flags |= JOURNEY_VALUES | (nvalues < b->n ? JOURNEY_VALUE_NULLS : 0);
+		v->flags |= JOURNEY_VALUES | (nvalues < b->n ? JOURNEY_VALUE_NULLS : 0);
 
 		/* one scale for all, unless a value would not fit with it */
 		for (uint32 i = 0; i < b->n; i++)
@@ -317,17 +298,17 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 			int64 scaled;
 
 			if (w->narrow.has_value &&
-				pg_mul_s64_overflow(w->mantissa, decimal_power[plan->scale - w->narrow.scale],
+				pg_mul_s64_overflow(w->mantissa, decimal_power[v->scale - w->narrow.scale],
 									&scaled))
 			{
-				plan->scale = JOURNEY_SCALE_MIXED;
+				v->scale = JOURNEY_SCALE_MIXED;
 				plan->values_len = 0;
 				break;
 			}
 			if (w->narrow.has_value)
 				plan->values_len += leb_length(zigzag(scaled));
 		}
-		if (plan->scale == JOURNEY_SCALE_MIXED)
+		if (v->scale == JOURNEY_SCALE_MIXED)
 			for (uint32 i = 0; i < b->n; i++)
 			{
 				const WideTouch *w = builder_wide_element(b, i);
@@ -337,78 +318,25 @@ plan_wide(JourneyBuilder *b, Plan *plan)
 			}
 	}
 
-	if (plan->nrefs > 0)
+	if (v->nrefs > 0)
 	{
-		plan->flags |= JOURNEY_REFS | (plan->nrefs < b->n ? JOURNEY_REF_NULLS : 0);
-		plan->ref_span = (uint64) ref_max - (uint64) plan->ref_min;
+		v->flags |= JOURNEY_REFS | (v->nrefs < b->n ? JOURNEY_REF_NULLS : 0);
+		v->ref_span = (uint64) ref_max - (uint64) v->ref_min;
 		if (ascend)
 		{
-			plan->flags |= JOURNEY_REFS_ASCEND;
-			ef_layout(&plan->refs, plan->nrefs, plan->ref_span);
+			v->flags |= JOURNEY_REFS_ASCEND;
+			ef_layout(&v->refs, v->nrefs, v->ref_span);
 		}
 		else
 		{
-			plan->ref_bits = bits_for(plan->ref_span);
-			plan->refs.low_len = array_bytes(plan->nrefs, plan->ref_bits);
+			v->ref_bits = bits_for(v->ref_span);
+			v->refs.low_len = array_bytes(v->nrefs, v->ref_bits);
 		}
 	}
 }
 
-/*
- * Writes an Elias-Fano section, numbers in order. The unary part is collected
- * in a word that is stored when the next one begins.
- */
-typedef struct EliasFanoWriter
-{
-	const EliasFano *ef;
-	BitWriter low;
-	uint8 *high;
-	uint64 word;
-	uint64 word_start; /* its place, in bits */
-	uint64 i;
-} EliasFanoWriter;
-
 static void
-ef_writer_start(EliasFanoWriter *w, const EliasFano *ef, uint8 *p)
-{
-	memset(w, 0, sizeof(*w));
-	w->ef = ef;
-	w->low.p = p;
-	w->high = p + ef->low_len;
-}
-
-static inline void
-ef_write(EliasFanoWriter *w, uint64 x)
-{
-	uint64 i = w->i++;
-	uint64 bit;
-
-	if (i == 0 || i + 1 >= w->ef->n)
-		return;
-	bit = (x >> w->ef->bits) + (i - 1);
-	if (bit - w->word_start >= 64)
-	{
-		/* ones follow behind this word, so all of its bytes are the section's */
-		store64(w->high + w->word_start / 8, w->word);
-		w->word_start = bit & ~UINT64CONST(63);
-		w->word = 0;
-	}
-	w->word |= UINT64CONST(1) << (bit & 63);
-	bits_write(&w->low, x, w->ef->bits);
-}
-
-static void
-ef_finish(EliasFanoWriter *w)
-{
-	uint8 *p = w->high + w->word_start / 8;
-
-	for (; w->word != 0; w->word >>= 8)
-		*p++ = (uint8) w->word;
-	bits_finish(&w->low);
-}
-
-static void
-write_values(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
+write_values(JourneyBuilder *b, const JourneyView *v, uint8 *bitmap, uint8 *p)
 {
 	for (uint32 i = 0; i < b->n; i++)
 	{
@@ -416,39 +344,39 @@ write_values(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
 
 		if (!w->narrow.has_value)
 			continue;
-		if (plan->flags & JOURNEY_VALUE_NULLS)
+		if (v->flags & JOURNEY_VALUE_NULLS)
 			bitmap[i >> 3] |= 1 << (i & 7);
-		if (plan->scale == JOURNEY_SCALE_MIXED)
+		if (v->scale == JOURNEY_SCALE_MIXED)
 		{
 			*p++ = w->narrow.scale;
 			p = leb_write(p, zigzag(w->mantissa));
 		}
 		else
-			p = leb_write(p, zigzag(w->mantissa * decimal_power[plan->scale - w->narrow.scale]));
+			p = leb_write(p, zigzag(w->mantissa * decimal_power[v->scale - w->narrow.scale]));
 	}
 }
 
 static void
-write_refs(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
+write_refs(JourneyBuilder *b, const JourneyView *v, uint8 *bitmap, uint8 *p)
 {
-	bool ascend = plan->flags & JOURNEY_REFS_ASCEND;
+	bool ascend = v->flags & JOURNEY_REFS_ASCEND;
 	EliasFanoWriter ef;
 	BitWriter array = {.p = p};
 
-	ef_writer_start(&ef, &plan->refs, p);
+	ef_writer_start(&ef, &v->refs, p);
 	for (uint32 i = 0; i < b->n; i++)
 	{
 		const WideTouch *w = builder_wide_element(b, i);
-		uint64 offset = (uint64) w->ref - (uint64) plan->ref_min;
+		uint64 offset = (uint64) w->ref - (uint64) v->ref_min;
 
 		if (!w->narrow.has_ref)
 			continue;
-		if (plan->flags & JOURNEY_REF_NULLS)
+		if (v->flags & JOURNEY_REF_NULLS)
 			bitmap[i >> 3] |= 1 << (i & 7);
 		if (ascend)
 			ef_write(&ef, offset);
 		else
-			bits_write(&array, offset, plan->ref_bits);
+			bits_write(&array, offset, v->ref_bits);
 	}
 	if (ascend)
 		ef_finish(&ef);
@@ -457,16 +385,16 @@ write_refs(JourneyBuilder *b, const Plan *plan, uint8 *bitmap, uint8 *p)
 }
 
 static void
-write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8 *times)
+write_labels_and_times(JourneyBuilder *b, const JourneyView *v, uint8 *labels, uint8 *times)
 {
 	const LabelMark *marks = b->dict->marks;
 	size_t step = builder_stride(b);
 	const char *p = b->elements;
 	int64 first = ((const NarrowTouch *) p)->time;
-	int unit = plan->flags & JOURNEY_UNIT_MASK;
+	int unit = v->flags & JOURNEY_UNIT_MASK;
 	EliasFanoWriter ef;
 
-	ef_writer_start(&ef, &plan->times, times);
+	ef_writer_start(&ef, &v->times, times);
 	for (uint32 i = 0; i < b->n; i++, p += step)
 	{
 		const NarrowTouch *e = (const NarrowTouch *) p;
@@ -475,10 +403,10 @@ write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8
 		if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
 			CHECK_FOR_INTERRUPTS();
 		*labels++ = (uint8) code;
-		if (unlikely(plan->label_width > 1))
+		if (unlikely(v->label_width > 1))
 		{
 			*labels++ = (uint8) (code >> 8);
-			if (plan->label_width > 2)
+			if (v->label_width > 2)
 			{
 				*labels++ = (uint8) (code >> 16);
 				*labels++ = (uint8) (code >> 24);
@@ -489,95 +417,155 @@ write_labels_and_times(JourneyBuilder *b, const Plan *plan, uint8 *labels, uint8
 	ef_finish(&ef);
 }
 
-struct varlena *
-builder_pack(JourneyBuilder *b)
+uint8 *
+extras_write_head(uint8 *p, const JourneyView *v, uint64 values_len)
 {
-	Plan plan = {0};
+	if (v->flags & JOURNEY_VALUES)
+	{
+		*p++ = v->scale;
+		p = leb_write(p, values_len);
+	}
+	if (v->flags & JOURNEY_REFS)
+	{
+		if (v->flags & JOURNEY_REF_NULLS)
+			p = leb_write(p, v->nrefs);
+		p = leb_write(p, zigzag(v->ref_min));
+		p = leb_write(p, v->ref_span);
+	}
+	return p;
+}
+
+/* The zeroed result with header and dictionary; labels stand at *p. */
+static struct varlena *
+start_result(const Plan *plan, const LabelDict *dict, uint8 **p)
+{
+	const JourneyView *v = &plan->view;
 	uint8 header[JOURNEY_HEADER_MAX];
-	uint8 *p = header;
+	uint8 *h = header;
 	struct varlena *result;
 	uint64 size;
-	uint64 bitmap = ((uint64) b->n + 7) / 8;
 
-	*p++ = JOURNEY_VERSION;
-	*p++ = 0;
-	p = leb_write(p, b->n);
-	if (b->n > 0)
+	*h++ = JOURNEY_VERSION | (plan->dictionary.details ? JOURNEY_DETAILS : 0);
+	*h++ = v->flags;
+	h = leb_write(h, v->n);
+	if (v->n > 0)
 	{
-		int64 first;
-		int64 last;
-		int unit;
-
-		label_dict_rank(b->dict);
-		builder_sort(b);
-		CHECK_FOR_INTERRUPTS();
-		plan_labels(b, &plan);
-		CHECK_FOR_INTERRUPTS();
-		unit = find_unit(b);
-		plan.flags = unit;
-		plan.unit = journey_unit_usecs[unit];
-		first = builder_element(b, 0)->time;
-		last = builder_element(b, b->n - 1)->time;
-		ef_layout(&plan.times, b->n, time_offset(last, first, unit));
-		if (b->wide)
-			plan_wide(b, &plan);
-		CHECK_FOR_INTERRUPTS();
-
-		header[0] |= plan.details ? JOURNEY_DETAILS : 0;
-		header[1] = plan.flags;
-		p = leb_write(p, zigzag(first / plan.unit));
-		p = leb_write(p, plan.times.span);
-		p = leb_write(p, plan.nlabels);
-		p = leb_write(p, plan.dictionary_len);
-		if (plan.flags & JOURNEY_VALUES)
-		{
-			*p++ = plan.scale;
-			p = leb_write(p, plan.values_len);
-		}
-		if (plan.flags & JOURNEY_REFS)
-		{
-			if (plan.flags & JOURNEY_REF_NULLS)
-				p = leb_write(p, plan.nrefs);
-			p = leb_write(p, zigzag(plan.ref_min));
-			p = leb_write(p, plan.ref_span);
-		}
+		h = leb_write(h, zigzag(v->first / v->unit));
+		h = leb_write(h, v->times.span);
+		h = leb_write(h, plan->dictionary.nlabels);
+		h = leb_write(h, plan->dictionary.len);
+		h = extras_write_head(h, v, plan->values_len);
 	}
-
-	size = VARHDRSZ + (p - header) + plan.dictionary_len + (uint64) b->n * plan.label_width +
-		   ef_bytes(&plan.times) + plan.values_len + ef_bytes(&plan.refs) +
-		   (plan.flags & JOURNEY_VALUE_NULLS ? bitmap : 0) +
-		   (plan.flags & JOURNEY_REF_NULLS ? bitmap : 0);
+	size = VARHDRSZ + (h - header) + plan->dictionary.len + (uint64) v->n * v->label_width +
+		   ef_bytes(&v->times) + plan->values_len + ef_bytes(&v->refs) +
+		   (v->flags & JOURNEY_VALUE_NULLS ? view_bitmap_bytes(v) : 0) +
+		   (v->flags & JOURNEY_REF_NULLS ? view_bitmap_bytes(v) : 0);
 	if (size > MaxAllocSize)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey is too large"),
 						errdetail("Its %u touchpoints would take " UINT64_FORMAT
 								  " bytes, the limit is %zu.",
-								  b->n, size, (size_t) MaxAllocSize)));
+								  v->n, size, (size_t) MaxAllocSize)));
 	result = palloc0(size);
 	SET_VARSIZE(result, size);
-	memcpy(VARDATA(result), header, p - header);
-	if (b->n > 0)
-	{
-		uint8 *labels;
-		uint8 *bits;
+	memcpy(VARDATA(result), header, h - header);
+	*p = dictionary_write((uint8 *) VARDATA(result) + (h - header), dict, &plan->dictionary);
+	return result;
+}
 
-		labels = write_dictionary((uint8 *) VARDATA(result) + (p - header), b->dict, &plan);
-		p = labels + (size_t) b->n * plan.label_width;
-		write_labels_and_times(b, &plan, labels, p);
-		p += ef_bytes(&plan.times);
-		if (plan.flags & JOURNEY_VALUES)
+struct varlena *
+builder_pack(JourneyBuilder *b)
+{
+	Plan plan = {0};
+	JourneyView *v = &plan.view;
+	struct varlena *result;
+	uint8 *labels;
+	uint8 *bits;
+	uint8 *p;
+	int unit;
+
+	v->n = b->n;
+	if (b->n == 0)
+		return start_result(&plan, b->dict, &p);
+	label_dict_rank(b->dict);
+	builder_sort(b);
+	CHECK_FOR_INTERRUPTS();
+	plan_labels(b, &plan.dictionary);
+	v->label_width = label_width(plan.dictionary.nlabels);
+	CHECK_FOR_INTERRUPTS();
+	unit = find_unit(b);
+	v->flags = unit;
+	v->unit = journey_unit_usecs[unit];
+	v->first = builder_element(b, 0)->time;
+	ef_layout(&v->times, b->n, time_offset(builder_element(b, b->n - 1)->time, v->first, unit));
+	if (b->wide)
+		plan_wide(b, &plan);
+	CHECK_FOR_INTERRUPTS();
+
+	result = start_result(&plan, b->dict, &labels);
+	p = labels + (size_t) b->n * v->label_width;
+	write_labels_and_times(b, v, labels, p);
+	p += ef_bytes(&v->times);
+	if (v->flags & JOURNEY_VALUES)
+	{
+		bits = p;
+		p += v->flags & JOURNEY_VALUE_NULLS ? view_bitmap_bytes(v) : 0;
+		write_values(b, v, bits, p);
+		p += plan.values_len;
+	}
+	if (v->flags & JOURNEY_REFS)
+	{
+		bits = p;
+		p += v->flags & JOURNEY_REF_NULLS ? view_bitmap_bytes(v) : 0;
+		write_refs(b, v, bits, p);
+	}
+	return result;
+}
+
+void
+labels_write(uint8 *p, int width, const JourneyView *v, const uint32 *numbers,
+			 const LabelMark *marks)
+{
+	for (uint32 i = 0; i < v->n; i++)
+	{
+		uint32 code = marks[numbers[journey_label_at(v, i)]].code;
+
+		if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
+			CHECK_FOR_INTERRUPTS();
+		*p++ = (uint8) code;
+		if (unlikely(width > 1))
 		{
-			bits = p;
-			p += plan.flags & JOURNEY_VALUE_NULLS ? bitmap : 0;
-			write_values(b, &plan, bits, p);
-			p += plan.values_len;
-		}
-		if (plan.flags & JOURNEY_REFS)
-		{
-			bits = p;
-			p += plan.flags & JOURNEY_REF_NULLS ? bitmap : 0;
-			write_refs(b, &plan, bits, p);
+			*p++ = (uint8) (code >> 8);
+			if (width > 2)
+			{
+				*p++ = (uint8) (code >> 16);
+				*p++ = (uint8) (code >> 24);
+			}
 		}
 	}
+}
+
+struct varlena *
+view_pack(const JourneyView *v, LabelDict *dict, const uint32 *numbers)
+{
+	Plan plan = {.view = *v};
+	struct varlena *result;
+	uint8 *p;
+
+	plan.values_len = v->values_end - v->values;
+	dictionary_start(dict, &plan.dictionary);
+	for (uint32 i = 0; i < v->n; i++)
+	{
+		if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
+			CHECK_FOR_INTERRUPTS();
+		dictionary_use(dict, &plan.dictionary, numbers[journey_label_at(v, i)]);
+	}
+	dictionary_plan(dict, &plan.dictionary);
+	plan.view.label_width = label_width(plan.dictionary.nlabels);
+	result = start_result(&plan, dict, &p);
+	labels_write(p, plan.view.label_width, v, numbers, dict->marks);
+	p += (size_t) v->n * plan.view.label_width;
+	p = view_copy(p, v->times.low, ef_bytes(&v->times));
+	view_copy(p, view_extras_start(v), view_extras_len(v));
 	return result;
 }
 
