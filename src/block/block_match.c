@@ -199,7 +199,7 @@ next_candidate(BlockMatch *b, JourneyView *v)
 		if (unlikely(b->opened < b->needed))
 			open_rest(b);
 		block_journey(c, v);
-		matcher_open(b->matcher, v);
+		matcher_open_marked(b->matcher, v, b->marks + c->first);
 		return true;
 	}
 	block_arg_close(&b->arg);
@@ -239,12 +239,10 @@ journey_block_count(PG_FUNCTION_ARGS)
 	b = block_match(fcinfo, HOW_OFTEN);
 	while (next_candidate(b, &v))
 	{
-		int64 count = 0;
+		int64 count = matcher_count(b->matcher);
 		Datum values[2];
 		bool nulls[2] = {false};
 
-		while (matcher_next(b->matcher, NULL))
-			count++;
 		if (count == 0)
 			continue;
 		values[0] = Int64GetDatum(block_customer(&b->arg.cursor));

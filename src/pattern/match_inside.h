@@ -5,7 +5,9 @@
 #ifndef PGJ_MATCH_INSIDE_H
 #define PGJ_MATCH_INSIDE_H
 
+#include "journey/marks.h"
 #include "pattern/match.h"
+#include "pattern/match_marks.h"
 
 #define NO_START PG_UINT32_MAX
 
@@ -162,6 +164,7 @@ struct Matcher
 
 	/* of the journey */
 	const JourneyView *v;
+	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
 	bool labelled; /* what follows is of its dictionary */
 	Glance glance; /* what its labels alone were asked */
 	bool may;      /* ... answer to GLANCE_EXIST */
@@ -223,6 +226,16 @@ struct Matcher
 	size_t nrecords;
 	size_t records_max;
 };
+
+/* What touchpoints are read from. */
+typedef enum Source
+{
+	SOURCE_MARKS,  /* labels, where a mark says that they may be of interest */
+	SOURCE_BYTES,  /* labels of one byte */
+	SOURCE_LABELS, /* labels */
+	SOURCE_VALUES, /* whole touchpoints */
+	SOURCE_ROWS
+} Source;
 
 /* Steps that positions are for, of a simple program. */
 static inline uint64

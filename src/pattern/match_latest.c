@@ -65,15 +65,6 @@ make_latest(Matcher *m)
 	m->has_latest = true;
 }
 
-/* What touchpoints are read from. */
-typedef enum Source
-{
-	SOURCE_BYTES,  /* labels of one byte */
-	SOURCE_LABELS, /* labels */
-	SOURCE_VALUES, /* whole touchpoints */
-	SOURCE_ROWS
-} Source;
-
 /* The touchpoint at hand. */
 typedef struct Here
 {
@@ -172,6 +163,41 @@ is_within_here(Matcher *m, int q, uint64 reached, Here *here, int64 *since)
 }
 
 /*
+ * The step of all touchpoints with which a match may begin anywhere, if there is but one, it has
+ * a mark of its own, and nothing depends on which of them is the next; as a bit, or 0.
+ */
+static uint64
+restart_step(const Matcher *m, uint64 goals)
+{
+	uint64 step = steps_of(m, m->latest.free);
+
+	if ((step & (step - 1)) != 0 || step >= UINT64CONST(1) << (MATCH_MARKS - 1))
+		return 0;
+	for (uint64 bits = m->latest.free; bits != 0; bits &= bits - 1)
+		if (m->simple.adjacent[pg_rightmost_one_pos64(bits)] != 0)
+			return 0;
+	return (positions_of(m, step) & goals) == 0 ? step : 0;
+}
+
+/*
+ * The first touchpoint from i on that may match a wanted step; v->n if there is none. But of those that
+ * only match "again" the last one before another kind, and none if no other kind follows.
+ */
+static inline uint32
+next_marked(const Matcher *m, uint32 i, uint64 wanted, uint64 again)
+{
+	uint32 n = m->v->n;
+	uint8 others = marks_of_steps(wanted & ~again);
+	uint32 next;
+
+	i = marks_next(m->marks, i, n, others | (uint8) again);
+	if (again == 0 || i == n || (m->marks[i] & others) != 0)
+		return i;
+	next = marks_next(m->marks, i + 1, n, others);
+	return next == n ? n : marks_last(m->marks, next, again);
+}
+
+/*
  * Go on from where the search stands: to the end of the next match, 1, or there is none, 0.
  * Or (farthest) to where "most" items are reached; how many are.
  */
@@ -194,6 +220,8 @@ run(Matcher *m, Source source, bool farthest, int most)
 	uint64 bans = l->start_bans; /* steps that it must be known of from now on where they were */
 	uint64 wanted = steps_of(m, allowed | now) | bans | NO_LABEL;
 	int item = 0;
+	uint64 restart = source == SOURCE_MARKS ? restart_step(m, farthest ? 0 : goals) : 0;
+	uint64 again = 0; /* this step, if its touchpoints only put off the start by now */
 	int64 since[WORD_BITS]; /* with "within": of positions reached here */
 
 	m->pending = 0;
@@ -214,7 +242,14 @@ run(Matcher *m, Source source, bool farthest, int most)
 			uint64 timed;
 			uint64 next = 0;
 
-			if (source == SOURCE_BYTES)
+			if (source == SOURCE_MARKS)
+			{
+				i = next_marked(m, i, wanted & ~NO_LABEL, again);
+				if (i >= end)
+					break;
+				steps = label_steps[journey_label_at(v, i)];
+			}
+			else if (source == SOURCE_BYTES)
 			{
 				while (i < end && (label_steps[v->labels[i]] & wanted) == 0)
 					i++;
@@ -320,7 +355,15 @@ run(Matcher *m, Source source, bool farthest, int most)
 				bans |= l->bans[q];
 			}
 			if ((lead & ~reached) != 0 || next != now)
+			{
+				uint64 starts = positions_of(m, restart);
+
 				wanted = steps_of(m, allowed | next) | bans | NO_LABEL;
+				again = (restart & bans) == 0 && (starts & (allowed | next) & ~l->free) == 0 &&
+								(starts & l->free & ~(reached | lead)) == 0
+							? restart
+							: 0;
+			}
 			reached |= lead;
 			now = next;
 			now_i = i + 1;
@@ -337,6 +380,8 @@ run_from(Matcher *m, bool farthest, int most)
 		return run(m, SOURCE_ROWS, farthest, most);
 	if (m->tests_values)
 		return run(m, SOURCE_VALUES, farthest, most);
+	if (m->marks)
+		return run(m, SOURCE_MARKS, farthest, most);
 	if (likely(m->v->label_width == 1))
 		return run(m, SOURCE_BYTES, farthest, most);
 	return run(m, SOURCE_LABELS, farthest, most);

@@ -11,6 +11,13 @@
 
 #define MARKS 8
 
+void
+matcher_open_marked(Matcher *m, const JourneyView *v, const uint8 *marks)
+{
+	matcher_open(m, v);
+	m->marks = marks;
+}
+
 MatchReads
 matcher_reads(const Matcher *m)
 {

@@ -27,6 +27,18 @@ typedef enum MatchReads
 	MATCH_READS_VALUES
 } MatchReads;
 
+/* As matcher_open, of a journey of whose touchpoints the marks are known, with MARKS_PADDING behind. */
+extern void matcher_open_marked(Matcher *m, const JourneyView *v, const uint8 *marks);
+
+/* The marks of steps: those of touchpoints that may match one of them. */
+#define MATCH_MARKS 8
+
+static inline uint8
+marks_of_steps(uint64 steps)
+{
+	return (uint8) (steps | (steps >> (MATCH_MARKS - 1) != 0) << (MATCH_MARKS - 1));
+}
+
 extern MatchReads matcher_reads(const Matcher *m);
 extern void matcher_marks(const Matcher *m, MatchMarks *marks);
 

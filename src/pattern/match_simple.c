@@ -74,9 +74,9 @@ make_simple(Matcher *m)
 	}
 }
 
-/* run_simple(), of a journey whose labels take one byte or (not narrow) more. */
+/* run_simple(), of a journey that is read so. */
 static pg_attribute_always_inline bool
-run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
+run_labels(const Matcher *m, Source source, uint64 *result, uint64 enough)
 {
 	const Simple *s = &m->simple;
 	const JourneyView *v = m->v;
@@ -97,8 +97,16 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 			CHECK_FOR_INTERRUPTS();
 		for (; i < end; i++)
 		{
-			uint64 hit = label_steps[narrow ? v->labels[i] : journey_label_at(v, i)] & (wanted | NO_LABEL);
+			uint64 hit;
 
+			if (source == SOURCE_MARKS)
+			{
+				i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+				if (i == end)
+					break;
+			}
+			hit = label_steps[source == SOURCE_BYTES ? v->labels[i] : journey_label_at(v, i)] &
+				  (wanted | NO_LABEL);
 			if (likely(hit == 0))
 				continue;
 			if (unlikely(hit == NO_LABEL))
@@ -136,7 +144,9 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 bool
 run_simple(const Matcher *m, uint64 *reached, uint64 enough)
 {
+	if (m->marks)
+		return run_labels(m, SOURCE_MARKS, reached, enough);
 	if (likely(m->v->label_width == 1))
-		return run_labels(m, true, reached, enough);
-	return run_labels(m, false, reached, enough);
+		return run_labels(m, SOURCE_BYTES, reached, enough);
+	return run_labels(m, SOURCE_LABELS, reached, enough);
 }
