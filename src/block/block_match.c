@@ -4,9 +4,9 @@
  *
  * The matcher does the matching, as with journeys of their own. Before, the labels of all
  * touchpoints are looked at together (label_scan.c): a journey without a touchpoint that
- * each match needs is passed over, and of the others, which are candidates, times and values
- * are read. Nor are these fetched of a block that has no candidate: a pattern that asks for
- * something rare reads only the front of most blocks.
+ * each match needs is passed over. Of the others, the candidates, times and values are opened
+ * where labels do not tell all; and only if there is such a journey are they fetched of a
+ * block: a pattern that asks for something rare reads but the front of most blocks.
  */
 #include "postgres.h"
 
@@ -27,14 +27,6 @@
 #define MARKS_MIN 0x1000
 #define MARKS_KEEP 0x400000
 
-/* What of journeys is asked for. */
-typedef enum Question
-{
-	DOES_MATCH,
-	HOW_OFTEN,
-	HOW_FAR
-} Question;
-
 /* What a call site keeps, and the block at hand. */
 typedef struct BlockMatch
 {
@@ -43,14 +35,15 @@ typedef struct BlockMatch
 	Matcher *matcher;
 	uint8 *marks; /* of each touchpoint of the block */
 	size_t marks_max;
-	bool had_candidate; /* the last block had: so may the next one */
+	bool read_on;     /* times or values of the last block were read: so may be those of the next one */
 
 	Datum block;
 	BlockArg arg;
 	uint32 touchpoints; /* 0 if none is of interest */
 	BlockPart opened;
-	BlockPart needed; /* of candidates */
-	bool whole;       /* only whole matches count */
+	BlockPart needed;    /* if labels do not tell all */
+	bool whole;          /* only whole matches count */
+	JourneyView journey; /* the candidate at hand; its labels at first */
 	MatchMarks wanted;
 	int64 alone; /* journeys passed over in which one touchpoint is all that is reached: their items */
 } BlockMatch;
@@ -99,7 +92,7 @@ mark_touchpoints(BlockMatch *b)
 
 /* Turn to the arguments of a call. */
 static BlockMatch *
-block_match(FunctionCallInfo fcinfo, Question question)
+block_match(FunctionCallInfo fcinfo, bool whole)
 {
 	BlockMatch *b = fcinfo->flinfo->fn_extra;
 
@@ -111,27 +104,16 @@ block_match(FunctionCallInfo fcinfo, Question question)
 	}
 	pattern_argument(&b->pattern, b->cxt, PG_GETARG_DATUM(1));
 	b->matcher = pattern_matcher(b->pattern, &b->arg.view.shared);
-	b->whole = question != HOW_FAR;
+	b->whole = whole;
 	b->alone = 0;
 	matcher_marks(b->matcher, &b->wanted);
-	switch (matcher_reads(b->matcher))
-	{
-		case MATCH_READS_LABELS:
-			b->needed = question == HOW_OFTEN ? BLOCK_TIMES : BLOCK_LABELS;
-			break;
-		case MATCH_READS_TIMES:
-			b->needed = BLOCK_TIMES;
-			break;
-		case MATCH_READS_VALUES:
-			b->needed = BLOCK_ALL;
-			break;
-	}
+	b->needed = matcher_reads_values(b->matcher) ? BLOCK_ALL : BLOCK_TIMES;
 	b->block = PG_GETARG_DATUM(0);
-	b->opened = b->had_candidate || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block))
-					? b->needed
-					: BLOCK_LABELS;
-	b->had_candidate = false;
+	b->opened = b->read_on || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block)) ? b->needed
+																				  : BLOCK_LABELS;
+	b->read_on = false;
 	block_arg_open(&b->arg, b->block, b->opened);
+	b->journey = b->arg.view.shared;
 	b->touchpoints = mark_touchpoints(b) ? b->arg.view.touchpoints : 0;
 	return b;
 }
@@ -158,9 +140,36 @@ is_candidate(BlockMatch *b, uint32 i)
 	return false;
 }
 
-/* Fetch of the block what its candidates need; the cursor stays where it is. */
-static void
-open_rest(BlockMatch *b)
+/* The next candidate, of which the matcher knows the labels; false if there is none. */
+static bool
+next_candidate(BlockMatch *b)
+{
+	BlockCursor *c = &b->arg.cursor;
+	JourneyView *v = &b->journey;
+
+	for (;;)
+	{
+		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
+
+		if (start == b->touchpoints)
+			break;
+		while (start >= c->first + c->n && block_next(c))
+			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+				CHECK_FOR_INTERRUPTS();
+		if (!is_candidate(b, start - c->first))
+			continue;
+		v->n = c->n;
+		v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
+		matcher_open_marked(b->matcher, v, b->marks + c->first);
+		return true;
+	}
+	block_arg_close(&b->arg);
+	return false;
+}
+
+/* Fetch of the block all that may be needed; the cursor stays where it is. */
+static pg_noinline void
+fetch_rest(BlockMatch *b)
 {
 	BlockCursor *c = &b->arg.cursor;
 	BlockCursor at = *c;
@@ -178,48 +187,37 @@ open_rest(BlockMatch *b)
 	c->start = at.start;
 }
 
-/* The next candidate, to which the matcher turns; false if there is none. */
-static bool
-next_candidate(BlockMatch *b, JourneyView *v)
+/* Open the rest of the candidate at hand. */
+static inline void
+read_on(BlockMatch *b)
 {
-	BlockCursor *c = &b->arg.cursor;
-
-	for (;;)
-	{
-		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
-
-		if (start == b->touchpoints)
-			break;
-		while (start >= c->first + c->n && block_next(c))
-			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
-				CHECK_FOR_INTERRUPTS();
-		if (!is_candidate(b, start - c->first))
-			continue;
-		b->had_candidate = true;
-		if (unlikely(b->opened < b->needed))
-			open_rest(b);
-		block_journey(c, v);
-		matcher_open_marked(b->matcher, v, b->marks + c->first);
-		return true;
-	}
-	block_arg_close(&b->arg);
-	return false;
+	b->read_on = true;
+	if (unlikely(b->opened < b->needed))
+		fetch_rest(b);
+	block_journey(&b->arg.cursor, &b->journey);
 }
 
 PG_FUNCTION_INFO_V1(journey_block_match);
 Datum
 journey_block_match(PG_FUNCTION_ARGS)
 {
-	BlockMatch *b = block_match(fcinfo, DOES_MATCH);
+	BlockMatch *b = block_match(fcinfo, true);
 	Datum *customers = NULL;
 	int n = 0;
 	int max = 0;
-	JourneyView v;
 
-	while (next_candidate(b, &v))
+	while (next_candidate(b))
 	{
-		if (!matcher_exists(b->matcher))
+		bool sure;
+
+		if (!matcher_may_exist(b->matcher, &sure))
 			continue;
+		if (!sure)
+		{
+			read_on(b);
+			if (!matcher_exists(b->matcher))
+				continue;
+		}
 		reserve(customers, n, max);
 		customers[n++] = Int64GetDatum(block_customer(&b->arg.cursor));
 	}
@@ -233,16 +231,20 @@ journey_block_count(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	BlockMatch *b;
-	JourneyView v;
 
 	InitMaterializedSRF(fcinfo, 0);
-	b = block_match(fcinfo, HOW_OFTEN);
-	while (next_candidate(b, &v))
+	b = block_match(fcinfo, true);
+	while (next_candidate(b))
 	{
-		int64 count = matcher_count(b->matcher);
+		int64 count;
 		Datum values[2];
 		bool nulls[2] = {false};
+		bool sure;
 
+		if (!matcher_may_exist(b->matcher, &sure))
+			continue;
+		read_on(b);
+		count = matcher_count(b->matcher);
 		if (count == 0)
 			continue;
 		values[0] = Int64GetDatum(block_customer(&b->arg.cursor));
@@ -256,15 +258,24 @@ PG_FUNCTION_INFO_V1(journey_block_reached);
 Datum
 journey_block_reached(PG_FUNCTION_ARGS)
 {
-	BlockMatch *b = block_match(fcinfo, HOW_FAR);
+	BlockMatch *b = block_match(fcinfo, false);
 	int items = b->pattern->program->nitems;
 	int64 *reached = palloc0((items + 1) * sizeof(int64)); /* so many items and no more */
 	Datum *counts = palloc(items * sizeof(Datum));
 	int64 sum = 0;
-	JourneyView v;
 
-	while (next_candidate(b, &v))
-		reached[matcher_progress(b->matcher, NULL, false)]++;
+	while (next_candidate(b))
+	{
+		bool sure;
+		int item = matcher_may_reach(b->matcher, &sure);
+
+		if (!sure)
+		{
+			read_on(b);
+			item = matcher_progress(b->matcher, NULL, false);
+		}
+		reached[item]++;
+	}
 	reached[1] += b->alone;
 	for (int item = items; item > 0; item--)
 	{

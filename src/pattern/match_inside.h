@@ -227,6 +227,15 @@ struct Matcher
 	size_t records_max;
 };
 
+#define MATCH_MARKS 8
+
+/* The marks of steps of the first word. */
+static inline uint8
+marks_of_steps(uint64 steps)
+{
+	return (uint8) (steps | (uint64) (steps >> (MATCH_MARKS - 1) != 0) << (MATCH_MARKS - 1));
+}
+
 /* What touchpoints are read from. */
 typedef enum Source
 {
