@@ -314,12 +314,12 @@ journey_block_agg_serialfn(PG_FUNCTION_ARGS)
 	for (PileChunk *chunk = pile->first; chunk; chunk = chunk->next)
 		size += chunk->used;
 	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
-								  " bytes, the limit is %zu.",
-								  pile->n, size, (size_t) MaxAllocSize),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
+						   " bytes, the limit is %zu.",
+						   pile->n, size, (size_t) MaxAllocSize),
+				 errhint("Put fewer journeys into a block.")));
 	result = palloc(size);
 	SET_VARSIZE(result, size);
 	p = VARDATA(result);

@@ -127,12 +127,12 @@ make_plan(BlockPlan *plan, BlockSource *source, LabelDict *dict)
 		use_labels(dict, &plan->dictionary, &row);
 	}
 	if (plan->n > PG_INT32_MAX || plan->touchpoints > PG_INT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("It would have " UINT64_FORMAT " journeys with " UINT64_FORMAT
-								  " touchpoints, the limit of each is %d.",
-								  plan->n, plan->touchpoints, PG_INT32_MAX),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("It would have " UINT64_FORMAT " journeys with " UINT64_FORMAT
+						   " touchpoints, the limit of each is %d.",
+						   plan->n, plan->touchpoints, PG_INT32_MAX),
+				 errhint("Put fewer journeys into a block.")));
 	label_dict_rank(dict);
 	dictionary_plan(dict, &plan->dictionary);
 	return block_plan_size(plan);
@@ -140,7 +140,8 @@ make_plan(BlockPlan *plan, BlockSource *source, LabelDict *dict)
 
 /* Second pass: everything behind the dictionary, and customers and starts before it. */
 static void
-write_sections(const BlockPlan *plan, BlockSource *source, LabelDict *dict, uint8 *front, uint8 *labels)
+write_sections(const BlockPlan *plan, BlockSource *source, LabelDict *dict, uint8 *front,
+			   uint8 *labels)
 {
 	const BlockView *b = &plan->block;
 	int width = b->shared.label_width;
@@ -204,13 +205,12 @@ block_pack(BlockSource *source, LabelDict *dict)
 	uint8 *dictionary;
 
 	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("Its " UINT64_FORMAT " journeys with " UINT64_FORMAT
-								  " touchpoints would take " UINT64_FORMAT
-								  " bytes, the limit is %zu.",
-								  plan.n, plan.touchpoints, size, (size_t) MaxAllocSize),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("Its " UINT64_FORMAT " journeys with " UINT64_FORMAT
+						   " touchpoints would take " UINT64_FORMAT " bytes, the limit is %zu.",
+						   plan.n, plan.touchpoints, size, (size_t) MaxAllocSize),
+				 errhint("Put fewer journeys into a block.")));
 	result = palloc0(size);
 	SET_VARSIZE(result, size);
 	front = (uint8 *) VARDATA(result) + plan.header_len;

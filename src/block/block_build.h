@@ -82,8 +82,8 @@ typedef struct BlockPile
 	struct PileChunk *first; /* in order of arrival */
 	struct PileChunk *last;
 	uint64 n;
-	size_t size;           /* of all chunks */
-	int64 base;            /* first time of all, or PG_INT64_MAX */
+	size_t size; /* of all chunks */
+	int64 base;  /* first time of all, or PG_INT64_MAX */
 	int64 last_customer;
 	bool ascends; /* so far each customer is larger than the one before */
 } BlockPile;

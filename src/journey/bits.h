@@ -250,7 +250,7 @@ ef_start(const EliasFano *ef, EliasFanoCursor *c)
 }
 
 /* Next number; more than span if the section is corrupt. */
-static inline uint64
+static pg_attribute_always_inline uint64
 ef_next(const EliasFano *ef, EliasFanoCursor *c)
 {
 	uint64 i = c->i++;
