@@ -27,6 +27,17 @@
 #define MARKS_MIN 0x1000
 #define MARKS_KEEP 0x400000
 
+/* So many are looked for at a time. */
+#define CANDIDATES 64
+
+/* A journey of a block, as in BlockCursor. */
+typedef struct Candidate
+{
+	uint32 i;
+	uint32 first;
+	uint32 n;
+} Candidate;
+
 /* What a call site keeps, and the block at hand. */
 typedef struct BlockMatch
 {
@@ -39,13 +50,17 @@ typedef struct BlockMatch
 
 	Datum block;
 	BlockArg arg;
-	uint32 touchpoints; /* 0 if none is of interest */
 	BlockPart opened;
 	BlockPart needed;    /* if labels do not tell all */
 	bool whole;          /* only whole matches count */
 	JourneyView journey; /* the candidate at hand; its labels at first */
 	MatchMarks wanted;
-	int64 alone; /* journeys passed over in which one touchpoint is all that is reached: their items */
+	bool possible;     /* there may be candidates */
+	BlockCursor ahead; /* the search for them */
+	int ncandidates;
+	int taken;
+	Candidate candidates[CANDIDATES];
+	int64 alone; /* journeys passed over that have a start and nothing that may follow */
 } BlockMatch;
 
 /* Make room for the marks of n touchpoints. */
@@ -114,77 +129,92 @@ block_match(FunctionCallInfo fcinfo, bool whole)
 	b->read_on = false;
 	block_arg_open(&b->arg, b->block, b->opened);
 	b->journey = b->arg.view.shared;
-	b->touchpoints = mark_touchpoints(b) ? b->arg.view.touchpoints : 0;
+	b->possible = mark_touchpoints(b);
+	b->ahead = b->arg.cursor;
+	b->ncandidates = b->taken = 0;
 	return b;
 }
 
-/* Might the journey at hand match, or get farther than is counted here? It has its first start at i. */
-static inline bool
-is_candidate(BlockMatch *b, uint32 i)
+/*
+ * Look for candidates among the journeys ahead, by their marks: whether there is a start, whether
+ * what every match needs is with it or behind, and whether anything behind may follow it. Of
+ * journeys that are short, as most are, without a branch that depends on them.
+ */
+static void
+find_candidates(BlockMatch *b)
 {
-	const BlockCursor *c = &b->arg.cursor;
+	BlockCursor *c = &b->ahead;
 	const MatchMarks *wanted = &b->wanted;
-	const uint8 *start = b->marks + c->first + i;
-	uint8 behind = marks_union(start + 1, c->n - i - 1);
+	uint64 start_marks = wanted->start * MARKS_EACH;
+	uint8 required = b->whole ? wanted->required : 0;
+	bool single = b->whole ? b->pattern->program->least == 1 : wanted->alone < 0;
+	int64 alone = 0;
+	int n = 0;
 
-	if (b->whole && ((*start | behind) & wanted->required) != wanted->required)
-		return false;
-	if ((behind & wanted->follow) != 0)
-		return true;
-	/* so nothing follows a touchpoint with which a match may begin */
-	if (b->whole)
-		return b->pattern->program->least == 1;
-	if (wanted->alone < 0)
-		return true;
-	b->alone += wanted->alone;
-	return false;
+	while (n < CANDIDATES && block_next(c))
+	{
+		const uint8 *marks = b->marks + c->first;
+		bool has_start;
+		uint8 all;
+		uint8 behind;
+		bool goes_on;
+
+		if (likely(c->n <= 8))
+		{
+			uint64 here = load64(marks, 8, 0) & low_mask(8 * c->n);
+			uint64 starts = here & start_marks;
+			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
+
+			here >>= at;
+			has_start = starts != 0;
+			behind = marks_fold(here >> 8);
+			all = (uint8) here | behind;
+		}
+		else
+		{
+			uint32 start = marks_next(marks, 0, c->n, wanted->start);
+
+			has_start = start < c->n;
+			behind = has_start ? marks_union(marks + start + 1, c->n - start - 1) : 0;
+			all = marks[start] | behind;
+		}
+		goes_on = single | ((behind & wanted->follow) != 0);
+		b->candidates[n] = (Candidate) {c->i, c->first, c->n};
+		n += has_start & goes_on & ((all & required) == required);
+		alone += has_start & !goes_on;
+		if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+	}
+	b->ncandidates = n;
+	b->taken = 0;
+	b->alone += alone;
 }
 
 /* The next candidate, of which the matcher knows the labels; false if there is none. */
 static bool
 next_candidate(BlockMatch *b)
 {
+	const Candidate *candidate;
 	BlockCursor *c = &b->arg.cursor;
 	JourneyView *v = &b->journey;
 
-	for (;;)
+	if (b->taken == b->ncandidates)
 	{
-		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
-
-		if (start == b->touchpoints)
-			break;
-		while (start >= c->first + c->n && block_next(c))
-			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
-				CHECK_FOR_INTERRUPTS();
-		if (!is_candidate(b, start - c->first))
-			continue;
-		v->n = c->n;
-		v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
-		matcher_open_marked(b->matcher, v, b->marks + c->first);
-		return true;
+		if (b->possible)
+			find_candidates(b);
+		if (b->taken == b->ncandidates)
+		{
+			block_arg_close(&b->arg);
+			return false;
+		}
 	}
-	block_arg_close(&b->arg);
-	return false;
-}
-
-/* Fetch of the block all that may be needed; the cursor stays where it is. */
-static pg_noinline void
-fetch_rest(BlockMatch *b)
-{
-	BlockCursor *c = &b->arg.cursor;
-	BlockCursor at = *c;
-	uint64 dictionary_id = b->arg.view.shared.dictionary_id;
-
-	block_arg_close(&b->arg);
-	block_arg_open(&b->arg, b->block, b->needed);
-	b->opened = b->needed;
-	b->arg.view.shared.dictionary_id = dictionary_id; /* it is the same one */
-	c->i = at.i;
-	c->first = at.first;
-	c->n = at.n;
-	c->last_customer = at.last_customer;
-	c->customer = at.customer;
-	c->start = at.start;
+	candidate = &b->candidates[b->taken++];
+	c->i = candidate->i;
+	c->first = candidate->first;
+	c->n = v->n = candidate->n;
+	v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
+	matcher_open_marked(b->matcher, v, b->marks + c->first);
+	return true;
 }
 
 /* Open the rest of the candidate at hand. */
@@ -193,7 +223,18 @@ read_on(BlockMatch *b)
 {
 	b->read_on = true;
 	if (unlikely(b->opened < b->needed))
-		fetch_rest(b);
+	{
+		BlockCursor at = b->arg.cursor;
+		uint64 dictionary_id = b->arg.view.shared.dictionary_id;
+
+		block_arg_close(&b->arg);
+		block_arg_open(&b->arg, b->block, b->needed);
+		b->opened = b->needed;
+		b->arg.view.shared.dictionary_id = dictionary_id; /* it is the same one */
+		b->arg.cursor.i = at.i;
+		b->arg.cursor.first = at.first;
+		b->arg.cursor.n = at.n;
+	}
 	block_journey(&b->arg.cursor, &b->journey);
 }
 
@@ -276,7 +317,8 @@ journey_block_reached(PG_FUNCTION_ARGS)
 		}
 		reached[item]++;
 	}
-	reached[1] += b->alone;
+	if (b->wanted.alone > 0)
+		reached[b->wanted.alone] += b->alone;
 	for (int item = items; item > 0; item--)
 	{
 		sum += reached[item];
