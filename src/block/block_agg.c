@@ -269,7 +269,8 @@ journey_block_agg_transfn(PG_FUNCTION_ARGS)
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("customer of a journey must not be null")));
+						errmsg("customer of a journey must not be null"),
+						errdetail("A row counts for nothing only if its journey is null.")));
 	pile = state_argument(fcinfo);
 	packed = PG_GETARG_VARLENA_PP(2);
 	pile_add(pile, PG_GETARG_INT64(1), (uint8 *) VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
