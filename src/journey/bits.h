@@ -213,7 +213,9 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 
 	ef->n = n;
 	ef->span = span;
-	ef->bits = between > 0 && span / n > 1 ? pg_leftmost_one_pos64(span / n) : 0;
+	ef->bits = between > 0 && span > n ? pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n) : 0;
+	if (ef->bits > 0 && n << ef->bits > span) /* bits is the logarithm of span / n, without dividing */
+		ef->bits--;
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;

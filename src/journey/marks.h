@@ -50,13 +50,4 @@ marks_next(const uint8 *marks, uint32 i, uint32 n, uint8 some)
 	return n;
 }
 
-/* The last of n touchpoints that has one of some marks; there is one. */
-static inline uint32
-marks_last(const uint8 *marks, uint32 n, uint8 some)
-{
-	while ((marks[--n] & some) == 0)
-		;
-	return n;
-}
-
 #endif /* PGJ_MARKS_H */

@@ -1000,6 +1000,29 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	return item;
 }
 
+/*
+ * Do the labels of the dictionary only serve to begin a match, if anything? A journey of its own
+ * has a touchpoint of each, so these positions are reached, and no other.
+ */
+static inline bool
+starts_only(const Matcher *m, uint64 *reached)
+{
+	const Simple *s = &m->simple;
+	uint64 steps = m->have[0] & s->start_steps;
+	uint64 starts;
+	uint64 lead = 0;
+
+	if (steps == 0 && s->free_start)
+		return true;
+	if (m->v->dictionary_id != 0 || !s->free_start)
+		return false;
+	starts = positions_of(m, steps) & s->start;
+	for (uint64 bits = starts; bits != 0; bits &= bits - 1)
+		lead |= s->lead_steps[pg_rightmost_one_pos64(bits)];
+	*reached = starts;
+	return (lead & m->have[0]) == 0;
+}
+
 int
 matcher_may_reach(Matcher *m, bool *sure)
 {
@@ -1012,9 +1035,10 @@ matcher_may_reach(Matcher *m, bool *sure)
 		m->sure = false;
 		if (m->has_simple)
 		{
-			uint64 reached;
+			uint64 reached = 0;
 
-			run_simple(m, &reached, s->ends_last_item);
+			if (!starts_only(m, &reached))
+				run_simple(m, &reached, s->ends_last_item);
 			m->most = last_item(m->program, reached & s->ends_item);
 			/* a first item of one touchpoint has no limits to meet */
 			m->sure = m->most == 0 || s->exact ||

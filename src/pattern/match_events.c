@@ -155,6 +155,38 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 	return p;
 }
 
+/*
+ * Match labels without details from the dictionary's first on, as long as their parts are
+ * words of the vocabulary; sets of steps being of one word. How many; *p is behind them,
+ * and the channel at hand is in m->channel_steps[0]. There is a first channel.
+ */
+static uint32
+match_vocabulary(Matcher *m, const uint8 **p, const uint8 *end)
+{
+	const uint8 *at = *p;
+	uint64 *channel_steps = m->channel_steps;
+	uint64 channel = 0;
+	uint64 have = 0;
+	uint32 most = Min(Min(m->v->nlabels, (end - at) / 2), VOCABULARY_SIZE * VOCABULARY_SIZE);
+	uint32 n;
+
+	for (n = 0; n < most && at[0] <= VOCABULARY_SIZE && at[1] <= VOCABULARY_SIZE && at[1] != 0;
+		 n++, at += 2)
+	{
+		uint64 own = channel_steps[at[0]];
+		uint64 action = m->action_steps[at[1]];
+
+		channel = at[0] != 0 ? own : channel;
+		m->label_actions[n] = action;
+		m->label_steps[n] = channel & action & m->detail_steps[0];
+		have |= m->label_steps[n];
+	}
+	channel_steps[0] = channel;
+	m->have[0] = have;
+	*p = at;
+	return n;
+}
+
 /* Match the dictionary's labels; words and details are m->step_words and those of the view. */
 static pg_attribute_always_inline void
 match_dictionary(Matcher *m, int words, bool details)
@@ -167,7 +199,12 @@ match_dictionary(Matcher *m, int words, bool details)
 	uint8 set = detail_set_bit("", 0);
 	uint32 n = 0;
 
-	for (uint32 pair = 0; n < v->nlabels; pair++)
+	if (words == 1 && !details && p < end && *p != 0)
+	{
+		n = match_vocabulary(m, &p, end);
+		channel = m->channel_steps; /* word 0: scratch */
+	}
+	for (uint32 pair = n; n < v->nlabels; pair++)
 	{
 		uint64 *own_action = &m->label_actions[(size_t) pair * words];
 		const uint64 *action = own_action;
@@ -210,13 +247,15 @@ match_dictionary(Matcher *m, int words, bool details)
 	}
 }
 
+#define LABELS_BEHIND 8
+
 /* Make room for the labels of the journey, and for all that one byte can tell. */
 static void
 reserve_labels(Matcher *m)
 {
 	int words = m->step_words;
 	uint32 n = Max(m->v->nlabels, BYTE_LABELS);
-	size_t steps = (size_t) n * words * sizeof(uint64);
+	size_t steps = ((size_t) n * words + LABELS_BEHIND) * sizeof(uint64);
 
 	if (m->labels_max > 0)
 	{
@@ -246,7 +285,7 @@ match_labels(Matcher *m)
 	m->dictionary_id = 0; /* an error may come */
 	m->suffice = -1;
 	dictionary_check_count(v);
-	if (v->nlabels > m->labels_max ||
+	if (m->labels_max == 0 || v->nlabels > m->labels_max ||
 		((size_t) m->labels_max * m->step_words > LABELS_KEEP && v->nlabels < m->labels_max / 4))
 		reserve_labels(m);
 	known = m->labels_known;
@@ -258,8 +297,13 @@ match_labels(Matcher *m)
 	else
 		match_dictionary(m, m->step_words, v->details);
 	if (m->step_words == 1)
-		for (uint32 label = v->nlabels; label < known; label++)
+	{
+		/* mostly a few will do, in a loop of fixed length */
+		for (uint32 label = v->nlabels; label < v->nlabels + LABELS_BEHIND; label++)
 			m->label_steps[label] = NO_LABEL;
+		for (uint32 label = v->nlabels + LABELS_BEHIND; unlikely(label < known); label++)
+			m->label_steps[label] = NO_LABEL;
+	}
 	m->labels_known = Min(v->nlabels, BYTE_LABELS);
 	m->dictionary_id = v->dictionary_id;
 }
@@ -361,6 +405,21 @@ place_forward(const Matcher *m, Place *place, uint32 i)
 	while (place->cursor.i < i && journey_next(&place->cursor, &t))
 		if (unlikely(place->cursor.i % MATCH_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
+}
+
+uint32
+skip_labels(const uint8 *labels, uint32 i, uint32 end, const uint64 *label_steps, uint64 steps)
+{
+	const uint8 *at = labels + i;
+	const uint8 *stop = labels + end;
+
+	for (; stop - at >= 4; at += 4)
+		if (((label_steps[at[0]] | label_steps[at[1]] | label_steps[at[2]] | label_steps[at[3]]) &
+			 steps) != 0)
+			break;
+	while (at < stop && (label_steps[*at] & steps) == 0)
+		at++;
+	return at - labels;
 }
 
 uint64

@@ -98,7 +98,9 @@ typedef struct Simple
 	uint64 accept_last; /* ... at the last touchpoint only */
 	uint64 follow[WORD_BITS];
 	uint64 adjacent[WORD_BITS];
-	uint64 ends_item; /* an item may be complete with these */
+	uint64 start_steps; /* steps that start is for */
+	uint64 lead_steps[WORD_BITS]; /* ... that positions which follow are for, however */
+	uint64 ends_item;             /* an item may be complete with these */
 	uint64 ends_last_item;
 	bool free_start;        /* no start is bound to the first touchpoint */
 	uint64 lasting;         /* positions that must be looked at each time they are hit */
@@ -114,6 +116,7 @@ typedef struct Latest
 	uint64 start_bans;         /* steps that links behind ^ ban */
 	uint64 bans[WORD_BITS];    /* ... that links from this position ban */
 	uint64 sources[WORD_BITS]; /* positions from which links lead to this one */
+	int idle;                  /* one of the free ones that is only looked for when asked, or -1 */
 } Latest;
 
 /* A position reached: where last; or, if the pattern has a "within", since when at best. */
@@ -211,6 +214,9 @@ struct Matcher
 	LatestEntry *entries; /* of each position */
 	uint64 pending;       /* positions reached at touchpoint pending_i, the time of which nobody has asked for yet */
 	uint32 pending_i;
+	uint32 idle_looked; /* the idle position's last touchpoint before this one is known */
+	bool idle_known;    /* ... and its time */
+	EliasFanoCursor idle_times;
 	uint32 reached_at;   /* where so many items were reached first */
 	uint64 *row_reached; /* of each row, positions that are reached at it; or NULL */
 
@@ -281,6 +287,10 @@ extern bool labels_suffice(const Matcher *m);
 
 extern void place_start(const Matcher *m, Place *place);
 extern void place_forward(const Matcher *m, Place *place, uint32 i);
+
+/* The first touchpoint from i on, before end, of which the label is for one of these steps; or end. */
+extern uint32 skip_labels(const uint8 *labels, uint32 i, uint32 end, const uint64 *label_steps,
+						  uint64 steps);
 
 /* Of the steps of a word that match a touchpoint's label, those that match its value. */
 extern uint64 steps_with_value(const Matcher *m, int word, uint64 steps, const Touch *t);

@@ -20,12 +20,26 @@
  * Times are decoded only where a limit asks for them. That may be much later, but the
  * stream is read forward: the touchpoint reached last waits, as long as it takes, for
  * somebody to ask or for another one to come.
+ *
+ * A position to begin with may have many touchpoints, of which few count: the last one
+ * before each that leads on from it. So once it was reached it is no longer looked for, but
+ * looked back for when asked (it is called idle), never twice at the same touchpoints.
  */
 #include "postgres.h"
 
 #include "compat.h"
 #include "miscadmin.h"
 #include "pattern/match_inside.h"
+
+static bool
+is_ban(const Program *p, int step)
+{
+	for (int l = 0; l < p->nlinks; l++)
+		for (int k = 0; k < p->links[l].nbans; k++)
+			if (p->links[l].bans[k] == step)
+				return true;
+	return false;
+}
 
 void
 make_latest(Matcher *m)
@@ -61,6 +75,17 @@ make_latest(Matcher *m)
 	}
 	if (within)
 		l->timed = l->free;
+	l->idle = -1;
+	if (!m->tests_values && p->row_conditions == NULL)
+		for (int q = p->npositions; q-- > 0;)
+		{
+			uint64 bit = UINT64CONST(1) << q;
+
+			/* its touchpoints are of no other use */
+			if ((l->free & bit) != 0 && s->adjacent[q] == 0 && s->step_positions[p->positions[q].step] == bit &&
+				((s->accept | s->accept_last) & bit) == 0 && !is_ban(p, p->positions[q].step))
+				l->idle = q;
+		}
 	m->entries = palloc(p->npositions * sizeof(LatestEntry));
 	m->has_latest = true;
 }
@@ -73,26 +98,45 @@ typedef struct Here
 	int64 time;
 } Here;
 
-/* The time of a touchpoint that does not lie before the one of the time before. */
+/* The time of a touchpoint that does not lie before the one that the cursor gave last. */
 static inline int64
-read_time(Matcher *m, uint32 i)
+read_time(const JourneyView *v, EliasFanoCursor *cursor, uint32 i)
 {
-	const JourneyView *v = m->v;
-
-	if (m->place.times.i != i)
-		ef_seek(&v->times, &m->place.times, i);
-	return journey_time_from_offset(v, ef_next(&v->times, &m->place.times));
+	if (cursor->i != i)
+		ef_seek(&v->times, cursor, i);
+	return journey_time_from_offset(v, ef_next(&v->times, cursor));
 }
 
 /* Tell those that wait for it the time of the touchpoint that they were reached at. */
 static void
 tell_pending(Matcher *m)
 {
-	int64 time = read_time(m, m->pending_i);
+	int64 time = read_time(m->v, &m->place.times, m->pending_i);
 
 	for (uint64 bits = m->pending; bits != 0; bits &= bits - 1)
 		m->entries[pg_rightmost_one_pos64(bits)].time = time;
 	m->pending = 0;
+}
+
+/* Look for the idle position's last touchpoint before i. */
+static void
+look_back(Matcher *m, uint32 i)
+{
+	const JourneyView *v = m->v;
+	uint64 step = UINT64CONST(1) << m->program->positions[m->latest.idle].step;
+
+	for (uint32 k = i; k > m->idle_looked; k--)
+	{
+		if (unlikely(k % MATCH_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+		if ((m->label_steps[v->label_width == 1 ? v->labels[k - 1] : journey_label_at(v, k - 1)] & step) != 0)
+		{
+			m->entries[m->latest.idle].i = k - 1;
+			m->idle_known = false;
+			break;
+		}
+	}
+	m->idle_looked = i;
 }
 
 static inline int64
@@ -102,16 +146,36 @@ time_here(Matcher *m, Here *here)
 	{
 		if (m->pending != 0)
 			tell_pending(m);
-		here->time = read_time(m, here->i);
+		here->time = read_time(m->v, &m->place.times, here->i);
 		here->known = true;
 	}
 	return here->time;
 }
 
-static inline int64
-time_of_entry(Matcher *m, int position)
+/* Of a position that was reached before: at which touchpoint last. */
+static inline uint32
+place_of_entry(Matcher *m, int position, uint32 before)
 {
-	if ((m->pending >> position & 1) != 0)
+	if (position == m->latest.idle && m->idle_looked < before)
+		look_back(m, before);
+	return m->entries[position].i;
+}
+
+/* And its time. */
+static inline int64
+time_of_entry(Matcher *m, int position, uint32 before)
+{
+	if (position == m->latest.idle)
+	{
+		uint32 i = place_of_entry(m, position, before);
+
+		if (!m->idle_known)
+		{
+			m->entries[position].time = read_time(m->v, &m->idle_times, i);
+			m->idle_known = true;
+		}
+	}
+	else if ((m->pending >> position & 1) != 0)
 		tell_pending(m);
 	return m->entries[position].time;
 }
@@ -121,7 +185,7 @@ static inline bool
 leads_here(Matcher *m, const ProgramEdge *edge, Here *here)
 {
 	const ProgramLink *link = &m->program->links[edge->link];
-	uint32 from = m->entries[edge->from].i;
+	uint32 from = place_of_entry(m, edge->from, here->i);
 
 	if (link->next && from + 1 != here->i)
 		return false;
@@ -130,7 +194,7 @@ leads_here(Matcher *m, const ProgramEdge *edge, Here *here)
 			return false;
 	if (link->max == PG_INT64_MAX)
 		return true;
-	return elapsed(time_of_entry(m, edge->from), time_here(m, here)) <= link->max;
+	return elapsed(time_of_entry(m, edge->from, here->i), time_here(m, here)) <= link->max;
 }
 
 /* Is the position, not one to begin with anywhere, reached here by one of its edges? */
@@ -158,43 +222,8 @@ is_within_here(Matcher *m, int q, uint64 reached, Here *here, int64 *since)
 	*since = PG_INT64_MIN;
 	Assert((m->latest.sources[q] & reached) != 0);
 	for (uint64 bits = m->latest.sources[q] & reached; bits != 0; bits &= bits - 1)
-		*since = Max(*since, time_of_entry(m, pg_rightmost_one_pos64(bits)));
+		*since = Max(*since, time_of_entry(m, pg_rightmost_one_pos64(bits), here->i));
 	return elapsed(*since, time_here(m, here)) <= m->program->within;
-}
-
-/*
- * The step of all touchpoints with which a match may begin anywhere, if there is but one, it has
- * a mark of its own, and nothing depends on which of them is the next; as a bit, or 0.
- */
-static uint64
-restart_step(const Matcher *m, uint64 goals)
-{
-	uint64 step = steps_of(m, m->latest.free);
-
-	if ((step & (step - 1)) != 0 || step >= UINT64CONST(1) << (MATCH_MARKS - 1))
-		return 0;
-	for (uint64 bits = m->latest.free; bits != 0; bits &= bits - 1)
-		if (m->simple.adjacent[pg_rightmost_one_pos64(bits)] != 0)
-			return 0;
-	return (positions_of(m, step) & goals) == 0 ? step : 0;
-}
-
-/*
- * The first touchpoint from i on that may match a wanted step; v->n if there is none. But of those that
- * only match "again" the last one before another kind, and none if no other kind follows.
- */
-static inline uint32
-next_marked(const Matcher *m, uint32 i, uint64 wanted, uint64 again)
-{
-	uint32 n = m->v->n;
-	uint8 others = marks_of_steps(wanted & ~again);
-	uint32 next;
-
-	i = marks_next(m->marks, i, n, others | (uint8) again);
-	if (again == 0 || i == n || (m->marks[i] & others) != 0)
-		return i;
-	next = marks_next(m->marks, i + 1, n, others);
-	return next == n ? n : marks_last(m->marks, next, again);
 }
 
 /*
@@ -219,12 +248,16 @@ run(Matcher *m, Source source, bool farthest, int most)
 	uint32 now_i = 0;
 	uint64 bans = l->start_bans; /* steps that it must be known of from now on where they were */
 	uint64 wanted = steps_of(m, allowed | now) | bans | NO_LABEL;
+	uint64 idle = 0; /* the idle position, if there is one */
 	int item = 0;
-	uint64 restart = source == SOURCE_MARKS ? restart_step(m, farthest ? 0 : goals) : 0;
-	uint64 again = 0; /* this step, if its touchpoints only put off the start by now */
 	int64 since[WORD_BITS]; /* with "within": of positions reached here */
 
 	m->pending = 0;
+	if (source == SOURCE_MARKS || source == SOURCE_BYTES || source == SOURCE_LABELS)
+	{
+		m->idle_times = m->place.times;
+		idle = l->idle >= 0 ? UINT64CONST(1) << l->idle : 0;
+	}
 	while (i < v->n)
 	{
 		uint32 end = i + Min(v->n - i, MATCH_INTERRUPT_EVERY);
@@ -244,15 +277,14 @@ run(Matcher *m, Source source, bool farthest, int most)
 
 			if (source == SOURCE_MARKS)
 			{
-				i = next_marked(m, i, wanted & ~NO_LABEL, again);
-				if (i >= end)
+				i = marks_next(m->marks, i, end, marks_of_steps(wanted & ~NO_LABEL));
+				if (i == end)
 					break;
 				steps = label_steps[journey_label_at(v, i)];
 			}
 			else if (source == SOURCE_BYTES)
 			{
-				while (i < end && (label_steps[v->labels[i]] & wanted) == 0)
-					i++;
+				i = skip_labels(v->labels, i, end, label_steps, wanted);
 				if (i == end)
 					break;
 				steps = label_steps[v->labels[i]];
@@ -336,7 +368,12 @@ run(Matcher *m, Source source, bool farthest, int most)
 
 			/* what those behind must know */
 			m->pending &= ~lead;
-			timed = own & lead & l->timed;
+			if (idle != 0 && (lead & idle) != 0)
+			{
+				m->idle_looked = i + 1;
+				m->idle_known = false;
+			}
+			timed = own & lead & l->timed & ~idle;
 			if (timed != 0 && !here.known)
 			{
 				if (m->pending != 0)
@@ -355,15 +392,7 @@ run(Matcher *m, Source source, bool farthest, int most)
 				bans |= l->bans[q];
 			}
 			if ((lead & ~reached) != 0 || next != now)
-			{
-				uint64 starts = positions_of(m, restart);
-
-				wanted = steps_of(m, allowed | next) | bans | NO_LABEL;
-				again = (restart & bans) == 0 && (starts & (allowed | next) & ~l->free) == 0 &&
-								(starts & l->free & ~(reached | lead)) == 0
-							? restart
-							: 0;
-			}
+				wanted = steps_of(m, (allowed | next) & ~(idle & (reached | lead))) | bans | NO_LABEL;
 			reached |= lead;
 			now = next;
 			now_i = i + 1;

@@ -60,6 +60,9 @@ make_simple(Matcher *m)
 			s->accept |= bit;
 	}
 	s->lasting |= s->accept_last;
+	s->start_steps = steps_of(m, s->start);
+	for (int q = 0; q < p->npositions; q++)
+		s->lead_steps[q] = steps_of(m, s->follow[q] | s->adjacent[q]);
 	for (int q = 0; q < p->npositions; q++)
 	{
 		s->step_positions[p->positions[q].step] |= UINT64CONST(1) << q;
@@ -99,17 +102,26 @@ run_labels(const Matcher *m, Source source, uint64 *result, uint64 enough)
 		{
 			uint64 hit;
 
-			if (source == SOURCE_MARKS)
+			if (source == SOURCE_BYTES)
 			{
-				i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+				i = skip_labels(v->labels, i, end, label_steps, wanted | NO_LABEL);
 				if (i == end)
 					break;
+				hit = label_steps[v->labels[i]] & (wanted | NO_LABEL);
 			}
-			hit = label_steps[source == SOURCE_BYTES ? v->labels[i] : journey_label_at(v, i)] &
-				  (wanted | NO_LABEL);
-			if (likely(hit == 0))
+			else
+			{
+				if (source == SOURCE_MARKS)
+				{
+					i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+					if (i == end)
+						break;
+				}
+				hit = label_steps[journey_label_at(v, i)] & wanted;
+			}
+			if (hit == 0)
 				continue;
-			if (unlikely(hit == NO_LABEL))
+			if (unlikely((hit & NO_LABEL) != 0))
 				journey_corrupt("a touchpoint's label is not in the dictionary");
 			if (now_i != i)
 				now = 0;
