@@ -4,9 +4,9 @@
  *
  * The matcher does the matching, as with journeys of their own. Before, the labels of all
  * touchpoints are looked at together (label_scan.c): a journey without a touchpoint that
- * each match needs is passed over, and of the others, which are candidates, times and values
- * are read. Nor are these fetched of a block that has no candidate: a pattern that asks for
- * something rare reads only the front of most blocks.
+ * each match needs is passed over. Of the others, the candidates, times and values are opened
+ * where labels do not tell all; and only if there is such a journey are they fetched of a
+ * block: a pattern that asks for something rare reads but the front of most blocks.
  */
 #include "postgres.h"
 
@@ -27,13 +27,16 @@
 #define MARKS_MIN 0x1000
 #define MARKS_KEEP 0x400000
 
-/* What of journeys is asked for. */
-typedef enum Question
+/* So many are looked for at a time. */
+#define CANDIDATES 64
+
+/* A journey of a block, as in BlockCursor. */
+typedef struct Candidate
 {
-	DOES_MATCH,
-	HOW_OFTEN,
-	HOW_FAR
-} Question;
+	uint32 i;
+	uint32 first;
+	uint32 n;
+} Candidate;
 
 /* What a call site keeps, and the block at hand. */
 typedef struct BlockMatch
@@ -43,16 +46,21 @@ typedef struct BlockMatch
 	Matcher *matcher;
 	uint8 *marks; /* of each touchpoint of the block */
 	size_t marks_max;
-	bool had_candidate; /* the last block had: so may the next one */
+	bool read_on;     /* times or values of the last block were read: so may be those of the next one */
 
 	Datum block;
 	BlockArg arg;
-	uint32 touchpoints; /* 0 if none is of interest */
 	BlockPart opened;
-	BlockPart needed; /* of candidates */
-	bool whole;       /* only whole matches count */
+	BlockPart needed;    /* if labels do not tell all */
+	bool whole;          /* only whole matches count */
+	JourneyView journey; /* the candidate at hand; its labels at first */
 	MatchMarks wanted;
-	int64 alone; /* journeys passed over in which one touchpoint is all that is reached: their items */
+	bool possible;     /* there may be candidates */
+	BlockCursor ahead; /* the search for them */
+	int ncandidates;
+	int taken;
+	Candidate candidates[CANDIDATES];
+	int64 alone; /* journeys passed over that have a start and nothing that may follow */
 } BlockMatch;
 
 /* Make room for the marks of n touchpoints. */
@@ -99,7 +107,7 @@ mark_touchpoints(BlockMatch *b)
 
 /* Turn to the arguments of a call. */
 static BlockMatch *
-block_match(FunctionCallInfo fcinfo, Question question)
+block_match(FunctionCallInfo fcinfo, bool whole)
 {
 	BlockMatch *b = fcinfo->flinfo->fn_extra;
 
@@ -111,115 +119,146 @@ block_match(FunctionCallInfo fcinfo, Question question)
 	}
 	pattern_argument(&b->pattern, b->cxt, PG_GETARG_DATUM(1));
 	b->matcher = pattern_matcher(b->pattern, &b->arg.view.shared);
-	b->whole = question != HOW_FAR;
+	b->whole = whole;
 	b->alone = 0;
 	matcher_marks(b->matcher, &b->wanted);
-	switch (matcher_reads(b->matcher))
-	{
-		case MATCH_READS_LABELS:
-			b->needed = question == HOW_OFTEN ? BLOCK_TIMES : BLOCK_LABELS;
-			break;
-		case MATCH_READS_TIMES:
-			b->needed = BLOCK_TIMES;
-			break;
-		case MATCH_READS_VALUES:
-			b->needed = BLOCK_ALL;
-			break;
-	}
+	b->needed = matcher_reads_values(b->matcher) ? BLOCK_ALL : BLOCK_TIMES;
 	b->block = PG_GETARG_DATUM(0);
-	b->opened = b->had_candidate || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block))
-					? b->needed
-					: BLOCK_LABELS;
-	b->had_candidate = false;
+	b->opened = b->read_on || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block)) ? b->needed
+																				  : BLOCK_LABELS;
+	b->read_on = false;
 	block_arg_open(&b->arg, b->block, b->opened);
-	b->touchpoints = mark_touchpoints(b) ? b->arg.view.touchpoints : 0;
+	b->journey = b->arg.view.shared;
+	b->possible = mark_touchpoints(b);
+	b->ahead = b->arg.cursor;
+	b->ncandidates = b->taken = 0;
 	return b;
 }
 
-/* Might the journey at hand match, or get farther than is counted here? It has its first start at i. */
-static inline bool
-is_candidate(BlockMatch *b, uint32 i)
-{
-	const BlockCursor *c = &b->arg.cursor;
-	const MatchMarks *wanted = &b->wanted;
-	const uint8 *start = b->marks + c->first + i;
-	uint8 behind = marks_union(start + 1, c->n - i - 1);
-
-	if (b->whole && ((*start | behind) & wanted->required) != wanted->required)
-		return false;
-	if ((behind & wanted->follow) != 0)
-		return true;
-	/* so nothing follows a touchpoint with which a match may begin */
-	if (b->whole)
-		return b->pattern->program->least == 1;
-	if (wanted->alone < 0)
-		return true;
-	b->alone += wanted->alone;
-	return false;
-}
-
-/* Fetch of the block what its candidates need; the cursor stays where it is. */
+/*
+ * Look for candidates among the journeys ahead, by their marks: whether there is a start, whether
+ * what every match needs is with it or behind, and whether anything behind may follow it. Of
+ * journeys that are short, as most are, without a branch that depends on them.
+ */
 static void
-open_rest(BlockMatch *b)
+find_candidates(BlockMatch *b)
 {
-	BlockCursor *c = &b->arg.cursor;
-	BlockCursor at = *c;
-	uint64 dictionary_id = b->arg.view.shared.dictionary_id;
+	BlockCursor *c = &b->ahead;
+	const MatchMarks *wanted = &b->wanted;
+	uint64 start_marks = wanted->start * MARKS_EACH;
+	uint8 required = b->whole ? wanted->required : 0;
+	bool single = b->whole ? b->pattern->program->least == 1 : wanted->alone < 0;
+	int64 alone = 0;
+	int n = 0;
 
-	block_arg_close(&b->arg);
-	block_arg_open(&b->arg, b->block, b->needed);
-	b->opened = b->needed;
-	b->arg.view.shared.dictionary_id = dictionary_id; /* it is the same one */
-	c->i = at.i;
-	c->first = at.first;
-	c->n = at.n;
-	c->last_customer = at.last_customer;
-	c->customer = at.customer;
-	c->start = at.start;
+	while (n < CANDIDATES && block_next(c))
+	{
+		const uint8 *marks = b->marks + c->first;
+		bool has_start;
+		uint8 all;
+		uint8 behind;
+		bool goes_on;
+
+		if (likely(c->n <= 8))
+		{
+			uint64 here = load64(marks, 8, 0) & low_mask(8 * c->n);
+			uint64 starts = here & start_marks;
+			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
+
+			here >>= at;
+			has_start = starts != 0;
+			behind = marks_fold(here >> 8);
+			all = (uint8) here | behind;
+		}
+		else
+		{
+			uint32 start = marks_next(marks, 0, c->n, wanted->start);
+
+			has_start = start < c->n;
+			behind = has_start ? marks_union(marks + start + 1, c->n - start - 1) : 0;
+			all = marks[start] | behind;
+		}
+		goes_on = single | ((behind & wanted->follow) != 0);
+		b->candidates[n] = (Candidate) {c->i, c->first, c->n};
+		n += has_start & goes_on & ((all & required) == required);
+		alone += has_start & !goes_on;
+		if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+	}
+	b->ncandidates = n;
+	b->taken = 0;
+	b->alone += alone;
 }
 
-/* The next candidate, to which the matcher turns; false if there is none. */
+/* The next candidate, of which the matcher knows the labels; false if there is none. */
 static bool
-next_candidate(BlockMatch *b, JourneyView *v)
+next_candidate(BlockMatch *b)
 {
+	const Candidate *candidate;
 	BlockCursor *c = &b->arg.cursor;
+	JourneyView *v = &b->journey;
 
-	for (;;)
+	if (b->taken == b->ncandidates)
 	{
-		uint32 start = marks_next(b->marks, c->first + c->n, b->touchpoints, b->wanted.start);
-
-		if (start == b->touchpoints)
-			break;
-		while (start >= c->first + c->n && block_next(c))
-			if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
-				CHECK_FOR_INTERRUPTS();
-		if (!is_candidate(b, start - c->first))
-			continue;
-		b->had_candidate = true;
-		if (unlikely(b->opened < b->needed))
-			open_rest(b);
-		block_journey(c, v);
-		matcher_open(b->matcher, v);
-		return true;
+		if (b->possible)
+			find_candidates(b);
+		if (b->taken == b->ncandidates)
+		{
+			block_arg_close(&b->arg);
+			return false;
+		}
 	}
-	block_arg_close(&b->arg);
-	return false;
+	candidate = &b->candidates[b->taken++];
+	c->i = candidate->i;
+	c->first = candidate->first;
+	c->n = v->n = candidate->n;
+	v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
+	matcher_open_marked(b->matcher, v, b->marks + c->first);
+	return true;
+}
+
+/* Open the rest of the candidate at hand. */
+static inline void
+read_on(BlockMatch *b)
+{
+	b->read_on = true;
+	if (unlikely(b->opened < b->needed))
+	{
+		BlockCursor at = b->arg.cursor;
+		uint64 dictionary_id = b->arg.view.shared.dictionary_id;
+
+		block_arg_close(&b->arg);
+		block_arg_open(&b->arg, b->block, b->needed);
+		b->opened = b->needed;
+		b->arg.view.shared.dictionary_id = dictionary_id; /* it is the same one */
+		b->arg.cursor.i = at.i;
+		b->arg.cursor.first = at.first;
+		b->arg.cursor.n = at.n;
+	}
+	block_journey(&b->arg.cursor, &b->journey);
 }
 
 PG_FUNCTION_INFO_V1(journey_block_match);
 Datum
 journey_block_match(PG_FUNCTION_ARGS)
 {
-	BlockMatch *b = block_match(fcinfo, DOES_MATCH);
+	BlockMatch *b = block_match(fcinfo, true);
 	Datum *customers = NULL;
 	int n = 0;
 	int max = 0;
-	JourneyView v;
 
-	while (next_candidate(b, &v))
+	while (next_candidate(b))
 	{
-		if (!matcher_exists(b->matcher))
+		bool sure;
+
+		if (!matcher_may_exist(b->matcher, &sure))
 			continue;
+		if (!sure)
+		{
+			read_on(b);
+			if (!matcher_exists(b->matcher))
+				continue;
+		}
 		reserve(customers, n, max);
 		customers[n++] = Int64GetDatum(block_customer(&b->arg.cursor));
 	}
@@ -233,18 +272,20 @@ journey_block_count(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	BlockMatch *b;
-	JourneyView v;
 
 	InitMaterializedSRF(fcinfo, 0);
-	b = block_match(fcinfo, HOW_OFTEN);
-	while (next_candidate(b, &v))
+	b = block_match(fcinfo, true);
+	while (next_candidate(b))
 	{
-		int64 count = 0;
+		int64 count;
 		Datum values[2];
 		bool nulls[2] = {false};
+		bool sure;
 
-		while (matcher_next(b->matcher, NULL))
-			count++;
+		if (!matcher_may_exist(b->matcher, &sure))
+			continue;
+		read_on(b);
+		count = matcher_count(b->matcher);
 		if (count == 0)
 			continue;
 		values[0] = Int64GetDatum(block_customer(&b->arg.cursor));
@@ -258,16 +299,26 @@ PG_FUNCTION_INFO_V1(journey_block_reached);
 Datum
 journey_block_reached(PG_FUNCTION_ARGS)
 {
-	BlockMatch *b = block_match(fcinfo, HOW_FAR);
+	BlockMatch *b = block_match(fcinfo, false);
 	int items = b->pattern->program->nitems;
 	int64 *reached = palloc0((items + 1) * sizeof(int64)); /* so many items and no more */
 	Datum *counts = palloc(items * sizeof(Datum));
 	int64 sum = 0;
-	JourneyView v;
 
-	while (next_candidate(b, &v))
-		reached[matcher_progress(b->matcher, NULL, false)]++;
-	reached[1] += b->alone;
+	while (next_candidate(b))
+	{
+		bool sure;
+		int item = matcher_may_reach(b->matcher, &sure);
+
+		if (!sure)
+		{
+			read_on(b);
+			item = matcher_progress(b->matcher, NULL, false);
+		}
+		reached[item]++;
+	}
+	if (b->wanted.alone > 0)
+		reached[b->wanted.alone] += b->alone;
 	for (int item = items; item > 0; item--)
 	{
 		sum += reached[item];

@@ -10,12 +10,10 @@
 #define PGJ_LABEL_SCAN_H
 
 #include "journey/format.h"
+#include "journey/marks.h"
 
 /* So many labels with marks are searched for; more are looked up. */
 #define LABEL_SCAN_FEW 16
-
-/* Bytes to be read behind the last mark. */
-#define MARKS_PADDING 8
 
 /*
  * Of n touchpoints with these label numbers, as wide as the view says, the marks: of a label
@@ -23,35 +21,5 @@
  * dictionary raises ERRCODE_DATA_CORRUPTED.
  */
 extern void label_scan(const JourneyView *v, uint32 n, const uint8 *label_marks, uint8 *marks);
-
-/* All marks that n touchpoints have between them. */
-static inline uint8
-marks_union(const uint8 *marks, uint32 n)
-{
-	uint64 all = 0;
-
-	for (; n > 8; n -= 8, marks += 8)
-		all |= load64(marks, 8, 0);
-	all |= load64(marks, 8, 0) & low_mask(8 * n);
-	all |= all >> 32;
-	all |= all >> 16;
-	return (uint8) (all | all >> 8);
-}
-
-/* The first of n touchpoints, from i on, that has one of some marks; or n. */
-static inline uint32
-marks_next(const uint8 *marks, uint32 i, uint32 n, uint8 some)
-{
-	uint64 any = some * UINT64CONST(0x0101010101010101);
-
-	for (; i < n; i += 8)
-	{
-		uint64 here = load64(marks + i, 8, 0) & any;
-
-		if (here != 0)
-			return Min(n, i + pg_rightmost_one_pos64(here) / 8);
-	}
-	return n;
-}
 
 #endif /* PGJ_LABEL_SCAN_H */

@@ -455,6 +455,7 @@ void
 matcher_open(Matcher *m, const JourneyView *v)
 {
 	m->v = v;
+	m->marks = NULL;
 	m->labelled = false;
 	m->glance = GLANCE_NONE;
 	m->started = false;

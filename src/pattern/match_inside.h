@@ -5,7 +5,9 @@
 #ifndef PGJ_MATCH_INSIDE_H
 #define PGJ_MATCH_INSIDE_H
 
+#include "journey/marks.h"
 #include "pattern/match.h"
+#include "pattern/match_marks.h"
 
 #define NO_START PG_UINT32_MAX
 
@@ -165,6 +167,7 @@ struct Matcher
 
 	/* of the journey */
 	const JourneyView *v;
+	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
 	bool labelled; /* what follows is of its dictionary */
 	Glance glance; /* what its labels alone were asked */
 	bool may;      /* ... answer to GLANCE_EXIST */
@@ -229,6 +232,25 @@ struct Matcher
 	size_t nrecords;
 	size_t records_max;
 };
+
+#define MATCH_MARKS 8
+
+/* The marks of steps of the first word. */
+static inline uint8
+marks_of_steps(uint64 steps)
+{
+	return (uint8) (steps | (uint64) (steps >> (MATCH_MARKS - 1) != 0) << (MATCH_MARKS - 1));
+}
+
+/* What touchpoints are read from. */
+typedef enum Source
+{
+	SOURCE_MARKS,  /* labels, where a mark says that they may be of interest */
+	SOURCE_BYTES,  /* labels of one byte */
+	SOURCE_LABELS, /* labels */
+	SOURCE_VALUES, /* whole touchpoints */
+	SOURCE_ROWS
+} Source;
 
 /* Steps that positions are for, of a simple program. */
 static inline uint64

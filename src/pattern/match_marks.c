@@ -1,39 +1,41 @@
 /*
  * match_marks.c
- *		What labels alone tell of matches, for who looks at many touchpoints' labels at once.
+ *		What labels tell of matches, for who looks at those of many touchpoints at once.
  */
 #include "postgres.h"
 
 #include "compat.h"
 #include "miscadmin.h"
 #include "pattern/match_inside.h"
-#include "pattern/match_marks.h"
 
-#define MARKS 8
-
-MatchReads
-matcher_reads(const Matcher *m)
+void
+matcher_open_marked(Matcher *m, const JourneyView *v, const uint8 *marks)
 {
-	if (m->tests_values)
-		return MATCH_READS_VALUES;
-	return m->has_simple && m->simple.exact ? MATCH_READS_LABELS : MATCH_READS_TIMES;
+	matcher_open(m, v);
+	m->marks = marks;
+}
+
+bool
+matcher_reads_values(const Matcher *m)
+{
+	return m->tests_values;
 }
 
 static inline uint8
 step_mark(int step)
 {
-	return 1 << Min(step, MARKS - 1);
+	return 1 << Min(step, MATCH_MARKS - 1);
 }
 
 static uint8
 steps_marks(const Matcher *m, const uint64 *steps)
 {
-	uint64 marks = steps[0] & ((UINT64CONST(1) << MARKS) - 1);
-	uint64 others = steps[0] >> MARKS;
+	uint8 marks = marks_of_steps(steps[0]);
 
 	for (int w = 1; w < m->step_words; w++)
-		others |= steps[w];
-	return marks | (others != 0 ? step_mark(MARKS) : 0);
+		if (steps[w] != 0)
+			marks |= step_mark(MATCH_MARKS);
+	return marks;
 }
 
 void
@@ -67,8 +69,8 @@ matcher_marks(const Matcher *m, MatchMarks *marks)
 		marks->alone = open ? -1 : 1;
 	/* what steps share tells of none of them that it is there */
 	marks->required = steps_marks(m, m->required);
-	if (p->nsteps > MARKS)
-		marks->required &= ~step_mark(MARKS);
+	if (p->nsteps > MATCH_MARKS)
+		marks->required &= ~step_mark(MATCH_MARKS);
 }
 
 bool

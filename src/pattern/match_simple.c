@@ -77,9 +77,9 @@ make_simple(Matcher *m)
 	}
 }
 
-/* run_simple(), of a journey whose labels take one byte or (not narrow) more. */
+/* run_simple(), of a journey that is read so. */
 static pg_attribute_always_inline bool
-run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
+run_labels(const Matcher *m, Source source, uint64 *result, uint64 enough)
 {
 	const Simple *s = &m->simple;
 	const JourneyView *v = m->v;
@@ -102,7 +102,7 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 		{
 			uint64 hit;
 
-			if (narrow)
+			if (source == SOURCE_BYTES)
 			{
 				i = skip_labels(v->labels, i, end, label_steps, wanted | NO_LABEL);
 				if (i == end)
@@ -110,7 +110,15 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 				hit = label_steps[v->labels[i]] & (wanted | NO_LABEL);
 			}
 			else
+			{
+				if (source == SOURCE_MARKS)
+				{
+					i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+					if (i == end)
+						break;
+				}
 				hit = label_steps[journey_label_at(v, i)] & wanted;
+			}
 			if (hit == 0)
 				continue;
 			if (unlikely((hit & NO_LABEL) != 0))
@@ -148,7 +156,9 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 bool
 run_simple(const Matcher *m, uint64 *reached, uint64 enough)
 {
+	if (m->marks)
+		return run_labels(m, SOURCE_MARKS, reached, enough);
 	if (likely(m->v->label_width == 1))
-		return run_labels(m, true, reached, enough);
-	return run_labels(m, false, reached, enough);
+		return run_labels(m, SOURCE_BYTES, reached, enough);
+	return run_labels(m, SOURCE_LABELS, reached, enough);
 }
