@@ -234,11 +234,12 @@ add_journey(FunnelState *state, CompiledPattern *c, const JourneyView *v, Memory
 {
 	MemoryContext old = MemoryContextSwitchTo(scratch);
 	Match match = {0};
-	int reached = matcher_progress(pattern_matcher(c, v), NULL, false);
+	Matcher *m = pattern_matcher(c, v);
+	int reached = matcher_progress(m, NULL, false);
 
 	/* which touchpoints matters only where there is a time between two */
 	if (reached > 1)
-		matcher_progress(pattern_matcher(c, v), &match, true);
+		matcher_progress_match(m, reached, &match);
 	funnel_complete_items(&match);
 	MemoryContextSwitchTo(old);
 	state->journeys++;

@@ -434,6 +434,7 @@ matcher_create(const Program *p)
 		prepare_labels(m);
 	make_simple(m);
 	make_latest(m);
+	make_chain(m);
 	m->starts_alike = starts_alike(m);
 	return m;
 }
@@ -1062,9 +1063,32 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	if (most == 0 || (match == NULL && sure))
 		return most;
 	prepare(m);
-	if (match == NULL && m->has_latest)
-		return farthest_latest(m, most);
-	return farthest(m, most, match, items);
+	if (!(match ? m->has_chain : m->has_latest))
+		return farthest(m, most, match, items);
+	most = farthest_latest(m, most);
+	if (match && most > 0)
+		chain_match(m, most, match, items);
+	return most;
+}
+
+void
+matcher_progress_match(Matcher *m, int reached, Match *match)
+{
+	*match = (Match) {0};
+	if (!m->has_chain || m->sure)
+	{
+		m->started = false;
+		prepare(m);
+	}
+	if (!m->has_chain)
+		farthest(m, reached, match, true);
+	else
+	{
+		/* then the labels told it alone, but not where */
+		if (m->sure)
+			farthest_latest(m, reached);
+		chain_match(m, reached, match, true);
+	}
 }
 
 /* Shared records take no more than this for each position of a touchpoint, so positions are few. */
