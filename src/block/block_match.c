@@ -143,25 +143,27 @@ block_match(FunctionCallInfo fcinfo, bool whole)
 static void
 find_candidates(BlockMatch *b)
 {
-	BlockCursor *c = &b->ahead;
-	const MatchMarks *wanted = &b->wanted;
-	uint64 start_marks = wanted->start * MARKS_EACH;
-	uint8 required = b->whole ? wanted->required : 0;
-	bool single = b->whole ? b->pattern->program->least == 1 : wanted->alone < 0;
+	/* in registers: nothing that is written here could change them */
+	BlockCursor c = b->ahead;
+	const MatchMarks wanted = b->wanted;
+	uint64 start_marks = wanted.start * MARKS_EACH;
+	uint8 required = b->whole ? wanted.required : 0;
+	bool single = b->whole ? b->pattern->program->least == 1 : wanted.alone < 0;
+	const uint8 *all_marks = b->marks;
+	Candidate *candidate = b->candidates;
 	int64 alone = 0;
-	int n = 0;
 
-	while (n < CANDIDATES && block_next(c))
+	while (candidate < b->candidates + CANDIDATES && block_next(&c))
 	{
-		const uint8 *marks = b->marks + c->first;
+		const uint8 *marks = all_marks + c.first;
 		bool has_start;
 		uint8 all;
 		uint8 behind;
 		bool goes_on;
 
-		if (likely(c->n <= 8))
+		if (likely(c.n <= 8))
 		{
-			uint64 here = load64(marks, 8, 0) & low_mask(8 * c->n);
+			uint64 here = load64(marks, 8, 0) & low_mask(8 * c.n);
 			uint64 starts = here & start_marks;
 			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
 
@@ -172,20 +174,21 @@ find_candidates(BlockMatch *b)
 		}
 		else
 		{
-			uint32 start = marks_next(marks, 0, c->n, wanted->start);
+			uint32 start = marks_next(marks, 0, c.n, wanted.start);
 
-			has_start = start < c->n;
-			behind = has_start ? marks_union(marks + start + 1, c->n - start - 1) : 0;
+			has_start = start < c.n;
+			behind = has_start ? marks_union(marks + start + 1, c.n - start - 1) : 0;
 			all = marks[start] | behind;
 		}
-		goes_on = single | ((behind & wanted->follow) != 0);
-		b->candidates[n] = (Candidate) {c->i, c->first, c->n};
-		n += has_start & goes_on & ((all & required) == required);
+		goes_on = single | ((behind & wanted.follow) != 0);
+		*candidate = (Candidate) {c.i, c.first, c.n};
+		candidate += has_start & goes_on & ((all & required) == required);
 		alone += has_start & !goes_on;
-		if (unlikely(c->i % JOURNEYS_INTERRUPT_EVERY == 0))
+		if (unlikely(c.i % JOURNEYS_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 	}
-	b->ncandidates = n;
+	b->ahead = c;
+	b->ncandidates = candidate - b->candidates;
 	b->taken = 0;
 	b->alone += alone;
 }
