@@ -46,7 +46,7 @@ typedef struct BlockMatch
 	Matcher *matcher;
 	uint8 *marks; /* of each touchpoint of the block */
 	size_t marks_max;
-	bool read_on;     /* times or values of the last block were read: so may be those of the next one */
+	bool read_on; /* times or values of the last block were read: so may be those of the next one */
 
 	Datum block;
 	BlockArg arg;
@@ -125,7 +125,7 @@ block_match(FunctionCallInfo fcinfo, bool whole)
 	b->needed = matcher_reads_values(b->matcher) ? BLOCK_ALL : BLOCK_TIMES;
 	b->block = PG_GETARG_DATUM(0);
 	b->opened = b->read_on || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(b->block)) ? b->needed
-																				  : BLOCK_LABELS;
+																					: BLOCK_LABELS;
 	b->read_on = false;
 	block_arg_open(&b->arg, b->block, b->opened);
 	b->journey = b->arg.view.shared;
@@ -265,8 +265,8 @@ journey_block_match(PG_FUNCTION_ARGS)
 		reserve(customers, n, max);
 		customers[n++] = Int64GetDatum(block_customer(&b->arg.cursor));
 	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(customers, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										  TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(customers, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 PG_FUNCTION_INFO_V1(journey_block_count);
@@ -327,6 +327,6 @@ journey_block_reached(PG_FUNCTION_ARGS)
 		sum += reached[item];
 		counts[item - 1] = Int64GetDatum(sum);
 	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(counts, items, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										  TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(
+		construct_array(counts, items, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
