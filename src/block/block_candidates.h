@@ -54,7 +54,7 @@ typedef struct BlockCandidates
 } BlockCandidates;
 
 /*
-* Turn to a block, and look for journeys that may match (whole) or in which an item may be
+ * Turn to a block, and look for journeys that may match (whole) or in which an item may be
  * reached. What is kept from block to block is in cxt, which lasts as long as *b.
  */
 extern void block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block,
