@@ -149,6 +149,16 @@ block_open(BlockView *b, const uint8 *data, size_t len)
 	block_open_head(b, data, len, len);
 }
 
+size_t
+block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total)
+{
+	if (part == BLOCK_LABELS)
+		return b->shared.labels + (size_t) b->touchpoints * b->shared.label_width - data;
+	if (part == BLOCK_TIMES)
+		return b->times + b->times_len - data;
+	return total;
+}
+
 void
 block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 {

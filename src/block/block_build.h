@@ -33,6 +33,9 @@ typedef struct BlockSource
 /* block.c */
 extern void block_set_base(BlockView *b, int64 base);
 
+/* Of a block of total bytes at data: how many of the first ones a part needs. */
+extern size_t block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total);
+
 /* block_build.c */
 
 /* What a packing decides before it writes. */
