@@ -275,6 +275,8 @@ block_journey(BlockCursor *c, JourneyView *v)
 	if (c->n > 1)
 		p = header_number(p, end, &span);
 	view_period(v, (int64) ((uint64) b->base_units[v->flags] + first), span);
+	if (unlikely(v->first < b->base))
+		block_corrupt("a journey begins before the first time of all");
 	if (unlikely(ef_bytes(&v->times) != end - p))
 		block_corrupt("times of a journey have another length");
 	ef_place(&v->times, p);

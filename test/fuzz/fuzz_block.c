@@ -27,37 +27,32 @@ const char *const fuzz_tokens[] = {"{",    "}",        ",",    "7: {",
 
 /* --- the length that a header demands, read as block.h describes it --- */
 
-static double
-number(const uint8 **p, const uint8 *end)
+static bool
+number(const uint8 **p, const uint8 *end, uint64 *x)
 {
-	double x = 0;
-	double place = 1;
-
-	for (; *p < end; place *= 128)
+	*x = 0;
+	for (int shift = 0; *p < end && shift < 64; shift += 7)
 	{
-		uint8 byte = *(*p)++;
+		uint64 byte = *(*p)++;
 
-		x += (byte & 0x7f) * place;
+		*x |= (byte & 0x7f) << shift;
 		if (byte < 0x80)
-			break;
+			return true;
 	}
-	return x;
+	return false;
 }
 
+/* Doubles are exact for all that matter, and do not overflow. */
 static double
-elias_fano_bytes(double n, double span)
+elias_fano_bytes(uint64 n, uint64 span)
 {
-	double bits = 0;
-	double high = span;
+	int bits = 0;
 
 	if (n <= 2)
 		return 0;
-	if (span >= 18446744073709551616.0 || n >= 4294967296.0)
-		return 1e30;
-	for (uint64 x = (uint64) span / (uint64) n; x > 1; x /= 2)
+	for (uint64 x = span / n; x > 1; x /= 2)
 		bits++;
-	high = (uint64) span >> (int) bits;
-	return (uint64) ((n - 2) * bits + 7) / 8 + (uint64) (n - 2 + high + 7) / 8;
+	return (double) (((n - 2) * bits + 7) / 8) + (double) ((n - 2 + (span >> bits) + 7) / 8);
 }
 
 /* 0 if it is no header. */
@@ -66,26 +61,29 @@ demanded_length(const uint8 *data, size_t len, size_t *header)
 {
 	const uint8 *end = data + len;
 	const uint8 *p = data + 2;
-	double x[10];
 	int fields = len > 1 && (data[1] & BLOCK_EXTRAS) ? 9 : 8;
+	uint64 x[9] = {0}; /* n, touchpoints, first, span, labels, dictionary, base, times, extras */
+	double total;
 
 	if (len < 3)
 		return 0;
-	/* n, touchpoints, first, span, labels, dictionary, base, times, extras */
-	x[8] = 0;
 	for (int i = 0; i < fields; i++)
 	{
-		x[i] = number(&p, end);
-		if (i == 0 && x[0] == 0)
-		{
-			*header = p - data;
-			return *header;
-		}
+		if (!number(&p, end, &x[i]) || x[0] > PG_INT32_MAX)
+			return 0;
+		if (x[0] == 0)
+			break;
 	}
 	*header = p - data;
-	return *header + elias_fano_bytes(x[0], x[3]) + elias_fano_bytes(x[0] + 1, x[1]) + x[5] +
-		   x[1] * (x[4] <= 256 ? 1 : x[4] <= 65536 ? 2 : 4) + elias_fano_bytes(x[0] + 1, x[7]) + x[7] +
-		   (fields == 9 ? elias_fano_bytes(x[0] + 1, x[8]) + x[8] : 0);
+	total = *header;
+	if (x[0] == 0)
+		return total;
+	total += elias_fano_bytes(x[0], x[3]) + elias_fano_bytes(x[0] + 1, x[1]);
+	total += (double) x[5] + (double) x[1] * (x[4] <= 256 ? 1 : x[4] <= 65536 ? 2 : 4);
+	total += elias_fano_bytes(x[0] + 1, x[7]) + (double) x[7];
+	if (fields == 9)
+		total += elias_fano_bytes(x[0] + 1, x[8]) + (double) x[8];
+	return total;
 }
 
 /* --- the readers --- */
