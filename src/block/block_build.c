@@ -297,6 +297,7 @@ block_check(const BlockView *b, const uint8 *data, size_t len)
 		journey_check(&v, (uint8 *) VARDATA(packed), VARSIZE(packed) - VARHDRSZ);
 		pfree(packed);
 	}
+	block_find_base(&walk.source);
 	again = block_pack(&walk.source, dict);
 	if (VARSIZE(again) - VARHDRSZ != len || memcmp(VARDATA(again), data, len) != 0)
 		block_corrupt("the journeys are not packed as they should be");

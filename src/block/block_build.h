@@ -33,6 +33,9 @@ typedef struct BlockSource
 /* block.c */
 extern void block_set_base(BlockView *b, int64 base);
 
+/* Of a block of total bytes at data: how many of the first ones a part needs. */
+extern size_t block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total);
+
 /* block_build.c */
 
 /* What a packing decides before it writes. */
@@ -74,7 +77,7 @@ extern void block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict);
 /* Open a block of which only the header will be read, and the customers if so asked. */
 extern void block_arg_open_head(BlockArg *arg, Datum d, bool customers);
 
-/* block_agg.c: journeys collected in any order. */
+/* block_pile.c: journeys collected in any order. */
 
 typedef struct BlockPile
 {
@@ -93,7 +96,21 @@ extern void pile_init(BlockPile *pile, MemoryContext cxt);
 /* Add a customer's journey, of which these are the bytes. */
 extern void pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len);
 
+/* The same of each journey of another pile, or of one that pile_serialize has written. */
+extern void pile_add_pile(BlockPile *pile, const BlockPile *other);
+extern void pile_add_serialized(BlockPile *pile, const char *p, const char *end);
+extern struct varlena *pile_serialize(const BlockPile *pile);
+
 /* The block of them; journeys of one customer are put together. The pile stays as it is. */
 extern struct varlena *pile_pack(BlockPile *pile, LabelDict *dict);
+
+/* Pack the builder's journey onto the pile, and free the builder. */
+extern void pile_add_built(BlockPile *pile, int64 customer, JourneyBuilder *b);
+
+/* block_text.c */
+
+/* Read a whole text onto the pile; false on failure, with the reason in the scan. */
+extern bool block_scan(TextScan *s, BlockPile *pile, LabelDict *dict);
+extern void block_print(StringInfo out, const BlockView *b);
 
 #endif /* PGJ_BLOCK_BUILD_H */

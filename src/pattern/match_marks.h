@@ -22,10 +22,13 @@ typedef struct MatchMarks
 
 extern void matcher_marks(const Matcher *m, MatchMarks *marks);
 
-/* Of each label of the dictionary of a journey just opened, the marks; false: there can be no match. */
+/* Of each label of the journey just opened, the marks; false: there can be no match. */
 extern bool matcher_label_marks(Matcher *m, uint8 *label_marks);
 
-/* As matcher_open; the marks of its touchpoints are known, and MARKS_PADDING bytes can be read behind. */
+/*
+ * As matcher_open, where the marks of the touchpoints are known; they last as long as the
+ * journey, and MARKS_PADDING bytes can be read behind them.
+ */
 extern void matcher_open_marked(Matcher *m, const JourneyView *v, const uint8 *marks);
 
 /* Are values read, not just times, where labels do not tell all? */

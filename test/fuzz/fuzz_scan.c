@@ -16,7 +16,8 @@
 #define LABELS_MAX 700
 #define TOUCHPOINTS_MAX 2000
 
-const char *const fuzz_tokens[] = {"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", NULL};
+const char *const fuzz_tokens[] = {
+	"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", NULL};
 
 typedef struct Scan
 {
@@ -96,7 +97,8 @@ fuzz_input(const uint8 *data, size_t len)
 	if (len < 4)
 		return false;
 	s.view.label_width = widths[data[0] & 3];
-	s.view.nlabels = s.view.label_width == 1 ? data[1] + 1 : 1 + (data[0] << 8 | data[1]) % LABELS_MAX;
+	s.view.nlabels =
+		s.view.label_width == 1 ? data[1] + 1 : 1 + (data[0] << 8 | data[1]) % LABELS_MAX;
 	label_marks = palloc0(s.view.nlabels);
 	marked = data[2] % 2 ? data[2] % 20 : data[2];
 	for (uint32 i = 0; i < marked; i++)
