@@ -21,7 +21,7 @@
 #include "analytics/calendar.h"
 #include "analytics/funnel.h"
 #include "analytics/time_sketch.h"
-#include "block/block.h"
+#include "block/block_candidates.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -101,6 +101,8 @@ typedef struct FunnelSite
 	bool breaks_down;
 	LabelPart part; /* if it does */
 	uint64 asked;
+
+	BlockCandidates candidates; /* journeys of a block in which an attempt may begin */
 } FunnelSite;
 
 /* A touchpoint at which an attempt begins. */
@@ -711,18 +713,16 @@ add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v)
 	return state;
 }
 
-/* Take the arguments of a transition function but the journeys; the state, to be changed. */
+/* The state of a transition function, to be changed. */
 static PeriodFunnelState *
-transition_arguments(FunctionCallInfo fcinfo, FunnelCall *call)
+transition_state(FunctionCallInfo fcinfo, const FunnelSite *site)
 {
-	FunnelSite *site = call_site(fcinfo);
 	PeriodFunnelState *state =
 		PG_ARGISNULL(0) ? state_start(site) : state_argument(PG_GETARG_DATUM(0));
 
 	same_asked(state, site->asked);
 	if (state->nsteps != site->compiled->program->nitems)
 		state_corrupt("Its pattern has another number of steps.");
-	*call = (FunnelCall) {.site = site, .cxt = CurrentMemoryContext};
 	return state;
 }
 
@@ -737,7 +737,8 @@ journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
-	state = transition_arguments(fcinfo, &call);
+	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
+	state = transition_state(fcinfo, call.site);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
 	PG_RETURN_POINTER(add_journey(&call, state, &arg.view));
 }
@@ -749,28 +750,29 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	PeriodFunnelState *state;
 	FunnelCall call;
 	MemoryContext scratch;
-	BlockArg arg;
-	JourneyView v;
+	BlockCandidates *b;
 
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
-	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
-	if (arg.view.n == 0)
+	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
+	b = &call.site->candidates;
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), call.site->compiled, false);
+	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
-	state = transition_arguments(fcinfo, &call);
+	/* where an attempt begins counts, whether it gets any farther or not */
+	b->single = true;
+	state = transition_state(fcinfo, call.site);
 	scratch = AllocSetContextCreate(call.cxt, "journey of a block", ALLOCSET_DEFAULT_SIZES);
-	while (block_next(&arg.cursor))
+	while (block_candidates_next(b))
 	{
-		CHECK_FOR_INTERRUPTS();
-		block_journey(&arg.cursor, &v);
+		block_candidates_read_on(b);
 		MemoryContextSwitchTo(scratch);
-		state = add_journey(&call, state, &v);
+		state = add_journey(&call, state, &b->journey);
 		MemoryContextSwitchTo(call.cxt);
 		MemoryContextReset(scratch);
 	}
 	MemoryContextDelete(scratch);
-	block_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
 

@@ -12,7 +12,7 @@
 
 #include "access/htup_details.h"
 #include "analytics/retention.h"
-#include "block/block.h"
+#include "block/block_candidates.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -61,6 +61,7 @@ typedef struct RetentionSite
 	RetentionQuery query; /* made of them */
 	uint64 asked;         /* their hash */
 	Units units;
+	BlockCandidates candidates; /* journeys of a block that have a start */
 } RetentionSite;
 
 static inline size_t
@@ -331,24 +332,23 @@ journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
 {
 	RetentionSite *site;
 	RetentionState *state;
-	BlockArg arg;
-	JourneyView v;
+	BlockCandidates *b;
 
 	aggregate_context(fcinfo, "journey_retention_agg");
 	if (has_null(fcinfo))
 		return unchanged_state(fcinfo);
-	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
-	if (arg.view.n == 0)
-		return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
+	b = &site->candidates;
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->query.start, true);
+	if (b->arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	retention_check(&site->query, &b->arg.view.shared, "journey_retention_agg");
 	state = transition_state(fcinfo, site);
-	while (block_next(&arg.cursor))
+	while (block_candidates_next(b))
 	{
-		CHECK_FOR_INTERRUPTS();
-		block_journey(&arg.cursor, &v);
-		state = add_journey(state, site, &v);
+		block_candidates_read_on(b);
+		state = add_journey(state, site, &b->journey);
 	}
-	block_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
 

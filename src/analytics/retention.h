@@ -35,6 +35,14 @@ retention_query_set(RetentionQuery *query, MemoryContext cxt, Datum start, Datum
 	calendar_set(&query->calendar, unit, zone);
 }
 
+/* An error, if a pattern has more than one step; the function's name is for it. */
+static inline void
+retention_check(RetentionQuery *query, const JourneyView *v, const char *function)
+{
+	pattern_step_matcher(query->start, v, function);
+	pattern_step_matcher(query->back, v, function);
+}
+
 /*
  * In journey_periods.c: to no units, add the one of a journey's first start, if it has one, and those
  * of its returns, ascending. The function's name is for errors.
