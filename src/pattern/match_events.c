@@ -105,20 +105,95 @@ prepare_labels(Matcher *m)
 	}
 }
 
+/*
+ * A text that was met before, if it is short: there are few, in many dictionaries. The last
+ * one of each hash is kept.
+ */
+typedef struct KnownText
+{
+	uint64 text[2];
+	uint16 len;
+	uint16 part; /* which of a label's, by its offset in Step, + 1 */
+} KnownText;
+
+#define KNOWN_TEXTS 256
+
+/* Bits of the first n bytes of a word, without a branch. */
+static inline uint64
+bytes_mask(int n)
+{
+	static const uint64 masks[] = {0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   UINT64CONST(0xff),
+								   UINT64CONST(0xffff),
+								   UINT64CONST(0xffffff),
+								   UINT64CONST(0xffffffff),
+								   UINT64CONST(0xffffffffff),
+								   UINT64CONST(0xffffffffffff),
+								   UINT64CONST(0xffffffffffffff),
+								   ~UINT64CONST(0)};
+
+	return masks[8 + Min(n, 8)];
+}
+
+/* As steps_by_text, of a text that stands in a dictionary which ends at "end". */
+static void
+steps_by_part(Matcher *m, size_t part, const DictionaryPart *text, const uint8 *end, uint64 *steps)
+{
+	size_t words = m->step_words;
+	const uint8 *p = (const uint8 *) text->text;
+	KnownText here = {.len = text->len, .part = part + 1};
+	KnownText *known;
+	uint64 *known_steps;
+	uint64 hash;
+
+	if (text->len > sizeof(here.text))
+	{
+		steps_by_text(m, part, text->text, text->len, steps);
+		return;
+	}
+	here.text[0] = load64(p, end - p, 0) & bytes_mask(text->len);
+	here.text[1] = load64(p, end - p, 8) & bytes_mask((int) text->len - 8);
+	hash = (here.text[0] ^ (here.text[1] << 7 | here.text[1] >> 57) ^ here.part) *
+		   UINT64CONST(0x9e3779b97f4a7c15);
+	if (m->known_texts == NULL)
+	{
+		m->known_steps = MemoryContextAlloc(m->cxt, KNOWN_TEXTS * words * sizeof(uint64));
+		m->known_texts = MemoryContextAllocZero(m->cxt, KNOWN_TEXTS * sizeof(KnownText));
+	}
+	known = &m->known_texts[hash >> 56];
+	known_steps = &m->known_steps[(hash >> 56) * words];
+	if (known->part != here.part || known->len != here.len || known->text[0] != here.text[0] ||
+		known->text[1] != here.text[1])
+	{
+		steps_by_text(m, part, text->text, text->len, known_steps);
+		*known = here;
+	}
+	for (size_t w = 0; w < words; w++)
+		steps[w] = known_steps[w];
+}
+
 /* Words of label_steps beyond which the array does not wait for another long dictionary. */
 #define LABELS_KEEP 65536
 
 /* Of label n the steps, of which its parts match these; later ones may have the same detail. */
-static pg_attribute_always_inline void
-match_label(Matcher *m, int words, bool details, uint32 n, const uint64 *channel,
-			const uint64 *action, const uint64 *detail)
+static inline void
+match_label(Matcher *m, uint32 n, const uint64 *channel, const uint64 *action, const uint64 *detail)
 {
+	int words = m->step_words;
 	uint64 *steps = &m->label_steps[(size_t) n * words];
 	uint64 *own_detail = &m->label_details[(size_t) n * words];
 
 	for (int w = 0; w < words; w++)
 	{
-		if (details && m->tests_details)
+		if (m->tests_details)
 			own_detail[w] = detail[w];
 		steps[w] = channel[w] & action[w] & detail[w];
 		m->have[w] |= steps[w];
@@ -147,10 +222,11 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 			detail = m->detail_steps; /* all steps */
 		else if (part.same)
 			detail = &m->label_details[(size_t) part.earlier * words];
+		else if (part.word)
+			steps_by_text(m, offsetof(Step, detail), part.text, strlen(part.text), own_detail);
 		else
-			steps_by_text(m, offsetof(Step, detail), part.text,
-						  part.word ? strlen(part.text) : part.len, own_detail);
-		match_label(m, words, true, *n, channel, action, detail);
+			steps_by_part(m, offsetof(Step, detail), &part, end, own_detail);
+		match_label(m, *n, channel, action, detail);
 	}
 	return p;
 }
@@ -158,28 +234,37 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 /*
  * Match labels without details from the dictionary's first on, as long as their parts are
  * words of the vocabulary; sets of steps being of one word. How many; *p is behind them,
- * and the channel at hand is in m->channel_steps[0]. There is a first channel.
+ * and the channel at hand is in m->channel_steps[0].
  */
-static uint32
-match_vocabulary(Matcher *m, const uint8 **p, const uint8 *end)
+static inline uint32
+match_vocabulary(Matcher *m, const uint8 **p)
 {
-	const uint8 *at = *p;
+	const JourneyView *v = m->v;
+	const uint8 *at = v->dictionary;
 	uint64 *channel_steps = m->channel_steps;
+	const uint64 *action_steps = m->action_steps;
+	uint64 *label_actions = m->label_actions;
+	uint64 *label_steps = m->label_steps;
+	uint64 detail = m->detail_steps[0];
 	uint64 channel = 0;
 	uint64 have = 0;
-	uint32 most = Min(Min(m->v->nlabels, (end - at) / 2), VOCABULARY_SIZE * VOCABULARY_SIZE);
-	uint32 n;
+	uint32 most = Min(Min(v->nlabels, v->dictionary_len / 2), VOCABULARY_SIZE * VOCABULARY_SIZE);
+	uint32 n = 0;
 
-	for (n = 0; n < most && at[0] <= VOCABULARY_SIZE && at[1] <= VOCABULARY_SIZE && at[1] != 0;
+	if (most > 0 && at[0] == 0)
+		most = 0; /* it has no channel */
+
+	for (; n < most && at[0] <= VOCABULARY_SIZE && at[1] <= VOCABULARY_SIZE && at[1] != 0;
 		 n++, at += 2)
 	{
 		uint64 own = channel_steps[at[0]];
-		uint64 action = m->action_steps[at[1]];
+		uint64 action = action_steps[at[1]];
 
 		channel = at[0] != 0 ? own : channel;
-		m->label_actions[n] = action;
-		m->label_steps[n] = channel & action & m->detail_steps[0];
-		have |= m->label_steps[n];
+		label_actions[n] = action;
+		own = channel & action & detail;
+		label_steps[n] = own;
+		have |= own;
 	}
 	channel_steps[0] = channel;
 	m->have[0] = have;
@@ -187,23 +272,17 @@ match_vocabulary(Matcher *m, const uint8 **p, const uint8 *end)
 	return n;
 }
 
-/* Match the dictionary's labels; words and details are m->step_words and those of the view. */
-static pg_attribute_always_inline void
-match_dictionary(Matcher *m, int words, bool details)
+/* Match the dictionary's labels from p on, which number n begins; the channel at hand is scratch. */
+static pg_noinline void
+match_dictionary(Matcher *m, const uint8 *p, uint32 n)
 {
 	const JourneyView *v = m->v;
-	const uint8 *p = v->dictionary;
-	const uint8 *end = p + v->dictionary_len;
-	uint64 *channel = NULL;
+	const uint8 *end = v->dictionary + v->dictionary_len;
+	int words = m->step_words;
+	uint64 *channel = m->channel_steps; /* word 0: scratch */
 	uint8 sets = 0;
 	uint8 set = detail_set_bit("", 0);
-	uint32 n = 0;
 
-	if (words == 1 && !details && p < end && *p != 0)
-	{
-		n = match_vocabulary(m, &p, end);
-		channel = m->channel_steps; /* word 0: scratch */
-	}
 	for (uint32 pair = n; n < v->nlabels; pair++)
 	{
 		uint64 *own_action = &m->label_actions[(size_t) pair * words];
@@ -212,15 +291,15 @@ match_dictionary(Matcher *m, int words, bool details)
 
 		if (unlikely(pair % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
 			CHECK_FOR_INTERRUPTS();
-		if (details)
+		if (v->details)
 			p = dictionary_set(p, end, pair, &sets, &set);
 		p = dictionary_part(p, end, pair, true, &part);
 		if (part.word)
 			channel = &m->channel_steps[part.word * words];
 		else if (!part.same)
 		{
-			channel = m->channel_steps; /* word 0: scratch */
-			steps_by_text(m, offsetof(Step, channel), part.text, part.len, channel);
+			channel = m->channel_steps;
+			steps_by_part(m, offsetof(Step, channel), &part, end, channel);
 		}
 		p = dictionary_part(p, end, pair, false, &part);
 		if (part.word)
@@ -228,11 +307,11 @@ match_dictionary(Matcher *m, int words, bool details)
 		else if (part.same)
 			action = &m->label_actions[(size_t) part.earlier * words];
 		else
-			steps_by_text(m, offsetof(Step, action), part.text, part.len, own_action);
+			steps_by_part(m, offsetof(Step, action), &part, end, own_action);
 		for (int w = 0; w < words; w++)
 			own_action[w] = action[w];
 		if (likely(set == 1))
-			match_label(m, words, details, n++, channel, action, m->detail_steps);
+			match_label(m, n++, channel, action, m->detail_steps);
 		else if (set != 0)
 			for (int i = 0; i < DETAIL_SET_SIZE; i++)
 			{
@@ -240,7 +319,7 @@ match_dictionary(Matcher *m, int words, bool details)
 					continue;
 				if (n >= v->nlabels)
 					journey_corrupt("the dictionary has more labels than counted");
-				match_label(m, words, details, n++, channel, action, &m->detail_steps[i * words]);
+				match_label(m, n++, channel, action, &m->detail_steps[i * words]);
 			}
 		else
 			p = match_list(m, p, channel, action, &n);
@@ -275,7 +354,9 @@ void
 match_labels(Matcher *m)
 {
 	const JourneyView *v = m->v;
+	const uint8 *p;
 	uint32 known;
+	uint32 n;
 
 	if (m->labelled)
 		return;
@@ -290,21 +371,27 @@ match_labels(Matcher *m)
 		reserve_labels(m);
 	known = m->labels_known;
 	m->labels_known = BYTE_LABELS;
-	for (int w = 0; w < m->step_words; w++)
-		m->have[w] = 0;
-	if (m->step_words == 1 && !v->details)
-		match_dictionary(m, 1, false);
+	p = v->dictionary;
+	n = 0;
+	if (likely(m->step_words == 1 && !v->details))
+		n = match_vocabulary(m, &p);
 	else
-		match_dictionary(m, m->step_words, v->details);
+		memset(m->have, 0, m->step_words * sizeof(uint64));
+	if (n < v->nlabels)
+		match_dictionary(m, p, n);
+	n = v->nlabels;
 	if (m->step_words == 1)
 	{
+		uint64 *behind = m->label_steps + n;
+
 		/* mostly a few will do, in a loop of fixed length */
-		for (uint32 label = v->nlabels; label < v->nlabels + LABELS_BEHIND; label++)
-			m->label_steps[label] = NO_LABEL;
-		for (uint32 label = v->nlabels + LABELS_BEHIND; unlikely(label < known); label++)
-			m->label_steps[label] = NO_LABEL;
+		for (int i = 0; i < LABELS_BEHIND; i++)
+			behind[i] = NO_LABEL;
+		if (unlikely(known > n + LABELS_BEHIND))
+			for (uint32 label = n + LABELS_BEHIND; label < known; label++)
+				m->label_steps[label] = NO_LABEL;
 	}
-	m->labels_known = Min(v->nlabels, BYTE_LABELS);
+	m->labels_known = Min(n, BYTE_LABELS);
 	m->dictionary_id = v->dictionary_id;
 }
 
@@ -328,59 +415,10 @@ labels_suffice(const Matcher *m)
 	return labels_required(m) && program_connected(m->program, m->have, NULL, m->live);
 }
 
-/* Labels that match one of the steps. */
-static LabelSet
-labels_of(const Matcher *m, const uint64 *steps)
-{
-	uint32 nlabels = m->v->nlabels;
-	LabelSet set = {.labels = palloc_extended(Max(nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE)};
-
-	for (uint32 label = 0; label < nlabels; label++)
-	{
-		const uint64 *own = &m->label_steps[(size_t) label * m->step_words];
-		uint64 any = 0;
-
-		if (unlikely(label % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
-			CHECK_FOR_INTERRUPTS();
-		for (int w = 0; w < m->step_words; w++)
-			any |= own[w] & steps[w];
-		if (any != 0)
-			set.labels[set.n++] = label;
-	}
-	return set;
-}
-
-void
-matcher_needs(Matcher *m, LabelNeeds *needs)
-{
-	const Program *p = m->program;
-	uint64 *steps = palloc0(m->step_words * sizeof(uint64));
-
-	match_labels(m);
-	for (int e = 0; e < p->nedges; e++)
-		if (p->edges[e].from < 0)
-			bit_set(steps, p->positions[p->edges[e].to].step);
-	needs->start = labels_of(m, steps);
-	for (int q = 0; q < p->npositions; q++)
-		bit_set(steps, p->positions[q].step);
-	needs->any = labels_of(m, steps);
-	needs->least = p->least;
-	needs->nrequired = 0;
-	needs->required = palloc(p->nsteps * sizeof(LabelSet));
-	for (int step = 0; step < p->nsteps; step++)
-		if (bit_get(m->required, step))
-		{
-			memset(steps, 0, m->step_words * sizeof(uint64));
-			bit_set(steps, step);
-			needs->required[needs->nrequired++] = labels_of(m, steps);
-		}
-	pfree(steps);
-}
-
 void
 place_start(const Matcher *m, Place *place)
 {
-	memset(place, 0, sizeof(*place));
+	place->i = 0;
 	if (m->rows)
 		return;
 	if (m->tests_values)
