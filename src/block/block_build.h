@@ -7,6 +7,7 @@
 
 #include "block/block.h"
 #include "journey/builder.h"
+#include "journey/journey_text.h"
 
 /* No header is longer than this. */
 #define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
@@ -111,6 +112,17 @@ extern void pile_add_built(BlockPile *pile, int64 customer, JourneyBuilder *b);
 
 /* Read a whole text onto the pile; false on failure, with the reason in the scan. */
 extern bool block_scan(TextScan *s, BlockPile *pile, LabelDict *dict);
-extern void block_print(StringInfo out, const BlockView *b);
+
+/* How to print: a touchpoint, and what stands around a customer and a journey. */
+typedef struct BlockPrint
+{
+	PrintTouch touch;
+	const char *quote;
+	const char *open;
+	const char *close;
+} BlockPrint;
+
+extern const BlockPrint block_as_text;
+extern void block_print(StringInfo out, const BlockView *b, const BlockPrint *as);
 
 #endif /* PGJ_BLOCK_BUILD_H */
