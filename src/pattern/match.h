@@ -81,29 +81,6 @@ extern int matcher_progress(Matcher *m, Match *match, bool items);
 /* As matcher_may_exist: items that can be reached at most; matcher_progress goes on from it. */
 extern int matcher_may_reach(Matcher *m, bool *sure);
 
-/* Labels, by number, ascending. */
-typedef struct LabelSet
-{
-	uint32 n;
-	uint32 *labels;
-} LabelSet;
-
-/* What the labels of a journey's touchpoints must be: otherwise nothing is found in it. */
-typedef struct LabelNeeds
-{
-	LabelSet start; /* one of these, or no item is reached and there is no match */
-	int nrequired;
-	LabelSet *required; /* of each, one of these, or there is no match */
-	LabelSet any;       /* as many touchpoints with one of these as "least", or there is no match */
-	uint32 least;
-} LabelNeeds;
-
-/*
- * Of the dictionary of the journey that the matcher is turned to (or of a block: then v
- * of matcher_open may be what its journeys share); palloc'd in the current context.
- */
-extern void matcher_needs(Matcher *m, LabelNeeds *needs);
-
 /* A touchpoint at which a partial match may begin. */
 typedef struct MatchStart
 {

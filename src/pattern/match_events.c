@@ -328,55 +328,6 @@ labels_suffice(const Matcher *m)
 	return labels_required(m) && program_connected(m->program, m->have, NULL, m->live);
 }
 
-/* Labels that match one of the steps. */
-static LabelSet
-labels_of(const Matcher *m, const uint64 *steps)
-{
-	uint32 nlabels = m->v->nlabels;
-	LabelSet set = {.labels = palloc_extended(Max(nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE)};
-
-	for (uint32 label = 0; label < nlabels; label++)
-	{
-		const uint64 *own = &m->label_steps[(size_t) label * m->step_words];
-		uint64 any = 0;
-
-		if (unlikely(label % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
-			CHECK_FOR_INTERRUPTS();
-		for (int w = 0; w < m->step_words; w++)
-			any |= own[w] & steps[w];
-		if (any != 0)
-			set.labels[set.n++] = label;
-	}
-	return set;
-}
-
-void
-matcher_needs(Matcher *m, LabelNeeds *needs)
-{
-	const Program *p = m->program;
-	uint64 *steps = palloc0(m->step_words * sizeof(uint64));
-
-	match_labels(m);
-	for (int e = 0; e < p->nedges; e++)
-		if (p->edges[e].from < 0)
-			bit_set(steps, p->positions[p->edges[e].to].step);
-	needs->start = labels_of(m, steps);
-	for (int q = 0; q < p->npositions; q++)
-		bit_set(steps, p->positions[q].step);
-	needs->any = labels_of(m, steps);
-	needs->least = p->least;
-	needs->nrequired = 0;
-	needs->required = palloc(p->nsteps * sizeof(LabelSet));
-	for (int step = 0; step < p->nsteps; step++)
-		if (bit_get(m->required, step))
-		{
-			memset(steps, 0, m->step_words * sizeof(uint64));
-			bit_set(steps, step);
-			needs->required[needs->nrequired++] = labels_of(m, steps);
-		}
-	pfree(steps);
-}
-
 void
 place_start(const Matcher *m, Place *place)
 {
