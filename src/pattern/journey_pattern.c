@@ -11,6 +11,7 @@
 #include "journey/journey.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "pattern/journey_pattern.h"
 #include "pattern/match.h"
 #include "touchpoint/frozen_hash.h"
@@ -301,11 +302,40 @@ pattern_step_matcher(CompiledPattern *c, const JourneyView *v, const char *funct
 	return pattern_matcher(c, v);
 }
 
-static CompiledPattern *
-call_pattern(FunctionCallInfo fcinfo, int argument)
+/* The expression that an argument of a call is, or NULL. */
+static Node *
+argument_expression(FunctionCallInfo fcinfo, int argument)
 {
-	return pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-							PG_GETARG_DATUM(argument));
+	Aggref *aggregate = AggGetAggref(fcinfo);
+	Node *call = fcinfo->flinfo->fn_expr;
+	List *args = NIL;
+
+	if (aggregate)
+	{
+		argument--; /* the state comes first */
+		return argument < list_length(aggregate->args)
+				   ? (Node *) ((TargetEntry *) list_nth(aggregate->args, argument))->expr
+				   : NULL;
+	}
+	if (call && IsA(call, FuncExpr))
+		args = ((FuncExpr *) call)->args;
+	else if (call && IsA(call, OpExpr))
+		args = ((OpExpr *) call)->args;
+	return argument < list_length(args) ? list_nth(args, argument) : NULL;
+}
+
+CompiledPattern *
+call_pattern_changed(FunctionCallInfo fcinfo, int argument)
+{
+	CompiledPattern *c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra,
+										  fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(argument));
+	Node *expression = argument_expression(fcinfo, argument);
+
+	/* what a constant's node points to lasts as long as the call site */
+	if (expression && IsA(expression, Const) &&
+		((Const *) expression)->constvalue == PG_GETARG_DATUM(argument))
+		c->constant = PG_GETARG_DATUM(argument);
+	return c;
 }
 
 /* The matcher of this call site, turned to an argument; close that when done. */

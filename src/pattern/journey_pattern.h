@@ -5,6 +5,7 @@
 #ifndef PGJ_JOURNEY_PATTERN_H
 #define PGJ_JOURNEY_PATTERN_H
 
+#include "fmgr.h"
 #include "pattern/match.h"
 
 /* A pattern with the text it came from. */
@@ -13,6 +14,7 @@ typedef struct CompiledPattern
 	MemoryContext cxt; /* holds all of it */
 	char *text;
 	size_t len;
+	Datum constant; /* the argument, if it is a constant of the query; or 0 */
 	Pattern *pattern;
 	Program *program;
 	Matcher *matcher;         /* or NULL */
@@ -26,6 +28,19 @@ typedef struct CompiledPattern
 extern CompiledPattern *pattern_compile(CompiledPattern **cached, MemoryContext parent,
 										const char *text, size_t len);
 extern CompiledPattern *pattern_argument(CompiledPattern **cached, MemoryContext parent, Datum d);
+
+/* The same of a call's argument, kept in fn_extra; a constant is known at a glance. */
+extern CompiledPattern *call_pattern_changed(FunctionCallInfo fcinfo, int argument);
+
+static inline CompiledPattern *
+call_pattern(FunctionCallInfo fcinfo, int argument)
+{
+	CompiledPattern *c = (CompiledPattern *) fcinfo->flinfo->fn_extra;
+
+	if (likely(c && c->constant != 0 && c->constant == PG_GETARG_DATUM(argument)))
+		return c;
+	return call_pattern_changed(fcinfo, argument);
+}
 
 /* Its matcher, turned to a journey. */
 extern Matcher *pattern_matcher(CompiledPattern *c, const JourneyView *v);

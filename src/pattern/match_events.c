@@ -109,16 +109,16 @@ prepare_labels(Matcher *m)
 #define LABELS_KEEP 65536
 
 /* Of label n the steps, of which its parts match these; later ones may have the same detail. */
-static pg_attribute_always_inline void
-match_label(Matcher *m, int words, bool details, uint32 n, const uint64 *channel,
-			const uint64 *action, const uint64 *detail)
+static inline void
+match_label(Matcher *m, uint32 n, const uint64 *channel, const uint64 *action, const uint64 *detail)
 {
+	int words = m->step_words;
 	uint64 *steps = &m->label_steps[(size_t) n * words];
 	uint64 *own_detail = &m->label_details[(size_t) n * words];
 
 	for (int w = 0; w < words; w++)
 	{
-		if (details && m->tests_details)
+		if (m->tests_details)
 			own_detail[w] = detail[w];
 		steps[w] = channel[w] & action[w] & detail[w];
 		m->have[w] |= steps[w];
@@ -150,7 +150,7 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 		else
 			steps_by_text(m, offsetof(Step, detail), part.text,
 						  part.word ? strlen(part.text) : part.len, own_detail);
-		match_label(m, words, true, *n, channel, action, detail);
+		match_label(m, *n, channel, action, detail);
 	}
 	return p;
 }
@@ -158,28 +158,37 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 /*
  * Match labels without details from the dictionary's first on, as long as their parts are
  * words of the vocabulary; sets of steps being of one word. How many; *p is behind them,
- * and the channel at hand is in m->channel_steps[0]. There is a first channel.
+ * and the channel at hand is in m->channel_steps[0].
  */
-static uint32
-match_vocabulary(Matcher *m, const uint8 **p, const uint8 *end)
+static inline uint32
+match_vocabulary(Matcher *m, const uint8 **p)
 {
-	const uint8 *at = *p;
+	const JourneyView *v = m->v;
+	const uint8 *at = v->dictionary;
 	uint64 *channel_steps = m->channel_steps;
+	const uint64 *action_steps = m->action_steps;
+	uint64 *label_actions = m->label_actions;
+	uint64 *label_steps = m->label_steps;
+	uint64 detail = m->detail_steps[0];
 	uint64 channel = 0;
 	uint64 have = 0;
-	uint32 most = Min(Min(m->v->nlabels, (end - at) / 2), VOCABULARY_SIZE * VOCABULARY_SIZE);
-	uint32 n;
+	uint32 most = Min(Min(v->nlabels, v->dictionary_len / 2), VOCABULARY_SIZE * VOCABULARY_SIZE);
+	uint32 n = 0;
 
-	for (n = 0; n < most && at[0] <= VOCABULARY_SIZE && at[1] <= VOCABULARY_SIZE && at[1] != 0;
+	if (most > 0 && at[0] == 0)
+		most = 0; /* it has no channel */
+
+	for (; n < most && at[0] <= VOCABULARY_SIZE && at[1] <= VOCABULARY_SIZE && at[1] != 0;
 		 n++, at += 2)
 	{
 		uint64 own = channel_steps[at[0]];
-		uint64 action = m->action_steps[at[1]];
+		uint64 action = action_steps[at[1]];
 
 		channel = at[0] != 0 ? own : channel;
-		m->label_actions[n] = action;
-		m->label_steps[n] = channel & action & m->detail_steps[0];
-		have |= m->label_steps[n];
+		label_actions[n] = action;
+		own = channel & action & detail;
+		label_steps[n] = own;
+		have |= own;
 	}
 	channel_steps[0] = channel;
 	m->have[0] = have;
@@ -187,23 +196,17 @@ match_vocabulary(Matcher *m, const uint8 **p, const uint8 *end)
 	return n;
 }
 
-/* Match the dictionary's labels; words and details are m->step_words and those of the view. */
-static pg_attribute_always_inline void
-match_dictionary(Matcher *m, int words, bool details)
+/* Match the dictionary's labels from p on, which number n begins; the channel at hand is scratch. */
+static pg_noinline void
+match_dictionary(Matcher *m, const uint8 *p, uint32 n)
 {
 	const JourneyView *v = m->v;
-	const uint8 *p = v->dictionary;
-	const uint8 *end = p + v->dictionary_len;
-	uint64 *channel = NULL;
+	const uint8 *end = v->dictionary + v->dictionary_len;
+	int words = m->step_words;
+	uint64 *channel = m->channel_steps; /* word 0: scratch */
 	uint8 sets = 0;
 	uint8 set = detail_set_bit("", 0);
-	uint32 n = 0;
 
-	if (words == 1 && !details && p < end && *p != 0)
-	{
-		n = match_vocabulary(m, &p, end);
-		channel = m->channel_steps; /* word 0: scratch */
-	}
 	for (uint32 pair = n; n < v->nlabels; pair++)
 	{
 		uint64 *own_action = &m->label_actions[(size_t) pair * words];
@@ -212,14 +215,14 @@ match_dictionary(Matcher *m, int words, bool details)
 
 		if (unlikely(pair % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
 			CHECK_FOR_INTERRUPTS();
-		if (details)
+		if (v->details)
 			p = dictionary_set(p, end, pair, &sets, &set);
 		p = dictionary_part(p, end, pair, true, &part);
 		if (part.word)
 			channel = &m->channel_steps[part.word * words];
 		else if (!part.same)
 		{
-			channel = m->channel_steps; /* word 0: scratch */
+			channel = m->channel_steps;
 			steps_by_text(m, offsetof(Step, channel), part.text, part.len, channel);
 		}
 		p = dictionary_part(p, end, pair, false, &part);
@@ -232,7 +235,7 @@ match_dictionary(Matcher *m, int words, bool details)
 		for (int w = 0; w < words; w++)
 			own_action[w] = action[w];
 		if (likely(set == 1))
-			match_label(m, words, details, n++, channel, action, m->detail_steps);
+			match_label(m, n++, channel, action, m->detail_steps);
 		else if (set != 0)
 			for (int i = 0; i < DETAIL_SET_SIZE; i++)
 			{
@@ -240,7 +243,7 @@ match_dictionary(Matcher *m, int words, bool details)
 					continue;
 				if (n >= v->nlabels)
 					journey_corrupt("the dictionary has more labels than counted");
-				match_label(m, words, details, n++, channel, action, &m->detail_steps[i * words]);
+				match_label(m, n++, channel, action, &m->detail_steps[i * words]);
 			}
 		else
 			p = match_list(m, p, channel, action, &n);
@@ -275,7 +278,9 @@ void
 match_labels(Matcher *m)
 {
 	const JourneyView *v = m->v;
+	const uint8 *p;
 	uint32 known;
+	uint32 n;
 
 	if (m->labelled)
 		return;
@@ -290,21 +295,27 @@ match_labels(Matcher *m)
 		reserve_labels(m);
 	known = m->labels_known;
 	m->labels_known = BYTE_LABELS;
-	for (int w = 0; w < m->step_words; w++)
-		m->have[w] = 0;
-	if (m->step_words == 1 && !v->details)
-		match_dictionary(m, 1, false);
+	p = v->dictionary;
+	n = 0;
+	if (likely(m->step_words == 1 && !v->details))
+		n = match_vocabulary(m, &p);
 	else
-		match_dictionary(m, m->step_words, v->details);
+		memset(m->have, 0, m->step_words * sizeof(uint64));
+	if (n < v->nlabels)
+		match_dictionary(m, p, n);
+	n = v->nlabels;
 	if (m->step_words == 1)
 	{
+		uint64 *behind = m->label_steps + n;
+
 		/* mostly a few will do, in a loop of fixed length */
-		for (uint32 label = v->nlabels; label < v->nlabels + LABELS_BEHIND; label++)
-			m->label_steps[label] = NO_LABEL;
-		for (uint32 label = v->nlabels + LABELS_BEHIND; unlikely(label < known); label++)
-			m->label_steps[label] = NO_LABEL;
+		for (int i = 0; i < LABELS_BEHIND; i++)
+			behind[i] = NO_LABEL;
+		if (unlikely(known > n + LABELS_BEHIND))
+			for (uint32 label = n + LABELS_BEHIND; label < known; label++)
+				m->label_steps[label] = NO_LABEL;
 	}
-	m->labels_known = Min(v->nlabels, BYTE_LABELS);
+	m->labels_known = Min(n, BYTE_LABELS);
 	m->dictionary_id = v->dictionary_id;
 }
 
@@ -331,7 +342,7 @@ labels_suffice(const Matcher *m)
 void
 place_start(const Matcher *m, Place *place)
 {
-	memset(place, 0, sizeof(*place));
+	place->i = 0;
 	if (m->rows)
 		return;
 	if (m->tests_values)
