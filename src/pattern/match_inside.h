@@ -105,7 +105,7 @@ typedef struct Simple
 	bool free_start;        /* no start is bound to the first touchpoint */
 	uint64 lasting;         /* positions that must be looked at each time they are hit */
 	uint64 *step_positions; /* of each step */
-	bool exact;             /* there are no limits: what it says is so, otherwise may be */
+	int64 exact_span; /* of a journey that takes no longer, what it says is so; else it may be */
 } Simple;
 
 /* What match_latest.c needs beside: how positions are reached. */

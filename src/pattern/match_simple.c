@@ -14,11 +14,14 @@
 #include "miscadmin.h"
 #include "pattern/match_inside.h"
 
-static bool
-link_is_simple(const Program *p, int link)
+/* What a link asks beside an order may hold for all touchpoints of a journey that is short. */
+static void
+limit_span(Simple *s, const Program *p, int link)
 {
-	return link < 0 || (p->links[link].min == 0 && p->links[link].max == PG_INT64_MAX &&
-						p->links[link].nbans == 0);
+	if (link >= 0)
+		s->exact_span = p->links[link].min > 0 || p->links[link].nbans > 0
+							? -1
+							: Min(s->exact_span, p->links[link].max);
 }
 
 void
@@ -32,14 +35,14 @@ make_simple(Matcher *m)
 	m->has_simple = p->row_conditions == NULL;
 	s->step_positions = palloc0(p->nsteps * sizeof(uint64));
 	s->free_start = true;
-	s->exact = p->within == PATTERN_UNBOUNDED && !m->tests_values;
+	s->exact_span = m->tests_values ? -1 : p->within == PATTERN_UNBOUNDED ? PG_INT64_MAX : p->within;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
 		uint64 to = UINT64CONST(1) << edge->to;
 		bool next = edge->link >= 0 && p->links[edge->link].next;
 
-		s->exact &= link_is_simple(p, edge->link);
+		limit_span(s, p, edge->link);
 		s->free_start &= !edge->from_start;
 		if (edge->from >= 0)
 			*(next ? &s->adjacent[edge->from] : &s->follow[edge->from]) |= to;
@@ -53,7 +56,7 @@ make_simple(Matcher *m)
 		const ProgramAccept *accept = &p->accepts[a];
 		uint64 bit = UINT64CONST(1) << accept->position;
 
-		s->exact &= link_is_simple(p, accept->link);
+		limit_span(s, p, accept->link);
 		if (accept->to_end && (accept->link < 0 || p->links[accept->link].next))
 			s->accept_last |= bit;
 		else
