@@ -1082,19 +1082,16 @@ void
 matcher_progress_match(Matcher *m, int reached, Match *match)
 {
 	*match = (Match) {0};
-	if (!m->has_chain || m->sure)
+	if (m->has_chain && m->started)
+		chain_match(m, reached, match, true); /* the search was up to its end */
+	else
 	{
 		m->started = false;
 		prepare(m);
-	}
-	if (!m->has_chain)
-		farthest(m, reached, match, true);
-	else
-	{
-		/* then the labels told it alone, but not where */
-		if (m->sure)
-			farthest_latest(m, reached);
-		chain_match(m, reached, match, true);
+		if (!m->has_chain)
+			farthest(m, reached, match, true);
+		else if (farthest_latest(m, reached) == reached)
+			chain_match(m, reached, match, true);
 	}
 }
 
