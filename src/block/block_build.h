@@ -21,12 +21,12 @@ typedef struct BlockRow
 } BlockRow;
 
 /*
- * Journeys for a block in order of customers. They are gone through twice, each time after
+ * Journeys for a block in order of customers. They are gone through several times, each after
  * begin(): each a journey and its numbers, which need last until the next one only.
  */
 typedef struct BlockSource
 {
-	int64 base; /* first time of all; PG_INT64_MAX where no journey has a touchpoint */
+	int64 base; /* first time of all, if known: else a guess, which costs one time more */
 	void (*begin)(struct BlockSource *source);
 	bool (*next)(struct BlockSource *source, BlockRow *row);
 } BlockSource;
@@ -46,6 +46,7 @@ typedef struct BlockPlan
 	DictionaryPlan dictionary;
 	uint64 n;
 	uint64 touchpoints;
+	int64 first; /* time of all */
 	int64 last_customer;
 	size_t header_len;
 } BlockPlan;
@@ -59,9 +60,6 @@ extern struct varlena *block_pack(BlockSource *source, LabelDict *dict);
 
 /* Check all of a block that has been opened; raises if it is corrupt. */
 extern void block_check(const BlockView *b, const uint8 *data, size_t len);
-
-/* Find and set the base of a source. */
-extern void block_find_base(BlockSource *source);
 
 /* Journeys of one block, all or some neighbours, as a source. */
 typedef struct BlockWalk
@@ -96,6 +94,8 @@ extern void pile_init(BlockPile *pile, MemoryContext cxt);
 
 /* Add a customer's journey, of which these are the bytes. */
 extern void pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len);
+extern void pile_add_opened(BlockPile *pile, int64 customer, const JourneyView *v,
+							const uint8 *data, size_t len);
 
 /* The same of each journey of another pile, or of one that pile_serialize has written. */
 extern void pile_add_pile(BlockPile *pile, const BlockPile *other);

@@ -242,7 +242,6 @@ check_again(Probe *probe)
 	/* the first half of it, as a block, is sound */
 	block_walk_init(&walk, &probe->view, dict);
 	walk.to = probe->view.n / 2;
-	block_find_base(&walk.source);
 	again = block_pack(&walk.source, dict);
 	{
 		BlockView half;
