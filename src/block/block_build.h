@@ -7,6 +7,7 @@
 
 #include "block/block.h"
 #include "journey/builder.h"
+#include "journey/journey_text.h"
 
 /* No header is longer than this. */
 #define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
@@ -20,12 +21,12 @@ typedef struct BlockRow
 } BlockRow;
 
 /*
- * Journeys for a block in order of customers. They are gone through twice, each time after
+ * Journeys for a block in order of customers. They are gone through several times, each after
  * begin(): each a journey and its numbers, which need last until the next one only.
  */
 typedef struct BlockSource
 {
-	int64 base; /* first time of all; PG_INT64_MAX where no journey has a touchpoint */
+	int64 base; /* first time of all, if known: else a guess, which costs one time more */
 	void (*begin)(struct BlockSource *source);
 	bool (*next)(struct BlockSource *source, BlockRow *row);
 } BlockSource;
@@ -45,6 +46,7 @@ typedef struct BlockPlan
 	DictionaryPlan dictionary;
 	uint64 n;
 	uint64 touchpoints;
+	int64 first; /* time of all */
 	int64 last_customer;
 	size_t header_len;
 } BlockPlan;
@@ -58,9 +60,6 @@ extern struct varlena *block_pack(BlockSource *source, LabelDict *dict);
 
 /* Check all of a block that has been opened; raises if it is corrupt. */
 extern void block_check(const BlockView *b, const uint8 *data, size_t len);
-
-/* Find and set the base of a source. */
-extern void block_find_base(BlockSource *source);
 
 /* Journeys of one block, all or some neighbours, as a source. */
 typedef struct BlockWalk
@@ -111,6 +110,17 @@ extern void pile_add_built(BlockPile *pile, int64 customer, JourneyBuilder *b);
 
 /* Read a whole text onto the pile; false on failure, with the reason in the scan. */
 extern bool block_scan(TextScan *s, BlockPile *pile, LabelDict *dict);
-extern void block_print(StringInfo out, const BlockView *b);
+
+/* How to print: a touchpoint, and what stands around a customer and a journey. */
+typedef struct BlockPrint
+{
+	PrintTouch touch;
+	const char *quote;
+	const char *open;
+	const char *close;
+} BlockPrint;
+
+extern const BlockPrint block_as_text;
+extern void block_print(StringInfo out, const BlockView *b, const BlockPrint *as);
 
 #endif /* PGJ_BLOCK_BUILD_H */

@@ -21,6 +21,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 /* Least bytes of a journey in the binary form. */
 #define WIRE_JOURNEY_BYTES 12
@@ -41,19 +42,43 @@ journey_block_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(pile_pack(&pile, dict));
 }
 
-PG_FUNCTION_INFO_V1(journey_block_out);
-Datum
-journey_block_out(PG_FUNCTION_ARGS)
+static char *
+block_text(Datum block, const BlockPrint *as)
 {
 	StringInfoData out;
 	BlockArg arg;
 
-	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_ALL);
+	block_arg_open(&arg, block, BLOCK_ALL);
 	initStringInfo(&out);
-	block_print(&out, &arg.view);
+	block_print(&out, &arg.view, as);
 	if (!pg_verify_mbstr(GetDatabaseEncoding(), out.data, out.len, true))
 		block_corrupt("a label is not text in the database's encoding");
-	PG_RETURN_CSTRING(out.data);
+	return out.data;
+}
+
+PG_FUNCTION_INFO_V1(journey_block_out);
+Datum
+journey_block_out(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_CSTRING(block_text(PG_GETARG_DATUM(0), &block_as_text));
+}
+
+static const BlockPrint block_as_json = {touch_print_json, "\"", ": [", "]"};
+
+PG_FUNCTION_INFO_V1(journey_block_to_json);
+Datum
+journey_block_to_json(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(block_text(PG_GETARG_DATUM(0), &block_as_json)));
+}
+
+PG_FUNCTION_INFO_V1(journey_block_to_jsonb);
+Datum
+journey_block_to_jsonb(PG_FUNCTION_ARGS)
+{
+	char *json = block_text(PG_GETARG_DATUM(0), &block_as_json);
+
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
 
 PG_FUNCTION_INFO_V1(journey_block_send);

@@ -47,8 +47,10 @@ block_scan(TextScan *s, BlockPile *pile, LabelDict *dict)
 	}
 }
 
+const BlockPrint block_as_text = {touch_print, "", ": {", "}"};
+
 void
-block_print(StringInfo out, const BlockView *b)
+block_print(StringInfo out, const BlockView *b, const BlockPrint *as)
 {
 	TouchLabel *labels = journey_dictionary(&b->shared);
 	BlockCursor c;
@@ -62,11 +64,13 @@ block_print(StringInfo out, const BlockView *b)
 		CHECK_FOR_INTERRUPTS();
 		if (c.i > 1)
 			appendStringInfoString(out, ", ");
+		appendStringInfoString(out, as->quote);
 		text_print_int64(out, block_customer(&c));
-		appendStringInfoString(out, ": {");
+		appendStringInfoString(out, as->quote);
+		appendStringInfoString(out, as->open);
 		block_journey(&c, &v);
-		touches_print(out, &v, labels, touch_print);
-		appendStringInfoChar(out, '}');
+		touches_print(out, &v, labels, as->touch);
+		appendStringInfoString(out, as->close);
 	}
 	appendStringInfoChar(out, '}');
 	pfree(labels);

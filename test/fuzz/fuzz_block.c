@@ -181,7 +181,7 @@ print(void *arg)
 	StringInfoData out;
 
 	initStringInfo(&out);
-	block_print(&out, &probe->view);
+	block_print(&out, &probe->view, &block_as_text);
 	pfree(out.data);
 }
 
@@ -242,7 +242,6 @@ check_again(Probe *probe)
 	/* the first half of it, as a block, is sound */
 	block_walk_init(&walk, &probe->view, dict);
 	walk.to = probe->view.n / 2;
-	block_find_base(&walk.source);
 	again = block_pack(&walk.source, dict);
 	{
 		BlockView half;
@@ -327,7 +326,7 @@ check_text(const char *text, size_t len)
 	require(check_image((uint8 *) VARDATA(packed), VARSIZE(packed) - VARHDRSZ));
 	block_open(&view, (uint8 *) VARDATA(packed), VARSIZE(packed) - VARHDRSZ);
 	initStringInfo(&out);
-	block_print(&out, &view);
+	block_print(&out, &view, &block_as_text);
 	pile_init(&pile, CurrentMemoryContext);
 	text_scan_init(&s, exact_copy(out.data, out.len), out.len);
 	require(block_scan(&s, &pile, dict));

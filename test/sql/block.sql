@@ -40,6 +40,9 @@ SELECT journey_block_length(b), journey_block_touchpoints(b), journey_block_cust
 SELECT u.customer, u.journey FROM one, unnest(b) u ORDER BY 1, 2;
 SELECT journey_block_length(NULL), journey_block_touchpoints(NULL), journey_block_customers(NULL), (SELECT count(*) FROM unnest(NULL::journey_block));
 
+SELECT b::json, b::jsonb -> '9' -> 0 ->> 'occurred_at' AS at FROM one;
+SELECT count(*), bool_and(value = (SELECT j::jsonb FROM unnest(b) u(c, j) WHERE c = key::bigint)) FROM one, jsonb_each(b::jsonb);
+
 -- change
 SELECT a || b AS merged FROM (VALUES ('{1: {a.b@2026-03-01T10:00:00Z}, 2: {}}'::journey_block, '{2: {c.d@2026-03-01T10:00:00Z}, 1: {}}'::journey_block)) v(a, b);
 SELECT journey_block_merge('{1: {}}', '{0: {}, 2: {}}'), '{1: {}}'::journey_block || NULL IS NULL AS null;
