@@ -105,6 +105,81 @@ prepare_labels(Matcher *m)
 	}
 }
 
+/*
+ * A text that was met before, if it is short: there are few, in many dictionaries. The last
+ * one of each hash is kept.
+ */
+typedef struct KnownText
+{
+	uint64 text[2];
+	uint16 len;
+	uint16 part; /* which of a label's, by its offset in Step, + 1 */
+} KnownText;
+
+#define KNOWN_TEXTS 256
+
+/* Bits of the first n bytes of a word, without a branch. */
+static inline uint64
+bytes_mask(int n)
+{
+	static const uint64 masks[] = {0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   0,
+								   UINT64CONST(0xff),
+								   UINT64CONST(0xffff),
+								   UINT64CONST(0xffffff),
+								   UINT64CONST(0xffffffff),
+								   UINT64CONST(0xffffffffff),
+								   UINT64CONST(0xffffffffffff),
+								   UINT64CONST(0xffffffffffffff),
+								   ~UINT64CONST(0)};
+
+	return masks[8 + Min(n, 8)];
+}
+
+/* As steps_by_text, of a text that stands in a dictionary which ends at "end". */
+static void
+steps_by_part(Matcher *m, size_t part, const DictionaryPart *text, const uint8 *end, uint64 *steps)
+{
+	size_t words = m->step_words;
+	const uint8 *p = (const uint8 *) text->text;
+	KnownText here = {.len = text->len, .part = part + 1};
+	KnownText *known;
+	uint64 *known_steps;
+	uint64 hash;
+
+	if (text->len > sizeof(here.text))
+	{
+		steps_by_text(m, part, text->text, text->len, steps);
+		return;
+	}
+	here.text[0] = load64(p, end - p, 0) & bytes_mask(text->len);
+	here.text[1] = load64(p, end - p, 8) & bytes_mask((int) text->len - 8);
+	hash = (here.text[0] ^ (here.text[1] << 7 | here.text[1] >> 57) ^ here.part) *
+		   UINT64CONST(0x9e3779b97f4a7c15);
+	if (m->known_texts == NULL)
+	{
+		m->known_steps = MemoryContextAlloc(m->cxt, KNOWN_TEXTS * words * sizeof(uint64));
+		m->known_texts = MemoryContextAllocZero(m->cxt, KNOWN_TEXTS * sizeof(KnownText));
+	}
+	known = &m->known_texts[hash >> 56];
+	known_steps = &m->known_steps[(hash >> 56) * words];
+	if (known->part != here.part || known->len != here.len || known->text[0] != here.text[0] ||
+		known->text[1] != here.text[1])
+	{
+		steps_by_text(m, part, text->text, text->len, known_steps);
+		*known = here;
+	}
+	for (size_t w = 0; w < words; w++)
+		steps[w] = known_steps[w];
+}
+
 /* Words of label_steps beyond which the array does not wait for another long dictionary. */
 #define LABELS_KEEP 65536
 
@@ -147,9 +222,10 @@ match_list(Matcher *m, const uint8 *p, const uint64 *channel, const uint64 *acti
 			detail = m->detail_steps; /* all steps */
 		else if (part.same)
 			detail = &m->label_details[(size_t) part.earlier * words];
+		else if (part.word)
+			steps_by_text(m, offsetof(Step, detail), part.text, strlen(part.text), own_detail);
 		else
-			steps_by_text(m, offsetof(Step, detail), part.text,
-						  part.word ? strlen(part.text) : part.len, own_detail);
+			steps_by_part(m, offsetof(Step, detail), &part, end, own_detail);
 		match_label(m, *n, channel, action, detail);
 	}
 	return p;
@@ -223,7 +299,7 @@ match_dictionary(Matcher *m, const uint8 *p, uint32 n)
 		else if (!part.same)
 		{
 			channel = m->channel_steps;
-			steps_by_text(m, offsetof(Step, channel), part.text, part.len, channel);
+			steps_by_part(m, offsetof(Step, channel), &part, end, channel);
 		}
 		p = dictionary_part(p, end, pair, false, &part);
 		if (part.word)
@@ -231,7 +307,7 @@ match_dictionary(Matcher *m, const uint8 *p, uint32 n)
 		else if (part.same)
 			action = &m->label_actions[(size_t) part.earlier * words];
 		else
-			steps_by_text(m, offsetof(Step, action), part.text, part.len, own_action);
+			steps_by_part(m, offsetof(Step, action), &part, end, own_action);
 		for (int w = 0; w < words; w++)
 			own_action[w] = action[w];
 		if (likely(set == 1))

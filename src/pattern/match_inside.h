@@ -183,6 +183,8 @@ struct Matcher
 	uint64 *label_actions; /* scratch: of each pair, steps its action matches */
 	uint64 *label_details; /* scratch: of each label, steps its detail matches, if that is tested */
 	uint64 *have;          /* steps that some label matches */
+	struct KnownText *known_texts; /* see match_events.c; or NULL */
+	uint64 *known_steps;
 
 	/* of the search */
 	uint64 *event_steps; /* scratch of events */

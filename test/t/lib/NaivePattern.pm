@@ -62,6 +62,10 @@ my @details = ('in', 'inner', 'out', 'bot', '7 in', 'for');
 my @operators = ('<', '<=', '>', '>=', '=', '<>', '!=');
 my @values = (-200, 0, 100, 150, 1000, 1025);
 
+# Patterns of a kind: 1, no link has a lower limit of time; 2, "within", no other limits and nothing at once. Of
+# them only the latest touchpoint counts that reached a step, and the matcher has a way of its own.
+our $kind = 0;
+
 sub chance { return rand() < $_[0] }
 
 # Some of the labels, so that they repeat
@@ -120,12 +124,14 @@ sub random_link
 {
     my ($labels, $to_end) = @_;
     my $link = { adjacent => chance(0.25) ? 1 : 0, limits => [], bans => [] };
+    return { adjacent => 0, limits => [], bans => [] } if $kind == 2 && !$to_end;
     return $link if chance($to_end ? 0.2 : 0.55);
     for (1 .. any(1, 1, 1, 2, 3))
     {
         if (chance(0.55))
         {
-            push @{ $link->{limits} }, [ any('<', '<=', '<=', '<=', '>', '>=', '='), random_duration() ];
+            my @lower = $kind == 0 || $to_end ? ('>', '>=', '=') : ();
+            push @{ $link->{limits} }, [ any('<', '<=', '<=', '<=', @lower), random_duration() ];
         }
         else
         {
@@ -197,6 +203,7 @@ sub size
 sub random_pattern
 {
     my ($pattern, $labels);
+    local $kind = any(0, 0, 1, 2);
     do { ($pattern, $labels) = random_pattern_of_any_size() }
       while grep { size($_->{items}) > 300 } @{ $pattern->{alts} };
     return ($pattern, $labels);
@@ -207,12 +214,12 @@ sub random_pattern_of_any_size
     my $labels = [ random_labels() ];
     my $alternative = sub {
         my $a = { items => random_items($labels, 0, any(1, 1, 2, 2, 2, 3, 3, 4)) };
-        $a->{start} = { link => chance(0.6) ? random_link($labels) : undef } if chance(0.2);
+        $a->{start} = { link => chance(0.6) ? random_link($labels) : undef } if $kind != 2 && chance(0.2);
         $a->{end} = { link => chance(0.6) ? random_link($labels, 1) : undef } if chance(0.3);
         return $a;
     };
     my $pattern = { alts => [ map { $alternative->() } 1 .. any(1, 1, 1, 1, 2, 3) ] };
-    $pattern->{within} = random_duration() if chance(0.2);
+    $pattern->{within} = random_duration() if chance((0.2, 0, 1)[$kind]);
     return ($pattern, $labels);
 }
 
