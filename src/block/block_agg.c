@@ -27,7 +27,7 @@ Datum
 journey_block_agg_transfn(PG_FUNCTION_ARGS)
 {
 	BlockPile *pile;
-	struct varlena *packed;
+	JourneyArg arg;
 
 	if (PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
@@ -36,9 +36,10 @@ journey_block_agg_transfn(PG_FUNCTION_ARGS)
 						errmsg("customer of a journey must not be null"),
 						errdetail("A row counts for nothing only if its journey is null.")));
 	pile = state_argument(fcinfo);
-	packed = PG_GETARG_VARLENA_PP(2);
-	pile_add(pile, PG_GETARG_INT64(1), (uint8 *) VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-	PG_FREE_IF_COPY(packed, 2);
+	journey_arg_open(&arg, PG_GETARG_DATUM(2));
+	pile_add_opened(pile, PG_GETARG_INT64(1), &arg.view, (uint8 *) VARDATA_ANY(arg.packed),
+					VARSIZE_ANY_EXHDR(arg.packed));
+	journey_arg_close(&arg);
 	PG_RETURN_POINTER(pile);
 }
 

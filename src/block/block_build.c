@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-
 static bool
 has_extras(const JourneyView *v)
 {

@@ -94,6 +94,8 @@ extern void pile_init(BlockPile *pile, MemoryContext cxt);
 
 /* Add a customer's journey, of which these are the bytes. */
 extern void pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len);
+extern void pile_add_opened(BlockPile *pile, int64 customer, const JourneyView *v,
+							const uint8 *data, size_t len);
 
 /* The same of each journey of another pile, or of one that pile_serialize has written. */
 extern void pile_add_pile(BlockPile *pile, const BlockPile *other);

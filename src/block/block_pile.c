@@ -92,15 +92,14 @@ make_item(char *p, int64 customer, const uint8 *data, size_t len)
 }
 
 void
-pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len)
+pile_add_opened(BlockPile *pile, int64 customer, const JourneyView *v, const uint8 *data,
+				size_t len)
 {
 	PileChunk *chunk = pile->last;
 	size_t bytes = ITEM_SIZE(len);
-	JourneyView v;
 
-	journey_open(&v, data, len);
-	if (v.n > 0)
-		pile->base = Min(pile->base, v.first);
+	if (v->n > 0)
+		pile->base = Min(pile->base, v->first);
 	if (chunk == NULL || bytes > chunk->size - offsetof(PileChunk, data) - chunk->used)
 		chunk = add_chunk(pile, bytes);
 	memset(chunk->data + chunk->used + bytes - MAXIMUM_ALIGNOF, 0, MAXIMUM_ALIGNOF);
@@ -109,6 +108,15 @@ pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len)
 	pile->ascends &= pile->n == 0 || customer > pile->last_customer;
 	pile->last_customer = customer;
 	pile->n++;
+}
+
+void
+pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len)
+{
+	JourneyView v;
+
+	journey_open(&v, data, len);
+	pile_add_opened(pile, customer, &v, data, len);
 }
 
 /* The bytes of a pile's items, chunk behind chunk, after a length word. */

@@ -120,13 +120,12 @@ SELECT count(*) FROM block p, (VALUES (2), (3), (11), (1000)) v(m), LATERAL (
     SELECT array_agg(customer) || ARRAY[NULL, 5] AS gone FROM source WHERE customer % m = 0) g
 WHERE journey_block_without(b, gone) <> coalesce((SELECT journey_block_agg(u.customer, u.journey) FROM unnest(b) u WHERE u.customer <> ALL (array_remove(gone, NULL))), '{}');
 SELECT journey_block_without(b, journey_block_customers(b)) AS nothing_left FROM block GROUP BY 1;
-SELECT count(*) AS pieces, bool_and(size <= bytes OR length = 1) AS small, bool_and(length > 0) AS not_empty, bool_and(ordered) AS ordered, bool_and(whole) AS whole
-FROM (SELECT piece, bytes, b, count(*) AS n, array_agg(s) AS pieces FROM block, (VALUES (1), (200), (1000), (3000), (20000), (10000000)) v(bytes),
-             journey_block_split(b, bytes) s GROUP BY 1, 2, 3) x,
-     LATERAL (SELECT (SELECT journey_block_agg(u.customer, u.journey) FROM unnest(pieces) p, unnest(p) u) = b AS whole) y,
-     LATERAL (SELECT pg_column_size(p) AS size, journey_block_length(p) AS length,
-                     coalesce((journey_block_customers(p))[1] > lag((journey_block_customers(p))[journey_block_length(p)]) OVER (ORDER BY o), true) AS ordered
-              FROM unnest(pieces) WITH ORDINALITY p(p, o)) z;
+CREATE TEMP TABLE pieces AS
+SELECT piece, bytes, o, s, journey_block_customers(s) AS customers
+FROM block, (VALUES (1), (200), (1000), (3000), (20000), (10000000)) v(bytes), journey_block_split(b, bytes) WITH ORDINALITY x(s, o);
+SELECT count(*) AS pieces, bool_and(pg_column_size(s || '{}') <= bytes OR cardinality(customers) = 1) AS small, bool_and(cardinality(customers) > 0) AS not_empty FROM pieces;
+SELECT count(*) FROM (SELECT piece, bytes, journey_block_agg(customer, journey) AS b FROM pieces, unnest(s) GROUP BY 1, 2) x JOIN block USING (piece) WHERE x.b <> block.b;
+SELECT count(*) FROM (SELECT customers[1] AS first, lag(customers[cardinality(customers)]) OVER (PARTITION BY piece, bytes ORDER BY o) AS before FROM pieces) x WHERE before >= first;
 SELECT count(*) FROM block WHERE (SELECT count(*) FROM journey_block_split(b, pg_column_size(b || '{}'))) <> 1;
 
 -- out of line, in slices, compressed, in a short varlena

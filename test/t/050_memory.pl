@@ -45,7 +45,7 @@ CREATE UNLOGGED TABLE block_text AS SELECT b::text AS t FROM block;
 END
 cancellable('journey_block_agg', "SELECT journey_block_length(journey_block_agg(hashint8(n), '{web.view\@2026-03-01T10:00:00Z}')) FROM generate_series(1, 5000000) n");
 cancellable('merge of blocks', 'SELECT journey_block_length(b || b) FROM block');
-cancellable('journey_block_without', 'SELECT journey_block_length(journey_block_without(b, journey_block_customers(b)[100:900000])) FROM block');
+cancellable('journey_block_without', 'SELECT journey_block_length(journey_block_without(b, (journey_block_customers(b))[100:900000])) FROM block');
 cancellable('journey_block_split', 'SELECT count(s) FROM block, journey_block_split(b, 1000000) s');
 cancellable('unnest of a block', 'SELECT count(journey) FROM block, unnest(b)');
 cancellable($_, "SELECT count(x) FROM block, $_ x")
