@@ -39,7 +39,7 @@ FROM generate_series(-100, 1500) c;
 INSERT INTO blocks SELECT 'empty journeys', journey_block_agg(c, '{}') FROM generate_series(1, 3) c;
 INSERT INTO blocks SELECT 'one journey of one label', journey_block_agg(1, j)
 FROM (SELECT journey_agg(timestamptz '2026-01-01Z' + i * interval '1 hour', 'web', 'view') AS j FROM generate_series(1, 70) i) j;
--- EMPTY
+INSERT INTO blocks VALUES ('empty', '{}');
 SELECT kind, sum(journeys) AS journeys, sum(touchpoints) AS touchpoints, max(longest) AS longest
 FROM blocks, LATERAL (SELECT count(*) AS journeys, sum(journey_length(journey)) AS touchpoints, max(journey_length(journey)) AS longest
                       FROM unnest(block)) j
