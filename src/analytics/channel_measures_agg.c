@@ -368,8 +368,7 @@ count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
 static inline const SiteTransition *
 state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to)
 {
-	SiteTransition *known =
-		&site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
+	SiteTransition *known = &site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
 
 	if (unlikely(known->stamp != site->stamp || known->period != p || known->from != from ||
 				 known->to != to))

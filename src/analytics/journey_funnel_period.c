@@ -288,8 +288,8 @@ static PeriodFunnelState *
 state_start(const FunnelSite *site)
 {
 	const CompiledPattern *c = site->compiled;
-	PeriodFunnelState *state = state_create(CurrentMemoryContext, ROOM_MIN, SLOTS_MIN,
-											MAXALIGN(sizeof(uint32) + c->len));
+	PeriodFunnelState *state =
+		state_create(CurrentMemoryContext, ROOM_MIN, SLOTS_MIN, MAXALIGN(sizeof(uint32) + c->len));
 
 	state->asked = site->asked;
 	state->unit = site->unit;
@@ -757,7 +757,8 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 		return unchanged_state(fcinfo);
 	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
 	b = &call.site->candidates;
-	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), call.site->compiled, false);
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), call.site->compiled,
+						  false);
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	/* where an attempt begins counts, whether it gets any farther or not */
