@@ -10,36 +10,29 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#define OFFSETS 128
+#define SESSIONS_INTERRUPT_EVERY 0x100000
 
 /* A session ends where the next touchpoint is further away than so many units. */
 static uint64
 count_sessions(const JourneyView *v, uint64 gap)
 {
-	uint64 offsets[OFFSETS];
-	uint64 before = 0;
 	uint64 sessions = 1;
-	bool wrong = false;
+	uint64 before = 0;
 	EliasFanoCursor c;
 
+	/* as of many short ones */
 	if (v->times.span <= gap)
 		return 1;
 	ef_start(&v->times, &c);
-	for (uint32 i = 0; i < v->n; i += OFFSETS)
+	while (c.i < v->n)
 	{
-		uint32 n = Min(OFFSETS, v->n - i);
+		uint64 n = Min(v->n - c.i, SESSIONS_INTERRUPT_EVERY);
 
 		CHECK_FOR_INTERRUPTS();
-		ef_read(&v->times, &c, offsets, n);
-		for (uint32 k = 0; k < n; k++)
-		{
-			sessions += offsets[k] - before > gap;
-			wrong |= offsets[k] > v->times.span;
-			before = offsets[k];
-		}
+		sessions += ef_count_gaps(&v->times, &c, n, gap, &before);
+		if (unlikely(before > v->times.span))
+			journey_corrupt("a time lies behind the last one");
 	}
-	if (unlikely(wrong))
-		journey_corrupt("a time lies behind the last one");
 	return sessions;
 }
 
@@ -59,8 +52,11 @@ journey_block_sessions(PG_FUNCTION_ARGS)
 	while (block_next(&arg.cursor))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (arg.cursor.n == 0)
+		if (arg.cursor.n < 2)
+		{
+			sessions += arg.cursor.n;
 			continue;
+		}
 		block_journey(&arg.cursor, &v);
 		sessions += count_sessions(&v, gaps[v.flags & JOURNEY_UNIT_MASK]);
 	}
