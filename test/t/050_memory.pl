@@ -50,6 +50,9 @@ cancellable('journey_block_split', 'SELECT count(s) FROM block, journey_block_sp
 cancellable('unnest of a block', 'SELECT count(journey) FROM block, unnest(b)');
 cancellable($_, "SELECT count(x) FROM block, $_ x")
   for "journey_block_match(b, '%[value = 1]')", "journey_block_count(b, '% -[> 1 s]-> %')", "journey_block_reached(b, '%[value > 0] -> %')";
+cancellable($_, "SELECT $_ IS NULL FROM block")
+  for "journey_funnel_agg(b, '%[value > 0] -> %')", "journey_funnel_agg(b, '%[value > 0] -> %', 'month', 'UTC', NULL, NULL, 'label')",
+  "journey_retention_agg(b, '%[value > 0]', '%', 'month', 'UTC')", "channel_measures_agg(b, '1 s', '1 s', NULL, NULL, NULL, 'month', 'UTC', NULL, NULL)";
 cancellable('block, text in', 'SELECT journey_block_length(t::journey_block) FROM block_text');
 cancellable('block, text out', 'SELECT b::text IS NULL FROM block');
 cancellable('block, send', 'SELECT journey_block_send(b) IS NULL FROM block');
