@@ -214,8 +214,8 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 	ef->n = n;
 	ef->span = span;
 	ef->bits = between > 0 && span > n ? pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n) : 0;
-	if (ef->bits > 0 && n << ef->bits > span) /* bits is the logarithm of span / n, without dividing */
-		ef->bits--;
+	if (ef->bits > 0 && n << ef->bits > span)
+		ef->bits--; /* the logarithm of span / n, without dividing */
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;
@@ -288,8 +288,9 @@ without_ones(uint64 word, int n)
 
 		ones = (ones & UINT64CONST(0x3333333333333333)) +
 			   (ones >> 2 & UINT64CONST(0x3333333333333333));
-		ones = ((ones + (ones >> 4)) & UINT64CONST(0x0f0f0f0f0f0f0f0f)) * bytes; /* up to each byte's end */
-		bit = pg_rightmost_one_pos64(~((n * bytes | tops) - ones) & tops) & ~7; /* the first byte with more than n */
+		/* of each byte, ones up to its end; and the first byte with more than n */
+		ones = ((ones + (ones >> 4)) & UINT64CONST(0x0f0f0f0f0f0f0f0f)) * bytes;
+		bit = pg_rightmost_one_pos64(~((n * bytes | tops) - ones) & tops) & ~7;
 		n -= ones << 8 >> bit & 0xff;
 		word = word >> bit << bit;
 	}
