@@ -32,7 +32,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_block_customers(journey_block) RETURNS bigint[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 CREATE FUNCTION unnest(journey_block, OUT customer bigint, OUT journey journey) RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'journey_block_unnest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 1000;
+AS 'MODULE_PATHNAME', 'journey_block_unnest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 800;
 
 -- change
 
@@ -98,6 +98,13 @@ CREATE OPERATOR CLASS journey_block_ops DEFAULT FOR TYPE journey_block USING has
     FUNCTION 1 journey_block_hash(journey_block),
     FUNCTION 2 journey_block_hash_extended(journey_block, bigint);
 
+CREATE FUNCTION journey_block_to_json(journey_block) RETURNS json
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION journey_block_to_jsonb(journey_block) RETURNS jsonb
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE CAST (journey_block AS json) WITH FUNCTION journey_block_to_json(journey_block);
+CREATE CAST (journey_block AS jsonb) WITH FUNCTION journey_block_to_jsonb(journey_block);
+
 -- build
 
 CREATE FUNCTION journey_block_agg_transfn(internal, bigint, journey) RETURNS internal
@@ -143,6 +150,10 @@ COMMENT ON FUNCTION journey_block_gt(journey_block, journey_block) IS 'implement
 COMMENT ON FUNCTION journey_block_cmp(journey_block, journey_block) IS 'byte by byte, an order without a meaning';
 COMMENT ON FUNCTION journey_block_hash(journey_block) IS 'hash';
 COMMENT ON FUNCTION journey_block_hash_extended(journey_block, bigint) IS 'hash, 64 bits, seeded';
+COMMENT ON FUNCTION journey_block_to_json(journey_block) IS
+    'block as a JSON object: of each customer, an array of touchpoints as of a journey';
+COMMENT ON FUNCTION journey_block_to_jsonb(journey_block) IS
+    'block as a JSON object: of each customer, an array of touchpoints as of a journey';
 COMMENT ON OPERATOR || (journey_block, journey_block) IS 'merge, the second''s journeys replacing the first''s';
 COMMENT ON OPERATOR < (journey_block, journey_block) IS 'less than';
 COMMENT ON OPERATOR <= (journey_block, journey_block) IS 'less than or equal';

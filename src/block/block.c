@@ -149,6 +149,16 @@ block_open(BlockView *b, const uint8 *data, size_t len)
 	block_open_head(b, data, len, len);
 }
 
+size_t
+block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total)
+{
+	if (part == BLOCK_LABELS)
+		return b->shared.labels + (size_t) b->touchpoints * b->shared.label_width - data;
+	if (part == BLOCK_TIMES)
+		return b->times + b->times_len - data;
+	return total;
+}
+
 void
 block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 {
@@ -265,6 +275,8 @@ block_journey(BlockCursor *c, JourneyView *v)
 	if (c->n > 1)
 		p = header_number(p, end, &span);
 	view_period(v, (int64) ((uint64) b->base_units[v->flags] + first), span);
+	if (unlikely(v->first < b->base))
+		block_corrupt("a journey begins before the first time of all");
 	if (unlikely(ef_bytes(&v->times) != end - p))
 		block_corrupt("times of a journey have another length");
 	ef_place(&v->times, p);

@@ -13,17 +13,6 @@
 #include "block/block_build.h"
 #include "compat.h"
 
-/* Bytes of a block up to the end of a part. */
-static size_t
-bytes_needed(const BlockView *b, BlockPart part, const uint8 *data, size_t total)
-{
-	if (part == BLOCK_LABELS)
-		return b->shared.labels + (size_t) b->touchpoints * b->shared.label_width - data;
-	if (part == BLOCK_TIMES)
-		return b->times + b->times_len - data;
-	return total;
-}
-
 /* Fetch the first bytes, at least so many, and open them. */
 static void
 fetch(BlockArg *arg, Datum d, size_t bytes, size_t total)
@@ -44,7 +33,7 @@ open_part(BlockArg *arg, Datum d, BlockPart part)
 	size_t need;
 
 	fetch(arg, d, bytes, total);
-	need = bytes_needed(&arg->view, part, (const uint8 *) VARDATA_ANY(arg->packed), total);
+	need = block_part_bytes(&arg->view, part, (const uint8 *) VARDATA_ANY(arg->packed), total);
 	if (need > bytes)
 	{
 		pfree(arg->packed);

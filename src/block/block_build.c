@@ -13,7 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-
 static bool
 has_extras(const JourneyView *v)
 {
@@ -67,6 +66,7 @@ block_plan_add(BlockPlan *plan, int64 customer, const JourneyView *v)
 	if (v->n == 0)
 		return;
 	plan->touchpoints += v->n;
+	plan->first = Min(plan->first, v->first);
 	b->times_len += 1 + leb_length(first_offset(b, v)) +
 					(v->n > 1 ? leb_length(v->times.span) : 0) + ef_bytes(&v->times);
 	if (has_extras(v))
@@ -117,15 +117,23 @@ make_plan(BlockPlan *plan, BlockSource *source, LabelDict *dict)
 {
 	BlockRow row;
 
-	block_set_base(&plan->block, source->base == PG_INT64_MAX ? 0 : source->base);
-	dictionary_start(dict, &plan->dictionary);
-	source->begin(source);
-	while (source->next(source, &row))
+	plan->first = source->base;
+	do
 	{
-		CHECK_FOR_INTERRUPTS();
-		block_plan_add(plan, row.customer, &row.view);
-		use_labels(dict, &plan->dictionary, &row);
-	}
+		/* again where the base was too early: what times take depends on it */
+		*plan = (BlockPlan) {.block.base = plan->first, .first = PG_INT64_MAX};
+		block_set_base(&plan->block, plan->block.base);
+		dictionary_start(dict, &plan->dictionary);
+		source->begin(source);
+		while (source->next(source, &row))
+		{
+			CHECK_FOR_INTERRUPTS();
+			block_plan_add(plan, row.customer, &row.view);
+			use_labels(dict, &plan->dictionary, &row);
+		}
+	} while (plan->touchpoints > 0 && plan->first != plan->block.base);
+	if (plan->touchpoints == 0)
+		block_set_base(&plan->block, 0);
 	if (plan->n > PG_INT32_MAX || plan->touchpoints > PG_INT32_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
@@ -198,7 +206,7 @@ write_sections(const BlockPlan *plan, BlockSource *source, LabelDict *dict, uint
 struct varlena *
 block_pack(BlockSource *source, LabelDict *dict)
 {
-	BlockPlan plan = {0};
+	BlockPlan plan;
 	uint64 size = make_plan(&plan, source, dict);
 	struct varlena *result;
 	uint8 *front;
@@ -221,21 +229,6 @@ block_pack(BlockSource *source, LabelDict *dict)
 	write_sections(&plan, source, dict, front,
 				   dictionary_write(dictionary, dict, &plan.dictionary));
 	return result;
-}
-
-void
-block_find_base(BlockSource *source)
-{
-	BlockRow row;
-
-	source->base = PG_INT64_MAX;
-	source->begin(source);
-	while (source->next(source, &row))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (row.view.n > 0)
-			source->base = Min(source->base, row.view.first);
-	}
 }
 
 static void
@@ -262,8 +255,7 @@ walk_next(BlockSource *source, BlockRow *row)
 void
 block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict)
 {
-	/* all of its journeys are meant, so their first time is the block's */
-	w->source.base = b->touchpoints > 0 ? b->base : PG_INT64_MAX;
+	w->source.base = b->base;
 	w->source.begin = walk_begin;
 	w->source.next = walk_next;
 	block_start(b, &w->from, BLOCK_ALL);

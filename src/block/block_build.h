@@ -7,6 +7,7 @@
 
 #include "block/block.h"
 #include "journey/builder.h"
+#include "journey/journey_text.h"
 
 /* No header is longer than this. */
 #define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
@@ -20,18 +21,21 @@ typedef struct BlockRow
 } BlockRow;
 
 /*
- * Journeys for a block in order of customers. They are gone through twice, each time after
+ * Journeys for a block in order of customers. They are gone through several times, each after
  * begin(): each a journey and its numbers, which need last until the next one only.
  */
 typedef struct BlockSource
 {
-	int64 base; /* first time of all; PG_INT64_MAX where no journey has a touchpoint */
+	int64 base; /* first time of all, if known: else a guess, which costs one time more */
 	void (*begin)(struct BlockSource *source);
 	bool (*next)(struct BlockSource *source, BlockRow *row);
 } BlockSource;
 
 /* block.c */
 extern void block_set_base(BlockView *b, int64 base);
+
+/* Of a block of total bytes at data: how many of the first ones a part needs. */
+extern size_t block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total);
 
 /* block_build.c */
 
@@ -42,6 +46,7 @@ typedef struct BlockPlan
 	DictionaryPlan dictionary;
 	uint64 n;
 	uint64 touchpoints;
+	int64 first; /* time of all */
 	int64 last_customer;
 	size_t header_len;
 } BlockPlan;
@@ -55,9 +60,6 @@ extern struct varlena *block_pack(BlockSource *source, LabelDict *dict);
 
 /* Check all of a block that has been opened; raises if it is corrupt. */
 extern void block_check(const BlockView *b, const uint8 *data, size_t len);
-
-/* Find and set the base of a source. */
-extern void block_find_base(BlockSource *source);
 
 /* Journeys of one block, all or some neighbours, as a source. */
 typedef struct BlockWalk
@@ -74,7 +76,7 @@ extern void block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict);
 /* Open a block of which only the header will be read, and the customers if so asked. */
 extern void block_arg_open_head(BlockArg *arg, Datum d, bool customers);
 
-/* block_agg.c: journeys collected in any order. */
+/* block_pile.c: journeys collected in any order. */
 
 typedef struct BlockPile
 {
@@ -92,8 +94,35 @@ extern void pile_init(BlockPile *pile, MemoryContext cxt);
 
 /* Add a customer's journey, of which these are the bytes. */
 extern void pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len);
+extern void pile_add_opened(BlockPile *pile, int64 customer, const JourneyView *v,
+							const uint8 *data, size_t len);
+
+/* The same of each journey of another pile, or of one that pile_serialize has written. */
+extern void pile_add_pile(BlockPile *pile, const BlockPile *other);
+extern void pile_add_serialized(BlockPile *pile, const char *p, const char *end);
+extern struct varlena *pile_serialize(const BlockPile *pile);
 
 /* The block of them; journeys of one customer are put together. The pile stays as it is. */
 extern struct varlena *pile_pack(BlockPile *pile, LabelDict *dict);
+
+/* Pack the builder's journey onto the pile, and free the builder. */
+extern void pile_add_built(BlockPile *pile, int64 customer, JourneyBuilder *b);
+
+/* block_text.c */
+
+/* Read a whole text onto the pile; false on failure, with the reason in the scan. */
+extern bool block_scan(TextScan *s, BlockPile *pile, LabelDict *dict);
+
+/* How to print: a touchpoint, and what stands around a customer and a journey. */
+typedef struct BlockPrint
+{
+	PrintTouch touch;
+	const char *quote;
+	const char *open;
+	const char *close;
+} BlockPrint;
+
+extern const BlockPrint block_as_text;
+extern void block_print(StringInfo out, const BlockView *b, const BlockPrint *as);
 
 #endif /* PGJ_BLOCK_BUILD_H */

@@ -123,7 +123,7 @@ journey_block_merge(PG_FUNCTION_ARGS)
 		block_arg_open(&args[i], PG_GETARG_DATUM(i), BLOCK_ALL);
 		block_walk_init(&m.walk[i], &args[i].view, dict);
 	}
-	block_find_base(&m.source);
+	m.source.base = Min(args[0].view.base, args[1].view.base);
 	PG_RETURN_POINTER(block_pack(&m.source, dict));
 }
 
@@ -192,7 +192,7 @@ journey_block_without(PG_FUNCTION_ARGS)
 	w.gone = gone;
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_ALL);
 	block_walk_init(&w.walk, &arg.view, dict);
-	block_find_base(&w.source);
+	w.source.base = arg.view.base;
 	PG_RETURN_POINTER(block_pack(&w.source, dict));
 }
 
@@ -268,7 +268,6 @@ journey_block_split(PG_FUNCTION_ARGS)
 		SRF_RETURN_DONE(srf);
 	for (w->to = piece_end(s);; w->to--)
 	{
-		block_find_base(&w->source);
 		piece = block_pack(&w->source, s->dict);
 		/* the estimate may be some bytes too small, where sections are rounded */
 		if (VARSIZE(piece) <= s->bytes || w->to - w->from.i == 1)
@@ -311,7 +310,7 @@ journey_block_unnest(PG_FUNCTION_ARGS)
 					   BLOCK_ALL);
 		u->dict = label_dict_create(srf->multi_call_memory_ctx);
 		block_walk_init(&u->walk, &u->arg.view, u->dict);
-		label_dict_rank(u->dict);
+		label_dict_rank_all(u->dict);
 		u->walk.source.begin(&u->walk.source);
 		MemoryContextSwitchTo(old);
 	}

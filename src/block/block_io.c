@@ -16,64 +16,15 @@
 #include "block/block_build.h"
 #include "compat.h"
 #include "journey/journey.h"
-#include "journey/journey_text.h"
 #include "journey/journey_wire.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 /* Least bytes of a journey in the binary form. */
 #define WIRE_JOURNEY_BYTES 12
-
-/* Pack the builder's journey onto the pile. */
-static void
-add_built(BlockPile *pile, int64 customer, JourneyBuilder *b)
-{
-	struct varlena *packed = builder_pack(b);
-
-	pile_add(pile, customer, (uint8 *) VARDATA(packed), VARSIZE(packed) - VARHDRSZ);
-	pfree(packed);
-	builder_free(b);
-}
-
-/* Read one customer and the journey. */
-static bool
-scan_journey(TextScan *s, BlockPile *pile, LabelDict *dict)
-{
-	int64 customer;
-	JourneyBuilder b;
-
-	text_skip_space(s);
-	if (!text_scan_int64(s, &customer, "customer is out of range"))
-		return false;
-	if (!text_accept(s, ":"))
-		return text_fail(s, "\":\" and a journey");
-	builder_init(&b, dict, CurrentMemoryContext);
-	if (!touches_scan(s, &b))
-		return false;
-	add_built(pile, customer, &b);
-	return true;
-}
-
-static bool
-scan_block(TextScan *s, BlockPile *pile, LabelDict *dict)
-{
-	if (!text_accept(s, "{"))
-		return text_fail(s, "\"{\"");
-	if (text_accept(s, "}"))
-		return text_scan_end(s);
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!scan_journey(s, pile, dict))
-			return false;
-		if (text_accept(s, "}"))
-			return text_scan_end(s);
-		if (!text_accept(s, ","))
-			return text_fail(s, "\",\" or \"}\"");
-	}
-}
 
 PG_FUNCTION_INFO_V1(journey_block_in);
 Datum
@@ -86,40 +37,48 @@ journey_block_in(PG_FUNCTION_ARGS)
 
 	pile_init(&pile, CurrentMemoryContext);
 	text_scan_init(&s, text, strlen(text));
-	if (!scan_block(&s, &pile, dict))
+	if (!block_scan(&s, &pile, dict))
 		text_ereturn(fcinfo->context, &s, "journey_block");
 	PG_RETURN_POINTER(pile_pack(&pile, dict));
+}
+
+static char *
+block_text(Datum block, const BlockPrint *as)
+{
+	StringInfoData out;
+	BlockArg arg;
+
+	block_arg_open(&arg, block, BLOCK_ALL);
+	initStringInfo(&out);
+	block_print(&out, &arg.view, as);
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), out.data, out.len, true))
+		block_corrupt("a label is not text in the database's encoding");
+	return out.data;
 }
 
 PG_FUNCTION_INFO_V1(journey_block_out);
 Datum
 journey_block_out(PG_FUNCTION_ARGS)
 {
-	StringInfoData out;
-	BlockArg arg;
-	TouchLabel *labels;
+	PG_RETURN_CSTRING(block_text(PG_GETARG_DATUM(0), &block_as_text));
+}
 
-	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_ALL);
-	labels = journey_dictionary(&arg.view.shared);
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '{');
-	while (block_next(&arg.cursor))
-	{
-		JourneyView v;
+static const BlockPrint block_as_json = {touch_print_json, "\"", ": [", "]"};
 
-		CHECK_FOR_INTERRUPTS();
-		if (arg.cursor.i > 1)
-			appendStringInfoString(&out, ", ");
-		text_print_int64(&out, block_customer(&arg.cursor));
-		appendStringInfoString(&out, ": {");
-		block_journey(&arg.cursor, &v);
-		touches_print(&out, &v, labels, touch_print);
-		appendStringInfoChar(&out, '}');
-	}
-	appendStringInfoChar(&out, '}');
-	if (!pg_verify_mbstr(GetDatabaseEncoding(), out.data, out.len, true))
-		block_corrupt("a label is not text in the database's encoding");
-	PG_RETURN_CSTRING(out.data);
+PG_FUNCTION_INFO_V1(journey_block_to_json);
+Datum
+journey_block_to_json(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(block_text(PG_GETARG_DATUM(0), &block_as_json)));
+}
+
+PG_FUNCTION_INFO_V1(journey_block_to_jsonb);
+Datum
+journey_block_to_jsonb(PG_FUNCTION_ARGS)
+{
+	char *json = block_text(PG_GETARG_DATUM(0), &block_as_json);
+
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
 
 PG_FUNCTION_INFO_V1(journey_block_send);
@@ -165,7 +124,7 @@ journey_block_recv(PG_FUNCTION_ARGS)
 		CHECK_FOR_INTERRUPTS();
 		builder_init(&b, r.dict, CurrentMemoryContext);
 		wire_receive_touches(&r, &b);
-		add_built(&pile, customer, &b);
+		pile_add_built(&pile, customer, &b);
 	}
 	wire_receive_end(&r);
 	PG_RETURN_POINTER(pile_pack(&pile, r.dict));

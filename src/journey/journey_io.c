@@ -71,8 +71,8 @@ print_json_text(StringInfo out, const char *part, size_t len)
 	pfree(terminated);
 }
 
-static void
-print_touch_json(StringInfo out, const Touch *t, const TouchLabel *label)
+void
+touch_print_json(StringInfo out, const Touch *t, const TouchLabel *label)
 {
 	appendStringInfoString(out, "{\"occurred_at\": \"");
 	isotime_print(out, t->time);
@@ -135,7 +135,7 @@ PG_FUNCTION_INFO_V1(journey_to_json);
 Datum
 journey_to_json(PG_FUNCTION_ARGS)
 {
-	char *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
+	char *json = journey_text(PG_GETARG_DATUM(0), "[", touch_print_json, "]");
 
 	PG_RETURN_TEXT_P(cstring_to_text(json));
 }
@@ -144,7 +144,7 @@ PG_FUNCTION_INFO_V1(touchpoint_to_json);
 Datum
 touchpoint_to_json(PG_FUNCTION_ARGS)
 {
-	char *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
+	char *json = journey_text(PG_GETARG_DATUM(0), "", touch_print_json, "");
 
 	PG_RETURN_TEXT_P(cstring_to_text(json));
 }
@@ -153,7 +153,7 @@ PG_FUNCTION_INFO_V1(journey_to_jsonb);
 Datum
 journey_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char *json = journey_text(PG_GETARG_DATUM(0), "[", print_touch_json, "]");
+	char *json = journey_text(PG_GETARG_DATUM(0), "[", touch_print_json, "]");
 
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
@@ -162,7 +162,7 @@ PG_FUNCTION_INFO_V1(touchpoint_to_jsonb);
 Datum
 touchpoint_to_jsonb(PG_FUNCTION_ARGS)
 {
-	char *json = journey_text(PG_GETARG_DATUM(0), "", print_touch_json, "");
+	char *json = journey_text(PG_GETARG_DATUM(0), "", touch_print_json, "");
 
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }

@@ -21,4 +21,7 @@ extern void touches_print(StringInfo out, const JourneyView *v, const TouchLabel
 						  PrintTouch print);
 extern void journey_print(StringInfo out, const JourneyView *v, PrintTouch print);
 
+/* A touchpoint as a JSON object; in journey_io.c. */
+extern void touch_print_json(StringInfo out, const Touch *t, const TouchLabel *label);
+
 #endif /* PGJ_JOURNEY_TEXT_H */

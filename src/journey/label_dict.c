@@ -358,7 +358,14 @@ label_dict_cmp_text(LabelDict *dict, uint32 a, uint32 b)
 void
 label_dict_rank(LabelDict *dict)
 {
-	if (dict->nranked == dict->nlabels || dict->text_work < dict->nlabels)
+	if (dict->text_work >= dict->nlabels)
+		label_dict_rank_all(dict);
+}
+
+void
+label_dict_rank_all(LabelDict *dict)
+{
+	if (dict->nranked == dict->nlabels)
 		return;
 	dict->nranked = 0; /* should the sort be cancelled */
 	for (uint32 i = 0; i < dict->nlabels; i++)

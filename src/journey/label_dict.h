@@ -133,7 +133,8 @@ extern void label_dict_trim(LabelDict *dict);
 /* Begin a packing: afterwards no label is marked as used. */
 extern void label_dict_new_stamp(LabelDict *dict);
 
-/* Rank all labels, if comparing their texts has cost as much since the last time. */
+/* Rank all labels; or only if comparing their texts has cost as much since the last time. */
+extern void label_dict_rank_all(LabelDict *dict);
 extern void label_dict_rank(LabelDict *dict);
 
 /* Put the first n of dict->used, distinct labels, in order. */

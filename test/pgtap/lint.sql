@@ -92,6 +92,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_agg_merge_transfn',  -- the first state is NULL
     'journey_agg_combinefn',    -- a worker that saw no row has no state
     'journey_agg_finalfn',      -- no row, no state
+    'journey_block_agg_transfn', 'journey_block_agg_combinefn', 'journey_block_agg_finalfn',  -- likewise
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
@@ -155,7 +156,9 @@ SELECT is_empty($$
     $$, '= can merge where there is an order');
 SELECT is_empty($$SELECT identity FROM oper WHERE oprresult = 'boolean'::regtype AND (oprrest = 0 OR oprjoin = 0)$$,
     'operators that select have estimators');
-SELECT is_empty('SELECT identity FROM oper WHERE oprcom = 0', 'every operator has a commutator');
+-- of two blocks the second's journeys win
+SELECT results_eq('SELECT DISTINCT oprleft::regtype::text FROM oper WHERE oprcom = 0', ARRAY['installed.journey_block'],
+    'every operator has a commutator but the merge of blocks');
 SELECT is_empty($$SELECT identity FROM oper WHERE oprname IN ('=', '<>', '<', '<=', '>', '>=') AND oprnegate = 0$$,
     'comparisons have negators');
 SELECT is_empty($$

@@ -37,6 +37,21 @@ cancellable('journey_agg with values and refs',
 # nearly all of the time in sorting twelve million touchpoints
 cancellable('aggregate of journeys', 'SELECT journey_length(journey_agg(j)) FROM large, generate_series(1, 4)');
 cancellable('merge', 'SELECT journey_length(j || j) FROM large');
+sql($node, <<'END');
+CREATE UNLOGGED TABLE block AS
+SELECT journey_block_agg(hashint8extended(n, 0), CASE WHEN n % 500000 = 0 THEN j ELSE '{web.view=1@2026-03-01T10:00:00Z#7}' END) AS b
+FROM large, generate_series(1, 1000000) n;
+CREATE UNLOGGED TABLE block_text AS SELECT b::text AS t FROM block;
+END
+cancellable('journey_block_agg', "SELECT journey_block_length(journey_block_agg(hashint8(n), '{web.view\@2026-03-01T10:00:00Z}')) FROM generate_series(1, 5000000) n");
+cancellable('merge of blocks', 'SELECT journey_block_length(b || b) FROM block');
+cancellable('journey_block_without', 'SELECT journey_block_length(journey_block_without(b, (journey_block_customers(b))[100:900000])) FROM block');
+cancellable('journey_block_split', 'SELECT count(s) FROM block, journey_block_split(b, 1000000) s');
+cancellable('unnest of a block', 'SELECT count(journey) FROM block, unnest(b)');
+cancellable('block, text in', 'SELECT journey_block_length(t::journey_block) FROM block_text');
+cancellable('block, text out', 'SELECT b::text IS NULL FROM block');
+cancellable('block, send', 'SELECT journey_block_send(b) IS NULL FROM block');
+cancellable('block, json', 'SELECT b::json IS NULL FROM block');
 cancellable('text in', 'SELECT journey_length(t::journey) FROM large_text');
 cancellable($_, "SELECT count(*) FROM large, $_")
   for "journey_timeline(j, '1 s', '1 s')", "journey_visits(j, '1 s')", "journey_summary(j || '{a.a\@2030-01-01T00:00:00Z}', '1 s', '1 s')";
@@ -78,7 +93,7 @@ $query->quit;
 # memory of a single group, at its peak and without the server's own
 SKIP:
 {
-    skip 'no /proc to read memory from', 5 if !-e "/proc/$$/status";
+    skip 'no /proc to read memory from', 7 if !-e "/proc/$$/status";
     my $peak = sub {
         my ($query) = @_;
         my $out = sql($node, <<"END");
@@ -91,12 +106,15 @@ END
     };
     my $floor = $peak->('SELECT count(at) FROM event');
     for (
-        [ 'time and label', 64, 'journey_agg(at, channel, action)' ],
-        [ 'value and ref', 128, 'journey_agg(at, channel, action, value, ref)' ],
-        [ 'journeys', 128, 'journey_agg(touchpoint(at, channel, action)::journey)' ])
+        [ 'time and label', 64, 'journey_length(journey_agg(at, channel, action))' ],
+        [ 'value and ref', 128, 'journey_length(journey_agg(at, channel, action, value, ref))' ],
+        [ 'journeys', 128, 'journey_length(journey_agg(touchpoint(at, channel, action)::journey))' ],
+        # each journey as it came, where it is and its labels, and the block
+        [ 'a block of a million journeys', 128, 'journey_block_length(journey_block_agg(ref, touchpoint(at, channel, action)::journey))' ],
+        [ 'a block of a thousand', 128, 'journey_block_length(journey_block_agg(ref / 1000, touchpoint(at, channel, action)::journey))' ])
     {
         my ($name, $limit, $aggregate) = @$_;
-        my $bytes = $peak->("SELECT journey_length($aggregate) FROM event") - $floor;
+        my $bytes = $peak->("SELECT $aggregate FROM event") - $floor;
         cmp_ok($bytes, '<', $limit, sprintf 'a group of a million, %s: %.0f bytes a touchpoint', $name, $bytes);
     }
     # rows of a journey of three million go to disk
@@ -117,6 +135,12 @@ END
     like($error, qr/ERROR:  54000: too many identifiers for identity_components/, "$n identifiers of 1 kB");
 }
 
+my (undef, undef, $too_large) = $node->psql('postgres', <<'END');
+\set VERBOSITY verbose
+SELECT journey_block_length(journey_block_agg(i, j)) FROM large, generate_series(1, 400) i
+END
+like($too_large, qr/ERROR:  54000: journey block is too large\nDETAIL:  Its 400 journeys with 1200000000 touchpoints would take \d+ bytes, the limit is 1073741823\./, 'a block of more than 1 GB');
+
 # memory of many small groups, by the server's own count
 my $groups = 300000;
 my $hashed = sub {
@@ -129,6 +153,7 @@ END
 for (
     [ 'time and label', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a')" ],
     [ 'value and ref', "journey_agg('2026-01-01 00:00:00+00', 'c', 'a', 1.5, 7)" ],
+    [ 'block', "journey_block_agg(i, '{c.a\@2026-01-01T00:00:00Z}')" ],
     [ 'components', 'identity_components(i, i + 1)' ],
     [ 'components of identifiers', q{identity_components(identifier('n', i::text), identifier('m', i::text))} ])
 {

@@ -20,6 +20,7 @@ CREATE TABLE journeys AS
 SELECT base || touchpoint('2036-01-01Z'::timestamptz + hashint4(n) % 1000000 * interval '1 s', 'web', 'view') AS v
 FROM (SELECT journey_agg('2026-01-01Z'::timestamptz + hashint4(i) % 1000000 * interval '1 s', 'web', 'view') AS base
       FROM generate_series(1, 2500) i) b, generate_series(1, 1500) n;
+CREATE TABLE blocks AS SELECT journey_block_agg(1, v) AS v FROM journeys GROUP BY v::text;
 CREATE TABLE identifiers AS
 SELECT identifier('x', repeat('y', 1000) || (hashint4(n) & 65535)) AS v, filler
 FROM (SELECT string_agg(md5(i::text), '') AS filler FROM generate_series(1, 45) i) f, generate_series(1, 10000) n;
@@ -43,7 +44,7 @@ END
 }
 
 my $base = peak('SELECT 1 AS x');
-for my $type (qw(patterns journeys identifiers))
+for my $type (qw(patterns journeys blocks identifiers))
 {
 	my $more = peak("SELECT count(*) FROM (SELECT v FROM $type ORDER BY v OFFSET 0) s") - $base;
 	cmp_ok($more, '<', 60, "sorting $type takes memory for them alone");
