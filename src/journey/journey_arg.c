@@ -15,7 +15,7 @@
 void
 journey_arg_open(JourneyArg *arg, Datum d)
 {
-	arg->packed = PG_DETOAST_DATUM_PACKED(d);
+	arg->packed = short_text_argument(d);
 	arg->copied = (Pointer) arg->packed != DatumGetPointer(d);
 	journey_open(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
 				 VARSIZE_ANY_EXHDR(arg->packed));
