@@ -294,6 +294,30 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
  */
 extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
+/* A word without its n lowest ones, of which it has more. */
+static inline uint64
+without_ones(uint64 word, int n)
+{
+	const uint64 bytes = UINT64CONST(0x0101010101010101);
+	const uint64 tops = UINT64CONST(0x8080808080808080);
+
+	if (n >= 4)
+	{
+		uint64 ones = word - (word >> 1 & UINT64CONST(0x5555555555555555));
+		int bit;
+
+		ones = (ones & UINT64CONST(0x3333333333333333)) +
+			   (ones >> 2 & UINT64CONST(0x3333333333333333));
+		ones = ((ones + (ones >> 4)) & UINT64CONST(0x0f0f0f0f0f0f0f0f)) * bytes; /* up to each byte's end */
+		bit = pg_rightmost_one_pos64(~((n * bytes | tops) - ones) & tops) & ~7; /* the first byte with more than n */
+		n -= ones << 8 >> bit & 0xff;
+		word = word >> bit << bit;
+	}
+	for (; n > 0; n--)
+		word &= word - 1;
+	return word;
+}
+
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
 static inline void
 ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
@@ -323,8 +347,8 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 		}
 		c->word = load64(ef->high, ef->high_len, c->word_start / 8);
 	}
-	for (; ones > 0 && c->word != 0; ones--)
-		c->word &= c->word - 1;
+	if (c->word != 0)
+		c->word = without_ones(c->word, ones);
 	c->i = i;
 }
 
