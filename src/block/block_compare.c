@@ -9,6 +9,7 @@
 
 #include "block/block_build.h"
 #include "compat.h"
+#include "miscadmin.h"
 #include "touchpoint/frozen_hash.h"
 
 static int
@@ -85,10 +86,20 @@ static uint64
 hash(Datum block, uint64 seed)
 {
 	BlockArg arg;
+	const uint8 *data;
+	size_t len;
 	uint64 h;
 
 	block_arg_open(&arg, block, BLOCK_ALL);
-	h = mix_text(seed, VARDATA_ANY(arg.packed), VARSIZE_ANY_EXHDR(arg.packed));
+	data = (const uint8 *) VARDATA_ANY(arg.packed);
+	len = VARSIZE_ANY_EXHDR(arg.packed);
+	h = mix(seed, len);
+	for (size_t at = 0; at < len; at += 8)
+	{
+		if (at % 0x100000 == 0)
+			CHECK_FOR_INTERRUPTS();
+		h = mix(h, load64(data, len, at));
+	}
 	block_arg_close(&arg);
 	return h;
 }

@@ -219,6 +219,15 @@ typedef struct EliasFano
 	const uint8 *high;
 } EliasFano;
 
+/* Of span / n, which is at least 1: the logarithm, rounded down, without a division. */
+static inline int
+log2_quotient(uint64 span, uint64 n)
+{
+	int bits = pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n);
+
+	return bits - (n << bits > span);
+}
+
 /* Lay out n < 2^32 numbers of 0..span; low and high are left to be set. */
 static inline void
 ef_layout(EliasFano *ef, uint64 n, uint64 span)
@@ -227,9 +236,7 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 
 	ef->n = n;
 	ef->span = span;
-	ef->bits = between > 0 && span > n ? pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n) : 0;
-	if (ef->bits > 0 && n << ef->bits > span) /* bits is the logarithm of span / n, without dividing */
-		ef->bits--;
+	ef->bits = between > 0 && span >= n ? log2_quotient(span, n) : 0;
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;
