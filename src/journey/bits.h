@@ -75,6 +75,18 @@ leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 	return NULL;
 }
 
+static inline uint64
+load_little64(const uint8 *p)
+{
+	uint64 x;
+
+	memcpy(&x, p, 8);
+#ifdef WORDS_BIGENDIAN
+	x = pg_bswap64(x);
+#endif
+	return x;
+}
+
 /* Up to 8 bytes at offset, missing ones read as zero. */
 static inline uint64
 load64(const uint8 *section, uint64 len, uint64 offset)
@@ -82,12 +94,14 @@ load64(const uint8 *section, uint64 len, uint64 offset)
 	uint64 x = 0;
 
 	if (likely(offset + 8 <= len))
-		memcpy(&x, section + offset, 8);
-	else if (offset < len)
-		memcpy(&x, section + offset, len - offset);
-#ifdef WORDS_BIGENDIAN
-	x = pg_bswap64(x);
-#endif
+		return load_little64(section + offset);
+	if (offset >= len)
+		return 0;
+	/* a copy of so many bytes would be a call */
+	if (len >= 8)
+		return load_little64(section + len - 8) >> 8 * (offset + 8 - len);
+	for (uint64 i = len; i > offset; i--)
+		x = x << 8 | section[i - 1];
 	return x;
 }
 
@@ -280,6 +294,12 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
 	c->word &= c->word - 1;
 	return high << ef->bits | array_get(ef->low, ef->low_len, i - 1, ef->bits);
 }
+
+/*
+ * bits.c: the next n numbers at once, of which there must be so many; those that are missing
+ * in a corrupt section are more than span.
+ */
+extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
 /* A word without its n lowest ones, of which it has more. */
 static inline uint64

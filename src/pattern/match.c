@@ -455,6 +455,7 @@ void
 matcher_open(Matcher *m, const JourneyView *v)
 {
 	m->v = v;
+	m->marks = NULL;
 	m->labelled = false;
 	m->glance = GLANCE_NONE;
 	m->started = false;
@@ -843,6 +844,13 @@ matcher_next(Matcher *m, Match *match)
 	return true;
 }
 
+/* Does it take so short that limits of time cannot matter? */
+static inline bool
+is_short(const Matcher *m)
+{
+	return elapsed(m->v->first, m->v->last) <= m->simple.exact_span;
+}
+
 bool
 matcher_may_exist(Matcher *m, bool *sure)
 {
@@ -855,7 +863,7 @@ matcher_may_exist(Matcher *m, bool *sure)
 			uint64 reached;
 
 			m->may = run_simple(m, &reached, m->simple.accept);
-			m->sure = m->may && m->simple.exact;
+			m->sure = m->may && m->simple.exact_span == PG_INT64_MAX;
 		}
 		m->glance = GLANCE_EXIST;
 	}
@@ -870,7 +878,7 @@ matcher_exists(Matcher *m)
 
 	if (!matcher_may_exist(m, &sure))
 		return false;
-	if (sure)
+	if (sure || (m->has_simple && is_short(m)))
 		return true;
 	m->started = false; /* from the beginning, whatever was found before */
 	return matcher_next(m, NULL);
@@ -1040,7 +1048,7 @@ matcher_may_reach(Matcher *m, bool *sure)
 				run_simple(m, &reached, s->ends_last_item);
 			m->most = last_item(m->program, reached & s->ends_item);
 			/* a first item of one touchpoint has no limits to meet */
-			m->sure = m->most == 0 || s->exact ||
+			m->sure = m->most == 0 || s->exact_span == PG_INT64_MAX ||
 					  (m->most == 1 && !m->tests_values && s->free_start &&
 					   (reached & s->ends_item & s->start) != 0);
 		}
@@ -1058,7 +1066,7 @@ matcher_progress(Matcher *m, Match *match, bool items)
 
 	if (match)
 		*match = (Match) {0};
-	if (most == 0 || (match == NULL && sure))
+	if (most == 0 || (match == NULL && (sure || (m->has_simple && is_short(m)))))
 		return most;
 	prepare(m);
 	if (match == NULL && m->has_latest)

@@ -518,9 +518,17 @@ next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 
 	while (place->i < v->n)
 	{
-		uint32 i = place->i++;
-		uint32 label = journey_label_at(v, i);
+		uint32 i;
+		uint32 label;
 
+		if (m->marks)
+		{
+			place->i = marks_next(m->marks, place->i, v->n, ~0);
+			if (place->i == v->n)
+				break;
+		}
+		i = place->i++;
+		label = journey_label_at(v, i);
 		if (i % MATCH_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (!any_step(m, label))

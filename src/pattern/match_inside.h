@@ -5,7 +5,9 @@
 #ifndef PGJ_MATCH_INSIDE_H
 #define PGJ_MATCH_INSIDE_H
 
+#include "journey/marks.h"
 #include "pattern/match.h"
+#include "pattern/match_marks.h"
 
 #define NO_START PG_UINT32_MAX
 
@@ -103,7 +105,7 @@ typedef struct Simple
 	bool free_start;        /* no start is bound to the first touchpoint */
 	uint64 lasting;         /* positions that must be looked at each time they are hit */
 	uint64 *step_positions; /* of each step */
-	bool exact;             /* there are no limits: what it says is so, otherwise may be */
+	int64 exact_span; /* of a journey that takes no longer, what it says is so; else it may be */
 } Simple;
 
 /* What match_latest.c needs beside: how positions are reached. */
@@ -165,6 +167,7 @@ struct Matcher
 
 	/* of the journey */
 	const JourneyView *v;
+	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
 	bool labelled; /* what follows is of its dictionary */
 	Glance glance; /* what its labels alone were asked */
 	bool may;      /* ... answer to GLANCE_EXIST */
@@ -231,6 +234,25 @@ struct Matcher
 	size_t nrecords;
 	size_t records_max;
 };
+
+#define MATCH_MARKS 8
+
+/* The marks of steps of the first word. */
+static inline uint8
+marks_of_steps(uint64 steps)
+{
+	return (uint8) (steps | (uint64) (steps >> (MATCH_MARKS - 1) != 0) << (MATCH_MARKS - 1));
+}
+
+/* What touchpoints are read from. */
+typedef enum Source
+{
+	SOURCE_MARKS,  /* labels, where a mark says that they may be of interest */
+	SOURCE_BYTES,  /* labels of one byte */
+	SOURCE_LABELS, /* labels */
+	SOURCE_VALUES, /* whole touchpoints */
+	SOURCE_ROWS
+} Source;
 
 /* Steps that positions are for, of a simple program. */
 static inline uint64

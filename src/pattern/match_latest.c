@@ -94,15 +94,6 @@ make_latest(Matcher *m)
 	m->has_latest = true;
 }
 
-/* What touchpoints are read from. */
-typedef enum Source
-{
-	SOURCE_BYTES,  /* labels of one byte */
-	SOURCE_LABELS, /* labels */
-	SOURCE_VALUES, /* whole touchpoints */
-	SOURCE_ROWS
-} Source;
-
 /* The touchpoint at hand. */
 typedef struct Here
 {
@@ -267,7 +258,7 @@ run(Matcher *m, Source source, bool farthest, int most)
 	int64 since[WORD_BITS]; /* with "within": of positions reached here */
 
 	m->pending = 0;
-	if (source == SOURCE_BYTES || source == SOURCE_LABELS)
+	if (source == SOURCE_MARKS || source == SOURCE_BYTES || source == SOURCE_LABELS)
 	{
 		m->idle_times = m->place.times;
 		idle = l->idle >= 0 ? UINT64CONST(1) << l->idle : 0;
@@ -289,7 +280,14 @@ run(Matcher *m, Source source, bool farthest, int most)
 			uint64 timed;
 			uint64 next = 0;
 
-			if (source == SOURCE_BYTES)
+			if (source == SOURCE_MARKS)
+			{
+				i = marks_next(m->marks, i, end, marks_of_steps(wanted & ~NO_LABEL));
+				if (i == end)
+					break;
+				steps = label_steps[journey_label_at(v, i)];
+			}
+			else if (source == SOURCE_BYTES)
 			{
 				i = skip_labels(v->labels, i, end, label_steps, wanted);
 				if (i == end)
@@ -417,6 +415,8 @@ run_from(Matcher *m, bool farthest, int most)
 		return run(m, SOURCE_ROWS, farthest, most);
 	if (m->tests_values)
 		return run(m, SOURCE_VALUES, farthest, most);
+	if (m->marks)
+		return run(m, SOURCE_MARKS, farthest, most);
 	if (likely(m->v->label_width == 1))
 		return run(m, SOURCE_BYTES, farthest, most);
 	return run(m, SOURCE_LABELS, farthest, most);

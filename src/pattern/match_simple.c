@@ -14,11 +14,14 @@
 #include "miscadmin.h"
 #include "pattern/match_inside.h"
 
-static bool
-link_is_simple(const Program *p, int link)
+/* What a link asks beside an order may hold for all touchpoints of a journey that is short. */
+static void
+limit_span(Simple *s, const Program *p, int link)
 {
-	return link < 0 || (p->links[link].min == 0 && p->links[link].max == PG_INT64_MAX &&
-						p->links[link].nbans == 0);
+	if (link >= 0)
+		s->exact_span = p->links[link].min > 0 || p->links[link].nbans > 0
+							? -1
+							: Min(s->exact_span, p->links[link].max);
 }
 
 void
@@ -32,14 +35,14 @@ make_simple(Matcher *m)
 	m->has_simple = p->row_conditions == NULL;
 	s->step_positions = palloc0(p->nsteps * sizeof(uint64));
 	s->free_start = true;
-	s->exact = p->within == PATTERN_UNBOUNDED && !m->tests_values;
+	s->exact_span = m->tests_values ? -1 : p->within == PATTERN_UNBOUNDED ? PG_INT64_MAX : p->within;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
 		uint64 to = UINT64CONST(1) << edge->to;
 		bool next = edge->link >= 0 && p->links[edge->link].next;
 
-		s->exact &= link_is_simple(p, edge->link);
+		limit_span(s, p, edge->link);
 		s->free_start &= !edge->from_start;
 		if (edge->from >= 0)
 			*(next ? &s->adjacent[edge->from] : &s->follow[edge->from]) |= to;
@@ -53,7 +56,7 @@ make_simple(Matcher *m)
 		const ProgramAccept *accept = &p->accepts[a];
 		uint64 bit = UINT64CONST(1) << accept->position;
 
-		s->exact &= link_is_simple(p, accept->link);
+		limit_span(s, p, accept->link);
 		if (accept->to_end && (accept->link < 0 || p->links[accept->link].next))
 			s->accept_last |= bit;
 		else
@@ -77,9 +80,9 @@ make_simple(Matcher *m)
 	}
 }
 
-/* run_simple(), of a journey whose labels take one byte or (not narrow) more. */
+/* run_simple(), of a journey that is read so. */
 static pg_attribute_always_inline bool
-run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
+run_labels(const Matcher *m, Source source, uint64 *result, uint64 enough)
 {
 	const Simple *s = &m->simple;
 	const JourneyView *v = m->v;
@@ -102,7 +105,7 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 		{
 			uint64 hit;
 
-			if (narrow)
+			if (source == SOURCE_BYTES)
 			{
 				i = skip_labels(v->labels, i, end, label_steps, wanted | NO_LABEL);
 				if (i == end)
@@ -110,7 +113,15 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 				hit = label_steps[v->labels[i]] & (wanted | NO_LABEL);
 			}
 			else
+			{
+				if (source == SOURCE_MARKS)
+				{
+					i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+					if (i == end)
+						break;
+				}
 				hit = label_steps[journey_label_at(v, i)] & wanted;
+			}
 			if (hit == 0)
 				continue;
 			if (unlikely((hit & NO_LABEL) != 0))
@@ -148,7 +159,9 @@ run_labels(const Matcher *m, bool narrow, uint64 *result, uint64 enough)
 bool
 run_simple(const Matcher *m, uint64 *reached, uint64 enough)
 {
+	if (m->marks)
+		return run_labels(m, SOURCE_MARKS, reached, enough);
 	if (likely(m->v->label_width == 1))
-		return run_labels(m, true, reached, enough);
-	return run_labels(m, false, reached, enough);
+		return run_labels(m, SOURCE_BYTES, reached, enough);
+	return run_labels(m, SOURCE_LABELS, reached, enough);
 }

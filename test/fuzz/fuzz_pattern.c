@@ -11,11 +11,14 @@
  */
 #include "postgres.h"
 
+#include "block/label_scan.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "fuzz.h"
 #include "index/journey_keys.h"
+#include "journey/marks.h"
 #include "pattern/match.h"
+#include "pattern/match_marks.h"
 
 #define TOUCHES_MAX 40
 
@@ -461,10 +464,14 @@ same_match(const Match *a, const Match *b)
 
 /* --- journeys that share a dictionary --- */
 
+/* marks: or NULL */
 static Matcher *
-reopen(Matcher *m, const JourneyView *v)
+reopen(Matcher *m, const JourneyView *v, const uint8 *marks)
 {
-	matcher_open(m, v);
+	if (marks)
+		matcher_open_marked(m, v, marks);
+	else
+		matcher_open(m, v);
 	return m;
 }
 
@@ -521,18 +528,52 @@ share_journey(const JourneyView *v, const JourneyView *shared, uint64 id)
 	return s;
 }
 
+/* The marks of the touchpoints, which must allow what was found. */
+static uint8 *
+mark_touches(Matcher *m, const JourneyView *v, const Match *found, int n, int item)
+{
+	uint8 *label_marks = palloc(v->nlabels);
+	uint8 *marks = palloc(v->n + MARKS_PADDING);
+	MatchMarks wanted;
+	bool possible;
+	uint32 start;
+	uint8 behind;
+
+	matcher_open(m, v);
+	matcher_marks(m, &wanted);
+	possible = matcher_label_marks(m, label_marks);
+	require(possible || n == 0);
+	label_scan(v, v->n, label_marks, marks);
+	start = marks_next(marks, 0, v->n, wanted.start);
+	if (start == v->n)
+	{
+		require(n == 0 && item == 0);
+		return marks;
+	}
+	behind = marks_union(marks + start + 1, v->n - start - 1);
+	require(n == 0 || ((behind | marks[start]) & wanted.required) == wanted.required);
+	if ((behind & wanted.follow) == 0)
+	{
+		require(wanted.alone < 0 || item == wanted.alone);
+		for (int k = 0; k < n; k++)
+			require(found[k].n == 1);
+	}
+	return marks;
+}
+
 /* The matcher must find the same as was found, whatever it was turned to before. */
 static void
-check_answers(Matcher *m, const JourneyView *v, const Match *found, int n, int item,
+check_answers(Matcher *m, const JourneyView *v, bool marked, const Match *found, int n, int item,
 			  const Match *progress)
 {
+	const uint8 *marks = marked ? mark_touches(m, v, found, n, item) : NULL;
 	JourneyView labelled = *v; /* whose times come later */
 	Match match;
 	bool sure;
 	bool may;
 	int most;
 
-	reopen(m, v);
+	reopen(m, v, marks);
 	for (int k = 0; k < n; k++)
 	{
 		/* by turns with and without its touchpoints */
@@ -541,17 +582,17 @@ check_answers(Matcher *m, const JourneyView *v, const Match *found, int n, int i
 		require(k % 2 != 0 || same_match(&match, &found[k]));
 	}
 	require(!matcher_next(m, NULL));
-	require(matcher_count(reopen(m, v)) == n);
-	require(n == 0 || matcher_possible(reopen(m, v)));
-	require(matcher_progress(reopen(m, v), &match, false) == item && same_match(&match, progress));
+	require(matcher_count(reopen(m, v, marks)) == n);
+	require(n == 0 || matcher_possible(reopen(m, v, marks)));
+	require(matcher_progress(reopen(m, v, marks), &match, false) == item && same_match(&match, progress));
 
 	memset(&labelled.times, 0, sizeof(labelled.times));
-	may = matcher_may_exist(reopen(m, &labelled), &sure);
+	may = matcher_may_exist(reopen(m, &labelled, marks), &sure);
 	require(may ? !sure || n > 0 : n == 0);
 	labelled = *v;
 	require(matcher_exists(m) == (n > 0));
 	memset(&labelled.times, 0, sizeof(labelled.times));
-	most = matcher_may_reach(reopen(m, &labelled), &sure);
+	most = matcher_may_reach(reopen(m, &labelled, marks), &sure);
 	require(sure ? most == item : most >= item);
 	labelled = *v;
 	require(matcher_progress(m, NULL, false) == item);
@@ -583,9 +624,9 @@ static void
 check_matcher(const JourneyView *v, bool one_sequence)
 {
 	bool naive;
-	Matcher *m = reopen(matcher_create(program), v);
-	Matcher *again = reopen(matcher_create(program), v);
-	Matcher *counter = reopen(matcher_create(program), v);
+	Matcher *m = reopen(matcher_create(program), v, NULL);
+	Matcher *again = reopen(matcher_create(program), v, NULL);
+	Matcher *counter = reopen(matcher_create(program), v, NULL);
 	JourneyView *few = make_shared(0);
 	JourneyView *many = make_shared(300);
 	Match found[TOUCHES_MAX];
@@ -608,17 +649,17 @@ check_matcher(const JourneyView *v, bool one_sequence)
 	}
 	require(!matcher_next(counter, NULL) && !matcher_next(again, &match));
 	/* a matcher may turn to another journey at any time */
-	require(matcher_exists(reopen(m, v)) == (n > 0));
-	require(matcher_exists(reopen(m, v)) == (n > 0));
+	require(matcher_exists(reopen(m, v, NULL)) == (n > 0));
+	require(matcher_exists(reopen(m, v, NULL)) == (n > 0));
 
-	item = matcher_progress(reopen(m, v), &progress, false);
+	item = matcher_progress(reopen(m, v, NULL), &progress, false);
 	require(item >= 0 && item <= program->nitems);
-	require(item == matcher_progress(reopen(m, v), NULL, false));
+	require(item == matcher_progress(reopen(m, v, NULL), NULL, false));
 	if (item > 0)
 		check_match(&progress, -1);
 	else
 		require(progress.n == 0);
-	require(item == matcher_progress(reopen(m, v), &match, true) && same_match(&match, &progress));
+	require(item == matcher_progress(reopen(m, v, NULL), &match, true) && same_match(&match, &progress));
 	for (uint32 i = 0; i < match.n; i++)
 		require(match.items[i].time == touches[match.touchpoints[i]].time &&
 				match.items[i].item <= item &&
@@ -635,10 +676,10 @@ check_matcher(const JourneyView *v, bool one_sequence)
 
 		other.n = Min(other.n, 1);
 		other.times.n = other.n;
-		matcher_exists(reopen(m, &other));
-		check_answers(m, shared, found, n, item, &progress);
-		check_answers(m, v, found, n, item, &progress);
-		check_answers(again, shared, found, n, item, &progress);
+		matcher_exists(reopen(m, &other, NULL));
+		check_answers(m, shared, false, found, n, item, &progress);
+		check_answers(m, v, true, found, n, item, &progress);
+		check_answers(again, shared, true, found, n, item, &progress);
 	}
 	if (naive)
 	{
@@ -651,7 +692,7 @@ check_matcher(const JourneyView *v, bool one_sequence)
 			uint32 seen = 0;
 			int64 time;
 
-			reopen(m, v);
+			reopen(m, v, NULL);
 			while (matcher_next_step(m, &i, &time))
 			{
 				for (; seen < i; seen++)

@@ -48,6 +48,8 @@ cancellable('merge of blocks', 'SELECT journey_block_length(b || b) FROM block')
 cancellable('journey_block_without', 'SELECT journey_block_length(journey_block_without(b, (journey_block_customers(b))[100:900000])) FROM block');
 cancellable('journey_block_split', 'SELECT count(s) FROM block, journey_block_split(b, 1000000) s');
 cancellable('unnest of a block', 'SELECT count(journey) FROM block, unnest(b)');
+cancellable($_, "SELECT count(x) FROM block, $_ x")
+  for "journey_block_match(b, '%[value = 1]')", "journey_block_count(b, '% -[> 1 s]-> %')", "journey_block_reached(b, '%[value > 0] -> %')";
 cancellable('block, text in', 'SELECT journey_block_length(t::journey_block) FROM block_text');
 cancellable('block, text out', 'SELECT b::text IS NULL FROM block');
 cancellable('block, send', 'SELECT journey_block_send(b) IS NULL FROM block');
