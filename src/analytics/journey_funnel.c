@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "analytics/funnel.h"
 #include "analytics/time_sketch.h"
+#include "block/block_candidates.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -23,6 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -211,34 +213,38 @@ funnel_complete_items(Match *match)
 	match->n = n;
 }
 
-PG_FUNCTION_INFO_V1(journey_funnel_agg_transfn);
-Datum
-journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
+/* The state of a transition function, to be changed. */
+static FunnelState *
+transition_state(FunctionCallInfo fcinfo, const CompiledPattern *c)
 {
-	CompiledPattern *c;
-	FunnelState *state;
-	JourneyArg arg;
-	Match match = {0};
-	int reached;
+	FunnelState *state = PG_ARGISNULL(0) ? state_create(c) : state_argument(PG_GETARG_DATUM(0));
 
-	aggregate_context(fcinfo, "journey_funnel_agg");
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return unchanged_state(fcinfo);
-	c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-						 PG_GETARG_DATUM(2));
-	state = PG_ARGISNULL(0) ? state_create(c) : state_argument(PG_GETARG_DATUM(0));
 	same_pattern(state, c->text, c->len);
 	if (state->nsteps != c->program->nitems)
 		state_corrupt("Its pattern has another number of steps.");
-	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	reached = matcher_progress(pattern_matcher(c, &arg.view), NULL, false);
-	/* which touchpoints matters only where there is a time between two */
-	if (reached > 1)
-		matcher_progress(pattern_matcher(c, &arg.view), &match, true);
+	return state;
+}
+
+/*
+ * The state with a journey more, of which the matcher just told how far it gets; the match goes
+ * to scratch.
+ */
+static FunnelState *
+add_journey(FunnelState *state, Matcher *m, int reached, MemoryContext scratch)
+{
+	MemoryContext old;
+	Match match;
+
 	state->journeys++;
 	for (int i = 0; i < reached; i++)
 		state->steps[i].reached++;
+	/* which touchpoints matters only where there is a time between two */
+	if (reached < 2)
+		return state;
+	old = MemoryContextSwitchTo(scratch);
+	matcher_progress_match(m, reached, &match);
 	funnel_complete_items(&match);
+	MemoryContextSwitchTo(old);
 	for (uint32 i = 1; i < match.n; i++)
 	{
 		const MatchItem *here = &match.items[i];
@@ -246,6 +252,78 @@ journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
 
 		state = add_times(state, here->item - 1, &entry, 1);
 	}
+	return state;
+}
+
+PG_FUNCTION_INFO_V1(journey_funnel_agg_transfn);
+Datum
+journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
+{
+	CompiledPattern *c;
+	FunnelState *state;
+	JourneyArg arg;
+	Matcher *m;
+
+	aggregate_context(fcinfo, "journey_funnel_agg");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+						 PG_GETARG_DATUM(2));
+	state = transition_state(fcinfo, c);
+	journey_arg_open(&arg, PG_GETARG_DATUM(1));
+	m = pattern_matcher(c, &arg.view);
+	PG_RETURN_POINTER(
+		add_journey(state, m, matcher_progress(m, NULL, false), CurrentMemoryContext));
+}
+
+/* What a call site keeps. */
+typedef struct FunnelBlockSite
+{
+	CompiledPattern *pattern;
+	BlockCandidates candidates;
+} FunnelBlockSite;
+
+PG_FUNCTION_INFO_V1(journey_funnel_agg_block_transfn);
+Datum
+journey_funnel_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	FunnelBlockSite *site = fcinfo->flinfo->fn_extra;
+	BlockCandidates *b;
+	FunnelState *state;
+	MemoryContext scratch;
+	uint64 journeys;
+
+	aggregate_context(fcinfo, "journey_funnel_agg");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	if (site == NULL)
+		fcinfo->flinfo->fn_extra = site =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FunnelBlockSite));
+	pattern_argument(&site->pattern, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(2));
+	b = &site->candidates;
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->pattern, false);
+	if (b->arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	state = transition_state(fcinfo, site->pattern);
+	journeys = state->journeys + b->arg.view.n;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "match in a block", ALLOCSET_SMALL_SIZES);
+	while (block_candidates_next(b))
+	{
+		bool sure;
+		int reached = matcher_may_reach(b->matcher, &sure);
+
+		if (!sure || reached > 1)
+			block_candidates_read_on(b);
+		if (!sure)
+			reached = matcher_progress(b->matcher, NULL, false);
+		state = add_journey(state, b->matcher, reached, scratch);
+		if (reached > 1)
+			MemoryContextReset(scratch);
+	}
+	for (int i = 0; i < b->alone_item; i++)
+		state->steps[i].reached += b->alone;
+	state->journeys = journeys;
+	MemoryContextDelete(scratch);
 	PG_RETURN_POINTER(state);
 }
 

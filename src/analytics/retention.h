@@ -35,11 +35,19 @@ retention_query_set(RetentionQuery *query, MemoryContext cxt, Datum start, Datum
 	calendar_set(&query->calendar, unit, zone);
 }
 
+/* An error, if a pattern has more than one step; the function's name is for it. */
+static inline void
+retention_check(RetentionQuery *query, const JourneyView *v, const char *function)
+{
+	pattern_step_matcher(query->start, v, function);
+	pattern_step_matcher(query->back, v, function);
+}
+
 /*
  * In journey_periods.c: to no units, add the one of a journey's first start, if it has one, and those
  * of its returns, ascending. The function's name is for errors.
  */
-extern void retention_units(RetentionQuery *query, Units *units, Datum journey,
+extern void retention_units(RetentionQuery *query, Units *units, const JourneyView *v,
 							const char *function);
 
 #endif /* PGJ_RETENTION_H */

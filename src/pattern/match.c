@@ -434,6 +434,7 @@ matcher_create(const Program *p)
 		prepare_labels(m);
 	make_simple(m);
 	make_latest(m);
+	make_chain(m);
 	m->starts_alike = starts_alike(m);
 	return m;
 }
@@ -1069,9 +1070,29 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	if (most == 0 || (match == NULL && (sure || (m->has_simple && is_short(m)))))
 		return most;
 	prepare(m);
-	if (match == NULL && m->has_latest)
-		return farthest_latest(m, most);
-	return farthest(m, most, match, items);
+	if (!(match ? m->has_chain : m->has_latest))
+		return farthest(m, most, match, items);
+	most = farthest_latest(m, most);
+	if (match && most > 0)
+		chain_match(m, most, match, items);
+	return most;
+}
+
+void
+matcher_progress_match(Matcher *m, int reached, Match *match)
+{
+	*match = (Match) {0};
+	if (m->has_chain && m->started)
+		chain_match(m, reached, match, true); /* the search was up to its end */
+	else
+	{
+		m->started = false;
+		prepare(m);
+		if (!m->has_chain)
+			farthest(m, reached, match, true);
+		else if (farthest_latest(m, reached) == reached)
+			chain_match(m, reached, match, true);
+	}
 }
 
 /* Shared records take no more than this for each position of a touchpoint, so positions are few. */

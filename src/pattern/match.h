@@ -78,6 +78,9 @@ extern int64 matcher_count(Matcher *m);
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
 
+/* After it told, without a match, that so many items are reached, two or more: the match, with items. */
+extern void matcher_progress_match(Matcher *m, int reached, Match *match);
+
 /* As matcher_may_exist: items that can be reached at most; matcher_progress goes on from it. */
 extern int matcher_may_reach(Matcher *m, bool *sure);
 

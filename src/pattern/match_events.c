@@ -527,6 +527,17 @@ next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 			if (place->i == v->n)
 				break;
 		}
+		else if (likely(v->label_width == 1 && m->step_words == 1))
+		{
+			uint32 end = place->i + Min(v->n - place->i, MATCH_INTERRUPT_EVERY);
+
+			place->i = skip_labels(v->labels, place->i, end, m->label_steps, ~UINT64CONST(0));
+			if (place->i == end)
+			{
+				CHECK_FOR_INTERRUPTS();
+				continue;
+			}
+		}
 		i = place->i++;
 		label = journey_label_at(v, i);
 		if (i % MATCH_INTERRUPT_EVERY == 0)

@@ -154,8 +154,9 @@ struct Matcher
 	Simple simple;
 	bool has_latest; /* see match_latest.c */
 	Latest latest;
-	bool starts_alike;   /* see shared_progress() in match.c */
-	int *step_positions; /* positions by step: lists */
+	bool has_chain;    /* see match_chain.c */
+	bool starts_alike; /* see shared_progress() in match.c */
+	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
 	int *first_edge; /* of each position, in program->edges; one more at the end */
@@ -340,5 +341,11 @@ extern bool find_latest(Matcher *m);
 
 /* ... how many items, of which "most" can be reached, the best partial match reaches; m->reached_at. */
 extern int farthest_latest(Matcher *m, int most);
+
+/* match_chain.c */
+extern void make_chain(Matcher *m);
+
+/* The match that ends at m->reached_at with so many items, by match_latest.c. */
+extern void chain_match(Matcher *m, int reached, Match *match, bool items);
 
 #endif /* PGJ_MATCH_INSIDE_H */

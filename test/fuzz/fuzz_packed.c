@@ -267,7 +267,12 @@ walk(void *arg)
 {
 	Probe *probe = arg;
 	VisitWalk *w = visit_walk_create(CurrentMemoryContext);
+	JourneyView shared = probe->view;
 	size_t lens[lengthof(not_own)];
+	uint32 handoffs = 0;
+	uint32 inbound = 0;
+	uint32 sessions;
+	uint32 visits;
 
 	for (int i = 0; i < lengthof(not_own); i++)
 		lens[i] = strlen(not_own[i]);
@@ -283,11 +288,35 @@ walk(void *arg)
 		require(w->n > probe->nread || (w->label == t->label && w->time == t->time));
 		require(w->n > probe->nread || w->n == 1 ||
 				w->since_previous == (uint64) t->time - (uint64) t[-1].time);
-		require(w->before < w->n && w->session <= w->n && w->visit <= w->n);
+		require(w->session <= w->n && w->visit <= w->n);
 		require(!w->is_handoff || (w->begins_visit && w->channel != w->before_channel));
 		require(!w->begins_visit || w->own);
+		handoffs += w->is_handoff;
+		inbound += w->labels[w->label].speaker == SPEAKER_CUSTOMER;
 	}
 	require(w->n == probe->view.n);
+	sessions = w->session;
+	visits = w->visit;
+
+	/* once more, as the second journey of a block, over all that can be passed over */
+	shared.dictionary_id = 1;
+	visit_walk_open(w, &shared);
+	visit_walk_open(w, &shared);
+	for (uint32 n = 0; visit_walk_next(w); n = w->n)
+	{
+		VisitStay stay;
+
+		require(w->n == n + 1);
+		handoffs -= w->is_handoff;
+		inbound -= w->labels[w->label].speaker == SPEAKER_CUSTOMER;
+		stay = visit_walk_stay(w, n % 2 == 0 ? PG_INT64_MAX : w->time + 1);
+		inbound -= stay.inbound;
+		require(w->n == n + 1 + stay.n && (stay.n == 0 || !w->is_handoff));
+		require(w->n > probe->nread || w->time == probe->touches[w->n - 1].time);
+	}
+	require(w->session == sessions && w->visit == visits);
+	require(handoffs == 0 && inbound == 0);
+	visit_walk_open(w, &probe->view);
 }
 
 /* What a walk knows of labels is what the dictionary says. */

@@ -162,6 +162,20 @@ JOIN (SELECT n, whole(state) AS parts
       FROM (SELECT n, part(j, p, 'day', 'Europe/Berlin', NULL, NULL, 'label') AS state FROM asked GROUP BY n, id % 3) s
       GROUP BY n) b USING (n)
 END
+is(sql($node, <<'END'), '0|0|0', 'over blocks, of one journey and of several');
+CREATE TABLE block AS
+SELECT min(id) AS id, n, k, p, journey_block_agg(id, j) AS b FROM asked, (VALUES (0), (4)) v(k) GROUP BY n, p, k, CASE k WHEN 0 THEN id END;
+SELECT count(*) FILTER (WHERE o.asked IS DISTINCT FROM m.asked), count(*) FILTER (WHERE o.plain IS DISTINCT FROM m.plain),
+       count(*) FILTER (WHERE o.periods IS DISTINCT FROM m.periods)
+FROM (SELECT n, k, CASE k WHEN 0 THEN block.id END AS id, journey_funnel_agg(b, a.p, a.period, a.zone, at(a.since), at(a.until), a.part) AS asked,
+             journey_funnel_agg(b, a.p) AS plain, journey_funnel_agg(b, a.p, 'week', 'Europe/Berlin', NULL, NULL, 'label') AS periods
+      FROM block JOIN asked a USING (id, n) GROUP BY 1, 2, 3) o
+FULL JOIN (SELECT a.n, k, CASE k WHEN 0 THEN a.id END AS id, journey_funnel_agg(a.j, s.p, s.period, s.zone, at(s.since), at(s.until), s.part) AS asked,
+                  journey_funnel_agg(a.j, s.p) AS plain, journey_funnel_agg(a.j, s.p, 'week', 'Europe/Berlin', NULL, NULL, 'label') AS periods
+           FROM asked a, (VALUES (0), (4)) v(k), LATERAL (SELECT * FROM asked s WHERE s.n = a.n AND (k = 4 OR s.id = a.id) ORDER BY s.id LIMIT 1) s
+           GROUP BY 1, 2, 3) m
+ON m.n = o.n AND m.k = o.k AND m.id IS NOT DISTINCT FROM o.id
+END
 note "$groups groups, $several journeys with more than one, $times with times";
 cmp_ok($_->[0], '>', $pairs / $_->[1], "enough $_->[2]") for [ $groups, 2, 'groups' ], [ $several, 10, 'journeys of several' ], [ $times, 50, 'times' ];
 is(crashes($node), '', 'no crash');

@@ -95,6 +95,19 @@ BEGIN
 END $$;
 END
 
+# What differs between measures over the hub's journeys and over blocks of them
+sub asked_of_blocks
+{
+    my $some = $limits{$step};
+    my $question = join ', ', map({ "'" . any(@$some) . "'" } 1 .. 2), quoted(any('{}', '{read}', '{view,message}')), "'{web,app}'", "'{phone,store,whatsapp}'",
+        quoted(any(qw(day week month quarter year all))), quoted($places[ rand @places ][0]), map { any("'$base'::timestamptz + " . int(rand $width) . " * interval '$step'", 'NULL') } 1, 2;
+    $question =~ s/('[^']*'::timestamptz \+ \S+ \* interval '[^']*'), ('[^']*'::timestamptz \+ \S+ \* interval '[^']*')$/least($1, $2), greatest($1, $2)/;
+    my $parts = any(1, 3);
+    return "SELECT 'blocks: ' || m FROM (SELECT (SELECT channel_measures_agg(j.journey, $question) FROM crm.current_journeys j)::text,
+                   (SELECT channel_measures_agg(g.b, $question) FROM (SELECT journey_block_agg(j.customer_id, j.journey) AS b FROM crm.current_journeys j
+                                                                      GROUP BY j.customer_id % $parts) g)::text) v(m, b) WHERE m IS DISTINCT FROM b";
+}
+
 # Queries for what differs; nothing should
 sub asked
 {
@@ -115,6 +128,7 @@ sub asked
             push @asked, 'SELECT differences(' . join(', ', map { "'" . s/'/''/gr . "'" } "crm.$call", "oracle.$call") . ", '$name')";
         }
     }
+    push @asked, asked_of_blocks();
     return @asked;
 }
 

@@ -181,6 +181,7 @@ sub expected
 
     my $session = 0;
     $e{sessions} = join ' ', map { $session++ if $_ == 0 || $t[$_]{at} - $t[ $_ - 1 ]{at} > $s->{gap}; $session } 0 .. $#t;
+    $e{block_sessions} = $session;
     return \%e;
 }
 
@@ -200,6 +201,9 @@ SELECT n, 'dates', string_agg(((occurred_at AT TIME ZONE zone)::date)::text, ' '
 SELECT n, 'until', ((until - interval '1 us') AT TIME ZONE zone)::date FROM built;
 SELECT n, 'retention', string_agg(cohort || '+' || bracket, ' ' ORDER BY o) FROM built, journey_retention(j, start, back, unit, zone) WITH ORDINALITY r(cohort, bracket, o) GROUP BY n;
 SELECT min(n), 'counted', replace(array_to_string(journey_retention_agg(j, '%', '%.buy', unit, zone), ' '), ',', '+') FROM built GROUP BY unit, zone;
+SELECT min(n), 'counted_blocks', replace(array_to_string(journey_retention_agg(b, '%', '%.buy', unit, zone), ' '), ',', '+')
+FROM (SELECT min(n) AS n, unit, zone, journey_block_agg(n, j) AS b FROM built GROUP BY unit, zone, n % 3) x GROUP BY unit, zone;
+SELECT n, 'block_sessions', journey_block_sessions(journey_block_agg(n, j), gap) FROM built GROUP BY n, gap;
 SELECT n, 'lifecycle', string_agg(period || ' ' || state, ', ' ORDER BY o) FROM built, journey_lifecycle(j, back, unit, zone, until) WITH ORDINALITY r(period, state, o) GROUP BY n;
 SELECT n, 'time_in', string_agg(coalesce(state, '') || ' ' || stays || ' ' || time_spent, ', ' ORDER BY o) FROM built, journey_time_in(j, by) WITH ORDINALITY r(state, stays, time_spent, o) GROUP BY n;
 SELECT n, 'items', string_agg(item_text(journey_item(j, chain, i)), ', ' ORDER BY i) FROM built, generate_series(-5, 5) i GROUP BY n;
@@ -207,7 +211,7 @@ SELECT n, 'parts', string_agg(journey_length(p)::text, ' ' ORDER BY o) FROM buil
 SELECT n, 'sessions', string_agg(s::text, ' ' ORDER BY i) FROM (SELECT n, i, session_number(to_timestamp(at), gap) OVER (PARTITION BY n ORDER BY at, i) AS s FROM input JOIN input_set USING (n)) x GROUP BY n;
 END
 
-my @functions = qw(retention counted lifecycle time_in items parts sessions);
+my @functions = qw(retention counted counted_blocks block_sessions lifecycle time_in items parts sessions);
 my ($done, %answers, %distinct) = (0);
 while ($done < $runs)
 {
@@ -243,6 +247,7 @@ while ($done < $runs)
         my $e = $expected[$n];
         my $key = sub { $_[0] =~ /(.*)\+(\d+)/; sprintf '%s %9d', $1, $2 };
         $e->{counted} = join ' ', map { "($_+$cells[$n]{$_})" } sort { $key->($a) cmp $key->($b) } keys %{ $cells[$n] // {} };
+        $e->{counted_blocks} = $e->{counted};
         for my $function (@functions)
         {
             my $got = $got[$n]{$function} // '';
