@@ -100,7 +100,8 @@ block_open_head(BlockView *b, const uint8 *data, size_t have, uint64 total)
 	block_set_base(b, unzigzag(base));
 	if (!IS_VALID_TIMESTAMP(b->base))
 		block_corrupt("the first time is out of range");
-	if (touchpoints == 0 && (dictionary != 0 || b->base != 0 || times != 0 || b->extras || v->details))
+	if (touchpoints == 0 &&
+		(dictionary != 0 || b->base != 0 || times != 0 || b->extras || v->details))
 		block_corrupt("it has no touchpoints and yet something of them");
 	if (b->extras && extras == 0)
 		block_corrupt("it has no values and references and yet says so");
@@ -165,23 +166,6 @@ block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 		ef_start(&b->extra_offsets, &c->extra);
 }
 
-bool
-block_next(BlockCursor *c)
-{
-	const BlockView *b = c->block;
-	uint64 end;
-
-	if (c->i >= b->n)
-		return false;
-	c->i++;
-	c->first += c->n;
-	end = ef_next(&b->starts, &c->start);
-	if (unlikely(end < c->first || end > b->touchpoints))
-		block_corrupt("a journey's length is impossible");
-	c->n = end - c->first;
-	return true;
-}
-
 int64
 block_customer(BlockCursor *c)
 {
@@ -201,22 +185,22 @@ block_customer(BlockCursor *c)
 }
 
 /*
- * Where the i-th part of a section begins, and where it ends. The cursor stays before the end,
- * which is where the next part begins.
+ * Where the i-th part of a section begins, and where it ends, which is where the next one
+ * begins: so the offset read last is kept.
  */
-static inline const uint8 *
+static pg_attribute_always_inline const uint8 *
 section_part(const uint8 *section, size_t len, const EliasFano *offsets, EliasFanoCursor *c,
-			 uint32 i, const uint8 **end)
+			 uint64 *last, uint32 i, const uint8 **end)
 {
-	EliasFanoCursor ahead;
-	uint64 from;
+	uint64 from = *last;
 	uint64 to;
 
-	if (c->i != i)
+	if (unlikely(c->i != (uint64) i + 1))
+	{
 		ef_seek(offsets, c, i);
-	from = ef_next(offsets, c);
-	ahead = *c;
-	to = ef_next(offsets, &ahead);
+		from = ef_next(offsets, c);
+	}
+	to = *last = ef_next(offsets, c);
 	if (unlikely(from > to || to > len))
 		block_corrupt("an offset is impossible");
 	*end = section + to;
@@ -231,8 +215,8 @@ open_extras(BlockCursor *c, JourneyView *v)
 	uint8 unit = v->flags;
 	uint64 values = 0;
 	const uint8 *end;
-	const uint8 *p =
-		section_part(b->extra, b->extra_len, &b->extra_offsets, &c->extra, c->i - 1, &end);
+	const uint8 *p = section_part(b->extra, b->extra_len, &b->extra_offsets, &c->extra,
+								  &c->extra_end, c->i - 1, &end);
 
 	if (p == end)
 		return;
@@ -271,7 +255,8 @@ block_journey(BlockCursor *c, JourneyView *v)
 		return;
 	}
 
-	p = section_part(b->times, b->times_len, &b->time_offsets, &c->time, c->i - 1, &end);
+	p = section_part(b->times, b->times_len, &b->time_offsets, &c->time, &c->time_end, c->i - 1,
+					 &end);
 	if (unlikely(p == end || *p >= JOURNEY_UNITS))
 		block_corrupt("a journey's unit of time is impossible");
 	v->flags = *p++;

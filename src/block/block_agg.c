@@ -14,8 +14,10 @@
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
+/* A chunk's least and largest size, unless one journey needs more. */
 #define CHUNK_MIN 256
 #define CHUNK_MAX (1024 * 1024)
 
@@ -45,19 +47,30 @@ pile_init(BlockPile *pile, MemoryContext cxt)
 	pile->cxt = cxt;
 	pile->first = pile->last = NULL;
 	pile->n = 0;
+	pile->size = 0;
+	pile->base = PG_INT64_MAX;
 	pile->last_customer = PG_INT64_MIN;
 	pile->ascends = true;
 }
 
-/* A chunk with room for so many bytes, and for more the larger the last one was. */
+/* The size of the next chunk: doubling at first, as the allocator does, then a quarter more. */
+static size_t
+next_size(const BlockPile *pile)
+{
+	if (pile->size == 0)
+		return CHUNK_MIN;
+	if (pile->size < 8192)
+		return pg_prevpower2_size_t(pile->size);
+	return Min(pile->size / 4, CHUNK_MAX);
+}
+
+/* A chunk with room for so many bytes at least. */
 static pg_noinline PileChunk *
 add_chunk(BlockPile *pile, size_t bytes)
 {
-	size_t size = pile->last ? Min(pile->last->size * 2, CHUNK_MAX) : CHUNK_MIN;
-	PileChunk *chunk;
+	size_t size = Max(next_size(pile), bytes + offsetof(PileChunk, data));
+	PileChunk *chunk = MemoryContextAllocHuge(pile->cxt, size);
 
-	size = Max(size, bytes + offsetof(PileChunk, data));
-	chunk = MemoryContextAllocHuge(pile->cxt, size);
 	chunk->next = NULL;
 	chunk->used = 0;
 	chunk->size = size;
@@ -66,6 +79,7 @@ add_chunk(BlockPile *pile, size_t bytes)
 	else
 		pile->first = chunk;
 	pile->last = chunk;
+	pile->size += size;
 	return chunk;
 }
 
@@ -85,7 +99,11 @@ pile_add(BlockPile *pile, int64 customer, const uint8 *data, size_t len)
 {
 	PileChunk *chunk = pile->last;
 	size_t bytes = ITEM_SIZE(len);
+	JourneyView v;
 
+	journey_open(&v, data, len);
+	if (v.n > 0)
+		pile->base = Min(pile->base, v.first);
 	if (chunk == NULL || bytes > chunk->size - offsetof(PileChunk, data) - chunk->used)
 		chunk = add_chunk(pile, bytes);
 	make_item(chunk->data + chunk->used, customer, data, len);
@@ -139,12 +157,10 @@ pile_next(BlockSource *source, BlockRow *row)
 	journey_open(&row->view, item->data, item->len);
 	if (!s->numbered)
 	{
-		uint32 *numbers = journey_intern_labels(&row->view, s->dict);
-
+		dictionary_check_count(&row->view);
 		if (s->numbers_n + row->view.nlabels > s->numbers_max)
 			more_numbers(s, row->view.nlabels);
-		memcpy(s->numbers + s->numbers_n, numbers, row->view.nlabels * sizeof(uint32));
-		pfree(numbers);
+		journey_number_labels(&row->view, s->dict, s->numbers + s->numbers_n);
 	}
 	row->numbers = s->numbers + s->numbers_n;
 	s->numbers_n += row->view.nlabels;
@@ -193,7 +209,7 @@ pile_pack(BlockPile *pile, LabelDict *dict)
 	MemoryContext cxt =
 		AllocSetContextCreate(CurrentMemoryContext, "journey block pile", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	PileSource s = {{pile_begin, pile_next}};
+	PileSource s = {{pile->base, pile_begin, pile_next}};
 	struct varlena *result;
 
 	s.dict = dict;
@@ -247,18 +263,18 @@ Datum
 journey_block_agg_transfn(PG_FUNCTION_ARGS)
 {
 	BlockPile *pile;
-	JourneyArg arg;
+	struct varlena *packed;
 
 	if (PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("customer of a journey must not be null")));
+						errmsg("customer of a journey must not be null"),
+						errdetail("A row counts for nothing only if its journey is null.")));
 	pile = state_argument(fcinfo);
-	journey_arg_open(&arg, PG_GETARG_DATUM(2));
-	pile_add(pile, PG_GETARG_INT64(1), (uint8 *) VARDATA_ANY(arg.packed),
-			 VARSIZE_ANY_EXHDR(arg.packed));
-	journey_arg_close(&arg);
+	packed = PG_GETARG_VARLENA_PP(2);
+	pile_add(pile, PG_GETARG_INT64(1), (uint8 *) VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+	PG_FREE_IF_COPY(packed, 2);
 	PG_RETURN_POINTER(pile);
 }
 
@@ -299,12 +315,12 @@ journey_block_agg_serialfn(PG_FUNCTION_ARGS)
 	for (PileChunk *chunk = pile->first; chunk; chunk = chunk->next)
 		size += chunk->used;
 	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
-								  " bytes, the limit is %zu.",
-								  pile->n, size, (size_t) MaxAllocSize),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("Its " UINT64_FORMAT " journeys take " UINT64_FORMAT
+						   " bytes, the limit is %zu.",
+						   pile->n, size, (size_t) MaxAllocSize),
+				 errhint("Put fewer journeys into a block.")));
 	result = palloc(size);
 	SET_VARSIZE(result, size);
 	p = VARDATA(result);

@@ -1,23 +1,105 @@
 /*
  * block_arg.c
  *		Arguments of SQL functions that are blocks.
+ *
+ * Of a block that is out of line only what is wanted is fetched, from its beginning. How much
+ * that is only its header tells, and each fetch costs a search in the toast table's index: so
+ * we fetch at once the share that the block before needed, and a little more. Blocks of one
+ * table are alike; where it does not suffice, we fetch again.
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "block/block_build.h"
 #include "compat.h"
+
+/* Bytes of a block up to the end of a part. */
+static size_t
+bytes_needed(const BlockView *b, BlockPart part, const uint8 *data, size_t total)
+{
+	if (part == BLOCK_LABELS)
+		return b->shared.labels + (size_t) b->touchpoints * b->shared.label_width - data;
+	if (part == BLOCK_TIMES)
+		return b->times + b->times_len - data;
+	return total;
+}
+
+/* Fetch the first bytes, at least so many, and open them. */
+static void
+fetch(BlockArg *arg, Datum d, size_t bytes, size_t total)
+{
+	arg->packed = PG_DETOAST_DATUM_SLICE(d, 0, Min(bytes, total));
+	if (VARSIZE_ANY_EXHDR(arg->packed) < Min(bytes, total))
+		block_corrupt("it is cut off");
+	block_open_head(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
+					VARSIZE_ANY_EXHDR(arg->packed), total);
+}
+
+static void
+open_part(BlockArg *arg, Datum d, BlockPart part)
+{
+	static double shares[BLOCK_ALL] = {1.0 / 4, 1};
+	size_t total = toast_raw_datum_size(d) - VARHDRSZ;
+	size_t bytes = Max(total * shares[part] * 1.05, BLOCK_HEADER_MAX);
+	size_t need;
+
+	fetch(arg, d, bytes, total);
+	need = bytes_needed(&arg->view, part, (const uint8 *) VARDATA_ANY(arg->packed), total);
+	if (need > bytes)
+	{
+		pfree(arg->packed);
+		fetch(arg, d, need, total);
+	}
+	shares[part] = (double) need / total;
+}
+
+void
+block_arg_open_head(BlockArg *arg, Datum d, bool customers)
+{
+	size_t total;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(d)))
+	{
+		block_arg_open(arg, d, BLOCK_LABELS);
+		return;
+	}
+	total = toast_raw_datum_size(d) - VARHDRSZ;
+	arg->copied = true;
+	fetch(arg, d, BLOCK_HEADER_MAX, total);
+	if (customers)
+	{
+		size_t need = arg->view.shared.dictionary - (const uint8 *) VARDATA_ANY(arg->packed);
+
+		pfree(arg->packed);
+		fetch(arg, d, need, total);
+	}
+	block_start(&arg->view, &arg->cursor, BLOCK_LABELS);
+}
 
 void
 block_arg_open(BlockArg *arg, Datum d, BlockPart part)
 {
+#ifdef USE_ASSERT_CHECKING
 	arg->packed = PG_DETOAST_DATUM_PACKED(d);
-	arg->copied = (Pointer) arg->packed != DatumGetPointer(d);
 	block_open(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
 			   VARSIZE_ANY_EXHDR(arg->packed));
-#ifdef USE_ASSERT_CHECKING
 	block_check(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
 				VARSIZE_ANY_EXHDR(arg->packed));
+	if ((Pointer) arg->packed != DatumGetPointer(d))
+		pfree(arg->packed);
 #endif
+	if (part < BLOCK_ALL && VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(d)))
+	{
+		arg->copied = true;
+		open_part(arg, d, part);
+	}
+	else
+	{
+		arg->packed = PG_DETOAST_DATUM_PACKED(d);
+		arg->copied = (Pointer) arg->packed != DatumGetPointer(d);
+		block_open(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
+				   VARSIZE_ANY_EXHDR(arg->packed));
+	}
 	block_start(&arg->view, &arg->cursor, part);
 }
 

@@ -2,9 +2,8 @@
  * block_build.c
  *		Writing the journey block that block.h describes.
  *
- * The journeys are gone through three times: for the labels and what the header tells, for the
- * lengths of the sections, and to write them. What a journey has of times, values and
- * references is copied as it is.
+ * The journeys are gone through twice: to measure, and to write. What a journey has of times,
+ * values and references is copied as it is.
  */
 #include "postgres.h"
 
@@ -14,16 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define BLOCK_HEADER_MAX (2 + 9 * LEB_MAX_BYTES)
-
-/* What a packing decides before it writes: a block without sections. */
-typedef struct Plan
-{
-	BlockView block;
-	DictionaryPlan dictionary;
-	uint64 touchpoints;
-	int64 last_customer;
-} Plan;
 
 static bool
 has_extras(const JourneyView *v)
@@ -64,85 +53,37 @@ use_labels(LabelDict *dict, DictionaryPlan *plan, const BlockRow *row)
 		}
 }
 
-/* First pass: what the header tells, and the dictionary. */
-static void
-plan_header(Plan *plan, BlockSource *source, LabelDict *dict)
+void
+block_plan_add(BlockPlan *plan, int64 customer, const JourneyView *v)
 {
 	BlockView *b = &plan->block;
-	int64 base = PG_INT64_MAX;
-	uint64 n = 0;
-	BlockRow row;
+	uint8 head[JOURNEY_HEADER_MAX];
 
-	dictionary_start(dict, &plan->dictionary);
-	source->begin(source);
-	while (source->next(source, &row))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (n++ == 0)
-			b->first_customer = row.customer;
-		else if (row.customer <= plan->last_customer)
-			block_corrupt("customers do not ascend");
-		plan->last_customer = row.customer;
-		plan->touchpoints += row.view.n;
-		if (row.view.n > 0)
-			base = Min(base, row.view.first);
-		use_labels(dict, &plan->dictionary, &row);
-	}
-	if (n > PG_INT32_MAX || plan->touchpoints > PG_INT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("It would have " UINT64_FORMAT " journeys with " UINT64_FORMAT
-								  " touchpoints, the limit of each is %d.",
-								  n, plan->touchpoints, PG_INT32_MAX),
-						errhint("Put fewer journeys into a block.")));
-	b->n = n;
-	b->touchpoints = plan->touchpoints;
-	block_set_base(b, plan->touchpoints > 0 ? base : 0);
-	label_dict_rank(dict);
-	dictionary_plan(dict, &plan->dictionary);
-	b->shared.label_width = label_width(plan->dictionary.nlabels);
-}
-
-/* Second pass: lengths of times and extras. */
-static void
-plan_sections(Plan *plan, BlockSource *source)
-{
-	BlockView *b = &plan->block;
-	BlockRow row;
-	const JourneyView *v = &row.view;
-
-	source->begin(source);
-	while (source->next(source, &row))
-	{
-		uint8 head[JOURNEY_HEADER_MAX];
-
-		CHECK_FOR_INTERRUPTS();
-		if (v->n == 0)
-			continue;
-		b->times_len += 1 + leb_length(first_offset(b, v)) +
-						(v->n > 1 ? leb_length(v->times.span) : 0) + ef_bytes(&v->times);
-		if (has_extras(v))
-			b->extra_len += write_extras_head(head, v) - head + view_extras_len(v);
-	}
-	b->extras = b->extra_len > 0;
-	ef_layout(&b->customers, b->n, (uint64) plan->last_customer - (uint64) b->first_customer);
-	ef_layout(&b->starts, (uint64) b->n + 1, b->touchpoints);
-	ef_layout(&b->time_offsets, (uint64) b->n + 1, b->times_len);
-	if (b->extras)
-		ef_layout(&b->extra_offsets, (uint64) b->n + 1, b->extra_len);
+	if (plan->n++ == 0)
+		b->first_customer = customer;
+	else if (customer <= plan->last_customer)
+		block_corrupt("customers do not ascend");
+	plan->last_customer = customer;
+	if (v->n == 0)
+		return;
+	plan->touchpoints += v->n;
+	b->times_len += 1 + leb_length(first_offset(b, v)) +
+					(v->n > 1 ? leb_length(v->times.span) : 0) + ef_bytes(&v->times);
+	if (has_extras(v))
+		b->extra_len += write_extras_head(head, v) - head + view_extras_len(v);
 }
 
 static uint8 *
-write_header(uint8 *p, const Plan *plan)
+write_header(uint8 *p, const BlockPlan *plan)
 {
 	const BlockView *b = &plan->block;
 
 	*p++ = BLOCK_VERSION | (plan->dictionary.details ? BLOCK_DETAILS : 0);
 	*p++ = b->extras ? BLOCK_EXTRAS : 0;
-	p = leb_write(p, b->n);
-	if (b->n == 0)
+	p = leb_write(p, plan->n);
+	if (plan->n == 0)
 		return p;
-	p = leb_write(p, b->touchpoints);
+	p = leb_write(p, plan->touchpoints);
 	p = leb_write(p, zigzag(b->first_customer));
 	p = leb_write(p, b->customers.span);
 	p = leb_write(p, plan->dictionary.nlabels);
@@ -152,13 +93,59 @@ write_header(uint8 *p, const Plan *plan)
 	return b->extras ? leb_write(p, b->extra_len) : p;
 }
 
-/* Third pass: everything behind the dictionary, and customers and starts before it. */
+uint64
+block_plan_size(BlockPlan *plan)
+{
+	BlockView *b = &plan->block;
+	uint8 header[BLOCK_HEADER_MAX];
+
+	b->extras = b->extra_len > 0;
+	b->shared.label_width = label_width(plan->dictionary.nlabels);
+	ef_layout(&b->customers, plan->n, (uint64) plan->last_customer - (uint64) b->first_customer);
+	ef_layout(&b->starts, plan->n + 1, plan->touchpoints);
+	ef_layout(&b->time_offsets, plan->n + 1, b->times_len);
+	ef_layout(&b->extra_offsets, b->extras ? plan->n + 1 : 0, b->extra_len);
+	plan->header_len = write_header(header, plan) - header;
+	return VARHDRSZ + plan->header_len + ef_bytes(&b->customers) + ef_bytes(&b->starts) +
+		   plan->dictionary.len + plan->touchpoints * b->shared.label_width +
+		   ef_bytes(&b->time_offsets) + b->times_len + ef_bytes(&b->extra_offsets) + b->extra_len;
+}
+
+/* First pass; the size. */
+static uint64
+make_plan(BlockPlan *plan, BlockSource *source, LabelDict *dict)
+{
+	BlockRow row;
+
+	block_set_base(&plan->block, source->base == PG_INT64_MAX ? 0 : source->base);
+	dictionary_start(dict, &plan->dictionary);
+	source->begin(source);
+	while (source->next(source, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		block_plan_add(plan, row.customer, &row.view);
+		use_labels(dict, &plan->dictionary, &row);
+	}
+	if (plan->n > PG_INT32_MAX || plan->touchpoints > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("It would have " UINT64_FORMAT " journeys with " UINT64_FORMAT
+						   " touchpoints, the limit of each is %d.",
+						   plan->n, plan->touchpoints, PG_INT32_MAX),
+				 errhint("Put fewer journeys into a block.")));
+	label_dict_rank(dict);
+	dictionary_plan(dict, &plan->dictionary);
+	return block_plan_size(plan);
+}
+
+/* Second pass: everything behind the dictionary, and customers and starts before it. */
 static void
-write_sections(const Plan *plan, BlockSource *source, LabelDict *dict, uint8 *front, uint8 *labels)
+write_sections(const BlockPlan *plan, BlockSource *source, LabelDict *dict, uint8 *front,
+			   uint8 *labels)
 {
 	const BlockView *b = &plan->block;
 	int width = b->shared.label_width;
-	uint8 *time_offsets = labels + (size_t) b->touchpoints * width;
+	uint8 *time_offsets = labels + plan->touchpoints * width;
 	uint8 *times = time_offsets + ef_bytes(&b->time_offsets);
 	uint8 *extra_offsets = times + b->times_len;
 	uint8 *extras = extra_offsets + ef_bytes(&b->extra_offsets);
@@ -211,38 +198,44 @@ write_sections(const Plan *plan, BlockSource *source, LabelDict *dict, uint8 *fr
 struct varlena *
 block_pack(BlockSource *source, LabelDict *dict)
 {
-	Plan plan = {0};
-	BlockView *b = &plan.block;
-	uint8 header[BLOCK_HEADER_MAX];
-	size_t header_len;
+	BlockPlan plan = {0};
+	uint64 size = make_plan(&plan, source, dict);
 	struct varlena *result;
-	uint64 size;
 	uint8 *front;
 	uint8 *dictionary;
 
-	plan_header(&plan, source, dict);
-	plan_sections(&plan, source);
-	header_len = write_header(header, &plan) - header;
-	size = VARHDRSZ + header_len + ef_bytes(&b->customers) + ef_bytes(&b->starts) +
-		   plan.dictionary.len + (uint64) b->touchpoints * b->shared.label_width +
-		   ef_bytes(&b->time_offsets) + b->times_len + ef_bytes(&b->extra_offsets) + b->extra_len;
 	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block is too large"),
-						errdetail("Its %u journeys with %u touchpoints would take " UINT64_FORMAT
-								  " bytes, the limit is %zu.",
-								  b->n, b->touchpoints, size, (size_t) MaxAllocSize),
-						errhint("Put fewer journeys into a block.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("journey block is too large"),
+				 errdetail("Its " UINT64_FORMAT " journeys with " UINT64_FORMAT
+						   " touchpoints would take " UINT64_FORMAT " bytes, the limit is %zu.",
+						   plan.n, plan.touchpoints, size, (size_t) MaxAllocSize),
+				 errhint("Put fewer journeys into a block.")));
 	result = palloc0(size);
 	SET_VARSIZE(result, size);
-	memcpy(VARDATA(result), header, header_len);
-	if (b->n == 0)
+	front = (uint8 *) VARDATA(result) + plan.header_len;
+	write_header((uint8 *) VARDATA(result), &plan);
+	if (plan.n == 0)
 		return result;
-	front = (uint8 *) VARDATA(result) + header_len;
-	dictionary = front + ef_bytes(&b->customers) + ef_bytes(&b->starts);
+	dictionary = front + ef_bytes(&plan.block.customers) + ef_bytes(&plan.block.starts);
 	write_sections(&plan, source, dict, front,
 				   dictionary_write(dictionary, dict, &plan.dictionary));
 	return result;
+}
+
+void
+block_find_base(BlockSource *source)
+{
+	BlockRow row;
+
+	source->base = PG_INT64_MAX;
+	source->begin(source);
+	while (source->next(source, &row))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (row.view.n > 0)
+			source->base = Min(source->base, row.view.first);
+	}
 }
 
 static void
@@ -250,7 +243,7 @@ walk_begin(BlockSource *source)
 {
 	BlockWalk *w = (BlockWalk *) source;
 
-	block_start(w->block, &w->cursor, BLOCK_ALL);
+	w->cursor = w->from;
 }
 
 static bool
@@ -258,7 +251,7 @@ walk_next(BlockSource *source, BlockRow *row)
 {
 	BlockWalk *w = (BlockWalk *) source;
 
-	if (!block_next(&w->cursor))
+	if (w->cursor.i >= w->to || !block_next(&w->cursor))
 		return false;
 	row->customer = block_customer(&w->cursor);
 	block_journey(&w->cursor, &row->view);
@@ -269,9 +262,13 @@ walk_next(BlockSource *source, BlockRow *row)
 void
 block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict)
 {
+	/* all of its journeys are meant, so their first time is the block's */
+	w->source.base = b->touchpoints > 0 ? b->base : PG_INT64_MAX;
 	w->source.begin = walk_begin;
 	w->source.next = walk_next;
-	w->block = b;
+	block_start(b, &w->from, BLOCK_ALL);
+	w->cursor = w->from;
+	w->to = b->n;
 	w->numbers = journey_intern_labels(&b->shared, dict);
 }
 

@@ -91,6 +91,34 @@ load64(const uint8 *section, uint64 len, uint64 offset)
 	return x;
 }
 
+/*
+ * The same, without a loop or a branch a byte, for numbers of up to eight bytes with as many
+ * bytes behind p.
+ */
+static inline const uint8 *
+leb_read_word(const uint8 *p, const uint8 *end, uint64 *x)
+{
+	const uint64 more = UINT64CONST(0x8080808080808080);
+	uint64 word;
+	uint64 last;
+	int bytes;
+
+	if (unlikely(end - p < 8))
+		return leb_read(p, end, x);
+	word = load64(p, 8, 0);
+	if (unlikely((word & more) == more))
+		return leb_read(p, end, x);
+	last = ~word & more & -(~word & more); /* top bit of the last byte */
+	bytes = pg_rightmost_one_pos64(last) / 8 + 1;
+	if (unlikely(p[bytes - 1] == 0 && bytes > 1))
+		return NULL;
+	word &= ~more & (last | (last - 1));
+	word = (word & UINT64CONST(0x007f007f007f007f)) | (word & UINT64CONST(0x7f007f007f007f00)) >> 1;
+	word = (word & UINT64CONST(0x00003fff00003fff)) | (word & UINT64CONST(0x3fff00003fff0000)) >> 2;
+	*x = (word & UINT64CONST(0x0fffffff)) | (word & UINT64CONST(0x0fffffff00000000)) >> 4;
+	return p + bytes;
+}
+
 /* Number of bits that hold every number up to most. */
 static inline int
 bits_for(uint64 most)
@@ -222,7 +250,7 @@ ef_start(const EliasFano *ef, EliasFanoCursor *c)
 }
 
 /* Next number; more than span if the section is corrupt. */
-static inline uint64
+static pg_attribute_always_inline uint64
 ef_next(const EliasFano *ef, EliasFanoCursor *c)
 {
 	uint64 i = c->i++;

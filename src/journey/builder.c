@@ -96,12 +96,33 @@ builder_add(JourneyBuilder *b, const Touch *t)
 	b->n++;
 }
 
-uint32 *
-journey_intern_labels(const JourneyView *v, LabelDict *dict)
+/* The same where all parts of all labels are words of the vocabulary; false if they are not. */
+static bool
+number_words(const JourneyView *v, LabelDict *dict, uint32 *numbers)
 {
-	TouchLabel *labels = journey_dictionary(v);
-	uint32 *numbers = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	const uint8 *p = v->dictionary;
+	uint8 channel = 0;
 
+	if (v->details || v->dictionary_len != 2 * (size_t) v->nlabels)
+		return false;
+	for (uint32 i = 0; i < v->nlabels; i++, p += 2)
+	{
+		channel = p[0] ? p[0] : channel;
+		if (channel == 0 || p[1] == 0 || (p[0] | p[1]) > VOCABULARY_SIZE)
+			return false;
+		numbers[i] = label_dict_add_words(dict, channel, p[1]);
+	}
+	return true;
+}
+
+void
+journey_number_labels(const JourneyView *v, LabelDict *dict, uint32 *numbers)
+{
+	TouchLabel *labels;
+
+	if (number_words(v, dict, numbers))
+		return;
+	labels = journey_dictionary(v);
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
 		if (i % LABEL_INTERRUPT_EVERY == 0)
@@ -109,6 +130,16 @@ journey_intern_labels(const JourneyView *v, LabelDict *dict)
 		numbers[i] = label_dict_add(dict, &labels[i]);
 	}
 	pfree(labels);
+}
+
+uint32 *
+journey_intern_labels(const JourneyView *v, LabelDict *dict)
+{
+	uint32 *numbers;
+
+	dictionary_check_count(v);
+	numbers = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	journey_number_labels(v, dict, numbers);
 	return numbers;
 }
 

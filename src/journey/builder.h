@@ -33,10 +33,11 @@ extern void builder_free(JourneyBuilder *b);
 extern void builder_add(JourneyBuilder *b, const Touch *t);
 
 /*
- * Numbers in the dictionary of a journey's labels, palloc'd in the current
- * context; and the touchpoints at a cursor up to but not including number "to",
+ * Numbers in the dictionary of a journey's labels, into an array of v->nlabels, or
+ * one palloc'd in the current context; and the touchpoints at a cursor up to but not including number "to",
  * whose labels have these numbers.
  */
+extern void journey_number_labels(const JourneyView *v, LabelDict *dict, uint32 *numbers);
 extern uint32 *journey_intern_labels(const JourneyView *v, LabelDict *dict);
 extern void builder_add_touches(JourneyBuilder *b, JourneyCursor *c, const uint32 *numbers,
 								uint32 to);

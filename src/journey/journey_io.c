@@ -23,6 +23,7 @@
 #include "datatype/timestamp.h"
 #include "journey/journey.h"
 #include "journey/journey_text.h"
+#include "journey/journey_wire.h"
 #include "utils/fmgrprotos.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
@@ -30,14 +31,6 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-
-#define WIRE_VERSION 1
-#define WIRE_VALUE 1
-#define WIRE_REF 2
-
-/* Least bytes of a label and of a touchpoint in the binary form. */
-#define WIRE_LABEL_BYTES 12
-#define WIRE_TOUCH_BYTES 13
 
 PG_FUNCTION_INFO_V1(journey_in);
 Datum
@@ -183,6 +176,48 @@ send_part(StringInfo out, const char *part, size_t len)
 
 	pq_sendint32(out, converted_len);
 	pq_sendbytes(out, converted, converted_len);
+	if (converted != terminated)
+		pfree(converted);
+	pfree(terminated);
+}
+
+void
+wire_send_labels(StringInfo out, const JourneyView *v)
+{
+	TouchLabel *labels = journey_dictionary(v);
+
+	pq_sendint32(out, v->nlabels);
+	for (uint32 i = 0; i < v->nlabels; i++)
+	{
+		send_part(out, labels[i].channel, labels[i].channel_len);
+		send_part(out, labels[i].action, labels[i].action_len);
+		send_part(out, labels[i].detail, labels[i].detail_len);
+	}
+	pfree(labels);
+}
+
+void
+wire_send_touches(StringInfo out, const JourneyView *v)
+{
+	JourneyCursor c;
+	Touch t;
+
+	pq_sendint32(out, v->n);
+	journey_start_at(v, &c, 0);
+	while (journey_next(&c, &t))
+	{
+		CHECK_FOR_INTERRUPTS();
+		pq_sendint32(out, t.label);
+		pq_sendint64(out, t.time);
+		pq_sendint8(out, (t.has_value ? WIRE_VALUE : 0) | (t.has_ref ? WIRE_REF : 0));
+		if (t.has_value)
+		{
+			pq_sendint64(out, t.value.mantissa);
+			pq_sendint8(out, t.value.scale);
+		}
+		if (t.has_ref)
+			pq_sendint64(out, t.ref);
+	}
 }
 
 PG_FUNCTION_INFO_V1(journey_send);
@@ -191,110 +226,78 @@ journey_send(PG_FUNCTION_ARGS)
 {
 	StringInfoData out;
 	JourneyArg arg;
-	const JourneyView *v = &arg.view;
-	TouchLabel *labels;
-	JourneyCursor c;
-	Touch t;
 
 	journey_arg_open(&arg, PG_GETARG_DATUM(0));
-	labels = journey_dictionary(v);
 	pq_begintypsend(&out);
 	pq_sendint8(&out, WIRE_VERSION);
-	pq_sendint32(&out, v->nlabels);
-	for (uint32 i = 0; i < v->nlabels; i++)
-	{
-		send_part(&out, labels[i].channel, labels[i].channel_len);
-		send_part(&out, labels[i].action, labels[i].action_len);
-		send_part(&out, labels[i].detail, labels[i].detail_len);
-	}
-	pq_sendint32(&out, v->n);
-	journey_start_at(v, &c, 0);
-	while (journey_next(&c, &t))
-	{
-		CHECK_FOR_INTERRUPTS();
-		pq_sendint32(&out, t.label);
-		pq_sendint64(&out, t.time);
-		pq_sendint8(&out, (t.has_value ? WIRE_VALUE : 0) | (t.has_ref ? WIRE_REF : 0));
-		if (t.has_value)
-		{
-			pq_sendint64(&out, t.value.mantissa);
-			pq_sendint8(&out, t.value.scale);
-		}
-		if (t.has_ref)
-			pq_sendint64(&out, t.ref);
-	}
+	wire_send_labels(&out, &arg.view);
+	wire_send_touches(&out, &arg.view);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
-#define bad_binary(...)                                                                            \
-	ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),                                \
-					errmsg("invalid binary representation of a journey"), errdetail(__VA_ARGS__)))
-
-/* A count of things that take at least so many bytes each. */
-static uint32
-receive_count(StringInfo buf, const char *what, int least_bytes)
+uint32
+wire_receive_count(WireReader *r, const char *what, int least_bytes)
 {
+	StringInfo buf = r->buf;
 	uint32 count = pq_getmsgint(buf, 4);
 
 	if (count > (buf->len - buf->cursor) / least_bytes)
-		bad_binary("It announces %u %s, more than its length allows.", count, what);
+		bad_binary(r, "It announces %u %s, more than its length allows.", count, what);
 	return count;
 }
 
 static const char *
-receive_part(StringInfo buf, const char *what, uint8 *len)
+receive_part(WireReader *r, const char *what, uint8 *len)
 {
-	int32 announced = pq_getmsgint(buf, 4);
+	int32 announced = pq_getmsgint(r->buf, 4);
 	int received;
 	char *text;
 
 	if (announced < 0)
-		bad_binary("The length of a label's %s is %d.", what, announced);
-	text = pq_getmsgtext(buf, announced, &received);
+		bad_binary(r, "The length of a label's %s is %d.", what, announced);
+	text = pq_getmsgtext(r->buf, announced, &received);
 	if (memchr(text, '\0', received) != NULL)
-		bad_binary("A label's %s contains a null byte.", what);
+		bad_binary(r, "A label's %s contains a null byte.", what);
 	label_check_size(what, text, received);
 	*len = received;
 	return text;
 }
 
-static Datum
-receive(FunctionCallInfo fcinfo, bool single)
+void
+wire_receive_labels(WireReader *r)
 {
-	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
-	LabelDict *dict = call_label_dict(fcinfo);
-	JourneyBuilder b;
-	int version = pq_getmsgbyte(buf);
-	uint32 nlabels;
-	uint32 n;
-	uint32 *numbers;
-	bool *used;
+	int version = pq_getmsgbyte(r->buf);
+	LabelDict *dict = r->dict;
 
 	if (version != WIRE_VERSION)
-		bad_binary("Its version is %d, but only %d is known.", version, WIRE_VERSION);
-	nlabels = receive_count(buf, "labels", WIRE_LABEL_BYTES);
-	numbers = palloc(Max(nlabels, 1) * sizeof(uint32));
-	used = palloc0(Max(nlabels, 1));
-	builder_init(&b, dict, CurrentMemoryContext);
+		bad_binary(r, "Its version is %d, but only %d is known.", version, WIRE_VERSION);
+	r->nlabels = wire_receive_count(r, "labels", WIRE_LABEL_BYTES);
+	r->numbers = palloc(Max(r->nlabels, 1) * sizeof(uint32));
+	r->used = palloc0(Max(r->nlabels, 1));
 	label_dict_new_stamp(dict);
-	for (uint32 i = 0; i < nlabels; i++)
+	for (uint32 i = 0; i < r->nlabels; i++)
 	{
 		TouchLabel label;
 		LabelMark *mark;
 
 		CHECK_FOR_INTERRUPTS();
-		label.channel = receive_part(buf, "channel", &label.channel_len);
-		label.action = receive_part(buf, "action", &label.action_len);
-		label.detail = receive_part(buf, "detail", &label.detail_len);
-		numbers[i] = label_dict_add(dict, &label);
-		mark = &dict->marks[numbers[i]];
+		label.channel = receive_part(r, "channel", &label.channel_len);
+		label.action = receive_part(r, "action", &label.action_len);
+		label.detail = receive_part(r, "detail", &label.detail_len);
+		r->numbers[i] = label_dict_add(dict, &label);
+		mark = &dict->marks[r->numbers[i]];
 		if (mark->stamp == dict->stamp)
-			bad_binary("Label %u occurs twice.", i);
+			bad_binary(r, "Label %u occurs twice.", i);
 		mark->stamp = dict->stamp;
 	}
-	n = receive_count(buf, "touchpoints", WIRE_TOUCH_BYTES);
-	if (single && n != 1)
-		bad_binary("A touchpoint must hold one touchpoint, not %u.", n);
+}
+
+void
+wire_receive_touches(WireReader *r, JourneyBuilder *b)
+{
+	StringInfo buf = r->buf;
+	uint32 n = wire_receive_count(r, "touchpoints", WIRE_TOUCH_BYTES);
+
 	for (uint32 i = 0; i < n; i++)
 	{
 		Touch t = {0};
@@ -302,10 +305,10 @@ receive(FunctionCallInfo fcinfo, bool single)
 		int flags;
 
 		CHECK_FOR_INTERRUPTS();
-		if (label >= nlabels)
-			bad_binary("Touchpoint %u has label %u, but there are %u.", i, label, nlabels);
-		used[label] = true;
-		t.label = numbers[label];
+		if (label >= r->nlabels)
+			bad_binary(r, "Touchpoint %u has label %u, but there are %u.", i, label, r->nlabels);
+		r->used[label] = true;
+		t.label = r->numbers[label];
 		t.time = pq_getmsgint64(buf);
 		if (!IS_VALID_TIMESTAMP(t.time))
 			ereport(ERROR, (errcode(ERRCODE_DATETIME_FIELD_OVERFLOW),
@@ -314,7 +317,7 @@ receive(FunctionCallInfo fcinfo, bool single)
 									  i, t.time)));
 		flags = pq_getmsgbyte(buf);
 		if (flags & ~(WIRE_VALUE | WIRE_REF))
-			bad_binary("Touchpoint %u has unknown flags %d.", i, flags);
+			bad_binary(r, "Touchpoint %u has unknown flags %d.", i, flags);
 		t.has_value = flags & WIRE_VALUE;
 		t.has_ref = (flags & WIRE_REF) != 0;
 		if (t.has_value)
@@ -333,11 +336,30 @@ receive(FunctionCallInfo fcinfo, bool single)
 		}
 		if (t.has_ref)
 			t.ref = pq_getmsgint64(buf);
-		builder_add(&b, &t);
+		builder_add(b, &t);
 	}
-	for (uint32 i = 0; i < nlabels; i++)
-		if (!used[i])
-			bad_binary("Label %u is not used.", i);
+}
+
+void
+wire_receive_end(WireReader *r)
+{
+	for (uint32 i = 0; i < r->nlabels; i++)
+		if (!r->used[i])
+			bad_binary(r, "Label %u is not used.", i);
+}
+
+static Datum
+receive(FunctionCallInfo fcinfo, bool single)
+{
+	WireReader r = {(StringInfo) PG_GETARG_POINTER(0), "journey", call_label_dict(fcinfo)};
+	JourneyBuilder b;
+
+	wire_receive_labels(&r);
+	builder_init(&b, r.dict, CurrentMemoryContext);
+	wire_receive_touches(&r, &b);
+	if (single && b.n != 1)
+		bad_binary(&r, "A touchpoint must hold one touchpoint, not %u.", b.n);
+	wire_receive_end(&r);
 	return PointerGetDatum(builder_pack(&b));
 }
 

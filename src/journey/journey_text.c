@@ -23,9 +23,8 @@ scan_into(TextScan *s, JourneyBuilder *b)
 	return true;
 }
 
-/* Nothing but white space may be left. */
-static bool
-scan_end(TextScan *s)
+bool
+text_scan_end(TextScan *s)
 {
 	text_skip_space(s);
 	return s->p == s->end || text_fail(s, "the end of the text");
@@ -34,22 +33,18 @@ scan_end(TextScan *s)
 bool
 touchpoint_scan(TextScan *s, JourneyBuilder *b)
 {
-	return scan_into(s, b) && scan_end(s);
+	return scan_into(s, b) && text_scan_end(s);
 }
 
 bool
-journey_scan(TextScan *s, JourneyBuilder *b)
+touches_scan(TextScan *s, JourneyBuilder *b)
 {
 	text_skip_space(s);
 	if (s->p >= s->end || *s->p != '{')
 		return text_fail(s, "\"{\"");
 	s->p++;
-	text_skip_space(s);
-	if (s->p < s->end && *s->p == '}')
-	{
-		s->p++;
-		return scan_end(s);
-	}
+	if (text_accept(s, "}"))
+		return true;
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -59,8 +54,14 @@ journey_scan(TextScan *s, JourneyBuilder *b)
 		if (s->p >= s->end || (*s->p != ',' && *s->p != '}'))
 			return text_fail(s, "\",\" or \"}\"");
 		if (*s->p++ == '}')
-			return scan_end(s);
+			return true;
 	}
+}
+
+bool
+journey_scan(TextScan *s, JourneyBuilder *b)
+{
+	return touches_scan(s, b) && text_scan_end(s);
 }
 
 void

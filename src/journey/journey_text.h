@@ -11,6 +11,10 @@
 extern bool touchpoint_scan(TextScan *s, JourneyBuilder *b);
 extern bool journey_scan(TextScan *s, JourneyBuilder *b);
 
+/* The same of a part of a text, a journey in braces; and nothing but white space may be left. */
+extern bool touches_scan(TextScan *s, JourneyBuilder *b);
+extern bool text_scan_end(TextScan *s);
+
 /* Print all touchpoints through a function of this shape, with ", " between. */
 typedef void (*PrintTouch)(StringInfo out, const Touch *t, const TouchLabel *label);
 extern void touches_print(StringInfo out, const JourneyView *v, const TouchLabel *labels,

@@ -313,6 +313,22 @@ label_dict_add(LabelDict *dict, const TouchLabel *label)
 	return with_detail;
 }
 
+uint32
+label_dict_find_words(LabelDict *dict, uint8 channel, uint8 action)
+{
+	TouchLabel label = {vocabulary[channel - 1], vocabulary[action - 1], ""};
+	LabelWords *known;
+
+	label.channel_len = strlen(label.channel);
+	label.action_len = strlen(label.action);
+	if (dict->words == NULL)
+		dict->words = MemoryContextAllocZero(dict->cxt, LABEL_WORDS * sizeof(LabelWords));
+	known = &dict->words[(channel * 37 + action) % LABEL_WORDS];
+	known->number = label_dict_add(dict, &label);
+	known->words = channel << 8 | action;
+	return known->number;
+}
+
 void
 label_dict_new_stamp(LabelDict *dict)
 {

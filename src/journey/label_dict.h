@@ -58,6 +58,15 @@ typedef struct LabelMark
 	uint32 code;
 } LabelMark;
 
+/* A label of two words of the vocabulary, and its number. */
+typedef struct LabelWords
+{
+	uint16 words; /* channel << 8 | action, 0 = free */
+	uint32 number;
+} LabelWords;
+
+#define LABEL_WORDS 256
+
 typedef struct LabelDict
 {
 	MemoryContext cxt; /* holds all below */
@@ -67,6 +76,7 @@ typedef struct LabelDict
 	uint32 *by_rank;  /* ranked labels in their order */
 	uint64 *seen;     /* scratch of sorting: a bit a rank, all zero in between */
 	uint32 *slots;    /* hash table: number + 1, 0 = free */
+	LabelWords *words; /* labels of two words that were asked for last, or NULL */
 	uint32 nlabels;
 	uint32 labels_max; /* allocated, of labels and used */
 	uint32 slot_mask;  /* slots are a power of two, at least 2 * labels_max */
@@ -95,6 +105,24 @@ label_dict_is_large(const LabelDict *dict)
  * text is copied.
  */
 extern uint32 label_dict_add(LabelDict *dict, const TouchLabel *label);
+
+/* The same of the label of two words of the vocabulary. */
+extern uint32 label_dict_find_words(LabelDict *dict, uint8 channel, uint8 action);
+
+static inline uint32
+label_dict_add_words(LabelDict *dict, uint8 channel, uint8 action)
+{
+	uint16 words = channel << 8 | action;
+
+	if (likely(dict->words))
+	{
+		const LabelWords *known = &dict->words[(channel * 37 + action) % LABEL_WORDS];
+
+		if (likely(known->words == words))
+			return known->number;
+	}
+	return label_dict_find_words(dict, channel, action);
+}
 
 /*
  * Forget all labels, if they are so many that keeping them would cost more

@@ -19,7 +19,7 @@ header_number(const uint8 *p, const uint8 *end, uint64 *x)
 		*x = *p;
 		return p + 1;
 	}
-	p = leb_read(p, end, x);
+	p = leb_read_word(p, end, x);
 	if (unlikely(p == NULL))
 		journey_corrupt("a number of the header is cut off or too long");
 	return p;

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
 #include "touchpoint/touch.h"
@@ -74,6 +75,35 @@ text_fail_with(TextScan *s, int sqlerrcode, const char *message, const char *det
 	s->detail = detail;
 	s->hint = hint;
 	return false;
+}
+
+/* Read a bigint; the message is for one that does not fit. */
+bool
+text_scan_int64(TextScan *s, int64 *result, const char *out_of_range)
+{
+	const char *begin = s->p;
+	bool negative = false;
+	int64 n = 0;
+
+	if (s->p < s->end && (*s->p == '-' || *s->p == '+'))
+		negative = *s->p++ == '-';
+	if (s->p >= s->end || *s->p < '0' || *s->p > '9')
+		return text_fail(s, "an integer");
+	/* collected below zero, where there is room for the smallest bigint */
+	for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
+	{
+		if (pg_mul_s64_overflow(n, 10, &n) || pg_sub_s64_overflow(n, *s->p - '0', &n))
+			goto out_of_range;
+	}
+	if (!negative && n == PG_INT64_MIN)
+		goto out_of_range;
+	*result = negative ? n : -n;
+	return true;
+
+out_of_range:
+	return text_fail_with(
+		s, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, out_of_range,
+		psprintf("\"%s\" does not fit the type bigint.", text_excerpt(begin, s->end, 40)), NULL);
 }
 
 /* Like appendStringInfo(out, INT64_FORMAT, n), several times faster. */

@@ -83,6 +83,7 @@ extern bool text_accept(TextScan *s, const char *token);
 extern bool text_fail(TextScan *s, const char *expected);
 extern bool text_fail_with(TextScan *s, int sqlerrcode, const char *message, const char *detail,
 						   const char *hint);
+extern bool text_scan_int64(TextScan *s, int64 *result, const char *out_of_range);
 extern void text_print_int64(StringInfo out, int64 n);
 extern char *text_excerpt(const char *p, const char *end, size_t most);
 

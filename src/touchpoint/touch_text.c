@@ -4,37 +4,8 @@
  */
 #include "postgres.h"
 
-#include "common/int.h"
 #include "compat.h"
 #include "touchpoint/touch.h"
-
-static bool
-scan_ref(TextScan *s, int64 *ref)
-{
-	const char *begin = s->p;
-	bool negative = false;
-	int64 n = 0;
-
-	if (s->p < s->end && (*s->p == '-' || *s->p == '+'))
-		negative = *s->p++ == '-';
-	if (s->p >= s->end || *s->p < '0' || *s->p > '9')
-		return text_fail(s, "an integer");
-	/* collected below zero, where there is room for the smallest bigint */
-	for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
-	{
-		if (pg_mul_s64_overflow(n, 10, &n) || pg_sub_s64_overflow(n, *s->p - '0', &n))
-			goto out_of_range;
-	}
-	if (!negative && n == PG_INT64_MIN)
-		goto out_of_range;
-	*ref = negative ? n : -n;
-	return true;
-
-out_of_range:
-	return text_fail_with(
-		s, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "reference is out of range",
-		psprintf("\"%s\" does not fit the type bigint.", text_excerpt(begin, s->end, 40)), NULL);
-}
 
 /* Read a touchpoint, the text of its label into *text, to which *label then points. */
 bool
@@ -68,7 +39,7 @@ touch_scan(TextScan *s, Touch *t, LabelText *text, TouchLabel *label)
 	{
 		s->p++;
 		text_skip_space(s);
-		if (!scan_ref(s, &t->ref))
+		if (!text_scan_int64(s, &t->ref, "reference is out of range"))
 			return false;
 		t->has_ref = true;
 		text_skip_space(s);
