@@ -24,6 +24,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 -- STORAGE external: the format is already dense, so compression would cost
 -- more than it saves, and only uncompressed values can be read in slices.
+-- CATEGORY: so that a literal is a journey where it might be a block, too
 CREATE TYPE journey (
     INPUT = journey_in,
     OUTPUT = journey_out,
@@ -33,7 +34,9 @@ CREATE TYPE journey (
     ANALYZE = journey_typanalyze,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
-    STORAGE = external
+    STORAGE = external,
+    CATEGORY = 'J',
+    PREFERRED = true
 );
 
 CREATE CAST (touchpoint AS journey) WITHOUT FUNCTION AS IMPLICIT;

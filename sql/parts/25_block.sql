@@ -20,7 +20,8 @@ CREATE TYPE journey_block (
     SEND = journey_block_send,
     INTERNALLENGTH = VARIABLE,
     ALIGNMENT = int4,
-    STORAGE = external
+    STORAGE = external,
+    CATEGORY = 'J'
 );
 
 -- read

@@ -50,6 +50,18 @@ CREATE AGGREGATE journey_retention_agg(journey, start_step journey_pattern, retu
     PARALLEL = SAFE
 );
 
+-- Of blocks, with the same states. COST: that of some 1000 journeys
+CREATE FUNCTION journey_retention_agg_transfn(bytea, journey_block, start_step journey_pattern,
+                                              return_step journey_pattern, unit text, time_zone text)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'journey_retention_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
+CREATE AGGREGATE journey_retention_agg(journey_block, start_step journey_pattern, return_step journey_pattern,
+                                       unit text, time_zone text) (
+    SFUNC = journey_retention_agg_transfn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    PARALLEL = SAFE
+);
+
 COMMENT ON TYPE retention_cell IS 'how many customers of a cohort are there in one of its brackets';
 COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey, journey_pattern, journey_pattern, text, text) IS
     'transition of journey_retention_agg';
@@ -58,6 +70,10 @@ COMMENT ON FUNCTION journey_retention_agg_combinefn(bytea, bytea) IS
 COMMENT ON FUNCTION journey_retention_agg_finalfn(bytea) IS 'result of journey_retention_agg';
 COMMENT ON AGGREGATE journey_retention_agg(journey, journey_pattern, journey_pattern, text, text) IS
     'journeys by cohort and bracket of journey_retention, counted';
+COMMENT ON FUNCTION journey_retention_agg_transfn(bytea, journey_block, journey_pattern, journey_pattern, text, text) IS
+    'transition of journey_retention_agg over blocks';
+COMMENT ON AGGREGATE journey_retention_agg(journey_block, journey_pattern, journey_pattern, text, text) IS
+    'journey_retention_agg over the journeys of blocks';
 
 -- Funnels by period: each attempt is counted where it begins.
 
@@ -88,6 +104,17 @@ CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 
+-- Of blocks, with the same states. COST: that of some 1000 journeys
+CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, period text, time_zone text,
+                                                  since timestamptz, until timestamptz, breakdown text) RETURNS bytea
+AS 'MODULE_PATHNAME', 'journey_funnel_period_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
+CREATE AGGREGATE journey_funnel_agg(journey_block, journey_pattern, period text, time_zone text, since timestamptz,
+                                    until timestamptz, breakdown text) (
+    SFUNC = journey_funnel_period_agg_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
 COMMENT ON TYPE funnel_period_step IS
     'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
@@ -98,3 +125,15 @@ COMMENT ON FUNCTION journey_funnel_period_agg_finalfn(bytea) IS 'result of journ
 COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
     'how many journeys reach each item of the pattern, counted in the day, week, month, quarter or year (NULL: all) in which '
     'the attempt begins, from since to before until, by its first channel, action, detail or label (NULL: together)';
+COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, text, text, timestamptz,
+                                                      timestamptz, text) IS
+    'transition of journey_funnel_agg by period over blocks';
+COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, text, timestamptz, timestamptz, text) IS
+    'journey_funnel_agg by period over the journeys of blocks';
+
+-- Sessions of a block. COST: some 50 us for 1000 journeys of 20 touchpoints
+CREATE FUNCTION journey_block_sessions(journey_block, gap interval) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION journey_block_sessions(journey_block, interval) IS
+    'how many sessions the journeys of the block have, each cut wherever two neighbours are more than the gap apart';

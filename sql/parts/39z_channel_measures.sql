@@ -92,6 +92,19 @@ CREATE AGGREGATE channel_measures_agg(journey, session_gap interval, handoff_wit
     COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
+-- Of blocks, with the same states. COST: that of some 1000 journeys
+CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, session_gap interval, handoff_within interval,
+                                             not_own text[], digital text[], personal text[], period text,
+                                             time_zone text, since timestamptz, until timestamptz)
+RETURNS channel_measures
+AS 'MODULE_PATHNAME', 'channel_measures_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000;
+CREATE AGGREGATE channel_measures_agg(journey_block, session_gap interval, handoff_within interval, not_own text[],
+                                      digital text[], personal text[], period text, time_zone text, since timestamptz,
+                                      until timestamptz) (
+    SFUNC = channel_measures_agg_transfn, STYPE = channel_measures, SSPACE = 10000,
+    COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
 CREATE AGGREGATE channel_measures_agg(channel_measures) (
     SFUNC = channel_measures_agg_combinefn, STYPE = channel_measures, SSPACE = 10000,
     COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
@@ -144,6 +157,12 @@ COMMENT ON AGGREGATE channel_measures_agg(journey, interval, interval, text[], t
                                           timestamptz) IS
     'measures of channels over all journeys, each of one customer, by day, week, month, quarter, year or all in [since,'
     ' until); not_own: actions that are nobody''s own; digital, personal: channels';
+COMMENT ON FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, interval, interval, text[], text[],
+                                                 text[], text, text, timestamptz, timestamptz) IS
+    'transition of channel_measures_agg over blocks';
+COMMENT ON AGGREGATE channel_measures_agg(journey_block, interval, interval, text[], text[], text[], text, text,
+                                          timestamptz, timestamptz) IS
+    'channel_measures_agg over the journeys of blocks';
 COMMENT ON AGGREGATE channel_measures_agg(channel_measures) IS
     'sum of measures of the same question over other journeys; a customer with journeys in several of them counts in'
     ' each';

@@ -408,45 +408,69 @@ measures_add_transition(Measures *m, uint32 period, uint32 from, uint32 to)
 
 /* --- times of a transition --- */
 
-#define RADIX_BITS 8
-#define RADIX_SIZE (1 << RADIX_BITS)
-
 #define ST_SORT sort_runs
 #define ST_ELEMENT_TYPE TimeRun
 #define ST_COMPARE(a, b) ((a)->time < (b)->time ? -1 : (a)->time > (b)->time)
 #define ST_SCOPE static
+#define ST_CHECK_FOR_INTERRUPTS
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* Sort runs by time; scratch has the same room. Where they are afterwards: there, or in scratch. */
-static TimeRun *
-radix_sort_runs(TimeRun *runs, TimeRun *scratch, uint32 n)
-{
-	uint64 same = ~UINT64CONST(0);
-	uint64 all = 0;
+/* Sorting by radix, and from how many on it pays. */
+#define RADIX_BITS 11
+#define RADIX_SIZE (1 << RADIX_BITS)
+#define RADIX_MIN 256
 
-	if (n < RADIX_SIZE)
+/* Times mostly are multiples of a second or a millisecond: 2^shift * odd. */
+static const struct
+{
+	int shift;
+	uint64 odd;
+	uint64 inverse; /* of odd, modulo 2^64 */
+} time_units[] = {
+	{6, 15625, UINT64CONST(0x790fb65668c26139)},
+	{3, 125, UINT64CONST(0x1cac083126e978d5)},
+	{0, 1, 1},
+};
+
+/* Times as multiples of the largest of these units that all are; and the unit. */
+static int64
+times_in_units(const TimeRun *runs, uint32 n, uint64 *times)
+{
+	int u = 0;
+
+	for (;; u++)
 	{
-		sort_runs(runs, n);
-		return runs;
+		uint64 most = PG_UINT64_MAX / time_units[u].odd;
+		uint64 rest = 0;
+
+		for (uint32 i = 0; i < n; i++)
+		{
+			/* the quotient, if there is no remainder; else more than any quotient */
+			times[i] = ((uint64) runs[i].time >> time_units[u].shift) * time_units[u].inverse;
+			rest |= (runs[i].time & low_mask(time_units[u].shift)) | (times[i] > most);
+		}
+		if (rest == 0)
+			return (int64) time_units[u].odd << time_units[u].shift;
 	}
-	for (uint32 i = 0; i < n; i++)
-	{
-		same &= runs[i].time;
-		all |= runs[i].time;
-	}
-	for (int shift = 0; shift < 64; shift += RADIX_BITS)
+}
+
+/*
+ * Sort numbers by their bits from "from" up to "to"; scratch has the same room. Where they
+ * are afterwards: there, or in scratch.
+ */
+static uint64 *
+radix_sort(uint64 *numbers, uint64 *scratch, uint32 n, int from, int to)
+{
+	for (; from < to; from += RADIX_BITS)
 	{
 		uint32 starts[RADIX_SIZE] = {0};
 		uint32 sum = 0;
-		TimeRun *swap;
+		uint64 *swap;
 
-		/* nothing to do where these bits are the same in all */
-		if (((all ^ same) >> shift & (RADIX_SIZE - 1)) == 0)
-			continue;
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 i = 0; i < n; i++)
-			starts[(uint64) runs[i].time >> shift & (RADIX_SIZE - 1)]++;
+			starts[numbers[i] >> from & (RADIX_SIZE - 1)]++;
 		for (int i = 0; i < RADIX_SIZE; i++)
 		{
 			uint32 count = starts[i];
@@ -455,12 +479,50 @@ radix_sort_runs(TimeRun *runs, TimeRun *scratch, uint32 n)
 			sum += count;
 		}
 		for (uint32 i = 0; i < n; i++)
-			scratch[starts[(uint64) runs[i].time >> shift & (RADIX_SIZE - 1)]++] = runs[i];
-		swap = runs;
-		runs = scratch;
+			scratch[starts[numbers[i] >> from & (RADIX_SIZE - 1)]++] = numbers[i];
+		swap = numbers;
+		numbers = scratch;
 		scratch = swap;
 	}
-	return runs;
+	return numbers;
+}
+
+/* Sort runs by time; scratch has the same room. */
+static void
+radix_sort_runs(TimeRun *runs, TimeRun *scratch, uint32 n)
+{
+	uint64 *numbers = (uint64 *) scratch;
+	uint64 all_times = 0;
+	uint64 all_counts = 0;
+	int count_bits;
+	int time_bits;
+	int64 unit;
+
+	if (n < RADIX_MIN)
+	{
+		sort_runs(runs, n);
+		return;
+	}
+	unit = times_in_units(runs, n, numbers);
+	for (uint32 i = 0; i < n; i++)
+	{
+		all_times |= numbers[i];
+		all_counts |= runs[i].count - 1;
+	}
+	count_bits = bits_for(all_counts);
+	time_bits = bits_for(all_times);
+	if (count_bits + time_bits > 64)
+	{
+		sort_runs(runs, n);
+		return;
+	}
+	/* a number of both, the count being 1 mostly takes no bits */
+	for (uint32 i = 0; count_bits > 0 && i < n; i++)
+		numbers[i] = numbers[i] << count_bits | (runs[i].count - 1);
+	numbers = radix_sort(numbers, numbers + n, n, count_bits, count_bits + time_bits);
+	for (uint32 i = 0; i < n; i++)
+		runs[i] = (TimeRun) {(int64) (numbers[i] >> count_bits) * unit,
+							 1 + (int64) (numbers[i] & low_mask(count_bits))};
 }
 
 void
@@ -476,8 +538,7 @@ static void
 order_runs(Measures *m, MeasuresTransition *t)
 {
 	uint32 ntail = t->nruns - t->nsorted;
-	TimeRun *scratch;
-	TimeRun *tail;
+	TimeRun *tail = t->runs + t->nsorted;
 	TimeRun *merged;
 	uint32 i = 0;
 	uint32 k = 0;
@@ -485,10 +546,8 @@ order_runs(Measures *m, MeasuresTransition *t)
 
 	if (ntail == 0)
 		return;
-	scratch =
-		MemoryContextAllocHuge(m->hdr.eoh_context, ((size_t) t->nruns + ntail) * sizeof(TimeRun));
-	merged = scratch + ntail;
-	tail = radix_sort_runs(t->runs + t->nsorted, scratch, ntail);
+	merged = MemoryContextAllocHuge(m->hdr.eoh_context, (size_t) t->nruns * sizeof(TimeRun));
+	radix_sort_runs(tail, merged, ntail);
 	while (i < t->nsorted || k < ntail)
 	{
 		const TimeRun *next;
@@ -504,14 +563,17 @@ order_runs(Measures *m, MeasuresTransition *t)
 	}
 	memcpy(t->runs, merged, n * sizeof(TimeRun));
 	t->nruns = t->nsorted = n;
-	pfree(scratch);
+	pfree(merged);
 }
+
+/* So many times of a transition are not worth putting in order before the last one came. */
+#define ORDER_MIN 4096
 
 /* Room for one more, in an array of which half is free afterwards. */
 void
 measures_runs_room(Measures *m, MeasuresTransition *t)
 {
-	if (t->runs_max >= 64)
+	if (t->runs_max >= ORDER_MIN)
 		order_runs(m, t);
 	if (t->nruns > t->runs_max / 2 || t->runs_max == 0)
 		t->runs = array_room(m, t->runs, sizeof(TimeRun), t->runs_max, &t->runs_max);

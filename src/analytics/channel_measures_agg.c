@@ -10,6 +10,7 @@
 
 #include "analytics/channel_measures.h"
 #include "analytics/visit_walk.h"
+#include "block/block.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
@@ -54,19 +55,29 @@ typedef struct Stretch
 #define STRETCH_BITS 40
 #define STRETCHES 256
 
-/* A channel of the call site in the state of the stamp. */
+/* A channel of the call site. */
 typedef struct SiteChannel
 {
-	uint64 stamp;
-	uint32 number;
+	uint64 stamp;   /* the state of this stamp knows it by these: */
+	uint32 number;  /* ... its number */
+	uint32 cell;    /* ... its cell of some period, or MEASURES_NONE */
+	uint64 session; /* the last one with a touchpoint in it; the call site's have numbers from 1 */
 } SiteChannel;
 
-/* A channel of the journey at hand, by its place there. */
-typedef struct ChannelPlace
+/* A transition of a period and two channels of the call site, in the state of the stamp. */
+typedef struct SiteTransition
 {
-	uint32 cell;    /* of the last period, or MEASURES_NONE */
-	uint32 session; /* the last one with a touchpoint in it, from 1 */
-} ChannelPlace;
+	uint64 stamp;
+	uint32 period;
+	uint32 from;
+	uint32 to;
+	uint32 number;
+	bool omnichannel; /* from a digital channel to a personal one, or the reverse */
+} SiteTransition;
+
+/* Of one period, those of the first channels each have a place of their own. */
+#define NEAR_CHANNELS 32
+#define TRANSITIONS (NEAR_CHANNELS * NEAR_CHANNELS)
 
 /* What a call site keeps. */
 typedef struct MeasuresSite
@@ -87,11 +98,11 @@ typedef struct MeasuresSite
 	uint64 serial; /* of the state at hand; 0: its question was not compared yet */
 	uint64 stamp;  /* of it, and of the walk's numbers of channels */
 	uint32 generation;
+	uint64 sessions; /* numbers that were given away */
 	SiteChannel *channels;
 	uint32 channels_max;
-	ChannelPlace *places;
-	uint32 places_max;
 	Stretch stretches[STRETCHES];
+	SiteTransition transitions[TRANSITIONS];
 } MeasuresSite;
 
 static void
@@ -276,40 +287,44 @@ turn_to_state(MeasuresSite *site, const Measures *m)
 	site->stamp++;
 }
 
-/* The state's number of a channel of the call site. */
-static inline uint32
+/* Room for all channels of the walk. */
+static void
+channels_room(MeasuresSite *site)
+{
+	uint32 known = site->walk->channels_known;
+	uint32 max = Max(64, pg_nextpower2_32(known));
+	SiteChannel *grown = MemoryContextAllocExtended(site->walk->cxt, max * sizeof(SiteChannel),
+													MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	if (site->channels)
+	{
+		memcpy(grown, site->channels, site->channels_max * sizeof(SiteChannel));
+		pfree(site->channels);
+	}
+	site->channels = grown;
+	site->channels_max = max;
+}
+
+/* A channel of the call site, as the state knows it. */
+static inline SiteChannel *
 state_channel(MeasuresSite *site, Measures *m, uint32 channel)
 {
-	SiteChannel *known;
+	SiteChannel *known = &site->channels[channel];
 
-	if (unlikely(channel >= site->channels_max))
-	{
-		uint32 max = Max(64, pg_nextpower2_32(channel + 1));
-		SiteChannel *grown = MemoryContextAllocExtended(site->walk->cxt, max * sizeof(SiteChannel),
-														MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-
-		if (site->channels)
-		{
-			memcpy(grown, site->channels, site->channels_max * sizeof(SiteChannel));
-			pfree(site->channels);
-		}
-		site->channels = grown;
-		site->channels_max = max;
-	}
-	known = &site->channels[channel];
 	if (unlikely(known->stamp != site->stamp))
 	{
 		const text *name = (const text *) DatumGetPointer(visit_walk_channel(site->walk, channel));
 
 		known->number = measures_add_channel(m, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+		known->cell = MEASURES_NONE;
 		known->stamp = site->stamp;
 	}
-	return known->number;
+	return known;
 }
 
-/* The state's number of the period of a time. */
-static inline uint32
-state_period(MeasuresSite *site, Measures *m, int64 time)
+/* The stretch of a time, whose period the state knows. */
+static inline const Stretch *
+state_stretch(MeasuresSite *site, Measures *m, int64 time)
 {
 	int bits = site->calendar.unit == CALENDAR_DAY ? STRETCH_DAY_BITS : STRETCH_BITS;
 	Stretch *s = &site->stretches[site->by_period ? ((uint64) time >> bits) % STRETCHES : 0];
@@ -335,24 +350,7 @@ state_period(MeasuresSite *site, Measures *m, int64 time)
 		s->period = measures_add_period(m, s->number);
 		s->stamp = site->stamp;
 	}
-	return s->period;
-}
-
-static ChannelPlace *
-start_places(MeasuresSite *site, uint32 n)
-{
-	if (unlikely(n > site->places_max))
-	{
-		if (site->places)
-			pfree(site->places);
-		site->places = NULL;
-		site->places_max = 0;
-		site->places = MemoryContextAllocHuge(site->walk->cxt, Max(n, 64) * sizeof(ChannelPlace));
-		site->places_max = Max(n, 64);
-	}
-	for (uint32 i = 0; i < n; i++)
-		site->places[i] = (ChannelPlace) {MEASURES_NONE, 0};
-	return site->places;
+	return s;
 }
 
 /* The customer is counted for the period, once a journey. */
@@ -366,14 +364,39 @@ count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
 	return true;
 }
 
+/* The transition of a period from one channel of the call site to another. */
+static inline const SiteTransition *
+state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to)
+{
+	SiteTransition *known =
+		&site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
+
+	if (unlikely(known->stamp != site->stamp || known->period != p || known->from != from ||
+				 known->to != to))
+	{
+		uint32 a = state_channel(site, m, from)->number;
+		uint32 b = state_channel(site, m, to)->number;
+		const MeasuresChannel *x = &m->channels[a];
+		const MeasuresChannel *y = &m->channels[b];
+
+		*known = (SiteTransition) {
+			.stamp = site->stamp,
+			.period = p,
+			.from = from,
+			.to = to,
+			.number = measures_add_transition(m, p, a, b) - m->transitions,
+			.omnichannel = (x->digital && y->personal) || (x->personal && y->digital),
+		};
+	}
+	return known;
+}
+
 static inline void
-count_handoff(MeasuresSite *site, Measures *m, uint32 p, uint32 to)
+count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 {
 	VisitWalk *w = site->walk;
-	uint32 from = state_channel(site, m, w->before_channel);
-	const MeasuresChannel *a = &m->channels[from];
-	const MeasuresChannel *b = &m->channels[to];
-	MeasuresTransition *t = measures_add_transition(m, p, from, to);
+	const SiteTransition *known = state_transition(site, m, p, w->before_channel, w->channel);
+	MeasuresTransition *t = &m->transitions[known->number];
 
 	measures_add_time(m, t, visit_walk_since_own(w), 1);
 	if (t->counted != m->journey)
@@ -382,7 +405,7 @@ count_handoff(MeasuresSite *site, Measures *m, uint32 p, uint32 to)
 		t->customers++;
 	}
 	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL);
-	if ((a->digital && b->personal) || (a->personal && b->digital))
+	if (known->omnichannel)
 		count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL);
 }
 
@@ -393,7 +416,9 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 	int64 since = site->since;
 	int64 until = site->until;
 	uint32 visit = MEASURES_NONE; /* cell of the visit at hand, if it began in the range */
-	ChannelPlace *places;
+	int64 end = PG_INT64_MIN;     /* of the period at hand, or of the range */
+	uint32 p = 0;
+	uint64 sessions;
 
 	if (v->n == 0 || v->last < since || v->first >= until)
 		return;
@@ -403,57 +428,88 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 		site->generation = w->generation;
 		site->stamp++;
 	}
-	places = start_places(site, w->nchannels);
+	if (unlikely(w->channels_known > site->channels_max))
+		channels_room(site);
+	/* there are no more of them than touchpoints */
+	sessions = site->sessions;
+	site->sessions += v->n;
 	m->journey++;
 	while (visit_walk_next(w))
 	{
-		const VisitLabel *label = &w->labels[w->label];
-		ChannelPlace *place = &places[label->place];
-		bool begins_session = place->session != w->session;
+		SiteChannel *channel = state_channel(site, m, w->channel);
+		bool begins_session = channel->session != sessions + w->session;
+		uint8 speaker = w->labels[w->label].speaker;
 		MeasuresCell *cell;
-		uint32 p;
+		VisitStay stay;
 
-		place->session = w->session;
+		channel->session = sessions + w->session;
 		if (unlikely(w->time < since))
+		{
+			visit_walk_stay(w, since);
 			continue;
+		}
 		if (unlikely(w->time >= until))
 		{
 			if (w->begins_visit && w->is_handoff && visit != MEASURES_NONE)
 				m->cells[visit].counts[MIX_VISITS_LEFT]++;
 			if (w->begins_visit || visit == MEASURES_NONE)
 				break;
+			visit_walk_stay(w, PG_INT64_MAX);
 			continue;
 		}
-		p = state_period(site, m, w->time);
-		if (unlikely(place->cell == MEASURES_NONE || m->cells[place->cell].period != p))
-			place->cell = measures_add_cell(m, p, state_channel(site, m, label->channel));
-		cell = &m->cells[place->cell];
-		cell->counts[MIX_TOUCHPOINTS]++;
-		cell->counts[MIX_INBOUND] += label->speaker == SPEAKER_CUSTOMER;
-		cell->counts[MIX_OUTBOUND] += label->speaker == SPEAKER_COMPANY;
-		cell->counts[MIX_SESSIONS] += begins_session;
+		if (w->time >= end)
+		{
+			const Stretch *stretch = state_stretch(site, m, w->time);
+
+			p = stretch->period;
+			end = Min(stretch->to, until);
+		}
+		if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
+			channel->cell = measures_add_cell(m, p, channel->number);
+		cell = &m->cells[channel->cell];
 		if (cell->counted != m->journey)
 		{
 			cell->counted = m->journey;
 			cell->counts[MIX_CUSTOMERS]++;
 		}
-		if (!w->own)
-			continue;
-		if (count_customer(m, &m->periods[p], CUSTOMERS_ALL))
-			m->periods[p].own_channel = cell->channel;
-		else if (m->periods[p].own_channel != cell->channel)
-			count_customer(m, &m->periods[p], CUSTOMERS_MULTICHANNEL);
-		if (!w->begins_visit)
-			continue;
-		cell->counts[MIX_VISITS]++;
-		if (w->is_handoff)
+		if (w->own)
 		{
-			if (visit != MEASURES_NONE)
-				m->cells[visit].counts[MIX_VISITS_LEFT]++;
-			count_handoff(site, m, p, cell->channel);
+			if (count_customer(m, &m->periods[p], CUSTOMERS_ALL))
+				m->periods[p].own_channel = cell->channel;
+			else if (m->periods[p].own_channel != cell->channel)
+				count_customer(m, &m->periods[p], CUSTOMERS_MULTICHANNEL);
+			if (w->begins_visit)
+			{
+				cell->counts[MIX_VISITS]++;
+				if (w->is_handoff)
+				{
+					if (visit != MEASURES_NONE)
+						m->cells[visit].counts[MIX_VISITS_LEFT]++;
+					count_handoff(site, m, p);
+				}
+				visit = channel->cell;
+			}
 		}
-		visit = place->cell;
+		stay = visit_walk_stay(w, end);
+		cell->counts[MIX_TOUCHPOINTS] += 1 + stay.n;
+		cell->counts[MIX_INBOUND] += (speaker == SPEAKER_CUSTOMER) + stay.inbound;
+		cell->counts[MIX_OUTBOUND] += (speaker == SPEAKER_COMPANY) + stay.outbound;
+		cell->counts[MIX_SESSIONS] += begins_session;
 	}
+}
+
+/* The state of a transition function, to be changed. */
+static Measures *
+state_argument(FunctionCallInfo fcinfo, MeasuresSite *site, MemoryContext cxt)
+{
+	Measures *m = PG_ARGISNULL(ARG_STATE)
+					  ? measures_create(site->asked, measures_context(cxt))
+					  : measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
+
+	if (unlikely(m->serial != site->serial))
+		turn_to_state(site, m);
+	measures_change(m);
+	return m;
 }
 
 PG_FUNCTION_INFO_V1(channel_measures_agg_transfn);
@@ -467,14 +523,38 @@ channel_measures_agg_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
-	m = PG_ARGISNULL(ARG_STATE) ? measures_create(site->asked, measures_context(cxt))
-								: measures_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
-	if (unlikely(m->serial != site->serial))
-		turn_to_state(site, m);
-	measures_change(m);
+	m = state_argument(fcinfo, site, cxt);
 	journey_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY));
 	count_journey(site, m, &arg.view);
 	journey_arg_close(&arg);
+	return EOHPGetRWDatum(&m->hdr);
+}
+
+PG_FUNCTION_INFO_V1(channel_measures_agg_block_transfn);
+Datum
+channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "channel_measures_agg");
+	MeasuresSite *site = call_site(fcinfo);
+	Measures *m;
+	BlockArg arg;
+	JourneyView v;
+
+	if (PG_ARGISNULL(ARG_JOURNEY))
+		return unchanged_state(fcinfo);
+	block_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY), BLOCK_TIMES);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	m = state_argument(fcinfo, site, cxt);
+	while (block_next(&arg.cursor))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (arg.cursor.n == 0)
+			continue;
+		block_journey(&arg.cursor, &v);
+		count_journey(site, m, &v);
+	}
+	block_arg_close(&arg);
 	return EOHPGetRWDatum(&m->hdr);
 }
 

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "analytics/funnel.h"
 #include "analytics/time_sketch.h"
+#include "block/block.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -23,6 +24,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -211,34 +213,37 @@ funnel_complete_items(Match *match)
 	match->n = n;
 }
 
-PG_FUNCTION_INFO_V1(journey_funnel_agg_transfn);
-Datum
-journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
+/* The pattern and the state of a transition function, to be changed. */
+static FunnelState *
+transition_arguments(FunctionCallInfo fcinfo, CompiledPattern **c)
 {
-	CompiledPattern *c;
 	FunnelState *state;
-	JourneyArg arg;
-	Match match = {0};
-	int reached;
 
-	aggregate_context(fcinfo, "journey_funnel_agg");
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return unchanged_state(fcinfo);
-	c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
-						 PG_GETARG_DATUM(2));
-	state = PG_ARGISNULL(0) ? state_create(c) : state_argument(PG_GETARG_DATUM(0));
-	same_pattern(state, c->text, c->len);
-	if (state->nsteps != c->program->nitems)
+	*c = pattern_argument((CompiledPattern **) &fcinfo->flinfo->fn_extra, fcinfo->flinfo->fn_mcxt,
+						  PG_GETARG_DATUM(2));
+	state = PG_ARGISNULL(0) ? state_create(*c) : state_argument(PG_GETARG_DATUM(0));
+	same_pattern(state, (*c)->text, (*c)->len);
+	if (state->nsteps != (*c)->program->nitems)
 		state_corrupt("Its pattern has another number of steps.");
-	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	reached = matcher_progress(pattern_matcher(c, &arg.view), NULL, false);
+	return state;
+}
+
+/* The state with a journey more; what the matcher allocates goes to scratch. */
+static FunnelState *
+add_journey(FunnelState *state, CompiledPattern *c, const JourneyView *v, MemoryContext scratch)
+{
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	Match match = {0};
+	int reached = matcher_progress(pattern_matcher(c, v), NULL, false);
+
 	/* which touchpoints matters only where there is a time between two */
 	if (reached > 1)
-		matcher_progress(pattern_matcher(c, &arg.view), &match, true);
+		matcher_progress(pattern_matcher(c, v), &match, true);
+	funnel_complete_items(&match);
+	MemoryContextSwitchTo(old);
 	state->journeys++;
 	for (int i = 0; i < reached; i++)
 		state->steps[i].reached++;
-	funnel_complete_items(&match);
 	for (uint32 i = 1; i < match.n; i++)
 	{
 		const MatchItem *here = &match.items[i];
@@ -246,6 +251,52 @@ journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
 
 		state = add_times(state, here->item - 1, &entry, 1);
 	}
+	return state;
+}
+
+PG_FUNCTION_INFO_V1(journey_funnel_agg_transfn);
+Datum
+journey_funnel_agg_transfn(PG_FUNCTION_ARGS)
+{
+	CompiledPattern *c;
+	FunnelState *state;
+	JourneyArg arg;
+
+	aggregate_context(fcinfo, "journey_funnel_agg");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	state = transition_arguments(fcinfo, &c);
+	journey_arg_open(&arg, PG_GETARG_DATUM(1));
+	PG_RETURN_POINTER(add_journey(state, c, &arg.view, CurrentMemoryContext));
+}
+
+PG_FUNCTION_INFO_V1(journey_funnel_agg_block_transfn);
+Datum
+journey_funnel_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	CompiledPattern *c;
+	FunnelState *state;
+	MemoryContext scratch;
+	BlockArg arg;
+	JourneyView v;
+
+	aggregate_context(fcinfo, "journey_funnel_agg");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	state = transition_arguments(fcinfo, &c);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "journey of a block", ALLOCSET_SMALL_SIZES);
+	while (block_next(&arg.cursor))
+	{
+		CHECK_FOR_INTERRUPTS();
+		block_journey(&arg.cursor, &v);
+		state = add_journey(state, c, &v, scratch);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+	block_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
 

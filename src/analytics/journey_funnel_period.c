@@ -21,6 +21,7 @@
 #include "analytics/calendar.h"
 #include "analytics/funnel.h"
 #include "analytics/time_sketch.h"
+#include "block/block.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -31,6 +32,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -252,14 +254,14 @@ too_many(void)
 }
 
 static PeriodFunnelState *
-state_create(uint32 room, uint32 slots, uint64 texts_room)
+state_create(MemoryContext cxt, uint32 room, uint32 slots, uint64 texts_room)
 {
 	uint64 size = state_size(room, slots, texts_room);
 	PeriodFunnelState *state;
 
 	if (size > MaxAllocSize)
 		too_many();
-	state = palloc0(size);
+	state = MemoryContextAllocZero(cxt, size);
 	SET_VARSIZE(state, size);
 	state->version = FUNNEL_VERSION;
 	state->room = room;
@@ -284,7 +286,8 @@ static PeriodFunnelState *
 state_start(const FunnelSite *site)
 {
 	const CompiledPattern *c = site->compiled;
-	PeriodFunnelState *state = state_create(ROOM_MIN, SLOTS_MIN, MAXALIGN(sizeof(uint32) + c->len));
+	PeriodFunnelState *state = state_create(CurrentMemoryContext, ROOM_MIN, SLOTS_MIN,
+											MAXALIGN(sizeof(uint32) + c->len));
 
 	state->asked = site->asked;
 	state->unit = site->unit;
@@ -346,9 +349,9 @@ find_slot(PeriodFunnelState *state, const char *text, uint32 len)
 	return NULL;
 }
 
-/* The state with room for so many more cells, texts, and bytes of texts. */
+/* The state with room for so many more cells, texts, and bytes of texts; if that is another one, in cxt. */
 static PeriodFunnelState *
-make_room(PeriodFunnelState *state, uint64 cells, uint64 values, uint64 bytes)
+make_room(PeriodFunnelState *state, MemoryContext cxt, uint64 cells, uint64 values, uint64 bytes)
 {
 	uint32 room = state->room;
 	uint32 slots = state->slots;
@@ -365,7 +368,7 @@ make_room(PeriodFunnelState *state, uint64 cells, uint64 values, uint64 bytes)
 		texts_room = MAXALIGN(Max(2 * texts_room, state->texts_len + bytes));
 	if (likely(room == state->room && slots == state->slots && texts_room == state->texts_room))
 		return state;
-	grown = state_create(room, slots, texts_room);
+	grown = state_create(cxt, room, slots, texts_room);
 	grown->asked = state->asked;
 	grown->unit = state->unit;
 	grown->nsteps = state->nsteps;
@@ -413,13 +416,13 @@ count(PeriodFunnelState *state, int32 period, uint32 value, uint16 step, uint16 
 
 /* Where a text of the breakdown stands, in a state to which it is added if need be. */
 static uint32
-place_of(PeriodFunnelState **state, const char *text, uint32 len)
+place_of(PeriodFunnelState **state, MemoryContext cxt, const char *text, uint32 len)
 {
 	uint32 *slot = find_slot(*state, text, len);
 
 	if (*slot != 0)
 		return *slot;
-	*state = make_room(*state, 0, 1, sizeof(uint32) + TYPEALIGN(TEXT_ALIGN, len));
+	*state = make_room(*state, cxt, 0, 1, sizeof(uint32) + TYPEALIGN(TEXT_ALIGN, len));
 	slot = find_slot(*state, text, len);
 	(*state)->nvalues++;
 	return *slot = add_text(*state, text, len);
@@ -559,13 +562,45 @@ entry_cmp(const Entry *a, const Entry *b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* A call of a transition function. */
+typedef struct FunnelCall
+{
+	FunnelSite *site;
+	MemoryContext cxt; /* for what outlasts the journey at hand: a state, and what follows */
+
+	/* of each label of the dictionary, once a touchpoint is counted for its text */
+	Datum *texts;
+	uint32 *places; /* in the state; TEXT_ALIGN - 1: not known yet */
+} FunnelCall;
+
+/* The place in the state of the breakdown's text of a label. */
+static uint32
+label_place(FunnelCall *call, PeriodFunnelState **state, const JourneyView *v, uint32 label)
+{
+	const text *t;
+
+	if (call->texts == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(call->cxt);
+
+		call->places = palloc_extended(v->nlabels * sizeof(uint32), MCXT_ALLOC_HUGE);
+		call->texts = label_texts(v, call->site->part);
+		for (uint32 i = 0; i < v->nlabels; i++)
+			call->places[i] = call->texts[i] == 0 ? 0 : TEXT_ALIGN - 1;
+		MemoryContextSwitchTo(old);
+	}
+	t = (const text *) DatumGetPointer(call->texts[label]);
+	if (call->places[label] == TEXT_ALIGN - 1)
+		call->places[label] = place_of(state, call->cxt, VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+	return call->places[label];
+}
+
 /* Of the touchpoints at which an attempt begins, those in the range; by group, and in their order. */
 static uint32
-find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
+find_entries(FunnelCall *call, PeriodFunnelState **state, const JourneyView *v,
 			 const MatchStart *starts, uint32 n, Entry *entries)
 {
-	Datum *texts = NULL;   /* of each label */
-	uint32 *places = NULL; /* of each label's text in the state; TEXT_ALIGN - 1: not known yet */
+	FunnelSite *site = call->site;
 	bool sorted = true;
 	uint32 nentries = 0;
 	int32 period = 0; /* of times from one up to another */
@@ -585,21 +620,7 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 			period = calendar_stretch(&site->calendar, starts[s].time, &from, &to);
 		entry->period = period;
 		if (site->breaks_down)
-		{
-			uint32 label = journey_label_at(v, starts[s].i);
-
-			if (texts == NULL)
-			{
-				texts = label_texts(v, site->part);
-				places = palloc_extended(v->nlabels * sizeof(uint32), MCXT_ALLOC_HUGE);
-				for (uint32 i = 0; i < v->nlabels; i++)
-					places[i] = texts[i] == 0 ? 0 : TEXT_ALIGN - 1;
-			}
-			if (places[label] == TEXT_ALIGN - 1)
-				places[label] = place_of(state, VARDATA_ANY(DatumGetPointer(texts[label])),
-										 VARSIZE_ANY_EXHDR(DatumGetPointer(texts[label])));
-			entry->value = places[label];
-		}
+			entry->value = label_place(call, state, v, journey_label_at(v, starts[s].i));
 		if (nentries > 0 && group_cmp(&entry[-1], entry) > 0)
 			sorted = false;
 		nentries++;
@@ -610,8 +631,8 @@ find_entries(FunnelSite *site, PeriodFunnelState **state, const JourneyView *v,
 }
 
 static PeriodFunnelState *
-add_group(PeriodFunnelState *state, Matcher *m, const Entry *entries, uint32 n, const int64 *latest,
-		  uint32 *numbers)
+add_group(const FunnelCall *call, PeriodFunnelState *state, Matcher *m, const Entry *entries,
+		  uint32 n, const int64 *latest, uint32 *numbers)
 {
 	int32 period = entries->period;
 	uint32 value = entries->value;
@@ -632,7 +653,7 @@ add_group(PeriodFunnelState *state, Matcher *m, const Entry *entries, uint32 n, 
 		reached = matcher_progress_from(m, numbers, n, reached, &match);
 	if (match.n > 0)
 		funnel_complete_items(&match);
-	state = make_room(state, (uint64) reached + match.n, 0, 0);
+	state = make_room(state, call->cxt, (uint64) reached + match.n, 0, 0);
 	for (int step = 1; step <= reached; step++)
 		count(state, period, value, step, 0, 1);
 	for (uint32 i = 1; i < match.n; i++)
@@ -645,12 +666,14 @@ add_group(PeriodFunnelState *state, Matcher *m, const Entry *entries, uint32 n, 
 	return state;
 }
 
+/* The state with a journey more; what does not outlast it is allocated in the current context. */
 static PeriodFunnelState *
-add_journey(PeriodFunnelState *state, FunnelSite *site, const JourneyView *v)
+add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v)
 {
-	CompiledPattern *c = site->compiled;
-	Matcher *m = pattern_matcher(c, v);
-	int64 *latest = palloc((c->program->nitems + 1) * sizeof(int64));
+	CompiledPattern *c = call->site->compiled;
+	const TimestampTz *range = call->site->range;
+	int64 *latest;
+	Matcher *m;
 	MatchStart *starts;
 	Entry *entries;
 	EntryGroup *groups;
@@ -659,11 +682,16 @@ add_journey(PeriodFunnelState *state, FunnelSite *site, const JourneyView *v)
 	uint32 ngroups = 0;
 	bool sorted = true;
 
+	/* a journey outside the range begins nothing in it */
+	if (v->n == 0 || v->last < range[0] || v->first >= range[1])
+		return state;
+	m = pattern_matcher(c, v);
+	latest = palloc((c->program->nitems + 1) * sizeof(int64));
 	n = matcher_starts(m, &starts, latest);
 	if (n == 0)
 		return state;
 	entries = palloc_extended(n * sizeof(Entry), MCXT_ALLOC_HUGE);
-	n = find_entries(site, &state, v, starts, n, entries);
+	n = find_entries(call, &state, v, starts, n, entries);
 	groups = palloc_extended(Max(n, 1) * sizeof(EntryGroup), MCXT_ALLOC_HUGE);
 	numbers = palloc_extended(Max(n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 e = 0; e < n; e++)
@@ -679,7 +707,22 @@ add_journey(PeriodFunnelState *state, FunnelSite *site, const JourneyView *v)
 	if (!sorted)
 		sort_groups(groups, ngroups);
 	for (uint32 g = 0; g < ngroups; g++)
-		state = add_group(state, m, &entries[groups[g].from], groups[g].n, latest, numbers);
+		state = add_group(call, state, m, &entries[groups[g].from], groups[g].n, latest, numbers);
+	return state;
+}
+
+/* Take the arguments of a transition function but the journeys; the state, to be changed. */
+static PeriodFunnelState *
+transition_arguments(FunctionCallInfo fcinfo, FunnelCall *call)
+{
+	FunnelSite *site = call_site(fcinfo);
+	PeriodFunnelState *state =
+		PG_ARGISNULL(0) ? state_start(site) : state_argument(PG_GETARG_DATUM(0));
+
+	same_asked(state, site->asked);
+	if (state->nsteps != site->compiled->program->nitems)
+		state_corrupt("Its pattern has another number of steps.");
+	*call = (FunnelCall) {.site = site, .cxt = CurrentMemoryContext};
 	return state;
 }
 
@@ -687,22 +730,47 @@ PG_FUNCTION_INFO_V1(journey_funnel_period_agg_transfn);
 Datum
 journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 {
-	FunnelSite *site;
 	PeriodFunnelState *state;
+	FunnelCall call;
 	JourneyArg arg;
 
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
-	site = call_site(fcinfo);
-	state = PG_ARGISNULL(0) ? state_start(site) : state_argument(PG_GETARG_DATUM(0));
-	same_asked(state, site->asked);
-	if (state->nsteps != site->compiled->program->nitems)
-		state_corrupt("Its pattern has another number of steps.");
+	state = transition_arguments(fcinfo, &call);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	/* a journey outside the range begins nothing in it */
-	if (arg.view.n > 0 && arg.view.last >= site->range[0] && arg.view.first < site->range[1])
-		state = add_journey(state, site, &arg.view);
+	PG_RETURN_POINTER(add_journey(&call, state, &arg.view));
+}
+
+PG_FUNCTION_INFO_V1(journey_funnel_period_agg_block_transfn);
+Datum
+journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	PeriodFunnelState *state;
+	FunnelCall call;
+	MemoryContext scratch;
+	BlockArg arg;
+	JourneyView v;
+
+	aggregate_context(fcinfo, "journey_funnel_agg");
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	state = transition_arguments(fcinfo, &call);
+	scratch = AllocSetContextCreate(call.cxt, "journey of a block", ALLOCSET_DEFAULT_SIZES);
+	while (block_next(&arg.cursor))
+	{
+		CHECK_FOR_INTERRUPTS();
+		block_journey(&arg.cursor, &v);
+		MemoryContextSwitchTo(scratch);
+		state = add_journey(&call, state, &v);
+		MemoryContextSwitchTo(call.cxt);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+	block_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
 
@@ -725,7 +793,7 @@ journey_funnel_period_agg_combinefn(PG_FUNCTION_ARGS)
 	if (state->nsteps != other->nsteps || state->unit != other->unit)
 		state_corrupt("Its pattern has another number of steps.");
 	/* for all at once, as in the order of their hash they would crowd a small table's beginning */
-	state = make_room(state, other->n, other->nvalues, other->texts_len);
+	state = make_room(state, CurrentMemoryContext, other->n, other->nvalues, other->texts_len);
 	for (uint32 i = 0; i < other->room; i++)
 	{
 		const FunnelCell *cell = &other->cells[i];
@@ -739,7 +807,7 @@ journey_funnel_period_agg_combinefn(PG_FUNCTION_ARGS)
 			uint32 len;
 			const char *text = text_at(other, cell->value, &len);
 
-			value = place_of(&state, text, len);
+			value = place_of(&state, CurrentMemoryContext, text, len);
 		}
 		count(state, cell->period, value, cell->step, cell->bucket, cell->count);
 	}

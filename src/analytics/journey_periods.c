@@ -73,9 +73,8 @@ start_set(PeriodSet *set)
 }
 
 void
-retention_units(RetentionQuery *query, Units *units, Datum journey, const char *function)
+retention_units(RetentionQuery *query, Units *units, const JourneyView *v, const char *function)
 {
-	JourneyArg arg;
 	Matcher *starts;
 	Matcher *returns;
 	uint32 start;
@@ -83,9 +82,8 @@ retention_units(RetentionQuery *query, Units *units, Datum journey, const char *
 	int32 cohort;
 	int64 time;
 
-	journey_arg_open(&arg, journey);
-	starts = pattern_step_matcher(query->start, &arg.view, function);
-	returns = pattern_step_matcher(query->back, &arg.view, function);
+	starts = pattern_step_matcher(query->start, v, function);
+	returns = pattern_step_matcher(query->back, v, function);
 	if (matcher_next_step(starts, &start, &time))
 	{
 		cohort = calendar_number(&query->calendar, time);
@@ -99,7 +97,6 @@ retention_units(RetentionQuery *query, Units *units, Datum journey, const char *
 			}
 		units_order(units);
 	}
-	journey_arg_close(&arg);
 }
 
 static bool
@@ -124,11 +121,14 @@ journey_retention(PG_FUNCTION_ARGS)
 	if (!set->rows.started)
 	{
 		MemoryContext old = row_set_start(&set->rows);
+		JourneyArg arg;
 
 		start_set(set);
 		retention_query_set(&set->query, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1),
 							PG_GETARG_DATUM(2), PG_GETARG_TEXT_PP(3), PG_GETARG_TEXT_PP(4));
-		retention_units(&set->query, &set->units, PG_GETARG_DATUM(0), "journey_retention");
+		journey_arg_open(&arg, PG_GETARG_DATUM(0));
+		retention_units(&set->query, &set->units, &arg.view, "journey_retention");
+		journey_arg_close(&arg);
 		if (set->units.n > 0)
 			set->cohort = calendar_date(set->query.calendar.unit, set->units.numbers[0]);
 		MemoryContextSwitchTo(old);

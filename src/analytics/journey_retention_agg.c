@@ -12,6 +12,7 @@
 
 #include "access/htup_details.h"
 #include "analytics/retention.h"
+#include "block/block.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -267,31 +268,87 @@ call_site(FunctionCallInfo fcinfo)
 	return site;
 }
 
+static bool
+has_null(FunctionCallInfo fcinfo)
+{
+	for (int i = 1; i <= 1 + ASKED_ARGUMENTS; i++)
+		if (PG_ARGISNULL(i))
+			return true;
+	return false;
+}
+
+/* The state of a transition function, to be changed. */
+static RetentionState *
+transition_state(FunctionCallInfo fcinfo, const RetentionSite *site)
+{
+	RetentionState *state = PG_ARGISNULL(0)
+								? state_create(site->asked, site->query.calendar.unit, ROOM_MIN)
+								: state_argument(PG_GETARG_DATUM(0));
+
+	same_asked(state, site->asked);
+	return state;
+}
+
+/* The state with a journey more. */
+static RetentionState *
+add_journey(RetentionState *state, RetentionSite *site, const JourneyView *v)
+{
+	Units *units = &site->units;
+
+	units->n = 0;
+	units->falls = false;
+	retention_units(&site->query, units, v, "journey_retention_agg");
+	for (size_t i = 0; i < units->n; i++)
+	{
+		state = make_room(state, (uint64) state->n + 1);
+		count_customers(state, units->numbers[0], units->numbers[i] - units->numbers[0], 1);
+	}
+	return state;
+}
+
 PG_FUNCTION_INFO_V1(journey_retention_agg_transfn);
 Datum
 journey_retention_agg_transfn(PG_FUNCTION_ARGS)
 {
 	RetentionSite *site;
 	RetentionState *state;
-	Units *units;
+	JourneyArg arg;
 
 	aggregate_context(fcinfo, "journey_retention_agg");
-	for (int i = 1; i <= 1 + ASKED_ARGUMENTS; i++)
-		if (PG_ARGISNULL(i))
-			return unchanged_state(fcinfo);
+	if (has_null(fcinfo))
+		return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
-	state = PG_ARGISNULL(0) ? state_create(site->asked, site->query.calendar.unit, ROOM_MIN)
-							: state_argument(PG_GETARG_DATUM(0));
-	same_asked(state, site->asked);
-	units = &site->units;
-	units->n = 0;
-	units->falls = false;
-	retention_units(&site->query, units, PG_GETARG_DATUM(1), "journey_retention_agg");
-	for (size_t i = 0; i < units->n; i++)
+	state = transition_state(fcinfo, site);
+	journey_arg_open(&arg, PG_GETARG_DATUM(1));
+	state = add_journey(state, site, &arg.view);
+	journey_arg_close(&arg);
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(journey_retention_agg_block_transfn);
+Datum
+journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
+{
+	RetentionSite *site;
+	RetentionState *state;
+	BlockArg arg;
+	JourneyView v;
+
+	aggregate_context(fcinfo, "journey_retention_agg");
+	if (has_null(fcinfo))
+		return unchanged_state(fcinfo);
+	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_ALL);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	site = call_site(fcinfo);
+	state = transition_state(fcinfo, site);
+	while (block_next(&arg.cursor))
 	{
-		state = make_room(state, (uint64) state->n + 1);
-		count_customers(state, units->numbers[0], units->numbers[i] - units->numbers[0], 1);
+		CHECK_FOR_INTERRUPTS();
+		block_journey(&arg.cursor, &v);
+		state = add_journey(state, site, &v);
 	}
+	block_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
 

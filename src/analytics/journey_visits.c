@@ -393,11 +393,11 @@ journey_summary(PG_FUNCTION_ARGS)
 	{
 		ChannelCount *count = &counts[w->labels[w->label].place];
 
-		if (!w->own)
-			continue;
 		count->visits += w->begins_visit;
-		count->last = w->n;
 		handoffs += w->is_handoff;
+		visit_walk_stay(w, PG_INT64_MAX);
+		if (w->own)
+			count->last = w->n;
 	}
 	for (uint32 i = 0; i < w->nchannels; i++)
 		channels[i] = visit_walk_channel(w, w->channels[i]);

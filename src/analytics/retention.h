@@ -39,7 +39,7 @@ retention_query_set(RetentionQuery *query, MemoryContext cxt, Datum start, Datum
  * In journey_periods.c: to no units, add the one of a journey's first start, if it has one, and those
  * of its returns, ascending. The function's name is for errors.
  */
-extern void retention_units(RetentionQuery *query, Units *units, Datum journey,
+extern void retention_units(RetentionQuery *query, Units *units, const JourneyView *v,
 							const char *function);
 
 #endif /* PGJ_RETENTION_H */

@@ -124,6 +124,7 @@ visit_walk_set_not_own(VisitWalk *w, const char *const *actions, const size_t *l
 		MemoryContextDelete(t->actions_cxt);
 	t->actions_cxt = cxt;
 	t->not_own = table;
+	w->dictionary_id = 0;
 	memcpy(t->not_own_words, words, sizeof(words));
 }
 
@@ -193,7 +194,9 @@ set_label(VisitWalk *w, uint32 n, uint32 channel, bool not_own, uint8 speaker)
 	l->place = w->nchannels - 1;
 	l->own = !not_own && speaker != SPEAKER_COMPANY;
 	l->speaker = speaker;
+	l->kind = channel << 1 | l->own;
 	w->all_own &= l->own;
+	w->nobody_speaks &= speaker == SPEAKER_NONE;
 }
 
 static uint8
@@ -243,7 +246,7 @@ read_labels(VisitWalk *w)
 	dictionary_check_count(v);
 	labels_room(w, v->nlabels);
 	w->nchannels = 0;
-	w->all_own = true;
+	w->all_own = w->nobody_speaks = true;
 	for (uint32 pair = 0; n < v->nlabels; pair++)
 	{
 		DictionaryPart part;
@@ -303,15 +306,61 @@ read_labels(VisitWalk *w)
 void
 visit_walk_open(VisitWalk *w, const JourneyView *v)
 {
-	if (unlikely(w->tables->nchannels > VISIT_CHANNELS_KEEP))
-	{
-		restart_channels(w);
-		w->generation++;
-	}
 	w->view = v;
-	read_labels(w);
-	w->n = w->session = w->visit = 0;
-	w->time = w->before_time = 0;
+	if (v->dictionary_id == 0 || v->dictionary_id != w->dictionary_id)
+	{
+		w->dictionary_id = 0;
+		if (unlikely(w->tables->nchannels > VISIT_CHANNELS_KEEP))
+		{
+			restart_channels(w);
+			w->generation++;
+		}
+		read_labels(w);
+		w->channels_known = w->tables->nchannels;
+		w->dictionary_id = v->dictionary_id;
+	}
+	w->n = w->read = w->session = w->visit = 0;
+	w->time = w->before_time = w->read_time = 0;
+	w->read_kind = PG_UINT32_MAX; /* of no label */
 	w->own = w->has_before = false;
 	ef_start(&v->times, &w->times);
+}
+
+void
+visit_walk_read_ahead(VisitWalk *w)
+{
+	const JourneyView *v = w->view;
+	uint32 n = Min(v->n - w->read, VISIT_AHEAD);
+	uint64 near = Min(w->session_gap, w->handoff_within);
+	uint64 offsets[VISIT_AHEAD];
+	uint32 kind = w->read_kind;
+	int64 time = w->read_time;
+	uint64 turns = 0;
+	bool wrong = false;
+
+	CHECK_FOR_INTERRUPTS();
+	ef_read(&v->times, &w->times, offsets, n);
+	for (uint32 i = 0; i < n; i++)
+	{
+		const VisitLabel *label = &w->labels[journey_label_at(v, w->read + i)];
+		int64 next = (int64) ((uint64) v->first + offsets[i] * (uint64) v->unit);
+
+		wrong |= offsets[i] > v->times.span;
+		turns |= (uint64) ((label->kind != kind) | ((uint64) next - (uint64) time > near)) << i;
+		w->ahead[i] = time = next;
+		kind = label->kind;
+	}
+	if (unlikely(wrong))
+		journey_corrupt("a time lies behind the last one");
+	for (uint32 i = 0; i < n && !w->nobody_speaks; i++)
+	{
+		uint8 speaker = w->labels[journey_label_at(v, w->read + i)].speaker;
+
+		w->inbound[i + 1] = w->inbound[i] + (speaker == SPEAKER_CUSTOMER);
+		w->outbound[i + 1] = w->outbound[i] + (speaker == SPEAKER_COMPANY);
+	}
+	w->read += n;
+	w->read_kind = kind;
+	w->read_time = time;
+	w->turns = turns;
 }

@@ -18,10 +18,13 @@
  *		while (visit_walk_next(w))
  *			... w->time, w->own, w->is_handoff ...
  *
- * Opening looks at each label once: is it own, who speaks, which channel. Then a
- * touchpoint costs a look at its label's byte and the next time, whatever its texts
- * are; values and references are not read. Nothing is allocated but what a journey
- * with more labels, or a channel never seen, needs.
+ * Who only counts skips those that follow and are like the one at hand, by
+ * visit_walk_stay.
+ *
+ * Opening looks at each label once: is it own, who speaks, which channel; of a block,
+ * at the first of its journeys. Then a touchpoint costs a look at its label's byte and
+ * the next time, whatever its texts are; values and references are not read. Nothing is
+ * allocated but what a journey with more labels, or a channel never seen, needs.
  *
  * Algorithm layer, but for visit_arg.c.
  */
@@ -43,10 +46,13 @@ typedef enum VisitSpeaker
 typedef struct VisitLabel
 {
 	uint32 channel; /* its number at this call site, from 0: see visit_walk_channel */
-	uint32 place;   /* of its channel among those of the journey, from 0, ascending by name */
+	uint32 place;   /* of its channel among those of the dictionary, from 0, ascending by name */
+	uint32 kind;    /* the same for labels of one channel that are own alike */
 	bool own;
 	uint8 speaker; /* VisitSpeaker */
 } VisitLabel;
+
+#define VISIT_AHEAD 64
 
 typedef struct VisitWalk
 {
@@ -54,12 +60,17 @@ typedef struct VisitWalk
 	uint64 session_gap;
 	uint64 handoff_within;
 
-	/* Of the journey at hand, by the number of a label; and channels by their place. */
+	/*
+	 * Of the journey at hand, by the number of a label; and channels by their place. In a
+	 * block they are those of all its journeys.
+	 */
 	const JourneyView *view;
+	uint64 dictionary_id; /* whose they are; 0: of that journey alone, or not known yet */
 	VisitLabel *labels;
 	uint32 *channels;
 	uint32 nchannels;
 	bool all_own; /* every label is */
+	bool nobody_speaks;
 
 	/* Of the touchpoint at hand. Numbers of touchpoints are from 0, others from 1. */
 	uint32 n; /* touchpoints taken: this one is number n - 1 */
@@ -74,9 +85,8 @@ typedef struct VisitWalk
 	bool begins_visit;
 	bool is_handoff;
 
-	/* Of the own touchpoint before, which the next own one is compared with. */
+	/* Of the own touchpoint before, which an own one at hand was compared with. */
 	bool has_before;
-	uint32 before; /* its number */
 	uint32 before_channel;
 	int64 before_time;
 
@@ -85,11 +95,25 @@ typedef struct VisitWalk
 	 * does in visit_walk_open where there were more than VISIT_CHANNELS_KEEP.
 	 */
 	uint32 generation;
+	uint32 channels_known; /* so many numbers there are */
 
 	MemoryContext cxt;
 	struct VisitTables *tables; /* of the call site */
 	struct varlena *not_own;    /* what visit_arg.c was given last, or NULL */
-	EliasFanoCursor times;      /* before the touchpoint to be taken next */
+
+	/*
+	 * Touchpoints are read ahead, VISIT_AHEAD at once. Of those their times; which of them,
+	 * in bits, differ from the one before in their kind, or lie so far behind it that a
+	 * session or a visit may begin; and how many of those in front of each were said by whom.
+	 */
+	uint32 read; /* so many were */
+	uint32 read_kind;
+	int64 read_time;
+	EliasFanoCursor times;
+	uint64 turns;
+	int64 ahead[VISIT_AHEAD];
+	uint8 inbound[VISIT_AHEAD + 1];
+	uint8 outbound[VISIT_AHEAD + 1];
 } VisitWalk;
 
 #define VISIT_CHANNELS_KEEP 16384
@@ -103,6 +127,9 @@ extern void visit_walk_set_not_own(VisitWalk *w, const char *const *actions, con
 
 /* Turn to a journey, which must last as long as it is walked. */
 extern void visit_walk_open(VisitWalk *w, const JourneyView *v);
+
+/* Read ahead. */
+extern void visit_walk_read_ahead(VisitWalk *w);
 
 /* Name of a channel by its number, as a text datum that lasts until the generation changes. */
 extern Datum visit_walk_channel(const VisitWalk *w, uint32 channel);
@@ -119,7 +146,6 @@ visit_walk_take(VisitWalk *w, uint32 label, int64 time)
 	if (w->own)
 	{
 		w->has_before = true;
-		w->before = w->n - 1;
 		w->before_channel = w->channel;
 		w->before_time = w->time;
 	}
@@ -151,11 +177,63 @@ visit_walk_next(VisitWalk *w)
 
 	if (w->n >= v->n)
 		return false;
-	if (unlikely(w->n % 0x10000 == 0))
-		CHECK_FOR_INTERRUPTS();
-	visit_walk_take(w, journey_label_at(v, w->n),
-					journey_time_from_offset(v, ef_next(&v->times, &w->times)));
+	if (unlikely(w->n == w->read))
+		visit_walk_read_ahead(w);
+	visit_walk_take(w, journey_label_at(v, w->n), w->ahead[w->n % VISIT_AHEAD]);
 	return true;
+}
+
+/* How many touchpoints were passed over, and of them said by whom. */
+typedef struct VisitStay
+{
+	uint32 n;
+	uint32 inbound;
+	uint32 outbound;
+} VisitStay;
+
+/*
+ * Pass over the touchpoints behind the one at hand that lie before a time, in its channel,
+ * are own or not as it is, and are so near that neither a session nor a visit begins. Then
+ * it is the last of them that is at hand.
+ */
+static pg_attribute_always_inline VisitStay
+visit_walk_stay(VisitWalk *w, int64 until)
+{
+	const JourneyView *v = w->view;
+	uint32 from = w->n;
+	VisitStay stay = {0};
+
+	while (w->n < v->n)
+	{
+		uint32 k = w->n % VISIT_AHEAD;
+		uint32 to;
+
+		if (unlikely(w->n == w->read))
+			visit_walk_read_ahead(w);
+		to = k + w->read - w->n;
+		if (w->turns >> k != 0)
+			to = k + pg_rightmost_one_pos64(w->turns >> k);
+		while (unlikely(to > k && w->ahead[to - 1] >= until))
+			to--;
+		if (to == k)
+			break;
+		if (!w->nobody_speaks)
+		{
+			stay.inbound += w->inbound[to] - w->inbound[k];
+			stay.outbound += w->outbound[to] - w->outbound[k];
+		}
+		w->n += to - k;
+		w->time = w->ahead[to - 1];
+		if (w->n < w->read)
+			break;
+	}
+	stay.n = w->n - from;
+	if (stay.n > 0)
+	{
+		w->label = journey_label_at(v, w->n - 1);
+		w->begins_session = w->begins_visit = w->is_handoff = false;
+	}
+	return stay;
 }
 
 /* Of an own touchpoint with one before: the time since. */

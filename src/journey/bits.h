@@ -75,6 +75,18 @@ leb_read(const uint8 *p, const uint8 *end, uint64 *x)
 	return NULL;
 }
 
+static inline uint64
+load_little64(const uint8 *p)
+{
+	uint64 x;
+
+	memcpy(&x, p, 8);
+#ifdef WORDS_BIGENDIAN
+	x = pg_bswap64(x);
+#endif
+	return x;
+}
+
 /* Up to 8 bytes at offset, missing ones read as zero. */
 static inline uint64
 load64(const uint8 *section, uint64 len, uint64 offset)
@@ -82,12 +94,14 @@ load64(const uint8 *section, uint64 len, uint64 offset)
 	uint64 x = 0;
 
 	if (likely(offset + 8 <= len))
-		memcpy(&x, section + offset, 8);
-	else if (offset < len)
-		memcpy(&x, section + offset, len - offset);
-#ifdef WORDS_BIGENDIAN
-	x = pg_bswap64(x);
-#endif
+		return load_little64(section + offset);
+	if (offset >= len)
+		return 0;
+	/* a copy of so many bytes would be a call */
+	if (len >= 8)
+		return load_little64(section + len - 8) >> 8 * (offset + 8 - len);
+	for (uint64 i = len; i > offset; i--)
+		x = x << 8 | section[i - 1];
 	return x;
 }
 
@@ -213,7 +227,9 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 
 	ef->n = n;
 	ef->span = span;
-	ef->bits = between > 0 && span / n > 1 ? pg_leftmost_one_pos64(span / n) : 0;
+	ef->bits = between > 0 && span > n ? pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n) : 0;
+	if (ef->bits > 0 && n << ef->bits > span) /* bits is the logarithm of span / n, without dividing */
+		ef->bits--;
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;
@@ -271,6 +287,12 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
 	c->word &= c->word - 1;
 	return high << ef->bits | array_get(ef->low, ef->low_len, i - 1, ef->bits);
 }
+
+/*
+ * bits.c: the next n numbers at once, of which there must be so many; those that are missing
+ * in a corrupt section are more than span.
+ */
+extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
 static inline void

@@ -445,12 +445,11 @@ journey_match_count(PG_FUNCTION_ARGS)
 {
 	JourneyArg arg;
 	Matcher *m = call_matcher_if_possible(fcinfo, 1, &arg);
-	int64 count = 0;
+	int64 count;
 
 	if (m == NULL)
 		PG_RETURN_INT64(0);
-	while (matcher_next(m, NULL))
-		count++;
+	count = matcher_count(m);
 	journey_arg_close(&arg);
 	PG_RETURN_INT64(count);
 }

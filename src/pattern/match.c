@@ -182,7 +182,7 @@ start_listed(Matcher *m, uint32 i)
 }
 
 /* May a match begin at this touchpoint, through this edge? */
-static bool
+bool
 may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 {
 	const ProgramLink *link;
@@ -206,7 +206,7 @@ may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time)
 	return true;
 }
 
-static bool
+bool
 may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time)
 {
 	const ProgramLink *link;
@@ -264,10 +264,8 @@ reach(Matcher *m, const Event *event)
 					}
 					else
 					{
-						const Reached *before =
-							m->by_latest ? latest_before(m, &p->edges[e], event->i, event->time)
-										 : window_best(m, &m->windows[m->edge_window[e]], event->i,
-													   event->time);
+						const Reached *before = window_best(m, &m->windows[m->edge_window[e]],
+															event->i, event->time);
 
 						if (before && (best.start == NO_START || before->start > best.start))
 						{
@@ -338,11 +336,7 @@ void
 settle(Matcher *m, const Event *event)
 {
 	for (int h = 0; h < m->nhits; h++)
-		if (m->rows && !row_leads_on(m, m->hit_positions[h], event->i))
-			continue;
-		else if (m->by_latest)
-			m->latest[m->hit_positions[h]] = m->hits[h];
-		else
+		if (m->rows == NULL || row_leads_on(m, m->hit_positions[h], event->i))
 			for (int w = m->position_window[m->hit_positions[h]]; w >= 0; w = m->next_window[w])
 				window_enter(m, &m->windows[w], &m->hits[h]);
 	for (int w = 0; w < m->step_words; w++)
@@ -352,23 +346,18 @@ settle(Matcher *m, const Event *event)
 		record(m, event);
 }
 
-/* Forget all partial matches, but not what lies behind; the next search is of this kind. */
+/* Forget all partial matches, but not what lies behind. */
 void
-forget(Matcher *m, bool by_latest)
+forget(Matcher *m)
 {
-	m->by_latest = by_latest;
 	m->nhits = 0;
-	if (by_latest)
-		for (int q = 0; q < m->program->npositions; q++)
-			m->latest[q].start = NO_START;
-	else
-		for (int w = 0; w < m->nwindows; w++)
-		{
-			Window *window = &m->windows[w];
+	for (int w = 0; w < m->nwindows; w++)
+	{
+		Window *window = &m->windows[w];
 
-			window->waiting.head = window->waiting.tail = 0;
-			window->best.head = window->best.tail = 0;
-		}
+		window->waiting.head = window->waiting.tail = 0;
+		window->best.head = window->best.tail = 0;
+	}
 }
 
 Matcher *
@@ -439,16 +428,13 @@ matcher_create(const Program *p)
 		m->first_edge[q + 1] = Max(m->first_edge[q + 1], m->first_edge[q]);
 	m->hits = palloc(p->npositions * sizeof(Reached));
 	m->hit_positions = palloc(p->npositions * sizeof(int));
-	m->latest = palloc(p->npositions * sizeof(Reached));
-	m->latest_suffices = latest_suffices(p);
 	if (p->row_conditions)
 		prepare_rows(m);
 	else
-	{
 		prepare_labels(m);
-		make_simple(m);
-		m->starts_alike = starts_alike(m);
-	}
+	make_simple(m);
+	make_latest(m);
+	m->starts_alike = starts_alike(m);
 	return m;
 }
 
@@ -469,27 +455,33 @@ void
 matcher_open(Matcher *m, const JourneyView *v)
 {
 	m->v = v;
+	m->marks = NULL;
 	m->labelled = false;
+	m->glance = GLANCE_NONE;
 	m->started = false;
 	m->starts = NULL;
 	m->recording = false;
 	m->keep_starts = false;
 }
 
+/* The same, as far as a glance at the labels tells. */
+static inline bool
+may_match(Matcher *m)
+{
+	if (m->v->n < m->program->least)
+		return false;
+	match_labels(m);
+	return m->suffice >= 0 ? m->suffice != 0 : labels_required(m);
+}
+
 bool
 matcher_possible(Matcher *m)
 {
-	if (!m->labelled)
-	{
-		m->possible = m->v->n >= m->program->least;
-		if (m->possible)
-		{
-			match_labels(m);
-			m->possible = labels_suffice(m);
-		}
-		m->labelled = true;
-	}
-	return m->possible;
+	if (!may_match(m))
+		return false;
+	if (m->suffice < 0)
+		m->suffice = labels_suffice(m);
+	return m->suffice != 0;
 }
 
 /* What only a search needs. */
@@ -770,7 +762,7 @@ extract(Matcher *m, const Place *from, const int64 *bans, uint32 start, uint32 e
 	/* once more through the segment, with this start only */
 	memcpy(bans_now, m->last_ban, p->nsteps * sizeof(int64));
 	memcpy(m->last_ban, bans, p->nsteps * sizeof(int64));
-	forget(m, false);
+	forget(m);
 	m->place = *from;
 	m->starts = &start;
 	m->nstarts = 1;
@@ -817,12 +809,19 @@ matcher_next(Matcher *m, Match *match)
 	bool found;
 	Reached end = {0};
 
+	if (match == NULL && m->has_latest)
+	{
+		if (!may_match(m))
+			return false;
+		prepare(m);
+		return find_latest(m);
+	}
 	if (!matcher_possible(m))
 		return false;
 	prepare(m);
 	if (match)
 		remember(m, &from, &bans);
-	forget(m, match == NULL && m->latest_suffices);
+	forget(m);
 	found = search(m, &end);
 	if (match == NULL)
 		return found;
@@ -846,21 +845,46 @@ matcher_next(Matcher *m, Match *match)
 }
 
 bool
+matcher_may_exist(Matcher *m, bool *sure)
+{
+	if (m->glance != GLANCE_EXIST)
+	{
+		m->may = may_match(m);
+		m->sure = false;
+		if (m->may && m->has_simple)
+		{
+			uint64 reached;
+
+			m->may = run_simple(m, &reached, m->simple.accept);
+			m->sure = m->may && m->simple.exact;
+		}
+		m->glance = GLANCE_EXIST;
+	}
+	*sure = m->sure;
+	return m->may;
+}
+
+bool
 matcher_exists(Matcher *m)
 {
-	if (!matcher_possible(m))
-		return false;
-	if (m->has_simple)
-	{
-		uint64 reached;
+	bool sure;
 
-		if (!run_simple(m, &reached, m->simple.accept))
-			return false;
-		if (m->simple.exact)
-			return true;
-	}
+	if (!matcher_may_exist(m, &sure))
+		return false;
+	if (sure)
+		return true;
 	m->started = false; /* from the beginning, whatever was found before */
 	return matcher_next(m, NULL);
+}
+
+int64
+matcher_count(Matcher *m)
+{
+	int64 count = 0;
+
+	while (matcher_next(m, NULL))
+		count++;
+	return count;
 }
 
 /* The last item that one of these positions completes, or 0. */
@@ -878,15 +902,6 @@ last_item(const Program *p, uint64 reached)
 static pg_noinline bool
 hopeless(Matcher *m, const Event *event)
 {
-	const Program *p = m->program;
-
-	if (m->by_latest)
-	{
-		for (int e = 0; e < p->nedges; e++)
-			if (p->edges[e].from >= 0 && latest_before(m, &p->edges[e], event->i, event->time))
-				return false;
-		return true;
-	}
 	for (int w = 0; w < m->nwindows; w++)
 	{
 		Window *window = &m->windows[w];
@@ -921,9 +936,7 @@ farthest(Matcher *m, int most, Match *match, bool items)
 		accepting = palloc0(p->npositions);
 		remember(m, &from, &bans);
 	}
-	/* with "within", of two touchpoints the later one need not have the later start if only some are listed */
-	forget(m, match == NULL && m->latest_suffices &&
-				  (m->starts == NULL || p->within == PATTERN_UNBOUNDED));
+	forget(m);
 	while (item < most && next_event(m, &m->place, m->event_steps, &event))
 	{
 		int here = item;
@@ -987,30 +1000,70 @@ farthest(Matcher *m, int most, Match *match, bool items)
 	return item;
 }
 
+/*
+ * Do the labels of the dictionary only serve to begin a match, if anything? A journey of its own
+ * has a touchpoint of each, so these positions are reached, and no other.
+ */
+static inline bool
+starts_only(const Matcher *m, uint64 *reached)
+{
+	const Simple *s = &m->simple;
+	uint64 steps = m->have[0] & s->start_steps;
+	uint64 starts;
+	uint64 lead = 0;
+
+	if (steps == 0 && s->free_start)
+		return true;
+	if (m->v->dictionary_id != 0 || !s->free_start)
+		return false;
+	starts = positions_of(m, steps) & s->start;
+	for (uint64 bits = starts; bits != 0; bits &= bits - 1)
+		lead |= s->lead_steps[pg_rightmost_one_pos64(bits)];
+	*reached = starts;
+	return (lead & m->have[0]) == 0;
+}
+
+int
+matcher_may_reach(Matcher *m, bool *sure)
+{
+	const Simple *s = &m->simple;
+
+	if (m->glance != GLANCE_REACH)
+	{
+		match_labels(m);
+		m->most = m->program->nitems;
+		m->sure = false;
+		if (m->has_simple)
+		{
+			uint64 reached = 0;
+
+			if (!starts_only(m, &reached))
+				run_simple(m, &reached, s->ends_last_item);
+			m->most = last_item(m->program, reached & s->ends_item);
+			/* a first item of one touchpoint has no limits to meet */
+			m->sure = m->most == 0 || s->exact ||
+					  (m->most == 1 && !m->tests_values && s->free_start &&
+					   (reached & s->ends_item & s->start) != 0);
+		}
+		m->glance = GLANCE_REACH;
+	}
+	*sure = m->sure;
+	return m->most;
+}
+
 int
 matcher_progress(Matcher *m, Match *match, bool items)
 {
-	const Program *p = m->program;
-	int most = p->nitems; /* items that can be reached at best */
+	bool sure;
+	int most = matcher_may_reach(m, &sure);
 
 	if (match)
 		*match = (Match) {0};
-	match_labels(m);
-	if (m->has_simple)
-	{
-		uint64 reached;
-
-		run_simple(m, &reached, m->simple.ends_last_item);
-		most = last_item(p, reached & m->simple.ends_item);
-		if (most == 0 || (match == NULL && m->simple.exact))
-			return most;
-		/* a first item of one touchpoint has no limits to meet */
-		if (match == NULL && most == 1 && !m->tests_values &&
-			(reached & m->simple.ends_item & m->simple.start) != 0 && m->simple.free_start)
-			return 1;
-	}
-
+	if (most == 0 || (match == NULL && sure))
+		return most;
 	prepare(m);
+	if (match == NULL && m->has_latest)
+		return farthest_latest(m, most);
 	return farthest(m, most, match, items);
 }
 
@@ -1122,7 +1175,8 @@ uint32
 matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 {
 	const Program *p = m->program;
-	int most = p->nitems;
+	int most;
+	bool sure;
 	uint32 n = 0;
 	uint32 max = 0;
 	Event event;
@@ -1130,16 +1184,9 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 	*starts = NULL;
 	for (int k = 0; k <= p->nitems; k++)
 		latest[k] = -1;
-	match_labels(m);
-	if (m->has_simple)
-	{
-		uint64 reached;
-
-		run_simple(m, &reached, m->simple.ends_last_item);
-		most = last_item(p, reached & m->simple.ends_item);
-		if (most == 0)
-			return 0;
-	}
+	most = matcher_may_reach(m, &sure);
+	if (most == 0)
+		return 0;
 	prepare(m);
 	m->keep_starts = m->starts_alike && most > 1;
 	if (m->keep_starts)
@@ -1154,7 +1201,7 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 	for (int step = 0; step < p->nsteps; step++)
 		m->first_ban[step] = PG_INT64_MAX;
 	/* windows, as they know of all matches that end alike the one that starts last */
-	forget(m, false);
+	forget(m);
 	while (next_event(m, &m->place, m->event_steps, &event))
 	{
 		MatchStart *start = NULL;

@@ -41,21 +41,35 @@ extern Matcher *matcher_create(const Program *program);
 
 /*
  * Turn to a journey, which must last as long as it is matched. The matcher then
- * looks for matches one after the other that do not overlap.
+ * looks for matches one after the other that do not overlap. What it learns of the
+ * dictionary it keeps for the next journey, if that is of the same block.
  */
 extern void matcher_open(Matcher *m, const JourneyView *v);
 
 /* As matcher_open, for a program over rows: turn to these, in rising time. */
 extern void matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n);
 
-/* Might there be a match, by the length and the dictionary? Nothing else is read. */
+/*
+ * Might there be a match, by the length and the dictionary? Nothing else is read. In a
+ * block a journey need not use all labels of the dictionary, so most likely.
+ */
 extern bool matcher_possible(Matcher *m);
 
 /* Is there a match? Afterwards the journey has to be opened anew. */
 extern bool matcher_exists(Matcher *m);
 
+/*
+ * The same by the labels alone, of a journey just opened of which nothing else need be
+ * there as yet, but its length and dictionary. If so, *sure tells whether it is for sure;
+ * otherwise complete the view and call matcher_exists, which goes on from what is known.
+ */
+extern bool matcher_may_exist(Matcher *m, bool *sure);
+
 /* The next match; false if there is none. match may be NULL if only asked whether. */
 extern bool matcher_next(Matcher *m, Match *match);
+
+/* How many matches there are that do not overlap, of a journey just opened. */
+extern int64 matcher_count(Matcher *m);
 
 /*
  * How many items the best partial match reaches, of a journey just opened; and
@@ -63,6 +77,32 @@ extern bool matcher_next(Matcher *m, Match *match);
  * touchpoint may stand for several positions, it is for the lowest.
  */
 extern int matcher_progress(Matcher *m, Match *match, bool items);
+
+/* As matcher_may_exist: items that can be reached at most; matcher_progress goes on from it. */
+extern int matcher_may_reach(Matcher *m, bool *sure);
+
+/* Labels, by number, ascending. */
+typedef struct LabelSet
+{
+	uint32 n;
+	uint32 *labels;
+} LabelSet;
+
+/* What the labels of a journey's touchpoints must be: otherwise nothing is found in it. */
+typedef struct LabelNeeds
+{
+	LabelSet start; /* one of these, or no item is reached and there is no match */
+	int nrequired;
+	LabelSet *required; /* of each, one of these, or there is no match */
+	LabelSet any;       /* as many touchpoints with one of these as "least", or there is no match */
+	uint32 least;
+} LabelNeeds;
+
+/*
+ * Of the dictionary of the journey that the matcher is turned to (or of a block: then v
+ * of matcher_open may be what its journeys share); palloc'd in the current context.
+ */
+extern void matcher_needs(Matcher *m, LabelNeeds *needs);
 
 /* A touchpoint at which a partial match may begin. */
 typedef struct MatchStart

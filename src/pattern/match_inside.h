@@ -5,9 +5,19 @@
 #ifndef PGJ_MATCH_INSIDE_H
 #define PGJ_MATCH_INSIDE_H
 
+#include "journey/marks.h"
 #include "pattern/match.h"
+#include "pattern/match_marks.h"
 
 #define NO_START PG_UINT32_MAX
+
+/* As many labels can one byte tell. */
+#define BYTE_LABELS 256
+
+/* In place of the steps of a label: there is none of this number. So steps are fewer than bits. */
+#define NO_LABEL (UINT64CONST(1) << 63)
+#define SIMPLE_STEPS_MAX 63
+
 #define MATCH_INTERRUPT_EVERY 0x10000
 
 /* A position reached: where, and the latest start of a match to there. */
@@ -76,7 +86,10 @@ typedef struct Ahead
 	int64 time;
 } Ahead;
 
-/* A pattern of at most 64 positions without its limits: sets of positions in a word. */
+/*
+ * A pattern of at most 64 positions and SIMPLE_STEPS_MAX steps without its limits: sets of
+ * positions, or of steps, in a word.
+ */
 typedef struct Simple
 {
 	uint64 start;       /* positions a match may begin with, anywhere */
@@ -85,13 +98,40 @@ typedef struct Simple
 	uint64 accept_last; /* ... at the last touchpoint only */
 	uint64 follow[WORD_BITS];
 	uint64 adjacent[WORD_BITS];
-	uint64 ends_item; /* an item may be complete with these */
+	uint64 start_steps; /* steps that start is for */
+	uint64 lead_steps[WORD_BITS]; /* ... that positions which follow are for, however */
+	uint64 ends_item;             /* an item may be complete with these */
 	uint64 ends_last_item;
 	bool free_start;        /* no start is bound to the first touchpoint */
 	uint64 lasting;         /* positions that must be looked at each time they are hit */
 	uint64 *step_positions; /* of each step */
 	bool exact;             /* there are no limits: what it says is so, otherwise may be */
 } Simple;
+
+/* What match_latest.c needs beside: how positions are reached. */
+typedef struct Latest
+{
+	uint64 free;               /* a match may begin with these wherever they are */
+	uint64 timed;              /* of these the time counts later on */
+	uint64 start_bans;         /* steps that links behind ^ ban */
+	uint64 bans[WORD_BITS];    /* ... that links from this position ban */
+	uint64 sources[WORD_BITS]; /* positions from which links lead to this one */
+	int idle;                  /* one of the free ones that is only looked for when asked, or -1 */
+} Latest;
+
+/* A position reached: where last; or, if the pattern has a "within", since when at best. */
+typedef struct LatestEntry
+{
+	int64 time;
+	uint32 i;
+} LatestEntry;
+
+typedef enum Glance
+{
+	GLANCE_NONE,
+	GLANCE_EXIST,
+	GLANCE_REACH
+} Glance;
 
 struct Matcher
 {
@@ -112,8 +152,9 @@ struct Matcher
 	bool tests_values;
 	bool has_simple;
 	Simple simple;
-	bool latest_suffices; /* see match_latest.c */
-	bool starts_alike;    /* see shared_progress() in match.c */
+	bool has_latest; /* see match_latest.c */
+	Latest latest;
+	bool starts_alike; /* see shared_progress() in match.c */
 	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
@@ -126,16 +167,26 @@ struct Matcher
 
 	/* of the journey */
 	const JourneyView *v;
-	uint32 labels_max;     /* allocated */
+	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
+	bool labelled; /* what follows is of its dictionary */
+	Glance glance; /* what its labels alone were asked */
+	bool may;      /* ... answer to GLANCE_EXIST */
+	int most;      /* ... to GLANCE_REACH */
+	bool sure;
+
+	/* of its dictionary */
+	uint64 dictionary_id;  /* which, if others may have it too; or 0 */
+	int8 suffice;          /* its labels allow a match at all: 0 or 1, -1: not known yet */
+	uint32 labels_max;     /* allocated; at least BYTE_LABELS */
+	uint32 labels_known;   /* of the first BYTE_LABELS: those behind are NO_LABEL, in one word */
 	uint64 *label_steps;   /* of each label: steps it matches, but for values */
 	uint64 *label_actions; /* scratch: of each pair, steps its action matches */
 	uint64 *label_details; /* scratch: of each label, steps its detail matches, if that is tested */
-	bool *label_used;      /* has it any? */
 	uint64 *have;          /* steps that some label matches */
-	uint64 *event_steps;   /* scratch of events */
+
+	/* of the search */
+	uint64 *event_steps; /* scratch of events */
 	uint64 *ahead_steps;
-	bool labelled;    /* is the next known? */
-	bool possible;    /* the labels allow a match at all */
 	bool started;     /* the state below is of this journey */
 	int64 *last_ban;  /* of each step: touchpoint that matched it last, or -1 */
 	int64 *first_ban; /* ... first, or PG_INT64_MAX; by matcher_starts */
@@ -157,9 +208,17 @@ struct Matcher
 	Place starts_place;   /* before the first of the starts of last time */
 	const uint32 *starts; /* touchpoints at which a match may begin, ascending; NULL: any */
 	uint32 nstarts;
-	uint32 start;    /* of them, the first that does not lie behind */
-	bool by_latest;  /* this search is of match_latest.c's kind */
-	Reached *latest; /* of each position, where it was reached last; start NO_START: nowhere */
+	uint32 start; /* of them, the first that does not lie behind */
+
+	/* a search of match_latest.c's kind */
+	LatestEntry *entries; /* of each position */
+	uint64 pending;       /* positions reached at touchpoint pending_i, the time of which nobody has asked for yet */
+	uint32 pending_i;
+	uint32 idle_looked; /* the idle position's last touchpoint before this one is known */
+	bool idle_known;    /* ... and its time */
+	EliasFanoCursor idle_times;
+	uint32 reached_at;   /* where so many items were reached first */
+	uint64 *row_reached; /* of each row, positions that are reached at it; or NULL */
 
 	/* recording */
 	bool recording;
@@ -174,6 +233,48 @@ struct Matcher
 	size_t records_max;
 };
 
+#define MATCH_MARKS 8
+
+/* The marks of steps of the first word. */
+static inline uint8
+marks_of_steps(uint64 steps)
+{
+	return (uint8) (steps | (uint64) (steps >> (MATCH_MARKS - 1) != 0) << (MATCH_MARKS - 1));
+}
+
+/* What touchpoints are read from. */
+typedef enum Source
+{
+	SOURCE_MARKS,  /* labels, where a mark says that they may be of interest */
+	SOURCE_BYTES,  /* labels of one byte */
+	SOURCE_LABELS, /* labels */
+	SOURCE_VALUES, /* whole touchpoints */
+	SOURCE_ROWS
+} Source;
+
+/* Steps that positions are for, of a simple program. */
+static inline uint64
+steps_of(const Matcher *m, uint64 positions)
+{
+	uint64 steps = 0;
+
+	for (; positions != 0; positions &= positions - 1)
+		steps |= UINT64CONST(1)
+				 << m->program->positions[pg_rightmost_one_pos64(positions)].step;
+	return steps;
+}
+
+/* Positions that are for steps, of a simple program. */
+static inline uint64
+positions_of(const Matcher *m, uint64 steps)
+{
+	uint64 positions = 0;
+
+	for (; steps != 0; steps &= steps - 1)
+		positions |= m->simple.step_positions[pg_rightmost_one_pos64(steps)];
+	return positions;
+}
+
 /* match_events.c */
 
 /* What of a program serves to match labels. */
@@ -181,10 +282,18 @@ extern void prepare_labels(Matcher *m);
 
 /* Find which steps each label of the journey matches, and whether that may suffice. */
 extern void match_labels(Matcher *m);
+extern bool labels_required(const Matcher *m);
 extern bool labels_suffice(const Matcher *m);
 
 extern void place_start(const Matcher *m, Place *place);
 extern void place_forward(const Matcher *m, Place *place, uint32 i);
+
+/* The first touchpoint from i on, before end, of which the label is for one of these steps; or end. */
+extern uint32 skip_labels(const uint8 *labels, uint32 i, uint32 end, const uint64 *label_steps,
+						  uint64 steps);
+
+/* Of the steps of a word that match a touchpoint's label, those that match its value. */
+extern uint64 steps_with_value(const Matcher *m, int word, uint64 steps, const Touch *t);
 
 /*
  * The next touchpoint that some step matches. Its steps may be put in scratch,
@@ -197,12 +306,15 @@ extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
 
 /* match_rows.c */
 extern void prepare_rows(Matcher *m);
+extern void row_steps(const Matcher *m, const MatchRow *row, uint64 *steps);
 extern bool next_row(Matcher *m, Place *place, uint64 *scratch, Event *event);
 extern bool row_leads_on(Matcher *m, int position, uint32 i);
 
 /* match.c: one touchpoint, and what a search needs before */
 extern void prepare(Matcher *m);
-extern void forget(Matcher *m, bool by_latest);
+extern void forget(Matcher *m);
+extern bool may_start(Matcher *m, const ProgramEdge *edge, uint32 i, int64 time);
+extern bool may_end(Matcher *m, const ProgramAccept *accept, uint32 i, int64 time);
 extern void reach(Matcher *m, const Event *event);
 extern void settle(Matcher *m, const Event *event);
 
@@ -218,8 +330,14 @@ extern void make_simple(Matcher *m);
 extern bool run_simple(const Matcher *m, uint64 *reached, uint64 enough);
 
 /* match_latest.c */
-extern bool latest_suffices(const Program *p);
-extern const Reached *latest_before(const Matcher *m, const ProgramEdge *edge, uint32 i,
-									int64 time);
+
+/* Fill in m->latest, if the program is such a one. */
+extern void make_latest(Matcher *m);
+
+/* From where the search stands, go behind the end of the next match; false if there is none. */
+extern bool find_latest(Matcher *m);
+
+/* ... how many items, of which "most" can be reached, the best partial match reaches; m->reached_at. */
+extern int farthest_latest(Matcher *m, int most);
 
 #endif /* PGJ_MATCH_INSIDE_H */

@@ -39,8 +39,8 @@ matcher_open_rows(Matcher *m, const MatchRow *rows, uint32 n)
 	m->rows_view.n = n;
 	m->rows_view.first = n > 0 ? rows[0].time : 0;
 	m->rows_view.last = n > 0 ? rows[n - 1].time : 0;
-	m->possible = n >= p->least;
 	m->labelled = true;
+	m->suffice = 1;
 	for (int link = 0; link < p->nlinks; link++)
 		for (int k = 0; k < p->links[link].naheads; k++)
 			m->ahead_row[link][k] = 0;
@@ -73,11 +73,26 @@ row_leads_on(Matcher *m, int position, uint32 i)
 	return true;
 }
 
-bool
-next_row(Matcher *m, Place *place, uint64 *scratch, Event *event)
+/* Which steps a row is for. */
+void
+row_steps(const Matcher *m, const MatchRow *row, uint64 *steps)
 {
 	int words = m->step_words;
 
+	for (int w = 0; w < words; w++)
+		steps[w] = m->any_steps[w];
+	for (uint64 bits = row->conditions; bits != 0; bits &= bits - 1)
+	{
+		const uint64 *condition = &m->condition_steps[pg_rightmost_one_pos64(bits) * words];
+
+		for (int w = 0; w < words; w++)
+			steps[w] |= condition[w];
+	}
+}
+
+bool
+next_row(Matcher *m, Place *place, uint64 *scratch, Event *event)
+{
 	while (place->i < m->rows_view.n)
 	{
 		uint32 i = place->i++;
@@ -86,16 +101,8 @@ next_row(Matcher *m, Place *place, uint64 *scratch, Event *event)
 
 		if (i % MATCH_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		for (int w = 0; w < words; w++)
-			scratch[w] = m->any_steps[w];
-		for (uint64 bits = row->conditions; bits != 0; bits &= bits - 1)
-		{
-			const uint64 *steps = &m->condition_steps[pg_rightmost_one_pos64(bits) * words];
-
-			for (int w = 0; w < words; w++)
-				scratch[w] |= steps[w];
-		}
-		for (int w = 0; w < words; w++)
+		row_steps(m, row, scratch);
+		for (int w = 0; w < m->step_words; w++)
 			any |= scratch[w];
 		if (any == 0)
 			continue;
@@ -137,6 +144,37 @@ earliest_before(const Matcher *m, const ProgramLink *link, const uint64 *reached
 }
 
 /*
+ * How many positions of the chain are reached, and which row first reaches so many; and
+ * of each row, positions that are reached at it and lead on.
+ */
+static int
+farthest_rows(Matcher *m, uint64 *reached, uint32 *end)
+{
+	int best = 0;
+	Event event;
+
+	forget(m);
+	while (best < m->program->npositions && next_row(m, &m->place, m->event_steps, &event))
+	{
+		reach(m, &event);
+		for (int h = 0; h < m->nhits; h++)
+		{
+			int q = m->hit_positions[h];
+
+			if (row_leads_on(m, q, event.i))
+				bit_set(&reached[(size_t) event.i * m->position_words], q);
+			if (q >= best)
+			{
+				best = q + 1;
+				*end = event.i;
+			}
+		}
+		settle(m, &event);
+	}
+	return best;
+}
+
+/*
  * Where one link leads from i to j and another of its kind from a later row to an
  * earlier one, both also lead from i to the earlier one, as the intervals of
  * predecessors only move forward (match.c). So of two matches the earlier row
@@ -151,29 +189,19 @@ matcher_first_rows(Matcher *m, uint32 *rows)
 	uint64 *reached =
 		palloc_extended(Max((size_t) m->rows_view.n, 1) * m->position_words * sizeof(uint64),
 						MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int best = 0;
 	uint32 end = 0;
-	Event event;
+	int best;
 
 	prepare(m);
-	forget(m, m->latest_suffices);
-	while (best < p->npositions && next_row(m, &m->place, m->event_steps, &event))
+	if (m->has_latest)
 	{
-		reach(m, &event);
-		for (int h = 0; h < m->nhits; h++)
-		{
-			int q = m->hit_positions[h];
-
-			if (row_leads_on(m, q, event.i))
-				bit_set(&reached[(size_t) event.i * m->position_words], q);
-			if (q >= best)
-			{
-				best = q + 1;
-				end = event.i;
-			}
-		}
-		settle(m, &event);
+		m->row_reached = reached;
+		best = farthest_latest(m, p->nitems); /* each position is an item */
+		m->row_reached = NULL;
+		end = m->reached_at;
 	}
+	else
+		best = farthest_rows(m, reached, &end);
 	for (int q = best; q-- > 0;)
 	{
 		rows[q] = end;

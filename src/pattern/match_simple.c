@@ -27,9 +27,9 @@ make_simple(Matcher *m)
 	const Program *p = m->program;
 	Simple *s = &m->simple;
 
-	m->has_simple = p->npositions <= WORD_BITS;
-	if (!m->has_simple)
+	if (p->npositions > WORD_BITS || p->nsteps > SIMPLE_STEPS_MAX)
 		return;
+	m->has_simple = p->row_conditions == NULL;
 	s->step_positions = palloc0(p->nsteps * sizeof(uint64));
 	s->free_start = true;
 	s->exact = p->within == PATTERN_UNBOUNDED && !m->tests_values;
@@ -60,6 +60,9 @@ make_simple(Matcher *m)
 			s->accept |= bit;
 	}
 	s->lasting |= s->accept_last;
+	s->start_steps = steps_of(m, s->start);
+	for (int q = 0; q < p->npositions; q++)
+		s->lead_steps[q] = steps_of(m, s->follow[q] | s->adjacent[q]);
 	for (int q = 0; q < p->npositions; q++)
 	{
 		s->step_positions[p->positions[q].step] |= UINT64CONST(1) << q;
@@ -74,58 +77,88 @@ make_simple(Matcher *m)
 	}
 }
 
-bool
-run_simple(const Matcher *m, uint64 *result, uint64 enough)
+/* run_simple(), of a journey that is read so. */
+static pg_attribute_always_inline bool
+run_labels(const Matcher *m, Source source, uint64 *result, uint64 enough)
 {
 	const Simple *s = &m->simple;
 	const JourneyView *v = m->v;
-	uint64 few[256];
-	uint64 *label_positions =
-		v->nlabels <= lengthof(few) ? few : palloc(v->nlabels * sizeof(uint64));
+	const uint64 *label_steps = m->label_steps;
 	uint64 allowed = s->start;
-	uint64 now = s->start_first; /* allowed at this touchpoint only */
+	uint64 now = s->start_first; /* allowed at touchpoint now_i only */
+	uint32 now_i = 0;
 	uint64 reached = 0;
-	uint64 some = 0; /* positions that some touchpoint is for */
 	bool matched = false;
+	uint64 wanted = steps_of(m, allowed | now) & m->have[0]; /* steps that may bring news */
+	uint32 i = 0;
 
-	for (uint32 label = 0; label < v->nlabels; label++)
+	while (i < v->n && wanted != 0)
 	{
-		uint64 positions = 0;
+		uint32 end = Min(v->n, i + MATCH_INTERRUPT_EVERY);
 
-		for (int w = 0; w < m->step_words; w++)
-			for (uint64 bits = m->label_steps[(size_t) label * m->step_words + w]; bits != 0;
-				 bits &= bits - 1)
-				positions |= s->step_positions[w * WORD_BITS + pg_rightmost_one_pos64(bits)];
-		label_positions[label] = positions;
-		some |= positions;
-	}
-	if ((some & (s->start | s->start_first)) == 0)
-		some = 0;
-	for (uint32 i = 0; i < v->n && (some & (~reached | s->lasting)) != 0; i++)
-	{
-		uint64 hit = label_positions[journey_label_at(v, i)] & (allowed | now);
-
-		if (unlikely(i % MATCH_INTERRUPT_EVERY == 0))
+		if (unlikely(i > 0))
 			CHECK_FOR_INTERRUPTS();
-		now = 0;
-		/* once more is news only to what must follow at once, or must be last */
-		if (likely((hit & (~reached | s->lasting)) == 0))
-			continue;
-		if ((hit & s->accept) != 0 || (i == v->n - 1 && (hit & s->accept_last) != 0))
-			matched = true;
-		reached |= hit;
-		if ((reached & enough) != 0)
-			break;
-		for (uint64 bits = hit; bits != 0; bits &= bits - 1)
+		for (; i < end; i++)
 		{
-			int q = pg_rightmost_one_pos64(bits);
+			uint64 hit;
 
-			now |= s->adjacent[q];
-			allowed |= s->follow[q];
+			if (source == SOURCE_BYTES)
+			{
+				i = skip_labels(v->labels, i, end, label_steps, wanted | NO_LABEL);
+				if (i == end)
+					break;
+				hit = label_steps[v->labels[i]] & (wanted | NO_LABEL);
+			}
+			else
+			{
+				if (source == SOURCE_MARKS)
+				{
+					i = marks_next(m->marks, i, end, marks_of_steps(wanted));
+					if (i == end)
+						break;
+				}
+				hit = label_steps[journey_label_at(v, i)] & wanted;
+			}
+			if (hit == 0)
+				continue;
+			if (unlikely((hit & NO_LABEL) != 0))
+				journey_corrupt("a touchpoint's label is not in the dictionary");
+			if (now_i != i)
+				now = 0;
+			/* once more is news only to what must follow at once, or must be last */
+			hit = positions_of(m, hit) & (allowed | now) & (~reached | s->lasting);
+			if ((hit & s->accept) != 0 || (i == v->n - 1 && (hit & s->accept_last) != 0))
+				matched = true;
+			reached |= hit;
+			if ((reached & enough) != 0)
+			{
+				*result = reached;
+				return matched;
+			}
+			now = 0;
+			for (; hit != 0; hit &= hit - 1)
+			{
+				int q = pg_rightmost_one_pos64(hit);
+
+				now |= s->adjacent[q];
+				allowed |= s->follow[q];
+			}
+			now_i = i + 1;
+			wanted = steps_of(m, (allowed | now) & (~reached | s->lasting)) & m->have[0];
+			if (wanted == 0)
+				break;
 		}
 	}
-	if (label_positions != few)
-		pfree(label_positions);
 	*result = reached;
 	return matched;
+}
+
+bool
+run_simple(const Matcher *m, uint64 *reached, uint64 enough)
+{
+	if (m->marks)
+		return run_labels(m, SOURCE_MARKS, reached, enough);
+	if (likely(m->v->label_width == 1))
+		return run_labels(m, SOURCE_BYTES, reached, enough);
+	return run_labels(m, SOURCE_LABELS, reached, enough);
 }

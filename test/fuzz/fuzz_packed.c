@@ -283,7 +283,7 @@ walk(void *arg)
 		require(w->n > probe->nread || (w->label == t->label && w->time == t->time));
 		require(w->n > probe->nread || w->n == 1 ||
 				w->since_previous == (uint64) t->time - (uint64) t[-1].time);
-		require(w->before < w->n && w->session <= w->n && w->visit <= w->n);
+		require(w->session <= w->n && w->visit <= w->n);
 		require(!w->is_handoff || (w->begins_visit && w->channel != w->before_channel));
 		require(!w->begins_visit || w->own);
 	}

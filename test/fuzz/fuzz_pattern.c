@@ -459,6 +459,125 @@ same_match(const Match *a, const Match *b)
 		   (a->n == 0 || memcmp(a->touchpoints, b->touchpoints, a->n * sizeof(uint32)) == 0);
 }
 
+/* --- journeys that share a dictionary --- */
+
+static Matcher *
+reopen(Matcher *m, const JourneyView *v)
+{
+	matcher_open(m, v);
+	return m;
+}
+
+/* A dictionary of the labels and as many others, of which no journey need have any. */
+static JourneyView *
+make_shared(int others)
+{
+	JourneyBuilder b;
+	JourneyView *v = palloc(sizeof(JourneyView));
+	Touch t = {0};
+
+	builder_init(&b, label_dict_create(CurrentMemoryContext), CurrentMemoryContext);
+	for (int i = 0; i < lengthof(labels) + others; i++)
+	{
+		char channel[8] = "aa";
+		TouchLabel other = {.channel = channel, .action = "a", .detail = "", .action_len = 1};
+
+		if (i >= lengthof(labels))
+			snprintf(channel, sizeof(channel), "%cz%d", 'a' + i % 3, i);
+		other.channel_len = strlen(channel);
+		t.label = label_dict_add(b.dict, i < lengthof(labels) ? &labels[i] : &other);
+		builder_add(&b, &t);
+	}
+	open_packed(v, builder_pack(&b));
+	return v;
+}
+
+/* The journey as one of those that share a dictionary. */
+static JourneyView *
+share_journey(const JourneyView *v, const JourneyView *shared, uint64 id)
+{
+	static uint8 numbers[4 * TOUCHES_MAX];
+	TouchLabel *own = journey_dictionary(v);
+	TouchLabel *all = journey_dictionary(shared);
+	JourneyView *s = palloc(sizeof(JourneyView));
+
+	*s = *v;
+	s->nlabels = shared->nlabels;
+	s->label_width = shared->label_width;
+	s->details = shared->details;
+	s->dictionary = shared->dictionary;
+	s->dictionary_len = shared->dictionary_len;
+	s->dictionary_id = id;
+	for (uint32 i = 0; i < v->n; i++)
+	{
+		uint32 number = 0;
+
+		while (touch_label_cmp(&all[number], &own[journey_label_at(v, i)]) != 0)
+			require(++number < shared->nlabels);
+		for (int k = 0; k < s->label_width; k++)
+			numbers[i * s->label_width + k] = number >> 8 * k;
+	}
+	s->labels = exact_copy(numbers, v->n * s->label_width);
+	return s;
+}
+
+/* Is there a touchpoint of these labels? How many? */
+static uint32
+touches_of(const LabelSet *set, const JourneyView *v)
+{
+	uint32 n = 0;
+
+	for (uint32 k = 0; k < set->n; k++)
+	{
+		require(set->labels[k] < v->nlabels && (k == 0 || set->labels[k - 1] < set->labels[k]));
+		for (uint32 i = 0; i < v->n; i++)
+			n += journey_label_at(v, i) == set->labels[k];
+	}
+	return n;
+}
+
+/* The matcher must find the same as was found, whatever it was turned to before. */
+static void
+check_answers(Matcher *m, const JourneyView *v, const Match *found, int n, int item,
+			  const Match *progress)
+{
+	JourneyView labelled = *v; /* whose times come later */
+	LabelNeeds needs;
+	Match match;
+	bool sure;
+	bool may;
+	int most;
+
+	reopen(m, v);
+	matcher_needs(m, &needs);
+	require(n == 0 || touches_of(&needs.any, v) >= needs.least);
+	require((n == 0 && item == 0) || touches_of(&needs.start, v) > 0);
+	for (int k = 0; k < needs.nrequired; k++)
+		require(n == 0 || touches_of(&needs.required[k], v) > 0);
+	for (int k = 0; k < n; k++)
+	{
+		/* by turns with and without its touchpoints */
+		require(matcher_next(m, k % 2 == 0 ? &match : NULL));
+		require(matcher_end(m) == found[k].touchpoints[found[k].n - 1]);
+		require(k % 2 != 0 || same_match(&match, &found[k]));
+	}
+	require(!matcher_next(m, NULL));
+	require(matcher_count(reopen(m, v)) == n);
+	require(n == 0 || matcher_possible(reopen(m, v)));
+	require(matcher_progress(reopen(m, v), &match, false) == item && same_match(&match, progress));
+
+	memset(&labelled.times, 0, sizeof(labelled.times));
+	may = matcher_may_exist(reopen(m, &labelled), &sure);
+	require(may ? !sure || n > 0 : n == 0);
+	labelled = *v;
+	require(matcher_exists(m) == (n > 0));
+	memset(&labelled.times, 0, sizeof(labelled.times));
+	most = matcher_may_reach(reopen(m, &labelled), &sure);
+	require(sure ? most == item : most >= item);
+	labelled = *v;
+	require(matcher_progress(m, NULL, false) == item);
+}
+
 /* A journey that matches must be found by its keys, whatever pairs they hold. */
 static void
 check_keys(const JourneyView *v, bool matches)
@@ -481,13 +600,6 @@ check_keys(const JourneyView *v, bool matches)
 	}
 }
 
-static Matcher *
-reopen(Matcher *m, const JourneyView *v)
-{
-	matcher_open(m, v);
-	return m;
-}
-
 static void
 check_matcher(const JourneyView *v, bool one_sequence)
 {
@@ -495,6 +607,8 @@ check_matcher(const JourneyView *v, bool one_sequence)
 	Matcher *m = reopen(matcher_create(program), v);
 	Matcher *again = reopen(matcher_create(program), v);
 	Matcher *counter = reopen(matcher_create(program), v);
+	JourneyView *few = make_shared(0);
+	JourneyView *many = make_shared(300);
 	Match found[TOUCHES_MAX];
 	int64 end = -1; /* of the match before */
 	Match match;
@@ -534,6 +648,19 @@ check_matcher(const JourneyView *v, bool one_sequence)
 	if (one_sequence && !program->accepts[0].to_end && item == program->nitems)
 		require(n > 0);
 	check_keys(v, n > 0);
+	for (int k = 0; k < 4; k++)
+	{
+		/* by turns of one byte a label and of two, each dictionary twice */
+		JourneyView *shared = share_journey(v, k % 2 == 0 ? few : many, k % 2 + 1);
+		JourneyView other = *shared;
+
+		other.n = Min(other.n, 1);
+		other.times.n = other.n;
+		matcher_exists(reopen(m, &other));
+		check_answers(m, shared, found, n, item, &progress);
+		check_answers(m, v, found, n, item, &progress);
+		check_answers(again, shared, found, n, item, &progress);
+	}
 	if (naive)
 	{
 		prepare_naive();

@@ -1,6 +1,7 @@
 # Proves that journey patterns match as they are defined. The judge is the naive
 # evaluator in NaivePattern.pm: random patterns over random short journeys must
-# give the same matches, counts and progress, whatever their spacing. Also: text
+# give the same matches, counts and progress, whatever their spacing, and over blocks
+# as over the journeys one by one. Also: text
 # and binary form give the same pattern back, equality agrees with the text, and
 # a pattern that can match no touchpoint is refused. PGJ_SEED repeats a run,
 # PGJ_PAIRS sets its length.
@@ -132,6 +133,25 @@ LIMIT 5
 END
     is($sql->('SELECT count(*) FROM pair JOIN back b USING (n) JOIN pattern p USING (n) WHERE (j ~ b.p) IS DISTINCT FROM (j ~ p.p)'),
         '0', "matches of what was copied, $of");
+    # each pattern over a block of its own journeys and those of other patterns
+    is($sql->(<<'END'), '', "over blocks as over journeys, $of");
+WITH block AS (
+    SELECT n / 10 AS g, journey_block_agg(i, j) AS block
+    FROM (SELECT n, j, row_number() OVER (ORDER BY n, j) - 100 AS i FROM pair) i GROUP BY n / 10),
+over AS (
+    SELECT p, block, journey_block_match(block, p)::text AS match, journey_block_reached(block, p) AS reached,
+           (SELECT string_agg(c::text, ' ') FROM journey_block_count(block, p) c) AS count
+    FROM block JOIN pattern ON pattern.n / 10 = g)
+SELECT p, block FROM over
+WHERE (match, count, reached) IS DISTINCT FROM
+    (SELECT (coalesce(array_agg(customer ORDER BY customer) FILTER (WHERE journey ~ p), '{}')::text,
+             string_agg((customer, journey_match_count(journey, p))::text, ' ' ORDER BY customer)
+                 FILTER (WHERE journey_match_count(journey, p) > 0),
+             ARRAY(SELECT (SELECT count(*) FROM unnest(block) r WHERE journey_reached(r.journey, p) >= k)
+                   FROM generate_series(1, cardinality(reached)) k))
+     FROM unnest(block))
+ORDER BY length(p::text) LIMIT 5
+END
 }
 note "$matched of the pairs match, $reached in part or whole; $refused patterns refused";
 cmp_ok($_->[0], '>', $pairs / $_->[1], "enough $_->[2]") for [ $matched, 5, 'matches' ], [ $refused, 200, 'refusals' ];
