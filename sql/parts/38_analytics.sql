@@ -142,7 +142,7 @@ COMMENT ON FUNCTION journey_block_sessions(journey_block, interval) IS
 CREATE FUNCTION journey_block_summary(journey_block, gap interval, OUT customer bigint, OUT touchpoints bigint,
                                       OUT sessions bigint, OUT first_at timestamptz, OUT last_at timestamptz)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 1000;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 1024;
 
 COMMENT ON FUNCTION journey_block_summary(journey_block, interval) IS
     'of each customer of the block, how many touchpoints and sessions the journey has, and its first and last time; '
