@@ -301,6 +301,13 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
  */
 extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
+/*
+ * Likewise, how many of them are more than a gap above the one before; *before is the number in
+ * front of them, or 0, and then the last of them, or more than span if any of them is.
+ */
+extern uint64 ef_count_gaps(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 gap,
+							uint64 *before);
+
 /* A word without its n lowest ones, of which it has more. */
 static inline uint64
 without_ones(uint64 word, int n)
@@ -325,12 +332,6 @@ without_ones(uint64 word, int n)
 		word &= word - 1;
 	return word;
 }
-/*
- * Likewise, how many of them are more than a gap above the one before; *before is the number in
- * front of them, or 0, and then the last of them, or more than span if any of them is.
- */
-extern uint64 ef_count_gaps(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 gap,
-							uint64 *before);
 
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
 static inline void
