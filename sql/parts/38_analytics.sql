@@ -137,3 +137,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION journey_block_sessions(journey_block, interval) IS
     'how many sessions the journeys of the block have, each cut wherever two neighbours are more than the gap apart';
+
+-- What a block knows of each customer without unpacking a journey
+CREATE FUNCTION journey_block_summary(journey_block, gap interval, OUT customer bigint, OUT touchpoints bigint,
+                                      OUT sessions bigint, OUT first_at timestamptz, OUT last_at timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 1024;
+
+COMMENT ON FUNCTION journey_block_summary(journey_block, interval) IS
+    'of each customer of the block, how many touchpoints and sessions the journey has, and its first and last time; '
+    'sessions are cut wherever two neighbours are more than the gap apart';

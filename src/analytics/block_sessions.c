@@ -1,9 +1,10 @@
 /*
  * block_sessions.c
- *		How many sessions the journeys of a block have.
+ *		Sessions of the journeys of a block, in all or customer by customer.
  */
 #include "postgres.h"
 
+#include "analytics/row_set.h"
 #include "block/block.h"
 #include "compat.h"
 #include "journey/journey.h"
@@ -36,18 +37,26 @@ count_sessions(const JourneyView *v, uint64 gap)
 	return sessions;
 }
 
+/* Units of time that are no gap as yet, by unit. */
+static void
+gap_units(const Interval *gap, uint64 *gaps)
+{
+	uint64 usecs = fixed_usecs(gap, "gap between sessions");
+
+	for (int unit = 0; unit < JOURNEY_UNITS; unit++)
+		gaps[unit] = usecs / journey_unit_usecs[unit];
+}
+
 PG_FUNCTION_INFO_V1(journey_block_sessions);
 Datum
 journey_block_sessions(PG_FUNCTION_ARGS)
 {
-	uint64 gap = fixed_usecs(PG_GETARG_INTERVAL_P(1), "gap between sessions");
 	uint64 gaps[JOURNEY_UNITS];
 	uint64 sessions = 0;
 	BlockArg arg;
 	JourneyView v;
 
-	for (int unit = 0; unit < JOURNEY_UNITS; unit++)
-		gaps[unit] = gap / journey_unit_usecs[unit];
+	gap_units(PG_GETARG_INTERVAL_P(1), gaps);
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_TIMES);
 	while (block_next(&arg.cursor))
 	{
@@ -62,4 +71,58 @@ journey_block_sessions(PG_FUNCTION_ARGS)
 	}
 	block_arg_close(&arg);
 	PG_RETURN_INT64(sessions);
+}
+
+/* The journeys of a block one by one. */
+typedef struct SummarySet
+{
+	RowSet rows;
+	BlockArg arg;
+	uint64 gaps[JOURNEY_UNITS];
+} SummarySet;
+
+static bool
+next_summary(void *arg, Datum *values, bool *nulls)
+{
+	SummarySet *set = arg;
+	BlockCursor *c = &set->arg.cursor;
+	JourneyView v;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!block_next(c))
+		return false;
+	values[0] = Int64GetDatum(block_customer(c));
+	values[1] = Int64GetDatum(c->n);
+	if (c->n == 0)
+	{
+		values[2] = Int64GetDatum(0);
+		nulls[3] = nulls[4] = true;
+		return true;
+	}
+	block_journey(c, &v);
+	values[2] = Int64GetDatum(count_sessions(&v, set->gaps[v.flags & JOURNEY_UNIT_MASK]));
+	values[3] = TimestampTzGetDatum(v.first);
+	values[4] = TimestampTzGetDatum(v.last);
+	return true;
+}
+
+PG_FUNCTION_INFO_V1(journey_block_summary);
+Datum
+journey_block_summary(PG_FUNCTION_ARGS)
+{
+	SummarySet *set = row_set(fcinfo, sizeof(SummarySet));
+
+	if (!set->rows.started)
+	{
+		MemoryContext old = row_set_start(&set->rows);
+		Datum block = PG_GETARG_DATUM(0);
+
+		gap_units(PG_GETARG_INTERVAL_P(1), set->gaps);
+		/* it must last as long as the set does, which what is fetched here will */
+		if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(block)))
+			block = PointerGetDatum(PG_DETOAST_DATUM_COPY(block));
+		block_arg_open(&set->arg, block, BLOCK_TIMES);
+		MemoryContextSwitchTo(old);
+	}
+	return row_set_rows(fcinfo, &set->rows, next_summary);
 }

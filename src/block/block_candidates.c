@@ -9,8 +9,6 @@
 #include "compat.h"
 #include "miscadmin.h"
 
-#define JOURNEYS_INTERRUPT_EVERY 0x1000
-
 /* Room for marks: more than this does not wait for the next block. */
 #define MARKS_MIN 0x1000
 #define MARKS_KEEP 0x400000
@@ -78,7 +76,8 @@ block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, Compil
 	b->alone_item = Max(wanted->alone, 0);
 	b->possible = mark_touchpoints(b);
 	b->journey = b->arg.view.shared;
-	b->ahead = b->arg.cursor;
+	b->ahead = b->first = 0;
+	b->start = b->arg.cursor.start; /* where the first one begins is known */
 	b->n = b->taken = 0;
 }
 
@@ -91,26 +90,34 @@ static void
 find_candidates(BlockCandidates *b)
 {
 	/* in registers: nothing that is written here could change them */
-	BlockCursor c = b->ahead;
 	const MatchMarks wanted = b->wanted;
 	uint64 start_marks = wanted.start * MARKS_EACH;
 	uint8 required = b->whole ? wanted.required : 0;
 	bool single = b->single;
 	const uint8 *all_marks = b->marks;
+	uint64 touchpoints = b->arg.view.touchpoints;
 	BlockCandidate *candidate = b->candidates;
+	uint64 ends[CANDIDATES_MAX];
+	uint32 n = Min(CANDIDATES_MAX, b->arg.view.n - b->ahead);
+	uint32 i = b->ahead;
+	uint32 first = b->first;
 	int64 alone = 0;
 
-	while (candidate < b->candidates + CANDIDATES_MAX && block_next(&c))
+	ef_read(&b->arg.view.starts, &b->start, ends, n);
+	for (uint32 k = 0; k < n; k++)
 	{
-		const uint8 *marks = all_marks + c.first;
+		const uint8 *marks = all_marks + first;
+		uint32 length = ends[k] - first;
 		bool has_start;
 		uint8 all;
 		uint8 behind;
 		bool goes_on;
 
-		if (likely(c.n <= 8))
+		if (unlikely(ends[k] < first || ends[k] > touchpoints))
+			block_corrupt("a journey's length is impossible");
+		if (likely(length <= 8))
 		{
-			uint64 here = load64(marks, 8, 0) & low_mask(8 * c.n);
+			uint64 here = load64(marks, 8, 0) & low_mask(8 * length);
 			uint64 starts = here & start_marks;
 			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
 
@@ -121,20 +128,20 @@ find_candidates(BlockCandidates *b)
 		}
 		else
 		{
-			uint32 start = marks_next(marks, 0, c.n, wanted.start);
+			uint32 start = marks_next(marks, 0, length, wanted.start);
 
-			has_start = start < c.n;
-			behind = has_start ? marks_union(marks + start + 1, c.n - start - 1) : 0;
+			has_start = start < length;
+			behind = has_start ? marks_union(marks + start + 1, length - start - 1) : 0;
 			all = marks[start] | behind;
 		}
 		goes_on = single | ((behind & wanted.follow) != 0);
-		*candidate = (BlockCandidate) {c.i, c.first, c.n};
+		*candidate = (BlockCandidate) {++i, first, length};
 		candidate += has_start & goes_on & ((all & required) == required);
 		alone += has_start & !goes_on;
-		if (unlikely(c.i % JOURNEYS_INTERRUPT_EVERY == 0))
-			CHECK_FOR_INTERRUPTS();
+		first = ends[k];
 	}
-	b->ahead = c;
+	b->ahead = i;
+	b->first = first;
 	b->n = candidate - b->candidates;
 	b->taken = 0;
 	b->alone += alone;
@@ -147,15 +154,15 @@ block_candidates_next(BlockCandidates *b)
 	BlockCursor *c = &b->arg.cursor;
 	JourneyView *v = &b->journey;
 
-	if (b->taken == b->n)
+	while (b->taken == b->n)
 	{
-		if (b->possible)
-			find_candidates(b);
-		if (b->taken == b->n)
+		if (!b->possible || b->ahead == b->arg.view.n)
 		{
 			block_arg_close(&b->arg);
 			return false;
 		}
+		CHECK_FOR_INTERRUPTS();
+		find_candidates(b);
 	}
 	candidate = &b->candidates[b->taken++];
 	c->i = candidate->i;

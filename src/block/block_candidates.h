@@ -14,7 +14,7 @@
 #include "pattern/journey_pattern.h"
 #include "pattern/match_marks.h"
 
-/* So many are looked for at a time. */
+/* So many journeys are looked at together. */
 #define CANDIDATES_MAX 64
 
 /* A journey of a block, as in BlockCursor. */
@@ -43,7 +43,9 @@ typedef struct BlockCandidates
 	bool single;   /* a start may be all there is */
 	bool possible; /* there may be candidates */
 	MatchMarks wanted;
-	BlockCursor ahead; /* the search for them */
+	uint32 ahead;          /* the search for them: the next journey's number, */
+	uint32 first;          /* its first touchpoint, */
+	EliasFanoCursor start; /* and where the one behind begins */
 	int n;
 	int taken;
 	BlockCandidate candidates[CANDIDATES_MAX];

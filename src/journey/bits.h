@@ -219,6 +219,15 @@ typedef struct EliasFano
 	const uint8 *high;
 } EliasFano;
 
+/* Of span / n, which is at least 1: the logarithm, rounded down, without a division. */
+static inline int
+log2_quotient(uint64 span, uint64 n)
+{
+	int bits = pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n);
+
+	return bits - (n << bits > span);
+}
+
 /* Lay out n < 2^32 numbers of 0..span; low and high are left to be set. */
 static inline void
 ef_layout(EliasFano *ef, uint64 n, uint64 span)
@@ -227,9 +236,7 @@ ef_layout(EliasFano *ef, uint64 n, uint64 span)
 
 	ef->n = n;
 	ef->span = span;
-	ef->bits = between > 0 && span > n ? pg_leftmost_one_pos64(span) - pg_leftmost_one_pos64(n) : 0;
-	if (ef->bits > 0 && n << ef->bits > span) /* bits is the logarithm of span / n, without dividing */
-		ef->bits--;
+	ef->bits = between > 0 && span >= n ? log2_quotient(span, n) : 0;
 	ef->low_len = array_bytes(between, ef->bits);
 	ef->high_len = between > 0 ? (between + (span >> ef->bits) + 7) / 8 : 0;
 	ef->low = ef->high = NULL;
@@ -301,6 +308,31 @@ extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, ui
 extern uint64 ef_count_gaps(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 gap,
 							uint64 *before);
 
+/* A word without its n lowest ones, of which it has more. */
+static inline uint64
+without_ones(uint64 word, int n)
+{
+	const uint64 bytes = UINT64CONST(0x0101010101010101);
+	const uint64 tops = UINT64CONST(0x8080808080808080);
+
+	if (n >= 4)
+	{
+		uint64 ones = word - (word >> 1 & UINT64CONST(0x5555555555555555));
+		int bit;
+
+		ones = (ones & UINT64CONST(0x3333333333333333)) +
+			   (ones >> 2 & UINT64CONST(0x3333333333333333));
+		/* of each byte, ones up to its end; and the first byte with more than n */
+		ones = ((ones + (ones >> 4)) & UINT64CONST(0x0f0f0f0f0f0f0f0f)) * bytes;
+		bit = pg_rightmost_one_pos64(~((n * bytes | tops) - ones) & tops) & ~7;
+		n -= ones << 8 >> bit & 0xff;
+		word = word >> bit << bit;
+	}
+	for (; n > 0; n--)
+		word &= word - 1;
+	return word;
+}
+
 /* Place the cursor so that ef_next reads number i: skips words by popcount. */
 static inline void
 ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
@@ -330,8 +362,8 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 		}
 		c->word = load64(ef->high, ef->high_len, c->word_start / 8);
 	}
-	for (; ones > 0 && c->word != 0; ones--)
-		c->word &= c->word - 1;
+	if (c->word != 0)
+		c->word = without_ones(c->word, ones);
 	c->i = i;
 }
 

@@ -264,8 +264,8 @@ reach(Matcher *m, const Event *event)
 					}
 					else
 					{
-						const Reached *before = window_best(m, &m->windows[m->edge_window[e]],
-															event->i, event->time);
+						const Reached *before =
+							window_best(m, &m->windows[m->edge_window[e]], event->i, event->time);
 
 						if (before && (best.start == NO_START || before->start > best.start))
 						{

@@ -464,7 +464,8 @@ uint64
 steps_with_value(const Matcher *m, int word, uint64 steps, const Touch *t)
 {
 	for (uint64 test = steps & m->value_steps[word]; test != 0; test &= test - 1)
-		if (!step_matches_value(m->program->steps[word * WORD_BITS + pg_rightmost_one_pos64(test)], t))
+		if (!step_matches_value(m->program->steps[word * WORD_BITS + pg_rightmost_one_pos64(test)],
+								t))
 			steps &= ~(test & -test);
 	return steps;
 }

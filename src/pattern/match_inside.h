@@ -98,7 +98,7 @@ typedef struct Simple
 	uint64 accept_last; /* ... at the last touchpoint only */
 	uint64 follow[WORD_BITS];
 	uint64 adjacent[WORD_BITS];
-	uint64 start_steps; /* steps that start is for */
+	uint64 start_steps;           /* steps that start is for */
 	uint64 lead_steps[WORD_BITS]; /* ... that positions which follow are for, however */
 	uint64 ends_item;             /* an item may be complete with these */
 	uint64 ends_last_item;
@@ -215,10 +215,10 @@ struct Matcher
 
 	/* a search of match_latest.c's kind */
 	LatestEntry *entries; /* of each position */
-	uint64 pending;       /* positions reached at touchpoint pending_i, the time of which nobody has asked for yet */
-	uint32 pending_i;
-	uint32 idle_looked; /* the idle position's last touchpoint before this one is known */
-	bool idle_known;    /* ... and its time */
+	uint64 pending;       /* positions whose entry's time nobody has asked for yet */
+	uint32 pending_i;     /* ... all of this touchpoint */
+	uint32 idle_looked;   /* the idle position's last touchpoint before this one is known */
+	bool idle_known;      /* ... and its time */
 	EliasFanoCursor idle_times;
 	uint32 reached_at;   /* where so many items were reached first */
 	uint64 *row_reached; /* of each row, positions that are reached at it; or NULL */
@@ -262,8 +262,7 @@ steps_of(const Matcher *m, uint64 positions)
 	uint64 steps = 0;
 
 	for (; positions != 0; positions &= positions - 1)
-		steps |= UINT64CONST(1)
-				 << m->program->positions[pg_rightmost_one_pos64(positions)].step;
+		steps |= UINT64CONST(1) << m->program->positions[pg_rightmost_one_pos64(positions)].step;
 	return steps;
 }
 

@@ -70,8 +70,11 @@ make_latest(Matcher *m)
 		else if (within)
 			return;
 		for (int k = 0; link && k < link->nbans; k++)
-			*(edge->from >= 0 ? &l->bans[edge->from] : &l->start_bans) |=
-				UINT64CONST(1) << link->bans[k];
+		{
+			uint64 *bans = edge->from >= 0 ? &l->bans[edge->from] : &l->start_bans;
+
+			*bans |= UINT64CONST(1) << link->bans[k];
+		}
 	}
 	if (within)
 		l->timed = l->free;
@@ -82,7 +85,8 @@ make_latest(Matcher *m)
 			uint64 bit = UINT64CONST(1) << q;
 
 			/* its touchpoints are of no other use */
-			if ((l->free & bit) != 0 && s->adjacent[q] == 0 && s->step_positions[p->positions[q].step] == bit &&
+			if ((l->free & bit) != 0 && s->adjacent[q] == 0 &&
+				s->step_positions[p->positions[q].step] == bit &&
 				((s->accept | s->accept_last) & bit) == 0 && !is_ban(p, p->positions[q].step))
 				l->idle = q;
 		}
@@ -129,7 +133,8 @@ look_back(Matcher *m, uint32 i)
 	{
 		if (unlikely(k % MATCH_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
-		if ((m->label_steps[v->label_width == 1 ? v->labels[k - 1] : journey_label_at(v, k - 1)] & step) != 0)
+		if ((m->label_steps[v->label_width == 1 ? v->labels[k - 1] : journey_label_at(v, k - 1)] &
+			 step) != 0)
 		{
 			m->entries[m->latest.idle].i = k - 1;
 			m->idle_known = false;
@@ -242,8 +247,8 @@ run(Matcher *m, Source source, bool farthest, int most)
 	uint64 goals = farthest ? s->ends_item : s->accept | s->accept_last;
 	uint32 first = m->place.i;
 	uint32 i = first;
-	uint64 reached = 0;        /* positions that have an entry */
-	uint64 allowed = s->start; /* positions that may be reached from now on */
+	uint64 reached = 0;                       /* positions that have an entry */
+	uint64 allowed = s->start;                /* positions that may be reached from now on */
 	uint64 now = i == 0 ? s->start_first : 0; /* ... at touchpoint now_i only */
 	uint32 now_i = 0;
 	uint64 bans = l->start_bans; /* steps that it must be known of from now on where they were */
@@ -392,7 +397,8 @@ run(Matcher *m, Source source, bool farthest, int most)
 				bans |= l->bans[q];
 			}
 			if ((lead & ~reached) != 0 || next != now)
-				wanted = steps_of(m, (allowed | next) & ~(idle & (reached | lead))) | bans | NO_LABEL;
+				wanted =
+					steps_of(m, (allowed | next) & ~(idle & (reached | lead))) | bans | NO_LABEL;
 			reached |= lead;
 			now = next;
 			now_i = i + 1;

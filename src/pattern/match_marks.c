@@ -67,10 +67,14 @@ matcher_marks(const Matcher *m, MatchMarks *marks)
 	}
 	if (ends && marks->alone == 0)
 		marks->alone = open ? -1 : 1;
-	/* what steps share tells of none of them that it is there */
 	marks->required = steps_marks(m, m->required);
+	/* what steps share tells of none of them that it is there */
 	if (p->nsteps > MATCH_MARKS)
+	{
+		if ((marks->start & step_mark(MATCH_MARKS)) != 0 && marks->alone > 0)
+			marks->alone = -1;
 		marks->required &= ~step_mark(MATCH_MARKS);
+	}
 }
 
 bool

@@ -63,6 +63,7 @@ INSERT INTO patterns (pattern) VALUES
     ('web.view1 -> web.purchase2'), ('web.view% -> email.click% -> %.purchase%'), ('%.view1% -[<= 10 hours, !%.complaint%]-> %.click2%'),
     ('web.view -> web.click -> web.open -> web.purchase -> email.view -> email.click -> email.open -> email.purchase'),
     ('web.view -> web.click -> web.open -> web.purchase -> email.view -> email.click -> email.open -> email.purchase -> store.view -> store.click'),
+    ('web.view -> web.click -> web.open -> web.purchase -> email.view -> email.click -> email.purchase -> store.click | email.open -> store.view'),
     ('email.open -> store.click -> store.view -> web.open -> web.click -[!store.open]-> web.purchase -> email.view -> email.click -> web.view -> %.complaint within 2 days');
 CREATE VIEW answers AS
 SELECT p.n, p.pattern, b.kind, journey_block_match(b.block, p.pattern) AS customers, one.customers AS customers_one,

@@ -139,10 +139,10 @@ WITH block AS (
     SELECT n / 10 AS g, journey_block_agg(i, j) AS block
     FROM (SELECT n, j, row_number() OVER (ORDER BY n, j) - 100 AS i FROM pair) i GROUP BY n / 10),
 over AS (
-    SELECT p, block, journey_block_match(block, p)::text AS match, journey_block_reached(block, p) AS reached,
+    SELECT p, g, block, journey_block_match(block, p)::text AS match, journey_block_reached(block, p) AS reached,
            (SELECT string_agg(c::text, ' ') FROM journey_block_count(block, p) c) AS count
     FROM block JOIN pattern ON pattern.n / 10 = g)
-SELECT p, block FROM over
+SELECT p, g, match, count, reached FROM over
 WHERE (match, count, reached) IS DISTINCT FROM
     (SELECT (coalesce(array_agg(customer ORDER BY customer) FILTER (WHERE journey ~ p), '{}')::text,
              string_agg((customer, journey_match_count(journey, p))::text, ' ' ORDER BY customer)

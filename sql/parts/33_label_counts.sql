@@ -1,0 +1,72 @@
+-- Which labels there are, how often, and of how many customers.
+
+CREATE TYPE label_count AS (
+    channel text,
+    action text,
+    detail text,
+    touchpoints bigint,
+    customers bigint
+);
+
+CREATE FUNCTION journey_label_agg_transfn(internal, journey) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+-- COST: of some 1000 journeys
+CREATE FUNCTION journey_label_agg_transfn(internal, journey_block) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_label_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
+CREATE FUNCTION journey_label_agg_transfn(internal, journey, part text) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+CREATE FUNCTION journey_label_agg_transfn(internal, journey_block, part text) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_label_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
+CREATE FUNCTION journey_label_agg_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_label_agg_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_label_agg_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_label_agg_finalfn(internal) RETURNS label_count[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE journey_label_agg(journey) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_label_agg(journey_block) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_label_agg(journey, part text) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_label_agg(journey_block, part text) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON TYPE label_count IS
+    'how many touchpoints have a label or a part of one, and how many customers have such a touchpoint';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey) IS 'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey_block) IS 'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey, text) IS 'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey_block, text) IS 'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_combinefn(internal, internal) IS
+    'combination of partial states of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_serialfn(internal) IS 'serialisation of journey_label_agg''s state';
+COMMENT ON FUNCTION journey_label_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_label_agg''s state';
+COMMENT ON FUNCTION journey_label_agg_finalfn(internal) IS 'result of journey_label_agg';
+COMMENT ON AGGREGATE journey_label_agg(journey) IS
+    'labels of all journeys, in order: of each, how many touchpoints have it, and how many customers';
+COMMENT ON AGGREGATE journey_label_agg(journey_block) IS
+    'labels of all journeys of the blocks, in order: of each, how many touchpoints have it, and how many customers';
+COMMENT ON AGGREGATE journey_label_agg(journey, text) IS
+    'the same of the channel, action, detail (NULL where there is none) or label of touchpoints; other columns are NULL';
+COMMENT ON AGGREGATE journey_label_agg(journey_block, text) IS
+    'the same of the channel, action, detail (NULL where there is none) or label of touchpoints; other columns are NULL';
