@@ -58,8 +58,8 @@ AS 'MODULE_PATHNAME', 'journey_retention_agg_block_transfn' LANGUAGE C IMMUTABLE
 CREATE AGGREGATE journey_retention_agg(journey_block, start_step journey_pattern, return_step journey_pattern,
                                        unit text, time_zone text) (
     SFUNC = journey_retention_agg_transfn, STYPE = bytea, SSPACE = 1000,
-    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
-    PARALLEL = SAFE
+    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 
 COMMENT ON TYPE retention_cell IS 'how many customers of a cohort are there in one of its brackets';

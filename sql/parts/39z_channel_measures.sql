@@ -93,9 +93,9 @@ CREATE AGGREGATE channel_measures_agg(journey, session_gap interval, handoff_wit
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 -- Of blocks, with the same states. COST: that of some 1000 journeys
-CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, session_gap interval, handoff_within interval,
-                                             not_own text[], digital text[], personal text[], period text,
-                                             time_zone text, since timestamptz, until timestamptz)
+CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, session_gap interval,
+                                             handoff_within interval, not_own text[], digital text[], personal text[],
+                                             period text, time_zone text, since timestamptz, until timestamptz)
 RETURNS channel_measures
 AS 'MODULE_PATHNAME', 'channel_measures_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000;
 CREATE AGGREGATE channel_measures_agg(journey_block, session_gap interval, handoff_within interval, not_own text[],
