@@ -177,8 +177,19 @@ COMMENT ON COLUMN @hub@.pending_journeys.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.pending_journeys.anew IS 'whether the journey must be made anew';
 COMMENT ON COLUMN @hub@.pending_journeys.added IS 'if not, what must be added to it';
 
--- A row of customer_journeys is also stale if its number is marked: the customer may be gone. clock_timestamp: what is
--- volatile is worked out once, whatever the query asks of it.
+-- clock_timestamp: what is volatile is worked out once, whatever the query asks of it.
+CREATE OR REPLACE VIEW @hub@.changed_journeys WITH (security_invoker = true) AS
+SELECT m.customer_id, m.journey
+FROM (SELECT p.customer_id,
+             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.visible_journey(p.customer_id)
+                  ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
+      FROM @hub@.pending_journeys p LEFT JOIN @hub@.customer_journeys j ON j.customer_id = p.customer_id) m
+WHERE m.journey IS NOT NULL;
+COMMENT ON VIEW @hub@.changed_journeys IS 'journeys that customer_journeys lacks or has otherwise, as they are now';
+COMMENT ON COLUMN @hub@.changed_journeys.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.changed_journeys.journey IS 'as in current_journeys';
+
+-- A row of customer_journeys is also stale if its number is marked: the customer may be gone.
 CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
 SELECT j.customer_id, j.journey
 FROM @hub@.customer_journeys j
@@ -187,12 +198,7 @@ WHERE @hub@.reads_stored()
                       WHERE i.customer_id = j.customer_id)
       AND NOT EXISTS (SELECT FROM @hub@.journey_notes n WHERE n.identity_id = j.customer_id AND n.touchpoint IS NULL)
 UNION ALL
-SELECT m.customer_id, m.journey
-FROM (SELECT p.customer_id,
-             CASE WHEN p.anew OR clock_timestamp() IS NULL THEN @hub@.visible_journey(p.customer_id)
-                  ELSE coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added) END AS journey
-      FROM @hub@.pending_journeys p LEFT JOIN @hub@.customer_journeys j ON j.customer_id = p.customer_id) m
-WHERE @hub@.reads_stored() AND m.journey IS NOT NULL
+SELECT c.customer_id, c.journey FROM @hub@.changed_journeys c WHERE @hub@.reads_stored()
 UNION ALL
 SELECT m.customer_id, m.journey
 FROM (SELECT c.customer_id,
@@ -256,19 +262,33 @@ COMMENT ON FUNCTION @hub@.currency_changed() IS 'trigger: journeys must be packe
 CREATE OR REPLACE TRIGGER currency_changed AFTER UPDATE ON @hub@.settings FOR EACH ROW
     WHEN (NEW.currency IS DISTINCT FROM OLD.currency) EXECUTE FUNCTION @hub@.currency_changed();
 
+-- Blocks are kept of what is written to customer_journeys. Who can't read them empties them: so they are never wrong.
 CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on
 AS $$
 #variable_conflict use_variable
 DECLARE
-    written bigint;
-    removed bigint;
+    few constant integer := 8192;  -- of a row: more customers, or more than a megabyte, and it is made anew
+    firsts bigint[] := '{}';  -- where rows of journey_blocks begin, if they are kept
+    place record;
+    total bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
         PERFORM check_may('steward');
     END IF;
     -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
+    -- few by index, for the server reckons with as many notes as the table has room for
+    IF (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 AND NOT rebuild THEN
+        PERFORM set_config(s.setting, 'off', true)
+        FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) s(setting);
+    END IF;
+    IF NOT sees_all_journeys() THEN
+        DELETE FROM journey_blocks;
+    ELSIF NOT rebuild THEN
+        firsts := ARRAY(SELECT b.first_customer FROM journey_blocks b ORDER BY 1);
+    END IF;
     IF rebuild THEN
         WITH taken AS (
             DELETE FROM journey_changes
@@ -286,46 +306,73 @@ BEGIN
             ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
             RETURNING 1
         )
-        SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM gone) INTO written, removed;
-        RETURN written + removed;
+        SELECT (SELECT count(*) FROM stored) + (SELECT count(*) FROM gone) INTO total;
+    ELSE
+        FOR place IN
+            WITH taken AS MATERIALIZED (
+                DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for
+            ), changed AS MATERIALIZED (
+                SELECT i.customer_id,
+                       bool_or(n.touchpoint IS NULL
+                               OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
+                       journey_agg(n.touchpoint) AS added
+                FROM taken n JOIN identities i ON i.identity_id = n.identity_id
+                GROUP BY i.customer_id
+            ), made AS MATERIALIZED (
+                SELECT c.customer_id,
+                       journey_agg(t.occurred_at, t.channel, t.action,
+                                   packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
+                                   t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
+                FROM changed c JOIN identities i ON i.customer_id = c.customer_id
+                     JOIN touchpoints t ON t.identity_id = i.identity_id
+                WHERE c.anew
+                GROUP BY c.customer_id
+            ), gone AS (
+                DELETE FROM customer_journeys j
+                USING (SELECT n.identity_id AS customer_id FROM taken n WHERE n.touchpoint IS NULL
+                       UNION
+                       SELECT c.customer_id FROM changed c WHERE c.anew
+                       EXCEPT
+                       SELECT m.customer_id FROM made m) g
+                WHERE j.customer_id = g.customer_id
+                RETURNING j.customer_id
+            ), stored AS (
+                INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
+                ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
+                RETURNING j.customer_id, pg_column_size(j.journey) AS bytes
+            ), grown AS (
+                INSERT INTO customer_journeys AS j (customer_id, journey)
+                SELECT c.customer_id, c.added FROM changed c WHERE NOT c.anew
+                ON CONFLICT (customer_id) DO UPDATE SET journey = j.journey || excluded.journey
+                RETURNING j.customer_id, pg_column_size(j.journey) AS bytes
+            ), written AS (
+                SELECT g.customer_id, 0 AS bytes FROM gone g
+                UNION ALL
+                SELECT s.customer_id, s.bytes FROM stored s
+                UNION ALL
+                SELECT g.customer_id, g.bytes FROM grown g
+            ), placed AS (
+                SELECT w.customer_id, w.bytes, p.number,
+                       row_number() OVER (PARTITION BY p.number ORDER BY w.customer_id) AS nth
+                FROM written w CROSS JOIN LATERAL (SELECT width_bucket(w.customer_id, firsts) AS number) p
+            )
+            SELECT p.number, count(*) AS customers, sum(p.bytes) AS bytes,
+                   array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids
+            FROM placed p
+            GROUP BY p.number
+        LOOP
+            total := total + place.customers;
+            IF firsts <> '{}' THEN
+                PERFORM CASE WHEN place.customers <= few AND place.bytes <= 1048576
+                             THEN refresh_block(firsts[place.number], place.ids)
+                             ELSE make_blocks(firsts[place.number]) END;
+            END IF;
+        END LOOP;
     END IF;
-
-    WITH taken AS MATERIALIZED (
-        DELETE FROM journey_changes RETURNING identity_id, touchpoint, packed_for
-    ), changed AS MATERIALIZED (
-        SELECT i.customer_id,
-            bool_or(n.touchpoint IS NULL
-                    OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
-               journey_agg(n.touchpoint) AS added
-        FROM taken n JOIN identities i ON i.identity_id = n.identity_id
-        GROUP BY i.customer_id
-    ), made AS MATERIALIZED (
-        SELECT c.customer_id,
-               journey_agg(t.occurred_at, t.channel, t.action,
-                           packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
-                           t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
-        FROM changed c JOIN identities i ON i.customer_id = c.customer_id JOIN touchpoints t ON t.identity_id = i.identity_id
-        WHERE c.anew
-        GROUP BY c.customer_id
-    ), gone AS (
-        DELETE FROM customer_journeys j
-        USING (SELECT identity_id AS customer_id FROM taken WHERE touchpoint IS NULL
-               UNION
-               SELECT customer_id FROM changed WHERE anew
-               EXCEPT
-               SELECT customer_id FROM made) g
-        WHERE j.customer_id = g.customer_id
-        RETURNING 1
-    ), stored AS (
-        INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
-        ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
-        RETURNING 1
-    ), grown AS (
-        INSERT INTO customer_journeys AS j (customer_id, journey) SELECT c.customer_id, c.added FROM changed c WHERE NOT c.anew
-        ON CONFLICT (customer_id) DO UPDATE SET journey = j.journey || excluded.journey
-        RETURNING 1
-    )
-    SELECT (SELECT count(*) FROM stored) + (SELECT count(*) FROM grown), (SELECT count(*) FROM gone) INTO written, removed;
-    RETURN written + removed;
+    IF firsts = '{}' AND sees_all_journeys() THEN
+        PERFORM make_blocks();
+    END IF;
+    RETURN total;
 END $$;
-COMMENT ON FUNCTION @hub@.refresh(boolean) IS 'bring customer_journeys up to date, or make them anew; returns how many have changed';
+COMMENT ON FUNCTION @hub@.refresh(boolean) IS
+    'bring customer_journeys and journey_blocks up to date, or make them anew; returns how many journeys have changed';

@@ -8,13 +8,13 @@ CREATE OR REPLACE FUNCTION @hub@.channel_measures(period text DEFAULT NULL, sinc
 RETURNS SETOF @extschema@.channel_measures LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT @extschema@.channel_measures_agg(
-               j.journey, (SELECT s.session_gap FROM @hub@.settings s), (SELECT s.handoff_within FROM @hub@.settings s),
+               b.block, (SELECT s.session_gap FROM @hub@.settings s), (SELECT s.handoff_within FROM @hub@.settings s),
                (SELECT @hub@.not_own_actions()),
                ARRAY(SELECT c.channel FROM @hub@.channels c WHERE c.kind = 'digital'),
                ARRAY(SELECT c.channel FROM @hub@.channels c WHERE c.kind <> 'digital'),
                (SELECT @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until)),
                (SELECT s.time_zone FROM @hub@.settings s), channel_measures.since, channel_measures.until)
-    FROM @hub@.current_journeys j
+    FROM @hub@.current_blocks b
     -- also where there are no journeys
     HAVING @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until) IS NOT NULL;
 END;

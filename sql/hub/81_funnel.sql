@@ -22,9 +22,9 @@ BEGIN
     SELECT f.period_start, f.breakdown, f.step, f.label, f.reached, round(f.conversion_first::numeric, 4),
            round(f.conversion_previous::numeric, 4), f.median_time, f.p90_time,
            extract(epoch FROM f.median_time), extract(epoch FROM f.p90_time)
-    FROM (SELECT journey_funnel_agg(j.journey, pattern, period, (SELECT s.time_zone FROM settings s), since, until,
+    FROM (SELECT journey_funnel_agg(b.block, pattern, period, (SELECT s.time_zone FROM settings s), since, until,
                                     breakdown) AS steps
-          FROM current_journeys j) a
+          FROM current_blocks b) a
          CROSS JOIN unnest(a.steps) f
     ORDER BY f.period_start, f.breakdown COLLATE "C" NULLS FIRST, f.step;
 END $$;

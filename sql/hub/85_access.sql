@@ -22,7 +22,10 @@ BEGIN ATOMIC
         ('reader', 'journey_changes', 'SELECT'),
         ('reader', 'journey_notes', 'SELECT'),
         ('reader', 'pending_journeys', 'SELECT'),
+        ('reader', 'changed_journeys', 'SELECT'),
         ('reader', 'current_journeys', 'SELECT'),
+        ('reader', 'journey_blocks', 'SELECT'),
+        ('reader', 'current_blocks', 'SELECT'),
         ('reader', 'journeys_by_customer', 'SELECT'),
         ('reader', 'actions', 'SELECT'),
         ('reader', 'own_journeys', 'SELECT'),
@@ -95,6 +98,7 @@ BEGIN ATOMIC
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;

@@ -73,8 +73,8 @@ block_plan_add(BlockPlan *plan, int64 customer, const JourneyView *v)
 		b->extra_len += write_extras_head(head, v) - head + view_extras_len(v);
 }
 
-static uint8 *
-write_header(uint8 *p, const BlockPlan *plan)
+uint8 *
+block_write_header(uint8 *p, const BlockPlan *plan)
 {
 	const BlockView *b = &plan->block;
 
@@ -105,7 +105,7 @@ block_plan_size(BlockPlan *plan)
 	ef_layout(&b->starts, plan->n + 1, plan->touchpoints);
 	ef_layout(&b->time_offsets, plan->n + 1, b->times_len);
 	ef_layout(&b->extra_offsets, b->extras ? plan->n + 1 : 0, b->extra_len);
-	plan->header_len = write_header(header, plan) - header;
+	plan->header_len = block_write_header(header, plan) - header;
 	return VARHDRSZ + plan->header_len + ef_bytes(&b->customers) + ef_bytes(&b->starts) +
 		   plan->dictionary.len + plan->touchpoints * b->shared.label_width +
 		   ef_bytes(&b->time_offsets) + b->times_len + ef_bytes(&b->extra_offsets) + b->extra_len;
@@ -222,7 +222,7 @@ block_pack(BlockSource *source, LabelDict *dict)
 	result = palloc0(size);
 	SET_VARSIZE(result, size);
 	front = (uint8 *) VARDATA(result) + plan.header_len;
-	write_header((uint8 *) VARDATA(result), &plan);
+	block_write_header((uint8 *) VARDATA(result), &plan);
 	if (plan.n == 0)
 		return result;
 	dictionary = front + ef_bytes(&plan.block.customers) + ef_bytes(&plan.block.starts);

@@ -54,6 +54,7 @@ typedef struct BlockPlan
 /* Add a journey, but for its labels; the size of the block so far. The base must be set. */
 extern void block_plan_add(BlockPlan *plan, int64 customer, const JourneyView *v);
 extern uint64 block_plan_size(BlockPlan *plan);
+extern uint8 *block_write_header(uint8 *p, const BlockPlan *plan);
 
 /* The block of them, a varlena in the current context. */
 extern struct varlena *block_pack(BlockSource *source, LabelDict *dict);
@@ -75,6 +76,12 @@ extern void block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict);
 
 /* Open a block of which only the header will be read, and the customers if so asked. */
 extern void block_arg_open_head(BlockArg *arg, Datum d, bool customers);
+
+/*
+ * block_cut.c: a block without these customers, who ascend; NULL if it has none of them. False if
+ * it must be packed.
+ */
+extern bool block_cut(const BlockView *b, const int64 *gone, int ngone, struct varlena **result);
 
 /* block_pile.c: journeys collected in any order. */
 

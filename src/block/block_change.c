@@ -181,6 +181,7 @@ journey_block_without(PG_FUNCTION_ARGS)
 	bool *nulls;
 	int64 *gone;
 	int n;
+	struct varlena *cut;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &elements, &nulls, &n);
@@ -191,6 +192,8 @@ journey_block_without(PG_FUNCTION_ARGS)
 	sort_customers(gone, w.ngone);
 	w.gone = gone;
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_ALL);
+	if (block_cut(&arg.view, gone, w.ngone, &cut))
+		PG_RETURN_DATUM(cut ? PointerGetDatum(cut) : PG_GETARG_DATUM(0));
 	block_walk_init(&w.walk, &arg.view, dict);
 	w.source.base = arg.view.base;
 	PG_RETURN_POINTER(block_pack(&w.source, dict));

@@ -1,4 +1,4 @@
--- Packed journeys of customers: customer_journeys, journey_changes, refresh, current_journeys.
+-- Packed journeys of customers: customer_journeys, journey_blocks, journey_changes, refresh, current_journeys, current_blocks.
 SET client_min_messages = warning;
 SELECT journey_create_hub('crm');
 SET search_path = crm, public;
@@ -19,25 +19,45 @@ SELECT d, a, packed_detail(d, a)
 FROM unnest('{in,out,NULL}'::text[]) WITH ORDINALITY x(d, m),
      unnest('{bot,bot:,bot:x,Bot,bots,"a bot",Rita,"",NULL}'::text[]) WITH ORDINALITY y(a, n)
 WHERE d = 'out' OR a = 'bot' OR a IS NULL ORDER BY m, n;
+CREATE VIEW current_in_blocks AS
+SELECT u.customer AS customer_id, u.journey FROM current_blocks b, unnest(b.block) u;
+-- a customer in a row that is not for it is none
+CREATE VIEW stored_in_blocks AS
+SELECT u.customer AS customer_id, u.journey
+FROM (SELECT b.first_customer, b.block, b.newer, b.gone, lead(b.first_customer) OVER (ORDER BY b.first_customer) AS next FROM journey_blocks b) b,
+     unnest(journey_block_without(coalesce(journey_block_merge(b.block, b.newer), b.block), coalesce(b.gone, '{}'))) u
+WHERE u.customer >= b.first_customer AND (b.next IS NULL OR u.customer < b.next);
+-- into many rows, as if journeys were large
+CREATE FUNCTION cut(bytes integer) RETURNS bigint LANGUAGE sql AS $$
+    WITH former AS (DELETE FROM journey_blocks b RETURNING b.first_customer, journey_block_without(coalesce(journey_block_merge(b.block, b.newer), b.block), coalesce(b.gone, '{}')) AS block),
+    pieces AS (
+        INSERT INTO journey_blocks (first_customer, block)
+        SELECT CASE p.number WHEN 1 THEN f.first_customer ELSE (journey_block_customers(p.piece))[1] END, p.piece
+        FROM former f, journey_block_split(f.block, bytes) WITH ORDINALITY p(piece, number)
+        RETURNING 1)
+    SELECT count(*) FROM pieces
+$$;
 CREATE FUNCTION flaws(what text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM ((TABLE truth EXCEPT SELECT customer_id, journey FROM %1$I)
-                                           UNION ALL (SELECT customer_id, journey FROM %1$I EXCEPT TABLE truth)) d', what) INTO n;
+    EXECUTE format('SELECT count(*) FROM ((TABLE truth EXCEPT ALL SELECT customer_id, journey FROM %1$I)
+                                           UNION ALL (SELECT customer_id, journey FROM %1$I EXCEPT ALL TABLE truth)) d', what) INTO n;
     RETURN n;
 END $$;
 
 -- each kind of change, by itself: the view is right at once, refresh() makes the table so
 CREATE FUNCTION tried(query text, OUT kept bigint, OUT changes bigint, OUT current_flaws bigint,
-                      OUT by_customer_flaws bigint, OUT refreshed bigint, OUT flaws bigint, OUT again bigint)
+                      OUT by_customer_flaws bigint, OUT in_blocks bigint, OUT refreshed bigint, OUT flaws bigint,
+                      OUT again bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE query;
     changes := (SELECT count(*) FROM journey_changes);
     current_flaws := flaws('current_journeys');
     by_customer_flaws := flaws('journeys_by_customer');
+    in_blocks := flaws('current_in_blocks');
     refreshed := refresh();
-    flaws := flaws('customer_journeys');
+    flaws := flaws('customer_journeys') + flaws('stored_in_blocks') + flaws('current_in_blocks');
     again := refresh();
     kept := (SELECT count(*) FROM customer_journeys);
 END $$;
@@ -79,8 +99,9 @@ SELECT count(*) FROM touchpoint_keys;
 
 -- all kinds, at random, with a refresh now and then: thousands of queries too small for workers
 SET max_parallel_workers_per_gather = 0;
-CREATE FUNCTION muddle(rounds integer, dice integer, OUT refreshes bigint, OUT compared bigint, OUT details bigint,
-                       OUT current_flaws bigint, OUT by_customer_flaws bigint, OUT flaws bigint)
+CREATE FUNCTION muddle(rounds integer, dice integer, people integer, OUT refreshes bigint, OUT compared bigint, OUT details bigint,
+                       OUT newer bigint, OUT gone bigint, OUT current_flaws bigint, OUT by_customer_flaws bigint,
+                       OUT in_blocks bigint, OUT flaws bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
@@ -88,14 +109,15 @@ DECLARE
     b identifier;
 BEGIN
     refreshes := 0; compared := 0; details := 0; current_flaws := 0; by_customer_flaws := 0; flaws := 0;
+    newer := 0; gone := 0; in_blocks := 0;
     PERFORM setseed(dice / 1000.0);
     FOR n IN 1 .. rounds LOOP
-        a := 'c:' || floor(random() * 25);
-        b := 'c:' || floor(random() * 25);
+        a := 'c:' || floor(random() * people);
+        b := 'c:' || floor(random() * people);
         CASE floor(random() * 14)::integer
             WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END, (ARRAY['EUR', 'JPY', NULL])[1 + n / 2 % 3]);
             WHEN 3 THEN PERFORM record(ARRAY[a, b], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'app', 'a' || n % 3, source => 'r' || dice, source_key => n::text);
-            WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * 25 + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
+            WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * people + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
                                                           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event FROM generate_series(1, 3) g));
             WHEN 5 THEN PERFORM link(a, b, source => 'l' || dice, source_key => n::text);
             WHEN 6, 7 THEN PERFORM retract(source, source_key) FROM evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1;
@@ -109,20 +131,29 @@ BEGIN
             ELSE
                 refreshes := refreshes + 1;
                 PERFORM refresh();
-                flaws := flaws + flaws('customer_journeys');
+                flaws := flaws + flaws('customer_journeys') + flaws('stored_in_blocks');
+                newer := newer + (SELECT count(b.newer) FROM journey_blocks b);
+                gone := gone + (SELECT count(b.gone) FROM journey_blocks b);
+                PERFORM cut(people * (20 + n % 20));
         END CASE;
         IF n % 3 = 0 THEN
             compared := compared + (SELECT count(*) FROM truth);
             details := details + (SELECT count(DISTINCT d.detail) FROM truth t, unnest(journey_path(t.journey, 'detail')) d(detail));
             current_flaws := current_flaws + flaws('current_journeys');
             by_customer_flaws := by_customer_flaws + flaws('journeys_by_customer');
+            in_blocks := in_blocks + flaws('current_in_blocks');
         END IF;
     END LOOP;
 END $$;
-SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, current_flaws, by_customer_flaws, flaws
-FROM muddle(200, 1);
-SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, current_flaws, by_customer_flaws, flaws
-FROM muddle(200, 2);
+SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details,
+       current_flaws, by_customer_flaws, in_blocks, flaws
+FROM muddle(200, 1, 25);
+-- so many customers that changes of blocks are kept beside them
+SELECT cardinality(record_many(array_agg((ARRAY[('c:' || n % 300)::identifier], '2026-11-01Z'::timestamptz + n * interval '17 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)))
+FROM generate_series(1, 600) n;
+SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, newer > 0 AS newer, gone > 0 AS gone,
+       current_flaws, by_customer_flaws, in_blocks, flaws
+FROM muddle(200, 2, 300);
 SELECT refresh() >= 0 AS refreshed, refresh(rebuild => true) AS rebuilt;
 
 -- own touchpoints alone
@@ -132,7 +163,7 @@ SELECT count(*), sum(journey_length(o.journey)) > 10 AS some,
        count(*) FILTER (WHERE o.journey IS DISTINCT FROM coalesce(t.journey, '{}')) AS flaws
 FROM own_journeys o FULL JOIN current_journeys c USING (customer_id)
      LEFT JOIN (SELECT i.customer_id, journey_agg(x) AS journey
-                FROM touchpoints t JOIN identities i USING (identity_id) JOIN truth USING (customer_id),
+                FROM touchpoints t JOIN identities i USING (identity_id) JOIN truth ON truth.customer_id = i.customer_id,
                      unnest(truth.journey) x
                 WHERE touchpoint_ref(x) = t.touchpoint_id AND t.direction IS DISTINCT FROM 'out'
                       AND t.action NOT IN (SELECT a.action FROM actions a WHERE a.means <> 'asks_and_resolves')
@@ -143,6 +174,16 @@ UPDATE customer_journeys SET journey = '{x.y@2026-01-01T00:00:00Z}' WHERE custom
 INSERT INTO customer_journeys VALUES (-1, '{}');
 SELECT refresh(), flaws('customer_journeys') > 0 AS spoilt;
 SELECT refresh(rebuild => true), flaws('customer_journeys');
+UPDATE journey_blocks SET block = '{}';
+SELECT refresh(), flaws('current_in_blocks') > 0 AS spoilt;
+SELECT refresh(rebuild => true), flaws('current_in_blocks');
+-- without blocks they are packed when they are asked for, until the next refresh
+TRUNCATE journey_blocks;
+SELECT flaws('current_in_blocks');
+SELECT refresh(), flaws('stored_in_blocks');
+TRUNCATE customer_journeys;
+SELECT count(*) FROM journey_blocks;
+SELECT refresh(rebuild => true) > 0 AS rebuilt, flaws('customer_journeys'), flaws('stored_in_blocks');
 
 \set VERBOSITY terse
 -- what does not fit in a journey is refused where it comes in

@@ -14,6 +14,8 @@ SELECT crm.record('{a:3}', '2026-01-01Z', 'web', 'view');
 SELECT crm.refresh();
 -- what is stored tells itself from what is packed when it is asked for
 UPDATE crm.customer_journeys SET journey = journey || '{was.stored@2025-01-01T00:00:00Z}';
+TRUNCATE crm.journey_blocks;
+SELECT crm.refresh();  -- blocks say what is stored
 -- something is added to the first customer, another one is new, and one has changed
 SELECT crm.record('{a:1}', '2026-01-03Z', 'phone', 'call', direction => 'out', agent => 'bot') AS added,
        crm.record('{a:4}', '2026-01-03Z', 'phone', 'call') AS new;
@@ -27,9 +29,12 @@ BEGIN
         $q$SELECT customer_id || ': ' || array_to_string(journey_path(journey), ' ') FROM %s ORDER BY customer_id$q$, view);
     RESET ROLE;
 END $$;
-CREATE VIEW both_views AS
+CREATE VIEW all_views AS
 SELECT role, array_agg(a ORDER BY a) AS sees,
-       array_agg(a ORDER BY a) = array(SELECT seen(role, 'crm.journeys_by_customer')) AS in_both
+       array_agg(a ORDER BY a) = array(SELECT seen(role, 'crm.journeys_by_customer')) AS by_customer,
+       array_agg(a ORDER BY a)
+           = array(SELECT seen(role, '(SELECT u.customer AS customer_id, u.journey FROM crm.current_blocks b, unnest(b.block) u) u'))
+           AS in_blocks
 FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role, seen(role, 'crm.current_journeys') a
 GROUP BY role;
 -- which branches are run
@@ -52,7 +57,7 @@ END $$;
 \t on
 \a
 -- nobody has a policy
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 SET ROLE regress_policy_reader;
 SELECT * FROM branches('crm.current_journeys');
 RESET ROLE;
@@ -60,7 +65,7 @@ RESET ROLE;
 -- touchpoints have one: the phone is not for this reader
 ALTER TABLE crm.touchpoints ENABLE ROW LEVEL SECURITY;
 CREATE POLICY no_phone ON crm.touchpoints USING (channel <> 'phone');
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 SET ROLE regress_policy_reader;
 SELECT * FROM branches('crm.current_journeys');
 SELECT count(*) FROM crm.current_journeys WHERE journey ~ 'phone.%' OR journey ~ 'was.%';
@@ -79,13 +84,13 @@ SELECT array(SELECT seen(current_user, 'crm.current_journeys')) AS owner;
 -- customer_journeys have one, too, but what they lack has not
 ALTER TABLE crm.customer_journeys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY those ON crm.customer_journeys USING (customer_id <> 3);
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 -- now it has
 ALTER TABLE crm.journey_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY those ON crm.journey_changes
     USING (EXISTS (SELECT FROM crm.identities i
                    WHERE i.identity_id = journey_changes.identity_id AND i.customer_id <> 3));
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 SET ROLE regress_policy_reader;
 SELECT * FROM branches('crm.current_journeys');
 RESET ROLE;
@@ -99,25 +104,28 @@ ALTER TABLE crm.journey_changes DISABLE ROW LEVEL SECURITY;
 -- some identities, or customers, are hidden
 ALTER TABLE crm.identities ENABLE ROW LEVEL SECURITY;
 CREATE POLICY those ON crm.identities USING (identity_id NOT IN (1, 4));
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 ALTER TABLE crm.identities DISABLE ROW LEVEL SECURITY;
 ALTER TABLE crm.customers ENABLE ROW LEVEL SECURITY;
 CREATE POLICY those ON crm.customers USING (customer_id <> 1);
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 
 -- policies, and a hub of another name
 SELECT journey_rename_hub('crm', 'it''s "ours" \ $$');
-CREATE OR REPLACE VIEW both_views AS
+CREATE OR REPLACE VIEW all_views AS
 SELECT role, array_agg(a ORDER BY a) AS sees,
-       array_agg(a ORDER BY a) = array(SELECT seen(role, '"it''s ""ours"" \ $$".journeys_by_customer')) AS in_both
+       array_agg(a ORDER BY a) = array(SELECT seen(role, '"it''s ""ours"" \ $$".journeys_by_customer')) AS by_customer,
+       array_agg(a ORDER BY a)
+           = array(SELECT seen(role, '(SELECT u.customer AS customer_id, u.journey
+                                       FROM "it''s ""ours"" \ $$".current_blocks b, unnest(b.block) u) u')) AS in_blocks
 FROM unnest('{regress_policy_reader,regress_policy_seer}'::text[]) role,
      seen(role, '"it''s ""ours"" \ $$".current_journeys') a
 GROUP BY role;
-SELECT * FROM both_views;
+SELECT * FROM all_views;
 \a
 \t off
 \x off
 DROP OWNED BY regress_policy_reader, regress_policy_seer;
-DROP VIEW both_views;
+DROP VIEW all_views;
 SELECT journey_drop_hub('it''s "ours" \ $$', true);
 DROP ROLE regress_policy_reader, regress_policy_seer;

@@ -75,6 +75,83 @@ SELECT q.name, a.n AS a, b.n AS b, o.n AS nobody, s.n AS everybody,
 FROM query q, pg_temp.seen('regress_shop_a', q.query) a, pg_temp.seen('regress_shop_b', q.query) b, pg_temp.seen('regress_shop_none', q.query) o,
      pg_temp.seen(current_user, q.query) s
 ORDER BY q.name COLLATE "C";
+-- Blocks hold customers of both: a tenant reads none, by whatever way, and has them packed of what he may see.
+SELECT shops.refresh(), count(*) > 0 AS blocks FROM shops.journey_blocks;
+SELECT shops.record('{b_card:3}', '2026-03-04Z', 'phone', 'call') > 0 AS pending;
+CREATE FUNCTION leak(journey_block) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$
+BEGIN
+    RAISE WARNING 'leaked: %', $1;
+    RETURN true;
+END $$;
+CREATE FUNCTION leak(bigint) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$
+BEGIN
+    RAISE WARNING 'leaked: %', $1;
+    RETURN true;
+END $$;
+CREATE VIEW blocks WITH (security_invoker = true) AS
+SELECT (SELECT count(*) FROM shops.journey_blocks) AS stored,
+       (SELECT count(*) FROM shops.customer_journeys) AS journeys,
+       (SELECT count(*) FROM shops.current_blocks b, unnest(b.block)) AS current,
+       (SELECT count(*) FROM (SELECT u.customer, u.journey FROM shops.current_blocks b, unnest(b.block) u
+                              EXCEPT ALL TABLE shops.current_journeys) d)
+       + (SELECT count(*) FROM (TABLE shops.current_journeys
+                                EXCEPT ALL SELECT u.customer, u.journey FROM shops.current_blocks b, unnest(b.block) u) d)
+           AS flaws,
+       (SELECT (SELECT m::text FROM shops.channel_measures('day') AS m(m))
+           = channel_measures_agg(j.journey, s.session_gap, s.handoff_within, shops.not_own_actions(),
+                                  ARRAY(SELECT channel FROM shops.channels WHERE kind = 'digital'),
+                                  ARRAY(SELECT channel FROM shops.channels WHERE kind <> 'digital'), 'day', 'UTC', NULL,
+                                  NULL)::text
+        FROM shops.current_journeys j, shops.settings s GROUP BY s.session_gap, s.handoff_within) AS measures,
+       (SELECT array_agg(f.customers ORDER BY f.step) FROM shops.funnel('web.view -> %.view') f)
+           = (SELECT array_agg(f.reached ORDER BY f.step)
+              FROM unnest((SELECT journey_funnel_agg(j.journey, 'web.view -> %.view')
+                           FROM shops.current_journeys j)) f) AS funnel;
+GRANT SELECT ON blocks TO PUBLIC;
+SELECT 'owner' AS who, * FROM blocks;
+SET ROLE regress_shop_a;
+SELECT current_user AS who, * FROM blocks;
+SET client_min_messages = warning;
+SELECT first_customer FROM shops.journey_blocks WHERE leak(block) AND leak(newer) AND leak(first_customer);
+SELECT journey_block_length(block) AS own FROM shops.current_blocks WHERE leak(block);
+COPY shops.journey_blocks TO STDOUT;
+COPY (SELECT block FROM shops.current_blocks) TO STDOUT;
+DO $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+                SELECT b.block FROM shops.journey_blocks b WHERE leak(b.block) LOOP
+        IF line ~ 'journey_blocks' THEN
+            RAISE WARNING '%', line;
+        END IF;
+    END LOOP;
+END $$;
+SELECT count(*) FROM pg_stats WHERE tablename = 'journey_blocks';
+SET client_min_messages = error;
+SET row_security = off;
+SELECT count(*) FROM shops.journey_blocks;
+SELECT count(*) FROM shops.current_blocks;
+RESET row_security;
+RESET ROLE;
+SET ROLE regress_shop_b;
+SELECT current_user AS who, * FROM blocks;
+SET ROLE regress_shop_none;
+SELECT current_user AS who, * FROM blocks;
+RESET ROLE;
+-- whoever sees all by policies doesn't read them either, and empties them by a refresh
+SELECT shops.grant_access('regress_shop_loader', 'steward');
+SET ROLE regress_shop_loader;
+SELECT current_user AS who, * FROM blocks;
+SELECT shops.refresh();
+SELECT current_user AS who, * FROM blocks;
+RESET ROLE;
+SELECT 'owner' AS who, * FROM blocks;
+SELECT shops.refresh();
+SELECT 'owner' AS who, * FROM blocks;
+DROP VIEW blocks;
+DROP FUNCTION leak(journey_block), leak(bigint);
+
 SET ROLE regress_shop_a;
 SELECT * FROM shops.why('a_card:1', 'a_cookie:1');
 SELECT * FROM shops.why('b_card:2', 'b_cookie:1');

@@ -67,7 +67,7 @@ sub words
 my $template = join '', map { slurp_file($_) } @parts;
 my @chunks = split /^(?=CREATE )/m, $template;
 my (%readers, %words);
-foreach my $table ($template =~ /^CREATE TABLE \@hub\@\.(\w+) \(\n/mg) {
+foreach my $table ($template =~ /^CREATE TABLE (?:IF NOT EXISTS )?\@hub\@\.(\w+) \(\n/mg) {
     $readers{$table} = join '|', $table, ($table eq 'touchpoints' ? qw(new_rows old_rows) : ()),
         map { /^CREATE \S+ \S+ FUNCTION \@hub\@\.(\w+)\(.*?RETURNS SETOF \@hub\@\.$table\n/s } @chunks;
 }
@@ -87,7 +87,7 @@ sub worded
     my ($type) = @_;
     my %script = map { my ($part) = m{([^/]+)\.sql$}; ($part => slurp_file($_)) } @parts;
     foreach (values %script) {
-        s{(CREATE TABLE \@hub\@\.(\w+) \(\n(.*?))\n\)}{
+        s{(CREATE TABLE (?:IF NOT EXISTS )?\@hub\@\.(\w+) \(\n(.*?))\n\)}{
             my ($head, $table, $columns) = ($1, $2, $3);
             my %has = map { $_ => 1 } $columns =~ /^ +(\w+) /mg;
             $has{$_} = 1 foreach map { /ADD COLUMN (\w+)/g } $template =~ /^ALTER TABLE \@hub\@\.$table\n(.*?);\n/msg;

@@ -1,6 +1,6 @@
 # Proves that packed journeys are exact whatever happens at once: clients record, join,
-# part, change and delete, some refresh, some make, fill and drop partitions, others compare current_journeys with the
-# touchpoints in one snapshot, while backends are terminated and one is killed with
+# part, change and delete, some refresh, some make, fill and drop partitions, others compare current_journeys and
+# current_blocks with the touchpoints in one snapshot, while backends are terminated and one is killed with
 # SIGKILL. At the end a refresh leaves what a rebuild makes, each key has one
 # touchpoint, and nothing that was acknowledged is missing. Also: listeners are told.
 # Slow: part of "make slowtest".
@@ -32,13 +32,32 @@ SELECT i.customer_id,
                    CASE WHEN t.direction = 'out' AND (t.agent = 'bot' OR t.agent LIKE 'bot:%') THEN 'bot'
                         ELSE t.direction END) AS journey
 FROM hub.touchpoints t JOIN hub.identities i USING (identity_id) CROSS JOIN hub.settings s GROUP BY i.customer_id;
+CREATE VIEW blocks AS SELECT u.customer, u.journey FROM hub.current_blocks b, unnest(b.block) u;
+CREATE VIEW stored_blocks AS
+SELECT u.customer, u.journey FROM hub.journey_blocks b, unnest(journey_block_without(coalesce(journey_block_merge(b.block, b.newer), b.block), coalesce(b.gone, '{}'))) u;
 CREATE VIEW current_flaws AS
 SELECT count(*) AS flaws
 FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UNION ALL (TABLE hub.current_journeys EXCEPT TABLE truth)
       UNION ALL (TABLE truth EXCEPT TABLE hub.journeys_by_customer)
-      UNION ALL (TABLE hub.journeys_by_customer EXCEPT TABLE truth)) d;
+      UNION ALL (TABLE hub.journeys_by_customer EXCEPT TABLE truth)
+      UNION ALL (TABLE truth EXCEPT ALL TABLE blocks) UNION ALL (TABLE blocks EXCEPT ALL TABLE truth)
+      UNION ALL (TABLE hub.customer_journeys EXCEPT ALL TABLE stored_blocks)
+      UNION ALL (TABLE stored_blocks EXCEPT ALL TABLE hub.customer_journeys)) d;
 CREATE VIEW packed_flaws AS
 SELECT count(*) AS flaws FROM ((TABLE truth EXCEPT TABLE hub.customer_journeys) UNION ALL (TABLE hub.customer_journeys EXCEPT TABLE truth)) d;
+-- journey_blocks in many rows, as if journeys were large
+CREATE FUNCTION cut() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    former record;
+BEGIN
+    LOCK TABLE hub.refresh_lock IN SHARE ROW EXCLUSIVE MODE;
+    FOR former IN DELETE FROM hub.journey_blocks b
+                  RETURNING b.first_customer, journey_block_without(coalesce(journey_block_merge(b.block, b.newer), b.block), coalesce(b.gone, '{}')) AS block LOOP
+        INSERT INTO hub.journey_blocks (first_customer, block)
+        SELECT CASE p.number WHEN 1 THEN former.first_customer ELSE (journey_block_customers(p.piece))[1] END, p.piece
+        FROM journey_block_split(former.block, 4000) WITH ORDINALITY p(piece, number);
+    END LOOP;
+END $$;
 CREATE TABLE compared (flaws bigint);
 CREATE TABLE acknowledged (key text, at timestamptz);  -- written in the same transaction as the touchpoint
 CREATE TABLE deleted (key text);
@@ -80,6 +99,7 @@ WITH gone AS (DELETE FROM hub.touchpoints WHERE touchpoint_id = (SELECT touchpoi
 INSERT INTO deleted SELECT source_key FROM gone;
 END
     refresh => "SELECT hub.refresh();\n",
+    cut => "SELECT cut();\n",
     currency => "UPDATE hub.settings SET currency = (ARRAY['EUR', 'USD'])[1 + floor(random() * 2)::integer];\n",
     rebuild => "SELECT hub.refresh(rebuild => true);\n",
     maintain => <<'END',
@@ -94,7 +114,7 @@ END;
 END
 );
 write_bytes("$dir/$_", $script{$_}) for keys %script;
-my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@3 spoke@3 delete@4 refresh@6 rebuild@1 currency@1 maintain@1 compare@3);
+my @mix = map { ('-f', "$dir/$_") } qw(record@40 together@12 many@4 undo@8 change@3 spoke@3 delete@4 refresh@6 cut@1 rebuild@1 currency@1 maintain@1 compare@3);
 
 my (@client, $killed, $runs);
 my ($terminated, $last) = (0, 0);
@@ -133,7 +153,7 @@ note "$runs runs, $terminated terminated";
 cmp_ok($terminated, '>', 5, 'backends were terminated');
 is($killed, 1, 'a backend was killed');
 cmp_ok(sql($node, 'SELECT count(*) FROM hub.touchpoints'), '>', 1000, 'there are touchpoints');
-cmp_ok(sql($node, 'SELECT count(*) FROM compared'), '>', 5, 'current_journeys was compared meanwhile');
+cmp_ok(sql($node, 'SELECT count(*) FROM compared'), '>', 5, 'current_journeys and current_blocks were compared meanwhile');
 is(sql($node, 'SELECT count(*) FROM compared WHERE flaws > 0'), 0, '... and was right each time');
 cmp_ok(sql($node, "SELECT count(*) FROM hub.current_journeys WHERE journey ~ '%.%.bot -> %.%.out'"), '>', 0, 'who spoke is told');
 is(sql($node, 'SELECT flaws FROM current_flaws'), 0, 'it is right at the end');
