@@ -1,4 +1,4 @@
-# contest.sh: what patterns.sh and rows.sh share, sourced by run: jobs, who takes part
+# contest.sh: what patterns.sh, rows.sh and blocks.sh share, sourced by run: jobs, who takes part
 # in them, whether their answers agree, and the peers.
 
 has() { [ "$(sql -c "SELECT EXISTS ($1)")" = t ]; }
@@ -37,7 +37,7 @@ $$;
 SQL
 
 # The peers' answers and times of the jobs in peers_$1.mjs into contestant and result; what could not be had, into the report.
-peers() { # patterns or rows, milliseconds beyond which a query is timed once, seconds for each
+peers() { # patterns, rows or blocks, milliseconds beyond which a query is timed once, seconds for each
     local reason="" engine modules=${PEERS:-$dir/peers}
     if [ "$PEERS" = none ]; then reason="PEERS=none"
     elif [ "$PRECISION" != s ]; then reason="their queries want whole seconds"
@@ -51,7 +51,7 @@ peers() { # patterns or rows, milliseconds beyond which a query is timed once, s
     fi
     if [ -n "$reason" ]; then echo "**ClickHouse and DuckDB could not be had: $reason.** Floor ratios are all there is."; echo; return; fi
     sql -c "\\copy (SELECT customer_id, occurred_at AT TIME ZONE 'UTC', channel, action FROM bench.touchpoints ORDER BY 1, 2, 3, 4) TO '$dir/touchpoints.csv' CSV"
-    cp "$here/peers.mjs" "$here/peers_$1.mjs" "$dir"
+    cp "$here"/peers*.mjs "$dir"
     chmod 644 "$dir"/*.mjs "$dir/touchpoints.csv"
     [ "$(id -u)" != 0 ] || [ -n "$PEERS" ] || chown -R "$SERVER_USER" "$modules"
     for engine in clickhouse duckdb; do

@@ -1,7 +1,7 @@
-// peers.mjs: the jobs of patterns.sh or rows.sh in ClickHouse (npm package chdb) or DuckDB
+// peers.mjs: the jobs of patterns.sh, rows.sh or blocks.sh in ClickHouse (npm package chdb) or DuckDB
 // (@duckdb/node-api), each in this process, with the same rows.
 //
-//   node peers.mjs clickhouse|duckdb MODULES CSV SCRATCH RUNS SLOW patterns|rows
+//   node peers.mjs clickhouse|duckdb MODULES CSV SCRATCH RUNS SLOW patterns|rows|blocks
 //
 // MODULES is the folder that has node_modules, CSV the row table: customer_id,
 // occurred_at (UTC, whole seconds), channel, action; sorted by all four, which is
@@ -18,7 +18,7 @@ import { createRequire } from 'node:module';
 
 const [engine, modules, csv, scratch, runs, limit, jobs] = process.argv.slice(2);
 const require = createRequire(modules + '/');
-const queries = (await import(`./peers_${jobs}.mjs`))[engine]();
+const module = await import(`./peers_${jobs}.mjs`);
 const print = (...fields) => console.log(fields.map((f) => String(f).replace(/\s+/g, ' ').trim()).join('\t'));
 // Each: run(sql) resolves to the first field of the first row; threads(n) sets how many.
 async function openClickHouse() {
@@ -59,6 +59,10 @@ async function openDuckDB() {
 }
 
 const peer = await (engine === 'clickhouse' ? openClickHouse() : openDuckDB());
+// tables of its own that a module may want; what it has to say of them is told
+const told = await module[engine + 'Tables']?.(peer.run);
+if (told) print('version', told);
+const queries = module[engine]();
 const prefix = engine === 'clickhouse' ? 'ClickHouse: ' : 'DuckDB: ';
 const failed = new Set();
 const slow = new Set();
