@@ -133,15 +133,15 @@ COMMENT ON FUNCTION journey_block_out(journey_block) IS 'I/O';
 COMMENT ON FUNCTION journey_block_recv(internal) IS 'I/O';
 COMMENT ON FUNCTION journey_block_send(journey_block) IS 'I/O';
 COMMENT ON FUNCTION journey_block_length(journey_block) IS 'number of journeys';
-COMMENT ON FUNCTION journey_block_touchpoints(journey_block) IS 'number of touchpoints of all its journeys';
+COMMENT ON FUNCTION journey_block_touchpoints(journey_block) IS 'number of touchpoints in all its journeys';
 COMMENT ON FUNCTION journey_block_customers(journey_block) IS 'customers, ascending';
 COMMENT ON FUNCTION unnest(journey_block) IS 'customers and their journeys, in order of customers';
 COMMENT ON FUNCTION journey_block_merge(journey_block, journey_block) IS
-    'journeys of both blocks, those of the second in place of the first''s of the same customer; implementation of '
-    '|| operator';
-COMMENT ON FUNCTION journey_block_without(journey_block, bigint[]) IS 'block without the journeys of these customers';
+    'customers of both blocks; who is in both has the journey of the second; implementation of || operator';
+COMMENT ON FUNCTION journey_block_without(journey_block, bigint[]) IS
+    'block without these customers; NULL elements and customers who are not in it are ignored';
 COMMENT ON FUNCTION journey_block_split(journey_block, integer) IS
-    'block in pieces of at most so many bytes, in order of customers; a journey that takes more is a piece of its own';
+    'block cut into pieces of at most so many bytes, in order of customers; a longer journey is a piece of its own';
 COMMENT ON FUNCTION journey_block_lt(journey_block, journey_block) IS 'implementation of < operator';
 COMMENT ON FUNCTION journey_block_le(journey_block, journey_block) IS 'implementation of <= operator';
 COMMENT ON FUNCTION journey_block_eq(journey_block, journey_block) IS 'implementation of = operator';
@@ -152,10 +152,11 @@ COMMENT ON FUNCTION journey_block_cmp(journey_block, journey_block) IS 'byte by 
 COMMENT ON FUNCTION journey_block_hash(journey_block) IS 'hash';
 COMMENT ON FUNCTION journey_block_hash_extended(journey_block, bigint) IS 'hash, 64 bits, seeded';
 COMMENT ON FUNCTION journey_block_to_json(journey_block) IS
-    'block as a JSON object: of each customer, an array of touchpoints as of a journey';
+    'block as a JSON object: for each customer an array of touchpoints, as in the JSON of a journey';
 COMMENT ON FUNCTION journey_block_to_jsonb(journey_block) IS
-    'block as a JSON object: of each customer, an array of touchpoints as of a journey';
-COMMENT ON OPERATOR || (journey_block, journey_block) IS 'merge, the second''s journeys replacing the first''s';
+    'block as a JSON object: for each customer an array of touchpoints, as in the JSON of a journey';
+COMMENT ON OPERATOR || (journey_block, journey_block) IS
+    'customers of both blocks; who is in both has the journey of the second';
 COMMENT ON OPERATOR < (journey_block, journey_block) IS 'less than';
 COMMENT ON OPERATOR <= (journey_block, journey_block) IS 'less than or equal';
 COMMENT ON OPERATOR = (journey_block, journey_block) IS 'equal: the same customers with the same journeys';
@@ -169,4 +170,4 @@ COMMENT ON FUNCTION journey_block_agg_serialfn(internal) IS 'serialisation of jo
 COMMENT ON FUNCTION journey_block_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_block_agg''s state';
 COMMENT ON FUNCTION journey_block_agg_finalfn(internal) IS 'result of journey_block_agg';
 COMMENT ON AGGREGATE journey_block_agg(bigint, journey) IS
-    'block of the journeys; those of one customer are put together';
+    'block of the journeys; several of one customer are merged; rows without a journey are ignored';

@@ -12,6 +12,6 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
 COMMENT ON FUNCTION journey_block_match(journey_block, journey_pattern) IS
     'customers of the block whose journey matches, ascending';
 COMMENT ON FUNCTION journey_block_count(journey_block, journey_pattern) IS
-    'customers of the block whose journey matches, ascending, and how many matches it has that do not overlap';
+    'customers of the block whose journey matches, ascending, and how many matches that do not overlap it has';
 COMMENT ON FUNCTION journey_block_reached(journey_block, journey_pattern) IS
-    'of each item of the pattern, how many journeys of the block reach it or a later one';
+    'for each item of the pattern, how many journeys of the block reach it or a later one';

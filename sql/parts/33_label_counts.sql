@@ -63,10 +63,10 @@ COMMENT ON FUNCTION journey_label_agg_serialfn(internal) IS 'serialisation of jo
 COMMENT ON FUNCTION journey_label_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_label_agg''s state';
 COMMENT ON FUNCTION journey_label_agg_finalfn(internal) IS 'result of journey_label_agg';
 COMMENT ON AGGREGATE journey_label_agg(journey) IS
-    'labels of all journeys, in order: of each, how many touchpoints have it, and how many customers';
+    'for each label, in order, how many touchpoints have it, and how many journeys have such a touchpoint';
 COMMENT ON AGGREGATE journey_label_agg(journey_block) IS
-    'labels of all journeys of the blocks, in order: of each, how many touchpoints have it, and how many customers';
+    'for each label in blocks, in order, how many touchpoints have it, and how many journeys have such a touchpoint';
 COMMENT ON AGGREGATE journey_label_agg(journey, text) IS
-    'the same of the channel, action, detail (NULL where there is none) or label of touchpoints; other columns are NULL';
+    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys';
 COMMENT ON AGGREGATE journey_label_agg(journey_block, text) IS
-    'the same of the channel, action, detail (NULL where there is none) or label of touchpoints; other columns are NULL';
+    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys';

@@ -145,5 +145,5 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 1024;
 
 COMMENT ON FUNCTION journey_block_summary(journey_block, interval) IS
-    'of each customer of the block, how many touchpoints and sessions the journey has, and its first and last time; '
+    'for each customer of the block, how many touchpoints and sessions the journey has, and its first and last time; '
     'sessions are cut wherever two neighbours are more than the gap apart';

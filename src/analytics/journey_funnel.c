@@ -301,7 +301,8 @@ journey_funnel_agg_block_transfn(PG_FUNCTION_ARGS)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FunnelBlockSite));
 	pattern_argument(&site->pattern, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(2));
 	b = &site->candidates;
-	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->pattern, false);
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->pattern, false,
+						  BLOCK_TIMES);
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	state = transition_state(fcinfo, site->pattern);

@@ -758,7 +758,7 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
 	b = &call.site->candidates;
 	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), call.site->compiled,
-						  false);
+						  false, BLOCK_TIMES);
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	/* where an attempt begins counts, whether it gets any farther or not */

@@ -333,13 +333,17 @@ journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
 	RetentionSite *site;
 	RetentionState *state;
 	BlockCandidates *b;
+	Matcher *returns;
 
 	aggregate_context(fcinfo, "journey_retention_agg");
 	if (has_null(fcinfo))
 		return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
 	b = &site->candidates;
-	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->query.start, true);
+	/* who returns may be a matter of values where who starts is none */
+	returns = pattern_matcher(site->query.back, &b->arg.view.shared);
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->query.start, true,
+						  matcher_reads_values(returns) ? BLOCK_ALL : BLOCK_TIMES);
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	retention_check(&site->query, &b->arg.view.shared, "journey_retention_agg");

@@ -34,7 +34,7 @@ journey_block_agg_transfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("customer of a journey must not be null"),
-						errdetail("A row counts for nothing only if its journey is null.")));
+						errdetail("Rows are ignored only where the journey is null.")));
 	pile = state_argument(fcinfo);
 	journey_arg_open(&arg, PG_GETARG_DATUM(2));
 	pile_add_opened(pile, PG_GETARG_INT64(1), &arg.view, (uint8 *) VARDATA_ANY(arg.packed),

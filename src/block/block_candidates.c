@@ -57,7 +57,7 @@ mark_touchpoints(BlockCandidates *b)
 
 void
 block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, CompiledPattern *pattern,
-					  bool whole)
+					  bool whole, BlockPart reads)
 {
 	const MatchMarks *wanted = &b->wanted;
 
@@ -65,7 +65,7 @@ block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, Compil
 	b->block = block;
 	b->whole = whole;
 	b->matcher = pattern_matcher(pattern, &b->arg.view.shared);
-	b->needed = matcher_reads_values(b->matcher) ? BLOCK_ALL : BLOCK_TIMES;
+	b->needed = matcher_reads_values(b->matcher) ? BLOCK_ALL : Max(reads, BLOCK_TIMES);
 	b->opened =
 		b->read_on || !VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(block)) ? b->needed : BLOCK_LABELS;
 	b->read_on = false;

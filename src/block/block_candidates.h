@@ -57,10 +57,11 @@ typedef struct BlockCandidates
 
 /*
  * Turn to a block, and look for journeys that may match (whole) or in which an item may be
- * reached. What is kept from block to block is in cxt, which lasts as long as *b.
+ * reached. What is kept from block to block is in cxt, which lasts as long as *b. reads: the
+ * part that candidates are opened up to, at least; more where the pattern reads values.
  */
 extern void block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block,
-								  CompiledPattern *pattern, bool whole);
+								  CompiledPattern *pattern, bool whole, BlockPart reads);
 
 /*
  * The next candidate, of which the matcher knows the labels, for matcher_may_exist and

@@ -209,8 +209,8 @@ typedef struct Split
 } Split;
 
 /*
- * How many of the journeys from the cursor on fit, at least one: with the labels and the first
- * time of the whole block, which a part of it never exceeds.
+ * How many of the journeys from the cursor on fit, at least one: with the first time of the
+ * whole block, and a dictionary that is never longer than what is reckoned for it.
  */
 static uint32
 piece_end(const Split *s)
@@ -218,10 +218,11 @@ piece_end(const Split *s)
 	const BlockView *b = &s->arg.view;
 	BlockCursor c = s->walk.from;
 	BlockPlan plan = {0};
+	uint64 dictionary = 0;
 
 	block_set_base(&plan.block, b->base);
-	plan.dictionary.nlabels = b->shared.nlabels;
-	plan.dictionary.len = b->shared.dictionary_len;
+	dictionary_start(s->dict, &plan.dictionary);
+	plan.dictionary.details = b->shared.details;
 	while (block_next(&c))
 	{
 		JourneyView v;
@@ -229,6 +230,15 @@ piece_end(const Split *s)
 		CHECK_FOR_INTERRUPTS();
 		block_journey(&c, &v);
 		block_plan_add(&plan, block_customer(&c), &v);
+		for (uint32 i = 0; i < v.n; i++)
+		{
+			if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
+				CHECK_FOR_INTERRUPTS();
+			dictionary += dictionary_use_bytes(s->dict, &plan.dictionary,
+											   s->walk.numbers[journey_label_at(&v, i)],
+											   b->shared.nlabels);
+		}
+		plan.dictionary.len = Min(dictionary, b->shared.dictionary_len);
 		if (plan.n > 1 && block_plan_size(&plan) > s->bytes)
 			return c.i - 1;
 	}

@@ -31,7 +31,7 @@ block_match(FunctionCallInfo fcinfo, bool whole)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(BlockMatch));
 	pattern_argument(&b->pattern, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
 	block_candidates_open(&b->candidates, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(0), b->pattern,
-						  whole);
+						  whole, BLOCK_TIMES);
 	return b;
 }
 

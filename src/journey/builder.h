@@ -88,6 +88,13 @@ dictionary_use(LabelDict *dict, DictionaryPlan *plan, uint32 number)
 	}
 }
 
+/*
+ * The same, before a plan is made; and how many bytes more the dictionary takes at most, which
+ * has no more than so many labels, with details only if the plan says so already.
+ */
+extern uint64 dictionary_use_bytes(LabelDict *dict, DictionaryPlan *plan, uint32 number,
+								   uint32 most);
+
 /* Put the labels that are used in order, and measure. */
 extern void dictionary_plan(LabelDict *dict, DictionaryPlan *plan);
 extern uint8 *dictionary_write(uint8 *p, const LabelDict *dict, const DictionaryPlan *plan);

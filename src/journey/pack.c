@@ -35,6 +35,27 @@ plan_part(LabelDict *dict, uint32 part, size_t text_len, uint32 code)
 	return text_len + (text_len > 126);
 }
 
+uint64
+dictionary_use_bytes(LabelDict *dict, DictionaryPlan *plan, uint32 number, uint32 most)
+{
+	const LabelInfo *info = &dict->labels[number];
+	uint64 bytes = 2;
+
+	if (dict->marks[number].stamp == dict->stamp)
+		return 0;
+	dictionary_use(dict, plan, number);
+	if (info->channel_word == 0)
+		bytes += plan_part(dict, info->channel, info->text.channel_len, 0);
+	if (info->action_word == 0)
+		bytes += plan_part(dict, info->action, info->text.action_len, most);
+	/* a share of the sets, of the length of a list of details, and its own place in that */
+	if (plan->details)
+		bytes += 3;
+	if (info->text.detail_len > 0 && info->detail_word == 0)
+		bytes += plan_part(dict, info->detail, info->text.detail_len, most);
+	return bytes;
+}
+
 /*
  * The set of details of the labels that have the same pair as label "code", which
  * end before *end; 0: they must be told.

@@ -52,6 +52,14 @@ SELECT s FROM journey_block_split('{1: {a.b@2026-03-01T10:00:00Z}, 2: {}, 3: {}}
 SELECT s FROM journey_block_split('{1: {a.b@2026-03-01T10:00:00Z}, 2: {}, 3: {}}', 2147483647) s;
 SELECT count(*) FROM journey_block_split('{}', 100);
 SELECT r.* FROM (VALUES (0), (-5)) v(bytes), refused(format('SELECT journey_block_split(%L, %s)', '{}', bytes)) r;
+-- a dictionary that is larger than a piece is parted, too: pieces are not much smaller than they may be
+SELECT d, max(pg_column_size(s)) <= 20000 AS small, count(*) <= 1.3 * sum(pg_column_size(s)) / 20000 + 1 AS few,
+       sum(journey_block_length(s)) AS journeys
+FROM (SELECT d, journey_block_agg(c, j)
+      FROM (SELECT d, c, journey_agg(timestamptz '2026-03-01 10:00:00Z' + n * interval '1 s', 'c' || c, 'a' || c || 'x' || n, NULL, NULL,
+                                     CASE WHEN d THEN 'd' || c || 'x' || n END) AS j
+            FROM unnest('{f,t}'::boolean[]) d, generate_series(1, 2000) c, generate_series(1, 5) n GROUP BY d, c) x
+      GROUP BY d) b(d, b), journey_block_split(b, 20000) s GROUP BY d;
 
 -- order and hash
 CREATE INDEX ON one (b);

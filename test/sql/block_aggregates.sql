@@ -80,6 +80,9 @@ WHERE (k + i) % 4 = 0;
 SELECT a.p, r.p, d.* FROM pattern a, pattern r, unnest('{day,week,month,year}'::text[]) unit,
               differ(format('journey_retention_agg(@, %L, %L, %L, %L)', a.p, r.p, unit, 'Europe/Lisbon')) d
 WHERE a.i IN (1, 14, 15, 16, 17) AND r.i IN (1, 16, 17, 18);
+-- values that only one of the two steps asks for
+SELECT v.*, d.* FROM (VALUES ('web.%', '%.%[value >= 5]'), ('%.%[value >= 5]', 'web.%')) v(start, back),
+              differ(format('journey_retention_agg(@, %L, %L, %L, %L)', start, back, 'day', 'UTC')) d;
 
 -- sessions
 SELECT g.gap, s, b.sessions, j.sessions
