@@ -189,6 +189,8 @@ journey_block_without(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		if (!nulls[i])
 			gone[w.ngone++] = DatumGetInt64(elements[i]);
+	if (w.ngone == 0)
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); /* not fetched */
 	sort_customers(gone, w.ngone);
 	w.gone = gone;
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_ALL);
