@@ -75,9 +75,14 @@ typedef struct SiteTransition
 	bool omnichannel; /* from a digital channel to a personal one, or the reverse */
 } SiteTransition;
 
-/* Of one period, those of the first channels each have a place of their own. */
+/*
+ * Of one period, those of the first channels each have a place of their own; of several, 16
+ * channels have, as far as there is room.
+ */
 #define NEAR_CHANNELS 32
-#define TRANSITIONS (NEAR_CHANNELS * NEAR_CHANNELS)
+#define TRANSITIONS_MIN (NEAR_CHANNELS * NEAR_CHANNELS)
+#define TRANSITIONS_MAX (16 * TRANSITIONS_MIN)
+#define PERIOD_TRANSITIONS 256
 
 /* What a call site keeps. */
 typedef struct MeasuresSite
@@ -102,7 +107,8 @@ typedef struct MeasuresSite
 	SiteChannel *channels;
 	uint32 channels_max;
 	Stretch stretches[STRETCHES];
-	SiteTransition transitions[TRANSITIONS];
+	SiteTransition *transitions;
+	uint32 transitions_max; /* a power of 2 */
 } MeasuresSite;
 
 static void
@@ -322,6 +328,25 @@ state_channel(MeasuresSite *site, Measures *m, uint32 channel)
 	return known;
 }
 
+/* Room for the transitions of so many periods; those that were known are looked up again. */
+static void
+transitions_room(MeasuresSite *site, uint32 periods)
+{
+	uint64 wanted = (uint64) periods * PERIOD_TRANSITIONS;
+	uint32 max = Max(site->transitions_max, TRANSITIONS_MIN);
+	SiteTransition *grown;
+
+	while (max < wanted && max < TRANSITIONS_MAX)
+		max *= 2;
+	if (max == site->transitions_max)
+		return;
+	grown = MemoryContextAllocZero(site->walk->cxt, max * sizeof(SiteTransition));
+	if (site->transitions)
+		pfree(site->transitions);
+	site->transitions = grown;
+	site->transitions_max = max;
+}
+
 /* The stretch of a time, whose period the state knows. */
 static inline const Stretch *
 state_stretch(MeasuresSite *site, Measures *m, int64 time)
@@ -348,6 +373,7 @@ state_stretch(MeasuresSite *site, Measures *m, int64 time)
 	if (unlikely(s->stamp != site->stamp))
 	{
 		s->period = measures_add_period(m, s->number);
+		transitions_room(site, m->nperiods);
 		s->stamp = site->stamp;
 	}
 	return s;
@@ -368,7 +394,8 @@ count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
 static inline const SiteTransition *
 state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to)
 {
-	SiteTransition *known = &site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
+	uint32 place = p * 149 + from * NEAR_CHANNELS + to;
+	SiteTransition *known = &site->transitions[place & (site->transitions_max - 1)];
 
 	if (unlikely(known->stamp != site->stamp || known->period != p || known->from != from ||
 				 known->to != to))
