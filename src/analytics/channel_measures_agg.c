@@ -379,15 +379,18 @@ state_stretch(MeasuresSite *site, Measures *m, int64 time)
 	return s;
 }
 
-/* The customer is counted for the period, once a journey. */
+/*
+ * The customer is counted for the period, once a journey, if so. No processor foresees what
+ * journeys hold: this and what is like it is counted without branches.
+ */
 static inline bool
-count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
+count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which, bool so)
 {
-	if (period->counted[which] == m->journey)
-		return false;
-	period->counted[which] = m->journey;
-	period->counts[which]++;
-	return true;
+	bool first = so & (period->counted[which] != m->journey);
+
+	period->counted[which] = so ? m->journey : period->counted[which];
+	period->counts[which] += first;
+	return first;
 }
 
 /* The transition of a period from one channel of the call site to another. */
@@ -425,14 +428,10 @@ count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 	MeasuresTransition *t = &m->transitions[known->number];
 
 	measures_add_time(m, t, visit_walk_since_own(w), 1);
-	if (t->counted != m->journey)
-	{
-		t->counted = m->journey;
-		t->customers++;
-	}
-	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL);
-	if (known->omnichannel)
-		count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL);
+	t->customers += t->counted != m->journey;
+	t->counted = m->journey;
+	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL, true);
+	count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL, known->omnichannel);
 }
 
 static void
@@ -493,28 +492,25 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 		if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
 			channel->cell = measures_add_cell(m, p, channel->number);
 		cell = &m->cells[channel->cell];
-		if (cell->counted != m->journey)
-		{
-			cell->counted = m->journey;
-			cell->counts[MIX_CUSTOMERS]++;
-		}
+		cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
+		cell->counted = m->journey;
 		if (w->own)
 		{
-			if (count_customer(m, &m->periods[p], CUSTOMERS_ALL))
-				m->periods[p].own_channel = cell->channel;
-			else if (m->periods[p].own_channel != cell->channel)
-				count_customer(m, &m->periods[p], CUSTOMERS_MULTICHANNEL);
-			if (w->begins_visit)
+			MeasuresPeriod *period = &m->periods[p];
+
+			period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
+									  ? cell->channel
+									  : period->own_channel;
+			count_customer(m, period, CUSTOMERS_MULTICHANNEL,
+						   period->own_channel != cell->channel);
+			if (w->is_handoff)
 			{
-				cell->counts[MIX_VISITS]++;
-				if (w->is_handoff)
-				{
-					if (visit != MEASURES_NONE)
-						m->cells[visit].counts[MIX_VISITS_LEFT]++;
-					count_handoff(site, m, p);
-				}
-				visit = channel->cell;
+				if (visit != MEASURES_NONE)
+					m->cells[visit].counts[MIX_VISITS_LEFT]++;
+				count_handoff(site, m, p);
 			}
+			cell->counts[MIX_VISITS] += w->begins_visit;
+			visit = w->begins_visit ? channel->cell : visit;
 		}
 		stay = visit_walk_stay(w, end);
 		cell->counts[MIX_TOUCHPOINTS] += 1 + stay.n;
