@@ -501,8 +501,7 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 			period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
 									  ? cell->channel
 									  : period->own_channel;
-			count_customer(m, period, CUSTOMERS_MULTICHANNEL,
-						   period->own_channel != cell->channel);
+			count_customer(m, period, CUSTOMERS_MULTICHANNEL, period->own_channel != cell->channel);
 			if (w->is_handoff)
 			{
 				if (visit != MEASURES_NONE)
