@@ -11,30 +11,18 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#define SESSIONS_INTERRUPT_EVERY 0x100000
-
 /* A session ends where the next touchpoint is further away than so many units. */
 static uint64
 count_sessions(const JourneyView *v, uint64 gap)
 {
-	uint64 sessions = 1;
-	uint64 before = 0;
-	EliasFanoCursor c;
+	uint64 gaps;
 
 	/* as of many short ones */
 	if (v->times.span <= gap)
 		return 1;
-	ef_start(&v->times, &c);
-	while (c.i < v->n)
-	{
-		uint64 n = Min(v->n - c.i, SESSIONS_INTERRUPT_EVERY);
-
-		CHECK_FOR_INTERRUPTS();
-		sessions += ef_count_gaps(&v->times, &c, n, gap, &before);
-		if (unlikely(before > v->times.span))
-			journey_corrupt("a time lies behind the last one");
-	}
-	return sessions;
+	if (!ef_count_gaps(&v->times, gap, &gaps))
+		journey_corrupt("a time lies behind the last one");
+	return gaps + 1;
 }
 
 /* Units of time that are no gap as yet, by unit. */
@@ -66,8 +54,8 @@ journey_block_sessions(PG_FUNCTION_ARGS)
 			sessions += arg.cursor.n;
 			continue;
 		}
-		block_journey(&arg.cursor, &v);
-		sessions += count_sessions(&v, gaps[v.flags & JOURNEY_UNIT_MASK]);
+		block_times(&arg.cursor, &v);
+		sessions += count_sessions(&v, gaps[v.flags]);
 	}
 	block_arg_close(&arg);
 	PG_RETURN_INT64(sessions);
@@ -99,8 +87,8 @@ next_summary(void *arg, Datum *values, bool *nulls)
 		nulls[3] = nulls[4] = true;
 		return true;
 	}
-	block_journey(c, &v);
-	values[2] = Int64GetDatum(count_sessions(&v, set->gaps[v.flags & JOURNEY_UNIT_MASK]));
+	block_times(c, &v);
+	values[2] = Int64GetDatum(count_sessions(&v, set->gaps[v.flags]));
 	values[3] = TimestampTzGetDatum(v.first);
 	values[4] = TimestampTzGetDatum(v.last);
 	return true;

@@ -75,9 +75,14 @@ typedef struct SiteTransition
 	bool omnichannel; /* from a digital channel to a personal one, or the reverse */
 } SiteTransition;
 
-/* Of one period, those of the first channels each have a place of their own. */
+/*
+ * Of one period, those of the first channels each have a place of their own; of several, 16
+ * channels have, as far as there is room.
+ */
 #define NEAR_CHANNELS 32
-#define TRANSITIONS (NEAR_CHANNELS * NEAR_CHANNELS)
+#define TRANSITIONS_MIN (NEAR_CHANNELS * NEAR_CHANNELS)
+#define TRANSITIONS_MAX (16 * TRANSITIONS_MIN)
+#define PERIOD_TRANSITIONS 256
 
 /* What a call site keeps. */
 typedef struct MeasuresSite
@@ -102,7 +107,8 @@ typedef struct MeasuresSite
 	SiteChannel *channels;
 	uint32 channels_max;
 	Stretch stretches[STRETCHES];
-	SiteTransition transitions[TRANSITIONS];
+	SiteTransition *transitions;
+	uint32 transitions_max; /* a power of 2 */
 } MeasuresSite;
 
 static void
@@ -322,6 +328,25 @@ state_channel(MeasuresSite *site, Measures *m, uint32 channel)
 	return known;
 }
 
+/* Room for the transitions of so many periods; those that were known are looked up again. */
+static void
+transitions_room(MeasuresSite *site, uint32 periods)
+{
+	uint64 wanted = (uint64) periods * PERIOD_TRANSITIONS;
+	uint32 max = Max(site->transitions_max, TRANSITIONS_MIN);
+	SiteTransition *grown;
+
+	while (max < wanted && max < TRANSITIONS_MAX)
+		max *= 2;
+	if (max == site->transitions_max)
+		return;
+	grown = MemoryContextAllocZero(site->walk->cxt, max * sizeof(SiteTransition));
+	if (site->transitions)
+		pfree(site->transitions);
+	site->transitions = grown;
+	site->transitions_max = max;
+}
+
 /* The stretch of a time, whose period the state knows. */
 static inline const Stretch *
 state_stretch(MeasuresSite *site, Measures *m, int64 time)
@@ -348,27 +373,32 @@ state_stretch(MeasuresSite *site, Measures *m, int64 time)
 	if (unlikely(s->stamp != site->stamp))
 	{
 		s->period = measures_add_period(m, s->number);
+		transitions_room(site, m->nperiods);
 		s->stamp = site->stamp;
 	}
 	return s;
 }
 
-/* The customer is counted for the period, once a journey. */
+/*
+ * The customer is counted for the period, once a journey, if so. No processor foresees what
+ * journeys hold: this and what is like it is counted without branches.
+ */
 static inline bool
-count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which)
+count_customer(Measures *m, MeasuresPeriod *period, CustomerCount which, bool so)
 {
-	if (period->counted[which] == m->journey)
-		return false;
-	period->counted[which] = m->journey;
-	period->counts[which]++;
-	return true;
+	bool first = so & (period->counted[which] != m->journey);
+
+	period->counted[which] = so ? m->journey : period->counted[which];
+	period->counts[which] += first;
+	return first;
 }
 
 /* The transition of a period from one channel of the call site to another. */
 static inline const SiteTransition *
 state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to)
 {
-	SiteTransition *known = &site->transitions[(p * 37 + from * NEAR_CHANNELS + to) % TRANSITIONS];
+	uint32 place = p * 149 + from * NEAR_CHANNELS + to;
+	SiteTransition *known = &site->transitions[place & (site->transitions_max - 1)];
 
 	if (unlikely(known->stamp != site->stamp || known->period != p || known->from != from ||
 				 known->to != to))
@@ -398,14 +428,10 @@ count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 	MeasuresTransition *t = &m->transitions[known->number];
 
 	measures_add_time(m, t, visit_walk_since_own(w), 1);
-	if (t->counted != m->journey)
-	{
-		t->counted = m->journey;
-		t->customers++;
-	}
-	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL);
-	if (known->omnichannel)
-		count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL);
+	t->customers += t->counted != m->journey;
+	t->counted = m->journey;
+	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL, true);
+	count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL, known->omnichannel);
 }
 
 static void
@@ -466,28 +492,24 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 		if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
 			channel->cell = measures_add_cell(m, p, channel->number);
 		cell = &m->cells[channel->cell];
-		if (cell->counted != m->journey)
-		{
-			cell->counted = m->journey;
-			cell->counts[MIX_CUSTOMERS]++;
-		}
+		cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
+		cell->counted = m->journey;
 		if (w->own)
 		{
-			if (count_customer(m, &m->periods[p], CUSTOMERS_ALL))
-				m->periods[p].own_channel = cell->channel;
-			else if (m->periods[p].own_channel != cell->channel)
-				count_customer(m, &m->periods[p], CUSTOMERS_MULTICHANNEL);
-			if (w->begins_visit)
+			MeasuresPeriod *period = &m->periods[p];
+
+			period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
+									  ? cell->channel
+									  : period->own_channel;
+			count_customer(m, period, CUSTOMERS_MULTICHANNEL, period->own_channel != cell->channel);
+			if (w->is_handoff)
 			{
-				cell->counts[MIX_VISITS]++;
-				if (w->is_handoff)
-				{
-					if (visit != MEASURES_NONE)
-						m->cells[visit].counts[MIX_VISITS_LEFT]++;
-					count_handoff(site, m, p);
-				}
-				visit = channel->cell;
+				if (visit != MEASURES_NONE)
+					m->cells[visit].counts[MIX_VISITS_LEFT]++;
+				count_handoff(site, m, p);
 			}
+			cell->counts[MIX_VISITS] += w->begins_visit;
+			visit = w->begins_visit ? channel->cell : visit;
 		}
 		stay = visit_walk_stay(w, end);
 		cell->counts[MIX_TOUCHPOINTS] += 1 + stay.n;

@@ -239,15 +239,43 @@ open_extras(BlockCursor *c, JourneyView *v)
 	view_extras_place(v, p, values);
 }
 
+/* Unit, period and times of the journey at hand, which has touchpoints; v->flags has the unit. */
+static pg_attribute_always_inline void
+open_times(BlockCursor *c, JourneyView *v)
+{
+	const BlockView *b = c->block;
+	const uint8 *end;
+	const uint8 *p = section_part(b->times, b->times_len, &b->time_offsets, &c->time, &c->time_end,
+								  c->i - 1, &end);
+	uint64 first;
+	uint64 span = 0;
+
+	if (unlikely(p == end || *p >= JOURNEY_UNITS))
+		block_corrupt("a journey's unit of time is impossible");
+	v->n = c->n;
+	v->flags = *p++;
+	v->unit = journey_unit_usecs[v->flags];
+	p = header_number(p, end, &first);
+	if (c->n > 1)
+		p = header_number(p, end, &span);
+	view_period(v, (int64) ((uint64) b->base_units[v->flags] + first), span);
+	if (unlikely(v->first < b->base))
+		block_corrupt("a journey begins before the first time of all");
+	if (unlikely(ef_bytes(&v->times) != end - p))
+		block_corrupt("times of a journey have another length");
+	ef_place(&v->times, p);
+}
+
+void
+block_times(BlockCursor *c, JourneyView *v)
+{
+	open_times(c, v);
+}
+
 void
 block_journey(BlockCursor *c, JourneyView *v)
 {
-	const BlockView *b = c->block;
-	const JourneyView *shared = &b->shared;
-	const uint8 *p;
-	const uint8 *end;
-	uint64 first;
-	uint64 span = 0;
+	const JourneyView *shared = &c->block->shared;
 
 	v->n = c->n;
 	v->nlabels = shared->nlabels;
@@ -264,22 +292,7 @@ block_journey(BlockCursor *c, JourneyView *v)
 		view_no_times(v);
 		return;
 	}
-
-	p = section_part(b->times, b->times_len, &b->time_offsets, &c->time, &c->time_end, c->i - 1,
-					 &end);
-	if (unlikely(p == end || *p >= JOURNEY_UNITS))
-		block_corrupt("a journey's unit of time is impossible");
-	v->flags = *p++;
-	v->unit = journey_unit_usecs[v->flags];
-	p = header_number(p, end, &first);
-	if (c->n > 1)
-		p = header_number(p, end, &span);
-	view_period(v, (int64) ((uint64) b->base_units[v->flags] + first), span);
-	if (unlikely(v->first < b->base))
-		block_corrupt("a journey begins before the first time of all");
-	if (unlikely(ef_bytes(&v->times) != end - p))
-		block_corrupt("times of a journey have another length");
-	ef_place(&v->times, p);
+	open_times(c, v);
 	if (c->part == BLOCK_ALL)
 		open_extras(c, v);
 }

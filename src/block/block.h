@@ -151,6 +151,9 @@ extern int64 block_customer(BlockCursor *c);
  */
 extern void block_journey(BlockCursor *c, JourneyView *v);
 
+/* Likewise, if it has touchpoints, but only n, flags, unit, first, last and times are set. */
+extern void block_times(BlockCursor *c, JourneyView *v);
+
 /* block_arg.c */
 extern void block_arg_open(BlockArg *arg, Datum d, BlockPart part);
 extern void block_arg_close(BlockArg *arg);

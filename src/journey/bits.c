@@ -5,105 +5,137 @@
 #include "postgres.h"
 
 #include "journey/bits.h"
+#include "miscadmin.h"
+
+#define INTERRUPT_EVERY 0x100000
+
+/* Gaps that were found, and the number read last. */
+typedef struct GapCount
+{
+	uint64 found;
+	uint64 last;
+} GapCount;
 
 /*
- * The next n numbers, to where "numbers" points; or, if that is NULL, how many of them are
- * more than "gap" above the one before, of which *before is the last one read. Missing ones are
- * more than span; so is then *before.
+ * Of so many numbers between the ends, how many are read by a load alone. That may go on into
+ * the unary part, which stands behind the low bits.
+ */
+static inline uint64
+plain_numbers(const EliasFano *ef, uint64 n)
+{
+	uint64 len = ef_bytes(ef);
+	uint64 bits = ef->bits;
+
+	if (bits > 56 || len < 8)
+		return 0;
+	if (likely((n - 1) * bits < (len - 7) * 8))
+		return n;
+	return ((len - 7) * 8 - 1) / bits + 1;
+}
+
+/*
+ * Read the numbers between the ends from the i-th up to "end": into an array, or to count those
+ * that are more than a gap above the one before. Up to which one they were there.
+ *
+ * The word is what each step waits for: it must stay in a register, so "plain" has a loop of
+ * its own.
  */
 static pg_attribute_always_inline uint64
-read_numbers(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 *numbers, uint64 gap,
-			 uint64 *before)
+read_between(const EliasFano *ef, EliasFanoCursor *c, uint64 i, uint64 end, bool plain,
+			 uint64 *numbers, uint64 gap, GapCount *gaps)
 {
-	/* in registers, which nothing that is written to can change */
 	const uint8 *low = ef->low;
-	uint64 low_len = ef->low_len;
 	int bits = ef->bits;
 	uint64 mask = low_mask(bits);
+	uint64 bit = i * bits;
 	uint64 word = c->word;
 	uint64 word_start = c->word_start;
-	uint64 left = n; /* of those between the ends */
-	uint64 last = numbers ? 0 : *before;
-	uint64 most = last;
-	uint64 gaps = 0;
-	uint64 bit;
-	uint64 plain; /* bits in front of this are read by a load alone */
-	uint64 high;
-	bool has_span = n > 0 && c->i + n == ef->n && ef->n > 1;
+	uint64 found = 0;
+	uint64 last = gaps ? gaps->last : 0;
 
-#define TAKE(number)                                                                               \
-	do                                                                                             \
-	{                                                                                              \
-		if (numbers)                                                                               \
-			*numbers++ = (number);                                                                 \
-		else                                                                                       \
-		{                                                                                          \
-			uint64 taken = (number);                                                               \
-                                                                                                   \
-			gaps += taken - last > gap;                                                            \
-			most = Max(most, taken);                                                               \
-			last = taken;                                                                          \
-		}                                                                                          \
-	} while (0)
-
-	left -= has_span;
-	if (c->i == 0 && n > 0)
+	while (i < end)
 	{
-		TAKE(0);
-		left--;
-	}
-	/* ones in front of the word, less those numbers that are in front of this one */
-	high = word_start - (Max(c->i, 1) - 1);
-	bit = (Max(c->i, 1) - 1) * bits;
-	plain = bits <= 56 && low_len >= 8 ? (low_len - 7) * 8 : 0;
-	c->i += n;
-	while (left > 0)
-	{
-		uint64 number;
-
 		if (unlikely(word == 0))
 		{
 			word_start += 64;
-			high += 64;
 			if (unlikely(word_start / 8 >= ef->high_len))
-			{
-				for (; left > 0; left--)
-					TAKE(PG_UINT64_MAX);
 				break;
-			}
 			word = load64(ef->high, ef->high_len, word_start / 8);
 			continue;
 		}
-		number = (high + pg_rightmost_one_pos64(word)) << bits;
-		if (likely(bit < plain))
-			number |= load_little64(low + (bit >> 3)) >> (bit & 7) & mask;
-		else
-			number |= array_get(low, low_len, word_start - high, bits);
-		TAKE(number);
-		left--;
-		high--;
-		bit += bits;
-		word &= word - 1;
+		do
+		{
+			uint64 number = (word_start + pg_rightmost_one_pos64(word) - i) * (mask + 1);
+
+			if (plain)
+				number += load_little64(low + (bit >> 3)) >> (bit & 7) & mask;
+			else
+				number += array_get(low, ef->low_len, i, bits);
+			if (gaps)
+			{
+				found += number - last > gap;
+				last = number;
+			}
+			else
+				*numbers++ = number;
+			word &= word - 1;
+			bit += bits;
+			i++;
+		} while (word != 0 && i < end);
 	}
-	if (has_span)
-		TAKE(ef->span);
-#undef TAKE
 	c->word = word;
 	c->word_start = word_start;
-	if (numbers == NULL)
-		*before = most > ef->span ? PG_UINT64_MAX : last;
-	return gaps;
+	if (gaps)
+	{
+		gaps->found += found;
+		gaps->last = last;
+	}
+	return i;
 }
 
 void
 ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n)
 {
-	if (n > 0)
-		read_numbers(ef, c, n, numbers, 0, NULL);
+	uint64 *to = numbers + n;
+	uint64 i = Max(c->i, 1) - 1; /* of those between the ends */
+	uint64 plain;
+	uint64 end;
+
+	if (n == 0)
+		return;
+	if (c->i == 0)
+		*numbers++ = 0;
+	c->i += n;
+	if (c->i == ef->n && ef->n > 1)
+		*--to = ef->span;
+	end = i + (to - numbers);
+	plain = read_between(ef, c, i, Min(end, plain_numbers(ef, end)), true, numbers, 0, NULL);
+	numbers += plain - i;
+	i = read_between(ef, c, plain, end, false, numbers, 0, NULL);
+	numbers += i - plain;
+	while (numbers < to)
+		*numbers++ = PG_UINT64_MAX;
 }
 
-uint64
-ef_count_gaps(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 gap, uint64 *before)
+bool
+ef_count_gaps(const EliasFano *ef, uint64 gap, uint64 *gaps)
 {
-	return read_numbers(ef, c, n, NULL, gap, before);
+	uint64 between = ef->n > 2 ? ef->n - 2 : 0;
+	uint64 plain = plain_numbers(ef, between);
+	GapCount count = {0};
+	EliasFanoCursor c;
+
+	ef_start(ef, &c);
+	for (uint64 i = 0; i < between;)
+	{
+		uint64 end = Min(between, i + INTERRUPT_EVERY);
+
+		CHECK_FOR_INTERRUPTS();
+		i = read_between(ef, &c, i, Min(end, plain), true, NULL, gap, &count);
+		i = read_between(ef, &c, i, end, false, NULL, gap, &count);
+		if (unlikely(i < end))
+			return false;
+	}
+	*gaps = count.found + (ef->n > 1 && ef->span - count.last > gap);
+	return count.last <= ef->span;
 }

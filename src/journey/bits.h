@@ -301,12 +301,8 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
  */
 extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
-/*
- * Likewise, how many of them are more than a gap above the one before; *before is the number in
- * front of them, or 0, and then the last of them, or more than span if any of them is.
- */
-extern uint64 ef_count_gaps(const EliasFano *ef, EliasFanoCursor *c, uint64 n, uint64 gap,
-							uint64 *before);
+/* How many of all numbers are more than a gap above the one before; false if one is missing. */
+extern bool ef_count_gaps(const EliasFano *ef, uint64 gap, uint64 *gaps);
 
 /* A word without its n lowest ones, of which it has more. */
 static inline uint64

@@ -93,6 +93,21 @@ WHERE coalesce(b.sessions, 0) <> coalesce(j.sessions, 0);
 SELECT DISTINCT journey_block_sessions(b, '30 min') FROM block WHERE s = 7 ORDER BY 1;
 SELECT journey_block_sessions(b, '-1 s') FROM block WHERE s = 1 AND n = 0;
 SELECT journey_block_sessions(b, '1 month') FROM block WHERE s = 1 AND n = 0;
+-- over as much time as an interval can be long, and gaps as between neighbours; more touchpoints than are counted at once
+CREATE TABLE far AS
+SELECT k, at, at - lag(at) OVER (PARTITION BY k ORDER BY at) AS gap
+FROM generate_series(2::bigint, 12) k, generate_series(1, k) i,
+     LATERAL (SELECT CASE i WHEN 1 THEN '4713-11-24 BC'::timestamptz WHEN 2 THEN '287000-12-31T23:59:59.999999Z'
+                     ELSE '2000-01-01'::timestamptz + rnd(k * 100 + i, 11, 1000000000000) * CASE k % 3 WHEN 0 THEN '1 us' WHEN 1 THEN '1 ms' ELSE '1 s' END::interval END AS at) a;
+SELECT b.k, g.gap, b.sessions, f.sessions
+FROM (SELECT gap FROM far WHERE gap IS NOT NULL UNION SELECT gap - '1 us'::interval FROM far WHERE gap > '0') g,
+     LATERAL (SELECT k, journey_block_sessions(journey_block_agg(k, j), g.gap) AS sessions
+              FROM (SELECT k, journey_agg(at, 'a', 'b') AS j FROM far GROUP BY k) j GROUP BY k) b
+     JOIN LATERAL (SELECT k, 1 + count(*) FILTER (WHERE far.gap > g.gap) AS sessions FROM far GROUP BY k) f USING (k)
+WHERE b.sessions <> f.sessions;
+SELECT journey_block_sessions(journey_block_agg(1, j), '1 min') = 1 + 1100000 / 3 AS minute,
+       journey_block_sessions(journey_block_agg(1, j), '61 s') AS more
+FROM (SELECT journey_agg('2026-01-01'::timestamptz + (g + g / 3 * 60) * interval '1 s', 'a', 'b') AS j FROM generate_series(1, 1100000) g) j;
 
 -- measures of blocks and of journeys add up
 SELECT channel_measures_agg(m) = (SELECT channel_measures_agg(journey, '30 min', '1 day', '{}', '{}', '{}', 'month', 'UTC', NULL, NULL) FROM journeys WHERE s IN (2, 3)) AS same
