@@ -246,7 +246,11 @@ journey_label_agg_block_transfn(PG_FUNCTION_ARGS)
 	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_LABELS);
 	tally_start(&t, s, shared);
 	while (block_next(&arg.cursor))
+	{
+		if (unlikely(c->i % LABEL_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS(); /* journeys may be empty */
 		tally_journey(&t, shared, c->first, c->first + c->n, c->i);
+	}
 	tally_end(&t, shared);
 	block_arg_close(&arg);
 	PG_RETURN_POINTER(s);
@@ -340,14 +344,15 @@ Datum
 journey_label_agg_deserialfn(PG_FUNCTION_ARGS)
 {
 	bytea *bytes = PG_GETARG_BYTEA_PP(0);
-	MemoryContext cxt = aggregate_context(fcinfo, "journey_label_agg");
 	StringInfoData in;
 	LabelCounts *s;
 	uint32 n;
 
+	aggregate_context(fcinfo, "journey_label_agg");
 	initStringInfo(&in);
 	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-	s = create_state(cxt, pq_getmsgbyte(&in));
+	/* it lasts until it has been combined: in the aggregate's context all of them would pile up */
+	s = create_state(CurrentMemoryContext, pq_getmsgbyte(&in));
 	for (n = pq_getmsgint(&in, 4); n > 0; n--)
 	{
 		TouchLabel label;
