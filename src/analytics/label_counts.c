@@ -55,8 +55,10 @@ typedef struct Tally
 	LabelTally *of;
 } Tally;
 
-static const char *const part_names[] = {
-	[PART_CHANNEL] = "channel", [PART_ACTION] = "action", [PART_DETAIL] = "detail", [PART_LABEL] = "label"};
+static const char *const part_names[] = {[PART_CHANNEL] = "channel",
+										 [PART_ACTION] = "action",
+										 [PART_DETAIL] = "detail",
+										 [PART_LABEL] = "label"};
 
 static LabelCounts *
 create_state(MemoryContext cxt, LabelPart part)
@@ -74,10 +76,11 @@ static void
 same_part(const LabelCounts *s, LabelPart part)
 {
 	if (unlikely(s->part != part))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("journey_label_agg needs the same part for all rows of a group"),
-						errdetail("Found \"%s\" and \"%s\".", part_names[s->part], part_names[part]),
-						errhint("Group by the part.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("journey_label_agg needs the same part for all rows of a group"),
+				 errdetail("Found \"%s\" and \"%s\".", part_names[s->part], part_names[part]),
+				 errhint("Group by the part.")));
 }
 
 /* The state; NULL if this row counts for nothing. */
@@ -156,8 +159,8 @@ tally_start(Tally *t, LabelCounts *s, const JourneyView *v)
 	t->state = s;
 	t->numbers = journey_intern_labels(v, s->dict);
 	t->places = NULL;
-	t->of = palloc_extended(Max(v->nlabels, 1) * sizeof(LabelTally),
-							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	t->of =
+		palloc_extended(Max(v->nlabels, 1) * sizeof(LabelTally), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	if (s->part == PART_LABEL)
 		return;
 	t->places = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
