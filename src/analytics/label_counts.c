@@ -55,8 +55,10 @@ typedef struct Tally
 	LabelTally *of;
 } Tally;
 
-static const char *const part_names[] = {
-	[PART_CHANNEL] = "channel", [PART_ACTION] = "action", [PART_DETAIL] = "detail", [PART_LABEL] = "label"};
+static const char *const part_names[] = {[PART_CHANNEL] = "channel",
+										 [PART_ACTION] = "action",
+										 [PART_DETAIL] = "detail",
+										 [PART_LABEL] = "label"};
 
 static LabelCounts *
 create_state(MemoryContext cxt, LabelPart part)
@@ -74,10 +76,11 @@ static void
 same_part(const LabelCounts *s, LabelPart part)
 {
 	if (unlikely(s->part != part))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("journey_label_agg needs the same part for all rows of a group"),
-						errdetail("Found \"%s\" and \"%s\".", part_names[s->part], part_names[part]),
-						errhint("Group by the part.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("journey_label_agg needs the same part for all rows of a group"),
+				 errdetail("Found \"%s\" and \"%s\".", part_names[s->part], part_names[part]),
+				 errhint("Group by the part.")));
 }
 
 /* The state; NULL if this row counts for nothing. */
@@ -156,8 +159,8 @@ tally_start(Tally *t, LabelCounts *s, const JourneyView *v)
 	t->state = s;
 	t->numbers = journey_intern_labels(v, s->dict);
 	t->places = NULL;
-	t->of = palloc_extended(Max(v->nlabels, 1) * sizeof(LabelTally),
-							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	t->of =
+		palloc_extended(Max(v->nlabels, 1) * sizeof(LabelTally), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	if (s->part == PART_LABEL)
 		return;
 	t->places = palloc_extended(Max(v->nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
@@ -246,7 +249,11 @@ journey_label_agg_block_transfn(PG_FUNCTION_ARGS)
 	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_LABELS);
 	tally_start(&t, s, shared);
 	while (block_next(&arg.cursor))
+	{
+		if (unlikely(c->i % LABEL_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS(); /* journeys may be empty */
 		tally_journey(&t, shared, c->first, c->first + c->n, c->i);
+	}
 	tally_end(&t, shared);
 	block_arg_close(&arg);
 	PG_RETURN_POINTER(s);
@@ -340,14 +347,15 @@ Datum
 journey_label_agg_deserialfn(PG_FUNCTION_ARGS)
 {
 	bytea *bytes = PG_GETARG_BYTEA_PP(0);
-	MemoryContext cxt = aggregate_context(fcinfo, "journey_label_agg");
 	StringInfoData in;
 	LabelCounts *s;
 	uint32 n;
 
+	aggregate_context(fcinfo, "journey_label_agg");
 	initStringInfo(&in);
 	appendBinaryStringInfo(&in, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
-	s = create_state(cxt, pq_getmsgbyte(&in));
+	/* it lasts until it has been combined: in the aggregate's context all of them would pile up */
+	s = create_state(CurrentMemoryContext, pq_getmsgbyte(&in));
 	for (n = pq_getmsgint(&in, 4); n > 0; n--)
 	{
 		TouchLabel label;

@@ -236,9 +236,9 @@ piece_end(const Split *s)
 		{
 			if (i % BUILDER_INTERRUPT_EVERY == BUILDER_INTERRUPT_EVERY - 1)
 				CHECK_FOR_INTERRUPTS();
-			dictionary += dictionary_use_bytes(s->dict, &plan.dictionary,
-											   s->walk.numbers[journey_label_at(&v, i)],
-											   b->shared.nlabels);
+			dictionary +=
+				dictionary_use_bytes(s->dict, &plan.dictionary,
+									 s->walk.numbers[journey_label_at(&v, i)], b->shared.nlabels);
 		}
 		plan.dictionary.len = Min(dictionary, b->shared.dictionary_len);
 		if (plan.n > 1 && block_plan_size(&plan) > s->bytes)

@@ -21,8 +21,8 @@
 typedef struct PileChunk
 {
 	struct PileChunk *next;
-	size_t used;
-	size_t size;
+	uint64 used; /* 64 bits, so that what follows is aligned anywhere */
+	uint64 size;
 	char data[FLEXIBLE_ARRAY_MEMBER];
 } PileChunk;
 

@@ -69,6 +69,27 @@ ALTER TABLE label_blocks SET (parallel_workers = 2);
 EXPLAIN (COSTS OFF) SELECT journey_label_agg(block) FROM label_blocks;
 SELECT label_differences('of_journeys'), label_differences('of_blocks');
 SELECT (SELECT journey_label_agg(block) FROM label_blocks) = (SELECT journey_label_agg(journey) FROM label_journeys) AS equal;
+-- of many groups, parts of workers that were put together are not kept
+CREATE FUNCTION label_memory(workers integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    PERFORM set_config('max_parallel_workers_per_gather', workers::text, true);
+    EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON)
+             SELECT g, journey_label_agg(journey) FROM label_groups GROUP BY g' INTO plan;
+    RETURN plan #>> '{0,Plan,Peak Memory Usage}';
+END $$;
+CREATE TABLE label_groups WITH (parallel_workers = 2) AS
+SELECT n % 1000 AS g, '{web.view@2025-01-01T00:00:00Z, app.buy@2025-01-02T00:00:00Z}'::journey AS journey FROM generate_series(1, 10000) n;
+ANALYZE label_groups;
+SET enable_sort = off;
+SET work_mem = '1GB';
+EXPLAIN (COSTS OFF) SELECT g, journey_label_agg(journey) FROM label_groups GROUP BY g;
+SELECT label_memory(2) < 1.5 * label_memory(0) AS no_more_than_the_groups;
+RESET enable_sort;
+RESET work_mem;
+DROP FUNCTION label_memory;
+DROP TABLE label_groups;
 -- one customer after the other
 SELECT count(*) AS differences FROM (
     (SELECT customer, touchpoints, sessions, first_at, last_at FROM label_blocks, journey_block_summary(block, '2 hours')
