@@ -866,6 +866,14 @@ matcher_may_exist(Matcher *m, bool *sure)
 			m->may = run_simple(m, &reached, m->simple.accept);
 			m->sure = m->may && m->simple.exact_span == PG_INT64_MAX;
 		}
+		if (m->may && !m->sure && m->timeless)
+		{
+			/* what this asks of times, if they are there or not, has no bearing */
+			m->started = false;
+			prepare(m);
+			m->may = m->sure = find_latest(m);
+			m->started = false;
+		}
 		m->glance = GLANCE_EXIST;
 	}
 	*sure = m->sure;

@@ -62,6 +62,7 @@ extern bool matcher_exists(Matcher *m);
  * The same by the labels alone, of a journey just opened of which nothing else need be
  * there as yet, but its length and dictionary. If so, *sure tells whether it is for sure;
  * otherwise complete the view and call matcher_exists, which goes on from what is known.
+ * Where it is for sure, matcher_count needs no more either.
  */
 extern bool matcher_may_exist(Matcher *m, bool *sure);
 

@@ -154,6 +154,7 @@ struct Matcher
 	Simple simple;
 	bool has_latest; /* see match_latest.c */
 	Latest latest;
+	bool timeless;     /* ... and nothing is asked of times and values */
 	bool has_chain;    /* see match_chain.c */
 	bool starts_alike; /* see shared_progress() in match.c */
 	int *step_positions;  /* positions by step: lists */
