@@ -89,12 +89,12 @@ extern int matcher_may_reach(Matcher *m, bool *sure);
 typedef struct MatchStart
 {
 	uint32 i;
-	int item; /* the last item complete with this touchpoint alone, or 0 */
+	int item; /* the last item known to be complete with this touchpoint alone, or 0 */
 	int64 time;
 } MatchStart;
 
 /*
- * All of them, of a journey just opened; how many. They, and what matcher_progress_from
+ * All of them that reach an item, and maybe others, of a journey just opened; how many. They, and what matcher_progress_from
  * goes by, are palloc'd in the current context.
  * latest[k], for k up to the program's nitems: of all partial matches that reach k
  * items, the latest start, or -1; so those that start behind it reach less.

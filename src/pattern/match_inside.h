@@ -70,12 +70,28 @@ typedef struct Record
 	int64 time;
 } Record;
 
-/* A record at which so many items are reached from a later start than at any before. */
+/* A record, of a chain a link, at which so many items are reached from a later start than before. */
 typedef struct Stair
 {
-	uint32 record;
+	size_t record;
 	uint32 start;
 } Stair;
+
+/* A touchpoint at which an item of a chain is reached. */
+typedef struct ChainLink
+{
+	uint32 i;
+	int64 time;
+	size_t before; /* the latest one of the item before, by its number */
+} ChainLink;
+
+/* Where an item of a chain was reached last. */
+typedef struct ChainEnd
+{
+	size_t link;
+	uint32 start; /* the latest that leads there */
+	int64 start_time;
+} ChainEnd;
 
 typedef struct Ahead
 {
@@ -157,6 +173,7 @@ struct Matcher
 	bool timeless;     /* ... and nothing is asked of times and values */
 	bool has_chain;    /* see match_chain.c */
 	bool starts_alike; /* see shared_progress() in match.c */
+	bool first_starts; /* a match begins with the first touchpoint, or not at all */
 	int *step_positions;  /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
@@ -231,8 +248,15 @@ struct Matcher
 	uint64 *record_positions;
 	uint32 *record_starts; /* of each position, NO_START: not reached; or NULL: not kept */
 	bool keep_starts;
-	struct Stair **stairs; /* of each number of items, if starts are kept */
+	Stair **stairs; /* of each number of items, if starts are kept */
 	uint32 *nstairs;
+	const MatchStart *all_starts; /* ... which they are */
+	uint32 nall_starts;
+	ChainLink *links; /* ... of a chain */
+	size_t nlinks;
+	size_t links_max;
+	ChainEnd *ends; /* of each item */
+	int nends;      /* so many have one */
 	size_t nrecords;
 	size_t records_max;
 };
@@ -348,5 +372,12 @@ extern void make_chain(Matcher *m);
 
 /* The match that ends at m->reached_at with so many items, by match_latest.c. */
 extern void chain_match(Matcher *m, int reached, Match *match, bool items);
+
+/* Begin to keep where items are reached from which starts; what is reached, as reach() tells it. */
+extern void chain_start(Matcher *m);
+extern void chain_reach(Matcher *m, const Event *event);
+
+/* The match from this start to that link, of so many items; false if it is not within the pattern's time. */
+extern bool chain_match_from(const Matcher *m, uint32 start, size_t link, int reached, Match *match);
 
 #endif /* PGJ_MATCH_INSIDE_H */
