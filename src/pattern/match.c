@@ -1265,7 +1265,7 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 		m->first_ban[step] = PG_INT64_MAX;
 	/* windows, as they know of all matches that end alike the one that starts last */
 	forget(m);
-	while (next_event(m, &m->place, m->event_steps, &event))
+	while (next_of_all_events(m, &event))
 	{
 		MatchStart *start = NULL;
 

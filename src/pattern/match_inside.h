@@ -20,6 +20,9 @@
 
 #define MATCH_INTERRUPT_EVERY 0x10000
 
+/* So many times are read at once, where most are wanted. */
+#define TIMES_AHEAD 16
+
 /* A position reached: where, and the latest start of a match to there. */
 typedef struct Reached
 {
@@ -226,6 +229,8 @@ struct Matcher
 	/* the search */
 	uint64 work;
 	Place place;
+	uint64 times[TIMES_AHEAD]; /* of next_of_all_events(), up to where place has read them */
+	uint32 times_from;
 	Place starts_place;   /* before the first of the starts of last time */
 	const uint32 *starts; /* touchpoints at which a match may begin, ascending; NULL: any */
 	uint32 nstarts;
@@ -327,6 +332,9 @@ extern uint64 steps_with_value(const Matcher *m, int word, uint64 steps, const T
  * so what reads ahead must not share it with what reads behind.
  */
 extern bool next_event(Matcher *m, Place *place, uint64 *scratch, Event *event);
+
+/* The same of m->place, for who goes through all of them: times are read some at a time. */
+extern bool next_of_all_events(Matcher *m, Event *event);
 
 /* The first touchpoint behind i that a step matches; i never falls. */
 extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
