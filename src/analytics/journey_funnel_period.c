@@ -740,8 +740,8 @@ journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
 	state = transition_state(fcinfo, call.site);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	PG_RETURN_POINTER(add_journey(&call, state, &arg.view,
-								  pattern_matcher(call.site->compiled, &arg.view)));
+	PG_RETURN_POINTER(
+		add_journey(&call, state, &arg.view, pattern_matcher(call.site->compiled, &arg.view)));
 }
 
 PG_FUNCTION_INFO_V1(journey_funnel_period_agg_block_transfn);

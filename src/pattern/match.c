@@ -1218,8 +1218,7 @@ shared_progress(Matcher *m, const uint32 *starts, uint32 n, int item, Match *mat
 		}
 		if (chain_match_from(m, starts[s], stairs[from].record, item, match))
 			return true;
-		if (unlikely(s % MATCH_INTERRUPT_EVERY == 0))
-			CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 	}
 	return false;
 }

@@ -94,8 +94,8 @@ typedef struct MatchStart
 } MatchStart;
 
 /*
- * All of them that reach an item, and maybe others, of a journey just opened; how many. They, and what matcher_progress_from
- * goes by, are palloc'd in the current context.
+ * All of them that reach an item, and maybe others, of a journey just opened; how many. They
+ * are palloc'd in the current context, as is all that matcher_progress_from goes by.
  * latest[k], for k up to the program's nitems: of all partial matches that reach k
  * items, the latest start, or -1; so those that start behind it reach less.
  */

@@ -5,10 +5,10 @@
  * Where it ends is known from match_latest.c. From there the latest touchpoint that each
  * item may be, backwards, is the match that starts last: nothing is gained by an earlier one.
  *
- * If some touchpoints only may begin it, that is so of all items but the first, and the start is the
- * latest of these before the second one. So one run links each touchpoint at which an item
- * is reached to the latest one of the item before, and serves any set of starts. What
- * is not within the pattern's time from the latest start is not so from any.
+ * If some touchpoints only may begin it, that is so of all items but the first, and the start
+ * is the latest of these before the second one. So one run links each touchpoint at which an
+ * item is reached to the latest one of the item before, and serves any set of starts. What is
+ * not within the pattern's time from the latest start is not so from any.
  */
 #include "postgres.h"
 
@@ -91,6 +91,7 @@ chain_reach(Matcher *m, const Event *event)
 {
 	const Program *p = m->program;
 
+	CHECK_FOR_INTERRUPTS();
 	m->nhits = 0;
 	/* later items first: what comes before must lie before this touchpoint */
 	for (int q = Min(m->nends, m->most - 1); q >= 0; q--)
@@ -103,17 +104,18 @@ chain_reach(Matcher *m, const Event *event)
 		{
 			end.start = m->ends[q - 1].start;
 			end.start_time = m->ends[q - 1].start_time;
-			if (p->within != PATTERN_UNBOUNDED &&
-				elapsed(end.start_time, event->time) > p->within)
+			if (p->within != PATTERN_UNBOUNDED && elapsed(end.start_time, event->time) > p->within)
 				continue;
 		}
 		if (m->nlinks == m->links_max)
 		{
 			m->links_max = Max(64, 2 * m->links_max);
-			m->links = m->links ? repalloc_huge(m->links, m->links_max * sizeof(ChainLink))
-								: palloc_extended(m->links_max * sizeof(ChainLink), MCXT_ALLOC_HUGE);
+			m->links = m->links
+						   ? repalloc_huge(m->links, m->links_max * sizeof(ChainLink))
+						   : palloc_extended(m->links_max * sizeof(ChainLink), MCXT_ALLOC_HUGE);
 		}
-		m->links[m->nlinks++] = (ChainLink) {event->i, event->time, q > 0 ? m->ends[q - 1].link : 0};
+		m->links[m->nlinks++] =
+			(ChainLink) {event->i, event->time, q > 0 ? m->ends[q - 1].link : 0};
 		m->ends[q] = end;
 		m->nends = Max(m->nends, q + 1);
 		m->hits[m->nhits] = (Reached) {event->i, end.start, event->time, end.start_time};

@@ -173,11 +173,11 @@ struct Matcher
 	Simple simple;
 	bool has_latest; /* see match_latest.c */
 	Latest latest;
-	bool timeless;     /* ... and nothing is asked of times and values */
-	bool has_chain;    /* see match_chain.c */
-	bool starts_alike; /* see shared_progress() in match.c */
-	bool first_starts; /* a match begins with the first touchpoint, or not at all */
-	int *step_positions;  /* positions by step: lists */
+	bool timeless;       /* ... and nothing is asked of times and values */
+	bool has_chain;      /* see match_chain.c */
+	bool starts_alike;   /* see shared_progress() in match.c */
+	bool first_starts;   /* a match begins with the first touchpoint, or not at all */
+	int *step_positions; /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
 	int *first_edge; /* of each position, in program->edges; one more at the end */
@@ -190,10 +190,10 @@ struct Matcher
 	/* of the journey */
 	const JourneyView *v;
 	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
-	bool labelled; /* what follows is of its dictionary */
-	Glance glance; /* what its labels alone were asked */
-	bool may;      /* ... answer to GLANCE_EXIST */
-	int most;      /* ... to GLANCE_REACH */
+	bool labelled;      /* what follows is of its dictionary */
+	Glance glance;      /* what its labels alone were asked */
+	bool may;           /* ... answer to GLANCE_EXIST */
+	int most;           /* ... to GLANCE_REACH */
 	bool sure;
 
 	/* of its dictionary */
@@ -386,6 +386,7 @@ extern void chain_start(Matcher *m);
 extern void chain_reach(Matcher *m, const Event *event);
 
 /* The match from this start to that link, of so many items; false if it is not within the pattern's time. */
-extern bool chain_match_from(const Matcher *m, uint32 start, size_t link, int reached, Match *match);
+extern bool chain_match_from(const Matcher *m, uint32 start, size_t link, int reached,
+							 Match *match);
 
 #endif /* PGJ_MATCH_INSIDE_H */
