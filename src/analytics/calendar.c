@@ -88,7 +88,11 @@ calendar_set(Calendar *c, const text *unit, const text *zone)
 	const char *name = VARDATA_ANY(zone);
 	size_t len = VARSIZE_ANY_EXHDR(zone);
 
-	c->unit = unit_from_text(unit);
+	CalendarUnit asked = unit_from_text(unit);
+
+	if (c->unit != asked)
+		memset(c->stretches, 0, sizeof(c->stretches));
+	c->unit = asked;
 	if (c->zone && c->zone_len == len && memcmp(c->zone_name, name, len) == 0)
 		return;
 	c->zone = calendar_zone(text_to_cstring(zone));
@@ -96,6 +100,7 @@ calendar_set(Calendar *c, const text *unit, const text *zone)
 	memcpy(c->zone_name, name, len);
 	c->zone_len = len;
 	memset(c->spans, 0, sizeof(c->spans));
+	memset(c->stretches, 0, sizeof(c->stretches));
 }
 
 void
@@ -166,26 +171,45 @@ first_day(CalendarUnit unit, int32 number)
 	return (int64) date2j(year, months - year * MONTHS_PER_YEAR + 1, 1) - POSTGRES_EPOCH_JDATE;
 }
 
+static pg_noinline void
+find_stretch(Calendar *c, CalendarStretch *stretch, int64 time)
+{
+	const ClockSpan *span = span_of(c, time);
+	int32 number = number_of_day(c->unit, floor_div(time + span->offset, USECS_PER_DAY));
+	int64 next = first_day(c->unit, number + 1);
+
+	stretch->number = number;
+	stretch->from = Max(span->from, first_day(c->unit, number) * USECS_PER_DAY - span->offset);
+	stretch->to = span->to;
+	/* else it begins when timestamps have ended */
+	if (likely(next < PG_INT64_MAX / USECS_PER_DAY - 1))
+		stretch->to = Min(stretch->to, next * USECS_PER_DAY - span->offset);
+}
+
+static inline const CalendarStretch *
+stretch_of(Calendar *c, int64 time)
+{
+	CalendarStretch *stretch = &c->stretches[((uint64) time >> CLOCK_SPAN_BITS) % CLOCK_SPANS];
+
+	if (unlikely(time < stretch->from || time >= stretch->to))
+		find_stretch(c, stretch, time);
+	return stretch;
+}
+
 int32
 calendar_number(Calendar *c, int64 time)
 {
-	return number_of_day(c->unit, floor_div(time + span_of(c, time)->offset, USECS_PER_DAY));
+	return stretch_of(c, time)->number;
 }
 
 int32
 calendar_stretch(Calendar *c, int64 time, int64 *from, int64 *to)
 {
-	const ClockSpan *span = span_of(c, time);
-	int32 number = number_of_day(c->unit, floor_div(time + span->offset, USECS_PER_DAY));
-	int64 next;
+	const CalendarStretch *stretch = stretch_of(c, time);
 
-	*from = Max(span->from, first_day(c->unit, number) * USECS_PER_DAY - span->offset);
-	*to = span->to;
-	next = first_day(c->unit, number + 1);
-	/* else it begins when timestamps have ended */
-	if (likely(next < PG_INT64_MAX / USECS_PER_DAY - 1))
-		*to = Min(*to, next * USECS_PER_DAY - span->offset);
-	return number;
+	*from = stretch->from;
+	*to = stretch->to;
+	return stretch->number;
 }
 
 bool

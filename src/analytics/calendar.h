@@ -30,7 +30,15 @@ typedef struct ClockSpan
 	int64 offset;
 } ClockSpan;
 
-/* An instant finds its span by the 2^40 us (some 13 days) in which it lies. */
+/* Instants from one up to but not including another, with the same number. */
+typedef struct CalendarStretch
+{
+	int64 from;
+	int64 to;
+	int32 number;
+} CalendarStretch;
+
+/* An instant finds its span, and its stretch, by the 2^40 us (some 13 days) in which it lies. */
 #define CLOCK_SPAN_BITS 40
 #define CLOCK_SPANS 256
 
@@ -41,7 +49,9 @@ typedef struct Calendar
 	pg_tz *zone; /* or NULL */
 	char zone_name[TZ_STRLEN_MAX + 1];
 	size_t zone_len;
-	ClockSpan spans[CLOCK_SPANS]; /* a cache: what is empty contains no instant */
+	/* caches: what is empty contains no instant */
+	ClockSpan spans[CLOCK_SPANS];
+	CalendarStretch stretches[CLOCK_SPANS];
 } Calendar;
 
 /* Take a unit and a time zone as SQL gives them; cheap if they are those there were. */

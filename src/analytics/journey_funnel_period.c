@@ -668,14 +668,15 @@ add_group(const FunnelCall *call, PeriodFunnelState *state, Matcher *m, const En
 	return state;
 }
 
-/* The state with a journey more; what does not outlast it is allocated in the current context. */
+/*
+ * The state with a journey more, to which the matcher is turned; what does not outlast it is
+ * allocated in the current context.
+ */
 static PeriodFunnelState *
-add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v)
+add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v, Matcher *m)
 {
-	CompiledPattern *c = call->site->compiled;
 	const TimestampTz *range = call->site->range;
 	int64 *latest;
-	Matcher *m;
 	MatchStart *starts;
 	Entry *entries;
 	EntryGroup *groups;
@@ -687,8 +688,7 @@ add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v)
 	/* a journey outside the range begins nothing in it */
 	if (v->n == 0 || v->last < range[0] || v->first >= range[1])
 		return state;
-	m = pattern_matcher(c, v);
-	latest = palloc((c->program->nitems + 1) * sizeof(int64));
+	latest = palloc((state->nsteps + 1) * sizeof(int64));
 	n = matcher_starts(m, &starts, latest);
 	if (n == 0)
 		return state;
@@ -740,7 +740,8 @@ journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
 	state = transition_state(fcinfo, call.site);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	PG_RETURN_POINTER(add_journey(&call, state, &arg.view));
+	PG_RETURN_POINTER(
+		add_journey(&call, state, &arg.view, pattern_matcher(call.site->compiled, &arg.view)));
 }
 
 PG_FUNCTION_INFO_V1(journey_funnel_period_agg_block_transfn);
@@ -769,7 +770,7 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	{
 		block_candidates_read_on(b);
 		MemoryContextSwitchTo(scratch);
-		state = add_journey(&call, state, &b->journey);
+		state = add_journey(&call, state, &b->journey, b->matcher);
 		MemoryContextSwitchTo(call.cxt);
 		MemoryContextReset(scratch);
 	}

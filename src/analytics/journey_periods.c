@@ -73,30 +73,28 @@ start_set(PeriodSet *set)
 }
 
 void
-retention_units(RetentionQuery *query, Units *units, const JourneyView *v, const char *function)
+retention_units(RetentionQuery *query, Units *units, const JourneyView *v, Matcher *starts)
 {
-	Matcher *starts;
-	Matcher *returns;
+	Matcher *returns = starts;
 	uint32 start;
 	uint32 i;
 	int32 cohort;
 	int64 time;
 
-	starts = pattern_step_matcher(query->start, v, function);
-	returns = pattern_step_matcher(query->back, v, function);
-	if (matcher_next_step(starts, &start, &time))
-	{
-		cohort = calendar_number(&query->calendar, time);
-		units_add(units, cohort);
-		while (matcher_next_step(returns, &i, &time))
-			if (i > start)
-			{
-				int32 number = calendar_number(&query->calendar, time);
+	if (!matcher_next_step(starts, &start, &time))
+		return;
+	cohort = calendar_number(&query->calendar, time);
+	units_add(units, cohort);
+	if (!query->same)
+		returns = pattern_matcher(query->back, v);
+	while (matcher_next_step(returns, &i, &time))
+		if (i > start)
+		{
+			int32 number = calendar_number(&query->calendar, time);
 
-				units_add(units, Max(number, cohort));
-			}
-		units_order(units);
-	}
+			units_add(units, Max(number, cohort));
+		}
+	units_order(units);
 }
 
 static bool
@@ -127,7 +125,8 @@ journey_retention(PG_FUNCTION_ARGS)
 		retention_query_set(&set->query, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1),
 							PG_GETARG_DATUM(2), PG_GETARG_TEXT_PP(3), PG_GETARG_TEXT_PP(4));
 		journey_arg_open(&arg, PG_GETARG_DATUM(0));
-		retention_units(&set->query, &set->units, &arg.view, "journey_retention");
+		retention_units(&set->query, &set->units, &arg.view,
+						retention_check(&set->query, &arg.view, "journey_retention"));
 		journey_arg_close(&arg);
 		if (set->units.n > 0)
 			set->cohort = calendar_date(set->query.calendar.unit, set->units.numbers[0]);

@@ -292,13 +292,13 @@ transition_state(FunctionCallInfo fcinfo, const RetentionSite *site)
 
 /* The state with a journey more. */
 static RetentionState *
-add_journey(RetentionState *state, RetentionSite *site, const JourneyView *v)
+add_journey(RetentionState *state, RetentionSite *site, const JourneyView *v, Matcher *starts)
 {
 	Units *units = &site->units;
 
 	units->n = 0;
 	units->falls = false;
-	retention_units(&site->query, units, v, "journey_retention_agg");
+	retention_units(&site->query, units, v, starts);
 	for (size_t i = 0; i < units->n; i++)
 	{
 		state = make_room(state, (uint64) state->n + 1);
@@ -321,7 +321,8 @@ journey_retention_agg_transfn(PG_FUNCTION_ARGS)
 	site = call_site(fcinfo);
 	state = transition_state(fcinfo, site);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	state = add_journey(state, site, &arg.view);
+	state = add_journey(state, site, &arg.view,
+						retention_check(&site->query, &arg.view, "journey_retention_agg"));
 	journey_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
@@ -351,7 +352,7 @@ journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
 	while (block_candidates_next(b))
 	{
 		block_candidates_read_on(b);
-		state = add_journey(state, site, &b->journey);
+		state = add_journey(state, site, &b->journey, b->matcher);
 	}
 	PG_RETURN_POINTER(state);
 }

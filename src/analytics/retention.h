@@ -22,6 +22,7 @@ typedef struct RetentionQuery
 {
 	CompiledPattern *start;
 	CompiledPattern *back;
+	bool same; /* as start */
 	Calendar calendar;
 } RetentionQuery;
 
@@ -32,22 +33,26 @@ retention_query_set(RetentionQuery *query, MemoryContext cxt, Datum start, Datum
 {
 	pattern_argument(&query->start, cxt, start);
 	pattern_argument(&query->back, cxt, back);
+	query->same = query->start->len == query->back->len &&
+				  memcmp(query->start->text, query->back->text, query->back->len) == 0;
 	calendar_set(&query->calendar, unit, zone);
 }
 
-/* An error, if a pattern has more than one step; the function's name is for it. */
-static inline void
+/* An error, if a pattern has more than one step, for which the name is; the matcher of starts. */
+static inline Matcher *
 retention_check(RetentionQuery *query, const JourneyView *v, const char *function)
 {
-	pattern_step_matcher(query->start, v, function);
+	Matcher *starts = pattern_step_matcher(query->start, v, function);
+
 	pattern_step_matcher(query->back, v, function);
+	return starts;
 }
 
 /*
  * In journey_periods.c: to no units, add the one of a journey's first start, if it has one, and those
- * of its returns, ascending. The function's name is for errors.
+ * of its returns, ascending. The matcher of starts is turned to the journey; patterns are checked.
  */
 extern void retention_units(RetentionQuery *query, Units *units, const JourneyView *v,
-							const char *function);
+							Matcher *starts);
 
 #endif /* PGJ_RETENTION_H */

@@ -81,7 +81,8 @@ journey_block_count(PG_FUNCTION_ARGS)
 
 		if (!matcher_may_exist(b->matcher, &sure))
 			continue;
-		block_candidates_read_on(b);
+		if (!sure)
+			block_candidates_read_on(b);
 		count = matcher_count(b->matcher);
 		if (count == 0)
 			continue;

@@ -436,6 +436,7 @@ matcher_create(const Program *p)
 	make_latest(m);
 	make_chain(m);
 	m->starts_alike = starts_alike(m);
+	m->first_starts = m->has_simple && m->simple.start == 0;
 	return m;
 }
 
@@ -866,6 +867,14 @@ matcher_may_exist(Matcher *m, bool *sure)
 			m->may = run_simple(m, &reached, m->simple.accept);
 			m->sure = m->may && m->simple.exact_span == PG_INT64_MAX;
 		}
+		if (m->may && !m->sure && m->timeless)
+		{
+			/* what this asks of times, if they are there or not, has no bearing */
+			m->started = false;
+			prepare(m);
+			m->may = m->sure = find_latest(m);
+			m->started = false;
+		}
 		m->glance = GLANCE_EXIST;
 	}
 	*sure = m->sure;
@@ -1112,8 +1121,11 @@ starts_alike(const Matcher *m)
 	bool single = (s->start & (s->start - 1)) == 0;
 	uint64 follow;
 
-	if (!m->has_simple || p->npositions > SHARED_POSITIONS_MAX || p->within != PATTERN_UNBOUNDED ||
-		!s->free_start)
+	if (!m->has_simple || !s->free_start)
+		return false;
+	if (m->has_chain)
+		return true;
+	if (p->npositions > SHARED_POSITIONS_MAX || p->within != PATTERN_UNBOUNDED)
 		return false;
 	follow = s->follow[pg_rightmost_one_pos64(s->start)];
 	for (uint64 bits = s->start; bits != 0; bits &= bits - 1)
@@ -1142,9 +1154,9 @@ starts_alike(const Matcher *m)
 	return true;
 }
 
-/* Note where so many items are reached, at the record to be made next. */
+/* Note at which record so many items are reached. */
 static void
-add_stair(Matcher *m, int item, uint32 start)
+add_stair(Matcher *m, int item, uint32 start, size_t record)
 {
 	uint32 n = m->nstairs[item];
 
@@ -1153,50 +1165,62 @@ add_stair(Matcher *m, int item, uint32 start)
 	/* its room is a power of two */
 	if (n == 0)
 		m->stairs[item] = palloc(sizeof(Stair));
-	else if (m->stairs[item][n - 1].record == m->nrecords)
+	else if (m->stairs[item][n - 1].record == record)
 		n--;
 	else if ((n & (n - 1)) == 0)
 		m->stairs[item] = repalloc_huge(m->stairs[item], 2 * (size_t) n * sizeof(Stair));
-	m->stairs[item][n] = (Stair) {m->nrecords, start};
+	m->stairs[item][n] = (Stair) {record, start};
 	m->nstairs[item] = n + 1;
 }
 
-/* matcher_progress_from() where starts are alike and reach so many items, at least two. */
-static void
+/* matcher_progress_from() where starts are alike: do they reach so many items, at least two? */
+static bool
 shared_progress(Matcher *m, const uint32 *starts, uint32 n, int item, Match *match)
 {
 	const Program *p = m->program;
 	const Stair *stairs = m->stairs[item];
 	uint32 from = 0;
-	uint32 to = m->nstairs[item];
-	uint32 last = n;
 	bool accepting[SHARED_POSITIONS_MAX];
 
-	/* the first touchpoint that any of them reaches */
-	while (from < to)
+	for (uint32 s = 0; s < n; s++)
 	{
-		uint32 middle = from + (to - from) / 2;
+		uint32 to = m->nstairs[item];
+		uint32 last = n;
 
-		if (stairs[middle].start < starts[0])
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	Assert(from < m->nstairs[item]);
-	/* and of those that do, the latest */
-	to = 0;
-	while (last - to > 1)
-	{
-		uint32 middle = to + (last - to) / 2;
+		/* the first touchpoint that any of them reaches */
+		while (from < to)
+		{
+			uint32 middle = from + (to - from) / 2;
 
-		if (starts[middle] <= stairs[from].start)
-			to = middle;
-		else
-			last = middle;
+			if (stairs[middle].start < starts[s])
+				from = middle + 1;
+			else
+				to = middle;
+		}
+		if (from == m->nstairs[item])
+			return false;
+		/* and of those that do, the latest */
+		while (last - s > 1)
+		{
+			uint32 middle = s + (last - s) / 2;
+
+			if (starts[middle] <= stairs[from].start)
+				s = middle;
+			else
+				last = middle;
+		}
+		if (!m->has_chain)
+		{
+			for (int q = 0; q < p->npositions; q++)
+				accepting[q] = p->positions[q].ends_item && p->positions[q].item == item;
+			walk_back(m, stairs[from].record, starts[s], accepting, match, true);
+			return true;
+		}
+		if (chain_match_from(m, starts[s], stairs[from].record, item, match))
+			return true;
+		CHECK_FOR_INTERRUPTS();
 	}
-	for (int q = 0; q < p->npositions; q++)
-		accepting[q] = p->positions[q].ends_item && p->positions[q].item == item;
-	walk_back(m, stairs[from].record, starts[to], accepting, match, true);
+	return false;
 }
 
 uint32
@@ -1212,15 +1236,25 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 	*starts = NULL;
 	for (int k = 0; k <= p->nitems; k++)
 		latest[k] = -1;
-	most = matcher_may_reach(m, &sure);
+	most = m->first_starts ? matcher_progress(m, NULL, false) : matcher_may_reach(m, &sure);
 	if (most == 0)
 		return 0;
+	if (m->first_starts)
+	{
+		for (int k = 0; k <= most; k++)
+			latest[k] = 0;
+		*starts = palloc(sizeof(MatchStart));
+		**starts = (MatchStart) {.i = 0, .item = 0, .time = m->v->first};
+		return 1;
+	}
 	prepare(m);
 	m->keep_starts = m->starts_alike && most > 1;
+	if (m->has_chain)
+		chain_start(m);
 	if (m->keep_starts)
 	{
 		record_nothing(m);
-		m->recording = true;
+		m->recording = !m->has_chain;
 		m->stairs = palloc((p->nitems + 1) * sizeof(Stair *));
 		m->nstairs = palloc0((p->nitems + 1) * sizeof(uint32));
 	}
@@ -1230,11 +1264,14 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 		m->first_ban[step] = PG_INT64_MAX;
 	/* windows, as they know of all matches that end alike the one that starts last */
 	forget(m);
-	while (next_event(m, &m->place, m->event_steps, &event))
+	while (next_of_all_events(m, &event))
 	{
 		MatchStart *start = NULL;
 
-		reach(m, &event);
+		if (m->has_chain)
+			chain_reach(m, &event);
+		else
+			reach(m, &event);
 		for (int h = 0; h < m->nhits; h++)
 		{
 			const ProgramPosition *position = &p->positions[m->hit_positions[h]];
@@ -1242,7 +1279,8 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 			if (position->ends_item)
 				latest[position->item] = Max(latest[position->item], m->hits[h].start);
 			if (m->keep_starts && position->ends_item && position->item > 1)
-				add_stair(m, position->item, m->hits[h].start);
+				add_stair(m, position->item, m->hits[h].start,
+						  m->has_chain ? m->ends[position->item - 1].link : m->nrecords);
 			if (m->hits[h].start != event.i)
 				continue;
 			if (start == NULL)
@@ -1259,6 +1297,8 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 			if (position->ends_item)
 				start->item = Max(start->item, position->item);
 		}
+		if (m->has_chain)
+			continue;
 		settle(m, &event);
 		for (int w = 0; w < m->step_words; w++)
 			for (uint64 bits = event.steps[w]; bits != 0; bits &= bits - 1)
@@ -1272,6 +1312,8 @@ matcher_starts(Matcher *m, MatchStart **starts, int64 *latest)
 		latest[k] = Max(latest[k], latest[k + 1]);
 	place_start(m, &m->starts_place);
 	m->recording = false;
+	m->all_starts = *starts;
+	m->nall_starts = n;
 	return n;
 }
 
@@ -1281,9 +1323,16 @@ matcher_progress_from(Matcher *m, const uint32 *starts, uint32 n, int most, Matc
 	int item;
 
 	*match = (Match) {0};
-	if (m->keep_starts && most > 1)
+	if (m->first_starts)
 	{
-		shared_progress(m, starts, n, most, match);
+		if (most > 1)
+			matcher_progress_match(m, most, match);
+		return most;
+	}
+	if (m->has_chain || (m->keep_starts && most > 1))
+	{
+		while (most > 1 && !shared_progress(m, starts, n, most, match))
+			most--;
 		return most;
 	}
 	m->starts = starts;

@@ -62,6 +62,7 @@ extern bool matcher_exists(Matcher *m);
  * The same by the labels alone, of a journey just opened of which nothing else need be
  * there as yet, but its length and dictionary. If so, *sure tells whether it is for sure;
  * otherwise complete the view and call matcher_exists, which goes on from what is known.
+ * Where it is for sure, matcher_count needs no more either.
  */
 extern bool matcher_may_exist(Matcher *m, bool *sure);
 
@@ -88,13 +89,13 @@ extern int matcher_may_reach(Matcher *m, bool *sure);
 typedef struct MatchStart
 {
 	uint32 i;
-	int item; /* the last item complete with this touchpoint alone, or 0 */
+	int item; /* the last item known to be complete with this touchpoint alone, or 0 */
 	int64 time;
 } MatchStart;
 
 /*
- * All of them, of a journey just opened; how many. They, and what matcher_progress_from
- * goes by, are palloc'd in the current context.
+ * All of them that reach an item, and maybe others, of a journey just opened; how many. They
+ * are palloc'd in the current context, as is all that matcher_progress_from goes by.
  * latest[k], for k up to the program's nitems: of all partial matches that reach k
  * items, the latest start, or -1; so those that start behind it reach less.
  */

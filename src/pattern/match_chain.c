@@ -4,6 +4,11 @@
  *
  * Where it ends is known from match_latest.c. From there the latest touchpoint that each
  * item may be, backwards, is the match that starts last: nothing is gained by an earlier one.
+ *
+ * If some touchpoints only may begin it, that is so of all items but the first, and the start
+ * is the latest of these before the second one. So one run links each touchpoint at which an
+ * item is reached to the latest one of the item before, and serves any set of starts. What is
+ * not within the pattern's time from the latest start is not so from any.
  */
 #include "postgres.h"
 
@@ -24,7 +29,7 @@ make_chain(Matcher *m)
 		const ProgramLink *link = edge->link >= 0 ? &p->links[edge->link] : NULL;
 
 		if (p->positions[q].item != q + 1 || !p->positions[q].ends_item || edge->to != q ||
-			edge->from != q - 1 || edge->from_start)
+			edge->from != q - 1 || (edge->from_start && edge->link >= 0))
 			return;
 		if (q > 0 && (link->next || link->min > 0 || link->max != PG_INT64_MAX || link->nbans > 0))
 			return;
@@ -47,14 +52,17 @@ chain_match(Matcher *m, int reached, Match *match, bool items)
 	{
 		uint64 step = UINT64CONST(1) << p->positions[q].step;
 
-		do
-		{
-			if (i == 0)
-				journey_corrupt("its labels have changed");
-			if (unlikely(i % MATCH_INTERRUPT_EVERY == 0))
-				CHECK_FOR_INTERRUPTS();
-			i--;
-		} while ((m->label_steps[journey_label_at(v, i)] & step) == 0);
+		if (p->edges[q].from_start)
+			i = 0;
+		else
+			do
+			{
+				if (i == 0)
+					journey_corrupt("its labels have changed");
+				if (unlikely(i % MATCH_INTERRUPT_EVERY == 0))
+					CHECK_FOR_INTERRUPTS();
+				i--;
+			} while ((m->label_steps[journey_label_at(v, i)] & step) == 0);
 		match->touchpoints[q] = i;
 	}
 	if (!items)
@@ -67,4 +75,90 @@ chain_match(Matcher *m, int reached, Match *match, bool items)
 		match->items[q].item = q + 1;
 		match->items[q].time = journey_time_from_offset(v, ef_next(&v->times, &times));
 	}
+}
+
+void
+chain_start(Matcher *m)
+{
+	m->links = NULL;
+	m->nlinks = m->links_max = 0;
+	m->ends = palloc(m->most * sizeof(ChainEnd));
+	m->nends = 0;
+}
+
+void
+chain_reach(Matcher *m, const Event *event)
+{
+	const Program *p = m->program;
+
+	CHECK_FOR_INTERRUPTS();
+	m->nhits = 0;
+	/* later items first: what comes before must lie before this touchpoint */
+	for (int q = Min(m->nends, m->most - 1); q >= 0; q--)
+	{
+		ChainEnd end = {.link = m->nlinks, .start = event->i, .start_time = event->time};
+
+		if ((event->steps[0] >> p->positions[q].step & 1) == 0)
+			continue;
+		if (q > 0)
+		{
+			end.start = m->ends[q - 1].start;
+			end.start_time = m->ends[q - 1].start_time;
+			if (p->within != PATTERN_UNBOUNDED && elapsed(end.start_time, event->time) > p->within)
+				continue;
+		}
+		if (m->nlinks == m->links_max)
+		{
+			m->links_max = Max(64, 2 * m->links_max);
+			m->links = m->links
+						   ? repalloc_huge(m->links, m->links_max * sizeof(ChainLink))
+						   : palloc_extended(m->links_max * sizeof(ChainLink), MCXT_ALLOC_HUGE);
+		}
+		m->links[m->nlinks++] =
+			(ChainLink) {event->i, event->time, q > 0 ? m->ends[q - 1].link : 0};
+		m->ends[q] = end;
+		m->nends = Max(m->nends, q + 1);
+		m->hits[m->nhits] = (Reached) {event->i, end.start, event->time, end.start_time};
+		m->hit_positions[m->nhits++] = q;
+	}
+}
+
+/* The time of a start. */
+static int64
+start_time(const Matcher *m, uint32 i)
+{
+	uint32 from = 0;
+	uint32 to = m->nall_starts;
+
+	while (to - from > 1)
+	{
+		uint32 middle = from + (to - from) / 2;
+
+		if (m->all_starts[middle].i <= i)
+			from = middle;
+		else
+			to = middle;
+	}
+	return m->all_starts[from].time;
+}
+
+bool
+chain_match_from(const Matcher *m, uint32 start, size_t link, int reached, Match *match)
+{
+	int64 time = start_time(m, start);
+
+	if (m->program->within != PATTERN_UNBOUNDED &&
+		elapsed(time, m->links[link].time) > m->program->within)
+		return false;
+	match->n = reached;
+	match->touchpoints = palloc(reached * sizeof(uint32));
+	match->items = palloc(reached * sizeof(MatchItem));
+	for (int q = reached; q-- > 1; link = m->links[link].before)
+	{
+		match->touchpoints[q] = m->links[link].i;
+		match->items[q] = (MatchItem) {q + 1, m->links[link].time};
+	}
+	match->touchpoints[0] = start;
+	match->items[0] = (MatchItem) {1, time};
+	return true;
 }

@@ -482,6 +482,47 @@ any_step(const Matcher *m, uint32 label)
 	return any != 0;
 }
 
+/* The next touchpoint of which the label is for some step, but for its time. */
+static pg_attribute_always_inline bool
+next_label(const Matcher *m, Place *place, Event *event)
+{
+	const JourneyView *v = m->v;
+
+	while (place->i < v->n)
+	{
+		uint32 i;
+		uint32 label;
+
+		if (m->marks)
+		{
+			place->i = marks_next(m->marks, place->i, v->n, ~0);
+			if (place->i == v->n)
+				break;
+		}
+		else if (likely(v->label_width == 1 && m->step_words == 1))
+		{
+			uint32 end = place->i + Min(v->n - place->i, MATCH_INTERRUPT_EVERY);
+
+			place->i = skip_labels(v->labels, place->i, end, m->label_steps, ~UINT64CONST(0));
+			if (place->i == end)
+			{
+				CHECK_FOR_INTERRUPTS();
+				continue;
+			}
+		}
+		i = place->i++;
+		label = journey_label_at(v, i);
+		if (i % MATCH_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (!any_step(m, label))
+			continue;
+		event->i = i;
+		event->steps = &m->label_steps[(size_t) label * m->step_words];
+		return true;
+	}
+	return false;
+}
+
 bool
 next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 {
@@ -516,41 +557,34 @@ next_event(Matcher *m, Place *place, uint64 *scratch, Event *event)
 		return false;
 	}
 
-	while (place->i < v->n)
+	if (!next_label(m, place, event))
+		return false;
+	ef_seek(&v->times, &place->times, event->i);
+	event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
+	return true;
+}
+
+bool
+next_of_all_events(Matcher *m, Event *event)
+{
+	const JourneyView *v = m->v;
+	Place *place = &m->place;
+
+	if (m->rows || m->tests_values)
+		return next_event(m, place, m->event_steps, event);
+	if (!next_label(m, place, event))
+		return false;
+	if (event->i >= place->times.i)
 	{
-		uint32 i;
-		uint32 label;
+		uint32 n = Min(TIMES_AHEAD, v->n - event->i);
 
-		if (m->marks)
-		{
-			place->i = marks_next(m->marks, place->i, v->n, ~0);
-			if (place->i == v->n)
-				break;
-		}
-		else if (likely(v->label_width == 1 && m->step_words == 1))
-		{
-			uint32 end = place->i + Min(v->n - place->i, MATCH_INTERRUPT_EVERY);
-
-			place->i = skip_labels(v->labels, place->i, end, m->label_steps, ~UINT64CONST(0));
-			if (place->i == end)
-			{
-				CHECK_FOR_INTERRUPTS();
-				continue;
-			}
-		}
-		i = place->i++;
-		label = journey_label_at(v, i);
-		if (i % MATCH_INTERRUPT_EVERY == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (!any_step(m, label))
-			continue;
-		ef_seek(&v->times, &place->times, i);
-		event->i = i;
-		event->time = journey_time_from_offset(v, ef_next(&v->times, &place->times));
-		event->steps = &m->label_steps[(size_t) label * m->step_words];
-		return true;
+		if (place->times.i != event->i)
+			ef_seek(&v->times, &place->times, event->i);
+		ef_read(&v->times, &place->times, m->times, n);
+		m->times_from = event->i;
 	}
-	return false;
+	event->time = journey_time_from_offset(v, m->times[event->i - m->times_from]);
+	return true;
 }
 
 const Ahead *

@@ -20,6 +20,9 @@
 
 #define MATCH_INTERRUPT_EVERY 0x10000
 
+/* So many times are read at once, where most are wanted. */
+#define TIMES_AHEAD 16
+
 /* A position reached: where, and the latest start of a match to there. */
 typedef struct Reached
 {
@@ -70,12 +73,28 @@ typedef struct Record
 	int64 time;
 } Record;
 
-/* A record at which so many items are reached from a later start than at any before. */
+/* A record, of a chain a link, at which so many items are reached from a later start than before. */
 typedef struct Stair
 {
-	uint32 record;
+	size_t record;
 	uint32 start;
 } Stair;
+
+/* A touchpoint at which an item of a chain is reached. */
+typedef struct ChainLink
+{
+	uint32 i;
+	int64 time;
+	size_t before; /* the latest one of the item before, by its number */
+} ChainLink;
+
+/* Where an item of a chain was reached last. */
+typedef struct ChainEnd
+{
+	size_t link;
+	uint32 start; /* the latest that leads there */
+	int64 start_time;
+} ChainEnd;
 
 typedef struct Ahead
 {
@@ -154,9 +173,11 @@ struct Matcher
 	Simple simple;
 	bool has_latest; /* see match_latest.c */
 	Latest latest;
-	bool has_chain;    /* see match_chain.c */
-	bool starts_alike; /* see shared_progress() in match.c */
-	int *step_positions;  /* positions by step: lists */
+	bool timeless;       /* ... and nothing is asked of times and values */
+	bool has_chain;      /* see match_chain.c */
+	bool starts_alike;   /* see shared_progress() in match.c */
+	bool first_starts;   /* a match begins with the first touchpoint, or not at all */
+	int *step_positions; /* positions by step: lists */
 	int *next_position;
 	int *accept;     /* of each position, in program->accepts; or -1 */
 	int *first_edge; /* of each position, in program->edges; one more at the end */
@@ -169,10 +190,10 @@ struct Matcher
 	/* of the journey */
 	const JourneyView *v;
 	const uint8 *marks; /* of its touchpoints (match_marks.h); or NULL */
-	bool labelled; /* what follows is of its dictionary */
-	Glance glance; /* what its labels alone were asked */
-	bool may;      /* ... answer to GLANCE_EXIST */
-	int most;      /* ... to GLANCE_REACH */
+	bool labelled;      /* what follows is of its dictionary */
+	Glance glance;      /* what its labels alone were asked */
+	bool may;           /* ... answer to GLANCE_EXIST */
+	int most;           /* ... to GLANCE_REACH */
 	bool sure;
 
 	/* of its dictionary */
@@ -208,6 +229,8 @@ struct Matcher
 	/* the search */
 	uint64 work;
 	Place place;
+	uint64 times[TIMES_AHEAD]; /* of next_of_all_events(), up to where place has read them */
+	uint32 times_from;
 	Place starts_place;   /* before the first of the starts of last time */
 	const uint32 *starts; /* touchpoints at which a match may begin, ascending; NULL: any */
 	uint32 nstarts;
@@ -230,8 +253,15 @@ struct Matcher
 	uint64 *record_positions;
 	uint32 *record_starts; /* of each position, NO_START: not reached; or NULL: not kept */
 	bool keep_starts;
-	struct Stair **stairs; /* of each number of items, if starts are kept */
+	Stair **stairs; /* of each number of items, if starts are kept */
 	uint32 *nstairs;
+	const MatchStart *all_starts; /* ... which they are */
+	uint32 nall_starts;
+	ChainLink *links; /* ... of a chain */
+	size_t nlinks;
+	size_t links_max;
+	ChainEnd *ends; /* of each item */
+	int nends;      /* so many have one */
 	size_t nrecords;
 	size_t records_max;
 };
@@ -303,6 +333,9 @@ extern uint64 steps_with_value(const Matcher *m, int word, uint64 steps, const T
  */
 extern bool next_event(Matcher *m, Place *place, uint64 *scratch, Event *event);
 
+/* The same of m->place, for who goes through all of them: times are read some at a time. */
+extern bool next_of_all_events(Matcher *m, Event *event);
+
 /* The first touchpoint behind i that a step matches; i never falls. */
 extern const Ahead *look_ahead(Matcher *m, int step, uint32 i);
 
@@ -347,5 +380,13 @@ extern void make_chain(Matcher *m);
 
 /* The match that ends at m->reached_at with so many items, by match_latest.c. */
 extern void chain_match(Matcher *m, int reached, Match *match, bool items);
+
+/* Begin to keep where items are reached from which starts; what is reached, as reach() tells it. */
+extern void chain_start(Matcher *m);
+extern void chain_reach(Matcher *m, const Event *event);
+
+/* The match from this start to that link, of so many items; false if it is not within the pattern's time. */
+extern bool chain_match_from(const Matcher *m, uint32 start, size_t link, int reached,
+							 Match *match);
 
 #endif /* PGJ_MATCH_INSIDE_H */

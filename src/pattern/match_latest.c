@@ -41,6 +41,27 @@ is_ban(const Program *p, int step)
 	return false;
 }
 
+/* Does nothing but the order of touchpoints and their labels count? */
+static bool
+is_timeless(const Matcher *m)
+{
+	const Program *p = m->program;
+
+	if (m->tests_values || p->row_conditions || p->within != PATTERN_UNBOUNDED)
+		return false;
+	for (int l = 0; l < p->nlinks; l++)
+	{
+		const ProgramLink *link = &p->links[l];
+
+		if (link->min > 0 || link->max != PG_INT64_MAX)
+			return false;
+		for (int k = 0; k < link->nbans; k++)
+			if (link->ban_usecs[k] != PATTERN_UNBOUNDED)
+				return false;
+	}
+	return true;
+}
+
 void
 make_latest(Matcher *m)
 {
@@ -92,6 +113,7 @@ make_latest(Matcher *m)
 		}
 	m->entries = palloc(p->npositions * sizeof(LatestEntry));
 	m->has_latest = true;
+	m->timeless = is_timeless(m);
 }
 
 /* The touchpoint at hand. */

@@ -58,7 +58,9 @@ END $$;
 CREATE TABLE pattern (i integer GENERATED ALWAYS AS IDENTITY, p journey_pattern);
 INSERT INTO pattern (p) VALUES ('web.view'), ('web.view -> app.buy -> %'), ('web.view -> %.buy -> %.delivered within 1 day'), ('%.% -[<= 1 hour]-> web.% -[>= 1 s]-> %.view'),
     ('%.%.in -> %.%.out -> %.%.in'), ('web.view -[!%.buy]-> %.delivered -> phone.%'), ('%[value >= 5] -> %[value < 5]'), ('c1.% -> c2.%{2} -> c3.%'),
-    ('^web.% => app.% => %'), ('% -> web.buy$'), ('("Loja São João".vê -> web.%) | (app.% -> app.% -> web.%)'), ('fax.%'), ('%{3} -> %'), ('%[value >= 5]'), ('c1.%'), ('%.%.in'), ('%'), ('%.buy');
+    ('^web.% => app.% => %'), ('% -> web.buy$'), ('("Loja São João".vê -> web.%) | (app.% -> app.% -> web.%)'), ('fax.%'), ('%{3} -> %'), ('%[value >= 5]'), ('c1.%'), ('%.%.in'), ('%'), ('%.buy'),
+    ('^% -> %.buy'), ('^ -[<= 1 day]-> %.view -> %'), ('^(web.% => %) -> %.buy'), ('^% -> % within 1 day'), ('% -> %.view -> % -> %.buy within 2 days'),
+    ('%.view -> %.view -> %.view');
 CREATE TABLE setting AS
 SELECT k, (ARRAY['0', '1 us', '10 min', '00:29:59.999999', '30 min', '1 h', '1 day', '30 days', '1 month', '178000000 years']::interval[])[1 + rnd(-k, 1, 10)] AS gap,
        (ARRAY['0', '1 us', '10 min', '30 min', '1 h', '1 day', '24:00', '30 days', '1 year', '178000000 years']::interval[])[1 + rnd(-k, 2, 10)] AS within,

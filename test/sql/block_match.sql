@@ -57,6 +57,7 @@ INSERT INTO patterns (pattern) VALUES
     ('web.view -[!email.%]-> $'), ('^ -[!web.click]-> web.view -> web.open $'), ('web.view? -> web.purchase'), ('web.view -> web.click? -> web.purchase'),
     ('web.view{2,3} -> web.purchase'), ('web.view{5,}'), ('(web.view | email.open) -> (web.purchase | email.click)'),
     ('(web.view -> web.click | email.open => email.open) -> %.purchase'), ('web.view -> (web.click -> web.open){1,2} -> web.purchase within 1 day'), ('all(web.view, web.click, email.open)'),
+    ('^ -[!%.purchase]-> web.view -[!%.purchase]-> $'), ('^ -[!%.purchase, !%.open]-> % -[!%.view]-> %.click'), ('% => web.view -[!%.click]-> email.open => %'),
     ('web.view -[!%.purchase for 1 h]-> $'), ('(web.view -[<= 5 h]->)+ -> web.purchase'), ('web.view* -> email.%+ => %'), ('web.view -> web.click | email.open'),
     ('web.view | email.click | store.open'), ('web.purchase[value >= 100]'), ('web.view[value > 50] -> %.purchase[value < 150]'), ('%.purchase[value = 7] -> %'),
     ('web.view -[!web.click[value > 100]]-> web.purchase'), ('web.view.in -> web.%.out'), ('%.view.in -[<= 3 hours]-> %.purchase'),
