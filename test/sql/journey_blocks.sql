@@ -142,6 +142,14 @@ SELECT * FROM state;
 SELECT refresh() > 1000 AS refreshed;
 SELECT * FROM state;
 
+-- a journey is read by index, also where a partition was last counted when nothing in it could be seen
+BEGIN;
+UPDATE pg_class SET reltuples = 0 WHERE oid = 'touchpoints_default'::regclass;
+SELECT count(visible_journey(n)) FROM generate_series(1, 10) n;
+SELECT sum(pg_stat_get_xact_tuples_returned(i.indexrelid)) BETWEEN 100 AND 10000 AS by_index
+FROM pg_index i WHERE i.indrelid = 'touchpoints_default'::regclass;
+ROLLBACK;
+
 -- workers share the rows of journey_blocks, few as they are, whoever reads them
 CREATE ROLE regress_blocks_reader;
 SELECT grant_access('regress_blocks_reader');
