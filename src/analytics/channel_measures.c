@@ -775,10 +775,13 @@ measures_flat(Measures *m)
 	uint32 *period_ranks;
 	uint32 next_cell = 0;
 	uint32 next_transition = 0;
+	MemoryContext old;
 	Writer w;
 
 	if (m->flat)
 		return m->flat;
+	/* the server may ask for it where nothing can be freed, as when it sorts */
+	old = MemoryContextSwitchTo(m->hdr.eoh_context);
 	names = alloc_scratch(m->nchannels, sizeof(NamePlace));
 	channel_ranks = alloc_scratch(m->nchannels, sizeof(uint32));
 	for (uint32 i = 0; i < m->nchannels; i++)
@@ -859,6 +862,7 @@ measures_flat(Measures *m)
 	pfree(periods);
 	pfree(channel_ranks);
 	pfree(names);
+	MemoryContextSwitchTo(old);
 	m->flat = (struct varlena *) w.data;
 	return m->flat;
 }

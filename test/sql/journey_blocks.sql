@@ -76,12 +76,10 @@ INSERT INTO before SELECT b.first_customer, md5(b.block::text) FROM journey_bloc
 
 -- some go; some of them come back
 DELETE FROM touchpoints WHERE identity_id BETWEEN 201 AND 220;
-SELECT * FROM state;
 SELECT refresh();
 SELECT * FROM state;
 SELECT gone[1] AS first, cardinality(gone) FROM journey_blocks WHERE gone IS NOT NULL;
 SELECT touch(201, 215, 2);
-SELECT * FROM state;
 SELECT refresh();
 SELECT * FROM state;
 SELECT gone FROM journey_blocks WHERE gone IS NOT NULL;
@@ -112,24 +110,20 @@ SELECT :rows - count(*) <= 1 AS as_many FROM journey_blocks;
 
 -- customers join and part
 SELECT must_link('c:7', 'c:2300'), must_link('c:2301', 'c:2302');
-SELECT * FROM state;
 SELECT refresh();
 SELECT * FROM state;
 SELECT clear_pair('c:7', 'c:2300');
-SELECT * FROM state;
 SELECT refresh();
 SELECT * FROM state;
 
 -- a load of new ones: the last row is made anew, in as many as it takes
 SELECT count(*) AS rows FROM journey_blocks \gset
 SELECT people(2401, 11400), touch(2401, 11400, 4);
-SELECT * FROM state;
 SELECT refresh();
 SELECT * FROM state;
 SELECT count(*) > :rows AS more_rows FROM journey_blocks;
 -- one journey that is larger than a piece
 SELECT touch(1000, 1000, 45000);
-SELECT * FROM state;
 SELECT count(*), max(journey_block_length(block)) FROM current_blocks WHERE journey_block_length(block) = 1;
 SELECT refresh();
 SELECT * FROM state;
@@ -138,7 +132,6 @@ SELECT refresh();
 SELECT * FROM state;
 -- everything has changed
 UPDATE touchpoints SET action = 'see' WHERE channel = 'web' AND identity_id % 2 = 0;
-SELECT * FROM state;
 SELECT refresh() > 1000 AS refreshed;
 SELECT * FROM state;
 

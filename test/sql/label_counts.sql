@@ -23,7 +23,7 @@ CREATE TABLE label_rows AS
 SELECT hashint8(n) & 511 AS customer_id, timestamptz '2025-01-01' + n * interval '1 hour' AS occurred_at,
        'c' || (hashint8(n + 1) & 7) AS channel, 'a' || (hashint8(n + 2) & k.mask) AS action,
        CASE hashint8(n + 3) & 3 WHEN 0 THEN 'in' WHEN 1 THEN 'long ' || (hashint8(n + 4) & 7) END AS detail, k.mask
-FROM generate_series(1, 20000) n CROSS JOIN (VALUES (3), (1023)) k(mask);
+FROM generate_series(1, 6000) n CROSS JOIN (VALUES (3), (255)) k(mask);
 CREATE TABLE label_journeys AS
 SELECT mask, customer_id, journey_agg(occurred_at, channel, action, NULL, NULL, detail) AS journey
 FROM label_rows GROUP BY 1, 2;
@@ -52,7 +52,7 @@ BEGIN
                    relation) INTO n;
     RETURN n;
 END $$;
-SELECT count(*) > 5000 AS many FROM label_truth;
+SELECT count(*) > 2000 AS many FROM label_truth;
 SELECT label_differences('of_journeys'), label_differences('of_blocks');
 -- ordered as labels are
 SELECT bool_and(ordered) FROM (

@@ -123,7 +123,7 @@ BEGIN
     FOR line IN EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
                 SELECT b.block FROM shops.journey_blocks b WHERE leak(b.block) LOOP
         IF line ~ 'journey_blocks' THEN
-            RAISE WARNING '%', line;
+            RAISE WARNING '%', replace(line, 'rows=0.00', 'rows=0');
         END IF;
     END LOOP;
 END $$;
