@@ -12,7 +12,7 @@ use PgJourney;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(15, 200);
+my $runs = $ENV{PGJ_RUNS} || slowly(10, 200);
 my @channels = qw(web web app phone store whatsapp balcão);
 my @actions = qw(message message view resolved reopened read call);
 # where clocks change, at midnight too, where a day is missing, where a year ends within a week
