@@ -47,9 +47,9 @@ CREATE TABLE event_entity (
 CREATE INDEX idx_event_time ON event_entity (realm_id, event_time);
 
 INSERT INTO realm VALUES ('r1', 'shop', true), ('r0', 'master', true);
-INSERT INTO user_entity (id, email, email_constraint, email_verified, enabled, first_name, last_name, realm_id, username, created_timestamp) VALUES
-    ('6f0c0000-0000-4000-8000-000000000001', 'rui@example.pt', 'rui@example.pt', true, true, 'Rui', 'Costa', 'r1', 'rui', 1735808400000),
-    ('6f0c0000-0000-4000-8000-000000000009', NULL, 'none', false, true, NULL, NULL, 'r1', 'service-account-shop', 1735808400000);
+INSERT INTO user_entity (id, email, email_constraint, email_verified, enabled, first_name, last_name, realm_id, username, created_timestamp, service_account_client_link) VALUES
+    ('6f0c0000-0000-4000-8000-000000000001', 'rui@example.pt', 'rui@example.pt', true, true, 'Rui', 'Costa', 'r1', 'rui', 1735808400000, NULL),
+    ('6f0c0000-0000-4000-8000-000000000009', NULL, 'none', false, true, NULL, NULL, 'r1', 'service-account-shop', 1735808400000, 'c1');
 INSERT INTO event_entity (id, client_id, details_json, ip_address, realm_id, session_id, event_time, type, user_id)
 VALUES ('e0000000-0000-4000-8000-000000000001', 'shop', '{"auth_method":"openid-connect","username":"rui"}', '192.0.2.7', 'r1', 's1', 1736236800000, 'LOGIN',
         '6f0c0000-0000-4000-8000-000000000001');
