@@ -1,13 +1,18 @@
-SELECT crm.attach_source('zammad.users', '{"makes": ["evidence", "traits"], "references": {"zammad.user": "id"}, "identifiers": {"email": "email", "mobile": "mobile", "phone": "phone"},
-    "traits": {"name": "nullif(concat_ws('' '', nullif(firstname, ''''), nullif(lastname, '''')), '''')", "city": "nullif(city, '''')", "vip": "vip"},
-    "traits_at": "updated_at AT TIME ZONE ''UTC''", "evidence_where": "id > 1 AND email NOT LIKE ''%@shop.example''"}', source => 'zammad', part => 'users');
-SELECT crm.attach_source('zammad.tickets', '{"makes": "evidence", "channel": "''support''", "conversation": "id", "references": {"zammad.ticket": "id", "zammad.user": "customer_id"},
-    "lookups": {"owner": "users(id = nullif(owner_id, 1))"}, "agent": "concat_ws('' '', owner.firstname, owner.lastname)", "subject": "title",
-    "url": "''https://help.shop.example/#ticket/zoom/'' || id", "on_change": {"column": "state_id", "at": "updated_at AT TIME ZONE ''UTC''",
-        "initially": {"4": "closed", "5": "closed"}, "actions": {"4": "closed", "5": "closed", "4>2": "reopened"}}}', source => 'zammad', part => 'tickets');
-SELECT crm.attach_source('zammad.ticket_articles', '{"occurred_at": "created_at AT TIME ZONE ''UTC''", "action": "''message''", "conversation": "ticket_id", "references": {"zammad.ticket": "ticket_id"},
-    "lookups": {"type": {"table": "ticket_article_types(id = type_id)", "fixed": true}, "sender": {"table": "ticket_article_senders(id = sender_id)", "fixed": true},
-                "ticket": "tickets(id = ticket_id)", "author": "users(id = created_by_id)"},
-    "channel": {"case": "type.name", "email": "email", "phone": "phone", "chat": "chat", "web": "web", "sms": "sms", "else": "support"}, "direction": {"case": "sender.name", "Customer": "in", "else": "out"},
-    "agent": "CASE sender.name WHEN ''Agent'' THEN concat_ws('' '', author.firstname, author.lastname) WHEN ''System'' THEN ''bot'' END",
-    "subject": "coalesce(subject, ticket.title)", "where": "NOT internal", "url": "''https://help.shop.example/#ticket/zoom/'' || ticket_id"}', source => 'zammad', part => 'articles');
+SELECT crm.attach_source('zammad.users', source => 'zammad', part => 'users', mapping => $${
+    "makes": ["evidence", "traits"], "evidence_where": "id > 1 AND email NOT LIKE '%@shop.example'",
+    "references": {"zammad.user": "id"}, "identifiers": {"email": "email", "phone": "ARRAY[mobile, phone]"},
+    "traits": {"name": "nullif(concat_ws(' ', nullif(firstname, ''), nullif(lastname, '')), '')", "city": "nullif(city, '')"},
+    "traits_at": "updated_at AT TIME ZONE 'UTC'"}$$);
+SELECT crm.attach_source('zammad.tickets', source => 'zammad', part => 'tickets', mapping => $${
+    "makes": "evidence", "references": {"zammad.ticket": "id", "zammad.user": "customer_id"}, "channel": "'support'",
+    "conversation": "id", "lookups": {"owner": "users(id = nullif(owner_id, 1))"}, "agent": "owner.login",
+    "on_change": {"column": "state_id", "at": "updated_at AT TIME ZONE 'UTC'", "initially": {"4": "closed"},
+                  "actions": {"2": "reopened", "4": "closed", "5": "closed"}}}$$);
+SELECT crm.attach_source('zammad.ticket_articles', source => 'zammad', part => 'articles', mapping => $${
+    "occurred_at": "created_at AT TIME ZONE 'UTC'", "action": "'message'", "conversation": "ticket_id",
+    "channel": {"case": "type.name", "email": "email", "phone": "phone", "chat": "chat", "sms": "sms", "else": "support"},
+    "references": {"zammad.ticket": "ticket_id"}, "direction": {"case": "sender.name", "Customer": "in", "else": "out"},
+    "lookups": {"ticket": "tickets(id = ticket_id)", "type": {"table": "ticket_article_types(id = type_id)", "fixed": true},
+                "sender": "ticket_article_senders(id = sender_id)", "author": "users(id = created_by_id)"},
+    "agent": "CASE sender.name WHEN 'Agent' THEN author.login WHEN 'System' THEN 'bot' END", "where": "NOT internal",
+    "subject": "ticket.title", "url": "'https://help.shop.example/#ticket/zoom/' || ticket_id"}$$);
