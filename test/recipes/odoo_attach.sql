@@ -9,10 +9,12 @@ SELECT crm.attach_source('odoo.crm_lead', source => 'odoo', part => 'leads', map
 SELECT crm.attach_source('odoo.sale_order', source => 'odoo', part => 'orders', mapping => $${
     "occurred_at": "date_order AT TIME ZONE 'UTC'", "channel": "'sales'", "action": "'purchase'", "where": "state = 'sale'",
     "references": {"odoo.record": "'sale.order,' || id", "odoo.partner": "partner_id"}, "subject": "name",
-    "value": "amount_total", "currency": "cur.name", "lookups": {"cur": "res_currency(id = currency_id)"},
-    "on_change": {"column": "state", "at": "write_date AT TIME ZONE 'UTC'", "actions": {"sent": "quoted", "cancel": "cancelled"}}}$$);
+    "value": "amount_total", "currency": "cur.name", "lookups": {"cur": "res_currency(id = currency_id)"}, "on_change": {
+        "column": "state", "at": "write_date AT TIME ZONE 'UTC'", "actions": {"sent": "quoted", "cancel": "cancelled"}}}$$);
 SELECT crm.attach_source('odoo.mail_message', source => 'odoo', part => 'messages', mapping => $${
-    "occurred_at": "date AT TIME ZONE 'UTC'", "channel": "'email'", "action": "'message'", "subject": "coalesce(subject, record_name)",
+    "occurred_at": "date AT TIME ZONE 'UTC'", "channel": "'email'", "action": "'message'", "subject": "record_name",
     "conversation": "model || ',' || res_id", "references": {"odoo.record": "model || ',' || res_id"},
-    "lookups": {"author": "res_partner(id = author_id)"}, "agent": "CASE WHEN NOT author.partner_share THEN author.name END",
-    "direction": {"case": "author.partner_share", "true": "in", "else": "out"}, "where": "message_type <> 'notification' AND NOT is_internal"}$$);
+    "lookups": {"author": "res_partner(id = author_id)"},
+    "agent": "CASE WHEN NOT author.partner_share THEN author.name END",
+    "direction": {"case": "author.partner_share", "true": "in", "else": "out"},
+    "where": "message_type <> 'notification' AND NOT is_internal"}$$);

@@ -1,7 +1,7 @@
 SELECT crm.attach_source('zammad.users', source => 'zammad', part => 'users', mapping => $${
     "makes": ["evidence", "traits"], "evidence_where": "id > 1 AND email NOT LIKE '%@shop.example'",
     "references": {"zammad.user": "id"}, "identifiers": {"email": "email", "phone": "ARRAY[mobile, phone]"},
-    "traits": {"name": "nullif(concat_ws(' ', nullif(firstname, ''), nullif(lastname, '')), '')", "city": "nullif(city, '')"},
+    "traits": {"name": "nullif(trim(concat_ws(' ', firstname, lastname)), '')", "city": "nullif(city, '')"},
     "traits_at": "updated_at AT TIME ZONE 'UTC'"}$$);
 SELECT crm.attach_source('zammad.tickets', source => 'zammad', part => 'tickets', mapping => $${
     "makes": "evidence", "references": {"zammad.ticket": "id", "zammad.user": "customer_id"}, "channel": "'support'",

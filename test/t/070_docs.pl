@@ -1,6 +1,6 @@
-# The SQL of README.md and doc/*.md runs as printed: every ```sql block, in
-# order, in a database of its own for each page; and a ```text block right after
-# one holds exactly what psql shows for it.
+# The SQL of README.md, doc/*.md and doc/recipes/*.md runs as printed: every ```sql block, in order, in a database of
+# its own for each page; and a ```text block right after one holds exactly what psql shows for it. A comment
+# <!-- run: FILE --> runs a file that the page doesn't show; after <!-- file: FILE --> the block is that file.
 use strict;
 use warnings;
 use FindBin;
@@ -23,15 +23,18 @@ sub trimmed
     return $text;
 }
 
-for my $page ("$top/README.md", sort glob "$top/doc/*.md")
+for my $page ("$top/README.md", sort glob("$top/doc/*.md"), sort glob "$top/doc/recipes/*.md")
 {
     my $name = $page =~ s/^\Q$top\E\///r;
     my $text = slurp_file($page);
     my (@blocks, $script);
 
-    while ($text =~ /^```sql\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?/msg)
+    while ($text =~ /^<!-- run: (\S+) -->\n|^(?:<!-- file: (\S+) -->\n)?```sql\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?/msg)
     {
-        push @blocks, [ $1, $2, 1 + (substr($text, 0, $-[0]) =~ tr/\n//) ];
+        my ($run, $file, $sql, $expected) = ($1, $2, $3, $4);
+        my $line = 1 + (substr($text, 0, $-[0]) =~ tr/\n//);
+        is($sql, slurp_file("$top/$file"), "$name line $line is $file") if defined $file;
+        push @blocks, [ $sql // "\\o /dev/null\n\\i '$top/$run'\n\\o\n", $expected, $line ];
     }
     ok(@blocks > 0, "$name has SQL to run") or next;
 
