@@ -440,6 +440,8 @@ journey_query_calls(PG_FUNCTION_ARGS)
 	char *string = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	List *statements = raw_parser(string, RAW_PARSE_DEFAULT);
 	Called called = {NIL, NIL};
+	Oid *parameters = NULL;
+	int nparameters = 0;
 	TupleDesc descriptor;
 	Datum values[2];
 	bool nulls[2] = {false};
@@ -448,7 +450,9 @@ journey_query_calls(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not a single query: %s", string)));
-	find_called((Node *) parse_analyze_fixedparams(linitial_node(RawStmt, statements), string, NULL, 0, NULL), &called);
+	find_called((Node *) parse_analyze_varparams(linitial_node(RawStmt, statements), string, &parameters,
+												 &nparameters, NULL),
+				&called);
 	values[0] = oid_array(called.functions);
 	values[1] = oid_array(called.domains);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
