@@ -62,6 +62,7 @@ CREATE TABLE "order" (
     email text,
     currency_code text NOT NULL,
     shipping_address_id text REFERENCES order_address,
+    billing_address_id text REFERENCES order_address,
     no_notification boolean,
     metadata jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -101,8 +102,8 @@ INSERT INTO customer (id, first_name, last_name, email, phone, has_account, crea
 VALUES ('cus_01JH0RUI', 'Rui', 'Costa', 'rui@example.pt', '936 111 222', true, '2025-01-02 09:00Z', '2025-01-02 09:00Z');
 INSERT INTO order_address (id, first_name, last_name, address_1, city, country_code, postal_code, phone, created_at, updated_at)
 VALUES ('ordaddr_01JH1', 'Rui', 'Costa', 'Rua das Flores 3', 'Braga', 'pt', '4700-001', '936111222', '2025-01-04 12:00Z', '2025-01-04 12:00Z');
-INSERT INTO "order" (id, customer_id, status, email, currency_code, shipping_address_id, created_at, updated_at)
-VALUES ('order_01JH1', 'cus_01JH0RUI', 'completed', 'rui@example.pt', 'eur', 'ordaddr_01JH1', '2025-01-04 12:00Z', '2025-01-07 12:00Z');
+INSERT INTO "order" (id, customer_id, status, email, currency_code, shipping_address_id, billing_address_id, created_at, updated_at)
+VALUES ('order_01JH1', 'cus_01JH0RUI', 'completed', 'rui@example.pt', 'eur', 'ordaddr_01JH1', 'ordaddr_01JH1', '2025-01-04 12:00Z', '2025-01-07 12:00Z');
 INSERT INTO order_summary (id, order_id, totals, created_at, updated_at)
 VALUES ('ordsum_01JH1', 'order_01JH1', '{"current_order_total": 120, "paid_total": 120}', '2025-01-04 12:00Z', '2025-01-07 12:00Z');
 RESET search_path;

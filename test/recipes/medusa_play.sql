@@ -7,12 +7,13 @@ VALUES ('cart_01JK1', 'reg_01', 'eur', '2025-02-05 20:00Z', '2025-02-05 20:00Z')
 INSERT INTO customer (id, email, created_at, updated_at)
 VALUES ('cus_01JK1GUEST', 'ana@example.pt', '2025-02-05 20:05Z', '2025-02-05 20:05Z');
 UPDATE cart SET customer_id = 'cus_01JK1GUEST', email = 'ana@example.pt', updated_at = '2025-02-05 20:05Z' WHERE id = 'cart_01JK1';
--- The order, its address and its total are written in one transaction, and the cart is completed
+-- The order, a present for Eva, its addresses and its total are written in one transaction, and the cart is completed
 BEGIN;
 INSERT INTO order_address (id, first_name, last_name, address_1, city, country_code, postal_code, phone, created_at, updated_at)
-VALUES ('ordaddr_01JK1', 'Ana', 'Ribeiro', 'Rua do Sol 5', 'Porto', 'pt', '4000-002', '912 345 678', '2025-02-05 20:10Z', '2025-02-05 20:10Z');
-INSERT INTO "order" (id, customer_id, status, email, currency_code, shipping_address_id, created_at, updated_at)
-VALUES ('order_01JK1', 'cus_01JK1GUEST', 'pending', 'ana@example.pt', 'eur', 'ordaddr_01JK1', '2025-02-05 20:10Z', '2025-02-05 20:10Z');
+VALUES ('ordaddr_01JK0', 'Eva', 'Ribeiro', 'Rua da Lua 1', 'Faro', 'pt', '8000-001', '966 333 444', '2025-02-05 20:10Z', '2025-02-05 20:10Z'),
+    ('ordaddr_01JK1', 'Ana', 'Ribeiro', 'Rua do Sol 5', 'Porto', 'pt', '4000-002', '912 345 678', '2025-02-05 20:10Z', '2025-02-05 20:10Z');
+INSERT INTO "order" (id, customer_id, status, email, currency_code, shipping_address_id, billing_address_id, created_at, updated_at)
+VALUES ('order_01JK1', 'cus_01JK1GUEST', 'pending', 'ana@example.pt', 'eur', 'ordaddr_01JK0', 'ordaddr_01JK1', '2025-02-05 20:10Z', '2025-02-05 20:10Z');
 INSERT INTO order_summary (id, order_id, totals, created_at, updated_at)
 VALUES ('ordsum_01JK1', 'order_01JK1', '{"current_order_total": 49.9, "pending_difference": 49.9}', '2025-02-05 20:10Z', '2025-02-05 20:10Z');
 UPDATE cart SET completed_at = '2025-02-05 20:10Z', updated_at = '2025-02-05 20:10Z' WHERE id = 'cart_01JK1';
