@@ -39,6 +39,9 @@ BEGIN ATOMIC
         ('reader', 'replies', 'SELECT'),
         ('reader', 'contacts', 'SELECT'),
         ('reader', 'resolutions', 'SELECT'),
+        ('reader', 'traits', 'SELECT'),
+        ('reader', 'trait_history', 'SELECT'),
+        ('reader', 'trait_rules', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'dim_channels', 'SELECT'),
         ('reader', 'dim_agents', 'SELECT'),
@@ -75,6 +78,9 @@ BEGIN ATOMIC
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at, steady)'),
@@ -85,10 +91,12 @@ BEGIN ATOMIC
         ('steward', 'evidence', 'UPDATE (identities)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency)'),
+        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
+                               || 'trait_history)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'sources', 'SELECT'),
