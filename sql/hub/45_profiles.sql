@@ -264,3 +264,91 @@ BEGIN ATOMIC
     SELECT @hub@.put_traits(drop_traits.source, drop_traits.keys, NULL, NULL, NULL);
 END;
 COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS 'rows of a source that are gone, by their keys, say nothing any more';
+
+CREATE OR REPLACE FUNCTION @hub@.rules_of_traits() RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT jsonb_agg(jsonb_build_object('trait', r.trait, 'members', r.members, 'rule', r.rule,
+                                        'source_order', r.source_order))
+    FROM @hub@.trait_rules r;
+END;
+COMMENT ON FUNCTION @hub@.rules_of_traits() IS 'trait_rules, as profile_traits takes them';
+
+CREATE OR REPLACE FUNCTION @hub@.check_trait_rules() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM profile_traits(0, 'any', 'true', 'any', '', now(), rules_of_traits());
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.check_trait_rules() IS 'trigger: refuse rules that can''t be';
+CREATE OR REPLACE TRIGGER check_trait_rules AFTER INSERT OR UPDATE ON @hub@.trait_rules
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.check_trait_rules();
+
+-- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person.
+CREATE OR REPLACE VIEW @hub@.customer_profile WITH (security_invoker = true) AS
+SELECT c.customer_id, coalesce(p.traits, '{}') AS traits, coalesce(p.provenance, '{}') AS provenance
+FROM @hub@.customers c
+     LEFT JOIN (SELECT i.customer_id,
+                       @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                                                  (SELECT @hub@.rules_of_traits())) AS traits,
+                       @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key,
+                                                      t.observed_at, (SELECT @hub@.rules_of_traits())) AS provenance
+                FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
+                WHERE NOT (i.blocked OR i.shared)
+                GROUP BY i.customer_id) p ON p.customer_id = c.customer_id;
+COMMENT ON VIEW @hub@.customer_profile IS
+    'who customers are, a row each: of each trait the value that counts by trait_rules, of all that sources say of '
+    'their identities';
+COMMENT ON COLUMN @hub@.customer_profile.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.customer_profile.traits IS
+    'traits and their values. Who may not read identifiers finds no personal ones: see personal of trait_rules';
+COMMENT ON COLUMN @hub@.customer_profile.provenance IS
+    'of each trait the source that says so, its source_key if it has one, and observed_at, as of when it does, in UTC';
+
+-- OFFSET 0 keeps the view whole, so that the customer's number reaches what is grouped in it.
+CREATE OR REPLACE FUNCTION @hub@.customer_profile_of(customer_id bigint) RETURNS SETOF @hub@.customer_profile
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT v.customer_id, v.traits, v.provenance
+    FROM @hub@.customer_profile v WHERE v.customer_id = customer_profile_of.customer_id OFFSET 0;
+END;
+COMMENT ON FUNCTION @hub@.customer_profile_of(bigint) IS 'the profile of a customer, by index: for LATERAL';
+
+-- With the identities and the rules of today: what is learnt of them works backwards, as in the timeline.
+CREATE OR REPLACE FUNCTION @hub@.customer_profile_at(customer_id bigint, at timestamptz)
+RETURNS SETOF @hub@.customer_profile
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 1 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT has_table_privilege('trait_history', 'SELECT') THEN
+        PERFORM check_may('reader');
+    ELSIF NOT (SELECT s.trait_history FROM settings s WHERE s.one_row) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('no history of traits is kept in hub %s', current_schema()),
+            DETAIL = 'What traits were before is gone when they are replaced.',
+            HINT = format('UPDATE %I.settings SET trait_history = true; keeps it from now on.', current_schema());
+    END IF;
+    RETURN QUERY
+    SELECT c.customer_id, coalesce(p.traits, '{}'), coalesce(p.provenance, '{}')
+    FROM customers c
+         CROSS JOIN LATERAL
+         (SELECT profile_traits(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                (SELECT rules_of_traits())) AS traits,
+                 profile_provenance(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                    (SELECT rules_of_traits())) AS provenance
+          FROM identities i
+               CROSS JOIN LATERAL (SELECT t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at
+                                   FROM traits t WHERE t.identity_id = i.identity_id AND t.observed_at <= at
+                                   UNION ALL
+                                   SELECT h.identity_id, h.trait, h.value, h.source, h.source_key, h.observed_at
+                                   FROM trait_history h
+                                   WHERE h.identity_id = i.identity_id AND h.observed_at <= at
+                                         AND (at < h.until OR h.until IS NULL)) s
+          WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared)) p
+    WHERE c.customer_id = customer_profile_at.customer_id;
+END $$;
+COMMENT ON FUNCTION @hub@.customer_profile_at(bigint, timestamptz) IS
+    'the profile of a customer as of a time: of what was said of its identities until then, by the rules of today';

@@ -42,6 +42,7 @@ BEGIN ATOMIC
         ('reader', 'traits', 'SELECT'),
         ('reader', 'trait_history', 'SELECT'),
         ('reader', 'trait_rules', 'SELECT'),
+        ('reader', 'customer_profile', 'SELECT'),
         ('reader', 'customer_360', 'SELECT'),
         ('reader', 'dim_channels', 'SELECT'),
         ('reader', 'dim_agents', 'SELECT'),
