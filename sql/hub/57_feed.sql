@@ -104,7 +104,7 @@ COMMENT ON FUNCTION @hub@.try_row(text, anyelement) IS 'what a row of an attache
 CREATE OR REPLACE FUNCTION @hub@.event_of_key(source text, key text) RETURNS @hub@.event
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_key.source, event_of_key.key,
-           NULL)::@hub@.event;
+           NULL, NULL, NULL)::@hub@.event;
 COMMENT ON FUNCTION @hub@.event_of_key(text, text) IS 'event of a row of which only the key can be told';
 
 -- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, which is that of
@@ -283,7 +283,7 @@ BEGIN
     SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel,
         action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
-        campaign = e.campaign, attributes = e.attributes
+        campaign = e.campaign, attributes = e.attributes, subject = e.subject, url = e.url
     FROM (SELECT u.*, f.identity_id
           FROM unnest(news) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source

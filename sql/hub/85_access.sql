@@ -75,7 +75,7 @@ BEGIN ATOMIC
         ('writer', 'former_memberships', 'SELECT (identity_id, customer_id), INSERT'),
         ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
         ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent, '
-                                  || 'campaign, source, source_key, attributes), INSERT, UPDATE, DELETE'),
+                                  || 'campaign, source, source_key, attributes, subject, url), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
