@@ -86,7 +86,7 @@ BEGIN
          LEFT JOIN LATERAL (SELECT t.identity_id,
                                    ROW(NULL, t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction,
                                        t.conversation, t.agent, t.campaign, t.source, t.source_key,
-                                       t.attributes)::event AS event
+                                       t.attributes, t.subject, t.url)::event AS event
                             FROM touchpoints t
                             WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT e.evidence_key FROM source_evidence e
@@ -200,7 +200,7 @@ BEGIN
     SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel,
         action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
-        campaign = e.campaign, attributes = e.attributes
+        campaign = e.campaign, attributes = e.attributes, subject = e.subject, url = e.url
     FROM (SELECT u.*, f.identity_id
           FROM unnest(events) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
@@ -329,7 +329,7 @@ BEGIN
         WHERE e.state IS NULL AND e.source IS NOT NULL
               AND (flawed OR NOT is_event(ROW(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency,
                                               e.direction, e.conversation, e.agent, e.campaign, e.source,
-                                              e.source_key, e.attributes)::event))
+                                              e.source_key, e.attributes, e.subject, e.url)::event))
     LOOP
         SELECT f.reason, f.state INTO reasons[i], states[i] FROM flaw_of(events[i]) f;
     END LOOP;
@@ -395,7 +395,8 @@ BEGIN
         SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.o_identifiers, u.o_at,
                CASE WHEN u.source IS NOT NULL
                     THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value, u.currency, u.direction,
-                             u.conversation, u.agent, u.campaign, u.source, u.source_key, u.attributes)::event END AS e,
+                             u.conversation, u.agent, u.campaign, u.source, u.source_key, u.attributes, u.subject,
+                             u.url)::event END AS e,
                array(SELECT DISTINCT i.identifier
                      FROM unnest(CASE WHEN u.source IS NOT NULL THEN u.identifiers ELSE u.o_identifiers END)
                           i(identifier)
@@ -412,10 +413,10 @@ BEGIN
                cardinality(g.people) AS people,
                ((s.event).occurred_at, (s.event).channel, (s.event).action, (s.event).value, (s.event).currency,
                 (s.event).direction, (s.event).conversation, (s.event).agent, (s.event).campaign,
-                (s.event).attributes)
+                (s.event).attributes, (s.event).subject, (s.event).url)
                IS NOT DISTINCT FROM
                ((g.e).occurred_at, (g.e).channel, (g.e).action, (g.e).value, currency_code((g.e).currency),
-                (g.e).direction, (g.e).conversation, (g.e).agent, (g.e).campaign, (g.e).attributes) AS same,
+                (g.e).direction, (g.e).conversation, (g.e).agent, (g.e).campaign, (g.e).attributes, (g.e).subject, (g.e).url) AS same,
                -- an identifier alone is all that is known of it
                CASE WHEN cardinality(g.people) = 1 AND (g.e).source IS NULL AND s.evidence_key IS NULL
                     THEN EXISTS (SELECT FROM identities i WHERE i.identifier = g.people[1]) END AS met

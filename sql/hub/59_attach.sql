@@ -196,7 +196,8 @@ BEGIN
                                             ELSE 'NULL::pg_catalog.text' END),
                                    ', ' ORDER BY f.n)
                      || format(', %L, ', source) || key || ', '
-                         || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
+                     || coalesce(code ->> 'attributes', 'NULL::pg_catalog.jsonb')
+                     || ', NULL::pg_catalog.text, NULL::pg_catalog.text'
               FROM unnest('{occurred_at,channel,action,value,currency,direction,conversation,agent,campaign}'::text[])
                    WITH ORDINALITY f(name, n));
 END $$;
