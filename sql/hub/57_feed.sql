@@ -110,8 +110,6 @@ AS $$
 DECLARE
     claimed text[];
     evidence_keys text[];
-    ids bigint[];
-    evidence_key text;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         -- what others have recorded since this snapshot can't be seen, but this collides with it
@@ -132,17 +130,10 @@ BEGIN
         WHERE k.evidence_key IS NOT NULL
         ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
     ELSE
-        SELECT array_agg(e.evidence_key ORDER BY e.evidence_key), array_agg(DISTINCT i.id)
-        INTO evidence_keys, ids
-        FROM stored_events(source, keys) e CROSS JOIN LATERAL unnest(e.evidence_ids) i(id)
-        WHERE e.holds;
-        evidence_keys := array(SELECT DISTINCT u.key FROM unnest(evidence_keys) u(key) ORDER BY 1);
-        IF cardinality(evidence_keys) > 1 THEN
-            PERFORM lock_ahead(ids, '{}');
+        evidence_keys := array(SELECT e.evidence_key FROM stored_events(source, keys) e WHERE e.holds);
+        IF evidence_keys <> '{}' THEN
+            PERFORM retract_many(source, evidence_keys);
         END IF;
-        FOREACH evidence_key IN ARRAY evidence_keys LOOP
-            PERFORM retract(source, evidence_key);
-        END LOOP;
         DELETE FROM source_evidence e WHERE e.source = remove_rows.source AND e.source_key = ANY (keys);
     END IF;
     DELETE FROM touchpoints t
@@ -169,7 +160,6 @@ DECLARE
     evidence_keys text[];
     ids bigint[];
     identities bigint[];
-    evidence_key text;
 BEGIN
     SELECT array_agg(e.source_key ORDER BY e.ordinality),
            array_agg(ROW(e.identifiers, e.occurred_at, e.source,
@@ -186,9 +176,7 @@ BEGIN
                          CROSS JOIN LATERAL unnest(e.evidence_ids) i(id) WHERE e.holds);
             PERFORM lock_ahead(ids, array(SELECT DISTINCT i.identifier FROM unnest(observations) o
                                           CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
-            FOREACH evidence_key IN ARRAY evidence_keys LOOP
-                PERFORM retract(source, evidence_key);
-            END LOOP;
+            PERFORM retract_many(source, evidence_keys);
         END IF;
         identities := (SELECT a.identities FROM identify_all(observations) a);
         UPDATE touchpoint_keys k SET evidence_key = CASE WHEN cardinality(o.identifiers) > 1 THEN o.evidence_key END
@@ -336,12 +324,12 @@ BEGIN
     FOR i IN
         SELECT o.ordinality FROM ROWS FROM (unnest(states), unnest(observations)) WITH ORDINALITY o(state)
         WHERE o.state IS NULL AND o.source IS NOT NULL
-              AND (flawed OR o.observed_at IS NULL OR NOT isfinite(o.observed_at)
+              AND (flawed OR NOT isfinite(o.observed_at)
                    OR coalesce(cardinality(o.identifiers), 0) = 0 OR array_position(o.identifiers, NULL) IS NOT NULL)
     LOOP
         BEGIN
-            PERFORM check_observation(observations[i].identifiers, observations[i].observed_at, observations[i].source,
-                                      observations[i].source_key),
+            PERFORM check_observation(observations[i].identifiers, coalesce(observations[i].observed_at, now()),
+                                      observations[i].source, observations[i].source_key),
                     check_time('observed_at', observations[i].observed_at);
         EXCEPTION WHEN OTHERS THEN
             IF NOT is_row_error(SQLSTATE) THEN
@@ -456,7 +444,7 @@ BEGIN
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'changed'), '{}'),
            array_agg(NOT d.same_people OR d.holds AND d.people > 1 AND NOT d.same_time ORDER BY d.n)
            FILTER (WHERE d.act = 'changed'),
-           coalesce(array_agg(ROW(d.o_identifiers, d.o_at, source, d.row_key)::observation ORDER BY d.n)
+           coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation ORDER BY d.n)
                     FILTER (WHERE d.act = 'seen'), '{}'),
            count(*) FILTER (WHERE d.act IN ('gone', 'fresh', 'changed', 'seen', 'only seen')
                                   OR d.act = 'bad' AND NOT d.rejected)
