@@ -180,19 +180,24 @@ END $$;
 COMMENT ON FUNCTION @hub@.locate_source(integer) IS
     'find an attached table, its columns and its triggers again, after whatever was done to them';
 
--- Rows as their mapping reads them, in parallel arrays: bring the hub in line with them, their traits included
+-- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub in
+-- line with them
 CREATE OR REPLACE FUNCTION @hub@.bring_in_line(
-    source text, keys text[], events @hub@.event[], observations @hub@.observation[], traits jsonb[],
-    traits_at timestamptz[], reasons text[], states text[], careful boolean, history boolean)
+    source text, keys text[], events @hub@.event[], observations @hub@.observation[],
+    whose @extschema@.identifier[], traits jsonb[], traits_at timestamptz[], reasons text[], states text[],
+    careful boolean, history boolean)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    total CONSTANT bigint := apply_rows(source, keys, events, observations, reasons, states, careful, history);
-    whose identifier[];
+    total bigint;
 BEGIN
-    IF keys = '{}' OR NOT EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
+    IF keys = '{}' THEN
+        RETURN 0;
+    END IF;
+    total := apply_rows(source, keys, events, observations, reasons, states, careful, history);
+    IF NOT EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
        AND NOT EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source) THEN
         RETURN total;
     END IF;
@@ -200,8 +205,6 @@ BEGIN
     FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
-    SELECT array_agg(coalesce(e.identifiers[1], e.o_identifiers[1]) ORDER BY e.ordinality) INTO whose
-    FROM ROWS FROM (unnest(observations), unnest(events)) WITH ORDINALITY e(o_identifiers, o_at, o_source, o_key);
     IF NOT careful THEN
         PERFORM put_traits(source, keys, whose, traits, traits_at);
         RETURN total;
@@ -219,113 +222,155 @@ BEGIN
     END LOOP;
     RETURN total;
 END $$;
-COMMENT ON FUNCTION @hub@.bring_in_line(text, text[], @hub@.event[], @hub@.observation[], jsonb[], timestamptz[], text[],
-                                        text[], boolean, boolean) IS
-    'bring the hub in line with rows of an attached table, their traits included; returns how many told something else';
+COMMENT ON FUNCTION @hub@.bring_in_line(text, text[], @hub@.event[], @hub@.observation[], @extschema@.identifier[],
+                                        jsonb[], timestamptz[], text[], text[], boolean, boolean) IS
+    'bring the hub in line with rows of an attached table; returns how many told something else';
 
--- Rows by the values of their key columns, so many values each, in that order, by the notes they come from; what is not
--- there is gone. Of a log without a key the values are the row, and gone tells which of them may be there no more.
-CREATE OR REPLACE FUNCTION @hub@.apply_keys(source_id integer, source text, width integer, key_values text[],
-                                            notes bigint[], gone boolean[], careful boolean, history boolean)
-RETURNS bigint
+-- What rows mean, in parallel arrays, by the query of mapped_rows over a FROM item in which $1 are values; in the order
+-- of the notes of keys, or of their place. It is evaluated where names of the mapping are looked for.
+CREATE OR REPLACE FUNCTION @hub@.read_rows(
+    source_id integer, rows_from text, key_values text[], ordered_keys text[], notes bigint[],
+    OUT keys text[], OUT events @hub@.event[], OUT observations @hub@.observation[],
+    OUT whose @extschema@.identifier[], OUT traits jsonb[], OUT traits_at timestamptz[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    query CONSTANT text := format('SELECT coalesce(array_agg(m.key ORDER BY u.note, m.place), ''{}''), '
-                                  'array_agg(m.event ORDER BY u.note, m.place), '
-                                  'array_agg(m.observation ORDER BY u.note, m.place), '
-                                  'array_agg(m.traits ORDER BY u.note, m.place), '
-                                  'array_agg(m.traits_at ORDER BY u.note, m.place) '
-                                  'FROM (%s) m LEFT JOIN unnest($2, $3) u(key, note) ON u.key = m.key',
-                                  mapped_rows(source_id, noted_rows(source_id)));
-    keys text[];
+    own_path CONSTANT text := current_setting('search_path');
+    path CONSTANT text := (SELECT s.search_path FROM sources s WHERE s.source_id = read_rows.source_id);
+    ordering CONSTANT text := CASE WHEN notes IS NULL THEN 'm.place' ELSE 'u.note, m.place' END;
+    query CONSTANT text := (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(m.%s ORDER BY %s)', c.c, ordering), ', ' ORDER BY c.n)
+                            FROM unnest('{key,event,observation,identifiers[1],traits,traits_at}'::text[])
+                                 WITH ORDINALITY c(c, n))
+                           || format(' FROM (%s) m', mapped_rows(source_id, rows_from))
+                           || CASE WHEN notes IS NULL THEN ''
+                                   ELSE ' LEFT JOIN pg_catalog.unnest($2, $3) u(key, note) '
+                                        'ON u.key OPERATOR(pg_catalog.=) m.key' END;
+BEGIN
+    PERFORM set_config('search_path', path, true);
+    EXECUTE query INTO keys, events, observations, whose, traits, traits_at USING key_values, ordered_keys, notes;
+    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    keys := coalesce(keys, '{}');
+END $$;
+COMMENT ON FUNCTION @hub@.read_rows(integer, text, text[], text[], bigint[]) IS 'what rows of an attached table mean';
+
+-- A list that a query yields
+CREATE OR REPLACE FUNCTION @hub@.read_list(source_id integer, query text, key_values text[]) RETURNS text[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    own_path CONSTANT text := current_setting('search_path');
+    path CONSTANT text := (SELECT s.search_path FROM sources s WHERE s.source_id = read_list.source_id);
+    list text[];
+BEGIN
+    PERFORM set_config('search_path', path, true);
+    EXECUTE 'SELECT ARRAY(' || query || ')' INTO list USING key_values;
+    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    RETURN list;
+END $$;
+COMMENT ON FUNCTION @hub@.read_list(integer, text, text[]) IS 'what a query yields that is told by a mapping';
+
+-- Rows by the values of their key columns, so many values each, in that order, by the notes they come from; what is not
+-- there is gone. Of a log without a key the values are the row, and gone tells which of them may be there no more. If
+-- careful, each is read by itself.
+CREATE OR REPLACE FUNCTION @hub@.apply_keys(source_id integer, source text, width integer, key_values text[],
+                                            notes bigint[], gone boolean[], careful boolean, history boolean)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    rows_from CONSTANT text := noted_rows(source_id);
+    keys_query CONSTANT text := noted_keys(source_id);
+    keys text[] := '{}';
     there text[];
     lost text[];
-    found_keys text[];
-    found_events event[];
-    found_observations observation[];
-    found_traits jsonb[];
-    found_ats timestamptz[];
+    r record;
+    found_keys text[] := '{}';
+    events event[] := '{}';
+    observations observation[] := '{}';
+    whose identifier[] := '{}';
+    traits jsonb[] := '{}';
+    traits_at timestamptz[] := '{}';
     reasons text[];
     states text[];
-    one text[];
+    given text[];
+    key text[];
+    n integer;
 BEGIN
     IF careful THEN
-        keys := '{}';
-        there := '{}';
-        found_keys := '{}';
+        reasons := '{}';
+        states := '{}';
         FOR i IN 1 .. cardinality(notes) LOOP
-            one := key_values[(i - 1) * width + 1:i * width];
+            given := key_values[(i - 1) * width + 1:i * width];
             BEGIN
-                EXECUTE format('SELECT array(%s)', noted_keys(source_id)) INTO lost USING one;
+                key := read_list(source_id, keys_query, given);
             EXCEPTION WHEN OTHERS THEN
                 IF NOT is_row_error(SQLSTATE) THEN
                     RAISE;
                 END IF;
-                CONTINUE;  -- such a key there can't be any more: columns have another type
+                CONTINUE;  -- there can't be such a key any more: a column has another type
             END;
-            keys := keys || lost;
+            keys := keys || key;
             CONTINUE WHEN gone[i];
-            DECLARE
-                key text[];
-                event event[];
-                observation observation[];
-                trait jsonb[];
-                at timestamptz[];
-                reason text;
-                state text;
             BEGIN
-                BEGIN
-                    EXECUTE query INTO key, event, observation, trait, at USING one, lost, notes[i:i];
-                EXCEPTION WHEN OTHERS THEN
-                    IF NOT is_row_error(SQLSTATE) THEN
-                        RAISE;
-                    END IF;
-                    key := lost;
-                    event := ARRAY[NULL::event];
-                    observation := ARRAY[NULL::observation];
-                    trait := ARRAY[NULL::jsonb];
-                    at := ARRAY[NULL::timestamptz];
-                    reason := SQLERRM;
-                    state := SQLSTATE;
-                END;
-                found_keys := found_keys || key;
-                found_events := found_events || event;
-                found_observations := found_observations || observation;
-                found_traits := found_traits || trait;
-                found_ats := found_ats || at;
-                IF key <> '{}' THEN
-                    reasons := reasons || array_fill(reason, ARRAY[cardinality(key)]);
-                    states := states || array_fill(state, ARRAY[cardinality(key)]);
+                SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at INTO r
+                FROM read_rows(source_id, rows_from, given, NULL, NULL) x;
+                n := cardinality(r.keys);
+                CONTINUE WHEN n = 0;
+                found_keys := found_keys || r.keys;
+                events := events || r.events;
+                observations := observations || r.observations;
+                whose := whose || r.whose;
+                traits := traits || r.traits;
+                traits_at := traits_at || r.traits_at;
+                reasons := reasons || array_fill(NULL::text, ARRAY[n]);
+                states := states || array_fill(NULL::text, ARRAY[n]);
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
                 END IF;
+                found_keys := found_keys || key;
+                events := array_append(events, NULL);
+                observations := array_append(observations, NULL);
+                whose := array_append(whose, NULL);
+                traits := array_append(traits, NULL);
+                traits_at := array_append(traits_at, NULL);
+                reasons := reasons || SQLERRM;
+                states := states || SQLSTATE;
             END;
         END LOOP;
     ELSE
-        EXECUTE format('SELECT array(%s)', noted_keys(source_id)) INTO keys USING key_values;
-        EXECUTE query INTO found_keys, found_events, found_observations, found_traits, found_ats
-        USING CASE WHEN true = ANY (gone)
-                   THEN array(SELECT v.value FROM unnest(key_values) WITH ORDINALITY v(value, n)
-                              WHERE NOT gone[(v.n - 1) / width + 1] ORDER BY v.n) ELSE key_values END, keys, notes;
+        keys := read_list(source_id, keys_query, key_values);
+        IF true = ANY (gone) THEN
+            key_values := array(SELECT v.value FROM unnest(key_values) WITH ORDINALITY v(value, n)
+                                WHERE NOT gone[(v.n - 1) / width + 1] ORDER BY v.n);
+        END IF;
+        SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at
+        INTO found_keys, events, observations, whose, traits, traits_at
+        FROM read_rows(source_id, rows_from, key_values, keys, notes) x;
     END IF;
     IF true = ANY (gone) THEN
-        -- one of several like it is gone, maybe
-        EXECUTE format('SELECT array(SELECT m.key FROM (%s) m WHERE m.key = ANY ($1))',
-                       mapped_rows(source_id, (SELECT s.relation::text FROM sources s
-                                               WHERE s.source_id = apply_keys.source_id)))
-        INTO there USING keys;
+        -- maybe one of several that are alike is gone
+        there := read_list(source_id, format('SELECT m.key FROM (%s) m WHERE m.key OPERATOR(pg_catalog.=) ANY ($1)',
+                                             mapped_rows(source_id, (SELECT s.relation::text FROM sources s
+                                                                     WHERE s.source_id = apply_keys.source_id))), keys);
     END IF;
-    lost := array(SELECT u.key FROM unnest(keys) u(key) EXCEPT SELECT unnest(found_keys) EXCEPT SELECT unnest(there));
+    lost := array(SELECT u.key FROM unnest(keys) u(key)
+                  EXCEPT SELECT u.key FROM unnest(found_keys) u(key) EXCEPT SELECT u.key FROM unnest(there) u(key));
     IF lost <> '{}' THEN
         PERFORM remove_changes(source, lost);
+        n := cardinality(lost);
         found_keys := found_keys || lost;
-        found_events := found_events || array_fill(NULL::event, ARRAY[cardinality(lost)]);
-        found_observations := found_observations || array_fill(NULL::observation, ARRAY[cardinality(lost)]);
-        found_traits := found_traits || array_fill(NULL::jsonb, ARRAY[cardinality(lost)]);
-        found_ats := found_ats || array_fill(NULL::timestamptz, ARRAY[cardinality(lost)]);
+        events := events || array_fill(NULL::event, ARRAY[n]);
+        observations := observations || array_fill(NULL::observation, ARRAY[n]);
+        whose := whose || array_fill(NULL::identifier, ARRAY[n]);
+        traits := traits || array_fill(NULL::jsonb, ARRAY[n]);
+        traits_at := traits_at || array_fill(NULL::timestamptz, ARRAY[n]);
     END IF;
-    RETURN bring_in_line(source, found_keys, found_events, found_observations, found_traits, found_ats, reasons, states,
-                         careful, history);
+    RETURN bring_in_line(source, found_keys, events, observations, whose, traits, traits_at, reasons, states, careful,
+                         history);
 END $$;
 COMMENT ON FUNCTION @hub@.apply_keys(integer, text, integer, text[], bigint[], boolean[], boolean, boolean) IS
     'bring the hub in line with rows of an attached table, by the values of their key columns';
@@ -372,8 +417,11 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    source CONSTANT text := (SELECT s.source FROM sources s WHERE s.source_id = feed_noted.source_id);
-    is_log CONSTANT boolean := (SELECT s.mapping ->> 'key' = '*' FROM sources s WHERE s.source_id = feed_noted.source_id);
+    own_path CONSTANT text := current_setting('search_path');
+    path CONSTANT text := (SELECT s.search_path FROM sources s WHERE s.source_id = feed_noted.source_id);
+    is_log CONSTANT boolean := (SELECT coalesce(s.mapping ->> 'key' = '*', false) FROM sources s
+                                WHERE s.source_id = feed_noted.source_id);
+    query text;
     taken feed_note[];
     key_values text[];
     notes bigint[];
@@ -406,9 +454,11 @@ BEGIN
              CROSS JOIN LATERAL unnest(l.key) WITH ORDINALITY v(value, n)
         GROUP BY l.lookup
     LOOP
-        EXECUTE format('INSERT INTO feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)', source_id,
-                       looked_up_rows(source_id, looked_up.lookup))
-        USING looked_up.key_values;
+        query := format('INSERT INTO %I.feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)', current_schema(),
+                        source_id, looked_up_rows(source_id, looked_up.lookup));
+        PERFORM set_config('search_path', path, true);
+        EXECUTE query USING looked_up.key_values;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
     END LOOP;
 
     WITH noted AS (
@@ -429,3 +479,331 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.feed_noted(integer, integer) IS
     'bring the hub in line with rows of an attached table that have changed; returns how many notes there were';
+
+-- ---- reading all rows -------------------------------------------------------
+
+-- Rows of a FROM item, all in their order. Returns from when on there should be a partition of touchpoints that there is
+-- not; then nothing was done, or not all. Those of ten years at most, so that a wrong date makes no thousand: what is
+-- older has the default one.
+CREATE OR REPLACE FUNCTION @hub@.apply_from(source_id integer, rows_from text, partitioned boolean,
+                                            OUT lacking timestamptz, OUT row_count bigint, OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET synchronize_seqscans = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    own_path CONSTANT text := current_setting('search_path');
+    s record;
+    change record;
+    keys text[] := '{}';
+    events event[] := '{}';
+    observations observation[] := '{}';
+    whose identifier[] := '{}';
+    traits jsonb[] := '{}';
+    ats timestamptz[] := '{}';
+    query CONSTANT text := format('SELECT m.key, m.event, m.observation, m.identifiers[1] AS whose, m.traits, m.traits_at '
+                                  'FROM (%s) m ORDER BY m.place', mapped_rows(source_id, rows_from));
+    last_one boolean := false;
+BEGIN
+    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
+    row_count := 0;
+    mended := 0;
+    -- fetching a row evaluates what the mapping says, under its search_path
+    PERFORM set_config('search_path', s.search_path, true);
+    FOR change IN EXECUTE query LOOP
+        keys := pg_catalog.array_append(keys, change.key);
+        events := pg_catalog.array_append(events, change.event);
+        observations := pg_catalog.array_append(observations, change.observation);
+        whose := pg_catalog.array_append(whose, change.whose);
+        traits := pg_catalog.array_append(traits, change.traits);
+        ats := pg_catalog.array_append(ats, change.traits_at);
+        IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 1000 THEN
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
+            IF lacking IS NOT NULL THEN
+                RETURN;
+            END IF;
+            mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL,
+                                             false, true);
+            row_count := row_count + 1000;
+            keys := '{}';
+            events := '{}';
+            observations := '{}';
+            whose := '{}';
+            traits := '{}';
+            ats := '{}';
+            IF row_count % 100000 = 0 THEN
+                RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', s.source, row_count);
+            END IF;
+            PERFORM set_config('search_path', s.search_path, true);
+        END IF;
+    END LOOP;
+    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
+    IF lacking IS NULL THEN
+        row_count := row_count + cardinality(keys);
+        mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
+                                         true);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_from(integer, text, boolean) IS
+    'bring the hub in line with rows of an attached table that a part of a query yields';
+
+CREATE OR REPLACE FUNCTION @hub@.lacking_partition(events @hub@.event[]) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    oldest CONSTANT timestamptz := (
+        SELECT min(e.occurred_at) FROM unnest(events) e
+        WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+BEGIN
+    IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest
+                                      AND oldest < p.until) THEN
+        RETURN oldest;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.lacking_partition(@hub@.event[]) IS
+    'when touchpoints begin for which there is no partition; NULL: there are all';
+
+-- The same rows by the values of their keys, some of which can't be read or stored
+CREATE OR REPLACE FUNCTION @hub@.apply_from_keys(source_id integer, rows_from text, OUT row_count bigint,
+                                                 OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET synchronize_seqscans = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    r record;
+    key_values text[] := '{}';
+    columns CONSTANT text := (
+        SELECT string_agg(format('r.%I::pg_catalog.text', a.attname), ', ' ORDER BY k.n)
+        FROM sources s CROSS JOIN LATERAL unnest(s.key_columns) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = k.attnum
+        WHERE s.source_id = apply_from_keys.source_id);
+    some integer := 0;
+BEGIN
+    row_count := 0;
+    mended := 0;
+    FOR r IN EXECUTE format('SELECT ARRAY[%s] AS key FROM %s r', columns, rows_from) LOOP
+        key_values := key_values || r.key;
+        row_count := row_count + 1;
+        some := some + 1;
+        IF some = 1000 THEN
+            mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[some]), NULL, true);
+            key_values := '{}';
+            some := 0;
+        END IF;
+    END LOOP;
+    IF some > 0 THEN
+        mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[some]), NULL, true);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_from_keys(integer, text) IS
+    'bring the hub in line with rows of an attached table that a part of a query yields, one by one where need be';
+
+-- All rows of a table that nobody else writes, at once and in one order
+CREATE OR REPLACE FUNCTION @hub@.fill_source(source_id integer, OUT row_count bigint, OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    rows_from CONSTANT text := (SELECT name_of_table(s.relation) FROM sources s
+                                WHERE s.source_id = fill_source.source_id);
+BEGIN
+    BEGIN
+        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from(source_id, rows_from, false) a;
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, rows_from) a;
+    END;
+    UPDATE sources s
+    SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL, began_at_xid = NULL,
+        backfilled_at = coalesce(s.backfilled_at, now()), rows_done = row_count, watermark = polled_until(source_id)
+    WHERE s.source_id = fill_source.source_id;
+END $$;
+COMMENT ON FUNCTION @hub@.fill_source(integer) IS
+    'bring the hub in line with all rows of an attached table; returns how many there are, and how many told something '
+    'else than the hub had';
+
+-- The index that rows are read by: that of a primary key of numbers or times. NULL: it has none, and is read by blocks.
+CREATE OR REPLACE FUNCTION @hub@.read_by_index(relation regclass) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT i.indexrelid
+            FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
+                   AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+                 JOIN pg_type t ON t.oid = a.atttypid
+            WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid
+            GROUP BY i.indexrelid HAVING bool_and(t.typcategory IN ('N', 'D')));
+END $$;
+COMMENT ON FUNCTION @hub@.read_by_index(regclass) IS
+    'index by which the rows of a table are read in the order of their keys';
+
+-- The next rows of a table, some thousand, as a FROM item: after a key, in the order of the index, or from a block on.
+-- Up to which key is found before, so that whatever is in between belongs to them.
+CREATE OR REPLACE FUNCTION @hub@.next_rows(relation regclass, index oid, row_count integer, next_key text[],
+                                           next_block bigint, end_block bigint,
+                                           OUT rows_from text, OUT last_key text[], OUT last_block bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    key record;
+    condition text := 'true';
+BEGIN
+    IF index IS NOT NULL THEN
+        SELECT string_agg(format('r.%I', a.attname), ', ' ORDER BY k.n) AS columns,
+               string_agg(format('r.%I::text', a.attname), ', ' ORDER BY k.n) AS texts,
+               string_agg(format('%L::%s', next_key[k.n], format_type(a.atttypid, a.atttypmod)), ', '
+                          ORDER BY k.n) AS lowest,
+               array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) AS types INTO key
+        FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indexrelid = index AND k.n <= i.indnkeyatts;
+        IF next_key IS NOT NULL THEN
+            condition := format('ROW(%s) OPERATOR(pg_catalog.>) ROW(%s)', key.columns, key.lowest);
+        END IF;
+        EXECUTE format('SELECT ARRAY[%s] FROM ONLY %s r WHERE %s ORDER BY %s OFFSET %s LIMIT 1', key.texts, relation,
+                       condition, key.columns, row_count - 1)
+        INTO last_key;
+        IF last_key IS NOT NULL THEN
+            condition := format('%s AND ROW(%s) OPERATOR(pg_catalog.<=) ROW(%s)', condition, key.columns,
+                                (SELECT string_agg(format('%L::%s', last_key[u.n], u.type), ', ' ORDER BY u.n)
+                                 FROM unnest(key.types) WITH ORDINALITY u(type, n)));
+        END IF;
+    ELSE
+        last_block := nullif(least(next_block + greatest(row_count / 40, 1), end_block), end_block);
+        condition := format('r.ctid OPERATOR(pg_catalog.>=) %L::pg_catalog.tid AND r.ctid OPERATOR(pg_catalog.<) '
+                            '%L::pg_catalog.tid', format('(%s,0)', next_block),
+                            format('(%s,0)', coalesce(last_block, end_block)));
+    END IF;
+    rows_from := format('(SELECT * FROM ONLY %s r WHERE %s)', name_of_table(relation), condition);
+END $$;
+COMMENT ON FUNCTION @hub@.next_rows(regclass, oid, integer, text[], bigint, bigint) IS
+    'the next rows of a table, and the key or block to go on from, both NULL if they are the last';
+
+-- What the hub has of keys of which the table has no row any more: some thousand of them go. Returns whether all are.
+CREATE OR REPLACE FUNCTION @hub@.sweep_some(source_id integer, OUT done boolean, OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    most CONSTANT integer := 20000;
+    s record;
+    others text;
+    keys text[];
+BEGIN
+    SELECT t.source, t.part, t.relation INTO s FROM sources t WHERE t.source_id = sweep_some.source_id;
+    others := (SELECT string_agg(format('pg_catalog.starts_with(k.key, %L)', t.part || ':'), ' OR ')
+               FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
+    keys := read_list(source_id,
+        format('SELECT k.key FROM %I.stored_keys(%L) k(key) WHERE %s '
+               'AND NOT EXISTS (SELECT FROM (%s) m WHERE m.key OPERATOR(pg_catalog.=) k.key) LIMIT %s',
+               current_schema(), s.source,
+               CASE WHEN s.part <> '' THEN format('pg_catalog.starts_with(k.key, %L)', s.part || ':')
+                    ELSE coalesce('NOT (' || others || ')', 'true') END,
+               mapped_rows(source_id, name_of_table(s.relation)), most), NULL);
+    PERFORM forget_rows(s.source, keys);
+    mended := cardinality(keys);
+    done := mended < most;
+END $$;
+COMMENT ON FUNCTION @hub@.sweep_some(integer) IS 'remove what the hub has of rows that are gone; returns how many, and whether all';
+
+-- Read the next rows of those that are to be read; returns how many, NULL: there are no more.
+CREATE OR REPLACE FUNCTION @hub@.backfill_step(source_id integer, partitioned boolean, OUT row_count bigint, OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    part record;
+    index oid;
+    oldest timestamptz;
+    catch_up text;
+BEGIN
+    SELECT t.source, t.relation, t.feed, t.pending, t.read_by, t.next_key, t.next_block, t.end_block, t.began_at_xid, t.sweep
+    INTO s FROM sources t WHERE t.source_id = backfill_step.source_id;
+    mended := 0;
+    WHILE s.pending <> '{}' AND NOT EXISTS (SELECT FROM source_tables(s.relation) t WHERE t.member = s.pending[1]) LOOP
+        s.pending := s.pending[2:];  -- dropped, or a partition no longer
+        s.read_by := NULL;
+    END LOOP;
+    IF s.pending = '{}' THEN
+        IF s.sweep THEN
+            SELECT w.done, w.mended INTO s.sweep, mended FROM sweep_some(source_id) w;
+            s.sweep := NOT s.sweep;
+        END IF;
+        UPDATE sources t
+        SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL, began_at_xid = NULL,
+            sweep = s.sweep,
+            backfilled_at = coalesce(t.backfilled_at, CASE WHEN NOT s.sweep THEN now() END)
+        WHERE t.source_id = backfill_step.source_id;
+        row_count := CASE WHEN s.sweep THEN 0 END;
+        RETURN;
+    ELSIF s.feed = 'poll' OR (SELECT c.relkind NOT IN ('r', 'p') FROM pg_class c WHERE c.oid = s.relation) THEN
+        SELECT f.row_count, f.mended INTO row_count, mended FROM fill_source(source_id) f;
+        RETURN;
+    ELSIF s.feed = 'immediate' THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE MODE', s.relation);
+    ELSE
+        EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', s.pending[1]);  -- so that nobody rewrites it
+    END IF;
+    index := read_by_index(s.pending[1]);
+    IF s.read_by IS DISTINCT FROM coalesce(index, pg_relation_filenode(s.pending[1])) THEN
+        s.read_by := coalesce(index, pg_relation_filenode(s.pending[1]));
+        s.next_key := NULL;
+        s.next_block := 0;
+        s.began_at_xid := pg_snapshot_xmin(pg_current_snapshot());
+        s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
+    END IF;
+    SELECT n.rows_from, n.last_key, n.last_block INTO part
+    FROM next_rows(s.pending[1], index, 5120, s.next_key, s.next_block, s.end_block) n;
+    IF index IS NULL AND part.last_block IS NULL THEN
+        -- What was written since reading began may have moved from blocks that had not been read to others that had
+        catch_up := format('(SELECT * FROM ONLY %s r WHERE pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) '
+                           'pg_catalog.age(%L::pg_catalog.xid))', name_of_table(s.pending[1]), s.began_at_xid::xid);
+    END IF;
+    BEGIN
+        SELECT a.lacking, a.row_count, a.mended INTO oldest, row_count, mended
+        FROM apply_from(source_id, part.rows_from, partitioned) a;
+        IF oldest IS NOT NULL THEN
+            RAISE EXCEPTION 'a partition must be made';  -- gives all locks back
+        ELSIF catch_up IS NOT NULL THEN
+            mended := mended + (apply_from(source_id, catch_up, false)).mended;
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        IF oldest IS NOT NULL THEN
+            mended := 0;
+            row_count := 0;
+            IF make_partitions(oldest) = 0 THEN
+                SELECT b.row_count, b.mended INTO row_count, mended FROM backfill_step(source_id, false) b;
+            END IF;
+            RETURN;
+        ELSIF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, part.rows_from) a;
+        IF catch_up IS NOT NULL THEN
+            mended := mended + (apply_from_keys(source_id, catch_up)).mended;
+        END IF;
+    END;
+    IF part.last_key IS NULL AND part.last_block IS NULL THEN
+        s.pending := s.pending[2:];
+        s.read_by := NULL;
+    END IF;
+    UPDATE sources t
+    SET rows_done = t.rows_done + row_count, pending = s.pending, read_by = s.read_by, next_key = part.last_key,
+        next_block = part.last_block, end_block = s.end_block, began_at_xid = s.began_at_xid
+    WHERE t.source_id = backfill_step.source_id;
+END $$;
+COMMENT ON FUNCTION @hub@.backfill_step(integer, boolean) IS
+    'bring the hub in line with the next rows of an attached table; returns how many, NULL: there are no more';
