@@ -10,6 +10,7 @@ CREATE TABLE @hub@.sources (
     mapping json NOT NULL,
     feed text NOT NULL DEFAULT 'queued' CHECK (feed IN ('queued', 'row', 'immediate', 'poll')),
     search_path text NOT NULL DEFAULT '',
+    compiled jsonb NOT NULL DEFAULT '{}',
     columns jsonb NOT NULL DEFAULT '{}',
     columns_seen jsonb NOT NULL DEFAULT '{}',
     key_columns smallint[],
@@ -49,6 +50,7 @@ COMMENT ON COLUMN @hub@.sources.feed IS
     'queued: a trigger notes which rows change, and feed() reads them; row: so for each row, with triggers that fire on '
     'a logical subscriber too; immediate: triggers do it all; poll: none, feed() looks for rows of late';
 COMMENT ON COLUMN @hub@.sources.search_path IS 'where names in the mapping are looked for';
+COMMENT ON COLUMN @hub@.sources.compiled IS 'the mapping as SQL texts, from which queries are made';
 COMMENT ON COLUMN @hub@.sources.columns IS 'columns that the mapping uses: their numbers, and names when it was attached';
 COMMENT ON COLUMN @hub@.sources.columns_seen IS
     'the same columns, with the names and types they had when they were looked at last';
@@ -83,6 +85,9 @@ COMMENT ON COLUMN @hub@.sources.retry_at IS 'when feed(forever) tries again';
 CREATE TABLE @hub@.source_lookups (
     source_id integer NOT NULL REFERENCES @hub@.sources (source_id) ON DELETE CASCADE,
     lookup text NOT NULL,
+    position smallint NOT NULL,
+    conditions text[] NOT NULL,
+    key_names text[] NOT NULL,
     relation regclass NOT NULL,
     relation_oid oid,
     relation_name text,
@@ -95,6 +100,9 @@ CREATE TABLE @hub@.source_lookups (
 COMMENT ON TABLE @hub@.source_lookups IS 'tables that mappings look things up in. attach_source and feed write it';
 COMMENT ON COLUMN @hub@.source_lookups.source_id IS 'number of the source';
 COMMENT ON COLUMN @hub@.source_lookups.lookup IS 'its name in the mapping';
+COMMENT ON COLUMN @hub@.source_lookups.position IS 'its place among those of the source: it may use those before it';
+COMMENT ON COLUMN @hub@.source_lookups.conditions IS 'what it is looked up by, as SQL';
+COMMENT ON COLUMN @hub@.source_lookups.key_names IS 'names of the columns it is looked up by, when it was attached';
 COMMENT ON COLUMN @hub@.source_lookups.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_lookups.relation_oid IS 'the same as a number, as in sources';
 COMMENT ON COLUMN @hub@.source_lookups.relation_name IS 'what it was called when it was looked at last';

@@ -84,7 +84,7 @@ BEGIN ATOMIC
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at, steady)'),
+        ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at)'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),

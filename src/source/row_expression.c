@@ -2,10 +2,10 @@
  * row_expression.c
  *		Expressions over the columns of a table, as attach_source takes them.
  *
- * Such an expression will be evaluated for old and for new versions of a row and must
- * say the same of both whenever it is asked, so it is held to what a generated column
- * may be, but that it need not be immutable.  Whether it is, and whether its order tells
- * what came first, matters where it is a key.
+ * Such an expression must say the same of a row whenever it is asked, so it is held to
+ * what a generated column may be, but that it need not be immutable, and may name the
+ * columns of rows that are looked up for it.  Whether it is immutable, and whether its
+ * order tells what came first, matters where it is a key.
  */
 #include "postgres.h"
 
@@ -15,11 +15,15 @@
 #include "compat.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/analyze.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "parser/scansup.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -95,75 +99,361 @@ is_counting(Node *expression)
 		   OidIsValid(lookup_type_cache(type, TYPECACHE_CMP_PROC)->cmp_proc);
 }
 
+/* Where columns of the row are named by nothing but their name */
+typedef struct
+{
+	Oid relid;
+	List *places;
+} BareColumns;
+
+static bool
+find_bare_columns(Node *node, BareColumns *bare)
+{
+	ColumnRef *reference = (ColumnRef *) node;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, ColumnRef))
+		return raw_expression_tree_walker(node, find_bare_columns, bare);
+	if (list_length(reference->fields) > 2)
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+						errmsg("a column must not be named with its table's schema"),
+						errhint("Write table.column, or the column's name."),
+						errposition(reference->location + 1)));
+	if (list_length(reference->fields) == 1 && IsA(linitial(reference->fields), String) &&
+		get_attnum(bare->relid, strVal(linitial(reference->fields))) > 0)
+		bare->places = list_append_unique_int(bare->places, reference->location);
+	return false;
+}
+
+static int
+compare_places(const ListCell *a, const ListCell *b)
+{
+	return lfirst_int(a) < lfirst_int(b) ? -1 : 1;
+}
+
+/*
+ * The expression with the row's name before each bare column, so that it means the same
+ * where other tables have columns of these names.
+ */
+static char *
+qualify(const char *text, const char *alias, List *places)
+{
+	StringInfoData code;
+	const char *quoted = quote_identifier(alias);
+	int done = 0;
+	ListCell *cell;
+
+	initStringInfo(&code);
+	list_sort(places, compare_places);
+	foreach (cell, places)
+	{
+		appendBinaryStringInfo(&code, text + done, lfirst_int(cell) - done);
+		appendStringInfo(&code, "%s.", quoted);
+		done = lfirst_int(cell);
+	}
+	appendStringInfoString(&code, text + done);
+	return code.data;
+}
+
+static void
+refuse_column(Relation relation, AttrNumber number)
+{
+	if (number < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+						errmsg("system columns must not be used in the expression")));
+	/* A virtual column has no value in a trigger's transition table */
+	for (int i = Max(number, 1); i <= (number == 0 ? RelationGetNumberOfAttributes(relation) : number);
+		 i++)
+		if (TupleDescAttr(RelationGetDescr(relation), i - 1)->attgenerated == 'v')
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("column \"%s\" is a virtual generated column",
+								   NameStr(TupleDescAttr(RelationGetDescr(relation), i - 1)->attname)),
+							errhint("Write its expression instead.")));
+}
+
+/*
+ * The first table is that of the row, whose columns need not be qualified; those of the
+ * others must be.
+ */
 Datum
 journey_row_expression(PG_FUNCTION_ARGS)
 {
-	Oid relid = PG_GETARG_OID(0);
-	char *string = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ArrayType *tables = PG_GETARG_ARRAYTYPE_P(0);
+	ArrayType *aliases = PG_GETARG_ARRAYTYPE_P(1);
+	char *string = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	ErrorContextCallback context = {.callback = expression_error, .arg = string};
-	AclResult access;
-	Relation relation;
+	Datum *relids;
+	Datum *names;
+	bool *relid_nulls;
+	bool *name_nulls;
+	int ntables;
+	int nnames;
+	Relation *relations;
 	ParseState *state;
-	ParseNamespaceItem *item;
+	BareColumns bare = {InvalidOid, NIL};
+	Node *raw;
 	Node *expression;
-	Bitmapset *used = NULL;
-	int column = -1;
-	int count = 0;
+	Datum *numbers;
 	Datum *columns;
+	int count = 0;
+	int room = 0;
 	TupleDesc descriptor;
-	Datum values[4];
-	bool nulls[4] = {false};
+	Datum values[6];
+	bool nulls[6] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	deconstruct_array(tables, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &relids, &relid_nulls, &ntables);
+	deconstruct_array(aliases, TEXTOID, -1, false, TYPALIGN_INT, &names, &name_nulls, &nnames);
+	if (ntables == 0 || ntables != nnames || ntables > 1000)
+		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						errmsg("each table must have a name, and there must be one at least")));
+	for (int i = 0; i < ntables; i++)
+		if (relid_nulls[i] || name_nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("tables and names must not be NULL")));
 
 	/* Before it is locked: who may not read it must not keep others from it */
-	access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-	if (access != ACLCHECK_OK)
-		aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
-	relation = table_open(relid, AccessShareLock);
+	for (int i = 0; i < ntables; i++)
+	{
+		Oid relid = DatumGetObjectId(relids[i]);
+		AclResult access = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+
+		if (access != ACLCHECK_OK)
+			access = pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY);
+		if (access != ACLCHECK_OK)
+			aclcheck_error(access, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+	}
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	state = make_parsestate(NULL);
 	state->p_sourcetext = string;
-	item = addRangeTableEntryForRelation(state, relation, AccessShareLock, NULL, false, true);
-	addNSItemToQuery(state, item, false, true, true);
-	expression = transformExpr(state, parse_expression(string), EXPR_KIND_GENERATED_COLUMN);
+	relations = palloc(ntables * sizeof(Relation));
+	for (int i = 0; i < ntables; i++)
+	{
+		ParseNamespaceItem *item;
+
+		relations[i] = table_open(DatumGetObjectId(relids[i]), AccessShareLock);
+		item = addRangeTableEntryForRelation(state, relations[i], AccessShareLock,
+											 makeAlias(text_to_cstring(DatumGetTextPP(names[i])), NIL), false, true);
+		addNSItemToQuery(state, item, false, true, i == 0);
+		room += RelationGetNumberOfAttributes(relations[i]) + 1;
+	}
+	raw = parse_expression(string);
+	bare.relid = DatumGetObjectId(relids[0]);
+	find_bare_columns(raw, &bare);
+	expression = transformExpr(state, raw, EXPR_KIND_GENERATED_COLUMN);
 	if (contain_volatile_functions(expression))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 						errmsg("functions in the expression must not be volatile"),
 						errhint("Declare them IMMUTABLE or STABLE, if that is what they are.")));
 
-	pull_varattnos(expression, 1, &used);
-	columns = palloc((bms_num_members(used) + 1) * sizeof(Datum));
-	while ((column = bms_next_member(used, column)) >= 0)
+	numbers = palloc(room * sizeof(Datum));
+	columns = palloc(room * sizeof(Datum));
+	for (int i = 0; i < ntables; i++)
 	{
-		AttrNumber number = column + FirstLowInvalidHeapAttributeNumber;
+		Bitmapset *used = NULL;
+		int column = -1;
 
-		if (number < 0)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-							errmsg("system columns must not be used in the expression")));
-		/* A virtual column has no value in a trigger's transition table */
-		for (int i = Max(number, 1);
-			 i <= (number == 0 ? RelationGetNumberOfAttributes(relation) : number); i++)
-			if (TupleDescAttr(RelationGetDescr(relation), i - 1)->attgenerated == 'v')
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("column \"%s\" is a virtual generated column",
-								NameStr(TupleDescAttr(RelationGetDescr(relation), i - 1)->attname)),
-						 errhint("Write its expression instead.")));
-		columns[count++] = Int16GetDatum(number);
+		pull_varattnos(expression, i + 1, &used);
+		while ((column = bms_next_member(used, column)) >= 0)
+		{
+			AttrNumber number = column + FirstLowInvalidHeapAttributeNumber;
+
+			refuse_column(relations[i], number);
+			numbers[count] = Int16GetDatum(i + 1);
+			columns[count++] = Int16GetDatum(number);
+		}
 	}
 	error_context_stack = context.previous;
 
-	values[0] = ObjectIdGetDatum(getBaseType(exprType(expression)));
-	values[1] = PointerGetDatum(
+	values[0] = CStringGetTextDatum(
+		qualify(string, text_to_cstring(DatumGetTextPP(names[0])), bare.places));
+	values[1] = ObjectIdGetDatum(getBaseType(exprType(expression)));
+	values[2] = PointerGetDatum(
+		construct_array(numbers, count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+	values[3] = PointerGetDatum(
 		construct_array(columns, count, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 	/* As in an index: what functions and casts are made of counts, not what they are declared */
-	values[2] = BoolGetDatum(
+	values[4] = BoolGetDatum(
 		!contain_mutable_functions((Node *) expression_planner((Expr *) expression)));
-	values[3] = BoolGetDatum(is_counting(expression));
+	values[5] = BoolGetDatum(is_counting(expression));
 	free_parsestate(state);
-	table_close(relation, NoLock);
+	for (int i = 0; i < ntables; i++)
+		table_close(relations[i], NoLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* What stands between two places, without spaces, and without the comma or the word that ends it */
+static Datum
+slice(const char *text, int from, int to, const char *ending)
+{
+	int length = strlen(ending);
+
+	while (to > from && scanner_isspace(text[to - 1]))
+		to--;
+	if (to - from > length && pg_strncasecmp(text + to - length, ending, length) == 0)
+		to -= length;
+	while (to > from && scanner_isspace(text[to - 1]))
+		to--;
+	while (from < to && scanner_isspace(text[from]))
+		from++;
+	return PointerGetDatum(cstring_to_text_with_len(text + from, to - from));
+}
+
+static void
+lookup_error(const char *text)
+{
+	ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not a table and columns that are looked up: %s", text),
+					errhint("Write table(column = expression), or table(column = expression, column = expression).")));
+}
+
+/* Conditions column = expression, joined by commas or AND */
+static void
+add_conditions(const char *text, List *arguments, int end, const char *ending, List **columns, List **expressions)
+{
+	ListCell *cell;
+
+	foreach (cell, arguments)
+	{
+		Node *argument = lfirst(cell);
+		int until = lnext(arguments, cell) ? exprLocation(lfirst(lnext(arguments, cell))) : end;
+		const char *word = lnext(arguments, cell) ? ending : "";
+		A_Expr *condition = (A_Expr *) argument;
+		ColumnRef *column;
+
+		if (IsA(argument, BoolExpr) && ((BoolExpr *) argument)->boolop == AND_EXPR)
+		{
+			Datum inner = slice(text, 0, until, word);
+
+			add_conditions(text, ((BoolExpr *) argument)->args, VARSIZE_ANY_EXHDR(DatumGetPointer(inner)), "AND",
+						   columns, expressions);
+			continue;
+		}
+		if (!IsA(argument, A_Expr) || condition->kind != AEXPR_OP || list_length(condition->name) != 1 ||
+			strcmp(strVal(linitial(condition->name)), "=") != 0 || condition->lexpr == NULL ||
+			!IsA(condition->lexpr, ColumnRef))
+			lookup_error(text);
+		column = (ColumnRef *) condition->lexpr;
+		if (list_length(column->fields) != 1 || !IsA(linitial(column->fields), String))
+			lookup_error(text);
+		*columns = lappend(*columns, strVal(linitial(column->fields)));
+		*expressions = lappend(*expressions, DatumGetPointer(slice(text, condition->location + 1, until, word)));
+	}
+}
+
+PG_FUNCTION_INFO_V1(journey_lookup);
+
+/*
+ * table(column = expression, ...), which to the parser is a call of a function.  Where an
+ * expression ends is told by where the next begins.
+ */
+Datum
+journey_lookup(PG_FUNCTION_ARGS)
+{
+	char *string = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ErrorContextCallback context = {.callback = expression_error, .arg = string};
+	FuncCall *call;
+	StringInfoData table;
+	List *columns = NIL;
+	List *expressions = NIL;
+	Datum *texts;
+	int end = strlen(string);
+	ListCell *cell;
+	TupleDesc descriptor;
+	Datum values[3];
+	bool nulls[3] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	call = (FuncCall *) parse_expression(string);
+	error_context_stack = context.previous;
+	while (end > 0 && string[end - 1] != ')')
+		end--;
+	if (!IsA(call, FuncCall) || call->args == NIL || call->agg_order != NIL || call->agg_filter != NULL ||
+		call->over != NULL || call->agg_within_group || call->agg_star || call->agg_distinct ||
+		call->func_variadic || end == 0)
+		lookup_error(string);
+	initStringInfo(&table);
+	foreach (cell, call->funcname)
+		appendStringInfo(&table, "%s%s", table.len > 0 ? "." : "", quote_identifier(strVal(lfirst(cell))));
+	add_conditions(string, call->args, end - 1, ",", &columns, &expressions);
+
+	texts = palloc(list_length(columns) * sizeof(Datum));
+	for (int i = 0; i < list_length(columns); i++)
+		texts[i] = CStringGetTextDatum(list_nth(columns, i));
+	values[0] = CStringGetTextDatum(table.data);
+	values[1] = PointerGetDatum(
+		construct_array(texts, list_length(columns), TEXTOID, -1, false, TYPALIGN_INT));
+	for (int i = 0; i < list_length(expressions); i++)
+		texts[i] = PointerGetDatum(list_nth(expressions, i));
+	values[2] = PointerGetDatum(
+		construct_array(texts, list_length(expressions), TEXTOID, -1, false, TYPALIGN_INT));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
+
+/* Functions that a query runs, and domains whose constraints it checks */
+typedef struct
+{
+	List *functions;
+	List *domains;
+} Called;
+
+static bool
+add_function(Oid id, void *called)
+{
+	((Called *) called)->functions = list_append_unique_oid(((Called *) called)->functions, id);
+	return false;
+}
+
+static bool
+find_called(Node *node, Called *called)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, add_function, called);
+	if (IsA(node, CoerceToDomain))
+		called->domains = list_append_unique_oid(called->domains, ((CoerceToDomain *) node)->resulttype);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_called, called, 0);
+	return expression_tree_walker(node, find_called, called);
+}
+
+static Datum
+oid_array(List *list)
+{
+	Datum *oids = palloc((list_length(list) + 1) * sizeof(Datum));
+
+	for (int i = 0; i < list_length(list); i++)
+		oids[i] = ObjectIdGetDatum(list_nth_oid(list, i));
+	return PointerGetDatum(
+		construct_array(oids, list_length(list), OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+PG_FUNCTION_INFO_V1(journey_query_calls);
+
+Datum
+journey_query_calls(PG_FUNCTION_ARGS)
+{
+	char *string = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	List *statements = raw_parser(string, RAW_PARSE_DEFAULT);
+	Called called = {NIL, NIL};
+	Oid *parameters = NULL;
+	int nparameters = 0;
+	TupleDesc descriptor;
+	Datum values[2];
+	bool nulls[2] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("not a single query: %s", string)));
+	find_called((Node *) parse_analyze_varparams(linitial_node(RawStmt, statements), string, &parameters,
+												 &nparameters, NULL),
+				&called);
+	values[0] = oid_array(called.functions);
+	values[1] = oid_array(called.domains);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
