@@ -508,7 +508,11 @@ BEGIN
     WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
           AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
     UNION
-    SELECT r.source_key FROM source_rejects r WHERE r.source = stored_keys.source;
+    SELECT r.source_key FROM source_rejects r
+    WHERE r.source = stored_keys.source
+          AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
+    UNION
+    SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.stored_keys(text) IS 'keys of rows of which the hub has something';
 
@@ -541,6 +545,9 @@ BEGIN
         PERFORM remove_changes(source, keys[i * 1000 + 1:i * 1000 + 1000]),
                 remove_rows(source, keys[i * 1000 + 1:i * 1000 + 1000]);
     END LOOP;
+    IF EXISTS (SELECT FROM traits t WHERE t.source = forget_rows.source) THEN
+        PERFORM drop_traits(source, keys);
+    END IF;
     DELETE FROM source_rejects r WHERE r.source = forget_rows.source AND r.source_key = ANY (keys);
 END $$;
 COMMENT ON FUNCTION @hub@.forget_rows(text, text[]) IS 'remove all that is known of rows of an attached table';
@@ -815,3 +822,135 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.unwatch_source(integer, name) IS 'drop the triggers of an attached table, and their functions';
+
+-- ---- feed immediate ---------------------------------------------------------
+
+-- In the transaction of whoever writes, with the rights of whoever writes. Rows are those of the transition tables, so
+-- that the right to insert is enough. While not all rows are in the hub changes are noted only: feed() must not meet
+-- with what is done here. Settings that the text of values depends on are fixed, so that a key is the same in all
+-- sessions.
+CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+AS $feed_source$
+#variable_conflict use_variable
+DECLARE
+    id CONSTANT integer := TG_ARGV[0];
+    s record;
+    c record;
+    key_values text[] := '{}';
+    befores text[] := '{}';
+    afters text[] := '{}';
+    changed text[] := '{}';
+    old_keys text[] := '{}';
+    r record;
+    found text[] := '{}';
+    total integer := 0;
+    most CONSTANT integer := 20000;
+    own_path CONSTANT text := current_setting('search_path');
+    query text;
+    key text;
+BEGIN
+    SELECT t.source, t.relation, t.key_columns, t.kept_columns, t.columns, t.search_path,
+           t.backfilled_at IS NOT NULL AS backfilled
+    INTO s FROM sources t WHERE t.source_id = id AND t.detached_at IS NULL;
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    IF s.source IS NULL THEN
+        -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
+        RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
+            DETAIL = format('Its triggers are of source %s, which is not in %I.sources.', id, current_schema());
+        RETURN NULL;
+    ELSIF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> s.relation THEN
+        RETURN NULL;  -- it was a partition once
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        IF s.backfilled AND TG_RELID = s.relation THEN
+            PERFORM remove_source(id);
+        ELSE
+            INSERT INTO feed_notes (source_id, gone) VALUES (id, true);
+        END IF;
+        RETURN NULL;
+    END IF;
+    FOR c IN SELECT k.key, k.gone, k.before, k.after
+             FROM journey_changed_rows(s.relation, s.key_columns,
+                                       array(SELECT x::smallint FROM jsonb_object_keys(s.columns) x
+                                             UNION SELECT u FROM unnest(s.key_columns || s.kept_columns) u),
+                                       s.kept_columns) k
+    LOOP
+        IF NOT s.backfilled THEN
+            INSERT INTO feed_notes (source_id, key, gone, before, after) VALUES (id, c.key, c.gone, c.before, c.after);
+        ELSIF c.gone THEN
+            old_keys := old_keys || c.key;
+        ELSE
+            total := total + 1;
+            IF c.before IS NOT NULL THEN
+                changed := changed || c.key;
+                befores := befores || c.before;
+                afters := afters || c.after;
+            END IF;
+        END IF;
+    END LOOP;
+    IF NOT s.backfilled THEN
+        RETURN NULL;
+    END IF;
+    old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF total > 0 THEN
+        total := (SELECT count(*) FROM new_rows);
+        FOR place IN 0 .. (total - 1) / most LOOP
+            BEGIN
+                query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT %s)', place * most, most), false);
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                FOR i IN 0 .. (cardinality(r.keys) - 1) / 1000 LOOP
+                    PERFORM bring_in_line(s.source, r.keys[i * 1000 + 1:i * 1000 + 1000],
+                                          r.events[i * 1000 + 1:i * 1000 + 1000],
+                                          r.observations[i * 1000 + 1:i * 1000 + 1000],
+                                          r.whose[i * 1000 + 1:i * 1000 + 1000], r.traits[i * 1000 + 1:i * 1000 + 1000],
+                                          r.traits_at[i * 1000 + 1:i * 1000 + 1000], NULL, NULL, false, false);
+                END LOOP;
+                found := found || r.keys;
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                -- one by one
+                FOR i IN place * most .. least((place + 1) * most, total) - 1 LOOP
+                    query := format('SELECT m.key FROM (%s) m',
+                                    mapped_rows(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i)));
+                    PERFORM set_config('search_path', s.search_path, true);
+                    EXECUTE query INTO key;
+                    PERFORM pg_catalog.set_config('search_path', own_path, true);
+                    found := found || key;
+                    query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i), false);
+                    BEGIN
+                        PERFORM set_config('search_path', s.search_path, true);
+                        EXECUTE query INTO r;
+                        PERFORM pg_catalog.set_config('search_path', own_path, true);
+                        PERFORM bring_in_line(s.source, r.keys, r.events, r.observations, r.whose, r.traits,
+                                              r.traits_at, NULL, NULL, true, false);
+                    EXCEPTION WHEN OTHERS THEN
+                        IF NOT is_row_error(SQLSTATE) THEN
+                            RAISE;
+                        END IF;
+                        PERFORM bring_in_line(s.source, ARRAY[key], ARRAY[NULL::event], ARRAY[NULL::observation], NULL,
+                                              ARRAY[NULL::jsonb], NULL, ARRAY[SQLERRM], ARRAY[SQLSTATE], true, false);
+                    END;
+                END LOOP;
+            END;
+        END LOOP;
+    END IF;
+    old_keys := array(SELECT u.key FROM unnest(old_keys) u(key) EXCEPT SELECT u.key FROM unnest(found) u(key));
+    FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
+        PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
+    END LOOP;
+    IF changed <> '{}' THEN
+        total := cardinality(changed) / cardinality(s.key_columns);
+        PERFORM apply_changes(id, changed, befores, afters,
+                              array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
+    END IF;
+    RETURN NULL;
+END $feed_source$;
+COMMENT ON FUNCTION @hub@.feed_source() IS 'trigger: rows of an attached table have changed';
