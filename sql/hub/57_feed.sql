@@ -300,6 +300,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     flawed boolean := false;
+    flaw record;
     i integer;
 BEGIN
     BEGIN
@@ -319,7 +320,9 @@ BEGIN
                                               e.direction, e.conversation, e.agent, e.campaign, e.source,
                                               e.source_key, e.attributes, e.subject, e.url)::event))
     LOOP
-        SELECT f.reason, f.state INTO reasons[i], states[i] FROM flaw_of(events[i]) f;
+        SELECT f.reason, f.state INTO flaw FROM flaw_of(events[i]) f;
+        reasons[i] := flaw.reason;
+        states[i] := flaw.state;
     END LOOP;
     FOR i IN
         SELECT o.ordinality FROM ROWS FROM (unnest(states), unnest(observations)) WITH ORDINALITY o(state)
@@ -669,8 +672,9 @@ BEGIN
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
                    CASE WHEN s.feed = 'row' THEN format('%I.journey_note_row(%s, OLD, NEW)', extension, call)
                         ELSE format('FROM %I.journey_note_rows(%s) n', extension, call) END);
-    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER '
-                   'AS %L', schema, name, body);
+    -- not in the language of hubs
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE %I SECURITY DEFINER AS %L',
+                   schema, name, 'plpgsql', body);
     made := to_regprocedure(format('%I.%I()', schema, name));
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,

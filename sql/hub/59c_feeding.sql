@@ -240,7 +240,7 @@ BEGIN
             FROM unnest('{key,event,observation,identifiers[1],traits,traits_at}'::text[],
                         '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
            || format(' FROM (%s) m', mapped_rows(source_id, rows_from))
-           || CASE WHEN noted THEN ' LEFT JOIN pg_catalog.unnest($2, $3) u(key, note) '
+           || CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) u(key, note) '
                                    'ON u.key OPERATOR(pg_catalog.=) m.key' ELSE '' END;
 END $$;
 COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS 'the query that tells what rows of an attached table mean';
