@@ -62,22 +62,28 @@ COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write do
 -- time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint went with
 -- its month.
 CREATE OR REPLACE FUNCTION @hub@.stored_events(
-    source text, keys text[], OUT n bigint, OUT event @hub@.event, OUT identifiers @extschema@.identifier[],
-    OUT evidence_key text, OUT evidence_ids bigint[], OUT observed_at timestamptz, OUT holds boolean,
-    OUT rejected boolean)
+    source text, keys text[], OUT n bigint, OUT known boolean, OUT event @hub@.event,
+    OUT identifiers @extschema@.identifier[], OUT evidence_key text, OUT evidence_ids bigint[],
+    OUT observed_at timestamptz, OUT holds boolean, OUT rejected boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    -- mostly there are none of these
+    rejects CONSTANT boolean := EXISTS (SELECT FROM source_rejects r WHERE r.source = stored_events.source);
+    renamed CONSTANT boolean := EXISTS (SELECT FROM source_evidence e WHERE e.source = stored_events.source);
 BEGIN
     RETURN QUERY
-    SELECT u.n, t.event,
-           CASE WHEN t.event IS NOT NULL OR v.source_key IS NOT NULL
+    SELECT u.n, t.identity_id IS NOT NULL, t.event,
+           CASE WHEN v.source_key IS NOT NULL
                 THEN (SELECT array_agg(i.identifier ORDER BY i.identifier)
-                      FROM unnest(coalesce(v.identities, ARRAY[t.identity_id])) d(id)
+                      FROM unnest(v.identities) d(id)
                            CROSS JOIN LATERAL (SELECT x.identifier FROM identities x
-                                               WHERE x.identity_id = d.id OFFSET 0) i) END,
+                                               WHERE x.identity_id = d.id OFFSET 0) i)
+                WHEN t.identity_id IS NOT NULL
+                THEN ARRAY(SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id) END,
            v.source_key, v.identities, v.observed_at, v.source_key IS NOT NULL AND v.retracted_at IS NULL,
            r.source_key IS NOT NULL
     FROM unnest(keys) WITH ORDINALITY u(key, n)
@@ -90,13 +96,14 @@ BEGIN
                             FROM touchpoints t
                             WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT e.evidence_key FROM source_evidence e
-                            WHERE k.touchpoint_id IS NULL AND e.source = stored_events.source
+                            WHERE renamed AND k.touchpoint_id IS NULL AND e.source = stored_events.source
                                   AND e.source_key = u.key OFFSET 0) s ON true
          LEFT JOIN LATERAL (SELECT v.source_key, v.identities, v.observed_at, v.retracted_at FROM evidence v
                             WHERE v.source = stored_events.source
                                   AND v.source_key = coalesce(k.evidence_key, s.evidence_key, u.key) OFFSET 0) v ON true
          LEFT JOIN LATERAL (SELECT r.source_key FROM source_rejects r
-                            WHERE r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r ON true;
+                            WHERE rejects AND r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r
+             ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
@@ -369,8 +376,7 @@ DECLARE
     changed event[];
     others boolean[];
     seen observation[];
-    moved text[];
-    moved_to text[];
+    twice boolean[];
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -382,41 +388,17 @@ BEGIN
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
 
-    WITH given AS MATERIALIZED (
-        SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.o_identifiers, u.o_at,
-               CASE WHEN u.source IS NOT NULL
-                    THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value, u.currency, u.direction,
-                             u.conversation, u.agent, u.campaign, u.source, u.source_key, u.attributes, u.subject,
-                             u.url)::event END AS e,
-               array(SELECT DISTINCT i.identifier
-                     FROM unnest(CASE WHEN u.source IS NOT NULL THEN u.identifiers ELSE u.o_identifiers END)
-                          i(identifier)
-                     ORDER BY 1) AS people,
-               row_number() OVER (PARTITION BY u.row_key ORDER BY u.ordinality) > 1 AS twice
-        FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(observations), unnest(events))
-             WITH ORDINALITY u(row_key, reason, state, o_identifiers, o_at, o_source, o_key)
-    ), compared AS MATERIALIZED (
-        SELECT g.n, g.row_key, g.reason, g.state, g.twice, g.e, g.o_identifiers, g.o_at, s.rejected, s.evidence_key,
-               (s.event).source IS NOT NULL AS known, s.holds,
-               g.o_identifiers IS NOT NULL AND (g.e).source IS NULL AS observed,
-               coalesce(g.people = s.identifiers, false) AS same_people,
-               coalesce(s.observed_at = coalesce((g.e).occurred_at, g.o_at), true) AS same_time,
-               cardinality(g.people) AS people,
-               ((s.event).occurred_at, (s.event).channel, (s.event).action, (s.event).value, (s.event).currency,
-                (s.event).direction, (s.event).conversation, (s.event).agent, (s.event).campaign,
-                (s.event).attributes, (s.event).subject, (s.event).url)
-               IS NOT DISTINCT FROM
-               ((g.e).occurred_at, (g.e).channel, (g.e).action, (g.e).value, currency_code((g.e).currency),
-                (g.e).direction, (g.e).conversation, (g.e).agent, (g.e).campaign, (g.e).attributes, (g.e).subject, (g.e).url) AS same,
-               -- an identifier alone is all that is known of it
-               CASE WHEN cardinality(g.people) = 1 AND (g.e).source IS NULL AND s.evidence_key IS NULL
-                    THEN EXISTS (SELECT FROM identities i WHERE i.identifier = g.people[1]) END AS met
-        FROM given g JOIN stored_events(source, keys) s ON s.n = g.n
-    ), decided AS (
+    -- of rows of one key, which should be none, the first counts
+    IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
+        twice := array(SELECT row_number() OVER (PARTITION BY u.key ORDER BY u.n) > 1
+                       FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
+    END IF;
+
+    WITH decided AS MATERIALIZED (
         SELECT c.*,
                CASE WHEN c.twice THEN 'twice'
                     WHEN c.state IS NOT NULL THEN 'bad'
-                    WHEN (c.e).source IS NOT NULL THEN
+                    WHEN c.is_event THEN
                         CASE WHEN NOT c.known THEN 'fresh'
                              WHEN c.same AND c.same_people AND (c.same_time OR NOT c.holds) THEN 'none'
                              ELSE 'changed' END
@@ -426,7 +408,35 @@ BEGIN
                              ELSE 'seen' END
                     WHEN c.known OR c.holds THEN 'gone'
                     ELSE 'none' END AS act
-        FROM compared c
+        FROM (SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.twice, u.o_identifiers, u.o_at, s.rejected,
+                     s.evidence_key, s.known, s.holds, e.e, u.source IS NOT NULL AS is_event,
+                     u.o_identifiers IS NOT NULL AND u.source IS NULL AS observed,
+                     CASE WHEN s.identifiers IS NULL THEN false
+                          WHEN cardinality(p.people) = 1 THEN p.people = s.identifiers
+                          ELSE ARRAY(SELECT DISTINCT i.identifier FROM unnest(p.people) i(identifier) ORDER BY 1)
+                               = s.identifiers END AS same_people,
+                     coalesce(s.observed_at = coalesce(u.occurred_at, u.o_at), true) AS same_time,
+                     cardinality(p.people) > 1 AS several,
+                     CASE WHEN s.known AND u.source IS NOT NULL
+                          THEN s.event IS NOT DISTINCT FROM
+                               ROW(NULL, u.occurred_at, u.channel, u.action, u.value, currency_code(u.currency),
+                                   u.direction, u.conversation, u.agent, u.campaign, u.source, u.source_key,
+                                   u.attributes, u.subject, u.url)::event END AS same,
+                     -- an identifier alone is all that is known of it
+                     CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND s.evidence_key IS NULL
+                          THEN EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1]) END AS met
+              FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(twice), unnest(observations),
+                              unnest(events))
+                   WITH ORDINALITY u(row_key, reason, state, twice, o_identifiers, o_at, o_source, o_key)
+                   JOIN stored_events(source, keys) s ON s.n = u.ordinality
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL THEN u.identifiers
+                                                   ELSE u.o_identifiers END AS people) p
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL
+                                                   THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value,
+                                                            u.currency, u.direction, u.conversation, u.agent,
+                                                            u.campaign, u.source, u.source_key, u.attributes,
+                                                            u.subject, u.url)::event END AS e) e
+              OFFSET 0) c
     )
     SELECT coalesce(array_agg(d.row_key ORDER BY d.n)
                     FILTER (WHERE d.act IN ('gone', 'bad', 'seen') AND (d.known OR d.holds)
@@ -437,15 +447,15 @@ BEGIN
            coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.rejected AND d.state IS NULL
                                                                     AND d.act <> 'twice'), '{}'),
            coalesce(array_agg(d.row_key ORDER BY d.n)
-                    FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL), '{}'),
+                    FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event), '{}'),
            array_agg(CASE WHEN d.act = 'bad' THEN d.reason
                           ELSE format('there is another touchpoint of key %s', d.row_key) END ORDER BY d.n)
-           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL),
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
            array_agg(CASE WHEN d.act = 'bad' THEN d.state ELSE '23505' END ORDER BY d.n)
-           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL),
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'fresh'), '{}'),
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'changed'), '{}'),
-           array_agg(NOT d.same_people OR d.holds AND d.people > 1 AND NOT d.same_time ORDER BY d.n)
+           array_agg(NOT d.same_people OR d.holds AND d.several AND NOT d.same_time ORDER BY d.n)
            FILTER (WHERE d.act = 'changed'),
            coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation ORDER BY d.n)
                     FILTER (WHERE d.act = 'seen'), '{}'),
