@@ -816,8 +816,23 @@ COMMENT ON FUNCTION @hub@.watch_source(integer) IS
     'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
     'none';
 
--- former: the name the hub had when they were made. Whoever writes the tables is waited for, for moments at a time.
-CREATE OR REPLACE FUNCTION @hub@.unwatch_source(source_id integer, former name DEFAULT NULL) RETURNS void
+-- After the hub was renamed, from former, or upgraded
+CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT count(f.called)
+            FROM sources s JOIN pg_class c ON c.oid = s.relation
+                 CROSS JOIN LATERAL make_functions(s.source_id, former) f
+            WHERE s.detached_at IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.renew_functions(name) IS
+    'bring the functions that triggers of attached tables call to the name of the hub';
+
+-- Whoever writes the tables is waited for, for moments at a time. With a function its triggers go, whoever owns their
+-- table.
+CREATE OR REPLACE FUNCTION @hub@.unwatch_source(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 #variable_conflict use_variable
@@ -828,14 +843,14 @@ BEGIN
     IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(tables) m(m)) THEN
         PERFORM lock_politely(tables, 'ACCESS EXCLUSIVE');
     END IF;
+    FOR made IN SELECT f AS function FROM note_functions(source_id) f LOOP
+        EXECUTE format('DROP FUNCTION %s CASCADE', made.function);
+    END LOOP;
     FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
     END LOOP;
-    FOR made IN SELECT f AS function FROM note_functions(source_id, former) f LOOP
-        EXECUTE format('DROP FUNCTION %s', made.function);
-    END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.unwatch_source(integer, name) IS 'drop the triggers of an attached table, and their functions';
+COMMENT ON FUNCTION @hub@.unwatch_source(integer) IS 'drop the triggers of an attached table, and their functions';
 
 -- ---- feed immediate ---------------------------------------------------------
 

@@ -1167,6 +1167,16 @@ COMMENT ON PROCEDURE @hub@.feed(boolean, text, bigint) IS
     'bring the hub in line with rows of attached tables that have changed, of one source or all; commits as it goes. '
     'forever: go on for ever. Several may feed at once. Returns how many changes there were';
 
+CREATE OR REPLACE FUNCTION @hub@.is_fed() RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM check_may('owner');
+    RETURN EXISTS (SELECT FROM sources s WHERE s.detached_at IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.is_fed() IS 'whether any table is attached';
+
 -- Within a transaction, for what reads the hub: as much as can be fed now
 CREATE OR REPLACE FUNCTION @hub@.feed_here(batches integer DEFAULT 20) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
