@@ -376,7 +376,7 @@ DECLARE
     changed event[];
     others boolean[];
     seen observation[];
-    twice boolean[];
+    twice text[];
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -388,15 +388,18 @@ BEGIN
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
 
-    -- of rows of one key, which should be none, the first counts
+    -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
     IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
-        twice := array(SELECT row_number() OVER (PARTITION BY u.key ORDER BY u.n) > 1
-                       FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
+        twice := array(SELECT CASE WHEN row_number() OVER w = 1 THEN NULL
+                                   WHEN events[u.n] IS DISTINCT FROM events[first_value(u.n) OVER w] THEN 'twice'
+                                   ELSE 'none' END
+                       FROM unnest(keys) WITH ORDINALITY u(key, n)
+                       WINDOW w AS (PARTITION BY u.key ORDER BY u.n) ORDER BY u.n);
     END IF;
 
     WITH decided AS MATERIALIZED (
         SELECT c.*,
-               CASE WHEN c.twice THEN 'twice'
+               CASE WHEN c.twice IS NOT NULL THEN c.twice
                     WHEN c.state IS NOT NULL THEN 'bad'
                     WHEN c.is_event THEN
                         CASE WHEN NOT c.known THEN 'fresh'

@@ -128,8 +128,8 @@ COMMENT ON FUNCTION @hub@.check_attachable(regclass) IS 'refuse what is no table
 
 -- Nobody else can write the table until this commits, so its rows are read at once, and numbered in one order.
 CREATE OR REPLACE FUNCTION @hub@.attach_table(
-    relation regclass, mapping json, source text, backfill boolean, search_path text, feed text DEFAULT 'queued',
-    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    relation regclass, mapping json, source text, backfill boolean, search_path text, part text,
+    feed text, OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
     SET bytea_output = 'hex'
@@ -147,10 +147,12 @@ BEGIN
     END IF;
     PERFORM check_may('owner');
     PERFORM check_attachable(relation);
-    IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
+    IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.part = attach_table.part
+               AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
             HINT = 'Another touchpoint of the same rows needs another name for the source.';
-    ELSIF EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = attach_table.source) THEN
+    ELSIF EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = attach_table.source)
+          AND NOT EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('there are touchpoints of source %s already', source),
             HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s
@@ -165,9 +167,9 @@ BEGIN
                             upper(current_setting('transaction_isolation')));
     END IF;
     DELETE FROM source_rejects r WHERE r.source = attach_table.source;
-    DELETE FROM sources s WHERE s.source = attach_table.source;
+    DELETE FROM sources s WHERE s.source = attach_table.source AND s.part = attach_table.part;
 
-    INSERT INTO sources (source, relation, mapping, feed) VALUES (source, relation, mapping, feed)
+    INSERT INTO sources (source, part, relation, mapping, feed) VALUES (source, part, relation, mapping, feed)
     RETURNING sources.source_id INTO id;
     PERFORM store_mapping(id, mapping, search_path);
     leaves := watch_source(id);
@@ -183,12 +185,12 @@ BEGIN
             HINT = hint;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text, text) IS 'attach_source, told the search_path of its caller';
+COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, boolean, text, text, text) IS 'attach_source, told the search_path of its caller';
 
 -- A name has another collation than text, which all functions called would inherit, and no index on text would fit.
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
@@ -197,33 +199,34 @@ BEGIN ATOMIC
                                      (SELECT c.relname FROM pg_class c
                                       WHERE c.oid = attach_source.source_table)) COLLATE "default",
                             attach_source.backfill,
-                                concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) t;
+                                concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@'),
+                            coalesce(attach_source.part, ''), attach_source.feed) t;
 END;
 -- What is text takes literals, which fit none of json and jsonb better
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping jsonb, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
     FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source,
-                             attach_source.backfill) t;
+                             attach_source.backfill, attach_source.part, attach_source.feed) t;
 END;
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping text, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
     FROM @hub@.attach_source(attach_source.source_table, attach_source.mapping::json, attach_source.source,
-                             attach_source.backfill) t;
+                             attach_source.backfill, attach_source.part, attach_source.feed) t;
 END;
-COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean) IS
+COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean, text, text) IS
     'make touchpoints of the rows of a table, from now on in the transactions that write it; returns how many rows '
     'there were that have been read now, the touchpoints made of them, and how many can be none: see source_rejects. '
     'Without backfill rows there were are left to backfill_source';
-COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean) IS 'the same with a mapping in jsonb';
-COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean) IS 'the same with a mapping in text';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS 'the same with a mapping in jsonb';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean, text, text) IS 'the same with a mapping in text';
 
 -- Rows are read one by one, for one that fails must not hide the others.
 CREATE OR REPLACE FUNCTION @hub@.preview_table(relation regclass, mapping json, max_rows integer, search_path text)
