@@ -146,7 +146,9 @@ BEGIN
             MESSAGE = 'attach_source needs a table, and a source has a name';
     END IF;
     PERFORM check_may('owner');
-    PERFORM check_attachable(relation);
+    IF feed <> 'poll' THEN
+        PERFORM check_attachable(relation);
+    END IF;
     IF EXISTS (SELECT FROM sources s WHERE s.source = attach_table.source AND s.part = attach_table.part
                AND s.detached_at IS NULL) THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('source %s is attached already', source),
