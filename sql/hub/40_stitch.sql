@@ -144,9 +144,11 @@ BEGIN
     END LOOP;
     SELECT w.* INTO now FROM whereabouts(nodes) w;
     IF now IS DISTINCT FROM was
-       AND NOT (now.shared_ids <@ was.shared_ids
-                AND concerned(nodes, now.components, now.usable, others) <@ locked)
-       OR recounted <> '{}' AND NOT components_of('{}', recounted) <@ locked THEN
+       AND EXISTS (SELECT unnest(now.shared_ids) EXCEPT SELECT unnest(was.shared_ids)
+                   UNION ALL
+                   SELECT unnest(concerned(nodes, now.components, now.usable, others)) EXCEPT SELECT unnest(locked))
+       OR recounted <> '{}'
+          AND EXISTS (SELECT unnest(components_of('{}', recounted)) EXCEPT SELECT unnest(locked)) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
     END IF;
     customers := now.customers;
@@ -227,7 +229,7 @@ BEGIN
         RETURN '{}';
     END IF;
     components := components_of(array(SELECT w.node FROM seen_with(usable_again) w), usable_again);
-    IF NOT components <@ locked THEN
+    IF EXISTS (SELECT unnest(components) EXCEPT SELECT unnest(locked)) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked', DETAIL = components::text;
     END IF;
     RETURN components;
@@ -262,13 +264,15 @@ COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[])
     IS 'give identities other customers, and remember those they had';
 
 -- Stitch nodes anew that are whole components, whose locks are held. NULL: all.
--- The partition is put into arrays first, so that the plan of what is written is made for as many rows as there are.
+-- The partition is put into arrays first, so that plans are made for as many rows as there are.
 CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    ids bigint[];             -- identities, and of each
+    customers_now bigint[];
     moved_ids bigint[];
     moved_to bigint[];
     old_ids bigint[];         -- customers there were
@@ -290,15 +294,17 @@ BEGIN
                    THEN sum(w.identities) OVER (PARTITION BY w.component_id) END AS component_identities
         FROM new w
     )
-    SELECT coalesce(m.ids, '{}'), coalesce(m.customers, '{}'), m.old, n.ids, n.components, n.sizes, n.wholes
-    INTO moved_ids, moved_to, old_ids, new_ids, new_components, new_sizes, new_wholes
-    FROM (SELECT array_agg(i.identity_id) FILTER (WHERE i.customer_id <> p.customer_id) AS ids,
-                 array_agg(p.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS customers,
-                 array_agg(DISTINCT i.customer_id) FILTER (WHERE i.customer_id <> p.customer_id) AS old
-          FROM part p JOIN identities i ON i.identity_id = p.identity_id) m,
+    SELECT m.ids, m.customers, n.ids, n.components, n.sizes, n.wholes
+    INTO ids, customers_now, new_ids, new_components, new_sizes, new_wholes
+    FROM (SELECT array_agg(p.identity_id) AS ids, array_agg(p.customer_id) AS customers FROM part p) m,
          (SELECT array_agg(w.customer_id) AS ids, array_agg(w.component_id) AS components,
           array_agg(w.identities) AS sizes,
                  array_agg(w.component_identities) AS wholes FROM whole w) n;
+    SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(p.customer_id), '{}'),
+        array_agg(DISTINCT i.customer_id)
+    INTO moved_ids, moved_to, old_ids
+    FROM unnest(ids, customers_now) p(identity_id, customer_id) JOIN identities i ON i.identity_id = p.identity_id
+    WHERE i.customer_id <> p.customer_id;
     IF moved_ids <> '{}' THEN
         PERFORM move_identities(moved_ids, moved_to, fresh);
     END IF;

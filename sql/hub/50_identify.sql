@@ -746,7 +746,7 @@ DECLARE
 BEGIN
     small := array(SELECT u.id FROM unnest(components) u(id) LEFT JOIN customers c ON c.customer_id = u.id
                    WHERE coalesce(c.component_identities, c.identities, 0) <= above);
-    size := (SELECT sum(c.component_identities) FROM customers c
+    size := (SELECT sum(coalesce(c.component_identities, c.identities)) FROM customers c
              WHERE c.customer_id = ANY (components) AND c.customer_id <> ALL (small));
     WITH part AS MATERIALIZED (
         SELECT p.identity_id, p.normal_id, p.customer_id
@@ -769,6 +769,8 @@ BEGIN
     IF cardinality(components) > 1 THEN
         UPDATE customers c SET component_id = into_id, component_identities = NULL
         WHERE c.component_id = ANY (components) AND (c.component_id <> into_id OR c.component_identities IS NOT NULL);
+        -- a large one that must-links alone hold together was one customer
+        UPDATE customers c SET component_id = into_id WHERE c.customer_id = ANY (components) AND c.component_id IS NULL;
     END IF;
     -- written even if nothing in it changes: it tells whoever works from an older snapshot
     UPDATE customers c SET component_identities = size WHERE c.customer_id = into_id;
