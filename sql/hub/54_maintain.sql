@@ -355,8 +355,13 @@ DECLARE
     patience pg_catalog.interval;
     todo record;
     done pg_catalog.bool;
+    fed pg_catalog.int8;
 BEGIN
     COMMIT;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    IF @hub@.is_fed() THEN
+        CALL @hub@.feed(fed => fed);
+    END IF;
     made := 0;
     dropped := 0;
     postponed := 0;

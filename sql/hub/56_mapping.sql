@@ -528,7 +528,8 @@ BEGIN
         uses := uses || found.uses
                 || array(SELECT cardinality(tables) || ':' || k.attnum FROM unnest(found.key_columns) k(attnum));
         lookups := lookups || jsonb_build_object('lookup', item.key, 'relation', found.relation::oid,
-                                                 'fixed', found.fixed, 'key_numbers', to_jsonb(found.key_columns),
+                                                 'fixed', found.fixed, 'uses', to_jsonb(found.uses),
+                                                 'key_numbers', to_jsonb(found.key_columns),
                                                  'key_columns', (
                                                      SELECT jsonb_agg(a.attname ORDER BY k.n)
                                                      FROM unnest(found.key_columns) WITH ORDINALITY k(attnum, n)
@@ -933,7 +934,7 @@ COMMENT ON FUNCTION @hub@.key_values(jsonb, jsonb, text, text, text, text) IS 'v
 CREATE OR REPLACE FUNCTION @hub@.has_index(relation regclass, columns text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = has_index.relation AND i.indisvalid AND a.attname = ANY (has_index.columns));
+               WHERE i.indrelid = has_index.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (has_index.columns));
 COMMENT ON FUNCTION @hub@.has_index(regclass, text[]) IS 'whether an index of a table begins with one of some columns';
 
 -- FROM item of the rows whose key values are in $1, in that order. The rows of a log are what their notes say.
@@ -1091,7 +1092,7 @@ COMMENT ON FUNCTION @hub@.columns_to_see(regclass, jsonb) IS 'columns of a mappi
 
 -- Put what a mapping says into sources, of which the row is there, and source_lookups
 CREATE OR REPLACE FUNCTION @hub@.store_mapping(source_id integer, mapping json, search_path text, OUT unique_key boolean,
-                                               OUT internal_namespaces text[])
+                                               OUT internal_namespaces text[], OUT lookups jsonb)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -1104,6 +1105,7 @@ BEGIN
     FROM read_mapping(s.relation, mapping, s.source, s.part, search_path) r;
     unique_key := read.unique_key;
     internal_namespaces := read.internal_namespaces;
+    lookups := read.lookups;
     UPDATE sources o
     SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled, columns = read.columns,
         columns_seen = columns_to_see(s.relation, read.columns), key_columns = read.key_columns,

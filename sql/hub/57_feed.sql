@@ -62,22 +62,28 @@ COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write do
 -- time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint went with
 -- its month.
 CREATE OR REPLACE FUNCTION @hub@.stored_events(
-    source text, keys text[], OUT n bigint, OUT event @hub@.event, OUT identifiers @extschema@.identifier[],
-    OUT evidence_key text, OUT evidence_ids bigint[], OUT observed_at timestamptz, OUT holds boolean,
-    OUT rejected boolean)
+    source text, keys text[], OUT n bigint, OUT known boolean, OUT event @hub@.event,
+    OUT identifiers @extschema@.identifier[], OUT evidence_key text, OUT evidence_ids bigint[],
+    OUT observed_at timestamptz, OUT holds boolean, OUT rejected boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    -- mostly there are none of these
+    rejects CONSTANT boolean := EXISTS (SELECT FROM source_rejects r WHERE r.source = stored_events.source);
+    renamed CONSTANT boolean := EXISTS (SELECT FROM source_evidence e WHERE e.source = stored_events.source);
 BEGIN
     RETURN QUERY
-    SELECT u.n, t.event,
-           CASE WHEN t.event IS NOT NULL OR v.source_key IS NOT NULL
+    SELECT u.n, t.identity_id IS NOT NULL, t.event,
+           CASE WHEN v.source_key IS NOT NULL
                 THEN (SELECT array_agg(i.identifier ORDER BY i.identifier)
-                      FROM unnest(coalesce(v.identities, ARRAY[t.identity_id])) d(id)
+                      FROM unnest(v.identities) d(id)
                            CROSS JOIN LATERAL (SELECT x.identifier FROM identities x
-                                               WHERE x.identity_id = d.id OFFSET 0) i) END,
+                                               WHERE x.identity_id = d.id OFFSET 0) i)
+                WHEN t.identity_id IS NOT NULL
+                THEN ARRAY(SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id) END,
            v.source_key, v.identities, v.observed_at, v.source_key IS NOT NULL AND v.retracted_at IS NULL,
            r.source_key IS NOT NULL
     FROM unnest(keys) WITH ORDINALITY u(key, n)
@@ -90,13 +96,14 @@ BEGIN
                             FROM touchpoints t
                             WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT e.evidence_key FROM source_evidence e
-                            WHERE k.touchpoint_id IS NULL AND e.source = stored_events.source
+                            WHERE renamed AND k.touchpoint_id IS NULL AND e.source = stored_events.source
                                   AND e.source_key = u.key OFFSET 0) s ON true
          LEFT JOIN LATERAL (SELECT v.source_key, v.identities, v.observed_at, v.retracted_at FROM evidence v
                             WHERE v.source = stored_events.source
                                   AND v.source_key = coalesce(k.evidence_key, s.evidence_key, u.key) OFFSET 0) v ON true
          LEFT JOIN LATERAL (SELECT r.source_key FROM source_rejects r
-                            WHERE r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r ON true;
+                            WHERE rejects AND r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r
+             ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
@@ -300,6 +307,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     flawed boolean := false;
+    flaw record;
     i integer;
 BEGIN
     BEGIN
@@ -319,7 +327,9 @@ BEGIN
                                               e.direction, e.conversation, e.agent, e.campaign, e.source,
                                               e.source_key, e.attributes, e.subject, e.url)::event))
     LOOP
-        SELECT f.reason, f.state INTO reasons[i], states[i] FROM flaw_of(events[i]) f;
+        SELECT f.reason, f.state INTO flaw FROM flaw_of(events[i]) f;
+        reasons[i] := flaw.reason;
+        states[i] := flaw.state;
     END LOOP;
     FOR i IN
         SELECT o.ordinality FROM ROWS FROM (unnest(states), unnest(observations)) WITH ORDINALITY o(state)
@@ -366,8 +376,7 @@ DECLARE
     changed event[];
     others boolean[];
     seen observation[];
-    moved text[];
-    moved_to text[];
+    twice text[];
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -379,41 +388,20 @@ BEGIN
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
 
-    WITH given AS MATERIALIZED (
-        SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.o_identifiers, u.o_at,
-               CASE WHEN u.source IS NOT NULL
-                    THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value, u.currency, u.direction,
-                             u.conversation, u.agent, u.campaign, u.source, u.source_key, u.attributes, u.subject,
-                             u.url)::event END AS e,
-               array(SELECT DISTINCT i.identifier
-                     FROM unnest(CASE WHEN u.source IS NOT NULL THEN u.identifiers ELSE u.o_identifiers END)
-                          i(identifier)
-                     ORDER BY 1) AS people,
-               row_number() OVER (PARTITION BY u.row_key ORDER BY u.ordinality) > 1 AS twice
-        FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(observations), unnest(events))
-             WITH ORDINALITY u(row_key, reason, state, o_identifiers, o_at, o_source, o_key)
-    ), compared AS MATERIALIZED (
-        SELECT g.n, g.row_key, g.reason, g.state, g.twice, g.e, g.o_identifiers, g.o_at, s.rejected, s.evidence_key,
-               (s.event).source IS NOT NULL AS known, s.holds,
-               g.o_identifiers IS NOT NULL AND (g.e).source IS NULL AS observed,
-               coalesce(g.people = s.identifiers, false) AS same_people,
-               coalesce(s.observed_at = coalesce((g.e).occurred_at, g.o_at), true) AS same_time,
-               cardinality(g.people) AS people,
-               ((s.event).occurred_at, (s.event).channel, (s.event).action, (s.event).value, (s.event).currency,
-                (s.event).direction, (s.event).conversation, (s.event).agent, (s.event).campaign,
-                (s.event).attributes, (s.event).subject, (s.event).url)
-               IS NOT DISTINCT FROM
-               ((g.e).occurred_at, (g.e).channel, (g.e).action, (g.e).value, currency_code((g.e).currency),
-                (g.e).direction, (g.e).conversation, (g.e).agent, (g.e).campaign, (g.e).attributes, (g.e).subject, (g.e).url) AS same,
-               -- an identifier alone is all that is known of it
-               CASE WHEN cardinality(g.people) = 1 AND (g.e).source IS NULL AND s.evidence_key IS NULL
-                    THEN EXISTS (SELECT FROM identities i WHERE i.identifier = g.people[1]) END AS met
-        FROM given g JOIN stored_events(source, keys) s ON s.n = g.n
-    ), decided AS (
+    -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
+    IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
+        twice := array(SELECT CASE WHEN row_number() OVER w = 1 THEN NULL
+                                   WHEN events[u.n] IS DISTINCT FROM events[first_value(u.n) OVER w] THEN 'twice'
+                                   ELSE 'none' END
+                       FROM unnest(keys) WITH ORDINALITY u(key, n)
+                       WINDOW w AS (PARTITION BY u.key ORDER BY u.n) ORDER BY u.n);
+    END IF;
+
+    WITH decided AS MATERIALIZED (
         SELECT c.*,
-               CASE WHEN c.twice THEN 'twice'
+               CASE WHEN c.twice IS NOT NULL THEN c.twice
                     WHEN c.state IS NOT NULL THEN 'bad'
-                    WHEN (c.e).source IS NOT NULL THEN
+                    WHEN c.is_event THEN
                         CASE WHEN NOT c.known THEN 'fresh'
                              WHEN c.same AND c.same_people AND (c.same_time OR NOT c.holds) THEN 'none'
                              ELSE 'changed' END
@@ -423,7 +411,35 @@ BEGIN
                              ELSE 'seen' END
                     WHEN c.known OR c.holds THEN 'gone'
                     ELSE 'none' END AS act
-        FROM compared c
+        FROM (SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.twice, u.o_identifiers, u.o_at, s.rejected,
+                     s.evidence_key, s.known, s.holds, e.e, u.source IS NOT NULL AS is_event,
+                     u.o_identifiers IS NOT NULL AND u.source IS NULL AS observed,
+                     CASE WHEN s.identifiers IS NULL THEN false
+                          WHEN cardinality(p.people) = 1 THEN p.people = s.identifiers
+                          ELSE ARRAY(SELECT DISTINCT i.identifier FROM unnest(p.people) i(identifier) ORDER BY 1)
+                               = s.identifiers END AS same_people,
+                     coalesce(s.observed_at = coalesce(u.occurred_at, u.o_at), true) AS same_time,
+                     cardinality(p.people) > 1 AS several,
+                     CASE WHEN s.known AND u.source IS NOT NULL
+                          THEN s.event IS NOT DISTINCT FROM
+                               ROW(NULL, u.occurred_at, u.channel, u.action, u.value, currency_code(u.currency),
+                                   u.direction, u.conversation, u.agent, u.campaign, u.source, u.source_key,
+                                   u.attributes, u.subject, u.url)::event END AS same,
+                     -- an identifier alone is all that is known of it
+                     CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND s.evidence_key IS NULL
+                          THEN EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1]) END AS met
+              FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(twice), unnest(observations),
+                              unnest(events))
+                   WITH ORDINALITY u(row_key, reason, state, twice, o_identifiers, o_at, o_source, o_key)
+                   JOIN stored_events(source, keys) s ON s.n = u.ordinality
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL THEN u.identifiers
+                                                   ELSE u.o_identifiers END AS people) p
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL
+                                                   THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value,
+                                                            u.currency, u.direction, u.conversation, u.agent,
+                                                            u.campaign, u.source, u.source_key, u.attributes,
+                                                            u.subject, u.url)::event END AS e) e
+              OFFSET 0) c
     )
     SELECT coalesce(array_agg(d.row_key ORDER BY d.n)
                     FILTER (WHERE d.act IN ('gone', 'bad', 'seen') AND (d.known OR d.holds)
@@ -434,15 +450,15 @@ BEGIN
            coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.rejected AND d.state IS NULL
                                                                     AND d.act <> 'twice'), '{}'),
            coalesce(array_agg(d.row_key ORDER BY d.n)
-                    FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL), '{}'),
+                    FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event), '{}'),
            array_agg(CASE WHEN d.act = 'bad' THEN d.reason
                           ELSE format('there is another touchpoint of key %s', d.row_key) END ORDER BY d.n)
-           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL),
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
            array_agg(CASE WHEN d.act = 'bad' THEN d.state ELSE '23505' END ORDER BY d.n)
-           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND (d.e).source IS NOT NULL),
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'fresh'), '{}'),
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'changed'), '{}'),
-           array_agg(NOT d.same_people OR d.holds AND d.people > 1 AND NOT d.same_time ORDER BY d.n)
+           array_agg(NOT d.same_people OR d.holds AND d.several AND NOT d.same_time ORDER BY d.n)
            FILTER (WHERE d.act = 'changed'),
            coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation ORDER BY d.n)
                     FILTER (WHERE d.act = 'seen'), '{}'),
@@ -508,7 +524,11 @@ BEGIN
     WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
           AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
     UNION
-    SELECT r.source_key FROM source_rejects r WHERE r.source = stored_keys.source;
+    SELECT r.source_key FROM source_rejects r
+    WHERE r.source = stored_keys.source
+          AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
+    UNION
+    SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.stored_keys(text) IS 'keys of rows of which the hub has something';
 
@@ -541,6 +561,9 @@ BEGIN
         PERFORM remove_changes(source, keys[i * 1000 + 1:i * 1000 + 1000]),
                 remove_rows(source, keys[i * 1000 + 1:i * 1000 + 1000]);
     END LOOP;
+    IF EXISTS (SELECT FROM traits t WHERE t.source = forget_rows.source) THEN
+        PERFORM drop_traits(source, keys);
+    END IF;
     DELETE FROM source_rejects r WHERE r.source = forget_rows.source AND r.source_key = ANY (keys);
 END $$;
 COMMENT ON FUNCTION @hub@.forget_rows(text, text[]) IS 'remove all that is known of rows of an attached table';
@@ -662,8 +685,9 @@ BEGIN
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
                    CASE WHEN s.feed = 'row' THEN format('%I.journey_note_row(%s, OLD, NEW)', extension, call)
                         ELSE format('FROM %I.journey_note_rows(%s) n', extension, call) END);
-    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER '
-                   'AS %L', schema, name, body);
+    -- not in the language of hubs
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE %I SECURITY DEFINER AS %L',
+                   schema, name, 'plpgsql', body);
     made := to_regprocedure(format('%I.%I()', schema, name));
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,
@@ -795,8 +819,23 @@ COMMENT ON FUNCTION @hub@.watch_source(integer) IS
     'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
     'none';
 
--- former: the name the hub had when they were made. Whoever writes the tables is waited for, for moments at a time.
-CREATE OR REPLACE FUNCTION @hub@.unwatch_source(source_id integer, former name DEFAULT NULL) RETURNS void
+-- After the hub was renamed, from former, or upgraded
+CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT count(f.called)
+            FROM sources s JOIN pg_class c ON c.oid = s.relation
+                 CROSS JOIN LATERAL make_functions(s.source_id, former) f
+            WHERE s.detached_at IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.renew_functions(name) IS
+    'bring the functions that triggers of attached tables call to the name of the hub';
+
+-- Whoever writes the tables is waited for, for moments at a time. With a function its triggers go, whoever owns their
+-- table.
+CREATE OR REPLACE FUNCTION @hub@.unwatch_source(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 #variable_conflict use_variable
@@ -807,11 +846,143 @@ BEGIN
     IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(tables) m(m)) THEN
         PERFORM lock_politely(tables, 'ACCESS EXCLUSIVE');
     END IF;
+    FOR made IN SELECT f AS function FROM note_functions(source_id) f LOOP
+        EXECUTE format('DROP FUNCTION %s CASCADE', made.function);
+    END LOOP;
     FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
     END LOOP;
-    FOR made IN SELECT f AS function FROM note_functions(source_id, former) f LOOP
-        EXECUTE format('DROP FUNCTION %s', made.function);
-    END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.unwatch_source(integer, name) IS 'drop the triggers of an attached table, and their functions';
+COMMENT ON FUNCTION @hub@.unwatch_source(integer) IS 'drop the triggers of an attached table, and their functions';
+
+-- ---- feed immediate ---------------------------------------------------------
+
+-- In the transaction of whoever writes, with the rights of whoever writes. Rows are those of the transition tables, so
+-- that the right to insert is enough. While not all rows are in the hub changes are noted only: feed() must not meet
+-- with what is done here. Settings that the text of values depends on are fixed, so that a key is the same in all
+-- sessions.
+CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
+    SET bytea_output = 'hex'
+AS $feed_source$
+#variable_conflict use_variable
+DECLARE
+    id CONSTANT integer := TG_ARGV[0];
+    s record;
+    c record;
+    key_values text[] := '{}';
+    befores text[] := '{}';
+    afters text[] := '{}';
+    changed text[] := '{}';
+    old_keys text[] := '{}';
+    r record;
+    found text[] := '{}';
+    total integer := 0;
+    most CONSTANT integer := 20000;
+    own_path CONSTANT text := current_setting('search_path');
+    query text;
+    key text;
+BEGIN
+    SELECT t.source, t.relation, t.key_columns, t.kept_columns, t.columns, t.search_path,
+           t.backfilled_at IS NOT NULL AS backfilled
+    INTO s FROM sources t WHERE t.source_id = id AND t.detached_at IS NULL;
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    IF s.source IS NULL THEN
+        -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
+        RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
+            DETAIL = format('Its triggers are of source %s, which is not in %I.sources.', id, current_schema());
+        RETURN NULL;
+    ELSIF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> s.relation THEN
+        RETURN NULL;  -- it was a partition once
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        IF s.backfilled AND TG_RELID = s.relation THEN
+            PERFORM remove_source(id);
+        ELSE
+            INSERT INTO feed_notes (source_id, gone) VALUES (id, true);
+        END IF;
+        RETURN NULL;
+    END IF;
+    FOR c IN SELECT k.key, k.gone, k.before, k.after
+             FROM journey_changed_rows(s.relation, s.key_columns,
+                                       array(SELECT x::smallint FROM jsonb_object_keys(s.columns) x
+                                             UNION SELECT u FROM unnest(s.key_columns || s.kept_columns) u),
+                                       s.kept_columns) k
+    LOOP
+        IF NOT s.backfilled THEN
+            INSERT INTO feed_notes (source_id, key, gone, before, after) VALUES (id, c.key, c.gone, c.before, c.after);
+        ELSIF c.gone THEN
+            old_keys := old_keys || c.key;
+        ELSE
+            total := total + 1;
+            IF c.before IS NOT NULL THEN
+                changed := changed || c.key;
+                befores := befores || c.before;
+                afters := afters || c.after;
+            END IF;
+        END IF;
+    END LOOP;
+    IF NOT s.backfilled THEN
+        RETURN NULL;
+    END IF;
+    old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF total > 0 THEN
+        total := (SELECT count(*) FROM new_rows);
+        FOR place IN 0 .. (total - 1) / most LOOP
+            BEGIN
+                query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT %s)', place * most, most), false);
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                FOR i IN 0 .. (cardinality(r.keys) - 1) / 1000 LOOP
+                    PERFORM bring_in_line(s.source, r.keys[i * 1000 + 1:i * 1000 + 1000],
+                                          r.events[i * 1000 + 1:i * 1000 + 1000],
+                                          r.observations[i * 1000 + 1:i * 1000 + 1000],
+                                          r.whose[i * 1000 + 1:i * 1000 + 1000], r.traits[i * 1000 + 1:i * 1000 + 1000],
+                                          r.traits_at[i * 1000 + 1:i * 1000 + 1000], NULL, NULL, false, false);
+                END LOOP;
+                found := found || r.keys;
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                -- one by one
+                FOR i IN place * most .. least((place + 1) * most, total) - 1 LOOP
+                    query := format('SELECT m.key FROM (%s) m',
+                                    mapped_rows(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i)));
+                    PERFORM set_config('search_path', s.search_path, true);
+                    EXECUTE query INTO key;
+                    PERFORM pg_catalog.set_config('search_path', own_path, true);
+                    found := found || key;
+                    query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i), false);
+                    BEGIN
+                        PERFORM set_config('search_path', s.search_path, true);
+                        EXECUTE query INTO r;
+                        PERFORM pg_catalog.set_config('search_path', own_path, true);
+                        PERFORM bring_in_line(s.source, r.keys, r.events, r.observations, r.whose, r.traits,
+                                              r.traits_at, NULL, NULL, true, false);
+                    EXCEPTION WHEN OTHERS THEN
+                        IF NOT is_row_error(SQLSTATE) THEN
+                            RAISE;
+                        END IF;
+                        PERFORM bring_in_line(s.source, ARRAY[key], ARRAY[NULL::event], ARRAY[NULL::observation], NULL,
+                                              ARRAY[NULL::jsonb], NULL, ARRAY[SQLERRM], ARRAY[SQLSTATE], true, false);
+                    END;
+                END LOOP;
+            END;
+        END LOOP;
+    END IF;
+    old_keys := array(SELECT u.key FROM unnest(old_keys) u(key) EXCEPT SELECT u.key FROM unnest(found) u(key));
+    FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
+        PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
+    END LOOP;
+    IF changed <> '{}' THEN
+        total := cardinality(changed) / cardinality(s.key_columns);
+        PERFORM apply_changes(id, changed, befores, afters,
+                              array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
+    END IF;
+    RETURN NULL;
+END $feed_source$;
+COMMENT ON FUNCTION @hub@.feed_source() IS 'trigger: rows of an attached table have changed';

@@ -84,8 +84,13 @@ BEGIN ATOMIC
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at)'),
+        ('writer', 'sources', 'SELECT'),
+        ('writer', 'source_lookups', 'SELECT'),
+        ('writer', 'feed_notes', 'INSERT'),
+        ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'source_evidence', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'former_memberships', 'DELETE'),
@@ -100,7 +105,7 @@ BEGIN ATOMIC
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
-        ('steward', 'sources', 'SELECT'),
+        ('steward', 'feed_notes', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
         ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
