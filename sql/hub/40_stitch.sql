@@ -129,12 +129,16 @@ AS $$
 DECLARE
     was record;
     now record;
+    wanted bigint[];
     id bigint;
 BEGIN
     SELECT w.* INTO was FROM whereabouts(nodes) w;
-    locked := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more)
+    wanted := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more)
                     UNION SELECT unnest(components_of('{}', recounted)));
-    PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
+    -- one that is merged with another while this waits, and parted again before all is locked, has another row
+    SELECT coalesce(array_agg(l.customer_id), '{}') INTO locked
+    FROM (SELECT c.customer_id FROM customers c WHERE c.customer_id = ANY (wanted)
+          ORDER BY c.customer_id FOR NO KEY UPDATE) l;
     FOR id IN SELECT unnest(was.shared_ids) UNION SELECT unnest(recounted) ORDER BY 1 LOOP
         IF id = ANY (recounted) THEN
             PERFORM FROM identities i WHERE i.identity_id = id FOR UPDATE;
@@ -143,10 +147,10 @@ BEGIN
         END IF;
     END LOOP;
     SELECT w.* INTO now FROM whereabouts(nodes) w;
-    IF now IS DISTINCT FROM was
-       AND EXISTS (SELECT unnest(now.shared_ids) EXCEPT SELECT unnest(was.shared_ids)
-                   UNION ALL
-                   SELECT unnest(concerned(nodes, now.components, now.usable, others)) EXCEPT SELECT unnest(locked))
+    IF (now IS DISTINCT FROM was OR cardinality(locked) < cardinality(wanted))
+       AND (EXISTS (SELECT unnest(now.shared_ids) EXCEPT SELECT unnest(was.shared_ids))
+            OR EXISTS (SELECT unnest(concerned(nodes, now.components, now.usable, others))
+                       EXCEPT SELECT unnest(locked)))
        OR recounted <> '{}'
           AND EXISTS (SELECT unnest(components_of('{}', recounted)) EXCEPT SELECT unnest(locked)) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';

@@ -227,7 +227,12 @@ BEGIN
             )
             SELECT array_agg(a.identity_id) INTO added FROM added a;
             DELETE FROM identities i WHERE i.identity_id = ANY (added);
-            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}', '{}');
+            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}',
+                                    array(SELECT i.id
+                                          FROM unnest(nodes_of(ids)) u(id)
+                                               CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                                                   WHERE k.identity_id = u.id AND k.shared
+                                                                   OFFSET 0) i));
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             NULL;  -- components have moved

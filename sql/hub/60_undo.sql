@@ -299,6 +299,108 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.retract(text, text) IS 'undo evidence; returns whether there was any to undo';
 
+-- What is known of rows that have changed, by their keys: for the hub's own feed. It may record under a key what was
+-- retracted or is something else by now, which others must not: they may bring what is long out of date. Evidence that
+-- has other identities than before is set aside, as key#number, and retracted once the new one is there, so that who
+-- stays together is not parted meanwhile; that of the same identities gets its new time only.
+CREATE OR REPLACE FUNCTION @hub@.replace_evidence(
+    source text, source_keys text[], observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    given @extschema@.identifier[] := array(SELECT DISTINCT g.identifier FROM unnest(observations) o
+                                            CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
+                                            WHERE g.identifier IS NOT NULL);
+    keys text[];              -- those there is evidence of that holds,
+    held text[];              -- under which key each,
+    kept_keys text[];         -- those of which it is what it was,
+    kept_held text[];
+    kept_at timestamptz[];
+    told_keys text[];         -- and those that have other evidence now
+    aside text[];             -- keys of what is set aside
+    numbers integer[];
+    ids bigint[];
+BEGIN
+    -- that of a touchpoint that was taken back and recorded again has another key
+    SELECT array_agg(u.key), array_agg(v.source_key) INTO keys, held
+    FROM (SELECT DISTINCT u.key FROM unnest(source_keys) u(key)) u
+         LEFT JOIN LATERAL (SELECT t.evidence_key FROM touchpoint_keys t
+                            WHERE t.source = replace_evidence.source AND t.source_key = u.key OFFSET 0) k ON true
+         CROSS JOIN LATERAL (SELECT e.source_key FROM evidence e
+                             WHERE e.source = replace_evidence.source AND e.source_key = coalesce(k.evidence_key, u.key)
+                                   AND e.retracted_at IS NULL OFFSET 0) v;
+    PERFORM lock_ahead(array(SELECT DISTINCT i.id
+                             FROM unnest(held) u(key)
+                                  CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
+                                                      WHERE e.source = replace_evidence.source
+                                                            AND e.source_key = u.key OFFSET 0) v
+                                  CROSS JOIN LATERAL unnest(v.identities) i(id)), given);
+
+    WITH told AS MATERIALIZED (
+        SELECT o.source_key AS key, min(o.observed_at) AS at,
+               array_agg(DISTINCT i.id ORDER BY i.id) AS ids, bool_or(i.id IS NULL) AS is_new,
+               count(DISTINCT i.identifier) AS identifiers
+        FROM unnest(observations) o
+             CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
+             CROSS JOIN LATERAL (SELECT g.identifier, (SELECT k.identity_id FROM identities k
+                                                       WHERE k.identifier = g.identifier) AS id OFFSET 0) i
+        GROUP BY o.source_key
+    ), compared AS MATERIALIZED (
+        SELECT t.key, t.at, t.identifiers, h.held, NOT t.is_new AND v.identities = t.ids AS kept
+        FROM told t
+             LEFT JOIN unnest(keys, held) h(key, held) ON h.key = t.key
+             LEFT JOIN LATERAL (SELECT e.identities FROM evidence e
+                                WHERE e.source = replace_evidence.source AND e.source_key = h.held
+                                      AND e.retracted_at IS NULL OFFSET 0) v ON true
+    )
+    SELECT array_agg(c.key) FILTER (WHERE c.kept), array_agg(c.held) FILTER (WHERE c.kept),
+           array_agg(c.at) FILTER (WHERE c.kept),
+           array_agg(c.key) FILTER (WHERE c.kept IS NOT TRUE AND c.identifiers > 1)
+    INTO kept_keys, kept_held, kept_at, told_keys FROM compared c;
+
+    WITH later AS (
+        UPDATE evidence e SET observed_at = u.at
+        FROM unnest(kept_held, kept_at) u(key, at)
+        WHERE e.source = replace_evidence.source AND e.source_key = u.key AND e.observed_at <> u.at
+        RETURNING e.identities
+    )
+    SELECT array_agg(l.number), array_agg(i.id) INTO numbers, ids
+    FROM (SELECT row_number() OVER ()::integer AS number, r.identities FROM later r) l
+         CROSS JOIN LATERAL unnest(l.identities) i(id);
+
+    WITH moved AS (
+        UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
+        WHERE e.source = replace_evidence.source AND e.source_key = ANY (told_keys)
+        RETURNING e.source_key, e.retracted_at
+    )
+    SELECT array_agg(m.source_key) FILTER (WHERE m.retracted_at IS NULL) INTO aside FROM moved m;
+    aside := aside || array(SELECT unnest(held) EXCEPT SELECT unnest(kept_held) EXCEPT SELECT unnest(told_keys));
+    UPDATE touchpoint_keys k SET evidence_key = NULL
+    WHERE k.source = replace_evidence.source AND k.source_key = ANY (told_keys) AND k.evidence_key IS NOT NULL;
+
+    SELECT a.identities INTO identities
+    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source, coalesce(h.held, o.source_key))::observation
+                            FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+                                 LEFT JOIN unnest(kept_keys, kept_held) h(key, held) ON h.key = o.source_key
+                            ORDER BY o.n)) a;
+    PERFORM retract_many(source, aside);
+    IF ids IS NOT NULL THEN
+        PERFORM restitch(members_of(l.components))
+        FROM (SELECT array_agg(DISTINCT l.component) AS components FROM loosened(numbers, ids) l WHERE l.parted) l
+        WHERE l.components IS NOT NULL;
+    END IF;
+    customers := array(SELECT i.customer_id
+                       FROM unnest(identities) WITH ORDINALITY u(id, n)
+                            CROSS JOIN LATERAL (SELECT k.customer_id FROM identities k
+                                                WHERE k.identity_id = u.id OFFSET 0) i
+                       ORDER BY u.n);
+END $$;
+COMMENT ON FUNCTION @hub@.replace_evidence(text, text[], @hub@.observation[])
+    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the place '
+       'of what was known under all of them';
+
 -- Pairs. kind NULL: neither. A pair in whatever form is the same pair.
 CREATE OR REPLACE FUNCTION @hub@.set_pair(a @extschema@.identifier, b @extschema@.identifier, kind text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

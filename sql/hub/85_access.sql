@@ -69,7 +69,7 @@ BEGIN ATOMIC
         ('writer', 'identities_identity_id_seq', 'USAGE'),
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'former_memberships', 'SELECT (identity_id, customer_id), INSERT'),
-        ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
+        ('writer', 'evidence', 'SELECT, INSERT, UPDATE (source_key, observed_at, retracted_at)'),
         ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent, '
                                   || 'campaign, source, source_key, attributes), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
