@@ -293,6 +293,56 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.set_times(bigint[], timestamptz[], timestamptz[]) IS 'note when identities were seen';
 
+-- Whether observations of known identities are replays, at times that tell nothing: then there is nothing to lock.
+-- The arguments are parallel arrays of record_observations.
+CREATE OR REPLACE FUNCTION @hub@.nothing_new(
+    numbers integer[], ids bigint[], times timestamptz[], sources text[], keys text[])
+RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN NOT EXISTS (SELECT
+                       FROM (SELECT min(u.source) AS source, min(u.key) AS key,
+                                    array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                             FROM unnest(numbers, ids, sources, keys) u(number, id, source, key)
+                             GROUP BY u.number) s
+                            LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
+                                               WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e ON true
+                       WHERE cardinality(s.ids) > 1 AND e.identities IS DISTINCT FROM s.ids)
+           AND NOT EXISTS (SELECT
+                           FROM unnest(ids, times) u(id, at)
+                                CROSS JOIN LATERAL (SELECT k.first_seen, k.last_seen FROM identities k
+                                                    WHERE k.identity_id = u.id AND NOT (k.blocked OR k.shared)
+                                                    OFFSET 0) i
+                           WHERE u.at < i.first_seen OR u.at > i.last_seen OR i.last_seen IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.nothing_new(integer[], bigint[], timestamptz[], text[], text[])
+    IS 'whether observations tell nothing that is not known';
+
+CREATE OR REPLACE FUNCTION @hub@.first_of(
+    numbers integer[], ids bigint[], nodes bigint[], OUT customers bigint[], OUT identities bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
+    INTO customers, identities
+    FROM (SELECT u.number,
+                 (array_agg(i.customer_id
+                            ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
+                 (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
+          FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
+               CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
+                                   WHERE k.identity_id = u.node OFFSET 0) i
+               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+          GROUP BY u.number) c;
+END $$;
+COMMENT ON FUNCTION @hub@.first_of(integer[], bigint[], bigint[])
+    IS 'of observations, the customer of the first usable identity, and the identity touchpoints point at';
+
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more. The arguments are
 -- parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
 -- observation. Returns for each observation the customer of its usable identity of highest priority, of several the
@@ -333,7 +383,11 @@ BEGIN
             usable_again := '{}';
             SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
             known := ids;
-            IF array_position(ids, NULL) IS NOT NULL THEN
+            IF array_position(ids, NULL) IS NULL AND nothing_new(numbers, ids, times, sources, keys) THEN
+                SELECT f.customers, f.identities INTO first_customers, first_identities
+                FROM first_of(numbers, ids, nodes) f;
+                RETURN;
+            ELSIF array_position(ids, NULL) IS NOT NULL THEN
                 fresh := add_identities(numbers, given, times, ids, customers);
                 SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
             END IF;
@@ -435,17 +489,8 @@ BEGIN
             PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
                                   together);
 
-            SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
-            INTO first_customers, first_identities
-            FROM (SELECT u.number,
-                         (array_agg(i.customer_id
-                                    ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
-                         (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
-                  FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
-                       CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
-                                           WHERE k.identity_id = u.node OFFSET 0) i
-                       CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
-                  GROUP BY u.number) c;
+            SELECT f.customers, f.identities INTO first_customers, first_identities
+            FROM first_of(numbers, ids, nodes) f;
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
@@ -872,6 +917,12 @@ BEGIN
         END IF;
     END LOOP;
 
+    IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
+       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, array_fill(observed_at, ARRAY[cardinality(known)]),
+                       array_fill(source, ARRAY[cardinality(known)]),
+                       array_fill(source_key, ARRAY[cardinality(known)])) THEN
+        RETURN;
+    END IF;
     IF simple THEN
         BEGIN
             IF unknown <> '{}' THEN
