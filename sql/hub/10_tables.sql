@@ -4,7 +4,8 @@ CREATE TABLE @hub@.settings (
     one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     hub_version text NOT NULL,
     quarantine_above integer DEFAULT 10000 CHECK (quarantine_above > 0),
-    rules_changed_at timestamptz NOT NULL DEFAULT now()
+    rules_changed_at timestamptz NOT NULL DEFAULT now(),
+    forget_unreferenced boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE @hub@.settings IS 'settings of the hub: one row';
 COMMENT ON COLUMN @hub@.settings.one_row IS 'always true: there is one row';
@@ -12,6 +13,9 @@ COMMENT ON COLUMN @hub@.settings.hub_version IS 'version of pg_journey that made
 COMMENT ON COLUMN @hub@.settings.quarantine_above IS
     'identities a component may have, spellings of one counted once; a larger one is quarantined, NULL: none is';
 COMMENT ON COLUMN @hub@.settings.rules_changed_at IS 'when a rule or this row was last changed';
+COMMENT ON COLUMN @hub@.settings.forget_unreferenced IS
+    'whether identifiers go that no evidence that holds, touchpoint, trait or pair names any more: when evidence is '
+    'retracted, and by maintain()';
 
 CREATE TABLE @hub@.identifier_rules (
     namespace text PRIMARY KEY,

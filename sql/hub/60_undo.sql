@@ -118,6 +118,103 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';
 
+-- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair.
+CREATE OR REPLACE FUNCTION @hub@.unreferenced(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    ids := array(SELECT u.id FROM unnest(ids) u(id)
+                 WHERE NOT EXISTS (SELECT FROM evidence e
+                                   WHERE e.identities @> ARRAY[u.id] AND e.retracted_at IS NULL)
+                       AND NOT EXISTS (SELECT FROM identity_pairs p WHERE p.a = u.id)
+                       AND NOT EXISTS (SELECT FROM identity_pairs p WHERE p.b = u.id));
+    RETURN array(SELECT u.id
+                 FROM unnest(ids) u(id)
+                      LEFT JOIN LATERAL (SELECT true AS found FROM touchpoints t
+                                         WHERE t.identity_id = u.id LIMIT 1) t ON true
+                 WHERE t.found IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.unreferenced(bigint[]) IS 'those of some identities that nothing names any more';
+
+-- Forget all forms of nodes that nothing names any more. Their components are locked, those of unusable nodes too. What
+-- somebody else has locked he is about to name: that stays. A normal form stays as long as one of its other forms does.
+CREATE OR REPLACE FUNCTION @hub@.forget(nodes bigint[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[] := array(SELECT s.identity_id FROM spellings(nodes, NULL) s);
+    unseen bigint[];  -- those that nothing names,
+    gone bigint[];    -- and go
+    left_over bigint[];
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN 0;  -- what names them since the snapshot was taken can't be seen
+    END IF;
+    ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (ids)
+                 ORDER BY i.identity_id FOR UPDATE SKIP LOCKED);
+    unseen := unreferenced(ids);
+    IF unseen = '{}' THEN
+        RETURN 0;
+    END IF;
+    gone := array(SELECT u.id FROM unnest(unseen) u(id)
+                  WHERE NOT EXISTS (SELECT FROM identities i
+                                    WHERE i.normal_id = u.id AND i.normal_id <> i.identity_id
+                                          AND i.identity_id NOT IN (SELECT unnest(unseen))));
+    -- nodes of which a form stays: their customer may need another number
+    left_over := members_of(components_of('{}', array(SELECT n.id FROM unnest(nodes_of(gone)) n(id)
+                                                      WHERE n.id NOT IN (SELECT unnest(gone)))));
+    INSERT INTO journey_changes (identity_id)
+    SELECT DISTINCT i.customer_id FROM identities i WHERE i.identity_id = ANY (gone);
+    UPDATE identities i SET first_seen = NULL, last_seen = NULL
+    WHERE i.identity_id = ANY (array(SELECT unnest(unseen) EXCEPT SELECT unnest(gone))) AND i.last_seen IS NOT NULL;
+    DELETE FROM identities i WHERE i.identity_id = ANY (gone);
+    DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
+    IF to_regclass('trait_history') IS NOT NULL THEN
+        DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
+    END IF;
+    DELETE FROM customers c
+    WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
+    IF left_over <> '{}' THEN
+        PERFORM restitch(left_over);
+    END IF;
+    RETURN cardinality(gone);
+END $$;
+COMMENT ON FUNCTION @hub@.forget(bigint[])
+    IS 'forget identities that nothing names any more; returns how many went';
+
+-- For maintain(): looks at some thousand identities, and returns the last of them; NULL: there are no more.
+CREATE OR REPLACE FUNCTION @hub@.forget_after(id bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[];
+    nodes bigint[];
+BEGIN
+    IF NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM begin_stitching();
+    ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id > forget_after.id
+                 ORDER BY i.identity_id LIMIT 5000);
+    LOOP
+        BEGIN
+            nodes := nodes_of(unreferenced(ids));
+            PERFORM lock_components(nodes, nodes, '{}', '{}');
+            PERFORM forget(nodes);
+            RETURN ids[cardinality(ids)];
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.forget_after(bigint)
+    IS 'forget what nothing names any more of the next identities; returns the last of them';
+
 -- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked with
 -- all it was seen with, but for what is shared itself, so the components have all that tells people apart.
 CREATE OR REPLACE FUNCTION @hub@.shared_among(components bigint[]) RETURNS bigint[]
@@ -179,6 +276,7 @@ AS $$
 DECLARE
     few CONSTANT integer := 100;
     small CONSTANT integer := 500;
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     keys text[];              -- of the evidence, in order
     all_nodes bigint[];
     more bigint[] := '{}';
@@ -210,19 +308,20 @@ BEGIN
     IF keys IS NULL THEN
         RETURN 0;
     END IF;
-    all_nodes := nodes_of(array(SELECT i.id
-                                FROM unnest(keys) u(key)
-                                     CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
-                                                         WHERE e.source = retract_many.source
-                                                               AND e.source_key = u.key OFFSET 0) v
-                                     CROSS JOIN LATERAL unnest(v.identities) i(id)));
     LOOP
         BEGIN
+            all_nodes := nodes_of(array(SELECT i.id
+                                        FROM unnest(keys) u(key)
+                                             CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
+                                                                 WHERE e.source = retract_many.source
+                                                                       AND e.source_key = u.key OFFSET 0) v
+                                             CROSS JOIN LATERAL unnest(v.identities) i(id)));
             recounted := array(SELECT i.id
                                FROM unnest(all_nodes) u(id)
                                     CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
                                                         WHERE k.identity_id = u.id AND k.shared OFFSET 0) i);
-            SELECT l.locked INTO locked FROM lock_components(all_nodes, '{}', more, recounted) l;
+            SELECT l.locked INTO locked FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END,
+                                                         more, recounted) l;
             -- whose identities join nobody has no lock but its own
             PERFORM FROM unnest(keys) u(key)
                          CROSS JOIN LATERAL (SELECT FROM evidence e
@@ -280,6 +379,9 @@ BEGIN
             UPDATE customers c SET identities = c.identities
             WHERE c.customer_id = ANY (array(SELECT unnest(locked)
                                              EXCEPT SELECT unnest(by_law) EXCEPT SELECT unnest(searched)));
+            IF forgetful THEN
+                PERFORM forget(all_nodes);
+            END IF;
             RETURN retracted;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
