@@ -212,7 +212,7 @@ DECLARE
     namespace text;
 BEGIN
     FOREACH namespace IN ARRAY namespaces LOOP
-        IF NOT EXISTS (SELECT FROM identifier_rules r WHERE r.namespace = make_internal.namespace AND r.internal) THEN
+        IF NOT EXISTS (SELECT FROM identifier_rules r WHERE r.namespace = namespace AND r.internal) THEN
             PERFORM set_rule(namespace, internal => true);
         END IF;
     END LOOP;
@@ -591,8 +591,9 @@ END $$;
 COMMENT ON FUNCTION @hub@.check_rows(integer, text, integer, text[]) IS
     'what the hub has else than rows of an attached table';
 
-CREATE OR REPLACE FUNCTION @hub@.check_source(source text, part text DEFAULT NULL)
-RETURNS TABLE (part text, source_key text, problem text, detail text)
+CREATE OR REPLACE FUNCTION @hub@.check_source(source text, INOUT part text DEFAULT NULL, OUT source_key text,
+                                              OUT problem text, OUT detail text)
+RETURNS SETOF record
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
     SET bytea_output = 'hex' SET jit = off
@@ -602,7 +603,7 @@ DECLARE
     id integer;
     s record;
     mapping jsonb;
-    key_values text;
+    key_values text[];
 BEGIN
     PERFORM check_may('owner');
     IF source IS NULL THEN
@@ -615,7 +616,7 @@ BEGIN
         part := s.part;
         FOR key_values IN EXECUTE key_values_query(mapping, 5000) LOOP
             FOR source_key, problem, detail IN
-                SELECT c.source_key, c.problem, c.detail FROM check_rows(id, source, s.width, key_values::text[]) c
+                SELECT c.source_key, c.problem, c.detail FROM check_rows(id, source, s.width, key_values) c
             LOOP
                 RETURN NEXT;
             END LOOP;
@@ -624,9 +625,8 @@ BEGIN
         problem := 'too many';
         detail := 'There is no such row.';
         FOREACH source_key IN ARRAY read_list(id, format(
-            'SELECT k.key FROM (SELECT s.key FROM %1$I.stored_keys(%2$L) s(key) UNION SELECT t.source_key FROM %1$I.traits t '
-            'WHERE t.source = %2$L AND t.source_key <> '''') k(key) WHERE pg_catalog.starts_with(k.key, %3$L) '
-            'EXCEPT SELECT %4$s FROM %5$s ORDER BY 1', current_schema(), source, CASE part WHEN '' THEN '' ELSE part || ':' END,
+            'SELECT k.key FROM %1$I.stored_keys(%2$L) k(key) WHERE pg_catalog.starts_with(k.key, %3$L) EXCEPT SELECT %4$s FROM %5$s '
+            'ORDER BY 1', current_schema(), source, CASE part WHEN '' THEN '' ELSE part || ':' END,
             mapping ->> 'key', mapping_from(mapping || '{"lookups": []}', mapping ->> 'table')), NULL) LOOP
             RETURN NEXT;
         END LOOP;
@@ -653,8 +653,9 @@ DECLARE
     located jsonb;
     of_row text;
     queries text[];
-    event @hub@.event;  -- qualified, since they are filled under the search_path of the caller
-    observation @hub@.observation;
+    events @hub@.event[];  -- qualified, since they are filled under the search_path of the caller
+    observations @hub@.observation[];
+    event @hub@.event;
 BEGIN
     IF relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'preview_source needs a table';
@@ -669,21 +670,20 @@ BEGIN
         of_row := format('(SELECT * FROM %s OFFSET %s LIMIT 1)', located ->> 'table', n);
         queries := ARRAY[format('SELECT %s FROM %s', located ->> 'key', mapping_from(located || '{"lookups": []}', of_row)),
                          format('SELECT %s FROM %s', located ->> 'wanted', mapping_from(located, of_row)),
-                         format('SELECT m.event, m.observation FROM (%s) m', mapping_query(located, of_row)),
-                         format('SELECT m.identifiers, m.traits FROM (%s) m', mapping_query(located, of_row))];
+                         format('SELECT ARRAY[m.event], ARRAY[m.observation], m.identifiers, m.traits FROM (%s) m',
+                                mapping_query(located, of_row))];
         source_key := NULL;
         wanted := NULL;
         reason := NULL;
-        event := NULL;
-        observation := NULL;
+        events := NULL;
+        observations := NULL;
         identifiers := NULL;
         traits := NULL;
         BEGIN
             PERFORM set_config('search_path', search_path, true);
             EXECUTE queries[1] INTO source_key;
             EXECUTE queries[2] INTO wanted;
-            EXECUTE queries[3] INTO event, observation;
-            EXECUTE queries[4] INTO identifiers, traits;
+            EXECUTE queries[3] INTO events, observations, identifiers, traits;
             PERFORM pg_catalog.set_config('search_path', own_path, true);
         EXCEPTION WHEN OTHERS THEN
             IF NOT is_row_error(SQLSTATE) THEN
@@ -693,11 +693,12 @@ BEGIN
         END;
         EXIT WHEN source_key IS NULL AND reason IS NULL;
         IF reason IS NULL THEN
-            reason := (SELECT f.reasons[1] FROM flaws_of_rows(ARRAY[event], ARRAY[observation], NULL, NULL) f);
+            reason := (SELECT f.reasons[1] FROM flaws_of_rows(events, observations, NULL, NULL) f);
         END IF;
         wanted := coalesce(wanted, CASE WHEN reason IS NULL THEN false END);
-        evidence := (observation).source IS NOT NULL;
-        occurred_at := coalesce(event.occurred_at, observation.observed_at);
+        event := events[1];
+        evidence := observations[1].source IS NOT NULL;
+        occurred_at := coalesce(event.occurred_at, observations[1].observed_at);
         channel := event.channel;
         action := event.action;
         value := event.value;
