@@ -133,8 +133,8 @@ BEGIN
                   otherwise #>> '{}', kind),
            CASE WHEN bool_or(json_typeof(v.value) = 'null') OR json_typeof(otherwise) = 'null'
                 THEN format('(CASE %s%s ELSE %s END)', of,
-                            string_agg(format(' WHEN %L THEN %s', v.key, json_typeof(v.value) = 'null'), ''),
-                            coalesce(json_typeof(otherwise) = 'null', false)) END
+                            string_agg(format(' WHEN %L THEN %s', v.key, (json_typeof(v.value) = 'null')::text), ''),
+                            coalesce(json_typeof(otherwise) = 'null', false)::text) END
     INTO typed, skips
     FROM json_each(given) v WHERE v.key NOT IN ('case', 'else');
     IF typed IS NULL THEN
