@@ -523,6 +523,8 @@ BEGIN
          LEFT JOIN source_evidence s ON s.source = v.source AND s.evidence_key = v.source_key
     WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
           AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
+          AND NOT EXISTS (SELECT FROM source_changes c
+                          WHERE c.source = v.source AND c.source_key = coalesce(s.source_key, v.source_key))
     UNION
     SELECT r.source_key FROM source_rejects r
     WHERE r.source = stored_keys.source
