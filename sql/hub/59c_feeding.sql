@@ -369,8 +369,8 @@ BEGIN
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
                   EXCEPT SELECT u.key FROM unnest(found_keys) u(key) EXCEPT SELECT u.key FROM unnest(there) u(key));
-    IF lost <> '{}' AND NOT (SELECT (s.compiled ->> 'keep')::boolean FROM sources s
-                             WHERE s.source_id = apply_keys.source_id) THEN
+    IF lost <> '{}' AND (SELECT (s.compiled ->> 'keep')::boolean FROM sources s
+                         WHERE s.source_id = apply_keys.source_id) IS NOT TRUE THEN
         PERFORM remove_changes(source, lost);
         n := cardinality(lost);
         found_keys := found_keys || lost;

@@ -113,7 +113,7 @@ END
 # over what is attached, as it was some time ago
 sql($node, 'CREATE DATABASE clean TEMPLATE template0');
 command_ok([ 'pg_restore', '-e', '-d', $node->connstr('clean'), "$dir/custom" ], 'restored over: all');
-command_ok([ 'pg_dump', '-Fc', '-n', 'shop', '-f', "$dir/shop.custom", $node->connstr('clean') ], 'restored over: dump');
+command_ok([ 'pg_dump', '-Fc', '-t', 'shop."Orders"', '-f', "$dir/shop.custom", $node->connstr('clean') ], 'restored over: dump');
 $node->safe_psql('clean', q(UPDATE shop."Orders" SET amount = 99 WHERE id < 100; DELETE FROM shop."Orders" WHERE id > 400;
     INSERT INTO shop."Orders" VALUES (900, 'X', 'x', 1); CALL "the ""hub""".feed(); CALL "the ""hub""".backfill_source('web shop')));
 is($node->safe_psql('clean', 'SELECT count(*), sum(value) FROM "the ""hub""".touchpoints WHERE source = $$Orders$$'), '401|85052', 'restored over: what had changed');
@@ -152,7 +152,7 @@ sql($node, q(CREATE TABLE visits (id int PRIMARY KEY, visitor text, at timestamp
 $node->safe_psql('replica', q(CREATE EXTENSION pg_journey; SELECT journey_create_hub('crm')));
 my $attach = q(SELECT crm.attach_source('visits', '{"occurred_at": "at", "channel": "''web''", "action": "page", "identifiers": {"c": "visitor"}}', feed => '%s'));
 $node->safe_psql('replica', sprintf $attach, 'row');
-$node->safe_psql('replica', "CREATE SUBSCRIPTION visits CONNECTION '$from' PUBLICATION visits WITH (create_slot = false, slot_name = 'visits')");
+$node->safe_psql('replica', "CREATE SUBSCRIPTION visits CONNECTION '" . $from =~ s/'/''/gr . "' PUBLICATION visits WITH (create_slot = false, slot_name = 'visits')");
 $node->wait_for_subscription_sync($node, 'visits', 'replica');
 sql($node, q(INSERT INTO visits VALUES (3, 'c', '2026-01-02', 'z'); UPDATE visits SET page = 'changed' WHERE id = 1; DELETE FROM visits WHERE id = 2));
 $node->wait_for_catchup('visits');
