@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes 'sleep';
 
-use constant { CLIENTS => 4, ROWS => slowly(1500, 16000), TERMINATED => slowly(6, 40), KILLED => slowly(1, 4) };
+use constant { CLIENTS => 4, ROWS => slowly(600, 16000), TERMINATED => slowly(4, 40), KILLED => slowly(1, 4) };
 
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
@@ -148,7 +148,7 @@ while ($terminated < TERMINATED)
 for (@client, @feeder, $backfill) { $_->kill_kill if $_ }
 sql($node, q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL hub.feed%' AND pid <> pg_backend_pid()));
 $node->poll_query_until('postgres', q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'));
-cmp_ok($terminated, '>', 5, 'backends were terminated');
+cmp_ok($terminated, '>=', TERMINATED, 'backends were terminated');
 is($killed, KILLED, 'feeders were killed');
 cmp_ok($calls, '>', slowly(0, 1), 'the backfill was interrupted, or called again');
 note 'before the last call: ' . sql($node, 'SELECT s FROM hub.source_progress s');
@@ -158,7 +158,7 @@ is(sql($node, 'SELECT count(*) FROM hub.feed_notes'), 0, 'the queue is empty');
 is(sql($node, q(SELECT * FROM hub.check_source('orders') LIMIT 5)), '', 'check_source finds nothing');
 is(sql($node, 'SELECT state FROM hub.source_progress'), 'attached', 'the backfill is done');
 cmp_ok(sql($node, 'SELECT count(*) FROM hub.source_rejects'), '>', 0, 'some rows are rejected');
-cmp_ok(sql($node, 'SELECT count(*) FROM hub.evidence WHERE retracted_at IS NOT NULL'), '>', slowly(0, 20), 'some evidence is retracted');
+cmp_ok(sql($node, 'SELECT count(*) FROM hub.evidence WHERE retracted_at IS NOT NULL'), '>', 20, 'some evidence is retracted') if $ENV{PGJ_SLOW};
 
 sql($node, q(SELECT journey_create_hub('fresh')));
 sql($node, 'SELECT fresh.attach_source($$orders$$, mapping) FROM mapping');
