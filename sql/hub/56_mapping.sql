@@ -48,7 +48,7 @@ BEGIN
         IF SQLSTATE = '42703' AND hint = '' THEN
             near := (SELECT nearest_field(expression, array_agg(a.attname::text)) FROM pg_attribute a
                      WHERE a.attrelid = tables[1] AND a.attnum > 0 AND NOT a.attisdropped);
-            hint := coalesce(format('Perhaps you mean column %s.', near), '');
+            hint := coalesce('Perhaps you mean column ' || near || '.', '');
         END IF;
         IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
@@ -291,7 +291,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
             MESSAGE = format('mapping field %s: there is no table %s', field, taken.relation),
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
-            HINT = coalesce(format('Perhaps you mean %s.', hint), 'Write its schema before its name.');
+            HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
     SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
@@ -316,7 +316,7 @@ BEGIN
                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field %s: table %s has no column %s', field, relation, taken.columns[i]),
-                HINT = coalesce(format('Perhaps you mean %s.', hint),
+                HINT = coalesce('Perhaps you mean ' || hint || '.',
                                 'On the left of = stands a column of the table in which it is looked up.');
         END IF;
         SELECT e.code, e.uses INTO expression
@@ -412,7 +412,7 @@ BEGIN
     FOR item IN SELECT m.key, m.value FROM json_each(mapping) m LOOP
         IF item.key <> ALL (all_fields) THEN
             wrong := format('unknown mapping field: %s', item.key);
-            hint := concat_ws(' ', format('Perhaps you mean %s.', nearest_field(item.key, all_fields)),
+            hint := concat_ws(' ', 'Perhaps you mean ' || nearest_field(item.key, all_fields) || '.',
                               'There are ' || (SELECT string_agg(f.field, ', ' ORDER BY f.field)
                                                FROM unnest(all_fields) f(field)) || '.');
         ELSIF given ? item.key THEN
@@ -619,7 +619,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field on_change.column must be a column of %s, not %s', relation,
                                  coalesce((change -> 'column')::text, 'missing')),
-                HINT = coalesce(format('Perhaps you mean %s.', hint), 'An expression can''t be watched: name its column.');
+                HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -691,7 +691,8 @@ BEGIN
                        ORDER BY l.n), '[]')
                 FROM jsonb_array_elements(lookups) WITH ORDINALITY l(value, n));
     compiled := jsonb_strip_nulls(jsonb_build_object(
-        'alias', alias, 'ending', ending, 'log', mapping ->> 'key' = '*', 'keep', mapping ->> 'on_delete' = 'keep',
+        'alias', alias, 'ending', ending, 'log', coalesce(mapping ->> 'key' = '*', false),
+        'keep', coalesce(mapping ->> 'on_delete' = 'keep', false),
         'key', CASE WHEN part = '' THEN code ->> 'key' ELSE format('(%L || %s)', part || ':', code ->> 'key') END,
         'place', code -> 'place', 'watermark', mapping -> 'watermark', 'makes_evidence', 'evidence' = ANY (makes),
         'key_columns', (SELECT coalesce(jsonb_agg(a.attname ORDER BY k.n), '[]')

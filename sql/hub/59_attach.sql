@@ -330,7 +330,8 @@ BEGIN
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    INSERT INTO sources (source, part, relation, mapping, feed) VALUES (source, part, relation, mapping, feed)
+    INSERT INTO sources (source, part, relation, mapping, feed)
+    VALUES (source, part, relation, coalesce(mapping, 'null'), feed)
     RETURNING sources.source_id INTO id;
     PERFORM take_mapping(id, mapping, search_path);
     leaves := watch_source(id);
