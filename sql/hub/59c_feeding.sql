@@ -369,8 +369,8 @@ BEGIN
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
                   EXCEPT SELECT u.key FROM unnest(found_keys) u(key) EXCEPT SELECT u.key FROM unnest(there) u(key));
-    IF lost <> '{}' AND NOT (SELECT (s.compiled ->> 'keep')::boolean FROM sources s
-                             WHERE s.source_id = apply_keys.source_id) THEN
+    IF lost <> '{}' AND (SELECT (s.compiled ->> 'keep')::boolean FROM sources s
+                         WHERE s.source_id = apply_keys.source_id) IS NOT TRUE THEN
         PERFORM remove_changes(source, lost);
         n := cardinality(lost);
         found_keys := found_keys || lost;
@@ -1165,8 +1165,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.try_to_feed(integer, boolean) IS 'feed a source some, and keep the error if it can''t be';
 
--- Sources that have something to do; all: whatever may have, after errors too
-CREATE OR REPLACE FUNCTION @hub@.sources_to_feed(source text, all_of_them boolean) RETURNS SETOF integer
+-- Sources that have something to do, or all, for their tables may have changed; at_once: after errors too
+CREATE OR REPLACE FUNCTION @hub@.sources_to_feed(source text, all_of_them boolean, at_once boolean)
+RETURNS SETOF integer
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -1175,12 +1176,11 @@ BEGIN
     RETURN QUERY
     SELECT s.source_id FROM sources s
     WHERE s.source_id = ANY (source_ids(source))
-          AND (all_of_them
-               OR (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-                  AND (s.sweep OR s.feed = 'poll'
-                       OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id)));
+          AND (at_once OR s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
+          AND (all_of_them OR s.sweep OR s.feed = 'poll'
+               OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id));
 END $$;
-COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean) IS 'attached tables that may have changed';
+COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached tables that may have changed';
 
 -- Notes of what is no source: one that was detached, or dumped without the hub
 CREATE OR REPLACE FUNCTION @hub@.drop_strange_notes() RETURNS void
@@ -1228,7 +1228,7 @@ BEGIN
         IF since_all = 0 THEN
             PERFORM @hub@.drop_strange_notes();
         END IF;
-        FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(source, since_all = 0 AND NOT coalesce(forever, false)) t(id) LOOP
+        FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(source, since_all = 0, forever IS NOT TRUE) t(id) LOOP
             beginning := true;
             LOOP
                 COMMIT;
@@ -1244,8 +1244,8 @@ BEGIN
         pause := CASE WHEN fed > before THEN 0.1 ELSE least(pause * 1.3, 1) END;
         IF fed = before THEN
             PERFORM pg_catalog.pg_sleep(pause);
-            since_all := CASE WHEN since_all > 60 THEN 0 ELSE since_all + pause END;
         END IF;
+        since_all := CASE WHEN since_all > 60 THEN 0 ELSE since_all + pause END;
         COMMIT;
     END LOOP;
     FOR todo IN SELECT f.name, f.error FROM @hub@.failing_sources(source) f LOOP
@@ -1283,7 +1283,7 @@ BEGIN
        OR NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = current_schema()), 'USAGE') THEN
         RETURN 0;
     END IF;
-    FOR id IN SELECT t FROM sources_to_feed(NULL, false) t LOOP
+    FOR id IN SELECT t FROM sources_to_feed(NULL, false, false) t LOOP
         beginning := true;
         WHILE batches > 0 LOOP
             batch := try_to_feed(id, beginning);
