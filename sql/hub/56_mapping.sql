@@ -266,7 +266,8 @@ BEGIN
     IF lookup !~ '^[[:alpha:]_][[:alnum:]_]*$' OR octet_length(lookup) > 60 OR lookup = ANY (aliases) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_name',
             MESSAGE = format('a lookup can''t be called %s', lookup),
-            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.' END,
+            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.'
+                     ELSE 'It stands before columns, as in lookup.column.' END,
             HINT = 'Use letters, digits and underscores.';
     END IF;
     BEGIN
@@ -302,7 +303,8 @@ BEGIN
     IF detail IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
-            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.' END;
+            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       ELSE 'Look it up in the table that has it.' END;
     END IF;
 
     key_columns := '{}';
@@ -323,7 +325,7 @@ BEGIN
         FROM source_expression(tables, aliases, field, taken.expressions[i], 'any', search_path) e;
         -- can they be compared?
         PERFORM source_expression(tables || relation, aliases || lookup, field,
-                                  format('%I.%I = %s', lookup, taken.columns[i], expression.code), 'boolean',
+                                  format('%I.%I = (%s)', lookup, taken.columns[i], taken.expressions[i]), 'boolean',
                                   search_path);
         key_columns := key_columns || attnum;
         conditions := conditions || format('%I.%I = %s', lookup, taken.columns[i], expression.code);
@@ -493,7 +495,8 @@ BEGIN
                              FROM unnest(expression.uses) x(use) CROSS JOIN LATERAL split_part(x.use, ':', 2) u(attnum)
                              ORDER BY 1);
         nullable := (SELECT a.attname FROM pg_attribute a
-                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull LIMIT 1);
+                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull
+                           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) LIMIT 1);
         IF nullable IS NOT NULL OR key_columns = '{}' OR 0 = ANY (key_columns) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = format('mapping field key does not identify a row: %s', mapping ->> 'key'),
@@ -656,9 +659,9 @@ BEGIN
                     MESSAGE = format('mapping field on_change.%s must say what values mean, each an action or null, not %s',
                                      field, change -> field);
             END IF;
-            action := (SELECT format('(CASE%s ELSE %L::pg_catalog.text END)',
+            action := (SELECT CASE WHEN count(*) > 0 THEN format('(CASE%s ELSE %L::pg_catalog.text END)',
                                      string_agg(format(' WHEN %s.after = %L THEN %L::pg_catalog.text', note_alias, a.key,
-                                                       a.value #>> '{}'), ''), change -> field ->> 'else')
+                                                       a.value #>> '{}'), ''), change -> field ->> 'else') END
                        FROM json_each(change -> field) a WHERE a.key <> 'else');
             IF action IS NULL THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -886,10 +889,10 @@ BEGIN
                    ELSE format('NULL::%I.observation AS observation, ', hub) END
            || CASE WHEN tells_traits
                    THEN format('CASE WHEN %s.told THEN (SELECT pg_catalog.jsonb_object_agg(t.trait, t.value) '
-                               'FROM %s t(trait, value) WHERE t.value IS NOT NULL '
-                               'AND t.value NOT IN (''null'', ''""'')) END AS traits, '
+                               'FROM %s t(trait, value) WHERE %4$I.told_value(t.value) <> ''null'') END AS traits, '
                                'CASE WHEN %1$s.told THEN %3$s END AS traits_at, ',
-                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'))
+                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
+                               hub)
                    ELSE 'NULL::pg_catalog.jsonb AS traits, NULL::pg_catalog.timestamptz AS traits_at, ' END
            || format('%s AS place FROM %s', coalesce(mapping ->> 'place', quote_ident('row' || ending) || '.n'),
                      mapping_from(mapping, rows_from, NOT mapping ? 'place'))

@@ -522,8 +522,8 @@ BEGIN
     RETURN QUERY
     WITH flaws AS MATERIALIZED (
         SELECT f.reasons
-        FROM flaws_of_rows(r.events, r.observations, CASE WHEN reason IS NOT NULL THEN ARRAY[reason] END,
-                           CASE WHEN state IS NOT NULL THEN ARRAY[state] END) f
+        FROM flaws_of_rows(r.events, r.observations, array_fill(reason, ARRAY[cardinality(r.keys)]),
+                           array_fill(state, ARRAY[cardinality(r.keys)])) f
     ), given AS MATERIALIZED (
         SELECT u.n, u.key, u.reason, e.event, o.observation, u.traits,
                array(SELECT DISTINCT i.identifier
