@@ -48,7 +48,7 @@ BEGIN
         IF SQLSTATE = '42703' AND hint = '' THEN
             near := (SELECT nearest_field(expression, array_agg(a.attname::text)) FROM pg_attribute a
                      WHERE a.attrelid = tables[1] AND a.attnum > 0 AND NOT a.attisdropped);
-            hint := coalesce(format('Perhaps you mean column %s.', near), '');
+            hint := coalesce('Perhaps you mean column ' || near || '.', '');
         END IF;
         IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
@@ -266,7 +266,8 @@ BEGIN
     IF lookup !~ '^[[:alpha:]_][[:alnum:]_]*$' OR octet_length(lookup) > 60 OR lookup = ANY (aliases) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_name',
             MESSAGE = format('a lookup can''t be called %s', lookup),
-            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.' END,
+            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.'
+                     ELSE 'It stands before columns, as in lookup.column.' END,
             HINT = 'Use letters, digits and underscores.';
     END IF;
     BEGIN
@@ -291,7 +292,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
             MESSAGE = format('mapping field %s: there is no table %s', field, taken.relation),
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
-            HINT = coalesce(format('Perhaps you mean %s.', hint), 'Write its schema before its name.');
+            HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
     SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
@@ -302,7 +303,8 @@ BEGIN
     IF detail IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
-            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.' END;
+            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       ELSE 'Look it up in the table that has it.' END;
     END IF;
 
     key_columns := '{}';
@@ -316,14 +318,14 @@ BEGIN
                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field %s: table %s has no column %s', field, relation, taken.columns[i]),
-                HINT = coalesce(format('Perhaps you mean %s.', hint),
+                HINT = coalesce('Perhaps you mean ' || hint || '.',
                                 'On the left of = stands a column of the table in which it is looked up.');
         END IF;
         SELECT e.code, e.uses INTO expression
         FROM source_expression(tables, aliases, field, taken.expressions[i], 'any', search_path) e;
         -- can they be compared?
         PERFORM source_expression(tables || relation, aliases || lookup, field,
-                                  format('%I.%I = %s', lookup, taken.columns[i], expression.code), 'boolean',
+                                  format('%I.%I = (%s)', lookup, taken.columns[i], taken.expressions[i]), 'boolean',
                                   search_path);
         key_columns := key_columns || attnum;
         conditions := conditions || format('%I.%I = %s', lookup, taken.columns[i], expression.code);
@@ -412,7 +414,7 @@ BEGIN
     FOR item IN SELECT m.key, m.value FROM json_each(mapping) m LOOP
         IF item.key <> ALL (all_fields) THEN
             wrong := format('unknown mapping field: %s', item.key);
-            hint := concat_ws(' ', format('Perhaps you mean %s.', nearest_field(item.key, all_fields)),
+            hint := concat_ws(' ', 'Perhaps you mean ' || nearest_field(item.key, all_fields) || '.',
                               'There are ' || (SELECT string_agg(f.field, ', ' ORDER BY f.field)
                                                FROM unnest(all_fields) f(field)) || '.');
         ELSIF given ? item.key THEN
@@ -493,7 +495,8 @@ BEGIN
                              FROM unnest(expression.uses) x(use) CROSS JOIN LATERAL split_part(x.use, ':', 2) u(attnum)
                              ORDER BY 1);
         nullable := (SELECT a.attname FROM pg_attribute a
-                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull LIMIT 1);
+                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull
+                           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) LIMIT 1);
         IF nullable IS NOT NULL OR key_columns = '{}' OR 0 = ANY (key_columns) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = format('mapping field key does not identify a row: %s', mapping ->> 'key'),
@@ -619,7 +622,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field on_change.column must be a column of %s, not %s', relation,
                                  coalesce((change -> 'column')::text, 'missing')),
-                HINT = coalesce(format('Perhaps you mean %s.', hint), 'An expression can''t be watched: name its column.');
+                HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -656,9 +659,9 @@ BEGIN
                     MESSAGE = format('mapping field on_change.%s must say what values mean, each an action or null, not %s',
                                      field, change -> field);
             END IF;
-            action := (SELECT format('(CASE%s ELSE %L::pg_catalog.text END)',
+            action := (SELECT CASE WHEN count(*) > 0 THEN format('(CASE%s ELSE %L::pg_catalog.text END)',
                                      string_agg(format(' WHEN %s.after = %L THEN %L::pg_catalog.text', note_alias, a.key,
-                                                       a.value #>> '{}'), ''), change -> field ->> 'else')
+                                                       a.value #>> '{}'), ''), change -> field ->> 'else') END
                        FROM json_each(change -> field) a WHERE a.key <> 'else');
             IF action IS NULL THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -691,7 +694,8 @@ BEGIN
                        ORDER BY l.n), '[]')
                 FROM jsonb_array_elements(lookups) WITH ORDINALITY l(value, n));
     compiled := jsonb_strip_nulls(jsonb_build_object(
-        'alias', alias, 'ending', ending, 'log', mapping ->> 'key' = '*', 'keep', mapping ->> 'on_delete' = 'keep',
+        'alias', alias, 'ending', ending, 'log', coalesce(mapping ->> 'key' = '*', false),
+        'keep', coalesce(mapping ->> 'on_delete' = 'keep', false),
         'key', CASE WHEN part = '' THEN code ->> 'key' ELSE format('(%L || %s)', part || ':', code ->> 'key') END,
         'place', code -> 'place', 'watermark', mapping -> 'watermark', 'makes_evidence', 'evidence' = ANY (makes),
         'key_columns', (SELECT coalesce(jsonb_agg(a.attname ORDER BY k.n), '[]')
@@ -885,10 +889,10 @@ BEGIN
                    ELSE format('NULL::%I.observation AS observation, ', hub) END
            || CASE WHEN tells_traits
                    THEN format('CASE WHEN %s.told THEN (SELECT pg_catalog.jsonb_object_agg(t.trait, t.value) '
-                               'FROM %s t(trait, value) WHERE t.value IS NOT NULL '
-                               'AND t.value NOT IN (''null'', ''""'')) END AS traits, '
+                               'FROM %s t(trait, value) WHERE %4$I.told_value(t.value) <> ''null'') END AS traits, '
                                'CASE WHEN %1$s.told THEN %3$s END AS traits_at, ',
-                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'))
+                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
+                               hub)
                    ELSE 'NULL::pg_catalog.jsonb AS traits, NULL::pg_catalog.timestamptz AS traits_at, ' END
            || format('%s AS place FROM %s', coalesce(mapping ->> 'place', quote_ident('row' || ending) || '.n'),
                      mapping_from(mapping, rows_from, NOT mapping ? 'place'))

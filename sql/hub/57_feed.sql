@@ -186,7 +186,7 @@ BEGIN
             PERFORM retract_many(source, evidence_keys);
         END IF;
         identities := (SELECT a.identities FROM identify_all(observations) a);
-        UPDATE touchpoint_keys k SET evidence_key = CASE WHEN cardinality(o.identifiers) > 1 THEN o.evidence_key END
+        UPDATE touchpoint_keys k SET evidence_key = o.evidence_key
         FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
         WHERE k.source = change_rows.source AND k.source_key = o.key;
     END IF;
@@ -248,6 +248,14 @@ BEGIN
         PERFORM record_one(events[1], false);
     ELSE
         PERFORM record_events(events, history => history);
+    END IF;
+    IF observations IS NULL AND others IS NULL THEN
+        -- what was seen in a row that had such a key before was not seen in this one
+        UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
+        FROM unnest(events) e
+        WHERE cardinality(e.identifiers) = 1 AND k.source = store_some.source AND k.source_key = e.source_key
+              AND k.evidence_key IS NULL
+              AND EXISTS (SELECT FROM evidence v WHERE v.source = k.source AND v.source_key = k.source_key);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS

@@ -330,7 +330,8 @@ BEGIN
             DETAIL = format('This transaction is at %s, where what others have changed since it began can''t be seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
-    INSERT INTO sources (source, part, relation, mapping, feed) VALUES (source, part, relation, mapping, feed)
+    INSERT INTO sources (source, part, relation, mapping, feed)
+    VALUES (source, part, relation, coalesce(mapping, 'null'), feed)
     RETURNING sources.source_id INTO id;
     PERFORM take_mapping(id, mapping, search_path);
     leaves := watch_source(id);
@@ -521,8 +522,8 @@ BEGIN
     RETURN QUERY
     WITH flaws AS MATERIALIZED (
         SELECT f.reasons
-        FROM flaws_of_rows(r.events, r.observations, CASE WHEN reason IS NOT NULL THEN ARRAY[reason] END,
-                           CASE WHEN state IS NOT NULL THEN ARRAY[state] END) f
+        FROM flaws_of_rows(r.events, r.observations, array_fill(reason, ARRAY[cardinality(r.keys)]),
+                           array_fill(state, ARRAY[cardinality(r.keys)])) f
     ), given AS MATERIALIZED (
         SELECT u.n, u.key, u.reason, e.event, o.observation, u.traits,
                array(SELECT DISTINCT i.identifier
