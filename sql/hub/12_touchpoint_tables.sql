@@ -45,6 +45,8 @@ CREATE TABLE @hub@.touchpoints (
     source text NOT NULL DEFAULT 'sql',
     source_key text,
     attributes jsonb,
+    subject text,
+    url text,
     PRIMARY KEY (touchpoint_id, occurred_at)
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX ON @hub@.touchpoints (identity_id, occurred_at);
@@ -68,6 +70,8 @@ COMMENT ON COLUMN @hub@.touchpoints.campaign IS 'campaign it comes from';
 COMMENT ON COLUMN @hub@.touchpoints.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.touchpoints.source_key IS 'its key there; NULL: it has none';
 COMMENT ON COLUMN @hub@.touchpoints.attributes IS 'whatever else is known';
+COMMENT ON COLUMN @hub@.touchpoints.subject IS 'what it is about, in words to read: subject, title, name of the thing';
+COMMENT ON COLUMN @hub@.touchpoints.url IS 'where it can be looked at: page, ticket, recording';
 CREATE TABLE @hub@.touchpoints_default (LIKE @hub@.touchpoints INCLUDING ALL EXCLUDING IDENTITY);
 ALTER TABLE @hub@.touchpoints ATTACH PARTITION @hub@.touchpoints_default DEFAULT;
 COMMENT ON TABLE @hub@.touchpoints_default IS 'touchpoints of months that have no partition yet; maintain() makes some';
@@ -99,7 +103,9 @@ CREATE TYPE @hub@.event AS (
     campaign text,
     source text,
     source_key text,
-    attributes jsonb
+    attributes jsonb,
+    subject text,
+    url text
 );
 COMMENT ON TYPE @hub@.event IS 'what record_many makes touchpoints of';
 COMMENT ON COLUMN @hub@.event.identifiers IS 'identifiers of the customer, the strongest first';
@@ -115,6 +121,8 @@ COMMENT ON COLUMN @hub@.event.campaign IS 'campaign';
 COMMENT ON COLUMN @hub@.event.source IS 'system it comes from; NULL: sql, if there is no key';
 COMMENT ON COLUMN @hub@.event.source_key IS 'its key there; NULL: none';
 COMMENT ON COLUMN @hub@.event.attributes IS 'whatever else is known';
+COMMENT ON COLUMN @hub@.event.subject IS 'what it is about, in words to read';
+COMMENT ON COLUMN @hub@.event.url IS 'where it can be looked at';
 
 CREATE TABLE @hub@.channels (
     channel text PRIMARY KEY,

@@ -28,6 +28,7 @@ CREATE TABLE @hub@.sources (
     end_block bigint,
     began_at_xid xid8,
     sweep boolean NOT NULL DEFAULT false,
+    missed boolean NOT NULL DEFAULT false,
     watermark timestamptz,
     poll_overlap interval NOT NULL DEFAULT '5 minutes' CHECK (poll_overlap >= '0'),
     last_error text,
@@ -72,6 +73,8 @@ COMMENT ON COLUMN @hub@.sources.end_block IS 'how many blocks it had when readin
 COMMENT ON COLUMN @hub@.sources.began_at_xid IS
     'the oldest transaction that ran when reading by blocks began: rows written since may have moved';
 COMMENT ON COLUMN @hub@.sources.sweep IS 'whether what has no row any more must be looked for, once all rows are read';
+COMMENT ON COLUMN @hub@.sources.missed IS
+    'whether triggers were found disabled: once they fire again all rows must be read';
 COMMENT ON COLUMN @hub@.sources.watermark IS 'of feed poll: the latest time a row has had';
 COMMENT ON COLUMN @hub@.sources.poll_overlap IS 'of feed poll: how long before the watermark rows may still come in';
 COMMENT ON COLUMN @hub@.sources.last_error IS 'why it can''t be fed; NULL: it can';
@@ -122,7 +125,7 @@ CREATE TABLE @hub@.feed_notes (
 CREATE INDEX ON @hub@.feed_notes (source_id, note_id);
 ALTER TABLE @hub@.feed_notes REPLICA IDENTITY FULL;  -- without a key, feed() would fail where it is published
 COMMENT ON TABLE @hub@.feed_notes IS 'rows of attached tables that have changed, which feed() has yet to read';
-COMMENT ON COLUMN @hub@.feed_notes.note_id IS 'number of the note';
+COMMENT ON COLUMN @hub@.feed_notes.note_id IS 'number of the statement that changed the row';
 COMMENT ON COLUMN @hub@.feed_notes.source_id IS 'number of the source';
 COMMENT ON COLUMN @hub@.feed_notes.lookup IS 'of a row of another table, what that is called in the mapping';
 COMMENT ON COLUMN @hub@.feed_notes.key IS
@@ -131,6 +134,24 @@ COMMENT ON COLUMN @hub@.feed_notes.gone IS 'whether there was such a row, and ma
 COMMENT ON COLUMN @hub@.feed_notes.before IS 'what columns of on_change were';
 COMMENT ON COLUMN @hub@.feed_notes.after IS 'what they have become';
 COMMENT ON COLUMN @hub@.feed_notes.noted_at IS 'when the transaction began that changed the row';
+
+CREATE TYPE @hub@.feed_note AS (
+    note_id bigint,
+    lookup text,
+    key text[],
+    gone boolean,
+    before text[],
+    after text[],
+    noted_at timestamptz
+);
+COMMENT ON TYPE @hub@.feed_note IS 'a row of feed_notes that feed() has taken';
+COMMENT ON COLUMN @hub@.feed_note.note_id IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.lookup IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.key IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.gone IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.before IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.after IS 'as in feed_notes';
+COMMENT ON COLUMN @hub@.feed_note.noted_at IS 'as in feed_notes';
 
 -- State, not a log: what is in here lacks a touchpoint now.
 CREATE TABLE @hub@.source_rejects (

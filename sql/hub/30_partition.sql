@@ -298,28 +298,35 @@ COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rule
 
 -- Nodes that join nobody, reckoned from the rules and all evidence. Those of namespaces that have no shared_above are
 -- anchors: they tell people apart. Anchors that evidence or must-links connect are one person. An evidence
--- without anchors has its strongest other node for a person.
+-- without anchors has its strongest other node for a person. scope: only of these nodes; of those that are marked as
+-- shared nothing can be told by that, since people they were seen with may be in other components.
 CREATE OR REPLACE FUNCTION @hub@.stitch_flags(
     given_rules @hub@.identifier_rules[] DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
+    scope bigint[] DEFAULT NULL,
     OUT identity_id bigint, OUT blocked boolean, OUT shared boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    named CONSTANT bigint[] :=  -- and what they were seen with
+        CASE WHEN scope IS NOT NULL
+             THEN nodes_of(scope || array(SELECT unnest(v.identities) FROM live_evidence(scope, extra) v)) END;
 BEGIN
     RETURN QUERY
     WITH node AS MATERIALIZED (
         SELECT n.identity_id AS id, n.shared_above, n.shared_above IS NULL AS anchor,
                row_number() OVER (ORDER BY n.shared_above IS NULL DESC, n.priority DESC, n.identifier) AS place,
-               is_blocked(n.identifier, n.blocked, n.normalizer, n.default_country) AS blocked
-        FROM ruled(NULL, given_rules, extra) n
+               CASE WHEN scope IS NULL THEN is_blocked(n.identifier, n.blocked, n.normalizer, n.default_country)
+                    ELSE (SELECT i.blocked FROM identities i WHERE i.identity_id = n.identity_id) END AS blocked
+        FROM ruled(named, given_rules, extra) n
     ), seen AS MATERIALIZED (
         SELECT e.row, n.id, n.anchor, n.place, n.shared_above
-        FROM (SELECT row_number() OVER () AS row, v.identities FROM live_evidence(NULL, extra) v
+        FROM (SELECT row_number() OVER () AS row, v.identities FROM live_evidence(scope, extra) v
               WHERE EXISTS (SELECT FROM rules_with(given_rules) r WHERE r.shared_above > 0)) e
              CROSS JOIN LATERAL unnest(e.identities) u(id)
-             JOIN spellings(NULL, extra) s ON s.identity_id = u.id JOIN node n ON n.id = s.normal_id
+             JOIN spellings(named, extra) s ON s.identity_id = u.id JOIN node n ON n.id = s.normal_id
         WHERE NOT n.blocked
     ), person AS MATERIALIZED (
         SELECT m.node, m.component
@@ -349,9 +356,9 @@ BEGIN
     )
     SELECT n.id, n.blocked, c.id IS NOT NULL
     FROM node n LEFT JOIN crowd c ON c.id = n.id
-    WHERE n.blocked OR c.id IS NOT NULL;
+    WHERE (n.blocked OR c.id IS NOT NULL) AND (scope IS NULL OR n.id IN (SELECT unnest(scope)));
 END $$;
-COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observation[])
+COMMENT ON FUNCTION @hub@.stitch_flags(@hub@.identifier_rules[], @hub@.observation[], bigint[])
     IS 'nodes that are blocked or shared, as rules and evidence have it';
 
 -- Nodes that live evidence of some nodes names, these too: each evidence is read once, however many of them it names.

@@ -105,8 +105,8 @@ COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channe
 
 -- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost.
 -- It must have been the same customer's, and who is given with whom must have been told then. What comes from other
--- systems' payloads is sent again with other attributes (how often it was tried, say), and times that are worked out
--- anew. Returns the touchpoint's number; NULL: there is none any more.
+-- systems' payloads is sent again with other attributes (how often it was tried, say; subject and url are like them),
+-- and times that are worked out anew. Returns the touchpoint's number; NULL: there is none any more.
 CREATE OR REPLACE FUNCTION @hub@.check_replay(event @hub@.event, sent_again boolean DEFAULT false) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -126,8 +126,7 @@ BEGIN
     SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
     FROM touchpoint_keys k WHERE k.source = event.source AND k.source_key = event.source_key;
     SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign,
-        t.attributes,
-           i.customer_id, i.identifier INTO there
+           t.attributes, t.subject, t.url, i.customer_id, i.identifier INTO there
     FROM touchpoints t LEFT JOIN LATERAL (SELECT i.customer_id, i.identifier FROM identities i
                                           WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
     WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
@@ -160,15 +159,15 @@ BEGIN
                      AND event.occurred_at + interval '1 minute';
     IF sent_again THEN
         event.attributes := there.attributes;
+        event.subject := there.subject;
+        event.url := there.url;
     END IF;
     IF same AND same_time
         AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation,
-             there.agent, there.campaign,
-                               there.attributes)
-                              IS NOT DISTINCT FROM
-                              (event.channel, event.action, event.value, event.currency, event.direction,
-                               event.conversation, event.agent,
-                               event.campaign, event.attributes) THEN
+             there.agent, there.campaign, there.attributes, there.subject, there.url)
+            IS NOT DISTINCT FROM
+            (event.channel, event.action, event.value, event.currency, event.direction, event.conversation,
+             event.agent, event.campaign, event.attributes, event.subject, event.url) THEN
         RETURN known.touchpoint_id;
     END IF;
     SELECT string_agg(d.field, ', ' ORDER BY d.n),
@@ -187,7 +186,9 @@ BEGIN
                  (8, 'conversation', there.conversation, event.conversation),
                  (9, 'agent', there.agent, event.agent),
                  (10, 'campaign', there.campaign, event.campaign),
-                 (11, 'attributes', there.attributes::text, event.attributes::text)) d(n, field, there, given)
+                 (11, 'attributes', there.attributes::text, event.attributes::text),
+                 (12, 'subject', there.subject, event.subject),
+                 (13, 'url', there.url, event.url)) d(n, field, there, given)
     WHERE d.there IS DISTINCT FROM d.given;
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
         MESSAGE = format('key %s of source %s is there with other %s', event.source_key, event.source, differ),
@@ -226,7 +227,8 @@ BEGIN
                                       IS NOT DISTINCT FROM
                                       (e.channel, e.action, e.value, currency_code(e.currency), e.direction,
                                        e.conversation, e.agent, e.campaign)
-                                  AND (t.occurred_at, t.attributes) IS NOT DISTINCT FROM (e.occurred_at, e.attributes)
+                                  AND (t.occurred_at, t.attributes, t.subject, t.url)
+                                      IS NOT DISTINCT FROM (e.occurred_at, e.attributes, e.subject, e.url)
                             OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id OFFSET 0) i
              ON true
@@ -267,6 +269,7 @@ DECLARE
     evidence_key text := event.source_key;
     notify boolean;
     implausible boolean;
+    forgetful boolean;
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -289,14 +292,18 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within
-        INTO notify, implausible
+    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within,
+           s.forget_unreferenced
+        INTO notify, implausible, forgetful
     FROM settings s WHERE s.one_row;
     IF implausible THEN
         PERFORM check_event(event);
     END IF;
     IF cardinality(event.identifiers) = 1 THEN
         identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = event.identifiers[1]);
+        IF forgetful AND identity IS NOT NULL THEN
+            identity := (keep_identities(ARRAY[identity]))[1];
+        END IF;
     ELSIF evidence_key IS NOT NULL
           AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key
                       AND v.retracted_at IS NOT NULL) THEN
@@ -308,11 +315,11 @@ BEGIN
         identity := (SELECT i.identity
                      FROM identify_one(event.identifiers, event.occurred_at, event.source, evidence_key) i);
     END IF;
-    INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent,
-                             campaign, source, source_key, attributes)
+    INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
+                             conversation, agent, campaign, source, source_key, attributes, subject, url)
     VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction,
-            event.conversation,
-            event.agent, event.campaign, event.source, event.source_key, event.attributes);
+            event.conversation, event.agent, event.campaign, event.source, event.source_key, event.attributes,
+            event.subject, event.url);
     IF notify THEN
         PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
     END IF;
@@ -324,17 +331,18 @@ CREATE OR REPLACE FUNCTION @hub@.record(
     identifiers @extschema@.identifier[], occurred_at timestamptz, channel text, action text,
         value numeric DEFAULT NULL,
     currency text DEFAULT NULL, direction text DEFAULT NULL, conversation text DEFAULT NULL, agent text DEFAULT NULL,
-    campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL)
+    campaign text DEFAULT NULL, source text DEFAULT NULL, source_key text DEFAULT NULL, attributes jsonb DEFAULT NULL,
+    subject text DEFAULT NULL, url text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN record_one(ROW(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent,
-                          campaign, source,
-                          source_key, attributes)::event, false);
+                          campaign, source, source_key, attributes, subject, url)::event, false);
 END $$;
-COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)
+COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text,
+                                text, text, text, jsonb, text, text)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
 -- Plans are made for the events given: there may be many. Of history nobody is told, and what is there is left as it
@@ -350,6 +358,7 @@ DECLARE
     numbers bigint[];           -- of the touchpoint of each event
     fresh boolean[];            -- whether this call makes it
     identity_ids bigint[];      -- its identity
+    kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
     evidence_keys text[];       -- those of evidence, where they are not its key
     observations observation[];
@@ -401,6 +410,13 @@ BEGIN
              LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
                                 WHERE e.fresh AND cardinality(e.identifiers) = 1
                                     AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
+        IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+            kept := keep_identities(identity_ids);
+            SELECT array_agg(k.id ORDER BY k.n), array_agg(k.n ORDER BY k.n) FILTER (WHERE k.fresh AND k.id IS NULL)
+            INTO identity_ids, stitched
+            FROM (SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END AS id, u.fresh, u.n
+                  FROM unnest(identity_ids, fresh) WITH ORDINALITY u(id, fresh, n) OFFSET 0) k;
+        END IF;
 
         IF stitched IS NOT NULL THEN
             -- what was retracted stays so
@@ -429,11 +445,10 @@ BEGIN
         END IF;
 
         INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
-                                 conversation, agent,
-                                 campaign, source, source_key, attributes)
+                                 conversation, agent, campaign, source, source_key, attributes, subject, url)
         SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
-            e.conversation, e.agent,
-               e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes
+               e.conversation, e.agent, e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes, e.subject,
+               e.url
         FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) 
              e(touchpoint_id, identity_id, fresh)
         WHERE e.fresh;

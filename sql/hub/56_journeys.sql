@@ -279,6 +279,9 @@ BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
         PERFORM check_may('steward');
     END IF;
+    IF NOT rebuild THEN
+        PERFORM feed_here();
+    END IF;
     -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
     -- few by index, for the server reckons with as many notes as the table has room for

@@ -1,14 +1,9 @@
--- What attached tables tell: rows added, changed and removed, in the transaction that does it.
+-- What attached tables tell: triggers note which rows have changed, and feed() brings the hub in line with them.
 --
--- A row is a touchpoint by its key. What a row means is said by what attach_source makes for each source: a view of the
--- columns that matter, rows_<source>, and functions of a row: map_<source> is the event it is, key_<source> its key,
--- place_<source> where it is among others. They see the row only, so the old version of a row tells what the hub has
--- of it. But whether the hub has it only its key tells: `where` may look at the clock. Rows of which no touchpoint
--- can be made are put into source_rejects: the table's own users must not be stopped by them. Errors that are not the
--- row's fault, such as lack of a privilege or a deadlock, do stop them.
---
--- Until the backfill is done an update stores its row even if it means the same as before: it may have moved the row to
--- where the backfill has been already.
+-- A row is known by its key. Whoever has rows, as they are, and keys of rows that are gone, gives them to apply_rows,
+-- which compares them with what the hub has of these keys, and adds, changes and removes what differs: so it does not
+-- matter how often a row is looked at, nor what it was before. feed(), the backfill, resync_source and triggers of
+-- feed immediate all do so. Rows of which nothing can be made are put into source_rejects.
 
 -- Names of what is made for sources. One that is too long is cut to whole characters, and has a hash of the whole;
 -- what ends like a hash has one too, so that none is another's.
@@ -23,20 +18,6 @@ RETURN CASE WHEN octet_length(source_object.prefix || '_' || source_object.sourc
                  || '_' || md5(source_object.prefix || '_' || source_object.source) END;
 COMMENT ON FUNCTION @hub@.source_object(text, text) IS 'name of a function or trigger that attach_source makes';
 
--- The triggers of a source, whatever they and the hub are called by now: they call feed_source with the source's name
-CREATE OR REPLACE FUNCTION @hub@.source_triggers(source text, OUT relation regclass, OUT trigger name)
-    RETURNS SETOF record
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN QUERY
-    SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
-    WHERE g.tgfoid = 'feed_source()'::regprocedure AND g.tgargs = convert_to(source, getdatabaseencoding())
-           || '\x00'::bytea;
-END $$;
-COMMENT ON FUNCTION @hub@.source_triggers(text) IS 'triggers of an attached table and its partitions';
-
 -- A data exception, a broken constraint, a name or a value too long, or what a function in the mapping raises, which
 -- may be an SQLSTATE of its own: of a class that PostgreSQL has not. But not that the triggers of whoever writes are
 -- nested too deep
@@ -46,94 +27,6 @@ RETURN is_row_error.state = '42622' OR is_row_error.state <> '54001'
        AND left(is_row_error.state, 2) <> ALL ('{00,01,02,03,08,09,0A,0B,0F,0L,0P,0Z,10,24,25,26,27,28,2B,2D,34,39,3B,
                                                  3D,3F,40,42,44,53,55,57,58,72,F0,HV,XX}'::text[]);
 COMMENT ON FUNCTION @hub@.is_row_error(text) IS 'whether an error is the fault of the row that is stored';
-
--- A row of the attached table, or of a partition, whose columns may stand in another order, as a row of the view that
--- attach_source makes, which has the columns that matter. The view depends on them: that tells their names of today.
--- Both have them in the order of the table.
-CREATE OR REPLACE FUNCTION @hub@.row_as(source text, alias text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    rows_view CONSTANT name := source_object('rows', source);
-    row_columns CONSTANT text := (
-        SELECT string_agg(format('%I.%I', alias, a.attname), ', ' ORDER BY a.attnum)
-        FROM pg_rewrite w
-             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-                    AND d.refclassid = 'pg_class'::regclass
-                                 AND d.refobjsubid > 0
-             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-        WHERE w.ev_class = to_regclass(quote_ident(rows_view)));
-BEGIN
-    IF row_columns IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format('a table is attached as source %s, but what its rows mean was dropped', source),
-            HINT = format('Detach it by %I.detach_source(%L), and attach it again.', current_schema(), source);
-    END IF;
-    RETURN format('ROW(%s)::%I', row_columns, rows_view);
-END $$;
-COMMENT ON FUNCTION @hub@.row_as(text, text) IS 'a row of an attached table as its mapping takes it';
-
--- What a row means, or why it can't be told. Errors in its key are raised: nothing could be said of such a row later.
-CREATE OR REPLACE FUNCTION @hub@.try_row(source text, source_row anyelement, OUT event @hub@.event, OUT reason text,
-                                         OUT state text)
-RETURNS SETOF record
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    key text;
-BEGIN
-    EXECUTE format('SELECT %I($1)', source_object('key', source)) INTO key USING source_row;
-    BEGIN
-        RETURN QUERY EXECUTE format('SELECT ROW(m.*)::event, NULL::text, NULL::text FROM %I($1) m',
-                                    source_object('map', source))
-        USING source_row;
-    EXCEPTION WHEN OTHERS THEN
-        IF NOT is_row_error(SQLSTATE) THEN
-            RAISE;
-        END IF;
-        event := event_of_key(source, key);
-        reason := SQLERRM;
-        state := SQLSTATE;
-        RETURN NEXT;
-    END;
-END $$;
-COMMENT ON FUNCTION @hub@.try_row(text, anyelement) IS 'what a row of an attached table means, or why that can''t be told';
-
-CREATE OR REPLACE FUNCTION @hub@.event_of_key(source text, key text) RETURNS @hub@.event
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ROW(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, event_of_key.source, event_of_key.key,
-           NULL)::@hub@.event;
-COMMENT ON FUNCTION @hub@.event_of_key(text, text) IS 'event of a row of which only the key can be told';
-
--- The query that tells what rows mean: columns key, event, reason, state, and the place they come in, which is that of
--- their key, if keys are numbers or times, or else the one they are read in. All rows, or those that are touchpoints.
--- Trying each row costs more. All is read by alias and name, since the table's own columns may be called anything.
-CREATE OR REPLACE FUNCTION @hub@.rows_query(source text, source_row text, rows_from text, trying boolean,
-                                            all_rows boolean, placed boolean)
-RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN format('SELECT %s AS key, %s, %s AS place FROM %s r %s',
-                  CASE WHEN trying OR all_rows THEN format('%I(%s)', source_object('key', source), source_row)
-                       ELSE 'm.source_key' END,
-                  CASE WHEN trying THEN 'm.event, m.reason, m.state'
-                       WHEN all_rows THEN 'CASE WHEN m.source IS NOT NULL THEN ROW(m.*)::event END AS event, '
-                                          'NULL::text AS reason, NULL::text AS state'
-                       ELSE 'ROW(m.*)::event AS event, NULL::text AS reason, NULL::text AS state' END,
-                  CASE WHEN placed
-                       THEN format('%I(%s, row_number() OVER ())', source_object('place', source), source_row)
-                       ELSE 'NULL' END,
-                  rows_from,
-                  format(CASE WHEN all_rows THEN 'LEFT JOIN LATERAL %s m ON true' ELSE 'CROSS JOIN LATERAL %s m' END,
-                         CASE WHEN trying THEN format('try_row(%L, %s)', source, source_row)
-                              ELSE format('%I(%s)', source_object('map', source), source_row) END));
-END $$;
-COMMENT ON FUNCTION @hub@.rows_query(text, text, text, boolean, boolean, boolean) IS
-    'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.flaw_of(event @hub@.event, OUT reason text, OUT state text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -165,30 +58,58 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write down rows that have no touchpoint';
 
--- The evidence that rows have brought, which holds. It may be there still when the touchpoint went with its month.
-CREATE OR REPLACE FUNCTION @hub@.evidence_of_rows(source text, keys text[], OUT evidence_keys text[], OUT ids bigint[])
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+-- What the hub has of rows: the touchpoint, NULL: none; the identifiers as they came in; the evidence between them, its
+-- time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint went with
+-- its month.
+CREATE OR REPLACE FUNCTION @hub@.stored_events(
+    source text, keys text[], OUT n bigint, OUT known boolean, OUT event @hub@.event,
+    OUT identifiers @extschema@.identifier[], OUT evidence_key text, OUT evidence_ids bigint[],
+    OUT observed_at timestamptz, OUT holds boolean, OUT rejected boolean)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    -- mostly there are none of these
+    rejects CONSTANT boolean := EXISTS (SELECT FROM source_rejects r WHERE r.source = stored_events.source);
+    renamed CONSTANT boolean := EXISTS (SELECT FROM source_evidence e WHERE e.source = stored_events.source);
 BEGIN
-    SELECT coalesce(array_agg(v.source_key ORDER BY v.source_key), '{}') INTO evidence_keys
-    FROM unnest(keys) u(key)
-         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = evidence_of_rows.source
-                            AND k.source_key = u.key OFFSET 0) k ON true
-         CROSS JOIN LATERAL (SELECT * FROM evidence v
-                             WHERE v.source = evidence_of_rows.source AND v.source_key = coalesce(k.evidence_key, u.key)
-                                    OFFSET 0) v
-    WHERE v.retracted_at IS NULL;
-    ids := array(SELECT DISTINCT i.id
-                 FROM unnest(evidence_keys) u(key)
-                      CROSS JOIN LATERAL (SELECT * FROM evidence v WHERE v.source = evidence_of_rows.source
-                                          AND v.source_key = u.key OFFSET 0) v
-                      CROSS JOIN LATERAL unnest(v.identities) i(id));
+    RETURN QUERY
+    SELECT u.n, t.identity_id IS NOT NULL, t.event,
+           CASE WHEN v.source_key IS NOT NULL
+                THEN (SELECT array_agg(i.identifier ORDER BY i.identifier)
+                      FROM unnest(v.identities) d(id)
+                           CROSS JOIN LATERAL (SELECT x.identifier FROM identities x
+                                               WHERE x.identity_id = d.id OFFSET 0) i)
+                WHEN t.identity_id IS NOT NULL
+                THEN ARRAY(SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id) END,
+           v.source_key, v.identities, v.observed_at, v.source_key IS NOT NULL AND v.retracted_at IS NULL,
+           r.source_key IS NOT NULL
+    FROM unnest(keys) WITH ORDINALITY u(key, n)
+         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at, k.evidence_key FROM touchpoint_keys k
+                            WHERE k.source = stored_events.source AND k.source_key = u.key OFFSET 0) k ON true
+         LEFT JOIN LATERAL (SELECT t.identity_id,
+                                   ROW(NULL, t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction,
+                                       t.conversation, t.agent, t.campaign, t.source, t.source_key,
+                                       t.attributes, t.subject, t.url)::event AS event
+                            FROM touchpoints t
+                            WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
+         LEFT JOIN LATERAL (SELECT e.evidence_key FROM source_evidence e
+                            WHERE renamed AND k.touchpoint_id IS NULL AND e.source = stored_events.source
+                                  AND e.source_key = u.key OFFSET 0) s ON true
+         LEFT JOIN LATERAL (SELECT v.source_key, v.identities, v.observed_at, v.retracted_at FROM evidence v
+                            WHERE v.source = stored_events.source
+                                  AND v.source_key = coalesce(k.evidence_key, s.evidence_key, u.key) OFFSET 0) v ON true
+         LEFT JOIN LATERAL (SELECT r.source_key FROM source_rejects r
+                            WHERE rejects AND r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r
+             ON true;
 END $$;
-COMMENT ON FUNCTION @hub@.evidence_of_rows(text, text[]) IS 'evidence that rows of an attached table have brought';
+COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
-CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[]) RETURNS void
+-- Of a row that is only evidence now the evidence stays, and is found by the row's key
+CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[], keep_evidence boolean DEFAULT false)
+RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -196,11 +117,9 @@ AS $$
 DECLARE
     claimed text[];
     evidence_keys text[];
-    ids bigint[];
-    evidence_key text;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        -- what the backfill has recorded since this snapshot can't be seen, but this collides with it
+        -- what others have recorded since this snapshot can't be seen, but this collides with it
         WITH claim AS (
             INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
             SELECT source, u.key, 0, '-infinity' FROM unnest(keys) u(key)
@@ -209,13 +128,21 @@ BEGIN
         SELECT array_agg(c.source_key) INTO claimed FROM claim c;
         DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (claimed);
     END IF;
-    SELECT e.evidence_keys, e.ids INTO evidence_keys, ids FROM evidence_of_rows(source, keys) e;
-    IF cardinality(evidence_keys) > 1 THEN
-        PERFORM lock_ahead(ids, '{}');
+    IF keep_evidence THEN
+        INSERT INTO source_evidence (source, source_key, evidence_key)
+        SELECT k.source, k.source_key, k.evidence_key
+        FROM unnest(keys) u(key)
+             CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
+                                 AND k.source_key = u.key OFFSET 0) k
+        WHERE k.evidence_key IS NOT NULL
+        ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
+    ELSE
+        evidence_keys := array(SELECT e.evidence_key FROM stored_events(source, keys) e WHERE e.holds);
+        IF evidence_keys <> '{}' THEN
+            PERFORM retract_many(source, evidence_keys);
+        END IF;
+        DELETE FROM source_evidence e WHERE e.source = remove_rows.source AND e.source_key = ANY (keys);
     END IF;
-    FOREACH evidence_key IN ARRAY evidence_keys LOOP
-        PERFORM retract(source, evidence_key);
-    END LOOP;
     DELETE FROM touchpoints t
     USING unnest(keys) u(key)
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
@@ -224,57 +151,42 @@ BEGIN
     -- the keys went along, but for those whose touchpoint is gone already: with a partition that was detached, say
     DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (keys);
 END $$;
-COMMENT ON FUNCTION @hub@.remove_rows(text, text[]) IS 'remove touchpoints of rows, and retract their evidence';
+COMMENT ON FUNCTION @hub@.remove_rows(text, text[], boolean) IS
+    'remove touchpoints of rows, and retract their evidence, or keep it';
 
-CREATE OR REPLACE FUNCTION @hub@.add_rows(source text, events @hub@.event[], history boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    IF cardinality(events) = 1 AND NOT history THEN
-        PERFORM record_one(events[1], false);
-    ELSE
-        PERFORM record_events(events, history => history);
-    END IF;
-END $$;
-COMMENT ON FUNCTION @hub@.add_rows(text, @hub@.event[], boolean) IS 'record touchpoints of rows';
-
--- Touchpoints of rows that mean something else now. Where identifiers have changed, or the time of evidence that
--- holds, the evidence is retracted and recorded anew. Of an old row there may be known that it was only.
-CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, olds @hub@.event[], news @hub@.event[]) RETURNS void
+-- Touchpoints of rows that mean something else now. Where others are seen, or evidence that holds has another time, it
+-- is retracted and recorded anew.
+CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, events @hub@.event[], others boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    keys text[] := '{}';                       -- of rows that were seen with other identifiers,
-    observations observation[] := '{}';  -- and what was seen now
+    keys text[];                         -- of rows that were seen with other identifiers,
+    observations observation[];          -- and what was seen now
     evidence_keys text[];
     ids bigint[];
     identities bigint[];
-    evidence_key text;
 BEGIN
-    FOR i IN 1 .. cardinality(news) LOOP
-        IF news[i].identifiers IS DISTINCT FROM olds[i].identifiers
-           OR news[i].occurred_at IS DISTINCT FROM olds[i].occurred_at AND cardinality(news[i].identifiers) > 1
-              AND (evidence_of_rows(source, ARRAY[news[i].source_key])).evidence_keys <> '{}' THEN
-            keys := keys || news[i].source_key;
-            observations := observations || ROW(news[i].identifiers, news[i].occurred_at, source,
-                                                news[i].source_key || '#'
-                                                    || nextval('touchpoints_touchpoint_id_seq'))::observation;
-        END IF;
-    END LOOP;
+    SELECT array_agg(e.source_key ORDER BY e.ordinality),
+           array_agg(ROW(e.identifiers, e.occurred_at, e.source,
+                         e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq'))::observation
+                     ORDER BY e.ordinality)
+    INTO keys, observations
+    FROM ROWS FROM (unnest(others), unnest(events)) WITH ORDINALITY e(other)
+    WHERE e.other;
     IF keys <> '{}' THEN
-        SELECT e.evidence_keys, e.ids INTO evidence_keys, ids FROM evidence_of_rows(source, keys) e;
+        SELECT array_agg(e.evidence_key ORDER BY e.evidence_key) FILTER (WHERE e.holds) INTO evidence_keys
+        FROM stored_events(source, keys) e;
         IF evidence_keys <> '{}' THEN
+            ids := array(SELECT DISTINCT i.id FROM stored_events(source, keys) e
+                         CROSS JOIN LATERAL unnest(e.evidence_ids) i(id) WHERE e.holds);
             PERFORM lock_ahead(ids, array(SELECT DISTINCT i.identifier FROM unnest(observations) o
                                           CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
+            PERFORM retract_many(source, evidence_keys);
         END IF;
-        FOREACH evidence_key IN ARRAY evidence_keys LOOP
-            PERFORM retract(source, evidence_key);
-        END LOOP;
         identities := (SELECT a.identities FROM identify_all(observations) a);
-        UPDATE touchpoint_keys k SET evidence_key = CASE WHEN cardinality(o.identifiers) > 1 THEN o.evidence_key END
+        UPDATE touchpoint_keys k SET evidence_key = o.evidence_key
         FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
         WHERE k.source = change_rows.source AND k.source_key = o.key;
     END IF;
@@ -283,173 +195,302 @@ BEGIN
     SET identity_id = coalesce(e.identity_id, t.identity_id), occurred_at = e.occurred_at, channel = e.channel,
         action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
-        campaign = e.campaign, attributes = e.attributes
+        campaign = e.campaign, attributes = e.attributes, subject = e.subject, url = e.url
     FROM (SELECT u.*, f.identity_id
-          FROM unnest(news) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
+          FROM unnest(events) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
                              AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
 END $$;
-COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], @hub@.event[]) IS 'change touchpoints of rows';
+COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], boolean[]) IS 'change touchpoints of rows';
 
--- Add, or with olds change, as many as can be; the others are rejected. A touchpoint that breaks a constraint is
--- tried again: it may have been on its way to the default partition while one of its month was made. Before some are
--- tried after others all that they will lock is locked.
-CREATE OR REPLACE FUNCTION @hub@.store_rows(source text, olds @hub@.event[], news @hub@.event[], history boolean,
-                                            again boolean DEFAULT false)
-RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-    half CONSTANT integer := cardinality(news) / 2;
-BEGIN
-    IF olds IS NULL THEN
-        PERFORM add_rows(source, news, history);
-    ELSE
-        PERFORM change_rows(source, olds, news);
-    END IF;
-EXCEPTION WHEN OTHERS THEN
-    IF NOT is_row_error(SQLSTATE) THEN
-        RAISE;
-    ELSIF SQLSTATE = '23514' AND NOT again THEN
-        PERFORM store_rows(source, olds, news, history, true);
-    ELSIF half > 0 THEN
-        IF NOT again THEN
-            PERFORM lock_ahead((evidence_of_rows(source, array(SELECT n.source_key FROM unnest(news) n))).ids,
-                               array(SELECT DISTINCT i.identifier FROM unnest(news) n
-                                     CROSS JOIN LATERAL unnest(n.identifiers) i(identifier)));
-        END IF;
-        PERFORM store_rows(source, olds[:half], news[:half], history, true),
-            store_rows(source, olds[half + 1:], news[half + 1:], history, true);
-    ELSE
-        IF olds IS NOT NULL THEN
-            PERFORM remove_rows(source, ARRAY[news[1].source_key]);
-        END IF;
-        PERFORM reject_rows(source, ARRAY[news[1].source_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
-    END IF;
-END $$;
-COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], @hub@.event[], boolean, boolean) IS 'add or change touchpoints of rows, and write down what can''t be stored';
-
--- What rows of some keys meant and mean now, in parallel arrays; olds NULL: there was no such row, with only a key:
--- it can't be told what it meant; news NULL: it is no touchpoint, or no more. reasons and states are why it can't be
--- told. While filling in rows there were before, what is known is left as it is. If not careful, a row that can't be
--- stored is an error, for the caller to try again.
-CREATE OR REPLACE FUNCTION @hub@.apply_rows(
-    source text, keys text[], olds @hub@.event[], news @hub@.event[], reasons text[], states text[], careful boolean,
-        filling boolean DEFAULT false)
-RETURNS void
+-- Evidence of rows that are no touchpoints, of which none holds. A key under which some was retracted can't be used
+-- again.
+CREATE OR REPLACE FUNCTION @hub@.see_rows(source text, observations @hub@.observation[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    existed boolean[] := '{}';  -- whether there was such a row,
-    known boolean[];            -- whether there is a touchpoint,
-    rejected boolean[];         -- or a row in source_rejects,
-    left_over boolean[];        -- or only evidence, since the touchpoint went with its month, or with the source
-    flawed boolean := false;    -- whether some can't be in a journey
-    gone text[] := '{}';
-    accepted text[] := '{}';
-    fresh event[] := '{}';
-    changed_from event[] := '{}';
-    changed_to event[] := '{}';
-    bad_keys text[] := '{}';
-    bad_reasons text[] := '{}';
-    bad_states text[] := '{}';
-    was event;
-    now event;
-    reason text;
-    state text;
+    keys text[];
+    evidence_keys text[];
 BEGIN
-    IF keys = '{}' THEN
-        RETURN;
-    END IF;
-    FOR i IN 1 .. cardinality(keys) LOOP
-        IF keys[i] IS NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'not_null_violation',
-                MESSAGE = format('key of a row of source %s is NULL', source),
-                HINT = 'Attach the table with a key that never is.';
-        END IF;
-        existed := existed || (olds[i].source IS NOT NULL);
-    END LOOP;
-    SELECT array_agg(k.source IS NOT NULL ORDER BY u.n), array_agg(r.source IS NOT NULL ORDER BY u.n),
-           array_agg(v.source IS NOT NULL ORDER BY u.n)
-    INTO known, rejected, left_over
-    FROM unnest(keys) WITH ORDINALITY u(key, n)
-         LEFT JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = apply_rows.source AND k.source_key = u.key
-                            OFFSET 0) k ON true
-         LEFT JOIN LATERAL (SELECT * FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = u.key
-                            OFFSET 0) r ON true
-         LEFT JOIN LATERAL (SELECT * FROM evidence v
-                            WHERE k.source IS NULL AND v.source = apply_rows.source AND v.source_key = u.key
-                                  AND v.retracted_at IS NULL OFFSET 0) v ON true;
+    SELECT array_agg(o.source_key ORDER BY o.n),
+           array_agg(CASE WHEN v.source_key IS NULL THEN o.source_key
+                          ELSE o.source_key || '#' || nextval('touchpoints_touchpoint_id_seq') END ORDER BY o.n)
+    INTO keys, evidence_keys
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+         LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v WHERE v.source = see_rows.source
+                            AND v.source_key = o.source_key OFFSET 0) v ON true;
+    INSERT INTO source_evidence (source, source_key, evidence_key)
+    SELECT source, u.key, u.evidence_key FROM unnest(keys, evidence_keys) u(key, evidence_key)
+    WHERE u.evidence_key <> u.key
+    ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
+    PERFORM identify_all((SELECT array_agg(ROW(o.identifiers, o.observed_at, o.source, e.evidence_key)::observation
+                                           ORDER BY e.ordinality)
+                          FROM ROWS FROM (unnest(evidence_keys), unnest(observations)) WITH ORDINALITY
+                               e(evidence_key)
+                               CROSS JOIN LATERAL (SELECT e.identifiers, e.observed_at, e.source) o));
+END $$;
+COMMENT ON FUNCTION @hub@.see_rows(text, @hub@.observation[]) IS 'record evidence of rows that are no touchpoints';
 
-    -- found now, before anything is locked, they need not be sought by trying
+CREATE OR REPLACE FUNCTION @hub@.store_some(source text, events @hub@.event[], others boolean[],
+                                            observations @hub@.observation[], history boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF observations IS NOT NULL THEN
+        PERFORM see_rows(source, observations);
+    ELSIF others IS NOT NULL THEN
+        PERFORM change_rows(source, events, others);
+    ELSIF cardinality(events) = 1 AND NOT history THEN
+        PERFORM record_one(events[1], false);
+    ELSE
+        PERFORM record_events(events, history => history);
+    END IF;
+    IF observations IS NULL AND others IS NULL THEN
+        -- what was seen in a row that had such a key before was not seen in this one
+        UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
+        FROM unnest(events) e
+        WHERE cardinality(e.identifiers) = 1 AND k.source = store_some.source AND k.source_key = e.source_key
+              AND k.evidence_key IS NULL
+              AND EXISTS (SELECT FROM evidence v WHERE v.source = k.source AND v.source_key = k.source_key);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS
+    'add touchpoints; with others, change them; or see observations';
+
+-- As many as can be; the others are rejected. A touchpoint that breaks a constraint is tried again: it may have been on
+-- its way to the default partition while one of its month was made. Before some are tried after others all that they
+-- will lock is locked.
+CREATE OR REPLACE FUNCTION @hub@.store_rows(
+    source text, events @hub@.event[], others boolean[], observations @hub@.observation[], history boolean,
+    again boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    half CONSTANT integer := coalesce(cardinality(events), cardinality(observations)) / 2;
+    first_key text;
+BEGIN
+    PERFORM store_some(source, events, others, observations, history);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF SQLSTATE = '23514' AND NOT again THEN
+        PERFORM store_rows(source, events, others, observations, history, true);
+    ELSIF half > 0 THEN
+        IF NOT again THEN
+            PERFORM lock_ahead(array(SELECT DISTINCT i.id
+                                     FROM stored_events(source, array(SELECT n.source_key FROM unnest(events) n
+                                                                      UNION ALL
+                                                                      SELECT o.source_key
+                                                                      FROM unnest(observations) o)) e
+                                          CROSS JOIN LATERAL unnest(e.evidence_ids) i(id)),
+                               array(SELECT i.identifier FROM unnest(events) n
+                                            CROSS JOIN LATERAL unnest(n.identifiers) i(identifier)
+                                     UNION
+                                     SELECT i.identifier FROM unnest(observations) o
+                                            CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
+        END IF;
+        PERFORM store_rows(source, events[:half], others[:half], observations[:half], history, true),
+                store_rows(source, events[half + 1:], others[half + 1:], observations[half + 1:], history, true);
+    ELSE
+        first_key := coalesce(events[1].source_key, observations[1].source_key);
+        PERFORM remove_rows(source, ARRAY[first_key]),
+                reject_rows(source, ARRAY[first_key], ARRAY[SQLERRM], ARRAY[SQLSTATE]);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.store_rows(text, @hub@.event[], boolean[], @hub@.observation[], boolean, boolean) IS
+    'add or change what rows tell, and write down what can''t be stored';
+
+-- Why a row can't be what its mapping makes of it. Those that were in the journeys are not looked for: there is one
+-- error for all of them.
+CREATE OR REPLACE FUNCTION @hub@.flaws_of_rows(
+    events @hub@.event[], observations @hub@.observation[], INOUT reasons text[], INOUT states text[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    flawed boolean := false;
+    flaw record;
+    i integer;
+BEGIN
     BEGIN
-        PERFORM @extschema@.touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(news) n
+        PERFORM @extschema@.touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(events) n
         WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
     EXCEPTION WHEN data_exception OR name_too_long THEN
         flawed := true;
     END;
-    flawed := flawed OR NOT time_is_plausible((SELECT min(n.occurred_at) FROM unnest(news) n))
-              OR NOT time_is_plausible((SELECT max(n.occurred_at) FROM unnest(news) n));
-
-    FOR i IN 1 .. cardinality(keys) LOOP
-        CONTINUE WHEN filling AND known[i];
-        was := olds[i];
-        now := news[i];
-        reason := reasons[i];
-        state := states[i];
-        IF now.source IS NOT NULL AND state IS NULL
-           AND (flawed OR NOT is_event(now) OR known[i] AND now.occurred_at IS DISTINCT FROM was.occurred_at) THEN
-            SELECT f.reason, f.state INTO reason, state FROM flaw_of(now) f;
-        END IF;
-        IF now.source IS NOT NULL AND state IS NULL AND was.source IS NULL AND known[i] THEN
-            reason := format('there is another touchpoint of key %s', keys[i]);
-            state := '23505';
-        END IF;
-        IF now.source IS NULL THEN
-            CONTINUE WHEN NOT existed[i];
-            IF rejected[i] THEN
-                accepted := accepted || keys[i];
-            END IF;
-            IF left_over[i] OR NOT rejected[i] THEN
-                gone := gone || keys[i];
-            END IF;
-        ELSIF state IS NULL THEN
-            IF rejected[i] THEN
-                accepted := accepted || keys[i];
-            END IF;
-            IF NOT known[i] THEN
-                IF left_over[i] THEN
-                    gone := gone || keys[i];
-                END IF;
-                fresh := fresh || now;
-            ELSIF was IS DISTINCT FROM now THEN
-                changed_from := changed_from || was;
-                changed_to := changed_to || now;
-            END IF;
-        ELSE
-            IF existed[i] AND (known[i] OR left_over[i]) THEN
-                gone := gone || keys[i];
-            END IF;
-            bad_keys := bad_keys || keys[i];
-            bad_reasons := bad_reasons || reason;
-            bad_states := bad_states || state;
-        END IF;
+    flawed := flawed OR NOT time_is_plausible((SELECT min(n.occurred_at) FROM unnest(events) n))
+              OR NOT time_is_plausible((SELECT max(n.occurred_at) FROM unnest(events) n))
+              OR NOT time_is_plausible((SELECT min(o.observed_at) FROM unnest(observations) o))
+              OR NOT time_is_plausible((SELECT max(o.observed_at) FROM unnest(observations) o));
+    FOR i IN
+        SELECT e.ordinality FROM ROWS FROM (unnest(states), unnest(events)) WITH ORDINALITY e(state)
+        WHERE e.state IS NULL AND e.source IS NOT NULL
+              AND (flawed OR NOT is_event(ROW(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency,
+                                              e.direction, e.conversation, e.agent, e.campaign, e.source,
+                                              e.source_key, e.attributes, e.subject, e.url)::event))
+    LOOP
+        SELECT f.reason, f.state INTO flaw FROM flaw_of(events[i]) f;
+        reasons[i] := flaw.reason;
+        states[i] := flaw.state;
     END LOOP;
+    FOR i IN
+        SELECT o.ordinality FROM ROWS FROM (unnest(states), unnest(observations)) WITH ORDINALITY o(state)
+        WHERE o.state IS NULL AND o.source IS NOT NULL
+              AND (flawed OR NOT isfinite(o.observed_at)
+                   OR coalesce(cardinality(o.identifiers), 0) = 0 OR array_position(o.identifiers, NULL) IS NOT NULL)
+    LOOP
+        BEGIN
+            PERFORM check_observation(observations[i].identifiers, coalesce(observations[i].observed_at, now()),
+                                      observations[i].source, observations[i].source_key),
+                    check_time('observed_at', observations[i].observed_at);
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            reasons[i] := SQLERRM;
+            states[i] := SQLSTATE;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.flaws_of_rows(@hub@.event[], @hub@.observation[], text[], text[]) IS
+    'why rows can''t be what their mapping makes of them, added to what is known of that';
 
-    IF (gone <> '{}')::integer + (changed_to <> '{}')::integer + (fresh <> '{}')::integer > 1 THEN
-        PERFORM lock_ahead((SELECT e.ids
-                            FROM evidence_of_rows(source, gone || array(SELECT c.source_key
-                                                                        FROM unnest(changed_to) c)) e),
+-- Bring the hub in line with rows as they are now, in parallel arrays: the event each is, or else what was seen in it,
+-- neither: it tells nothing, or is gone. reasons and states are why it can't be told. If not careful, a row that can't
+-- be stored is an error, for the caller to try again. Of history nobody is told. Returns how many rows told something
+-- else than the hub had.
+CREATE OR REPLACE FUNCTION @hub@.apply_rows(
+    source text, keys text[], events @hub@.event[], observations @hub@.observation[], reasons text[], states text[],
+    careful boolean, history boolean)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    gone text[];
+    only_seen text[];  -- evidence stays, and the touchpoint goes
+    accepted text[];
+    bad_keys text[];
+    bad_reasons text[];
+    bad_states text[];
+    fresh event[];
+    changed event[];
+    others boolean[];
+    seen observation[];
+    twice text[];
+    total bigint;
+BEGIN
+    IF keys = '{}' THEN
+        RETURN 0;
+    ELSIF array_position(keys, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'not_null_violation',
+            MESSAGE = format('key of a row of source %s is NULL', source),
+            HINT = 'Attach the table with a key that never is.';
+    END IF;
+    SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
+
+    -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
+    IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
+        twice := array(SELECT CASE WHEN row_number() OVER w = 1 THEN NULL
+                                   WHEN events[u.n] IS DISTINCT FROM events[first_value(u.n) OVER w] THEN 'twice'
+                                   ELSE 'none' END
+                       FROM unnest(keys) WITH ORDINALITY u(key, n)
+                       WINDOW w AS (PARTITION BY u.key ORDER BY u.n) ORDER BY u.n);
+    END IF;
+
+    WITH decided AS MATERIALIZED (
+        SELECT c.*,
+               CASE WHEN c.twice IS NOT NULL THEN c.twice
+                    WHEN c.state IS NOT NULL THEN 'bad'
+                    WHEN c.is_event THEN
+                        CASE WHEN NOT c.known THEN 'fresh'
+                             WHEN c.same AND c.same_people AND (c.same_time OR NOT c.holds) THEN 'none'
+                             ELSE 'changed' END
+                    WHEN c.observed THEN
+                        CASE WHEN c.known AND c.same_people AND (c.same_time OR NOT c.holds) THEN 'only seen'
+                             WHEN NOT c.known AND (c.met OR c.same_people AND (c.same_time OR NOT c.holds)) THEN 'none'
+                             ELSE 'seen' END
+                    WHEN c.known OR c.holds THEN 'gone'
+                    ELSE 'none' END AS act
+        FROM (SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.twice, u.o_identifiers, u.o_at, s.rejected,
+                     s.evidence_key, s.known, s.holds, e.e, u.source IS NOT NULL AS is_event,
+                     u.o_identifiers IS NOT NULL AND u.source IS NULL AS observed,
+                     CASE WHEN s.identifiers IS NULL THEN false
+                          WHEN cardinality(p.people) = 1 THEN p.people = s.identifiers
+                          ELSE ARRAY(SELECT DISTINCT i.identifier FROM unnest(p.people) i(identifier) ORDER BY 1)
+                               = s.identifiers END AS same_people,
+                     coalesce(s.observed_at = coalesce(u.occurred_at, u.o_at), true) AS same_time,
+                     cardinality(p.people) > 1 AS several,
+                     CASE WHEN s.known AND u.source IS NOT NULL
+                          THEN s.event IS NOT DISTINCT FROM
+                               ROW(NULL, u.occurred_at, u.channel, u.action, u.value, currency_code(u.currency),
+                                   u.direction, u.conversation, u.agent, u.campaign, u.source, u.source_key,
+                                   u.attributes, u.subject, u.url)::event END AS same,
+                     -- an identifier alone is all that is known of it
+                     CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND s.evidence_key IS NULL
+                          THEN EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1]) END AS met
+              FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(twice), unnest(observations),
+                              unnest(events))
+                   WITH ORDINALITY u(row_key, reason, state, twice, o_identifiers, o_at, o_source, o_key)
+                   JOIN stored_events(source, keys) s ON s.n = u.ordinality
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL THEN u.identifiers
+                                                   ELSE u.o_identifiers END AS people) p
+                   CROSS JOIN LATERAL (SELECT CASE WHEN u.source IS NOT NULL
+                                                   THEN ROW(u.identifiers, u.occurred_at, u.channel, u.action, u.value,
+                                                            u.currency, u.direction, u.conversation, u.agent,
+                                                            u.campaign, u.source, u.source_key, u.attributes,
+                                                            u.subject, u.url)::event END AS e) e
+              OFFSET 0) c
+    )
+    SELECT coalesce(array_agg(d.row_key ORDER BY d.n)
+                    FILTER (WHERE d.act IN ('gone', 'bad', 'seen') AND (d.known OR d.holds)
+                                  -- what was seen before is not what the new touchpoint tells
+                                  OR d.act = 'fresh' AND d.holds
+                                     AND NOT (d.same_people AND d.same_time AND d.evidence_key = d.row_key)), '{}'),
+           coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.act = 'only seen'), '{}'),
+           coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.rejected AND d.state IS NULL
+                                                                    AND d.act <> 'twice'), '{}'),
+           coalesce(array_agg(d.row_key ORDER BY d.n)
+                    FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event), '{}'),
+           array_agg(CASE WHEN d.act = 'bad' THEN d.reason
+                          ELSE format('there is another touchpoint of key %s', d.row_key) END ORDER BY d.n)
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
+           array_agg(CASE WHEN d.act = 'bad' THEN d.state ELSE '23505' END ORDER BY d.n)
+           FILTER (WHERE d.act = 'bad' OR d.act = 'twice' AND d.is_event),
+           coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'fresh'), '{}'),
+           coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'changed'), '{}'),
+           array_agg(NOT d.same_people OR d.holds AND d.several AND NOT d.same_time ORDER BY d.n)
+           FILTER (WHERE d.act = 'changed'),
+           coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation ORDER BY d.n)
+                    FILTER (WHERE d.act = 'seen'), '{}'),
+           count(*) FILTER (WHERE d.act IN ('gone', 'fresh', 'changed', 'seen', 'only seen')
+                                  OR d.act = 'bad' AND NOT d.rejected)
+    INTO gone, only_seen, accepted, bad_keys, bad_reasons, bad_states, fresh, changed, others, seen, total
+    FROM decided d;
+
+    IF (gone <> '{}')::integer + (changed <> '{}')::integer + (fresh <> '{}')::integer + (seen <> '{}')::integer > 1 THEN
+        PERFORM lock_ahead(array(SELECT DISTINCT i.id
+                                 FROM stored_events(source, gone || array(SELECT c.source_key FROM unnest(changed) c)) e
+                                      CROSS JOIN LATERAL unnest(e.evidence_ids) i(id)
+                                 WHERE e.holds),
                            array(SELECT DISTINCT i.identifier
-                                 FROM unnest(changed_to || fresh) c
-                                        CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
+                                 FROM unnest(changed || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)
+                                 UNION
+                                 SELECT i.identifier
+                                 FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
     END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
+    END IF;
+    IF only_seen <> '{}' THEN
+        PERFORM remove_rows(source, only_seen, true);
     END IF;
     IF accepted <> '{}' THEN
         DELETE FROM source_rejects r WHERE r.source = apply_rows.source AND r.source_key = ANY (accepted);
@@ -457,79 +498,403 @@ BEGIN
     IF bad_keys <> '{}' THEN
         PERFORM reject_rows(source, bad_keys, bad_reasons, bad_states);
     END IF;
-    IF changed_to <> '{}' THEN
-        IF careful THEN
-            PERFORM store_rows(source, changed_from, changed_to, filling);
-        ELSE
-            PERFORM change_rows(source, changed_from, changed_to);
-        END IF;
+    IF careful THEN
+        PERFORM CASE WHEN changed <> '{}' THEN store_rows(source, changed, others, NULL, history) END,
+                CASE WHEN fresh <> '{}' THEN store_rows(source, fresh, NULL, NULL, history) END,
+                CASE WHEN seen <> '{}' THEN store_rows(source, NULL, NULL, seen, history) END;
+    ELSE
+        PERFORM CASE WHEN changed <> '{}' THEN store_some(source, changed, others, NULL, history) END,
+                CASE WHEN fresh <> '{}' THEN store_some(source, fresh, NULL, NULL, history) END,
+                CASE WHEN seen <> '{}' THEN store_some(source, NULL, NULL, seen, history) END;
     END IF;
-    IF fresh <> '{}' THEN
-        IF careful THEN
-            PERFORM store_rows(source, NULL, fresh, filling);
-        ELSE
-            PERFORM add_rows(source, fresh, filling);
-        END IF;
-    END IF;
+    RETURN total;
 END $$;
-COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.event[], text[], text[], boolean, boolean) IS
-    'bring touchpoints in line with rows of an attached table';
+COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observation[], text[], text[], boolean, boolean)
+    IS 'bring the hub in line with rows of an attached table; returns how many told something else';
 
-CREATE OR REPLACE FUNCTION @hub@.remove_source(source text) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+-- Keys of which the hub has something
+CREATE OR REPLACE FUNCTION @hub@.stored_keys(source text) RETURNS SETOF text
+LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT k.source_key FROM touchpoint_keys k
+    WHERE k.source = stored_keys.source
+          AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = k.source AND c.source_key = k.source_key)
+    UNION
+    SELECT c.row_key FROM source_changes c WHERE c.source = stored_keys.source
+    UNION
+    -- of those whose touchpoints went with their months too
+    SELECT coalesce(s.source_key, v.source_key)
+    FROM evidence v
+         LEFT JOIN source_evidence s ON s.source = v.source AND s.evidence_key = v.source_key
+    WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
+          AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
+          AND NOT EXISTS (SELECT FROM source_changes c
+                          WHERE c.source = v.source AND c.source_key = coalesce(s.source_key, v.source_key))
+    UNION
+    SELECT r.source_key FROM source_rejects r
+    WHERE r.source = stored_keys.source
+          AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
+    UNION
+    SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.stored_keys(text) IS 'keys of rows of which the hub has something';
+
+-- Touchpoints of changes of rows that are gone
+CREATE OR REPLACE FUNCTION @hub@.remove_changes(source text, keys text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    keys text[];
-    last_key text := '';
+    gone text[];
 BEGIN
-    LOOP
-        keys := array(SELECT k.source_key FROM touchpoint_keys k WHERE k.source = remove_source.source LIMIT 1000);
-        EXIT WHEN keys = '{}';
-        PERFORM remove_rows(source, keys);
-    END LOOP;
-    -- and of those whose touchpoints went with their months
-    LOOP
-        keys := array(SELECT v.source_key FROM evidence v
-                      WHERE v.source = remove_source.source AND v.source_key >= last_key AND v.retracted_at IS NULL
-                      ORDER BY v.source_key LIMIT 1000);
-        EXIT WHEN keys = '{}';
-        PERFORM remove_rows(source, keys);
-        last_key := keys[cardinality(keys)];
-    END LOOP;
-    DELETE FROM source_rejects r WHERE r.source = remove_source.source;
+    WITH gone AS (
+        DELETE FROM source_changes c WHERE c.source = remove_changes.source AND c.row_key = ANY (keys)
+        RETURNING c.source_key
+    )
+    SELECT array_agg(g.source_key) INTO gone FROM gone g;
+    IF gone <> '{}' THEN
+        PERFORM remove_rows(source, gone);
+    END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.remove_source(text) IS 'remove all touchpoints of an attached table, and retract their evidence';
+COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
 
--- Remove the touchpoints of all rows of a table or partition that is being truncated. A row that policies hide is no
--- less gone.
-CREATE OR REPLACE FUNCTION @hub@.empty_table(source text, root regclass, truncated regclass) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+CREATE OR REPLACE FUNCTION @hub@.forget_rows(source text, keys text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
+        PERFORM remove_changes(source, keys[i * 1000 + 1:i * 1000 + 1000]),
+                remove_rows(source, keys[i * 1000 + 1:i * 1000 + 1000]);
+    END LOOP;
+    IF EXISTS (SELECT FROM traits t WHERE t.source = forget_rows.source) THEN
+        PERFORM drop_traits(source, keys);
+    END IF;
+    DELETE FROM source_rejects r WHERE r.source = forget_rows.source AND r.source_key = ANY (keys);
+END $$;
+COMMENT ON FUNCTION @hub@.forget_rows(text, text[]) IS 'remove all that is known of rows of an attached table';
+
+-- ---- triggers ---------------------------------------------------------------
+
+-- The table and its partitions, those first that have rows.
+CREATE OR REPLACE FUNCTION @hub@.source_tables(relation regclass, OUT member regclass, OUT leaf boolean)
+    RETURNS SETOF record
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT t.relid, t.isleaf FROM pg_partition_tree(source_tables.relation) t
+    UNION ALL
+    SELECT c.oid, true FROM pg_class c
+    WHERE c.oid = source_tables.relation AND NOT EXISTS (SELECT FROM pg_partition_tree(source_tables.relation));
+END;
+COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
+
+-- By its second line a trigger function is known, wherever it is, and whatever it is called
+CREATE OR REPLACE FUNCTION @hub@.note_mark(hub name, source_id integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN format('-- notes of source %s for hub %I', note_mark.source_id, note_mark.hub);
+COMMENT ON FUNCTION @hub@.note_mark(name, integer) IS 'how the trigger functions of a source are known';
+
+-- former: the name the hub had when they were made
+CREATE OR REPLACE FUNCTION @hub@.note_functions(source_id integer, former name DEFAULT NULL) RETURNS SETOF regprocedure
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT p.oid::regprocedure FROM pg_proc p
+    WHERE p.prorettype = 'trigger'::regtype AND p.pronargs = 0
+          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n');
+END $$;
+COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
+
+-- The triggers of a source, whatever they and the hub are called by now; lookup NULL: of the table itself
+CREATE OR REPLACE FUNCTION @hub@.source_triggers(
+    source_id integer, OUT relation regclass, OUT trigger name, OUT enabled "char", OUT statement boolean,
+    OUT lookup text)
+    RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    keys text[] := '{}';
-    key text;
+    functions CONSTANT oid[] := array(SELECT f FROM note_functions(source_id) f);
 BEGIN
-    IF truncated = root THEN
-        PERFORM remove_source(source);
-        RETURN;
+    RETURN QUERY
+    SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0,
+           CASE WHEN g.tgnargs > 0 AND g.tgfoid <> 'feed_source()'::regprocedure
+                THEN convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
+                                  getdatabaseencoding()) END
+    FROM pg_trigger g
+    WHERE (g.tgfoid = ANY (functions)
+           OR g.tgfoid = 'feed_source()'::regprocedure
+              AND g.tgargs = convert_to(source_id::text, getdatabaseencoding()) || '\x00'::bytea)
+          AND g.tgparentid = 0;
+END $$;
+COMMENT ON FUNCTION @hub@.source_triggers(integer) IS 'triggers of an attached table, its partitions, and its lookups';
+
+-- The function is where the table is, so that a dump of the application alone has it, and does without hub and
+-- extension: it does nothing then. It runs as the hub's owner, for writers of the table need no rights in the hub; as
+-- PL/pgSQL, since the application may be where the extension is not. Its columns are numbers, so that they may be
+-- renamed. It is replaced, not dropped, when something changes: that locks no table.
+CREATE OR REPLACE FUNCTION @hub@.make_note_function(
+    source_id integer, relation regclass, lookup text, key_columns smallint[], used smallint[], kept smallint[],
+    former name DEFAULT NULL)
+RETURNS regprocedure
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+AS $make_note_function$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    owner CONSTANT name := (SELECT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+                            WHERE c.oid = 'feed_notes'::regclass);
+    extension CONSTANT name := (SELECT n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                                WHERE p.oid = to_regproc('journey_note_rows'));
+    mark CONSTANT text := note_mark(current_schema(), source_id);
+    schema name := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.oid = relation);
+    title text;
+    name name;
+    call text;
+    body text;
+    made regprocedure;
+BEGIN
+    SELECT t.source, t.part, t.feed INTO s FROM sources t WHERE t.source_id = make_note_function.source_id;
+    title := s.source || CASE WHEN s.part <> '' OR lookup <> '' THEN concat_ws(' ', ':', s.part, lookup) ELSE '' END;
+    name := source_object(current_schema() || '_note', title);
+    call := format('%L, %s, %L, %s, ', current_schema(), source_id, lookup, relation::oid)
+            || format('%L::pg_catalog.int2[], %L::pg_catalog.int2[], %L::pg_catalog.int2[]', key_columns, used, kept);
+    made := (SELECT min(f::oid) FROM note_functions(source_id) f JOIN pg_proc p ON p.oid = f
+             WHERE p.proname = name OR starts_with(p.proname, name || '  '));
+    IF made IS NULL AND former IS NOT NULL THEN
+        made := (SELECT min(f::oid) FROM note_functions(source_id, former) f JOIN pg_proc p ON p.oid = f
+                 WHERE p.proname = source_object(former || '_note', title));
+        IF made IS NOT NULL THEN
+            EXECUTE format('ALTER FUNCTION %s RENAME TO %I', made, name);
+        END IF;
     END IF;
-    FOR key IN EXECUTE format('SELECT %I(%s) FROM ONLY %s r UNION ALL SELECT NULL', source_object('key', source),
-                              row_as(source, 'r'), truncated) LOOP
-        IF key IS NOT NULL THEN
-            keys := keys || key;
+    IF made IS NULL THEN
+        IF NOT has_schema_privilege(schema, 'CREATE') OR NOT has_schema_privilege(owner, schema, 'CREATE') THEN
+            schema := current_schema();
         END IF;
-        IF key IS NULL OR cardinality(keys) = 1000 THEN
-            PERFORM remove_rows(source, keys);
-            DELETE FROM source_rejects r WHERE r.source = empty_table.source AND r.source_key = ANY (keys);
-            keys := '{}';
-        END IF;
+        WHILE EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                      WHERE n.nspname = schema AND p.proname = name) LOOP
+            title := title || '  ' || source_id;  -- somebody has one of that name
+            name := source_object(current_schema() || '_note', title);
+        END LOOP;
+    ELSE
+        SELECT n.nspname, p.proname INTO schema, name
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = made;
+    END IF;
+    body := format(E'\n%s\nBEGIN\n    IF pg_catalog.to_regproc(%L) IS NULL THEN\n        NULL;\n'
+                   '    ELSIF TG_OP = ''TRUNCATE'' THEN\n        PERFORM FROM %I.journey_note_rows(%s) n;\n'
+                   '    ELSE\n        PERFORM %s;\n    END IF;\n    RETURN NULL;\nEND',
+                   mark, format('%I.journey_note_rows', extension), extension,
+                   format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
+                   CASE WHEN s.feed = 'row' THEN format('%I.journey_note_row(%s, OLD, NEW)', extension, call)
+                        ELSE format('FROM %I.journey_note_rows(%s) n', extension, call) END);
+    -- not in the language of hubs
+    EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE %I SECURITY DEFINER AS %L',
+                   schema, name, 'plpgsql', body);
+    made := to_regprocedure(format('%I.%I()', schema, name));
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', made,
+                   format('trigger: notes for pg_journey which rows change, if hub %I is there', current_schema()));
+    IF owner <> current_user THEN
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
+    END IF;
+    RETURN made;
+END $make_note_function$;
+COMMENT ON FUNCTION @hub@.make_note_function(integer, regclass, text, smallint[], smallint[], smallint[], name) IS
+    'make or change the function that notes changes of an attached table';
+
+-- Statement triggers fire for the table a statement names only, so each partition has its own; those for each row are
+-- cloned to partitions. Returns tables with rows that had none.
+CREATE OR REPLACE FUNCTION @hub@.make_triggers(source_id integer, relation regclass, lookup text, called text,
+                                               feed text, prefix text)
+RETURNS regclass[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fresh regclass[];
+    member regclass;
+    kind text[];
+    trigger name;
+BEGIN
+    fresh := array(SELECT t.member FROM source_tables(relation) t
+                   WHERE NOT EXISTS (SELECT FROM source_triggers(source_id) g
+                                     WHERE g.relation = t.member AND g.lookup IS NOT DISTINCT FROM make_triggers.lookup)
+                   ORDER BY t.leaf, t.member);
+    IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(fresh) m(m)) THEN
+        PERFORM lock_politely(fresh, 'SHARE ROW EXCLUSIVE');
+    END IF;
+    FOREACH member IN ARRAY fresh LOOP
+        FOREACH kind SLICE 1 IN ARRAY
+            CASE WHEN feed = 'row'
+                 THEN ARRAY[['change', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']]
+                 ELSE ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT'],
+                            ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows '
+                                                       'FOR EACH STATEMENT'],
+                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']] END
+        LOOP
+            CONTINUE WHEN kind[1] = 'change' AND member <> relation;
+            trigger := source_object(current_schema() || '_' || kind[1], prefix);
+            WHILE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = member AND g.tgname = trigger) LOOP
+                -- it has another hub's, or one of its own, of that name
+                trigger := source_object('hub', format('%s %s', trigger, member::oid));
+            END LOOP;
+            EXECUTE format('CREATE TRIGGER %I %s ON %s %s EXECUTE FUNCTION %s', trigger, kind[2], member, kind[3],
+                           called);
+            IF feed = 'row' THEN
+                EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', member, trigger);
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh)
+                 ORDER BY t.member);
+END $$;
+COMMENT ON FUNCTION @hub@.make_triggers(integer, regclass, text, text, text, text) IS
+    'make the triggers of a table, and of its partitions; returns those with rows that had none';
+
+-- The functions that the triggers of a source call, brought to the columns and the name of the hub of today; lookup
+-- NULL: of the table itself
+CREATE OR REPLACE FUNCTION @hub@.make_functions(source_id integer, former name DEFAULT NULL, OUT relation regclass,
+                                                OUT lookup text, OUT called text)
+RETURNS SETOF record
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    l record;
+BEGIN
+    SELECT t.relation, t.feed, t.key_columns, t.kept_columns, t.columns INTO s
+    FROM sources t WHERE t.source_id = make_functions.source_id;
+    relation := s.relation;
+    called := CASE WHEN s.feed = 'immediate' THEN format('feed_source(%L)', source_id)
+                   WHEN s.feed <> 'poll'
+                   THEN make_note_function(source_id, relation, NULL, s.key_columns,
+                                           array(SELECT k::smallint FROM jsonb_object_keys(s.columns) k
+                                                 UNION SELECT unnest(s.key_columns || s.kept_columns) ORDER BY 1),
+                                           s.kept_columns, former)::text END;
+    IF called IS NOT NULL THEN
+        RETURN NEXT;
+    END IF;
+    FOR l IN SELECT k.lookup, k.relation, k.key_columns, k.columns FROM source_lookups k
+             WHERE k.source_id = make_functions.source_id AND NOT k.fixed AND s.feed <> 'poll' ORDER BY k.lookup LOOP
+        relation := l.relation;
+        lookup := l.lookup;
+        called := make_note_function(source_id, relation, lookup, l.key_columns,
+                                     array(SELECT k::smallint FROM jsonb_object_keys(l.columns) k
+                                           UNION SELECT unnest(l.key_columns) ORDER BY 1), NULL, former)::text;
+        called := regexp_replace(called, '\(\)$', format('(%L)', lookup));
+        RETURN NEXT;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.empty_table(text, regclass, regclass) IS 'remove touchpoints of a table that is being truncated';
+COMMENT ON FUNCTION @hub@.make_functions(integer, name) IS
+    'make or change the functions that the triggers of a source call';
 
--- Settings that the text of values depends on are fixed, so that a key is the same in all sessions.
+-- Make what is lacking, and bring to the columns of today what is there
+CREATE OR REPLACE FUNCTION @hub@.watch_source(source_id integer) RETURNS regclass[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    made record;
+    found regclass[];
+    fresh regclass[] := '{}';
+BEGIN
+    SELECT t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.relation, t.feed INTO s
+    FROM sources t WHERE t.source_id = watch_source.source_id;
+    IF s.feed = 'poll' THEN
+        RETURN ARRAY[s.relation];
+    END IF;
+    FOR made IN SELECT f.relation, f.lookup, f.called FROM make_functions(source_id) f LOOP
+        found := make_triggers(source_id, made.relation, made.lookup, made.called,
+                               CASE WHEN made.lookup IS NOT NULL AND s.feed = 'immediate' THEN 'queued'
+                                    ELSE s.feed END, concat_ws(' ', s.title, made.lookup));
+        IF made.lookup IS NULL THEN
+            fresh := found;
+        END IF;
+    END LOOP;
+    RETURN fresh;
+END $$;
+COMMENT ON FUNCTION @hub@.watch_source(integer) IS
+    'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
+    'none';
+
+-- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
+-- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
+-- than this transaction.
+CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    made record;
+    lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
+                                WHERE n.nspname = current_schema());
+BEGIN
+    FOR s IN SELECT t.source_id, t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.feed
+             FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
+        PERFORM make_functions(s.source_id, former);
+        CONTINUE WHEN former = current_schema();
+        IF NOT lately AND s.feed IN ('queued', 'row') THEN
+            PERFORM read_all_again(s.source_id);
+        END IF;
+        FOR made IN
+            SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
+            FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
+                 JOIN pg_class c ON c.oid = g.relation
+            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup))
+                  AND pg_has_role(c.relowner, 'USAGE')
+        LOOP
+            BEGIN
+                EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE NOWAIT', made.relation);
+                EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', made.trigger, made.relation, made.wanted);
+            EXCEPTION WHEN lock_not_available OR duplicate_object THEN
+            END;
+        END LOOP;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.renew_functions(name) IS
+    'bring the functions that triggers of attached tables call to the name of the hub';
+
+-- Whoever writes the tables is waited for, for moments at a time. With a function its triggers go, whoever owns their
+-- table.
+CREATE OR REPLACE FUNCTION @hub@.unwatch_source(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+AS $$
+#variable_conflict use_variable
+DECLARE
+    made record;
+    tables CONSTANT regclass[] := array(SELECT DISTINCT g.relation FROM source_triggers(source_id) g);
+BEGIN
+    IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(tables) m(m)) THEN
+        PERFORM lock_politely(tables, 'ACCESS EXCLUSIVE');
+    END IF;
+    FOR made IN SELECT f AS function FROM note_functions(source_id) f LOOP
+        EXECUTE format('DROP FUNCTION %s CASCADE', made.function);
+    END LOOP;
+    FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.unwatch_source(integer) IS 'drop the triggers of an attached table, and their functions';
+
+-- ---- feed immediate ---------------------------------------------------------
+
+-- In the transaction of whoever writes, with the rights of whoever writes. Rows are those of the transition tables, so
+-- that the right to insert is enough. While not all rows are in the hub changes are noted only: feed() must not meet
+-- with what is done here. Settings that the text of values depends on are fixed, so that a key is the same in all
+-- sessions.
 CREATE OR REPLACE FUNCTION @hub@.feed_source() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
@@ -537,91 +902,121 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $feed_source$
 #variable_conflict use_variable
 DECLARE
-    source CONSTANT text := TG_ARGV[0];
-    root regclass := coalesce(pg_partition_root(TG_RELID), TG_RELID);
-    attached record;
-    source_row text;
-    several boolean := false;
+    id CONSTANT integer := TG_ARGV[0];
+    s record;
+    c record;
+    key_values text[] := '{}';
+    befores text[] := '{}';
+    afters text[] := '{}';
+    changed text[] := '{}';
+    old_keys text[] := '{}';
+    r record;
+    found text[] := '{}';
+    total integer := 0;
+    most CONSTANT integer := 20000;
+    own_path CONSTANT text := current_setting('search_path');
     query text;
-    change record;
-    keys text[];
-    olds @hub@.event[];  -- qualified, so that who may not use the hub is told so
-    news @hub@.event[];
-    reasons text[];
-    states text[];
+    key text;
 BEGIN
+    SELECT t.source, t.relation, t.key_columns, t.kept_columns, t.columns, t.search_path,
+           t.backfilled_at IS NOT NULL AS backfilled
+    INTO s FROM sources t WHERE t.source_id = id AND t.detached_at IS NULL;
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
-    SELECT s.relation, s.backfilled_at IS NOT NULL AS backfilled, s.steady INTO attached
-    FROM sources s WHERE s.source = TG_ARGV[0];
-    IF NOT FOUND THEN
+    IF s.source IS NULL THEN
         -- so it is where rows are restored before the hub's: what is recorded now would collide with what comes
         RAISE WARNING USING MESSAGE = format('rows of %s are not recorded', TG_RELID::regclass),
-            DETAIL = format('Its triggers are of source %s, which is not in %I.sources.', TG_ARGV[0], current_schema());
+            DETAIL = format('Its triggers are of source %s, which is not in %I.sources.', id, current_schema());
         RETURN NULL;
-    ELSIF root <> attached.relation THEN
+    ELSIF coalesce(pg_partition_root(TG_RELID), TG_RELID) <> s.relation THEN
         RETURN NULL;  -- it was a partition once
     ELSIF TG_OP = 'TRUNCATE' THEN
-        PERFORM empty_table(source, root, TG_RELID);
+        IF s.backfilled AND TG_RELID = s.relation THEN
+            PERFORM remove_source(id);
+        ELSE
+            INSERT INTO feed_notes (source_id, gone) VALUES (id, true);
+        END IF;
         RETURN NULL;
     END IF;
-
-    source_row := row_as(source, 'r');
-    IF TG_OP <> 'DELETE' THEN
-        several := (SELECT count(*) FROM (SELECT FROM new_rows r LIMIT 2) r) > 1;
-    END IF;
-
-    -- Subtransactions keep some memory until all is done, so there are none for each row or batch unless they are
-    -- needed
-    FOR attempt IN 1 .. 2 LOOP
-        query := CASE TG_OP
-            WHEN 'INSERT' THEN
-                format('SELECT n.key, NULL::event AS was, n.event AS now, n.reason, n.state FROM (%s) n',
-                       rows_query(source, source_row, 'new_rows', attempt = 2, false, several))
-            WHEN 'DELETE' THEN
-                format('SELECT o.key, event_of_key(%L, o.key) AS was, NULL::event AS now, NULL::text AS reason, '
-                       'NULL::text AS state FROM (SELECT %I(%s) AS key FROM old_rows r) o',
-                       source, source_object('key', source), source_row)
-            ELSE
-                format('SELECT coalesce(n.key, o.key) AS key, %s AS was, n.event AS now, n.reason, n.state '
-                       'FROM (%s) o FULL JOIN (%s) n ON n.key = o.key %s',
-                       CASE WHEN attached.steady THEN 'o.event'
-                            ELSE format('CASE WHEN o.key IS NOT NULL '
-                                        'THEN coalesce(o.event, event_of_key(%L, o.key)) END', source) END,
-                       rows_query(source, source_row, 'old_rows', attempt = 2, NOT attached.steady, false),
-                       rows_query(source, source_row, 'new_rows', attempt = 2, NOT attached.steady, several),
-                       CASE WHEN attached.steady AND attached.backfilled THEN 'WHERE n.event IS DISTINCT FROM o.event'
-                            ELSE '' END)
-            END || CASE WHEN several THEN ' ORDER BY n.place' ELSE '' END;
-        keys := '{}';
-        olds := '{}';
-        news := '{}';
-        reasons := '{}';
-        states := '{}';
-        BEGIN
-            FOR change IN EXECUTE query LOOP
-                keys := array_append(keys, change.key);
-                olds := array_append(olds, change.was);
-                news := array_append(news, change.now);
-                reasons := array_append(reasons, change.reason);
-                states := array_append(states, change.state);
-                IF cardinality(keys) = 1000 THEN
-                    PERFORM apply_rows(source, keys, olds, news, reasons, states, attempt = 2);
-                    keys := '{}';
-                    olds := '{}';
-                    news := '{}';
-                    reasons := '{}';
-                    states := '{}';
-                END IF;
-            END LOOP;
-            PERFORM apply_rows(source, keys, olds, news, reasons, states, attempt = 2);
-            RETURN NULL;
-        EXCEPTION WHEN OTHERS THEN
-            IF attempt = 2 OR NOT is_row_error(SQLSTATE) THEN
-                RAISE;
+    FOR c IN SELECT k.key, k.gone, k.before, k.after
+             FROM journey_changed_rows(s.relation, s.key_columns,
+                                       array(SELECT x::smallint FROM jsonb_object_keys(s.columns) x
+                                             UNION SELECT u FROM unnest(s.key_columns || s.kept_columns) u),
+                                       s.kept_columns) k
+    LOOP
+        IF NOT s.backfilled THEN
+            INSERT INTO feed_notes (source_id, key, gone, before, after) VALUES (id, c.key, c.gone, c.before, c.after);
+        ELSIF c.gone THEN
+            old_keys := old_keys || c.key;
+        ELSE
+            total := total + 1;
+            IF c.before IS NOT NULL THEN
+                changed := changed || c.key;
+                befores := befores || c.before;
+                afters := afters || c.after;
             END IF;
-        END;
+        END IF;
     END LOOP;
+    IF NOT s.backfilled THEN
+        RETURN NULL;
+    END IF;
+    old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF total > 0 THEN
+        total := (SELECT count(*) FROM new_rows);
+        FOR place IN 0 .. (total - 1) / most LOOP
+            BEGIN
+                query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT %s)', place * most, most), false);
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                FOR i IN 0 .. (cardinality(r.keys) - 1) / 1000 LOOP
+                    PERFORM bring_in_line(s.source, r.keys[i * 1000 + 1:i * 1000 + 1000],
+                                          r.events[i * 1000 + 1:i * 1000 + 1000],
+                                          r.observations[i * 1000 + 1:i * 1000 + 1000],
+                                          r.whose[i * 1000 + 1:i * 1000 + 1000], r.traits[i * 1000 + 1:i * 1000 + 1000],
+                                          r.traits_at[i * 1000 + 1:i * 1000 + 1000], NULL, NULL, false, false);
+                END LOOP;
+                found := found || r.keys;
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                -- one by one
+                FOR i IN place * most .. least((place + 1) * most, total) - 1 LOOP
+                    query := format('SELECT m.key FROM (%s) m',
+                                    mapped_rows(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i)));
+                    PERFORM set_config('search_path', s.search_path, true);
+                    EXECUTE query INTO key;
+                    PERFORM pg_catalog.set_config('search_path', own_path, true);
+                    found := found || key;
+                    query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i), false);
+                    BEGIN
+                        PERFORM set_config('search_path', s.search_path, true);
+                        EXECUTE query INTO r;
+                        PERFORM pg_catalog.set_config('search_path', own_path, true);
+                        PERFORM bring_in_line(s.source, r.keys, r.events, r.observations, r.whose, r.traits,
+                                              r.traits_at, NULL, NULL, true, false);
+                    EXCEPTION WHEN OTHERS THEN
+                        IF NOT is_row_error(SQLSTATE) THEN
+                            RAISE;
+                        END IF;
+                        PERFORM bring_in_line(s.source, ARRAY[key], ARRAY[NULL::event], ARRAY[NULL::observation], NULL,
+                                              ARRAY[NULL::jsonb], NULL, ARRAY[SQLERRM], ARRAY[SQLSTATE], true, false);
+                    END;
+                END LOOP;
+            END;
+        END LOOP;
+    END IF;
+    old_keys := array(SELECT u.key FROM unnest(old_keys) u(key) EXCEPT SELECT u.key FROM unnest(found) u(key));
+    FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
+        PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
+    END LOOP;
+    IF changed <> '{}' THEN
+        total := cardinality(changed) / cardinality(s.key_columns);
+        PERFORM apply_changes(id, changed, befores, afters,
+                              array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
+    END IF;
+    RETURN NULL;
 END $feed_source$;
 COMMENT ON FUNCTION @hub@.feed_source() IS 'trigger: rows of an attached table have changed';

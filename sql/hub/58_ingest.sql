@@ -162,7 +162,7 @@ BEGIN
          CROSS JOIN LATERAL unnest(r.items) i(item);
     -- in the order they came in. What has come without a time, and comes again, has the time it had
     SELECT array_agg(ROW(f.identifiers, f.at, f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
-                         f.agent, f.campaign, format, f.source_key, f.attributes)::event)
+                         f.agent, f.campaign, format, f.source_key, f.attributes, f.subject, f.url)::event)
                              FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),

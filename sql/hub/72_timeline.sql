@@ -21,7 +21,7 @@ COMMENT ON FUNCTION @hub@.time_before(timestamptz, interval) IS
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
 SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency,
        CASE w.detail WHEN 'bot' THEN 'out' ELSE w.detail END AS direction, t.conversation, t.agent, t.campaign,
-       w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
+       t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
        CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
             ELSE coalesce((SELECT l.same
                            FROM (SELECT @hub@.time_before(w.occurred_at, w.since_own) AS occurred_at OFFSET 0) b
@@ -43,6 +43,7 @@ FROM @hub@.journeys_by_customer j
      LEFT JOIN LATERAL (SELECT min(p.value) AS value, min(p.currency) AS currency,
                                min(p.conversation) AS conversation, min(p.agent) AS agent,
                                min(p.campaign) AS campaign, min(p.source) AS source, min(p.source_key) AS source_key,
+                               min(p.subject) AS subject, min(p.url) AS url,
                                (array_agg(p.attributes))[1] AS attributes, min(p.recorded_at) AS recorded_at,
                                min(p.identity_id) AS identity_id
                         FROM @hub@.touchpoints p
@@ -63,6 +64,8 @@ COMMENT ON COLUMN @hub@.timeline.direction IS 'in: from the customer; out: to th
 COMMENT ON COLUMN @hub@.timeline.conversation IS 'thread, ticket or call it is part of';
 COMMENT ON COLUMN @hub@.timeline.agent IS 'who of the company took part; a bot is called bot, or bot: and its name';
 COMMENT ON COLUMN @hub@.timeline.campaign IS 'campaign it comes from';
+COMMENT ON COLUMN @hub@.timeline.subject IS 'what it is about, in words to read';
+COMMENT ON COLUMN @hub@.timeline.url IS 'where it can be looked at';
 COMMENT ON COLUMN @hub@.timeline.since_previous IS 'time since the customer''s touchpoint before; NULL: it is the first';
 COMMENT ON COLUMN @hub@.timeline.session IS 'number of the customer''s session, over all channels: one ends where nothing happens for longer than session_gap of settings';
 COMMENT ON COLUMN @hub@.timeline.previous_channel IS
@@ -241,7 +244,7 @@ RETURNS SETOF @hub@.timeline
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT j.customer_id, t.touchpoint_id, t.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
-           t.conversation, t.agent, t.campaign, w.since_previous, w.session, w.previous_channel, w.since_own,
+           t.conversation, t.agent, t.campaign, t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own,
            w.is_handoff, w.begins_visit,
            CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
                 ELSE coalesce((SELECT l.same
@@ -297,11 +300,13 @@ AS $$
 DECLARE
     found @extschema@.identifier[] := ARRAY(SELECT i.identifier FROM identities i
                                             WHERE i.customer_id = identifier_values.customer_id
-                                                  AND i.normal_id = i.identity_id);
+                                                  AND i.normal_id = i.identity_id
+                                                  AND NOT is_internal(i.identifier));
 BEGIN
     IF cardinality(found) > 2 OR found[1] > found[2] THEN
         RETURN ARRAY(SELECT u.identifier FROM unnest(found) u(identifier) ORDER BY u.identifier);
     END IF;
     RETURN nullif(found, '{}');
 END $$;
-COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none';
+COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS
+    'the identifiers of a customer that are not internal; NULL: there are none';

@@ -9,16 +9,20 @@ SELECT c.customer_id, d.identifiers, least(i.first_seen, w.first_at) AS first_se
        coalesce(v.value_by_currency, '{}') AS value_by_currency,
        w.last_channel, w.last_action, w.last_at, coalesce(o.open_conversations, 0) AS open_conversations,
        coalesce(a.attributes, '{}') AS attributes, coalesce(w.visits, 0) AS visits, w.last_own_at,
-       d.identifiers::text[] AS identifier_texts
+       d.identifiers::text[] AS identifier_texts, l.subject AS last_subject, l.url AS last_url
 FROM @hub@.customers c
      LEFT JOIN (SELECT j.customer_id, s.touchpoints, s.sessions, s.visits, s.handoffs, s.channels, s.preferred_channel,
-                       s.first_at, s.last_at, s.last_channel, s.last_action, s.last_own_at
+                       s.first_at, s.last_at, s.last_channel, s.last_action, s.last_own_at,
+                       @extschema@.touchpoint_ref(@extschema@.journey_nth(j.journey, -1)) AS last_ref
                 FROM @hub@.journeys_by_customer j
                      CROSS JOIN LATERAL @extschema@.journey_summary(
                          j.journey, (SELECT g.session_gap FROM @hub@.settings g),
                          (SELECT g.handoff_within FROM @hub@.settings g), (SELECT @hub@.not_own_actions())) s
                 WHERE s.touchpoints IS NOT NULL OR clock_timestamp() IS NULL) w  -- no Memoize: see timeline
                ON w.customer_id = c.customer_id
+     LEFT JOIN LATERAL (SELECT min(p.subject) AS subject, min(p.url) AS url
+                        FROM @hub@.touchpoints p
+                        WHERE p.touchpoint_id = w.last_ref AND p.occurred_at = w.last_at) l ON true
      LEFT JOIN (SELECT n.customer_id, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
                 FROM @hub@.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
      LEFT JOIN (SELECT s.customer_id, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
@@ -76,6 +80,8 @@ COMMENT ON COLUMN @hub@.customer_360.visits IS 'how many visits';
 COMMENT ON COLUMN @hub@.customer_360.last_own_at IS
     'time of the last touchpoint that is the customer''s own: what the company sends is none. NULL: there is none';
 COMMENT ON COLUMN @hub@.customer_360.identifier_texts IS 'identifiers as text, for tools that don''t know the type';
+COMMENT ON COLUMN @hub@.customer_360.last_subject IS 'subject of the last touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.last_url IS 'url of the last touchpoint';
 
 -- OFFSET 0 keeps the view whole, so that the customer's number reaches what is grouped in it.
 CREATE OR REPLACE FUNCTION @hub@.customer_360_of(customer_id bigint) RETURNS SETOF @hub@.customer_360

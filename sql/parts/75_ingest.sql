@@ -4,7 +4,8 @@ CREATE FUNCTION journey_payload_events(
     payloads text[], rules json,
     OUT payload integer, OUT item text, OUT kind text, OUT reason text, OUT sqlstate text,
     OUT identifiers identifier[], OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT value numeric, OUT currency text,
-    OUT direction text, OUT conversation text, OUT agent text, OUT campaign text, OUT source_key text, OUT attributes jsonb)
+    OUT direction text, OUT conversation text, OUT agent text, OUT campaign text, OUT source_key text,
+    OUT subject text, OUT url text, OUT attributes jsonb)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
 

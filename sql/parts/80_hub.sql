@@ -112,7 +112,6 @@ AS $$
 DECLARE
     former text;
     changed record;
-    wanted text;
 BEGIN
     PERFORM journey_check_hub(name), journey_check_hub_name(name);
     IF current_setting('lock_timeout') = '0' THEN
@@ -126,29 +125,13 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         PERFORM journey_hub_is_in_use(name);
     END;
+    -- The functions that note changes of attached tables are where these are, and know the hub by its name.
+    PERFORM journey_run_as_owner(name, format('SELECT %I.renew_functions(%L)', name, former));
     IF former IS NULL OR former = name THEN
         RETURN;
     END IF;
 
-    -- Triggers of attached tables are called by the hub's name, so that those of several hubs can be on one table;
-    -- and the functions that attaching made look for names where whoever attached did.
-    FOR changed IN
-        SELECT g.tgrelid::regclass AS relation, g.tgname, k.kind,
-               convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
-                            getdatabaseencoding()) AS source
-        FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
-             CROSS JOIN unnest('{_insert,_update,_delete,_truncate}'::text[]) k(kind)
-        WHERE p.proname = 'feed_source' AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = name)
-            AND g.tgnargs > 0
-    LOOP
-        wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name,
-                                                    former || changed.kind, changed.source));
-        IF wanted = changed.tgname THEN
-            wanted := journey_run_as_owner(name, format('SELECT %I.source_object(%L, %L)', name,
-                                                        name || changed.kind, changed.source));
-            EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', changed.tgname, changed.relation, wanted);
-        END IF;
-    END LOOP;
+    -- Functions of somebody's own look for names where they were made to.
     FOR changed IN
         SELECT p.oid::regprocedure AS function, bool_or(e.name = former) AS names_it,
                string_agg(quote_literal(CASE WHEN e.name = former THEN journey_upgrade_hub.name ELSE e.name END),
@@ -192,18 +175,27 @@ EXCEPTION WHEN lock_not_available THEN
     PERFORM journey_hub_is_in_use(name);
 END $$;
 
-CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
-SET row_security = off
+-- What a policy hides from the owner is data, too.
+CREATE FUNCTION journey_hub_holds_data(name text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp SET row_security = off
 AS $$
 BEGIN
-    PERFORM journey_check_hub(name), journey_lock_hub(name);
-    -- what a policy hides from the owner is data, too: row_security is off
-    IF force IS NOT TRUE
-       AND journey_run_as_owner(name,
-           format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
-                                  UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)',
-                  name))::boolean THEN
+    RETURN journey_run_as_owner(name,
+        format('SELECT EXISTS (SELECT FROM %1$I.identities UNION ALL SELECT FROM %1$I.touchpoints
+                               UNION ALL SELECT FROM %1$I.rejected UNION ALL SELECT FROM %1$I.sources)', name));
+END $$;
+
+-- Attached tables are let go first: who writes them has locked them before anything of the hub.
+CREATE FUNCTION journey_drop_hub(name text, force boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+AS $$
+BEGIN
+    PERFORM journey_check_hub(name);
+    IF force OR NOT journey_hub_holds_data(name) THEN
+        PERFORM journey_run_as_owner(name, format('SELECT count(%1$I.unwatch_source(s.source_id)) FROM %1$I.sources s', name)),
+                journey_lock_hub(name);
+    END IF;
+    IF force IS NOT TRUE AND journey_hub_holds_data(name) THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);
     END IF;
@@ -228,4 +220,5 @@ COMMENT ON FUNCTION journey_upgrade_hub(text)
     IS 'bring a hub to the installed version of the extension, and to the name its schema has';
 COMMENT ON FUNCTION journey_rename_hub(text, text)
     IS 'rename a hub, and bring it to the installed version of the extension';
+COMMENT ON FUNCTION journey_hub_holds_data(text) IS 'whether anything would be lost with a hub';
 COMMENT ON FUNCTION journey_drop_hub(text, boolean) IS 'drop a hub; if it holds data, only with force';

@@ -23,7 +23,8 @@
 
 const char *const event_field_names[EVENT_FIELDS] = {"channel",  "action",    "value",
 													 "currency", "direction", "conversation",
-													 "agent",    "campaign",  "source_key"};
+													 "agent",    "campaign",  "source_key",
+													 "subject",  "url"};
 
 /* What a pointer or a term is read for. */
 typedef enum Use

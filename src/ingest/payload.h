@@ -38,6 +38,8 @@ typedef enum EventField
 	FIELD_AGENT,
 	FIELD_CAMPAIGN,
 	FIELD_SOURCE_KEY,
+	FIELD_SUBJECT,
+	FIELD_URL,
 	EVENT_FIELDS,
 } EventField;
 
@@ -179,10 +181,19 @@ typedef void (*PayloadEmit)(void *arg, const PayloadEvent *event);
 
 extern const char *const event_field_names[EVENT_FIELDS];
 
+/* What is there to be read and clicked: as long as it comes, and nothing where it is no text. */
+static inline bool
+event_field_shown(int field)
+{
+	return field == FIELD_SUBJECT || field == FIELD_URL;
+}
+
 /* A field may have so many bytes. */
 static inline size_t
 event_field_most(int field)
 {
+	if (event_field_shown(field))
+		return PAYLOAD_BYTES_MAX;
 	return field == FIELD_CHANNEL || field == FIELD_ACTION ? LABEL_PART_MAX : PAYLOAD_FIELD_MAX;
 }
 

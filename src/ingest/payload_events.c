@@ -180,9 +180,9 @@ wrong(Walk *w, int sqlerrcode, const char *name, const char *what, const char *t
 	return WRONG;
 }
 
-/* The text of a term, left in w->text. */
+/* The text of a term, left in w->text; what is no text is wrong, or, if lenient, not there. */
 static Outcome
-read_text(Walk *w, const Term *term, const char *name, size_t most)
+read_text(Walk *w, const Term *term, const char *name, size_t most, bool lenient)
 {
 	resetStringInfo(&w->text);
 	for (int i = 0; i < term->nparts; i++)
@@ -197,8 +197,9 @@ read_text(Walk *w, const Term *term, const char *name, size_t most)
 			if (!resolve(w, &part->pointer, &node))
 				return ABSENT;
 			if (!json_scalar(node, &text, &len))
-				return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, name,
-							 psprintf("is %s", json_kind_name(node)), NULL, 0);
+				return lenient ? ABSENT
+							   : wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, name,
+									   psprintf("is %s", json_kind_name(node)), NULL, 0);
 		}
 		/* what is taken away, or a telephone number, may have its sign already */
 		if (term->signs && i == 1 && len > 0 && (*text == '-' || *text == '+'))
@@ -217,14 +218,15 @@ read_text(Walk *w, const Term *term, const char *name, size_t most)
 
 /* The first that is there. */
 static Outcome
-read_texts(Walk *w, const TermList *list, const char *name, size_t most, const char **result)
+read_texts(Walk *w, const TermList *list, EventField field, const char **result)
 {
 	for (int i = 0; i < list->nterms; i++)
 	{
 		Outcome outcome = ABSENT;
 
 		if (holds(w, &list->terms[i].condition))
-			outcome = read_text(w, &list->terms[i], name, most);
+			outcome = read_text(w, &list->terms[i], event_field_names[field],
+								event_field_most(field), event_field_shown(field));
 		if (outcome == THERE)
 			*result = pnstrdup(w->text.data, w->text.len);
 		if (outcome != ABSENT)
@@ -301,7 +303,7 @@ read_identifiers(Walk *w, const Rule *rule)
 		Outcome outcome = ABSENT;
 
 		if (holds(w, &term->condition))
-			outcome = read_text(w, term, term->name, IDENTIFIER_VALUE_MAX);
+			outcome = read_text(w, term, term->name, IDENTIFIER_VALUE_MAX, false);
 		if (outcome == WRONG)
 			return WRONG;
 		if (outcome == ABSENT)
@@ -369,7 +371,7 @@ read_attributes(Walk *w, const Rule *rule)
 		else
 		{
 			StringInfoData string;
-			Outcome outcome = read_text(w, term, term->name, PAYLOAD_FIELD_MAX);
+			Outcome outcome = read_text(w, term, term->name, PAYLOAD_FIELD_MAX, false);
 
 			if (outcome == WRONG)
 				return WRONG;
@@ -400,8 +402,7 @@ read_fields(Walk *w, const Rule *rule)
 	const char **fields = w->event.fields;
 
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		if (read_texts(w, &rule->fields[i], event_field_names[i], event_field_most(i),
-					   &fields[i]) == WRONG)
+		if (read_texts(w, &rule->fields[i], i, &fields[i]) == WRONG)
 			return WRONG;
 	if (fields[FIELD_VALUE] != NULL && !event_value_check(fields[FIELD_VALUE]))
 		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "value", "is no number",

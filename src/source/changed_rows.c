@@ -452,6 +452,7 @@ typedef struct Notes
 	Datum source;
 	Datum lookup;
 	bool no_lookup;
+	int64 id; /* all of a statement have one */
 	int64 count;
 } Notes;
 
@@ -523,10 +524,12 @@ put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum aft
 	MemoryContext previous =
 		MemoryContextSwitchTo(GetPerTupleMemoryContext(notes->estate));
 
+	if (notes->id == 0)
+		notes->id = nextval_internal(notes->sequence, false);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(slot->tts_isnull, false, NOTE_COLUMNS * sizeof(bool));
-	slot->tts_values[NOTE_ID] = Int64GetDatum(nextval_internal(notes->sequence, false));
+	slot->tts_values[NOTE_ID] = Int64GetDatum(notes->id);
 	slot->tts_values[NOTE_SOURCE] = notes->source;
 	slot->tts_values[NOTE_LOOKUP] = notes->lookup;
 	slot->tts_isnull[NOTE_LOOKUP] = notes->no_lookup;

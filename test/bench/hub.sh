@@ -110,8 +110,8 @@ sql -v many="$many" <<'SQL'
 CREATE TABLE batch (n bigint PRIMARY KEY, events hub.event[], pairs hub.event[], payloads json[]);
 ALTER TABLE batch ALTER events SET STORAGE EXTERNAL, ALTER pairs SET STORAGE EXTERNAL, ALTER payloads SET STORAGE EXTERNAL;
 INSERT INTO batch
-SELECT i / 1000, array_agg((ARRAY[identifier('customer', c::text)], at, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'batch', NULL, NULL)::hub.event ORDER BY i),
-       array_agg((ARRAY[identifier('customer', c::text), identifier('cookie', c::text)], at, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'batch', NULL, NULL)::hub.event ORDER BY i),
+SELECT i / 1000, array_agg((ARRAY[identifier('customer', c::text)], at, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'batch', NULL, NULL, NULL, NULL)::hub.event ORDER BY i),
+       array_agg((ARRAY[identifier('customer', c::text), identifier('cookie', c::text)], at, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'batch', NULL, NULL, NULL, NULL)::hub.event ORDER BY i),
        array_agg(json_build_object('type', 'track', 'event', 'Product Viewed', 'userId', c, 'messageId', 'm' || i, 'timestamp', to_json(at), 'properties', json_build_object('sku', 'A' || i % 1000)) ORDER BY i)
 FROM (SELECT i, 1 + (i * 7919) % (SELECT count(*) FROM customers) AS c, '2026-03-01Z'::timestamptz + i % 2500000 * interval '1 s' AS at FROM generate_series(0, :many - 1) i) s
 GROUP BY i / 1000;
@@ -119,8 +119,8 @@ CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL, ordered
 INSERT INTO orders SELECT i, 1 + (i * 7919) % (SELECT count(*) FROM customers), '2026-03-01Z'::timestamptz + i % 2500000 * interval '1 s', 10 FROM generate_series(0, :many - 1) i;
 -- events whose keys are this run's own
 CREATE FUNCTION keyed(events hub.event[], salt text) RETURNS hub.event[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT array_agg((e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent, e.campaign, e.source, salt || n, e.attributes)::hub.event ORDER BY n)
-    FROM unnest(events) WITH ORDINALITY e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes, n) $$;
+    SELECT array_agg((e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction, e.conversation, e.agent, e.campaign, e.source, salt || n, e.attributes, NULL, NULL)::hub.event ORDER BY n)
+    FROM unnest(events) WITH ORDINALITY e(identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source, source_key, attributes, subject, url, n) $$;
 CREATE PROCEDURE many(what text, salt text) LANGUAGE plpgsql AS $$
 DECLARE
     b bench.batch;

@@ -125,8 +125,7 @@ check_event(void *arg, const PayloadEvent *event)
 		{
 			size_t len = strlen(event->fields[i]);
 
-			require(len > 0 && len <= PAYLOAD_FIELD_MAX);
-			require(len <= LABEL_PART_MAX || (i != FIELD_CHANNEL && i != FIELD_ACTION));
+			require(len > 0 && len <= event_field_most(i));
 			require_utf8(event->fields[i]);
 		}
 	if (event->kind == EVENT_TOUCHPOINT)

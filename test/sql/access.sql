@@ -140,14 +140,14 @@ INSERT INTO fits VALUES
     ('timestamp with time zone', '2026-03-01Z'), ('numeric', '1'), ('jsonb', '{}'), ('json', '{}'), ('interval', '1 day'),
     ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('identifier_rules', '(*,5,0,0,{},"",""' || repeat(',', (SELECT count(*) - 7 FROM pg_attribute
         WHERE attrelid = '"It''s ""%I""".identifier_rules'::regclass AND attnum > 0)::int) || ')'),
-    ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})');
+    ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{},,)');
 CREATE TEMP TABLE special (function text, arguments text);
 INSERT INTO special VALUES
     ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales'$$), ('begin_backfill', $$'sales'$$),
     ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
     ('try_row', $$'sales', (SELECT s FROM public.sales s LIMIT 1)$$), ('remove_source', $$'sales'$$), ('remove_rows', $$'sales', '{1,2}'$$),
     ('empty_table', $$'sales', 'public.sales', 'public.sales'$$),
-    ('backfill_rows', $$'web', '{t3}', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{})']::"It's ""%I""".event[],
+    ('backfill_rows', $$'web', '{t3}', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{},,)']::"It's ""%I""".event[],
                         '{NULL}', '{NULL}', false, true$$),
     ('lock_rows', $$'public.sales', NULL, 10, NULL, 0, 10$$),
     ('preview_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'$$);

@@ -106,7 +106,7 @@ FROM (SELECT format('SELECT FROM shop.%I(%s)', p.proname,
 \x on
 SELECT query, r.* FROM (VALUES
     ($$SELECT shop.record('{card:x}', '2026-01-07Z', 'web', 'view')$$),
-    ($$SELECT shop.record_many(ARRAY[ROW('{card:x}', '2026-01-07Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::shop.event])$$),
+    ($$SELECT shop.record_many(ARRAY[ROW('{card:x}', '2026-01-07Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::shop.event])$$),
     ($$SELECT shop.must_link('a:1', 'a:2')$$),
     ($$INSERT INTO shop.touchpoints (identity_id, occurred_at, channel, action) VALUES (1, '2026-01-07Z', 'web', 'view')$$),
     ($$DELETE FROM shop.touchpoints$$),

@@ -65,7 +65,7 @@ SELECT * FROM tried($$SELECT$$);
 SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 10:00Z', 'web', 'view')$$);
 SELECT * FROM tried($$SELECT record('{c:1}', '2026-11-01 09:00Z', 'web', 'search', 1.5)$$);
 SELECT * FROM tried($$SELECT record('{c:1,u:1}', '2026-11-01 11:00Z', 'web', 'login', source => 'sql', source_key => '1')$$);
-SELECT * FROM tried($$SELECT record_many(array_agg((ARRAY[('c:' || n)::identifier], '2026-11-02Z'::timestamptz + n * interval '1 h', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)) FROM generate_series(2, 9) n$$);
+SELECT * FROM tried($$SELECT record_many(array_agg((ARRAY[('c:' || n)::identifier], '2026-11-02Z'::timestamptz + n * interval '1 h', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)) FROM generate_series(2, 9) n$$);
 SELECT * FROM tried($$SELECT identify('{c:10}')$$);
 SELECT * FROM tried($$SELECT link('c:2', 'u:1', source => 'sql', source_key => '2')$$);
 SELECT * FROM tried($$SELECT link('c:10', 'c:3')$$);
@@ -118,7 +118,7 @@ BEGIN
             WHEN 0, 1, 2 THEN PERFORM record(ARRAY[a], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'web', 'a' || n % 3, CASE WHEN n % 2 = 0 THEN n END, (ARRAY['EUR', 'JPY', NULL])[1 + n / 2 % 3]);
             WHEN 3 THEN PERFORM record(ARRAY[a, b], '2026-11-01Z'::timestamptz + random() * interval '90 days', 'app', 'a' || n % 3, source => 'r' || dice, source_key => n::text);
             WHEN 4 THEN PERFORM record_many(ARRAY(SELECT (ARRAY[('c:' || floor(random() * people + 0 * g))::identifier], '2026-11-01Z'::timestamptz + g * interval '1 day', 'sms', 'b', NULL,
-                                                          NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event FROM generate_series(1, 3) g));
+                                                          NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event FROM generate_series(1, 3) g));
             WHEN 5 THEN PERFORM link(a, b, source => 'l' || dice, source_key => n::text);
             WHEN 6, 7 THEN PERFORM retract(source, source_key) FROM evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1;
             WHEN 8 THEN DELETE FROM touchpoints WHERE touchpoint_id = (SELECT touchpoint_id FROM touchpoints ORDER BY random() LIMIT 1);
@@ -149,7 +149,7 @@ SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS 
        current_flaws, by_customer_flaws, in_blocks, flaws
 FROM muddle(200, 1, 25);
 -- so many customers that changes of blocks are kept beside them
-SELECT cardinality(record_many(array_agg((ARRAY[('c:' || n % 300)::identifier], '2026-11-01Z'::timestamptz + n * interval '17 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)))
+SELECT cardinality(record_many(array_agg((ARRAY[('c:' || n % 300)::identifier], '2026-11-01Z'::timestamptz + n * interval '17 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event)))
 FROM generate_series(1, 600) n;
 SELECT refreshes > 5 AS refreshes, compared > 500 AS compared, details > 100 AS details, newer > 0 AS newer, gone > 0 AS gone,
        current_flaws, by_customer_flaws, in_blocks, flaws
@@ -205,7 +205,7 @@ SELECT count(*), flaws('current_journeys') FROM journey_changes;
 SELECT refresh(), flaws('customer_journeys');
 
 -- plans that are kept for a session are good for one row and for many
-SELECT cardinality(record_many(array_agg((ARRAY['k:1'], '2026-11-01Z'::timestamptz + n * interval '1 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'plan', n::text, NULL)::event)))
+SELECT cardinality(record_many(array_agg((ARRAY['k:1'], '2026-11-01Z'::timestamptz + n * interval '1 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'plan', n::text, NULL, NULL, NULL)::event)))
 FROM generate_series(1, 20000) n;
 ANALYZE touchpoint_keys;
 BEGIN;
@@ -223,7 +223,7 @@ SELECT count(*) FROM touchpoint_keys WHERE source = 'plan';
 TRUNCATE touchpoints, identities, customers, evidence, former_memberships, identity_pairs;
 SELECT refresh() > 0 AS emptied;
 SELECT cardinality(record_many(array_agg((ARRAY[('p:' || n % 2000)::identifier], '2026-11-01Z'::timestamptz + n * interval '5 min', 'web', CASE n % 997 WHEN 0 THEN 'buy' ELSE 'view' END, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 20000) n;
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 20000) n;
 SELECT make_partitions() >= 0 AS maintained, refresh();
 ANALYZE;
 CREATE TABLE few AS SELECT customer_id FROM customers ORDER BY customer_id DESC LIMIT 5;

@@ -62,11 +62,11 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT record('{a:1,b:1}', '2026-11-01Z', repeat('w', 300), 'view', source => 'sql', source_key => 'x')$$),
     ($$SELECT record('{a:1,b:1}', '2026-11-01Z', 'web', 'view', 1e30, source => 'sql', source_key => 'x')$$),
     ($$SELECT record('{a:1,b:1}', '2026-11-01Z', 'web', 'view', 'NaN', source => 'sql', source_key => 'x')$$),
-    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL),
-                                ('{}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
-    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL),
-                                ('{b:1}', '2026-11-01Z', 'web', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL)]::event[])$$),
-    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, 'sideways', NULL, NULL, NULL, 's', '1', NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL, NULL, NULL),
+                                ('{}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL, NULL, NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 's', '1', NULL, NULL, NULL),
+                                ('{b:1}', '2026-11-01Z', 'web', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 's', '2', NULL, NULL, NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-11-01Z', 'web', 'view', NULL, NULL, 'sideways', NULL, NULL, NULL, 's', '1', NULL, NULL, NULL)]::event[])$$),
     ($$SELECT record_many(ARRAY[NULL]::event[])$$)
 ) v(query), refused(query) r;
 \x off
@@ -77,13 +77,13 @@ SELECT count(*) = :before_touchpoints AS touchpoints, (SELECT count(*) FROM iden
 SELECT record_many('{}'), record_many(NULL);
 CREATE TEMP TABLE given (n bigint GENERATED ALWAYS AS IDENTITY, e event);
 INSERT INTO given (e) VALUES
-    (ROW('{user:20}', '2026-11-03 10:00Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL)::event),
-    (ROW('{user:20,cookie:1}', '2026-11-03 10:01Z', 'app', 'login', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '2', '{}')::event),
-    (ROW('{user:20}', '2026-11-03 10:00Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL)::event),
-    (ROW('{cookie:1}', '2026-11-01 10:05Z', 'web', 'login', NULL, NULL, NULL, NULL, NULL, NULL, 'web', 'k1', NULL)::event),
-    (ROW('{user:7}', '2026-11-03 10:04Z', 'app', 'open', 1, 'EUR', 'in', 'c', 'a', 'm', NULL, NULL, '[1]')::event),
-    (ROW('{cookie:9,user:22}', '2026-11-03 10:05Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event),
-    (ROW('{cookie:1}', '2026-11-03 10:06Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'sql', 'k1', NULL)::event);
+    (ROW('{user:20}', '2026-11-03 10:00Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL, NULL, NULL)::event),
+    (ROW('{user:20,cookie:1}', '2026-11-03 10:01Z', 'app', 'login', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '2', '{}', NULL, NULL)::event),
+    (ROW('{user:20}', '2026-11-03 10:00Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'app', '1', NULL, NULL, NULL)::event),
+    (ROW('{cookie:1}', '2026-11-01 10:05Z', 'web', 'login', NULL, NULL, NULL, NULL, NULL, NULL, 'web', 'k1', NULL, NULL, NULL)::event),
+    (ROW('{user:7}', '2026-11-03 10:04Z', 'app', 'open', 1, 'EUR', 'in', 'c', 'a', 'm', NULL, NULL, '[1]', NULL, NULL)::event),
+    (ROW('{cookie:9,user:22}', '2026-11-03 10:05Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event),
+    (ROW('{cookie:1}', '2026-11-03 10:06Z', 'app', 'open', NULL, NULL, NULL, NULL, NULL, NULL, 'sql', 'k1', NULL, NULL, NULL)::event);
 SELECT max(touchpoint_id) AS last FROM touchpoints \gset
 CREATE TEMP TABLE made AS SELECT record_many(array_agg(e ORDER BY n)) AS ids FROM given;
 SELECT n, id > :last AS fresh, s.identifier, s.occurred_at, s.source, s.source_key
@@ -98,7 +98,7 @@ CREATE TEMP TABLE twin AS SELECT n, ARRAY[('u:' || n % 40)::identifier, ('c:' ||
 SELECT journey_create_hub('other');
 SELECT count(record(ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n * interval '1 h', 'web', 'a' || m, n, source => 't', source_key => n::text)) FROM twin;
 SELECT count(*) FROM (SELECT unnest(other.record_many(array_agg((ids[1:1 + (n % 4 > 0)::int], '2026-01-01Z'::timestamptz + n * interval '1 h', 'web', 'a' || m, n, NULL, NULL, NULL, NULL, NULL,
-       't', n::text, NULL)::other.event))) FROM twin GROUP BY n / 30) s;
+       't', n::text, NULL, NULL, NULL)::other.event))) FROM twin GROUP BY n / 30) s;
 SELECT count(*) FROM (
     SELECT i.identifier, t.occurred_at, t.channel, t.action, t.value, t.source, t.source_key FROM touchpoints t JOIN identities i USING (identity_id) WHERE t.source = 't'
     EXCEPT
@@ -129,7 +129,7 @@ UNLISTEN *;
 -- partitions: by month of UTC; what has none goes to the default one until maintain()
 SET timezone = 'Pacific/Auckland';
 SELECT record('{user:7}', t, 'web', 'view', source => 'sql', source_key => t::text) > 0 AS recorded FROM unnest('{2019-12-31 23:59:59.999999Z,2020-01-01 00:00Z,2020-02-29 12:00Z,0044-03-15 12:00Z}'::timestamptz[]) t;
-SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
+SELECT cardinality(record_many(array_agg((ARRAY['user:7'], '2020-03-01Z'::timestamptz + n * interval '44 min', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(0, 999) n;
 SELECT count(*) AS strays FROM touchpoints_default;
 CALL maintain();  -- those of a month of which there are few stay
 SELECT count(*) AS strays FROM touchpoints_default;

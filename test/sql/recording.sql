@@ -19,7 +19,7 @@ FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'touchpoints'::regclass A
     ON t.attname = f.field AND t.atttypid = f.type WHERE f.n IS NULL OR t.attname IS NULL;
 SELECT f.*, p.name FROM fields f FULL JOIN (
     SELECT u.n, u.name, u.type::regtype FROM pg_proc, unnest(proargnames, proargtypes::oid[]) WITH ORDINALITY u(name, type, n)
-    WHERE oid = 'record(identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb)'::regprocedure) p
+    WHERE oid = 'record(identifier[], timestamptz, text, text, numeric, text, text, text, text, text, text, text, jsonb, text, text)'::regprocedure) p
     ON p.n = f.n AND p.name = f.field AND p.type = f.type WHERE f.n IS NULL OR p.n IS NULL;
 SELECT f.field, p.attname AS of_format FROM (SELECT * FROM fields WHERE field <> 'source') f
 FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'formats'::regclass AND col_description(attrelid, attnum) <> ''
@@ -28,15 +28,15 @@ FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'formats'::regclass AND c
 -- and each goes to its column, by every way
 CREATE VIEW stored AS
 SELECT i.identifier, t.occurred_at AS at, t.channel, t.action, t.value, t.currency, t.direction AS dir, t.conversation AS conv, t.agent, t.campaign, t.source, t.source_key AS key,
-       t.attributes
+       t.attributes, t.subject, t.url
 FROM touchpoints t JOIN identities i USING (identity_id) ORDER BY t.touchpoint_id;
-INSERT INTO formats (format, rule, identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source_key, attributes)
-VALUES ('shop', 1, '{a:/a}', '{/t,now}', '{=ch}', '{/action,=ac}', '{/v}', '{/c}', '{=out}', '{=co}', '{=ag}', '{=ca}', '{/k}', '{x:/x}');
-SELECT record('{a:1}', '2026-01-01Z', 'ch', 'ac', 1, 'CUR', 'out', 'co', 'ag', 'ca', 'so', 'k1', '{"x": 1}') = 1 AS one,
-       record_many(ARRAY[('{a:1}', '2026-01-02Z', 'ch', 'ac', 2, 'CUR', 'out', 'co', 'ag', 'ca', 'so', 'k2', '{"x": 2}')::event]) AS many,
+INSERT INTO formats (format, rule, identifiers, occurred_at, channel, action, value, currency, direction, conversation, agent, campaign, source_key, attributes, subject, url)
+VALUES ('shop', 1, '{a:/a}', '{/t,now}', '{=ch}', '{/action,=ac}', '{/v}', '{/c}', '{=out}', '{=co}', '{=ag}', '{=ca}', '{/k}', '{x:/x}', '{=su}', '{/u}');
+SELECT record('{a:1}', '2026-01-01Z', 'ch', 'ac', 1, 'CUR', 'out', 'co', 'ag', 'ca', 'so', 'k1', '{"x": 1}', 'su', 'u:1') = 1 AS one,
+       record_many(ARRAY[('{a:1}', '2026-01-02Z', 'ch', 'ac', 2, 'CUR', 'out', 'co', 'ag', 'ca', 'so', 'k2', '{"x": 2}', 'su', 'u:2')::event]) AS many,
        record_many('[{"identifiers": ["a:1"], "occurred_at": "2026-01-03Z", "channel": "ch", "action": "ac", "value": 3, "currency": "CUR", "direction": "out",
-                      "conversation": "co", "agent": "ag", "campaign": "ca", "source": "so", "source_key": "k3", "attributes": {"x": 3}}]') AS json,
-       ingest('{"a": 1, "t": "2026-01-04T00:00:00Z", "v": 4, "c": "CUR", "k": "k4", "x": 4}'::text, 'shop') AS payload;
+                      "conversation": "co", "agent": "ag", "campaign": "ca", "source": "so", "source_key": "k3", "attributes": {"x": 3}, "subject": "su", "url": "u:3"}]') AS json,
+       ingest('{"a": 1, "t": "2026-01-04T00:00:00Z", "v": 4, "c": "CUR", "k": "k4", "x": 4, "u": "u:4"}'::text, 'shop') AS payload;
 SELECT * FROM stored;
 TRUNCATE touchpoints;
 
@@ -49,8 +49,8 @@ CREATE FUNCTION steps(source text) RETURNS TABLE (path text) LANGUAGE sql AS $$
 CREATE TABLE given (n integer, key text, action text);
 INSERT INTO given VALUES (1, '8', 'view'), (2, '9', 'cart'), (3, '10', 'buy'), (4, NULL, 'bye'), (5, '07', 'again'), (6, '9', 'cart'), (7, 'A', 'end');
 SELECT count(record(ARRAY['k:1'], '2026-01-01Z', 'web', action, source => 'single', source_key => key)) FROM (SELECT * FROM given ORDER BY n) g;
-SELECT cardinality(record_many(array_agg((ARRAY['k:1'], '2026-01-01Z', 'web', action, NULL, NULL, NULL, NULL, NULL, NULL, 'many', key, NULL)::event ORDER BY n))) FROM given;
-SELECT cardinality(record_many(array_agg((ARRAY['k:1', 'j:' || n], '2026-01-01Z', 'web', action, NULL, NULL, NULL, NULL, NULL, NULL, 'links', key, NULL)::event ORDER BY n)))
+SELECT cardinality(record_many(array_agg((ARRAY['k:1'], '2026-01-01Z', 'web', action, NULL, NULL, NULL, NULL, NULL, NULL, 'many', key, NULL, NULL, NULL)::event ORDER BY n))) FROM given;
+SELECT cardinality(record_many(array_agg((ARRAY['k:1', 'j:' || n], '2026-01-01Z', 'web', action, NULL, NULL, NULL, NULL, NULL, NULL, 'links', key, NULL, NULL, NULL)::event ORDER BY n)))
 FROM given WHERE n <> 6;
 SELECT cardinality(record_many(jsonb_agg(jsonb_build_object('identifiers', '["k:1"]'::jsonb, 'occurred_at', '2026-01-01Z', 'channel', 'web', 'action', action, 'source', 'json', 'source_key', key) ORDER BY n)))
 FROM given;
@@ -77,7 +77,7 @@ TRUNCATE touchpoints;
 SELECT r.* FROM (VALUES
     ($$SELECT record('{email:a@x.pt}', '2026-01-01Z', 'store', 'purchase', 20, source_key => '17')$$),
     ($$SELECT record('{email:a@x.pt}', '2026-01-01Z', 'store', 'purchase', 20, source => NULL, source_key => '17')$$),
-    ($$SELECT record_many(ARRAY[('{a:1}', '2026-01-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '17', NULL)]::event[])$$),
+    ($$SELECT record_many(ARRAY[('{a:1}', '2026-01-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, '17', NULL, NULL, NULL)]::event[])$$),
     ($$SELECT record_many('[{"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web", "action": "view"},
                             {"identifiers": ["a:1"], "occurred_at": "2026-01-01Z", "channel": "web", "action": "view", "source_key": 17}]')$$)
 ) v(query), refused(query) r;
@@ -92,7 +92,7 @@ SELECT count(*) AS touchpoints, (SELECT count(*) FROM identities) AS identities,
 SELECT record('{email:ana@x.pt,card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}') = :first AS same,
        record('{card:1,email:ana@x.pt}', '2026-01-01 01:00+01', 'store', 'purchase', 5.00, ' eur', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1.0]}') = :first AS same,
        record('{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}') = :first AS same,
-       record_many(ARRAY(SELECT ('{email:ana@x.pt,card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}')::event
+       record_many(ARRAY(SELECT ('{email:ana@x.pt,card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL)::event
                          FROM generate_series(1, 2))) = ARRAY[:first, :first]::bigint[] AS same,
        record_many('[{"identifiers": ["card:1"], "occurred_at": "2026-01-01Z", "channel": "store", "action": "purchase", "value": "5.0", "currency": "EUR", "direction": "in",
                       "conversation": "c", "agent": "Rita", "campaign": "spring", "source": "till", "source_key": 1, "attributes": {"sku": [1]}}]') = ARRAY[:first]::bigint[] AS same;
@@ -103,27 +103,29 @@ SELECT record('{phone:+351912345678}', '2026-01-01Z', 'store', 'purchase', 5, 'E
 -- what differs is told, one by one, and with others in one call; nothing of it is stored
 CREATE TABLE differing (field text, given text);
 INSERT INTO differing VALUES
-    ('customer', $$'{email:b@x.pt}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('customer', $$'{card:2}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('link', $$'{card:1,card:2}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('link', $$'{card:1,cookie:new}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('time', $$'{card:1}', '2026-01-01 00:00:01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('channel', $$'{card:1}', '2026-01-01Z', 'web', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('action', $$'{card:1}', '2026-01-01Z', 'store', 'return', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('value', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 500, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('value', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', NULL, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('currency', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'JPY', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('direction', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'out', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('conversation', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'd', 'Rita', 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('agent', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', NULL, 'spring', 'till', '1', '{"sku": [1]}'$$),
-    ('campaign', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', '', 'till', '1', '{"sku": [1]}'$$),
-    ('attributes', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [2]}'$$);
+    ('customer', $$'{email:b@x.pt}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('customer', $$'{card:2}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('link', $$'{card:1,card:2}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('link', $$'{card:1,cookie:new}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('time', $$'{card:1}', '2026-01-01 00:00:01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('channel', $$'{card:1}', '2026-01-01Z', 'web', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('action', $$'{card:1}', '2026-01-01Z', 'store', 'return', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('value', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 500, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('value', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', NULL, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('currency', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'JPY', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('direction', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'out', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('conversation', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'd', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('agent', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', NULL, 'spring', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('campaign', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', '', 'till', '1', '{"sku": [1]}', NULL, NULL$$),
+    ('attributes', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [2]}', NULL, NULL$$),
+    ('subject', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', 'a coat', NULL$$),
+    ('url', $$'{card:1}', '2026-01-01Z', 'store', 'purchase', 5, 'EUR', 'in', 'c', 'Rita', 'spring', 'till', '1', '{"sku": [1]}', NULL, 'https://x.pt/1'$$);
 SELECT d.field, r.state, r.message, r.detail FROM differing d, refused('SELECT record(' || given || ')') r;
 SELECT d.field, r.state, r.message FROM differing d,
-    refused(format($$SELECT record_many(ARRAY[('{card:9}', '2026-01-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL), (%s)]::event[])$$, given)) r;
+    refused(format($$SELECT record_many(ARRAY[('{card:9}', '2026-01-01Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL, NULL, NULL), (%s)]::event[])$$, given)) r;
 SELECT hint FROM refused('SELECT record(' || (SELECT given FROM differing WHERE field = 'time') || ')');
-SELECT state, message, detail FROM refused($$SELECT record_many(ARRAY[('{card:9}', '2026-01-01Z', 'web', 'view', 1, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL),
-                                                              ('{card:9}', '2026-01-01Z', 'web', 'view', 2, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL)]::event[])$$);
+SELECT state, message, detail FROM refused($$SELECT record_many(ARRAY[('{card:9}', '2026-01-01Z', 'web', 'view', 1, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL, NULL, NULL),
+                                                              ('{card:9}', '2026-01-01Z', 'web', 'view', 2, NULL, NULL, NULL, NULL, NULL, 'till', '2', NULL, NULL, NULL)]::event[])$$);
 SELECT count(*) = :before_touchpoints AS touchpoints, (SELECT count(*) FROM identities) = :before_identities + 1 AS identities FROM touchpoints;
 -- a payload that differs is rejected, and the rest is taken in; sent again it has another time to the minute, and other attributes
 SELECT * FROM ingest_many(ARRAY['{"a": 5, "t": "2026-01-04T00:00:00Z", "v": 4, "c": "EUR", "k": "k5", "x": 1}',
@@ -142,7 +144,7 @@ SELECT count(*) AS touchpoints, (SELECT count(*) FROM touchpoint_keys WHERE sour
 FROM touchpoints WHERE source = 'till';
 SELECT record('{email:ana@x.pt,card:1}', '2026-01-01Z', 'store', 'purchase', 500, source => 'till', source_key => '1') > :first AS recorded;
 SELECT customer_of('email:ana@x.pt') = customer_of('card:1') AS joined;
-SELECT unrecord('till', '1'), record_many(ARRAY[('{email:ana@x.pt,card:2}', '2026-01-01Z', 'store', 'purchase', 50, NULL, NULL, NULL, NULL, NULL, 'till', '1', NULL)]::event[]) IS NOT NULL AS recorded;
+SELECT unrecord('till', '1'), record_many(ARRAY[('{email:ana@x.pt,card:2}', '2026-01-01Z', 'store', 'purchase', 50, NULL, NULL, NULL, NULL, NULL, 'till', '1', NULL, NULL, NULL)]::event[]) IS NOT NULL AS recorded;
 SELECT customer_of('email:ana@x.pt') = customer_of('card:1') AS joined, customer_of('email:ana@x.pt') = customer_of('card:2') AS joined_now;
 SELECT unrecord('till', '1');
 SELECT customer_of('email:ana@x.pt') = customer_of('card:2') AS joined;
@@ -176,8 +178,8 @@ INSERT INTO times VALUES (now() + interval '20 days'), (now() - interval '49 yea
 SELECT n, r.state, left(r.message, 45) AS message, r.detail FROM (SELECT row_number() OVER () AS n, at FROM times) t,
     refused(format($$SELECT record('{t:1}', %L, 'web', 'view')$$, at)) r;
 SELECT n, r.state FROM (SELECT row_number() OVER () AS n, at FROM times) t,
-    refused(format($$SELECT record_many(ARRAY[('{t:1}', now(), 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-                                              ('{t:1}', %L, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::event[])$$, at)) r;
+    refused(format($$SELECT record_many(ARRAY[('{t:1}', now(), 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+                                              ('{t:1}', %L, 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::event[])$$, at)) r;
 SELECT time_is_plausible(at) FROM times;
 SELECT * FROM ingest_many((SELECT array_agg(format('{"a": "t%s", "t": "%s", "k": "t%s"}', extract(year FROM at), to_char(at, 'YYYY-MM-DD"T"HH24:MI:SSZ'), at)) FROM times), 'shop');
 SELECT DISTINCT regexp_replace(reason, ': .*', '') AS reason, sqlstate FROM rejected ORDER BY 1;
@@ -194,8 +196,8 @@ TRUNCATE touchpoints, rejected;
 
 -- currencies: one spelling each, and no sum of several
 SELECT record('{m:1}', '2026-01-01Z', 'web', 'buy', 1, 'EUR') IS NOT NULL AS one, record('{m:1}', '2026-01-02Z', 'web', 'buy', 2, 'eur') IS NOT NULL AS two,
-       record_many(ARRAY[('{m:1}', '2026-01-03Z', 'web', 'buy', 4, E' EUR\t', NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-                         ('{m:1}', '2026-01-04Z', 'web', 'buy', 8, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::event[]) IS NOT NULL AS many,
+       record_many(ARRAY[('{m:1}', '2026-01-03Z', 'web', 'buy', 4, E' EUR\t', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+                         ('{m:1}', '2026-01-04Z', 'web', 'buy', 8, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::event[]) IS NOT NULL AS many,
        record_many('[{"identifiers": {"m": 1}, "occurred_at": "2026-01-05Z", "channel": "web", "action": "buy", "value": 16, "currency": "Eur"}]') IS NOT NULL AS json,
        (ingest('{"a": 1, "t": "2026-01-06T00:00:00Z", "v": 32, "c": " eUR", "k": "c1"}'::text, 'shop')).touchpoints;
 INSERT INTO touchpoints (identity_id, occurred_at, channel, action, value, currency) SELECT identity_id, '2026-01-07Z', 'web', 'buy', 64, 'inr' FROM identities WHERE identifier = 'm:1';
@@ -261,10 +263,10 @@ SELECT state, message FROM refused($$SELECT record_many('[{"identifiers": ["a:1"
 -- an array may begin anywhere, and have dimensions: its events are compared with what is there all the same
 SELECT record('{b:1}', '2026-01-01Z', 'web', 'view', source => 'bounds', source_key => '1') > 0 AS recorded;
 CREATE VIEW bounded AS
-SELECT b.bounds, format($$SELECT record_many('%s={"(\"{b:1}\",2026-01-01Z,web,view,,,,,,,bounds,1,)","(\"{b:1}\",2026-01-01Z,web,%s,,,,,,,bounds,1,)"}'::event[])$$, b.bounds, b.action) AS query
+SELECT b.bounds, format($$SELECT record_many('%s={"(\"{b:1}\",2026-01-01Z,web,view,,,,,,,bounds,1,,,)","(\"{b:1}\",2026-01-01Z,web,%s,,,,,,,bounds,1,,,)"}'::event[])$$, b.bounds, b.action) AS query
 FROM (VALUES ('[0:1]', 'buy'), ('[7:8]', 'buy'), ('[7:8]', 'view')) b(bounds, action);
 SELECT b.bounds, r.state, r.message FROM bounded b, refused(b.query) r;
-SELECT state, message FROM refused($$SELECT record_many(ARRAY[[('{b:1}', '2026-01-01Z', 'web', 'view', 1, NULL, NULL, NULL, NULL, NULL, 'bounds', '1', NULL)::event]])$$);
+SELECT state, message FROM refused($$SELECT record_many(ARRAY[[('{b:1}', '2026-01-01Z', 'web', 'view', 1, NULL, NULL, NULL, NULL, NULL, 'bounds', '1', NULL, NULL, NULL)::event]])$$);
 DROP VIEW bounded;
 
 -- what drivers send: text and arrays of text, with and without a type

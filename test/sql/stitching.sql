@@ -236,4 +236,35 @@ SELECT * FROM customers();
 SELECT customer_id, component_id, identities, component_identities FROM crm.customers ORDER BY 1;
 SELECT crm.set_quarantine_above(NULL) > 0 AS moved;
 SELECT * FROM customers();
+
+-- much evidence is retracted at once: of many small components by the law, of large ones by a search
+SELECT anew();
+SELECT crm.set_rule('account', priority => 9, max_per_customer => 1), crm.set_rule('tab', shared_above => 1);
+SELECT cardinality(crm.identify_many(array_agg(o::crm.observation))) AS known
+FROM generate_series(1, 150) n,
+     LATERAL (VALUES (ARRAY['c:' || n, 'd:' || n]::identifier[], timestamptz '2026-01-01Z', 's', 'both ' || n),
+                     (ARRAY['c:' || n, 'tab:' || n]::identifier[], '2026-01-01Z', 's', 'c ' || n),
+                     (ARRAY['d:' || n, 'tab:' || n]::identifier[], '2026-01-01Z', 's', 'd ' || n),
+                     (ARRAY['d:' || n, 'e:' || n]::identifier[], '2026-01-02Z', 's', 'e ' || n),
+                     (ARRAY['d:' || n, 'e:' || n, 'f:' || n % 100]::identifier[], '2026-01-02Z', 's', 'f ' || n)) o;
+SELECT crm.identify(array(SELECT identifier('large', n::text) FROM generate_series(0, 600) n), '2026-01-01Z', 's', 'large') > 0 AS known,
+       cardinality(crm.identify_many(array_agg(ROW(ARRAY['large:' || n, 'x:' || n]::identifier[], '2026-01-01Z', 's', 'x ' || n)::crm.observation)))
+FROM generate_series(0, 9) n;
+SELECT crm.identify('{account:1,account:2,x:1}', '2026-01-03Z', 's', 'parted') > 0 AS known, crm.must_link('c:1', 'c:2');
+CREATE TABLE rows_before (tid, min) AS SELECT ctid, xmin::text FROM crm.identities;
+CREATE FUNCTION counts(OUT customers bigint, OUT largest bigint, OUT shared bigint, OUT written bigint, OUT wrong bigint) LANGUAGE sql AS $$
+    SELECT count(DISTINCT customer_id), (SELECT max(identities) FROM crm.customers), count(*) FILTER (WHERE shared),
+           count(*) FILTER (WHERE NOT EXISTS (SELECT FROM rows_before b WHERE (b.tid, b.min) = (i.tid, i.min))), (SELECT count(*) FROM crm.stitch_check())
+    FROM (SELECT customer_id, shared, ctid AS tid, xmin::text AS min FROM crm.identities) i $$;
+SELECT * FROM counts();
+-- what other evidence has too moves nobody
+SELECT crm.retract_many('s', array_agg('e ' || n)) FROM generate_series(1, 150) n;
+SELECT * FROM counts();
+SELECT crm.retract_many('s', array_agg('both ' || n) || '{x 0,x 1,parted,none,x 1,NULL}') FROM generate_series(1, 150) n;
+SELECT * FROM counts();
+SELECT crm.retract_many('s', array_agg(source_key)) FROM crm.evidence WHERE source_key ~ '^[cfx]';
+SELECT * FROM counts();
+SELECT crm.retract_many('s', array_agg(source_key)) FROM crm.evidence;
+SELECT * FROM counts();
+SELECT crm.retract_many('s', array_agg(source_key)), crm.retract_many('s', '{}'), crm.retract_many('s', NULL), crm.retract_many(NULL, '{x 0}') FROM crm.evidence;
 SELECT journey_drop_hub('crm', true);

@@ -37,9 +37,9 @@ SET ROLE regress_shop_loader;
 \set VERBOSITY terse
 SELECT shops.record('{a_card:1}', '2026-03-01Z', 'web', 'view');
 SELECT set_config('shops.tenant', 'regress_shop_' || t, false), cardinality(shops.record_many(ARRAY[
-    (ARRAY[identifier(t || '_card', '1'), identifier(t || '_cookie', '1')], '2026-03-01 10:00Z', 'web', 'view', NULL, NULL, 'in', 'thread ' || t, NULL, NULL, t, '1', NULL),
-    (ARRAY[identifier(t || '_card', '1')], '2026-03-01 11:00Z', 'store ' || t, 'buy', 10, 'EUR', NULL, NULL, NULL, NULL, t, '2', '{"size": 1}'),
-    (ARRAY[identifier(t || '_card', '2')], '2026-03-02 11:00Z', 'phone', 'call', NULL, NULL, 'in', 'call ' || t, NULL, NULL, t, '3', NULL)]::shops.event[])) AS recorded
+    (ARRAY[identifier(t || '_card', '1'), identifier(t || '_cookie', '1')], '2026-03-01 10:00Z', 'web', 'view', NULL, NULL, 'in', 'thread ' || t, NULL, NULL, t, '1', NULL, NULL, NULL),
+    (ARRAY[identifier(t || '_card', '1')], '2026-03-01 11:00Z', 'store ' || t, 'buy', 10, 'EUR', NULL, NULL, NULL, NULL, t, '2', '{"size": 1}', NULL, NULL),
+    (ARRAY[identifier(t || '_card', '2')], '2026-03-02 11:00Z', 'phone', 'call', NULL, NULL, 'in', 'call ' || t, NULL, NULL, t, '3', NULL, NULL, NULL)]::shops.event[])) AS recorded
 FROM unnest('{a,b}'::text[]) t;
 SELECT shops.retract('a', '1');
 RESET ROLE;

@@ -12,13 +12,13 @@ SELECT cardinality(record_many(array_agg((
     ARRAY[('c:' || floor(random() * 400))::identifier], '2026-03-01Z'::timestamptz + floor(random() * 150) * interval '10 min',
     one_of('whatsapp', 'chat', 'email', 'phone', 'phone'), one_of('message', 'message', 'complaint', 'call', 'call', 'delivered'),
     NULL, NULL, one_of('in', 'in', 'out', 'out', 'out', NULL), NULL, one_of('bot', 'bot:x', 'rita', NULL),
-    NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 8000);
+    NULL, NULL, NULL, NULL, NULL, NULL)::event))) FROM generate_series(1, 8000);
 SELECT refresh() > 300 AS refreshed;
 -- some have been corrected, and some came in, since then
 UPDATE touchpoints SET direction = 'in', agent = NULL WHERE touchpoint_id % 50 = 1;
 SELECT cardinality(record_many(array_agg((
     ARRAY[('c:' || n)::identifier], '2026-03-01 12:00Z'::timestamptz + n * interval '10 min', 'chat', 'message',
-    NULL, NULL, 'out', NULL, CASE WHEN n % 2 = 0 THEN 'bot' END, NULL, NULL, NULL, NULL)::event)))
+    NULL, NULL, 'out', NULL, CASE WHEN n % 2 = 0 THEN 'bot' END, NULL, NULL, NULL, NULL, NULL, NULL)::event)))
 FROM generate_series(1, 100) n;
 
 CREATE TABLE r AS

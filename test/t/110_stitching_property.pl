@@ -72,7 +72,10 @@ sub detour
     my ($universe, $observations, $pairs) = @_;
     my $what = rand;
     my $o = any(@$observations);
-    return [ 'retract', $o->{source}, $o->{key} ] if $what < 0.25 && defined $o->{key};
+    return [ 'retract', $o->{source}, $o->{key} ] if $what < 0.15 && defined $o->{key};
+    # some of one source; one may be given twice, or be none
+    return [ 'retract_many', $o->{source}, some_of(any(2, 4, 9), 'none', map { $_->{source} eq $o->{source} && $_->{key} // () } @$observations, $o) ]
+      if $what < 0.25;
     return [ 'set_rule', any(@$universe) =~ s/:.*//sr, random_rule() ] if $what < 0.45;
     return [ 'set_rule', '*', random_rule() ] if $what < 0.5;
     return [ 'drop_rule', any(@$universe) =~ s/:.*//sr ] if $what < 0.55;
@@ -164,6 +167,15 @@ sub run_batches
 my $node = start_server('main');
 make_hub($node);
 sql($node, 'CREATE DATABASE second TEMPLATE postgres');
+# There retract_many does with few components what it does with many
+my $definition = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'retract_many'";
+is($node->safe_psql('second', <<"END"), 't', 'in one database many components are few');
+DO \$\$
+BEGIN
+    EXECUTE replace(($definition), 'few CONSTANT integer := 100', 'few CONSTANT integer := 0');
+END \$\$;
+SELECT ($definition) LIKE '%few CONSTANT integer := 0;%'
+END
 
 my @databases = ('postgres', 'second');
 my @workers;
@@ -230,6 +242,10 @@ BEGIN
                 PERFORM large.identify(o.identifiers, o.observed_at, o.source, o.source_key);
             ELSIF k < 0.65 THEN
                 PERFORM large.identify_many(array_agg(any_observation(n, format('%s-%s', step, g)))) FROM generate_series(1, 20) g;
+            ELSIF k < 0.7 THEN
+                PERFORM large.retract_many('a', array_agg(e.source_key))
+                FROM (SELECT source_key FROM large.evidence WHERE retracted_at IS NULL ORDER BY random()
+                      LIMIT (ARRAY[10, 200])[1 + (random() < 0.3)::int]) e;
             ELSIF k < 0.85 THEN
                 PERFORM large.retract(e.source, e.source_key)
                 FROM (SELECT source, source_key FROM large.evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1) e;

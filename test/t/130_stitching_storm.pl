@@ -84,13 +84,18 @@ SELECT nextval('wrong_turn') % $wrong + 1 AS n \\gset
 SELECT hub.identify(identifiers, source => 'storm', source_key => key || '-' || :client_id || '-' || pg_backend_pid()) FROM wrong WHERE n = :n;
 SELECT hub.retract('storm', key || '-' || :client_id || '-' || pg_backend_pid()) FROM wrong WHERE n = :n;
 END
+    many_wrong => <<"END",
+SELECT nextval('wrong_turn') % $wrong + 1 AS n \\gset
+SELECT hub.identify_many(array_agg((identifiers, now(), 'storm', key || '-' || pg_backend_pid())::hub.observation)) FROM wrong WHERE n BETWEEN :n AND :n + 2;
+SELECT hub.retract_many('storm', array_agg(key || '-' || pg_backend_pid())) FROM wrong WHERE n BETWEEN :n AND :n + 2;
+END
     ruled => <<'END',
 SELECT nextval('turn') AS n \gset
 SELECT play(:n);
 END
 );
 write_bytes("$dir/$_", $script{$_}) for keys %script;
-my @mix = map { ('-f', "$dir/$_") } qw(one@4 link@4 twice@2 many@1 wrong@1);
+my @mix = map { ('-f', "$dir/$_") } qw(one@4 link@4 twice@2 many@1 wrong@1 many_wrong@1);
 
 # Clients that begin again whenever they are cut off, until all turns are taken.
 # Meanwhile victims are terminated, and one is killed.
@@ -210,7 +215,12 @@ BEGIN
         WHEN 'identify' THEN PERFORM ruled.identify(a.identifiers, a.at, 'storm', turn::text);
         WHEN 'many' THEN PERFORM ruled.identify_many(array_agg((identifiers, at, 'many', turn || '-' || n)::ruled.observation))
                          FROM act WHERE n BETWEEN turn AND turn + 5;
-        WHEN 'retract' THEN PERFORM ruled.retract('storm', a.which::text);
+        WHEN 'retract' THEN
+            IF a.n % 2 = 0 THEN
+                PERFORM ruled.retract('storm', a.which::text);
+            ELSE
+                PERFORM ruled.retract_many('storm', ARRAY[a.which, a.which / 2, a.n - 1, a.n - 3]::text[]);
+            END IF;
         WHEN 'must' THEN PERFORM ruled.must_link(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);
         WHEN 'cannot' THEN PERFORM ruled.cannot_link(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);
         WHEN 'clear' THEN PERFORM ruled.clear_pair(pair[1], pair[2]) WHERE lower(pair[1]::text) <> lower(pair[2]::text);

@@ -79,7 +79,7 @@ SELECT hub.record(array_agg(DISTINCT i), day(200 * random()), 'app', 'b', source
 FROM (SELECT someone() FROM generate_series(1, 2)) s(i);
 END
     many => <<'END',
-SELECT hub.record_many(array_agg((ARRAY[identifier('c', (k % 200)::text)], day(k % 1000 / 50.0), 'sms', 'sent', NULL, NULL, NULL, NULL, NULL, NULL, 'many', k::text, NULL)::hub.event))
+SELECT hub.record_many(array_agg((ARRAY[identifier('c', (k % 200)::text)], day(k % 1000 / 50.0), 'sms', 'sent', NULL, NULL, NULL, NULL, NULL, NULL, 'many', k::text, NULL, NULL, NULL)::hub.event))
 FROM (SELECT floor(random() * 20000 + g)::integer AS k FROM generate_series(1, 20) g) s;
 END
     undo => <<'END',
@@ -173,7 +173,7 @@ is(join(' ', grep { !/^40001$/ } sort keys %state), '', 'no error but for serial
 
 # listeners
 my ($out, $in, $err) = ('', "LISTEN hub;\nSELECT hub.record('{l:1}', '2026-02-01Z', 'web', 'view') AS id, hub.customer_of('l:1') IS NULL;\n"
-      . "SELECT hub.record_many(ARRAY[('{l:1}', '2026-02-02Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),\n"
+      . "SELECT hub.record_many(ARRAY[('{l:1}', '2026-02-02Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),\n"
       . "('{l:1}', '2026-02-03Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::hub.event[]);\nSELECT 1;\n", '');
 IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
 my $told = join ' ', $out =~ /payload "(.*?)" received/g;

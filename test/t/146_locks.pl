@@ -29,7 +29,7 @@ SELECT (SELECT count(*) FROM ((TABLE truth EXCEPT TABLE hub.current_journeys) UN
           WHERE t.identity_id IS NULL OR k.ctid IS NULL) AS flaws;
 CALL hub.maintain('2020-01-01Z');
 SELECT cardinality(hub.record_many(array_agg((ARRAY[('c:' || n % 100)::identifier], timestamptz '2020-01-01Z' + n * interval '1 h', 'web', 'view',
-    NULL, NULL, NULL, NULL, NULL, NULL, 'old', n::text, NULL)::hub.event))) FROM generate_series(1, 1400) n;
+    NULL, NULL, NULL, NULL, NULL, NULL, 'old', n::text, NULL, NULL, NULL)::hub.event))) FROM generate_series(1, 1400) n;
 SELECT hub.refresh();
 UPDATE hub.settings SET months_ahead = 5, notify = false;
 END

@@ -21,7 +21,7 @@ sql($node, <<'END');
 SELECT journey_create_hub('crm');
 CALL crm.maintain('2026-01-01Z');
 SELECT cardinality(crm.record_many(array_agg((ARRAY[identifier('c', (i % 50)::text), identifier('d', (i % 70)::text)], timestamptz '2025-12-20Z' + i * interval '3 h',
-       (ARRAY['web', 'store'])[1 + i % 2], 'view', i, 'EUR', NULL, NULL, NULL, NULL, 'x', i::text, NULL)::crm.event)))
+       (ARRAY['web', 'store'])[1 + i % 2], 'view', i, 'EUR', NULL, NULL, NULL, NULL, 'x', i::text, NULL, NULL, NULL)::crm.event)))
 FROM generate_series(1, 300) i;
 SELECT crm.refresh();
 SELECT crm.record('{c:1,e:1}', '2026-01-05Z', 'phone', 'call', source => 'sql', source_key => 'pending');

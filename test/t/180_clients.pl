@@ -27,7 +27,7 @@ SELECT crm.record('{email:ana@example.pt}', '2026-03-01 11:00:00.123456Z', 'stor
 SELECT crm.record('{email:ana@example.pt}', '2026-03-02 11:00Z', 'phone', 'call', direction => 'in');
 SELECT cardinality(crm.record_many(array_agg((ARRAY[identifier('c', (n / 4)::text)], timestamptz '2026-03-01Z' + n * interval '1 min', 'web',
                                              CASE WHEN n IN (3000, 9000) THEN 'thing' ELSE 'view' END,
-                                             NULL, NULL, NULL, NULL, NULL, NULL, 'x', n::text, NULL)::crm.event)))
+                                             NULL, NULL, NULL, NULL, NULL, NULL, 'x', n::text, NULL, NULL, NULL)::crm.event)))
 FROM generate_series(1, 12000) n;
 UPDATE crm.touchpoints SET channel = 'rare' WHERE action = 'thing';
 SELECT crm.refresh();

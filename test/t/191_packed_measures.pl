@@ -35,7 +35,7 @@ sub event
 {
     return '(' . join(', ', identifiers(), at(), quoted(any(@channels), any(@actions)), any('NULL', 'NULL', 'NULL', int(rand 50) / 4),
         quoted(any('EUR', 'EUR', 'USD', undef), any('in', 'in', 'out', 'out', undef), any(undef, 'a', 'a', 'b'),
-            any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom'), undef, any('x', 'x', 'y'), undef, any(undef, '{"a": 1}', '{"a": null, "b": [2]}'))) . ')::crm.event';
+            any(undef, undef, 'bot', 'bot:x', 'marta', 'bottom'), undef, any('x', 'x', 'y'), undef, any(undef, '{"a": 1}', '{"a": null, "b": [2]}'))) . ', NULL, NULL)::crm.event';
 }
 
 # Something that happens to a hub

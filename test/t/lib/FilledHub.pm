@@ -37,7 +37,7 @@ UPDATE settings SET time_zone = 'Europe/Lisbon', session_gap = '1 h', keep_touch
 CALL maintain('2025-11-01Z');
 SELECT cardinality(record_many(array_agg((ARRAY[identifier('c', ceil(random() * 400)::text)], timestamptz '2025-11-01Z' + i * interval '77 min',
        (ARRAY['web', 'store', 'phone', 'e-mail "x"'])[1 + i % 4], (ARRAY['view', 'buy', 'call', E'a\tb'])[1 + i % 4], CASE WHEN i % 4 = 1 THEN i / 100.0 END, 'EUR',
-       (ARRAY['in', 'out', NULL])[1 + i % 3], CASE WHEN i % 5 = 0 THEN 'thread ' || i / 20 END, NULL, NULL, 'y', i::text, jsonb_build_object('n', i))::event)))
+       (ARRAY['in', 'out', NULL])[1 + i % 3], CASE WHEN i % 5 = 0 THEN 'thread ' || i / 20 END, NULL, NULL, 'y', i::text, jsonb_build_object('n', i), NULL, NULL)::event)))
 FROM generate_series(1, 3000) i;
 SELECT record('{c:1}', '1999-12-31Z', 'store', 'visit');
 SELECT refresh();

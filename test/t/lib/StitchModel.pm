@@ -135,7 +135,7 @@ sub is_blocked
 #
 # Calls. apply() changes the model and returns what the call must return: undef
 # if the model doesn't say, [error, SQLSTATE] for an error, [moved] for the number of
-# identities that change customer, [yes] or [no], [centres, identifiers whose
+# identities that change customer, [number, n], [yes] or [no], [centres, identifiers whose
 # customers are returned (undef: the model doesn't say)].
 #
 
@@ -187,6 +187,12 @@ sub retract
     return ['no'] if !$evidence || $evidence->{retracted};
     $evidence->{retracted} = 1;
     return ['yes'];
+}
+
+sub retract_many
+{
+    my ($self, $source, @keys) = @_;
+    return [ 'number', scalar grep { $self->retract($source, $_)->[0] eq 'yes' } @keys ];
 }
 
 # A pair in whatever form is the same pair

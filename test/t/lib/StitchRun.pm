@@ -103,7 +103,7 @@ CREATE FUNCTION past_problems() RETURNS SETOF text LANGUAGE sql AS \$\$
 \$\$;
 
 -- the rows that a change to the related identifiers must leave alone, with their place
-CREATE FUNCTION rows_of_others(related identifier[], one_source text, one_key text) RETURNS SETOF text LANGUAGE sql AS \$\$
+CREATE FUNCTION rows_of_others(related identifier[], one_source text, keys text[]) RETURNS SETOF text LANGUAGE sql AS \$\$
     WITH other AS (SELECT i.* FROM $HUB.identities AS i JOIN $HUB.identities AS n ON n.identity_id = i.normal_id WHERE n.identifier <> ALL (related))
     SELECT format('identity %s %s %s', i.ctid, i.xmin, i) FROM $HUB.identities AS i WHERE i.identity_id IN (SELECT identity_id FROM other)
     UNION ALL
@@ -116,7 +116,7 @@ CREATE FUNCTION rows_of_others(related identifier[], one_source text, one_key te
     SELECT format('pair %s %s %s', p.ctid, p.xmin, p) FROM $HUB.identity_pairs AS p
     UNION ALL
     SELECT format('evidence %s %s %s', e.ctid, e.xmin, e) FROM $HUB.evidence AS e
-    WHERE (source, source_key) <> (one_source, one_key);
+    WHERE source <> one_source OR source_key <> ALL (keys);
 \$\$;
 END
 }
@@ -183,6 +183,7 @@ sub call_sql
     }
     return "SELECT concat_ws(E'\\t', step, from_identifier, to_identifier, coalesce(source, ''), coalesce(source_key, ''), coalesce(to_char(observed_at AT TIME ZONE 'UTC', 'DD'), ''), outcome) FROM $HUB.why(" . join(', ', map { text($_) } @a) . ')'
       if $name eq 'why';
+    return "SELECT $HUB.retract_many(" . text($a[0]) . ', ' . array('text', @a[ 1 .. $#a ]) . ')' if $name eq 'retract_many';
     return "SELECT $HUB.$name(" . join(', ', map { literal($_) } @a) . ')';
 }
 
@@ -222,12 +223,12 @@ sub script
         else { $expected{result} = $model->apply($name eq 'link' ? 'identify' : $name, @a) }
         $expected{stitch} = $model->stitch;
         my ($before, $after) = ('', '');
-        if ($name eq 'retract')
+        if ($name =~ /^retract/)
         {
-            my $evidence = $model->{evidence}{"$a[0]\t=$a[1]"};
-            my $others = 'rows_of_others(' . join(', ',
-                array('identifier', $evidence ? sort keys %{ $model->surroundings(@{ $evidence->{ids} }) } : ()),
-                text($a[0]), text($a[1])) . ')';
+            my ($source, @keys) = @a;
+            my @retracted = map { $model->{evidence}{"$source\t=$_"} || () } @keys;
+            my %related = map { %{ $model->surroundings(@{ $_->{ids} }) } } @retracted;
+            my $others = 'rows_of_others(' . join(', ', array('identifier', sort keys %related), text($source), array('text', @keys)) . ')';
             $before = "DELETE FROM kept; INSERT INTO kept SELECT $others;\n";
             $after = "SELECT 'row of another touched: ' || r FROM (SELECT $others AS r EXCEPT TABLE kept) x"
               . " UNION ALL SELECT 'was: ' || r FROM (TABLE kept EXCEPT SELECT $others) x(r);\n";
@@ -378,6 +379,7 @@ sub judge_call
     $wanted =
         $kind eq 'yes' ? 't'
       : $kind eq 'no' ? 'f'
+      : $kind eq 'number' ? $what[0]
       : scalar grep { $before->{identities}{$_} && $before->{identities}{$_}{customer} != $identities->{$_}{customer} } keys %$identities;
     $wanted = 0 if $name eq 'stitch_all';
     return $result eq $wanted ? undef : "returned $result, not $wanted";
