@@ -203,7 +203,7 @@ value_length(Jsonb *value)
 
 /* --- rules --- */
 
-pg_attribute_noreturn() static void
+__attribute__((noreturn)) static void
 bad_rules(const char *detail, Text name)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid rules of traits"),
