@@ -829,16 +829,40 @@ COMMENT ON FUNCTION @hub@.watch_source(integer) IS
     'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
     'none';
 
--- After the hub was renamed, from former, or upgraded
-CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS bigint
+-- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
+-- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
+-- than this transaction.
+CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    s record;
+    made record;
+    lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
+                                WHERE n.nspname = current_schema());
 BEGIN
-    RETURN (SELECT count(f.called)
-            FROM sources s JOIN pg_class c ON c.oid = s.relation
-                 CROSS JOIN LATERAL make_functions(s.source_id, former) f
-            WHERE s.detached_at IS NULL);
+    FOR s IN SELECT t.source_id, t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.feed
+             FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
+        PERFORM make_functions(s.source_id, former);
+        CONTINUE WHEN former = current_schema();
+        IF NOT lately AND s.feed IN ('queued', 'row') THEN
+            PERFORM read_all_again(s.source_id);
+        END IF;
+        FOR made IN
+            SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
+            FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
+                 JOIN pg_class c ON c.oid = g.relation
+            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup))
+                  AND pg_has_role(c.relowner, 'USAGE')
+        LOOP
+            BEGIN
+                EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE NOWAIT', made.relation);
+                EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', made.trigger, made.relation, made.wanted);
+            EXCEPTION WHEN lock_not_available OR duplicate_object THEN
+            END;
+        END LOOP;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.renew_functions(name) IS
     'bring the functions that triggers of attached tables call to the name of the hub';
