@@ -57,40 +57,45 @@ COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text)
 CREATE OR REPLACE FUNCTION @hub@.rules_with(
     given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
         OUT shared_above integer,
-    OUT blocked text[], OUT normalizer text, OUT default_country text)
+    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
-    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
+    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
+        s.internal
     FROM @hub@.identifier_rules s WHERE rules_with.given IS NULL
     UNION ALL
     SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, g.blocked, g.normalizer,
-        g.default_country
+        g.default_country, coalesce(g.internal, false)
     FROM unnest(rules_with.given) g WHERE rules_with.given IS NOT NULL
     UNION ALL
-    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country
+    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
+        s.internal
     FROM @hub@.identifier_rules s
     WHERE rules_with.given IS NOT NULL
         AND NOT EXISTS (SELECT FROM unnest(rules_with.given) g WHERE g.namespace = s.namespace);
 END;
 COMMENT ON FUNCTION @hub@.rules_with(@hub@.identifier_rules[]) IS 'the stored rules, those given in their place';
 
--- What holds for a namespace: its own rule, and * where that says nothing. Becomes part of the query that calls it.
+-- What holds for a namespace: its own rule, and * where that says nothing; but for an internal one, which is weaker than
+-- all others, and limited by its own rule only. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.rule_of(
     namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer,
         OUT shared_above integer,
-    OUT blocked text[], OUT normalizer text, OUT default_country text)
+    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
-    SELECT coalesce(r.priority, d.priority, 0),
-           nullif(coalesce(r.max_per_customer, d.max_per_customer), 0),
-           nullif(coalesce(r.shared_above, d.shared_above), 0),
-           CASE WHEN coalesce(r.normalizer, d.normalizer, '') = '' THEN coalesce(r.blocked, d.blocked, '{}')
+    SELECT CASE WHEN r.internal THEN -2147483648 ELSE coalesce(r.priority, d.priority, 0) END,
+           nullif(CASE WHEN r.internal THEN r.max_per_customer ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
+           nullif(CASE WHEN r.internal THEN r.shared_above ELSE coalesce(r.shared_above, d.shared_above) END, 0),
+           CASE WHEN r.internal THEN '{}'
+                WHEN coalesce(r.normalizer, d.normalizer, '') = '' THEN coalesce(r.blocked, d.blocked, '{}')
                 ELSE @hub@.blocked_forms(coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
                                          nullif(coalesce(r.default_country, d.default_country), '')) END,
-           coalesce(r.normalizer, d.normalizer, ''),
-           nullif(coalesce(r.default_country, d.default_country), '')
+           CASE WHEN r.internal THEN '' ELSE coalesce(r.normalizer, d.normalizer, '') END,
+           nullif(coalesce(r.default_country, d.default_country), ''),
+           coalesce(r.internal, false)
     FROM (SELECT rule_of.namespace) n(namespace)
          LEFT JOIN @hub@.rules_with(rule_of.given) r ON r.namespace = n.namespace
          LEFT JOIN @hub@.rules_with(rule_of.given) d ON d.namespace = '*';
@@ -103,16 +108,25 @@ COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[])
 CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
     given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
         OUT shared_above integer,
-    OUT blocked text[], OUT normalizer text, OUT default_country text)
+    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
-    SELECT n.namespace, r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country
+    SELECT n.namespace, r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country,
+        r.internal
     FROM (SELECT w.namespace FROM @hub@.rules_with(rules_in_force.given) w UNION SELECT '*') n
          CROSS JOIN LATERAL @hub@.rule_of(n.namespace, rules_in_force.given) r
     OFFSET 0;
 END;
 COMMENT ON FUNCTION @hub@.rules_in_force(@hub@.identifier_rules[]) IS 'what the rules say of all namespaces';
+
+-- Becomes part of the query that calls it.
+CREATE OR REPLACE FUNCTION @hub@.is_internal(identifier @extschema@.identifier) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN EXISTS (SELECT FROM @hub@.identifier_rules r
+               WHERE r.namespace = @extschema@.identifier_namespace(is_internal.identifier) AND r.internal);
+COMMENT ON FUNCTION @hub@.is_internal(@extschema@.identifier)
+    IS 'whether an identifier is a reference of an application, which is shown only where it is asked for';
 
 CREATE OR REPLACE VIEW @hub@.ruled_identities WITH (security_invoker = true) AS
 SELECT i.identity_id, i.identifier, i.customer_id, i.blocked, i.shared, r.priority, r.max_per_customer, r.shared_above

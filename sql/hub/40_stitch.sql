@@ -6,7 +6,9 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
+--   identities, row lock   Of all that a touchpoint, trait or pair names, where identities may be forgotten: FOR KEY SHARE.
+--                          Who forgets takes those that nobody has locked, and waits for none.
+--                          Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
 --                          whom it may be usable again, who must know all its evidence, and that no other brings its
 --                          people together; they update the row even if it stays shared. Whoever only moves it to
 --                          another
@@ -18,7 +20,7 @@
 -- it; at the levels above, a row that has changed since is an error (40001).
 
 -- What nodes are in, in their order: their customers, their components (NULL: new, no row in customers yet),
--- whether they are usable, and which are shared.
+-- whether they are usable, and which are shared, or blocked, if such may be forgotten.
 CREATE OR REPLACE FUNCTION @hub@.whereabouts(
     nodes bigint[], OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -28,13 +30,14 @@ AS $$
 BEGIN
     SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
            array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n),
-               coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared), '{}')
+               coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared OR i.blocked AND f.forgetful), '{}')
     INTO customers, components, usable, shared_ids
     FROM unnest(nodes) WITH ORDINALITY u(id, n)
          CROSS JOIN LATERAL (SELECT k.identity_id, k.customer_id, k.blocked, k.shared FROM identities k
                              WHERE k.identity_id = u.id OFFSET 0) i
          LEFT JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
-                            WHERE k.customer_id = i.customer_id OFFSET 0) c ON true;
+                            WHERE k.customer_id = i.customer_id OFFSET 0) c ON true
+         CROSS JOIN (SELECT s.forget_unreferenced AS forgetful FROM settings s WHERE s.one_row) f;
 END $$;
 COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of nodes';
 
@@ -129,12 +132,16 @@ AS $$
 DECLARE
     was record;
     now record;
+    wanted bigint[];
     id bigint;
 BEGIN
     SELECT w.* INTO was FROM whereabouts(nodes) w;
-    locked := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more)
+    wanted := array(SELECT unnest(concerned(nodes, was.components, was.usable, others)) UNION SELECT unnest(more)
                     UNION SELECT unnest(components_of('{}', recounted)));
-    PERFORM FROM customers c WHERE c.customer_id = ANY (locked) ORDER BY c.customer_id FOR NO KEY UPDATE;
+    -- one that is merged with another while this waits, and parted again before all is locked, has another row
+    SELECT coalesce(array_agg(l.customer_id), '{}') INTO locked
+    FROM (SELECT c.customer_id FROM customers c WHERE c.customer_id = ANY (wanted)
+          ORDER BY c.customer_id FOR NO KEY UPDATE) l;
     FOR id IN SELECT unnest(was.shared_ids) UNION SELECT unnest(recounted) ORDER BY 1 LOOP
         IF id = ANY (recounted) THEN
             PERFORM FROM identities i WHERE i.identity_id = id FOR UPDATE;
@@ -143,10 +150,12 @@ BEGIN
         END IF;
     END LOOP;
     SELECT w.* INTO now FROM whereabouts(nodes) w;
-    IF now IS DISTINCT FROM was
-       AND EXISTS (SELECT unnest(now.shared_ids) EXCEPT SELECT unnest(was.shared_ids)
-                   UNION ALL
-                   SELECT unnest(concerned(nodes, now.components, now.usable, others)) EXCEPT SELECT unnest(locked))
+    IF cardinality(now.customers) < cardinality(nodes)  -- some were forgotten
+       OR nodes <> '{}' AND now.customers IS NULL
+       OR (now IS DISTINCT FROM was OR cardinality(locked) < cardinality(wanted))
+       AND (EXISTS (SELECT unnest(now.shared_ids) EXCEPT SELECT unnest(was.shared_ids))
+            OR EXISTS (SELECT unnest(concerned(nodes, now.components, now.usable, others))
+                       EXCEPT SELECT unnest(locked)))
        OR recounted <> '{}'
           AND EXISTS (SELECT unnest(components_of('{}', recounted)) EXCEPT SELECT unnest(locked)) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';

@@ -227,7 +227,12 @@ BEGIN
             )
             SELECT array_agg(a.identity_id) INTO added FROM added a;
             DELETE FROM identities i WHERE i.identity_id = ANY (added);
-            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}', '{}');
+            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}',
+                                    array(SELECT i.id
+                                          FROM unnest(nodes_of(ids)) u(id)
+                                               CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                                                   WHERE k.identity_id = u.id AND k.shared
+                                                                   OFFSET 0) i));
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             NULL;  -- components have moved
@@ -288,6 +293,83 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.set_times(bigint[], timestamptz[], timestamptz[]) IS 'note when identities were seen';
 
+-- Of retracted evidence, for what it had can't be told any more.
+CREATE OR REPLACE FUNCTION @hub@.was_forgotten(ids bigint[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM unnest(ids) u(id)
+                   WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = u.id));
+END $$;
+COMMENT ON FUNCTION @hub@.was_forgotten(bigint[]) IS 'whether one of some identities is not there any more';
+
+-- Identities that a touchpoint or trait will name, and no call of identify has locked. Returns those that are there.
+CREATE OR REPLACE FUNCTION @hub@.keep_identities(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        RETURN ids;
+    END IF;
+    RETURN array(SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (ids)
+                 ORDER BY i.identity_id FOR KEY SHARE);
+END $$;
+COMMENT ON FUNCTION @hub@.keep_identities(bigint[])
+    IS 'see that nobody forgets identities until the transaction ends; returns those there are';
+
+-- Whether observations of known identities are replays, at times that tell nothing: then there is nothing to lock.
+-- The arguments are parallel arrays of record_observations.
+CREATE OR REPLACE FUNCTION @hub@.nothing_new(
+    numbers integer[], ids bigint[], times timestamptz[], sources text[], keys text[])
+RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN NOT EXISTS (SELECT
+                       FROM (SELECT min(u.source) AS source, min(u.key) AS key,
+                                    array_agg(DISTINCT u.id ORDER BY u.id) AS ids
+                             FROM unnest(numbers, ids, sources, keys) u(number, id, source, key)
+                             GROUP BY u.number) s
+                            LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
+                                               WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e ON true
+                       WHERE cardinality(s.ids) > 1 AND e.identities IS DISTINCT FROM s.ids)
+           AND NOT EXISTS (SELECT
+                           FROM unnest(ids, times) u(id, at)
+                                CROSS JOIN LATERAL (SELECT k.first_seen, k.last_seen FROM identities k
+                                                    WHERE k.identity_id = u.id AND NOT (k.blocked OR k.shared)
+                                                    OFFSET 0) i
+                           WHERE u.at < i.first_seen OR u.at > i.last_seen OR i.last_seen IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.nothing_new(integer[], bigint[], timestamptz[], text[], text[])
+    IS 'whether observations tell nothing that is not known';
+
+CREATE OR REPLACE FUNCTION @hub@.first_of(
+    numbers integer[], ids bigint[], nodes bigint[], OUT customers bigint[], OUT identities bigint[])
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
+    INTO customers, identities
+    FROM (SELECT u.number,
+                 (array_agg(i.customer_id
+                            ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
+                 (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
+          FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
+               CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
+                                   WHERE k.identity_id = u.node OFFSET 0) i
+               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+          GROUP BY u.number) c;
+END $$;
+COMMENT ON FUNCTION @hub@.first_of(integer[], bigint[], bigint[])
+    IS 'of observations, the customer of the first usable identity, and the identity touchpoints point at';
+
 -- Plans are generic here: there are few rows or an index, and planning for each call costs more. The arguments are
 -- parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
 -- observation. Returns for each observation the customer of its usable identity of highest priority, of several the
@@ -317,6 +399,8 @@ DECLARE
     together bigint[];       -- components of what was seen with those
     more bigint[] := '{}';   -- what was learnt so far must be locked besides: components,
     recounted bigint[] := '{}';  -- and nodes that may not be shared any more
+    apart integer[] := '{}';     -- observations that are replays of what was retracted, and then forgotten
+    known_apart boolean := true;
     wrong record;
     detail text;
 BEGIN
@@ -328,8 +412,16 @@ BEGIN
             usable_again := '{}';
             SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
             known := ids;
-            IF array_position(ids, NULL) IS NOT NULL THEN
-                fresh := add_identities(numbers, given, times, ids, customers);
+            IF array_position(ids, NULL) IS NULL AND nothing_new(numbers, ids, times, sources, keys) THEN
+                SELECT f.customers, f.identities INTO first_customers, first_identities
+                FROM first_of(numbers, ids, nodes) f;
+                RETURN;
+            ELSIF array_position(ids, NULL) IS NOT NULL THEN
+                fresh := add_identities(CASE WHEN apart = '{}' THEN numbers
+                                             ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n ELSE u.number END
+                                                        FROM unnest(numbers) WITH ORDINALITY u(number, n)
+                                                        ORDER BY u.n)::integer[] END,
+                                        given, times, ids, customers);
                 SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
             END IF;
             SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
@@ -385,19 +477,28 @@ BEGIN
             -- a replay must be one, in whatever form
             IF cardinality(added) < numbers[cardinality(numbers)] THEN
                 FOR wrong IN
-                    SELECT s.source, s.key, s.identifiers
+                    SELECT s.number, s.source, s.key, s.identifiers, e.identities, e.retracted_at
                     FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key,
                           array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
                                  array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
                           FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
                           GROUP BY u.number) s
-                         CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
+                         CROSS JOIN LATERAL (SELECT v.identities, v.retracted_at FROM evidence v
                                              WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
                     WHERE cardinality(s.identifiers) > 1 AND s.number NOT IN (SELECT unnest(added))
                           AND nodes_of(e.identities) <> s.nodes
                 LOOP
-                    PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
+                    IF wrong.retracted_at IS NULL OR NOT was_forgotten(wrong.identities) THEN
+                        PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
+                    ELSIF wrong.number = ANY (apart) IS NOT TRUE THEN
+                        apart := apart || wrong.number;
+                        known_apart := false;
+                    END IF;
                 END LOOP;
+                IF NOT known_apart THEN
+                    known_apart := true;
+                    RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'what is new was known, and is a replay';
+                END IF;
             END IF;
 
             -- times, of those whose components are locked
@@ -430,17 +531,8 @@ BEGIN
             PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
                                   together);
 
-            SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
-            INTO first_customers, first_identities
-            FROM (SELECT u.number,
-                         (array_agg(i.customer_id
-                                    ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
-                         (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
-                  FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
-                       CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
-                                           WHERE k.identity_id = u.node OFFSET 0) i
-                       CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
-                  GROUP BY u.number) c;
+            SELECT f.customers, f.identities INTO first_customers, first_identities
+            FROM first_of(numbers, ids, nodes) f;
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
@@ -867,6 +959,17 @@ BEGIN
         END IF;
     END LOOP;
 
+    IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
+       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, array_fill(observed_at, ARRAY[cardinality(known)]),
+                       array_fill(source, ARRAY[cardinality(known)]),
+                       array_fill(source_key, ARRAY[cardinality(known)])) THEN
+        RETURN;
+    END IF;
+    IF simple AND unknown <> '{}' AND source_key IS NOT NULL THEN
+        -- what is new can be a replay if it was forgotten
+        simple := NOT EXISTS (SELECT FROM evidence e
+                              WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+    END IF;
     IF simple THEN
         BEGIN
             IF unknown <> '{}' THEN

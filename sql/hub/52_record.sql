@@ -269,6 +269,7 @@ DECLARE
     evidence_key text := event.source_key;
     notify boolean;
     implausible boolean;
+    forgetful boolean;
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -291,14 +292,18 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within
-        INTO notify, implausible
+    SELECT s.notify, event.occurred_at > now() + s.future_within OR event.occurred_at < now() - s.past_within,
+           s.forget_unreferenced
+        INTO notify, implausible, forgetful
     FROM settings s WHERE s.one_row;
     IF implausible THEN
         PERFORM check_event(event);
     END IF;
     IF cardinality(event.identifiers) = 1 THEN
         identity := (SELECT i.identity_id FROM identities i WHERE i.identifier = event.identifiers[1]);
+        IF forgetful AND identity IS NOT NULL THEN
+            identity := (keep_identities(ARRAY[identity]))[1];
+        END IF;
     ELSIF evidence_key IS NOT NULL
           AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key
                       AND v.retracted_at IS NOT NULL) THEN
@@ -353,6 +358,7 @@ DECLARE
     numbers bigint[];           -- of the touchpoint of each event
     fresh boolean[];            -- whether this call makes it
     identity_ids bigint[];      -- its identity
+    kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
     evidence_keys text[];       -- those of evidence, where they are not its key
     observations observation[];
@@ -404,6 +410,13 @@ BEGIN
              LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
                                 WHERE e.fresh AND cardinality(e.identifiers) = 1
                                     AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
+        IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+            kept := keep_identities(identity_ids);
+            SELECT array_agg(k.id ORDER BY k.n), array_agg(k.n ORDER BY k.n) FILTER (WHERE k.fresh AND k.id IS NULL)
+            INTO identity_ids, stitched
+            FROM (SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END AS id, u.fresh, u.n
+                  FROM unnest(identity_ids, fresh) WITH ORDINALITY u(id, fresh, n) OFFSET 0) k;
+        END IF;
 
         IF stitched IS NOT NULL THEN
             -- what was retracted stays so

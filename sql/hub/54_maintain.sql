@@ -356,6 +356,7 @@ DECLARE
     todo record;
     done pg_catalog.bool;
     fed pg_catalog.int8;
+    last pg_catalog.int8 := 0;
 BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -377,10 +378,16 @@ BEGIN
             dropped := dropped + (todo.task = 'drop')::pg_catalog.int4;
         END IF;
     END LOOP;
+    WHILE last IS NOT NULL LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        last := @hub@.forget_after(last);
+    END LOOP;
 END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
-    'touchpoints; delete touchpoints and drop partitions that settings keep no longer. Tells how many were made and '
+    'touchpoints; delete touchpoints and drop partitions that settings keep no longer; forget identifiers that nothing '
+    'names any more, if settings say so. Tells how many were made and '
     'dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint

@@ -48,7 +48,7 @@ BEGIN
         IF SQLSTATE = '42703' AND hint = '' THEN
             near := (SELECT nearest_field(expression, array_agg(a.attname::text)) FROM pg_attribute a
                      WHERE a.attrelid = tables[1] AND a.attnum > 0 AND NOT a.attisdropped);
-            hint := coalesce(format('Perhaps you mean column %s.', near), '');
+            hint := coalesce('Perhaps you mean column ' || near || '.', '');
         END IF;
         IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
@@ -133,8 +133,8 @@ BEGIN
                   otherwise #>> '{}', kind),
            CASE WHEN bool_or(json_typeof(v.value) = 'null') OR json_typeof(otherwise) = 'null'
                 THEN format('(CASE %s%s ELSE %s END)', of,
-                            string_agg(format(' WHEN %L THEN %s', v.key, json_typeof(v.value) = 'null'), ''),
-                            coalesce(json_typeof(otherwise) = 'null', false)) END
+                            string_agg(format(' WHEN %L THEN %s', v.key, (json_typeof(v.value) = 'null')::text), ''),
+                            coalesce(json_typeof(otherwise) = 'null', false)::text) END
     INTO typed, skips
     FROM json_each(given) v WHERE v.key NOT IN ('case', 'else');
     IF typed IS NULL THEN
@@ -266,7 +266,8 @@ BEGIN
     IF lookup !~ '^[[:alpha:]_][[:alnum:]_]*$' OR octet_length(lookup) > 60 OR lookup = ANY (aliases) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_name',
             MESSAGE = format('a lookup can''t be called %s', lookup),
-            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.' END,
+            DETAIL = CASE WHEN lookup = ANY (aliases) THEN 'That is the name of the table or of another lookup.'
+                     ELSE 'It stands before columns, as in lookup.column.' END,
             HINT = 'Use letters, digits and underscores.';
     END IF;
     BEGIN
@@ -291,7 +292,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
             MESSAGE = format('mapping field %s: there is no table %s', field, taken.relation),
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
-            HINT = coalesce(format('Perhaps you mean %s.', hint), 'Write its schema before its name.');
+            HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
     SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
@@ -302,7 +303,8 @@ BEGIN
     IF detail IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
-            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.' END;
+            HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       ELSE 'Look it up in the table that has it.' END;
     END IF;
 
     key_columns := '{}';
@@ -316,14 +318,14 @@ BEGIN
                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field %s: table %s has no column %s', field, relation, taken.columns[i]),
-                HINT = coalesce(format('Perhaps you mean %s.', hint),
+                HINT = coalesce('Perhaps you mean ' || hint || '.',
                                 'On the left of = stands a column of the table in which it is looked up.');
         END IF;
         SELECT e.code, e.uses INTO expression
         FROM source_expression(tables, aliases, field, taken.expressions[i], 'any', search_path) e;
         -- can they be compared?
         PERFORM source_expression(tables || relation, aliases || lookup, field,
-                                  format('%I.%I = %s', lookup, taken.columns[i], expression.code), 'boolean',
+                                  format('%I.%I = (%s)', lookup, taken.columns[i], taken.expressions[i]), 'boolean',
                                   search_path);
         key_columns := key_columns || attnum;
         conditions := conditions || format('%I.%I = %s', lookup, taken.columns[i], expression.code);
@@ -412,7 +414,7 @@ BEGIN
     FOR item IN SELECT m.key, m.value FROM json_each(mapping) m LOOP
         IF item.key <> ALL (all_fields) THEN
             wrong := format('unknown mapping field: %s', item.key);
-            hint := concat_ws(' ', format('Perhaps you mean %s.', nearest_field(item.key, all_fields)),
+            hint := concat_ws(' ', 'Perhaps you mean ' || nearest_field(item.key, all_fields) || '.',
                               'There are ' || (SELECT string_agg(f.field, ', ' ORDER BY f.field)
                                                FROM unnest(all_fields) f(field)) || '.');
         ELSIF given ? item.key THEN
@@ -493,7 +495,8 @@ BEGIN
                              FROM unnest(expression.uses) x(use) CROSS JOIN LATERAL split_part(x.use, ':', 2) u(attnum)
                              ORDER BY 1);
         nullable := (SELECT a.attname FROM pg_attribute a
-                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull LIMIT 1);
+                     WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull
+                           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) LIMIT 1);
         IF nullable IS NOT NULL OR key_columns = '{}' OR 0 = ANY (key_columns) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = format('mapping field key does not identify a row: %s', mapping ->> 'key'),
@@ -528,7 +531,8 @@ BEGIN
         uses := uses || found.uses
                 || array(SELECT cardinality(tables) || ':' || k.attnum FROM unnest(found.key_columns) k(attnum));
         lookups := lookups || jsonb_build_object('lookup', item.key, 'relation', found.relation::oid,
-                                                 'fixed', found.fixed, 'key_numbers', to_jsonb(found.key_columns),
+                                                 'fixed', found.fixed, 'uses', to_jsonb(found.uses),
+                                                 'key_numbers', to_jsonb(found.key_columns),
                                                  'key_columns', (
                                                      SELECT jsonb_agg(a.attname ORDER BY k.n)
                                                      FROM unnest(found.key_columns) WITH ORDINALITY k(attnum, n)
@@ -618,7 +622,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = format('mapping field on_change.column must be a column of %s, not %s', relation,
                                  coalesce((change -> 'column')::text, 'missing')),
-                HINT = coalesce(format('Perhaps you mean %s.', hint), 'An expression can''t be watched: name its column.');
+                HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -655,9 +659,9 @@ BEGIN
                     MESSAGE = format('mapping field on_change.%s must say what values mean, each an action or null, not %s',
                                      field, change -> field);
             END IF;
-            action := (SELECT format('(CASE%s ELSE %L::pg_catalog.text END)',
+            action := (SELECT CASE WHEN count(*) > 0 THEN format('(CASE%s ELSE %L::pg_catalog.text END)',
                                      string_agg(format(' WHEN %s.after = %L THEN %L::pg_catalog.text', note_alias, a.key,
-                                                       a.value #>> '{}'), ''), change -> field ->> 'else')
+                                                       a.value #>> '{}'), ''), change -> field ->> 'else') END
                        FROM json_each(change -> field) a WHERE a.key <> 'else');
             IF action IS NULL THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -670,9 +674,9 @@ BEGIN
                              coalesce(change_code ->> 'initially', 'NULL::pg_catalog.text'), change_code ->> 'action'));
         changes := changes || jsonb_build_object(
             'column', change ->> 'column',
-            'wanted', format('(%s.note_id = 0 OR %1$s.before IS DISTINCT FROM %1$s.after) AND %s IS NOT NULL '
-                             'AND coalesce(%s AND %s, false)', note_alias, change_code ->> 'action',
-                             coalesce(code ->> 'evidence_where', 'true'),
+            'initially', change -> 'initially' IS NOT NULL,
+            'key', format('%s.key || %L || %s.note_id', is_alias, '/' || (change ->> 'column') || '/', note_alias),
+            'wanted', format('%s IS NOT NULL AND coalesce(%s AND %s, false)', change_code ->> 'action', coalesce(code ->> 'evidence_where', 'true'),
                              CASE WHEN change -> 'where' IS NULL THEN 'true' ELSE change_code ->> 'where' END),
             'event', event_fields(change_code, who_alias || '.identifiers', source,
                                   format('%s.key || %L || %s.note_id', is_alias, '/' || (change ->> 'column') || '/',
@@ -690,7 +694,8 @@ BEGIN
                        ORDER BY l.n), '[]')
                 FROM jsonb_array_elements(lookups) WITH ORDINALITY l(value, n));
     compiled := jsonb_strip_nulls(jsonb_build_object(
-        'alias', alias, 'ending', ending, 'log', mapping ->> 'key' = '*', 'keep', mapping ->> 'on_delete' = 'keep',
+        'alias', alias, 'ending', ending, 'log', coalesce(mapping ->> 'key' = '*', false),
+        'keep', coalesce(mapping ->> 'on_delete' = 'keep', false),
         'key', CASE WHEN part = '' THEN code ->> 'key' ELSE format('(%L || %s)', part || ':', code ->> 'key') END,
         'place', code -> 'place', 'watermark', mapping -> 'watermark', 'makes_evidence', 'evidence' = ANY (makes),
         'key_columns', (SELECT coalesce(jsonb_agg(a.attname ORDER BY k.n), '[]')
@@ -884,10 +889,10 @@ BEGIN
                    ELSE format('NULL::%I.observation AS observation, ', hub) END
            || CASE WHEN tells_traits
                    THEN format('CASE WHEN %s.told THEN (SELECT pg_catalog.jsonb_object_agg(t.trait, t.value) '
-                               'FROM %s t(trait, value) WHERE t.value IS NOT NULL '
-                               'AND t.value NOT IN (''null'', ''""'')) END AS traits, '
+                               'FROM %s t(trait, value) WHERE %4$I.told_value(t.value) <> ''null'') END AS traits, '
                                'CASE WHEN %1$s.told THEN %3$s END AS traits_at, ',
-                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'))
+                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
+                               hub)
                    ELSE 'NULL::pg_catalog.jsonb AS traits, NULL::pg_catalog.timestamptz AS traits_at, ' END
            || format('%s AS place FROM %s', coalesce(mapping ->> 'place', quote_ident('row' || ending) || '.n'),
                      mapping_from(mapping, rows_from, NOT mapping ? 'place'))
@@ -933,7 +938,7 @@ COMMENT ON FUNCTION @hub@.key_values(jsonb, jsonb, text, text, text, text) IS 'v
 CREATE OR REPLACE FUNCTION @hub@.has_index(relation regclass, columns text[]) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = has_index.relation AND i.indisvalid AND a.attname = ANY (has_index.columns));
+               WHERE i.indrelid = has_index.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (has_index.columns));
 COMMENT ON FUNCTION @hub@.has_index(regclass, text[]) IS 'whether an index of a table begins with one of some columns';
 
 -- FROM item of the rows whose key values are in $1, in that order. The rows of a log are what their notes say.
@@ -1008,9 +1013,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.looked_up_rows(integer, text) IS
     'query for the keys of rows of an attached table that use rows of a lookup';
 
--- Query for what on_change makes of notes: key values in $1, the kept columns as they were in $2 and became in $3, each as many as there
--- are columns, numbers in $4 and times in $5. The row is read as it is now, but for the kept columns. Number 0 is a row that is seen for
--- the first time, with its values then, or NULL: as they are. Columns: key of the row, note (its number), event
+-- Query for what on_change makes of notes: key values in $1, the kept columns as they were in $2 and became in $3, each
+-- as many as there are columns, numbers in $4 and times in $5. The row is read as it is now, but for the kept columns.
+-- Number 0 is a row that is seen for the first time, with its values then. Columns: key of the row, change, its own key,
+-- and event; NULL: nothing
 CREATE OR REPLACE FUNCTION @hub@.changed_events(source_id integer) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1020,7 +1026,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.changed_events(integer) IS 'query for the touchpoints that changes of rows are';
 
-CREATE OR REPLACE FUNCTION @hub@.changes_query(mapping jsonb) RETURNS text
+-- The same of rows that are seen for the first time, of a FROM item; NULL: on_change says nothing of them
+CREATE OR REPLACE FUNCTION @hub@.first_events(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN changes_query(mapping_of(source_id), rows_from);
+END $$;
+COMMENT ON FUNCTION @hub@.first_events(integer, text) IS
+    'query for the touchpoints that rows which are seen for the first time are by on_change';
+
+CREATE OR REPLACE FUNCTION @hub@.changes_query(mapping jsonb, rows_from text DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -1035,49 +1052,55 @@ DECLARE
     names CONSTANT jsonb := mapping -> 'names';
     kept CONSTANT jsonb := mapping -> 'kept_columns';
     width CONSTANT integer := jsonb_array_length(kept);
-    key_now jsonb;
-    key_types jsonb;
-    kept_values jsonb;
-    rows_from text;
+    value_at CONSTANT text := '(($%s::pg_catalog.text[])[(%s.n - 1) * %s + %s])';
+    now_named jsonb;
+    now_typed jsonb;
+    kept_values jsonb := '{}';
     items text;
 BEGIN
-    IF mapping -> 'changes' = '[]' THEN
-        RETURN NULL;
-    END IF;
     SELECT jsonb_agg(names -> k.name ORDER BY k.n), jsonb_object_agg(names ->> k.name, mapping -> 'types' -> k.name)
-    INTO key_now, key_types
+    INTO now_named, now_typed
     FROM jsonb_array_elements_text(mapping -> 'key_columns') WITH ORDINALITY k(name, n);
-    kept_values := (SELECT jsonb_object_agg(k.name, format(
-                        'CASE WHEN %1$s.note_id = 0 THEN coalesce((($3::pg_catalog.text[])[(%1$s.n - 1) * %2$s + %3$s])::%4$s, %5$s.c%6$s) '
-                        'ELSE (($3::pg_catalog.text[])[(%1$s.n - 1) * %2$s + %3$s])::%4$s END', noted_alias, width, k.n,
-                        mapping -> 'types' ->> k.name, row_alias, c.n))
-                    FROM jsonb_array_elements_text(kept) WITH ORDINALITY k(name, n)
-                         JOIN jsonb_object_keys(names) WITH ORDINALITY c(name, n) USING (name));
-    rows_from := CASE WHEN (mapping ->> 'log')::boolean THEN format('(SELECT %s)', key_values(
-                           key_now, key_types, '$1', noted_alias || '.n', '%2$s AS %1$I', ', '))
-                      ELSE format('(SELECT * FROM %s t WHERE %s)', mapping ->> 'table',
-                                  key_values(key_now, key_types, '$1', noted_alias || '.n', 't.%I = %s', ' AND ')) END;
-    items := format('ROWS FROM (pg_catalog.unnest($4::pg_catalog.int8[]), pg_catalog.unnest($5::pg_catalog.timestamptz[])) '
-                    'WITH ORDINALITY %s(note_id, noted_at, n) CROSS JOIN LATERAL (SELECT %s FROM %s r OFFSET 0) %s CROSS JOIN LATERAL %s',
-                    noted_alias,
-                    (SELECT string_agg(format('r.%I AS c%s', c.value, c.n), ', ' ORDER BY c.n)
-                     FROM jsonb_each_text(names) WITH ORDINALITY c(key, value, n)), rows_from, row_alias,
-                    mapping_from(mapping, NULL, kept => kept_values))
+    IF rows_from IS NOT NULL THEN
+        items := format('(SELECT 0::pg_catalog.int8 AS note_id, pg_catalog.now() AS noted_at) %s', noted_alias);
+    ELSE
+        items := format('ROWS FROM (pg_catalog.unnest($4::pg_catalog.int8[]), pg_catalog.unnest($5::pg_catalog.timestamptz[])) '
+                        'WITH ORDINALITY %s(note_id, noted_at, n)', noted_alias);
+        kept_values := (SELECT coalesce(jsonb_object_agg(k.name, format(value_at || '::%s', 3, noted_alias, width, k.n,
+                                                                        mapping -> 'types' ->> k.name)), '{}')
+                        FROM jsonb_array_elements_text(kept) WITH ORDINALITY k(name, n));
+        rows_from := CASE WHEN (mapping ->> 'log')::boolean
+                          THEN format('(SELECT %s)', key_values(now_named, now_typed, '$1', noted_alias || '.n',
+                                                                '%2$s AS %1$I', ', '))
+                          ELSE format('(SELECT * FROM %s t WHERE %s)', mapping ->> 'table',
+                                      key_values(now_named, now_typed, '$1', noted_alias || '.n', 't.%I = %s', ' AND ')) END;
+    END IF;
+    items := items
+             || format(' CROSS JOIN LATERAL (SELECT %s FROM %s r OFFSET 0) %s CROSS JOIN LATERAL %s',
+                       (SELECT string_agg(format('r.%I AS c%s', c.value, c.n), ', ' ORDER BY c.n)
+                        FROM jsonb_each_text(names) WITH ORDINALITY c(key, value, n)), rows_from, row_alias,
+                       mapping_from(mapping, NULL, kept => kept_values))
              || format(' CROSS JOIN LATERAL (SELECT %s AS key OFFSET 0) %s', mapping ->> 'key', is_alias);
     RETURN (
         SELECT string_agg(
-            format('(SELECT %1$s.key AS key, %2$s.note_id AS note, ROW(%3$s)::%4$I.event AS event FROM %5$s '
-                   'CROSS JOIN LATERAL (SELECT %6$s.note_id, %6$s.noted_at, ($2::pg_catalog.text[])[(%6$s.n - 1) * %7$s + %8$s] AS before, '
-                   '%9$s AS after OFFSET 0) %2$s '
-                   'CROSS JOIN LATERAL (SELECT %10$s AS identifiers OFFSET 0) %11$s WHERE %12$s ORDER BY %6$s.n)',
-                   is_alias, note_alias, c.value ->> 'event', hub, items, noted_alias, width, k.n,
-                   format('%I.%I::pg_catalog.text', mapping ->> 'alias', c.value ->> 'column'),
-                   mapping ->> 'identifiers', who_alias, c.value ->> 'wanted'),
+            format('(SELECT %1$s.key AS key, %13$s AS change, CASE WHEN %12$s THEN ROW(%3$s)::%4$I.event END AS event FROM %5$s '
+                   'CROSS JOIN LATERAL (SELECT %6$s.note_id, %6$s.noted_at, %7$s AS before, %9$s AS after OFFSET 0) %2$s '
+                   'CROSS JOIN LATERAL (SELECT %10$s AS identifiers OFFSET 0) %11$s%8$s)',
+                   is_alias, note_alias, c.value ->> 'event', hub, items, noted_alias,
+                   CASE WHEN kept_values = '{}' THEN 'NULL::pg_catalog.text'
+                        ELSE format(value_at, 2, noted_alias, width, k.n) END,
+                   CASE WHEN kept_values = '{}' THEN ''
+                        ELSE format(' WHERE %1$s.note_id = 0 OR %1$s.before IS DISTINCT FROM %1$s.after ORDER BY %2$s.n',
+                                    note_alias, noted_alias) END,
+                   format('%I.%I::pg_catalog.text', mapping ->> 'alias', c.value ->> 'column'), mapping ->> 'identifiers',
+                   who_alias, c.value ->> 'wanted', c.value ->> 'key'),
             ' UNION ALL ' ORDER BY c.n)
         FROM jsonb_array_elements(mapping -> 'changes') WITH ORDINALITY c(value, n)
-             JOIN jsonb_array_elements_text(kept) WITH ORDINALITY k(name, n) ON k.name = c.value ->> 'column');
+             JOIN jsonb_array_elements_text(kept) WITH ORDINALITY k(name, n) ON k.name = c.value ->> 'column'
+        WHERE kept_values <> '{}' OR (c.value ->> 'initially')::boolean);
 END $$;
-COMMENT ON FUNCTION @hub@.changes_query(jsonb) IS 'the query for touchpoints that changes of rows are, by a mapping';
+COMMENT ON FUNCTION @hub@.changes_query(jsonb, text) IS
+    'the query for touchpoints that changes of rows are, or rows seen for the first time, by a mapping';
 
 -- Columns as they are called, and their types, to tell later what has changed
 CREATE OR REPLACE FUNCTION @hub@.columns_to_see(relation regclass, columns jsonb) RETURNS jsonb
@@ -1091,7 +1114,7 @@ COMMENT ON FUNCTION @hub@.columns_to_see(regclass, jsonb) IS 'columns of a mappi
 
 -- Put what a mapping says into sources, of which the row is there, and source_lookups
 CREATE OR REPLACE FUNCTION @hub@.store_mapping(source_id integer, mapping json, search_path text, OUT unique_key boolean,
-                                               OUT internal_namespaces text[])
+                                               OUT internal_namespaces text[], OUT lookups jsonb)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -1104,6 +1127,7 @@ BEGIN
     FROM read_mapping(s.relation, mapping, s.source, s.part, search_path) r;
     unique_key := read.unique_key;
     internal_namespaces := read.internal_namespaces;
+    lookups := read.lookups;
     UPDATE sources o
     SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled, columns = read.columns,
         columns_seen = columns_to_see(s.relation, read.columns), key_columns = read.key_columns,

@@ -186,7 +186,7 @@ BEGIN
             PERFORM retract_many(source, evidence_keys);
         END IF;
         identities := (SELECT a.identities FROM identify_all(observations) a);
-        UPDATE touchpoint_keys k SET evidence_key = CASE WHEN cardinality(o.identifiers) > 1 THEN o.evidence_key END
+        UPDATE touchpoint_keys k SET evidence_key = o.evidence_key
         FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
         WHERE k.source = change_rows.source AND k.source_key = o.key;
     END IF;
@@ -248,6 +248,14 @@ BEGIN
         PERFORM record_one(events[1], false);
     ELSE
         PERFORM record_events(events, history => history);
+    END IF;
+    IF observations IS NULL AND others IS NULL THEN
+        -- what was seen in a row that had such a key before was not seen in this one
+        UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
+        FROM unnest(events) e
+        WHERE cardinality(e.identifiers) = 1 AND k.source = store_some.source AND k.source_key = e.source_key
+              AND k.evidence_key IS NULL
+              AND EXISTS (SELECT FROM evidence v WHERE v.source = k.source AND v.source_key = k.source_key);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS
@@ -376,7 +384,7 @@ DECLARE
     changed event[];
     others boolean[];
     seen observation[];
-    twice boolean[];
+    twice text[];
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -388,15 +396,18 @@ BEGIN
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
 
-    -- of rows of one key, which should be none, the first counts
+    -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
     IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
-        twice := array(SELECT row_number() OVER (PARTITION BY u.key ORDER BY u.n) > 1
-                       FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
+        twice := array(SELECT CASE WHEN row_number() OVER w = 1 THEN NULL
+                                   WHEN events[u.n] IS DISTINCT FROM events[first_value(u.n) OVER w] THEN 'twice'
+                                   ELSE 'none' END
+                       FROM unnest(keys) WITH ORDINALITY u(key, n)
+                       WINDOW w AS (PARTITION BY u.key ORDER BY u.n) ORDER BY u.n);
     END IF;
 
     WITH decided AS MATERIALIZED (
         SELECT c.*,
-               CASE WHEN c.twice THEN 'twice'
+               CASE WHEN c.twice IS NOT NULL THEN c.twice
                     WHEN c.state IS NOT NULL THEN 'bad'
                     WHEN c.is_event THEN
                         CASE WHEN NOT c.known THEN 'fresh'
@@ -520,6 +531,8 @@ BEGIN
          LEFT JOIN source_evidence s ON s.source = v.source AND s.evidence_key = v.source_key
     WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
           AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
+          AND NOT EXISTS (SELECT FROM source_changes c
+                          WHERE c.source = v.source AND c.source_key = coalesce(s.source_key, v.source_key))
     UNION
     SELECT r.source_key FROM source_rejects r
     WHERE r.source = stored_keys.source
@@ -816,16 +829,40 @@ COMMENT ON FUNCTION @hub@.watch_source(integer) IS
     'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
     'none';
 
--- After the hub was renamed, from former, or upgraded
-CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS bigint
+-- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
+-- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
+-- than this transaction.
+CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    s record;
+    made record;
+    lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
+                                WHERE n.nspname = current_schema());
 BEGIN
-    RETURN (SELECT count(f.called)
-            FROM sources s JOIN pg_class c ON c.oid = s.relation
-                 CROSS JOIN LATERAL make_functions(s.source_id, former) f
-            WHERE s.detached_at IS NULL);
+    FOR s IN SELECT t.source_id, t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.feed
+             FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
+        PERFORM make_functions(s.source_id, former);
+        CONTINUE WHEN former = current_schema();
+        IF NOT lately AND s.feed IN ('queued', 'row') THEN
+            PERFORM read_all_again(s.source_id);
+        END IF;
+        FOR made IN
+            SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
+            FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
+                 JOIN pg_class c ON c.oid = g.relation
+            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup))
+                  AND pg_has_role(c.relowner, 'USAGE')
+        LOOP
+            BEGIN
+                EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE NOWAIT', made.relation);
+                EXECUTE format('ALTER TRIGGER %I ON %s RENAME TO %I', made.trigger, made.relation, made.wanted);
+            EXCEPTION WHEN lock_not_available OR duplicate_object THEN
+            END;
+        END LOOP;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.renew_functions(name) IS
     'bring the functions that triggers of attached tables call to the name of the hub';

@@ -369,7 +369,8 @@ BEGIN
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
                   EXCEPT SELECT u.key FROM unnest(found_keys) u(key) EXCEPT SELECT u.key FROM unnest(there) u(key));
-    IF lost <> '{}' THEN
+    IF lost <> '{}' AND (SELECT (s.compiled ->> 'keep')::boolean FROM sources s
+                         WHERE s.source_id = apply_keys.source_id) IS NOT TRUE THEN
         PERFORM remove_changes(source, lost);
         n := cardinality(lost);
         found_keys := found_keys || lost;
@@ -415,11 +416,47 @@ BEGIN
             total := total + apply_keys(source_id, s.source, s.width, chunk.key_values, chunk.notes, chunk.gone, true,
                                         history);
         END;
+        IF chunk.gone IS NULL THEN
+            PERFORM apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
+        END IF;
     END LOOP;
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_noted(integer, text[], bigint[], boolean[], boolean) IS
     'bring the hub in line with rows of an attached table that were noted; returns how many told something else';
+
+-- Touchpoints of changes, by the keys of their rows and their own, of which one may have been made already. Where there
+-- is none the key is kept all the same: the row has been seen.
+CREATE OR REPLACE FUNCTION @hub@.store_changes(source text, row_keys text[], keys text[], events @hub@.event[])
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fresh text[];
+BEGIN
+    WITH fresh AS (
+        INSERT INTO source_changes AS c (source, row_key, source_key)
+        SELECT source, u.row_key, u.key FROM unnest(row_keys, keys) u(row_key, key)
+        ON CONFLICT ON CONSTRAINT source_changes_pkey DO NOTHING RETURNING c.source_key
+    )
+    SELECT array_agg(f.source_key) INTO fresh FROM fresh f;
+    SELECT array_agg(u.key ORDER BY u.n), array_agg(events[u.n] ORDER BY u.n) INTO keys, events
+    FROM unnest(keys) WITH ORDINALITY u(key, n)
+    WHERE u.key = ANY (fresh) AND (events[u.n]).source IS NOT NULL;
+    IF keys IS NULL THEN
+        RETURN;
+    END IF;
+    BEGIN
+        PERFORM apply_rows(source, keys, events, NULL, NULL, NULL, false, false);
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        END IF;
+        PERFORM apply_rows(source, keys, events, NULL, NULL, NULL, true, false);
+    END;
+END $$;
+COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
 
 -- Touchpoints of changes that on_change names: values of key columns, and of the kept ones before and after, so many
 -- each, and numbers and times of the notes. They are not read again when the row changes.
@@ -441,27 +478,59 @@ BEGIN
     END IF;
     SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_changes.source_id;
     PERFORM set_config('search_path', s.search_path, true);
-    EXECUTE format('SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.event) FROM (%s) m', query)
-    INTO row_keys, events USING key_values, befores, afters, notes, times;
+    EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
+            || query || ') m'
+    INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
-    IF row_keys IS NULL THEN
-        RETURN;
+    IF row_keys IS NOT NULL THEN
+        PERFORM store_changes(s.source, row_keys, keys, events);
     END IF;
-    keys := array(SELECT e.source_key FROM unnest(events) WITH ORDINALITY e ORDER BY e.ordinality);
-    INSERT INTO source_changes (source, row_key, source_key) SELECT s.source, u.row_key, u.key
-    FROM unnest(row_keys, keys) u(row_key, key)
-    ON CONFLICT ON CONSTRAINT source_changes_pkey DO NOTHING;
-    BEGIN
-        PERFORM apply_rows(s.source, keys, events, NULL, NULL, NULL, false, false);
-    EXCEPTION WHEN OTHERS THEN
-        IF NOT is_row_error(SQLSTATE) THEN
-            RAISE;
-        END IF;
-        PERFORM apply_rows(s.source, keys, events, NULL, NULL, NULL, true, false);
-    END;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[], timestamptz[]) IS
     'record touchpoints of changes that a mapping''s on_change names';
+
+-- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may be
+-- values
+CREATE OR REPLACE FUNCTION @hub@.apply_first_values(source_id integer, rows_from text, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    own_path CONSTANT text := current_setting('search_path');
+    query CONSTANT text := first_events(source_id, rows_from);
+    s record;
+    change record;
+    row_keys text[] := '{}';
+    keys text[] := '{}';
+    events event[] := '{}';
+BEGIN
+    IF query IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT t.source, t.search_path,
+           format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
+                  'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)', query,
+                  current_schema(), t.source) AS query INTO s
+    FROM sources t WHERE t.source_id = apply_first_values.source_id;
+    PERFORM set_config('search_path', s.search_path, true);
+    FOR change IN EXECUTE s.query USING key_values LOOP
+        row_keys := pg_catalog.array_append(row_keys, change.key);
+        keys := pg_catalog.array_append(keys, change.change);
+        events := pg_catalog.array_append(events, change.event);
+        IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 1000 THEN
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            PERFORM store_changes(s.source, row_keys, keys, events);
+            row_keys := '{}';
+            keys := '{}';
+            events := '{}';
+            PERFORM set_config('search_path', s.search_path, true);
+        END IF;
+    END LOOP;
+    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    PERFORM store_changes(s.source, row_keys, keys, events);
+END $$;
+COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
+    'record touchpoints that rows which are seen for the first time are by on_change''s initially';
 
 -- Take notes, and do what they ask for; returns how many there were.
 CREATE OR REPLACE FUNCTION @hub@.feed_noted(source_id integer, most integer) RETURNS bigint
@@ -485,9 +554,9 @@ BEGIN
         DELETE FROM feed_notes n
         WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x WHERE x.source_id = feed_noted.source_id
                                   ORDER BY x.note_id LIMIT most))
-        RETURNING n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
+        RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
-    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id)
+    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
     INTO taken FROM taken t;
     PERFORM set_config('enable_seqscan', 'on', true);
     IF taken IS NULL THEN
@@ -514,16 +583,29 @@ BEGIN
     END LOOP;
 
     WITH noted AS (
-        SELECT n.key, min(n.note_id) AS note, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
-        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}'
+        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
+        FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
+        WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
     ), placed AS MATERIALIZED (
-        SELECT n.key, n.note, n.gone, row_number() OVER (ORDER BY n.note, n.key) AS place FROM noted n
+        SELECT n.key, n.note, n.gone, row_number() OVER (ORDER BY n.place) AS place FROM noted n
     )
     SELECT array(SELECT v.value FROM placed p CROSS JOIN LATERAL unnest(p.key) WITH ORDINALITY v(value, n)
                  ORDER BY p.place, v.n),
            array(SELECT p.note FROM placed p ORDER BY p.place), array(SELECT p.gone FROM placed p ORDER BY p.place)
     INTO key_values, notes, gone;
+    IF first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
+        -- rows that have changed since they were seen for the first time, if they are, were before what they are now
+        SELECT array_agg(f.key ORDER BY f.n) AS keys, array_agg(f.before ORDER BY f.n) AS befores,
+               array_agg(f.noted_at ORDER BY f.n) AS times INTO looked_up
+        FROM (SELECT DISTINCT ON (n.key) n.note_id AS n, n.key, n.before, n.noted_at FROM unnest(taken) n
+              WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.key, n.note_id) f;
+        IF looked_up.keys IS NOT NULL THEN
+            PERFORM apply_changes(source_id, array(SELECT v FROM unnest(looked_up.keys) v), '{}',
+                                  array(SELECT v FROM unnest(looked_up.befores) v),
+                                  array_fill(0::bigint, ARRAY[cardinality(looked_up.times)]), looked_up.times);
+        END IF;
+    END IF;
     IF notes <> '{}' THEN
         PERFORM apply_noted(source_id, key_values, notes, CASE WHEN is_log THEN gone END, false);
     END IF;
@@ -607,6 +689,7 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', own_path, true);
     lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
     IF lacking IS NULL THEN
+        PERFORM apply_first_values(source_id, rows_from, NULL);
         row_count := row_count + cardinality(keys);
         mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
                                          true);
@@ -767,7 +850,13 @@ DECLARE
     others text;
     keys text[];
 BEGIN
-    SELECT t.source, t.part, t.relation INTO s FROM sources t WHERE t.source_id = sweep_some.source_id;
+    SELECT t.source, t.part, t.relation, (t.compiled ->> 'keep')::boolean AS keep INTO s
+    FROM sources t WHERE t.source_id = sweep_some.source_id;
+    IF s.keep THEN
+        done := true;
+        mended := 0;
+        RETURN;
+    END IF;
     others := (SELECT string_agg(format('pg_catalog.starts_with(k.key, %L)', t.part || ':'), ' OR ')
                FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
     keys := read_list(source_id,
@@ -875,18 +964,20 @@ END $$;
 COMMENT ON FUNCTION @hub@.backfill_step(integer, boolean) IS
     'bring the hub in line with the next rows of an attached table; returns how many, NULL: there are no more';
 
-CREATE OR REPLACE FUNCTION @hub@.count_of_source(source text, OUT touchpoints bigint, OUT rejected bigint,
-                                                 OUT hint text)
+CREATE OR REPLACE FUNCTION @hub@.count_of_source(source text, part text DEFAULT '', OUT touchpoints bigint,
+                                                 OUT rejected bigint, OUT hint text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    touchpoints := (SELECT count(*) FROM touchpoint_keys k WHERE k.source = count_of_source.source);
-    rejected := (SELECT count(*) FROM source_rejects r WHERE r.source = count_of_source.source);
+    touchpoints := (SELECT count(*) FROM touchpoint_keys k WHERE k.source = count_of_source.source
+                    AND (part = '' OR starts_with(k.source_key, part || ':')));
+    rejected := (SELECT count(*) FROM source_rejects r WHERE r.source = count_of_source.source
+                 AND (part = '' OR starts_with(r.source_key, part || ':')));
     hint := CASE WHEN rejected > 0 THEN format('Why: SELECT * FROM %I.source_rejects WHERE source = %L.',
                                                current_schema(), source) END;
 END $$;
-COMMENT ON FUNCTION @hub@.count_of_source(text) IS
+COMMENT ON FUNCTION @hub@.count_of_source(text, text) IS
     'how many rows of a source are touchpoints, how many can be none, and where to look';
 
 -- Whoever reads rows of a source holds it. NULL: somebody else does, and waiting is not wanted, or there is none
@@ -1075,8 +1166,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.try_to_feed(integer, boolean) IS 'feed a source some, and keep the error if it can''t be';
 
--- Sources that have something to do; all: whatever may have, after errors too
-CREATE OR REPLACE FUNCTION @hub@.sources_to_feed(source text, all_of_them boolean) RETURNS SETOF integer
+-- Sources that have something to do, or all, for their tables may have changed; at_once: after errors too
+CREATE OR REPLACE FUNCTION @hub@.sources_to_feed(source text, all_of_them boolean, at_once boolean)
+RETURNS SETOF integer
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -1085,12 +1177,11 @@ BEGIN
     RETURN QUERY
     SELECT s.source_id FROM sources s
     WHERE s.source_id = ANY (source_ids(source))
-          AND (all_of_them
-               OR (s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-                  AND (s.sweep OR s.feed = 'poll'
-                       OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id)));
+          AND (at_once OR s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
+          AND (all_of_them OR s.sweep OR s.feed = 'poll'
+               OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id));
 END $$;
-COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean) IS 'attached tables that may have changed';
+COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached tables that may have changed';
 
 -- Notes of what is no source: one that was detached, or dumped without the hub
 CREATE OR REPLACE FUNCTION @hub@.drop_strange_notes() RETURNS void
@@ -1138,7 +1229,7 @@ BEGIN
         IF since_all = 0 THEN
             PERFORM @hub@.drop_strange_notes();
         END IF;
-        FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(source, since_all = 0 AND NOT coalesce(forever, false)) t(id) LOOP
+        FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(source, since_all = 0, forever IS NOT TRUE) t(id) LOOP
             beginning := true;
             LOOP
                 COMMIT;
@@ -1154,8 +1245,8 @@ BEGIN
         pause := CASE WHEN fed > before THEN 0.1 ELSE least(pause * 1.3, 1) END;
         IF fed = before THEN
             PERFORM pg_catalog.pg_sleep(pause);
-            since_all := CASE WHEN since_all > 60 THEN 0 ELSE since_all + pause END;
         END IF;
+        since_all := CASE WHEN since_all > 60 THEN 0 ELSE since_all + pause END;
         COMMIT;
     END LOOP;
     FOR todo IN SELECT f.name, f.error FROM @hub@.failing_sources(source) f LOOP
@@ -1193,7 +1284,7 @@ BEGIN
        OR NOT pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = current_schema()), 'USAGE') THEN
         RETURN 0;
     END IF;
-    FOR id IN SELECT t FROM sources_to_feed(NULL, false) t LOOP
+    FOR id IN SELECT t FROM sources_to_feed(NULL, false, false) t LOOP
         beginning := true;
         WHILE batches > 0 LOOP
             batch := try_to_feed(id, beginning);

@@ -118,6 +118,103 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';
 
+-- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair.
+CREATE OR REPLACE FUNCTION @hub@.unreferenced(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    ids := array(SELECT u.id FROM unnest(ids) u(id)
+                 WHERE NOT EXISTS (SELECT FROM evidence e
+                                   WHERE e.identities @> ARRAY[u.id] AND e.retracted_at IS NULL)
+                       AND NOT EXISTS (SELECT FROM identity_pairs p WHERE p.a = u.id)
+                       AND NOT EXISTS (SELECT FROM identity_pairs p WHERE p.b = u.id));
+    RETURN array(SELECT u.id
+                 FROM unnest(ids) u(id)
+                      LEFT JOIN LATERAL (SELECT true AS found FROM touchpoints t
+                                         WHERE t.identity_id = u.id LIMIT 1) t ON true
+                 WHERE t.found IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.unreferenced(bigint[]) IS 'those of some identities that nothing names any more';
+
+-- Forget all forms of nodes that nothing names any more. Their components are locked, those of unusable nodes too. What
+-- somebody else has locked he is about to name: that stays. A normal form stays as long as one of its other forms does.
+CREATE OR REPLACE FUNCTION @hub@.forget(nodes bigint[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[] := array(SELECT s.identity_id FROM spellings(nodes, NULL) s);
+    unseen bigint[];  -- those that nothing names,
+    gone bigint[];    -- and go
+    left_over bigint[];
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN 0;  -- what names them since the snapshot was taken can't be seen
+    END IF;
+    ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (ids)
+                 ORDER BY i.identity_id FOR UPDATE SKIP LOCKED);
+    unseen := unreferenced(ids);
+    IF unseen = '{}' THEN
+        RETURN 0;
+    END IF;
+    gone := array(SELECT u.id FROM unnest(unseen) u(id)
+                  WHERE NOT EXISTS (SELECT FROM identities i
+                                    WHERE i.normal_id = u.id AND i.normal_id <> i.identity_id
+                                          AND i.identity_id NOT IN (SELECT unnest(unseen))));
+    -- nodes of which a form stays: their customer may need another number
+    left_over := members_of(components_of('{}', array(SELECT n.id FROM unnest(nodes_of(gone)) n(id)
+                                                      WHERE n.id NOT IN (SELECT unnest(gone)))));
+    INSERT INTO journey_changes (identity_id)
+    SELECT DISTINCT i.customer_id FROM identities i WHERE i.identity_id = ANY (gone);
+    UPDATE identities i SET first_seen = NULL, last_seen = NULL
+    WHERE i.identity_id = ANY (array(SELECT unnest(unseen) EXCEPT SELECT unnest(gone))) AND i.last_seen IS NOT NULL;
+    DELETE FROM identities i WHERE i.identity_id = ANY (gone);
+    DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
+    IF to_regclass('trait_history') IS NOT NULL THEN
+        DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
+    END IF;
+    DELETE FROM customers c
+    WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
+    IF left_over <> '{}' THEN
+        PERFORM restitch(left_over);
+    END IF;
+    RETURN cardinality(gone);
+END $$;
+COMMENT ON FUNCTION @hub@.forget(bigint[])
+    IS 'forget identities that nothing names any more; returns how many went';
+
+-- For maintain(): looks at some thousand identities, and returns the last of them; NULL: there are no more.
+CREATE OR REPLACE FUNCTION @hub@.forget_after(id bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[];
+    nodes bigint[];
+BEGIN
+    IF NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        RETURN NULL;
+    END IF;
+    PERFORM begin_stitching();
+    ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id > forget_after.id
+                 ORDER BY i.identity_id LIMIT 5000);
+    LOOP
+        BEGIN
+            nodes := nodes_of(unreferenced(ids));
+            PERFORM lock_components(nodes, nodes, '{}', '{}');
+            PERFORM forget(nodes);
+            RETURN ids[cardinality(ids)];
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.forget_after(bigint)
+    IS 'forget what nothing names any more of the next identities; returns the last of them';
+
 -- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked with
 -- all it was seen with, but for what is shared itself, so the components have all that tells people apart.
 CREATE OR REPLACE FUNCTION @hub@.shared_among(components bigint[]) RETURNS bigint[]
@@ -179,6 +276,7 @@ AS $$
 DECLARE
     few CONSTANT integer := 100;
     small CONSTANT integer := 500;
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     keys text[];              -- of the evidence, in order
     all_nodes bigint[];
     more bigint[] := '{}';
@@ -210,19 +308,20 @@ BEGIN
     IF keys IS NULL THEN
         RETURN 0;
     END IF;
-    all_nodes := nodes_of(array(SELECT i.id
-                                FROM unnest(keys) u(key)
-                                     CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
-                                                         WHERE e.source = retract_many.source
-                                                               AND e.source_key = u.key OFFSET 0) v
-                                     CROSS JOIN LATERAL unnest(v.identities) i(id)));
     LOOP
         BEGIN
+            all_nodes := nodes_of(array(SELECT i.id
+                                        FROM unnest(keys) u(key)
+                                             CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
+                                                                 WHERE e.source = retract_many.source
+                                                                       AND e.source_key = u.key OFFSET 0) v
+                                             CROSS JOIN LATERAL unnest(v.identities) i(id)));
             recounted := array(SELECT i.id
                                FROM unnest(all_nodes) u(id)
                                     CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
                                                         WHERE k.identity_id = u.id AND k.shared OFFSET 0) i);
-            SELECT l.locked INTO locked FROM lock_components(all_nodes, '{}', more, recounted) l;
+            SELECT l.locked INTO locked FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END,
+                                                         more, recounted) l;
             -- whose identities join nobody has no lock but its own
             PERFORM FROM unnest(keys) u(key)
                          CROSS JOIN LATERAL (SELECT FROM evidence e
@@ -280,6 +379,9 @@ BEGIN
             UPDATE customers c SET identities = c.identities
             WHERE c.customer_id = ANY (array(SELECT unnest(locked)
                                              EXCEPT SELECT unnest(by_law) EXCEPT SELECT unnest(searched)));
+            IF forgetful THEN
+                PERFORM forget(all_nodes);
+            END IF;
             RETURN retracted;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
@@ -298,6 +400,108 @@ BEGIN ATOMIC
     SELECT @hub@.retract_many(retract.source, ARRAY[retract.source_key]) > 0;
 END;
 COMMENT ON FUNCTION @hub@.retract(text, text) IS 'undo evidence; returns whether there was any to undo';
+
+-- What is known of rows that have changed, by their keys: for the hub's own feed. It may record under a key what was
+-- retracted or is something else by now, which others must not: they may bring what is long out of date. Evidence that
+-- has other identities than before is set aside, as key#number, and retracted once the new one is there, so that who
+-- stays together is not parted meanwhile; that of the same identities gets its new time only.
+CREATE OR REPLACE FUNCTION @hub@.replace_evidence(
+    source text, source_keys text[], observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    given @extschema@.identifier[] := array(SELECT DISTINCT g.identifier FROM unnest(observations) o
+                                            CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
+                                            WHERE g.identifier IS NOT NULL);
+    keys text[];              -- those there is evidence of that holds,
+    held text[];              -- under which key each,
+    kept_keys text[];         -- those of which it is what it was,
+    kept_held text[];
+    kept_at timestamptz[];
+    told_keys text[];         -- and those that have other evidence now
+    aside text[];             -- keys of what is set aside
+    numbers integer[];
+    ids bigint[];
+BEGIN
+    -- that of a touchpoint that was taken back and recorded again has another key
+    SELECT array_agg(u.key), array_agg(v.source_key) INTO keys, held
+    FROM (SELECT DISTINCT u.key FROM unnest(source_keys) u(key)) u
+         LEFT JOIN LATERAL (SELECT t.evidence_key FROM touchpoint_keys t
+                            WHERE t.source = replace_evidence.source AND t.source_key = u.key OFFSET 0) k ON true
+         CROSS JOIN LATERAL (SELECT e.source_key FROM evidence e
+                             WHERE e.source = replace_evidence.source AND e.source_key = coalesce(k.evidence_key, u.key)
+                                   AND e.retracted_at IS NULL OFFSET 0) v;
+    PERFORM lock_ahead(array(SELECT DISTINCT i.id
+                             FROM unnest(held) u(key)
+                                  CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
+                                                      WHERE e.source = replace_evidence.source
+                                                            AND e.source_key = u.key OFFSET 0) v
+                                  CROSS JOIN LATERAL unnest(v.identities) i(id)), given);
+
+    WITH told AS MATERIALIZED (
+        SELECT o.source_key AS key, min(o.observed_at) AS at,
+               array_agg(DISTINCT i.id ORDER BY i.id) AS ids, bool_or(i.id IS NULL) AS is_new,
+               count(DISTINCT i.identifier) AS identifiers
+        FROM unnest(observations) o
+             CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
+             CROSS JOIN LATERAL (SELECT g.identifier, (SELECT k.identity_id FROM identities k
+                                                       WHERE k.identifier = g.identifier) AS id OFFSET 0) i
+        GROUP BY o.source_key
+    ), compared AS MATERIALIZED (
+        SELECT t.key, t.at, t.identifiers, h.held, NOT t.is_new AND v.identities = t.ids AS kept
+        FROM told t
+             LEFT JOIN unnest(keys, held) h(key, held) ON h.key = t.key
+             LEFT JOIN LATERAL (SELECT e.identities FROM evidence e
+                                WHERE e.source = replace_evidence.source AND e.source_key = h.held
+                                      AND e.retracted_at IS NULL OFFSET 0) v ON true
+    )
+    SELECT array_agg(c.key) FILTER (WHERE c.kept), array_agg(c.held) FILTER (WHERE c.kept),
+           array_agg(c.at) FILTER (WHERE c.kept),
+           array_agg(c.key) FILTER (WHERE c.kept IS NOT TRUE AND c.identifiers > 1)
+    INTO kept_keys, kept_held, kept_at, told_keys FROM compared c;
+
+    WITH later AS (
+        UPDATE evidence e SET observed_at = u.at
+        FROM unnest(kept_held, kept_at) u(key, at)
+        WHERE e.source = replace_evidence.source AND e.source_key = u.key AND e.observed_at <> u.at
+        RETURNING e.identities
+    )
+    SELECT array_agg(l.number), array_agg(i.id) INTO numbers, ids
+    FROM (SELECT row_number() OVER ()::integer AS number, r.identities FROM later r) l
+         CROSS JOIN LATERAL unnest(l.identities) i(id);
+
+    WITH moved AS (
+        UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
+        WHERE e.source = replace_evidence.source AND e.source_key = ANY (told_keys)
+        RETURNING e.source_key, e.retracted_at
+    )
+    SELECT array_agg(m.source_key) FILTER (WHERE m.retracted_at IS NULL) INTO aside FROM moved m;
+    aside := aside || array(SELECT unnest(held) EXCEPT SELECT unnest(kept_held) EXCEPT SELECT unnest(told_keys));
+    UPDATE touchpoint_keys k SET evidence_key = NULL
+    WHERE k.source = replace_evidence.source AND k.source_key = ANY (told_keys) AND k.evidence_key IS NOT NULL;
+
+    SELECT a.identities INTO identities
+    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source, coalesce(h.held, o.source_key))::observation
+                            FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+                                 LEFT JOIN unnest(kept_keys, kept_held) h(key, held) ON h.key = o.source_key
+                            ORDER BY o.n)) a;
+    PERFORM retract_many(source, aside);
+    IF ids IS NOT NULL THEN
+        PERFORM restitch(members_of(l.components))
+        FROM (SELECT array_agg(DISTINCT l.component) AS components FROM loosened(numbers, ids) l WHERE l.parted) l
+        WHERE l.components IS NOT NULL;
+    END IF;
+    customers := array(SELECT i.customer_id
+                       FROM unnest(identities) WITH ORDINALITY u(id, n)
+                            CROSS JOIN LATERAL (SELECT k.customer_id FROM identities k
+                                                WHERE k.identity_id = u.id OFFSET 0) i
+                       ORDER BY u.n);
+END $$;
+COMMENT ON FUNCTION @hub@.replace_evidence(text, text[], @hub@.observation[])
+    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the place '
+       'of what was known under all of them';
 
 -- Pairs. kind NULL: neither. A pair in whatever form is the same pair.
 CREATE OR REPLACE FUNCTION @hub@.set_pair(a @extschema@.identifier, b @extschema@.identifier, kind text) RETURNS boolean

@@ -122,16 +122,23 @@ COMMENT ON FUNCTION @hub@.set_normal_forms()
 CREATE OR REPLACE FUNCTION @hub@.set_rule(
     namespace text, priority integer DEFAULT NULL, max_per_customer integer DEFAULT NULL,
         shared_above integer DEFAULT NULL,
-    blocked text[] DEFAULT NULL, normalizer text DEFAULT NULL, default_country text DEFAULT NULL)
+    blocked text[] DEFAULT NULL, normalizer text DEFAULT NULL, default_country text DEFAULT NULL,
+        internal boolean DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    internal_before boolean;
+    internal_now boolean;
     bad text;
     entry text;
+    known @extschema@.identifier;
 BEGIN
     PERFORM begin_changing_rules('set_rule');
+    internal_before := coalesce((SELECT r.internal FROM identifier_rules r WHERE r.namespace = set_rule.namespace),
+                                false);
+    internal_now := coalesce(set_rule.internal, internal_before);
     IF namespace IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'namespace must not be NULL';
     ELSIF set_rule.namespace <> '*' THEN
@@ -159,19 +166,44 @@ BEGIN
     IF set_rule.default_country IS NOT NULL AND set_rule.default_country <> '' THEN
         PERFORM @extschema@.normalize_phone('0', set_rule.default_country);
     END IF;
+    IF internal_now THEN
+        IF set_rule.namespace = '*' THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = 'the rule of all other namespaces can''t be internal',
+                HINT = 'Name the namespace of the references, such as shop.order.';
+        ELSIF num_nonnulls(set_rule.priority, set_rule.blocked, set_rule.normalizer, set_rule.default_country) > 0 THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('identifiers of namespace %s are internal, and taken as they are', set_rule.namespace),
+                DETAIL = 'They have no priority, blocked values or normalizer.',
+                HINT = 'Limits may be set: max_per_customer and shared_above.';
+        ELSIF NOT internal_before THEN
+            known := (SELECT i.identifier FROM identities i
+                      WHERE @extschema@.identifier_namespace(i.identifier) = set_rule.namespace
+                      ORDER BY i.identifier LIMIT 1);
+            IF known IS NOT NULL THEN
+                RAISE EXCEPTION USING ERRCODE = 'object_in_use',
+                    MESSAGE = format('namespace %s can''t become internal: it has identifiers', set_rule.namespace),
+                    DETAIL = format('%s is one of them, and would be hidden.', known),
+                    HINT = 'Give references a namespace of their own, such as shop.order.';
+            END IF;
+            UPDATE identifier_rules r
+            SET priority = NULL, blocked = NULL, normalizer = NULL, default_country = NULL
+            WHERE r.namespace = set_rule.namespace;
+        END IF;
+    END IF;
     INSERT INTO identifier_rules
-        AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country)
+        AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country, internal)
     VALUES (set_rule.namespace, set_rule.priority, set_rule.max_per_customer, set_rule.shared_above,
-            set_rule.blocked, set_rule.normalizer, set_rule.default_country)
+            set_rule.blocked, set_rule.normalizer, set_rule.default_country, internal_now)
     ON CONFLICT ON CONSTRAINT identifier_rules_pkey DO UPDATE
-    SET priority = coalesce(excluded.priority, r.priority),
+    SET internal = excluded.internal, priority = coalesce(excluded.priority, r.priority),
         max_per_customer = coalesce(excluded.max_per_customer, r.max_per_customer),
         shared_above = coalesce(excluded.shared_above, r.shared_above), blocked = coalesce(excluded.blocked, r.blocked),
         normalizer = coalesce(excluded.normalizer, r.normalizer),
         default_country = coalesce(excluded.default_country, r.default_country);
     RETURN stitch_namespace(nullif(set_rule.namespace, '*'));
 END $$;
-COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text)
+COMMENT ON FUNCTION @hub@.set_rule(text, integer, integer, integer, text[], text, text, boolean)
     IS 'set rules of a namespace, or * for those that have none of their own; NULL keeps what there is. Returns how '
        'many identities have another customer now';
 

@@ -80,7 +80,7 @@ COMMENT ON FUNCTION @hub@.current_customer(bigint)
 
 -- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that
 -- sorts identifiers.
-CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint) RETURNS SETOF @extschema@.identifier
+CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint, internal boolean DEFAULT false) RETURNS SETOF @extschema@.identifier
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -92,7 +92,8 @@ BEGIN
     SELECT i.identifier
     FROM identities i
     WHERE i.customer_id = (SELECT current_customer(identifiers_of.customer_id)) AND i.normal_id = i.identity_id
+          AND (internal OR NOT is_internal(i.identifier))
     ORDER BY i.identifier;
 END $$;
-COMMENT ON FUNCTION @hub@.identifiers_of(bigint)
-    IS 'the identifiers of a customer, in normal form; a former customer_id stands for the customer it is part of now';
+COMMENT ON FUNCTION @hub@.identifiers_of(bigint, boolean)
+    IS 'the identifiers of a customer, in normal form, internal ones only if they are asked for; a former customer_id stands for the customer it is part of now';

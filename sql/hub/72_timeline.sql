@@ -300,11 +300,13 @@ AS $$
 DECLARE
     found @extschema@.identifier[] := ARRAY(SELECT i.identifier FROM identities i
                                             WHERE i.customer_id = identifier_values.customer_id
-                                                  AND i.normal_id = i.identity_id);
+                                                  AND i.normal_id = i.identity_id
+                                                  AND NOT is_internal(i.identifier));
 BEGIN
     IF cardinality(found) > 2 OR found[1] > found[2] THEN
         RETURN ARRAY(SELECT u.identifier FROM unnest(found) u(identifier) ORDER BY u.identifier);
     END IF;
     RETURN nullif(found, '{}');
 END $$;
-COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS 'the identifiers of a customer; NULL: there are none';
+COMMENT ON FUNCTION @hub@.identifier_values(bigint) IS
+    'the identifiers of a customer that are not internal; NULL: there are none';

@@ -89,6 +89,13 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
                 MESSAGE = format('another normalizer of namespace %s can''t be simulated', rule.namespace),
                 DETAIL = 'It would make other identifiers of those that are stored.';
+        ELSIF coalesce(rule.internal, false) <> EXISTS (SELECT FROM identifier_rules r
+                                                        WHERE r.namespace = rule.namespace AND r.internal)
+              AND EXISTS (SELECT FROM identities i
+                          WHERE @extschema@.identifier_namespace(i.identifier) = rule.namespace) THEN
+            RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+                MESSAGE = format('whether namespace %s is internal can''t be simulated otherwise', rule.namespace),
+                DETAIL = 'Internal identifiers have no normal form but themselves.';
         END IF;
     END LOOP;
     FOREACH given IN ARRAY coalesce(observations, '{}') LOOP

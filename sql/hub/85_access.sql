@@ -72,8 +72,8 @@ BEGIN ATOMIC
         ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared), DELETE'),
         ('writer', 'identities_identity_id_seq', 'USAGE'),
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'former_memberships', 'SELECT (identity_id, customer_id), INSERT'),
-        ('writer', 'evidence', 'SELECT, INSERT, UPDATE (retracted_at)'),
+        ('writer', 'former_memberships', 'SELECT (identity_id, customer_id), INSERT, DELETE'),
+        ('writer', 'evidence', 'SELECT, INSERT, UPDATE (source_key, observed_at, retracted_at)'),
         ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent, '
                                   || 'campaign, source, source_key, attributes, subject, url), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
@@ -93,11 +93,10 @@ BEGIN ATOMIC
         ('writer', 'source_evidence', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
-        ('steward', 'former_memberships', 'DELETE'),
         ('steward', 'evidence', 'UPDATE (identities)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
+        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
                                || 'trait_history)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),

@@ -64,7 +64,7 @@ SELECT is_empty($$
 -- functions
 SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
-    ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
+    ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'),  -- likewise, for these
