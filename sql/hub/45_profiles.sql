@@ -128,6 +128,38 @@ END $$;
 COMMENT ON FUNCTION @hub@.identities_for(@extschema@.identifier[], timestamptz[]) IS
     'the identities of identifiers, in their order, made where they are not known';
 
+-- The one that touchpoints of them point at, if it is known; rules once for each namespace, for lists of blocked values
+-- are long.
+CREATE OR REPLACE FUNCTION @hub@.bearers(observations @hub@.observation[]) RETURNS @extschema@.identifier[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (
+        WITH given AS MATERIALIZED (
+            SELECT o.n, g.identifier, g.place, @extschema@.identifier_namespace(g.identifier) AS namespace,
+                   cardinality(o.identifiers) AS identifiers
+            FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+                 CROSS JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, place)
+        ), rule AS MATERIALIZED (
+            SELECT n.namespace, r.priority, r.blocked, r.normalizer, r.default_country
+            FROM (SELECT DISTINCT g.namespace FROM given g WHERE g.identifiers > 1) n
+                 CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+        )
+        SELECT array_agg(b.identifier ORDER BY b.n)
+        FROM (SELECT DISTINCT ON (g.n) g.n, g.identifier
+              FROM given g LEFT JOIN rule r ON r.namespace = g.namespace
+                   LEFT JOIN LATERAL (SELECT k.blocked OR k.shared AS unusable FROM identities k
+                                      WHERE g.identifiers > 1 AND k.identifier = g.identifier OFFSET 0) i ON true
+              ORDER BY g.n, coalesce(i.unusable, is_blocked(normal_form(g.identifier, r.normalizer, r.default_country),
+                                                            r.blocked, r.normalizer, r.default_country)),
+                       r.priority DESC, g.place) b);
+END $$;
+COMMENT ON FUNCTION @hub@.bearers(@hub@.observation[]) IS
+    'of the identifiers of each observation the one that traits told with them are of: the usable one of highest '
+    'priority, the first given of several';
+
 CREATE OR REPLACE FUNCTION @hub@.set_traits(
     identifier @extschema@.identifier, traits jsonb, source text DEFAULT 'sql', observed_at timestamptz DEFAULT now())
 RETURNS bigint
