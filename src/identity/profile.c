@@ -162,11 +162,11 @@ static int
 type_rank(bool is_scalar, const JsonbValue *v)
 {
 	if (!is_scalar)
-		return 3;
+		return 2;
 	return v->type == jbvNumeric ? 0 : v->type == jbvString ? 1 : 2;
 }
 
-/* Numbers come before texts, texts before all others; 1 and 1.0 are equal. */
+/* Numbers come before texts, texts before all others, which are compared as text; 1 and 1.0 are equal. */
 static int
 value_compare(Jsonb *a, Jsonb *b)
 {
