@@ -348,7 +348,7 @@ read_rules(Jsonb *given)
 		Rule *rule = set->ruled[i].rule;
 
 		if (i > 0 && text_compare(set->ruled[i - 1].trait, set->ruled[i].trait) == 0)
-			bad_rules("Trait \"%.*s\" has two rules, or is a member of two groups, or both.",
+			bad_rules("Trait \"%.*s\" has more than one rule; a member of a group has the group's.",
 					  set->ruled[i].trait);
 		if (rule->choice == CHOICE_INHERITED)
 		{
