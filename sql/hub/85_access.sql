@@ -9,6 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'agents', 'SELECT'),
+        ('reader', 'agent_aliases', 'SELECT'),
+        ('reader', 'agent_maps', 'SELECT'),
+        ('reader', 'known_agents', 'SELECT'),
         ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
         ('reader', 'business_exceptions', 'SELECT'),
@@ -75,6 +79,7 @@ BEGIN ATOMIC
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         ('writer', 'sources', 'SELECT (source, relation, backfilled_at, detached_at, steady)'),
@@ -88,6 +93,9 @@ BEGIN ATOMIC
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_aliases', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_maps', 'UPDATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
