@@ -42,11 +42,11 @@ SELECT crm.identify('{email:ana@example.pt,phone:+351912345678}', '2026-01-04Z',
 -- Blocked and shared ones give nobody a name: not even who they are themselves. When they are not any more, they do.
 SELECT crm.set_traits('email:test@example.com', '{"name": "Test"}') > 0, crm.set_traits('tab:1', '{"name": "Tablet"}') > 0 AS said;
 SELECT count(crm.identify(ARRAY['tab:1', 'card:' || n]::identifier[], '2026-01-01Z', 'store', n::text)) FROM generate_series(1, 2) n;
-SELECT who, traits FROM profile WHERE who ~ 'tab|test|card';
+SELECT who, traits FROM profile WHERE who ~ 'tab|test|card' ORDER BY who;
 SELECT crm.set_rule('email', blocked => '{}'), crm.set_rule('tab', shared_above => 5) > 0 AS joined;
-SELECT who, traits FROM profile WHERE who ~ 'tab|test|card';
+SELECT who, traits FROM profile WHERE who ~ 'tab|test|card' ORDER BY who;
 SELECT crm.set_rule('tab', shared_above => 1) > 0 AS parted;
-SELECT who, traits FROM profile WHERE who ~ 'tab|card';
+SELECT who, traits FROM profile WHERE who ~ 'tab|card' ORDER BY who;
 
 -- Rules
 SELECT crm.set_traits('card:7', v.said::jsonb, v.source, v.at) IS NULL AS said
