@@ -161,6 +161,46 @@ INSERT INTO @hub@.channels (channel, label, kind, ownership, service) VALUES
     ('event', 'Event', 'physical', 'owned', 'assisted'),
     ('partner', 'Partner', 'human', 'third party', 'assisted');
 
+CREATE TABLE @hub@.agents (
+    agent text PRIMARY KEY,
+    name text CHECK (name <> ''),
+    is_bot boolean
+);
+COMMENT ON TABLE @hub@.agents IS
+    'who of the company takes part in touchpoints. Others are welcome: they are called as touchpoints call them';
+COMMENT ON COLUMN @hub@.agents.agent IS 'what touchpoints call it, if agent_aliases doesn''t say otherwise';
+COMMENT ON COLUMN @hub@.agents.name IS
+    'what views call it; NULL: agent. Of several of one name views tell each with its agent';
+COMMENT ON COLUMN @hub@.agents.is_bot IS
+    'whether it is a bot, such as an AI assistant; NULL: if it is called bot, or bot: and its name';
+
+CREATE TABLE @hub@.agent_aliases (
+    source text NOT NULL DEFAULT '',
+    alias text NOT NULL,
+    agent text NOT NULL REFERENCES @hub@.agents ON UPDATE CASCADE ON DELETE CASCADE,
+    PRIMARY KEY (source, alias)
+);
+CREATE INDEX ON @hub@.agent_aliases (agent);
+COMMENT ON TABLE @hub@.agent_aliases IS 'what systems call agents: one whom several call otherwise is one agent';
+COMMENT ON COLUMN @hub@.agent_aliases.source IS 'system whose touchpoints call it so; empty: all that have no alias like it';
+COMMENT ON COLUMN @hub@.agent_aliases.alias IS 'agent of touchpoints';
+COMMENT ON COLUMN @hub@.agent_aliases.agent IS 'who that is';
+
+-- The same in a form that costs a query nothing for each row: values to look into
+CREATE TABLE @hub@.agent_maps (
+    one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
+    names jsonb,
+    bots jsonb,
+    version integer NOT NULL DEFAULT 0
+);
+INSERT INTO @hub@.agent_maps DEFAULT VALUES;
+COMMENT ON TABLE @hub@.agent_maps IS 'what agents and agent_aliases say, kept by their triggers: one row';
+COMMENT ON COLUMN @hub@.agent_maps.one_row IS 'always true: there is one row';
+COMMENT ON COLUMN @hub@.agent_maps.names IS 'name by source and agent of touchpoints; NULL: no agent is known';
+COMMENT ON COLUMN @hub@.agent_maps.bots IS
+    'bot or human by source and agent of touchpoints, where spelling would have it otherwise; NULL: nowhere';
+COMMENT ON COLUMN @hub@.agent_maps.version IS 'how many times bots has changed';
+
 CREATE TABLE @hub@.customer_journeys (
     customer_id bigint PRIMARY KEY,
     journey @extschema@.journey NOT NULL
@@ -173,7 +213,8 @@ COMMENT ON COLUMN @hub@.customer_journeys.journey IS 'all touchpoints of the cus
 CREATE TABLE @hub@.journey_changes (
     identity_id bigint NOT NULL,
     touchpoint @extschema@.touchpoint,
-    packed_for text
+    packed_for text,
+    packed_by integer
 );
 CREATE INDEX ON @hub@.journey_changes (identity_id);
 ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;  -- without a key, which costs too much, refresh() would fail where it is published
@@ -183,6 +224,8 @@ COMMENT ON COLUMN @hub@.journey_changes.touchpoint IS 'a new touchpoint of it; N
 COMMENT ON COLUMN @hub@.journey_changes.packed_for IS
     'of a value with a currency, the settings'' currency it was packed for; if that is another now, the journey must '
     'be made anew';
+COMMENT ON COLUMN @hub@.journey_changes.packed_by IS
+    'of what an agent said to the customer, the version of agent_maps it was packed by; likewise';
 
 CREATE TABLE @hub@.refresh_lock ();
 COMMENT ON TABLE @hub@.refresh_lock IS 'holds nothing: refresh() locks it, so that there is one at a time';

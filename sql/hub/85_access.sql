@@ -9,6 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'agents', 'SELECT'),
+        ('reader', 'agent_aliases', 'SELECT'),
+        ('reader', 'agent_maps', 'SELECT'),
+        ('reader', 'known_agents', 'SELECT'),
         ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
         ('reader', 'business_exceptions', 'SELECT'),
@@ -82,6 +86,7 @@ BEGIN ATOMIC
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
         ('writer', 'trait_rules', 'SELECT'),
+        ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         ('writer', 'sources', 'SELECT'),
@@ -100,6 +105,9 @@ BEGIN ATOMIC
                                || 'trait_history)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_aliases', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_maps', 'UPDATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),

@@ -101,6 +101,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
+    'profile_transfn', 'profile_combinefn', 'profile_traits_finalfn', 'profile_provenance_finalfn',  -- likewise
     'window_funnel_transfn', 'sequence_transfn', 'sequence_next_node_transfn', 'retention_transfn',  -- likewise, and conditions may be NULL
     'journey_rows_combinefn', 'sequence_next_node_combinefn',  -- a worker that saw no row that counts has no state
     'window_funnel_finalfn', 'sequence_match_finalfn', 'sequence_count_finalfn', 'sequence_match_events_finalfn',  -- no row, nothing was met
