@@ -18,12 +18,12 @@ COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
     'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
 CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text, source text DEFAULT NULL,
-                                               bots jsonb DEFAULT NULL) RETURNS text
+                                               bots bytea DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN packed_detail.direction = 'out'
                  AND @hub@.is_bot(packed_detail.agent, packed_detail.source, packed_detail.bots)
             THEN 'bot' ELSE packed_detail.direction END;
-COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, jsonb) IS
+COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, bytea) IS
     'who spoke, as a journey has it: in, out, or bot, which is out by an agent that is a bot; NULL: nobody';
 
 -- Before a row is put into an index that can't hold it, whose error would tell nobody what to do
@@ -47,7 +47,7 @@ BEGIN
     INSERT INTO journey_changes (identity_id, touchpoint, packed_for, packed_by)
     SELECT n.identity_id,
            touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency),
-                      n.touchpoint_id, packed_detail(n.direction, n.agent, n.source, m.bots)),
+                      n.touchpoint_id, packed_detail(n.direction, n.agent, n.source, (SELECT agent_bots()))),
            CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END,
            CASE WHEN n.direction = 'out' AND n.agent IS NOT NULL THEN coalesce(m.version, 0) END
     FROM new_rows n LEFT JOIN settings s ON s.one_row LEFT JOIN agent_maps m ON m.one_row
@@ -185,8 +185,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (SELECT journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
-                               t.touchpoint_id, packed_detail(t.direction, t.agent, t.source, m.bots))
-            FROM touchpoints t LEFT JOIN settings s ON s.one_row LEFT JOIN agent_maps m ON m.one_row
+                               t.touchpoint_id, packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
+            FROM touchpoints t LEFT JOIN settings s ON s.one_row
             WHERE t.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
                                              WHERE i.customer_id = visible_journey.customer_id)));
 END $$;
@@ -344,7 +344,7 @@ BEGIN
                    journey_agg(t.occurred_at, t.channel, t.action,
                                packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                t.touchpoint_id,
-                               packed_detail(t.direction, t.agent, t.source, (SELECT m.bots FROM agent_maps m)))
+                               packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
                        AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
@@ -373,7 +373,7 @@ BEGIN
                        journey_agg(t.occurred_at, t.channel, t.action,
                                    packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                    t.touchpoint_id,
-                                   packed_detail(t.direction, t.agent, t.source, (SELECT m.bots FROM agent_maps m)))
+                                   packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
                            AS journey
                 FROM changed c JOIN identities i ON i.customer_id = c.customer_id
                      JOIN touchpoints t ON t.identity_id = i.identity_id
