@@ -87,10 +87,9 @@ BEGIN
                                        FROM (VALUES (was.bots), (becomes.bots)) b(bots)
                                             CROSS JOIN LATERAL jsonb_each(b.bots) s))
               AND is_bot(t.agent, t.source, former) <> is_bot(t.agent, t.source, latter);
+        UPDATE settings s SET bots_version = s.bots_version + 1 WHERE s.one_row;
     END IF;
-    UPDATE agent_maps m
-    SET names = becomes.names, bots = becomes.bots,
-        version = m.version + (becomes.bots IS DISTINCT FROM was.bots)::integer
+    UPDATE agent_maps m SET names = becomes.names, bots = becomes.bots
     WHERE m.one_row AND (m.names, m.bots) IS DISTINCT FROM (becomes.names, becomes.bots);
     RETURN NULL;
 END $$;
