@@ -37,7 +37,7 @@ FROM (SELECT g.agent, g.is_bot,
       FROM @hub@.agents g) g
      JOIN (SELECT a.source, a.alias, a.agent FROM @hub@.agent_aliases a
            UNION ALL
-           SELECT '', g.agent, g.agent FROM @hub@.agents g
+           SELECT '' AS source, g.agent AS alias, g.agent FROM @hub@.agents g
            WHERE NOT EXISTS (SELECT FROM @hub@.agent_aliases a WHERE a.source = '' AND a.alias = g.agent)) a
      ON a.agent = g.agent;
 COMMENT ON VIEW @hub@.known_agents IS 'who is meant by the agent of a touchpoint, a row for each name that is known';
