@@ -185,7 +185,8 @@ CREATE TABLE @hub@.agent_aliases (
 );
 CREATE INDEX ON @hub@.agent_aliases (agent);
 COMMENT ON TABLE @hub@.agent_aliases IS 'what systems call agents: one whom several call otherwise is one agent';
-COMMENT ON COLUMN @hub@.agent_aliases.source IS 'system whose touchpoints call it so; empty: all that have no alias like it';
+COMMENT ON COLUMN @hub@.agent_aliases.source IS
+    'system whose touchpoints call it so; empty: all that have no alias like it';
 COMMENT ON COLUMN @hub@.agent_aliases.alias IS 'agent of touchpoints';
 COMMENT ON COLUMN @hub@.agent_aliases.agent IS 'who that is';
 

@@ -7,8 +7,8 @@
 --
 -- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A
 -- note says which that was, for the setting may change while a transaction that has written notes is not yet seen.
--- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed. Who is a bot may
--- change in the same way: of what an agent said a note says by which bots_version of settings it was packed.
+-- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed. Who is a bot
+-- may change in the same way: of what an agent said a note says by which bots_version of settings it was packed.
 
 CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -363,7 +363,8 @@ BEGIN
                 SELECT i.customer_id,
                        bool_or(n.touchpoint IS NULL
                                OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE
-                               OR (n.packed_by <> coalesce((SELECT s.bots_version FROM settings s), 0)) IS TRUE) AS anew,
+                               OR (n.packed_by <> coalesce((SELECT s.bots_version FROM settings s), 0)) IS TRUE)
+                           AS anew,
                        journey_agg(n.touchpoint) AS added
                 FROM taken n JOIN identities i ON i.identity_id = n.identity_id
                 GROUP BY i.customer_id

@@ -65,8 +65,8 @@ append_entry(StringInfo entries, Piece source, Piece name, Piece text)
 static inline uint32
 entry_size(const AliasEntry *entry)
 {
-	return TYPEALIGN(sizeof(uint32), sizeof(AliasEntry) + entry->source_len + entry->name_len +
-										 entry->text_len);
+	return TYPEALIGN(sizeof(uint32),
+					 sizeof(AliasEntry) + entry->source_len + entry->name_len + entry->text_len);
 }
 
 static inline Piece
@@ -160,9 +160,8 @@ find_alias(const Aliases *aliases, uint32 size, Piece source, Piece name, uint32
 			(uint64) entry->source_len + entry->name_len + entry->text_len >
 				size - at - sizeof(AliasEntry))
 			corrupt();
-		if (entry->hash == hash && entry->source_len == source.len &&
-			entry->name_len == name.len && memcmp(p, source.p, source.len) == 0 &&
-			memcmp(p + source.len, name.p, name.len) == 0)
+		if (entry->hash == hash && entry->source_len == source.len && entry->name_len == name.len &&
+			memcmp(p, source.p, source.len) == 0 && memcmp(p + source.len, name.p, name.len) == 0)
 			return entry;
 		slot = (slot + 1) & (aliases->nslots - 1);
 	}
@@ -193,7 +192,6 @@ journey_alias(PG_FUNCTION_ARGS)
 		entry = find_alias(aliases, size, (Piece) {"", 0}, name, hash);
 	if (entry == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text_with_len((const char *) (entry + 1) + entry->source_len +
-												  entry->name_len,
-											  entry->text_len));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(
+		(const char *) (entry + 1) + entry->source_len + entry->name_len, entry->text_len));
 }
