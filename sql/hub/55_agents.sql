@@ -5,18 +5,28 @@
 -- known there is none. Packed journeys say of what the company sent whether a bot did: so when bots changes, whoever
 -- one of these has written to has his journey packed anew.
 
-CREATE OR REPLACE FUNCTION @hub@.agent_name(agent text, source text, names jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.agent_name(agent text, source text, names bytea) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(@extschema@.journey_alias(agent_name.names, agent_name.source, agent_name.agent), agent_name.agent);
-COMMENT ON FUNCTION @hub@.agent_name(text, text, jsonb) IS
-    'what views call the agent of a touchpoint, by names of agent_maps';
+COMMENT ON FUNCTION @hub@.agent_name(text, text, bytea) IS
+    'what views call the agent of a touchpoint, by agent_names()';
 
-CREATE OR REPLACE FUNCTION @hub@.is_bot(agent text, source text DEFAULT NULL, bots jsonb DEFAULT NULL) RETURNS boolean
+CREATE OR REPLACE FUNCTION @hub@.is_bot(agent text, source text DEFAULT NULL, bots bytea DEFAULT NULL) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(@extschema@.journey_alias(is_bot.bots, is_bot.source, is_bot.agent) = 'bot',
                 is_bot.agent = 'bot' OR is_bot.agent LIKE 'bot:%');
-COMMENT ON FUNCTION @hub@.is_bot(text, text, jsonb) IS
-    'whether the agent of a touchpoint is a bot, by bots of agent_maps, else by spelling; NULL: there is no agent';
+COMMENT ON FUNCTION @hub@.is_bot(text, text, bytea) IS
+    'whether the agent of a touchpoint is a bot, by agent_bots(), else by spelling; NULL: there is no agent';
+
+CREATE OR REPLACE FUNCTION @hub@.agent_names() RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT @extschema@.journey_aliases(m.names) FROM @hub@.agent_maps m);
+COMMENT ON FUNCTION @hub@.agent_names() IS 'names of agent_maps, for look-ups; NULL: no agent is known';
+
+CREATE OR REPLACE FUNCTION @hub@.agent_bots() RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT @extschema@.journey_aliases(m.bots) FROM @hub@.agent_maps m);
+COMMENT ON FUNCTION @hub@.agent_bots() IS 'bots of agent_maps, for look-ups; NULL: all are as they are spelled';
 
 -- An agent is called by its key, unless that is an alias.
 CREATE OR REPLACE VIEW @hub@.known_agents WITH (security_invoker = true) AS
@@ -27,7 +37,7 @@ FROM (SELECT g.agent, g.is_bot,
       FROM @hub@.agents g) g
      JOIN (SELECT a.source, a.alias, a.agent FROM @hub@.agent_aliases a
            UNION ALL
-           SELECT '', g.agent, g.agent FROM @hub@.agents g
+           SELECT '' AS source, g.agent AS alias, g.agent FROM @hub@.agents g
            WHERE NOT EXISTS (SELECT FROM @hub@.agent_aliases a WHERE a.source = '' AND a.alias = g.agent)) a
      ON a.agent = g.agent;
 COMMENT ON VIEW @hub@.known_agents IS 'who is meant by the agent of a touchpoint, a row for each name that is known';
@@ -46,6 +56,8 @@ AS $$
 DECLARE
     was record;
     becomes record;
+    former bytea;
+    latter bytea;
 BEGIN
     SELECT m.names, m.bots INTO was FROM agent_maps m WHERE m.one_row FOR UPDATE;
     SELECT jsonb_object_agg(s.source, s.names) AS names,
@@ -64,6 +76,8 @@ BEGIN
                 DETAIL = format('This one is at %s, where touchpoints that others have recorded since it began can''t '
                                 'be seen.', upper(current_setting('transaction_isolation')));
         END IF;
+        former := journey_aliases(was.bots);
+        latter := journey_aliases(becomes.bots);
         LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
         INSERT INTO journey_changes (identity_id)
         SELECT DISTINCT t.identity_id
@@ -72,11 +86,10 @@ BEGIN
               AND t.agent = ANY (ARRAY(SELECT jsonb_object_keys(s.value)
                                        FROM (VALUES (was.bots), (becomes.bots)) b(bots)
                                             CROSS JOIN LATERAL jsonb_each(b.bots) s))
-              AND is_bot(t.agent, t.source, was.bots) <> is_bot(t.agent, t.source, becomes.bots);
+              AND is_bot(t.agent, t.source, former) <> is_bot(t.agent, t.source, latter);
+        UPDATE settings s SET bots_version = s.bots_version + 1 WHERE s.one_row;
     END IF;
-    UPDATE agent_maps m
-    SET names = becomes.names, bots = becomes.bots,
-        version = m.version + (becomes.bots IS DISTINCT FROM was.bots)::integer
+    UPDATE agent_maps m SET names = becomes.names, bots = becomes.bots
     WHERE m.one_row AND (m.names, m.bots) IS DISTINCT FROM (becomes.names, becomes.bots);
     RETURN NULL;
 END $$;

@@ -7,8 +7,8 @@
 --
 -- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A
 -- note says which that was, for the setting may change while a transaction that has written notes is not yet seen.
--- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed. Who is a bot may
--- change in the same way: of what an agent said a note says by which version of agent_maps it was packed.
+-- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed. Who is a bot
+-- may change in the same way: of what an agent said a note says by which bots_version of settings it was packed.
 
 CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -18,12 +18,12 @@ COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
     'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
 CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text, source text DEFAULT NULL,
-                                               bots jsonb DEFAULT NULL) RETURNS text
+                                               bots bytea DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN packed_detail.direction = 'out'
                  AND @hub@.is_bot(packed_detail.agent, packed_detail.source, packed_detail.bots)
             THEN 'bot' ELSE packed_detail.direction END;
-COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, jsonb) IS
+COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, bytea) IS
     'who spoke, as a journey has it: in, out, or bot, which is out by an agent that is a bot; NULL: nobody';
 
 -- Before a row is put into an index that can't hold it, whose error would tell nobody what to do
@@ -47,10 +47,10 @@ BEGIN
     INSERT INTO journey_changes (identity_id, touchpoint, packed_for, packed_by)
     SELECT n.identity_id,
            touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency),
-                      n.touchpoint_id, packed_detail(n.direction, n.agent, n.source, m.bots)),
+                      n.touchpoint_id, packed_detail(n.direction, n.agent, n.source, (SELECT agent_bots()))),
            CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END,
-           CASE WHEN n.direction = 'out' AND n.agent IS NOT NULL THEN coalesce(m.version, 0) END
-    FROM new_rows n LEFT JOIN settings s ON s.one_row LEFT JOIN agent_maps m ON m.one_row
+           CASE WHEN n.direction = 'out' AND n.agent IS NOT NULL THEN coalesce(s.bots_version, 0) END
+    FROM new_rows n LEFT JOIN settings s ON s.one_row
     -- a value that is left out now may be packed later, so it must be one that can
     WHERE n.value IS NULL OR n.currency IS NULL OR n.currency = s.currency
           OR touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) IS NOT NULL;
@@ -185,8 +185,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (SELECT journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
-                               t.touchpoint_id, packed_detail(t.direction, t.agent, t.source, m.bots))
-            FROM touchpoints t LEFT JOIN settings s ON s.one_row LEFT JOIN agent_maps m ON m.one_row
+                               t.touchpoint_id, packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
+            FROM touchpoints t LEFT JOIN settings s ON s.one_row
             WHERE t.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
                                              WHERE i.customer_id = visible_journey.customer_id)));
 END $$;
@@ -210,11 +210,10 @@ COMMENT ON COLUMN @hub@.journey_notes.packed_by IS 'as in journey_changes';
 CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
 SELECT i.customer_id,
        bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE
-               OR (n.packed_by <> coalesce(m.version, 0)) IS TRUE) AS anew,
+               OR (n.packed_by <> coalesce(s.bots_version, 0)) IS TRUE) AS anew,
        @extschema@.journey_agg(n.touchpoint) AS added
 FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
      LEFT JOIN @hub@.settings s ON s.one_row
-     LEFT JOIN @hub@.agent_maps m ON m.one_row
 GROUP BY i.customer_id;
 COMMENT ON VIEW @hub@.pending_journeys IS 'what customer_journeys lacks, by customer';
 COMMENT ON COLUMN @hub@.pending_journeys.customer_id IS 'the customer';
@@ -347,7 +346,7 @@ BEGIN
                    journey_agg(t.occurred_at, t.channel, t.action,
                                packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                t.touchpoint_id,
-                               packed_detail(t.direction, t.agent, t.source, (SELECT m.bots FROM agent_maps m)))
+                               packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
                        AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
@@ -367,7 +366,8 @@ BEGIN
                 SELECT i.customer_id,
                        bool_or(n.touchpoint IS NULL
                                OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE
-                               OR (n.packed_by <> coalesce((SELECT m.version FROM agent_maps m), 0)) IS TRUE) AS anew,
+                               OR (n.packed_by <> coalesce((SELECT s.bots_version FROM settings s), 0)) IS TRUE)
+                           AS anew,
                        journey_agg(n.touchpoint) AS added
                 FROM taken n JOIN identities i ON i.identity_id = n.identity_id
                 GROUP BY i.customer_id
@@ -376,7 +376,7 @@ BEGIN
                        journey_agg(t.occurred_at, t.channel, t.action,
                                    packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
                                    t.touchpoint_id,
-                                   packed_detail(t.direction, t.agent, t.source, (SELECT m.bots FROM agent_maps m)))
+                                   packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
                            AS journey
                 FROM changed c JOIN identities i ON i.customer_id = c.customer_id
                      JOIN touchpoints t ON t.identity_id = i.identity_id

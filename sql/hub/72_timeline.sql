@@ -21,7 +21,7 @@ COMMENT ON FUNCTION @hub@.time_before(timestamptz, interval) IS
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
 SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency,
        CASE w.detail WHEN 'bot' THEN 'out' ELSE w.detail END AS direction, t.conversation,
-       @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)) AS agent, t.campaign,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent, t.campaign,
        t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
        CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
             ELSE coalesce((SELECT l.same
@@ -177,7 +177,7 @@ SELECT j.customer_id, v.first_ref AS touchpoint_id, v.started_at AS occurred_at,
                             FROM @hub@.touchpoints p
                             WHERE p.touchpoint_id = v.came_ref AND p.occurred_at = b.occurred_at
                             LIMIT 1) l) THEN t.conversation END AS conversation,
-       t.action, @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)) AS agent,
+       t.action, @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
        v.visit,
        coalesce((SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.came_from)
                 <> (SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.channel), false)
@@ -246,7 +246,7 @@ RETURNS SETOF @hub@.timeline
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT j.customer_id, t.touchpoint_id, t.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
-           t.conversation, @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)),
+           t.conversation, @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())),
            t.campaign,
            t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff,
            w.begins_visit,

@@ -4,13 +4,13 @@
 -- the others nothing.
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
 SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation,
-       @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)) AS agent,
-       coalesce(@hub@.is_bot(t.agent, t.source, (SELECT m.bots FROM @hub@.agent_maps m)), false) AS is_bot,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       coalesce(@hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots())), false) AS is_bot,
        t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
        CASE WHEN a.step = 2 THEN 'resolves'
             WHEN a.means IN ('resolves', 'reopens', 'hands_over') THEN a.means
             WHEN a.means = 'status' THEN NULL
-            WHEN t.direction = 'out' AND @hub@.is_bot(t.agent, t.source, (SELECT m.bots FROM @hub@.agent_maps m))
+            WHEN t.direction = 'out' AND @hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots()))
             THEN 'bot answers'
             WHEN t.direction = 'out' THEN 'answers'
             WHEN t.direction = 'in' OR a.means = 'asks_and_resolves' THEN 'asks' END AS turn,
@@ -43,8 +43,8 @@ COMMENT ON COLUMN @hub@.turns.step
 -- What conversation_agg takes, of conversations alone.
 CREATE OR REPLACE VIEW @hub@.conversation_touchpoints WITH (security_invoker = true) AS
 SELECT i.customer_id, t.source, t.conversation, t.occurred_at, t.touchpoint_id, t.channel,
-       @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)) AS agent,
-       @hub@.is_bot(t.agent, t.source, (SELECT m.bots FROM @hub@.agent_maps m)) AS is_bot, t.direction, a.means,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       @hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots())) AS is_bot, t.direction, a.means,
        t.subject
 FROM @hub@.identities i
      JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id

@@ -16,8 +16,8 @@ COMMENT ON COLUMN @hub@.dim_channels.service IS 'self-service, assisted or autom
 COMMENT ON COLUMN @hub@.dim_channels.is_known IS 'whether it is in channels';
 
 CREATE OR REPLACE VIEW @hub@.dim_agents WITH (security_invoker = true) AS
-SELECT @hub@.agent_name(t.agent, t.source, (SELECT m.names || '{}' FROM @hub@.agent_maps m)) AS agent,
-       bool_or(@hub@.is_bot(t.agent, t.source, (SELECT m.bots FROM @hub@.agent_maps m))) AS is_bot,
+SELECT @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       bool_or(@hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots()))) AS is_bot,
        sum(t.touchpoints)::bigint AS touchpoints,
        min(t.first_at) AS first_at, max(t.last_at) AS last_at
 FROM (SELECT t.agent, t.source, count(*) AS touchpoints, min(t.occurred_at) AS first_at, max(t.occurred_at) AS last_at

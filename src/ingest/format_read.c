@@ -23,10 +23,9 @@
 #include "ingest/payload.h"
 #include "lib/stringinfo.h"
 
-const char *const event_field_names[EVENT_FIELDS] = {"channel",  "action",    "value",
-													 "currency", "direction", "conversation",
-													 "agent",    "campaign",  "source_key",
-													 "subject",  "url"};
+const char *const event_field_names[EVENT_FIELDS] = {
+	"channel", "action",   "value",      "currency", "direction", "conversation",
+	"agent",   "campaign", "source_key", "subject",  "url"};
 
 /* What a pointer or a term is read for. */
 typedef enum Use

@@ -56,8 +56,8 @@ SELECT touchpoint_id, agent FROM touchpoints WHERE agent LIKE 'Rita%' OR agent =
 INSERT INTO agents VALUES ('news', 'Newsletter', false), ('bot:old', 'Old assistant', NULL), ('captain', NULL, false);
 INSERT INTO agent_aliases VALUES ('', 'bot:news', 'news'), ('', 'Captain', 'captain');
 SELECT count(record('{email:ana@example.pt}', '2026-03-03 10:00Z', 'chat', 'message', direction => 'out', source => s, agent => a)) FROM unnest('{desk,shop}'::text[]) s, unnest('{bot:old,bot,ada,captain}'::text[]) a;
-SELECT t.source, t.agent AS told, agent_name(t.agent, t.source, m.names) AS agent, is_bot(t.agent, t.source, m.bots) AS is_bot, count(*)
-FROM touchpoints t, agent_maps m WHERE t.agent IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY t.source, t.agent COLLATE "C";
+SELECT t.source, t.agent AS told, agent_name(t.agent, t.source, (SELECT agent_names())) AS agent, is_bot(t.agent, t.source, (SELECT agent_bots())) AS is_bot, count(*)
+FROM touchpoints t WHERE t.agent IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY t.source, t.agent COLLATE "C";
 TABLE stale;
 -- everything that can become of a row: what is stale is told, and who has nothing to do with it is left alone
 SELECT refresh();
@@ -84,7 +84,7 @@ SELECT s.n, a.* FROM (VALUES
     (10, $$TRUNCATE agents, agent_aliases$$),
     (11, $$UPDATE agents SET is_bot = true$$)
 ) s(n, statement), after(s.statement) a ORDER BY s.n;
-TABLE agent_maps;
+SELECT m.names, m.bots, s.bots_version FROM agent_maps m, settings s;
 
 -- two of one name stay two; a name is not empty; an alias is somebody's
 INSERT INTO agents VALUES ('m1', 'Maria', false), ('m2', 'Maria', false), ('Maria', NULL, NULL);
@@ -110,7 +110,23 @@ INSERT INTO agents VALUES ('carla', 'Carla', false);
 SELECT state, message, detail FROM refused($$UPDATE agents SET is_bot = true WHERE agent = 'carla'$$);
 COMMIT;
 SELECT name, is_bot FROM known_agents WHERE agent = 'carla';
--- the function on which names stand
-SELECT journey_alias(a::jsonb, s, n) FROM (VALUES (1, '{"desk": {"r": "Rita"}, "": {"r": "Rui", "d": "Dora"}}', 'desk', 'r'), (2, '{"desk": {"r": "Rita"}, "": {"r": "Rui"}}', 'pbx', 'r'),
+-- the functions on which names stand
+SELECT journey_alias(journey_aliases(a::jsonb), s, n) FROM (VALUES (1, '{"desk": {"r": "Rita"}, "": {"r": "Rui", "d": "Dora"}}', 'desk', 'r'), (2, '{"desk": {"r": "Rita"}, "": {"r": "Rui"}}', 'pbx', 'r'),
     (3, '{"desk": {"r": "Rita"}, "": {"d": "Dora"}}', 'desk', 'd'), (4, '{"desk": {"r": 1}, "": {"r": "Rui"}}', 'desk', 'r'), (5, '{"desk": "r"}', 'desk', 'r'),
-    (6, '[]', 'desk', 'r'), (7, '"desk"', 'desk', 'desk'), (8, '{}', '', ''), (9, '{"": {"": "x"}}', '', ''), (10, NULL, 'desk', 'r')) v(o, a, s, n) ORDER BY o;
+    (6, '[]', 'desk', 'r'), (7, '"desk"', 'desk', 'desk'), (8, '{}', '', ''), (9, '{"": {"": "x"}}', '', ''), (10, NULL, 'desk', 'r'), (11, '{"desk": {"r": ""}}', 'desk', 'r'),
+    (12, '{"desk": {"a": {"r": "no"}, "b": ["r", "no"], "r": "Rita"}, "a": ["r", "no"]}', 'desk', 'r'), (13, '{"des": {"kr": "x"}, "deskr": {"": "y"}}', 'desk', 'r')) v(o, a, s, n) ORDER BY o;
+SELECT setseed(0.16);
+WITH made AS MATERIALIZED (SELECT t, jsonb_object_agg(s, names) AS aliases FROM (
+        SELECT t, (floor(random() * 4))::text AS s, jsonb_object_agg(repeat('n', floor(random() * 3)::int) || floor(random() * 300), repeat('é', floor(random() * 9)::int)) AS names
+        FROM generate_series(1, 40) t, generate_series(1, 500) n WHERE n <= t * 12 GROUP BY 1, 2) x GROUP BY 1),
+fast AS MATERIALIZED (SELECT m.aliases, journey_aliases(jsonb_strip_nulls(jsonb_build_object('', m.aliases -> '0') || (m.aliases - '0'))) AS fast FROM made m),
+looked AS (SELECT f.aliases, f.fast, s::text, repeat('n', p) || n AS n FROM fast f, generate_series(1, 3) s, generate_series(0, 2) p, generate_series(0, 299) n)
+SELECT count(*) FILTER (WHERE journey_alias(fast, s, n) IS DISTINCT FROM coalesce(aliases -> s ->> n, aliases -> '0' ->> n)) AS wrong, count(*) > 100000 AS many, count(journey_alias(fast, s, n)) > 10000 AS found FROM looked;
+-- what is no such value is refused, whatever it is
+SELECT DISTINCT r.state, r.message FROM refused($$SELECT journey_alias('', 'a', 'b')$$) r UNION SELECT r.state, r.message FROM refused($$SELECT journey_alias('\x616c6a6100000000', 'a', 'b')$$) r
+UNION SELECT r.state, r.message FROM (SELECT journey_aliases('{"a": {"b": "c", "d": "e"}, "": {"f": "g"}}') AS whole) w, generate_series(0, length(w.whole) - 1) n, refused(format('SELECT journey_alias(%L, ''a'', ''b'')', substr(w.whole, 1, n))) r;
+SELECT count(*) FILTER (WHERE r.state <> 'XX001') AS otherwise FROM (SELECT journey_aliases('{"a": {"b": "c", "d": "e"}, "": {"f": "g"}}') AS whole) w, generate_series(0, length(w.whole) - 1) n, unnest('{0,1,127,128,255}'::integer[]) b,
+    refused(format('SELECT journey_alias(%L, ''a'', ''b''), journey_alias(%1$L, ''x'', ''f'')', set_byte(w.whole, n, b))) r;
+DROP FUNCTION refused;
+SET search_path = public;
+SELECT journey_drop_hub('crm', true);

@@ -1,5 +1,4 @@
 -- One customer in three applications: what an agent, an analyst and a backend developer see of her.
-\getenv tests PG_ABS_SRCDIR
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
@@ -59,3 +58,7 @@ FROM conversations_between('2026-03-05', '2026-03-06') ORDER BY conversation COL
 SELECT source, conversation, turn, step, own, agent FROM turns WHERE occurred_at = '2026-03-05 10:00Z' ORDER BY conversation COLLATE "C", step;
 SELECT r.conversation, r.agent, r.at_first_contact FROM resolutions r WHERE r.resolved_at = '2026-03-05 10:00Z' ORDER BY r.conversation COLLATE "C";
 SELECT contacts, answered, resolved, abandoned, first_resolutions, resolved_at_first_contact FROM service_levels('day', '2026-03-05', '2026-03-06');
+SELECT detach_source('cdr') IS NOT NULL AS detached;
+DROP TABLE public.cdr;
+SET search_path = public;
+SELECT journey_drop_hub('crm', true);
