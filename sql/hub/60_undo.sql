@@ -230,6 +230,21 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.shared_among(bigint[]) IS 'nodes of components that are to be marked as shared';
 
+-- What a condition on source and key would read depends on statistics: all of the source, say.
+CREATE OR REPLACE FUNCTION @hub@.evidence_rows(source text, keys text[]) RETURNS tid[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN array(SELECT v.ctid
+                 FROM unnest(keys) u(key)
+                      CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e
+                                          WHERE e.source = evidence_rows.source AND e.source_key = u.key
+                                          OFFSET 0) v);
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_rows(text, text[]) IS 'where rows of evidence are, by their keys';
+
 -- Nodes that evidence linked which was retracted, the component they are in, whether rules part that, and how many
 -- identities it has. Left out are links that other evidence makes too: they change nothing. In a component that rules
 -- part their time does, unless it is in quarantine and no steward had a say. numbers and ids are parallel arrays: of
@@ -276,7 +291,7 @@ AS $$
 DECLARE
     few CONSTANT integer := 100;
     small CONSTANT integer := 500;
-    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
+    forgetful boolean;
     keys text[];              -- of the evidence, in order
     all_nodes bigint[];
     more bigint[] := '{}';
@@ -296,6 +311,7 @@ DECLARE
     detail text;
 BEGIN
     PERFORM begin_stitching();
+    forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     -- that of a touchpoint that was taken back and recorded again has another key
     SELECT array_agg(v.source_key ORDER BY v.source_key) INTO keys
     FROM (SELECT DISTINCT coalesce(k.evidence_key, u.key) AS key
@@ -329,7 +345,7 @@ BEGIN
                                              OFFSET 0 FOR NO KEY UPDATE) e;
             WITH gone AS (
                 UPDATE evidence e SET retracted_at = clock_timestamp()
-                WHERE e.source = retract_many.source AND e.source_key = ANY (keys) AND e.retracted_at IS NULL
+                WHERE e.ctid = ANY (evidence_rows(source, keys)) AND e.retracted_at IS NULL
                 RETURNING e.identities
             ), numbered AS (
                 SELECT row_number() OVER ()::integer AS number, g.identities, g.n
@@ -465,7 +481,7 @@ BEGIN
     WITH later AS (
         UPDATE evidence e SET observed_at = u.at
         FROM unnest(kept_held, kept_at) u(key, at)
-        WHERE e.source = replace_evidence.source AND e.source_key = u.key AND e.observed_at <> u.at
+        WHERE e.ctid = ANY (evidence_rows(source, kept_held)) AND e.source_key = u.key AND e.observed_at <> u.at
         RETURNING e.identities
     )
     SELECT array_agg(l.number), array_agg(i.id) INTO numbers, ids
@@ -474,7 +490,7 @@ BEGIN
 
     WITH moved AS (
         UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
-        WHERE e.source = replace_evidence.source AND e.source_key = ANY (told_keys)
+        WHERE e.ctid = ANY (evidence_rows(source, told_keys))
         RETURNING e.source_key, e.retracted_at
     )
     SELECT array_agg(m.source_key) FILTER (WHERE m.retracted_at IS NULL) INTO aside FROM moved m;
