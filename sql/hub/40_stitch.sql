@@ -60,15 +60,19 @@ COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that 
 
 CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
-            FROM identities i
-            WHERE i.normal_id = i.identity_id
-                  AND i.customer_id IN (SELECT unnest(components)
-                                        UNION
-                                        SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+    RETURN (SELECT coalesce(array_agg(i.id), '{}')
+            FROM (SELECT u.id FROM unnest(components) u(id)
+                  UNION
+                  SELECT p.customer_id
+                  FROM unnest(components) u(id)
+                       CROSS JOIN LATERAL (SELECT c.customer_id FROM customers c
+                                           WHERE c.component_id = u.id OFFSET 0) p) c
+                 CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                     WHERE k.customer_id = c.id AND k.normal_id = k.identity_id OFFSET 0) i);
 END $$;
 COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'nodes in components';
 
