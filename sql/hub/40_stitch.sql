@@ -6,7 +6,7 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of all that a touchpoint, trait or pair names, where identities may be forgotten: FOR KEY SHARE.
+--   identities, row lock   Of all that a touchpoint or trait names, where identities may be forgotten: FOR KEY SHARE.
 --                          Who forgets takes those that nobody has locked, and waits for none.
 --                          Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
 --                          whom it may be usable again, who must know all its evidence, and that no other brings its

@@ -215,8 +215,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.forget_after(bigint)
     IS 'forget what nothing names any more of the next identities; returns the last of them';
 
--- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked with
--- all it was seen with, but for what is shared itself, so the components have all that tells people apart.
+-- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked
+-- with all it was seen with, but for what is shared itself, so the components have all that tells people apart.
 CREATE OR REPLACE FUNCTION @hub@.shared_among(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -336,8 +336,8 @@ BEGIN
                                FROM unnest(all_nodes) u(id)
                                     CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
                                                         WHERE k.identity_id = u.id AND k.shared OFFSET 0) i);
-            SELECT l.locked INTO locked FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END,
-                                                         more, recounted) l;
+            SELECT l.locked INTO locked
+            FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END, more, recounted) l;
             -- whose identities join nobody has no lock but its own
             PERFORM FROM unnest(keys) u(key)
                          CROSS JOIN LATERAL (SELECT FROM evidence e
@@ -499,7 +499,8 @@ BEGIN
     WHERE k.source = replace_evidence.source AND k.source_key = ANY (told_keys) AND k.evidence_key IS NOT NULL;
 
     SELECT a.identities INTO identities
-    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source, coalesce(h.held, o.source_key))::observation
+    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source,
+                                       coalesce(h.held, o.source_key))::observation
                             FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
                                  LEFT JOIN unnest(kept_keys, kept_held) h(key, held) ON h.key = o.source_key
                             ORDER BY o.n)) a;
@@ -516,8 +517,8 @@ BEGIN
                        ORDER BY u.n);
 END $$;
 COMMENT ON FUNCTION @hub@.replace_evidence(text, text[], @hub@.observation[])
-    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the place '
-       'of what was known under all of them';
+    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the '
+       'place of what was known under all of them';
 
 -- Pairs. kind NULL: neither. A pair in whatever form is the same pair.
 CREATE OR REPLACE FUNCTION @hub@.set_pair(a @extschema@.identifier, b @extschema@.identifier, kind text) RETURNS boolean
