@@ -6,7 +6,7 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of all that a touchpoint, trait or pair names, where identities may be forgotten: FOR KEY SHARE.
+--   identities, row lock   Of all that a touchpoint or trait names, where identities may be forgotten: FOR KEY SHARE.
 --                          Who forgets takes those that nobody has locked, and waits for none.
 --                          Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
 --                          whom it may be usable again, who must know all its evidence, and that no other brings its
@@ -60,15 +60,19 @@ COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that 
 
 CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
-            FROM identities i
-            WHERE i.normal_id = i.identity_id
-                  AND i.customer_id IN (SELECT unnest(components)
-                                        UNION
-                                        SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+    RETURN (SELECT coalesce(array_agg(i.id), '{}')
+            FROM (SELECT u.id FROM unnest(components) u(id)
+                  UNION
+                  SELECT p.customer_id
+                  FROM unnest(components) u(id)
+                       CROSS JOIN LATERAL (SELECT c.customer_id FROM customers c
+                                           WHERE c.component_id = u.id OFFSET 0) p) c
+                 CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                     WHERE k.customer_id = c.id AND k.normal_id = k.identity_id OFFSET 0) i);
 END $$;
 COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'nodes in components';
 
