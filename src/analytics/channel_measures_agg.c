@@ -5,6 +5,9 @@
  * Of a journey, only touchpoints of the range count, but what came before it is
  * known, and the end of a visit that began in it, whenever. A channel's cell of the
  * period at hand is found without looking it up again while the period lasts.
+ *
+ * Where nothing but transitions is asked of a block, and all touchpoints are own, the bytes of
+ * its labels tell where a channel follows another: only journeys in which one does are opened.
  */
 #include "postgres.h"
 
@@ -34,11 +37,16 @@ enum
 	ARG_PERIOD,
 	ARG_TIME_ZONE,
 	ARG_SINCE,
-	ARG_UNTIL
+	ARG_UNTIL,
+	ARG_MEASURES
 };
 
 /* Those that are kept as they were given. */
-#define VALUE_ARGS (ARG_TIME_ZONE - ARG_NOT_OWN + 1)
+static const int value_args[] = {ARG_NOT_OWN, ARG_DIGITAL,   ARG_PERSONAL,
+								 ARG_PERIOD,  ARG_TIME_ZONE, ARG_MEASURES};
+
+#define VALUE_ARGS lengthof(value_args)
+#define VALUE_MEASURES (VALUE_ARGS - 1)
 
 /* Times around one in the same period of the calendar, up to "to". */
 typedef struct Stretch
@@ -96,6 +104,7 @@ typedef struct MeasuresSite
 	struct varlena *values[VALUE_ARGS]; /* NULL: null */
 
 	struct varlena *asked; /* that */
+	uint8 measures;
 	bool by_period;
 	Calendar calendar;
 	VisitWalk *walk;
@@ -161,6 +170,32 @@ period_argument(MeasuresQuestion *q, const text *period)
 						errhint("Use day, week, month, quarter, year or all.")));
 }
 
+static uint8
+measures_argument(struct varlena *value)
+{
+	NameList list;
+	uint8 measures = 0;
+
+	if (value == NULL)
+		return MEASURES_ALL;
+	list_argument(&list, "measures", value);
+	for (uint32 i = 0; i < list.n; i++)
+	{
+		uint8 kind;
+
+		if (!measures_kind_find(list.names[i].text, list.names[i].len, &kind))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown measure: \"%s\"",
+								   pnstrdup(list.names[i].text, list.names[i].len)),
+							errhint("Use channels, transitions, median_time or customers.")));
+		measures |= kind;
+	}
+	if (measures == 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("measures are empty"),
+						errhint("Use channels, transitions, median_time or customers; NULL: all.")));
+	return measures;
+}
+
 /* The arguments are others than before: keep them, and what is made of them. */
 static void
 new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *values)
@@ -169,6 +204,7 @@ new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *value
 	struct varlena *asked;
 
 	site->known = false;
+	q.measures = site->measures = measures_argument(values[VALUE_MEASURES]);
 	q.session_gap = site->session_gap;
 	q.handoff_within = site->handoff_within;
 	q.since = site->since;
@@ -266,9 +302,9 @@ call_site(FunctionCallInfo fcinfo)
 		   since == site->since && until == site->until;
 	for (int i = 0; i < VALUE_ARGS; i++)
 	{
-		values[i] = PG_ARGISNULL(ARG_NOT_OWN + i)
+		values[i] = value_args[i] >= PG_NARGS() || PG_ARGISNULL(value_args[i])
 						? NULL
-						: short_text_argument(PG_GETARG_DATUM(ARG_NOT_OWN + i));
+						: short_text_argument(PG_GETARG_DATUM(value_args[i]));
 		same = same && same_value(site->values[i], values[i]);
 	}
 	if (unlikely(!same))
@@ -420,24 +456,56 @@ state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 
 	return known;
 }
 
+/* A hand-off in the journey at hand; it took so long. */
+static pg_attribute_always_inline const SiteTransition *
+count_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to, int64 time)
+{
+	const SiteTransition *known = state_transition(site, m, p, from, to);
+	MeasuresTransition *t = &m->transitions[known->number];
+
+	if (site->measures & MEASURES_TIMES)
+		measures_add_time(m, t, time, 1);
+	else
+		t->handoffs++;
+	t->customers += t->counted != m->journey;
+	t->counted = m->journey;
+	return known;
+}
+
 static inline void
 count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 {
 	VisitWalk *w = site->walk;
-	const SiteTransition *known = state_transition(site, m, p, w->before_channel, w->channel);
-	MeasuresTransition *t = &m->transitions[known->number];
+	const SiteTransition *known = count_transition(site, m, p, w->before_channel, w->channel,
+												   visit_walk_since_own(w));
 
-	measures_add_time(m, t, visit_walk_since_own(w), 1);
-	t->customers += t->counted != m->journey;
-	t->counted = m->journey;
+	if ((site->measures & MEASURES_CUSTOMERS) == 0)
+		return;
 	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL, true);
 	count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL, known->omnichannel);
+}
+
+/* Begin with the journeys of a value, whose labels are those of v. */
+static void
+open_walk(MeasuresSite *site, const JourneyView *v)
+{
+	visit_walk_open(site->walk, v);
+	if (unlikely(site->walk->generation != site->generation))
+	{
+		site->generation = site->walk->generation;
+		site->stamp++;
+	}
+	if (unlikely(site->walk->channels_known > site->channels_max))
+		channels_room(site);
 }
 
 static void
 count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 {
 	VisitWalk *w = site->walk;
+	bool channels = (site->measures & MEASURES_CHANNELS) != 0;
+	bool customers = (site->measures & MEASURES_CUSTOMERS) != 0;
+	bool each = channels || customers; /* a period and a channel are of interest without a hand-off */
 	int64 since = site->since;
 	int64 until = site->until;
 	uint32 visit = MEASURES_NONE; /* cell of the visit at hand, if it began in the range */
@@ -447,27 +515,25 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 
 	if (v->n == 0 || v->last < since || v->first >= until)
 		return;
-	visit_walk_open(w, v);
-	if (unlikely(w->generation != site->generation))
-	{
-		site->generation = w->generation;
-		site->stamp++;
-	}
-	if (unlikely(w->channels_known > site->channels_max))
-		channels_room(site);
+	open_walk(site, v);
 	/* there are no more of them than touchpoints */
 	sessions = site->sessions;
 	site->sessions += v->n;
 	m->journey++;
 	while (visit_walk_next(w))
 	{
-		SiteChannel *channel = state_channel(site, m, w->channel);
-		bool begins_session = channel->session != sessions + w->session;
 		uint8 speaker = w->labels[w->label].speaker;
-		MeasuresCell *cell;
+		SiteChannel *channel = NULL;
+		MeasuresCell *cell = NULL;
+		bool begins_session = false;
 		VisitStay stay;
 
-		channel->session = sessions + w->session;
+		if (each)
+		{
+			channel = state_channel(site, m, w->channel);
+			begins_session = channel->session != sessions + w->session;
+			channel->session = sessions + w->session;
+		}
 		if (unlikely(w->time < since))
 		{
 			visit_walk_stay(w, since);
@@ -482,41 +548,186 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 			visit_walk_stay(w, PG_INT64_MAX);
 			continue;
 		}
-		if (w->time >= end)
+		if (w->time >= end && (each || w->is_handoff))
 		{
 			const Stretch *stretch = state_stretch(site, m, w->time);
 
 			p = stretch->period;
 			end = Min(stretch->to, until);
 		}
-		if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
-			channel->cell = measures_add_cell(m, p, channel->number);
-		cell = &m->cells[channel->cell];
-		cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
-		cell->counted = m->journey;
+		if (channels)
+		{
+			if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
+				channel->cell = measures_add_cell(m, p, channel->number);
+			cell = &m->cells[channel->cell];
+			cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
+			cell->counted = m->journey;
+		}
 		if (w->own)
 		{
-			MeasuresPeriod *period = &m->periods[p];
+			if (customers)
+			{
+				MeasuresPeriod *period = &m->periods[p];
 
-			period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
-									  ? cell->channel
-									  : period->own_channel;
-			count_customer(m, period, CUSTOMERS_MULTICHANNEL, period->own_channel != cell->channel);
+				period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
+										  ? channel->number
+										  : period->own_channel;
+				count_customer(m, period, CUSTOMERS_MULTICHANNEL,
+							   period->own_channel != channel->number);
+			}
 			if (w->is_handoff)
 			{
 				if (visit != MEASURES_NONE)
 					m->cells[visit].counts[MIX_VISITS_LEFT]++;
-				count_handoff(site, m, p);
+				if (site->measures & MEASURES_TRANSITIONS)
+					count_handoff(site, m, p);
 			}
-			cell->counts[MIX_VISITS] += w->begins_visit;
-			visit = w->begins_visit ? channel->cell : visit;
+			if (channels)
+			{
+				cell->counts[MIX_VISITS] += w->begins_visit;
+				visit = w->begins_visit ? channel->cell : visit;
+			}
 		}
-		stay = visit_walk_stay(w, end);
+		stay = visit_walk_stay(w, each ? end : until);
+		if (!channels)
+			continue;
 		cell->counts[MIX_TOUCHPOINTS] += 1 + stay.n;
 		cell->counts[MIX_INBOUND] += (speaker == SPEAKER_CUSTOMER) + stay.inbound;
 		cell->counts[MIX_OUTBOUND] += (speaker == SPEAKER_COMPANY) + stay.outbound;
 		cell->counts[MIX_SESSIONS] += begins_session;
 	}
+}
+
+/* --- transitions alone --- */
+
+/* So many times are read at once, with the one before. */
+#define TIMES_AT_ONCE 256
+
+/*
+ * In bits, which touchpoints are in another channel than the one before; and their channels, by
+ * place. Journeys don't matter here: so it is a loop without a branch.
+ */
+static uint64 *
+find_turns(const VisitWalk *w, const BlockView *b, uint8 *channels)
+{
+	const uint8 *labels = b->shared.labels;
+	uint64 *turns = palloc_extended(((size_t) b->touchpoints / 64 + 2) * sizeof(uint64),
+									MCXT_ALLOC_HUGE);
+	uint8 places[256] = {0};
+	uint8 before = 0;
+	uint8 largest = 0;
+	uint32 i = 0;
+
+	for (uint32 label = 0; label < b->shared.nlabels; label++)
+		places[label] = w->labels[label].place;
+	for (uint32 word = 0; i < b->touchpoints; word++)
+	{
+		uint32 n = Min(b->touchpoints - i, 64);
+		uint64 here = 0;
+
+		if (unlikely(word % 0x4000 == 0x3fff))
+			CHECK_FOR_INTERRUPTS();
+		for (uint32 k = 0; k < n; k++)
+		{
+			uint8 channel = places[labels[i + k]];
+
+			largest = Max(largest, labels[i + k]);
+			channels[i + k] = channel;
+			here |= (uint64) (channel != before) << k;
+			before = channel;
+		}
+		turns[word] = here;
+		i += n;
+	}
+	if (unlikely(b->touchpoints > 0 && largest >= b->shared.nlabels))
+		journey_corrupt("a touchpoint's label is not in the dictionary");
+	return turns;
+}
+
+/* Bits [from, from + n), of which there are at most 64, as the lowest ones. */
+static inline uint64
+turns_at(const uint64 *turns, uint32 from, uint32 n)
+{
+	uint64 word = turns[from / 64] >> from % 64;
+
+	if (from % 64 + n > 64)
+		word |= turns[from / 64 + 1] << 1 << (63 - from % 64);
+	return word & low_mask(n);
+}
+
+/* Count the hand-offs of the journey at hand, of at least two touchpoints; the turns are there. */
+static void
+count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const uint64 *turns,
+			const uint8 *channels)
+{
+	const VisitWalk *w = site->walk;
+	const BlockView *b = c->block;
+	const uint8 *readable = b->times + b->times_len;
+	int64 times[1 + TIMES_AT_ONCE];
+	int64 end = PG_INT64_MIN;
+	uint32 p = 0;
+	uint32 read = 0;
+	uint32 from;
+	EliasFanoCursor cursor;
+	JourneyView v;
+
+	/* from the second one on */
+	for (from = 1; from < c->n && turns_at(turns, c->first + from, Min(c->n - from, 64)) == 0;)
+		from += 64;
+	if (from >= c->n)
+		return;
+	block_times(c, &v);
+	if (v.last < site->since || v.first >= site->until)
+		return;
+	ef_start(&v.times, &cursor);
+	m->journey++;
+	while (read < v.n)
+	{
+		uint32 n = Min(v.n - read, TIMES_AT_ONCE);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ef_read_scaled(&v.times, &cursor, readable, v.first, v.unit, times + 1, n))
+			journey_corrupt("a time lies behind the last one");
+		for (uint32 k = 0; k < n; k += 64)
+		{
+			uint32 first = c->first + read + k;
+			uint64 here = turns_at(turns, first, Min(n - k, 64));
+
+			if (read + k == 0)
+				here &= ~UINT64CONST(1); /* it has none before */
+			for (; here != 0; here &= here - 1)
+			{
+				uint32 i = k + pg_rightmost_one_pos64(here);
+				int64 time = times[1 + i];
+				uint64 gap = (uint64) time - (uint64) times[i];
+				bool so = (gap <= (uint64) site->handoff_within) & (time >= site->since) &
+						  (time < site->until);
+
+				/* what has none is no transition, and no period */
+				if (!so)
+					continue;
+				if (unlikely(time >= end))
+				{
+					const Stretch *stretch = state_stretch(site, m, time);
+
+					p = stretch->period;
+					end = stretch->to;
+				}
+				count_transition(site, m, p, w->channels[channels[first - k + i - 1]],
+								 w->channels[channels[first - k + i]], gap);
+			}
+		}
+		times[0] = times[n];
+		read += n;
+	}
+}
+
+/* Can hand-offs of a block's journeys be told by its labels' bytes? */
+static inline bool
+tells_turns(const MeasuresSite *site, const JourneyView *shared)
+{
+	return (site->measures & (MEASURES_CHANNELS | MEASURES_CUSTOMERS)) == 0 &&
+		   shared->label_width == 1 && site->walk->all_own;
 }
 
 /* The state of a transition function, to be changed. */
@@ -567,6 +778,21 @@ channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
 	if (arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	m = state_argument(fcinfo, site, cxt);
+	open_walk(site, &arg.view.shared);
+	if (tells_turns(site, &arg.view.shared))
+	{
+		uint8 *channels = palloc_extended(Max(arg.view.touchpoints, 1), MCXT_ALLOC_HUGE);
+		uint64 *turns = find_turns(site->walk, &arg.view, channels);
+
+		while (block_next(&arg.cursor))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (arg.cursor.n > 1)
+				count_turns(site, m, &arg.cursor, turns, channels);
+		}
+		pfree(turns);
+		pfree(channels);
+	}
 	while (block_next(&arg.cursor))
 	{
 		CHECK_FOR_INTERRUPTS();
