@@ -801,6 +801,7 @@ measures_flat(Measures *m)
 	Place *transitions;
 	uint32 *channel_ranks;
 	uint32 *period_ranks;
+	uint32 nnames = 0;
 	uint32 next_cell = 0;
 	uint32 next_transition = 0;
 	uint8 measures = m->question.measures;
@@ -813,10 +814,17 @@ measures_flat(Measures *m)
 	old = MemoryContextSwitchTo(m->hdr.eoh_context);
 	names = alloc_scratch(m->nchannels, sizeof(NamePlace));
 	channel_ranks = alloc_scratch(m->nchannels, sizeof(uint32));
+	/* only those that something is told of */
+	memset(channel_ranks, 0, m->nchannels * sizeof(uint32));
+	for (uint32 i = 0; i < m->ncells; i++)
+		channel_ranks[m->cells[i].channel] = 1;
+	for (uint32 i = 0; i < m->ntransitions; i++)
+		channel_ranks[m->transitions[i].from] = channel_ranks[m->transitions[i].to] = 1;
 	for (uint32 i = 0; i < m->nchannels; i++)
-		names[i] = (NamePlace) {m->channels[i].name, i};
-	sort_name_places(names, m->nchannels);
-	for (uint32 i = 0; i < m->nchannels; i++)
+		if (channel_ranks[i] != 0)
+			names[nnames++] = (NamePlace) {m->channels[i].name, i};
+	sort_name_places(names, nnames);
+	for (uint32 i = 0; i < nnames; i++)
 		channel_ranks[names[i].number] = i;
 	periods = alloc_scratch(m->nperiods, sizeof(PeriodPlace));
 	period_ranks = alloc_scratch(m->nperiods, sizeof(uint32));
@@ -836,7 +844,7 @@ measures_flat(Measures *m)
 		const MeasuresTransition *t = &m->transitions[i];
 
 		transitions[i] =
-			(Place) {(uint64) channel_ranks[t->from] * m->nchannels + channel_ranks[t->to],
+			(Place) {(uint64) channel_ranks[t->from] * nnames + channel_ranks[t->to],
 					 period_ranks[t->period], i};
 	}
 	sort_places(transitions, m->ntransitions);
@@ -845,8 +853,8 @@ measures_flat(Measures *m)
 	write_room(&w, VARSIZE(m->asked) - VARHDRSZ);
 	memcpy(w.data + w.len, VARDATA(m->asked), VARSIZE(m->asked) - VARHDRSZ);
 	w.len += VARSIZE(m->asked) - VARHDRSZ;
-	write_number(&w, m->nchannels);
-	for (uint32 i = 0; i < m->nchannels; i++)
+	write_number(&w, nnames);
+	for (uint32 i = 0; i < nnames; i++)
 		write_name(&w, &names[i].name);
 	write_number(&w, m->nperiods);
 	for (uint32 i = 0; i < m->nperiods; i++)

@@ -600,109 +600,164 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 
 /* --- transitions alone --- */
 
-/* So many times are read at once, with the one before. */
+/* So many times are read at once. */
 #define TIMES_AT_ONCE 256
 
-/*
- * In bits, which touchpoints are in another channel than the one before; and their channels, by
- * place. Journeys don't matter here: so it is a loop without a branch.
- */
-static uint64 *
-find_turns(const VisitWalk *w, const BlockView *b, uint8 *channels)
-{
-	const uint8 *labels = b->shared.labels;
-	uint64 *turns = palloc_extended(((size_t) b->touchpoints / 64 + 2) * sizeof(uint64),
-									MCXT_ALLOC_HUGE);
-	uint8 places[256] = {0};
-	uint8 before = 0;
-	uint8 largest = 0;
-	uint32 i = 0;
+/* Of so few channels, and over all time, hand-offs of a block are counted by pair. */
+#define PAIR_CHANNELS 32
 
+typedef struct PairCount
+{
+	uint32 handoffs;
+	uint32 customers;
+	uint32 journey; /* the last one that was counted */
+} PairCount;
+
+/* A block whose hand-offs are told by its labels' bytes. */
+typedef struct Turns
+{
+	uint8 *channels; /* of each touchpoint, by place; behind one that is none */
+	uint64 *words;   /* in bits, which ones are in another channel than the one before */
+	PairCount *pairs; /* or NULL */
+} Turns;
+
+/* A byte of eight touchpoints: bits where bytes differ. */
+static inline uint64
+differing_bytes(uint64 a, uint64 b)
+{
+	const uint64 low = UINT64CONST(0x7f7f7f7f7f7f7f7f);
+	uint64 differ = a ^ b;
+
+	differ = (((differ & low) + low) | differ) & ~low;
+	/* gathers the top bits: each lands where no other does */
+	return (differ >> 7) * UINT64CONST(0x0102040810204080) >> 56;
+}
+
+/* Journeys don't matter here: so these are loops without a branch. */
+static void
+find_turns(Turns *t, const MeasuresSite *site, const BlockView *b)
+{
+	const VisitWalk *w = site->walk;
+	const uint8 *labels = b->shared.labels;
+	uint32 n = b->touchpoints;
+	uint8 places[256] = {0};
+	uint8 largest = 0;
+	uint8 *channels;
+
+	t->channels = palloc_extended((size_t) n + 1 + 64, MCXT_ALLOC_HUGE);
+	t->words = palloc_extended(((size_t) n / 64 + 1) * sizeof(uint64), MCXT_ALLOC_HUGE);
+	t->pairs = NULL;
+	if (!(site->measures & MEASURES_TIMES) && !site->by_period && w->nchannels <= PAIR_CHANNELS)
+		t->pairs = palloc0(PAIR_CHANNELS * PAIR_CHANNELS * sizeof(PairCount));
 	for (uint32 label = 0; label < b->shared.nlabels; label++)
 		places[label] = w->labels[label].place;
-	for (uint32 word = 0; i < b->touchpoints; word++)
+	channels = t->channels;
+	*channels++ = 0;
+	for (uint32 i = 0; i < n; i++)
 	{
-		uint32 n = Min(b->touchpoints - i, 64);
-		uint64 here = 0;
-
-		if (unlikely(word % 0x4000 == 0x3fff))
+		largest = Max(largest, labels[i]);
+		channels[i] = places[labels[i]];
+		if (unlikely(i % 0x100000 == 0xfffff))
 			CHECK_FOR_INTERRUPTS();
-		for (uint32 k = 0; k < n; k++)
-		{
-			uint8 channel = places[labels[i + k]];
-
-			largest = Max(largest, labels[i + k]);
-			channels[i + k] = channel;
-			here |= (uint64) (channel != before) << k;
-			before = channel;
-		}
-		turns[word] = here;
-		i += n;
 	}
-	if (unlikely(b->touchpoints > 0 && largest >= b->shared.nlabels))
+	memset(channels + n, 0, 64);
+	if (unlikely(n > 0 && largest >= b->shared.nlabels))
 		journey_corrupt("a touchpoint's label is not in the dictionary");
-	return turns;
+	for (uint32 word = 0; word <= n / 64; word++)
+	{
+		const uint8 *at = channels + (size_t) word * 64;
+
+		t->words[word] = 0;
+		for (int k = 0; k < 8; k++)
+			t->words[word] |= differing_bytes(load_little64(at + 8 * k), load_little64(at + 8 * k - 1))
+							  << 8 * k;
+	}
 }
 
 /* Bits [from, from + n), of which there are at most 64, as the lowest ones. */
 static inline uint64
-turns_at(const uint64 *turns, uint32 from, uint32 n)
+turns_at(const Turns *t, uint32 from, uint32 n)
 {
-	uint64 word = turns[from / 64] >> from % 64;
+	uint64 word = t->words[from / 64] >> from % 64;
 
 	if (from % 64 + n > 64)
-		word |= turns[from / 64 + 1] << 1 << (63 - from % 64);
+		word |= t->words[from / 64 + 1] << 1 << (63 - from % 64);
 	return word & low_mask(n);
 }
 
-/* Count the hand-offs of the journey at hand, of at least two touchpoints; the turns are there. */
-static void
-count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const uint64 *turns,
-			const uint8 *channels)
+static inline void
+count_pair(const Turns *t, uint32 to, uint32 journey, bool so)
 {
-	const VisitWalk *w = site->walk;
+	PairCount *pair = &t->pairs[t->channels[to] * PAIR_CHANNELS + t->channels[to + 1]];
+
+	pair->handoffs += so;
+	pair->customers += so & (pair->journey != journey);
+	pair->journey = so ? journey : pair->journey;
+}
+
+/* Count the hand-offs of the journey at hand, of at least two touchpoints. */
+static void
+count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const Turns *t)
+{
+	const uint32 *channels = site->walk->channels;
 	const BlockView *b = c->block;
 	const uint8 *readable = b->times + b->times_len;
+	uint64 within = site->handoff_within;
 	int64 times[1 + TIMES_AT_ONCE];
 	int64 end = PG_INT64_MIN;
+	bool in_range;
 	uint32 p = 0;
-	uint32 read = 0;
-	uint32 from;
+	uint32 from = 1; /* the first one has none before */
 	EliasFanoCursor cursor;
 	JourneyView v;
+	uint32 n;
 
-	/* from the second one on */
-	for (from = 1; from < c->n && turns_at(turns, c->first + from, Min(c->n - from, 64)) == 0;)
-		from += 64;
+	while (from < c->n && turns_at(t, c->first + from, Min(c->n - from, 64)) == 0)
+		from += Min(c->n - from, 64);
 	if (from >= c->n)
 		return;
 	block_times(c, &v);
 	if (v.last < site->since || v.first >= site->until)
 		return;
-	ef_start(&v.times, &cursor);
 	m->journey++;
-	while (read < v.n)
+	in_range = v.first >= site->since && v.last < site->until;
+	if (t->pairs && in_range && (uint64) v.last - (uint64) v.first <= within)
 	{
-		uint32 n = Min(v.n - read, TIMES_AT_ONCE);
-
+		/* then all of them are hand-offs, whenever they are */
+		for (; from < c->n; from += n)
+		{
+			n = Min(c->n - from, 64);
+			for (uint64 here = turns_at(t, c->first + from, n); here != 0; here &= here - 1)
+				count_pair(t, c->first + from + pg_rightmost_one_pos64(here), c->i, true);
+		}
+		return;
+	}
+	ef_start(&v.times, &cursor);
+	for (uint32 read = 0; read < v.n; read += n)
+	{
+		n = Min(v.n - read, TIMES_AT_ONCE);
 		CHECK_FOR_INTERRUPTS();
 		if (!ef_read_scaled(&v.times, &cursor, readable, v.first, v.unit, times + 1, n))
 			journey_corrupt("a time lies behind the last one");
 		for (uint32 k = 0; k < n; k += 64)
 		{
 			uint32 first = c->first + read + k;
-			uint64 here = turns_at(turns, first, Min(n - k, 64));
+			uint64 here = turns_at(t, first, Min(n - k, 64));
 
 			if (read + k == 0)
-				here &= ~UINT64CONST(1); /* it has none before */
+				here &= ~UINT64CONST(1);
 			for (; here != 0; here &= here - 1)
 			{
-				uint32 i = k + pg_rightmost_one_pos64(here);
-				int64 time = times[1 + i];
-				uint64 gap = (uint64) time - (uint64) times[i];
-				bool so = (gap <= (uint64) site->handoff_within) & (time >= site->since) &
-						  (time < site->until);
+				int bit = pg_rightmost_one_pos64(here);
+				int64 time = times[1 + k + bit];
+				uint64 gap = (uint64) time - (uint64) times[k + bit];
+				bool so = (gap <= within) & (time >= site->since) & (time < site->until);
 
+				if (t->pairs)
+				{
+					count_pair(t, first + bit, c->i, so);
+					continue;
+				}
 				/* what has none is no transition, and no period */
 				if (!so)
 					continue;
@@ -713,13 +768,40 @@ count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const uint64 *turns
 					p = stretch->period;
 					end = stretch->to;
 				}
-				count_transition(site, m, p, w->channels[channels[first - k + i - 1]],
-								 w->channels[channels[first - k + i]], gap);
+				count_transition(site, m, p, channels[t->channels[first + bit]],
+								 channels[t->channels[first + bit + 1]], gap);
 			}
 		}
 		times[0] = times[n];
-		read += n;
 	}
+}
+
+/* Add what was counted by pair. */
+static void
+end_turns(MeasuresSite *site, Measures *m, Turns *t)
+{
+	const VisitWalk *w = site->walk;
+
+	for (uint32 from = 0; t->pairs && from < w->nchannels; from++)
+		for (uint32 to = 0; to < w->nchannels; to++)
+		{
+			const PairCount *pair = &t->pairs[from * PAIR_CHANNELS + to];
+			const SiteTransition *known;
+			MeasuresTransition *transition;
+			uint32 p;
+
+			if (pair->handoffs == 0)
+				continue;
+			p = state_stretch(site, m, 0)->period;
+			known = state_transition(site, m, p, w->channels[from], w->channels[to]);
+			transition = &m->transitions[known->number];
+			transition->handoffs += pair->handoffs;
+			transition->customers += pair->customers;
+		}
+	if (t->pairs)
+		pfree(t->pairs);
+	pfree(t->words);
+	pfree(t->channels);
 }
 
 /* Can hand-offs of a block's journeys be told by its labels' bytes? */
@@ -781,17 +863,16 @@ channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
 	open_walk(site, &arg.view.shared);
 	if (tells_turns(site, &arg.view.shared))
 	{
-		uint8 *channels = palloc_extended(Max(arg.view.touchpoints, 1), MCXT_ALLOC_HUGE);
-		uint64 *turns = find_turns(site->walk, &arg.view, channels);
+		Turns turns;
 
+		find_turns(&turns, site, &arg.view);
 		while (block_next(&arg.cursor))
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (arg.cursor.n > 1)
-				count_turns(site, m, &arg.cursor, turns, channels);
+				count_turns(site, m, &arg.cursor, &turns);
 		}
-		pfree(turns);
-		pfree(channels);
+		end_turns(site, m, &turns);
 	}
 	while (block_next(&arg.cursor))
 	{

@@ -749,7 +749,7 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 	uint64 journey = ++site->journey;
 	Batch *b = site->batch;
 	EliasFanoCursor c;
-	uint32 n;
+	uint32 n = 0;
 
 	if (v->last < since || v->first >= until)
 		return;
@@ -777,18 +777,18 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 		b->parts[b->nparts++] = (BatchPart) {journey, first + read - b->n};
 		b->n += n;
 	}
+	/* the parts of a journey must be counted one right after the other */
+	if (unlikely(n < v->n))
+		count_batch(site, s, numbers, labels);
 }
 
 /* --- the transition functions --- */
 
-/* The state; NULL if this row counts for nothing. */
 static LabelCounts *
 state_argument(FunctionCallInfo fcinfo, const LabelSite *site, MemoryContext cxt)
 {
 	LabelCounts *s;
 
-	if (PG_ARGISNULL(ARG_JOURNEY))
-		return NULL;
 	if (PG_ARGISNULL(ARG_STATE))
 		return label_counts_create(cxt, &site->question);
 	s = (LabelCounts *) PG_GETARG_POINTER(ARG_STATE);
@@ -802,12 +802,13 @@ journey_label_agg_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = aggregate_context(fcinfo, "journey_label_agg");
 	LabelSite *site = call_site(fcinfo);
-	LabelCounts *s = state_argument(fcinfo, site, cxt);
+	LabelCounts *s;
 	JourneyArg arg;
 	Tally t;
 
-	if (s == NULL)
+	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
+	s = state_argument(fcinfo, site, cxt);
 	journey_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY));
 	if (!asks_times(&site->question))
 	{
@@ -856,16 +857,19 @@ journey_label_agg_block_transfn(PG_FUNCTION_ARGS)
 {
 	MemoryContext cxt = aggregate_context(fcinfo, "journey_label_agg");
 	LabelSite *site = call_site(fcinfo);
-	LabelCounts *s = state_argument(fcinfo, site, cxt);
+	LabelCounts *s;
 	bool times = asks_times(&site->question);
 	BlockArg arg;
 	BlockCursor *c = &arg.cursor;
 	const JourneyView *shared = &arg.view.shared;
 	Tally t;
 
-	if (s == NULL)
+	if (PG_ARGISNULL(ARG_JOURNEY))
 		return unchanged_state(fcinfo);
 	block_arg_open(&arg, PG_GETARG_DATUM(ARG_JOURNEY), times ? BLOCK_TIMES : BLOCK_LABELS);
+	if (arg.view.n == 0)
+		return unchanged_state(fcinfo);
+	s = state_argument(fcinfo, site, cxt);
 	if (times)
 		count_block(site, s, c);
 	else
