@@ -103,3 +103,50 @@ COMMENT ON AGGREGATE journey_label_agg(journey, text, text, text, timestamptz, t
 COMMENT ON AGGREGATE journey_label_agg(journey_block, text, text, text, timestamptz, timestamptz) IS
     'the same of touchpoints in [since, until), by day, week, month, quarter, year or all; a journey counts in each'
     ' period in which it has such a touchpoint';
+
+-- How long journeys are.
+
+CREATE TYPE length_count AS (
+    touchpoints bigint,
+    customers bigint
+);
+
+CREATE FUNCTION journey_length_agg_transfn(internal, journey) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- COST: of some 1000 journeys
+CREATE FUNCTION journey_length_agg_transfn(internal, journey_block) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_length_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION journey_length_agg_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_finalfn(internal) RETURNS length_count[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE journey_length_agg(journey) (
+    SFUNC = journey_length_agg_transfn, STYPE = internal, SSPACE = 1000,
+    COMBINEFUNC = journey_length_agg_combinefn, SERIALFUNC = journey_length_agg_serialfn,
+    DESERIALFUNC = journey_length_agg_deserialfn, FINALFUNC = journey_length_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_length_agg(journey_block) (
+    SFUNC = journey_length_agg_transfn, STYPE = internal, SSPACE = 1000,
+    COMBINEFUNC = journey_length_agg_combinefn, SERIALFUNC = journey_length_agg_serialfn,
+    DESERIALFUNC = journey_length_agg_deserialfn, FINALFUNC = journey_length_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON TYPE length_count IS 'how many customers have journeys of so many touchpoints';
+COMMENT ON FUNCTION journey_length_agg_transfn(internal, journey) IS 'transition of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_transfn(internal, journey_block) IS 'transition of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_combinefn(internal, internal) IS
+    'combination of partial states of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_serialfn(internal) IS 'serialisation of journey_length_agg''s state';
+COMMENT ON FUNCTION journey_length_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_length_agg''s state';
+COMMENT ON FUNCTION journey_length_agg_finalfn(internal) IS 'result of journey_length_agg';
+COMMENT ON AGGREGATE journey_length_agg(journey) IS
+    'for each number of touchpoints, in order, how many journeys have so many';
+COMMENT ON AGGREGATE journey_length_agg(journey_block) IS
+    'for each number of touchpoints, in order, how many journeys in blocks have so many';

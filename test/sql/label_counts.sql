@@ -196,6 +196,17 @@ FROM (SELECT journey_block_agg(c, '{}') AS block FROM generate_series(1, 5) c) b
 SELECT journey_block_summary(journey_block_agg(1, '{}'), '-1 hour');
 SELECT journey_block_summary(journey_block_agg(1, '{}'), '1 month');
 SELECT * FROM journey_block_summary(NULL, '1 hour');
+-- how long they are
+SELECT a = b AS same, a = (SELECT array_agg((l, n)::length_count ORDER BY l) FROM (SELECT journey_length(journey) AS l, count(*) AS n FROM label_journeys GROUP BY 1) t) AS as_counted,
+       cardinality(a) > 10 AS many
+FROM (SELECT journey_length_agg(journey) AS a FROM label_journeys) j, (SELECT journey_length_agg(block) AS b FROM label_blocks) k;
+EXPLAIN (COSTS OFF) SELECT journey_length_agg(block) FROM label_blocks;
+CREATE TABLE lengths AS
+SELECT g, journey_agg('2025-01-01Z'::timestamptz + n * interval '1 min', 'a', 'b') AS j FROM unnest('{1,511,512,513,70000}'::int[]) g, generate_series(1, g) n GROUP BY g
+UNION ALL VALUES (0, '{}'::journey), (-1, NULL);
+SELECT journey_length_agg(j), (SELECT journey_length_agg(b) FROM (SELECT journey_block_agg(g, j) AS b FROM lengths GROUP BY g % 2) b) FROM lengths;
+DROP TABLE lengths;
+SELECT journey_length_agg(NULL::journey) AS journey, journey_length_agg(NULL::journey_block) AS block, journey_length_agg('{}'::journey_block) AS empty;
 DROP VIEW of_blocks, of_journeys, label_truth;
 DROP FUNCTION label_differences;
 DROP TABLE label_rows, label_journeys, label_blocks;
