@@ -25,7 +25,7 @@ SELECT n, channel_measures_agg(j, '1 min', '400 days', ARRAY['click', 'caf' || c
                             CASE WHEN n % 3 = 0 THEN '2000-01-01Z'::timestamptz END, CASE WHEN n % 4 = 0 THEN '2027-01-01Z'::timestamptz END) AS m
 FROM generate_series(1, 60) n JOIN j ON id % 60 = n % 60 OR id % 7 = n GROUP BY n
 UNION ALL
-SELECT 60 + n, channel_measures_agg(j, '1 min', '400 days', ARRAY['click'], '{web}', '{phone}', (ARRAY['month', 'all'])[1 + n % 2], 'UTC', '4000-02-01Z BC', NULL, ARRAY[name])
+SELECT 60 + n::integer, channel_measures_agg(j, '1 min', '400 days', ARRAY['click'], '{web}', '{phone}', (ARRAY['month', 'all'])[1 + n % 2], 'UTC', '4000-02-01Z BC', NULL, ARRAY[name])
 FROM unnest('{channels,transitions,median_time,customers}'::text[]) WITH ORDINALITY m(name, n), j WHERE id % 9 = n GROUP BY n, name
 UNION ALL SELECT 0, channel_measures_agg('{}'::journey, '1 min', '1 day', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 COPY (SELECT m FROM valid ORDER BY n) TO '$dir/valid' (FORMAT binary);
