@@ -708,6 +708,7 @@ count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const Turns *t)
 	bool in_range;
 	uint32 p = 0;
 	uint32 from = 1; /* the first one has none before */
+	uint32 to;
 	EliasFanoCursor cursor;
 	JourneyView v;
 	uint32 n;
@@ -732,10 +733,24 @@ count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const Turns *t)
 		}
 		return;
 	}
-	ef_start(&v.times, &cursor);
-	for (uint32 read = 0; read < v.n; read += n)
+	/* what is behind the last one need not be read */
+	for (to = c->n; to > from;)
 	{
-		n = Min(v.n - read, TIMES_AT_ONCE);
+		uint64 here;
+
+		n = Min(to - from, 64);
+		here = turns_at(t, c->first + to - n, n);
+		if (here != 0)
+		{
+			to -= n - 1 - pg_leftmost_one_pos64(here);
+			break;
+		}
+		to -= n;
+	}
+	ef_start(&v.times, &cursor);
+	for (uint32 read = 0; read < to; read += n)
+	{
+		n = Min(to - read, TIMES_AT_ONCE);
 		CHECK_FOR_INTERRUPTS();
 		if (!ef_read_scaled(&v.times, &cursor, readable, v.first, v.unit, times + 1, n))
 			journey_corrupt("a time lies behind the last one");
