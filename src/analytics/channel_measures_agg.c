@@ -14,6 +14,7 @@
 #include "analytics/channel_measures.h"
 #include "analytics/visit_walk.h"
 #include "block/block.h"
+#include "block/label_scan.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
@@ -638,10 +639,8 @@ static void
 find_turns(Turns *t, const MeasuresSite *site, const BlockView *b)
 {
 	const VisitWalk *w = site->walk;
-	const uint8 *labels = b->shared.labels;
 	uint32 n = b->touchpoints;
 	uint8 places[256] = {0};
-	uint8 largest = 0;
 	uint8 *channels;
 
 	t->channels = palloc_extended((size_t) n + 1 + 64, MCXT_ALLOC_HUGE);
@@ -653,16 +652,8 @@ find_turns(Turns *t, const MeasuresSite *site, const BlockView *b)
 		places[label] = w->labels[label].place;
 	channels = t->channels;
 	*channels++ = 0;
-	for (uint32 i = 0; i < n; i++)
-	{
-		largest = Max(largest, labels[i]);
-		channels[i] = places[labels[i]];
-		if (unlikely(i % 0x100000 == 0xfffff))
-			CHECK_FOR_INTERRUPTS();
-	}
+	label_scan(&b->shared, n, places, channels);
 	memset(channels + n, 0, 64);
-	if (unlikely(n > 0 && largest >= b->shared.nlabels))
-		journey_corrupt("a touchpoint's label is not in the dictionary");
 	for (uint32 word = 0; word <= n / 64; word++)
 	{
 		const uint8 *at = channels + (size_t) word * 64;
