@@ -65,6 +65,9 @@ typedef struct CellMap
 #define BATCH_WORDS 32
 #define BATCH (BATCH_WORDS * 64)
 
+/* In so long a journey the range is searched for. */
+#define SEARCH_MIN 128
+
 /* Touchpoints of one journey. */
 typedef struct BatchPart
 {
@@ -748,6 +751,8 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 	int64 until = site->question.until;
 	uint64 journey = ++site->journey;
 	Batch *b = site->batch;
+	uint32 from = 0;
+	uint32 to = v->n;
 	EliasFanoCursor c;
 	uint32 n = 0;
 
@@ -766,11 +771,25 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 		}
 	}
 	ef_start(&v->times, &c);
-	for (uint32 read = 0; read < v->n; read += n)
+	if (v->n >= SEARCH_MIN)
+	{
+		from = journey_search_time(v, since, false);
+		to = journey_search_time(v, until, false);
+		if (from >= to)
+			return;
+		if (!site->question.by_period)
+		{
+			s->journey = journey;
+			count_row(site, s, numbers, labels, 0, first + from, first + to);
+			return;
+		}
+		ef_seek(&v->times, &c, from);
+	}
+	for (uint32 read = from; read < to; read += n)
 	{
 		if (b->n == BATCH)
 			count_batch(site, s, numbers, labels);
-		n = Min(v->n - read, BATCH - b->n);
+		n = Min(to - read, BATCH - b->n);
 		if (!ef_read_scaled(&v->times, &c, readable, v->first, v->unit, b->times + b->n, n))
 			journey_corrupt("a time lies behind the last one");
 		b->starts[b->n / 64] |= UINT64CONST(1) << b->n % 64;
@@ -778,7 +797,7 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 		b->n += n;
 	}
 	/* the parts of a journey must be counted one right after the other */
-	if (unlikely(n < v->n))
+	if (unlikely(n < to - from))
 		count_batch(site, s, numbers, labels);
 }
 
