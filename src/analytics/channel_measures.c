@@ -843,9 +843,8 @@ measures_flat(Measures *m)
 	{
 		const MeasuresTransition *t = &m->transitions[i];
 
-		transitions[i] =
-			(Place) {(uint64) channel_ranks[t->from] * nnames + channel_ranks[t->to],
-					 period_ranks[t->period], i};
+		transitions[i] = (Place) {(uint64) channel_ranks[t->from] * nnames + channel_ranks[t->to],
+								  period_ranks[t->period], i};
 	}
 	sort_places(transitions, m->ntransitions);
 

@@ -21,8 +21,8 @@
  *	channels	list of texts: those that are named below by their numbers, from 0
  *	periods		LEB128, how many; ascending, of each
  *		number		zigzag of the first (calendar.h); of others LEB128, less the one before
- *		[CUSTOMERS]	LEB128: customers with an own touchpoint; of those with such in two channels or more,
- *					with a hand-off, and with one between a digital and a personal channel
+ *		[CUSTOMERS]	LEB128: customers with an own touchpoint; of those with such in two
+ *					channels or more, with a hand-off, and with one between a digital and a personal channel
  *		[CHANNELS]	LEB128, how many cells; ascending, of each
  *			channel		LEB128, its number; less the one before, but for the first
  *			counts		LEB128 each, as MixCount

@@ -192,8 +192,9 @@ measures_argument(struct varlena *value)
 		measures |= kind;
 	}
 	if (measures == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("measures are empty"),
-						errhint("Use channels, transitions, median_time or customers; NULL: all.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("measures are empty"),
+				 errhint("Use channels, transitions, median_time or customers; NULL: all.")));
 	return measures;
 }
 
@@ -477,8 +478,8 @@ static inline void
 count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 {
 	VisitWalk *w = site->walk;
-	const SiteTransition *known = count_transition(site, m, p, w->before_channel, w->channel,
-												   visit_walk_since_own(w));
+	const SiteTransition *known =
+		count_transition(site, m, p, w->before_channel, w->channel, visit_walk_since_own(w));
 
 	if ((site->measures & MEASURES_CUSTOMERS) == 0)
 		return;
@@ -506,7 +507,7 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 	VisitWalk *w = site->walk;
 	bool channels = (site->measures & MEASURES_CHANNELS) != 0;
 	bool customers = (site->measures & MEASURES_CUSTOMERS) != 0;
-	bool each = channels || customers; /* a period and a channel are of interest without a hand-off */
+	bool each = channels || customers; /* touchpoints without a hand-off count, too */
 	int64 since = site->since;
 	int64 until = site->until;
 	uint32 visit = MEASURES_NONE; /* cell of the visit at hand, if it began in the range */
@@ -617,8 +618,8 @@ typedef struct PairCount
 /* A block whose hand-offs are told by its labels' bytes. */
 typedef struct Turns
 {
-	uint8 *channels; /* of each touchpoint, by place; behind one that is none */
-	uint64 *words;   /* in bits, which ones are in another channel than the one before */
+	uint8 *channels;  /* of each touchpoint, by place; behind one that is none */
+	uint64 *words;    /* in bits, which ones are in another channel than the one before */
 	PairCount *pairs; /* or NULL */
 } Turns;
 
@@ -660,8 +661,8 @@ find_turns(Turns *t, const MeasuresSite *site, const BlockView *b)
 
 		t->words[word] = 0;
 		for (int k = 0; k < 8; k++)
-			t->words[word] |= differing_bytes(load_little64(at + 8 * k), load_little64(at + 8 * k - 1))
-							  << 8 * k;
+			t->words[word] |=
+				differing_bytes(load_little64(at + 8 * k), load_little64(at + 8 * k - 1)) << 8 * k;
 	}
 }
 

@@ -2,9 +2,9 @@
  * channel_measures_io.c
  *		Text and binary forms of channel_measures.
  *
- * The text is JSON. All keys must be there, but for those of what was not counted, in any order, and no others, so that what
- * has been a jsonb is read as well. Times are seconds; one that is there more than
- * once is told as [seconds, how often].
+ * The text is JSON. All keys must be there, but for those of what was not counted, in any
+ * order, and no others, so that what has been a jsonb is read as well. Times are seconds;
+ * one that is there more than once is told as [seconds, how often].
  *
  * The binary form is, all integers big-endian:
  *

@@ -245,8 +245,7 @@ measures_next_cell(MeasuresReader *r)
 	CHECK_FOR_INTERRUPTS();
 	if (r->cells_left == 0)
 	{
-		r->transitions_left =
-			r->question.measures & MEASURES_TRANSITIONS ? read_number(r) : 0;
+		r->transitions_left = r->question.measures & MEASURES_TRANSITIONS ? read_number(r) : 0;
 		return false;
 	}
 	r->cells_left--;

@@ -36,10 +36,11 @@ measures_rows(FunctionCallInfo fcinfo, RowSetRow next_row, uint8 kind)
 			const char *name = measures_kinds[pg_rightmost_one_pos32(kind)];
 
 			set->rows.started = false;
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("%s were not counted in this channel_measures", name),
-							errhint("Have channel_measures_agg count them: add \"%s\" to its measures.",
-									name)));
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s were not counted in this channel_measures", name),
+					 errhint("Have channel_measures_agg count them: add \"%s\" to its measures.",
+							 name)));
 		}
 	}
 	return row_set_rows(fcinfo, &set->rows, next_row);

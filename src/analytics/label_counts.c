@@ -33,7 +33,7 @@ typedef struct CellEntry
 #define SH_ELEMENT_TYPE CellEntry
 #define SH_KEY_TYPE uint64
 #define SH_KEY key
-#define SH_HASH_KEY(tb, key) ((uint32) ((key) * UINT64CONST(0x9e3779b97f4a7c15) >> 32))
+#define SH_HASH_KEY(tb, key) ((uint32) (UINT64CONST(0x9e3779b97f4a7c15) * (key) >> 32))
 #define SH_EQUAL(tb, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -156,7 +156,8 @@ journey_label_agg_combinefn(PG_FUNCTION_ARGS)
 		if (unlikely(i % LABEL_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 		if (numbers[from->number] == PG_UINT32_MAX)
-			numbers[from->number] = label_dict_add(s->dict, &other->dict->labels[from->number].text);
+			numbers[from->number] =
+				label_dict_add(s->dict, &other->dict->labels[from->number].text);
 		to = label_counts_cell(s, from->period, numbers[from->number]);
 		cell = &s->cells[to];
 		cell->touchpoints += from->touchpoints;

@@ -8,7 +8,7 @@
 #include "analytics/calendar.h"
 #include "journey/journey.h"
 
-/* What is counted: labels, or one of their parts (LabelPart), or touchpoints whatever their label. */
+/* What is counted: labels, or one of their parts (LabelPart), or whatever has one. */
 #define PART_ALL (PART_LABEL + 1)
 #define COUNTED_PARTS (PART_ALL + 1)
 

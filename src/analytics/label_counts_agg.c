@@ -35,7 +35,7 @@ enum
 /* A row of a table of counts: a period of the calendar, numbered by this call site. */
 #define ROW_UNKNOWN PG_UINT32_MAX
 
-/* A time finds its slot by its higher bits: of 19 hours, which mostly hold one change of days at most. */
+/* A time finds its slot by its higher bits: 19 hours, which mostly hold one change at most. */
 #define SLOT_BITS 36
 #define SLOTS 4096
 
@@ -61,7 +61,7 @@ typedef struct CellMap
 
 #define MAP_MOST 0x40000
 
-/* So many touchpoints are looked at together: those of a journey are few, and no loop knows how many. */
+/* So many touchpoints are looked at together: loops over a journey are short, and end unforeseen. */
 #define BATCH_WORDS 32
 #define BATCH (BATCH_WORDS * 64)
 
@@ -131,10 +131,9 @@ part_argument(const text *value)
 	for (int part = 0; part < COUNTED_PARTS; part++)
 		if (strlen(counted_parts[part]) == len && memcmp(counted_parts[part], name, len) == 0)
 			return part;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown part of a label: \"%s\"", text_to_cstring(value)),
-			 errhint("Use \"label\", \"channel\", \"action\", \"detail\" or \"all\".")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("unknown part of a label: \"%s\"", text_to_cstring(value)),
+					errhint("Use \"label\", \"channel\", \"action\", \"detail\" or \"all\".")));
 }
 
 static void
@@ -408,8 +407,8 @@ tally_start(Tally *t, LabelCounts *s, const JourneyView *v)
 			t->numbers[mark->code] = number; /* no label behind this one has been looked at */
 		}
 	}
-	t->of = palloc_extended(Max(t->nplaces, 1) * sizeof(LabelTally),
-							MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	t->of =
+		palloc_extended(Max(t->nplaces, 1) * sizeof(LabelTally), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 static inline uint32
@@ -466,7 +465,7 @@ tally_journey(const Tally *t, const JourneyView *v, uint32 from, uint32 to, uint
 
 #define BYTES 256
 
-/* How often each byte is there. A count waits for the one before of the same byte, so there are four. */
+/* How often each byte is there; in four counts, for one waits for the one before of the same. */
 static void
 count_bytes(const uint8 *bytes, uint32 n, uint64 *counts)
 {
@@ -570,8 +569,8 @@ map_turn(LabelSite *site, const LabelCounts *s, uint32 touchpoints)
 		map->cells = NULL;
 		map->stride = pg_nextpower2_32(Max(numbers, 8));
 		map->rows = Min(Max(pg_nextpower2_32(Max(site->nrows, 1)), 8), MAP_MOST / map->stride);
-		map->cells = MemoryContextAllocZero(site->cxt, (size_t) map->rows * map->stride *
-														   sizeof(uint32));
+		map->cells =
+			MemoryContextAllocZero(site->cxt, (size_t) map->rows * map->stride * sizeof(uint32));
 	}
 	/* for a few, looking them up takes less */
 	else if ((uint64) map->rows * map->stride <= 4 * (uint64) touchpoints)

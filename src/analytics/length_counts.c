@@ -53,8 +53,7 @@ typedef struct LengthCount
 static lengths_hash *
 state_argument(FunctionCallInfo fcinfo, MemoryContext cxt)
 {
-	return PG_ARGISNULL(0) ? lengths_create(cxt, 8, NULL)
-						   : (lengths_hash *) PG_GETARG_POINTER(0);
+	return PG_ARGISNULL(0) ? lengths_create(cxt, 8, NULL) : (lengths_hash *) PG_GETARG_POINTER(0);
 }
 
 static void
@@ -140,7 +139,8 @@ journey_length_agg_combinefn(PG_FUNCTION_ARGS)
 static LengthCount *
 ordered_lengths(lengths_hash *s)
 {
-	LengthCount *counts = palloc_extended(Max(s->members, 1) * sizeof(LengthCount), MCXT_ALLOC_HUGE);
+	LengthCount *counts =
+		palloc_extended(Max(s->members, 1) * sizeof(LengthCount), MCXT_ALLOC_HUGE);
 	lengths_iterator it;
 	LengthCount *count;
 	uint32 n = 0;
