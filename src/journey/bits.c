@@ -139,3 +139,62 @@ ef_count_gaps(const EliasFano *ef, uint64 gap, uint64 *gaps)
 	*gaps = count.found + (ef->n > 1 && ef->span - count.last > gap);
 	return count.last <= ef->span;
 }
+
+bool
+ef_read_scaled(const EliasFano *ef, EliasFanoCursor *c, const uint8 *readable, int64 first,
+			   int64 unit, int64 *numbers, uint64 n)
+{
+	const uint8 *low = ef->low;
+	int bits = ef->bits;
+	uint64 mask = low_mask(bits);
+	uint64 span = ef->span;
+	uint64 i = Max(c->i, 1) - 1; /* of those between the ends */
+	int64 *to = numbers + n;
+	bool wrong = false;
+	uint64 bit = i * bits;
+	uint64 word = c->word;
+	uint64 word_start = c->word_start;
+
+	if (unlikely(n == 0))
+		return true;
+	if (unlikely(bits > 56 || readable - low < (ptrdiff_t) ((i + n) * bits / 8 + 8)))
+	{
+		ef_read(ef, c, (uint64 *) numbers, n);
+		for (uint64 k = 0; k < n; k++)
+		{
+			wrong |= (uint64) numbers[k] > span;
+			numbers[k] = (int64) ((uint64) first + (uint64) numbers[k] * (uint64) unit);
+		}
+		return !wrong;
+	}
+	if (c->i == 0)
+		*numbers++ = first;
+	c->i += n;
+	if (c->i == ef->n && ef->n > 1)
+		*--to = (int64) ((uint64) first + span * (uint64) unit);
+	while (numbers < to)
+	{
+		if (unlikely(word == 0))
+		{
+			word_start += 64;
+			if (unlikely(word_start / 8 >= ef->high_len))
+				return false;
+			word = load64(ef->high, ef->high_len, word_start / 8);
+			continue;
+		}
+		do
+		{
+			uint64 number = (word_start + pg_rightmost_one_pos64(word) - i) * (mask + 1) +
+							(load_little64(low + (bit >> 3)) >> (bit & 7) & mask);
+
+			wrong |= number > span;
+			*numbers++ = (int64) ((uint64) first + number * (uint64) unit);
+			word &= word - 1;
+			bit += bits;
+			i++;
+		} while (word != 0 && numbers < to);
+	}
+	c->word = word;
+	c->word_start = word_start;
+	return !wrong;
+}

@@ -364,6 +364,14 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 }
 
 /*
+ * The next n numbers, as ef_read, each times a unit and added to the first; false if one is
+ * missing or more than span.
+ * Bytes up to "readable" may be read, which is at the section's end or behind it.
+ */
+extern bool ef_read_scaled(const EliasFano *ef, EliasFanoCursor *c, const uint8 *readable,
+						   int64 first, int64 unit, int64 *numbers, uint64 n);
+
+/*
  * Writes an Elias-Fano section, numbers in order. The unary part is collected
  * in a word that is stored when the next one begins.
  */

@@ -75,6 +75,11 @@ FROM generate_series(1, 24) k;
 -- no row below is a difference
 SELECT k, d.* FROM setting, differ(format('channel_measures_agg(@, %L, %L, %L, ''{web,app}'', ''{phone,"Loja São João"}'', %L, %L, %L, %L)',
                                           gap, within, not_own, period, zone, since, until)) d;
+SELECT k, m, d.* FROM setting, unnest('{"{channels}","{transitions}","{median_time}","{customers}"}'::text[]) m,
+              differ(format('channel_measures_agg(@, %L, %L, %L, ''{web,app}'', ''{phone,"Loja São João"}'', %L, %L, %L, %L, %L)',
+                            gap, within, not_own, period, zone, since, until, m)) d WHERE k % 2 = 0;
+SELECT k, p, d.* FROM setting, unnest('{all,channel,action,detail,label}'::text[]) p,
+              differ(format('journey_label_agg(@, %L, %L, %L, %L, %L)', p, period, zone, since, until)) d WHERE k % 3 = 0;
 SELECT p, d.* FROM pattern, differ(format('journey_funnel_agg(@, %L)', p)) d;
 SELECT k, p, d.* FROM setting, pattern,
               differ(format('journey_funnel_agg(@, %L, %L, %L, %L, %L, %L)', p, period, zone, since, until, breakdown)) d
