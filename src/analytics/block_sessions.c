@@ -13,15 +13,15 @@
 
 /* A session ends where the next touchpoint is further away than so many units. */
 static uint64
-count_sessions(const JourneyView *v, uint64 gap)
+count_sessions(const BlockView *b, const JourneyView *v, uint64 gap)
 {
 	uint64 gaps;
 
 	/* as of many short ones */
 	if (v->times.span <= gap)
 		return 1;
-	if (!ef_count_gaps(&v->times, gap, &gaps))
-		journey_corrupt("a time lies behind the last one");
+	if (!ef_count_gaps(&v->times, b->times + b->times_len, gap, &gaps))
+		journey_corrupt("its times do not ascend up to the last one");
 	return gaps + 1;
 }
 
@@ -55,7 +55,7 @@ journey_block_sessions(PG_FUNCTION_ARGS)
 			continue;
 		}
 		block_times(&arg.cursor, &v);
-		sessions += count_sessions(&v, gaps[v.flags]);
+		sessions += count_sessions(&arg.view, &v, gaps[v.flags]);
 	}
 	block_arg_close(&arg);
 	PG_RETURN_INT64(sessions);
@@ -88,7 +88,7 @@ next_summary(void *arg, Datum *values, bool *nulls)
 		return true;
 	}
 	block_times(c, &v);
-	values[2] = Int64GetDatum(count_sessions(&v, set->gaps[v.flags]));
+	values[2] = Int64GetDatum(count_sessions(c->block, &v, set->gaps[v.flags]));
 	values[3] = TimestampTzGetDatum(v.first);
 	values[4] = TimestampTzGetDatum(v.last);
 	return true;

@@ -77,7 +77,8 @@ block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, Compil
 	b->possible = mark_touchpoints(b);
 	b->journey = b->arg.view.shared;
 	b->ahead = b->first = 0;
-	b->start = b->arg.cursor.start; /* where the first one begins is known */
+	ef_start(&b->arg.view.starts, &b->start);
+	b->start.i = 1; /* where the first one begins is known */
 	b->n = b->taken = 0;
 }
 
