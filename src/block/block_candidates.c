@@ -39,7 +39,7 @@ mark_touchpoints(BlockCandidates *b)
 	bool possible;
 
 	matcher_open(b->matcher, shared);
-	possible = matcher_label_marks(b->matcher, label_marks);
+	possible = matcher_label_marks(b->matcher, &b->wanted, label_marks);
 	if (!b->whole)
 	{
 		for (uint32 label = 0; label < shared->nlabels; label++)
@@ -84,8 +84,9 @@ block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, Compil
 
 /*
  * Look for candidates among the journeys ahead, by their marks: whether there is a start, whether
- * what every match needs is with it or behind, and whether anything behind may follow it. Of
- * journeys that are short, as most are, without a branch that depends on them.
+ * what every match needs is with it or behind, and whether anything behind may follow it; where
+ * something is banned throughout, whether it is there. Of journeys that are short, as most are,
+ * without a branch that depends on them.
  */
 static void
 find_candidates(BlockCandidates *b)
@@ -94,6 +95,7 @@ find_candidates(BlockCandidates *b)
 	const MatchMarks wanted = b->wanted;
 	uint64 start_marks = wanted.start * MARKS_EACH;
 	uint8 required = b->whole ? wanted.required : 0;
+	uint8 banned = b->whole ? wanted.banned : 0;
 	bool single = b->single;
 	const uint8 *all_marks = b->marks;
 	uint64 touchpoints = b->arg.view.touchpoints;
@@ -137,6 +139,8 @@ find_candidates(BlockCandidates *b)
 		}
 		goes_on = single | ((behind & wanted.follow) != 0);
 		*candidate = (BlockCandidate) {++i, first, length};
+		if (banned != 0)
+			has_start &= (marks_union(marks, length) & banned) == 0;
 		candidate += has_start & goes_on & ((all & required) == required);
 		alone += has_start & !goes_on;
 		first = ends[k];
