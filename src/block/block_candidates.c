@@ -96,6 +96,7 @@ find_candidates(BlockCandidates *b)
 	uint64 start_marks = wanted.start * MARKS_EACH;
 	uint8 required = b->whole ? wanted.required : 0;
 	uint8 banned = b->whole ? wanted.banned : 0;
+	uint64 first_start = wanted.first ? 0xff : ~UINT64CONST(0);
 	bool single = b->single;
 	const uint8 *all_marks = b->marks;
 	uint64 touchpoints = b->arg.view.touchpoints;
@@ -114,6 +115,7 @@ find_candidates(BlockCandidates *b)
 		bool has_start;
 		uint8 all;
 		uint8 behind;
+		bool follows;
 		bool goes_on;
 
 		if (unlikely(ends[k] < first || ends[k] > touchpoints))
@@ -121,7 +123,7 @@ find_candidates(BlockCandidates *b)
 		if (likely(length <= 8))
 		{
 			uint64 here = load64(marks, 8, 0) & low_mask(8 * length);
-			uint64 starts = here & start_marks;
+			uint64 starts = here & start_marks & first_start;
 			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
 
 			here >>= at;
@@ -131,14 +133,15 @@ find_candidates(BlockCandidates *b)
 		}
 		else
 		{
-			uint32 start = marks_next(marks, 0, length, wanted.start);
+			uint32 start = marks_next(marks, 0, wanted.first ? 1 : length, wanted.start);
 
-			has_start = start < length;
+			has_start = start < (wanted.first ? 1 : length);
 			behind = has_start ? marks_union(marks + start + 1, length - start - 1) : 0;
 			all = marks[start] | behind;
 		}
-		goes_on = single | ((behind & wanted.follow) != 0);
-		*candidate = (BlockCandidate) {++i, first, length};
+		follows = (behind & wanted.follow) != 0;
+		goes_on = single | follows;
+		*candidate = (BlockCandidate) {++i, first, length, follows};
 		if (banned != 0)
 			has_start &= (marks_union(marks, length) & banned) == 0;
 		candidate += has_start & goes_on & ((all & required) == required);
@@ -173,6 +176,7 @@ block_candidates_next(BlockCandidates *b)
 	c->i = candidate->i;
 	c->first = candidate->first;
 	c->n = v->n = candidate->n;
+	b->follows = candidate->follows;
 	v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
 	block_candidates_again(b);
 	return true;

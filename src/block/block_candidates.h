@@ -23,6 +23,7 @@ typedef struct BlockCandidate
 	uint32 i;
 	uint32 first;
 	uint32 n;
+	bool follows;
 } BlockCandidate;
 
 /* To be kept by a call site from block to block; zeroed at first. */
@@ -32,6 +33,7 @@ typedef struct BlockCandidates
 	BlockArg arg;        /* its cursor is at the candidate at hand */
 	Matcher *matcher;    /* turned to it */
 	JourneyView journey; /* the candidate; its labels at first */
+	bool follows;        /* something in it may follow a start */
 	int64 alone;         /* journeys passed over, so far, ... */
 	int alone_item;      /* ... that reach this item; all other ones none */
 
@@ -40,7 +42,7 @@ typedef struct BlockCandidates
 	BlockPart opened;
 	BlockPart needed; /* if labels do not tell all */
 	bool whole;
-	bool single;   /* a start may be all there is */
+	bool single;   /* a start may be all there is: a caller may set it before the first candidate */
 	bool possible; /* there may be candidates */
 	MatchMarks wanted;
 	uint32 ahead;          /* the search for them: the next journey's number, */

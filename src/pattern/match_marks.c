@@ -71,13 +71,27 @@ banned_marks(const Matcher *m)
 	return (uint8) bans;
 }
 
-/* Does the first touchpoint that is for a way in from ^ always take it? */
+/* Is it a way in for the first touchpoint alone? */
 static bool
-first_enters(const Program *p, const ProgramEdge *edge)
+first_only(const Program *p, const ProgramEdge *edge)
+{
+	return edge->from_start && (edge->link < 0 || p->links[edge->link].next);
+}
+
+/*
+ * Does a touchpoint that is for a way in always take it, if none before it is for any: the first
+ * one, where the others cannot (first)?
+ */
+static bool
+always_enters(const Program *p, const ProgramEdge *edge, bool first)
 {
 	const ProgramLink *link = edge->link >= 0 ? &p->links[edge->link] : NULL;
 
-	if (link == NULL || link->next || link->min > 0 || link->max != PG_INT64_MAX)
+	if (!edge->from_start)
+		return true;
+	if (first || first_only(p, edge))
+		return first && (link == NULL || link->min == 0);
+	if (link->min > 0 || link->max != PG_INT64_MAX)
 		return false;
 	for (int k = 0; k < link->nbans; k++)
 		if (link->bans[k] != p->positions[edge->to].step)
@@ -94,6 +108,10 @@ matcher_marks(const Matcher *m, MatchMarks *marks)
 
 	memset(marks, 0, sizeof(*marks));
 	marks->alone = m->tests_values ? -1 : 0;
+	marks->first = true;
+	for (int e = 0; e < p->nedges; e++)
+		if (p->edges[e].from < 0 && !first_only(p, &p->edges[e]))
+			marks->first = false;
 	for (int e = 0; e < p->nedges; e++)
 	{
 		const ProgramEdge *edge = &p->edges[e];
@@ -108,7 +126,7 @@ matcher_marks(const Matcher *m, MatchMarks *marks)
 				ends = true;
 			else
 				open = true;
-			if ((edge->from_start && !first_enters(p, edge)) || (to->ends_item && to->item != 1))
+			if (!always_enters(p, edge, marks->first) || (to->ends_item && to->item != 1))
 				marks->alone = -1;
 		}
 	}

@@ -14,7 +14,8 @@
 /* Marks of the touchpoints of a journey of which something is found. */
 typedef struct MatchMarks
 {
-	uint8 start;    /* some touchpoint has one of these */
+	uint8 start;    /* some touchpoint, or the first one, has one of these */
+	bool first;     /* ... the first one */
 	uint8 follow;   /* and one behind it one of these, if more than one touchpoint is reached */
 	uint8 required; /* for a match: there are all of these */
 	uint8 banned;   /* ... and none of these, anywhere */
