@@ -29,6 +29,22 @@ reserve_marks(BlockCandidates *b, size_t n)
 	b->marks_max = n;
 }
 
+/* Add the mark of labels that the step beside is for. */
+static void
+mark_beside(BlockCandidates *b, uint8 *label_marks)
+{
+	const JourneyView *shared = &b->arg.view.shared;
+	Matcher *m = pattern_matcher(b->beside, shared);
+	uint8 *marks = palloc_extended(Max(shared->nlabels, 1), MCXT_ALLOC_HUGE);
+	MatchMarks unused = {0};
+
+	matcher_label_marks(m, &unused, marks);
+	for (uint32 label = 0; label < shared->nlabels; label++)
+		if (marks[label] != 0)
+			label_marks[label] |= MARK_BESIDE;
+	pfree(marks);
+}
+
 /* Look at all labels; false if no journey can be a candidate. */
 static bool
 mark_touchpoints(BlockCandidates *b)
@@ -46,6 +62,8 @@ mark_touchpoints(BlockCandidates *b)
 			any |= label_marks[label];
 		possible = (any & b->wanted.start) != 0;
 	}
+	if (possible && b->beside)
+		mark_beside(b, label_marks);
 	if (possible)
 	{
 		reserve_marks(b, b->arg.view.touchpoints);

@@ -270,8 +270,6 @@ struct Matcher
 	size_t records_max;
 };
 
-#define MATCH_MARKS 8
-
 /* The marks of steps of the first word. */
 static inline uint8
 marks_of_steps(uint64 steps)

@@ -11,6 +11,8 @@
 
 #include "pattern/match.h"
 
+#define MATCH_MARKS 8
+
 /* Marks of the touchpoints of a journey of which something is found. */
 typedef struct MatchMarks
 {
