@@ -172,11 +172,13 @@ block_numbers_read(BlockNumbers *numbers, uint32 i)
 {
 	const EliasFano *ef = numbers->ef;
 
+	uint32 ahead = i == numbers->from + numbers->n ? BLOCK_AHEAD : BLOCK_AHEAD / 16;
+
 	Assert(i < ef->n);
 	if (numbers->cursor.i != i)
 		ef_seek(ef, &numbers->cursor, i);
 	numbers->from = i;
-	numbers->n = Min(BLOCK_AHEAD, ef->n - i);
+	numbers->n = Min(ahead, ef->n - i); /* few where journeys are passed over */
 	ef_read(ef, &numbers->cursor, numbers->numbers, numbers->n);
 }
 
