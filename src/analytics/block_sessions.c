@@ -35,30 +35,58 @@ gap_units(const Interval *gap, uint64 *gaps)
 		gaps[unit] = usecs / journey_unit_usecs[unit];
 }
 
+/* Sessions of the next journey; false at the end. */
+static pg_attribute_always_inline bool
+next_sessions(BlockCursor *c, const uint64 *gaps, uint64 *sessions)
+{
+	JourneyView v;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!block_next(c))
+		return false;
+	*sessions = c->n;
+	if (c->n > 1)
+	{
+		block_times(c, &v);
+		*sessions = count_sessions(c->block, &v, gaps[v.flags]);
+	}
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(journey_block_sessions);
 Datum
 journey_block_sessions(PG_FUNCTION_ARGS)
 {
 	uint64 gaps[JOURNEY_UNITS];
-	uint64 sessions = 0;
+	uint64 sum = 0;
+	uint64 sessions;
 	BlockArg arg;
-	JourneyView v;
 
 	gap_units(PG_GETARG_INTERVAL_P(1), gaps);
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_TIMES);
-	while (block_next(&arg.cursor))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (arg.cursor.n < 2)
-		{
-			sessions += arg.cursor.n;
-			continue;
-		}
-		block_times(&arg.cursor, &v);
-		sessions += count_sessions(&arg.view, &v, gaps[v.flags]);
-	}
+	while (next_sessions(&arg.cursor, gaps, &sessions))
+		sum += sessions;
 	block_arg_close(&arg);
-	PG_RETURN_INT64(sessions);
+	PG_RETURN_INT64(sum);
+}
+
+PG_FUNCTION_INFO_V1(journey_block_sessions_each);
+Datum
+journey_block_sessions_each(PG_FUNCTION_ARGS)
+{
+	uint64 gaps[JOURNEY_UNITS];
+	uint64 sessions;
+	BlockArg arg;
+	ArrayType *result;
+	int64 *numbers;
+
+	gap_units(PG_GETARG_INTERVAL_P(1), gaps);
+	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_TIMES);
+	result = block_array(&arg.view, &numbers);
+	while (next_sessions(&arg.cursor, gaps, &sessions))
+		*numbers++ = sessions;
+	block_arg_close(&arg);
+	PG_RETURN_ARRAYTYPE_P(result);
 }
 
 /* The journeys of a block one by one. */

@@ -56,6 +56,7 @@
 #define PGJ_BLOCK_H
 
 #include "journey/format.h"
+#include "utils/array.h"
 
 #define BLOCK_VERSION 1
 #define BLOCK_DETAILS JOURNEY_DETAILS /* beside the version */
@@ -169,6 +170,9 @@ extern void block_journey(BlockCursor *c, JourneyView *v);
 
 /* Likewise, if it has touchpoints, but only n, flags, unit, first, last and times are set. */
 extern void block_times(BlockCursor *c, JourneyView *v);
+
+/* block_change.c: an array of a number for each journey, bigint; they are to be filled in. */
+extern ArrayType *block_array(const BlockView *b, int64 **numbers);
 
 /* block_arg.c */
 extern void block_arg_open(BlockArg *arg, Datum d, BlockPart part);
