@@ -140,7 +140,7 @@ sessions_jobs() {
 }
 sessions_each_jobs() {
     ask sessions_each blocks heap "SELECT format('%s sessions, by customer %s', sum(sessions), sum(sessions * customer))
-        FROM blocks, journey_block_summary(block, '30 min')"
+        FROM (SELECT unnest(journey_block_customers(block)) AS customer, unnest(journey_block_sessions_each(block, '30 min')) AS sessions FROM blocks) s"
     ask sessions_each journeys heap "SELECT format('%s sessions, by customer %s', sum(n), sum(n * customer_id))
         FROM (SELECT (journey_summary(journey, '30 min', '1 day')).sessions AS n, customer_id FROM journeys) s"
 }
