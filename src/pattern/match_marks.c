@@ -90,7 +90,7 @@ always_enters(const Program *p, const ProgramEdge *edge, bool first)
 	if (!edge->from_start)
 		return true;
 	if (first || first_only(p, edge))
-		return first && (link == NULL || link->min == 0);
+		return first && (link == NULL || (link->min <= 0 && link->max >= 0));
 	if (link->min > 0 || link->max != PG_INT64_MAX)
 		return false;
 	for (int k = 0; k < link->nbans; k++)

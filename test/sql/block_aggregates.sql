@@ -62,7 +62,7 @@ INSERT INTO pattern (p) VALUES ('web.view'), ('web.view -> app.buy -> %'), ('web
     ('^% -> %.buy'), ('^ -[<= 1 day]-> %.view -> %'), ('^(web.% => %) -> %.buy'), ('^% -> % within 1 day'), ('% -> %.view -> % -> %.buy within 2 days'),
     ('%.view -> %.view -> %.view'), ('^ -[!%.view]-> %.view -[!%.buy]-> %.buy'), ('%.view -[!%.buy]-> app.% -[!web.view]-> %.view -[!%.%.in]-> %'),
     ('% -[!%.buy, <= 1 day]-> web.% => % -[!%.view]-> %'), ('^ -[!%.view, !%.buy]-> % -[!%.buy]-> %[value >= 5] -> %'), ('web.% -[!%.buy]-> %.view => %.view within 2 days'),
-    ('^ -[!web.view]-> web.view | ^ -[!%.buy]-> %.buy -> %');
+    ('^ -[!web.view]-> web.view | ^ -[!%.buy]-> %.buy -> %'), ('^ =[< 0 s]=> %'), ('^ =[<= 0 s]=> % -> %.buy');
 CREATE TABLE setting AS
 SELECT k, (ARRAY['0', '1 us', '10 min', '00:29:59.999999', '30 min', '1 h', '1 day', '30 days', '1 month', '178000000 years']::interval[])[1 + rnd(-k, 1, 10)] AS gap,
        (ARRAY['0', '1 us', '10 min', '30 min', '1 h', '1 day', '24:00', '30 days', '1 year', '178000000 years']::interval[])[1 + rnd(-k, 2, 10)] AS within,

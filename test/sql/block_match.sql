@@ -59,7 +59,7 @@ INSERT INTO patterns (pattern) VALUES
     ('(web.view -> web.click | email.open => email.open) -> %.purchase'), ('web.view -> (web.click -> web.open){1,2} -> web.purchase within 1 day'), ('all(web.view, web.click, email.open)'),
     ('^ -[!%.purchase]-> web.view -[!%.purchase]-> $'), ('^ -[!%.purchase, !%.open]-> % -[!%.view]-> %.click'), ('% => web.view -[!%.click]-> email.open => %'),
     ('^ -[!web.%]-> web.view -[!web.%]-> $'), ('^ -[!%.click, !%.open]-> % -[!%.click]-> %.view -[!%.click, !web.%]-> $'), ('^ -[!%.click]-> % => %.view => $'),
-    ('^ web.view -[!email.%]-> web.open $'), ('^ -[!%.purchase[value > 50]]-> web.view -[!%.purchase[value > 50]]-> $'), ('^ -[!%.open]-> web.view -[!%.open for 5 h]-> $'),
+    ('^ web.view -[!email.%]-> web.open $'), ('^ =[< 0 s]=> web.view'), ('^ =[> 0 s]=> web.view -> web.open'), ('^ =[<= 0 s]=> web.view -> web.open'), ('^ -[!%.purchase[value > 50]]-> web.view -[!%.purchase[value > 50]]-> $'), ('^ -[!%.open]-> web.view -[!%.open for 5 h]-> $'),
     ('^ -[!web.click]-> web.click'), ('^ -[!web.view]-> web.view -[!%.purchase]-> %.purchase'), ('^ -[!web.view, !email.%]-> web.view -> email.open'),
     ('^ -[!web.view]-> web.view | ^ -[!web.view, !email.open]-> email.open -> web.click'), ('^ -[!web.view, <= 9 h]-> web.view -> web.open'),
     ('^ -[!web.click, !web.open, !web.purchase, !email.view, !email.click, !store.view]-> email.open -[!web.click, !web.open, !web.purchase, !email.view, !email.click, !store.view]-> $'),
