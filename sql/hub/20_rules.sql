@@ -77,8 +77,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.rules_with(@hub@.identifier_rules[]) IS 'the stored rules, those given in their place';
 
--- What holds for a namespace: its own rule, and * where that says nothing; but for an internal one, which is weaker than
--- all others, and limited by its own rule only. Becomes part of the query that calls it.
+-- What holds for a namespace: its own rule, and * where that says nothing; but for an internal one, which is weaker
+-- than all others, and limited by its own rule only. Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.rule_of(
     namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer,
         OUT shared_above integer,
@@ -87,7 +87,8 @@ RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
     SELECT CASE WHEN r.internal THEN -2147483648 ELSE coalesce(r.priority, d.priority, 0) END,
-           nullif(CASE WHEN r.internal THEN r.max_per_customer ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
+           nullif(CASE WHEN r.internal THEN r.max_per_customer
+                       ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
            nullif(CASE WHEN r.internal THEN r.shared_above ELSE coalesce(r.shared_above, d.shared_above) END, 0),
            CASE WHEN r.internal THEN '{}'
                 WHEN coalesce(r.normalizer, d.normalizer, '') = '' THEN coalesce(r.blocked, d.blocked, '{}')

@@ -6,7 +6,7 @@
 --   identities.identifier  Unknown identifiers are added first, in their order.
 --   customers, row lock    Of a component's first customer: whoever changes what is in the component, or
 --                          its evidence, holds it and updates the row. Of several, in their order.
---   identities, row lock   Of all that a touchpoint, trait or pair names, where identities may be forgotten: FOR KEY SHARE.
+--   identities, row lock   Of all that a touchpoint or trait names, where identities may be forgotten: FOR KEY SHARE.
 --                          Who forgets takes those that nobody has locked, and waits for none.
 --                          Of a shared node: FOR KEY SHARE by those who add evidence with it, FOR UPDATE by those after
 --                          whom it may be usable again, who must know all its evidence, and that no other brings its
@@ -60,15 +60,19 @@ COMMENT ON FUNCTION @hub@.components_of(bigint[], bigint[]) IS 'components that 
 
 CREATE OR REPLACE FUNCTION @hub@.members_of(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT coalesce(array_agg(i.identity_id), '{}')
-            FROM identities i
-            WHERE i.normal_id = i.identity_id
-                  AND i.customer_id IN (SELECT unnest(components)
-                                        UNION
-                                        SELECT c.customer_id FROM customers c WHERE c.component_id = ANY (components)));
+    RETURN (SELECT coalesce(array_agg(i.id), '{}')
+            FROM (SELECT u.id FROM unnest(components) u(id)
+                  UNION
+                  SELECT p.customer_id
+                  FROM unnest(components) u(id)
+                       CROSS JOIN LATERAL (SELECT c.customer_id FROM customers c
+                                           WHERE c.component_id = u.id OFFSET 0) p) c
+                 CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                     WHERE k.customer_id = c.id AND k.normal_id = k.identity_id OFFSET 0) i);
 END $$;
 COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'nodes in components';
 
@@ -255,6 +259,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     at timestamptz := clock_timestamp();
+    notify boolean := (SELECT s.notify FROM settings s WHERE s.one_row);
+    old_ids bigint[];  -- customers that identities go from
+    new_ids bigint[];  -- and to
 BEGIN
     INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
     SELECT i.identity_id, i.customer_id, i.member_since, at
@@ -266,8 +273,33 @@ BEGIN
     WHERE i.identity_id NOT IN (SELECT unnest(fresh))
     UNION
     SELECT m.customer_id FROM unnest(ids, customer_ids) m(id, customer_id) WHERE m.id NOT IN (SELECT unnest(fresh));
+    IF notify THEN
+        SELECT array_agg(m.old_id), array_agg(m.new_id) INTO old_ids, new_ids
+        FROM (SELECT DISTINCT i.customer_id AS old_id, u.customer_id AS new_id
+              FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
+              WHERE i.identity_id NOT IN (SELECT unnest(fresh))
+              LIMIT 1001) m;
+    END IF;
     UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
     FROM unnest(ids, customer_ids) u(id, customer_id) WHERE i.identity_id = u.id;
+    -- who has no identity any more was merged, who has was parted; three hundred numbers go into a notification
+    IF old_ids IS NOT NULL THEN
+        PERFORM tell(ARRAY(
+            SELECT format('{"customer_id": %s, "%s": [%s]}', p.customer_id, p.became,
+                          string_agg(p.other_id::text, ', ' ORDER BY p.other_id))
+            FROM (SELECT CASE WHEN m.merged THEN m.new_id ELSE m.old_id END AS customer_id,
+                         CASE WHEN m.merged THEN m.old_id ELSE m.new_id END AS other_id,
+                         CASE WHEN m.merged THEN 'merged' ELSE 'parted' END AS became,
+                         row_number() OVER (PARTITION BY m.merged, CASE WHEN m.merged THEN m.new_id ELSE m.old_id END
+                                            ORDER BY m.old_id, m.new_id) / 300 AS part
+                  FROM (SELECT u.old_id, u.new_id,
+                               NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = u.old_id) AS merged
+                        FROM unnest(old_ids, new_ids) u(old_id, new_id)) m) p
+            GROUP BY p.customer_id, p.became, p.part));
+        IF cardinality(old_ids) > 1000 THEN
+            PERFORM pg_notify(current_schema(), '{"many": true}');
+        END IF;
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[])
     IS 'give identities other customers, and remember those they had';

@@ -44,7 +44,7 @@ COMMENT ON FUNCTION @hub@.check_traits(jsonb) IS 'refuse what are no traits';
 CREATE OR REPLACE FUNCTION @hub@.store_traits(ids bigint[], traits jsonb[], source text, ats timestamptz[])
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -111,22 +111,59 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
-    places integer[];  -- of those that are not known
+    unknown observation[];
 BEGIN
     FOR try IN 1 .. 2 LOOP
-        SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(g.n ORDER BY g.n) FILTER (WHERE i.identity_id IS NULL)
-        INTO ids, places
-        FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
+        SELECT array_agg(i.identity_id ORDER BY g.n),
+               array_agg(ROW(ARRAY[g.identifier], g.at, NULL, NULL)::observation ORDER BY g.n)
+                   FILTER (WHERE i.identity_id IS NULL)
+        INTO ids, unknown
+        FROM unnest(identifiers, times) WITH ORDINALITY g(identifier, at, n)
              LEFT JOIN LATERAL (SELECT k.identity_id FROM identities k
                                 WHERE k.identifier = g.identifier AND k.last_seen IS NOT NULL OFFSET 0) i ON true;
-        EXIT WHEN places IS NULL;
-        PERFORM identify_all(array_agg(ROW(ARRAY[identifiers[p.n]], times[p.n], NULL, NULL)::observation ORDER BY p.n))
-        FROM unnest(places) p(n);
+        EXIT WHEN unknown IS NULL;
+        IF cardinality(unknown) = 1 THEN
+            PERFORM identify_one(unknown[1].identifiers, unknown[1].observed_at, NULL, NULL);  -- quicker
+        ELSE
+            PERFORM identify_all(unknown);
+        END IF;
     END LOOP;
     RETURN ids;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_for(@extschema@.identifier[], timestamptz[]) IS
     'the identities of identifiers, in their order, made where they are not known';
+
+-- The one that touchpoints of them point at, if it is known; rules once for each namespace, for lists of blocked values
+-- are long.
+CREATE OR REPLACE FUNCTION @hub@.bearers(observations @hub@.observation[]) RETURNS @extschema@.identifier[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (
+        WITH given AS MATERIALIZED (
+            SELECT o.n, g.identifier, g.place, @extschema@.identifier_namespace(g.identifier) AS namespace,
+                   cardinality(o.identifiers) AS identifiers
+            FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+                 CROSS JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, place)
+        ), rule AS MATERIALIZED (
+            SELECT n.namespace, r.priority, r.blocked, r.normalizer, r.default_country
+            FROM (SELECT DISTINCT g.namespace FROM given g WHERE g.identifiers > 1) n
+                 CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+        )
+        SELECT array_agg(b.identifier ORDER BY b.n)
+        FROM (SELECT DISTINCT ON (g.n) g.n, g.identifier
+              FROM given g LEFT JOIN rule r ON r.namespace = g.namespace
+                   LEFT JOIN LATERAL (SELECT k.blocked OR k.shared AS unusable FROM identities k
+                                      WHERE g.identifiers > 1 AND k.identifier = g.identifier OFFSET 0) i ON true
+              ORDER BY g.n, coalesce(i.unusable, is_blocked(normal_form(g.identifier, r.normalizer, r.default_country),
+                                                            r.blocked, r.normalizer, r.default_country)),
+                       r.priority DESC, g.place) b);
+END $$;
+COMMENT ON FUNCTION @hub@.bearers(@hub@.observation[]) IS
+    'of the identifiers of each observation the one that traits told with them are of: the usable one of highest '
+    'priority, the first given of several';
 
 CREATE OR REPLACE FUNCTION @hub@.set_traits(
     identifier @extschema@.identifier, traits jsonb, source text DEFAULT 'sql', observed_at timestamptz DEFAULT now())
@@ -157,20 +194,22 @@ CREATE OR REPLACE FUNCTION @hub@.put_traits(
     source text, keys text[], identifiers @extschema@.identifier[], traits jsonb[], ats timestamptz[])
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     wrong record;
-    history CONSTANT boolean := (SELECT s.trait_history FROM settings s WHERE s.one_row);
-    told integer[];          -- places of rows that say something
-    ids bigint[];            -- their identities
-    new_ids bigint[];        -- what they say
+    told_keys text[];        -- what says something
+    told_identifiers @extschema@.identifier[];
+    told_traits jsonb[];
+    told_ats timestamptz[];
+    ids bigint[];            -- its identities
+    new_ids bigint[];        -- what is said and was not before
     new_names text[];
     new_values jsonb[];
     new_keys text[];
-    new_times timestamptz[];
-    old_ids bigint[];        -- and what was said, and is not said any more
+    new_ats timestamptz[];
+    old_ids bigint[];        -- and what was, and is not any more
     old_names text[];
     old_keys text[];
     untils timestamptz[];
@@ -200,58 +239,62 @@ BEGIN
     FROM unnest(ats) u(at);
 
     -- of a key that is given more than once the last counts
-    told := array(SELECT max(u.n)
-                  FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
-                  GROUP BY u.key
-                  HAVING ((array_agg(u.traits ORDER BY u.n DESC))[1]) IS NOT NULL
-                  ORDER BY 1);
-    told := array(SELECT t.n FROM unnest(told) t(n)
-                  WHERE EXISTS (SELECT FROM jsonb_each(traits[t.n]) e WHERE told_value(e.value) <> 'null')
-                  ORDER BY t.n);
-    PERFORM check_traits(traits[t.n]) FROM unnest(told) t(n);
-    IF told <> '{}' THEN
-        ids := identities_for(array(SELECT identifiers[t.n] FROM unnest(told) WITH ORDINALITY t(n, place) ORDER BY t.place),
-                              array(SELECT coalesce(ats[t.n], now()) FROM unnest(told) WITH ORDINALITY t(n, place)
-                                    ORDER BY t.place));
+    SELECT array_agg(k.key), array_agg(k.identifier), array_agg(k.traits), array_agg(k.at)
+    INTO told_keys, told_identifiers, told_traits, told_ats
+    FROM (SELECT DISTINCT ON (u.key) u.key, u.identifier, u.traits, u.at
+          FROM unnest(keys, identifiers, traits, ats) WITH ORDINALITY u(key, identifier, traits, at, n)
+          ORDER BY u.key, u.n DESC) k
+    WHERE EXISTS (SELECT FROM jsonb_each(k.traits) e WHERE told_value(e.value) <> 'null');
+    IF told_keys IS NOT NULL THEN
+        PERFORM check_traits(u.traits) FROM unnest(told_traits) u(traits);
+        ids := identities_for(told_identifiers, array(SELECT coalesce(u.at, now())
+                                                      FROM unnest(told_ats) WITH ORDINALITY u(at, n) ORDER BY u.n));
     END IF;
-    SELECT array_agg(s.id), array_agg(s.name), array_agg(s.value), array_agg(s.key), array_agg(s.at)
-    INTO new_ids, new_names, new_values, new_keys, new_times
-    FROM (SELECT t.id, e.key COLLATE "C" AS name, e.value, keys[t.n] AS key, ats[t.n] AS at
-          FROM unnest(told, ids) t(n, id) CROSS JOIN LATERAL jsonb_each(traits[t.n]) e
-          WHERE told_value(e.value) <> 'null'
-          ORDER BY t.id, 2, 4) s;
 
-    SELECT array_agg(o.identity_id ORDER BY o.identity_id, o.trait COLLATE "C", o.source_key),
-           array_agg(o.trait ORDER BY o.identity_id, o.trait COLLATE "C", o.source_key),
-           array_agg(o.source_key ORDER BY o.identity_id, o.trait COLLATE "C", o.source_key),
-           array_agg(k.until ORDER BY o.identity_id, o.trait COLLATE "C", o.source_key)
-    INTO old_ids, old_names, old_keys, untils
-    FROM (SELECT u.key, (array_agg(u.at ORDER BY u.n DESC))[1] AS until
-          FROM unnest(keys, ats) WITH ORDINALITY u(key, at, n) GROUP BY u.key) k
-         CROSS JOIN LATERAL (SELECT t.identity_id, t.trait, t.source_key, t.value, t.observed_at FROM traits t
-                             WHERE t.source = put_traits.source AND t.source_key = k.key AND t.source_key <> ''
-                             OFFSET 0) o
-         LEFT JOIN unnest(new_ids, new_names, new_values, new_keys, new_times) n(id, name, value, key, at)
-                   ON n.id = o.identity_id AND n.name = o.trait AND n.key = o.source_key AND n.value = o.value
-                      AND n.value::text = o.value::text AND coalesce(n.at, o.observed_at) = o.observed_at
-    WHERE n.id IS NULL;
+    -- Grouped, not joined: how many there are is not known when it is planned
+    WITH changed AS MATERIALIZED (
+        SELECT s.id, s.name, s.key, min(s.until) AS until, bool_or(s.is_new) AS is_new, bool_or(NOT s.is_new) AS was,
+               (array_agg(s.value) FILTER (WHERE s.is_new))[1] AS value, min(s.at) FILTER (WHERE s.is_new) AS at
+        FROM (SELECT u.id, e.key COLLATE "C" AS name, u.key, e.value, u.at, true AS is_new, u.at AS until
+              FROM unnest(ids, told_keys, told_traits, told_ats) u(id, key, traits, at)
+                   CROSS JOIN LATERAL jsonb_each(u.traits) e
+              WHERE told_value(e.value) <> 'null'
+              UNION ALL
+              SELECT o.identity_id, o.trait COLLATE "C", o.source_key, o.value, o.observed_at, false, k.until
+              FROM (SELECT DISTINCT ON (u.key) u.key, u.at AS until
+                    FROM unnest(keys, ats) WITH ORDINALITY u(key, at, n) ORDER BY u.key, u.n DESC) k
+                   CROSS JOIN LATERAL (SELECT t.identity_id, t.trait, t.source_key, t.value, t.observed_at
+                                       FROM traits t
+                                       WHERE t.source = put_traits.source AND t.source_key = k.key AND t.source_key <> ''
+                                       OFFSET 0) o) s
+        GROUP BY s.id, s.name, s.key
+        HAVING count(*) = 1 OR min(s.value::text COLLATE "C") <> max(s.value::text COLLATE "C")
+               OR min(s.at) <> max(s.at)
+        ORDER BY s.id, s.name, s.key
+    )
+    SELECT array_agg(c.id) FILTER (WHERE c.is_new), array_agg(c.name) FILTER (WHERE c.is_new),
+           array_agg(c.value) FILTER (WHERE c.is_new), array_agg(c.key) FILTER (WHERE c.is_new),
+           array_agg(coalesce(c.at, now())) FILTER (WHERE c.is_new), array_agg(c.id) FILTER (WHERE c.was),
+           array_agg(c.name) FILTER (WHERE c.was), array_agg(c.key) FILTER (WHERE c.was),
+           array_agg(coalesce(c.until, now())) FILTER (WHERE c.was)
+    INTO new_ids, new_names, new_values, new_keys, new_ats, old_ids, old_names, old_keys, untils
+    FROM changed c;
     IF old_ids IS NOT NULL THEN
         WITH gone AS (
             DELETE FROM traits t USING unnest(old_ids, old_names, old_keys, untils) o(id, name, key, until)
             WHERE t.identity_id = o.id AND t.trait = o.name AND t.source = put_traits.source AND t.source_key = o.key
-            RETURNING t.identity_id, t.trait, t.value, t.source_key, t.observed_at, t.recorded_at,
-                      coalesce(o.until, now()) AS until
+            RETURNING t.identity_id, t.trait, t.value, t.source_key, t.observed_at, t.recorded_at, o.until
         )
         INSERT INTO trait_history AS h (identity_id, trait, value, source, source_key, observed_at, until, recorded_at)
         SELECT g.identity_id, g.trait, g.value, source, g.source_key, g.observed_at, g.until, g.recorded_at
-        FROM gone g
-        WHERE history AND g.until > g.observed_at
+        FROM gone g CROSS JOIN settings s
+        WHERE s.one_row AND s.trait_history AND g.until > g.observed_at
         ON CONFLICT ON CONSTRAINT trait_history_pkey DO UPDATE
         SET value = excluded.value, until = greatest(h.until, excluded.until), recorded_at = excluded.recorded_at;
     END IF;
     INSERT INTO traits (identity_id, trait, value, source, source_key, observed_at)
-    SELECT u.id, u.name, u.value, source, u.key, coalesce(u.at, now())
-    FROM unnest(new_ids, new_names, new_values, new_keys, new_times) u(id, name, value, key, at)
+    SELECT u.id, u.name, u.value, source, u.key, u.at
+    FROM unnest(new_ids, new_names, new_values, new_keys, new_ats) u(id, name, value, key, at)
     ON CONFLICT DO NOTHING;
 END $$;
 COMMENT ON FUNCTION @hub@.put_traits(text, text[], @extschema@.identifier[], jsonb[], timestamptz[]) IS
@@ -286,18 +329,18 @@ COMMENT ON FUNCTION @hub@.check_trait_rules() IS 'trigger: refuse rules that can
 CREATE OR REPLACE TRIGGER check_trait_rules AFTER INSERT OR UPDATE ON @hub@.trait_rules
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.check_trait_rules();
 
--- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person.
+-- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person. Customer by
+-- customer, by index: to group all there is at once would take more memory, and longer.
 CREATE OR REPLACE VIEW @hub@.customer_profile WITH (security_invoker = true) AS
 SELECT c.customer_id, coalesce(p.traits, '{}') AS traits, coalesce(p.provenance, '{}') AS provenance
 FROM @hub@.customers c
-     LEFT JOIN (SELECT i.customer_id,
-                       @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                                  (SELECT @hub@.rules_of_traits())) AS traits,
-                       @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key,
-                                                      t.observed_at, (SELECT @hub@.rules_of_traits())) AS provenance
-                FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
-                WHERE NOT (i.blocked OR i.shared)
-                GROUP BY i.customer_id) p ON p.customer_id = c.customer_id;
+     LEFT JOIN LATERAL
+     (SELECT @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                                        (SELECT @hub@.rules_of_traits())) AS traits,
+             @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                                            (SELECT @hub@.rules_of_traits())) AS provenance
+      FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
+      WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared)) p ON true;
 COMMENT ON VIEW @hub@.customer_profile IS
     'who customers are, a row each: of each trait the value that counts by trait_rules, of all that sources say of '
     'their identities';

@@ -418,7 +418,8 @@ BEGIN
                 RETURN;
             ELSIF array_position(ids, NULL) IS NOT NULL THEN
                 fresh := add_identities(CASE WHEN apart = '{}' THEN numbers
-                                             ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n ELSE u.number END
+                                             ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n
+                                                               ELSE u.number END
                                                         FROM unnest(numbers) WITH ORDINALITY u(number, n)
                                                         ORDER BY u.n)::integer[] END,
                                         given, times, ids, customers);
@@ -960,7 +961,8 @@ BEGIN
     END LOOP;
 
     IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
-       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, array_fill(observed_at, ARRAY[cardinality(known)]),
+       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known,
+                       array_fill(observed_at, ARRAY[cardinality(known)]),
                        array_fill(source, ARRAY[cardinality(known)]),
                        array_fill(source_key, ARRAY[cardinality(known)])) THEN
         RETURN;

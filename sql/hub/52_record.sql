@@ -98,10 +98,34 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_event(@hub@.event) IS 'refuse what is no touchpoint';
 
-CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.news(customer_id bigint, touchpoint_id bigint, became text DEFAULT NULL)
+RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN '{"customer_id": ' || news.customer_id::text || ', "touchpoint_id": ' || news.touchpoint_id::text || '}';
-COMMENT ON FUNCTION @hub@.news(bigint, bigint) IS 'what listeners, on the channel named like the hub, are told of a new touchpoint';
+RETURN '{"customer_id": ' || news.customer_id::text || ', "touchpoint_id": ' || news.touchpoint_id::text
+       || coalesce(', "' || news.became || '": true', '') || '}';
+COMMENT ON FUNCTION @hub@.news(bigint, bigint, text) IS
+    'what listeners are told of a touchpoint: that it is new, or has become changed, or removed';
+
+-- Beyond a thousand of a transaction that listeners had better look themselves, which is told once, as PostgreSQL tells
+-- the same only once. How many there were is known to the transaction, and taken back as far as it is.
+CREATE OR REPLACE FUNCTION @hub@.tell(news text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    counter CONSTANT text := 'pg_journey_told.in_' || quote_ident(current_schema())::regnamespace::oid;
+    told CONSTANT integer := coalesce(nullif(current_setting(counter, true), '')::integer, 0);
+BEGIN
+    IF news = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM pg_notify(current_schema(), n.payload) FROM unnest(news[:1000 - told]) n(payload);
+    IF told + cardinality(news) > 1000 THEN
+        PERFORM pg_notify(current_schema(), '{"many": true}');
+    END IF;
+    PERFORM set_config(counter, least(told + cardinality(news), 1000)::text, true);
+END $$;
+COMMENT ON FUNCTION @hub@.tell(text[]) IS 'tell those who listen on the channel named like the hub';
 
 -- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost.
 -- It must have been the same customer's, and who is given with whom must have been told then. What comes from other
@@ -454,12 +478,12 @@ BEGIN
         WHERE e.fresh;
 
         IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-            PERFORM pg_notify(current_schema(), news(i.customer_id, max(u.touchpoint_id)))
-            FROM unnest(numbers, identity_ids, fresh) u(touchpoint_id, identity_id, fresh)
-                 CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
-                                     WHERE i.identity_id = u.identity_id OFFSET 0) i
-            WHERE u.fresh
-            GROUP BY i.customer_id;
+            PERFORM tell(ARRAY(SELECT news(i.customer_id, max(u.touchpoint_id))
+                               FROM unnest(numbers, identity_ids, fresh) u(touchpoint_id, identity_id, fresh)
+                                    CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
+                                                        WHERE i.identity_id = u.identity_id OFFSET 0) i
+                               WHERE u.fresh
+                               GROUP BY i.customer_id));
         END IF;
     END IF;
 

@@ -7,7 +7,8 @@
 --
 -- Values of several currencies must not be added: only those in the settings' currency, or in none, are packed. A
 -- note says which that was, for the setting may change while a transaction that has written notes is not yet seen.
--- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed.
+-- The detail of a label says who spoke. It is one of three words, so there is none that can't be packed. Who is a bot
+-- may change in the same way: of what an agent said a note says by which bots_version of settings it was packed.
 
 CREATE OR REPLACE FUNCTION @hub@.packed_value(value numeric, currency text, hub_currency text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -16,13 +17,14 @@ RETURN CASE WHEN packed_value.currency IS NULL
 COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
     'the value of a touchpoint as its journey has it; NULL: it is in another currency';
 
-CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text, source text DEFAULT NULL,
+                                               bots bytea DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN packed_detail.direction = 'out'
-                 AND (packed_detail.agent = 'bot' OR starts_with(packed_detail.agent, 'bot:'))
+                 AND @hub@.is_bot(packed_detail.agent, packed_detail.source, packed_detail.bots)
             THEN 'bot' ELSE packed_detail.direction END;
-COMMENT ON FUNCTION @hub@.packed_detail(text, text) IS
-    'who spoke, as a journey has it: in, out, or bot, which is out by an agent called bot or bot:...; NULL: nobody';
+COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, bytea) IS
+    'who spoke, as a journey has it: in, out, or bot, which is out by an agent that is a bot; NULL: nobody';
 
 -- Before a row is put into an index that can't hold it, whose error would tell nobody what to do
 CREATE OR REPLACE FUNCTION @hub@.refuse_long() RETURNS trigger
@@ -42,11 +44,12 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    INSERT INTO journey_changes (identity_id, touchpoint, packed_for)
+    INSERT INTO journey_changes (identity_id, touchpoint, packed_for, packed_by)
     SELECT n.identity_id,
            touchpoint(n.occurred_at, n.channel, n.action, packed_value(n.value, n.currency, s.currency),
-                      n.touchpoint_id, packed_detail(n.direction, n.agent)),
-           CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END
+                      n.touchpoint_id, packed_detail(n.direction, n.agent, n.source, (SELECT agent_bots()))),
+           CASE WHEN n.value IS NOT NULL AND n.currency IS NOT NULL THEN coalesce(s.currency, '') END,
+           CASE WHEN n.direction = 'out' AND n.agent IS NOT NULL THEN coalesce(s.bots_version, 0) END
     FROM new_rows n LEFT JOIN settings s ON s.one_row
     -- a value that is left out now may be packed later, so it must be one that can
     WHERE n.value IS NULL OR n.currency IS NULL OR n.currency = s.currency
@@ -65,6 +68,12 @@ BEGIN
     DELETE FROM touchpoint_keys k USING old_rows o
     WHERE k.source = o.source AND k.source_key = o.source_key AND k.touchpoint_id = o.touchpoint_id;
     INSERT INTO journey_changes (identity_id) SELECT DISTINCT o.identity_id FROM old_rows o;
+    IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+        PERFORM tell(ARRAY(SELECT news(i.customer_id, o.touchpoint_id, 'removed')
+                           FROM old_rows o CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
+                                                               WHERE i.identity_id = o.identity_id OFFSET 0) i
+                           LIMIT 1001));
+    END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and their keys with them';
@@ -85,11 +94,11 @@ BEGIN
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
         SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               packed_detail(o.direction, o.agent) AS detail
+               o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent
         FROM old_rows o
     ), latter AS (
         SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               packed_detail(n.direction, n.agent) AS detail
+               n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
@@ -99,6 +108,33 @@ BEGIN
     UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
     FROM new_rows n
     WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
+    -- whose it was, and is no more, it is removed from
+    IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+        PERFORM tell(ARRAY(
+            WITH former AS (
+                SELECT o.touchpoint_id, o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency,
+                       o.direction, o.conversation, o.agent, o.campaign, o.attributes, o.subject, o.url
+                FROM old_rows o
+            ), latter AS (
+                SELECT n.touchpoint_id, n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency,
+                       n.direction, n.conversation, n.agent, n.campaign, n.attributes, n.subject, n.url
+                FROM new_rows n
+            ), gone AS (
+                SELECT o.touchpoint_id, o.identity_id FROM old_rows o
+                EXCEPT ALL
+                SELECT n.touchpoint_id, n.identity_id FROM new_rows n
+            ), told AS (
+                SELECT d.touchpoint_id, d.identity_id, 'changed' AS became
+                FROM (TABLE latter EXCEPT ALL TABLE former) d
+                UNION ALL
+                SELECT g.touchpoint_id, g.identity_id, 'removed' FROM gone g
+            )
+            SELECT news(i.customer_id, t.touchpoint_id, min(t.became))
+            FROM told t CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
+                                            WHERE i.identity_id = t.identity_id OFFSET 0) i
+            GROUP BY i.customer_id, t.touchpoint_id
+            LIMIT 1001));
+    END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_changed() IS 'trigger: touchpoints have changed';
@@ -110,7 +146,10 @@ AS $$
 BEGIN
     DELETE FROM touchpoint_keys;
     DELETE FROM journey_changes;
-    INSERT INTO journey_changes (identity_id) SELECT customer_id FROM customer_journeys;
+    INSERT INTO journey_changes (identity_id) SELECT j.customer_id FROM customer_journeys j;
+    IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
+        PERFORM pg_notify(current_schema(), '{"many": true}');
+    END IF;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_truncated() IS 'trigger: there are no touchpoints any more';
@@ -146,7 +185,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (SELECT journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
-                               t.touchpoint_id, packed_detail(t.direction, t.agent))
+                               t.touchpoint_id, packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
             FROM touchpoints t LEFT JOIN settings s ON s.one_row
             WHERE t.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
                                              WHERE i.customer_id = visible_journey.customer_id)));
@@ -157,19 +196,21 @@ COMMENT ON FUNCTION @hub@.visible_journey(bigint) IS
 -- Notes come in thousands and go all at once: what the server last counted tells nothing of how many there are now. So
 -- it is made to reckon with a hundred at least, lest it go through all of them for each customer.
 CREATE OR REPLACE VIEW @hub@.journey_notes WITH (security_invoker = true) AS
-SELECT n.identity_id, n.touchpoint, n.packed_for FROM @hub@.journey_changes n
+SELECT n.identity_id, n.touchpoint, n.packed_for, n.packed_by FROM @hub@.journey_changes n
 UNION ALL
-(SELECT NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
+(SELECT NULL, NULL, NULL, NULL FROM jsonb_array_elements('[]') OFFSET NULL);
 COMMENT ON VIEW @hub@.journey_notes IS 'the rows of journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.identity_id IS 'as in journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.touchpoint IS 'as in journey_changes';
 COMMENT ON COLUMN @hub@.journey_notes.packed_for IS 'as in journey_changes';
+COMMENT ON COLUMN @hub@.journey_notes.packed_by IS 'as in journey_changes';
 
 -- A customer has changed if one of its identities has a change. Settings are joined, for subqueries would keep workers
 -- out.
 CREATE OR REPLACE VIEW @hub@.pending_journeys WITH (security_invoker = true) AS
 SELECT i.customer_id,
-       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE) AS anew,
+       bool_or(n.touchpoint IS NULL OR (n.packed_for <> coalesce(s.currency, '')) IS TRUE
+               OR (n.packed_by <> coalesce(s.bots_version, 0)) IS TRUE) AS anew,
        @extschema@.journey_agg(n.touchpoint) AS added
 FROM @hub@.journey_notes n JOIN @hub@.identities i ON i.identity_id = n.identity_id
      LEFT JOIN @hub@.settings s ON s.one_row
@@ -284,6 +325,9 @@ BEGIN
     END IF;
     -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM agent_maps m WHERE m.one_row FOR SHARE;  -- fails if bots have changed since the snapshot
+    END IF;
     -- few by index, for the server reckons with as many notes as the table has room for
     IF (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 AND NOT rebuild THEN
         PERFORM set_config(s.setting, 'off', true)
@@ -301,7 +345,9 @@ BEGIN
             SELECT i.customer_id,
                    journey_agg(t.occurred_at, t.channel, t.action,
                                packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
-                               t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
+                               t.touchpoint_id,
+                               packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
+                       AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
         ), gone AS (
@@ -315,11 +361,13 @@ BEGIN
     ELSE
         FOR place IN
             WITH taken AS MATERIALIZED (
-                DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for
+                DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for, n.packed_by
             ), changed AS MATERIALIZED (
                 SELECT i.customer_id,
                        bool_or(n.touchpoint IS NULL
-                               OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE) AS anew,
+                               OR (n.packed_for <> coalesce((SELECT s.currency FROM settings s), '')) IS TRUE
+                               OR (n.packed_by <> coalesce((SELECT s.bots_version FROM settings s), 0)) IS TRUE)
+                           AS anew,
                        journey_agg(n.touchpoint) AS added
                 FROM taken n JOIN identities i ON i.identity_id = n.identity_id
                 GROUP BY i.customer_id
@@ -327,7 +375,9 @@ BEGIN
                 SELECT c.customer_id,
                        journey_agg(t.occurred_at, t.channel, t.action,
                                    packed_value(t.value, t.currency, (SELECT s.currency FROM settings s)),
-                                   t.touchpoint_id, packed_detail(t.direction, t.agent)) AS journey
+                                   t.touchpoint_id,
+                                   packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
+                           AS journey
                 FROM changed c JOIN identities i ON i.customer_id = c.customer_id
                      JOIN touchpoints t ON t.identity_id = i.identity_id
                 WHERE c.anew

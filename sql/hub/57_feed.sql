@@ -239,6 +239,8 @@ CREATE OR REPLACE FUNCTION @hub@.store_some(source text, events @hub@.event[], o
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    keys text[];
 BEGIN
     IF observations IS NOT NULL THEN
         PERFORM see_rows(source, observations);
@@ -251,11 +253,14 @@ BEGIN
     END IF;
     IF observations IS NULL AND others IS NULL THEN
         -- what was seen in a row that had such a key before was not seen in this one
+        keys := array(SELECT e.source_key
+                      FROM unnest(events) e
+                           CROSS JOIN LATERAL (SELECT FROM evidence v
+                                               WHERE v.source = store_some.source AND v.source_key = e.source_key
+                                               OFFSET 0) v
+                      WHERE cardinality(e.identifiers) = 1);
         UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
-        FROM unnest(events) e
-        WHERE cardinality(e.identifiers) = 1 AND k.source = store_some.source AND k.source_key = e.source_key
-              AND k.evidence_key IS NULL
-              AND EXISTS (SELECT FROM evidence v WHERE v.source = k.source AND v.source_key = k.source_key);
+        WHERE k.source = store_some.source AND k.source_key = ANY (keys) AND k.evidence_key IS NULL;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS
@@ -515,6 +520,7 @@ COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observat
 -- Keys of which the hub has something
 CREATE OR REPLACE FUNCTION @hub@.stored_keys(source text) RETURNS SETOF text
 LANGUAGE plpgsql STABLE ROWS 100000 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_nestloop = off  -- all of a source, however few of it the statistics know
 AS $$
 #variable_conflict use_variable
 BEGIN

@@ -138,7 +138,8 @@ COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 're
 -- rejected, and to what stands in them. held: all they touch is locked.
 CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     payloads text[], format text, rules json, held boolean, retried bigint[],
-    OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint,
+    OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_ats timestamptz[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -146,9 +147,13 @@ DECLARE
     events event[];
     event_payloads integer[];
     event_items text[];
+    event_traits jsonb[];
     observations observation[];
     observation_payloads integer[];
     observation_items text[];
+    observation_traits jsonb[];
+    bare boolean[];  -- which of them are none, but for traits
+    told observation[];
     wrong_payloads integer[];
     wrong_items text[];
     wrong_reasons text[];
@@ -166,14 +171,19 @@ BEGIN
                              FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
            array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.kind = 'evidence'),
-           array_agg(f.payload) FILTER (WHERE f.kind = 'evidence'),
-           array_agg(f.item) FILTER (WHERE f.kind = 'evidence'),
+           array_agg(f.traits) FILTER (WHERE f.kind = 'touchpoint'),
+           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation)
+               FILTER (WHERE f.kind IN ('evidence', 'traits')),
+           array_agg(f.payload) FILTER (WHERE f.kind IN ('evidence', 'traits')),
+           array_agg(f.item) FILTER (WHERE f.kind IN ('evidence', 'traits')),
+           array_agg(f.traits) FILTER (WHERE f.kind IN ('evidence', 'traits')),
+           array_agg(f.kind = 'traits') FILTER (WHERE f.kind IN ('evidence', 'traits')),
            coalesce(array_agg(f.payload) FILTER (WHERE f.kind = 'rejected'), '{}'),
            coalesce(array_agg(f.item) FILTER (WHERE f.kind = 'rejected'), '{}'),
            coalesce(array_agg(f.reason) FILTER (WHERE f.kind = 'rejected'), '{}'),
            coalesce(array_agg(f.sqlstate) FILTER (WHERE f.kind = 'rejected'), '{}')
-    INTO events, event_payloads, event_items, observations, observation_payloads, observation_items,
+    INTO events, event_payloads, event_items, event_traits, observations, observation_payloads, observation_items,
+         observation_traits, bare,
          wrong_payloads, wrong_items, wrong_reasons, wrong_states
     FROM (SELECT p.*, coalesce(p.occurred_at, k.occurred_at, r.received_at, now()) AS at
           FROM journey_payload_events(payloads, rules) WITH ORDINALITY p
@@ -188,6 +198,14 @@ BEGIN
                            WHERE wanted ? (p.payload || array_to_string(s.parts[:d.depth], '/')))
           ORDER BY p.ordinality) f;
 
+    IF true = ANY (bare) THEN
+        observations := array(
+            SELECT CASE WHEN o.bare THEN ROW(ARRAY[o.bearer], o.observed_at, o.source, NULL)::observation
+                        ELSE ROW(o.identifiers, o.observed_at, o.source, o.source_key)::observation END
+            FROM ROWS FROM (unnest(bare), unnest(bearers(observations)), unnest(observations))
+                     WITH ORDINALITY o(bare, bearer)
+            ORDER BY o.ordinality);
+    END IF;
     touchpoints := 0;
     duplicates := 0;
     evidence := coalesce(cardinality(observations), 0);
@@ -203,6 +221,11 @@ BEGIN
         wrong_items := wrong_items || array(SELECT event_items[r.n] FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
+        SELECT array_agg(ROW(e.identifiers, e.occurred_at, NULL, NULL)::observation ORDER BY e.ordinality),
+               array_agg(e.traits ORDER BY e.ordinality)
+        INTO told, told_traits
+        FROM ROWS FROM (unnest(event_traits), unnest(events)) WITH ORDINALITY e(traits)
+        WHERE e.traits IS NOT NULL AND e.ordinality NOT IN (SELECT unnest(stored.refused));
     END IF;
     IF observations IS NOT NULL THEN
         stored := record_good(NULL, observations);
@@ -211,6 +234,15 @@ BEGIN
         wrong_items := wrong_items || array(SELECT observation_items[r.n] FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
+        SELECT told || array_agg(ROW(o.identifiers, o.observed_at, NULL, NULL)::observation ORDER BY o.ordinality),
+               told_traits || array_agg(o.traits ORDER BY o.ordinality)
+        INTO told, told_traits
+        FROM ROWS FROM (unnest(observation_traits), unnest(observations)) WITH ORDINALITY o(traits)
+        WHERE o.traits IS NOT NULL AND o.ordinality NOT IN (SELECT unnest(stored.refused));
+    END IF;
+    IF told IS NOT NULL THEN
+        told_ats := array(SELECT o.observed_at FROM unnest(told) WITH ORDINALITY o ORDER BY o.ordinality);
+        told_ids := identities_for(bearers(told), told_ats);
     END IF;
     rejected := cardinality(wrong_payloads);
     IF rejected > 0 THEN
@@ -225,7 +257,9 @@ BEGIN
         ORDER BY w.n;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, boolean, bigint[]) IS 'take in some payloads by the rules of a format; if they are retried, of rows of rejected';
+COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, boolean, bigint[]) IS
+    'take in some payloads by the rules of a format; if they are retried, of rows of rejected. Returns what is to be '
+    'stored of traits, besides: of all payloads at once, so that rows are locked in one order';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -236,6 +270,10 @@ DECLARE
     rules json;
     size CONSTANT integer := coalesce(cardinality(payloads), 0);
     part record;
+    told record;
+    told_ids bigint[];
+    told_traits jsonb[];
+    told_ats timestamptz[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -248,7 +286,7 @@ BEGIN
         PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
                      FILTER (WHERE f.kind = 'touchpoint'),
                      array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
-                         FILTER (WHERE f.kind = 'evidence'))
+                         FILTER (WHERE f.kind IN ('evidence', 'traits')))
         FROM journey_payload_events(payloads, rules) f;
     END IF;
     touchpoints := 0;
@@ -261,7 +299,16 @@ BEGIN
         duplicates := duplicates + part.duplicates;
         evidence := evidence + part.evidence;
         rejected := rejected + part.rejected;
+        FOR told IN SELECT t.id, t.traits, t.at FROM unnest(part.told_ids, part.told_traits, part.told_ats) t(id, traits, at)
+        LOOP
+            told_ids := told_ids || told.id;
+            told_traits := told_traits || told.traits;
+            told_ats := told_ats || told.at;
+        END LOOP;
     END LOOP;
+    IF told_ids IS NOT NULL THEN
+        PERFORM store_traits(told_ids, told_traits, format, told_ats);
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text) IS 'take in payloads';
 
@@ -344,6 +391,10 @@ DECLARE
     texts text[];
     done integer := 0;
     part record;
+    told record;
+    told_ids bigint[];
+    told_traits jsonb[];
+    told_ats timestamptz[];
 BEGIN
     PERFORM check_may('steward');
     rules := format_rules(format);
@@ -353,7 +404,7 @@ BEGIN
         PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
                      FILTER (WHERE f.kind = 'touchpoint'),
                      array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
-                         FILTER (WHERE f.kind = 'evidence'))
+                         FILTER (WHERE f.kind IN ('evidence', 'traits')))
         FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f WHERE r.rejected_id = ANY (ids);
     END IF;
     touchpoints := 0;
@@ -373,6 +424,15 @@ BEGIN
         rejected := rejected + part.rejected;
         DELETE FROM rejected r WHERE r.rejected_id = ANY (batch);
         done := done + cardinality(batch);
+        FOR told IN SELECT t.id, t.traits, t.at FROM unnest(part.told_ids, part.told_traits, part.told_ats) t(id, traits, at)
+        LOOP
+            told_ids := told_ids || told.id;
+            told_traits := told_traits || told.traits;
+            told_ats := told_ats || told.at;
+        END LOOP;
     END LOOP;
+    IF told_ids IS NOT NULL THEN
+        PERFORM store_traits(told_ids, told_traits, format, told_ats);
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.retry_rejected(text) IS 'take in what was rejected of a format, after the format or the rules were mended; what is rejected again stays';

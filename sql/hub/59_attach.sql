@@ -494,6 +494,7 @@ CREATE OR REPLACE FUNCTION @hub@.check_rows(source_id integer, source text, widt
                                             OUT source_key text, OUT problem text, OUT detail text)
 RETURNS SETOF record
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

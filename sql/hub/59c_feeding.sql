@@ -554,9 +554,9 @@ BEGIN
         DELETE FROM feed_notes n
         WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x WHERE x.source_id = feed_noted.source_id
                                   ORDER BY x.note_id LIMIT most))
-        RETURNING n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
+        RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
-    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id)
+    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
     INTO taken FROM taken t;
     PERFORM set_config('enable_seqscan', 'on', true);
     IF taken IS NULL THEN
@@ -583,11 +583,12 @@ BEGIN
     END LOOP;
 
     WITH noted AS (
-        SELECT n.key, min(n.note_id) AS note, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
-        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}'
+        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
+        FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
+        WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
     ), placed AS MATERIALIZED (
-        SELECT n.key, n.note, n.gone, row_number() OVER (ORDER BY n.note, n.key) AS place FROM noted n
+        SELECT n.key, n.note, n.gone, row_number() OVER (ORDER BY n.place) AS place FROM noted n
     )
     SELECT array(SELECT v.value FROM placed p CROSS JOIN LATERAL unnest(p.key) WITH ORDINALITY v(value, n)
                  ORDER BY p.place, v.n),

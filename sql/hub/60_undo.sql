@@ -215,8 +215,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.forget_after(bigint)
     IS 'forget what nothing names any more of the next identities; returns the last of them';
 
--- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked with
--- all it was seen with, but for what is shared itself, so the components have all that tells people apart.
+-- Nodes of components that are to be stitched by the law, and would be shared now. What is not shared yet is linked
+-- with all it was seen with, but for what is shared itself, so the components have all that tells people apart.
 CREATE OR REPLACE FUNCTION @hub@.shared_among(components bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -229,6 +229,21 @@ BEGIN
                  WHERE f.shared AND NOT i.shared);
 END $$;
 COMMENT ON FUNCTION @hub@.shared_among(bigint[]) IS 'nodes of components that are to be marked as shared';
+
+-- What a condition on source and key would read depends on statistics: all of the source, say.
+CREATE OR REPLACE FUNCTION @hub@.evidence_rows(source text, keys text[]) RETURNS tid[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN array(SELECT v.ctid
+                 FROM unnest(keys) u(key)
+                      CROSS JOIN LATERAL (SELECT e.ctid FROM evidence e
+                                          WHERE e.source = evidence_rows.source AND e.source_key = u.key
+                                          OFFSET 0) v);
+END $$;
+COMMENT ON FUNCTION @hub@.evidence_rows(text, text[]) IS 'where rows of evidence are, by their keys';
 
 -- Nodes that evidence linked which was retracted, the component they are in, whether rules part that, and how many
 -- identities it has. Left out are links that other evidence makes too: they change nothing. In a component that rules
@@ -276,7 +291,7 @@ AS $$
 DECLARE
     few CONSTANT integer := 100;
     small CONSTANT integer := 500;
-    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
+    forgetful boolean;
     keys text[];              -- of the evidence, in order
     all_nodes bigint[];
     more bigint[] := '{}';
@@ -296,6 +311,7 @@ DECLARE
     detail text;
 BEGIN
     PERFORM begin_stitching();
+    forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     -- that of a touchpoint that was taken back and recorded again has another key
     SELECT array_agg(v.source_key ORDER BY v.source_key) INTO keys
     FROM (SELECT DISTINCT coalesce(k.evidence_key, u.key) AS key
@@ -320,8 +336,8 @@ BEGIN
                                FROM unnest(all_nodes) u(id)
                                     CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
                                                         WHERE k.identity_id = u.id AND k.shared OFFSET 0) i);
-            SELECT l.locked INTO locked FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END,
-                                                         more, recounted) l;
+            SELECT l.locked INTO locked
+            FROM lock_components(all_nodes, CASE WHEN forgetful THEN all_nodes ELSE '{}' END, more, recounted) l;
             -- whose identities join nobody has no lock but its own
             PERFORM FROM unnest(keys) u(key)
                          CROSS JOIN LATERAL (SELECT FROM evidence e
@@ -329,7 +345,7 @@ BEGIN
                                              OFFSET 0 FOR NO KEY UPDATE) e;
             WITH gone AS (
                 UPDATE evidence e SET retracted_at = clock_timestamp()
-                WHERE e.source = retract_many.source AND e.source_key = ANY (keys) AND e.retracted_at IS NULL
+                WHERE e.ctid = ANY (evidence_rows(source, keys)) AND e.retracted_at IS NULL
                 RETURNING e.identities
             ), numbered AS (
                 SELECT row_number() OVER ()::integer AS number, g.identities, g.n
@@ -465,7 +481,7 @@ BEGIN
     WITH later AS (
         UPDATE evidence e SET observed_at = u.at
         FROM unnest(kept_held, kept_at) u(key, at)
-        WHERE e.source = replace_evidence.source AND e.source_key = u.key AND e.observed_at <> u.at
+        WHERE e.ctid = ANY (evidence_rows(source, kept_held)) AND e.source_key = u.key AND e.observed_at <> u.at
         RETURNING e.identities
     )
     SELECT array_agg(l.number), array_agg(i.id) INTO numbers, ids
@@ -474,7 +490,7 @@ BEGIN
 
     WITH moved AS (
         UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
-        WHERE e.source = replace_evidence.source AND e.source_key = ANY (told_keys)
+        WHERE e.ctid = ANY (evidence_rows(source, told_keys))
         RETURNING e.source_key, e.retracted_at
     )
     SELECT array_agg(m.source_key) FILTER (WHERE m.retracted_at IS NULL) INTO aside FROM moved m;
@@ -483,7 +499,8 @@ BEGIN
     WHERE k.source = replace_evidence.source AND k.source_key = ANY (told_keys) AND k.evidence_key IS NOT NULL;
 
     SELECT a.identities INTO identities
-    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source, coalesce(h.held, o.source_key))::observation
+    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source,
+                                       coalesce(h.held, o.source_key))::observation
                             FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
                                  LEFT JOIN unnest(kept_keys, kept_held) h(key, held) ON h.key = o.source_key
                             ORDER BY o.n)) a;
@@ -500,8 +517,8 @@ BEGIN
                        ORDER BY u.n);
 END $$;
 COMMENT ON FUNCTION @hub@.replace_evidence(text, text[], @hub@.observation[])
-    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the place '
-       'of what was known under all of them';
+    IS 'bring evidence in line with rows of an attached table: what is known under some of the keys now takes the '
+       'place of what was known under all of them';
 
 -- Pairs. kind NULL: neither. A pair in whatever form is the same pair.
 CREATE OR REPLACE FUNCTION @hub@.set_pair(a @extschema@.identifier, b @extschema@.identifier, kind text) RETURNS boolean

@@ -80,7 +80,8 @@ COMMENT ON FUNCTION @hub@.current_customer(bigint)
 
 -- In PL/pgSQL because pg_upgrade makes functions before operator classes, without which SQL could not be parsed that
 -- sorts identifiers.
-CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint, internal boolean DEFAULT false) RETURNS SETOF @extschema@.identifier
+CREATE OR REPLACE FUNCTION @hub@.identifiers_of(customer_id bigint, internal boolean DEFAULT false)
+RETURNS SETOF @extschema@.identifier
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable

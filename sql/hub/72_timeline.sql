@@ -20,7 +20,8 @@ COMMENT ON FUNCTION @hub@.time_before(timestamptz, interval) IS
 
 CREATE OR REPLACE VIEW @hub@.timeline WITH (security_invoker = true) AS
 SELECT j.customer_id, w.ref AS touchpoint_id, w.occurred_at, w.channel, w.action, t.value, t.currency,
-       CASE w.detail WHEN 'bot' THEN 'out' ELSE w.detail END AS direction, t.conversation, t.agent, t.campaign,
+       CASE w.detail WHEN 'bot' THEN 'out' ELSE w.detail END AS direction, t.conversation,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent, t.campaign,
        t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff, w.begins_visit,
        CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
             ELSE coalesce((SELECT l.same
@@ -62,7 +63,7 @@ COMMENT ON COLUMN @hub@.timeline.value IS 'what it was worth, in its currency';
 COMMENT ON COLUMN @hub@.timeline.currency IS 'currency of the value';
 COMMENT ON COLUMN @hub@.timeline.direction IS 'in: from the customer; out: to the customer; NULL: neither';
 COMMENT ON COLUMN @hub@.timeline.conversation IS 'thread, ticket or call it is part of';
-COMMENT ON COLUMN @hub@.timeline.agent IS 'who of the company took part; a bot is called bot, or bot: and its name';
+COMMENT ON COLUMN @hub@.timeline.agent IS 'who of the company took part, by the name in agents';
 COMMENT ON COLUMN @hub@.timeline.campaign IS 'campaign it comes from';
 COMMENT ON COLUMN @hub@.timeline.subject IS 'what it is about, in words to read';
 COMMENT ON COLUMN @hub@.timeline.url IS 'where it can be looked at';
@@ -176,7 +177,8 @@ SELECT j.customer_id, v.first_ref AS touchpoint_id, v.started_at AS occurred_at,
                             FROM @hub@.touchpoints p
                             WHERE p.touchpoint_id = v.came_ref AND p.occurred_at = b.occurred_at
                             LIMIT 1) l) THEN t.conversation END AS conversation,
-       t.action, t.agent, v.visit,
+       t.action, @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       v.visit,
        coalesce((SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.came_from)
                 <> (SELECT c.kind = 'digital' FROM @hub@.channels c WHERE c.channel = v.channel), false)
            AS is_omnichannel,
@@ -244,8 +246,10 @@ RETURNS SETOF @hub@.timeline
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT j.customer_id, t.touchpoint_id, t.occurred_at, w.channel, w.action, t.value, t.currency, t.direction,
-           t.conversation, t.agent, t.campaign, t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own,
-           w.is_handoff, w.begins_visit,
+           t.conversation, @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())),
+           t.campaign,
+           t.subject, t.url, w.since_previous, w.session, w.previous_channel, w.since_own, w.is_handoff,
+           w.begins_visit,
            CASE WHEN w.previous_ref IS NULL OR t.conversation IS NULL THEN false
                 ELSE coalesce((SELECT l.same
                                FROM (SELECT @hub@.time_before(w.occurred_at, w.since_own) AS occurred_at OFFSET 0) b

@@ -3,13 +3,15 @@
 -- What asks and resolves at once has two rows, the question first; it is joined with actions for that, which costs
 -- the others nothing.
 CREATE OR REPLACE VIEW @hub@.turns WITH (security_invoker = true) AS
-SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
-       coalesce(t.agent = 'bot' OR t.agent LIKE 'bot:%', false) AS is_bot,
+SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       coalesce(@hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots())), false) AS is_bot,
        t.direction IS DISTINCT FROM 'out' AND coalesce(a.means, 'asks_and_resolves') = 'asks_and_resolves' AS own,
        CASE WHEN a.step = 2 THEN 'resolves'
             WHEN a.means IN ('resolves', 'reopens', 'hands_over') THEN a.means
             WHEN a.means = 'status' THEN NULL
-            WHEN t.direction = 'out' AND (t.agent = 'bot' OR t.agent LIKE 'bot:%') THEN 'bot answers'
+            WHEN t.direction = 'out' AND @hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots()))
+            THEN 'bot answers'
             WHEN t.direction = 'out' THEN 'answers'
             WHEN t.direction = 'in' OR a.means = 'asks_and_resolves' THEN 'asks' END AS turn,
        coalesce(a.step, 1) AS step
@@ -27,7 +29,7 @@ COMMENT ON COLUMN @hub@.turns.occurred_at IS 'when it happened';
 COMMENT ON COLUMN @hub@.turns.channel IS 'where';
 COMMENT ON COLUMN @hub@.turns.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.turns.conversation IS 'conversation it is part of; NULL: none';
-COMMENT ON COLUMN @hub@.turns.agent IS 'who of the company took part';
+COMMENT ON COLUMN @hub@.turns.agent IS 'who of the company took part, by the name in agents';
 COMMENT ON COLUMN @hub@.turns.is_bot IS 'whether that was a bot';
 COMMENT ON COLUMN @hub@.turns.own
     IS 'whether it is the customer''s own: not outbound, and its action is not in actions, or asks and resolves'
@@ -40,8 +42,10 @@ COMMENT ON COLUMN @hub@.turns.step
 
 -- What conversation_agg takes, of conversations alone.
 CREATE OR REPLACE VIEW @hub@.conversation_touchpoints WITH (security_invoker = true) AS
-SELECT i.customer_id, t.source, t.conversation, t.occurred_at, t.touchpoint_id, t.channel, t.agent,
-       t.agent = 'bot' OR t.agent LIKE 'bot:%' AS is_bot, t.direction, a.means
+SELECT i.customer_id, t.source, t.conversation, t.occurred_at, t.touchpoint_id, t.channel,
+       @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       @hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots())) AS is_bot, t.direction, a.means,
+       t.subject
 FROM @hub@.identities i
      JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
      LEFT JOIN @hub@.actions a ON a.action = t.action
@@ -59,6 +63,7 @@ COMMENT ON COLUMN @hub@.conversation_touchpoints.is_bot IS 'whether that was a b
 COMMENT ON COLUMN @hub@.conversation_touchpoints.direction
     IS 'in: from the customer; out: to the customer; NULL: neither';
 COMMENT ON COLUMN @hub@.conversation_touchpoints.means IS 'what its action means: see actions; NULL: nothing';
+COMMENT ON COLUMN @hub@.conversation_touchpoints.subject IS 'what it is about, in words to read';
 
 -- Columns of conversations, the same however they are found. Becomes part of the query that calls it, so that what
 -- isn't asked for costs nothing.
@@ -137,14 +142,15 @@ COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestam
 CREATE OR REPLACE FUNCTION @hub@.conversation_groups(since timestamptz, until timestamptz)
 RETURNS TABLE (
     customer_id bigint, source text, conversation text, facts @extschema@.conversation_facts,
-    replies @extschema@.conversation_reply[]
+    replies @extschema@.conversation_reply[], subject text
 ) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT p.customer_id, p.source, p.conversation,
            @extschema@.conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot, p.direction,
                                         p.means),
            @extschema@.conversation_replies_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
-                                                p.direction, p.means)
+                                                p.direction, p.means),
+           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1]
     FROM @hub@.conversation_touchpoints p
     WHERE conversation_groups.since IS NULL AND conversation_groups.until IS NULL
     GROUP BY p.customer_id, p.source, p.conversation
@@ -153,7 +159,8 @@ BEGIN ATOMIC
            @extschema@.conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot, p.direction,
                                         p.means),
            @extschema@.conversation_replies_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
-                                                p.direction, p.means)
+                                                p.direction, p.means),
+           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1]
     FROM (SELECT DISTINCT t.source, t.conversation
           FROM @hub@.touchpoints t
           WHERE t.conversation IS NOT NULL AND t.occurred_at >= coalesce(conversation_groups.since, '-infinity')
@@ -168,11 +175,13 @@ COMMENT ON FUNCTION @hub@.conversation_groups(timestamptz, timestamptz) IS
 -- Customer by customer, each by index, so that joins, lists and limits reach only what they ask for. By anything but
 -- the customer, conversations_between finds them.
 CREATE OR REPLACE VIEW @hub@.conversations WITH (security_invoker = true) AS
-SELECT c.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
+SELECT c.customer_id, g.source, g.conversation, (g.facts).started_at, g.subject, k.*
 FROM @hub@.customers c
      CROSS JOIN LATERAL (SELECT p.source, p.conversation,
                                 @extschema@.conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent,
-                                                             p.is_bot, p.direction, p.means) AS facts
+                                                             p.is_bot, p.direction, p.means) AS facts,
+                                (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id)
+                                 FILTER (WHERE p.subject IS NOT NULL))[1] AS subject
                          FROM @hub@.conversation_touchpoints p
                          WHERE p.customer_id = c.customer_id
                          GROUP BY p.source, p.conversation) g
@@ -183,6 +192,7 @@ COMMENT ON VIEW @hub@.conversations
 COMMENT ON COLUMN @hub@.conversations.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.conversations.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.conversations.conversation IS 'its name there';
+COMMENT ON COLUMN @hub@.conversations.subject IS 'first subject of its touchpoints';
 COMMENT ON COLUMN @hub@.conversations.status IS
     'open, resolved; NULL: the customer has done nothing yet, only the company has';
 COMMENT ON COLUMN @hub@.conversations.channel IS 'channel of its first touchpoint';
@@ -315,7 +325,7 @@ CREATE OR REPLACE FUNCTION @hub@.conversations_between(since timestamptz DEFAULT
 RETURNS SETOF @hub@.conversations
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
-    SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
+    SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, g.subject, k.*
     FROM @hub@.conversation_groups(conversations_between.since, conversations_between.until) g
          CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k
     WHERE @hub@.check_period(NULL, conversations_between.since, conversations_between.until) IS NOT NULL
@@ -354,7 +364,7 @@ COMMENT ON FUNCTION @hub@.replies_between(timestamptz, timestamptz) IS
 CREATE OR REPLACE FUNCTION @hub@.waiting_now(since timestamptz DEFAULT NULL) RETURNS SETOF @hub@.conversations
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-    SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, k.*
+    SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, g.subject, k.*
     FROM @hub@.conversation_groups(waiting_now.since, NULL) g
          CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k
     WHERE (g.facts).waiting_since IS NOT NULL;

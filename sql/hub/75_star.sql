@@ -16,14 +16,19 @@ COMMENT ON COLUMN @hub@.dim_channels.service IS 'self-service, assisted or autom
 COMMENT ON COLUMN @hub@.dim_channels.is_known IS 'whether it is in channels';
 
 CREATE OR REPLACE VIEW @hub@.dim_agents WITH (security_invoker = true) AS
-SELECT t.agent, bool_or(t.agent = 'bot' OR starts_with(t.agent, 'bot:')) AS is_bot, count(*) AS touchpoints,
-       min(t.occurred_at) AS first_at, max(t.occurred_at) AS last_at
-FROM @hub@.touchpoints t
-WHERE t.agent IS NOT NULL
-GROUP BY t.agent;
+SELECT @hub@.agent_name(t.agent, t.source, (SELECT @hub@.agent_names())) AS agent,
+       bool_or(@hub@.is_bot(t.agent, t.source, (SELECT @hub@.agent_bots()))) AS is_bot,
+       sum(t.touchpoints)::bigint AS touchpoints,
+       min(t.first_at) AS first_at, max(t.last_at) AS last_at
+FROM (SELECT t.agent, t.source, count(*) AS touchpoints, min(t.occurred_at) AS first_at, max(t.occurred_at) AS last_at
+      FROM @hub@.touchpoints t
+      WHERE t.agent IS NOT NULL
+      GROUP BY t.agent, t.source) t
+GROUP BY 1;
 COMMENT ON VIEW @hub@.dim_agents IS 'who of the company took part in touchpoints: for star schemas';
-COMMENT ON COLUMN @hub@.dim_agents.agent IS 'name, as in touchpoints';
-COMMENT ON COLUMN @hub@.dim_agents.is_bot IS 'whether it is a bot: called bot, or bot: and its name';
+COMMENT ON COLUMN @hub@.dim_agents.agent IS 'name, as in other views';
+COMMENT ON COLUMN @hub@.dim_agents.is_bot IS
+    'whether it is a bot: by its row in agents, else because it is called bot, or bot: and its name';
 COMMENT ON COLUMN @hub@.dim_agents.touchpoints IS 'in how many touchpoints';
 COMMENT ON COLUMN @hub@.dim_agents.first_at IS 'time of the first of them';
 COMMENT ON COLUMN @hub@.dim_agents.last_at IS 'time of the last of them';

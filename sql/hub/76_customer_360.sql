@@ -8,7 +8,7 @@ SELECT c.customer_id, d.identifiers, least(i.first_seen, w.first_at) AS first_se
        coalesce(w.handoffs, 0) AS handoffs, v.value, v.currency,
        coalesce(v.value_by_currency, '{}') AS value_by_currency,
        w.last_channel, w.last_action, w.last_at, coalesce(o.open_conversations, 0) AS open_conversations,
-       coalesce(a.attributes, '{}') AS attributes, coalesce(w.visits, 0) AS visits, w.last_own_at,
+       coalesce(a.traits, '{}') AS profile, coalesce(w.visits, 0) AS visits, w.last_own_at,
        d.identifiers::text[] AS identifier_texts, l.subject AS last_subject, l.url AS last_url
 FROM @hub@.customers c
      LEFT JOIN (SELECT j.customer_id, s.touchpoints, s.sessions, s.visits, s.handoffs, s.channels, s.preferred_channel,
@@ -45,14 +45,7 @@ FROM @hub@.customers c
                                       FILTER (WHERE u.turn IN ('asks', 'resolves', 'reopens')))[4]
                                  IS DISTINCT FROM 1) d
                 GROUP BY d.customer_id) o ON o.customer_id = c.customer_id
-     LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
-                FROM (SELECT DISTINCT ON (n.customer_id, e.key COLLATE "C") n.customer_id, e.key, e.value
-                      FROM @hub@.identities n JOIN @hub@.touchpoints p ON p.identity_id = n.identity_id
-                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object'
-                                                              THEN p.attributes END) e
-                      WHERE p.attributes IS NOT NULL AND e.value <> 'null'
-                      ORDER BY n.customer_id, e.key COLLATE "C", p.occurred_at DESC, p.touchpoint_id DESC) k
-                GROUP BY k.customer_id) a ON a.customer_id = c.customer_id
+     LEFT JOIN @hub@.customer_profile a ON a.customer_id = c.customer_id
      CROSS JOIN LATERAL (SELECT CASE WHEN (SELECT has_column_privilege($$@hub@.identities$$::regclass, 'identifier',
                                                                        'SELECT'))
                                      THEN @hub@.identifier_values(c.customer_id) END AS identifiers
@@ -75,7 +68,7 @@ COMMENT ON COLUMN @hub@.customer_360.last_channel IS 'channel of the last touchp
 COMMENT ON COLUMN @hub@.customer_360.last_action IS 'action of the last touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.last_at IS 'time of the last touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.open_conversations IS 'how many conversations are open';
-COMMENT ON COLUMN @hub@.customer_360.attributes IS 'of each attribute of the touchpoints the value of the last one in which it is not null';
+COMMENT ON COLUMN @hub@.customer_360.profile IS 'who the customer is: traits of customer_profile';
 COMMENT ON COLUMN @hub@.customer_360.visits IS 'how many visits';
 COMMENT ON COLUMN @hub@.customer_360.last_own_at IS
     'time of the last touchpoint that is the customer''s own: what the company sends is none. NULL: there is none';

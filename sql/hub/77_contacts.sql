@@ -20,7 +20,8 @@ CREATE OR REPLACE FUNCTION @hub@.contact_turns(
     OUT conversation text, OUT agent text, OUT contact_kind text, OUT at_first_contact boolean)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE ROWS 100000
 BEGIN ATOMIC
-    SELECT b.customer_id, b.touchpoint_id, b.occurred_at, b.channel, b.source, b.conversation, b.agent, b.contact_kind,
+    SELECT b.customer_id, b.touchpoint_id, b.occurred_at, b.channel, b.source, b.conversation,
+           @hub@.agent_name(b.agent, b.source, (SELECT @hub@.agent_names())), b.contact_kind,
            b.at_first_contact
     FROM (SELECT i.customer_id, t.touchpoint_id, t.occurred_at, t.channel, t.source, t.conversation, t.agent,
                  @extschema@.contact_kind(t.occurred_at, t.source, t.conversation, t.direction, a.means,

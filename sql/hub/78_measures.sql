@@ -4,7 +4,7 @@
 -- joined is unique by what it is joined by. That can't be NULL, so of all time it is -infinity.
 
 CREATE OR REPLACE FUNCTION @hub@.channel_measures(period text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                                  until timestamptz DEFAULT NULL)
+                                                  until timestamptz DEFAULT NULL, measures text[] DEFAULT NULL)
 RETURNS SETOF @extschema@.channel_measures LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT @extschema@.channel_measures_agg(
@@ -13,13 +13,15 @@ BEGIN ATOMIC
                ARRAY(SELECT c.channel FROM @hub@.channels c WHERE c.kind = 'digital'),
                ARRAY(SELECT c.channel FROM @hub@.channels c WHERE c.kind <> 'digital'),
                (SELECT @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until)),
-               (SELECT s.time_zone FROM @hub@.settings s), channel_measures.since, channel_measures.until)
+               (SELECT s.time_zone FROM @hub@.settings s), channel_measures.since, channel_measures.until,
+               channel_measures.measures)
     FROM @hub@.current_blocks b
     -- also where there are no journeys
     HAVING @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until) IS NOT NULL;
 END;
-COMMENT ON FUNCTION @hub@.channel_measures(text, timestamptz, timestamptz) IS
-    'one row: what channel_mix, channel_transitions and omnichannel tell of journeys; NULL: there are none';
+COMMENT ON FUNCTION @hub@.channel_measures(text, timestamptz, timestamptz, text[]) IS
+    'one row: what channel_mix, channel_transitions and omnichannel tell of journeys, or only these measures of it: '
+    'channels, transitions, median_time, customers; NULL: there are none';
 
 CREATE OR REPLACE FUNCTION @hub@.channel_transitions(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
@@ -30,8 +32,8 @@ BEGIN ATOMIC
     SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers,
            round(t.handoffs / sum(t.handoffs) OVER (PARTITION BY t.period_start, t.from_channel), 4), t.median_time,
            extract(epoch FROM t.median_time)
-    FROM @hub@.channel_measures(channel_transitions.period, channel_transitions.since, channel_transitions.until)
-             AS m(measures)
+    FROM @hub@.channel_measures(channel_transitions.period, channel_transitions.since, channel_transitions.until,
+                                '{median_time}') AS m(measures)
          CROSS JOIN LATERAL @extschema@.channel_transitions(m.measures) t;
 END;
 COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz) IS
@@ -79,7 +81,7 @@ BEGIN ATOMIC
            x.customers, x.inbound, x.outbound, x.sessions, x.visits, x.visits_left,
            round(1 - x.visits_left::numeric / nullif(x.visits, 0), 4), v.value, v.currency,
            coalesce(v.value_by_currency, '{}')
-    FROM @hub@.channel_measures(channel_mix.period, channel_mix.since, channel_mix.until) AS m(measures)
+    FROM @hub@.channel_measures(channel_mix.period, channel_mix.since, channel_mix.until, '{channels}') AS m(measures)
          CROSS JOIN LATERAL @extschema@.channel_mix(m.measures) x
          LEFT JOIN @hub@.channels c ON c.channel = x.channel
          LEFT JOIN (SELECT s.channel, s.start, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
@@ -181,7 +183,8 @@ BEGIN ATOMIC
            round(s.at_first_contact::numeric / nullif(s.resolved, 0), 4),
            coalesce(s.contacts, 0), coalesce(s.repeats, 0), round(s.repeats::numeric / nullif(s.contacts, 0), 4),
            round(s.repeats::numeric / nullif(s.customers, 0), 4)
-    FROM @hub@.channel_measures(omnichannel.period, omnichannel.since, omnichannel.until) AS m(measures)
+    FROM @hub@.channel_measures(omnichannel.period, omnichannel.since, omnichannel.until,
+                                '{channels,customers}') AS m(measures)
          CROSS JOIN LATERAL (SELECT x.period_start FROM @extschema@.channel_mix(m.measures) x
                              UNION
                              SELECT NULL::date AS period_start WHERE coalesce(omnichannel.period, 'all') = 'all') p

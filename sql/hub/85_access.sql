@@ -9,6 +9,10 @@ BEGIN ATOMIC
     VALUES
         ('reader', 'settings', 'SELECT'),
         ('reader', 'channels', 'SELECT'),
+        ('reader', 'agents', 'SELECT'),
+        ('reader', 'agent_aliases', 'SELECT'),
+        ('reader', 'agent_maps', 'SELECT'),
+        ('reader', 'known_agents', 'SELECT'),
         ('reader', 'business_calendars', 'SELECT'),
         ('reader', 'business_hours', 'SELECT'),
         ('reader', 'business_exceptions', 'SELECT'),
@@ -82,6 +86,7 @@ BEGIN ATOMIC
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
         ('writer', 'trait_rules', 'SELECT'),
+        ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         ('writer', 'sources', 'SELECT'),
@@ -97,9 +102,12 @@ BEGIN ATOMIC
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
-                               || 'trait_history)'),
+                               || 'trait_history, bots_version)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_aliases', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_maps', 'UPDATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),

@@ -1,6 +1,7 @@
 -- Which labels there are, how often, and of how many customers.
 
 CREATE TYPE label_count AS (
+    period_start date,
     channel text,
     action text,
     detail text,
@@ -17,6 +18,12 @@ CREATE FUNCTION journey_label_agg_transfn(internal, journey, part text) RETURNS 
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
 CREATE FUNCTION journey_label_agg_transfn(internal, journey_block, part text) RETURNS internal
 AS 'MODULE_PATHNAME', 'journey_label_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
+CREATE FUNCTION journey_label_agg_transfn(internal, journey, part text, period text, time_zone text, since timestamptz,
+                                          until timestamptz) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_label_agg_transfn(internal, journey_block, part text, period text, time_zone text,
+                                          since timestamptz, until timestamptz) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_label_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10000;
 CREATE FUNCTION journey_label_agg_combinefn(internal, internal) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_label_agg_serialfn(internal) RETURNS bytea
@@ -51,12 +58,30 @@ CREATE AGGREGATE journey_label_agg(journey_block, part text) (
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 
+CREATE AGGREGATE journey_label_agg(journey, part text, period text, time_zone text, since timestamptz,
+                                   until timestamptz) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_label_agg(journey_block, part text, period text, time_zone text, since timestamptz,
+                                   until timestamptz) (
+    SFUNC = journey_label_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_label_agg_combinefn, SERIALFUNC = journey_label_agg_serialfn,
+    DESERIALFUNC = journey_label_agg_deserialfn, FINALFUNC = journey_label_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
 COMMENT ON TYPE label_count IS
     'how many touchpoints have a label or a part of one, and how many customers have such a touchpoint';
 COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey) IS 'transition of journey_label_agg';
 COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey_block) IS 'transition of journey_label_agg';
 COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey, text) IS 'transition of journey_label_agg';
 COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey_block, text) IS 'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey, text, text, text, timestamptz, timestamptz) IS
+    'transition of journey_label_agg';
+COMMENT ON FUNCTION journey_label_agg_transfn(internal, journey_block, text, text, text, timestamptz, timestamptz) IS
+    'transition of journey_label_agg';
 COMMENT ON FUNCTION journey_label_agg_combinefn(internal, internal) IS
     'combination of partial states of journey_label_agg';
 COMMENT ON FUNCTION journey_label_agg_serialfn(internal) IS 'serialisation of journey_label_agg''s state';
@@ -67,6 +92,61 @@ COMMENT ON AGGREGATE journey_label_agg(journey) IS
 COMMENT ON AGGREGATE journey_label_agg(journey_block) IS
     'for each label in blocks, in order, how many touchpoints have it, and how many journeys have such a touchpoint';
 COMMENT ON AGGREGATE journey_label_agg(journey, text) IS
-    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys';
+    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys;'
+    ' of all touchpoints one row';
 COMMENT ON AGGREGATE journey_label_agg(journey_block, text) IS
-    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys';
+    'for each channel, action, detail (NULL: none) or label, how many touchpoints have it, and how many journeys;'
+    ' of all touchpoints one row';
+COMMENT ON AGGREGATE journey_label_agg(journey, text, text, text, timestamptz, timestamptz) IS
+    'the same of touchpoints in [since, until), by day, week, month, quarter, year or all; a journey counts in each'
+    ' period in which it has such a touchpoint';
+COMMENT ON AGGREGATE journey_label_agg(journey_block, text, text, text, timestamptz, timestamptz) IS
+    'the same of touchpoints in [since, until), by day, week, month, quarter, year or all; a journey counts in each'
+    ' period in which it has such a touchpoint';
+
+-- How long journeys are.
+
+CREATE TYPE length_count AS (
+    touchpoints bigint,
+    customers bigint
+);
+
+CREATE FUNCTION journey_length_agg_transfn(internal, journey) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+-- COST: of some 1000 journeys
+CREATE FUNCTION journey_length_agg_transfn(internal, journey_block) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_length_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 1000;
+CREATE FUNCTION journey_length_agg_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_length_agg_finalfn(internal) RETURNS length_count[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE journey_length_agg(journey) (
+    SFUNC = journey_length_agg_transfn, STYPE = internal, SSPACE = 1000,
+    COMBINEFUNC = journey_length_agg_combinefn, SERIALFUNC = journey_length_agg_serialfn,
+    DESERIALFUNC = journey_length_agg_deserialfn, FINALFUNC = journey_length_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_length_agg(journey_block) (
+    SFUNC = journey_length_agg_transfn, STYPE = internal, SSPACE = 1000,
+    COMBINEFUNC = journey_length_agg_combinefn, SERIALFUNC = journey_length_agg_serialfn,
+    DESERIALFUNC = journey_length_agg_deserialfn, FINALFUNC = journey_length_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON TYPE length_count IS 'how many customers have journeys of so many touchpoints';
+COMMENT ON FUNCTION journey_length_agg_transfn(internal, journey) IS 'transition of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_transfn(internal, journey_block) IS 'transition of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_combinefn(internal, internal) IS
+    'combination of partial states of journey_length_agg';
+COMMENT ON FUNCTION journey_length_agg_serialfn(internal) IS 'serialisation of journey_length_agg''s state';
+COMMENT ON FUNCTION journey_length_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_length_agg''s state';
+COMMENT ON FUNCTION journey_length_agg_finalfn(internal) IS 'result of journey_length_agg';
+COMMENT ON AGGREGATE journey_length_agg(journey) IS
+    'for each number of touchpoints, in order, how many journeys have so many';
+COMMENT ON AGGREGATE journey_length_agg(journey_block) IS
+    'for each number of touchpoints, in order, how many journeys in blocks have so many';

@@ -138,6 +138,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 COMMENT ON FUNCTION journey_block_sessions(journey_block, interval) IS
     'how many sessions the journeys of the block have, each cut wherever two neighbours are more than the gap apart';
 
+CREATE FUNCTION journey_block_sessions_each(journey_block, gap interval) RETURNS bigint[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION journey_block_sessions_each(journey_block, interval) IS
+    'how many sessions each journey of the block has, in the order of journey_block_customers; '
+    'cut wherever two neighbours are more than the gap apart';
+
 -- What a block knows of each customer without unpacking a journey
 CREATE FUNCTION journey_block_summary(journey_block, gap interval, OUT customer bigint, OUT touchpoints bigint,
                                       OUT sessions bigint, OUT first_at timestamptz, OUT last_at timestamptz)

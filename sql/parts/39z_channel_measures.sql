@@ -92,6 +92,19 @@ CREATE AGGREGATE channel_measures_agg(journey, session_gap interval, handoff_wit
     COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
+-- The same, but only what measures says is counted
+CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey, session_gap interval, handoff_within interval,
+                                             not_own text[], digital text[], personal text[], period text,
+                                             time_zone text, since timestamptz, until timestamptz, measures text[])
+RETURNS channel_measures
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
+CREATE AGGREGATE channel_measures_agg(journey, session_gap interval, handoff_within interval, not_own text[],
+                                      digital text[], personal text[], period text, time_zone text, since timestamptz,
+                                      until timestamptz, measures text[]) (
+    SFUNC = channel_measures_agg_transfn, STYPE = channel_measures, SSPACE = 10000,
+    COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
 -- Of blocks, with the same states. COST: that of some 1000 journeys
 CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, session_gap interval,
                                              handoff_within interval, not_own text[], digital text[], personal text[],
@@ -101,6 +114,19 @@ AS 'MODULE_PATHNAME', 'channel_measures_agg_block_transfn' LANGUAGE C IMMUTABLE 
 CREATE AGGREGATE channel_measures_agg(journey_block, session_gap interval, handoff_within interval, not_own text[],
                                       digital text[], personal text[], period text, time_zone text, since timestamptz,
                                       until timestamptz) (
+    SFUNC = channel_measures_agg_transfn, STYPE = channel_measures, SSPACE = 10000,
+    COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, session_gap interval,
+                                             handoff_within interval, not_own text[], digital text[], personal text[],
+                                             period text, time_zone text, since timestamptz, until timestamptz,
+                                             measures text[])
+RETURNS channel_measures
+AS 'MODULE_PATHNAME', 'channel_measures_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100000;
+CREATE AGGREGATE channel_measures_agg(journey_block, session_gap interval, handoff_within interval, not_own text[],
+                                      digital text[], personal text[], period text, time_zone text, since timestamptz,
+                                      until timestamptz, measures text[]) (
     SFUNC = channel_measures_agg_transfn, STYPE = channel_measures, SSPACE = 10000,
     COMBINEFUNC = channel_measures_agg_combinefn, FINALFUNC = channel_measures_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
@@ -163,6 +189,18 @@ COMMENT ON FUNCTION channel_measures_agg_transfn(channel_measures, journey_block
 COMMENT ON AGGREGATE channel_measures_agg(journey_block, interval, interval, text[], text[], text[], text, text,
                                           timestamptz, timestamptz) IS
     'channel_measures_agg over the journeys of blocks';
+COMMENT ON FUNCTION channel_measures_agg_transfn(channel_measures, journey, interval, interval, text[], text[], text[],
+                                                 text, text, timestamptz, timestamptz, text[]) IS
+    'transition of channel_measures_agg';
+COMMENT ON FUNCTION channel_measures_agg_transfn(channel_measures, journey_block, interval, interval, text[], text[],
+                                                 text[], text, text, timestamptz, timestamptz, text[]) IS
+    'transition of channel_measures_agg over blocks';
+COMMENT ON AGGREGATE channel_measures_agg(journey, interval, interval, text[], text[], text[], text, text, timestamptz,
+                                          timestamptz, text[]) IS
+    'the same, of which only these measures are counted: channels, transitions, median_time, customers';
+COMMENT ON AGGREGATE channel_measures_agg(journey_block, interval, interval, text[], text[], text[], text, text,
+                                          timestamptz, timestamptz, text[]) IS
+    'the same, of which only these measures are counted: channels, transitions, median_time, customers';
 COMMENT ON AGGREGATE channel_measures_agg(channel_measures) IS
     'sum of measures of the same question over other journeys; a customer with journeys in several of them counts in'
     ' each';
@@ -170,7 +208,7 @@ COMMENT ON FUNCTION channel_mix(channel_measures) IS
     'a row for each period and channel; distinct customers of several don''t add up';
 COMMENT ON FUNCTION channel_transitions(channel_measures) IS
     'a row for each period and pair of channels with hand-offs, in the period in which they happened; distinct'
-    ' customers of several don''t add up';
+    ' customers of several don''t add up; median_time is NULL where it was not counted';
 COMMENT ON FUNCTION channel_customers(channel_measures) IS
     'a row for each period: customers with an own touchpoint in it, with such in two channels or more, with a'
     ' hand-off, and with one between a digital and a personal channel; distinct customers of several don''t add up';

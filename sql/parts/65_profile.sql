@@ -2,6 +2,12 @@
 
 CREATE FUNCTION profile_transfn(internal, bigint, text, jsonb, text, text, timestamptz, jsonb) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION profile_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION profile_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION profile_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION profile_traits_finalfn(internal) RETURNS jsonb
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION profile_provenance_finalfn(internal) RETURNS jsonb
@@ -11,16 +17,22 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE AGGREGATE profile_traits(identity_id bigint, trait text, value jsonb, source text, source_key text,
                                 observed_at timestamptz, rules jsonb) (
     SFUNC = profile_transfn, STYPE = internal, SSPACE = 2000,
-    FINALFUNC = profile_traits_finalfn, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+    FINALFUNC = profile_traits_finalfn, FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = profile_combinefn,
+    SERIALFUNC = profile_serialfn, DESERIALFUNC = profile_deserialfn, PARALLEL = SAFE
 );
 CREATE AGGREGATE profile_provenance(identity_id bigint, trait text, value jsonb, source text, source_key text,
                                     observed_at timestamptz, rules jsonb) (
     SFUNC = profile_transfn, STYPE = internal, SSPACE = 2000,
-    FINALFUNC = profile_provenance_finalfn, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+    FINALFUNC = profile_provenance_finalfn, FINALFUNC_MODIFY = READ_ONLY, COMBINEFUNC = profile_combinefn,
+    SERIALFUNC = profile_serialfn, DESERIALFUNC = profile_deserialfn, PARALLEL = SAFE
 );
 
 COMMENT ON FUNCTION profile_transfn(internal, bigint, text, jsonb, text, text, timestamptz, jsonb) IS
     'transition of profile_traits and profile_provenance';
+COMMENT ON FUNCTION profile_combinefn(internal, internal) IS
+    'combination of partial states of profile_traits and profile_provenance';
+COMMENT ON FUNCTION profile_serialfn(internal) IS 'a state of profile_traits for another process';
+COMMENT ON FUNCTION profile_deserialfn(bytea, internal) IS 'a state of profile_traits from another process';
 COMMENT ON FUNCTION profile_traits_finalfn(internal) IS 'result of profile_traits';
 COMMENT ON FUNCTION profile_provenance_finalfn(internal) IS 'result of profile_provenance';
 COMMENT ON AGGREGATE profile_traits(bigint, text, jsonb, text, text, timestamptz, jsonb) IS

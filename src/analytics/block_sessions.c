@@ -13,15 +13,15 @@
 
 /* A session ends where the next touchpoint is further away than so many units. */
 static uint64
-count_sessions(const JourneyView *v, uint64 gap)
+count_sessions(const BlockView *b, const JourneyView *v, uint64 gap)
 {
 	uint64 gaps;
 
 	/* as of many short ones */
 	if (v->times.span <= gap)
 		return 1;
-	if (!ef_count_gaps(&v->times, gap, &gaps))
-		journey_corrupt("a time lies behind the last one");
+	if (!ef_count_gaps(&v->times, b->times + b->times_len, gap, &gaps))
+		journey_corrupt("its times do not ascend up to the last one");
 	return gaps + 1;
 }
 
@@ -35,30 +35,58 @@ gap_units(const Interval *gap, uint64 *gaps)
 		gaps[unit] = usecs / journey_unit_usecs[unit];
 }
 
+/* Sessions of the next journey; false at the end. */
+static pg_attribute_always_inline bool
+next_sessions(BlockCursor *c, const uint64 *gaps, uint64 *sessions)
+{
+	JourneyView v;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!block_next(c))
+		return false;
+	*sessions = c->n;
+	if (c->n > 1)
+	{
+		block_times(c, &v);
+		*sessions = count_sessions(c->block, &v, gaps[v.flags]);
+	}
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(journey_block_sessions);
 Datum
 journey_block_sessions(PG_FUNCTION_ARGS)
 {
 	uint64 gaps[JOURNEY_UNITS];
-	uint64 sessions = 0;
+	uint64 sum = 0;
+	uint64 sessions;
 	BlockArg arg;
-	JourneyView v;
 
 	gap_units(PG_GETARG_INTERVAL_P(1), gaps);
 	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_TIMES);
-	while (block_next(&arg.cursor))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (arg.cursor.n < 2)
-		{
-			sessions += arg.cursor.n;
-			continue;
-		}
-		block_times(&arg.cursor, &v);
-		sessions += count_sessions(&v, gaps[v.flags]);
-	}
+	while (next_sessions(&arg.cursor, gaps, &sessions))
+		sum += sessions;
 	block_arg_close(&arg);
-	PG_RETURN_INT64(sessions);
+	PG_RETURN_INT64(sum);
+}
+
+PG_FUNCTION_INFO_V1(journey_block_sessions_each);
+Datum
+journey_block_sessions_each(PG_FUNCTION_ARGS)
+{
+	uint64 gaps[JOURNEY_UNITS];
+	uint64 sessions;
+	BlockArg arg;
+	ArrayType *result;
+	int64 *numbers;
+
+	gap_units(PG_GETARG_INTERVAL_P(1), gaps);
+	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_TIMES);
+	result = block_array(&arg.view, &numbers);
+	while (next_sessions(&arg.cursor, gaps, &sessions))
+		*numbers++ = sessions;
+	block_arg_close(&arg);
+	PG_RETURN_ARRAYTYPE_P(result);
 }
 
 /* The journeys of a block one by one. */
@@ -88,7 +116,7 @@ next_summary(void *arg, Datum *values, bool *nulls)
 		return true;
 	}
 	block_times(c, &v);
-	values[2] = Int64GetDatum(count_sessions(&v, set->gaps[v.flags]));
+	values[2] = Int64GetDatum(count_sessions(c->block, &v, set->gaps[v.flags]));
 	values[3] = TimestampTzGetDatum(v.first);
 	values[4] = TimestampTzGetDatum(v.last);
 	return true;

@@ -83,6 +83,24 @@ const char *const measures_list_names[MEASURES_LISTS] = {
 	[LIST_PERSONAL] = "personal",
 };
 
+const char *const measures_kinds[MEASURES_KINDS] = {"channels", "transitions", "median_time",
+													"customers"};
+
+/* The bits of what is called so, with what goes with it. */
+bool
+measures_kind_find(const char *name, size_t len, uint8 *kind)
+{
+	for (int i = 0; i < MEASURES_KINDS; i++)
+		if (strlen(measures_kinds[i]) == len && memcmp(measures_kinds[i], name, len) == 0)
+		{
+			*kind = 1 << i;
+			if (*kind & (MEASURES_TIMES | MEASURES_CUSTOMERS))
+				*kind |= MEASURES_TRANSITIONS;
+			return true;
+		}
+	return false;
+}
+
 static Size flat_size(ExpandedObjectHeader *eohptr);
 static void flatten_into(ExpandedObjectHeader *eohptr, void *result, Size allocated_size);
 
@@ -195,6 +213,7 @@ measures_asked(const MeasuresQuestion *q)
 	writer_init(&w, CurrentMemoryContext);
 	w.data[w.len++] = MEASURES_VERSION;
 	w.data[w.len++] = q->by_period ? 1 + q->unit : 0;
+	w.data[w.len++] = q->measures;
 	write_number(&w, q->session_gap);
 	write_number(&w, q->handoff_within);
 	write_number(&w, zigzag(q->since));
@@ -597,7 +616,9 @@ measures_different(const struct varlena *a, const struct varlena *b)
 	y.p = (const uint8 *) VARDATA_ANY(b);
 	y.end = y.p + VARSIZE_ANY_EXHDR(b);
 	measures_read_question(&y);
-	if (p->session_gap != q->session_gap)
+	if (p->measures != q->measures)
+		what = "measures";
+	else if (p->session_gap != q->session_gap)
 		what = "session_gap";
 	else if (p->handoff_within != q->handoff_within)
 		what = "handoff_within";
@@ -674,6 +695,8 @@ measures_merge(Measures *m, const struct varlena *flat, bool received)
 			MeasuresTransition *t = measures_add_transition(m, p, from, to);
 
 			measures_sum(&t->customers, r.transition_customers);
+			if (!(m->question.measures & MEASURES_TIMES))
+				measures_sum(&t->handoffs, r.transition_handoffs);
 			while (measures_next_time(&r))
 				measures_add_time(m, t, r.run.time, r.run.count);
 		}
@@ -747,8 +770,13 @@ write_transition(Writer *w, Measures *m, MeasuresTransition *t)
 {
 	int64 before = 0;
 
-	order_runs(m, t);
 	write_number(w, t->customers);
+	if (!(m->question.measures & MEASURES_TIMES))
+	{
+		write_number(w, t->handoffs);
+		return;
+	}
+	order_runs(m, t);
 	write_number(w, t->nruns);
 	for (uint32 i = 0; i < t->nruns; i++)
 	{
@@ -773,8 +801,10 @@ measures_flat(Measures *m)
 	Place *transitions;
 	uint32 *channel_ranks;
 	uint32 *period_ranks;
+	uint32 nnames = 0;
 	uint32 next_cell = 0;
 	uint32 next_transition = 0;
+	uint8 measures = m->question.measures;
 	MemoryContext old;
 	Writer w;
 
@@ -784,10 +814,17 @@ measures_flat(Measures *m)
 	old = MemoryContextSwitchTo(m->hdr.eoh_context);
 	names = alloc_scratch(m->nchannels, sizeof(NamePlace));
 	channel_ranks = alloc_scratch(m->nchannels, sizeof(uint32));
+	/* only those that something is told of */
+	memset(channel_ranks, 0, m->nchannels * sizeof(uint32));
+	for (uint32 i = 0; i < m->ncells; i++)
+		channel_ranks[m->cells[i].channel] = 1;
+	for (uint32 i = 0; i < m->ntransitions; i++)
+		channel_ranks[m->transitions[i].from] = channel_ranks[m->transitions[i].to] = 1;
 	for (uint32 i = 0; i < m->nchannels; i++)
-		names[i] = (NamePlace) {m->channels[i].name, i};
-	sort_name_places(names, m->nchannels);
-	for (uint32 i = 0; i < m->nchannels; i++)
+		if (channel_ranks[i] != 0)
+			names[nnames++] = (NamePlace) {m->channels[i].name, i};
+	sort_name_places(names, nnames);
+	for (uint32 i = 0; i < nnames; i++)
 		channel_ranks[names[i].number] = i;
 	periods = alloc_scratch(m->nperiods, sizeof(PeriodPlace));
 	period_ranks = alloc_scratch(m->nperiods, sizeof(uint32));
@@ -806,9 +843,8 @@ measures_flat(Measures *m)
 	{
 		const MeasuresTransition *t = &m->transitions[i];
 
-		transitions[i] =
-			(Place) {(uint64) channel_ranks[t->from] * m->nchannels + channel_ranks[t->to],
-					 period_ranks[t->period], i};
+		transitions[i] = (Place) {(uint64) channel_ranks[t->from] * nnames + channel_ranks[t->to],
+								  period_ranks[t->period], i};
 	}
 	sort_places(transitions, m->ntransitions);
 
@@ -816,8 +852,8 @@ measures_flat(Measures *m)
 	write_room(&w, VARSIZE(m->asked) - VARHDRSZ);
 	memcpy(w.data + w.len, VARDATA(m->asked), VARSIZE(m->asked) - VARHDRSZ);
 	w.len += VARSIZE(m->asked) - VARHDRSZ;
-	write_number(&w, m->nchannels);
-	for (uint32 i = 0; i < m->nchannels; i++)
+	write_number(&w, nnames);
+	for (uint32 i = 0; i < nnames; i++)
 		write_name(&w, &names[i].name);
 	write_number(&w, m->nperiods);
 	for (uint32 i = 0; i < m->nperiods; i++)
@@ -831,11 +867,12 @@ measures_flat(Measures *m)
 			write_number(&w, zigzag(p->number));
 		else
 			write_number(&w, (int64) p->number - periods[i - 1].calendar);
-		for (int k = 0; k < CUSTOMER_COUNTS; k++)
+		for (int k = 0; k < CUSTOMER_COUNTS && (measures & MEASURES_CUSTOMERS); k++)
 			write_number(&w, p->counts[k]);
 		for (end = next_cell; end < m->ncells && cells[end].period == i;)
 			end++;
-		write_number(&w, end - next_cell);
+		if (measures & MEASURES_CHANNELS)
+			write_number(&w, end - next_cell);
 		for (before = 0; next_cell < end; next_cell++)
 		{
 			const MeasuresCell *cell = &m->cells[cells[next_cell].number];
@@ -847,7 +884,8 @@ measures_flat(Measures *m)
 		}
 		for (end = next_transition; end < m->ntransitions && transitions[end].period == i;)
 			end++;
-		write_number(&w, end - next_transition);
+		if (measures & MEASURES_TRANSITIONS)
+			write_number(&w, end - next_transition);
 		for (before = 0; next_transition < end; next_transition++)
 		{
 			write_number(&w, transitions[next_transition].pair - before);

@@ -12,6 +12,7 @@
  *
  *	version		1 byte: 1
  *	period		1 byte: 0 = all, 1 = day, 2 = week, 3 = month, 4 = quarter, 5 = year
+ *	measures	1 byte, what was counted: bits as MEASURES_CHANNELS and others below
  *	limits		LEB128, session_gap and handoff_within, in microseconds
  *	range		zigzag, since and until, in microseconds since 2000-01-01 UTC, or the
  *				least and the greatest 64-bit integer
@@ -20,16 +21,17 @@
  *	channels	list of texts: those that are named below by their numbers, from 0
  *	periods		LEB128, how many; ascending, of each
  *		number		zigzag of the first (calendar.h); of others LEB128, less the one before
- *		customers	LEB128: with an own touchpoint; of those with such in two channels or more,
- *					with a hand-off, and with one between a digital and a personal channel
- *		cells		LEB128, how many; ascending, of each
+ *		[CUSTOMERS]	LEB128: customers with an own touchpoint; of those with such in two
+ *					channels or more, with a hand-off, and with one between a digital and a personal channel
+ *		[CHANNELS]	LEB128, how many cells; ascending, of each
  *			channel		LEB128, its number; less the one before, but for the first
  *			counts		LEB128 each, as MixCount
- *		transitions	LEB128, how many; ascending, of each
+ *		[TRANSITIONS] LEB128, how many transitions; ascending, of each
  *			channels	LEB128, from * number of channels + to; less the one before, but for
  *						the first
  *			customers	LEB128
- *			times		LEB128, how many distinct ones; ascending, of each LEB128, the
+ *			[no TIMES]	LEB128, hand-offs
+ *			[TIMES]		LEB128, how many distinct ones; ascending, of each LEB128, the
  *						microseconds, less those before, times 2, and 1 more if it is there
  *						more than once; then LEB128, how often
  *
@@ -69,9 +71,19 @@ typedef enum MeasuresList
 #define MEASURES_LISTS (LIST_PERSONAL + 1)
 extern const char *const measures_list_names[MEASURES_LISTS];
 
+/* What is counted. Times and customers go with transitions. */
+#define MEASURES_CHANNELS 1
+#define MEASURES_TRANSITIONS 2
+#define MEASURES_TIMES 4
+#define MEASURES_CUSTOMERS 8
+#define MEASURES_ALL 15
+#define MEASURES_KINDS 4
+extern const char *const measures_kinds[MEASURES_KINDS]; /* names, by bit */
+
 /* What is asked for. */
 typedef struct MeasuresQuestion
 {
+	uint8 measures;
 	bool by_period; /* else over all time */
 	CalendarUnit unit;
 	int64 session_gap;
@@ -153,6 +165,7 @@ typedef struct MeasuresTransition
 	uint32 nruns;
 	uint32 nsorted; /* of them are ascending and distinct */
 	TimeRun *runs;
+	int64 handoffs; /* without times */
 	int64 customers;
 	uint64 counted; /* likewise */
 } MeasuresTransition;
@@ -202,6 +215,7 @@ extern MeasuresTransition *measures_add_transition(Measures *m, uint32 period, u
 												   uint32 to);
 extern void measures_runs_room(Measures *m, MeasuresTransition *t);
 extern void measures_sum(int64 *sum, int64 count);
+extern bool measures_kind_find(const char *name, size_t len, uint8 *kind);
 extern void name_list_set(NameList *list, NameText *names, uint32 n);
 extern bool name_list_has(const NameList *list, const char *name, size_t len);
 

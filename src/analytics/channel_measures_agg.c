@@ -5,12 +5,16 @@
  * Of a journey, only touchpoints of the range count, but what came before it is
  * known, and the end of a visit that began in it, whenever. A channel's cell of the
  * period at hand is found without looking it up again while the period lasts.
+ *
+ * Where nothing but transitions is asked of a block, and all touchpoints are own, the bytes of
+ * its labels tell where a channel follows another: only journeys in which one does are opened.
  */
 #include "postgres.h"
 
 #include "analytics/channel_measures.h"
 #include "analytics/visit_walk.h"
 #include "block/block.h"
+#include "block/label_scan.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
@@ -34,11 +38,16 @@ enum
 	ARG_PERIOD,
 	ARG_TIME_ZONE,
 	ARG_SINCE,
-	ARG_UNTIL
+	ARG_UNTIL,
+	ARG_MEASURES
 };
 
 /* Those that are kept as they were given. */
-#define VALUE_ARGS (ARG_TIME_ZONE - ARG_NOT_OWN + 1)
+static const int value_args[] = {ARG_NOT_OWN, ARG_DIGITAL,   ARG_PERSONAL,
+								 ARG_PERIOD,  ARG_TIME_ZONE, ARG_MEASURES};
+
+#define VALUE_ARGS lengthof(value_args)
+#define VALUE_MEASURES (VALUE_ARGS - 1)
 
 /* Times around one in the same period of the calendar, up to "to". */
 typedef struct Stretch
@@ -96,6 +105,7 @@ typedef struct MeasuresSite
 	struct varlena *values[VALUE_ARGS]; /* NULL: null */
 
 	struct varlena *asked; /* that */
+	uint8 measures;
 	bool by_period;
 	Calendar calendar;
 	VisitWalk *walk;
@@ -161,6 +171,33 @@ period_argument(MeasuresQuestion *q, const text *period)
 						errhint("Use day, week, month, quarter, year or all.")));
 }
 
+static uint8
+measures_argument(struct varlena *value)
+{
+	NameList list;
+	uint8 measures = 0;
+
+	if (value == NULL)
+		return MEASURES_ALL;
+	list_argument(&list, "measures", value);
+	for (uint32 i = 0; i < list.n; i++)
+	{
+		uint8 kind;
+
+		if (!measures_kind_find(list.names[i].text, list.names[i].len, &kind))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown measure: \"%s\"",
+								   pnstrdup(list.names[i].text, list.names[i].len)),
+							errhint("Use channels, transitions, median_time or customers.")));
+		measures |= kind;
+	}
+	if (measures == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("measures are empty"),
+				 errhint("Use channels, transitions, median_time or customers; NULL: all.")));
+	return measures;
+}
+
 /* The arguments are others than before: keep them, and what is made of them. */
 static void
 new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *values)
@@ -169,6 +206,7 @@ new_question(MeasuresSite *site, MemoryContext cxt, struct varlena *const *value
 	struct varlena *asked;
 
 	site->known = false;
+	q.measures = site->measures = measures_argument(values[VALUE_MEASURES]);
 	q.session_gap = site->session_gap;
 	q.handoff_within = site->handoff_within;
 	q.since = site->since;
@@ -266,9 +304,9 @@ call_site(FunctionCallInfo fcinfo)
 		   since == site->since && until == site->until;
 	for (int i = 0; i < VALUE_ARGS; i++)
 	{
-		values[i] = PG_ARGISNULL(ARG_NOT_OWN + i)
+		values[i] = value_args[i] >= PG_NARGS() || PG_ARGISNULL(value_args[i])
 						? NULL
-						: short_text_argument(PG_GETARG_DATUM(ARG_NOT_OWN + i));
+						: short_text_argument(PG_GETARG_DATUM(value_args[i]));
 		same = same && same_value(site->values[i], values[i]);
 	}
 	if (unlikely(!same))
@@ -420,24 +458,56 @@ state_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 
 	return known;
 }
 
+/* A hand-off in the journey at hand; it took so long. */
+static pg_attribute_always_inline const SiteTransition *
+count_transition(MeasuresSite *site, Measures *m, uint32 p, uint32 from, uint32 to, int64 time)
+{
+	const SiteTransition *known = state_transition(site, m, p, from, to);
+	MeasuresTransition *t = &m->transitions[known->number];
+
+	if (site->measures & MEASURES_TIMES)
+		measures_add_time(m, t, time, 1);
+	else
+		t->handoffs++;
+	t->customers += t->counted != m->journey;
+	t->counted = m->journey;
+	return known;
+}
+
 static inline void
 count_handoff(MeasuresSite *site, Measures *m, uint32 p)
 {
 	VisitWalk *w = site->walk;
-	const SiteTransition *known = state_transition(site, m, p, w->before_channel, w->channel);
-	MeasuresTransition *t = &m->transitions[known->number];
+	const SiteTransition *known =
+		count_transition(site, m, p, w->before_channel, w->channel, visit_walk_since_own(w));
 
-	measures_add_time(m, t, visit_walk_since_own(w), 1);
-	t->customers += t->counted != m->journey;
-	t->counted = m->journey;
+	if ((site->measures & MEASURES_CUSTOMERS) == 0)
+		return;
 	count_customer(m, &m->periods[p], CUSTOMERS_CROSS_CHANNEL, true);
 	count_customer(m, &m->periods[p], CUSTOMERS_OMNICHANNEL, known->omnichannel);
+}
+
+/* Begin with the journeys of a value, whose labels are those of v. */
+static void
+open_walk(MeasuresSite *site, const JourneyView *v)
+{
+	visit_walk_open(site->walk, v);
+	if (unlikely(site->walk->generation != site->generation))
+	{
+		site->generation = site->walk->generation;
+		site->stamp++;
+	}
+	if (unlikely(site->walk->channels_known > site->channels_max))
+		channels_room(site);
 }
 
 static void
 count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 {
 	VisitWalk *w = site->walk;
+	bool channels = (site->measures & MEASURES_CHANNELS) != 0;
+	bool customers = (site->measures & MEASURES_CUSTOMERS) != 0;
+	bool each = channels || customers; /* touchpoints without a hand-off count, too */
 	int64 since = site->since;
 	int64 until = site->until;
 	uint32 visit = MEASURES_NONE; /* cell of the visit at hand, if it began in the range */
@@ -447,27 +517,25 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 
 	if (v->n == 0 || v->last < since || v->first >= until)
 		return;
-	visit_walk_open(w, v);
-	if (unlikely(w->generation != site->generation))
-	{
-		site->generation = w->generation;
-		site->stamp++;
-	}
-	if (unlikely(w->channels_known > site->channels_max))
-		channels_room(site);
+	open_walk(site, v);
 	/* there are no more of them than touchpoints */
 	sessions = site->sessions;
 	site->sessions += v->n;
 	m->journey++;
 	while (visit_walk_next(w))
 	{
-		SiteChannel *channel = state_channel(site, m, w->channel);
-		bool begins_session = channel->session != sessions + w->session;
 		uint8 speaker = w->labels[w->label].speaker;
-		MeasuresCell *cell;
+		SiteChannel *channel = NULL;
+		MeasuresCell *cell = NULL;
+		bool begins_session = false;
 		VisitStay stay;
 
-		channel->session = sessions + w->session;
+		if (each)
+		{
+			channel = state_channel(site, m, w->channel);
+			begins_session = channel->session != sessions + w->session;
+			channel->session = sessions + w->session;
+		}
 		if (unlikely(w->time < since))
 		{
 			visit_walk_stay(w, since);
@@ -482,41 +550,273 @@ count_journey(MeasuresSite *site, Measures *m, const JourneyView *v)
 			visit_walk_stay(w, PG_INT64_MAX);
 			continue;
 		}
-		if (w->time >= end)
+		if (w->time >= end && (each || w->is_handoff))
 		{
 			const Stretch *stretch = state_stretch(site, m, w->time);
 
 			p = stretch->period;
 			end = Min(stretch->to, until);
 		}
-		if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
-			channel->cell = measures_add_cell(m, p, channel->number);
-		cell = &m->cells[channel->cell];
-		cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
-		cell->counted = m->journey;
+		if (channels)
+		{
+			if (unlikely(channel->cell == MEASURES_NONE || m->cells[channel->cell].period != p))
+				channel->cell = measures_add_cell(m, p, channel->number);
+			cell = &m->cells[channel->cell];
+			cell->counts[MIX_CUSTOMERS] += cell->counted != m->journey;
+			cell->counted = m->journey;
+		}
 		if (w->own)
 		{
-			MeasuresPeriod *period = &m->periods[p];
+			if (customers)
+			{
+				MeasuresPeriod *period = &m->periods[p];
 
-			period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
-									  ? cell->channel
-									  : period->own_channel;
-			count_customer(m, period, CUSTOMERS_MULTICHANNEL, period->own_channel != cell->channel);
+				period->own_channel = count_customer(m, period, CUSTOMERS_ALL, true)
+										  ? channel->number
+										  : period->own_channel;
+				count_customer(m, period, CUSTOMERS_MULTICHANNEL,
+							   period->own_channel != channel->number);
+			}
 			if (w->is_handoff)
 			{
 				if (visit != MEASURES_NONE)
 					m->cells[visit].counts[MIX_VISITS_LEFT]++;
-				count_handoff(site, m, p);
+				if (site->measures & MEASURES_TRANSITIONS)
+					count_handoff(site, m, p);
 			}
-			cell->counts[MIX_VISITS] += w->begins_visit;
-			visit = w->begins_visit ? channel->cell : visit;
+			if (channels)
+			{
+				cell->counts[MIX_VISITS] += w->begins_visit;
+				visit = w->begins_visit ? channel->cell : visit;
+			}
 		}
-		stay = visit_walk_stay(w, end);
+		stay = visit_walk_stay(w, each ? end : until);
+		if (!channels)
+			continue;
 		cell->counts[MIX_TOUCHPOINTS] += 1 + stay.n;
 		cell->counts[MIX_INBOUND] += (speaker == SPEAKER_CUSTOMER) + stay.inbound;
 		cell->counts[MIX_OUTBOUND] += (speaker == SPEAKER_COMPANY) + stay.outbound;
 		cell->counts[MIX_SESSIONS] += begins_session;
 	}
+}
+
+/* --- transitions alone --- */
+
+/* So many times are read at once. */
+#define TIMES_AT_ONCE 256
+
+/* Of so few channels, and over all time, hand-offs of a block are counted by pair. */
+#define PAIR_CHANNELS 32
+
+typedef struct PairCount
+{
+	uint32 handoffs;
+	uint32 customers;
+	uint32 journey; /* the last one that was counted */
+} PairCount;
+
+/* A block whose hand-offs are told by its labels' bytes. */
+typedef struct Turns
+{
+	uint8 *channels;  /* of each touchpoint, by place; behind one that is none */
+	uint64 *words;    /* in bits, which ones are in another channel than the one before */
+	PairCount *pairs; /* or NULL */
+} Turns;
+
+/* A byte of eight touchpoints: bits where bytes differ. */
+static inline uint64
+differing_bytes(uint64 a, uint64 b)
+{
+	const uint64 low = UINT64CONST(0x7f7f7f7f7f7f7f7f);
+	uint64 differ = a ^ b;
+
+	differ = (((differ & low) + low) | differ) & ~low;
+	/* gathers the top bits: each lands where no other does */
+	return (differ >> 7) * UINT64CONST(0x0102040810204080) >> 56;
+}
+
+/* Journeys don't matter here: so these are loops without a branch. */
+static void
+find_turns(Turns *t, const MeasuresSite *site, const BlockView *b)
+{
+	const VisitWalk *w = site->walk;
+	uint32 n = b->touchpoints;
+	uint8 places[256] = {0};
+	uint8 *channels;
+
+	t->channels = palloc_extended((size_t) n + 1 + 64, MCXT_ALLOC_HUGE);
+	t->words = palloc_extended(((size_t) n / 64 + 1) * sizeof(uint64), MCXT_ALLOC_HUGE);
+	t->pairs = NULL;
+	if (!(site->measures & MEASURES_TIMES) && !site->by_period && w->nchannels <= PAIR_CHANNELS)
+		t->pairs = palloc0(PAIR_CHANNELS * PAIR_CHANNELS * sizeof(PairCount));
+	for (uint32 label = 0; label < b->shared.nlabels; label++)
+		places[label] = w->labels[label].place;
+	channels = t->channels;
+	*channels++ = 0;
+	label_scan(&b->shared, n, places, channels);
+	memset(channels + n, 0, 64);
+	for (uint32 word = 0; word <= n / 64; word++)
+	{
+		const uint8 *at = channels + (size_t) word * 64;
+
+		t->words[word] = 0;
+		for (int k = 0; k < 8; k++)
+			t->words[word] |=
+				differing_bytes(load_little64(at + 8 * k), load_little64(at + 8 * k - 1)) << 8 * k;
+	}
+}
+
+/* Bits [from, from + n), of which there are at most 64, as the lowest ones. */
+static inline uint64
+turns_at(const Turns *t, uint32 from, uint32 n)
+{
+	uint64 word = t->words[from / 64] >> from % 64;
+
+	if (from % 64 + n > 64)
+		word |= t->words[from / 64 + 1] << 1 << (63 - from % 64);
+	return word & low_mask(n);
+}
+
+static inline void
+count_pair(const Turns *t, uint32 to, uint32 journey, bool so)
+{
+	PairCount *pair = &t->pairs[t->channels[to] * PAIR_CHANNELS + t->channels[to + 1]];
+
+	pair->handoffs += so;
+	pair->customers += so & (pair->journey != journey);
+	pair->journey = so ? journey : pair->journey;
+}
+
+/* Count the hand-offs of the journey at hand, of at least two touchpoints. */
+static void
+count_turns(MeasuresSite *site, Measures *m, BlockCursor *c, const Turns *t)
+{
+	const uint32 *channels = site->walk->channels;
+	const BlockView *b = c->block;
+	const uint8 *readable = b->times + b->times_len;
+	uint64 within = site->handoff_within;
+	int64 times[1 + TIMES_AT_ONCE];
+	int64 end = PG_INT64_MIN;
+	bool in_range;
+	uint32 p = 0;
+	uint32 from = 1; /* the first one has none before */
+	uint32 to;
+	EliasFanoCursor cursor;
+	JourneyView v;
+	uint32 n;
+
+	while (from < c->n && turns_at(t, c->first + from, Min(c->n - from, 64)) == 0)
+		from += Min(c->n - from, 64);
+	if (from >= c->n)
+		return;
+	block_times(c, &v);
+	if (v.last < site->since || v.first >= site->until)
+		return;
+	m->journey++;
+	in_range = v.first >= site->since && v.last < site->until;
+	if (t->pairs && in_range && (uint64) v.last - (uint64) v.first <= within)
+	{
+		/* then all of them are hand-offs, whenever they are */
+		for (; from < c->n; from += n)
+		{
+			n = Min(c->n - from, 64);
+			for (uint64 here = turns_at(t, c->first + from, n); here != 0; here &= here - 1)
+				count_pair(t, c->first + from + pg_rightmost_one_pos64(here), c->i, true);
+		}
+		return;
+	}
+	/* what is behind the last one need not be read */
+	for (to = c->n; to > from;)
+	{
+		uint64 here;
+
+		n = Min(to - from, 64);
+		here = turns_at(t, c->first + to - n, n);
+		if (here != 0)
+		{
+			to -= n - 1 - pg_leftmost_one_pos64(here);
+			break;
+		}
+		to -= n;
+	}
+	ef_start(&v.times, &cursor);
+	for (uint32 read = 0; read < to; read += n)
+	{
+		n = Min(to - read, TIMES_AT_ONCE);
+		CHECK_FOR_INTERRUPTS();
+		if (!ef_read_scaled(&v.times, &cursor, readable, v.first, v.unit, times + 1, n))
+			journey_corrupt("a time lies behind the last one");
+		for (uint32 k = 0; k < n; k += 64)
+		{
+			uint32 first = c->first + read + k;
+			uint64 here = turns_at(t, first, Min(n - k, 64));
+
+			if (read + k == 0)
+				here &= ~UINT64CONST(1);
+			for (; here != 0; here &= here - 1)
+			{
+				int bit = pg_rightmost_one_pos64(here);
+				int64 time = times[1 + k + bit];
+				uint64 gap = (uint64) time - (uint64) times[k + bit];
+				bool so = (gap <= within) & (time >= site->since) & (time < site->until);
+
+				if (t->pairs)
+				{
+					count_pair(t, first + bit, c->i, so);
+					continue;
+				}
+				/* what has none is no transition, and no period */
+				if (!so)
+					continue;
+				if (unlikely(time >= end))
+				{
+					const Stretch *stretch = state_stretch(site, m, time);
+
+					p = stretch->period;
+					end = stretch->to;
+				}
+				count_transition(site, m, p, channels[t->channels[first + bit]],
+								 channels[t->channels[first + bit + 1]], gap);
+			}
+		}
+		times[0] = times[n];
+	}
+}
+
+/* Add what was counted by pair. */
+static void
+end_turns(MeasuresSite *site, Measures *m, Turns *t)
+{
+	const VisitWalk *w = site->walk;
+
+	for (uint32 from = 0; t->pairs && from < w->nchannels; from++)
+		for (uint32 to = 0; to < w->nchannels; to++)
+		{
+			const PairCount *pair = &t->pairs[from * PAIR_CHANNELS + to];
+			const SiteTransition *known;
+			MeasuresTransition *transition;
+			uint32 p;
+
+			if (pair->handoffs == 0)
+				continue;
+			p = state_stretch(site, m, 0)->period;
+			known = state_transition(site, m, p, w->channels[from], w->channels[to]);
+			transition = &m->transitions[known->number];
+			transition->handoffs += pair->handoffs;
+			transition->customers += pair->customers;
+		}
+	if (t->pairs)
+		pfree(t->pairs);
+	pfree(t->words);
+	pfree(t->channels);
+}
+
+/* Can hand-offs of a block's journeys be told by its labels' bytes? */
+static inline bool
+tells_turns(const MeasuresSite *site, const JourneyView *shared)
+{
+	return (site->measures & (MEASURES_CHANNELS | MEASURES_CUSTOMERS)) == 0 &&
+		   shared->label_width == 1 && site->walk->all_own;
 }
 
 /* The state of a transition function, to be changed. */
@@ -567,6 +867,20 @@ channel_measures_agg_block_transfn(PG_FUNCTION_ARGS)
 	if (arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	m = state_argument(fcinfo, site, cxt);
+	open_walk(site, &arg.view.shared);
+	if (tells_turns(site, &arg.view.shared))
+	{
+		Turns turns;
+
+		find_turns(&turns, site, &arg.view);
+		while (block_next(&arg.cursor))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (arg.cursor.n > 1)
+				count_turns(site, m, &arg.cursor, &turns);
+		}
+		end_turns(site, m, &turns);
+	}
 	while (block_next(&arg.cursor))
 	{
 		CHECK_FOR_INTERRUPTS();

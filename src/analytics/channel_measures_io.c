@@ -2,14 +2,15 @@
  * channel_measures_io.c
  *		Text and binary forms of channel_measures.
  *
- * The text is JSON. All keys must be there, in any order, and no others, so that what
- * has been a jsonb is read as well. Times are seconds; one that is there more than
- * once is told as [seconds, how often].
+ * The text is JSON. All keys must be there, but for those of what was not counted, in any
+ * order, and no others, so that what has been a jsonb is read as well. Times are seconds;
+ * one that is there more than once is told as [seconds, how often].
  *
  * The binary form is, all integers big-endian:
  *
  *	int8	version, 1
  *	int8	period, as in channel_measures.h
+ *	int8	measures, likewise
  *	int64	session_gap, handoff_within, since, until
  *	text	time zone: int32 length, and as many bytes in the client's encoding
  *	lists	not_own, digital, personal, channels: int32 number of texts, and these
@@ -121,12 +122,13 @@ print_period(StringInfo out, MeasuresReader *r)
 		print_date(out, calendar_date(q->unit, r->number));
 	else
 		appendStringInfoString(out, "null");
-	for (int i = 0; i < CUSTOMER_COUNTS; i++)
+	for (int i = 0; i < CUSTOMER_COUNTS && (q->measures & MEASURES_CUSTOMERS); i++)
 	{
 		appendStringInfo(out, ", \"%s\": ", customer_names[i]);
 		text_print_int64(out, r->customers[i]);
 	}
-	appendStringInfoString(out, ", \"channels\": [");
+	if (q->measures & MEASURES_CHANNELS)
+		appendStringInfoString(out, ", \"channels\": [");
 	for (; measures_next_cell(r); between = ", ")
 	{
 		appendStringInfo(out, "%s{\"channel\": ", between);
@@ -138,7 +140,10 @@ print_period(StringInfo out, MeasuresReader *r)
 		}
 		appendStringInfoChar(out, '}');
 	}
-	appendStringInfoString(out, "], \"transitions\": [");
+	if (q->measures & MEASURES_CHANNELS)
+		appendStringInfoChar(out, ']');
+	if (q->measures & MEASURES_TRANSITIONS)
+		appendStringInfoString(out, ", \"transitions\": [");
 	for (between = ""; measures_next_transition(r); between = ", ")
 	{
 		const char *comma = "";
@@ -149,6 +154,13 @@ print_period(StringInfo out, MeasuresReader *r)
 		print_text(out, &r->channels[r->to]);
 		appendStringInfoString(out, ", \"customers\": ");
 		text_print_int64(out, r->transition_customers);
+		if (!(q->measures & MEASURES_TIMES))
+		{
+			appendStringInfoString(out, ", \"handoffs\": ");
+			text_print_int64(out, r->transition_handoffs);
+			appendStringInfoChar(out, '}');
+			continue;
+		}
 		appendStringInfoString(out, ", \"times\": [");
 		for (; measures_next_time(r); comma = ", ")
 		{
@@ -165,7 +177,9 @@ print_period(StringInfo out, MeasuresReader *r)
 		}
 		appendStringInfoString(out, "]}");
 	}
-	appendStringInfoString(out, "]}");
+	if (q->measures & MEASURES_TRANSITIONS)
+		appendStringInfoChar(out, ']');
+	appendStringInfoChar(out, '}');
 }
 
 PG_FUNCTION_INFO_V1(channel_measures_out);
@@ -179,7 +193,15 @@ channel_measures_out(PG_FUNCTION_ARGS)
 
 	measures_read(&r, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)));
 	initStringInfo(&out);
-	appendStringInfoString(&out, "{\"session_gap\": ");
+	appendStringInfoString(&out, "{\"measures\": [");
+	for (int i = 0; i < MEASURES_KINDS; i++)
+		if (q->measures & 1 << i)
+		{
+			appendStringInfo(&out, "%s\"%s\"", between, measures_kinds[i]);
+			between = ", ";
+		}
+	between = "";
+	appendStringInfoString(&out, "], \"session_gap\": ");
 	print_seconds(&out, q->session_gap);
 	appendStringInfoString(&out, ", \"handoff_within\": ");
 	print_seconds(&out, q->handoff_within);
@@ -636,17 +658,19 @@ read_transitions(TextScan *s, Measures *m, uint32 p, int64 *handoffs)
 	NameText from;
 	NameText to;
 	int64 customers;
-	const char *times;
-	const Field fields[] = {{"from_channel", FIELD_TEXT, &from},
-							{"to_channel", FIELD_TEXT, &to},
-							{"customers", FIELD_COUNT, &customers},
-							{"times", FIELD_LATER, &times}};
+	int64 count;
+	const char *times = NULL;
+	Field fields[] = {{"from_channel", FIELD_TEXT, &from},
+					  {"to_channel", FIELD_TEXT, &to},
+					  {"customers", FIELD_COUNT, &customers},
+					  {"handoffs", FIELD_COUNT, &count}};
 	bool failed = false;
 
+	if (m->question.measures & MEASURES_TIMES)
+		fields[3] = (Field) {"times", FIELD_LATER, &times};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->ntransitions;
-		int64 count = 0;
 		MeasuresTransition *t;
 		const char *start;
 		const char *behind;
@@ -668,10 +692,16 @@ read_transitions(TextScan *s, Measures *m, uint32 p, int64 *handoffs)
 		if (m->ntransitions == before)
 			return scan_wrong(s, start, "A transition is there twice.");
 		t->customers = customers;
-		s->p = times;
-		if (!read_times(s, m, t, &count))
-			return false;
-		s->p = behind;
+		if (times)
+		{
+			count = 0;
+			s->p = times;
+			if (!read_times(s, m, t, &count))
+				return false;
+			s->p = behind;
+		}
+		else
+			t->handoffs = count;
 		wrong = measures_transition_wrong(customers, count);
 		if (wrong)
 			return scan_wrong(s, start, wrong);
@@ -742,16 +772,20 @@ static bool
 read_periods(TextScan *s, Measures *m)
 {
 	NameText date;
-	int64 counts[CUSTOMER_COUNTS];
+	uint8 measures = m->question.measures;
+	int64 counts[CUSTOMER_COUNTS] = {0};
 	const char *cells;
 	const char *transitions;
 	Field fields[3 + CUSTOMER_COUNTS] = {{"period_start", FIELD_TEXT_OR_NULL, &date}};
+	int nfields = 1;
 	bool failed = false;
 
-	for (int i = 0; i < CUSTOMER_COUNTS; i++)
-		fields[1 + i] = (Field) {customer_names[i], FIELD_COUNT, &counts[i]};
-	fields[1 + CUSTOMER_COUNTS] = (Field) {"channels", FIELD_LATER, &cells};
-	fields[2 + CUSTOMER_COUNTS] = (Field) {"transitions", FIELD_LATER, &transitions};
+	for (int i = 0; i < CUSTOMER_COUNTS && (measures & MEASURES_CUSTOMERS); i++)
+		fields[nfields++] = (Field) {customer_names[i], FIELD_COUNT, &counts[i]};
+	if (measures & MEASURES_CHANNELS)
+		fields[nfields++] = (Field) {"channels", FIELD_LATER, &cells};
+	if (measures & MEASURES_TRANSITIONS)
+		fields[nfields++] = (Field) {"transitions", FIELD_LATER, &transitions};
 	for (bool first = true; scan_element(s, first, &failed); first = false)
 	{
 		uint32 before = m->nperiods;
@@ -764,7 +798,7 @@ read_periods(TextScan *s, Measures *m)
 
 		scan_skip_space(s);
 		start = s->p;
-		if (!scan_object(s, fields, lengthof(fields)) ||
+		if (!scan_object(s, fields, nfields) ||
 			!read_period_start(s, start, &m->question, &date, &number))
 			return false;
 		behind = s->p;
@@ -772,15 +806,21 @@ read_periods(TextScan *s, Measures *m)
 		if (p < before)
 			return scan_wrong(s, start, "A period is there twice.");
 		memcpy(m->periods[p].counts, counts, sizeof(counts));
-		s->p = cells;
-		if (!read_cells(s, m, p))
-			return false;
-		s->p = transitions;
-		if (!read_transitions(s, m, p, &handoffs))
-			return false;
+		if (measures & MEASURES_CHANNELS)
+		{
+			s->p = cells;
+			if (!read_cells(s, m, p))
+				return false;
+		}
+		if (measures & MEASURES_TRANSITIONS)
+		{
+			s->p = transitions;
+			if (!read_transitions(s, m, p, &handoffs))
+				return false;
+		}
 		s->p = behind;
 		wrong = measures_period_wrong(counts, handoffs);
-		if (wrong)
+		if ((measures & MEASURES_CUSTOMERS) && wrong)
 			return scan_wrong(s, start, wrong);
 	}
 	return !failed;
@@ -811,13 +851,15 @@ static Measures *
 read_measures(TextScan *s)
 {
 	MeasuresQuestion q = {0};
+	NameList measures;
 	NameText period;
 	NameText since;
 	NameText until;
 	const char *periods;
 	const char *behind;
 	const char *wrong;
-	const Field fields[] = {{"session_gap", FIELD_SECONDS, &q.session_gap},
+	const Field fields[] = {{"measures", FIELD_TEXTS, &measures},
+							{"session_gap", FIELD_SECONDS, &q.session_gap},
 							{"handoff_within", FIELD_SECONDS, &q.handoff_within},
 							{measures_list_names[0], FIELD_TEXTS, &q.lists[0]},
 							{measures_list_names[1], FIELD_TEXTS, &q.lists[1]},
@@ -838,6 +880,17 @@ read_measures(TextScan *s)
 		return NULL;
 	}
 	behind = s->p;
+	for (uint32 i = 0; i < measures.n; i++)
+	{
+		uint8 kind;
+
+		if (!measures_kind_find(measures.names[i].text, measures.names[i].len, &kind))
+		{
+			scan_wrong(s, s->start, "A measure is not known.");
+			return NULL;
+		}
+		q.measures |= kind;
+	}
 	q.by_period = period.len != 3 || memcmp(period.text, "all", 3) != 0;
 	if (q.by_period && !calendar_unit_find(period.text, period.len, &q.unit))
 	{
@@ -932,6 +985,7 @@ channel_measures_send(PG_FUNCTION_ARGS)
 	pq_begintypsend(&out);
 	pq_sendint8(&out, MEASURES_VERSION);
 	pq_sendint8(&out, q->by_period ? 1 + q->unit : 0);
+	pq_sendint8(&out, q->measures);
 	pq_sendint64(&out, q->session_gap);
 	pq_sendint64(&out, q->handoff_within);
 	pq_sendint64(&out, q->since);
@@ -1005,6 +1059,7 @@ channel_measures_recv(PG_FUNCTION_ARGS)
 		measures_corrupt(&r, "Its unit of time is not known.");
 	q.by_period = period > 0;
 	q.unit = q.by_period ? period - 1 : 0;
+	q.measures = pq_getmsgbyte(buf);
 	q.session_gap = pq_getmsgint64(buf);
 	q.handoff_within = pq_getmsgint64(buf);
 	q.since = pq_getmsgint64(buf);

@@ -26,6 +26,10 @@ measures_corrupt(const MeasuresReader *r, const char *what)
 const char *
 measures_question_wrong(const MeasuresQuestion *q)
 {
+	if (q->measures == 0 || (q->measures & ~MEASURES_ALL) ||
+		((q->measures & (MEASURES_TIMES | MEASURES_CUSTOMERS)) &&
+		 !(q->measures & MEASURES_TRANSITIONS)))
+		return "What was counted is impossible.";
 	if (q->session_gap < 0 || q->handoff_within < 0)
 		return "A limit is negative.";
 	if ((!TIMESTAMP_NOT_FINITE(q->since) && !IS_VALID_TIMESTAMP(q->since)) ||
@@ -143,7 +147,7 @@ measures_read_question(MeasuresReader *r)
 	const uint8 *start = r->p;
 	const char *wrong;
 
-	if (r->end - r->p < 2)
+	if (r->end - r->p < 3)
 		measures_corrupt(r, "It is too short.");
 	if (r->p[0] != MEASURES_VERSION)
 		measures_corrupt(r, "Its version is not known.");
@@ -151,7 +155,8 @@ measures_read_question(MeasuresReader *r)
 		measures_corrupt(r, "Its unit of time is not known.");
 	q->by_period = r->p[1] > 0;
 	q->unit = q->by_period ? r->p[1] - 1 : 0;
-	r->p += 2;
+	q->measures = r->p[2];
+	r->p += 3;
 	q->session_gap = read_count(r);
 	q->handoff_within = read_count(r);
 	q->since = unzigzag(read_number(r));
@@ -192,7 +197,7 @@ end_period(MeasuresReader *r)
 
 	Assert(r->cells_left == 0 && r->transitions_left == 0 && r->times_left == 0);
 	wrong = measures_period_wrong(r->customers, r->handoffs);
-	if (wrong)
+	if ((r->question.measures & MEASURES_CUSTOMERS) && wrong)
 		measures_corrupt(r, wrong);
 }
 
@@ -224,10 +229,10 @@ measures_next_period(MeasuresReader *r)
 		measures_corrupt(r, "A period is impossible.");
 	r->has_period = true;
 	for (int i = 0; i < CUSTOMER_COUNTS; i++)
-		r->customers[i] = read_count(r);
+		r->customers[i] = r->question.measures & MEASURES_CUSTOMERS ? read_count(r) : 0;
 	r->handoffs = 0;
 	r->has_cell = r->has_transition = false;
-	r->cells_left = read_number(r);
+	r->cells_left = r->question.measures & MEASURES_CHANNELS ? read_number(r) : 0;
 	return true;
 }
 
@@ -240,7 +245,7 @@ measures_next_cell(MeasuresReader *r)
 	CHECK_FOR_INTERRUPTS();
 	if (r->cells_left == 0)
 	{
-		r->transitions_left = read_number(r);
+		r->transitions_left = r->question.measures & MEASURES_TRANSITIONS ? read_number(r) : 0;
 		return false;
 	}
 	r->cells_left--;
@@ -255,6 +260,15 @@ measures_next_cell(MeasuresReader *r)
 	if (wrong)
 		measures_corrupt(r, wrong);
 	return true;
+}
+
+/* So many hand-offs of the transition. */
+static inline void
+count_handoffs(MeasuresReader *r, int64 count)
+{
+	if (pg_add_s64_overflow(r->transition_handoffs, count, &r->transition_handoffs) ||
+		pg_add_s64_overflow(r->handoffs, count, &r->handoffs))
+		measures_corrupt(r, "A count is out of range.");
 }
 
 bool
@@ -287,8 +301,12 @@ measures_next_transition(MeasuresReader *r)
 		measures_corrupt(r, "A transition is from a channel to itself.");
 	r->transition_customers = read_count(r);
 	r->transition_handoffs = 0;
-	r->times_left = read_number(r);
+	r->times_left = 0;
 	r->has_time = false;
+	if (r->question.measures & MEASURES_TIMES)
+		r->times_left = read_number(r);
+	else
+		count_handoffs(r, read_count(r));
 	return true;
 }
 
@@ -320,8 +338,6 @@ measures_next_time(MeasuresReader *r)
 		if (r->run.count < 2)
 			measures_corrupt(r, "A time is there less than twice.");
 	}
-	if (pg_add_s64_overflow(r->transition_handoffs, r->run.count, &r->transition_handoffs) ||
-		pg_add_s64_overflow(r->handoffs, r->run.count, &r->handoffs))
-		measures_corrupt(r, "A count is out of range.");
+	count_handoffs(r, r->run.count);
 	return true;
 }

@@ -18,8 +18,9 @@ typedef struct MeasuresSet
 	bool any;
 } MeasuresSet;
 
+/* Rows of what must have been counted. */
 static Datum
-measures_rows(FunctionCallInfo fcinfo, RowSetRow next_row)
+measures_rows(FunctionCallInfo fcinfo, RowSetRow next_row, uint8 kind)
 {
 	MeasuresSet *set = row_set(fcinfo, sizeof(MeasuresSet));
 
@@ -30,6 +31,17 @@ measures_rows(FunctionCallInfo fcinfo, RowSetRow next_row)
 		set->in_period = set->any = false;
 		measures_read(&set->reader, PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0)));
 		MemoryContextSwitchTo(old);
+		if (!(set->reader.question.measures & kind))
+		{
+			const char *name = measures_kinds[pg_rightmost_one_pos32(kind)];
+
+			set->rows.started = false;
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s were not counted in this channel_measures", name),
+					 errhint("Have channel_measures_agg count them: add \"%s\" to its measures.",
+							 name)));
+		}
 	}
 	return row_set_rows(fcinfo, &set->rows, next_row);
 }
@@ -88,7 +100,7 @@ PG_FUNCTION_INFO_V1(channel_mix);
 Datum
 channel_mix(PG_FUNCTION_ARGS)
 {
-	return measures_rows(fcinfo, mix_row);
+	return measures_rows(fcinfo, mix_row, MEASURES_CHANNELS);
 }
 
 /* As percentile_cont(0.5) has it: of an even number, the mean of the two in the middle. */
@@ -134,9 +146,13 @@ transition_row(void *arg, Datum *row, bool *nulls)
 			return false;
 		pass_cells(r);
 	}
-	if (r->times_left == 0)
-		measures_corrupt(r, "A transition has no times.");
-	row[5] = usecs_interval(read_median(r));
+	nulls[5] = !(r->question.measures & MEASURES_TIMES);
+	if (!nulls[5])
+	{
+		if (r->times_left == 0)
+			measures_corrupt(r, "A transition has no times.");
+		row[5] = usecs_interval(read_median(r));
+	}
 	row[0] = period_start(r, &nulls[0]);
 	row[1] = channel_name(r, r->from);
 	row[2] = channel_name(r, r->to);
@@ -149,7 +165,7 @@ PG_FUNCTION_INFO_V1(channel_transitions);
 Datum
 channel_transitions(PG_FUNCTION_ARGS)
 {
-	return measures_rows(fcinfo, transition_row);
+	return measures_rows(fcinfo, transition_row, MEASURES_TRANSITIONS);
 }
 
 static bool
@@ -183,5 +199,5 @@ PG_FUNCTION_INFO_V1(channel_customers);
 Datum
 channel_customers(PG_FUNCTION_ARGS)
 {
-	return measures_rows(fcinfo, customers_row);
+	return measures_rows(fcinfo, customers_row, MEASURES_CUSTOMERS);
 }

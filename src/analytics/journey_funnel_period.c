@@ -569,6 +569,7 @@ typedef struct FunnelCall
 {
 	FunnelSite *site;
 	MemoryContext cxt; /* for what outlasts the journey at hand: a state, and what follows */
+	int64 *latest;     /* scratch, for each step and before the first */
 
 	/* of each label of the dictionary, once a touchpoint is counted for its text */
 	Datum *texts;
@@ -676,7 +677,7 @@ static PeriodFunnelState *
 add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v, Matcher *m)
 {
 	const TimestampTz *range = call->site->range;
-	int64 *latest;
+	int64 *latest = call->latest;
 	MatchStart *starts;
 	Entry *entries;
 	EntryGroup *groups;
@@ -688,10 +689,18 @@ add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v, Ma
 	/* a journey outside the range begins nothing in it */
 	if (v->n == 0 || v->last < range[0] || v->first >= range[1])
 		return state;
-	latest = palloc((state->nsteps + 1) * sizeof(int64));
 	n = matcher_starts(m, &starts, latest);
 	if (n == 0)
 		return state;
+	if (n == 1)
+	{
+		Entry entry;
+		uint32 number;
+
+		if (find_entries(call, &state, v, starts, 1, &entry) == 1)
+			state = add_group(call, state, m, &entry, 1, latest, &number);
+		return state;
+	}
 	entries = palloc_extended(n * sizeof(Entry), MCXT_ALLOC_HUGE);
 	n = find_entries(call, &state, v, starts, n, entries);
 	groups = palloc_extended(Max(n, 1) * sizeof(EntryGroup), MCXT_ALLOC_HUGE);
@@ -713,17 +722,27 @@ add_journey(FunnelCall *call, PeriodFunnelState *state, const JourneyView *v, Ma
 	return state;
 }
 
-/* The state of a transition function, to be changed. */
+/* The state of a transition function, to be changed; what the call needs for it. */
 static PeriodFunnelState *
-transition_state(FunctionCallInfo fcinfo, const FunnelSite *site)
+transition_state(FunctionCallInfo fcinfo, FunnelCall *call)
 {
+	const FunnelSite *site = call->site;
 	PeriodFunnelState *state =
 		PG_ARGISNULL(0) ? state_start(site) : state_argument(PG_GETARG_DATUM(0));
 
 	same_asked(state, site->asked);
 	if (state->nsteps != site->compiled->program->nitems)
 		state_corrupt("Its pattern has another number of steps.");
+	call->latest = palloc((state->nsteps + 1) * sizeof(int64));
 	return state;
+}
+
+/* Do all attempts count together, whenever they begin, but for what they begin with? */
+static bool
+is_timeless(const FunnelSite *site)
+{
+	return site->unit == UNIT_ALL && TIMESTAMP_IS_NOBEGIN(site->range[0]) &&
+		   TIMESTAMP_IS_NOEND(site->range[1]);
 }
 
 PG_FUNCTION_INFO_V1(journey_funnel_period_agg_transfn);
@@ -738,7 +757,7 @@ journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged_state(fcinfo);
 	call = (FunnelCall) {.site = call_site(fcinfo), .cxt = CurrentMemoryContext};
-	state = transition_state(fcinfo, call.site);
+	state = transition_state(fcinfo, &call);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
 	PG_RETURN_POINTER(
 		add_journey(&call, state, &arg.view, pattern_matcher(call.site->compiled, &arg.view)));
@@ -752,6 +771,9 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	FunnelCall call;
 	MemoryContext scratch;
 	BlockCandidates *b;
+	bool breaks_down;
+	uint32 *alone = NULL; /* journeys in which nothing may follow a start, by its label */
+	uint32 nlabels = 0;
 
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -763,11 +785,28 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	/* where an attempt begins counts, whether it gets any farther or not */
-	b->single = true;
-	state = transition_state(fcinfo, call.site);
+	if (b->wanted.alone > 0)
+		b->single = true;
+	state = transition_state(fcinfo, &call);
+	breaks_down = call.site->breaks_down;
+	/* if nothing may follow a start, labels tell of it; of several starts one is as good as another */
+	if (b->wanted.alone == 1 && is_timeless(call.site) && (b->wanted.first || !breaks_down))
+	{
+		nlabels = breaks_down ? b->arg.view.shared.nlabels : 1;
+		alone = palloc_extended(Max(nlabels, 1) * sizeof(uint32),
+								MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	}
 	scratch = AllocSetContextCreate(call.cxt, "journey of a block", ALLOCSET_DEFAULT_SIZES);
 	while (block_candidates_next(b))
 	{
+		if (alone && !b->follows)
+		{
+			uint32 label = breaks_down ? journey_label_at(&b->journey, 0) : 0;
+
+			if (alone[label]++ == 0 && breaks_down)
+				label_place(&call, &state, &b->journey, label);
+			continue;
+		}
 		block_candidates_read_on(b);
 		MemoryContextSwitchTo(scratch);
 		state = add_journey(&call, state, &b->journey, b->matcher);
@@ -775,6 +814,14 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 		MemoryContextReset(scratch);
 	}
 	MemoryContextDelete(scratch);
+	for (uint32 label = 0; label < nlabels; label++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (alone[label] == 0)
+			continue;
+		state = make_room(state, call.cxt, 1, 0, 0);
+		count(state, 0, breaks_down ? call.places[label] : 0, 1, 0, alone[label]);
+	}
 	PG_RETURN_POINTER(state);
 }
 

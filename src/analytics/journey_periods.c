@@ -8,6 +8,7 @@
 #include "analytics/row_set.h"
 #include "compat.h"
 #include "journey/journey.h"
+#include "journey/marks.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -94,6 +95,45 @@ retention_units(RetentionQuery *query, Units *units, const JourneyView *v, Match
 
 			units_add(units, Max(number, cohort));
 		}
+	units_order(units);
+}
+
+/* The time of a touchpoint that does not lie before the one read last. */
+static inline int64
+read_time(const JourneyView *v, EliasFanoCursor *times, uint32 i)
+{
+	if (times->i != i)
+		ef_seek(&v->times, times, i);
+	return journey_time_from_offset(v, ef_next(&v->times, times));
+}
+
+void
+retention_units_marked(RetentionQuery *query, Units *units, const JourneyView *v,
+					   const uint8 *marks, uint8 start, uint8 back)
+{
+	EliasFanoCursor times;
+	uint32 i = marks_next(marks, 0, v->n, start);
+	int32 cohort;
+	int64 from;
+	int64 to;
+
+	if (i == v->n)
+		return;
+	ef_start(&v->times, &times);
+	cohort = calendar_stretch(&query->calendar, read_time(v, &times, i), &from, &to);
+	units_add(units, cohort);
+	/* nothing new comes before the stretch of the one read last has ended */
+	while (v->last >= to && (i = marks_next(marks, i + 1, v->n, back)) < v->n)
+	{
+		int64 time = read_time(v, &times, i);
+		int32 number;
+
+		CHECK_FOR_INTERRUPTS();
+		if (time >= from && time < to)
+			continue;
+		number = calendar_stretch(&query->calendar, time, &from, &to);
+		units_add(units, Max(number, cohort));
+	}
 	units_order(units);
 }
 

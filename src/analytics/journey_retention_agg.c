@@ -290,15 +290,19 @@ transition_state(FunctionCallInfo fcinfo, const RetentionSite *site)
 	return state;
 }
 
-/* The state with a journey more. */
-static RetentionState *
-add_journey(RetentionState *state, RetentionSite *site, const JourneyView *v, Matcher *starts)
+/* No units as yet of a journey. */
+static Units *
+no_units(RetentionSite *site)
 {
-	Units *units = &site->units;
+	site->units.n = 0;
+	site->units.falls = false;
+	return &site->units;
+}
 
-	units->n = 0;
-	units->falls = false;
-	retention_units(&site->query, units, v, starts);
+/* The state with a journey more, whose units are found. */
+static RetentionState *
+add_units(RetentionState *state, const Units *units)
+{
 	for (size_t i = 0; i < units->n; i++)
 	{
 		state = make_room(state, (uint64) state->n + 1);
@@ -321,8 +325,9 @@ journey_retention_agg_transfn(PG_FUNCTION_ARGS)
 	site = call_site(fcinfo);
 	state = transition_state(fcinfo, site);
 	journey_arg_open(&arg, PG_GETARG_DATUM(1));
-	state = add_journey(state, site, &arg.view,
-						retention_check(&site->query, &arg.view, "journey_retention_agg"));
+	retention_units(&site->query, no_units(site), &arg.view,
+					retention_check(&site->query, &arg.view, "journey_retention_agg"));
+	state = add_units(state, &site->units);
 	journey_arg_close(&arg);
 	PG_RETURN_POINTER(state);
 }
@@ -333,26 +338,37 @@ journey_retention_agg_block_transfn(PG_FUNCTION_ARGS)
 {
 	RetentionSite *site;
 	RetentionState *state;
+	RetentionQuery *query;
 	BlockCandidates *b;
-	Matcher *returns;
+	bool returns_values;
+	bool marked;
 
 	aggregate_context(fcinfo, "journey_retention_agg");
 	if (has_null(fcinfo))
 		return unchanged_state(fcinfo);
 	site = call_site(fcinfo);
+	query = &site->query;
 	b = &site->candidates;
 	/* who returns may be a matter of values where who starts is none */
-	returns = pattern_matcher(site->query.back, &b->arg.view.shared);
-	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), site->query.start, true,
-						  matcher_reads_values(returns) ? BLOCK_ALL : BLOCK_TIMES);
+	returns_values = matcher_reads_values(pattern_matcher(query->back, &b->arg.view.shared));
+	marked = !returns_values &&
+			 !matcher_reads_values(pattern_matcher(query->start, &b->arg.view.shared));
+	b->beside = marked && !query->same ? query->back : NULL;
+	block_candidates_open(b, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1), query->start, true,
+						  returns_values ? BLOCK_ALL : BLOCK_TIMES);
 	if (b->arg.view.n == 0)
 		return unchanged_state(fcinfo);
-	retention_check(&site->query, &b->arg.view.shared, "journey_retention_agg");
+	retention_check(query, &b->arg.view.shared, "journey_retention_agg");
 	state = transition_state(fcinfo, site);
 	while (block_candidates_next(b))
 	{
 		block_candidates_read_on(b);
-		state = add_journey(state, site, &b->journey, b->matcher);
+		if (marked)
+			retention_units_marked(query, no_units(site), &b->journey, block_candidates_marks(b),
+								   b->wanted.start, b->beside ? MARK_BESIDE : b->wanted.start);
+		else
+			retention_units(query, no_units(site), &b->journey, b->matcher);
+		state = add_units(state, &site->units);
 	}
 	PG_RETURN_POINTER(state);
 }

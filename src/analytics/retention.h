@@ -55,4 +55,8 @@ retention_check(RetentionQuery *query, const JourneyView *v, const char *functio
 extern void retention_units(RetentionQuery *query, Units *units, const JourneyView *v,
 							Matcher *starts);
 
+/* The same, if a mark of a touchpoint tells whether it is for the start, and one for the return. */
+extern void retention_units_marked(RetentionQuery *query, Units *units, const JourneyView *v,
+								   const uint8 *marks, uint8 start, uint8 back);
+
 #endif /* PGJ_RETENTION_H */

@@ -159,58 +159,62 @@ block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t t
 	return total;
 }
 
+static void
+numbers_start(BlockNumbers *numbers, const EliasFano *ef)
+{
+	numbers->ef = ef;
+	numbers->from = numbers->n = 0;
+	ef_start(ef, &numbers->cursor);
+}
+
+void
+block_numbers_read(BlockNumbers *numbers, uint32 i)
+{
+	const EliasFano *ef = numbers->ef;
+
+	uint32 ahead = i == numbers->from + numbers->n ? BLOCK_AHEAD : BLOCK_AHEAD / 16;
+
+	Assert(i < ef->n);
+	if (numbers->cursor.i != i)
+		ef_seek(ef, &numbers->cursor, i);
+	numbers->from = i;
+	numbers->n = Min(ahead, ef->n - i); /* few where journeys are passed over */
+	ef_read(ef, &numbers->cursor, numbers->numbers, numbers->n);
+}
+
 void
 block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 {
 	c->block = b;
 	c->part = b->extras ? part : Min(part, BLOCK_TIMES);
 	c->i = c->first = c->n = 0;
-	ef_start(&b->customers, &c->customer);
-	ef_start(&b->starts, &c->start);
-	c->start.i = 1; /* where the first one begins is known */
-	memset(&c->time, 0, sizeof(c->time));
-	memset(&c->extra, 0, sizeof(c->extra));
+	numbers_start(&c->customers, &b->customers);
+	numbers_start(&c->starts, &b->starts);
 	if (part >= BLOCK_TIMES)
-		ef_start(&b->time_offsets, &c->time);
+		numbers_start(&c->time_offsets, &b->time_offsets);
 	if (c->part == BLOCK_ALL)
-		ef_start(&b->extra_offsets, &c->extra);
+		numbers_start(&c->extra_offsets, &b->extra_offsets);
 }
 
 int64
 block_customer(BlockCursor *c)
 {
-	const EliasFano *customers = &c->block->customers;
 	uint64 offset;
 
 	Assert(c->i > 0);
-	if (c->customer.i == c->i)
-		return c->last_customer;
-	if (c->customer.i != c->i - 1)
-		ef_seek(customers, &c->customer, c->i - 1);
-	offset = ef_next(customers, &c->customer);
-	if (unlikely(offset > customers->span))
+	offset = block_number_at(&c->customers, c->i - 1);
+	if (unlikely(offset > c->block->customers.span))
 		block_corrupt("a customer lies behind the last one");
-	c->last_customer = (int64) ((uint64) c->block->first_customer + offset);
-	return c->last_customer;
+	return (int64) ((uint64) c->block->first_customer + offset);
 }
 
-/*
- * Where the i-th part of a section begins, and where it ends, which is where the next one
- * begins: so the offset read last is kept.
- */
+/* Where the i-th part of a section begins and ends. */
 static pg_attribute_always_inline const uint8 *
-section_part(const uint8 *section, size_t len, const EliasFano *offsets, EliasFanoCursor *c,
-			 uint64 *last, uint32 i, const uint8 **end)
+section_part(const uint8 *section, size_t len, BlockNumbers *offsets, uint32 i, const uint8 **end)
 {
-	uint64 from = *last;
-	uint64 to;
+	uint64 from = block_number_at(offsets, i);
+	uint64 to = block_number_at(offsets, i + 1);
 
-	if (unlikely(c->i != (uint64) i + 1))
-	{
-		ef_seek(offsets, c, i);
-		from = ef_next(offsets, c);
-	}
-	to = *last = ef_next(offsets, c);
 	if (unlikely(from > to || to > len))
 		block_corrupt("an offset is impossible");
 	*end = section + to;
@@ -225,8 +229,7 @@ open_extras(BlockCursor *c, JourneyView *v)
 	uint8 unit = v->flags;
 	uint64 values = 0;
 	const uint8 *end;
-	const uint8 *p = section_part(b->extra, b->extra_len, &b->extra_offsets, &c->extra,
-								  &c->extra_end, c->i - 1, &end);
+	const uint8 *p = section_part(b->extra, b->extra_len, &c->extra_offsets, c->i - 1, &end);
 
 	if (p == end)
 		return;
@@ -239,14 +242,23 @@ open_extras(BlockCursor *c, JourneyView *v)
 	view_extras_place(v, p, values);
 }
 
+/* Of a journey's times, which may be shorter than what is read at once, a number of the header. */
+static inline const uint8 *
+times_number(const BlockView *b, const uint8 *p, uint64 *x)
+{
+	p = leb_read_word(p, b->times + b->times_len, x);
+	if (unlikely(p == NULL))
+		block_corrupt("a number of a journey's times is cut off or too long");
+	return p;
+}
+
 /* Unit, period and times of the journey at hand, which has touchpoints; v->flags has the unit. */
 static pg_attribute_always_inline void
 open_times(BlockCursor *c, JourneyView *v)
 {
 	const BlockView *b = c->block;
 	const uint8 *end;
-	const uint8 *p = section_part(b->times, b->times_len, &b->time_offsets, &c->time, &c->time_end,
-								  c->i - 1, &end);
+	const uint8 *p = section_part(b->times, b->times_len, &c->time_offsets, c->i - 1, &end);
 	uint64 first;
 	uint64 span = 0;
 
@@ -255,13 +267,13 @@ open_times(BlockCursor *c, JourneyView *v)
 	v->n = c->n;
 	v->flags = *p++;
 	v->unit = journey_unit_usecs[v->flags];
-	p = header_number(p, end, &first);
+	p = times_number(b, p, &first);
 	if (c->n > 1)
-		p = header_number(p, end, &span);
+		p = times_number(b, p, &span);
 	view_period(v, (int64) ((uint64) b->base_units[v->flags] + first), span);
 	if (unlikely(v->first < b->base))
 		block_corrupt("a journey begins before the first time of all");
-	if (unlikely(ef_bytes(&v->times) != end - p))
+	if (unlikely(p > end || ef_bytes(&v->times) != end - p))
 		block_corrupt("times of a journey have another length");
 	ef_place(&v->times, p);
 }

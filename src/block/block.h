@@ -56,6 +56,7 @@
 #define PGJ_BLOCK_H
 
 #include "journey/format.h"
+#include "utils/array.h"
 
 #define BLOCK_VERSION 1
 #define BLOCK_DETAILS JOURNEY_DETAILS /* beside the version */
@@ -89,21 +90,30 @@ typedef enum BlockPart
 	BLOCK_ALL
 } BlockPart;
 
+/* Numbers of one of its Elias-Fano sections, which are read so many at a time. */
+#define BLOCK_AHEAD 64
+
+typedef struct BlockNumbers
+{
+	const EliasFano *ef;
+	EliasFanoCursor cursor;
+	uint32 from; /* the first one at hand */
+	uint32 n;
+	uint64 numbers[BLOCK_AHEAD];
+} BlockNumbers;
+
 /* Goes through journeys in the order of customers; before the first one at first. */
 typedef struct BlockCursor
 {
 	const BlockView *block;
 	BlockPart part;
-	uint32 i;            /* journeys taken: the one at hand is number i - 1 */
-	uint32 first;        /* of the journey at hand: its first touchpoint's number in the block */
-	uint32 n;            /* and how many it has */
-	int64 last_customer; /* read last */
-	EliasFanoCursor customer;
-	EliasFanoCursor start;
-	EliasFanoCursor time;
-	uint64 time_end; /* the offset read last */
-	EliasFanoCursor extra;
-	uint64 extra_end;
+	uint32 i;     /* journeys taken: the one at hand is number i - 1 */
+	uint32 first; /* of the journey at hand: its first touchpoint's number in the block */
+	uint32 n;     /* and how many it has */
+	BlockNumbers customers;
+	BlockNumbers starts;
+	BlockNumbers time_offsets;
+	BlockNumbers extra_offsets;
 } BlockCursor;
 
 /* A detoasted argument, opened; free it with block_arg_close where memory lasts. */
@@ -123,6 +133,16 @@ extern void block_corrupt(const char *what) __attribute__((noreturn));
 extern void block_open_head(BlockView *b, const uint8 *data, size_t have, uint64 total);
 extern void block_open(BlockView *b, const uint8 *data, size_t len);
 extern void block_start(const BlockView *b, BlockCursor *c, BlockPart part);
+extern void block_numbers_read(BlockNumbers *numbers, uint32 i);
+
+/* The i-th one, which there is; more than its span if the section is corrupt. */
+static inline uint64
+block_number_at(BlockNumbers *numbers, uint32 i)
+{
+	if (unlikely(i - numbers->from >= numbers->n))
+		block_numbers_read(numbers, i);
+	return numbers->numbers[i - numbers->from];
+}
 
 /* The next journey; false at the end. Only its length is read: journeys are passed over fast. */
 static inline bool
@@ -135,7 +155,7 @@ block_next(BlockCursor *c)
 		return false;
 	c->i++;
 	c->first += c->n;
-	end = ef_next(&b->starts, &c->start);
+	end = block_number_at(&c->starts, c->i);
 	if (unlikely(end < c->first || end > b->touchpoints))
 		block_corrupt("a journey's length is impossible");
 	c->n = end - c->first;
@@ -145,14 +165,14 @@ block_next(BlockCursor *c)
 /* Of the journey at hand: whose it is. */
 extern int64 block_customer(BlockCursor *c);
 
-/*
- * The journey at hand, opened: as far as the cursor's part goes. Lasts as long as the block does.
- * To be asked for once a journey: a second time costs a search.
- */
+/* The journey at hand, opened: as far as the cursor's part goes. Lasts as long as the block does. */
 extern void block_journey(BlockCursor *c, JourneyView *v);
 
 /* Likewise, if it has touchpoints, but only n, flags, unit, first, last and times are set. */
 extern void block_times(BlockCursor *c, JourneyView *v);
+
+/* block_change.c: an array of a number for each journey, bigint; they are to be filled in. */
+extern ArrayType *block_array(const BlockView *b, int64 **numbers);
 
 /* block_arg.c */
 extern void block_arg_open(BlockArg *arg, Datum d, BlockPart part);

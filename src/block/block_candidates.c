@@ -29,6 +29,22 @@ reserve_marks(BlockCandidates *b, size_t n)
 	b->marks_max = n;
 }
 
+/* Add the mark of labels that the step beside is for. */
+static void
+mark_beside(BlockCandidates *b, uint8 *label_marks)
+{
+	const JourneyView *shared = &b->arg.view.shared;
+	Matcher *m = pattern_matcher(b->beside, shared);
+	uint8 *marks = palloc_extended(Max(shared->nlabels, 1), MCXT_ALLOC_HUGE);
+	MatchMarks unused = {0};
+
+	matcher_label_marks(m, &unused, marks);
+	for (uint32 label = 0; label < shared->nlabels; label++)
+		if (marks[label] != 0)
+			label_marks[label] |= MARK_BESIDE;
+	pfree(marks);
+}
+
 /* Look at all labels; false if no journey can be a candidate. */
 static bool
 mark_touchpoints(BlockCandidates *b)
@@ -39,13 +55,15 @@ mark_touchpoints(BlockCandidates *b)
 	bool possible;
 
 	matcher_open(b->matcher, shared);
-	possible = matcher_label_marks(b->matcher, label_marks);
+	possible = matcher_label_marks(b->matcher, &b->wanted, label_marks);
 	if (!b->whole)
 	{
 		for (uint32 label = 0; label < shared->nlabels; label++)
 			any |= label_marks[label];
 		possible = (any & b->wanted.start) != 0;
 	}
+	if (possible && b->beside)
+		mark_beside(b, label_marks);
 	if (possible)
 	{
 		reserve_marks(b, b->arg.view.touchpoints);
@@ -77,14 +95,16 @@ block_candidates_open(BlockCandidates *b, MemoryContext cxt, Datum block, Compil
 	b->possible = mark_touchpoints(b);
 	b->journey = b->arg.view.shared;
 	b->ahead = b->first = 0;
-	b->start = b->arg.cursor.start; /* where the first one begins is known */
+	ef_start(&b->arg.view.starts, &b->start);
+	b->start.i = 1; /* where the first one begins is known */
 	b->n = b->taken = 0;
 }
 
 /*
  * Look for candidates among the journeys ahead, by their marks: whether there is a start, whether
- * what every match needs is with it or behind, and whether anything behind may follow it. Of
- * journeys that are short, as most are, without a branch that depends on them.
+ * what every match needs is with it or behind, and whether anything behind may follow it; where
+ * something is banned throughout, whether it is there. Of journeys that are short, as most are,
+ * without a branch that depends on them.
  */
 static void
 find_candidates(BlockCandidates *b)
@@ -93,6 +113,8 @@ find_candidates(BlockCandidates *b)
 	const MatchMarks wanted = b->wanted;
 	uint64 start_marks = wanted.start * MARKS_EACH;
 	uint8 required = b->whole ? wanted.required : 0;
+	uint8 banned = b->whole ? wanted.banned : 0;
+	uint64 first_start = wanted.first ? 0xff : ~UINT64CONST(0);
 	bool single = b->single;
 	const uint8 *all_marks = b->marks;
 	uint64 touchpoints = b->arg.view.touchpoints;
@@ -111,6 +133,7 @@ find_candidates(BlockCandidates *b)
 		bool has_start;
 		uint8 all;
 		uint8 behind;
+		bool follows;
 		bool goes_on;
 
 		if (unlikely(ends[k] < first || ends[k] > touchpoints))
@@ -118,7 +141,7 @@ find_candidates(BlockCandidates *b)
 		if (likely(length <= 8))
 		{
 			uint64 here = load64(marks, 8, 0) & low_mask(8 * length);
-			uint64 starts = here & start_marks;
+			uint64 starts = here & start_marks & first_start;
 			int at = pg_rightmost_one_pos64(starts | UINT64CONST(1) << 63) & ~7;
 
 			here >>= at;
@@ -128,14 +151,17 @@ find_candidates(BlockCandidates *b)
 		}
 		else
 		{
-			uint32 start = marks_next(marks, 0, length, wanted.start);
+			uint32 start = marks_next(marks, 0, wanted.first ? 1 : length, wanted.start);
 
-			has_start = start < length;
+			has_start = start < (wanted.first ? 1 : length);
 			behind = has_start ? marks_union(marks + start + 1, length - start - 1) : 0;
 			all = marks[start] | behind;
 		}
-		goes_on = single | ((behind & wanted.follow) != 0);
-		*candidate = (BlockCandidate) {++i, first, length};
+		follows = (behind & wanted.follow) != 0;
+		goes_on = single | follows;
+		*candidate = (BlockCandidate) {++i, first, length, follows};
+		if (banned != 0)
+			has_start &= (marks_union(marks, length) & banned) == 0;
 		candidate += has_start & goes_on & ((all & required) == required);
 		alone += has_start & !goes_on;
 		first = ends[k];
@@ -168,6 +194,7 @@ block_candidates_next(BlockCandidates *b)
 	c->i = candidate->i;
 	c->first = candidate->first;
 	c->n = v->n = candidate->n;
+	b->follows = candidate->follows;
 	v->labels = b->arg.view.shared.labels + (size_t) c->first * v->label_width;
 	block_candidates_again(b);
 	return true;

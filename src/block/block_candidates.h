@@ -23,15 +23,22 @@ typedef struct BlockCandidate
 	uint32 i;
 	uint32 first;
 	uint32 n;
+	bool follows;
 } BlockCandidate;
+
+/* The mark of labels that a step beside the pattern is for, if that has fewer steps than marks. */
+#define MARK_BESIDE (1 << (MATCH_MARKS - 1))
 
 /* To be kept by a call site from block to block; zeroed at first. */
 typedef struct BlockCandidates
 {
+	CompiledPattern *beside; /* set by the caller: a pattern of one step to be marked too, or NULL */
+
 	/* of the block */
 	BlockArg arg;        /* its cursor is at the candidate at hand */
 	Matcher *matcher;    /* turned to it */
 	JourneyView journey; /* the candidate; its labels at first */
+	bool follows;        /* something in it may follow a start */
 	int64 alone;         /* journeys passed over, so far, ... */
 	int alone_item;      /* ... that reach this item; all other ones none */
 
@@ -40,7 +47,7 @@ typedef struct BlockCandidates
 	BlockPart opened;
 	BlockPart needed; /* if labels do not tell all */
 	bool whole;
-	bool single;   /* a start may be all there is */
+	bool single;   /* a start may be all there is: a caller may set it before the first candidate */
 	bool possible; /* there may be candidates */
 	MatchMarks wanted;
 	uint32 ahead;          /* the search for them: the next journey's number, */
@@ -72,11 +79,18 @@ extern bool block_candidates_next(BlockCandidates *b);
 /* Open the rest of the candidate, to which the matcher stays turned; once each. */
 extern void block_candidates_read_on(BlockCandidates *b);
 
+/* Marks of the candidate's touchpoints. */
+static inline const uint8 *
+block_candidates_marks(const BlockCandidates *b)
+{
+	return b->marks + b->arg.cursor.first;
+}
+
 /* Turn the matcher to the candidate anew. */
 static inline void
 block_candidates_again(BlockCandidates *b)
 {
-	matcher_open_marked(b->matcher, &b->journey, b->marks + b->arg.cursor.first);
+	matcher_open_marked(b->matcher, &b->journey, block_candidates_marks(b));
 }
 
 #endif /* PGJ_BLOCK_CANDIDATES_H */

@@ -33,6 +33,28 @@ journey_block_touchpoints(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(arg.view.touchpoints);
 }
 
+ArrayType *
+block_array(const BlockView *b, int64 **numbers)
+{
+	uint64 size = ARR_OVERHEAD_NONULLS(1) + (uint64) b->n * sizeof(int64);
+	ArrayType *result;
+
+	if (b->n == 0)
+		return construct_empty_array(INT8OID);
+	if (size > MaxAllocSize)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("journey block has too many journeys for an array"),
+						errdetail("It has %u.", b->n)));
+	result = palloc0(size);
+	SET_VARSIZE(result, size);
+	result->ndim = 1;
+	result->elemtype = INT8OID;
+	ARR_DIMS(result)[0] = b->n;
+	ARR_LBOUND(result)[0] = 1;
+	*numbers = (int64 *) ARR_DATA_PTR(result);
+	return result;
+}
+
 PG_FUNCTION_INFO_V1(journey_block_customers);
 Datum
 journey_block_customers(PG_FUNCTION_ARGS)
@@ -41,23 +63,9 @@ journey_block_customers(PG_FUNCTION_ARGS)
 	BlockCursor *c = &arg.cursor;
 	ArrayType *result;
 	int64 *customers;
-	uint64 size;
 
 	block_arg_open_head(&arg, PG_GETARG_DATUM(0), true);
-	if (arg.view.n == 0)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(INT8OID));
-	size = ARR_OVERHEAD_NONULLS(1) + (uint64) arg.view.n * sizeof(int64);
-	if (size > MaxAllocSize)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("journey block has too many journeys for an array"),
-						errdetail("It has %u.", arg.view.n)));
-	result = palloc0(size);
-	SET_VARSIZE(result, size);
-	result->ndim = 1;
-	result->elemtype = INT8OID;
-	ARR_DIMS(result)[0] = arg.view.n;
-	ARR_LBOUND(result)[0] = 1;
-	customers = (int64 *) ARR_DATA_PTR(result);
+	result = block_array(&arg.view, &customers);
 	while (block_next(c))
 	{
 		if (c->i % BUILDER_INTERRUPT_EVERY == 0)

@@ -88,7 +88,7 @@ typedef struct Entry Entry;
 typedef struct ProfileState
 {
 	MemoryContext cxt;
-	const RuleSet *rules;
+	Jsonb *given; /* rules, NULL: none */
 	int ntold;
 	char *data;
 	Size used;
@@ -98,11 +98,11 @@ typedef struct ProfileState
 	Entry *chosen;
 } ProfileState;
 
-/* The rules of the first row of a query are kept, for they are most often those of all. */
+/* The rules of the first group are kept, for they are most often those of all. */
 typedef struct RuleCache
 {
 	Jsonb *given;
-	const RuleSet *rules;
+	const RuleSet *rules; /* of the final functions alone */
 } RuleCache;
 
 /* A statement with what there is to know of it. */
@@ -162,11 +162,11 @@ static int
 type_rank(bool is_scalar, const JsonbValue *v)
 {
 	if (!is_scalar)
-		return 3;
+		return 2;
 	return v->type == jbvNumeric ? 0 : v->type == jbvString ? 1 : 2;
 }
 
-/* Numbers come before texts, texts before all others; 1 and 1.0 are equal. */
+/* Numbers come before texts, texts before all others, which are compared as text; 1 and 1.0 are equal. */
 static int
 value_compare(Jsonb *a, Jsonb *b)
 {
@@ -203,7 +203,7 @@ value_length(Jsonb *value)
 
 /* --- rules --- */
 
-pg_attribute_noreturn() static void
+__attribute__((noreturn)) static void
 bad_rules(const char *detail, Text name)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid rules of traits"),
@@ -348,7 +348,7 @@ read_rules(Jsonb *given)
 		Rule *rule = set->ruled[i].rule;
 
 		if (i > 0 && text_compare(set->ruled[i - 1].trait, set->ruled[i].trait) == 0)
-			bad_rules("Trait \"%.*s\" has two rules, or is a member of two groups, or both.",
+			bad_rules("Trait \"%.*s\" has more than one rule; a member of a group has the group's.",
 					  set->ruled[i].trait);
 		if (rule->choice == CHOICE_INHERITED)
 		{
@@ -360,37 +360,85 @@ read_rules(Jsonb *given)
 	return set;
 }
 
-static const RuleSet *
+static inline bool
+same_rules(Jsonb *a, Jsonb *b)
+{
+	if (a == b || a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE(a) == VARSIZE(b) && memcmp(a, b, VARSIZE(a)) == 0;
+}
+
+static Jsonb *
+copy_rules(Jsonb *given, MemoryContext cxt)
+{
+	Jsonb *copy;
+
+	if (given == NULL)
+		return NULL;
+	copy = MemoryContextAlloc(cxt, VARSIZE(given));
+	memcpy(copy, given, VARSIZE(given));
+	return copy;
+}
+
+/* What lives as long as a group needs. */
+static Jsonb *
 rules_argument(FunctionCallInfo fcinfo, MemoryContext group_cxt)
 {
-	RuleCache *cache = fcinfo->flinfo->fn_extra;
 	Jsonb *given = PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7);
-	bool first = cache == NULL;
-	MemoryContext old;
-	const RuleSet *rules;
+	RuleCache *cache = fcinfo->flinfo->fn_extra;
 
-	if (!first && (given == NULL) == (cache->given == NULL) &&
-		(given == NULL || (VARSIZE(given) == VARSIZE(cache->given) &&
-						   memcmp(given, cache->given, VARSIZE(given)) == 0)))
-		return cache->rules;
-	old = MemoryContextSwitchTo(first ? fcinfo->flinfo->fn_mcxt : group_cxt);
-	rules = read_rules(given);
-	if (first)
+	if (cache == NULL)
 	{
-		cache = palloc0(sizeof(RuleCache));
-		cache->rules = rules;
-		if (given != NULL)
-		{
-			cache->given = palloc(VARSIZE(given));
-			memcpy(cache->given, given, VARSIZE(given));
-		}
+		cache = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(RuleCache));
+		cache->given = copy_rules(given, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = cache;
 	}
+	return same_rules(given, cache->given) ? cache->given : copy_rules(given, group_cxt);
+}
+
+static const RuleSet *
+rules_of(FunctionCallInfo fcinfo, Jsonb *given)
+{
+	RuleCache *cache = fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+
+	if (cache != NULL)
+		return same_rules(given, cache->given) ? cache->rules : read_rules(given);
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	cache = palloc(sizeof(RuleCache));
+	cache->given = copy_rules(given, CurrentMemoryContext);
+	cache->rules = read_rules(given);
 	MemoryContextSwitchTo(old);
-	return rules;
+	fcinfo->flinfo->fn_extra = cache;
+	return cache->rules;
 }
 
 /* --- statements --- */
+
+static ProfileState *
+create_state(MemoryContext cxt, Jsonb *given)
+{
+	ProfileState *state = MemoryContextAllocZero(cxt, sizeof(ProfileState));
+
+	state->cxt = cxt;
+	state->given = given;
+	state->size = 1024;
+	state->data = MemoryContextAlloc(cxt, state->size);
+	return state;
+}
+
+static void
+make_room(ProfileState *state, int ntold, Size size)
+{
+	if (state->ntold > PG_INT32_MAX - ntold)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("too many statements of traits in a group")));
+	if (state->used + size <= state->size)
+		return;
+	while (state->used + size > state->size)
+		state->size *= 2;
+	state->data = repalloc_huge(state->data, state->size);
+}
 
 PG_FUNCTION_INFO_V1(profile_transfn);
 Datum
@@ -410,28 +458,14 @@ profile_transfn(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			return unchanged_state(fcinfo);
 	if (state == NULL)
-	{
-		state = MemoryContextAllocZero(cxt, sizeof(ProfileState));
-		state->cxt = cxt;
-		state->rules = rules_argument(fcinfo, cxt);
-		state->size = 1024;
-		state->data = MemoryContextAlloc(cxt, state->size);
-	}
+		state = create_state(cxt, rules_argument(fcinfo, cxt));
 	trait = PG_GETARG_TEXT_PP(2);
 	value = PG_GETARG_JSONB_P(3);
 	source = PG_GETARG_TEXT_PP(4);
 	key = PG_GETARG_TEXT_PP(5);
 	size = MAXALIGN(TOLD_HEADER + INTALIGN(VARSIZE(value)) + VARSIZE_ANY_EXHDR(trait) +
 					VARSIZE_ANY_EXHDR(source) + VARSIZE_ANY_EXHDR(key));
-	if (state->used + size > state->size)
-	{
-		while (state->used + size > state->size)
-			state->size *= 2;
-		state->data = repalloc_huge(state->data, state->size);
-	}
-	if (state->ntold == PG_INT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("too many statements of traits in a group")));
+	make_room(state, 1, size);
 	told = (Told *) (state->data + state->used);
 	told->size = size;
 	told->identity = PG_GETARG_INT64(1);
@@ -450,6 +484,70 @@ profile_transfn(PG_FUNCTION_ARGS)
 	memcpy(p, VARDATA_ANY(key), told->key_len);
 	state->used += size;
 	state->ntold++;
+	PG_RETURN_POINTER(state);
+}
+
+PG_FUNCTION_INFO_V1(profile_combinefn);
+Datum
+profile_combinefn(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt = aggregate_context(fcinfo, "profile_traits");
+	ProfileState *state;
+	const ProfileState *other;
+
+	if (PG_ARGISNULL(1))
+		return unchanged_state(fcinfo);
+	other = (const ProfileState *) PG_GETARG_POINTER(1);
+	state = PG_ARGISNULL(0) ? create_state(cxt, copy_rules(other->given, cxt))
+							: (ProfileState *) PG_GETARG_POINTER(0);
+	make_room(state, other->ntold, other->used);
+	memcpy(state->data + state->used, other->data, other->used);
+	state->used += other->used;
+	state->ntold += other->ntold;
+	PG_RETURN_POINTER(state);
+}
+
+/* The rules, if there are any, then the statements; each aligned as they are in memory. */
+typedef struct PackedState
+{
+	int32 vl_len_;
+	int32 ntold;
+	uint64 given_size;
+} PackedState;
+
+PG_FUNCTION_INFO_V1(profile_serialfn);
+Datum
+profile_serialfn(PG_FUNCTION_ARGS)
+{
+	const ProfileState *state = (const ProfileState *) PG_GETARG_POINTER(0);
+	Size given_size = state->given ? VARSIZE(state->given) : 0;
+	PackedState *packed;
+
+	aggregate_context(fcinfo, "profile_traits");
+	packed = palloc0(sizeof(PackedState) + MAXALIGN(given_size) + state->used);
+	SET_VARSIZE(packed, sizeof(PackedState) + MAXALIGN(given_size) + state->used);
+	packed->ntold = state->ntold;
+	packed->given_size = given_size;
+	if (given_size > 0)
+		memcpy(packed + 1, state->given, given_size);
+	memcpy((char *) (packed + 1) + MAXALIGN(given_size), state->data, state->used);
+	PG_RETURN_BYTEA_P(packed);
+}
+
+PG_FUNCTION_INFO_V1(profile_deserialfn);
+Datum
+profile_deserialfn(PG_FUNCTION_ARGS)
+{
+	PackedState *packed = (PackedState *) PG_GETARG_BYTEA_P(0);
+	ProfileState *state = palloc0(sizeof(ProfileState));
+	char *rest = (char *) (packed + 1);
+
+	aggregate_context(fcinfo, "profile_traits");
+	if (packed->given_size > 0)
+		state->given = (Jsonb *) rest;
+	state->data = rest + MAXALIGN(packed->given_size);
+	state->ntold = packed->ntold;
+	state->used = (char *) packed + VARSIZE(packed) - state->data;
 	PG_RETURN_POINTER(state);
 }
 
@@ -488,7 +586,7 @@ same_source(const Entry *x, const Entry *y)
 }
 
 static Entry *
-sorted_entries(const ProfileState *state)
+sorted_entries(const ProfileState *state, const RuleSet *rules)
 {
 	Entry *entries = MemoryContextAllocHuge(CurrentMemoryContext, state->ntold * sizeof(Entry));
 	const char *p = state->data;
@@ -505,8 +603,8 @@ sorted_entries(const ProfileState *state)
 		e->trait = (Text) {text, told->trait_len};
 		e->source = (Text) {e->trait.p + told->trait_len, told->source_len};
 		e->key = (Text) {e->source.p + told->source_len, told->key_len};
-		ruled = find_ruled(state->rules, e->trait);
-		e->rule = ruled ? ruled->rule : &state->rules->any;
+		ruled = find_ruled(rules, e->trait);
+		e->rule = ruled ? ruled->rule : &rules->any;
 		e->member = ruled ? ruled->member : 0;
 		p += told->size;
 	}
@@ -750,9 +848,9 @@ push_provenance(JsonbParseState **parse, const Entry *e)
 
 /* The statements that count. Both aggregates ask for them, so they are kept. */
 static void
-choose_all(ProfileState *state)
+choose_all(ProfileState *state, const RuleSet *rules)
 {
-	Entry *entries = sorted_entries(state);
+	Entry *entries = sorted_entries(state, rules);
 	Candidate *candidates =
 		MemoryContextAllocHuge(CurrentMemoryContext, state->ntold * sizeof(Candidate));
 	int ncandidates;
@@ -786,7 +884,7 @@ profile(FunctionCallInfo fcinfo, void (*push)(JsonbParseState **, const Entry *)
 		PG_RETURN_NULL();
 	state = (ProfileState *) PG_GETARG_POINTER(0);
 	if (state->chosen_of != state->ntold)
-		choose_all(state);
+		choose_all(state, rules_of(fcinfo, state->given));
 	pushJsonbValue(&parse, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < state->nchosen; i++)
 	{

@@ -6,6 +6,8 @@
  *
  *		[name:] pointer | =text with {pointer} in it | now  [if test [and test ...]]
  *
+ * (a pointer without a name in traits is that of an object whose members are traits)
+ *
  * and a test is
  *
  *		[not] pointer [= value [| value ...]]
@@ -21,10 +23,9 @@
 #include "ingest/payload.h"
 #include "lib/stringinfo.h"
 
-const char *const event_field_names[EVENT_FIELDS] = {"channel",  "action",    "value",
-													 "currency", "direction", "conversation",
-													 "agent",    "campaign",  "source_key",
-													 "subject",  "url"};
+const char *const event_field_names[EVENT_FIELDS] = {
+	"channel", "action",   "value",      "currency", "direction", "conversation",
+	"agent",   "campaign", "source_key", "subject",  "url"};
 
 /* What a pointer or a term is read for. */
 typedef enum Use
@@ -35,6 +36,7 @@ typedef enum Use
 	USE_IDENTIFIER,
 	USE_FIELD,
 	USE_ATTRIBUTE,
+	USE_TRAIT,
 } Use;
 
 /* A piece of a text. */
@@ -186,6 +188,13 @@ read_part(TextScan *s, Piece piece, Use use, PointerPart *part)
 	return true;
 }
 
+/* May what a pointer leads to be an object or array? */
+static bool
+may_be_whole(Use use)
+{
+	return use == USE_ATTRIBUTE || use == USE_TRAIT;
+}
+
 static bool
 read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 {
@@ -202,7 +211,7 @@ read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 	if (rest.p == rest.end)
 	{
 		/* that something is above the item may be asked, and it may be kept as a whole */
-		if (use == USE_EACH || use == USE_ATTRIBUTE || (use == USE_TEST && pointer->up > 0))
+		if (use == USE_EACH || may_be_whole(use) || (use == USE_TEST && pointer->up > 0))
 			return true;
 		return fail(s, piece, "a JSON pointer to an object or array as a whole");
 	}
@@ -227,7 +236,7 @@ read_pointer(TextScan *s, Piece piece, Use use, JsonPointer *pointer)
 			return fail(s, piece, "an element that \"?\" finds is an object, not a list");
 	}
 	if (pointer->parts[pointer->nparts - 1].like_key != NULL && use != USE_TEST &&
-		use != USE_ATTRIBUTE)
+		!may_be_whole(use))
 		return fail(s, piece, "an element that \"?\" finds is an object as a whole");
 	return true;
 }
@@ -372,6 +381,14 @@ read_pointers(TextScan *s, Piece all, Use use, Term *term)
 	return true;
 }
 
+/* "/a" and "2/a" are pointers, "2nd:/a" is a name and one. */
+static bool
+begins_with_pointer(const char *text)
+{
+	text += strspn(text, "0123456789");
+	return *text == '/' || *text == '\0' || *text == ' ';
+}
+
 static bool
 read_term(TextScan *s, const char *text, Use use, Term *term)
 {
@@ -380,11 +397,13 @@ read_term(TextScan *s, const char *text, Use use, Term *term)
 	const char *at;
 
 	term->text = text;
-	if (use == USE_IDENTIFIER || use == USE_ATTRIBUTE)
+	if (use == USE_IDENTIFIER || use == USE_ATTRIBUTE || (use == USE_TRAIT && !begins_with_pointer(text)))
 	{
 		at = strchr(text, ':');
 		if (at == NULL || at == text)
 			return fail(s, piece, "a name and a colon must stand before the pointer");
+		if (use == USE_TRAIT && at - text > TRAIT_NAME_MAX)
+			return fail(s, piece, psprintf("a name longer than %d bytes", TRAIT_NAME_MAX));
 		term->name = pnstrdup(text, at - text);
 		piece.p = at + 1;
 	}
@@ -543,7 +562,8 @@ check_terms(TextScan *s, const Rule *rule, const TermList *list, const char *nam
 		for (int j = 0; j < term->nparts; j++)
 			if (term->parts[j].literal != NULL)
 				len += strlen(term->parts[j].literal);
-			else if (!check_pointer(s, rule, &term->parts[j].pointer, list != &rule->attributes))
+			else if (!check_pointer(s, rule, &term->parts[j].pointer,
+									list != &rule->attributes && list != &rule->traits))
 				return false;
 		if (len > most)
 			return text_fail_with(
@@ -583,6 +603,7 @@ check_rule(TextScan *s, const Rule *rule)
 		bool needed;
 	} lists[] = {{&rule->identifiers, "identifiers", rule->makes != MAKES_NOTHING},
 				 {&rule->time, "occurred_at", rule->makes != MAKES_NOTHING},
+				 {&rule->traits, "traits", rule->makes == MAKES_TRAITS},
 				 {&rule->fields[FIELD_CHANNEL], "channel", rule->makes == MAKES_TOUCHPOINT},
 				 {&rule->fields[FIELD_ACTION], "action", rule->makes == MAKES_TOUCHPOINT}};
 
@@ -592,7 +613,8 @@ check_rule(TextScan *s, const Rule *rule)
 	if (!check_condition(s, rule, &rule->condition) ||
 		!check_terms(s, rule, &rule->time, "occurred_at", PAYLOAD_FIELD_MAX) ||
 		!check_terms(s, rule, &rule->identifiers, "identifiers", IDENTIFIER_VALUE_MAX) ||
-		!check_terms(s, rule, &rule->attributes, "attributes", PAYLOAD_FIELD_MAX))
+		!check_terms(s, rule, &rule->attributes, "attributes", PAYLOAD_FIELD_MAX) ||
+		!check_terms(s, rule, &rule->traits, "traits", PAYLOAD_FIELD_MAX))
 		return false;
 	for (int i = 0; i < EVENT_FIELDS; i++)
 		if (!check_terms(s, rule, &rule->fields[i], event_field_names[i], event_field_most(i)))
@@ -605,7 +627,10 @@ check_rule(TextScan *s, const Rule *rule)
 			return text_fail_with(
 				s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
 				psprintf("It makes %s, which needs %s.",
-						 rule->makes == MAKES_EVIDENCE ? "evidence" : "touchpoints", lists[i].name),
+						 rule->makes == MAKES_EVIDENCE ? "evidence"
+						 : rule->makes == MAKES_TRAITS ? "traits"
+													   : "touchpoints",
+						 lists[i].name),
 				NULL);
 	return true;
 }
@@ -633,11 +658,13 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 		rule->makes = MAKES_TOUCHPOINT;
 	else if (makes != NULL && strcmp(makes, "evidence") == 0)
 		rule->makes = MAKES_EVIDENCE;
+	else if (makes != NULL && strcmp(makes, "traits") == 0)
+		rule->makes = MAKES_TRAITS;
 	else if (makes != NULL && strcmp(makes, "nothing") == 0)
 		rule->makes = MAKES_NOTHING;
 	else
 		return text_fail_with(s, ERRCODE_INVALID_PARAMETER_VALUE, NULL,
-							  "It makes neither touchpoint nor evidence nor nothing.", NULL);
+							  "It makes neither touchpoint nor evidence nor traits nor nothing.", NULL);
 	rule->reason = row_text(row, "reason");
 	if (condition != NULL &&
 		!read_condition(s, (Piece) {condition, condition + strlen(condition)}, &rule->condition))
@@ -660,7 +687,8 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 			return false;
 	if (!read_terms(s, row, "occurred_at", USE_TIME, &rule->time) ||
 		!read_terms(s, row, "identifiers", USE_IDENTIFIER, &rule->identifiers) ||
-		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes))
+		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes) ||
+		!read_terms(s, row, "traits", USE_TRAIT, &rule->traits))
 		return false;
 	find_signs(&rule->fields[FIELD_VALUE], "-");
 	find_signs(&rule->identifiers, "+");

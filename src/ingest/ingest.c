@@ -34,6 +34,7 @@ enum
 	COLUMN_TIME,
 	COLUMN_FIELDS,
 	COLUMN_ATTRIBUTES = COLUMN_FIELDS + EVENT_FIELDS,
+	COLUMN_TRAITS,
 	COLUMNS,
 };
 
@@ -86,6 +87,19 @@ put_text(Datum *values, bool *nulls, int column, const char *text)
 }
 
 static bool
+put_json(Datum *values, bool *nulls, int column, const char *json)
+{
+	nulls[column] = json == NULL;
+	if (json == NULL)
+		return true;
+	json = to_server(json);
+	if (json == NULL)
+		return false;
+	values[column] = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+	return true;
+}
+
+static bool
 put_identifiers(Datum *values, bool *nulls, const PayloadEvent *event, Oid type)
 {
 	Datum *elements = palloc(event->nidentifiers * sizeof(Datum));
@@ -125,22 +139,16 @@ put_event(Datum *values, bool *nulls, const PayloadEvent *event, Oid identifier_
 	}
 	nulls[COLUMN_TIME] = !event->has_time;
 	values[COLUMN_TIME] = TimestampTzGetDatum(event->time);
-	if (event->attributes != NULL)
-	{
-		const char *json = to_server(event->attributes);
-
-		if (json == NULL)
-			return false;
-		nulls[COLUMN_ATTRIBUTES] = false;
-		values[COLUMN_ATTRIBUTES] = DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
-	}
+	if (!put_json(values, nulls, COLUMN_ATTRIBUTES, event->attributes) ||
+		!put_json(values, nulls, COLUMN_TRAITS, event->traits))
+		return false;
 	return put_identifiers(values, nulls, event, identifier_type);
 }
 
 static void
 put_row(void *arg, const PayloadEvent *event)
 {
-	static const char *const kinds[] = {"touchpoint", "evidence", "rejected"};
+	static const char *const kinds[] = {"touchpoint", "evidence", "traits", "rejected"};
 	Output *out = arg;
 	Datum values[COLUMNS];
 	bool nulls[COLUMNS];

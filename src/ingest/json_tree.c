@@ -167,6 +167,29 @@ json_member(JsonNode *node, const char *key, JsonNode **child)
 		   json_object_object_get_ex(node, key, child);
 }
 
+/* The next member of an object; false: there are no more. */
+bool
+json_next_member(JsonNode *node, JsonCursor *cursor, const char **key, JsonNode **child)
+{
+	struct json_object_iterator at;
+	struct json_object_iterator end;
+
+	if (!json_object_is_type(node, json_type_object))
+		return false;
+	at = json_object_iter_begin(node);
+	end = json_object_iter_end(node);
+	if (cursor->begun)
+		at.opaque_ = cursor->next;
+	if (json_object_iter_equal(&at, &end))
+		return false;
+	*key = json_object_iter_peek_name(&at);
+	*child = json_object_iter_peek_value(&at);
+	json_object_iter_next(&at);
+	cursor->next = at.opaque_;
+	cursor->begun = true;
+	return true;
+}
+
 bool
 json_element(JsonNode *node, size_t i, JsonNode **child)
 {

@@ -29,6 +29,13 @@ typedef struct json_object JsonNode;
 
 typedef struct JsonParser JsonParser;
 
+/* Where a walk over an object's members is; all zeros at the beginning. */
+typedef struct JsonCursor
+{
+	const void *next;
+	bool begun;
+} JsonCursor;
+
 typedef enum JsonKind
 {
 	JSON_NULL,
@@ -49,6 +56,7 @@ extern JsonKind json_kind(JsonNode *node);
 extern const char *json_kind_name(JsonNode *node);
 extern size_t json_length(JsonNode *node);
 extern bool json_member(JsonNode *node, const char *key, JsonNode **child);
+extern bool json_next_member(JsonNode *node, JsonCursor *cursor, const char **key, JsonNode **child);
 extern bool json_element(JsonNode *node, size_t i, JsonNode **child);
 extern bool json_scalar(JsonNode *node, const char **text, size_t *len);
 extern const char *json_print(JsonNode *node, size_t *len);

@@ -24,6 +24,9 @@
 /* A field other than a label is at most so many bytes long. */
 #define PAYLOAD_FIELD_MAX 1024
 
+/* The name of a trait is at most so many bytes long. */
+#define TRAIT_NAME_MAX 255
+
 /* "each" and the pointers of terms have at most so many parts. */
 #define POINTER_PARTS_MAX JSON_DEPTH_MAX
 
@@ -105,7 +108,7 @@ typedef struct TermPart
 typedef struct Term
 {
 	const char *text;
-	const char *name; /* namespace, or name of an attribute */
+	const char *name; /* namespace, or name of an attribute or trait; NULL: the object's members are traits */
 	TermKind kind;
 	int nparts;
 	TermPart *parts;
@@ -123,6 +126,7 @@ typedef enum RuleMakes
 {
 	MAKES_TOUCHPOINT,
 	MAKES_EVIDENCE,
+	MAKES_TRAITS,
 	MAKES_NOTHING,
 } RuleMakes;
 
@@ -135,6 +139,7 @@ typedef struct Rule
 	TermList fields[EVENT_FIELDS];
 	TermList identifiers;
 	TermList attributes;
+	TermList traits;
 	int neach;
 	JsonPointer *each;
 } Rule;
@@ -159,6 +164,7 @@ typedef enum EventKind
 {
 	EVENT_TOUCHPOINT,
 	EVENT_EVIDENCE,
+	EVENT_TRAITS,
 	EVENT_REJECTED,
 } EventKind;
 
@@ -175,6 +181,7 @@ typedef struct PayloadEvent
 	int nidentifiers;
 	Identifier *identifiers;
 	const char *attributes; /* JSON */
+	const char *traits;     /* JSON; of a key that stands in it more than once the last counts */
 } PayloadEvent;
 
 typedef void (*PayloadEmit)(void *arg, const PayloadEvent *event);

@@ -341,6 +341,17 @@ append_json_string(StringInfo out, const char *text)
 	appendStringInfoChar(out, '"');
 }
 
+static void
+append_member(StringInfo json, const char *name, const char *text, size_t len)
+{
+	if (json->data == NULL)
+		initStringInfo(json);
+	appendStringInfoChar(json, json->len == 0 ? '{' : ',');
+	append_json_string(json, name);
+	appendStringInfoChar(json, ':');
+	appendBinaryStringInfo(json, text, len);
+}
+
 /* Of several terms of one name the first that is there. */
 static Outcome
 read_attributes(Walk *w, const Rule *rule)
@@ -382,17 +393,98 @@ read_attributes(Walk *w, const Rule *rule)
 			text = string.data;
 			len = string.len;
 		}
-		if (json.data == NULL)
-			initStringInfo(&json);
-		appendStringInfoChar(&json, json.len == 0 ? '{' : ',');
-		append_json_string(&json, term->name);
-		appendStringInfoChar(&json, ':');
-		appendBinaryStringInfo(&json, text, len);
+		append_member(&json, term->name, text, len);
 		taken[i] = true;
 	}
 	if (json.data != NULL)
 		appendStringInfoChar(&json, '}');
 	w->event.attributes = json.data;
+	return THERE;
+}
+
+/* An object whose members are traits; null takes a trait back. */
+static Outcome
+read_members(Walk *w, const Term *term, StringInfo json)
+{
+	JsonCursor cursor = {0};
+	JsonNode *object = NULL;
+	JsonNode *child = NULL;
+	const char *key;
+	const char *text;
+	size_t len;
+
+	if (!resolve(w, &term->parts[0].pointer, &object))
+		return ABSENT;
+	/* so some write an object without members */
+	if (json_kind(object) == JSON_ARRAY && json_length(object) == 0)
+		return ABSENT;
+	if (json_kind(object) != JSON_OBJECT)
+		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "traits",
+					 psprintf("are %s, not an object", json_kind_name(object)), NULL, 0);
+	while (json_next_member(object, &cursor, &key, &child))
+	{
+		CHECK_FOR_INTERRUPTS();
+		len = strlen(key);
+		if (len == 0 || len > TRAIT_NAME_MAX)
+			return wrong(w, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "traits",
+						 len == 0 ? "have one without a name"
+								  : psprintf("have a name longer than %d bytes", TRAIT_NAME_MAX),
+						 len == 0 ? NULL : key, len);
+		text = json_print(child, &len);
+		add_work(w, LOOK_WORK + len);
+		append_member(json, key, text, len);
+	}
+	return THERE;
+}
+
+/* The first terms last, for of several of one name the last counts. */
+static Outcome
+read_traits(Walk *w, const Rule *rule)
+{
+	StringInfoData json = {0};
+
+	for (int i = rule->traits.nterms - 1; i >= 0; i--)
+	{
+		const Term *term = &rule->traits.terms[i];
+		JsonNode *node = NULL;
+		const char *text;
+		size_t len;
+		Outcome outcome;
+
+		if (!holds(w, &term->condition))
+			continue;
+		if (term->name == NULL)
+		{
+			if (read_members(w, term, &json) == WRONG)
+				return WRONG;
+		}
+		else if (term->nparts == 1 && term->parts[0].literal == NULL)
+		{
+			if (!resolve(w, &term->parts[0].pointer, &node))
+				continue;
+			text = json_print(node, &len);
+			add_work(w, len);
+			append_member(&json, term->name, text, len);
+		}
+		else
+		{
+			StringInfoData string;
+
+			outcome = read_text(w, term, term->name, PAYLOAD_FIELD_MAX, false);
+			if (outcome == WRONG)
+				return WRONG;
+			if (outcome == ABSENT)
+				continue;
+			initStringInfo(&string);
+			append_json_string(&string, w->text.data);
+			append_member(&json, term->name, string.data, string.len);
+		}
+	}
+	if (json.data != NULL)
+		appendStringInfoChar(&json, '}');
+	else if (rule->makes == MAKES_TRAITS)
+		return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED, "traits", "are not there", NULL, 0);
+	w->event.traits = json.data;
 	return THERE;
 }
 
@@ -476,10 +568,13 @@ put_item(Walk *w)
 	{
 		w->found = true;
 		memset(&w->event, 0, sizeof(w->event));
-		w->event.kind = rule->makes == MAKES_TOUCHPOINT ? EVENT_TOUCHPOINT : EVENT_EVIDENCE;
+		w->event.kind = rule->makes == MAKES_TOUCHPOINT ? EVENT_TOUCHPOINT
+						: rule->makes == MAKES_EVIDENCE ? EVENT_EVIDENCE
+														: EVENT_TRAITS;
 		w->event.item = w->item.data;
 		if (read_identifiers(w, rule) == THERE && read_time(w, rule) == THERE &&
-			read_fields(w, rule) == THERE && read_attributes(w, rule) == THERE)
+			read_fields(w, rule) == THERE && read_attributes(w, rule) == THERE &&
+			read_traits(w, rule) == THERE)
 			w->emit(w->arg, &w->event);
 	}
 	else if (rule->reason != NULL)

@@ -301,8 +301,11 @@ ef_next(const EliasFano *ef, EliasFanoCursor *c)
  */
 extern void ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n);
 
-/* How many of all numbers are more than a gap above the one before; false if one is missing. */
-extern bool ef_count_gaps(const EliasFano *ef, uint64 gap, uint64 *gaps);
+/*
+ * How many of all numbers are more than a gap above the one before; false if what was read for that
+ * shows that the section is corrupt. Memory up to "readable" may be read.
+ */
+extern bool ef_count_gaps(const EliasFano *ef, const uint8 *readable, uint64 gap, uint64 *gaps);
 
 /* A word without its n lowest ones, of which it has more. */
 static inline uint64
@@ -362,6 +365,14 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 		c->word = without_ones(c->word, ones);
 	c->i = i;
 }
+
+/*
+ * The next n numbers, as ef_read, each times a unit and added to the first; false if one is
+ * missing or more than span.
+ * Bytes up to "readable" may be read, which is at the section's end or behind it.
+ */
+extern bool ef_read_scaled(const EliasFano *ef, EliasFanoCursor *c, const uint8 *readable,
+						   int64 first, int64 unit, int64 *numbers, uint64 n);
 
 /*
  * Writes an Elias-Fano section, numbers in order. The unary part is collected

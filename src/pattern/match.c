@@ -461,6 +461,7 @@ matcher_open(Matcher *m, const JourneyView *v)
 	m->labelled = false;
 	m->glance = GLANCE_NONE;
 	m->started = false;
+	m->path_items = 0;
 	m->starts = NULL;
 	m->recording = false;
 	m->keep_starts = false;
@@ -860,7 +861,8 @@ matcher_may_exist(Matcher *m, bool *sure)
 	{
 		m->may = may_match(m);
 		m->sure = false;
-		if (m->may && m->has_simple)
+		/* if times have no bearing, the search that knows of bans is not preceded by one that does not */
+		if (m->may && m->has_simple && (!m->timeless || m->simple.exact_span == PG_INT64_MAX))
 		{
 			uint64 reached;
 
@@ -1062,6 +1064,14 @@ matcher_may_reach(Matcher *m, bool *sure)
 					  (m->most == 1 && !m->tests_values && s->free_start &&
 					   (reached & s->ends_item & s->start) != 0);
 		}
+		if (m->timeless && !m->sure && m->most > 0)
+		{
+			m->started = false;
+			prepare(m);
+			m->most = farthest_latest(m, m->most);
+			m->sure = true;
+			m->started = false;
+		}
 		m->glance = GLANCE_REACH;
 	}
 	*sure = m->sure;
@@ -1079,11 +1089,11 @@ matcher_progress(Matcher *m, Match *match, bool items)
 	if (most == 0 || (match == NULL && (sure || (m->has_simple && is_short(m)))))
 		return most;
 	prepare(m);
-	if (!(match ? m->has_chain : m->has_latest))
+	if (!(match ? m->has_path : m->has_latest))
 		return farthest(m, most, match, items);
-	most = farthest_latest(m, most);
+	most = m->path_items > 0 ? m->path_items : farthest_latest(m, most);
 	if (match && most > 0)
-		chain_match(m, most, match, items);
+		path_match(m, most, match, items);
 	return most;
 }
 
@@ -1091,17 +1101,19 @@ void
 matcher_progress_match(Matcher *m, int reached, Match *match)
 {
 	*match = (Match) {0};
-	if (m->has_chain && m->started)
-		chain_match(m, reached, match, true); /* the search was up to its end */
-	else
+	if (m->path_items != reached)
 	{
 		m->started = false;
 		prepare(m);
-		if (!m->has_chain)
+		if (!m->has_path)
+		{
 			farthest(m, reached, match, true);
-		else if (farthest_latest(m, reached) == reached)
-			chain_match(m, reached, match, true);
+			return;
+		}
+		if (farthest_latest(m, reached) != reached)
+			return;
 	}
+	path_match(m, reached, match, true);
 }
 
 /* Shared records take no more than this for each position of a touchpoint, so positions are few. */

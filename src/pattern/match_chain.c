@@ -1,12 +1,11 @@
 /*
  * match_chain.c
- *		The match of a chain: a touchpoint for each item, each somewhere behind the one before.
+ *		Matches of a chain from given starts: a touchpoint for each item, each somewhere behind
+ *		the one before.
  *
- * Where it ends is known from match_latest.c. From there the latest touchpoint that each
- * item may be, backwards, is the match that starts last: nothing is gained by an earlier one.
- *
- * If some touchpoints only may begin it, that is so of all items but the first, and the start
- * is the latest of these before the second one. So one run links each touchpoint at which an
+ * The latest touchpoint that each item but the first may be, backwards, is of the match that
+ * starts last: nothing is gained by an earlier one. The start is the latest of those given before
+ * the second one. So one run links each touchpoint at which an
  * item is reached to the latest one of the item before, and serves any set of starts. What is
  * not within the pattern's time from the latest start is not so from any.
  */
@@ -35,46 +34,6 @@ make_chain(Matcher *m)
 			return;
 	}
 	m->has_chain = true;
-}
-
-void
-chain_match(Matcher *m, int reached, Match *match, bool items)
-{
-	const Program *p = m->program;
-	const JourneyView *v = m->v;
-	uint32 i = m->reached_at;
-	EliasFanoCursor times;
-
-	match->n = reached;
-	match->touchpoints = palloc(reached * sizeof(uint32));
-	match->touchpoints[reached - 1] = i;
-	for (int q = reached - 1; q-- > 0;)
-	{
-		uint64 step = UINT64CONST(1) << p->positions[q].step;
-
-		if (p->edges[q].from_start)
-			i = 0;
-		else
-			do
-			{
-				if (i == 0)
-					journey_corrupt("its labels have changed");
-				if (unlikely(i % MATCH_INTERRUPT_EVERY == 0))
-					CHECK_FOR_INTERRUPTS();
-				i--;
-			} while ((m->label_steps[journey_label_at(v, i)] & step) == 0);
-		match->touchpoints[q] = i;
-	}
-	if (!items)
-		return;
-	match->items = palloc(reached * sizeof(MatchItem));
-	ef_start(&v->times, &times);
-	for (int q = 0; q < reached; q++)
-	{
-		ef_seek(&v->times, &times, match->touchpoints[q]);
-		match->items[q].item = q + 1;
-		match->items[q].time = journey_time_from_offset(v, ef_next(&v->times, &times));
-	}
 }
 
 void

@@ -605,7 +605,8 @@ look_ahead(Matcher *m, int step, uint32 i)
 	{
 		Event event;
 
-		if (!next_event(m, &ahead->place, m->ahead_steps, &event))
+		if (m->timeless ? !next_label(m, &ahead->place, &event)
+						: !next_event(m, &ahead->place, m->ahead_steps, &event))
 		{
 			ahead->found = false;
 			return ahead;
@@ -613,7 +614,8 @@ look_ahead(Matcher *m, int step, uint32 i)
 		if (event.i > i && bit_get(event.steps, step))
 		{
 			ahead->i = event.i;
-			ahead->time = event.time;
+			if (!m->timeless)
+				ahead->time = event.time;
 			return ahead;
 		}
 	}

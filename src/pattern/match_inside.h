@@ -173,6 +173,7 @@ struct Matcher
 	Simple simple;
 	bool has_latest; /* see match_latest.c */
 	Latest latest;
+	bool has_path;       /* ... and how a position was reached is kept */
 	bool timeless;       /* ... and nothing is asked of times and values */
 	bool has_chain;      /* see match_chain.c */
 	bool starts_alike;   /* see shared_progress() in match.c */
@@ -244,6 +245,9 @@ struct Matcher
 	bool idle_known;      /* ... and its time */
 	EliasFanoCursor idle_times;
 	uint32 reached_at;   /* where so many items were reached first */
+	uint32 *paths;       /* of each position, touchpoints by which it was reached last, but that one */
+	uint32 *path;        /* by which so many items were reached first */
+	int path_items;      /* ... so many, or 0: not looked for in this journey */
 	uint64 *row_reached; /* of each row, positions that are reached at it; or NULL */
 
 	/* recording */
@@ -265,8 +269,6 @@ struct Matcher
 	size_t nrecords;
 	size_t records_max;
 };
-
-#define MATCH_MARKS 8
 
 /* The marks of steps of the first word. */
 static inline uint8
@@ -305,6 +307,29 @@ positions_of(const Matcher *m, uint64 steps)
 	for (; steps != 0; steps &= steps - 1)
 		positions |= m->simple.step_positions[pg_rightmost_one_pos64(steps)];
 	return positions;
+}
+
+/* Does it take the time of a touchpoint to tell whether a match may begin with it? */
+static inline bool
+edge_is_timed(const Matcher *m, const ProgramEdge *edge)
+{
+	const ProgramLink *link = edge->link >= 0 ? &m->program->links[edge->link] : NULL;
+
+	return edge->from_start && link && (link->min > 0 || link->max != PG_INT64_MAX);
+}
+
+/* ... or end? */
+static inline bool
+accept_is_timed(const Matcher *m, const ProgramAccept *accept)
+{
+	const ProgramLink *link = accept->link >= 0 ? &m->program->links[accept->link] : NULL;
+
+	if (link == NULL)
+		return false;
+	for (int k = 0; k < link->nbans; k++)
+		if (link->ban_usecs[k] != PATTERN_UNBOUNDED)
+			return true;
+	return link->min > 0 || link->max != PG_INT64_MAX;
 }
 
 /* match_events.c */
@@ -375,11 +400,11 @@ extern bool find_latest(Matcher *m);
 /* ... how many items, of which "most" can be reached, the best partial match reaches; m->reached_at. */
 extern int farthest_latest(Matcher *m, int most);
 
+/* If has_path, afterwards: that partial match, of so many items. */
+extern void path_match(Matcher *m, int reached, Match *match, bool items);
+
 /* match_chain.c */
 extern void make_chain(Matcher *m);
-
-/* The match that ends at m->reached_at with so many items, by match_latest.c. */
-extern void chain_match(Matcher *m, int reached, Match *match, bool items);
 
 /* Begin to keep where items are reached from which starts; what is reached, as reach() tells it. */
 extern void chain_start(Matcher *m);

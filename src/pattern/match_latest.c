@@ -24,6 +24,11 @@
  * A position to begin with may have many touchpoints, of which few count: the last one
  * before each that leads on from it. So once it was reached it is no longer looked for, but
  * looked back for when asked (it is called idle), never twice at the same touchpoints.
+ *
+ * If each position is led to by the one before alone, where that one was reached last is also
+ * what the match goes through that starts last: a later touchpoint at which a position is
+ * reached has a start that is no earlier. So each position keeps the touchpoints by which it
+ * was reached last, its path.
  */
 #include "postgres.h"
 
@@ -59,6 +64,19 @@ is_timeless(const Matcher *m)
 			if (link->ban_usecs[k] != PATTERN_UNBOUNDED)
 				return false;
 	}
+	return true;
+}
+
+/* Is each position an item, and led to by the one before alone? */
+static bool
+is_path(const Program *p)
+{
+	if (p->nedges != p->npositions || p->row_conditions)
+		return false;
+	for (int q = 0; q < p->npositions; q++)
+		if (p->positions[q].item != q + 1 || !p->positions[q].ends_item || p->edges[q].to != q ||
+			p->edges[q].from != q - 1)
+			return false;
 	return true;
 }
 
@@ -113,6 +131,12 @@ make_latest(Matcher *m)
 		}
 	m->entries = palloc(p->npositions * sizeof(LatestEntry));
 	m->has_latest = true;
+	m->has_path = is_path(p);
+	if (m->has_path)
+	{
+		m->paths = palloc(p->npositions * p->npositions * sizeof(uint32));
+		m->path = palloc(p->npositions * sizeof(uint32));
+	}
 	m->timeless = is_timeless(m);
 }
 
@@ -224,6 +248,37 @@ leads_here(Matcher *m, const ProgramEdge *edge, Here *here)
 	return elapsed(time_of_entry(m, edge->from, here->i), time_here(m, here)) <= link->max;
 }
 
+/* What the path to a position through here has before. */
+static inline void
+copy_path(Matcher *m, int q, uint32 *path, uint32 here)
+{
+	const uint32 *before = &m->paths[(q - 1) * m->program->npositions];
+
+	if (q == 0)
+		return;
+	for (int k = 0; k < q - 1; k++)
+		path[k] = before[k];
+	path[q - 1] = place_of_entry(m, q - 1, here);
+}
+
+void
+path_match(Matcher *m, int reached, Match *match, bool items)
+{
+	const JourneyView *v = m->v;
+	EliasFanoCursor times;
+
+	Assert(m->path_items == reached);
+	match->n = reached;
+	match->touchpoints = palloc(reached * sizeof(uint32));
+	memcpy(match->touchpoints, m->path, reached * sizeof(uint32));
+	if (!items)
+		return;
+	match->items = palloc(reached * sizeof(MatchItem));
+	ef_start(&v->times, &times);
+	for (int q = 0; q < reached; q++)
+		match->items[q] = (MatchItem) {q + 1, read_time(v, &times, m->path[q])};
+}
+
 /* Is the position, not one to begin with anywhere, reached here by one of its edges? */
 static bool
 is_reached_here(Matcher *m, int q, uint64 reached, Here *here)
@@ -235,8 +290,9 @@ is_reached_here(Matcher *m, int q, uint64 reached, Here *here)
 		const ProgramEdge *edge = &p->edges[e];
 
 		m->work++;
-		if (edge->from < 0 ? may_start(m, edge, here->i, time_here(m, here))
-						   : (reached >> edge->from & 1) != 0 && leads_here(m, edge, here))
+		if (edge->from < 0
+				? may_start(m, edge, here->i, edge_is_timed(m, edge) ? time_here(m, here) : m->v->first)
+				: (reached >> edge->from & 1) != 0 && leads_here(m, edge, here))
 			return true;
 	}
 	return false;
@@ -280,6 +336,7 @@ run(Matcher *m, Source source, bool farthest, int most)
 	int64 since[WORD_BITS]; /* with "within": of positions reached here */
 
 	m->pending = 0;
+	m->path_items = 0;
 	if (source == SOURCE_MARKS || source == SOURCE_BYTES || source == SOURCE_LABELS)
 	{
 		m->idle_times = m->place.times;
@@ -379,6 +436,12 @@ run(Matcher *m, Source source, bool farthest, int most)
 						continue;
 					item = p->positions[q].item;
 					m->reached_at = i;
+					if (m->has_path)
+					{
+						copy_path(m, q, m->path, i);
+						m->path[q] = i;
+						m->path_items = item;
+					}
 					if (item < most)
 						continue;
 				}
@@ -386,7 +449,9 @@ run(Matcher *m, Source source, bool farthest, int most)
 				{
 					const ProgramAccept *accept = &p->accepts[m->accept[q]];
 
-					if (accept->to_end && !may_end(m, accept, i, time_here(m, &here)))
+					if (accept->to_end &&
+						!may_end(m, accept, i,
+								 accept_is_timed(m, accept) ? time_here(m, &here) : m->v->last))
 						continue;
 				}
 				m->place.i = i + 1;
@@ -394,6 +459,14 @@ run(Matcher *m, Source source, bool farthest, int most)
 			}
 
 			/* what those behind must know */
+			if (farthest && m->has_path)
+				for (uint64 bits = lead; bits != 0;)
+				{
+					int q = pg_leftmost_one_pos64(bits); /* by what was reached before this touchpoint */
+
+					copy_path(m, q, &m->paths[q * p->npositions], i);
+					bits ^= UINT64CONST(1) << q;
+				}
 			m->pending &= ~lead;
 			if (idle != 0 && (lead & idle) != 0)
 			{

@@ -140,23 +140,23 @@ sessions_jobs() {
 }
 sessions_each_jobs() {
     ask sessions_each blocks heap "SELECT format('%s sessions, by customer %s', sum(sessions), sum(sessions * customer))
-        FROM blocks, journey_block_summary(block, '30 min')"
+        FROM (SELECT unnest(journey_block_customers(block)) AS customer, unnest(journey_block_sessions_each(block, '30 min')) AS sessions FROM blocks) s"
     ask sessions_each journeys heap "SELECT format('%s sessions, by customer %s', sum(n), sum(n * customer_id))
         FROM (SELECT (journey_summary(journey, '30 min', '1 day')).sessions AS n, customer_id FROM journeys) s"
 }
 transitions_jobs() {
     both transitions "SELECT format('%s pairs, hand-offs %s, checksum %s', count(*), sum(handoffs), sum(handoffs * (length(from_channel) * 100 + length(to_channel))))
-        FROM channel_transitions(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL"
+        FROM channel_transitions(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL, '{transitions}'"
 }
 handoffs_jobs() {
     both handoffs "SELECT format('%s pairs, hand-offs %s, customers %s, medians %s', count(*), sum(handoffs),
             sum(customers * (length(from_channel) * 100 + length(to_channel))), (sum(extract(epoch FROM median_time)) * 2)::bigint)
-        FROM channel_transitions(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL"
+        FROM channel_transitions(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL, '{median_time}'"
 }
 by_channel() { # job, columns, of whom
     local c format="%s channels" sums=""
     for c in $2; do format+=", $c %s" sums+=", sum($c * length(channel))"; done
-    both "$1" "SELECT format('$format', count(*)$sums) FROM channel_mix(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL" "${3:-}"
+    both "$1" "SELECT format('$format', count(*)$sums) FROM channel_mix(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', NULL, NULL, '{channels}'" "${3:-}"
 }
 # By a part of the labels alone: job, part, column.
 by_part() {
@@ -167,12 +167,12 @@ channels_jobs() { by_part channels channel touchpoints; }
 reach_jobs() { by_part reach channel customers; }
 mix_jobs() { by_channel mix "touchpoints customers sessions"; }
 days_jobs() {
-    both days "SELECT format('%s days, checksum %s', count(DISTINCT period_start), sum(touchpoints * (period_start - date '2025-12-31')))
-        FROM channel_mix(AGG:channel_measures_agg)" "$measured, 'day', 'UTC', NULL, NULL"
+    both days "SELECT format('%s days, checksum %s', count(*), sum(touchpoints * (period_start - date '2025-12-31')))
+        FROM unnest(AGG:journey_label_agg)" "'all', 'day', 'UTC', NULL, NULL"
 }
 labels_jobs() { by_part labels label touchpoints; }
 active_jobs() {
-    both active "SELECT customers::text FROM channel_customers(AGG:channel_measures_agg)" "$measured, 'all', 'UTC', '2026-02-01', '2026-03-01'"
+    both active "SELECT customers::text FROM unnest(AGG:journey_label_agg)" "'all', 'all', 'UTC', '2026-02-01', '2026-03-01'"
 }
 retention_jobs() {
     both retention "SELECT format('%s cells, %s customers, checksum %s', count(*), sum(customers), sum(customers * (bracket + 1) * (cohort - date '2025-12-01')))
@@ -200,11 +200,11 @@ paths_jobs() {
     done
 }
 lengths_jobs() {
-    # a gap that nothing is longer than leaves times unread
-    ask lengths blocks heap "SELECT format('%s lengths, customers of the commonest %s, longest %s', count(*), max(n), max(l))
-        FROM (SELECT touchpoints AS l, count(*) AS n FROM blocks, journey_block_summary(block, '1000000 days') GROUP BY l) s"
-    ask lengths journeys heap "SELECT format('%s lengths, customers of the commonest %s, longest %s', count(*), max(n), max(l))
-        FROM (SELECT journey_length(journey) AS l, count(*) AS n FROM journeys GROUP BY l) s"
+    local of
+    for of in "blocks block" "journeys journey"; do
+        ask lengths "${of% *}" heap "SELECT format('%s lengths, customers of the commonest %s, longest %s', count(*), max(customers), max(touchpoints))
+            FROM unnest((SELECT journey_length_agg(${of#* }) FROM ${of% *}))"
+    done
 }
 
 # job|the question

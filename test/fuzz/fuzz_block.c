@@ -157,15 +157,25 @@ go_through(void *arg)
 			JourneyCursor touches;
 			Touch t;
 			uint32 n = 0;
+			int64 last = v.first;
+			bool falls = false;
+			uint64 gap = v.n > 1 ? v.times.span / v.n : 0;
+			uint64 far = 0;
+			uint64 gaps;
+			bool counted = ef_count_gaps(&v.times, probe->view.times + probe->view.times_len, gap, &gaps);
 
 			require(v.n == 0 || v.first >= probe->view.base);
 			journey_start_at(&v, &touches, 0);
 			while (journey_next(&touches, &t))
 			{
 				probe->sum = sum_of(probe->sum, t.time);
+				far += t.time >= last && (uint64) (t.time - last) > gap * v.unit;
+				falls |= t.time < last;
+				last = t.time;
 				n++;
 			}
 			require(n == v.n);
+			require(falls || (counted && gaps == far));
 			if (v.n > 0)
 				journey_search_time(&v, v.first / 2 + v.last / 2, true);
 		}

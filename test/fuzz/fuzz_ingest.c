@@ -72,7 +72,9 @@ static const char *const usual_rules =
 	"\"action\": [\"=b if /type = a | b\", \"/type\", \"=a\"], \"value\": [\"/v\"], "
 	"\"direction\": [\"/d\"], "
 	"\"source_key\": [\"={2/key}:{/k}\"], \"attributes\": [\"x:/x\", \"x:=y\", \"y:={/y}\", "
-	"\"z:\"]}]";
+	"\"z:\"], \"traits\": [\"t:/x\", \"/t\", \"0\", \"t:={/y}\"]},"
+	"{\"makes\": \"traits\", \"each\": [\"/a/*\"], \"identifiers\": [\"id:/k\"], "
+	"\"occurred_at\": [\"now\"], \"traits\": [\"/t if /x\", \"2/t\"]}]";
 
 /* of the sanitizer's allocator; GCC brings no header for it */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
@@ -136,6 +138,12 @@ check_event(void *arg, const PayloadEvent *event)
 		/* what they are made of may be as deep as can be */
 		require(json_check(&s, &facts) || s.sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
 	}
+	if (event->traits != NULL)
+	{
+		text_scan_init(&s, event->traits, strlen(event->traits));
+		require(json_check(&s, &facts) || s.sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
+	}
+	require(event->kind != EVENT_TRAITS || event->traits != NULL);
 }
 
 /* JSON is what it was after it was printed and read again. */
@@ -201,13 +209,14 @@ check_condition(const Rule *rule, const Condition *condition)
 static void
 check_rule(const Rule *rule)
 {
-	const TermList *lists[EVENT_FIELDS + 3] = {&rule->time, &rule->identifiers, &rule->attributes};
+	const TermList *lists[EVENT_FIELDS + 4] = {&rule->time, &rule->identifiers, &rule->attributes,
+												&rule->traits};
 
 	require(rule->neach > 0);
 	require(rule->makes == MAKES_NOTHING ||
 			(rule->time.nterms > 0 && rule->identifiers.nterms > 0));
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		lists[i + 3] = &rule->fields[i];
+		lists[i + 4] = &rule->fields[i];
 	check_condition(rule, &rule->condition);
 	for (size_t i = 0; i < lengthof(lists); i++)
 		for (int j = 0; j < lists[i]->nterms; j++)
@@ -220,7 +229,8 @@ check_rule(const Rule *rule)
 				if (term->parts[k].literal == NULL)
 				{
 					check_pointer(rule, &term->parts[k].pointer);
-					require(term->parts[k].pointer.nparts > 0 || lists[i] == &rule->attributes);
+					require(term->parts[k].pointer.nparts > 0 || lists[i] == &rule->attributes ||
+							lists[i] == &rule->traits);
 				}
 				else
 					require(term->parts[k].literal[0] != '\0');

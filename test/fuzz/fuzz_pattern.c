@@ -541,11 +541,12 @@ mark_touches(Matcher *m, const JourneyView *v, const Match *found, int n, int it
 
 	matcher_open(m, v);
 	matcher_marks(m, &wanted);
-	possible = matcher_label_marks(m, label_marks);
+	possible = matcher_label_marks(m, &wanted, label_marks);
 	require(possible || n == 0);
 	label_scan(v, v->n, label_marks, marks);
+	require(n == 0 || (marks_union(marks, v->n) & wanted.banned) == 0);
 	start = marks_next(marks, 0, v->n, wanted.start);
-	if (start == v->n)
+	if (start == v->n || (wanted.first && start > 0))
 	{
 		require(n == 0 && item == 0);
 		return marks;

@@ -64,7 +64,7 @@ SELECT is_empty($$
 -- functions
 SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
-    ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
+    ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'),  -- likewise, for these
@@ -94,6 +94,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_agg_finalfn',      -- no row, no state
     'journey_block_agg_transfn', 'journey_block_agg_combinefn', 'journey_block_agg_finalfn',  -- likewise
     'journey_label_agg_transfn', 'journey_label_agg_combinefn', 'journey_label_agg_finalfn',  -- likewise
+    'journey_length_agg_transfn', 'journey_length_agg_combinefn', 'journey_length_agg_finalfn',  -- likewise
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
@@ -101,6 +102,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
+    'profile_transfn', 'profile_combinefn', 'profile_traits_finalfn', 'profile_provenance_finalfn',  -- likewise
     'window_funnel_transfn', 'sequence_transfn', 'sequence_next_node_transfn', 'retention_transfn',  -- likewise, and conditions may be NULL
     'journey_rows_combinefn', 'sequence_next_node_combinefn',  -- a worker that saw no row that counts has no state
     'window_funnel_finalfn', 'sequence_match_finalfn', 'sequence_count_finalfn', 'sequence_match_events_finalfn',  -- no row, nothing was met

@@ -144,6 +144,8 @@ INSERT INTO fits VALUES
 CREATE TEMP TABLE special (function text, arguments text);
 INSERT INTO special VALUES
     ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales'$$), ('begin_backfill', $$'sales'$$),
+    ('put_traits', $$'crm', '{1,2}', '{cookie:1,phone:2}', '{"{}",NULL}', '{2026-03-01Z,NULL}'$$),
+    ('identities_for', $$'{cookie:1}', '{2026-03-01Z}'$$),
     ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
     ('try_row', $$'sales', (SELECT s FROM public.sales s LIMIT 1)$$), ('remove_source', $$'sales'$$), ('remove_rows', $$'sales', '{1,2}'$$),
     ('empty_table', $$'sales', 'public.sales', 'public.sales'$$),

@@ -10,13 +10,15 @@ SELECT journey_create_hub('crm');
 UPDATE crm.settings SET future_within = NULL, past_within = NULL;
 
 -- What the hub has of a source: the key, whose it is by identifiers, and what happened
-CREATE FUNCTION content(source text) RETURNS TABLE (key text, customer text, what text) LANGUAGE sql AS $$
-    SELECT crm.feed_here();
-    SELECT t.source_key,
+CREATE FUNCTION content(source text) RETURNS TABLE (key text, customer text, what text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM crm.feed_here();
+    RETURN QUERY SELECT t.source_key,
            (SELECT string_agg(j.identifier::text, ' ' ORDER BY j.identifier) FROM crm.identities i JOIN crm.identities j USING (customer_id)
             WHERE i.identity_id = t.identity_id),
            concat_ws(' ', t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign, t.attributes)
-    FROM crm.touchpoints t WHERE t.source = $1 $$;
+    FROM crm.touchpoints t WHERE t.source = content.source;
+END $$;
 -- What is wrong: keys and touchpoints that do not belong together, evidence that should not hold, customers that are not what they should be
 CREATE FUNCTION flaws() RETURNS TABLE (flaw text, n bigint) LANGUAGE sql AS $$
     SELECT crm.feed_here();

@@ -77,7 +77,7 @@ SELECT m = m::text::channel_measures AS same, m = m::text::jsonb::text::channel_
 UNION ALL SELECT m = m::text::channel_measures, m = jsonb_pretty(m::text::jsonb)::channel_measures FROM (SELECT ask(p) FROM unnest('{all,day,week}'::text[]) p) p(m);
 -- white space, escapes, times in any order and more than once
 CREATE FUNCTION measures(periods text, more text DEFAULT '') RETURNS text LANGUAGE sql
-RETURN '{"session_gap": 1, "handoff_within": 10, "not_own": [], "digital": [], "personal": [], "period": "month", "time_zone": "UTC", "since": null, "until": null' || more || ', "periods": [' || periods || ']}';
+RETURN '{"measures": ["channels", "transitions", "median_time", "customers"], "session_gap": 1, "handoff_within": 10, "not_own": [], "digital": [], "personal": [], "period": "month", "time_zone": "UTC", "since": null, "until": null' || more || ', "periods": [' || periods || ']}';
 CREATE FUNCTION period(cells text, transitions text DEFAULT '', counts text DEFAULT '2 2 0 0', start text DEFAULT '"2025-01-01"') RETURNS text LANGUAGE sql
 RETURN format('{"period_start": %s, "customers": %s, "multichannel": %s, "cross_channel": %s, "omnichannel": %s, "channels": [%s], "transitions": [%s]}',
               VARIADIC ARRAY[start] || string_to_array(counts, ' ') || ARRAY[cells, transitions]);
@@ -185,6 +185,51 @@ CREATE TABLE parallel AS SELECT channel_measures_agg(journey, '30 min', '1 day',
 SET max_parallel_workers_per_gather = 0;
 SELECT p.m = (SELECT channel_measures_agg(journey, '30 min', '1 day', '{resolved}', '{web}', '{phone}', 'month', 'UTC', NULL, NULL) FROM random) AS same FROM parallel p;
 RESET max_parallel_workers_per_gather;
+-- Measures that are asked for alone are those of all; texts, parts and workers as above. Where there are no channels, blocks are counted otherwise.
+CREATE TABLE asked AS SELECT k, k::text::text[] AS measures FROM unnest('{"{channels}","{transitions}","{median_time}","{customers}","{customers,channels}","{median_time,customers,transitions}","{channels,transitions}"}'::text[]) k;
+CREATE TABLE parted AS
+SELECT k, q, channel_measures_agg(journey, gap, within, not_own, '{web,app}', '{phone,"Loja São João"}', period, zone, since, until, measures) AS m
+FROM asked, question, random WHERE q % 2 = 0 GROUP BY k, q;
+CREATE TABLE parted_of_blocks AS
+SELECT k, q, channel_measures_agg(block, gap, within, not_own, '{web,app}', '{phone,"Loja São João"}', period, zone, since, until, measures) AS m
+FROM asked, question, (SELECT journey_block_agg(c, journey) AS block FROM random GROUP BY c % 7) b WHERE q % 2 = 0 GROUP BY k, q;
+SELECT count(*) AS wrong FROM parted s JOIN parted_of_blocks b USING (k, q) WHERE s.m <> b.m;
+SELECT k, count(*) AS wrong
+FROM asked, LATERAL ((SELECT q, x.* FROM parted s, channel_mix(m) x WHERE s.k = asked.k EXCEPT ALL SELECT * FROM our_mix WHERE q % 2 = 0)
+                     UNION ALL (SELECT * FROM our_mix WHERE q % 2 = 0 EXCEPT ALL SELECT q, x.* FROM parted s, channel_mix(m) x WHERE s.k = asked.k)) d
+WHERE k ~ 'channels' GROUP BY k;
+SELECT k, count(*) AS wrong
+FROM asked, LATERAL ((SELECT q, x.* FROM parted s, channel_transitions(m) x WHERE s.k = asked.k
+                      EXCEPT ALL SELECT q, period_start, from_channel, to_channel, handoffs, customers, CASE WHEN k ~ 'median' THEN median_time END FROM our_transitions WHERE q % 2 = 0)
+                     UNION ALL (SELECT q, period_start, from_channel, to_channel, handoffs, customers, CASE WHEN k ~ 'median' THEN median_time END FROM our_transitions WHERE q % 2 = 0
+                      EXCEPT ALL SELECT q, x.* FROM parted s, channel_transitions(m) x WHERE s.k = asked.k)) d
+WHERE k <> '{channels}' GROUP BY k;
+SELECT k, count(*) AS wrong
+FROM asked, LATERAL ((SELECT q, x.* FROM parted s, channel_customers(m) x WHERE s.k = asked.k AND x.customers > 0 EXCEPT ALL SELECT * FROM our_customers WHERE q % 2 = 0)
+                     UNION ALL (SELECT * FROM our_customers WHERE q % 2 = 0 EXCEPT ALL SELECT q, x.* FROM parted s, channel_customers(m) x WHERE s.k = asked.k)) d
+WHERE k ~ 'customers' GROUP BY k;
+SELECT count(*) AS wrong FROM parted WHERE m <> m::text::channel_measures OR m <> m::text::jsonb::text::channel_measures;
+SELECT count(*) AS wrong
+FROM (SELECT k, q, channel_measures_agg(m ORDER BY random()) AS m
+      FROM (SELECT k, q, channel_measures_agg(journey, gap, within, not_own, '{app,web}', '{"Loja São João",phone}', period, zone, since, until, measures) AS m
+            FROM asked, question, random WHERE q % 2 = 0 GROUP BY k, q, c * q % (1 + q)) parts GROUP BY k, q) added JOIN parted USING (k, q) WHERE added.m <> parted.m;
+SELECT count(*) AS wrong
+FROM (SELECT q, channel_measures_agg(journey, gap, within, not_own, '{web,app}', '{phone,"Loja São João"}', period, zone, since, until, NULL) AS m FROM question, random GROUP BY q) a
+     JOIN ours USING (q) WHERE a.m <> ours.m;
+-- all touchpoints own, so that a block's bytes are looked at: few channels and many, journeys longer than what is read at once
+CREATE TABLE bytes AS
+SELECT c, n, '2025-01-30Z'::timestamptz + n * n % 1000 * c % 37 * interval '7 min' AS at, 'c' || n * (c + 7) / 3 % CASE WHEN c < 10 THEN 3 ELSE 60 END AS channel
+FROM generate_series(1, 60) c, generate_series(1, CASE WHEN c % 20 = 1 THEN 700 ELSE c % 11 END) n;
+CREATE FUNCTION bytes_differ(low int, high int, k text[], period text, within interval, since timestamptz, until timestamptz) RETURNS boolean LANGUAGE sql
+RETURN (SELECT channel_measures_agg(j, '1 h', within, NULL, NULL, NULL, period, 'UTC', since, until, k) FROM (SELECT journey_agg(at, channel, 'a') AS j FROM bytes WHERE c BETWEEN low AND high GROUP BY c) j)
+       IS DISTINCT FROM
+       (SELECT channel_measures_agg(b, '1 h', within, NULL, NULL, NULL, period, 'UTC', since, until, k)
+        FROM (SELECT journey_block_agg(c, j) AS b FROM (SELECT c, journey_agg(at, channel, 'a') AS j FROM bytes WHERE c BETWEEN low AND high GROUP BY c) j GROUP BY c / 40) b);
+SELECT count(*) AS asked, count(*) FILTER (WHERE bytes_differ(low, high, k, period, within, since, until)) AS wrong
+FROM (VALUES (1, 60), (1, 9), (50, 50)) s(low, high), (VALUES ('{transitions}'::text[]), ('{median_time}')) m(k), unnest('{all,day,month}'::text[]) period,
+     unnest('{0,1 hour,1 day,400 days}'::interval[]) within, (VALUES (NULL::timestamptz, NULL::timestamptz), ('2025-02-01Z', '2025-02-03Z'), ('2025-02-01Z', NULL)) r(since, until);
+SELECT sum(handoffs) > 1000 AS many FROM channel_transitions((SELECT channel_measures_agg(b, '1 h', '1 day', NULL, NULL, NULL, 'all', NULL, NULL, NULL, '{transitions}')
+    FROM (SELECT journey_block_agg(c, j) AS b FROM (SELECT c, journey_agg(at, channel, 'a') AS j FROM bytes GROUP BY c) j) b));
 -- in many groups, in memory and sorted
 SELECT count(*) AS wrong FROM (SELECT c, channel_measures_agg(journey, '30 min', '1 day', '{resolved}', '{web}', '{phone}', 'month', 'UTC', NULL, NULL) AS m FROM random GROUP BY c) g
 WHERE m <> (SELECT channel_measures_agg(journey, '30 min', '1 day', '{resolved}', '{web}', '{phone}', 'month', 'UTC', NULL, NULL) FROM random r WHERE r.c = g.c);
@@ -207,6 +252,11 @@ SELECT given, state, message, detail, hint FROM (VALUES
     ('''1 h'', ''1 d'', ''{}'', ''{}'', ''{}'', ''day'', NULL, NULL, NULL'), ('''1 h'', ''1 d'', ''{}'', ''{}'', ''{}'', ''day'', ''Europe/Nowhere'', NULL, NULL'),
     ('''1 h'', ''1 d'', ''{}'', ''{}'', ''{}'', ''day'', ''UTC'', ''2025-02-01Z'', ''2025-01-01Z''')
 ) v(given), refused('SELECT channel_measures_agg(journey, ' || given || ') FROM sample') r(state, message, detail, hint);
+SELECT given, state, message, detail, hint
+FROM unnest(ARRAY['''{}''', '''{handoffs}''', '''{channels,NULL}''', '''{Channels}''', '(CASE customer WHEN 1 THEN ''{channels}'' ELSE ''{customers}'' END)::text[]']) given,
+     refused('SELECT channel_measures_agg(journey, ''1 h'', ''1 d'', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ' || given || ') FROM sample') r(state, message, detail, hint);
+SELECT f, state, message, detail, hint FROM (VALUES ('channel_mix', 'transitions'), ('channel_transitions', 'channels'), ('channel_customers', 'median_time')) v(f, k),
+     refused(format('SELECT %s(channel_measures_agg(journey, ''1 h'', ''1 d'', NULL, NULL, NULL, NULL, NULL, NULL, NULL, ''{%s}'')) FROM sample', f, k)) r(state, message, detail, hint);
 -- also where nobody has a journey
 SELECT * FROM refused('SELECT channel_measures_agg(NULL::journey, ''1 h'', ''1 d'', ''{}'', ''{}'', ''{}'', ''fortnight'', ''UTC'', NULL, NULL)');
 -- different questions
@@ -242,7 +292,10 @@ FROM (VALUES (1, ''), (2, '{'), (3, '[]'), (4, '{}'), (5, 'null'), (6, '{"sessio
     (65, measures(period(cell('a'), transition('a', 'b', ''), '2 2 1 0'))), (66, measures(period(cell('a'), transition('a', 'b', '1, 2', '3'), '2 2 1 0'))), (67, measures(period(cell('a'), transition('a', 'b', '10.000001'), '2 2 1 0'))),
     (68, measures(period(cell('a'), transition('a', 'b', '[1, 0]'), '2 2 1 0'))), (69, measures(period(cell('a'), transition('a', 'b', '[1]'), '2 2 1 0'))), (70, measures(period(cell('a'), transition('a', 'b', '[[1, 1]]'), '2 2 1 0'))),
     (71, measures(period(cell('a'), transition('a', 'b', '1') || ',' || transition('a', 'b', '1'), '2 2 1 0'))), (72, measures(period(cell('a'), transition('a', 'b', '[1, 9223372036854775807], 2'), '2 2 1 0'))),
-    (73, measures('', ', "version": 1')), (74, measures('[' || repeat('[', 100000))), (75, measures(period(cell('a'), transition('a', 'b', '1'), '1 1 1 0') || repeat(' ', 20) || '}'))
+    (73, measures('', ', "version": 1')), (74, measures('[' || repeat('[', 100000))), (76, replace(measures(''), '"median_time"', '"medians"')), (77, replace(measures(''), '["channels", "transitions", "median_time", "customers"]', '[]')),
+    (78, replace(measures(period(cell('a'), transition('a', 'b', '1'), '2 2 1 0')), '"median_time", ', '')), (79, replace(measures(period(cell('a'))), '"channels", ', '')), (80, replace(measures(period(cell('a'))), ', "customers"]', ']')),
+    (81, replace(measures(period(cell('a'))), '"transitions", "median_time", "customers"', '')), (82, replace(replace(measures(period(cell('a'), transition('a', 'b', '1'), '2 2 1 0')), '"median_time", ', ''), '"times": [1]', '"handoffs": 0')),
+    (75, measures(period(cell('a'), transition('a', 'b', '1'), '1 1 1 0') || repeat(' ', 20) || '}'))
 ) v(n, t), refused(format('SELECT %L::channel_measures', t)) r(state, message, detail, hint) ORDER BY n;
 
 DROP SCHEMA channel_measures CASCADE;

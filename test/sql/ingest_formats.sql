@@ -283,5 +283,25 @@ FROM crm.formats f CROSS JOIN unnest(f.action) u(term) CROSS JOIN regexp_match(u
 ORDER BY 1, 2;
 
 DROP TABLE payloads;
+-- what is read and clicked: of any length, and nothing where it is no text
+CREATE TABLE shown AS
+SELECT * FROM (VALUES
+    (1, 'segment', '{"type": "page", "userId": "u", "messageId": "1", "timestamp": "2026-03-01T10:00:00Z", "name": "Home", "properties": {"title": "Home - Shop", "url": "https://shop.example/"}}'),
+    (2, 'segment', '{"type": "screen", "userId": "u", "messageId": "2", "timestamp": "2026-03-01T10:00:00Z", "name": "Cart", "context": {"page": {"url": "https://shop.example/cart"}}}'),
+    (3, 'segment', '{"type": "track", "event": "Email Link Clicked", "userId": "u", "messageId": "3", "timestamp": "2026-03-01T10:00:00Z", "properties": {"email_subject": "Spring sale", "link_url": "https://shop.example/sale"}}'),
+    (4, 'segment', '{"type": "track", "event": "Product Viewed", "userId": "u", "messageId": "4", "timestamp": "2026-03-01T10:00:00Z", "properties": {"name": "Raincoat", "url": {"path": "/"}}, "context": {"page": {"url": ["x"], "title": null}}}'),
+    (5, 'segment', format('{"type": "page", "userId": "u", "messageId": "5", "timestamp": "2026-03-01T10:00:00Z", "properties": {"title": 7, "url": "https://shop.example/?%s"}}', repeat('q', 3000))),
+    (6, 'cloudevents', '{"specversion": "1.0", "id": "6", "source": "/web", "type": "page.viewed", "time": "2026-03-01T10:00:00Z", "data": {"user_id": "u", "page": {"title": "Home", "url": "https://shop.example/"}}}'),
+    (7, 'cloudevents', '{"specversion": "1.0", "id": "7", "source": "/shop", "type": "order.paid", "time": "2026-03-01T10:00:00Z", "subject": "orders/7", "data": {"user_id": "u", "page": "home"}}'),
+    (8, 'snowplow', '{"collector_tstamp": "2026-03-01T10:00:00Z", "event_id": "8", "event_name": "page_view", "user_id": "u", "page_title": "Home", "page_url": "https://shop.example/"}'),
+    (9, 'whatsapp', '{"entry": [{"changes": [{"value": {"messages": [{"from": "351911", "id": "w9", "timestamp": "1772359201", "type": "text", "text": {"body": "Olá"}, "referral": {"headline": "Raincoats", "source_url": "https://fb.example/ad"}}]}}]}]}'),
+    (10, 'chatwoot', '{"event": "message_created", "id": 10, "message_type": "incoming", "created_at": 1772359202, "sender": {"id": 7, "type": "contact"}, "content_attributes": {"email": {"subject": "The coat is green"}}, "conversation": {"id": 31, "inbox_id": 4, "channel": "Channel::Email", "meta": {"sender": {"id": 7}}}}'),
+    (11, 'chatwoot', '{"event": "conversation_created", "id": 11, "inbox_id": 4, "channel": "Channel::WebWidget", "created_at": 1772359200, "meta": {"sender": {"id": 7}}, "additional_attributes": {"mail_subject": "Coat", "referer": "https://shop.example/coats"}}'),
+    (12, 'unomi', '{"itemId": "12", "eventType": "view", "profileId": "p", "timeStamp": "2026-03-01T10:00:00Z", "target": {"itemId": "x", "properties": {"pageInfo": {"pageName": "Home", "destinationURL": "https://shop.example/"}}}}')
+) f(n, format, payload);
+SELECT sum(i.touchpoints) AS touchpoints, sum(i.rejected) AS rejected FROM (SELECT * FROM shown ORDER BY n) f CROSS JOIN LATERAL crm.ingest(f.payload, f.format) i;
+SELECT t.source, t.action, t.subject, left(t.url, 60) AS url, length(t.url) AS length
+FROM (SELECT * FROM crm.touchpoints ORDER BY touchpoint_id DESC LIMIT (SELECT count(*) FROM shown)) t ORDER BY t.source, t.touchpoint_id;
+DROP TABLE shown;
 DROP FUNCTION becomes, webhook, batch, after_resolved;
 SELECT journey_drop_hub('crm', force => true);

@@ -41,7 +41,7 @@ SELECT crm.identify_many(ARRAY[ROW('{chatwoot.conversation:2,chatwoot.contact:0}
 TABLE written;
 -- what is new is
 SELECT crm.identify('{chatwoot.conversation:1,chatwoot.contact:0}', '2026-01-02Z', 'chatwoot', 'again');
-SELECT what, id FROM written;
+SELECT what, id FROM written ORDER BY 1, 2;
 SELECT touchpoints FROM crm.customer_360 WHERE customer_id = 1;
 -- what was known before can't be hidden, and what is hidden has no other rules
 SELECT crm.set_rule('phone', internal => true);

@@ -42,7 +42,13 @@ SELECT set_config('shops.tenant', 'regress_shop_' || t, false), cardinality(shop
     (ARRAY[identifier(t || '_card', '2')], '2026-03-02 11:00Z', 'phone', 'call', NULL, NULL, 'in', 'call ' || t, NULL, NULL, t, '3', NULL, NULL, NULL)]::shops.event[])) AS recorded
 FROM unnest('{a,b}'::text[]) t;
 SELECT shops.retract('a', '1');
+-- traits are seen with the identity they are of, which needs no policy of the shop's
+SELECT count(shops.set_traits(identifier(t || '_card', '1'), jsonb_build_object('shop', 'store ' || t, 'name', 'thread ' || t), t, '2026-03-01Z'))
+FROM unnest('{a,b}'::text[]) t;
 RESET ROLE;
+UPDATE shops.settings SET trait_history = true;
+SELECT count(shops.set_traits(identifier(t || '_card', '1'), jsonb_build_object('shop', 'store ' || t || ' now'), t, '2026-03-02Z'))
+FROM unnest('{a,b}'::text[]) t;
 SELECT tenant, count(*) FROM shops.touchpoints GROUP BY tenant ORDER BY tenant;
 SELECT shops.refresh();
 SELECT shops.must_link('a_card:1', 'a_cookie:1'), shops.must_link('b_card:2', 'b_cookie:1');
@@ -63,13 +69,14 @@ CREATE TEMP TABLE query (name text, query text);
 INSERT INTO query
 SELECT relname, format('SELECT * FROM shops.%I', relname) FROM pg_class
 WHERE relnamespace = 'shops'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND has_table_privilege('regress_shop_a', oid, 'SELECT')
-      AND relname NOT IN ('settings', 'channels', 'business_calendars', 'business_hours', 'business_exceptions', 'calendar_uses', 'actions', 'identifier_rules')
+      AND relname NOT IN ('settings', 'channels', 'business_calendars', 'business_hours', 'business_exceptions', 'calendar_uses', 'actions', 'identifier_rules', 'trait_rules')
 UNION ALL
 SELECT q, 'SELECT * FROM shops.' || q FROM unnest(ARRAY[
     $$customer_of('a_card:1')$$, $$customer_of('b_card:1')$$, $$identity_of('b_cookie:1')$$, $$customer_at('b_card:1', 'infinity')$$, $$identifiers_of(2)$$,
     $$identifiers_of((SELECT min(identity_id) FROM shops.identities))$$, $$identifier_values(5)$$, $$current_customer(5)$$, $$current_customer(2)$$,
     $$simulate()$$, $$stitch_findings()$$, $$evidence_of('{2,3,4,5,6,7}')$$, $$members_of('{2,3,4,5,6,7}')$$, $$linked_with('{2,3,4,5,6,7}')$$,
-    $$ruled(NULL, NULL, NULL)$$, $$stitch_flags()$$, $$partition_of(NULL)$$, $$look_up('{b_card:1,a_card:1}')$$]) q;
+    $$ruled(NULL, NULL, NULL)$$, $$stitch_flags()$$, $$partition_of(NULL)$$, $$look_up('{b_card:1,a_card:1}')$$,
+    $$customer_profile_at((SELECT min(customer_id) FROM shops.customers), '2026-03-01Z')$$]) q;
 SELECT q.name, a.n AS a, b.n AS b, o.n AS nobody, s.n AS everybody,
        a.texts ~ 'b_card|b_cookie|store b|thread b|call b' OR b.texts ~ 'a_card|a_cookie|store a|thread a|call a' AS leaks
 FROM query q, pg_temp.seen('regress_shop_a', q.query) a, pg_temp.seen('regress_shop_b', q.query) b, pg_temp.seen('regress_shop_none', q.query) o,
@@ -156,7 +163,7 @@ SET ROLE regress_shop_a;
 SELECT * FROM shops.why('a_card:1', 'a_cookie:1');
 SELECT * FROM shops.why('b_card:2', 'b_cookie:1');
 SELECT * FROM shops.why('a_card:1', 'b_cookie:1');
-SELECT customer_id, identifiers, channels, value, open_conversations, attributes FROM shops.customer_360 ORDER BY customer_id;
+SELECT customer_id, identifiers, channels, value, open_conversations, profile FROM shops.customer_360 ORDER BY customer_id;
 SELECT customer_id, journey FROM shops.current_journeys ORDER BY customer_id;
 SELECT customer_id FROM shops.customer_journeys WHERE journey ~ '"store b".buy';
 -- writing is not what a reader may do

@@ -66,11 +66,14 @@ SELECT crm.record('{email:rui}', '2026-03-01 11:00:01Z', 'email', 'newsletter', 
 SELECT crm.record('{email:rui}', '2026-03-01 11:00:03Z', 'email', 'delivered');
 SELECT crm.identify('{email:eva}', '2026-02-01 08:00Z');
 SELECT crm.record('{cookie:2}', '2026-03-04 09:10Z', 'app', 'view', 5, 'USD', attributes => '{"lang": "fr"}');
+SELECT crm.set_traits('cookie:1', '{"lang": "pt", "mood": null}', 'web', '2026-03-01 10:30Z'),
+       crm.set_traits('email:ana', '{"lang": "de", "name": "Ana"}', 'crm', '2026-02-01Z'),
+       crm.set_traits('cookie:2', '{"lang": "fr"}', 'web', '2026-03-04Z');
 SELECT customer_id, channel, since_previous, session, previous_channel, is_handoff, begins_visit FROM crm.timeline
 WHERE customer_id <> crm.customer_of('email:ana') ORDER BY customer_id;
 -- Ana's visits: 1 web, 5 balcão, 6 web, 7 phone, 8 whatsapp, 11 phone. Web and phone have two each; phone was used last.
--- Her values are 49.90 EUR and 10 of no currency: two sums. Latest not null: lang pt (2), plan gold (5), address of 5 as a whole,
--- mood glad (8 is after 7). size was always null.
+-- Her values are 49.90 EUR and 10 of no currency: two sums. Her profile is made of traits; what attributes of
+-- touchpoints say is not who she is.
 \x on
 SELECT * FROM crm.customer_360 ORDER BY customer_id;
 \x off
@@ -81,10 +84,10 @@ SELECT customer_id, handoffs, value_by_currency FROM crm.customer_360 WHERE cust
 SELECT crm.link('cookie:2', 'email:ana', '2026-03-05Z', 'web', 'login 7') = crm.customer_of('cookie:1') AS joined;
 SELECT touchpoint_id AS id, channel, since_previous, session, previous_channel, is_handoff FROM crm.timeline
 WHERE customer_id = crm.customer_of('cookie:2') ORDER BY occurred_at DESC, touchpoint_id DESC LIMIT 2;
-SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, attributes ->> 'lang' AS lang
+SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, profile ->> 'lang' AS lang
 FROM crm.customer_360 WHERE customer_id = crm.customer_of('cookie:2');
 SELECT crm.retract('web', 'login 7');
-SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, attributes ->> 'lang' AS lang
+SELECT customer_id, touchpoints, sessions, handoffs, preferred_channel, value_by_currency, last_channel, profile ->> 'lang' AS lang
 FROM crm.customer_360 WHERE touchpoints > 0 ORDER BY customer_id;
 
 -- A late touchpoint, between 2 and 4: 3 is in its session now, and so is 4. Of web, so that nothing else changes.
@@ -107,9 +110,9 @@ BEGIN
         EXECUTE format('GRANT SELECT ON crm.%I TO regress_timeline_reader', name);
     END LOOP;
 END $$;
-GRANT SELECT (identity_id, customer_id, first_seen, last_seen) ON crm.identities TO regress_timeline_reader;
+GRANT SELECT (identity_id, customer_id, first_seen, last_seen, blocked, shared) ON crm.identities TO regress_timeline_reader;
 SET ROLE regress_timeline_reader;
-SELECT customer_id, identifiers, identifier_texts, touchpoints, last_channel FROM crm.customer_360 ORDER BY customer_id;
+SELECT customer_id, identifiers, identifier_texts, touchpoints, last_channel, profile FROM crm.customer_360 ORDER BY customer_id;
 SELECT count(*) FROM crm.timeline;
 SELECT count(*) FROM crm.handoffs;
 SELECT count(*) FROM crm.conversations;
@@ -120,7 +123,7 @@ SELECT customers FROM crm.omnichannel;
 RESET ROLE;
 GRANT SELECT (identifier, normal_id) ON crm.identities TO regress_timeline_reader;
 SET ROLE regress_timeline_reader;
-SELECT customer_id, identifiers FROM crm.customer_360 ORDER BY customer_id;
+SELECT customer_id, identifiers, profile FROM crm.customer_360 ORDER BY customer_id;
 RESET ROLE;
 REVOKE SELECT (identifier) ON crm.identities FROM regress_timeline_reader;
 -- row-level security hides touchpoints and identities here too

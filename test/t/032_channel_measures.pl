@@ -24,16 +24,19 @@ CREATE TABLE valid AS
 SELECT n, channel_measures_agg(j, '1 min', '400 days', ARRAY['click', 'caf' || chr(233)], '{web}', '{phone}', (ARRAY['day', 'week', 'month', 'quarter', 'year', 'all'])[1 + n % 6], 'Europe/Lisbon',
                             CASE WHEN n % 3 = 0 THEN '2000-01-01Z'::timestamptz END, CASE WHEN n % 4 = 0 THEN '2027-01-01Z'::timestamptz END) AS m
 FROM generate_series(1, 60) n JOIN j ON id % 60 = n % 60 OR id % 7 = n GROUP BY n
+UNION ALL
+SELECT 60 + n::integer, channel_measures_agg(j, '1 min', '400 days', ARRAY['click'], '{web}', '{phone}', (ARRAY['month', 'all'])[1 + n % 2], 'UTC', '4000-02-01Z BC', NULL, ARRAY[name])
+FROM unnest('{channels,transitions,median_time,customers}'::text[]) WITH ORDINALITY m(name, n), j WHERE id % 9 = n GROUP BY n, name
 UNION ALL SELECT 0, channel_measures_agg('{}'::journey, '1 min', '1 day', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 COPY (SELECT m FROM valid ORDER BY n) TO '$dir/valid' (FORMAT binary);
 CREATE CAST (bytea AS channel_measures) WITHOUT FUNCTION;
 CREATE CAST (channel_measures AS bytea) WITHOUT FUNCTION;
 END
-my $valid = 61;
+my $valid = 65;
 my @sent = map { $_->[0] } read_copy("$dir/valid");
 my @stored = map { pack 'H*', $_ } split /\n/, sql($node, "SELECT encode(m::bytea, 'hex') FROM valid ORDER BY n");
 is(scalar @sent, $valid, 'values to damage');
-cmp_ok(sql($node, 'SELECT count(*) FROM valid, channel_transitions(m)'), '>', 1000, 'they have transitions');
+cmp_ok(sql($node, 'SELECT count(*) FROM valid, channel_transitions(m) WHERE n <= 60'), '>', 1000, 'they have transitions');
 
 # Every truncation and bit of a small one, and mutants of all
 sub damaged
@@ -112,8 +115,8 @@ SELECT format('SELECT probe_each(n, b::channel_measures) FROM image WHERE n BETW
 END
 ok(run_script($node, "$dir/probes.sql"), scalar(@mutant) . ' stored images probed');
 # sums, intervals and dates may become too large
-is(sql($node, q{SELECT state, probe, count(*), min(message) FROM outcome WHERE state NOT IN ('XX001', '22003', '22008') GROUP BY state, probe}), '', 'no error but data_corrupted and out of range');
-is(sql($node, "SELECT count(*) FROM outcome WHERE n < $valid"), '0', 'values are read as what they are');
+is(sql($node, q{SELECT state, probe, count(*), min(message) FROM outcome WHERE state NOT IN ('XX001', '22003', '22008') AND message !~ ' were not counted ' GROUP BY state, probe}), '', 'no error but data_corrupted and out of range');
+is(sql($node, "SELECT count(*) FROM outcome WHERE n < $valid AND message !~ ' were not counted '"), '0', 'values are read as what they are');
 cmp_ok(sql($node, q{SELECT count(DISTINCT n) FROM outcome WHERE state = 'XX001'}), '>', 1000, 'most mutants are found corrupt');
 
 # Encodings: names are sent in the client's, stored in the database's

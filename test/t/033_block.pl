@@ -163,6 +163,12 @@ my %probe = (
     compare => "journey_block_cmp(b, '{7: {web.view\@2026-04-01T00:00:00Z}}')",
     compare_self => "b = (b::bytea || '')::journey_block",
     aggregate => '(SELECT journey_block_agg(customer, journey) FROM unnest(b))',
+    lengths => '(SELECT journey_length_agg(x)::text FROM (VALUES (b)) v(x))',
+    sessions => "journey_block_sessions(b, '1 hour')",
+    labels => "(SELECT journey_label_agg(x, 'channel')::text FROM (VALUES (b)) v(x))",
+    days => "(SELECT journey_label_agg(x, 'label', 'day', 'UTC', '2000-01-01Z', '2026-04-01Z')::text FROM (VALUES (b)) v(x))",
+    transitions => "(SELECT channel_measures_agg(x, '1 hour', '400 days', NULL, NULL, NULL, 'all', 'UTC', NULL, NULL, '{transitions}')::text FROM (VALUES (b)) v(x))",
+    medians => "(SELECT channel_measures_agg(x, '1 hour', '400 days', NULL, NULL, NULL, 'month', 'UTC', NULL, NULL, '{median_time}')::text FROM (VALUES (b)) v(x))",
 );
 my $functions = join '', map { <<"END" } sort keys %probe;
 CREATE FUNCTION probe_$_(n integer, b journey_block) RETURNS void LANGUAGE plpgsql AS \$\$

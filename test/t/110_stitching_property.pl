@@ -18,7 +18,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(150, 1000);
+my $runs = $ENV{PGJ_RUNS} || slowly(75, 1000);
 my $batch = 25;    # sets in one script
 
 # The namespaces don't sort as the identifiers' texts do
@@ -268,7 +268,7 @@ BEGIN
     END LOOP;
 END \$\$;
 END
-for ([ 60, 40 ], [ 300, 30 ], [ 100, 1000 ], [ 30, 8 ])
+for (slowly([ [ 60, 40 ], [ 300, 30 ] ], [ [ 60, 40 ], [ 300, 30 ], [ 100, 1000 ], [ 30, 8 ] ])->@*)
 {
     my ($size, $above) = @$_;
     sql($node, <<"END");

@@ -34,7 +34,8 @@ my %dump = (
         [ 'env', 'PGOPTIONS=-c session_replication_role=replica', 'pg_restore', '-e', "$dir/root" ] ],
     # by another role, who is no superuser, and owns it all then
     owner => [ [ 'pg_dump', '--no-owner', '-Fc', '-f', "$dir/owner", $from ], [ 'pg_restore', '-e', '--no-owner', '-U', 'new_owner', "$dir/owner" ] ]);
-for my $name (sort keys %dump)
+# Plain, custom and root alone are little else than parts and directory
+for my $name (slowly([qw(directory owner parts)], [ sort keys %dump ])->@*)
 {
     my $owner = $name eq 'owner' ? 'OWNER new_owner' : '';
     sql($node, "CREATE DATABASE $name TEMPLATE template0 $owner");

@@ -174,7 +174,7 @@ is(join(' ', grep { !/^40001$/ } sort keys %state), '', 'no error but for serial
 # listeners
 my ($out, $in, $err) = ('', "LISTEN hub;\nSELECT hub.record('{l:1}', '2026-02-01Z', 'web', 'view') AS id, hub.customer_of('l:1') IS NULL;\n"
       . "SELECT hub.record_many(ARRAY[('{l:1}', '2026-02-02Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),\n"
-      . "('{l:1}', '2026-02-03Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::hub.event[]);\nSELECT 1;\n", '');
+      . "('{l:1}', '2026-02-03Z', 'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::hub.event[]);\nSELECT 1;\n", '');
 IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$in, '>', \$out, '2>', \$err);
 my $told = join ' ', $out =~ /payload "(.*?)" received/g;
 my $customer = sql($node, "SELECT hub.customer_of('l:1')");
