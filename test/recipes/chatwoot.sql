@@ -86,6 +86,7 @@ CREATE TABLE conversations (
 CREATE UNIQUE INDEX ON conversations (account_id, display_id);
 CREATE INDEX ON conversations (contact_id);
 CREATE INDEX ON conversations (inbox_id);
+CREATE INDEX ON conversations (assignee_id, account_id);
 CREATE TABLE messages (
     id serial PRIMARY KEY,
     content text,
@@ -104,6 +105,7 @@ CREATE TABLE messages (
     sender_id bigint
 );
 CREATE INDEX ON messages (conversation_id);
+CREATE INDEX ON messages (inbox_id);
 CREATE INDEX ON messages (sender_type, sender_id);
 CREATE TABLE csat_survey_responses (
     id bigserial PRIMARY KEY,

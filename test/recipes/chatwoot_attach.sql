@@ -7,7 +7,7 @@ SELECT crm.attach_source('chatwoot.conversations', source => 'chatwoot', part =>
     "channel": {"case": "inbox.channel_type", "Channel::Email": "email", "Channel::Whatsapp": "whatsapp", "else": "chat"},
     "lookups": {"inbox": "inboxes(id = inbox_id)", "agent": "users(id = assignee_id)"},
     "conversation": "id", "agent": "agent.name", "on_change": {"column": "status", "at": "updated_at AT TIME ZONE 'UTC'",
-        "initially": {"1": "resolved"}, "actions": {"0": "reopened", "1": "resolved"}}}$$);
+        "initially": {"1": "resolved"}, "actions": {"0": "conversation_opened", "1": "resolved"}}}$$);
 SELECT crm.attach_source('chatwoot.messages', source => 'chatwoot', part => 'messages', mapping => $${
     "occurred_at": "created_at AT TIME ZONE 'UTC'", "action": "'message'", "where": "message_type <> 2 AND NOT private",
     "channel": {"case": "inbox.channel_type", "Channel::Email": "email", "Channel::Whatsapp": "whatsapp", "else": "chat"},

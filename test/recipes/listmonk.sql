@@ -38,6 +38,9 @@ CREATE TABLE subscriber_lists (
     updated_at timestamptz DEFAULT now(),
     PRIMARY KEY (subscriber_id, list_id)
 );
+CREATE INDEX ON subscriber_lists (subscriber_id);
+CREATE INDEX ON subscriber_lists (list_id);
+CREATE INDEX ON subscriber_lists (status);
 CREATE TABLE campaigns (
     id serial PRIMARY KEY,
     uuid uuid NOT NULL UNIQUE,

@@ -80,6 +80,7 @@ CREATE TABLE ticket_articles (
 CREATE INDEX ON ticket_articles (ticket_id);
 CREATE INDEX ON ticket_articles (type_id);
 CREATE INDEX ON ticket_articles (sender_id);
+CREATE INDEX ON ticket_articles (created_by_id);
 
 INSERT INTO ticket_states (state_type_id, name) VALUES (1, 'new'), (2, 'open'), (3, 'pending reminder'), (5, 'closed'), (6, 'merged'), (4, 'pending close');
 INSERT INTO ticket_article_types (name, communication) VALUES ('email', true), ('sms', true), ('chat', true), ('fax', true), ('phone', true),

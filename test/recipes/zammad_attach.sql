@@ -7,7 +7,7 @@ SELECT crm.attach_source('zammad.tickets', source => 'zammad', part => 'tickets'
     "makes": "evidence", "references": {"zammad.ticket": "id", "zammad.user": "customer_id"}, "channel": "'support'",
     "conversation": "id", "lookups": {"owner": "users(id = nullif(owner_id, 1))"}, "agent": "owner.login",
     "on_change": {"column": "state_id", "at": "updated_at AT TIME ZONE 'UTC'", "initially": {"4": "closed"},
-                  "actions": {"2": "reopened", "4": "closed", "5": "closed"}}}$$);
+                  "actions": {"2": "conversation_opened", "4": "closed", "5": "closed"}}}$$);
 SELECT crm.attach_source('zammad.ticket_articles', source => 'zammad', part => 'articles', mapping => $${
     "occurred_at": "created_at AT TIME ZONE 'UTC'", "action": "'message'", "conversation": "ticket_id",
     "channel": {"case": "type.name", "email": "email", "phone": "phone", "chat": "chat", "sms": "sms", "else": "support"},
