@@ -397,6 +397,7 @@ DECLARE
     changes jsonb := '[]';
     skips text[] := '{}';
     identifiers text[] := '{}';
+    references_first text[] := '{}';
     needed text[];
     wrong text;
     hint text;
@@ -551,6 +552,8 @@ BEGIN
         END IF;
         uses := uses || found.uses;
         identifiers := identifiers || found.code;
+        references_first := CASE item.key WHEN 'references' THEN found.code || references_first
+                                 ELSE references_first || found.code END;
         IF item.key = 'references' THEN
             internal_namespaces := array(SELECT DISTINCT n.name FROM unnest(found.namespaces) n(name) ORDER BY 1);
         END IF;
@@ -697,7 +700,8 @@ BEGIN
         'alias', alias, 'ending', ending, 'log', coalesce(mapping ->> 'key' = '*', false),
         'keep', coalesce(mapping ->> 'on_delete' = 'keep', false),
         'key', CASE WHEN part = '' THEN code ->> 'key' ELSE format('(%L || %s)', part || ':', code ->> 'key') END,
-        'place', code -> 'place', 'watermark', mapping -> 'watermark', 'makes_evidence', 'evidence' = ANY (makes),
+        'place', code -> 'place', 'watermark', mapping -> 'watermark', 'makes_evidence',
+        'evidence' = ANY (makes) OR given ? 'on_change',
         'key_columns', (SELECT coalesce(jsonb_agg(a.attname ORDER BY k.n), '[]')
                         FROM unnest(key_columns) WITH ORDINALITY k(attnum, n)
                              JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.attnum),
@@ -705,11 +709,13 @@ BEGIN
                          FROM unnest(kept_columns) WITH ORDINALITY k(attnum, n)
                               JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = k.attnum),
         'identifiers', format('pg_catalog.array_remove(%s, NULL)', array_to_string(identifiers, ' || ')),
+        -- What a change tells stays when the row is pointed elsewhere, so it must join nobody: the row's evidence does
+        'changer', format('(pg_catalog.array_remove(%s, NULL))[1:1]', array_to_string(references_first, ' || ')),
         'wanted', CASE WHEN touchpoint
                        THEN concat_ws(' AND ', coalesce(code ->> 'where', 'true'),
                                       nullif(array_to_string(array(SELECT 'NOT ' || s.skip FROM unnest(skips) s(skip)), ' AND '),
                                              '')) ELSE 'false' END,
-        'told', CASE WHEN 'evidence' = ANY (makes) OR given ? 'traits' THEN coalesce(code ->> 'evidence_where', 'true')
+        'told', CASE WHEN 'evidence' = ANY (makes) OR given ?| '{traits,on_change}' THEN coalesce(code ->> 'evidence_where', 'true')
                      ELSE 'false' END,
         'observation', format('ROW(%s.identifiers, %s, %L::pg_catalog.text, %s.key)', who_alias,
                               coalesce(code ->> 'occurred_at', 'NULL::pg_catalog.timestamptz'), source, is_alias),
@@ -1092,7 +1098,7 @@ BEGIN
                    CASE WHEN kept_values = '{}' THEN ''
                         ELSE format(' WHERE %1$s.note_id = 0 OR %1$s.before IS DISTINCT FROM %1$s.after ORDER BY %2$s.n',
                                     note_alias, noted_alias) END,
-                   format('%I.%I::pg_catalog.text', mapping ->> 'alias', c.value ->> 'column'), mapping ->> 'identifiers',
+                   format('%I.%I::pg_catalog.text', mapping ->> 'alias', c.value ->> 'column'), mapping ->> 'changer',
                    who_alias, c.value ->> 'wanted', c.value ->> 'key'),
             ' UNION ALL ' ORDER BY c.n)
         FROM jsonb_array_elements(mapping -> 'changes') WITH ORDINALITY c(value, n)
