@@ -43,8 +43,8 @@ SELECT crm.record('{phone:912 345 678}', '2026-03-01 16:40Z', 'phone', 'call', d
 \set ECHO none
 
 \echo
-\echo 'The till has a table of orders. It is attached: what is in it comes at once, and whatever is'
-\echo 'written to it from now on is on the timeline when that transaction commits.'
+\echo 'The till has a table of orders. It is attached: what is in it comes at once; whatever is written'
+\echo 'to it from now on is noted, and comes with the next feed(), which a scheduler or a worker calls.'
 \echo
 
 \set ECHO queries
@@ -53,6 +53,7 @@ INSERT INTO orders VALUES (500, '2026-03-02 17:20Z', '0042', 49.90);
 SELECT crm.attach_source('orders', '{"occurred_at": "ordered_at", "channel": "''store''", "action": "''purchase''", "value": "total",
                                      "currency": "''EUR''", "identifiers": {"loyalty": "card"}}');
 INSERT INTO orders VALUES (501, '2026-03-06 11:00Z', '0042', 12.00), (502, '2026-03-06 11:30Z', '0077', 8.50);
+CALL crm.feed();
 \set ECHO none
 
 \echo

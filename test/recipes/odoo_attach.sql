@@ -8,8 +8,8 @@ SELECT crm.attach_source('odoo.crm_lead', source => 'odoo', part => 'leads', map
     "identifiers": {"email": "email_normalized", "phone": "phone"}}$$);
 SELECT crm.attach_source('odoo.sale_order', source => 'odoo', part => 'orders', mapping => $${
     "occurred_at": "date_order AT TIME ZONE 'UTC'", "channel": "'sales'", "action": "'purchase'", "where": "state = 'sale'",
-    "references": {"odoo.record": "'sale.order,' || id", "odoo.partner": "partner_id"}, "subject": "name",
-    "value": "amount_total", "currency": "cur.name", "lookups": {"cur": {"table": "res_currency(id = currency_id)", "fixed": true}},
+    "references": {"odoo.record": "'sale.order,' || id", "odoo.partner": "partner_id"}, "subject": "name", "value": "amount_total",
+    "lookups": {"cur": {"table": "res_currency(id = currency_id)", "fixed": true}}, "currency": "cur.name",
     "on_change": {"column": "state", "at": "write_date AT TIME ZONE 'UTC'", "actions": {"sent": "quoted", "cancel": "cancelled"}}}$$);
 SELECT crm.attach_source('odoo.mail_message', source => 'odoo', part => 'messages', mapping => $${
     "occurred_at": "date AT TIME ZONE 'UTC'", "channel": "'email'", "action": "'message'", "subject": "record_name",

@@ -16,4 +16,4 @@ SELECT array(SELECT i::text FROM crm.identifiers_of(c.customer_id) i ORDER BY 1)
 FROM (SELECT DISTINCT customer_id FROM crm.identities) c LEFT JOIN crm.customer_profile p USING (customer_id)
 ORDER BY 1, 2;
 \echo == Rejected
-SELECT part, source_key, reason FROM crm.source_rejects ORDER BY 1, 2;
+SELECT source_key, reason FROM crm.source_rejects ORDER BY 1;

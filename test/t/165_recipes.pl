@@ -95,7 +95,7 @@ is($out, slurp_file("$dir/three.out"), 'one customer in three applications');
 
 # Detached without their touchpoints, nothing is left of them, and the applications' tables are as they were
 is($node->safe_psql('three', 'SELECT bool_and(crm.detach_source(source, keep => false)) FROM (SELECT DISTINCT source FROM crm.sources) s'), 't', 'all are detached');
-is($node->safe_psql('three', "SELECT (SELECT count(*) FROM crm.touchpoints), (SELECT count(*) FROM crm.evidence), (SELECT count(*) FROM crm.traits),
+is($node->safe_psql('three', "SELECT (SELECT count(*) FROM crm.touchpoints), (SELECT count(*) FROM crm.evidence WHERE retracted_at IS NULL), (SELECT count(*) FROM crm.traits),
     (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'chatwoot|medusa|asterisk'),
     (SELECT count(*) FROM pg_proc WHERE pronamespace::regnamespace::text IN ('chatwoot', 'medusa', 'asterisk'))"), '0|0|0|0|0', 'and nothing of them is left');
 
