@@ -8,6 +8,7 @@
 #ifndef PGJ_CALENDAR_H
 #define PGJ_CALENDAR_H
 
+#include "compat.h"
 #include "pgtime.h"
 #include "utils/date.h"
 
