@@ -45,7 +45,7 @@ layer_regress() { lanes $(all_regress); }
 
 # The same with every plan made parallel that may be. To start workers for each statement takes several times as long as the
 # statements, so in "make test" it is done where plans can differ: aggregates, scans of journeys, row-level security.
-PARALLEL="analytics channel_measures components components_identifier funnel graph index journey_agg measures property rows sessions tenants"
+PARALLEL="analytics channel_measures components components_identifier funnel graph index journey_agg journeys_policies measures property rows sessions"
 layer_parallel() { in_parallel $PARALLEL; }
 layer_allparallel() { in_parallel $(all_regress); }
 in_parallel() {

@@ -8,6 +8,7 @@
 #ifndef PGJ_CALENDAR_H
 #define PGJ_CALENDAR_H
 
+#include "compat.h"
 #include "pgtime.h"
 #include "utils/date.h"
 
@@ -83,5 +84,21 @@ extern DateADT calendar_date(CalendarUnit unit, int32 number);
 
 /* The number of a date's unit; whether the unit begins on it. */
 extern bool calendar_number_of_date(CalendarUnit unit, DateADT date, int32 *number);
+
+/* Units, zones and other words come as texts: whether one is a word, or was given before (NULL: null). */
+static inline bool
+text_is(const text *t, const char *word)
+{
+	return VARSIZE_ANY_EXHDR(t) == strlen(word) && memcmp(VARDATA_ANY(t), word, strlen(word)) == 0;
+}
+
+static inline bool
+same_text(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b)) == 0;
+}
 
 #endif /* PGJ_CALENDAR_H */

@@ -432,21 +432,6 @@ place_of(PeriodFunnelState **state, MemoryContext cxt, const char *text, uint32 
 
 /* ---- arguments ---- */
 
-static inline bool
-same_text(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b)) == 0;
-}
-
-static bool
-text_is(const text *t, const char *word)
-{
-	return VARSIZE_ANY_EXHDR(t) == strlen(word) && memcmp(VARDATA_ANY(t), word, strlen(word)) == 0;
-}
-
 /* Take a call site's arguments, which are others than before. */
 static void
 site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const TimestampTz *range)

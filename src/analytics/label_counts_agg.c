@@ -125,11 +125,8 @@ typedef struct Tally
 static int
 part_argument(const text *value)
 {
-	const char *name = VARDATA_ANY(value);
-	size_t len = VARSIZE_ANY_EXHDR(value);
-
 	for (int part = 0; part < COUNTED_PARTS; part++)
-		if (strlen(counted_parts[part]) == len && memcmp(counted_parts[part], name, len) == 0)
+		if (text_is(value, counted_parts[part]))
 			return part;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("unknown part of a label: \"%s\"", text_to_cstring(value)),
@@ -165,7 +162,7 @@ new_question(LabelSite *site, MemoryContext cxt, int nargs, text *const *texts, 
 				 errmsg("the range ends before it begins: from %s until %s",
 						pstrdup(timestamptz_to_str(since)), pstrdup(timestamptz_to_str(until))),
 				 errhint("Give the earlier time first.")));
-	if (period && (VARSIZE_ANY_EXHDR(period) != 3 || memcmp(VARDATA_ANY(period), "all", 3) != 0))
+	if (period && !text_is(period, "all"))
 	{
 		if (!calendar_unit_find(VARDATA_ANY(period), VARSIZE_ANY_EXHDR(period), &q.unit))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -208,15 +205,6 @@ new_question(LabelSite *site, MemoryContext cxt, int nargs, text *const *texts, 
 	site->nrows = q.by_period ? 0 : 1;
 	site->question = q;
 	site->known = true;
-}
-
-static inline bool
-same_text(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		   memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b)) == 0;
 }
 
 /* This call's, which knows what is asked; cheap if that is the same as before. */

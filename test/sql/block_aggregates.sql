@@ -60,8 +60,10 @@ INSERT INTO pattern (p) VALUES ('web.view'), ('web.view -> app.buy -> %'), ('web
     ('%.%.in -> %.%.out -> %.%.in'), ('web.view -[!%.buy]-> %.delivered -> phone.%'), ('%[value >= 5] -> %[value < 5]'), ('c1.% -> c2.%{2} -> c3.%'),
     ('^web.% => app.% => %'), ('% -> web.buy$'), ('("Loja São João".vê -> web.%) | (app.% -> app.% -> web.%)'), ('fax.%'), ('%{3} -> %'), ('%[value >= 5]'), ('c1.%'), ('%.%.in'), ('%'), ('%.buy'),
     ('^% -> %.buy'), ('^ -[<= 1 day]-> %.view -> %'), ('^(web.% => %) -> %.buy'), ('^% -> % within 1 day'), ('% -> %.view -> % -> %.buy within 2 days'),
-    ('%.view -> %.view -> %.view'), ('^ -[!%.view]-> %.view -[!%.buy]-> %.buy'), ('%.view -[!%.buy]-> app.% -[!web.view]-> %.view -[!%.%.in]-> %'),
-    ('% -[!%.buy, <= 1 day]-> web.% => % -[!%.view]-> %'), ('^ -[!%.view, !%.buy]-> % -[!%.buy]-> %[value >= 5] -> %'), ('web.% -[!%.buy]-> %.view => %.view within 2 days'),
+    ('%.view -> %.view -> %.view'), ('^ -[!%.view]-> %.view -[!%.buy]-> %.buy'),
+    ('%.view -[!%.buy]-> app.% -[!web.view]-> %.view -[!%.%.in]-> %'),
+    ('% -[!%.buy, <= 1 day]-> web.% => % -[!%.view]-> %'),
+    ('^ -[!%.view, !%.buy]-> % -[!%.buy]-> %[value >= 5] -> %'), ('web.% -[!%.buy]-> %.view => %.view within 2 days'),
     ('^ -[!web.view]-> web.view | ^ -[!%.buy]-> %.buy -> %'), ('^ =[< 0 s]=> %'), ('^ =[<= 0 s]=> % -> %.buy');
 CREATE TABLE setting AS
 SELECT k, (ARRAY['0', '1 us', '10 min', '00:29:59.999999', '30 min', '1 h', '1 day', '30 days', '1 month', '178000000 years']::interval[])[1 + rnd(-k, 1, 10)] AS gap,
@@ -101,10 +103,13 @@ FROM unnest('{0,1 us,1 s,10 min,00:29:59.999999,30 min,30 min 0.000001 s,1 day,4
 WHERE coalesce(b.sessions, 0) <> coalesce(j.sessions, 0);
 SELECT g.gap, s, n
 FROM unnest('{0,10 min,30 min,1 day,100000000 days}'::interval[]) g(gap), block
-WHERE journey_block_sessions_each(b, g.gap) <> ARRAY(SELECT sessions FROM journey_block_summary(b, g.gap) ORDER BY customer)
-   OR journey_block_sessions_each(b, g.gap) <> ARRAY(SELECT (SELECT count(*) FROM journey_sessions(journey, g.gap)) FROM unnest(b) ORDER BY customer)
+WHERE journey_block_sessions_each(b, g.gap)
+      <> ARRAY(SELECT sessions FROM journey_block_summary(b, g.gap) ORDER BY customer)
+   OR journey_block_sessions_each(b, g.gap)
+      <> ARRAY(SELECT (SELECT count(*) FROM journey_sessions(journey, g.gap)) FROM unnest(b) ORDER BY customer)
    OR cardinality(journey_block_sessions_each(b, g.gap)) <> cardinality(journey_block_customers(b));
-SELECT DISTINCT journey_block_sessions(b, '30 min'), journey_block_sessions_each(b, '30 min') FROM block WHERE s = 7 ORDER BY 1;
+SELECT DISTINCT journey_block_sessions(b, '30 min'), journey_block_sessions_each(b, '30 min')
+FROM block WHERE s = 7 ORDER BY 1;
 SELECT journey_block_sessions(b, '-1 s') FROM block WHERE s = 1 AND n = 0;
 SELECT journey_block_sessions(b, '1 month') FROM block WHERE s = 1 AND n = 0;
 -- over as much time as an interval can be long, and gaps as between neighbours; more touchpoints than are counted at once
