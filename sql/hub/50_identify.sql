@@ -90,112 +90,142 @@ END $$;
 COMMENT ON FUNCTION @hub@.check_observation(@extschema@.identifier[], timestamptz, text, text)
     IS 'refuse what is no observation';
 
--- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
--- until all is locked; returns the numbers of all that was added. Raises PJ001 if somebody else adds one of them. The
--- arguments are parallel arrays: whose each is, itself, its time, its identity if it is known, and the customer of that
--- if it is usable.
-CREATE OR REPLACE FUNCTION @hub@.add_identities(
-    numbers integer[], identifiers @extschema@.identifier[], times timestamptz[], ids bigint[], customers bigint[])
-RETURNS bigint[]
+-- How a call works with many identifiers: "identifiers" are those that differ, in their order, which is that of their
+-- index; what is known of each stands in arrays parallel to it. "numbers" and "places" are parallel arrays of all that
+-- are given: whose observation each is of, and which of the identifiers. What is known of observations stands in arrays
+-- by their numbers. Plans are generic, since planning for each call costs more; but of a large call for as many rows as
+-- there are, so that arrays are joined by hashing. Tables are looked up by index, in its order, in both.
+CREATE OR REPLACE FUNCTION @hub@.plan_for(size integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+BEGIN
+    PERFORM set_config('plan_cache_mode', CASE WHEN size > 500 THEN 'force_custom_plan' ELSE 'force_generic_plan' END,
+                       true);
+END $$;
+COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calling function for arrays of that size';
+
+-- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
+-- until all is locked; tells the identities and nodes of all then, and the numbers of all that was added. Raises PJ001
+-- if somebody else adds one of them. customers: of those that are usable.
+CREATE OR REPLACE FUNCTION @hub@.add_identities(
+    numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
+    lasts timestamptz[], customers bigint[], INOUT ids bigint[], INOUT nodes bigint[], OUT fresh bigint[])
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    fresh bigint[];
-    wanted bigint;
+    -- what is added: its number, itself, its node,
+    new_ids bigint[];
+    new_forms @extschema@.identifier[];
+    new_nodes bigint[];
+    new_places integer[];     -- its place among the identifiers, NULL: it did not come in,
+    node_is_new boolean[];
+    node_customers bigint[];  -- of a node that was known,
+    new_blocked boolean[];
+    new_shared boolean[];
+    vertices bigint[];        -- by place: what observations connect,
+    are_new boolean[];        -- and whether that is new
 BEGIN
+    PERFORM plan_for(cardinality(numbers));
     WITH entry AS MATERIALIZED (
-        SELECT u.number, u.identifier, u.at, u.id, u.customer
-        FROM unnest(numbers, identifiers, times, ids, customers) u(number, identifier, at, id, customer)
+        SELECT u.identifier, u.place, @extschema@.identifier_namespace(u.identifier) AS namespace
+        FROM unnest(identifiers, ids) WITH ORDINALITY u(identifier, id, place) WHERE u.id IS NULL
     ), rule AS MATERIALIZED (
         -- once for each namespace, for lists of blocked values are long
         SELECT n.namespace, r.blocked, r.normalizer, r.default_country
-        FROM (SELECT DISTINCT @extschema@.identifier_namespace(e.identifier) AS namespace FROM entry e WHERE e.id IS NULL) n
-             CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+        FROM (SELECT DISTINCT e.namespace FROM entry e) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
     ), form AS MATERIALIZED (
-        SELECT u.identifier, u.first_seen, u.last_seen, u.numbers,
-               normal_form(u.identifier, r.normalizer, r.default_country) AS normal, r.blocked, r.normalizer,
-                   r.default_country
-        FROM (SELECT e.identifier, min(e.at) AS first_seen, max(e.at) AS last_seen, array_agg(e.number) AS numbers
-              FROM entry e WHERE e.id IS NULL GROUP BY e.identifier ORDER BY e.identifier) u
-             JOIN rule r ON r.namespace = @extschema@.identifier_namespace(u.identifier)
+        SELECT e.identifier, e.place, normal_form(e.identifier, r.normalizer, r.default_country) AS normal,
+               r.blocked, r.normalizer, r.default_country
+        FROM entry e JOIN rule r ON r.namespace = e.namespace ORDER BY e.identifier
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
-        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.first_seen, f.last_seen, f.numbers,
-            f.normal,
-               k.normal_id AS known, k.customer_id,
+        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.place, f.normal, k.normal_id AS known,
+               k.customer_id,
                coalesce(k.blocked, is_blocked(f.normal, f.blocked, f.normalizer, f.default_country)) AS blocked,
                coalesce(k.shared, false) AS shared
         FROM form f
              LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
-                                WHERE i.identifier = f.normal OFFSET 0) k ON true
+                                WHERE i.identifier = f.normal AND f.normal <> f.identifier OFFSET 0) k ON true
     ), placed AS MATERIALIZED (
-        -- a normal form that did not come in gets a number once. Window functions: a join of many might be a nested
-        -- loop
-        SELECT u.id, u.identifier, u.first_seen, u.last_seen, u.numbers, u.normal, u.known, u.customer_id, u.blocked,
-            u.shared, u.own,
-               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.place = 1
+        -- a normal form that did not come in gets a number once
+        SELECT u.id, u.identifier, u.place, u.normal, u.known, u.customer_id, u.blocked, u.shared, u.own,
+               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.turn = 1
                    THEN nextval('identities_identity_id_seq') END AS unseen
-        FROM (SELECT n.id, n.identifier, n.first_seen, n.last_seen, n.numbers, n.normal, n.known, n.customer_id,
-              n.blocked, n.shared,
+        FROM (SELECT n.id, n.identifier, n.place, n.normal, n.known, n.customer_id, n.blocked, n.shared,
                      min(n.id) FILTER (WHERE n.identifier = n.normal) OVER w AS own,
-                     row_number() OVER (PARTITION BY n.normal ORDER BY n.identifier) AS place
+                     row_number() OVER (PARTITION BY n.normal ORDER BY n.place) AS turn
               FROM unknown n WINDOW w AS (PARTITION BY n.normal)
               OFFSET 0) u
-    ), new AS MATERIALIZED (
-        SELECT p.id, p.identifier, coalesce(p.known, p.own, max(p.unseen) OVER (PARTITION BY p.normal)) AS normal_id,
-               p.first_seen, p.last_seen, p.numbers, p.known, p.customer_id, p.blocked, p.shared
-        FROM placed p
-        UNION ALL
-        SELECT p.unseen, p.normal, p.unseen, NULL, NULL, NULL, NULL, NULL, p.blocked, false FROM placed p
-            WHERE p.unseen IS NOT NULL
-    ), seen AS (
+    )
+    SELECT array_agg(n.id), array_agg(n.identifier), array_agg(n.node), array_agg(n.place), array_agg(n.is_new),
+           array_agg(n.customer_id), array_agg(n.blocked), array_agg(n.shared)
+    INTO new_ids, new_forms, new_nodes, new_places, node_is_new, node_customers, new_blocked, new_shared
+    FROM (SELECT p.id, p.identifier, coalesce(p.known, p.own, max(p.unseen) OVER (PARTITION BY p.normal)) AS node,
+                 p.place, p.known IS NULL AS is_new, p.customer_id, p.blocked, p.shared
+          FROM placed p
+          UNION ALL
+          SELECT p.unseen, p.normal, p.unseen, NULL, true, NULL, p.blocked, false FROM placed p
+          WHERE p.unseen IS NOT NULL) n;
+
+    SELECT array_agg(coalesce(g.id, n.id) ORDER BY g.place), array_agg(coalesce(g.node, n.node) ORDER BY g.place),
+           array_agg(CASE WHEN g.id IS NOT NULL THEN g.customer
+                          WHEN NOT n.blocked AND NOT n.shared THEN coalesce(n.customer, n.id) END ORDER BY g.place),
+           array_agg(g.id IS NULL AND n.is_new AND NOT n.blocked ORDER BY g.place)
+    INTO ids, nodes, vertices, are_new
+    FROM unnest(ids, nodes, customers) WITH ORDINALITY g(id, node, customer, place)
+         LEFT JOIN unnest(new_places, new_ids, new_nodes, node_customers, node_is_new, new_blocked, new_shared)
+                   n(place, id, node, customer, is_new, blocked, shared) ON n.place = g.place;
+
+    WITH edge AS (
         -- what is new can't be a replay; another form of what is known can
-        SELECT v.vertex, CASE WHEN bool_or(v.is_new) OVER (PARTITION BY v.number)
-            THEN min(v.vertex) OVER (PARTITION BY v.number) END AS first
-        FROM (SELECT e.number, e.customer AS vertex, false AS is_new FROM entry e WHERE e.customer IS NOT NULL
-              UNION ALL
-              SELECT u.number, coalesce(n.customer_id, n.id), n.known IS NULL
-              FROM new n CROSS JOIN LATERAL unnest(n.numbers) u(number) WHERE NOT n.blocked AND NOT n.shared) v
+        SELECT v.vertex, s.identities[1] AS first
+        FROM identity_sets(numbers, journey_elements_at(vertices, places)) s
+             JOIN (SELECT DISTINCT u.number FROM unnest(numbers, journey_elements_at(are_new, places)) u(number, is_new)
+                   WHERE u.is_new) o ON o.number = s.number
+             CROSS JOIN LATERAL unnest(s.identities[2:]) v(vertex)
         UNION ALL
-        SELECT n.id, n.normal_id FROM new n WHERE n.known IS NULL
+        SELECT n.id, n.node FROM unnest(new_ids, new_nodes, node_is_new) n(id, node, is_new) WHERE n.is_new
     ), added AS (
         INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen,
                                 blocked, shared)
-        SELECT n.id, n.identifier, n.normal_id, coalesce(n.customer_id, m.component, n.id), clock_timestamp(),
-            n.first_seen, n.last_seen,
-               n.blocked, n.shared
-        FROM new n LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(s.vertex, s.first)
-                                                           FROM seen s)) m ON m.node = n.id
+        SELECT n.id, n.identifier, n.node, coalesce(n.customer, m.component, n.id), clock_timestamp(),
+               firsts[n.place], lasts[n.place], n.blocked, n.shared
+        FROM unnest(new_ids, new_forms, new_nodes, new_places, node_customers, new_blocked, new_shared)
+             n(id, identifier, node, place, customer, blocked, shared)
+             LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(e.vertex, e.first)
+                                                     FROM edge e)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
         RETURNING identities.identity_id
     )
-    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'), (SELECT count(*) FROM new)
-        INTO fresh, wanted;
-    IF cardinality(fresh) < wanted THEN
+    SELECT coalesce(array_agg(a.identity_id), '{}') INTO fresh FROM added a;
+    IF cardinality(fresh) < cardinality(new_ids) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
     END IF;
-    RETURN fresh;
 END $$;
-COMMENT ON FUNCTION @hub@.add_identities(integer[], @extschema@.identifier[], timestamptz[], bigint[], bigint[])
+COMMENT ON FUNCTION @hub@.add_identities(integer[], integer[], @extschema@.identifier[], timestamptz[], timestamptz[],
+                                         bigint[], bigint[], bigint[])
     IS 'make identities of identifiers that are not known yet';
 
--- The identities of identifiers, their nodes, and the customers of those that are usable, in the order of the
--- identifiers; NULL: none.
+-- The identities of identifiers, their nodes, the customers of those that are usable, and those that never came in
+-- themselves, in the order of the identifiers; NULL: none.
 CREATE OR REPLACE FUNCTION @hub@.look_up(
-    identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[])
+    identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[],
+    OUT unseen bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(i.normal_id ORDER BY g.n),
-           array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n)
-    INTO ids, nodes, customers
+           array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n),
+           array_agg(CASE WHEN i.last_seen IS NULL THEN i.identity_id END ORDER BY g.n)
+    INTO ids, nodes, customers, unseen
     FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
-         LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared FROM identities k
+         LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared, k.last_seen
+                            FROM identities k
                             WHERE k.identifier = g.identifier OFFSET 0) i ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities, nodes and customers of identifiers';
@@ -242,8 +272,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.lock_ahead(bigint[], @extschema@.identifier[]) IS 'lock all that a change of rows will touch';
 
 -- Shared nodes that were seen with people whom these observations show to be one: for each of several people, but for
--- the one of which most is known. The arguments are parallel arrays of record_observations; fresh identities were seen
--- with nobody so far.
+-- the one of which most is known. numbers and nodes are parallel; fresh identities were seen with nobody so far.
 CREATE OR REPLACE FUNCTION @hub@.sharing_less(numbers integer[], nodes bigint[], sources text[], keys text[],
                                               fresh bigint[])
 RETURNS bigint[]
@@ -258,9 +287,10 @@ BEGIN
     FOR anchors IN
         WITH seen AS MATERIALIZED (
             SELECT DISTINCT u.number, u.node
-            FROM unnest(numbers, nodes, sources, keys) u(number, node, source, key)
+            FROM unnest(numbers, nodes) u(number, node)
+                 JOIN unnest(sources, keys) WITH ORDINALITY o(source, key, number) ON o.number = u.number
                  LEFT JOIN LATERAL (SELECT e.source_key FROM evidence e
-                                    WHERE e.source = u.source AND e.source_key = u.key OFFSET 0) e ON true
+                                    WHERE e.source = o.source AND e.source_key = o.key OFFSET 0) e ON true
                  CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i
                                      WHERE i.identity_id = u.node OFFSET 0) i
                  CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
@@ -321,68 +351,95 @@ COMMENT ON FUNCTION @hub@.keep_identities(bigint[])
     IS 'see that nobody forgets identities until the transaction ends; returns those there are';
 
 -- Whether observations of known identities are replays, at times that tell nothing: then there is nothing to lock.
--- The arguments are parallel arrays of record_observations.
+-- numbers and seen are parallel, the identity of each that is given; and so are ids, firsts and lasts, of each once.
 CREATE OR REPLACE FUNCTION @hub@.nothing_new(
-    numbers integer[], ids bigint[], times timestamptz[], sources text[], keys text[])
+    numbers integer[], seen bigint[], ids bigint[], firsts timestamptz[], lasts timestamptz[], sources text[],
+    keys text[])
 RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN NOT EXISTS (SELECT
-                       FROM (SELECT min(u.source) AS source, min(u.key) AS key,
-                                    array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-                             FROM unnest(numbers, ids, sources, keys) u(number, id, source, key)
-                             GROUP BY u.number) s
-                            LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
-                                               WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e ON true
-                       WHERE cardinality(s.ids) > 1 AND e.identities IS DISTINCT FROM s.ids)
+                       FROM unnest(ids, firsts, lasts) u(id, first, last)
+                            CROSS JOIN LATERAL (SELECT k.first_seen, k.last_seen FROM identities k
+                                                WHERE k.identity_id = u.id AND NOT (k.blocked OR k.shared)
+                                                OFFSET 0) i
+                       WHERE u.first < i.first_seen OR u.last > i.last_seen OR i.last_seen IS NULL)
            AND NOT EXISTS (SELECT
-                           FROM unnest(ids, times) u(id, at)
-                                CROSS JOIN LATERAL (SELECT k.first_seen, k.last_seen FROM identities k
-                                                    WHERE k.identity_id = u.id AND NOT (k.blocked OR k.shared)
-                                                    OFFSET 0) i
-                           WHERE u.at < i.first_seen OR u.at > i.last_seen OR i.last_seen IS NULL);
+                           FROM identity_sets(numbers, seen) s
+                                JOIN unnest(sources, keys) WITH ORDINALITY o(source, key, number)
+                                    ON o.number = s.number
+                                LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
+                                                   WHERE v.source = o.source AND v.source_key = o.key OFFSET 0) e
+                                    ON true
+                           WHERE e.identities IS DISTINCT FROM s.identities);
 END $$;
-COMMENT ON FUNCTION @hub@.nothing_new(integer[], bigint[], timestamptz[], text[], text[])
+COMMENT ON FUNCTION @hub@.nothing_new(integer[], bigint[], bigint[], timestamptz[], timestamptz[], text[], text[])
     IS 'whether observations tell nothing that is not known';
 
 CREATE OR REPLACE FUNCTION @hub@.first_of(
-    numbers integer[], ids bigint[], nodes bigint[], OUT customers bigint[], OUT identities bigint[])
+    numbers integer[], places integer[], ids bigint[], nodes bigint[], OUT customers bigint[], OUT identities bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    ranks bigint[];    -- by place, the strongest first
+    classes bigint[];  -- how many are stronger, whatever their identifiers
+    ranked bigint[];   -- customers by rank
+    best integer[];    -- by observation: the least rank,
+    firsts integer[];  -- and the first that was given of the strongest
 BEGIN
-    SELECT array_agg(c.customer_id ORDER BY c.number), array_agg(c.identity_id ORDER BY c.number)
-    INTO customers, identities
-    FROM (SELECT u.number,
-                 (array_agg(i.customer_id
-                            ORDER BY i.blocked OR i.shared, r.priority DESC, i.identifier))[1] AS customer_id,
-                 (array_agg(u.id ORDER BY i.blocked OR i.shared, r.priority DESC, u.n))[1] AS identity_id
-          FROM unnest(numbers, ids, nodes) WITH ORDINALITY u(number, id, node, n)
-               CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
-                                   WHERE k.identity_id = u.node OFFSET 0) i
-               CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
-          GROUP BY u.number) c;
+    PERFORM plan_for(cardinality(numbers));
+    WITH rule AS MATERIALIZED (
+        SELECT r.namespace, r.priority FROM rules_in_force(NULL) r
+    ), node AS MATERIALIZED (
+        SELECT u.place, i.identifier, i.customer_id, i.blocked OR i.shared AS weak,
+               @extschema@.identifier_namespace(i.identifier) AS namespace
+        FROM unnest(nodes) WITH ORDINALITY u(node, place)
+             CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
+                                 WHERE k.identity_id = u.node OFFSET 0) i
+    ), class AS MATERIALIZED (
+        SELECT n.namespace, n.weak, rank() OVER (ORDER BY n.weak, r.priority DESC) AS class
+        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n
+             JOIN rule r ON r.namespace = CASE WHEN n.namespace IN (SELECT w.namespace FROM rule w)
+                                               THEN n.namespace ELSE '*' END
+    )
+    SELECT array_agg(s.rank ORDER BY s.place), array_agg(s.class ORDER BY s.place),
+           array_agg(s.customer_id ORDER BY s.rank)
+    INTO ranks, classes, ranked
+    FROM (SELECT n.place, n.customer_id, c.class, row_number() OVER (ORDER BY c.class, n.identifier, n.place) AS rank
+          FROM node n JOIN class c ON c.namespace = n.namespace AND c.weak = n.weak) s;
+
+    SELECT array_agg(s.rank::integer ORDER BY s.number), array_agg((s.first & 4294967295)::integer ORDER BY s.number)
+    INTO best, firsts
+    FROM (SELECT u.number, min(u.rank) AS rank, min(u.class << 32 | u.n) AS first
+          FROM unnest(numbers, journey_elements_at(ranks, places), journey_elements_at(classes, places))
+               WITH ORDINALITY u(number, rank, class, n)
+          GROUP BY u.number) s;
+    customers := journey_elements_at(ranked, best);
+    identities := journey_elements_at(ids, journey_elements_at(places, firsts));
 END $$;
-COMMENT ON FUNCTION @hub@.first_of(integer[], bigint[], bigint[])
+COMMENT ON FUNCTION @hub@.first_of(integer[], integer[], bigint[], bigint[])
     IS 'of observations, the customer of the first usable identity, and the identity touchpoints point at';
 
--- Plans are generic here: there are few rows or an index, and planning for each call costs more. The arguments are
--- parallel arrays of all identifiers of all observations: whose each is, itself, and time, source and key of the
--- observation. Returns for each observation the customer of its usable identity of highest priority, of several the
--- smallest identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first
--- given, which is for the caller to say.
+-- Returns for each observation the customer of its usable identity of highest priority, of several the smallest
+-- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
+-- is for the caller to say.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
     numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    identifiers @extschema@.identifier[];  -- those that differ,
+    places integer[];        -- the place of each given among them,
+    firsts timestamptz[];    -- and the times of each
+    lasts timestamptz[];
     ids bigint[];            -- the identity of each, NULL: none yet
     nodes bigint[];          -- its node,
     customers bigint[];      -- its customer, if it is usable,
@@ -391,6 +448,7 @@ DECLARE
     usable boolean[];
     locked bigint[];
     known bigint[];
+    unseen bigint[];         -- those that did not come in themselves so far
     fresh bigint[];          -- identities that are new
     others bigint[];         -- nodes that have a form they did not have
     added integer[];         -- the observations that are new evidence
@@ -404,32 +462,33 @@ DECLARE
     wrong record;
     detail text;
 BEGIN
+    SELECT p.forms, p.places, p.firsts, p.lasts INTO identifiers, places, firsts, lasts
+    FROM identifier_places(given, journey_elements_at(times, numbers)) p;
+    PERFORM plan_for(cardinality(numbers));
     FOR try IN 1 .. 1000 LOOP
         BEGIN
             fresh := '{}';
             others := '{}';
             shared_now := '{}';
             usable_again := '{}';
-            SELECT l.ids, l.nodes, l.customers INTO ids, nodes, customers FROM look_up(given) l;
+            SELECT l.ids, l.nodes, l.customers, l.unseen INTO ids, nodes, customers, unseen FROM look_up(identifiers) l;
             known := ids;
-            IF array_position(ids, NULL) IS NULL AND nothing_new(numbers, ids, times, sources, keys) THEN
+            IF array_position(ids, NULL) IS NULL
+               AND nothing_new(numbers, journey_elements_at(ids, places), ids, firsts, lasts, sources, keys) THEN
                 SELECT f.customers, f.identities INTO first_customers, first_identities
-                FROM first_of(numbers, ids, nodes) f;
+                FROM first_of(numbers, places, ids, nodes) f;
                 RETURN;
             ELSIF array_position(ids, NULL) IS NOT NULL THEN
-                fresh := add_identities(CASE WHEN apart = '{}' THEN numbers
-                                             ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n
-                                                               ELSE u.number END
-                                                        FROM unnest(numbers) WITH ORDINALITY u(number, n)
-                                                        ORDER BY u.n)::integer[] END,
-                                        given, times, ids, customers);
-                SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
+                SELECT n.ids, n.nodes, n.fresh INTO ids, nodes, fresh
+                FROM add_identities(CASE WHEN apart = '{}' THEN numbers
+                                         ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n
+                                                           ELSE u.number END
+                                                    FROM unnest(numbers) WITH ORDINALITY u(number, n)
+                                                    ORDER BY u.n)::integer[] END,
+                                    places, identifiers, firsts, lasts, customers, ids, nodes) n;
             END IF;
-            SELECT coalesce(array_agg(DISTINCT i.normal_id), '{}') INTO others
-            FROM unnest(ids) u(id)
-                 CROSS JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.last_seen FROM identities k
-                                     WHERE k.identity_id = u.id OFFSET 0) i
-            WHERE i.last_seen IS NULL OR i.normal_id <> i.identity_id AND i.identity_id IN (SELECT unnest(fresh));
+            others := array(SELECT DISTINCT u.node FROM unnest(ids, nodes, known, unseen) u(id, node, known, unseen)
+                            WHERE u.unseen IS NOT NULL OR u.known IS NULL AND u.node <> u.id);
             SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
             FROM lock_components(nodes, others, more, recounted) l;
             IF fresh <> '{}'
@@ -449,7 +508,7 @@ BEGIN
                     MESSAGE = 'new identities have not the customers they would have now';
             END IF;
             IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-                shared_now := sharing_less(numbers, nodes, sources, keys, fresh);
+                shared_now := sharing_less(numbers, journey_elements_at(nodes, places), sources, keys, fresh);
                 IF NOT shared_now <@ recounted THEN
                     recounted := recounted || shared_now;
                     RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
@@ -459,38 +518,39 @@ BEGIN
 
             -- what names one identity only says that it is there
             WITH seen AS MATERIALIZED (
-                SELECT DISTINCT ON (s.source, s.key) s.number, s.source, s.key, s.at, s.ids
-                FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key, min(u.at) AS at,
-                      array_agg(DISTINCT u.id ORDER BY u.id) AS ids
-                      FROM unnest(numbers, ids, sources, keys, times) u(number, id, source, key, at)
-                      GROUP BY u.number) s
-                WHERE cardinality(s.ids) > 1
-                ORDER BY s.source, s.key, s.number
+                SELECT DISTINCT ON (o.source, o.key) s.number, o.source, o.key, o.at, s.identities
+                FROM identity_sets(numbers, journey_elements_at(ids, places)) s
+                     JOIN unnest(sources, keys, times) WITH ORDINALITY o(source, key, at, number)
+                         ON o.number = s.number
+                ORDER BY o.source, o.key, s.number
             ), inserted AS (
                 INSERT INTO evidence (source, source_key, identities, observed_at)
-                SELECT s.source, s.key, s.ids, s.at FROM seen s
+                SELECT s.source, s.key, s.identities, s.at FROM seen s
                 ON CONFLICT (source, source_key) DO NOTHING
                 RETURNING evidence.source, evidence.source_key
             )
-            SELECT coalesce(array_agg(s.number), '{}') INTO added
-            FROM seen s JOIN inserted i ON i.source = s.source AND i.source_key = s.key;
+            SELECT coalesce(CASE WHEN (SELECT count(*) FROM inserted) = (SELECT count(*) FROM seen)
+                                 THEN (SELECT array_agg(s.number) FROM seen s)
+                                 ELSE (SELECT array_agg(s.number) FROM seen s
+                                       JOIN inserted i ON i.source = s.source AND i.source_key = s.key) END,
+                            '{}') INTO added;
 
             -- a replay must be one, in whatever form
             IF cardinality(added) < numbers[cardinality(numbers)] THEN
                 FOR wrong IN
-                    SELECT s.number, s.source, s.key, s.identifiers, e.identities, e.retracted_at
-                    FROM (SELECT u.number, min(u.source) AS source, min(u.key) AS key,
-                          array_agg(DISTINCT u.node ORDER BY u.node) AS nodes,
-                                 array_agg(DISTINCT u.identifier ORDER BY u.identifier) AS identifiers
-                          FROM unnest(numbers, nodes, sources, keys, given) u(number, node, source, key, identifier)
-                          GROUP BY u.number) s
+                    SELECT s.number, o.source, o.key, e.identities, e.retracted_at
+                    FROM identity_sets(numbers, journey_elements_at(ids, places)) s
+                         JOIN unnest(sources, keys) WITH ORDINALITY o(source, key, number) ON o.number = s.number
                          CROSS JOIN LATERAL (SELECT v.identities, v.retracted_at FROM evidence v
-                                             WHERE v.source = s.source AND v.source_key = s.key OFFSET 0) e
-                    WHERE cardinality(s.identifiers) > 1 AND s.number NOT IN (SELECT unnest(added))
-                          AND nodes_of(e.identities) <> s.nodes
+                                             WHERE v.source = o.source AND v.source_key = o.key OFFSET 0) e
+                    WHERE s.number NOT IN (SELECT unnest(added))
+                          AND CASE WHEN e.identities <> s.identities
+                                   THEN nodes_of(e.identities) <> nodes_of(s.identities) END
                 LOOP
                     IF wrong.retracted_at IS NULL OR NOT was_forgotten(wrong.identities) THEN
-                        PERFORM evidence_differs(wrong.source, wrong.key, wrong.identifiers);
+                        PERFORM evidence_differs(wrong.source, wrong.key, array(
+                            SELECT DISTINCT u.identifier FROM unnest(numbers, given) u(number, identifier)
+                            WHERE u.number = wrong.number ORDER BY u.identifier));
                     ELSIF wrong.number = ANY (apart) IS NOT TRUE THEN
                         apart := apart || wrong.number;
                         known_apart := false;
@@ -503,21 +563,18 @@ BEGIN
             END IF;
 
             -- times, of those whose components are locked
-            IF cardinality(fresh) = 0
-               OR EXISTS (SELECT FROM unnest(ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh))) THEN
-                PERFORM set_times(array_agg(s.id), array_agg(s.first_seen), array_agg(s.last_seen))
-                FROM (SELECT u.id, min(u.at) AS first_seen, max(u.at) AS last_seen
-                      FROM unnest(ids, nodes, times, usable) u(id, node, at, usable)
-                      WHERE u.usable OR u.node IN (SELECT unnest(others)) GROUP BY u.id) s;
-            END IF;
+            PERFORM set_times(array_agg(u.id), array_agg(u.first), array_agg(u.last))
+            FROM unnest(known, nodes, firsts, lasts, usable) u(id, node, first, last, usable)
+            WHERE u.id IS NOT NULL AND (u.usable OR u.node IN (SELECT unnest(others)))
+            HAVING count(*) > 0;
 
             -- nodes that this evidence makes shared, or lets be usable again
             IF EXISTS (SELECT FROM identifier_rules r WHERE r.shared_above > 0) THEN
                 SELECT c.shared_now, c.usable_again INTO shared_now, usable_again
                 FROM recount(array(SELECT u.node
-                                   FROM (SELECT n.node, n.usable AND n.number IN (SELECT unnest(added)) AS is_added
-                                         FROM unnest(numbers, nodes, usable) n(number, node, usable) OFFSET 0) u
-                                   WHERE u.is_added
+                                   FROM unnest(numbers, journey_elements_at(nodes, places),
+                                               journey_elements_at(usable, places)) u(number, node, usable)
+                                   WHERE u.usable AND u.number IN (SELECT unnest(added))
                                    UNION
                                    SELECT unnest(recounted)),
                              array(SELECT DISTINCT coalesce(u.component, u.customer)
@@ -529,11 +586,11 @@ BEGIN
                                 FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
             END IF;
 
-            PERFORM join_evidence(numbers, nodes, customers_now, components, usable, added, fresh, others, shared_now,
-                                  together);
+            PERFORM join_evidence(numbers, places, identifiers, nodes, customers_now, components, usable, added, fresh,
+                                  others, shared_now, together);
 
             SELECT f.customers, f.identities INTO first_customers, first_identities
-            FROM first_of(numbers, ids, nodes) f;
+            FROM first_of(numbers, places, ids, nodes) f;
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
@@ -558,40 +615,35 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     wrong_one observation;
-    -- all identifiers of all observations: whose each is, itself, and what is known of the observation
-    numbers integer[];
-    given @extschema@.identifier[];
-    times timestamptz[];
+    numbers integer[];  -- all identifiers of all observations: whose each is,
+    given @extschema@.identifier[];  -- itself,
+    times timestamptz[];  -- and what is known of the observations
     sources text[];
     keys text[];
-    wrong boolean;
 BEGIN
-    SELECT array_agg(o.n ORDER BY o.n, g.n), array_agg(g.identifier ORDER BY o.n, g.n),
-        array_agg(o.observed_at ORDER BY o.n, g.n),
-           array_agg(coalesce(o.source, 'sql') ORDER BY o.n, g.n), array_agg(o.source_key ORDER BY o.n, g.n),
-           bool_or(g.identifier IS NULL OR o.source IS NULL AND o.source_key IS NOT NULL OR o.observed_at IS NULL
-                   OR NOT isfinite(o.observed_at))
-    INTO numbers, given, times, sources, keys, wrong
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         LEFT JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n) ON true;
-    IF wrong THEN
+    IF observations IS NULL OR cardinality(observations) = 0 THEN
+        customers := '{}';
+        identities := '{}';
+        RETURN;
+    ELSIF EXISTS (SELECT FROM unnest(observations) o
+                  WHERE (cardinality(o.identifiers) > 0 AND array_position(o.identifiers, NULL) IS NULL
+                         AND isfinite(o.observed_at) AND (o.source IS NOT NULL OR o.source_key IS NULL)) IS NOT TRUE)
+    THEN
         FOREACH wrong_one IN ARRAY observations LOOP
             PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source,
                                       wrong_one.source_key);
         END LOOP;
-    ELSIF given IS NULL THEN
-        customers := '{}';  -- array_agg of no rows is NULL
-        identities := '{}';
-        RETURN;
     END IF;
+    SELECT array_agg(u.n), array_agg(u.identifier) INTO numbers, given
+    FROM (SELECT o.n, g.identifier
+          FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
+               CROSS JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n)
+          ORDER BY o.n, g.n) u;
+    SELECT array_agg(o.observed_at ORDER BY o.n), array_agg(coalesce(o.source, 'sql') ORDER BY o.n),
+           array_agg(coalesce(o.source_key, evidence_key(o.identifiers, o.observed_at)) ORDER BY o.n)
+    INTO times, sources, keys
+    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n);
     PERFORM begin_stitching();
-    IF array_position(keys, NULL) IS NOT NULL THEN
-        SELECT array_agg(coalesce(u.key, s.key) ORDER BY u.n) INTO keys
-        FROM unnest(numbers, keys) WITH ORDINALITY u(number, key, n)
-             JOIN (SELECT v.number, evidence_key(array_agg(v.identifier), min(v.at)) AS key
-                   FROM unnest(numbers, given, times) v(number, identifier, at)
-                       GROUP BY v.number) s ON s.number = u.number;
-    END IF;
     SELECT r.first_customers, r.first_identities INTO customers, identities
     FROM record_observations(numbers, given, times, sources, keys) r;
 END $$;
@@ -631,19 +683,21 @@ COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
 -- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
 -- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in order,
 -- those that were left out still break a rule if others come earlier, and those that joined still don't. In a
--- quarantined component no link joins, but must-links. All others are stitched by the whole law. The first five
--- arguments are parallel arrays: whose each node is, itself, its customer, its component (NULL: it is new, and the
--- first of its customer), and whether it is usable, or was before this evidence. others: nodes that have a new form;
--- together: components that are one group because of what is usable again.
+-- quarantined component no link joins, but must-links. All others are stitched by the whole law. Parallel to the
+-- identifiers are their nodes, the customer of each, its component (NULL: it is new, and the first of its customer),
+-- and whether it is usable, or was before this evidence. others: nodes that have a new form; together: components that
+-- are one group because of what is usable again.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(
-    numbers integer[], nodes bigint[], customers bigint[], components bigint[], usable boolean[],
-    added integer[], fresh bigint[], others bigint[], shared_now bigint[], together bigint[])
+    numbers integer[], places integer[], identifiers @extschema@.identifier[], nodes bigint[], customers bigint[],
+    components bigint[], usable boolean[], added integer[], fresh bigint[], others bigint[], shared_now bigint[],
+    together bigint[])
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    linking integer[];       -- numbers, of observations that are new evidence
     component_ids bigint[];  -- components, and the first one of what they become
     group_ids bigint[];
     grown bigint[];          -- how many new nodes each has
@@ -655,34 +709,41 @@ DECLARE
     sizes bigint[];
     whole bigint;
 BEGIN
+    PERFORM plan_for(cardinality(numbers));
+    linking := journey_elements_at(
+        array(SELECT a.number FROM generate_series(1, numbers[cardinality(numbers)]) g(number)
+                   LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.number), numbers);
     -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
     -- be compared each with each, so they are asked by IN in an expression.
-    WITH seen AS (
-        SELECT DISTINCT s.number, s.component
-        FROM (SELECT CASE WHEN u.usable AND u.id NOT IN (SELECT unnest(shared_now))
-              AND u.number IN (SELECT unnest(added)) THEN u.number END AS number,
-                     coalesce(u.component, u.customer) AS component,
-                     u.usable AND u.number IN (SELECT unnest(added)) OR u.component IS NULL
-                         OR u.id IN (SELECT unnest(others)) AS concerned
-              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component,
-                                                                           usable) OFFSET 0) s
-        WHERE s.concerned
+    WITH node AS MATERIALIZED (
+        SELECT u.place, u.node, coalesce(u.component, u.customer) AS component, u.usable,
+               u.usable AND u.node NOT IN (SELECT unnest(shared_now)) AS joins,
+               u.node IN (SELECT unnest(fresh)) AS is_fresh,
+               u.component IS NULL OR u.node IN (SELECT unnest(others)) AS concerned
+        FROM unnest(nodes, customers, components, usable) WITH ORDINALITY u(node, customer, component, usable, place)
     ), edge AS (
         -- the usable ones of new evidence with the first of them, all others with nobody
-        SELECT s.component AS a, CASE WHEN s.number IS NOT NULL
-            THEN min(s.component) OVER (PARTITION BY s.number) END AS b
-        FROM seen s
+        SELECT s.identities[1] AS a, u.component AS b
+        FROM identity_sets(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.joins THEN n.component END
+                                                                          ORDER BY n.place) FROM node n), places)) s
+             CROSS JOIN LATERAL unnest(s.identities[2:]) u(component)
+        UNION ALL
+        SELECT n.component, NULL FROM node n WHERE n.concerned
+        UNION ALL
+        SELECT u.component, NULL
+        FROM unnest(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.usable THEN n.component END
+                                                                   ORDER BY n.place) FROM node n), places))
+             u(number, component)
+        WHERE u.number IS NOT NULL AND u.component IS NOT NULL
         UNION ALL
         SELECT t.component, together[1] FROM unnest(together) t(component)
     )
     SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0))
         INTO component_ids, group_ids, grown
     FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
-         LEFT JOIN (SELECT n.component, count(DISTINCT n.id) AS nodes
-                    FROM (SELECT coalesce(u.component, u.customer) AS component, u.id,
-                          u.id IN (SELECT unnest(fresh)) AS is_fresh
-                          FROM unnest(nodes, customers, components) u(id, customer, component) OFFSET 0) n
-                    WHERE n.is_fresh GROUP BY n.component) f
+         LEFT JOIN (SELECT n.component, count(*) AS nodes
+                    FROM (SELECT DISTINCT k.component, k.node FROM node k WHERE k.is_fresh) n
+                    GROUP BY n.component) f
                    ON f.component = m.node;
     IF component_ids IS NULL THEN
         RETURN;
@@ -701,18 +762,23 @@ BEGIN
         FROM grouped g CROSS JOIN (SELECT s.quarantine_above FROM settings s WHERE s.one_row) s
         GROUP BY g.to_component, s.quarantine_above
     ), stirred AS MATERIALIZED (
-        -- parted components with a link between customers, or a new node that a limit counts
-        SELECT DISTINCT m.component
-        FROM (SELECT u.number, coalesce(u.component, u.customer) AS component, u.id, u.customer,
-                     u.usable AND u.number IN (SELECT unnest(added)) AS links,
-                         u.id IN (SELECT unnest(fresh)) AS is_fresh
-              FROM unnest(numbers, nodes, customers, components, usable) u(number, id, customer, component,
-                                                                           usable) OFFSET 0) m
-             LEFT JOIN LATERAL (SELECT r.max_per_customer FROM ruled_identities r
-                                WHERE r.identity_id = m.id AND m.is_fresh OFFSET 0) r ON true
-        GROUP BY m.number, m.component
-        HAVING min(m.customer) FILTER (WHERE m.links) <> max(m.customer) FILTER (WHERE m.links)
-            OR count(r.max_per_customer) > 0
+        -- components with a new node that a limit counts, and parted ones with a link between customers
+        SELECT coalesce(u.component, u.customer) AS component
+        FROM unnest(identifiers, nodes, customers, components) u(identifier, id, customer, component)
+             JOIN rules_in_force(NULL) r
+                  ON r.namespace = CASE WHEN @extschema@.identifier_namespace(u.identifier)
+                                             IN (SELECT w.namespace FROM identifier_rules w)
+                                        THEN @extschema@.identifier_namespace(u.identifier) ELSE '*' END
+        WHERE u.id IN (SELECT unnest(fresh)) AND r.max_per_customer IS NOT NULL
+        UNION
+        SELECT l.component
+        FROM (SELECT o.number, u.component, u.customer
+              FROM unnest(linking, places) o(number, place)
+                   JOIN unnest(customers, components, usable) WITH ORDINALITY u(customer, component, usable, place)
+                        ON u.place = o.place
+              WHERE o.number IS NOT NULL AND u.usable
+                    AND u.component IN (SELECT g.component FROM grouped g WHERE g.parted)) l
+        GROUP BY l.number, l.component HAVING min(l.customer) <> max(l.customer)
     ), lawful AS (
         SELECT g.to_component FROM grouped g WHERE g.component = ANY (together)
         UNION
@@ -733,7 +799,7 @@ BEGIN
         FROM grouped g JOIN sized s ON s.to_component = g.to_component AND s.was_large
              JOIN unnest(nodes, customers, components) u(id, customer, component)
                  ON coalesce(u.component, u.customer) = g.component
-             JOIN must_links_of(nodes) m ON m.a = u.id AND m.b = ANY (nodes)
+             JOIN must_links_of(nodes) m ON m.a = u.id AND m.b IN (SELECT unnest(nodes))
         WHERE EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must')
         UNION
         -- all members are read if there is any limit, which is less than what a join writes
@@ -766,13 +832,13 @@ BEGIN
     IF by_law <> '{}' THEN
         PERFORM restitch(members_of((SELECT array_agg(g.component)
                                      FROM unnest(component_ids, group_ids) g(component, to_component)
-                                     WHERE g.to_component = ANY (by_law))), fresh);
+                                     WHERE g.to_component IN (SELECT unnest(by_law)))), fresh);
     END IF;
     FOREACH whole IN ARRAY quarantined LOOP
         PERFORM quarantine(array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
                                  WHERE u.to_component = whole),
                            array(SELECT u.id FROM unnest(nodes, customers, components) u(id, customer, component)
-                                 WHERE u.id = ANY (fresh) AND coalesce(u.component, u.customer)
+                                 WHERE u.id IN (SELECT unnest(fresh)) AND coalesce(u.component, u.customer)
                                        IN (SELECT m.component
                                            FROM unnest(component_ids, group_ids) m(component, to_component)
                                                WHERE m.to_component = whole)),
@@ -783,16 +849,16 @@ BEGIN
         UPDATE customers c
         SET component_identities = c.component_identities + g.grown
         FROM unnest(component_ids, grown) g(component, grown)
-        WHERE c.customer_id = g.component AND c.customer_id = ANY (quiet);
+        WHERE c.customer_id = g.component AND g.component IN (SELECT unnest(quiet));
         UPDATE customers c SET identities = c.identities + f.nodes
         FROM (SELECT u.customer, count(DISTINCT u.id) AS nodes
               FROM unnest(nodes, customers, components) u(id, customer, component)
-              WHERE u.component = ANY (quiet) AND u.id = ANY (fresh) GROUP BY u.customer) f
+              WHERE u.component IN (SELECT unnest(quiet)) AND u.id IN (SELECT unnest(fresh)) GROUP BY u.customer) f
         WHERE c.customer_id = f.customer;
     END IF;
     SELECT array_agg(u.component), array_agg(u.to_component), array_agg(u.grown) INTO component_ids, group_ids, grown
     FROM unnest(component_ids, group_ids, grown) u(component, to_component, grown)
-    WHERE u.to_component <> ALL (by_law || quarantined || quiet);
+    WHERE u.to_component NOT IN (SELECT unnest(by_law || quarantined || quiet));
     IF component_ids IS NULL THEN
         RETURN;
     END IF;
@@ -818,8 +884,8 @@ BEGIN
     ORDER BY u.to_component
     ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
 END $$;
-COMMENT ON FUNCTION @hub@.join_evidence(integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[],
-                                        bigint[], bigint[], bigint[])
+COMMENT ON FUNCTION @hub@.join_evidence(integer[], integer[], @extschema@.identifier[], bigint[], bigint[], bigint[],
+                                        boolean[], integer[], bigint[], bigint[], bigint[], bigint[])
     IS 'put together the components that new evidence connects';
 
 -- Add to a quarantined component others, and new nodes. Their links don't join, as its own don't: what it has already
@@ -961,10 +1027,9 @@ BEGIN
     END LOOP;
 
     IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
-       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known,
+       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, known,
                        array_fill(observed_at, ARRAY[cardinality(known)]),
-                       array_fill(source, ARRAY[cardinality(known)]),
-                       array_fill(source_key, ARRAY[cardinality(known)])) THEN
+                       array_fill(observed_at, ARRAY[cardinality(known)]), ARRAY[source], ARRAY[source_key]) THEN
         RETURN;
     END IF;
     IF simple AND unknown <> '{}' AND source_key IS NOT NULL THEN

@@ -553,9 +553,12 @@ BEGIN
         BEGIN
             fresh := '{}';
             IF kind IS NOT NULL THEN
-                SELECT add_identities(ARRAY[1, 2], given, array_fill(now(), ARRAY[2]), l.ids,
-                                      ARRAY[NULL, NULL]::bigint[]) INTO fresh
-                FROM look_up(given) l WHERE array_position(l.ids, NULL) IS NOT NULL;
+                SELECT n.fresh INTO fresh
+                FROM look_up(given) l
+                     CROSS JOIN LATERAL add_identities(ARRAY[1, 2], ARRAY[1, 2], given, array_fill(now(), ARRAY[2]),
+                                                       array_fill(now(), ARRAY[2]), ARRAY[NULL, NULL]::bigint[],
+                                                       l.ids, l.nodes) n
+                WHERE array_position(l.ids, NULL) IS NOT NULL;
                 fresh := coalesce(fresh, '{}');
                 INSERT INTO customers (customer_id, identities)
                 SELECT i.customer_id, 1 FROM identities i
