@@ -55,6 +55,7 @@ DECLARE
     times timestamptz[];
     added bigint;
 BEGIN
+    PERFORM plan_for(cardinality(ids));
     SELECT array_agg(w.id ORDER BY w.id, w.name), array_agg(w.name ORDER BY w.id, w.name),
            array_agg(w.value ORDER BY w.id, w.name), array_agg(w.at ORDER BY w.id, w.name)
     INTO told_ids, names, said, times

@@ -136,18 +136,20 @@ BEGIN
         SELECT n.namespace, r.blocked, r.normalizer, r.default_country
         FROM (SELECT DISTINCT e.namespace FROM entry e) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
     ), form AS MATERIALIZED (
-        SELECT e.identifier, e.place, normal_form(e.identifier, r.normalizer, r.default_country) AS normal,
-               r.blocked, r.normalizer, r.default_country
-        FROM entry e JOIN rule r ON r.namespace = e.namespace ORDER BY e.identifier
+        SELECT e.identifier, e.place, e.namespace, normal_form(e.identifier, r.normalizer, r.default_country) AS normal
+        FROM entry e JOIN rule r ON r.namespace = e.namespace
     ), unknown AS MATERIALIZED (
         -- the older number is that of what came in
-        SELECT nextval('identities_identity_id_seq') AS id, f.identifier, f.place, f.normal, k.normal_id AS known,
-               k.customer_id,
-               coalesce(k.blocked, is_blocked(f.normal, f.blocked, f.normalizer, f.default_country)) AS blocked,
-               coalesce(k.shared, false) AS shared
-        FROM form f
-             LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
-                                WHERE i.identifier = f.normal AND f.normal <> f.identifier OFFSET 0) k ON true
+        SELECT nextval('identities_identity_id_seq') AS id, n.identifier, n.place, n.normal, n.known, n.customer_id,
+               n.blocked, n.shared
+        FROM (SELECT f.identifier, f.place, f.normal, k.normal_id AS known, k.customer_id,
+                     coalesce(k.blocked, is_blocked(f.normal, r.blocked, r.normalizer, r.default_country)) AS blocked,
+                     coalesce(k.shared, false) AS shared
+              FROM form f
+                   LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
+                                      WHERE i.identifier = f.normal AND f.normal <> f.identifier OFFSET 0) k ON true
+                   JOIN rule r ON r.namespace = f.namespace
+              ORDER BY f.identifier OFFSET 0) n
     ), placed AS MATERIALIZED (
         -- a normal form that did not come in gets a number once
         SELECT u.id, u.identifier, u.place, u.normal, u.known, u.customer_id, u.blocked, u.shared, u.own,

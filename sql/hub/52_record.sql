@@ -370,9 +370,10 @@ COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, te
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
 -- Plans are made for the events given: there may be many. Of history nobody is told, and what is there is left as it
--- is.
+-- is. Observations are identified with the events, so that all is locked in one order.
 CREATE OR REPLACE FUNCTION @hub@.record_events(
-    events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false) RETURNS bigint[]
+    events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false,
+    observations @hub@.observation[] DEFAULT NULL) RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -385,12 +386,17 @@ DECLARE
     kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
     evidence_keys text[];       -- those of evidence, where they are not its key
-    observations observation[];
     found bigint[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
-    ELSIF events IS NULL OR cardinality(events) = 0 THEN
+    END IF;
+    IF observations <> '{}' THEN
+        PERFORM check_time('observed_at', min(o.observed_at)), check_time('observed_at', max(o.observed_at))
+        FROM unnest(observations) o WHERE isfinite(o.observed_at);
+    END IF;
+    IF events IS NULL OR cardinality(events) = 0 THEN
+        PERFORM identify_all(observations);
         RETURN '{}';
     ELSIF array_ndims(events) > 1 OR array_lower(events, 1) <> 1 THEN
         events := array(SELECT ROW(e.*)::event FROM unnest(events) e);
@@ -442,7 +448,7 @@ BEGIN
                   FROM unnest(identity_ids, fresh) WITH ORDINALITY u(id, fresh, n) OFFSET 0) k;
         END IF;
 
-        IF stitched IS NOT NULL THEN
+        IF stitched IS NOT NULL OR observations <> '{}' THEN
             -- what was retracted stays so
             SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END
                              ORDER BY e.ordinality) INTO evidence_keys
@@ -457,7 +463,7 @@ BEGIN
             WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
             SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'),
                                  coalesce(e.evidence_key, e.source_key))::observation
-                             ORDER BY e.ordinality)
+                             ORDER BY e.ordinality) || observations
             INTO observations
             FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(evidence_keys), unnest(events)) WITH ORDINALITY
                  e(fresh, identity_id, evidence_key)
@@ -465,7 +471,7 @@ BEGIN
             found := (SELECT a.identities FROM identify_all(observations) a);
             SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identity_ids
             FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n)
-                LEFT JOIN unnest(stitched, found) s(n, identity_id) ON s.n = i.n;
+                LEFT JOIN unnest(stitched, found[:cardinality(stitched)]) s(n, identity_id) ON s.n = i.n;
         END IF;
 
         INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
@@ -485,6 +491,8 @@ BEGIN
                                WHERE u.fresh
                                GROUP BY i.customer_id));
         END IF;
+    ELSE
+        PERFORM identify_all(observations);
     END IF;
 
     IF array_position(fresh, false) IS NOT NULL THEN  -- somebody has recorded these before, or they are given twice
@@ -492,7 +500,7 @@ BEGIN
     END IF;
     RETURN numbers;
 END $$;
-COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], boolean, boolean) IS
+COMMENT ON FUNCTION @hub@.record_events(@hub@.event[], boolean, boolean, @hub@.observation[]) IS
     'record many touchpoints at once; returns the number of each';
 
 CREATE OR REPLACE FUNCTION @hub@.record_many(events @hub@.event[]) RETURNS bigint[]

@@ -38,8 +38,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_variable
 DECLARE
-    sources text[];
-    keys text[];
+    claimed tid[];
 BEGIN
     WITH claimed AS (
         INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
@@ -49,10 +48,10 @@ BEGIN
         WHERE u.source_key IS NOT NULL
         ORDER BY u.source, u.source_key
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
-        RETURNING k.source, k.source_key
+        RETURNING k.ctid
     )
-    SELECT array_agg(c.source), array_agg(c.source_key) INTO sources, keys FROM claimed c;
-    DELETE FROM touchpoint_keys k USING unnest(sources, keys) u(source, source_key) WHERE k.source = u.source AND k.source_key = u.source_key;
+    SELECT array_agg(c.ctid) INTO claimed FROM claimed c;
+    DELETE FROM touchpoint_keys k WHERE k.ctid = ANY (claimed);
     PERFORM lock_ahead('{}', array(
         SELECT DISTINCT g.identifier
         FROM (SELECT o.identifiers FROM unnest(identified) o
@@ -76,7 +75,7 @@ COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is 
 
 -- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not
 -- the data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the
--- touchpoints that were stored, and which events were refused, why.
+-- touchpoints that were stored, and what was refused, why: events are counted first, and then observations.
 CREATE OR REPLACE FUNCTION @hub@.record_good(
     events @hub@.event[], observations @hub@.observation[],
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
@@ -84,11 +83,10 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    size integer := coalesce(cardinality(events), cardinality(observations), 0);
-    -- what is still to be done, the last first: at the beginning by the thousand, for stitching takes longer in larger sets
-    firsts integer[] := array(SELECT g.n FROM generate_series((size - 1) / 1000 * 1000 + 1, 1, -1000) g(n));
-    lasts integer[] := array(SELECT least(u.n + 999, size) FROM unnest(firsts) WITH ORDINALITY u(n, place)
-                             ORDER BY u.place);
+    before CONSTANT integer := coalesce(cardinality(events), 0);  -- the observations
+    -- what is still to be done, the last first
+    firsts integer[] := '{1}';
+    lasts integer[] := ARRAY[before + coalesce(cardinality(observations), 0)];
     first integer;
     last integer;
     o observation;
@@ -106,13 +104,13 @@ BEGIN
         CONTINUE WHEN first > last;  -- there are none
         BEGIN
             -- one alone is quicker by the functions for one
-            IF events IS NULL AND first < last THEN
-                PERFORM identify_many(observations[first:last]);
-            ELSIF events IS NULL THEN
-                o := observations[first];
+            IF first < last THEN
+                touchpoints := touchpoints
+                    || record_events(events[first:least(last, before)], sent_again => true,
+                                     observations => observations[greatest(first - before, 1):last - before]);
+            ELSIF first > before THEN
+                o := observations[first - before];
                 PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
-            ELSIF first < last THEN
-                touchpoints := touchpoints || record_events(events[first:last], sent_again => true);
             ELSE
                 touchpoints := touchpoints || record_one(events[first], true);
             END IF;
@@ -132,12 +130,14 @@ BEGIN
         END;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS 'record events, or observations if events are NULL, but for those that are refused';
+COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS
+    'record events and observations, but for those that are refused';
 
--- Some payloads: so many that what they make stays in memory. What is retried is limited to the items that were
--- rejected, and to what stands in them. held: all they touch is locked.
+-- Some payloads: so many that what they make stays in memory. All is recorded in one call, which locks it in one order;
+-- who calls this several times has locked it before. What is retried is limited to the items that were rejected, and to
+-- what stands in them.
 CREATE OR REPLACE FUNCTION @hub@.ingest_some(
-    payloads text[], format text, rules json, held boolean, retried bigint[],
+    payloads text[], format text, rules json, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint,
     OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_ats timestamptz[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
@@ -209,36 +209,28 @@ BEGIN
     touchpoints := 0;
     duplicates := 0;
     evidence := coalesce(cardinality(observations), 0);
-    IF NOT held AND (events IS NOT NULL AND observations IS NOT NULL OR coalesce(cardinality(events), evidence) > 1000) THEN
-        PERFORM hold(told_by(events), observations);
-    END IF;
-    IF events IS NOT NULL THEN
+    IF events IS NOT NULL OR observations IS NOT NULL THEN
         newest := nextval('touchpoints_touchpoint_id_seq');
-        stored := record_good(events, NULL);
+        stored := record_good(events, observations);
         touchpoints := (SELECT count(DISTINCT t.id) FROM unnest(stored.touchpoints) t(id) WHERE t.id > newest);
         duplicates := cardinality(stored.touchpoints) - touchpoints;
-        wrong_payloads := wrong_payloads || array(SELECT event_payloads[r.n] FROM unnest(stored.refused) r(n));
-        wrong_items := wrong_items || array(SELECT event_items[r.n] FROM unnest(stored.refused) r(n));
+        evidence := evidence - (SELECT count(*) FROM unnest(stored.refused) r(n)
+                                WHERE r.n > coalesce(cardinality(events), 0));
+        wrong_payloads := wrong_payloads || array(SELECT (event_payloads || observation_payloads)[r.n]
+                                                  FROM unnest(stored.refused) r(n));
+        wrong_items := wrong_items || array(SELECT (event_items || observation_items)[r.n]
+                                            FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
-        SELECT array_agg(ROW(e.identifiers, e.occurred_at, NULL, NULL)::observation ORDER BY e.ordinality),
-               array_agg(e.traits ORDER BY e.ordinality)
+        SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
+               array_agg(e.traits ORDER BY e.n)
         INTO told, told_traits
-        FROM ROWS FROM (unnest(event_traits), unnest(events)) WITH ORDINALITY e(traits)
-        WHERE e.traits IS NOT NULL AND e.ordinality NOT IN (SELECT unnest(stored.refused));
-    END IF;
-    IF observations IS NOT NULL THEN
-        stored := record_good(NULL, observations);
-        evidence := evidence - cardinality(stored.refused);
-        wrong_payloads := wrong_payloads || array(SELECT observation_payloads[r.n] FROM unnest(stored.refused) r(n));
-        wrong_items := wrong_items || array(SELECT observation_items[r.n] FROM unnest(stored.refused) r(n));
-        wrong_reasons := wrong_reasons || stored.reasons;
-        wrong_states := wrong_states || stored.sqlstates;
-        SELECT told || array_agg(ROW(o.identifiers, o.observed_at, NULL, NULL)::observation ORDER BY o.ordinality),
-               told_traits || array_agg(o.traits ORDER BY o.ordinality)
-        INTO told, told_traits
-        FROM ROWS FROM (unnest(observation_traits), unnest(observations)) WITH ORDINALITY o(traits)
-        WHERE o.traits IS NOT NULL AND o.ordinality NOT IN (SELECT unnest(stored.refused));
+        FROM (SELECT u.ordinality AS n, u.traits, u.identifiers, u.occurred_at AS at
+              FROM ROWS FROM (unnest(event_traits), unnest(events)) WITH ORDINALITY u(traits)
+              UNION ALL
+              SELECT u.ordinality + coalesce(cardinality(events), 0), u.traits, u.identifiers, u.observed_at
+              FROM ROWS FROM (unnest(observation_traits), unnest(observations)) WITH ORDINALITY u(traits)) e
+        WHERE e.traits IS NOT NULL AND e.n NOT IN (SELECT unnest(stored.refused));
     END IF;
     IF told IS NOT NULL THEN
         told_ats := array(SELECT o.observed_at FROM unnest(told) WITH ORDINALITY o ORDER BY o.ordinality);
@@ -257,7 +249,7 @@ BEGIN
         ORDER BY w.n;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, boolean, bigint[]) IS
+COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, bigint[]) IS
     'take in some payloads by the rules of a format; if they are retried, of rows of rejected. Returns what is to be '
     'stored of traits, besides: of all payloads at once, so that rows are locked in one order';
 
@@ -269,8 +261,8 @@ AS $$
 DECLARE
     rules json;
     size CONSTANT integer := coalesce(cardinality(payloads), 0);
+    at_once CONSTANT integer := 50000;  -- what they make stays in memory
     part record;
-    told record;
     told_ids bigint[];
     told_traits jsonb[];
     told_ats timestamptz[];
@@ -282,7 +274,7 @@ BEGIN
     IF array_ndims(payloads) > 1 OR array_lower(payloads, 1) <> 1 THEN
         payloads := array(SELECT unnest(payloads));
     END IF;
-    IF size > 1000 THEN
+    IF size > at_once THEN
         PERFORM hold(array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
                      FILTER (WHERE f.kind = 'touchpoint'),
                      array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
@@ -293,18 +285,15 @@ BEGIN
     duplicates := 0;
     evidence := 0;
     rejected := 0;
-    FOR n IN 1 .. size BY 1000 LOOP
-        part := ingest_some(payloads[n : n + 999], format, rules, size > 1000, NULL);
+    FOR n IN 1 .. size BY at_once LOOP
+        part := ingest_some(payloads[n : n + at_once - 1], format, rules, NULL);
         touchpoints := touchpoints + part.touchpoints;
         duplicates := duplicates + part.duplicates;
         evidence := evidence + part.evidence;
         rejected := rejected + part.rejected;
-        FOR told IN SELECT t.id, t.traits, t.at FROM unnest(part.told_ids, part.told_traits, part.told_ats) t(id, traits, at)
-        LOOP
-            told_ids := told_ids || told.id;
-            told_traits := told_traits || told.traits;
-            told_ats := told_ats || told.at;
-        END LOOP;
+        told_ids := told_ids || part.told_ids;
+        told_traits := told_traits || part.told_traits;
+        told_ats := told_ats || part.told_ats;
     END LOOP;
     IF told_ids IS NOT NULL THEN
         PERFORM store_traits(told_ids, told_traits, format, told_ats);
@@ -391,7 +380,6 @@ DECLARE
     texts text[];
     done integer := 0;
     part record;
-    told record;
     told_ids bigint[];
     told_traits jsonb[];
     told_ats timestamptz[];
@@ -417,19 +405,16 @@ BEGIN
         FROM (SELECT r.rejected_id, r.payload, sum(octet_length(r.payload)) OVER (ORDER BY r.rejected_id) AS bytes
               FROM rejected r WHERE r.rejected_id = ANY (ids[done + 1 : done + 1000])) r
         WHERE r.rejected_id = ids[done + 1] OR coalesce(r.bytes, 0) <= 64 * 1024 * 1024;
-        part := ingest_some(texts, format, rules, cardinality(ids) > 1, batch);
+        part := ingest_some(texts, format, rules, batch);
         touchpoints := touchpoints + part.touchpoints;
         duplicates := duplicates + part.duplicates;
         evidence := evidence + part.evidence;
         rejected := rejected + part.rejected;
         DELETE FROM rejected r WHERE r.rejected_id = ANY (batch);
         done := done + cardinality(batch);
-        FOR told IN SELECT t.id, t.traits, t.at FROM unnest(part.told_ids, part.told_traits, part.told_ats) t(id, traits, at)
-        LOOP
-            told_ids := told_ids || told.id;
-            told_traits := told_traits || told.traits;
-            told_ats := told_ats || told.at;
-        END LOOP;
+        told_ids := told_ids || part.told_ids;
+        told_traits := told_traits || part.told_traits;
+        told_ats := told_ats || part.told_ats;
     END LOOP;
     IF told_ids IS NOT NULL THEN
         PERFORM store_traits(told_ids, told_traits, format, told_ats);

@@ -167,15 +167,19 @@ sub run_batches
 my $node = start_server('main');
 make_hub($node);
 sql($node, 'CREATE DATABASE second TEMPLATE postgres');
-# There retract_many does with few components what it does with many
-my $definition = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'retract_many'";
-is($node->safe_psql('second', <<"END"), 't', 'in one database many components are few');
+# There what is done with many is done with few: retract_many with components, all with the plans of a large call
+for ([ 'retract_many', 'few CONSTANT integer := 100', 'few CONSTANT integer := 0' ], [ 'plan_for', 'size > 500', 'size > 3' ])
+{
+    my ($function, $many, $few) = @$_;
+    my $definition = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = '$function'";
+    is($node->safe_psql('second', <<"END"), 't', "in one database few are many to $function");
 DO \$\$
 BEGIN
-    EXECUTE replace(($definition), 'few CONSTANT integer := 100', 'few CONSTANT integer := 0');
+    EXECUTE replace(($definition), '$many', '$few');
 END \$\$;
-SELECT ($definition) LIKE '%few CONSTANT integer := 0;%'
+SELECT ($definition) LIKE '%$few%'
 END
+}
 
 my @databases = ('postgres', 'second');
 my @workers;
