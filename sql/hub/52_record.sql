@@ -407,6 +407,7 @@ BEGIN
         END LOOP;
     END IF;
 
+    PERFORM make_partitions_for(array(SELECT e.occurred_at FROM unnest(events) e));
     numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, cardinality(events)));
     WITH first AS MATERIALIZED (
         SELECT DISTINCT ON (e.source, e.source_key) e.source, e.source_key, e.id, e.occurred_at

@@ -163,7 +163,7 @@ BEGIN
                CROSS JOIN generate_series(date_trunc('month', least(since, now())),
                                           date_trunc('month', now()) + s.months_ahead * interval '1 month',
                                           interval '1 month') g(month)) m(month)
-    WHERE m.month >= coalesce(kept_since(), '-infinity')
+    WHERE m.month >= coalesce((SELECT kept_since()), '-infinity')
           AND NOT EXISTS (SELECT FROM touchpoint_partitions() p
                           WHERE p.since < m.month + interval '1 month' AND p.until > m.month)
     ORDER BY 1;
@@ -171,8 +171,11 @@ END $$;
 COMMENT ON FUNCTION @hub@.months_to_make(timestamptz) IS 'months that have no partition and should have one';
 
 -- Whoever has chosen the default partition for a row must have put it there before it may hold no such row any more: so
--- lock the whole, but none of the other partitions.
-CREATE OR REPLACE FUNCTION @hub@.make_partition(month timestamptz, patience interval) RETURNS boolean
+-- lock the whole, but none of the other partitions. While others load that can't be had, for they hold it until they
+-- have done: then pressing means to lock the default partition only. A row that is on its way there at that moment is
+-- refused; but who loads has partitions made before he sends rows.
+CREATE OR REPLACE FUNCTION @hub@.make_partition(month timestamptz, patience interval, pressing boolean DEFAULT false)
+RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD'
     SET row_security = off
 AS $$
@@ -183,7 +186,16 @@ DECLARE
     moving text;
     columns text;
 BEGIN
-    PERFORM lock_politely('{touchpoints,touchpoints_default}', 'ACCESS EXCLUSIVE', patience);
+    BEGIN
+        PERFORM lock_politely('{touchpoints,touchpoints_default}', 'ACCESS EXCLUSIVE',
+                              CASE WHEN pressing THEN '0' ELSE patience END);
+    EXCEPTION WHEN lock_not_available THEN
+        IF NOT pressing THEN
+            RAISE;
+        END IF;
+        PERFORM lock_politely('{touchpoints}', 'SHARE UPDATE EXCLUSIVE', patience);
+        PERFORM lock_politely('{touchpoints_default}', 'ACCESS EXCLUSIVE', patience);
+    END;
     IF EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since < upto AND p.until > month) THEN
         RETURN false;  -- somebody else was faster
     END IF;
@@ -219,7 +231,7 @@ BEGIN
                    (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = 'touchpoints'::regclass));
     RETURN true;
 END $$;
-COMMENT ON FUNCTION @hub@.make_partition(timestamptz, interval) IS
+COMMENT ON FUNCTION @hub@.make_partition(timestamptz, interval, boolean) IS
     'make the partition of a month, and move there what the default one has of it; returns whether there was none';
 
 -- Touchpoints are deleted before their partition is dropped, some blocks of it in a transaction: so keys and journeys
@@ -400,5 +412,95 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.make_partitions(timestamptz) IS
     'make partitions as maintain() does, in this transaction; returns how many';
+
+CREATE OR REPLACE FUNCTION @hub@.missing_months(months timestamptz[]) RETURNS SETOF timestamptz
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT m.month
+    FROM unnest(months) m(month) CROSS JOIN settings s
+    WHERE s.one_row AND m.month >= coalesce((SELECT kept_since()), '-infinity')
+          AND (m.month > now() + s.future_within OR m.month + interval '1 month' < now() - s.past_within) IS NOT TRUE
+          AND NOT EXISTS (SELECT FROM touchpoint_partitions() p
+                          WHERE p.since < m.month + interval '1 month' AND p.until > m.month)
+    ORDER BY 1;
+END $$;
+COMMENT ON FUNCTION @hub@.missing_months(timestamptz[]) IS
+    'those of some months that have no partition and may have one';
+
+-- What a process calls that a load has started (src/hub/worker.c): each partition in a transaction of its own, so that
+-- nobody waits for all of them
+CREATE OR REPLACE PROCEDURE @hub@.make_months(since timestamptz, until timestamptz)
+LANGUAGE plpgsql
+AS $make_months$
+#variable_conflict use_variable
+DECLARE
+    todo record;
+BEGIN
+    PERFORM @hub@.check_may('owner');
+    FOR todo IN SELECT m AS month
+                FROM @hub@.missing_months(array(
+                         SELECT g.at AT TIME ZONE 'UTC'
+                         FROM pg_catalog.generate_series(since AT TIME ZONE 'UTC', until AT TIME ZONE 'UTC',
+                                                         interval '1 month') g(at))) m
+    LOOP
+        COMMIT;
+        PERFORM @hub@.make_partition(todo.month, NULL, true);
+    END LOOP;
+END $make_months$;
+COMMENT ON PROCEDURE @hub@.make_months(timestamptz, timestamptz) IS
+    'make the partitions of months that have none; commits as it goes';
+
+-- A few rows of a month may be those of a wrong clock: they stay in the default partition, as those of small calls do,
+-- until maintain() finds a thousand of them.
+CREATE OR REPLACE FUNCTION @hub@.make_partitions_for(times timestamptz[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    months timestamptz[];
+    run record;
+    able boolean;
+BEGIN
+    IF cardinality(times) < 1000 THEN
+        RETURN;
+    END IF;
+    -- most are there under the usual name
+    months := array(SELECT m.month
+                    FROM (SELECT date_trunc('month', u.at) AS month, count(*) AS rows FROM unnest(times) u(at)
+                          WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z' GROUP BY 1) m
+                    WHERE m.rows * 1000 >= cardinality(times)
+                          AND to_regclass(format('%I.touchpoints_%s', current_schema(),
+                                                 to_char(m.month, 'YYYY_MM'))) IS NULL);
+    IF months = '{}' THEN
+        RETURN;
+    END IF;
+    months := array(SELECT m FROM missing_months(months) m);
+    -- one that must wait for this session would wait in vain
+    able := NOT EXISTS (SELECT FROM pg_locks l
+                        WHERE l.pid = pg_backend_pid() AND l.relation = 'touchpoints_default'::regclass
+                              AND l.database = (SELECT d.oid FROM pg_database d
+                                                WHERE d.datname = current_database()));
+    FOR run IN SELECT min(m.month) AS since, max(m.month) AS until
+               FROM (SELECT u.month, u.month - u.n * interval '1 month' AS first
+                     FROM unnest(months) WITH ORDINALITY u(month, n)) m
+               GROUP BY m.first ORDER BY 1
+    LOOP
+        able := able AND @extschema@.journey_make_months(current_schema(), run.since, run.until);
+    END LOOP;
+    months := array(SELECT m FROM missing_months(months) m);
+    IF months <> '{}' THEN
+        RAISE WARNING USING
+            MESSAGE = format('touchpoints of %s stay in the default partition',
+                             (SELECT string_agg(to_char(m, 'YYYY-MM'), ', ' ORDER BY m) FROM unnest(months) m)),
+            DETAIL = CASE WHEN able THEN 'Their partitions could not be made now; the server''s log tells why.'
+                          ELSE 'Their partitions could not be made beside this transaction.' END,
+            HINT = format('CALL %I.maintain() moves them.', current_schema());
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.make_partitions_for(timestamptz[]) IS
+    'see that the months of touchpoints to come have partitions, if they are many';
 
 SELECT @hub@.make_partitions();

@@ -400,6 +400,7 @@ BEGIN
             HINT = 'Attach the table with a key that never is.';
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
+    PERFORM make_partitions_for(array(SELECT e.occurred_at FROM unnest(events) e));
 
     -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
     IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN

@@ -7,6 +7,8 @@ CREATE TRUSTED LANGUAGE journey_plpgsql HANDLER journey_plpgsql_call VALIDATOR j
 
 CREATE FUNCTION journey_run_as_owner(schema text, command text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION journey_make_months(schema text, since timestamptz, until timestamptz) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
 CREATE FUNCTION journey_is_hub(name text) RETURNS boolean
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -208,6 +210,8 @@ COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_p
 COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
 COMMENT ON FUNCTION journey_run_as_owner(text, text)
     IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
+COMMENT ON FUNCTION journey_make_months(text, timestamptz, timestamptz) IS
+    'have the partitions of months of a hub made by a process of its owner, and wait for it; false: there can be none';
 COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
 COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
 COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';

@@ -9,6 +9,10 @@
  * it calls runs code of the owner, whom nobody's rights must be lent to.
  *
  * On a standby all of this starts when it is promoted.
+ *
+ * Whoever loads history needs partitions.  Made in his transaction they would keep all
+ * others waiting until it ends, and he may have no right to make any: so a process does it
+ * in transactions of its own, as the hub's owner.  It needs no library to be preloaded.
  */
 #include "postgres.h"
 
@@ -21,6 +25,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
@@ -38,6 +43,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -56,6 +62,7 @@
 PGDLLEXPORT void journey_launcher_main(Datum argument);
 PGDLLEXPORT void journey_search_main(Datum argument);
 PGDLLEXPORT void journey_worker_main(Datum argument);
+PGDLLEXPORT void journey_months_main(Datum argument);
 
 /* What a hub's worker is told, in bgw_extra */
 typedef struct HubWorker
@@ -64,6 +71,14 @@ typedef struct HubWorker
 	Oid			hub;
 	Oid			owner;
 } HubWorker;
+
+/* What a process is told that makes partitions, likewise */
+typedef struct Months
+{
+	HubWorker	hub;
+	TimestampTz since;
+	TimestampTz until;
+} Months;
 
 #if PG_VERSION_NUM >= 170000
 #define BYPASS_LOGIN BGWORKER_BYPASS_ROLELOGINCHECK
@@ -324,28 +339,35 @@ unlock_hub(Oid hub)
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
-/* Before 17 there is no session of a role that may not log in */
+/* Before 17 there is no session of a role that may not */
 static bool
-owner_can_work(FoundHub *found)
+may_log_in(Oid role)
 {
 #if PG_VERSION_NUM >= 170000
 	return true;
 #else
-	HeapTuple	tuple;
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		result = HeapTupleIsValid(tuple) && ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+#endif
+}
+
+static bool
+owner_can_work(FoundHub *found)
+{
 	bool		result;
 
 	StartTransactionCommand();
-	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(found->owner));
-	result = HeapTupleIsValid(tuple) && ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	result = may_log_in(found->owner);
 	if (!result)
 		ereport(LOG, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 					  errmsg("hub %s has no worker: its owner may not log in", found->name),
 					  errhint("Give the owner LOGIN; a password is not needed.")));
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
 	CommitTransactionCommand();
 	return result;
-#endif
 }
 
 void
@@ -440,23 +462,32 @@ typedef struct HubState
 	char	   *name;			/* quoted: it may have been renamed */
 } HubState;
 
-/* What to do for a hub; nothing, if it is gone or another's */
-static HubState
-hub_state(const HubWorker *me, MemoryContext context)
+/* The name of a hub, quoted; NULL, if it is gone or another's */
+static char *
+hub_name(const HubWorker *me, MemoryContext context)
 {
-	HubState	state = {0};
-	HeapTuple	tuple;
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(me->hub));
+	char	   *name = NULL;
 
-	StartTransactionCommand();
-	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(me->hub));
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_namespace namespace = (Form_pg_namespace) GETSTRUCT(tuple);
 
 		if (namespace->nspowner == me->owner)
-			state.name = MemoryContextStrdup(context, quote_identifier(NameStr(namespace->nspname)));
+			name = MemoryContextStrdup(context, quote_identifier(NameStr(namespace->nspname)));
 		ReleaseSysCache(tuple);
 	}
+	return name;
+}
+
+/* What to do for a hub; nothing, if it is gone or another's */
+static HubState
+hub_state(const HubWorker *me, MemoryContext context)
+{
+	HubState	state = {0};
+
+	StartTransactionCommand();
+	state.name = hub_name(me, context);
 	if (state.name != NULL)
 	{
 		char	   *query = psprintf("SELECT s.worker, EXISTS (SELECT FROM %1$s.feed_notes) FROM %1$s.settings s",
@@ -519,4 +550,70 @@ journey_worker_main(Datum argument)
 		MemoryContextReset(context);
 		pause_for(Max(pause, backoff));
 	}
+}
+
+/* --- partitions --- */
+
+void
+journey_months_main(Datum argument)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pg_journey months", ALLOCSET_DEFAULT_SIZES);
+	Months		told;
+	char	   *name;
+
+	memcpy(&told, MyBgworkerEntry->bgw_extra, sizeof(told));
+	begin_signals();
+	BackgroundWorkerInitializeConnectionByOid(told.hub.database, told.hub.owner, BYPASS_LOGIN);
+	pgstat_report_appname(MyBgworkerEntry->bgw_name);
+	StartTransactionCommand();
+	name = hub_name(&told.hub, context);
+	CommitTransactionCommand();
+	if (name != NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		char	   *since = pstrdup(timestamptz_to_str(told.since));
+		char	   *until = pstrdup(timestamptz_to_str(told.until));
+		char	   *command = psprintf("CALL %s.make_months('%s', '%s')", name, since, until);
+
+		MemoryContextSwitchTo(old);
+		run_command(command, context);
+	}
+	proc_exit(0);
+}
+
+/*
+ * Have partitions made, and wait for it; returns whether there was a process that could try.
+ * Whoever may write in a hub may ask for them.
+ */
+PG_FUNCTION_INFO_V1(journey_make_months);
+Datum
+journey_make_months(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid			schema = get_namespace_oid(name, false);
+	Oid			keys = get_relname_relid("touchpoint_keys", schema);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Months		told = {{MyDatabaseId, schema, InvalidOid}, PG_GETARG_TIMESTAMPTZ(1), PG_GETARG_TIMESTAMPTZ(2)};
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	told.hub.owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	if (!OidIsValid(keys) || pg_class_aclcheck(keys, GetUserId(), ACL_INSERT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, name);
+	if (TIMESTAMP_NOT_FINITE(told.since) || TIMESTAMP_NOT_FINITE(told.until))
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_FIELD_OVERFLOW), errmsg("months must be finite")));
+	if (!may_log_in(told.hub.owner))
+		PG_RETURN_BOOL(false);
+
+	fill_worker(&worker, "journey_months_main", "pg_journey months");
+	StaticAssertStmt(sizeof(Months) <= BGW_EXTRALEN, "what a process is told fits");
+	memcpy(worker.bgw_extra, &told, sizeof(told));
+	if (!start_worker(&worker, &handle))
+		PG_RETURN_BOOL(false);
+	(void) WaitForBackgroundWorkerShutdown(handle);
+	AcceptInvalidationMessages();	/* of the partitions, if their table is locked already */
+	PG_RETURN_BOOL(true);
 }

@@ -1,0 +1,107 @@
+# Proves that history comes in right however it comes: four sessions load at once, with keys and customers in common, and
+# no partition made before. Nothing deadlocks, every touchpoint is in its month's partition, customers are what a rebuild
+# gives. And that many in one call are what they are one by one: the same timeline, where times are equal too.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use IPC::Run ();
+use PgJourney;
+use Test::More;
+
+my $node = start_server('main');
+$node->append_conf('postgresql.conf', "deadlock_timeout = '200ms'\n");
+$node->restart;
+sql($node, <<'END');
+SELECT journey_create_hub('hub'), journey_create_hub('single');
+SELECT hub.use_recommended_rules('PT'), single.use_recommended_rules('PT');
+UPDATE hub.settings SET notify = false;
+UPDATE single.settings SET notify = false;
+CREATE ROLE wim LOGIN;
+SELECT hub.grant_access('wim', 'writer');
+-- each number is one event, whoever loads it; times are few, so that many are equal
+CREATE FUNCTION event_of(n int) RETURNS hub.event LANGUAGE sql STABLE AS $$
+    SELECT (CASE n % 3 WHEN 0 THEN ARRAY[format('email:p%s@Example.pt', n * 7 % 900)]
+                       WHEN 1 THEN ARRAY[format('email:P%s@example.pt', n * 7 % 900), format('cookie:%s', n / 5)]
+                       ELSE ARRAY[format('cookie:%s', n / 5), format('account:%s', n * 7 % 900 / 2)] END::identifier[],
+            timestamptz '2019-01-15Z' + (n * 31 % 48) * interval '1 month', 'web', 'a' || n,
+            NULL, NULL, NULL, NULL, NULL, NULL, 'shop', 'k' || n, NULL, NULL, NULL)::hub.event $$;
+CREATE FUNCTION payload_of(n int) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('type', 'track', 'event', 'e' || n, 'messageId', 'm' || n, 'userId', n * 7 % 900,
+                             'timestamp', timestamptz '2015-01-15Z' + (n * 31 % 24) * interval '1 month')::text $$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO wim;
+END
+
+# Numbers of a session's batches: each is loaded by two sessions, in other orders and batches
+my @runs;
+for my $session (0 .. 3)
+{
+    my $script = '';
+    for my $batch (0 .. 4)
+    {
+        my $first = 1 + 1500 * (($batch * ($session % 2 ? 1 : 3) + 2 * ($session > 1)) % 5) + 700 * ($session % 2);
+        my $order = $session % 2 ? 'n DESC' : 'n % 17, n';
+        $script .= "SELECT cardinality(hub.record_many(array_agg(event_of(n) ORDER BY $order))) FROM generate_series($first, $first + 1499) n;\n";
+        $script .= "SELECT (hub.ingest_many(array_agg(payload_of(n) ORDER BY $order), 'segment')).rejected FROM generate_series($first, $first + 1099) n;\n"
+          if $batch % 2;
+    }
+    my %run = (out => '', err => '');
+    $run{in} = $script;
+    $run{handle} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-U', $session == 3 ? 'wim' : 'postgres' ],
+        '<', \$run{in}, '>', \$run{out}, '2>', \$run{err});
+    push @runs, \%run;
+}
+for my $session (0 .. 3)
+{
+    $runs[$session]{handle}->finish;
+    is($runs[$session]{err}, '', "session $session: no error, no deadlock, no warning");
+}
+my $check = sub { my ($query, $expected, $name) = @_; is($node->safe_psql('postgres', $query), $expected, $name) };
+$check->('SELECT count(*) FROM hub.touchpoints_default', '0', 'nothing is in the default partition');
+$check->(q{SELECT count(*), count(DISTINCT (source, source_key)) = count(*) FROM hub.touchpoints WHERE source = 'shop'}, '8200|t', 'each event is there once');
+$check->(q{SELECT count(*) FROM hub.touchpoints t FULL JOIN hub.touchpoint_keys k USING (source, source_key, touchpoint_id, occurred_at)
+           WHERE t.identity_id IS NULL OR k.ctid IS NULL}, '0', 'keys are those of touchpoints');
+$check->('SELECT count(*) FROM hub.stitch_check()', '0', 'customers are what a rebuild gives');
+$check->(q{SELECT count(*) > 60, bool_and(relowner = 'postgres'::regrole) FROM pg_class WHERE oid IN (SELECT partition FROM hub.touchpoint_partitions())},
+    't|t', 'partitions of all months were made, and are the owner\'s');
+
+# One by one, in calls on both sides of where plans change, and in one call
+sql($node, <<'END');
+CREATE FUNCTION line_of(schema text) RETURNS TABLE (identifiers text, actions text) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT (SELECT string_agg(i.identifier::text, '' '' ORDER BY i.identifier) FROM %1$I.identities i WHERE i.customer_id = t.customer_id),
+                                        string_agg(t.action, '' '' ORDER BY t.occurred_at, t.touchpoint_id) FROM %1$I.timeline t GROUP BY t.customer_id', schema);
+END $$;
+DO $$ BEGIN FOR i IN 1 .. 2000 LOOP
+    PERFORM single.record_many(ARRAY[event_of((i * 7 + i / 100) % 2000)::text::single.event]);
+END LOOP; END $$;
+END
+for my $size (300, 2000)
+{
+    sql($node, <<"END");
+SELECT journey_drop_hub('many', true) WHERE journey_is_hub('many');
+SELECT journey_create_hub('many');
+SELECT many.use_recommended_rules('PT');
+DO \$\$ BEGIN FOR f IN 1 .. 2000 BY $size LOOP
+    PERFORM many.record_many(array(SELECT event_of((i * 7 + i / 100) % 2000)::text::many.event FROM generate_series(f, least(f + $size - 1, 2000)) i ORDER BY i));
+END LOOP; END \$\$;
+END
+    $check->("SELECT count(*), (SELECT count(*) FROM (TABLE one EXCEPT ALL SELECT * FROM line_of('many')) d) FROM line_of('many')" =~ s/TABLE one/SELECT * FROM line_of('single')/r,
+        $node->safe_psql('postgres', "SELECT count(*) FROM line_of('single')") . '|0', "by $size the same as one by one, in order");
+}
+# What can't be made beside a transaction that reads the default partition stays there, which is told
+my ($status, $out, $err) = $node->psql('postgres', <<'END');
+BEGIN;
+SELECT count(*) > 0 FROM hub.touchpoints;
+SELECT cardinality(hub.record_many(array_agg((ARRAY[('c:' || n)::identifier], timestamptz '2001-01-01Z' + n * interval '1 min', 'web', 'view',
+    NULL, NULL, NULL, NULL, NULL, NULL, 'old', n::text, NULL, NULL, NULL)::hub.event))) FROM generate_series(1, 1000) n;
+COMMIT;
+CALL hub.maintain();
+SELECT count(*) FROM hub.touchpoints_default;
+END
+like($err, qr/^psql:<stdin>:\d+: WARNING:  touchpoints of 2001-01 stay in the default partition\nDETAIL:  Their partitions could not be made beside this transaction\.\nHINT:  CALL hub\.maintain\(\) moves them\./,
+    'a transaction that is in the way of its own partitions is told');
+like($out, qr/\n0$/, 'maintain() makes them then');
+is(crashes($node), '', 'no crash');
+$node->stop;
+done_testing();
