@@ -462,7 +462,7 @@ AS $$
 DECLARE
     months timestamptz[];
     run record;
-    able boolean;
+    able boolean := true;
 BEGIN
     IF cardinality(times) < 1000 THEN
         RETURN;
@@ -478,11 +478,14 @@ BEGIN
         RETURN;
     END IF;
     months := array(SELECT m FROM missing_months(months) m);
-    -- one that must wait for this session would wait in vain
-    able := NOT EXISTS (SELECT FROM pg_locks l
-                        WHERE l.pid = pg_backend_pid() AND l.relation = 'touchpoints_default'::regclass
-                              AND l.database = (SELECT d.oid FROM pg_database d
-                                                WHERE d.datname = current_database()));
+    -- A process would wait in vain for a transaction that has read the default partition, as one does that makes the
+    -- hub, or reads a row again: rows go there, then
+    IF months = '{}' OR EXISTS (SELECT FROM pg_locks l
+                                WHERE l.pid = pg_backend_pid() AND l.relation = 'touchpoints_default'::regclass
+                                      AND l.database = (SELECT d.oid FROM pg_database d
+                                                        WHERE d.datname = current_database())) THEN
+        RETURN;
+    END IF;
     FOR run IN SELECT min(m.month) AS since, max(m.month) AS until
                FROM (SELECT u.month, u.month - u.n * interval '1 month' AS first
                      FROM unnest(months) WITH ORDINALITY u(month, n)) m
@@ -496,8 +499,10 @@ BEGIN
             MESSAGE = format('touchpoints of %s stay in the default partition',
                              (SELECT string_agg(to_char(m, 'YYYY-MM'), ', ' ORDER BY m) FROM unnest(months) m)),
             DETAIL = CASE WHEN able THEN 'Their partitions could not be made now; the server''s log tells why.'
-                          ELSE 'Their partitions could not be made beside this transaction.' END,
-            HINT = format('CALL %I.maintain() moves them.', current_schema());
+                          ELSE 'No process could be started to make their partitions.' END,
+            HINT = format('CALL %I.maintain() moves them.', current_schema())
+                   || CASE WHEN able THEN '' ELSE ' max_worker_processes should leave one free; before PostgreSQL 17 '
+                                                  'the owner of the hub must have LOGIN.' END;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.make_partitions_for(timestamptz[]) IS

@@ -67,12 +67,12 @@ SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolat
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
-    ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'),  -- likewise, for these
+    ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
     ('journey_plpgsql_call', 'v'), ('journey_plpgsql_validator', 'v')  -- of a language
     $$, 'functions are IMMUTABLE but for these');
 SELECT set_eq($$SELECT proname::text FROM func WHERE proparallel <> 's'$$, ARRAY[
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_run_hub_template',  -- they write
-    'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_plpgsql_call', 'journey_plpgsql_validator'
+    'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_make_months', 'journey_plpgsql_call', 'journey_plpgsql_validator'
     ], 'functions are PARALLEL SAFE but for these');
 SELECT is_empty('SELECT identity FROM func WHERE prosecdef', 'no function is SECURITY DEFINER');
 SELECT set_eq('SELECT proname::text FROM func WHERE proleakproof', ARRAY['identifier_eq'], 'only what is byteaeq claims to be LEAKPROOF');
