@@ -781,6 +781,11 @@ BEGIN
               WHERE o.number IS NOT NULL AND u.usable
                     AND u.component IN (SELECT g.component FROM grouped g WHERE g.parted)) l
         GROUP BY l.number, l.component HAVING min(l.customer) <> max(l.customer)
+    ), asked AS MATERIALIZED (
+        SELECT g.component, g.to_component
+        FROM grouped g JOIN sized s ON s.to_component = g.to_component
+        WHERE NOT s.parted AND (s.joins OR g.component IN (SELECT t.component FROM stirred t))
+              AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
     ), lawful AS (
         SELECT g.to_component FROM grouped g WHERE g.component = ANY (together)
         UNION
@@ -806,12 +811,10 @@ BEGIN
         UNION
         -- all members are read if there is any limit, which is less than what a join writes
         SELECT g.to_component
-        FROM grouped g JOIN sized s ON s.to_component = g.to_component
+        FROM asked g
              CROSS JOIN LATERAL (SELECT i.identifier, i.max_per_customer FROM ruled_identities i
                                  WHERE i.customer_id = g.component OFFSET 0) i
-        WHERE (s.joins OR g.component IN (SELECT t.component FROM stirred t)) AND NOT s.parted
-            AND i.max_per_customer IS NOT NULL
-              AND EXISTS (SELECT FROM identifier_rules r WHERE r.max_per_customer > 0)
+        WHERE i.max_per_customer IS NOT NULL
         GROUP BY g.to_component, @extschema@.identifier_namespace(i.identifier), i.max_per_customer
         HAVING count(*) > i.max_per_customer
         UNION

@@ -381,6 +381,7 @@ DECLARE
     event event;
     place integer;
     numbers bigint[];           -- of the touchpoint of each event
+    times timestamptz[];
     fresh boolean[];            -- whether this call makes it
     identity_ids bigint[];      -- its identity
     kept bigint[];              -- those of them that nobody forgets meanwhile
@@ -407,7 +408,8 @@ BEGIN
         END LOOP;
     END IF;
 
-    PERFORM make_partitions_for(array(SELECT e.occurred_at FROM unnest(events) e));
+    times := array(SELECT e.occurred_at FROM unnest(events) WITH ORDINALITY e ORDER BY e.ordinality);
+    PERFORM make_partitions_for(times);
     numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, cardinality(events)));
     WITH first AS MATERIALIZED (
         SELECT DISTINCT ON (e.source, e.source_key) e.source, e.source_key, e.id, e.occurred_at
@@ -420,9 +422,11 @@ BEGIN
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
         RETURNING k.touchpoint_id
     )
-    SELECT array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL ORDER BY e.ordinality) INTO fresh
-    FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
-        LEFT JOIN claimed c ON c.touchpoint_id = e.id;
+    SELECT CASE WHEN (SELECT count(*) FROM claimed) = cardinality(events)
+                THEN array_fill(true, ARRAY[cardinality(events)])
+                ELSE (SELECT array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL ORDER BY e.ordinality)
+                      FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
+                           LEFT JOIN claimed c ON c.touchpoint_id = e.id) END INTO fresh;
 
     IF array_position(fresh, true) IS NOT NULL THEN
         place := (SELECT min(e.ordinality)
@@ -434,13 +438,13 @@ BEGIN
         END IF;
 
         -- single identifiers, and whether they are known
-        SELECT array_agg(i.identity_id ORDER BY e.ordinality),
-               array_agg(e.ordinality ORDER BY e.ordinality) FILTER (WHERE e.fresh AND i.identity_id IS NULL)
-        INTO identity_ids, stitched
-        FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
-             LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i
-                                WHERE e.fresh AND cardinality(e.identifiers) = 1
-                                    AND i.identifier = e.identifiers[1] OFFSET 0) i ON true;
+        SELECT journey_elements_at((look_up(p.forms)).ids, p.places) INTO identity_ids
+        FROM identifier_places(array(SELECT CASE WHEN e.fresh AND cardinality(e.identifiers) = 1
+                                                 THEN e.identifiers[array_lower(e.identifiers, 1)] END
+                                     FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
+                                     ORDER BY e.ordinality), times) p;
+        SELECT array_agg(u.n ORDER BY u.n) INTO stitched
+        FROM unnest(fresh, identity_ids) WITH ORDINALITY u(fresh, id, n) WHERE u.fresh AND u.id IS NULL;
         IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
             kept := keep_identities(identity_ids);
             SELECT array_agg(k.id ORDER BY k.n), array_agg(k.n ORDER BY k.n) FILTER (WHERE k.fresh AND k.id IS NULL)

@@ -468,6 +468,13 @@ BEGIN
         RETURN;
     END IF;
     -- most are there under the usual name
+    PERFORM FROM (SELECT min(u.at) AS first, max(u.at) AS last FROM unnest(times) u(at)
+                  WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z') t
+                 CROSS JOIN LATERAL generate_series(date_trunc('month', t.first), t.last, interval '1 month') m(month)
+    WHERE to_regclass(format('%I.touchpoints_%s', current_schema(), to_char(m.month, 'YYYY_MM'))) IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     months := array(SELECT m.month
                     FROM (SELECT date_trunc('month', u.at) AS month, count(*) AS rows FROM unnest(times) u(at)
                           WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z' GROUP BY 1) m
