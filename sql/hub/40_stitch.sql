@@ -24,20 +24,22 @@
 CREATE OR REPLACE FUNCTION @hub@.whereabouts(
     nodes bigint[], OUT customers bigint[], OUT components bigint[], OUT usable boolean[], OUT shared_ids bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
 BEGIN
-    SELECT array_agg(i.customer_id ORDER BY u.n), array_agg(coalesce(c.component_id, c.customer_id) ORDER BY u.n),
-           array_agg(NOT (i.blocked OR i.shared) ORDER BY u.n),
-               coalesce(array_agg(i.identity_id) FILTER (WHERE i.shared OR i.blocked AND f.forgetful), '{}')
+    SELECT array_agg(w.customer_id), array_agg(w.component), array_agg(NOT (w.blocked OR w.shared)),
+           coalesce(array_agg(w.id) FILTER (WHERE w.shared OR w.blocked AND forgetful), '{}')
     INTO customers, components, usable, shared_ids
-    FROM unnest(nodes) WITH ORDINALITY u(id, n)
-         CROSS JOIN LATERAL (SELECT k.identity_id, k.customer_id, k.blocked, k.shared FROM identities k
-                             WHERE k.identity_id = u.id OFFSET 0) i
-         LEFT JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
-                            WHERE k.customer_id = i.customer_id OFFSET 0) c ON true
-         CROSS JOIN (SELECT s.forget_unreferenced AS forgetful FROM settings s WHERE s.one_row) f;
+    FROM (SELECT u.id, i.customer_id, coalesce(c.component_id, c.customer_id) AS component, i.blocked, i.shared
+          FROM unnest(nodes) WITH ORDINALITY u(id, n)
+               CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
+                                   WHERE k.identity_id = u.id OFFSET 0) i
+               LEFT JOIN LATERAL (SELECT k.customer_id, k.component_id FROM customers k
+                                  WHERE k.customer_id = i.customer_id OFFSET 0) c ON true
+          ORDER BY u.n) w;
 END $$;
 COMMENT ON FUNCTION @hub@.whereabouts(bigint[]) IS 'customers and components of nodes';
 

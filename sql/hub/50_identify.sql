@@ -105,11 +105,13 @@ END $$;
 COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calling function for arrays of that size';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
--- until all is locked; tells the identities and nodes of all then, and the numbers of all that was added. Raises PJ001
--- if somebody else adds one of them. customers: of those that are usable.
+-- until all is locked. Raises PJ001 if somebody else adds one of them. customers: of those that are usable. Tells the
+-- identities and nodes of all then, the numbers of all that was added, of what was added its customer, and which are
+-- usable.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
-    lasts timestamptz[], customers bigint[], INOUT ids bigint[], INOUT nodes bigint[], OUT fresh bigint[])
+    lasts timestamptz[], INOUT customers bigint[], INOUT ids bigint[], INOUT nodes bigint[], OUT fresh bigint[],
+    OUT usable boolean[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -174,8 +176,10 @@ BEGIN
     SELECT array_agg(coalesce(g.id, n.id) ORDER BY g.place), array_agg(coalesce(g.node, n.node) ORDER BY g.place),
            array_agg(CASE WHEN g.id IS NOT NULL THEN g.customer
                           WHEN NOT n.blocked AND NOT n.shared THEN coalesce(n.customer, n.id) END ORDER BY g.place),
-           array_agg(g.id IS NULL AND n.is_new AND NOT n.blocked ORDER BY g.place)
-    INTO ids, nodes, vertices, are_new
+           array_agg(g.id IS NULL AND n.is_new AND NOT n.blocked ORDER BY g.place),
+           array_agg(CASE WHEN g.id IS NOT NULL THEN g.customer IS NOT NULL ELSE NOT n.blocked AND NOT n.shared END
+                     ORDER BY g.place)
+    INTO ids, nodes, vertices, are_new, usable
     FROM unnest(ids, nodes, customers) WITH ORDINALITY g(id, node, customer, place)
          LEFT JOIN unnest(new_places, new_ids, new_nodes, node_customers, node_is_new, new_blocked, new_shared)
                    n(place, id, node, customer, is_new, blocked, shared) ON n.place = g.place;
@@ -200,9 +204,12 @@ BEGIN
                                                      FROM edge e)) m ON m.node = n.id
         ORDER BY n.identifier
         ON CONFLICT (identifier) DO NOTHING
-        RETURNING identities.identity_id
+        RETURNING identities.identity_id, identities.customer_id
     )
-    SELECT coalesce(array_agg(a.identity_id), '{}') INTO fresh FROM added a;
+    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'),
+           (SELECT array_agg(a.customer_id ORDER BY g.place)
+            FROM unnest(ids) WITH ORDINALITY g(id, place) LEFT JOIN added a ON a.identity_id = g.id)
+    INTO fresh, customers;
     IF cardinality(fresh) < cardinality(new_ids) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
     END IF;
@@ -221,14 +228,16 @@ SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_ge
 AS $$
 #variable_conflict use_variable
 BEGIN
-    SELECT array_agg(i.identity_id ORDER BY g.n), array_agg(i.normal_id ORDER BY g.n),
-           array_agg(CASE WHEN NOT (i.blocked OR i.shared) THEN i.customer_id END ORDER BY g.n),
-           array_agg(CASE WHEN i.last_seen IS NULL THEN i.identity_id END ORDER BY g.n)
+    SELECT array_agg(u.identity_id), array_agg(u.normal_id),
+           array_agg(CASE WHEN NOT (u.blocked OR u.shared) THEN u.customer_id END),
+           array_agg(CASE WHEN u.last_seen IS NULL THEN u.identity_id END)
     INTO ids, nodes, customers, unseen
-    FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
-         LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared, k.last_seen
-                            FROM identities k
-                            WHERE k.identifier = g.identifier OFFSET 0) i ON true;
+    FROM (SELECT i.identity_id, i.normal_id, i.customer_id, i.blocked, i.shared, i.last_seen
+          FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
+               LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared, k.last_seen
+                                  FROM identities k
+                                  WHERE k.identifier = g.identifier OFFSET 0) i ON true
+          ORDER BY g.n) u;
 END $$;
 COMMENT ON FUNCTION @hub@.look_up(@extschema@.identifier[]) IS 'identities, nodes and customers of identifiers';
 
@@ -446,12 +455,14 @@ DECLARE
     nodes bigint[];          -- its node,
     customers bigint[];      -- its customer, if it is usable,
     customers_now bigint[];  -- and where it is when all are locked
+    given_to bigint[];       -- the customers that new ones were given
     components bigint[];
     usable boolean[];
     locked bigint[];
     known bigint[];
     unseen bigint[];         -- those that did not come in themselves so far
     fresh bigint[];          -- identities that are new
+    there integer[];         -- places of nodes that are not
     others bigint[];         -- nodes that have a form they did not have
     added integer[];         -- the observations that are new evidence
     shared_now bigint[];
@@ -461,6 +472,7 @@ DECLARE
     recounted bigint[] := '{}';  -- and nodes that may not be shared any more
     apart integer[] := '{}';     -- observations that are replays of what was retracted, and then forgotten
     known_apart boolean := true;
+    was record;
     wrong record;
     detail text;
 BEGIN
@@ -481,7 +493,7 @@ BEGIN
                 FROM first_of(numbers, places, ids, nodes) f;
                 RETURN;
             ELSIF array_position(ids, NULL) IS NOT NULL THEN
-                SELECT n.ids, n.nodes, n.fresh INTO ids, nodes, fresh
+                SELECT n.ids, n.nodes, n.fresh, n.customers, n.usable INTO ids, nodes, fresh, given_to, usable
                 FROM add_identities(CASE WHEN apart = '{}' THEN numbers
                                          ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n
                                                            ELSE u.number END
@@ -491,21 +503,41 @@ BEGIN
             END IF;
             others := array(SELECT DISTINCT u.node FROM unnest(ids, nodes, known, unseen) u(id, node, known, unseen)
                             WHERE u.unseen IS NOT NULL OR u.known IS NULL AND u.node <> u.id);
-            SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
-            FROM lock_components(nodes, others, more, recounted) l;
+            IF fresh = '{}' THEN
+                SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
+                FROM lock_components(nodes, others, more, recounted) l;
+            ELSE
+                -- nobody else knows nodes that are new: they are where they were put
+                there := array(SELECT u.place FROM unnest(nodes) WITH ORDINALITY u(node, place)
+                               WHERE u.node NOT IN (SELECT unnest(fresh)) ORDER BY u.place);
+                SELECT l.customers, l.components, l.usable, l.locked INTO was
+                FROM lock_components(journey_elements_at(nodes, there), others, more, recounted) l;
+                locked := was.locked;
+                SELECT array_agg(coalesce(o.customer, g.customer) ORDER BY g.place),
+                       array_agg(CASE WHEN o.place IS NULL THEN c.component ELSE o.component END ORDER BY g.place),
+                       array_agg(CASE WHEN o.place IS NULL THEN g.usable ELSE o.usable END ORDER BY g.place)
+                INTO customers_now, components, usable
+                FROM unnest(given_to, usable) WITH ORDINALITY g(customer, usable, place)
+                     LEFT JOIN unnest(there, was.customers, was.components, was.usable)
+                               o(place, customer, component, usable) ON o.place = g.place
+                     LEFT JOIN (SELECT u.customer, min(u.component) AS component
+                                FROM unnest(was.customers, was.components) u(customer, component)
+                                GROUP BY u.customer) c ON c.customer = g.customer AND o.place IS NULL;
+            END IF;
             IF fresh <> '{}'
                AND (EXISTS (SELECT
                             FROM unnest(known, customers, customers_now, usable)
                                  u(known, customer, customer_now, usable)
                             WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
                                 THEN u.customer_now END)
-                    OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now) u(id, node, customer)
+                    OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now, known) u(id, node, customer, known)
                                     CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
                                                         WHERE k.identity_id = u.id OFFSET 0) i
                                     CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
                                                         WHERE k.identity_id = u.node OFFSET 0) n
-                               WHERE u.id <> u.node AND (i.customer_id, i.blocked, i.shared)
-                                   IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
+                               WHERE u.id <> u.node AND u.known IS NULL
+                                     AND (i.customer_id, i.blocked, i.shared)
+                                         IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
                 RAISE EXCEPTION USING ERRCODE = 'PJ001',
                     MESSAGE = 'new identities have not the customers they would have now';
             END IF;
