@@ -438,7 +438,7 @@ BEGIN
         END IF;
 
         -- single identifiers, and whether they are known
-        SELECT journey_elements_at((look_up(p.forms)).ids, p.places) INTO identity_ids
+        SELECT journey_elements_at(coalesce((look_up(p.forms)).ids, '{}'), p.places) INTO identity_ids
         FROM identifier_places(array(SELECT CASE WHEN e.fresh AND cardinality(e.identifiers) = 1
                                                  THEN e.identifiers[array_lower(e.identifiers, 1)] END
                                      FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)

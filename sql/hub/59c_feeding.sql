@@ -665,7 +665,7 @@ BEGIN
         whose := pg_catalog.array_append(whose, change.whose);
         traits := pg_catalog.array_append(traits, change.traits);
         ats := pg_catalog.array_append(ats, change.traits_at);
-        IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 1000 THEN
+        IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 5000 THEN
             PERFORM pg_catalog.set_config('search_path', own_path, true);
             lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
             IF lacking IS NOT NULL THEN
@@ -673,7 +673,7 @@ BEGIN
             END IF;
             mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL,
                                              false, true);
-            row_count := row_count + 1000;
+            row_count := row_count + 5000;
             keys := '{}';
             events := '{}';
             observations := '{}';
