@@ -43,8 +43,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100000;
 -- What hubs ask of many identifiers at once (src/identity/places.c).
 
 CREATE FUNCTION identifier_places(
-    identifiers identifier[], times timestamptz[], OUT forms identifier[], OUT places integer[], OUT firsts timestamptz[],
-    OUT lasts timestamptz[])
+    identifiers identifier[], times timestamptz[], OUT forms identifier[], OUT places integer[],
+    OUT firsts timestamptz[], OUT lasts timestamptz[])
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 CREATE FUNCTION journey_elements_at(elements anyarray, places integer[]) RETURNS anyarray
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
@@ -53,11 +53,13 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10000;
 
 COMMENT ON FUNCTION identifier_places(identifier[], timestamptz[]) IS
-    'identifiers that differ, in their order; the place of each given one among them; the least and the greatest time of each';
+    'identifiers that differ, in their order; the place of each given one among them; the least and the greatest time '
+    'of each';
 COMMENT ON FUNCTION journey_elements_at(anyarray, integer[]) IS
     'the elements that stand at places of an array, from 1; NULL where there is none';
 COMMENT ON FUNCTION identity_sets(integer[], bigint[]) IS
-    'of each run of a number what goes with it, each once, in order, where that is two or more; the arrays are parallel';
+    'of each run of a number what goes with it, each once, in order, where that is two or more; the arrays are '
+    'parallel';
 COMMENT ON FUNCTION identity_components_transfn(internal, bigint, bigint) IS 'transition of identity_components';
 COMMENT ON FUNCTION identity_components_combinefn(internal, internal) IS 'combination of partial states of identity_components';
 COMMENT ON FUNCTION identity_components_serialfn(internal) IS 'a state of identity_components for another process';

@@ -151,3 +151,13 @@ RESET statement_timeout;
 DROP FUNCTION named(bigint), try(text), group_bytes(text);
 DROP AGGREGATE from_bytes(bytea, bytea);
 DROP TABLE edge, got, long, serial, bytes, part, small;
+-- what a hub asks of many at once: those that differ, in order, their places and times; elements by place; sets by number
+SELECT * FROM identifier_places('{b:1,NULL,a:2,b:1,c:0}', '{2026-01-02Z,NULL,2026-01-01Z,2026-01-01Z,NULL}');
+SELECT * FROM identifier_places('{}', '{}');
+SELECT journey_elements_at('{a,b,NULL}'::text[], '{2,1,3,0,-1,9,NULL,2}'), journey_elements_at('[5:6]={x,y}'::text[], '{1}'), journey_elements_at('{}'::int[], '{1}');
+SELECT * FROM identity_sets('{1,1,2,3,3,3,NULL,NULL,4,4,4}', '{5,4,1,3,NULL,3,1,2,9,8,9}');
+SELECT count(*), bool_and(identifier = forms[place]) FROM (SELECT array_agg(('x:' || i * 7919 % 1000)::identifier) AS given, array_agg(now()) AS times FROM generate_series(1, 3000) i) g
+     CROSS JOIN LATERAL identifier_places(g.given, g.times) p CROSS JOIN LATERAL unnest(g.given, p.places) u(identifier, place);
+SELECT identifier_places('{a:1,b:1}', '{2026-01-01Z}');
+SELECT identity_sets('{1}', '{1,2}');
+SELECT journey_elements_at('{1}'::int[], '{{1}}');
