@@ -72,18 +72,18 @@ BEGIN
     RETURN QUERY EXECUTE format('SELECT (SELECT string_agg(i.identifier::text, '' '' ORDER BY i.identifier) FROM %1$I.identities i WHERE i.customer_id = t.customer_id),
                                         string_agg(t.action, '' '' ORDER BY t.occurred_at, t.touchpoint_id) FROM %1$I.timeline t GROUP BY t.customer_id', schema);
 END $$;
-DO $$ BEGIN FOR i IN 1 .. 2000 LOOP
-    PERFORM single.record_many(ARRAY[event_of((i * 7 + i / 100) % 2000)::text::single.event]);
+DO $$ BEGIN FOR i IN 1 .. 700 LOOP
+    PERFORM single.record_many(ARRAY[event_of((i * 7 + i / 100) % 700)::text::single.event]);
 END LOOP; END $$;
 END
-for my $size (300, 2000)
+for my $size (200, 700)
 {
     sql($node, <<"END");
 SELECT journey_drop_hub('many', true) WHERE journey_is_hub('many');
 SELECT journey_create_hub('many');
 SELECT many.use_recommended_rules('PT');
-DO \$\$ BEGIN FOR f IN 1 .. 2000 BY $size LOOP
-    PERFORM many.record_many(array(SELECT event_of((i * 7 + i / 100) % 2000)::text::many.event FROM generate_series(f, least(f + $size - 1, 2000)) i ORDER BY i));
+DO \$\$ BEGIN FOR f IN 1 .. 700 BY $size LOOP
+    PERFORM many.record_many(array(SELECT event_of((i * 7 + i / 100) % 700)::text::many.event FROM generate_series(f, least(f + $size - 1, 700)) i ORDER BY i));
 END LOOP; END \$\$;
 END
     $check->("SELECT count(*), (SELECT count(*) FROM (TABLE one EXCEPT ALL SELECT * FROM line_of('many')) d) FROM line_of('many')" =~ s/TABLE one/SELECT * FROM line_of('single')/r,
