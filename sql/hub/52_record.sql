@@ -684,7 +684,8 @@ BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
-    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL);
+    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL
+                 ORDER BY s.part <> '' AND starts_with(unrecord.source_key, s.part || ':') DESC, s.part LIMIT 1);
     IF attached IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('touchpoints of source %s are rows of the table %s, which is attached', source, attached),

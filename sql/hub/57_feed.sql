@@ -848,6 +848,17 @@ DECLARE
     lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
                                 WHERE n.nspname = current_schema());
 BEGIN
+    -- mappings look for names where they did when they were attached
+    UPDATE sources t
+    SET search_path = (SELECT string_agg(CASE WHEN e.name = former THEN quote_ident(current_schema()) ELSE e.part END,
+                                         ', ' ORDER BY e.n)
+                       FROM (SELECT m.part[1] AS part, m.n,
+                                    CASE WHEN m.part[1] LIKE '"%'
+                                         THEN replace(substr(m.part[1], 2, length(m.part[1]) - 2), '""', '"')
+                                         ELSE lower(m.part[1]) END AS name
+                             FROM regexp_matches(t.search_path, '"(?:[^"]|"")*"|[^",\s]+', 'g')
+                                  WITH ORDINALITY m(part, n)) e)
+    WHERE former <> current_schema() AND position(former IN replace(t.search_path, '""', '"')) > 0;
     FOR s IN SELECT t.source_id, t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.feed
              FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
         PERFORM make_functions(s.source_id, former);
@@ -972,7 +983,7 @@ BEGIN
         total := (SELECT count(*) FROM new_rows);
         FOR place IN 0 .. (total - 1) / most LOOP
             BEGIN
-                query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT %s)', place * most, most), false);
+                query := rows_query(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', place * most, most), false);
                 PERFORM set_config('search_path', s.search_path, true);
                 EXECUTE query INTO r;
                 PERFORM pg_catalog.set_config('search_path', own_path, true);
@@ -991,12 +1002,12 @@ BEGIN
                 -- one by one
                 FOR i IN place * most .. least((place + 1) * most, total) - 1 LOOP
                     query := format('SELECT m.key FROM (%s) m',
-                                    mapped_rows(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i)));
+                                    mapped_rows(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT 1)', i)));
                     PERFORM set_config('search_path', s.search_path, true);
                     EXECUTE query INTO key;
                     PERFORM pg_catalog.set_config('search_path', own_path, true);
                     found := found || key;
-                    query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i), false);
+                    query := rows_query(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT 1)', i), false);
                     BEGIN
                         PERFORM set_config('search_path', s.search_path, true);
                         EXECUTE query INTO r;

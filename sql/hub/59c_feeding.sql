@@ -300,7 +300,7 @@ DECLARE
     found_keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     traits_at timestamptz[] := '{}';
     reasons text[];
@@ -376,7 +376,7 @@ BEGIN
         found_keys := found_keys || lost;
         events := events || array_fill(NULL::event, ARRAY[n]);
         observations := observations || array_fill(NULL::observation, ARRAY[n]);
-        whose := whose || array_fill(NULL::identifier, ARRAY[n]);
+        whose := whose || array_fill(NULL::@extschema@.identifier, ARRAY[n]);
         traits := traits || array_fill(NULL::jsonb, ARRAY[n]);
         traits_at := traits_at || array_fill(NULL::timestamptz, ARRAY[n]);
     END IF;
@@ -646,7 +646,7 @@ DECLARE
     keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     ats timestamptz[] := '{}';
     query CONSTANT text := format('SELECT m.key, m.event, m.observation, m.identifiers[1] AS whose, m.traits, m.traits_at '

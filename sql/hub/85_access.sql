@@ -89,7 +89,9 @@ BEGIN ATOMIC
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT'),
+        -- what triggers of feed immediate read
+        ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_oid, relation_name, search_path, compiled, columns, '
+                              || 'columns_seen, key_columns, kept_columns, backfilled_at, detached_at)'),
         ('writer', 'source_lookups', 'SELECT'),
         ('writer', 'feed_notes', 'INSERT'),
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
@@ -113,7 +115,11 @@ BEGIN ATOMIC
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'feed_notes', 'SELECT'),
+        ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'work_done', 'SELECT'),
+        ('steward', 'health', 'SELECT'),
+        ('steward', 'touchpoints_default', 'SELECT (touchpoint_id)'),  -- health counts them
         ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),

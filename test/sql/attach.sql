@@ -489,21 +489,28 @@ GRANT INSERT, SELECT ON owned_shop.orders TO regress_attach_clerk;
 INSERT INTO owned_shop.orders VALUES (1, 'a');
 SELECT owned.attach_source('owned_shop.orders', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"who": "who"}}');
 SET ROLE regress_attach_clerk;
+INSERT INTO owned_shop.orders VALUES (2, 'b');
+SET ROLE regress_attach_owner;
+UPDATE owned_shop.orders SET who = 'c' WHERE id = 1;
+CALL owned.feed();
+SELECT source_key, owned.identifiers_of(customer_id) FROM owned.timeline ORDER BY 1;
+SELECT owned.detach_source('orders');
+-- with feed immediate they need it
+SELECT owned.attach_source('owned_shop.orders', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"who": "who"}}', 'again',
+                           feed => 'immediate');
+SET ROLE regress_attach_clerk;
 \x on
-SELECT r.state, r.message FROM refused($$INSERT INTO owned_shop.orders VALUES (2, 'b')$$) r;
+SELECT r.* FROM refused($$INSERT INTO owned_shop.orders VALUES (3, 'd')$$) r;
 \x off
 SET ROLE regress_attach_owner;
 SELECT owned.grant_access('regress_attach_clerk', 'writer');
 SET ROLE regress_attach_clerk;
-INSERT INTO owned_shop.orders VALUES (2, 'b');
+INSERT INTO owned_shop.orders VALUES (3, 'd');
 SET ROLE regress_attach_owner;
-UPDATE owned_shop.orders SET who = 'c' WHERE id = 1;
-SELECT source_key FROM owned.touchpoints ORDER BY 1;
-SELECT owned.detach_source('orders');
-SELECT owned.attach_source('owned_shop.orders', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"who": "who"}}', 'again');
+SELECT source_key FROM owned.touchpoints WHERE source = 'again' ORDER BY 1;
 -- a hub that goes takes its triggers along
 SELECT journey_drop_hub('owned', true);
-INSERT INTO owned_shop.orders VALUES (3, 'b');
+INSERT INTO owned_shop.orders VALUES (4, 'b');
 RESET ROLE;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'owned_shop.orders'::regclass;
 DROP SCHEMA owned_shop CASCADE;
