@@ -259,8 +259,10 @@ BEGIN
                                                WHERE v.source = store_some.source AND v.source_key = e.source_key
                                                OFFSET 0) v
                       WHERE cardinality(e.identifiers) = 1);
-        UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
-        WHERE k.source = store_some.source AND k.source_key = ANY (keys) AND k.evidence_key IS NULL;
+        IF keys <> '{}' THEN
+            UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
+            WHERE k.source = store_some.source AND k.source_key = ANY (keys) AND k.evidence_key IS NULL;
+        END IF;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS
