@@ -732,12 +732,15 @@ COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text, text) IS
 -- so that no search_path matters.
 CREATE OR REPLACE FUNCTION @hub@.columns_now(relation regclass, by_name boolean, columns jsonb, columns_seen jsonb,
                                              OUT names jsonb, OUT types jsonb, OUT gone text[])
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_variable
+BEGIN
     SELECT coalesce(jsonb_object_agg(c.value, a.attname ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
            coalesce(jsonb_object_agg(c.value, format('%I.%I', n.nspname, t.typname)) FILTER (WHERE a.attnum IS NOT NULL),
                     '{}'),
            coalesce(array_agg(c.value ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NULL), '{}')
+    INTO names, types, gone
     FROM jsonb_each_text(columns_now.columns) c
          LEFT JOIN LATERAL (
              SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
@@ -749,7 +752,7 @@ BEGIN ATOMIC
              LIMIT 1) a ON true
          LEFT JOIN pg_type t ON t.oid = a.atttypid
          LEFT JOIN pg_namespace n ON n.oid = t.typnamespace;
-END;
+END $$;
 COMMENT ON FUNCTION @hub@.columns_now(regclass, boolean, jsonb, jsonb) IS
     'what the columns of a mapping are called now, their types, and which there are no more';
 
@@ -930,21 +933,27 @@ COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what r
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
 CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
 RETURNS text
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
-    SELECT string_agg(format(key_values.pattern, k.name,
-                             format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', key_values.parameter, key_values.number,
-                                    jsonb_array_length(key_values.columns), k.n, key_values.types ->> k.name)),
-                      key_values.separator ORDER BY k.n)
-    FROM jsonb_array_elements_text(key_values.columns) WITH ORDINALITY k(name, n);
-END;
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT string_agg(format(pattern, k.name,
+                                     format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', parameter, number,
+                                            jsonb_array_length(columns), k.n, types ->> k.name)),
+                              separator ORDER BY k.n)
+            FROM jsonb_array_elements_text(columns) WITH ORDINALITY k(name, n));
+END $$;
 COMMENT ON FUNCTION @hub@.key_values(jsonb, jsonb, text, text, text, text) IS 'values in an array, as SQL';
 
 -- Whether an index finds rows by these columns, as they are called now
 CREATE OR REPLACE FUNCTION @hub@.has_index(relation regclass, columns text[]) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = has_index.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (has_index.columns));
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (columns));
+END $$;
 COMMENT ON FUNCTION @hub@.has_index(regclass, text[]) IS 'whether an index of a table begins with one of some columns';
 
 -- FROM item of the rows whose key values are in $1, in that order. The rows of a log are what their notes say.

@@ -235,13 +235,13 @@ AS $$
 DECLARE
     ordering CONSTANT text := CASE WHEN noted THEN 'u.note, m.place' ELSE 'm.place' END;
 BEGIN
-    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(m.%s ORDER BY %s) AS %s', c.field, ordering,
-                                                  c.name), ', ' ORDER BY c.n)
+    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(m.%s) AS %s', c.field, c.name), ', '
+                                           ORDER BY c.n)
             FROM unnest('{key,event,observation,identifiers[1],traits,traits_at}'::text[],
                         '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
-           || format(' FROM (%s) m', mapped_rows(source_id, rows_from))
-           || CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) u(key, note) '
-                                   'ON u.key OPERATOR(pg_catalog.=) m.key' ELSE '' END;
+           || format(' FROM (SELECT m.* FROM (%s) m%s ORDER BY %s) m', mapped_rows(source_id, rows_from),
+                     CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
+                                          'u(key, note) ON u.key OPERATOR(pg_catalog.=) m.key' END, ordering);
 END $$;
 COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS 'the query that tells what rows of an attached table mean';
 
@@ -547,6 +547,7 @@ DECLARE
     key_values text[];
     notes bigint[];
     gone boolean[];
+    any_of record;
     looked_up record;
 BEGIN
     PERFORM set_config('enable_seqscan', 'off', true);
@@ -557,21 +558,28 @@ BEGIN
         RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
     SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
-    INTO taken FROM taken t;
+               AS notes,
+           bool_or(t.lookup IS NOT NULL) AS looked_up,
+           bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
+           bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
+           bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
+    INTO any_of FROM taken t;
     PERFORM set_config('enable_seqscan', 'on', true);
+    taken := any_of.notes;
     IF taken IS NULL THEN
         RETURN 0;
     END IF;
 
-    IF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND coalesce(n.key, '{}') = '{}') THEN
+    IF any_of.unknown THEN
         PERFORM read_all_again(source_id);
-    ELSIF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key IS NULL) THEN
+    ELSIF any_of.truncated THEN
         UPDATE sources s SET sweep = true WHERE s.source_id = feed_noted.source_id;
     END IF;
     -- of what was looked up, whatever uses it
     FOR looked_up IN
         SELECT l.lookup, array_agg(v.value ORDER BY l.key, v.n) AS key_values
-        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND n.key <> '{}') l
+        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n
+              WHERE any_of.looked_up AND n.lookup IS NOT NULL AND n.key <> '{}') l
              CROSS JOIN LATERAL unnest(l.key) WITH ORDINALITY v(value, n)
         GROUP BY l.lookup
     LOOP
@@ -583,7 +591,9 @@ BEGIN
     END LOOP;
 
     WITH noted AS (
-        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
+        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place,
+               -- whether the last note says so; of two by one statement the other one counts
+               max(2 * n.note_id + (NOT n.gone)::integer) % 2 = 0 AS gone
         FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
         WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
@@ -594,7 +604,7 @@ BEGIN
                  ORDER BY p.place, v.n),
            array(SELECT p.note FROM placed p ORDER BY p.place), array(SELECT p.gone FROM placed p ORDER BY p.place)
     INTO key_values, notes, gone;
-    IF first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
+    IF any_of.changed AND first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
         -- rows that have changed since they were seen for the first time, if they are, were before what they are now
         SELECT array_agg(f.key ORDER BY f.n) AS keys, array_agg(f.before ORDER BY f.n) AS befores,
                array_agg(f.noted_at ORDER BY f.n) AS times INTO looked_up
@@ -610,10 +620,10 @@ BEGIN
         PERFORM apply_noted(source_id, key_values, notes, CASE WHEN is_log THEN gone END, false);
     END IF;
 
-    SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes, array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times
-    INTO looked_up
-    FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
-    IF looked_up.notes IS NOT NULL THEN
+    IF any_of.changed THEN
+        SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes,
+               array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times INTO looked_up
+        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
         PERFORM apply_changes(
             source_id,
             array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
@@ -1186,11 +1196,20 @@ COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached t
 -- Notes of what is no source: one that was detached, or dumped without the hub
 CREATE OR REPLACE FUNCTION @hub@.drop_strange_notes() RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off  -- by index from source to source, however many notes there are
 AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM feed_notes n
-    WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = n.source_id AND s.detached_at IS NULL);
+    WHERE n.source_id = ANY (ARRAY(
+        WITH RECURSIVE found(id) AS (
+            SELECT min(n.source_id) FROM feed_notes n
+            UNION ALL
+            SELECT (SELECT min(n.source_id) FROM feed_notes n WHERE n.source_id > f.id) FROM found f
+            WHERE f.id IS NOT NULL
+        )
+        SELECT f.id FROM found f
+        WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = f.id AND s.detached_at IS NULL)));
 END $$;
 COMMENT ON FUNCTION @hub@.drop_strange_notes() IS 'delete notes of sources that are not attached';
 
