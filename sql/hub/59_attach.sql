@@ -127,6 +127,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_attachable(regclass, text) IS 'refuse what is no table whose rows can be touchpoints';
 
+-- Triggers are made on a table, its partitions, and what is looked up; triggers that fire always, by owners only.
+CREATE OR REPLACE FUNCTION @hub@.check_trigger_rights(relation regclass, feed text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    missing regclass;
+BEGIN
+    SELECT c.oid INTO missing
+    FROM (SELECT p.relid FROM pg_partition_tree(relation) p UNION SELECT relation) m(id) JOIN pg_class c ON c.oid = m.id
+    WHERE NOT CASE feed WHEN 'row' THEN pg_has_role(c.relowner, 'USAGE') ELSE has_table_privilege(c.oid, 'TRIGGER') END
+    LIMIT 1;
+    IF missing IS NOT NULL AND feed = 'row' THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of table %s', missing),
+            DETAIL = 'Triggers of feed => ''row'' fire for what a subscription writes, too: only owners may make such.',
+            HINT = format('Attach it as a role that is a member of %s.',
+                          (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = missing));
+    ELSIF missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied for table %s', missing),
+            DETAIL = 'A trigger is to be made there, for which the right TRIGGER is needed.',
+            HINT = format('GRANT SELECT, TRIGGER ON %s TO %I.', missing, current_user);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_trigger_rights(regclass, text) IS 'refuse what the caller may make no triggers on';
+
 -- How a source, and part of it, are told to a function
 CREATE OR REPLACE FUNCTION @hub@.source_arguments(source text, part text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -193,7 +218,7 @@ BEGIN
     LOOP
         IF NOT has_index(sought.id, sought.columns) THEN
             RAISE NOTICE USING
-                MESSAGE = format('what changes in lookup %s has all rows of %s read', sought.lookup, sought.id),
+                MESSAGE = format('when a row of lookup %s changes, all rows of %s are read', sought.lookup, sought.id),
                 DETAIL = format('No index finds them by %s.', array_to_string(sought.columns, ', ')),
                 HINT = format('CREATE INDEX ON %s (%s), or say in the mapping that the lookup is fixed.', sought.id,
                               (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(sought.columns) c(name)));
@@ -242,6 +267,11 @@ BEGIN
     END IF;
     UPDATE sources t SET trusts = trusted_roles(located, search_path) WHERE t.source_id = take_mapping.source_id;
     PERFORM check_trust(source_id);
+    IF s.feed <> 'poll' THEN
+        PERFORM check_trigger_rights(s.relation, s.feed);
+        PERFORM check_trigger_rights((l.value ->> 'relation')::oid::regclass, s.feed)
+        FROM jsonb_array_elements(read.lookups) l(value) WHERE NOT (l.value ->> 'fixed')::boolean;
+    END IF;
     IF NOT read.unique_key AND s.feed <> 'poll' THEN
         twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k GROUP BY k.key '
                                              'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1', located ->> 'key',

@@ -1,7 +1,7 @@
 SELECT crm.attach_source('keycloak.user_entity', source => 'keycloak', part => 'users', mapping => $${
     "makes": ["evidence", "traits"], "evidence_where": "realm_id = 'r1' AND service_account_client_link IS NULL",
     "references": {"keycloak.user": "id"}, "identifiers": {"email": "CASE WHEN email_verified THEN email END"},
-    "traits": {"name": "nullif(concat_ws(' ', first_name, last_name), '')"}}$$);
+    "traits": {"name": "concat_ws(' ', first_name, last_name)"}}$$);
 SELECT crm.attach_source('keycloak.user_attribute', source => 'keycloak', part => 'attributes', mapping => $${
     "makes": ["evidence", "traits"], "references": {"keycloak.user": "user_id"},
     "identifiers": {"phone": "CASE name WHEN 'phone' THEN value END"},

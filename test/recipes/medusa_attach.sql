@@ -1,7 +1,7 @@
 SELECT crm.attach_source('medusa.customer', source => 'medusa', part => 'customers', mapping => $${
     "makes": ["evidence", "traits"], "references": {"medusa.customer": "id"}, "evidence_where": "deleted_at IS NULL",
     "identifiers": {"email": "email", "phone": "phone"}, "traits_at": "updated_at",
-    "traits": {"name": "nullif(concat_ws(' ', first_name, last_name), '')", "company": "company_name"}}$$);
+    "traits": {"name": "concat_ws(' ', first_name, last_name)", "company": "company_name"}}$$);
 SELECT crm.attach_source('medusa.order_summary', source => 'medusa', part => 'orders', mapping => $${
     "lookups": {"o": "\"order\"(id = order_id)", "bill": "order_address(id = o.billing_address_id)"},
     "where": "version = o.version AND o.deleted_at IS NULL AND NOT o.is_draft_order AND o.status <> 'canceled'",

@@ -14,6 +14,6 @@ SELECT crm.attach_source('odoo.sale_order', source => 'odoo', part => 'orders', 
 SELECT crm.attach_source('odoo.mail_message', source => 'odoo', part => 'messages', mapping => $${
     "occurred_at": "date AT TIME ZONE 'UTC'", "channel": "'email'", "action": "'message'", "subject": "record_name",
     "conversation": "model || ',' || res_id", "references": {"odoo.record": "model || ',' || res_id"},
-    "lookups": {"author": "res_partner(id = author_id)"}, "where": "message_type <> 'notification' AND NOT is_internal",
-    "direction": {"case": "author.partner_share", "true": "in", "else": "out"},
-    "agent": "CASE WHEN NOT author.partner_share THEN author.name END"}$$);
+    "lookups": {"by": "res_partner(id = author_id)", "kind": "mail_message_subtype(id = subtype_id)"},
+    "where": "message_type ~ '^(email|comment)' AND (is_internal OR kind.internal) IS NOT TRUE",
+    "direction": {"case": "by.partner_share", "true": "in", "else": "out"}, "agent": "CASE WHEN NOT by.partner_share THEN by.name END"}$$);
