@@ -101,8 +101,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.store_traits(bigint[], jsonb[], text, timestamptz[]) IS
     'note what a source said of identities, each as of a time';
 
--- Of each the identity; those that are not known yet are made. One that is there only as the normal form of others
--- has come in now.
+-- Of each the identity; those that are not known yet are made, and none is forgotten until the transaction ends. One
+-- that is there only as the normal form of others has come in now.
 CREATE OR REPLACE FUNCTION @hub@.identities_for(identifiers @extschema@.identifier[], times timestamptz[])
 RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -111,24 +111,28 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
+    kept bigint[];
     unknown observation[];
 BEGIN
-    FOR try IN 1 .. 2 LOOP
+    LOOP
         SELECT array_agg(i.identity_id ORDER BY g.n),
                array_agg(ROW(ARRAY[g.identifier], g.at, NULL, NULL)::observation ORDER BY g.n)
-                   FILTER (WHERE i.identity_id IS NULL)
+                   FILTER (WHERE i.identity_id IS NULL OR i.last_seen IS NULL AND ids IS NULL)
         INTO ids, unknown
         FROM unnest(identifiers, times) WITH ORDINALITY g(identifier, at, n)
-             LEFT JOIN LATERAL (SELECT k.identity_id FROM identities k
-                                WHERE k.identifier = g.identifier AND k.last_seen IS NOT NULL OFFSET 0) i ON true;
-        EXIT WHEN unknown IS NULL;
+             LEFT JOIN LATERAL (SELECT k.identity_id, k.last_seen FROM identities k
+                                WHERE k.identifier = g.identifier OFFSET 0) i ON true;
         IF cardinality(unknown) = 1 THEN
             PERFORM identify_one(unknown[1].identifiers, unknown[1].observed_at, NULL, NULL);  -- quicker
-        ELSE
+        ELSIF unknown IS NOT NULL THEN
             PERFORM identify_all(unknown);
+        ELSE
+            kept := keep_identities(ids);
+            IF kept IS NOT DISTINCT FROM ids OR NOT EXISTS (SELECT unnest(ids) EXCEPT SELECT unnest(kept)) THEN
+                RETURN ids;
+            END IF;
         END IF;
     END LOOP;
-    RETURN ids;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_for(@extschema@.identifier[], timestamptz[]) IS
     'the identities of identifiers, in their order, made where they are not known';
@@ -296,6 +300,7 @@ BEGIN
     SELECT u.id, u.name, u.value, source, u.key, u.at
     FROM unnest(new_ids, new_names, new_values, new_keys, new_ats) u(id, name, value, key, at)
     ON CONFLICT DO NOTHING;
+    PERFORM forget_some(old_ids);
 END $$;
 COMMENT ON FUNCTION @hub@.put_traits(text, text[], @extschema@.identifier[], jsonb[], timestamptz[]) IS
     'what rows of a source say now, by their keys: of each the identifier, the traits (NULL: none) and as of when '

@@ -680,6 +680,7 @@ AS $$
 DECLARE
     attached regclass;
     known record;
+    identity bigint;
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -697,7 +698,8 @@ BEGIN
         IF NOT FOUND THEN
             RETURN false;
         END IF;
-        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
+        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at
+        RETURNING t.identity_id INTO identity;
         EXIT WHEN FOUND;
         -- gone with a partition that was detached, say; or it has another time by now
         DELETE FROM touchpoint_keys k
@@ -706,7 +708,9 @@ BEGIN
               AND k.occurred_at = known.occurred_at;
         EXIT WHEN FOUND;
     END LOOP;
-    PERFORM retract(source, known.evidence_key);
+    IF NOT retract(source, known.evidence_key) THEN
+        PERFORM forget_some(ARRAY[identity]);
+    END IF;
     RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.unrecord(text, text) IS

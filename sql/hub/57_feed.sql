@@ -62,7 +62,7 @@ COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write do
 -- time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint went with
 -- its month.
 CREATE OR REPLACE FUNCTION @hub@.stored_events(
-    source text, keys text[], OUT n bigint, OUT known boolean, OUT event @hub@.event,
+    source text, keys text[], OUT n bigint, OUT known boolean, OUT identity_id bigint, OUT event @hub@.event,
     OUT identifiers @extschema@.identifier[], OUT evidence_key text, OUT evidence_ids bigint[],
     OUT observed_at timestamptz, OUT holds boolean, OUT rejected boolean)
 RETURNS SETOF record
@@ -76,7 +76,7 @@ DECLARE
     renamed CONSTANT boolean := EXISTS (SELECT FROM source_evidence e WHERE e.source = stored_events.source);
 BEGIN
     RETURN QUERY
-    SELECT u.n, t.identity_id IS NOT NULL, t.event,
+    SELECT u.n, t.identity_id IS NOT NULL, t.identity_id, t.event,
            CASE WHEN v.source_key IS NOT NULL
                 THEN (SELECT array_agg(i.identifier ORDER BY i.identifier)
                       FROM unnest(v.identities) d(id)
@@ -107,7 +107,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
--- Of a row that is only evidence now the evidence stays, and is found by the row's key
+-- Of a row that is only evidence now the evidence stays, and is found by the row's key. Touchpoints go first, so that
+-- they name nobody any more when it is looked for whom to forget.
 CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[], keep_evidence boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -117,6 +118,7 @@ AS $$
 DECLARE
     claimed text[];
     evidence_keys text[];
+    ids bigint[];  -- whose touchpoints they were
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         -- what others have recorded since this snapshot can't be seen, but this collides with it
@@ -138,18 +140,23 @@ BEGIN
         ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
     ELSE
         evidence_keys := array(SELECT e.evidence_key FROM stored_events(source, keys) e WHERE e.holds);
-        IF evidence_keys <> '{}' THEN
-            PERFORM retract_many(source, evidence_keys);
-        END IF;
         DELETE FROM source_evidence e WHERE e.source = remove_rows.source AND e.source_key = ANY (keys);
     END IF;
-    DELETE FROM touchpoints t
-    USING unnest(keys) u(key)
-         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
-                             AND k.source_key = u.key OFFSET 0) k
-    WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+    WITH gone AS (
+        DELETE FROM touchpoints t
+        USING unnest(keys) u(key)
+             CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
+                                 AND k.source_key = u.key OFFSET 0) k
+        WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at
+        RETURNING t.identity_id
+    )
+    SELECT array_agg(DISTINCT g.identity_id) INTO ids FROM gone g;
     -- the keys went along, but for those whose touchpoint is gone already: with a partition that was detached, say
     DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (keys);
+    IF evidence_keys <> '{}' THEN
+        PERFORM retract_many(source, evidence_keys);
+    END IF;
+    PERFORM forget_some(ids);
 END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[], boolean) IS
     'remove touchpoints of rows, and retract their evidence, or keep it';
@@ -185,6 +192,8 @@ BEGIN
                                           CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
             PERFORM retract_many(source, evidence_keys);
         END IF;
+        -- who may be named no more
+        ids := ids || array(SELECT DISTINCT e.identity_id FROM stored_events(source, keys) e);
         identities := (SELECT a.identities FROM identify_all(observations) a);
         UPDATE touchpoint_keys k SET evidence_key = o.evidence_key
         FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
@@ -201,6 +210,7 @@ BEGIN
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
                              AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+    PERFORM forget_some(ids);
 END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], boolean[]) IS 'change touchpoints of rows';
 
@@ -325,6 +335,9 @@ DECLARE
     flaw record;
     i integer;
 BEGIN
+    i := coalesce(cardinality(events), cardinality(observations));
+    reasons := coalesce(reasons, array_fill(NULL::text, ARRAY[i]));
+    states := coalesce(states, array_fill(NULL::text, ARRAY[i]));
     BEGIN
         PERFORM @extschema@.touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(events) n
         WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
@@ -366,21 +379,23 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.flaws_of_rows(@hub@.event[], @hub@.observation[], text[], text[]) IS
-    'why rows can''t be what their mapping makes of them, added to what is known of that';
+    'why rows can''t be what their mapping makes of them, added to what is known of that; NULL: nothing is';
 
 -- Bring the hub in line with rows as they are now, in parallel arrays: the event each is, or else what was seen in it,
 -- neither: it tells nothing, or is gone. reasons and states are why it can't be told. If not careful, a row that can't
--- be stored is an error, for the caller to try again. Of history nobody is told. Returns how many rows told something
--- else than the hub had.
+-- be stored is an error, for the caller to try again. Of history nobody is told. What is done in several steps is locked
+-- before the first, with what the caller will do: whose are identifiers, not known yet, that traits will be put of, and
+-- whose_ids those whom some are taken from. Returns how many rows told something else than the hub had.
 CREATE OR REPLACE FUNCTION @hub@.apply_rows(
     source text, keys text[], events @hub@.event[], observations @hub@.observation[], reasons text[], states text[],
-    careful boolean, history boolean)
+    careful boolean, history boolean, whose @extschema@.identifier[] DEFAULT NULL, whose_ids bigint[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     gone text[];
     only_seen text[];  -- evidence stays, and the touchpoint goes
     accepted text[];
@@ -392,6 +407,8 @@ DECLARE
     others boolean[];
     seen observation[];
     twice text[];
+    given @extschema@.identifier[];  -- what is stored is of these
+    steps integer;                   -- how many of which each locks something
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -440,9 +457,10 @@ BEGIN
                                ROW(NULL, u.occurred_at, u.channel, u.action, u.value, currency_code(u.currency),
                                    u.direction, u.conversation, u.agent, u.campaign, u.source, u.source_key,
                                    u.attributes, u.subject, u.url)::event END AS same,
-                     -- an identifier alone is all that is known of it
+                     -- an identifier alone is all that is known of it, or is forgotten at once
                      CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND s.evidence_key IS NULL
-                          THEN EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1]) END AS met
+                          THEN forgetful OR EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1])
+                     END AS met
               FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(twice), unnest(observations),
                               unnest(events))
                    WITH ORDINALITY u(row_key, reason, state, twice, o_identifiers, o_at, o_source, o_key)
@@ -482,16 +500,25 @@ BEGIN
     INTO gone, only_seen, accepted, bad_keys, bad_reasons, bad_states, fresh, changed, others, seen, total
     FROM decided d;
 
-    IF (gone <> '{}')::integer + (changed <> '{}')::integer + (fresh <> '{}')::integer + (seen <> '{}')::integer > 1 THEN
-        PERFORM lock_ahead(array(SELECT DISTINCT i.id
-                                 FROM stored_events(source, gone || array(SELECT c.source_key FROM unnest(changed) c)) e
-                                      CROSS JOIN LATERAL unnest(e.evidence_ids) i(id)
-                                 WHERE e.holds),
-                           array(SELECT DISTINCT i.identifier
-                                 FROM unnest(changed || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)
-                                 UNION
-                                 SELECT i.identifier
-                                 FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
+    steps := (gone <> '{}')::integer + (changed <> '{}')::integer + (fresh <> '{}')::integer + (seen <> '{}')::integer;
+    IF steps > 1 OR steps > 0 AND whose <> '{}' OR careful AND cardinality(keys) > 1
+       OR forgetful AND steps + cardinality(only_seen) + coalesce(cardinality(whose_ids), 0) > 0 THEN
+        given := array(SELECT i.identifier
+                       FROM unnest(changed || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)
+                       UNION
+                       SELECT i.identifier
+                       FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier));
+        -- what one step makes known is no other
+        IF steps > 1 OR careful OR forgetful OR EXISTS (SELECT unnest(whose) EXCEPT SELECT unnest(given)) THEN
+            PERFORM lock_ahead(whose_ids
+                               || array(SELECT DISTINCT i.id
+                                        FROM stored_events(source, CASE WHEN careful THEN keys
+                                                                        ELSE gone || only_seen || array(
+                                                                            SELECT c.source_key FROM unnest(changed) c) END) e
+                                             CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
+                                        WHERE i.id IS NOT NULL),
+                               given || whose);
+        END IF;
     END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
@@ -516,7 +543,8 @@ BEGIN
     END IF;
     RETURN total;
 END $$;
-COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observation[], text[], text[], boolean, boolean)
+COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observation[], text[], text[], boolean, boolean,
+                                     @extschema@.identifier[], bigint[])
     IS 'bring the hub in line with rows of an attached table; returns how many told something else';
 
 -- Keys of which the hub has something

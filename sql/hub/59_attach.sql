@@ -531,6 +531,7 @@ DECLARE
     r record;
     reason text;
     state text;
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
 BEGIN
     BEGIN
         SELECT x.keys, x.events, x.observations, x.traits INTO r
@@ -590,7 +591,7 @@ BEGIN
                    WHEN c.rejected THEN false
                    WHEN c.is_event THEN NOT c.known
                    WHEN c.observed AND cardinality(c.people) = 1
-                   THEN NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
+                   THEN NOT forgetful AND NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
                    ELSE c.observed AND c.evidence_key IS NULL END
         UNION ALL
         SELECT c.n, c.key, 'differs',

@@ -192,13 +192,28 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     total bigint;
+    unknown identifier[];  -- that traits are told of,
+    told_ids bigint[];     -- and those they were told of
+    tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
+    told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
 BEGIN
     IF keys = '{}' THEN
         RETURN 0;
     END IF;
-    total := apply_rows(source, keys, events, observations, reasons, states, careful, history);
-    IF NOT EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source) THEN
+    IF tells THEN
+        unknown := array(SELECT DISTINCT u.identifier
+                         FROM unnest(whose, traits, (look_up(whose)).ids) u(identifier, traits, id)
+                         WHERE u.traits IS NOT NULL AND u.id IS NULL AND u.identifier IS NOT NULL);
+    END IF;
+    IF told THEN
+        told_ids := array(SELECT DISTINCT o.identity_id
+                          FROM unnest(keys) u(key)
+                               CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
+                                                   WHERE t.source = bring_in_line.source AND t.source_key = u.key
+                                                         AND t.source_key <> '' OFFSET 0) o);
+    END IF;
+    total := apply_rows(source, keys, events, observations, reasons, states, careful, history, unknown, told_ids);
+    IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
     SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
@@ -532,6 +547,30 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
 
+-- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
+CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    r record;
+BEGIN
+    SELECT x.events, x.observations INTO r FROM read_rows(source_id, noted_rows(source_id), key_values, NULL, NULL) x;
+    PERFORM lock_ahead('{}', array(SELECT i.identifier
+                                   FROM unnest(r.events) e CROSS JOIN LATERAL unnest(e.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL
+                                   UNION
+                                   SELECT i.identifier
+                                   FROM unnest(r.observations) o CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL));
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_noted(integer, text[]) IS
+    'lock whom rows of an attached table are of, before their changes, and they, are stored';
+
 -- Take notes, and do what they ask for; returns how many there were.
 CREATE OR REPLACE FUNCTION @hub@.feed_noted(source_id integer, most integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -604,6 +643,9 @@ BEGIN
                  ORDER BY p.place, v.n),
            array(SELECT p.note FROM placed p ORDER BY p.place), array(SELECT p.gone FROM placed p ORDER BY p.place)
     INTO key_values, notes, gone;
+    IF any_of.changed AND notes <> '{}' THEN
+        PERFORM lock_noted(source_id, key_values);
+    END IF;
     IF any_of.changed AND first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
         -- rows that have changed since they were seen for the first time, if they are, were before what they are now
         SELECT array_agg(f.key ORDER BY f.n) AS keys, array_agg(f.before ORDER BY f.n) AS befores,
@@ -932,7 +974,7 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     SELECT n.rows_from, n.last_key, n.last_block INTO part
-    FROM next_rows(s.pending[1], index, 5120, s.next_key, s.next_block, s.end_block) n;
+    FROM next_rows(s.pending[1], index, 1000, s.next_key, s.next_block, s.end_block) n;
     IF index IS NULL AND part.last_block IS NULL THEN
         -- What was written since reading began may have moved from blocks that had not been read to others that had
         catch_up := format('(SELECT * FROM ONLY %s r WHERE pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) '
@@ -1133,7 +1175,7 @@ BEGIN
         -- triggers may do it all, and must not do it at the same time
         EXECUTE format('LOCK TABLE %s IN SHARE MODE', s.relation);
     END IF;
-    fed := feed_noted(source_id, 5000);
+    fed := feed_noted(source_id, 1000);
     IF fed = 0 AND (SELECT t.sweep FROM sources t WHERE t.source_id = feed_some.source_id) THEN
         fed := (backfill_step(source_id, true)).row_count;
     ELSIF fed = 0 AND s.feed = 'poll' AND beginning AND s.backfilled THEN

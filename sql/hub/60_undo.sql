@@ -118,7 +118,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';
 
--- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair.
+-- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair. What traits were, as
+-- what was retracted, and whose they were, names nobody.
 CREATE OR REPLACE FUNCTION @hub@.unreferenced(ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -134,7 +135,9 @@ BEGIN
                  FROM unnest(ids) u(id)
                       LEFT JOIN LATERAL (SELECT true AS found FROM touchpoints t
                                          WHERE t.identity_id = u.id LIMIT 1) t ON true
-                 WHERE t.found IS NULL);
+                      LEFT JOIN LATERAL (SELECT true AS found FROM traits s
+                                         WHERE s.identity_id = u.id LIMIT 1) s ON true
+                 WHERE t.found IS NULL AND s.found IS NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.unreferenced(bigint[]) IS 'those of some identities that nothing names any more';
 
@@ -173,9 +176,7 @@ BEGIN
     WHERE i.identity_id = ANY (array(SELECT unnest(unseen) EXCEPT SELECT unnest(gone))) AND i.last_seen IS NOT NULL;
     DELETE FROM identities i WHERE i.identity_id = ANY (gone);
     DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
-    IF to_regclass('trait_history') IS NOT NULL THEN
-        DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
-    END IF;
+    DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
     DELETE FROM customers c
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     IF left_over <> '{}' THEN
@@ -186,6 +187,35 @@ END $$;
 COMMENT ON FUNCTION @hub@.forget(bigint[])
     IS 'forget identities that nothing names any more; returns how many went';
 
+-- For those who have taken away what named some identities: of these go those that nothing names any more.
+CREATE OR REPLACE FUNCTION @hub@.forget_some(ids bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    nodes bigint[];
+BEGIN
+    IF coalesce(ids, '{}') = '{}' OR current_setting('transaction_isolation') <> 'read committed'
+       OR NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        RETURN;
+    END IF;
+    PERFORM begin_stitching();
+    LOOP
+        BEGIN
+            nodes := nodes_of(unreferenced(ids));
+            IF nodes <> '{}' THEN
+                PERFORM lock_components(nodes, nodes, '{}', '{}');
+                PERFORM forget(nodes);
+            END IF;
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.forget_some(bigint[])
+    IS 'forget those of some identities that nothing names any more, if settings say so';
+
 -- For maintain(): looks at some thousand identities, and returns the last of them; NULL: there are no more.
 CREATE OR REPLACE FUNCTION @hub@.forget_after(id bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
@@ -193,24 +223,14 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
-    nodes bigint[];
 BEGIN
     IF NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
         RETURN NULL;
     END IF;
-    PERFORM begin_stitching();
     ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id > forget_after.id
                  ORDER BY i.identity_id LIMIT 5000);
-    LOOP
-        BEGIN
-            nodes := nodes_of(unreferenced(ids));
-            PERFORM lock_components(nodes, nodes, '{}', '{}');
-            PERFORM forget(nodes);
-            RETURN ids[cardinality(ids)];
-        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            NULL;  -- components have moved
-        END;
-    END LOOP;
+    PERFORM forget_some(ids);
+    RETURN ids[cardinality(ids)];
 END $$;
 COMMENT ON FUNCTION @hub@.forget_after(bigint)
     IS 'forget what nothing names any more of the next identities; returns the last of them';

@@ -84,7 +84,7 @@ BEGIN ATOMIC
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
