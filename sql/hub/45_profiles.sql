@@ -335,17 +335,20 @@ CREATE OR REPLACE TRIGGER check_trait_rules AFTER INSERT OR UPDATE ON @hub@.trai
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.check_trait_rules();
 
 -- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person. Customer by
--- customer, by index: to group all there is at once would take more memory, and longer.
+-- customer, by index: to group all there is at once would take more memory, and longer. The rules are a column, so that
+-- both aggregates have the same arguments, and share their state.
 CREATE OR REPLACE VIEW @hub@.customer_profile WITH (security_invoker = true) AS
 SELECT c.customer_id, coalesce(p.traits, '{}') AS traits, coalesce(p.provenance, '{}') AS provenance
 FROM @hub@.customers c
      LEFT JOIN LATERAL
-     (SELECT @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                        (SELECT @hub@.rules_of_traits())) AS traits,
-             @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                            (SELECT @hub@.rules_of_traits())) AS provenance
-      FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
-      WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared)) p ON true;
+     (SELECT @extschema@.profile_traits(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                        s.rules) AS traits,
+             @extschema@.profile_provenance(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                            s.rules) AS provenance
+      FROM (SELECT t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                   (SELECT @hub@.rules_of_traits()) AS rules
+            FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
+            WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared) OFFSET 0) s) p ON true;
 COMMENT ON VIEW @hub@.customer_profile IS
     'who customers are, a row each: of each trait the value that counts by trait_rules, of all that sources say of '
     'their identities';
