@@ -1,11 +1,11 @@
 SELECT crm.attach_source('chatwoot.contacts', source => 'chatwoot', part => 'contacts', mapping => $${
-    "makes": ["evidence", "traits"], "references": {"chatwoot.contact": "id"}, "traits_at": "updated_at AT TIME ZONE 'UTC'",
-    "identifiers": {"user_id": "identifier", "email": "email", "phone": "phone_number"},
+    "makes": ["evidence", "traits"], "references": {"chatwoot.contact": "id"}, "occurred_at": "created_at AT TIME ZONE 'UTC'",
+    "identifiers": {"user_id": "identifier", "email": "email", "phone": "phone_number"}, "traits_at": "updated_at AT TIME ZONE 'UTC'",
     "traits": {"name": "trim(concat_ws(' ', name, last_name))", "city": "additional_attributes ->> 'city'"}}$$);
 SELECT crm.attach_source('chatwoot.conversations', source => 'chatwoot', part => 'conversations', mapping => $${
     "makes": "evidence", "references": {"chatwoot.conversation": "id", "chatwoot.contact": "contact_id"},
     "channel": {"case": "inbox.channel_type", "Channel::Email": "email", "Channel::Whatsapp": "whatsapp", "else": "chat"},
-    "lookups": {"inbox": "inboxes(id = inbox_id)", "agent": "users(id = assignee_id)"},
+    "lookups": {"inbox": "inboxes(id = inbox_id)", "agent": "users(id = assignee_id)"}, "occurred_at": "created_at AT TIME ZONE 'UTC'",
     "conversation": "id", "agent": "agent.name", "on_change": {"column": "status", "at": "updated_at AT TIME ZONE 'UTC'",
         "initially": {"1": "resolved"}, "actions": {"0": "conversation_opened", "1": "resolved"}}}$$);
 SELECT crm.attach_source('chatwoot.messages', source => 'chatwoot', part => 'messages', mapping => $${

@@ -1,7 +1,7 @@
 SELECT crm.attach_source('odoo.res_partner', source => 'odoo', part => 'partners', mapping => $${
     "makes": ["evidence", "traits"], "evidence_where": "partner_share AND is_company IS NOT TRUE",
     "references": {"odoo.partner": "id"}, "identifiers": {"email": "email_normalized", "phone": "phone_sanitized"},
-    "traits": {"name": "name", "city": "city"}, "traits_at": "write_date AT TIME ZONE 'UTC'"}$$);
+    "traits": {"name": "name", "city": "city"}, "occurred_at": "create_date AT TIME ZONE 'UTC'", "traits_at": "write_date AT TIME ZONE 'UTC'"}$$);
 SELECT crm.attach_source('odoo.crm_lead', source => 'odoo', part => 'leads', mapping => $${
     "occurred_at": "create_date AT TIME ZONE 'UTC'", "channel": "'web'", "action": "'lead'", "subject": "name",
     "references": {"odoo.record": "'crm.lead,' || id", "odoo.partner": "partner_id"},
