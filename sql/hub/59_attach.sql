@@ -567,7 +567,7 @@ BEGIN
              CROSS JOIN LATERAL (SELECT r.events[u.n] AS event) e
              CROSS JOIN LATERAL (SELECT r.observations[u.n] AS observation) o
     ), compared AS MATERIALIZED (
-        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.evidence_key,
+        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.told,
                (g.event).source IS NOT NULL AS is_event, (g.observation).source IS NOT NULL AS observed,
                (s.event).source IS NOT NULL AS known,
                to_jsonb(s.event) - 'identifiers' AS was,
@@ -592,7 +592,7 @@ BEGIN
                    WHEN c.is_event THEN NOT c.known
                    WHEN c.observed AND cardinality(c.people) = 1
                    THEN NOT forgetful AND NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
-                   ELSE c.observed AND c.evidence_key IS NULL END
+                   ELSE c.observed AND NOT c.told END
         UNION ALL
         SELECT c.n, c.key, 'differs',
                concat_ws(', ',
@@ -604,7 +604,7 @@ BEGIN
         FROM compared c
         WHERE c.reason IS NULL AND NOT c.rejected
               AND CASE WHEN c.is_event THEN c.known AND (c.was <> c.should_be OR NOT c.same_people OR NOT c.same_time)
-                       WHEN c.observed THEN c.evidence_key IS NOT NULL AND (NOT c.same_people OR NOT c.same_time) END
+                       WHEN c.observed THEN c.told AND (NOT c.same_people OR NOT c.same_time) END
         UNION ALL
         SELECT c.n, c.key, 'differs', format('traits are %s, should be %s', c.traits_were, c.traits)
         FROM compared c WHERE c.reason IS NULL AND NOT c.rejected AND c.traits_were <> c.traits

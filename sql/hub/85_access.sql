@@ -97,7 +97,6 @@ BEGIN ATOMIC
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'source_evidence', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'evidence', 'UPDATE (identities)'),

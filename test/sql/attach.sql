@@ -27,7 +27,7 @@ CREATE FUNCTION flaws() RETURNS TABLE (flaw text, n bigint) LANGUAGE sql AS $$
                   ON (t.touchpoint_id, t.occurred_at, t.source, t.source_key) = (k.touchpoint_id, k.occurred_at, k.source, k.source_key)
                   WHERE k.source IS NULL OR t.source IS NULL)),
         ('evidence', (SELECT count(*) FROM crm.evidence e LEFT JOIN crm.touchpoint_keys k
-                      ON k.source = e.source AND coalesce(k.evidence_key, k.source_key) = e.source_key
+                      ON k.source = e.source AND k.source_key = e.source_key
                       WHERE e.retracted_at IS NULL AND k.source IS NULL)),
         ('customers', (SELECT count(*) FROM crm.stitch_check())),
         ('journeys', (SELECT count(*) FROM crm.current_journeys c
