@@ -175,7 +175,7 @@ COMMENT ON COLUMN @hub@.agents.agent IS 'what touchpoints call it, if agent_alia
 COMMENT ON COLUMN @hub@.agents.name IS
     'what views call it; NULL: agent. Of several of one name views tell each with its agent';
 COMMENT ON COLUMN @hub@.agents.is_bot IS
-    'whether it is a bot, such as an AI assistant; NULL: if it is called bot, or bot: and its name';
+    'whether it is a bot, such as an AI assistant; NULL: if it, or an alias of it, is called bot, or bot: and its name';
 
 CREATE TABLE @hub@.agent_aliases (
     source text NOT NULL DEFAULT '',

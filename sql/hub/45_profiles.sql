@@ -53,6 +53,7 @@ DECLARE
     names text[];
     said jsonb[];
     times timestamptz[];
+    places tid[];       -- of those that are there already, which are locked
     added bigint;
 BEGIN
     SELECT array_agg(w.id ORDER BY w.id, w.name), array_agg(w.name ORDER BY w.id, w.name),
@@ -68,11 +69,12 @@ BEGIN
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
     IF added < cardinality(told_ids) THEN
-        PERFORM
-        FROM traits t
-        WHERE (t.identity_id, t.trait, t.source, t.source_key)
-              IN (SELECT u.id, u.name, source, '' FROM unnest(told_ids, names) u(id, name))
-        ORDER BY t.identity_id, t.trait COLLATE "C" FOR UPDATE;
+        places := array(SELECT t.place
+                        FROM unnest(told_ids, names) u(id, name)
+                             LEFT JOIN LATERAL (SELECT k.ctid AS place FROM traits k
+                                                WHERE k.identity_id = u.id AND k.trait = u.name
+                                                      AND k.source = store_traits.source AND k.source_key = ''
+                                                FOR UPDATE) t ON true);
     END IF;
     IF history THEN
         INSERT INTO trait_history AS h (identity_id, trait, value, source, source_key, observed_at, recorded_at)
@@ -92,8 +94,8 @@ BEGIN
     END IF;
     IF added < cardinality(told_ids) THEN
         UPDATE traits t SET value = u.value, observed_at = u.at, recorded_at = now()
-        FROM unnest(told_ids, names, said, times) u(id, name, value, at)
-        WHERE t.identity_id = u.id AND t.trait = u.name AND t.source = store_traits.source AND t.source_key = ''
+        FROM unnest(places, said, times) u(place, value, at)
+        WHERE t.ctid = u.place
               AND (u.at, u.value = 'null', u.value::text COLLATE "C")
                   > (t.observed_at, t.value = 'null', t.value::text COLLATE "C");
     END IF;
@@ -217,6 +219,7 @@ DECLARE
     old_names text[];
     old_keys text[];
     untils timestamptz[];
+    places tid[];
 BEGIN
     IF NOT has_table_privilege('traits', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -284,9 +287,14 @@ BEGIN
     INTO new_ids, new_names, new_values, new_keys, new_ats, old_ids, old_names, old_keys, untils
     FROM changed c;
     IF old_ids IS NOT NULL THEN
+        places := array(SELECT t.place
+                        FROM unnest(old_ids, old_names, old_keys) o(id, name, key)
+                             LEFT JOIN LATERAL (SELECT k.ctid AS place FROM traits k
+                                                WHERE k.identity_id = o.id AND k.trait = o.name
+                                                      AND k.source = put_traits.source AND k.source_key = o.key
+                                                FOR UPDATE) t ON true);
         WITH gone AS (
-            DELETE FROM traits t USING unnest(old_ids, old_names, old_keys, untils) o(id, name, key, until)
-            WHERE t.identity_id = o.id AND t.trait = o.name AND t.source = put_traits.source AND t.source_key = o.key
+            DELETE FROM traits t USING unnest(places, untils) o(place, until) WHERE t.ctid = o.place
             RETURNING t.identity_id, t.trait, t.value, t.source_key, t.observed_at, t.recorded_at, o.until
         )
         INSERT INTO trait_history AS h (identity_id, trait, value, source, source_key, observed_at, until, recorded_at)

@@ -51,6 +51,7 @@ DECLARE
     todo record;
     batch pg_catalog.int8;
     beginning pg_catalog.bool;
+    all_of_them pg_catalog.bool;
     refresh_every pg_catalog.interval;
     maintain_every pg_catalog.interval;
     why pg_catalog.text;
@@ -61,7 +62,12 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     fed := 0;
-    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, false) t(id) LOOP
+    SELECT s.refresh_every, s.maintain_every INTO refresh_every, maintain_every FROM @hub@.settings s;
+    all_of_them := @hub@.work_is_due('refresh', refresh_every);
+    IF all_of_them THEN
+        PERFORM @hub@.drop_strange_notes();
+    END IF;
+    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, all_of_them, false) t(id) LOOP
         beginning := true;
         LOOP
             COMMIT;
@@ -74,7 +80,6 @@ BEGIN
     END LOOP;
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    SELECT s.refresh_every, s.maintain_every INTO refresh_every, maintain_every FROM @hub@.settings s;
     why := @hub@.refresh_if_due(refresh_every);
     COMMIT;
     IF why IS NOT NULL THEN
@@ -100,7 +105,7 @@ AS $$
 BEGIN
     -- its lock is on the number of the schema
     RETURN EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-                   WHERE l.locktype = 'advisory' AND l.objid = x'6a6f7572'::integer::oid AND l.objsubid = 2
+                   WHERE l.locktype = 'advisory' AND l.objid = x'6a6f7572'::integer::oid AND l.objsubid = 3
                          AND l.classid = quote_ident(current_schema())::regnamespace AND d.datname = current_database());
 END $$;
 COMMENT ON FUNCTION @hub@.worker_runs() IS 'whether the hub''s background worker is there';
