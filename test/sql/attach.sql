@@ -407,7 +407,7 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT crm.attach_source('plain', mapping('"identifiers": {"": "who"}'))$$),
     ($$SELECT crm.attach_source('plain', mapping(less => 'occurred_at'))$$),
     ($$SELECT crm.attach_source('plain', mapping(less => 'identifiers'))$$),
-    ($$SELECT crm.attach_source('plain', mapping('"value": "totl"'))$$),
+    ($$SELECT crm.attach_source('plain', mapping('"value": "qqqqqq"'))$$),
     ($$SELECT crm.attach_source('plain', mapping('"value": "id +"'))$$),
     ($$SELECT crm.attach_source('plain', mapping('"value": "id), (ref"'))$$),
     ($$SELECT crm.attach_source('plain', mapping('"value": "id; DROP TABLE plain"'))$$),
