@@ -192,7 +192,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     total bigint;
-    unknown identifier[];  -- that traits are told of,
+    unknown @extschema@.identifier[];  -- that traits are told of,
     told_ids bigint[];     -- and those they were told of
     tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
     told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
