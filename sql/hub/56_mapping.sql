@@ -323,7 +323,9 @@ BEGIN
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
             HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
-    SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
+    SELECT CASE WHEN c.relkind = 'v' THEN 'it is a view, which has no unique key'
+                WHEN c.relkind = 'f' THEN 'it is a foreign table, which has no unique key'
+                WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
                 WHEN c.relpersistence = 't' THEN 'it is a temporary table'
                 WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'it is a table of the hub'
@@ -333,6 +335,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
             HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       WHEN detail LIKE '%unique key'
+                       THEN 'Look it up in a table, or attach a view that joins it, with feed => ''poll''.'
                        ELSE 'Look it up in the table that has it.' END;
     END IF;
 
