@@ -46,7 +46,8 @@ BEGIN
         message := format('mapping field %s is no column or expression over the rows of %s: %s', field, tables[1],
                           expression);
         IF SQLSTATE = '42501' THEN
-            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail, DETAIL = format('Mapping field %s reads it.', field),
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail,
+                DETAIL = format('Mapping field %s reads it.', field),
                 HINT = format('GRANT SELECT ON %s TO %I.', array_to_string(tables, ', '), current_user);
         END IF;
         detail := regexp_replace(detail, ' in column generation expressions?$', '');
@@ -197,7 +198,7 @@ BEGIN
                                  one.key, one.value);
         END IF;
         BEGIN
-            PERFORM identifier(one.key, 'x');
+            PERFORM identifier(one.key, 'x');  -- is it a namespace?
         EXCEPTION WHEN data_exception THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
             RAISE EXCEPTION USING ERRCODE = SQLSTATE, DETAIL = detail,
