@@ -46,7 +46,8 @@ BEGIN
         message := format('mapping field %s is no column or expression over the rows of %s: %s', field, tables[1],
                           expression);
         IF SQLSTATE = '42501' THEN
-            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail, DETAIL = format('Mapping field %s reads it.', field),
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail,
+                DETAIL = format('Mapping field %s reads it.', field),
                 HINT = format('GRANT SELECT ON %s TO %I.', array_to_string(tables, ', '), current_user);
         END IF;
         detail := regexp_replace(detail, ' in column generation expressions?$', '');
@@ -197,7 +198,7 @@ BEGIN
                                  one.key, one.value);
         END IF;
         BEGIN
-            PERFORM identifier(one.key, 'x');
+            PERFORM identifier(one.key, 'x');  -- is it a namespace?
         EXCEPTION WHEN data_exception THEN
             GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
             RAISE EXCEPTION USING ERRCODE = SQLSTATE, DETAIL = detail,
@@ -323,7 +324,9 @@ BEGIN
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
             HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
-    SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
+    SELECT CASE WHEN c.relkind = 'v' THEN 'it is a view, which has no unique key'
+                WHEN c.relkind = 'f' THEN 'it is a foreign table, which has no unique key'
+                WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
                 WHEN c.relpersistence = 't' THEN 'it is a temporary table'
                 WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'it is a table of the hub'
@@ -333,6 +336,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
             HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       WHEN detail LIKE '%unique key'
+                       THEN 'Look it up in a table, or attach a view that joins it, with feed => ''poll''.'
                        ELSE 'Look it up in the table that has it.' END;
     END IF;
 

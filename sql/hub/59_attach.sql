@@ -140,12 +140,14 @@ BEGIN
     WHERE NOT CASE feed WHEN 'row' THEN pg_has_role(c.relowner, 'USAGE') ELSE has_table_privilege(c.oid, 'TRIGGER') END
     LIMIT 1;
     IF missing IS NOT NULL AND feed = 'row' THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of table %s', missing),
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('must be owner of table %s', missing),
             DETAIL = 'Triggers of feed => ''row'' fire for what a subscription writes, too: only owners may make such.',
             HINT = format('Attach it as a role that is a member of %s.',
                           (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = missing));
     ELSIF missing IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied for table %s', missing),
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('permission denied for table %s', missing),
             DETAIL = 'A trigger is to be made there, for which the right TRIGGER is needed.',
             HINT = format('GRANT SELECT, TRIGGER ON %s TO %I.', missing, current_user);
     END IF;

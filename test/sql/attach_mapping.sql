@@ -155,7 +155,8 @@ SELECT more, r.message, r.detail, r.hint FROM unnest(ARRAY[
     '"lookups": {"a b": "talks(id = talk_id)"}', '"lookups": {"talk": {"table": "talks(id = talk_id)", "fix": true}}', '"lookups": {"talk": 1}', '"lookups": {"p": "people(id = sender_id)"}', '"lookups": {"m": "mails(id = id)"}',
     '"lookups": {"talk": "talks(id = talk_id)"}, "value": "talk.noo"', '"value": "desk.messages.id"', '"on_change": 1', '"on_change": {"column": "statuss", "actions": {"1": "x"}}', '"on_change": {"column": "type"}',
     '"on_change": {"column": "type", "actions": {"1": 2}}', '"on_change": {"column": "type", "actions": {}}', '"on_change": {"column": "type", "action": "body", "ad": "x"}', '"on_change": {"column": "type", "action": "body", "at": "body"}',
-    '"key": "sender_id"', '"key": "talk_id + 1"', '"watermark": "now()"']) more,
+    '"key": "sender_id"', '"key": "talk_id + 1"', '"watermark": "now()"', '"direction": "''inbound''"', '"direction": {"case": "type", "0": "inbound"}',
+    '"occurred_at": "\"end\" AT TIME ZONE ''UTC''"', '"on_change": {"actions": {"1": "x"}}', '"action": "count(*)"']) more,
     refused(format('SELECT crm.attach_source(''desk.messages'', mapping(%L))', more)) r;
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.path', mapping('"occurred_at": "at", "identifiers": {"f": "file"}'))$$) r;
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.mails', '{"occurred_at": "at", "channel": "body", "action": "body", "identifiers": {"c": "contact_id"}}')$$) r;
@@ -163,6 +164,32 @@ SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.mails', '
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.path', mapping(), feed => 'now')$$) r;
 \x off
 SELECT count(*) FROM crm.sources;
+
+-- Rights that are missing
+CREATE ROLE regress_mapping_dba;
+SELECT format('GRANT CREATE ON DATABASE %I TO regress_mapping_dba', current_database()) \gexec
+GRANT USAGE ON SCHEMA desk TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT journey_create_hub('their');
+\x on
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping())$$) r;
+RESET ROLE;
+GRANT SELECT ON desk.messages TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping())$$) r;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": "talks(id = talk_id)"}'))$$) r;
+RESET ROLE;
+GRANT TRIGGER ON desk.messages TO regress_mapping_dba;
+GRANT SELECT ON desk.talks TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": "talks(id = talk_id)"}'))$$) r;
+SELECT r.state, r.message, r.detail FROM refused($$SELECT their.attach_source('desk.messages', mapping(), feed => 'row')$$) r;
+SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": {"table": "talks(id = talk_id)", "fixed": true}}'));
+\x off
+SELECT journey_drop_hub('their', true);
+RESET ROLE;
+DROP OWNED BY regress_mapping_dba;
+DROP ROLE regress_mapping_dba;
 
 -- What is looked up is trusted too
 CREATE ROLE regress_mapping_other;

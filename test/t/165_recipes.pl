@@ -100,5 +100,35 @@ is($node->safe_psql('three', "SELECT (SELECT count(*) FROM crm.touchpoints), (SE
     (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'chatwoot|medusa|asterisk'),
     (SELECT count(*) FROM pg_proc WHERE pronamespace::regnamespace::text IN ('chatwoot', 'medusa', 'asterisk'))"), '0|0|0|0|0', 'and nothing of them is left');
 
+# An application in another database, by foreign tables that are polled
+my ($host, $port) = ($node->host, $node->port);
+$node->safe_psql('postgres', 'CREATE DATABASE far');
+run_files('far', undef, 'hub.sql');
+$node->safe_psql('far', <<"END");
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER app FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'bare_listmonk');
+CREATE USER MAPPING FOR CURRENT_USER SERVER app;
+CREATE SCHEMA listmonk;
+CREATE TYPE listmonk.subscriber_status AS ENUM ('enabled', 'disabled', 'blocklisted');
+IMPORT FOREIGN SCHEMA listmonk LIMIT TO (subscribers, campaign_views) FROM SERVER app INTO listmonk;
+SELECT crm.attach_source('listmonk.subscribers', source => 'listmonk', part => 'subscribers', feed => 'poll', mapping => \$\${
+    "key": "id", "watermark": "updated_at", "makes": ["evidence", "traits"], "references": {"listmonk.subscriber": "id"},
+    "identifiers": {"email": "email"}, "traits": {"name": "name"}, "occurred_at": "created_at", "traits_at": "updated_at"}\$\$);
+SELECT crm.attach_source('listmonk.campaign_views', source => 'listmonk', part => 'views', feed => 'poll', mapping => \$\${
+    "key": "id", "watermark": "created_at", "occurred_at": "created_at", "channel": "'email'", "action": "'opened'",
+    "where": "subscriber_id IS NOT NULL", "references": {"listmonk.subscriber": "subscriber_id"}}\$\$);
+END
+$node->safe_psql('bare_listmonk', q{INSERT INTO listmonk.subscribers (uuid, email, name) VALUES (gen_random_uuid(), 'eva@example.pt', 'Eva');
+    UPDATE listmonk.subscribers SET name = 'Ana Ribeiro', updated_at = now() WHERE email = 'ana@example.pt';
+    INSERT INTO listmonk.campaign_views (campaign_id, subscriber_id) SELECT 2, id FROM listmonk.subscribers WHERE name = 'Eva'});
+fed('far');
+my $profiles = q{SELECT p.traits ->> 'name' AS name, count(t.touchpoint_id) FROM crm.customer_profile p LEFT JOIN crm.timeline t USING (customer_id) GROUP BY 1 ORDER BY 1};
+is($node->safe_psql('far', $profiles), "Ana Ribeiro|1\nEva|1\nRui Costa|1", 'what another database holds is polled');
+$node->safe_psql('bare_listmonk', q{DELETE FROM listmonk.subscribers WHERE name = 'Eva'});
+$node->safe_psql('far', 'CALL crm.feed()');
+is($node->safe_psql('far', q{SELECT part, problem FROM crm.check_source('listmonk') ORDER BY 1}), "subscribers|too many", 'what is deleted there is not, but check_source finds it');
+is($node->safe_psql('far', q{SELECT crm.resync_source('listmonk') > 0}), 't', 'resync_source mends it');
+is($node->safe_psql('far', $profiles), "Ana Ribeiro|1\nRui Costa|1\n|0", 'of her there is an address left, until settings say that it is forgotten');
+
 $node->stop;
 done_testing();
