@@ -245,7 +245,7 @@ SELECT crm.attach_source('tickets', '{"occurred_at": "opened", "channel": "''sup
     "attributes": "to_jsonb(tickets)"}', 'opened', backfill => false);
 SELECT crm.attach_source('tickets', '{"occurred_at": "closed", "channel": "''support''", "action": "''ticket.closed''",
     "conversation": "slug", "identifiers": {"email": "customer ->> ''mail''"}, "where": "closed IS NOT NULL"}', 'closed', false);
-SELECT source, state, rows_done, (percent IS NULL) = (coalesce(rows_estimated, 0) = 0) AS told FROM crm.source_progress;
+SELECT source, state, rows_done, (percent IS NULL) = (coalesce(rows_estimated, 0) = 0) AS told FROM crm.source_progress ORDER BY 1;
 INSERT INTO tickets VALUES ('2026-06-01', 1, '{"mail": "new"}');
 UPDATE tickets SET subject = 'changed' WHERE subject = 'T10';
 UPDATE tickets SET customer = customer WHERE subject = 'T11';
@@ -255,7 +255,7 @@ SELECT source, count(*) FROM crm.touchpoints GROUP BY 1 ORDER BY 1;
 CALL crm.backfill_source('opened');
 CALL crm.backfill_source('closed');
 CALL crm.backfill_source('closed');
-SELECT source, state, rows_done, percent FROM crm.source_progress;
+SELECT source, state, rows_done, percent FROM crm.source_progress ORDER BY 1;
 SELECT source, count(*), min(source_key) FROM crm.touchpoints GROUP BY 1 ORDER BY 1;
 UPDATE tickets SET closed = '2026-07-01' WHERE closed IS NULL AND no = 1;
 SELECT * FROM flaws();
