@@ -761,6 +761,31 @@ END $read_mapping$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text, text) IS
     'check a mapping, and compile it to SQL';
 
+CREATE OR REPLACE FUNCTION @hub@.find_table(relation regclass, name text) RETURNS regclass
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = find_table.relation),
+                    to_regclass(find_table.name));
+END;
+COMMENT ON FUNCTION @hub@.find_table(regclass, text) IS 'a table by its number, or by its name; NULL: it was dropped';
+
+CREATE OR REPLACE FUNCTION @hub@.name_of_table(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = name_of_table.relation;
+END;
+COMMENT ON FUNCTION @hub@.name_of_table(regclass) IS 'schema and name of a table';
+
+-- Where a dump was restored the same numbers may be those of another table, or of the same with others of its columns
+CREATE OR REPLACE FUNCTION @hub@.id_of_table(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT concat_ws('/', y.system_identifier, d.oid, id_of_table.relation::oid)
+    FROM pg_control_system() y CROSS JOIN pg_database d WHERE d.datname = current_database();
+END;
+COMMENT ON FUNCTION @hub@.id_of_table(regclass) IS 'numbers of a cluster, its database and a table';
+
 -- Columns of a table as they are called now, by the names they had when the mapping was read: the column of that
 -- number, unless the table is another one; or of that name, if it was dropped and made anew. types has theirs, written
 -- so that no search_path matters.
@@ -792,7 +817,7 @@ COMMENT ON FUNCTION @hub@.columns_now(regclass, boolean, jsonb, jsonb) IS
 
 -- A compiled mapping with the tables it reads: relations are told by number and, if there is none such any more, by name.
 CREATE OR REPLACE FUNCTION @hub@.locate_mapping(
-    compiled jsonb, relation regclass, relation_oid oid, relation_name text, columns jsonb, columns_seen jsonb, lookups jsonb)
+    compiled jsonb, relation regclass, relation_id text, relation_name text, columns jsonb, columns_seen jsonb, lookups jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -806,23 +831,22 @@ DECLARE
     located_lookups jsonb := '[]';
 BEGIN
     FOR each_table IN
-        SELECT NULL::text AS lookup, relation AS relation, relation_oid AS relation_oid, relation_name AS relation_name,
+        SELECT NULL::text AS lookup, relation AS relation, relation_id AS relation_id, relation_name AS relation_name,
                columns AS columns, columns_seen AS columns_seen, '{}'::jsonb AS told, 0 AS n
         UNION ALL
-        SELECT l.value ->> 'lookup', (l.value ->> 'relation')::oid::regclass, (l.value ->> 'relation_oid')::oid,
+        SELECT l.value ->> 'lookup', (l.value ->> 'relation')::oid::regclass, l.value ->> 'relation_id',
                l.value ->> 'relation_name', l.value -> 'columns', l.value -> 'columns_seen', l.value, l.n
         FROM jsonb_array_elements(lookups) WITH ORDINALITY l(value, n)
         ORDER BY n
     LOOP
-        found := (SELECT c.oid FROM pg_class c WHERE c.oid = each_table.relation);
-        found := coalesce(found, to_regclass(each_table.relation_name));
+        found := find_table(each_table.relation, each_table.relation_name);
         IF found IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
                 MESSAGE = format('table %s was dropped', coalesce(each_table.relation_name, each_table.relation::oid::text)),
                 DETAIL = format('lookup %s of the mapping', each_table.lookup);
         END IF;
         SELECT c.names, c.types, c.gone INTO named
-        FROM columns_now(found, found::oid IS DISTINCT FROM coalesce(each_table.relation_oid, found::oid),
+        FROM columns_now(found, id_of_table(found) <> each_table.relation_id,
                          each_table.columns, each_table.columns_seen) c;
         IF named.gone <> '{}' THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
@@ -831,8 +855,7 @@ BEGIN
                 HINT = format('Make it anew, or give the source another mapping by %I.alter_source.', current_schema());
         END IF;
         at := jsonb_build_object(
-            'table', (SELECT format('%I.%I', n.nspname, c.relname)
-                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = found),
+            'table', name_of_table(found),
             'oid', found::oid, 'names', named.names, 'types', named.types);
         IF each_table.n = 0 THEN
             located := located || at;
@@ -842,7 +865,7 @@ BEGIN
     END LOOP;
     RETURN located || jsonb_build_object('lookups', located_lookups);
 END $$;
-COMMENT ON FUNCTION @hub@.locate_mapping(jsonb, regclass, oid, text, jsonb, jsonb, jsonb) IS
+COMMENT ON FUNCTION @hub@.locate_mapping(jsonb, regclass, text, text, jsonb, jsonb, jsonb) IS
     'a compiled mapping, and what its tables and columns are called now';
 
 CREATE OR REPLACE FUNCTION @hub@.mapping_of(source_id integer) RETURNS jsonb
@@ -852,9 +875,9 @@ AS $$
 DECLARE
     located jsonb;
 BEGIN
-    SELECT locate_mapping(s.compiled, s.relation, s.relation_oid, s.relation_name, s.columns, s.columns_seen,
+    SELECT locate_mapping(s.compiled, s.relation, s.relation_id, s.relation_name, s.columns, s.columns_seen,
                           (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                      'lookup', l.lookup, 'relation', l.relation::oid, 'relation_oid', l.relation_oid,
+                                      'lookup', l.lookup, 'relation', l.relation::oid, 'relation_id', l.relation_id,
                                       'relation_name', l.relation_name, 'columns', l.columns,
                                       'columns_seen', l.columns_seen, 'conditions', l.conditions, 'fixed', l.fixed,
                                       'key_columns', l.key_names)
@@ -1002,6 +1025,10 @@ DECLARE
                                  width);
     now jsonb := '[]';
     types jsonb;
+    -- of several columns of a view one may be NULL
+    same CONSTANT text := CASE WHEN width > 1 AND (SELECT c.relkind NOT IN ('r', 'p') FROM pg_class c
+                                                   WHERE c.oid = (mapping ->> 'oid')::oid)
+                               THEN '(t.%1$I = %2$s OR t.%1$I IS NULL AND %2$s IS NULL)' ELSE 't.%I = %s' END;
 BEGIN
     -- rows_from has the columns of the table under the names of today
     SELECT jsonb_agg(mapping -> 'names' -> k.name ORDER BY k.n),
@@ -1012,10 +1039,10 @@ BEGIN
         RETURN format('(SELECT %s FROM %s ORDER BY i.n)', key_values(now, types, '$1', 'i.n', '%2$s AS %1$I', ', '), keys);
     ELSIF has_index((mapping ->> 'oid')::oid, array(SELECT j.name FROM jsonb_array_elements_text(now) j(name))) THEN
         RETURN format('(SELECT t.* FROM %s CROSS JOIN LATERAL (SELECT * FROM %s t WHERE %s OFFSET 0) t ORDER BY i.n)', keys,
-                      mapping ->> 'table', key_values(now, types, '$1', 'i.n', 't.%I = %s', ' AND '));
+                      mapping ->> 'table', key_values(now, types, '$1', 'i.n', same, ' AND '));
     END IF;
     RETURN format('(SELECT t.* FROM %s JOIN %s t ON %s ORDER BY i.n)', keys, mapping ->> 'table',
-                  key_values(now, types, '$1', 'i.n', 't.%I = %s', ' AND '));
+                  key_values(now, types, '$1', 'i.n', same, ' AND '));
 END $$;
 COMMENT ON FUNCTION @hub@.noted_rows(integer) IS 'FROM item of rows of an attached table, by their keys';
 
@@ -1180,20 +1207,19 @@ BEGIN
     UPDATE sources o
     SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled, columns = read.columns,
         columns_seen = columns_to_see(s.relation, read.columns), key_columns = read.key_columns,
-        kept_columns = read.kept_columns, relation_oid = s.relation::oid,
-        relation_name = (SELECT format('%I.%I', n.nspname, c.relname)
-                         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = s.relation)
+        kept_columns = read.kept_columns, relation_id = id_of_table(s.relation), relation_name = name_of_table(s.relation)
     WHERE o.source_id = store_mapping.source_id;
     DELETE FROM source_lookups l WHERE l.source_id = store_mapping.source_id;
-    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_oid, relation_name,
-                                columns, columns_seen, key_columns, fixed)
+    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_id, relation_name,
+                                columns, columns_seen, key_columns, tables, fixed)
     SELECT source_id, l.value ->> 'lookup', l.n, array(SELECT jsonb_array_elements_text(l.value -> 'conditions')),
-           array(SELECT jsonb_array_elements_text(l.value -> 'key_columns')), c.oid, c.oid,
-           format('%I.%I', n.nspname, c.relname), l.value -> 'columns', columns_to_see(c.oid, l.value -> 'columns'),
-           array(SELECT jsonb_array_elements_text(l.value -> 'key_numbers')::smallint), (l.value ->> 'fixed')::boolean
+           array(SELECT jsonb_array_elements_text(l.value -> 'key_columns')), c.oid, id_of_table(c.oid),
+           name_of_table(c.oid), l.value -> 'columns', columns_to_see(c.oid, l.value -> 'columns'),
+           array(SELECT jsonb_array_elements_text(l.value -> 'key_numbers')::smallint),
+           array(SELECT m.member FROM source_tables(c.oid) m WHERE NOT (l.value ->> 'fixed')::boolean ORDER BY m.member),
+           (l.value ->> 'fixed')::boolean
     FROM jsonb_array_elements(read.lookups) WITH ORDINALITY l(value, n)
-         JOIN pg_class c ON c.oid = (l.value ->> 'relation')::oid
-         JOIN pg_namespace n ON n.oid = c.relnamespace;
+         JOIN pg_class c ON c.oid = (l.value ->> 'relation')::oid;
 END $$;
 COMMENT ON FUNCTION @hub@.store_mapping(integer, json, text) IS
     'read a mapping and write down what it says; returns whether its keys must be unique, and namespaces of references';

@@ -506,7 +506,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = v.source AND c.source_key = v.source_key)
     UNION
     SELECT r.source_key FROM source_rejects r
-    WHERE r.source = stored_keys.source
+    WHERE r.source = stored_keys.source AND r.source_key !~ '(^|:)\(NULL\)$'  -- see key_of_none
           AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
     UNION
     SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
@@ -582,10 +582,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
 
--- The triggers of a source, whatever they and the hub are called by now; lookup NULL: of the table itself
+-- The triggers of a source, whatever they and the hub are called by now; lookup NULL: of the table itself; cloned: of a
+-- partition, made by PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
 CREATE OR REPLACE FUNCTION @hub@.source_triggers(
     source_id integer, OUT relation regclass, OUT trigger name, OUT enabled "char", OUT statement boolean,
-    OUT lookup text)
+    OUT lookup text, OUT cloned boolean, OUT seen text)
     RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -597,12 +598,12 @@ BEGIN
     SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0,
            CASE WHEN g.tgnargs > 0 AND g.tgfoid <> 'feed_source()'::regprocedure
                 THEN convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
-                                  getdatabaseencoding()) END
+                                  getdatabaseencoding()) END,
+           g.tgparentid <> 0, concat_ws(' ', g.tgrelid, g.oid, g.xmin)
     FROM pg_trigger g
-    WHERE (g.tgfoid = ANY (functions)
-           OR g.tgfoid = 'feed_source()'::regprocedure
-              AND g.tgargs = convert_to(source_id::text, getdatabaseencoding()) || '\x00'::bytea)
-          AND g.tgparentid = 0;
+    WHERE g.tgfoid = ANY (functions)
+          OR g.tgfoid = 'feed_source()'::regprocedure
+             AND g.tgargs = convert_to(source_id::text, getdatabaseencoding()) || '\x00'::bytea;
 END $$;
 COMMENT ON FUNCTION @hub@.source_triggers(integer) IS 'triggers of an attached table, its partitions, and its lookups';
 
@@ -683,10 +684,10 @@ COMMENT ON FUNCTION @hub@.make_note_function(integer, regclass, text, smallint[]
     'make or change the function that notes changes of an attached table';
 
 -- Statement triggers fire for the table a statement names only, so each partition has its own; those for each row are
--- cloned to partitions. Returns tables with rows that had none.
+-- cloned to partitions.
 CREATE OR REPLACE FUNCTION @hub@.make_triggers(source_id integer, relation regclass, lookup text, called text,
                                                feed text, prefix text)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 #variable_conflict use_variable
@@ -727,11 +728,9 @@ BEGIN
             END IF;
         END LOOP;
     END LOOP;
-    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh)
-                 ORDER BY t.member);
 END $$;
 COMMENT ON FUNCTION @hub@.make_triggers(integer, regclass, text, text, text, text) IS
-    'make the triggers of a table, and of its partitions; returns those with rows that had none';
+    'make the triggers of a table, and of its partitions';
 
 -- The functions that the triggers of a source call, brought to the columns and the name of the hub of today; lookup
 -- NULL: of the table itself
@@ -772,34 +771,32 @@ COMMENT ON FUNCTION @hub@.make_functions(integer, name) IS
     'make or change the functions that the triggers of a source call';
 
 -- Make what is lacking, and bring to the columns of today what is there
-CREATE OR REPLACE FUNCTION @hub@.watch_source(source_id integer) RETURNS regclass[]
+CREATE OR REPLACE FUNCTION @hub@.watch_source(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    s record;
-    made record;
-    found regclass[];
-    fresh regclass[] := '{}';
 BEGIN
-    SELECT t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.relation, t.feed INTO s
-    FROM sources t WHERE t.source_id = watch_source.source_id;
-    IF s.feed = 'poll' THEN
-        RETURN ARRAY[s.relation];
-    END IF;
-    FOR made IN SELECT f.relation, f.lookup, f.called FROM make_functions(source_id) f LOOP
-        found := make_triggers(source_id, made.relation, made.lookup, made.called,
-                               CASE WHEN made.lookup IS NOT NULL AND s.feed = 'immediate' THEN 'queued'
-                                    ELSE s.feed END, concat_ws(' ', s.title, made.lookup));
-        IF made.lookup IS NULL THEN
-            fresh := found;
-        END IF;
-    END LOOP;
-    RETURN fresh;
+    PERFORM make_triggers(source_id, f.relation, f.lookup, f.called,
+                          CASE WHEN f.lookup IS NOT NULL AND s.feed = 'immediate' THEN 'queued' ELSE s.feed END,
+                          concat_ws(' ', s.source || CASE WHEN s.part <> '' THEN ': ' || s.part ELSE '' END, f.lookup))
+    FROM sources s CROSS JOIN LATERAL make_functions(s.source_id) f
+    WHERE s.source_id = watch_source.source_id AND s.feed <> 'poll';
+    PERFORM see_triggers(source_id);
 END $$;
 COMMENT ON FUNCTION @hub@.watch_source(integer) IS
-    'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
-    'none';
+    'make the triggers of an attached table that are lacking, and their functions';
+
+CREATE OR REPLACE FUNCTION @hub@.see_triggers(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE sources s
+    SET triggers_seen = CASE WHEN NOT triggers_rest(s.source_id)
+                             THEN array(SELECT g.seen FROM source_triggers(s.source_id) g) END
+    WHERE s.source_id = see_triggers.source_id;
+END $$;
+COMMENT ON FUNCTION @hub@.see_triggers(integer) IS 'write down the triggers that an attached table has';
 
 -- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
 -- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
@@ -811,6 +808,7 @@ AS $$
 DECLARE
     s record;
     made record;
+    sound boolean;
     lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
                                 WHERE n.nspname = current_schema());
 BEGIN
@@ -829,6 +827,7 @@ BEGIN
              FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
         PERFORM make_functions(s.source_id, former);
         CONTINUE WHEN former = current_schema();
+        sound := flaw_of_triggers(s.source_id) IS NULL;
         IF NOT lately AND s.feed IN ('queued', 'row') THEN
             PERFORM read_all_again(s.source_id);
         END IF;
@@ -836,7 +835,7 @@ BEGIN
             SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
             FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
                  JOIN pg_class c ON c.oid = g.relation
-            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup))
+            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AND NOT g.cloned
                   AND pg_has_role(c.relowner, 'USAGE')
         LOOP
             BEGIN
@@ -845,6 +844,9 @@ BEGIN
             EXCEPTION WHEN lock_not_available OR duplicate_object THEN
             END;
         END LOOP;
+        IF sound THEN
+            PERFORM see_triggers(s.source_id);
+        END IF;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.renew_functions(name) IS
@@ -866,7 +868,7 @@ BEGIN
     FOR made IN SELECT f AS function FROM note_functions(source_id) f LOOP
         EXECUTE format('DROP FUNCTION %s CASCADE', made.function);
     END LOOP;
-    FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g LOOP
+    FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g WHERE NOT g.cloned LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
     END LOOP;
 END $$;

@@ -274,8 +274,11 @@ BEGIN
         PERFORM check_trigger_rights((l.value ->> 'relation')::oid::regclass, s.feed)
         FROM jsonb_array_elements(read.lookups) l(value) WHERE NOT (l.value ->> 'fixed')::boolean;
     END IF;
-    IF NOT read.unique_key AND s.feed <> 'poll' THEN
-        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k GROUP BY k.key '
+    IF s.feed = 'poll' THEN
+        PERFORM look_at_watermark(source_id, NULL);
+    END IF;
+    IF NOT read.unique_key THEN
+        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k WHERE k.key IS NOT NULL GROUP BY k.key '
                                              'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1', located ->> 'key',
                                              mapping_from(located || '{"lookups": []}', located ->> 'table')), NULL);
         IF twice <> '{}' THEN
@@ -366,9 +369,13 @@ BEGIN
     VALUES (source, part, relation, coalesce(mapping, 'null'), feed)
     RETURNING sources.source_id INTO id;
     PERFORM take_mapping(id, mapping, search_path);
-    leaves := watch_source(id);
+    PERFORM watch_source(id);
+    leaves := array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf ORDER BY t.member);
     estimated := (SELECT sum(nullif(t.reltuples, -1)) FROM pg_class t WHERE t.oid = ANY (leaves));
-    UPDATE sources s SET rows_estimated = estimated, pending = leaves WHERE s.source_id = id;
+    UPDATE sources s
+    SET rows_estimated = estimated, pending = leaves,
+        tables = array(SELECT t.member FROM source_tables(relation) t WHERE feed <> 'poll' ORDER BY t.member)
+    WHERE s.source_id = id;
     IF feed = 'immediate' THEN
         PERFORM warn_of_writers(source, relation);
     END IF;
@@ -699,7 +706,7 @@ BEGIN
     END IF;
     PERFORM check_attachable(relation, CASE WHEN mapping -> 'watermark' IS NULL THEN 'queued' ELSE 'poll' END);
     SELECT r.compiled, r.columns, r.lookups INTO read FROM read_mapping(relation, mapping, '', '', search_path) r;
-    located := locate_mapping(read.compiled, relation, relation, NULL, read.columns, '{}', read.lookups);
+    located := locate_mapping(read.compiled, relation, id_of_table(relation), NULL, read.columns, '{}', read.lookups);
     PERFORM check_trusted(located, search_path, '', '', trusted_roles(located, search_path));
     FOR n IN 0 .. coalesce(max_rows, 10) - 1 LOOP
         of_row := format('(SELECT * FROM %s OFFSET %s LIMIT 1)', located ->> 'table', n);

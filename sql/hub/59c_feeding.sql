@@ -38,22 +38,6 @@ END $$;
 COMMENT ON FUNCTION @hub@.find_columns(regclass, boolean, jsonb, jsonb) IS
     'the columns of a mapping as they are in the table now';
 
-CREATE OR REPLACE FUNCTION @hub@.find_table(relation regclass, name text) RETURNS regclass
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = find_table.relation),
-                    to_regclass(find_table.name));
-END;
-COMMENT ON FUNCTION @hub@.find_table(regclass, text) IS 'a table by its number, or by its name; NULL: it was dropped';
-
-CREATE OR REPLACE FUNCTION @hub@.name_of_table(relation regclass) RETURNS text
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = name_of_table.relation;
-END;
-COMMENT ON FUNCTION @hub@.name_of_table(regclass) IS 'schema and name of a table';
-
 -- Whether triggers of a source do not fire for what changes rows: they are disabled, or what changes them is a
 -- subscription, for which only row triggers fire that always do
 CREATE OR REPLACE FUNCTION @hub@.triggers_rest(source_id integer) RETURNS boolean
@@ -68,6 +52,41 @@ BEGIN
                                  ELSE g.enabled = 'R' END);
 END $$;
 COMMENT ON FUNCTION @hub@.triggers_rest(integer) IS 'whether triggers of an attached table are disabled';
+
+-- What keeps triggers from noting all that changes, or has kept them since they were looked at last: one that was
+-- disabled and enabled again has been written by another transaction. Where a dump was restored all have.
+CREATE OR REPLACE FUNCTION @hub@.flaw_of_triggers(source_id integer) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    others text[];
+BEGIN
+    SELECT t.feed, t.triggers_seen, t.relation_id = id_of_table(t.relation) AS same,
+           ARRAY[find_table(t.relation, t.relation_name)]
+           || array(SELECT find_table(l.relation, l.relation_name) FROM source_lookups l
+                    WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS relations,
+           ARRAY[NULL] || array(SELECT l.lookup FROM source_lookups l
+                                WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS lookups INTO s
+    FROM sources t WHERE t.source_id = flaw_of_triggers.source_id;
+    others := array(SELECT u.seen
+                    FROM unnest(s.triggers_seen) u(seen)
+                         JOIN (SELECT DISTINCT t.member::oid AS id FROM unnest(s.relations) r(relation)
+                               CROSS JOIN LATERAL source_tables(r.relation) t) t ON t.id = split_part(u.seen, ' ', 1)::oid
+                    WHERE s.same
+                    EXCEPT SELECT g.seen FROM source_triggers(source_id) g);
+    RETURN CASE WHEN s.feed = 'poll' THEN NULL
+                WHEN EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
+                             WHERE NOT EXISTS (SELECT FROM source_triggers(source_id) g WHERE g.relation = r.relation
+                                               AND g.lookup IS NOT DISTINCT FROM r.lookup))
+                     OR EXISTS (SELECT FROM unnest(others) o(seen)
+                                WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.oid = split_part(o.seen, ' ', 2)::oid))
+                THEN 'triggers missing'
+                WHEN s.triggers_seen IS NULL OR others <> '{}' OR triggers_rest(source_id) THEN 'triggers disabled' END;
+END $$;
+COMMENT ON FUNCTION @hub@.flaw_of_triggers(integer) IS
+    'what keeps the triggers of an attached table from noting all changes, or has; NULL: nothing';
 
 -- All rows are to be read again, and what has no row to be looked for. Of feed immediate the triggers only note until
 -- that is done.
@@ -86,99 +105,145 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.read_all_again(integer) IS 'begin to read all rows of an attached table again';
 
+-- Can triggers be made on tables, or dropped, without anybody waiting?
+CREATE OR REPLACE FUNCTION @hub@.lock_at_once(tables regclass[], mode text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT name_of_table(t.id) FROM unnest(tables) t(id) ORDER BY t.id LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN %s MODE NOWAIT', name, mode);
+    END LOOP;
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR undefined_table OR insufficient_privilege THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_at_once(regclass[], text) IS 'lock tables; returns whether that can be without waiting';
+
 -- Find the tables of a source, and their columns, after whatever was done to them: renamed, restored from a dump, made
--- anew; and make triggers that are lacking. Where rows may have changed that nobody has noted, all are read again.
-CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer) RETURNS void
+-- anew, disabled triggers, partitions that came or went; and make triggers that are lacking. Where rows may have changed
+-- that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at once, but
+-- not if that is wanted.
+CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer, waiting boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    l record;
+    t record;
     is_now regclass;
     cols record;
-    resting boolean;
+    numbers smallint[];
+    members regclass[];
+    fresh regclass[];
+    strange record;
+    moved boolean;
+    any_moved boolean := false;
+    stray boolean := false;
+    flaw CONSTANT text := flaw_of_triggers(source_id);
     again boolean := false;
-    renew boolean;
+    sweep boolean := false;
+    renew boolean := flaw IS NOT DISTINCT FROM 'triggers missing';
 BEGIN
-    SELECT t.source, t.relation, t.relation_oid, t.relation_name, t.feed, t.columns, t.columns_seen, t.key_columns,
-           t.kept_columns, t.missed INTO s
-    FROM sources t WHERE t.source_id = locate_source.source_id;
-    is_now := find_table(s.relation, s.relation_name);
-    IF is_now IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('the table of source %s was dropped', s.source),
-            DETAIL = format('It was called %s.', s.relation_name),
-            HINT = format('If it does not come back, detach the source by %I.detach_source(%L).', current_schema(),
-                          s.source);
-    END IF;
-    again := is_now <> s.relation;
-    SELECT f.columns, f.columns_seen, f.numbers, f.anew INTO cols
-    FROM find_columns(is_now, is_now::oid IS DISTINCT FROM s.relation_oid, s.columns, s.columns_seen) f;
-    again := again OR cols.anew;
-    renew := is_now::oid IS DISTINCT FROM s.relation_oid OR cols.columns <> s.columns;
-    -- notes of a table that was another: after a dump was restored, until now
-    DELETE FROM feed_notes n WHERE n.source_id = locate_source.source_id AND n.key = '{}';
-    again := again OR FOUND AND is_now::oid IS DISTINCT FROM s.relation_oid;
-    IF renew OR s.columns_seen <> cols.columns_seen OR s.relation_name IS DISTINCT FROM name_of_table(is_now) THEN
-        UPDATE sources t
-        SET relation = is_now, relation_oid = is_now, relation_name = name_of_table(is_now), columns = cols.columns,
-            columns_seen = cols.columns_seen,
-            key_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
-                                FROM unnest(s.key_columns) WITH ORDINALITY k(n, place) ORDER BY k.place),
-            kept_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
-                                 FROM unnest(s.kept_columns) WITH ORDINALITY k(n, place) ORDER BY k.place)
-        WHERE t.source_id = locate_source.source_id;
-    END IF;
-
-    FOR l IN SELECT k.lookup, k.relation, k.relation_oid, k.relation_name, k.columns, k.columns_seen, k.key_columns
-             FROM source_lookups k WHERE k.source_id = locate_source.source_id LOOP
-        is_now := find_table(l.relation, l.relation_name);
+    SELECT o.source, o.feed, o.tables INTO s FROM sources o WHERE o.source_id = locate_source.source_id;
+    FOR t IN
+        SELECT NULL AS lookup, o.relation, o.relation_id, o.relation_name, o.columns, o.columns_seen, o.key_columns,
+               o.kept_columns, o.tables, o.feed = 'poll' AS fixed
+        FROM sources o WHERE o.source_id = locate_source.source_id
+        UNION ALL
+        SELECT l.lookup, l.relation, l.relation_id, l.relation_name, l.columns, l.columns_seen, l.key_columns, '{}',
+               l.tables, l.fixed OR s.feed = 'poll'
+        FROM source_lookups l WHERE l.source_id = locate_source.source_id
+    LOOP
+        is_now := find_table(t.relation, t.relation_name);
         IF is_now IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
-                MESSAGE = format('table %s, which source %s looks up as %s, was dropped', l.relation_name, s.source,
-                                 l.lookup);
+                MESSAGE = CASE WHEN t.lookup IS NULL THEN format('the table of source %s was dropped', s.source)
+                               ELSE format('table %s, which source %s looks up as %s, was dropped', t.relation_name,
+                                           s.source, t.lookup) END,
+                DETAIL = format('It was called %s.', t.relation_name),
+                HINT = format('If it does not come back, detach the source by %I.detach_source(%L).', current_schema(),
+                              s.source);
         END IF;
+        moved := id_of_table(is_now) <> t.relation_id;
+        any_moved := any_moved OR moved;
         SELECT f.columns, f.columns_seen, f.numbers, f.anew INTO cols
-        FROM find_columns(is_now, is_now::oid IS DISTINCT FROM l.relation_oid, l.columns, l.columns_seen) f;
-        again := again OR cols.anew OR is_now <> l.relation;
-        renew := renew OR is_now::oid IS DISTINCT FROM l.relation_oid OR cols.columns <> l.columns;
-        IF is_now::oid IS DISTINCT FROM l.relation_oid OR cols.columns <> l.columns
-           OR l.columns_seen <> cols.columns_seen OR l.relation_name IS DISTINCT FROM name_of_table(is_now) THEN
-            UPDATE source_lookups k
-            SET relation = is_now, relation_oid = is_now, relation_name = name_of_table(is_now), columns = cols.columns,
-                columns_seen = cols.columns_seen,
-                key_columns = array(SELECT coalesce((cols.numbers ->> u.n::text)::smallint, u.n)
-                                    FROM unnest(l.key_columns) WITH ORDINALITY u(n, place) ORDER BY u.place)
-            WHERE k.source_id = locate_source.source_id AND k.lookup = l.lookup;
+        FROM find_columns(is_now, moved, t.columns, t.columns_seen) f;
+        again := again OR is_now <> t.relation OR cols.anew
+                 -- restored elsewhere, where it has the same number: columns may have others, so notes may tell anything
+                 OR moved AND split_part(t.relation_id, '/', 3) = is_now::oid::text
+                    AND EXISTS (SELECT FROM feed_notes n WHERE n.source_id = locate_source.source_id);
+        renew := renew OR moved OR cols.columns <> t.columns;
+        members := CASE WHEN NOT t.fixed THEN array(SELECT m.member FROM source_tables(is_now) m ORDER BY m.member) ELSE '{}' END;
+        IF is_now = t.relation AND NOT t.fixed AND NOT (members <@ t.tables AND members @> t.tables) THEN
+            fresh := array(SELECT m.m FROM unnest(members) m(m) WHERE m.m <> ALL (t.tables));
+            sweep := sweep OR NOT t.tables <@ members;
+            IF waiting OR fresh = '{}' OR lock_at_once(fresh, 'SHARE ROW EXCLUSIVE') THEN
+                renew := renew OR fresh <> '{}';
+                again := again OR t.lookup IS NOT NULL;
+                UPDATE sources o
+                SET pending = o.pending || array(SELECT m.member FROM source_tables(is_now) m
+                                                 WHERE m.leaf AND m.member = ANY (fresh) AND m.member <> ALL (o.pending)
+                                                 ORDER BY m.member),
+                    sweep = o.sweep OR s.feed = 'immediate' AND fresh <> '{}',
+                    backfilled_at = CASE WHEN s.feed <> 'immediate' OR fresh = '{}' THEN o.backfilled_at END
+                WHERE o.source_id = locate_source.source_id AND t.lookup IS NULL;
+            ELSE
+                members := array(SELECT m.m FROM unnest(members) m(m) WHERE m.m = ANY (t.tables));
+            END IF;
+        END IF;
+        CONTINUE WHEN NOT moved AND cols.columns = t.columns AND cols.columns_seen = t.columns_seen
+                      AND members = t.tables AND t.relation_name = name_of_table(is_now);
+        numbers := array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
+                         FROM unnest(t.key_columns) WITH ORDINALITY k(n, place) ORDER BY k.place);
+        IF t.lookup IS NULL THEN
+            UPDATE sources o
+            SET relation = is_now, relation_id = id_of_table(is_now), relation_name = name_of_table(is_now),
+                columns = cols.columns, columns_seen = cols.columns_seen, key_columns = numbers, tables = members,
+                kept_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
+                                     FROM unnest(t.kept_columns) WITH ORDINALITY k(n, place) ORDER BY k.place)
+            WHERE o.source_id = locate_source.source_id;
+        ELSE
+            UPDATE source_lookups l
+            SET relation = is_now, relation_id = id_of_table(is_now), relation_name = name_of_table(is_now),
+                columns = cols.columns, columns_seen = cols.columns_seen, key_columns = numbers, tables = members
+            WHERE l.source_id = locate_source.source_id AND l.lookup = t.lookup;
         END IF;
     END LOOP;
 
-    IF s.feed <> 'poll' THEN
-        IF NOT EXISTS (SELECT FROM source_triggers(source_id) g JOIN sources t ON t.relation = g.relation
-                       WHERE t.source_id = locate_source.source_id AND g.lookup IS NULL) THEN
-            renew := true;
-            again := true;
-        ELSIF EXISTS (SELECT FROM source_lookups k WHERE k.source_id = locate_source.source_id AND NOT k.fixed
-                      AND NOT EXISTS (SELECT FROM source_triggers(locate_source.source_id) g
-                                      WHERE g.relation = k.relation AND g.lookup = k.lookup)) THEN
-            renew := true;
-            again := true;
+    -- what was a partition once only tells that it is none
+    FOR strange IN
+        SELECT g.relation, g.trigger FROM source_triggers(source_id) g
+        WHERE NOT g.cloned AND NOT EXISTS (SELECT FROM sources o CROSS JOIN LATERAL source_tables(o.relation) m
+                          WHERE o.source_id = locate_source.source_id AND m.member = g.relation)
+              AND NOT EXISTS (SELECT FROM source_lookups l CROSS JOIN LATERAL source_tables(l.relation) m
+                              WHERE l.source_id = locate_source.source_id AND m.member = g.relation)
+    LOOP
+        IF (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = strange.relation)
+           AND lock_at_once(ARRAY[strange.relation], 'ACCESS EXCLUSIVE') THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', strange.trigger, strange.relation);
+        ELSE
+            stray := true;
         END IF;
-        IF renew THEN
-            PERFORM watch_source(source_id);
-        END IF;
-        resting := triggers_rest(source_id);
-        again := again OR s.missed AND NOT resting;
-        IF resting <> s.missed THEN
-            UPDATE sources t SET missed = resting WHERE t.source_id = locate_source.source_id;
-        END IF;
+    END LOOP;
+    -- something of a table that was another: after a dump was restored, or it was no partition for a while
+    DELETE FROM feed_notes n WHERE n.source_id = locate_source.source_id AND n.lookup IS NULL AND n.key = '{}';
+    again := again OR FOUND AND (any_moved OR NOT stray) OR flaw IS NOT NULL AND NOT triggers_rest(source_id);
+    IF renew THEN
+        PERFORM watch_source(source_id);
+    ELSIF flaw IS NOT NULL THEN
+        PERFORM see_triggers(source_id);
     END IF;
     IF again THEN
         PERFORM read_all_again(source_id);
+    ELSIF sweep THEN
+        UPDATE sources o SET sweep = true WHERE o.source_id = locate_source.source_id;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.locate_source(integer) IS
-    'find an attached table, its columns and its triggers again, after whatever was done to them';
+COMMENT ON FUNCTION @hub@.locate_source(integer, boolean) IS
+    'find an attached table, its columns, partitions and triggers again, after whatever was done to them';
 
 -- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub in
 -- line with them
@@ -578,31 +643,47 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
-    path CONSTANT text := (SELECT s.search_path FROM sources s WHERE s.source_id = feed_noted.source_id);
-    is_log CONSTANT boolean := (SELECT coalesce(s.mapping ->> 'key' = '*', false) FROM sources s
-                                WHERE s.source_id = feed_noted.source_id);
+    s record;
+    is_log boolean;
     query text;
     taken feed_note[];
+    lost text[];
     key_values text[];
     notes bigint[];
     gone boolean[];
     any_of record;
     looked_up record;
 BEGIN
+    SELECT t.source, t.search_path, (t.compiled ->> 'log')::boolean AS is_log, (t.compiled ->> 'keep')::boolean AS keep,
+           t.kept_columns <> '{}' AS changes, t.part, t.tables = ARRAY[t.relation] AS alone INTO s
+    FROM sources t WHERE t.source_id = feed_noted.source_id;
+    is_log := s.is_log;
     PERFORM set_config('enable_seqscan', 'off', true);
     WITH taken AS (
         DELETE FROM feed_notes n
-        WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x WHERE x.source_id = feed_noted.source_id
+        WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x
+                                  WHERE x.source_id = feed_noted.source_id
+                                        AND (x.key IS DISTINCT FROM '{}' OR x.lookup IS NOT NULL)  -- see locate_source
                                   ORDER BY x.note_id LIMIT most))
         RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
-    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
-               AS notes,
+    -- of a row that is another of the same key, what was before is none of its changes
+    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note
+                     ORDER BY t.note_id, t.tid) AS notes,
            bool_or(t.lookup IS NOT NULL) AS looked_up,
            bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
            bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
            bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
-    INTO any_of FROM taken t;
+    INTO any_of
+    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.after, x.noted_at,
+                 CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
+          FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
+                       CASE WHEN s.changes
+                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone) OVER (PARTITION BY y.lookup, y.key),
+                                          CASE WHEN s.alone
+                                               THEN max(y.note_id) FILTER (WHERE y.key IS NULL AND y.lookup IS NULL)
+                                                    OVER () END) END AS lost
+                FROM taken y) x) t;
     PERFORM set_config('enable_seqscan', 'on', true);
     taken := any_of.notes;
     IF taken IS NULL THEN
@@ -612,7 +693,11 @@ BEGIN
     IF any_of.unknown THEN
         PERFORM read_all_again(source_id);
     ELSIF any_of.truncated THEN
-        UPDATE sources s SET sweep = true WHERE s.source_id = feed_noted.source_id;
+        UPDATE sources o SET sweep = true WHERE o.source_id = feed_noted.source_id;
+        IF s.changes AND NOT s.keep AND s.alone THEN
+            PERFORM remove_changes(s.source, array(SELECT DISTINCT c.row_key FROM source_changes c
+                                                   WHERE c.source = s.source AND (s.part = '' OR starts_with(c.row_key, s.part || ':'))));
+        END IF;
     END IF;
     -- of what was looked up, whatever uses it
     FOR looked_up IN
@@ -624,7 +709,7 @@ BEGIN
     LOOP
         query := format('INSERT INTO %I.feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)', current_schema(),
                         source_id, looked_up_rows(source_id, looked_up.lookup));
-        PERFORM set_config('search_path', path, true);
+        PERFORM set_config('search_path', s.search_path, true);
         EXECUTE query USING looked_up.key_values;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     END LOOP;
@@ -645,6 +730,19 @@ BEGIN
     INTO key_values, notes, gone;
     IF any_of.changed AND notes <> '{}' THEN
         PERFORM lock_noted(source_id, key_values);
+    END IF;
+    IF s.changes AND NOT is_log AND NOT s.keep THEN
+        lost := array(SELECT v.value FROM (SELECT DISTINCT n.key FROM unnest(taken) n
+                                           WHERE n.lookup IS NULL AND n.gone AND n.key <> '{}') k
+                      CROSS JOIN LATERAL unnest(k.key) WITH ORDINALITY v(value, i) ORDER BY k.key, v.i);
+        BEGIN
+            PERFORM CASE WHEN lost <> '{}'
+                         THEN remove_changes(s.source, read_list(source_id, noted_keys(source_id), lost)) END;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- there can't be such keys any more
+        END;
     END IF;
     IF any_of.changed AND first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
         -- rows that have changed since they were seen for the first time, if they are, were before what they are now
@@ -671,9 +769,9 @@ BEGIN
             array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
                   WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
             array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.before) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' ORDER BY n.note_id, n.key, v.i),
+                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
             array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.after) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' ORDER BY n.note_id, n.key, v.i),
+                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
             looked_up.notes, looked_up.times);
     END IF;
     RETURN cardinality(taken);
@@ -682,6 +780,21 @@ COMMENT ON FUNCTION @hub@.feed_noted(integer, integer) IS
     'bring the hub in line with rows of an attached table that have changed; returns how many notes there were';
 
 -- ---- reading all rows -------------------------------------------------------
+
+-- Rows of a view may have no key. All of them together have one entry in source_rejects, of a key that no row has.
+CREATE OR REPLACE FUNCTION @hub@.key_of_none(part text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN key_of_none.part = '' THEN '(NULL)' ELSE key_of_none.part || ':(NULL)' END;
+COMMENT ON FUNCTION @hub@.key_of_none(text) IS 'what stands in source_rejects for rows whose key is NULL';
+
+CREATE OR REPLACE FUNCTION @hub@.reject_nobody(source text, part text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM reject_rows(source, ARRAY[key_of_none(part)], ARRAY['there are rows whose key is NULL'], ARRAY['23502']);
+END $$;
+COMMENT ON FUNCTION @hub@.reject_nobody(text, text) IS 'write down that rows have no key';
 
 -- Rows of a FROM item, all in their order. Returns from when on there should be a partition of touchpoints that there is
 -- not; then nothing was done, or not all. Those of ten years at most, so that a wrong date makes no thousand: what is
@@ -703,14 +816,19 @@ DECLARE
     ats timestamptz[] := '{}';
     query CONSTANT text := format('SELECT m.key, m.event, m.observation, m.identifiers[1] AS whose, m.traits, m.traits_at '
                                   'FROM (%s) m ORDER BY m.place', mapped_rows(source_id, rows_from));
-    last_one boolean := false;
+    nobody boolean := false;
 BEGIN
-    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
+    SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
     row_count := 0;
     mended := 0;
     -- fetching a row evaluates what the mapping says, under its search_path
     PERFORM set_config('search_path', s.search_path, true);
     FOR change IN EXECUTE query LOOP
+        IF change.key IS NULL THEN
+            nobody := true;
+            row_count := row_count OPERATOR(pg_catalog.+) 1;
+            CONTINUE;
+        END IF;
         keys := pg_catalog.array_append(keys, change.key);
         events := pg_catalog.array_append(events, change.event);
         observations := pg_catalog.array_append(observations, change.observation);
@@ -739,6 +857,9 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
+    IF nobody THEN
+        PERFORM reject_nobody(s.source, s.part);
+    END IF;
     lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
     IF lacking IS NULL THEN
         PERFORM apply_first_values(source_id, rows_from, NULL);
@@ -787,8 +908,12 @@ BEGIN
     row_count := 0;
     mended := 0;
     FOR r IN EXECUTE format('SELECT ARRAY[%s] AS key FROM %s r', columns, rows_from) LOOP
-        key_values := key_values || r.key;
         row_count := row_count + 1;
+        IF cardinality(r.key) = 1 AND r.key[1] IS NULL THEN
+            PERFORM reject_nobody(s.source, s.part) FROM sources s WHERE s.source_id = apply_from_keys.source_id;
+            CONTINUE;
+        END IF;
+        key_values := key_values || r.key;
         n := n + 1;
         IF n = 1000 THEN
             mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
@@ -803,6 +928,22 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_from_keys(integer, text) IS
     'bring the hub in line with rows of an attached table that a part of a query yields, one by one where need be';
 
+-- Together, or by their keys, if some can't be read or stored
+CREATE OR REPLACE FUNCTION @hub@.apply_all_from(source_id integer, rows_from text, OUT row_count bigint,
+                                                OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from(source_id, rows_from, false) a;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+    SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, rows_from) a;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_all_from(integer, text) IS 'bring the hub in line with rows of an attached table';
+
 -- All rows of a table that nobody else writes, at once and in one order
 CREATE OR REPLACE FUNCTION @hub@.fill_source(source_id integer, OUT row_count bigint, OUT mended bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -811,20 +952,18 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    rows_from CONSTANT text := (SELECT name_of_table(s.relation) FROM sources s
-                                WHERE s.source_id = fill_source.source_id);
+    latest CONSTANT text := (SELECT l.latest FROM sources s CROSS JOIN LATERAL look_at_watermark(s.source_id, NULL) l
+                             WHERE s.source_id = fill_source.source_id AND s.feed = 'poll');
 BEGIN
-    BEGIN
-        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from(source_id, rows_from, false) a;
-    EXCEPTION WHEN OTHERS THEN
-        IF NOT is_row_error(SQLSTATE) THEN
-            RAISE;
-        END IF;
-        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, rows_from) a;
-    END;
+    DELETE FROM source_rejects r USING sources s
+    WHERE s.source_id = fill_source.source_id AND r.source = s.source AND r.source_key = key_of_none(s.part);
+    SELECT a.row_count, a.mended INTO row_count, mended
+    FROM sources s CROSS JOIN LATERAL apply_all_from(s.source_id, name_of_table(s.relation)) a
+    WHERE s.source_id = fill_source.source_id;
     UPDATE sources s
     SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL, began_at_xid = NULL,
-        backfilled_at = coalesce(s.backfilled_at, now()), rows_done = row_count, watermark = polled_until(source_id)
+        backfilled_at = coalesce(s.backfilled_at, now()), rows_done = row_count, watermark = latest,
+        next_watermark = latest, next_watermark_at = clock_timestamp()
     WHERE s.source_id = fill_source.source_id;
 END $$;
 COMMENT ON FUNCTION @hub@.fill_source(integer) IS
@@ -1079,73 +1218,83 @@ COMMENT ON FUNCTION @hub@.source_ids(text, text) IS 'numbers of the attached tab
 
 -- ---- feeding ----------------------------------------------------------------
 
--- The time of the latest row, of feed poll
-CREATE OR REPLACE FUNCTION @hub@.polled_until(source_id integer) RETURNS timestamptz
+-- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; its
+-- column, as it is called now; and a condition for rows from a value on
+CREATE OR REPLACE FUNCTION @hub@.look_at_watermark(source_id integer, since text, OUT latest text, OUT condition text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
 DECLARE
-    s record;
-    latest timestamptz;
+    w record;
 BEGIN
-    SELECT t.feed, t.relation, t.watermark, watermark_column(t.source_id) AS name INTO s
-    FROM sources t WHERE t.source_id = polled_until.source_id;
-    IF s.feed = 'poll' AND s.name IS NOT NULL THEN
-        EXECUTE format('SELECT pg_catalog.max(r.%I)::pg_catalog.timestamptz FROM %s r', s.name, name_of_table(s.relation))
-        INTO latest;
-        RETURN greatest(s.watermark, latest);
+    SELECT name_of_table(s.relation) AS source_table, a.attname AS name, a.attnotnull AS never_null,
+           format_type(a.atttypid, NULL) AS type, t.typcategory AS category INTO w
+    FROM sources s
+         CROSS JOIN LATERAL find_columns(s.relation, id_of_table(s.relation) <> s.relation_id, s.columns, s.columns_seen) f
+         CROSS JOIN LATERAL jsonb_each_text(f.columns) c
+         JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = c.key::smallint
+         JOIN pg_type t ON t.oid = a.atttypid
+    WHERE s.source_id = look_at_watermark.source_id AND c.value = s.mapping ->> 'watermark';
+    IF w.name IS NULL THEN
+        RETURN;
     END IF;
-    RETURN NULL;
+    EXECUTE format('SELECT r.%1$I::text FROM %2$s r WHERE r.%1$I %3$s ORDER BY r.%1$I DESC LIMIT 1', w.name, w.source_table,
+                   CASE WHEN w.type IN ('date', 'timestamp without time zone', 'timestamp with time zone')
+                        THEN format('<= %L::%s', now(), w.type)
+                        WHEN w.type IN ('numeric', 'real', 'double precision') THEN $q$< 'NaN'$q$
+                        ELSE 'IS NOT NULL' END)
+    INTO latest;
+    condition := format('r.%I >= %L::%s', w.name, since, w.type)
+                 || CASE WHEN w.never_null THEN '' ELSE format(' OR r.%I IS NULL', w.name) END;
+EXCEPTION WHEN undefined_function THEN
+    RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+        MESSAGE = format('mapping field watermark must be of a type with an order, not %s: %s', w.type, w.name),
+        HINT = 'Use a time, or a number that grows whenever a row is written.';
 END $$;
-COMMENT ON FUNCTION @hub@.polled_until(integer) IS 'the latest time a row of a source that is polled has';
+COMMENT ON FUNCTION @hub@.look_at_watermark(integer, text) IS
+    'the latest watermark of a source that is polled, and which rows are as late as some value';
 
-CREATE OR REPLACE FUNCTION @hub@.watermark_column(source_id integer) RETURNS name
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN (SELECT coalesce(a.attname, s.mapping ->> 'watermark')
-            FROM sources s
-                 LEFT JOIN LATERAL (SELECT c.key FROM jsonb_each_text(s.columns) c
-                                    WHERE c.value = s.mapping ->> 'watermark') c ON true
-                 LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = c.key::smallint
-            WHERE s.source_id = watermark_column.source_id);
-END $$;
-COMMENT ON FUNCTION @hub@.watermark_column(integer) IS 'what the column of a mapping''s watermark is called now';
-
--- Rows of late of a table that has no triggers. What has gone is not seen: resync_source finds it.
+-- Rows of late of a table that has no triggers: those from the watermark on, which is what the latest was poll_overlap
+-- ago, for others may have been written before and come in late. What has gone is not seen: resync_source finds it.
 CREATE OR REPLACE FUNCTION @hub@.poll_rows(source_id integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    latest timestamptz;
+    w record;
     rows_from text;
     mended bigint;
 BEGIN
-    SELECT t.relation, t.watermark - t.poll_overlap AS since, watermark_column(t.source_id) AS name INTO s
+    SELECT name_of_table(t.relation) AS source_table, t.watermark INTO s
     FROM sources t WHERE t.source_id = poll_rows.source_id;
-    IF s.since IS NULL THEN
+    IF s.watermark IS NULL THEN
         mended := (fill_source(source_id)).mended;
     ELSE
-        latest := polled_until(source_id);
-        rows_from := format('(SELECT * FROM %s r WHERE r.%I::pg_catalog.timestamptz OPERATOR(pg_catalog.>=) %L::pg_catalog.timestamptz)',
-                            name_of_table(s.relation), s.name, s.since);
-        BEGIN
-            mended := (apply_from(source_id, rows_from, false)).mended;
-        EXCEPTION WHEN OTHERS THEN
-            IF NOT is_row_error(SQLSTATE) THEN
-                RAISE;
-            END IF;
-            mended := (apply_from_keys(source_id, rows_from)).mended;
-        END;
-        UPDATE sources t SET watermark = latest WHERE t.source_id = poll_rows.source_id;
+        SELECT l.latest, l.condition INTO w FROM look_at_watermark(source_id, s.watermark) l;
+        rows_from := format('(SELECT * FROM %s r WHERE %s)', s.source_table, w.condition);
+        mended := (apply_all_from(source_id, rows_from)).mended;
+        UPDATE sources t
+        SET watermark = t.next_watermark, next_watermark = coalesce(w.latest, t.next_watermark),
+            next_watermark_at = clock_timestamp()
+        WHERE t.source_id = poll_rows.source_id AND clock_timestamp() >= t.next_watermark_at + t.poll_overlap;
     END IF;
     UPDATE sources t SET retry_at = clock_timestamp() + interval '10 s' WHERE t.source_id = poll_rows.source_id;
     RETURN mended;
 END $$;
 COMMENT ON FUNCTION @hub@.poll_rows(integer) IS 'read rows of late of a table without triggers; returns how many told something else';
+
+-- feed() reads what must be read again, and partitions that came later; what there was before it leaves to
+-- backfill_source
+CREATE OR REPLACE FUNCTION @hub@.is_to_read(source_id integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT s.sweep OR s.pending <> '{}' AND s.backfilled_at IS NOT NULL FROM sources s
+            WHERE s.source_id = is_to_read.source_id);
+END $$;
+COMMENT ON FUNCTION @hub@.is_to_read(integer) IS 'whether feed() reads rows of an attached table, changed or not';
 
 -- Feed a source some; returns how much that was, NULL: it needs no more, or somebody else feeds it. beginning: look at
 -- its tables first, and poll them.
@@ -1157,7 +1306,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    fed bigint;
+    fed bigint := 0;
 BEGIN
     IF NOT hold_source(source_id, false) THEN
         RETURN NULL;
@@ -1166,26 +1315,25 @@ BEGIN
         PERFORM locate_source(source_id);
     END IF;
     PERFORM check_trust(source_id);
-    SELECT t.relation, t.feed, t.sweep, t.last_error IS NOT NULL AS failed, t.backfilled_at IS NOT NULL AS backfilled INTO s
+    SELECT t.relation, t.feed, is_to_read(t.source_id) AS to_read, t.backfilled_at IS NOT NULL AS backfilled,
+           EXISTS (SELECT FROM feed_notes n WHERE n.source_id = t.source_id) AS noted INTO s
     FROM sources t WHERE t.source_id = feed_some.source_id;
-    IF s.feed = 'immediate' THEN
-        IF NOT EXISTS (SELECT FROM feed_notes n WHERE n.source_id = feed_some.source_id) AND NOT s.sweep THEN
-            RETURN NULL;
-        END IF;
+    IF s.feed = 'immediate' AND (s.noted OR s.to_read) THEN
         -- triggers may do it all, and must not do it at the same time
         EXECUTE format('LOCK TABLE %s IN SHARE MODE', s.relation);
     END IF;
-    fed := feed_noted(source_id, 1000);
-    IF fed = 0 AND (SELECT t.sweep FROM sources t WHERE t.source_id = feed_some.source_id) THEN
+    IF s.noted THEN
+        fed := feed_noted(source_id, 1000);
+    END IF;
+    IF fed = 0 AND is_to_read(source_id) THEN
         fed := (backfill_step(source_id, true)).row_count;
+        s.to_read := true;
     ELSIF fed = 0 AND s.feed = 'poll' AND beginning AND s.backfilled THEN
-        fed := nullif(poll_rows(source_id), 0);
+        fed := poll_rows(source_id);
     END IF;
-    IF s.failed THEN
-        UPDATE sources t SET last_error = NULL, last_error_at = NULL, retry_at = NULL
-        WHERE t.source_id = feed_some.source_id;
-    END IF;
-    RETURN CASE WHEN fed > 0 OR s.sweep THEN fed END;
+    UPDATE sources t SET last_error = NULL, last_error_at = NULL, retry_at = NULL
+    WHERE t.source_id = feed_some.source_id AND t.last_error IS NOT NULL;
+    RETURN CASE WHEN fed > 0 OR s.to_read THEN fed END;
 END $$;
 COMMENT ON FUNCTION @hub@.feed_some(integer, boolean) IS
     'bring the hub in line with some of the rows of an attached table that have changed; returns how many notes of '
@@ -1230,7 +1378,7 @@ BEGIN
     SELECT s.source_id FROM sources s
     WHERE s.source_id = ANY (source_ids(source))
           AND (at_once OR s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-          AND (all_of_them OR s.sweep OR s.feed = 'poll'
+          AND (all_of_them OR is_to_read(s.source_id) OR s.feed = 'poll'
                OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id));
 END $$;
 COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached tables that may have changed';
@@ -1362,34 +1510,20 @@ COMMENT ON FUNCTION @hub@.feed_here(integer) IS
 
 -- ---- backfill ---------------------------------------------------------------
 
--- Partitions may have been added, with rows
 CREATE OR REPLACE FUNCTION @hub@.begin_backfill(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    fresh regclass[];
 BEGIN
     PERFORM check_may('owner');
     IF NOT hold_source(source_id, true) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = 'the source was detached';
     END IF;
-    PERFORM locate_source(source_id);
-    PERFORM check_trust(source_id);
-    IF (SELECT s.feed = 'poll' FROM sources s WHERE s.source_id = begin_backfill.source_id) THEN
-        UPDATE sources s SET pending = ARRAY[s.relation]
-        WHERE s.source_id = begin_backfill.source_id AND s.backfilled_at IS NULL;
-        RETURN;
-    END IF;
-    fresh := watch_source(source_id);
-    UPDATE sources t
-    SET pending = t.pending || array(SELECT f FROM unnest(fresh) f WHERE f <> ALL (t.pending)),
-        backfilled_at = CASE WHEN fresh = '{}' THEN t.backfilled_at END,
-        rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c
-                                             WHERE c.oid = ANY (fresh))
-    WHERE t.source_id = begin_backfill.source_id;
+    PERFORM locate_source(source_id, true), check_trust(source_id);
+    UPDATE sources s SET pending = ARRAY[s.relation]
+    WHERE s.source_id = begin_backfill.source_id AND s.feed = 'poll' AND s.backfilled_at IS NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.begin_backfill(integer) IS 'watch partitions that were added to an attached table';
+COMMENT ON FUNCTION @hub@.begin_backfill(integer) IS 'find a table that is to be read, and watch its new partitions';
 
 -- A step, holding the source; returns how many rows were read, NULL: there are no more
 CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source_id integer) RETURNS bigint
@@ -1479,11 +1613,7 @@ BEGIN
     IF NOT hold_source(source_id, true) THEN
         RETURN 0;
     END IF;
-    PERFORM locate_source(source_id), check_trust(source_id);
-    IF (SELECT s.feed <> 'poll' FROM sources s WHERE s.source_id = resync.source_id) THEN
-        PERFORM watch_source(source_id);
-    END IF;
-    PERFORM read_all_again(source_id);
+    PERFORM locate_source(source_id, true), check_trust(source_id), read_all_again(source_id);
     LOOP
         SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
         total := total + step.mended;
@@ -1515,6 +1645,7 @@ BEGIN
         EXIT WHEN keys = '{}';
         PERFORM forget_rows(s.source, keys);
     END LOOP;
+    DELETE FROM source_rejects r WHERE r.source = s.source AND r.source_key = key_of_none(s.part);
 END $$;
 COMMENT ON FUNCTION @hub@.remove_source(integer) IS 'remove all that an attached table has told';
 
@@ -1565,42 +1696,22 @@ AS $$
 DECLARE
     s record;
     found regclass;
+    flaw CONSTANT text := flaw_of_triggers(source_id);
 BEGIN
-    SELECT t.relation, t.relation_oid, t.relation_name, t.feed, t.columns, t.columns_seen, t.pending, t.sweep,
-           t.backfilled_at, t.detached_at, t.last_error, t.missed INTO s
+    SELECT t.relation, t.relation_id, t.relation_name, t.feed, t.columns, t.columns_seen, t.pending, t.sweep, t.tables,
+           t.backfilled_at, t.detached_at, t.last_error INTO s
     FROM sources t WHERE t.source_id = state_of_source.source_id;
-    IF s.detached_at IS NOT NULL THEN
-        RETURN 'detached';
-    END IF;
     found := find_table(s.relation, s.relation_name);
-    IF found IS NULL THEN
-        RETURN 'dropped';
-    ELSIF EXISTS (SELECT FROM jsonb_each_text(s.columns) c
-                  WHERE NOT EXISTS (SELECT FROM pg_attribute a
-                                    WHERE a.attrelid = found AND a.attnum > 0 AND NOT a.attisdropped
-                                          AND (a.attnum = c.key::integer AND found::oid = s.relation_oid
-                                               OR a.attname = c.value OR a.attname = s.columns_seen -> c.key ->> 0))) THEN
-        RETURN 'changed';
-    ELSIF s.feed <> 'poll' AND (NOT EXISTS (SELECT FROM source_triggers(source_id) g
-                                            WHERE g.relation = found AND g.lookup IS NULL)
-                                OR EXISTS (SELECT FROM source_lookups l
-                                           WHERE l.source_id = state_of_source.source_id AND NOT l.fixed
-                                                 AND NOT EXISTS (SELECT FROM source_triggers(state_of_source.source_id) g
-                                                                 WHERE g.relation = l.relation AND g.lookup = l.lookup))) THEN
-        RETURN 'triggers missing';
-    ELSIF triggers_rest(source_id) OR s.missed THEN
-        RETURN 'triggers disabled';
-    ELSIF s.last_error IS NOT NULL THEN
-        RETURN 'failing';
-    ELSIF s.backfilled_at IS NULL OR s.pending <> '{}' OR s.sweep THEN
-        RETURN 'backfilling';
-    ELSIF s.feed <> 'poll' AND EXISTS (SELECT FROM source_tables(found) t
-                                       WHERE NOT EXISTS (SELECT FROM source_triggers(state_of_source.source_id) g
-                                                         WHERE g.relation = t.member)
-                                             AND (s.feed <> 'row' OR t.leaf)) THEN
-        RETURN 'partitions added';
-    END IF;
-    RETURN 'attached';
+    RETURN CASE WHEN s.detached_at IS NOT NULL THEN 'detached'
+                WHEN found IS NULL THEN 'dropped'
+                WHEN (SELECT c.gone <> '{}' FROM columns_now(found, id_of_table(found) <> s.relation_id, s.columns,
+                                                             s.columns_seen) c) THEN 'changed'
+                WHEN flaw IS NOT NULL THEN flaw
+                WHEN s.last_error IS NOT NULL THEN 'failing'
+                WHEN s.backfilled_at IS NULL OR s.pending <> '{}' OR s.sweep THEN 'backfilling'
+                WHEN s.feed <> 'poll' AND EXISTS (SELECT FROM source_tables(found) t WHERE t.member <> ALL (s.tables))
+                THEN 'partitions added'
+                ELSE 'attached' END;
 END $$;
 COMMENT ON FUNCTION @hub@.state_of_source(integer) IS 'how an attached table is: see source_progress';
 
