@@ -181,20 +181,3 @@ COMMENT ON TABLE @hub@.source_changes IS 'touchpoints that on_change has made';
 COMMENT ON COLUMN @hub@.source_changes.source IS 'the attached table''s name in sources';
 COMMENT ON COLUMN @hub@.source_changes.row_key IS 'key of the row that has changed';
 COMMENT ON COLUMN @hub@.source_changes.source_key IS 'key of the touchpoint';
-
-ALTER TABLE @hub@.touchpoint_keys ADD COLUMN evidence_key text;
-COMMENT ON COLUMN @hub@.touchpoint_keys.evidence_key IS 'key of the evidence between its identifiers, if that is not source_key: what was retracted can''t be recorded again under its key';
-
--- The same of rows that are no touchpoints
-CREATE TABLE @hub@.source_evidence (
-    source text NOT NULL,
-    source_key text NOT NULL,
-    evidence_key text NOT NULL,
-    PRIMARY KEY (source, source_key)
-);
-CREATE INDEX ON @hub@.source_evidence (source, evidence_key);
-COMMENT ON TABLE @hub@.source_evidence IS
-    'evidence of rows that are no touchpoints, where it is not recorded under the row''s key';
-COMMENT ON COLUMN @hub@.source_evidence.source IS 'the attached table''s name in sources';
-COMMENT ON COLUMN @hub@.source_evidence.source_key IS 'key of the row';
-COMMENT ON COLUMN @hub@.source_evidence.evidence_key IS 'key of its evidence';

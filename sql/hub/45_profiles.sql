@@ -103,8 +103,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.store_traits(bigint[], jsonb[], text, timestamptz[]) IS
     'note what a source said of identities, each as of a time';
 
--- Of each the identity; those that are not known yet are made. One that is there only as the normal form of others
--- has come in now.
+-- Of each the identity; those that are not known yet are made, and none is forgotten until the transaction ends. One
+-- that is there only as the normal form of others has come in now.
 CREATE OR REPLACE FUNCTION @hub@.identities_for(identifiers @extschema@.identifier[], times timestamptz[])
 RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -113,24 +113,28 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
+    kept bigint[];
     unknown observation[];
 BEGIN
-    FOR try IN 1 .. 2 LOOP
+    LOOP
         SELECT array_agg(i.identity_id ORDER BY g.n),
                array_agg(ROW(ARRAY[g.identifier], g.at, NULL, NULL)::observation ORDER BY g.n)
-                   FILTER (WHERE i.identity_id IS NULL)
+                   FILTER (WHERE i.identity_id IS NULL OR i.last_seen IS NULL AND ids IS NULL)
         INTO ids, unknown
         FROM unnest(identifiers, times) WITH ORDINALITY g(identifier, at, n)
-             LEFT JOIN LATERAL (SELECT k.identity_id FROM identities k
-                                WHERE k.identifier = g.identifier AND k.last_seen IS NOT NULL OFFSET 0) i ON true;
-        EXIT WHEN unknown IS NULL;
+             LEFT JOIN LATERAL (SELECT k.identity_id, k.last_seen FROM identities k
+                                WHERE k.identifier = g.identifier OFFSET 0) i ON true;
         IF cardinality(unknown) = 1 THEN
             PERFORM identify_one(unknown[1].identifiers, unknown[1].observed_at, NULL, NULL);  -- quicker
-        ELSE
+        ELSIF unknown IS NOT NULL THEN
             PERFORM identify_all(unknown);
+        ELSE
+            kept := keep_identities(ids);
+            IF kept IS NOT DISTINCT FROM ids OR NOT EXISTS (SELECT unnest(ids) EXCEPT SELECT unnest(kept)) THEN
+                RETURN ids;
+            END IF;
         END IF;
     END LOOP;
-    RETURN ids;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_for(@extschema@.identifier[], timestamptz[]) IS
     'the identities of identifiers, in their order, made where they are not known';
@@ -344,6 +348,7 @@ BEGIN
     SELECT u.id, u.name, u.value, source, u.key, u.at
     FROM unnest(new_ids, new_names, new_values, new_keys, new_ats) u(id, name, value, key, at)
     ON CONFLICT DO NOTHING;
+    PERFORM forget_some(old_ids);
 END $$;
 COMMENT ON FUNCTION @hub@.put_traits(text, text[], @extschema@.identifier[], jsonb[], timestamptz[]) IS
     'what rows of a source say now, by their keys: of each the identifier, the traits (NULL: none) and as of when '
@@ -378,17 +383,20 @@ CREATE OR REPLACE TRIGGER check_trait_rules AFTER INSERT OR UPDATE ON @hub@.trai
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.check_trait_rules();
 
 -- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person. Customer by
--- customer, by index: to group all there is at once would take more memory, and longer.
+-- customer, by index: to group all there is at once would take more memory, and longer. The rules are a column, so that
+-- both aggregates have the same arguments, and share their state.
 CREATE OR REPLACE VIEW @hub@.customer_profile WITH (security_invoker = true) AS
 SELECT c.customer_id, coalesce(p.traits, '{}') AS traits, coalesce(p.provenance, '{}') AS provenance
 FROM @hub@.customers c
      LEFT JOIN LATERAL
-     (SELECT @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                        (SELECT @hub@.rules_of_traits())) AS traits,
-             @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                            (SELECT @hub@.rules_of_traits())) AS provenance
-      FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
-      WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared)) p ON true;
+     (SELECT @extschema@.profile_traits(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                        s.rules) AS traits,
+             @extschema@.profile_provenance(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                            s.rules) AS provenance
+      FROM (SELECT t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                   (SELECT @hub@.rules_of_traits()) AS rules
+            FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
+            WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared) OFFSET 0) s) p ON true;
 COMMENT ON VIEW @hub@.customer_profile IS
     'who customers are, a row each: of each trait the value that counts by trait_rules, of all that sources say of '
     'their identities';

@@ -24,6 +24,7 @@ DECLARE
     constant_hint CONSTANT text := format('A constant is written %s, within an SQL string %s.',
                                           to_json(constant), to_json(replace(constant, $q$'$q$, $q$''$q$)));
     bare text := expression;
+    number integer := 1;
     near text;
     message text;
     detail text;
@@ -44,13 +45,24 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
         message := format('mapping field %s is no column or expression over the rows of %s: %s', field, tables[1],
                           expression);
+        IF SQLSTATE = '42501' THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail, DETAIL = format('Mapping field %s reads it.', field),
+                HINT = format('GRANT SELECT ON %s TO %I.', array_to_string(tables, ', '), current_user);
+        END IF;
+        detail := regexp_replace(detail, ' in column generation expressions?$', '');
         -- an unknown name, or words that are no expression
         IF SQLSTATE = '42703' AND hint = '' THEN
-            near := (SELECT nearest_field(expression, array_agg(a.attname::text)) FROM pg_attribute a
-                     WHERE a.attrelid = tables[1] AND a.attnum > 0 AND NOT a.attisdropped);
+            number := coalesce(array_position(aliases, substring(expression FROM '^(\w+)\.\w+$')), 1);
+            near := (SELECT nearest_field(regexp_replace(expression, '^\w+\.', ''), array_agg(a.attname::text))
+                     FROM pg_attribute a WHERE a.attrelid = tables[number] AND a.attnum > 0 AND NOT a.attisdropped);
             hint := coalesce('Perhaps you mean column ' || near || '.', '');
+        ELSIF SQLSTATE = '42P01' THEN
+            hint := 'An expression sees its own row, and rows of lookups; a lookup, of those before it.';
+        ELSIF SQLSTATE IN ('0A000', '42803', '42P20') THEN
+            hint := 'An expression is of one row. Rows of other tables are found by lookups.';
         END IF;
-        IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
+        IF wanted = 'text' AND field <> 'key' AND expression !~ '[][(){}|=<>+*/:,]' AND number = 1
+            AND SQLSTATE IN ('42601', '42703', '42704', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
         END IF;
         IF hint = '' THEN
@@ -74,7 +86,9 @@ BEGIN
     IF NOT fits THEN
         RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
             MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
-            HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
+            HINT = CASE WHEN wanted = 'timestamp with time zone' AND expression ~* 'at time zone'
+                        THEN 'AT TIME ZONE takes the zone of a time that has one: leave it out.'
+                        WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
                         THEN 'Say in which time zone it is, such as ' || bare || ' AT TIME ZONE ''Europe/Lisbon''.'
                         WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
                         ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
@@ -99,11 +113,16 @@ AS $$
 DECLARE
     kind CONSTANT text := CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
                               WHEN 'any' THEN 'text' ELSE wanted END;
+    directed CONSTANT boolean := field ~ '(^|[.])direction$' AND field !~ '^traits';
     of text;
     otherwise json;
     wrong record;
 BEGIN
-    IF json_typeof(given) = 'string' THEN
+    IF directed AND given #>> '{}' ~ '^''[^'']*''$' AND given #>> '{}' NOT IN ('''in''', '''out''') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('mapping field %s must be in or out, not %s', field, given #>> '{}'),
+            HINT = 'In is from the customer, out is to the customer, and NULL is neither.';
+    ELSIF json_typeof(given) = 'string' THEN
         SELECT e.typed, e.uses INTO typed, uses
         FROM source_expression(tables, aliases, field, given #>> '{}', wanted, search_path) e;
         RETURN;
@@ -117,11 +136,13 @@ BEGIN
     WHERE json_typeof(v.value) IN ('object', 'array')
           OR wanted = 'numeric' AND json_typeof(v.value) = 'string' AND v.key <> 'case'
              AND NOT v.value #>> '{}' ~ '^[-+]?[0-9]+(\.[0-9]*)?$'
+          OR directed AND v.key <> 'case' AND v.value #>> '{}' NOT IN ('in', 'out')
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('mapping field %s, value %s, must mean a %s, not %s', field, wrong.key,
-                             CASE wanted WHEN 'numeric' THEN 'number or null' ELSE 'constant or null' END,
+            MESSAGE = format('mapping field %s, value %s, must mean %s, not %s', field, wrong.key,
+                             CASE WHEN directed THEN 'in, out or null' WHEN wanted = 'numeric' THEN 'a number or null'
+                                 ELSE 'a constant or null' END,
                              wrong.value),
             HINT = 'For more write an expression: "CASE column WHEN 0 THEN ... END".';
     END IF;
@@ -160,6 +181,7 @@ DECLARE
     arrays text := '';
     one record;
     expression record;
+    detail text;
 BEGIN
     uses := '{}';
     namespaces := '{}';
@@ -171,11 +193,17 @@ BEGIN
     LOOP
         IF json_typeof(one.element) <> 'string' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-                MESSAGE = format('%s %s of the mapping must be a string, a column or an expression, not %s',
-                                 CASE field WHEN 'identifiers' THEN 'identifier' ELSE 'reference' END, one.key,
-                                 one.value);
+                MESSAGE = format('mapping field %s.%s must be a string, a column or an expression, not %s', field,
+                                 one.key, one.value);
         END IF;
-        PERFORM @extschema@.identifier(one.key, 'x');  -- is it a namespace?
+        BEGIN
+            PERFORM identifier(one.key, 'x');
+        EXCEPTION WHEN data_exception THEN
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, DETAIL = detail,
+                MESSAGE = format('mapping field %s: there can be no namespace %s', field, to_json(one.key)),
+                HINT = 'Namespaces are words such as email, customer_no or shop.order.';
+        END;
         SELECT e.code, e.typed, e.uses, t.typcategory = 'A' AS is_array INTO expression
         FROM source_expression(tables, aliases, field || '.' || one.key, one.element #>> '{}', 'text', search_path) e
              JOIN pg_type t ON t.oid = e.type;
@@ -276,7 +304,8 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT;
         RAISE EXCEPTION USING ERRCODE = 'syntax_error',
             MESSAGE = format('mapping field %s is not understood: %s', field, told), DETAIL = detail,
-            HINT = 'Write "table(column = expression)", with AND or a comma between several columns.';
+            HINT = 'Write "table(column = expression)", with AND or a comma between several columns. A name that is a '
+                   'word of SQL, or has capitals, has double quotes, within JSON "\"order\"(id = order_id)".';
     END;
     -- its own schema is where an application's tables mostly are
     relation := to_regclass(quote_ident(own_schema) || '.' || taken.relation);
@@ -286,7 +315,7 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     END IF;
     IF relation IS NULL THEN
-        hint := (SELECT nearest_field(taken.relation, array_agg(c.relname::text))
+        hint := (SELECT quote_ident(nearest_field(taken.relation, array_agg(c.relname::text)))
                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = own_schema AND c.relkind IN ('r', 'p'));
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
@@ -447,8 +476,8 @@ BEGIN
             wrong := format('mapping field %s is missing',
                             (SELECT f.name FROM unnest(needed || 'identifiers'::text) f(name)
                              WHERE NOT given ? f.name LIMIT 1));
-            hint := CASE WHEN touchpoint THEN 'A mapping needs occurred_at, channel, action and identifiers.'
-                             ' One that makes no touchpoints, but evidence or traits, needs identifiers only.'
+            hint := CASE WHEN touchpoint THEN 'A mapping needs occurred_at, channel, action, and identifiers or '
+                             'references. One that makes no touchpoints, but evidence or traits, needs only these.'
                          ELSE 'A mapping needs identifiers, or references.' END;
         ELSIF NOT touchpoint AND given ? 'where' THEN
             wrong := 'mapping field where says which rows are touchpoints, and the mapping makes none';
@@ -623,8 +652,8 @@ BEGIN
             hint := (SELECT nearest_field(change ->> 'column', array_agg(a.attname::text)) FROM pg_attribute a
                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
-                MESSAGE = format('mapping field on_change.column must be a column of %s, not %s', relation,
-                                 coalesce((change -> 'column')::text, 'missing')),
+                MESSAGE = coalesce(format('mapping field on_change.column must be a column of %s, not ', relation)
+                                   || (change -> 'column')::text, 'mapping field on_change.column is missing'),
                 HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
@@ -732,12 +761,15 @@ COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text, text) IS
 -- so that no search_path matters.
 CREATE OR REPLACE FUNCTION @hub@.columns_now(relation regclass, by_name boolean, columns jsonb, columns_seen jsonb,
                                              OUT names jsonb, OUT types jsonb, OUT gone text[])
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_variable
+BEGIN
     SELECT coalesce(jsonb_object_agg(c.value, a.attname ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
            coalesce(jsonb_object_agg(c.value, format('%I.%I', n.nspname, t.typname)) FILTER (WHERE a.attnum IS NOT NULL),
                     '{}'),
            coalesce(array_agg(c.value ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NULL), '{}')
+    INTO names, types, gone
     FROM jsonb_each_text(columns_now.columns) c
          LEFT JOIN LATERAL (
              SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
@@ -749,7 +781,7 @@ BEGIN ATOMIC
              LIMIT 1) a ON true
          LEFT JOIN pg_type t ON t.oid = a.atttypid
          LEFT JOIN pg_namespace n ON n.oid = t.typnamespace;
-END;
+END $$;
 COMMENT ON FUNCTION @hub@.columns_now(regclass, boolean, jsonb, jsonb) IS
     'what the columns of a mapping are called now, their types, and which there are no more';
 
@@ -930,21 +962,27 @@ COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what r
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
 CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
 RETURNS text
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
-    SELECT string_agg(format(key_values.pattern, k.name,
-                             format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', key_values.parameter, key_values.number,
-                                    jsonb_array_length(key_values.columns), k.n, key_values.types ->> k.name)),
-                      key_values.separator ORDER BY k.n)
-    FROM jsonb_array_elements_text(key_values.columns) WITH ORDINALITY k(name, n);
-END;
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT string_agg(format(pattern, k.name,
+                                     format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', parameter, number,
+                                            jsonb_array_length(columns), k.n, types ->> k.name)),
+                              separator ORDER BY k.n)
+            FROM jsonb_array_elements_text(columns) WITH ORDINALITY k(name, n));
+END $$;
 COMMENT ON FUNCTION @hub@.key_values(jsonb, jsonb, text, text, text, text) IS 'values in an array, as SQL';
 
 -- Whether an index finds rows by these columns, as they are called now
 CREATE OR REPLACE FUNCTION @hub@.has_index(relation regclass, columns text[]) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = has_index.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (has_index.columns));
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (columns));
+END $$;
 COMMENT ON FUNCTION @hub@.has_index(regclass, text[]) IS 'whether an index of a table begins with one of some columns';
 
 -- FROM item of the rows whose key values are in $1, in that order. The rows of a log are what their notes say.

@@ -127,6 +127,31 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.check_attachable(regclass, text) IS 'refuse what is no table whose rows can be touchpoints';
 
+-- Triggers are made on a table, its partitions, and what is looked up; triggers that fire always, by owners only.
+CREATE OR REPLACE FUNCTION @hub@.check_trigger_rights(relation regclass, feed text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    missing regclass;
+BEGIN
+    SELECT c.oid INTO missing
+    FROM (SELECT p.relid FROM pg_partition_tree(relation) p UNION SELECT relation) m(id) JOIN pg_class c ON c.oid = m.id
+    WHERE NOT CASE feed WHEN 'row' THEN pg_has_role(c.relowner, 'USAGE') ELSE has_table_privilege(c.oid, 'TRIGGER') END
+    LIMIT 1;
+    IF missing IS NOT NULL AND feed = 'row' THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of table %s', missing),
+            DETAIL = 'Triggers of feed => ''row'' fire for what a subscription writes, too: only owners may make such.',
+            HINT = format('Attach it as a role that is a member of %s.',
+                          (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = missing));
+    ELSIF missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied for table %s', missing),
+            DETAIL = 'A trigger is to be made there, for which the right TRIGGER is needed.',
+            HINT = format('GRANT SELECT, TRIGGER ON %s TO %I.', missing, current_user);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_trigger_rights(regclass, text) IS 'refuse what the caller may make no triggers on';
+
 -- How a source, and part of it, are told to a function
 CREATE OR REPLACE FUNCTION @hub@.source_arguments(source text, part text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -193,7 +218,7 @@ BEGIN
     LOOP
         IF NOT has_index(sought.id, sought.columns) THEN
             RAISE NOTICE USING
-                MESSAGE = format('what changes in lookup %s has all rows of %s read', sought.lookup, sought.id),
+                MESSAGE = format('when a row of lookup %s changes, all rows of %s are read', sought.lookup, sought.id),
                 DETAIL = format('No index finds them by %s.', array_to_string(sought.columns, ', ')),
                 HINT = format('CREATE INDEX ON %s (%s), or say in the mapping that the lookup is fixed.', sought.id,
                               (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(sought.columns) c(name)));
@@ -242,6 +267,11 @@ BEGIN
     END IF;
     UPDATE sources t SET trusts = trusted_roles(located, search_path) WHERE t.source_id = take_mapping.source_id;
     PERFORM check_trust(source_id);
+    IF s.feed <> 'poll' THEN
+        PERFORM check_trigger_rights(s.relation, s.feed);
+        PERFORM check_trigger_rights((l.value ->> 'relation')::oid::regclass, s.feed)
+        FROM jsonb_array_elements(read.lookups) l(value) WHERE NOT (l.value ->> 'fixed')::boolean;
+    END IF;
     IF NOT read.unique_key AND s.feed <> 'poll' THEN
         twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k GROUP BY k.key '
                                              'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1', located ->> 'key',
@@ -501,6 +531,7 @@ DECLARE
     r record;
     reason text;
     state text;
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
 BEGIN
     BEGIN
         SELECT x.keys, x.events, x.observations, x.traits INTO r
@@ -536,7 +567,7 @@ BEGIN
              CROSS JOIN LATERAL (SELECT r.events[u.n] AS event) e
              CROSS JOIN LATERAL (SELECT r.observations[u.n] AS observation) o
     ), compared AS MATERIALIZED (
-        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.evidence_key,
+        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.told,
                (g.event).source IS NOT NULL AS is_event, (g.observation).source IS NOT NULL AS observed,
                (s.event).source IS NOT NULL AS known,
                to_jsonb(s.event) - 'identifiers' AS was,
@@ -560,8 +591,8 @@ BEGIN
                    WHEN c.rejected THEN false
                    WHEN c.is_event THEN NOT c.known
                    WHEN c.observed AND cardinality(c.people) = 1
-                   THEN NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
-                   ELSE c.observed AND c.evidence_key IS NULL END
+                   THEN NOT forgetful AND NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
+                   ELSE c.observed AND NOT c.told END
         UNION ALL
         SELECT c.n, c.key, 'differs',
                concat_ws(', ',
@@ -573,7 +604,7 @@ BEGIN
         FROM compared c
         WHERE c.reason IS NULL AND NOT c.rejected
               AND CASE WHEN c.is_event THEN c.known AND (c.was <> c.should_be OR NOT c.same_people OR NOT c.same_time)
-                       WHEN c.observed THEN c.evidence_key IS NOT NULL AND (NOT c.same_people OR NOT c.same_time) END
+                       WHEN c.observed THEN c.told AND (NOT c.same_people OR NOT c.same_time) END
         UNION ALL
         SELECT c.n, c.key, 'differs', format('traits are %s, should be %s', c.traits_were, c.traits)
         FROM compared c WHERE c.reason IS NULL AND NOT c.rejected AND c.traits_were <> c.traits

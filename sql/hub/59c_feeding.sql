@@ -192,14 +192,29 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     total bigint;
+    unknown identifier[];  -- that traits are told of,
+    told_ids bigint[];     -- and those they were told of
+    tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
+    told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
 BEGIN
     whose := bearers_of_rows(whose, traits, events, observations);
     IF keys = '{}' THEN
         RETURN 0;
     END IF;
-    total := apply_rows(source, keys, events, observations, reasons, states, careful, history);
-    IF NOT EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source) THEN
+    IF tells THEN
+        unknown := array(SELECT DISTINCT u.identifier
+                         FROM unnest(whose, traits, (look_up(whose)).ids) u(identifier, traits, id)
+                         WHERE u.traits IS NOT NULL AND u.id IS NULL AND u.identifier IS NOT NULL);
+    END IF;
+    IF told THEN
+        told_ids := array(SELECT DISTINCT o.identity_id
+                          FROM unnest(keys) u(key)
+                               CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
+                                                   WHERE t.source = bring_in_line.source AND t.source_key = u.key
+                                                         AND t.source_key <> '' OFFSET 0) o);
+    END IF;
+    total := apply_rows(source, keys, events, observations, reasons, states, careful, history, unknown, told_ids);
+    IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
     SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
@@ -247,13 +262,13 @@ AS $$
 DECLARE
     ordering CONSTANT text := CASE WHEN noted THEN 'u.note, m.place' ELSE 'm.place' END;
 BEGIN
-    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(%s ORDER BY %s) AS %s', c.field, ordering,
-                                                  c.name), ', ' ORDER BY c.n)
+    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(%s) AS %s', c.field, c.name), ', '
+                                           ORDER BY c.n)
             FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
                         '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
-           || format(' FROM (%s) m', mapped_rows(source_id, rows_from))
-           || CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) u(key, note) '
-                                   'ON u.key OPERATOR(pg_catalog.=) m.key' ELSE '' END;
+           || format(' FROM (SELECT m.* FROM (%s) m%s ORDER BY %s) m', mapped_rows(source_id, rows_from),
+                     CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
+                                          'u(key, note) ON u.key OPERATOR(pg_catalog.=) m.key' END, ordering);
 END $$;
 COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS 'the query that tells what rows of an attached table mean';
 
@@ -312,7 +327,7 @@ DECLARE
     found_keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     traits_at timestamptz[] := '{}';
     reasons text[];
@@ -388,7 +403,7 @@ BEGIN
         found_keys := found_keys || lost;
         events := events || array_fill(NULL::event, ARRAY[n]);
         observations := observations || array_fill(NULL::observation, ARRAY[n]);
-        whose := whose || array_fill(NULL::identifier, ARRAY[n]);
+        whose := whose || array_fill(NULL::@extschema@.identifier, ARRAY[n]);
         traits := traits || array_fill(NULL::jsonb, ARRAY[n]);
         traits_at := traits_at || array_fill(NULL::timestamptz, ARRAY[n]);
     END IF;
@@ -544,6 +559,30 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
 
+-- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
+CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    r record;
+BEGIN
+    SELECT x.events, x.observations INTO r FROM read_rows(source_id, noted_rows(source_id), key_values, NULL, NULL) x;
+    PERFORM lock_ahead('{}', array(SELECT i.identifier
+                                   FROM unnest(r.events) e CROSS JOIN LATERAL unnest(e.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL
+                                   UNION
+                                   SELECT i.identifier
+                                   FROM unnest(r.observations) o CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL));
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_noted(integer, text[]) IS
+    'lock whom rows of an attached table are of, before their changes, and they, are stored';
+
 -- Take notes, and do what they ask for; returns how many there were.
 CREATE OR REPLACE FUNCTION @hub@.feed_noted(source_id integer, most integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -559,6 +598,7 @@ DECLARE
     key_values text[];
     notes bigint[];
     gone boolean[];
+    any_of record;
     looked_up record;
 BEGIN
     PERFORM set_config('enable_seqscan', 'off', true);
@@ -569,21 +609,28 @@ BEGIN
         RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
     SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
-    INTO taken FROM taken t;
+               AS notes,
+           bool_or(t.lookup IS NOT NULL) AS looked_up,
+           bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
+           bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
+           bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
+    INTO any_of FROM taken t;
     PERFORM set_config('enable_seqscan', 'on', true);
+    taken := any_of.notes;
     IF taken IS NULL THEN
         RETURN 0;
     END IF;
 
-    IF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND coalesce(n.key, '{}') = '{}') THEN
+    IF any_of.unknown THEN
         PERFORM read_all_again(source_id);
-    ELSIF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key IS NULL) THEN
+    ELSIF any_of.truncated THEN
         UPDATE sources s SET sweep = true WHERE s.source_id = feed_noted.source_id;
     END IF;
     -- of what was looked up, whatever uses it
     FOR looked_up IN
         SELECT l.lookup, array_agg(v.value ORDER BY l.key, v.n) AS key_values
-        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND n.key <> '{}') l
+        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n
+              WHERE any_of.looked_up AND n.lookup IS NOT NULL AND n.key <> '{}') l
              CROSS JOIN LATERAL unnest(l.key) WITH ORDINALITY v(value, n)
         GROUP BY l.lookup
     LOOP
@@ -595,7 +642,9 @@ BEGIN
     END LOOP;
 
     WITH noted AS (
-        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
+        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place,
+               -- whether the last note says so; of two by one statement the other one counts
+               max(2 * n.note_id + (NOT n.gone)::integer) % 2 = 0 AS gone
         FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
         WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
@@ -606,7 +655,10 @@ BEGIN
                  ORDER BY p.place, v.n),
            array(SELECT p.note FROM placed p ORDER BY p.place), array(SELECT p.gone FROM placed p ORDER BY p.place)
     INTO key_values, notes, gone;
-    IF first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
+    IF any_of.changed AND notes <> '{}' THEN
+        PERFORM lock_noted(source_id, key_values);
+    END IF;
+    IF any_of.changed AND first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
         -- rows that have changed since they were seen for the first time, if they are, were before what they are now
         SELECT array_agg(f.key ORDER BY f.n) AS keys, array_agg(f.before ORDER BY f.n) AS befores,
                array_agg(f.noted_at ORDER BY f.n) AS times INTO looked_up
@@ -622,10 +674,10 @@ BEGIN
         PERFORM apply_noted(source_id, key_values, notes, CASE WHEN is_log THEN gone END, false);
     END IF;
 
-    SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes, array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times
-    INTO looked_up
-    FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
-    IF looked_up.notes IS NOT NULL THEN
+    IF any_of.changed THEN
+        SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes,
+               array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times INTO looked_up
+        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
         PERFORM apply_changes(
             source_id,
             array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
@@ -658,7 +710,7 @@ DECLARE
     keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     ats timestamptz[] := '{}';
     query CONSTANT text := format('SELECT m.key, m.event, m.observation, %s AS whose, m.traits, m.traits_at FROM (%s) m '
@@ -934,7 +986,7 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     SELECT n.rows_from, n.last_key, n.last_block INTO part
-    FROM next_rows(s.pending[1], index, 5120, s.next_key, s.next_block, s.end_block) n;
+    FROM next_rows(s.pending[1], index, 1000, s.next_key, s.next_block, s.end_block) n;
     IF index IS NULL AND part.last_block IS NULL THEN
         -- What was written since reading began may have moved from blocks that had not been read to others that had
         catch_up := format('(SELECT * FROM ONLY %s r WHERE pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) '
@@ -1135,7 +1187,7 @@ BEGIN
         -- triggers may do it all, and must not do it at the same time
         EXECUTE format('LOCK TABLE %s IN SHARE MODE', s.relation);
     END IF;
-    fed := feed_noted(source_id, 5000);
+    fed := feed_noted(source_id, 1000);
     IF fed = 0 AND (SELECT t.sweep FROM sources t WHERE t.source_id = feed_some.source_id) THEN
         fed := (backfill_step(source_id, true)).row_count;
     ELSIF fed = 0 AND s.feed = 'poll' AND beginning AND s.backfilled THEN
@@ -1198,11 +1250,20 @@ COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached t
 -- Notes of what is no source: one that was detached, or dumped without the hub
 CREATE OR REPLACE FUNCTION @hub@.drop_strange_notes() RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off  -- by index from source to source, however many notes there are
 AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM feed_notes n
-    WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = n.source_id AND s.detached_at IS NULL);
+    WHERE n.source_id = ANY (ARRAY(
+        WITH RECURSIVE found(id) AS (
+            SELECT min(n.source_id) FROM feed_notes n
+            UNION ALL
+            SELECT (SELECT min(n.source_id) FROM feed_notes n WHERE n.source_id > f.id) FROM found f
+            WHERE f.id IS NOT NULL
+        )
+        SELECT f.id FROM found f
+        WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = f.id AND s.detached_at IS NULL)));
 END $$;
 COMMENT ON FUNCTION @hub@.drop_strange_notes() IS 'delete notes of sources that are not attached';
 

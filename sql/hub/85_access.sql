@@ -84,18 +84,19 @@ BEGIN ATOMIC
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT'),
+        -- what triggers of feed immediate read
+        ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_oid, relation_name, search_path, compiled, columns, '
+                              || 'columns_seen, key_columns, kept_columns, backfilled_at, detached_at)'),
         ('writer', 'source_lookups', 'SELECT'),
         ('writer', 'feed_notes', 'INSERT'),
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'source_evidence', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'evidence', 'UPDATE (identities)'),
@@ -113,7 +114,11 @@ BEGIN ATOMIC
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'feed_notes', 'SELECT'),
+        ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'work_done', 'SELECT'),
+        ('steward', 'health', 'SELECT'),
+        ('steward', 'touchpoints_default', 'SELECT (touchpoint_id)'),  -- health counts them
         ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),

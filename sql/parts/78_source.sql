@@ -24,7 +24,7 @@ COMMENT ON FUNCTION journey_query_calls(text) IS
 CREATE FUNCTION journey_changed_rows(relation oid, key_columns smallint[], used_columns smallint[] DEFAULT NULL,
                                      kept_columns smallint[] DEFAULT NULL,
                                      OUT key text[], OUT gone boolean, OUT before text[], OUT after text[])
-RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100 ROWS 1000;
+RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100 ROWS 100;
 CREATE FUNCTION journey_note_rows(hub text, source_id integer, lookup text, relation oid, key_columns smallint[],
                                   used_columns smallint[] DEFAULT NULL, kept_columns smallint[] DEFAULT NULL)
 RETURNS SETOF bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100 ROWS 1;

@@ -445,7 +445,10 @@ enum
 
 typedef struct Notes
 {
-	Relation relation;
+	char *hub;
+	bool absent;
+	MemoryContext context;
+	Relation relation; /* NULL: there was nothing to note as yet, and no lock is held */
 	Oid sequence;
 	EState *estate;
 	ResultRelInfo *result;
@@ -453,7 +456,7 @@ typedef struct Notes
 	Datum source;
 	Datum lookup;
 	bool no_lookup;
-	int64 id; /* all of a statement have one */
+	int64 id; /* all of a call have one */
 	int64 count;
 } Notes;
 
@@ -472,14 +475,14 @@ has_columns_of_notes(TupleDesc descriptor)
 }
 
 /*
- * Opens the notes of a hub, or returns false.  The table is locked, and known by its
+ * Opens the notes of the hub, or returns false.  The table is locked, and known by its
  * number from then on, so that it may be renamed while somebody waits for the lock.  The
  * lock is given back at the end of the call, not of the transaction.
  */
 static bool
-open_notes(Notes *notes, const char *hub)
+open_notes(Notes *notes)
 {
-	Oid schema = get_namespace_oid(hub, true);
+	Oid schema = get_namespace_oid(notes->hub, true);
 	Oid id = OidIsValid(schema) ? get_relname_relid("feed_notes", schema) : InvalidOid;
 	MemoryContext previous;
 
@@ -495,8 +498,10 @@ open_notes(Notes *notes, const char *hub)
 		!has_columns_of_notes(RelationGetDescr(notes->relation)))
 	{
 		table_close(notes->relation, RowExclusiveLock);
+		notes->relation = NULL;
 		return false;
 	}
+	notes->id = nextval_internal(notes->sequence, false);
 	notes->estate = CreateExecutorState();
 	previous = MemoryContextSwitchTo(notes->estate->es_query_cxt);
 	notes->estate->es_output_cid = GetCurrentCommandId(true);
@@ -511,6 +516,8 @@ open_notes(Notes *notes, const char *hub)
 static void
 close_notes(Notes *notes)
 {
+	if (notes->relation == NULL)
+		return;
 	ExecDropSingleTupleTableSlot(notes->slot);
 	ExecCloseIndices(notes->result);
 	FreeExecutorState(notes->estate);
@@ -521,12 +528,19 @@ static void
 put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after, bool kept)
 {
 	Notes *notes = state;
-	TupleTableSlot *slot = notes->slot;
-	MemoryContext previous =
-		MemoryContextSwitchTo(GetPerTupleMemoryContext(notes->estate));
+	TupleTableSlot *slot;
+	MemoryContext previous = CurrentMemoryContext;
 
-	if (notes->id == 0)
-		notes->id = nextval_internal(notes->sequence, false);
+	if (notes->relation == NULL)
+	{
+		MemoryContextSwitchTo(notes->context);
+		notes->absent = notes->absent || !open_notes(notes);
+		MemoryContextSwitchTo(previous);
+	}
+	if (notes->absent)
+		return;
+	MemoryContextSwitchTo(GetPerTupleMemoryContext(notes->estate));
+	slot = notes->slot;
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(slot->tts_isnull, false, NOTE_COLUMNS * sizeof(bool));
@@ -552,9 +566,10 @@ put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum aft
 static bool
 begin_notes(FunctionCallInfo fcinfo, Notes *notes, Sink *sink)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) ||
-		!open_notes(notes, text_to_cstring(PG_GETARG_TEXT_PP(0))))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
 		return false;
+	notes->context = CurrentMemoryContext;
+	notes->hub = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	notes->source = PG_GETARG_DATUM(1);
 	notes->no_lookup = PG_ARGISNULL(2);
 	notes->lookup = PG_GETARG_DATUM(2);
@@ -606,6 +621,13 @@ record_argument(FunctionCallInfo fcinfo, int number, TupleDesc descriptor)
 	return ExecStoreHeapTuple(tuple, MakeSingleTupleTableSlot(descriptor, &TTSOpsHeapTuple), false);
 }
 
+static void
+drop_slot(TupleTableSlot *slot)
+{
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
+}
+
 /* Of one row: the two last arguments are what it was and is */
 Datum
 journey_note_row(PG_FUNCTION_ARGS)
@@ -616,25 +638,33 @@ journey_note_row(PG_FUNCTION_ARGS)
 	Wanted wanted = {0};
 	HeapTupleHeader header;
 	TupleDesc descriptor;
+	TupleTableSlot *old_row;
+	TupleTableSlot *new_row;
 	Oid relation;
 	int level;
 
 	if (PG_ARGISNULL(given) || PG_ARGISNULL(4) || !begin_notes(fcinfo, &notes, &sink))
 		PG_RETURN_INT64(0);
 	header = PG_GETARG_HEAPTUPLEHEADER(given);
-	descriptor = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header),
-											 HeapTupleHeaderGetTypMod(header));
+	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+										HeapTupleHeaderGetTypMod(header));
 	relation = typeidTypeRelid(HeapTupleHeaderGetTypeId(header));
 	level = find_wanted(&wanted, relation, PG_GETARG_OID(3), descriptor, PG_GETARG_ARRAYTYPE_P(4),
 						columns_argument(fcinfo, 5), columns_argument(fcinfo, 6));
 	if (wanted.known)
-		emit_change(&sink, &wanted, record_argument(fcinfo, 7, descriptor),
-					record_argument(fcinfo, 8, descriptor));
+	{
+		old_row = record_argument(fcinfo, 7, descriptor);
+		new_row = record_argument(fcinfo, 8, descriptor);
+		emit_change(&sink, &wanted, old_row, new_row);
+		drop_slot(old_row);
+		drop_slot(new_row);
+	}
 	else
 		emit_unknown(&sink);
 	if (level > 0)
 		AtEOXact_GUC(true, level);
 	close_notes(&notes);
+	ReleaseTupleDesc(descriptor);
 	MemoryContextDelete(sink.row_context);
 	PG_RETURN_INT64(notes.count);
 }

@@ -128,7 +128,8 @@ DROP TABLE texts;
 SELECT r.* FROM refused('SELECT * FROM journey_changed_rows(1, ''{1}'')') r;
 SELECT r.state, r.message FROM refused('SELECT * FROM journey_changed_rows(NULL, ''{1}'')') r;
 \x off
-SELECT * FROM journey_note_rows('there is no such hub', 1, NULL, 1, '{1}');
+SELECT r.* FROM refused('SELECT journey_note_rows(''crm'', 1, NULL, 1, ''{1}'')') r;
+SELECT journey_note_rows('there is no such hub', 1, NULL, 1, NULL);
 -- nor rows of two types, whoever has a table of notes of his own
 CREATE SCHEMA own_notes
     CREATE TABLE feed_notes (note_id bigint GENERATED ALWAYS AS IDENTITY, source_id int, lookup text, key text[], gone boolean, before text[], after text[], noted_at timestamptz)

@@ -77,7 +77,7 @@ ALTER TABLE many DROP CONSTRAINT many_pkey, ADD PRIMARY KEY (no, id);
 SELECT crm.backfill_batch(source_id) FROM crm.sources;
 SELECT next_key, next_block, read_by::regclass FROM crm.sources;
 ALTER TABLE many DROP CONSTRAINT many_pkey;
-SELECT crm.backfill_batch(source_id) > 5120 AS by_blocks FROM crm.sources;
+SELECT crm.backfill_batch(source_id) > 1000 AS by_blocks FROM crm.sources;
 VACUUM FULL many;
 CALL crm.backfill_source('many');
 SELECT count(*), count(DISTINCT source_key) FROM crm.touchpoints;

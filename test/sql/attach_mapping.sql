@@ -82,7 +82,8 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT crm.attach_source('desk.people', '{"makes": "evidence", "references": {"email": "name"}}', source => 'people')$$),
     ($$SELECT crm.alter_source('desk', '{}')$$),
     ($$SELECT crm.alter_source('desk', '{}', 'x')$$),
-    ($$SELECT crm.check_source('nothing')$$)
+    ($$SELECT crm.check_source('nothing')$$),
+    ($$SELECT crm.unrecord('desk', 'messages:1')$$)
 ) v(query), refused(query) r;
 \x off
 SELECT crm.alter_source('desk', '{"makes": "evidence", "identifiers": {"email": "email"}, "references": {"desk.contact": "id"}}', part => 'contacts');

@@ -58,7 +58,8 @@ for my $app (sort keys %schema)
         $node->safe_psql('postgres', "CREATE DATABASE $db; GRANT CREATE ON DATABASE $db TO application");
         run_files($db, 'application', "$app.sql");
     }
-    run_files($app, undef, 'hub.sql', "${app}_attach.sql");
+    my @agents = -e "$dir/${app}_agents.sql" ? "${app}_agents.sql" : ();
+    run_files($app, undef, 'hub.sql', "${app}_attach.sql", @agents);
     run_files($_, 'application', "${app}_play.sql") for "bare_$app", $app;
     is(rows_of($app, $schema), rows_of("bare_$app", $schema), "$app has the same rows with and without the hub");
     is($node->safe_psql($app, "SELECT count(*) FROM pg_roles WHERE rolname = 'application' AND has_schema_privilege(oid, 'crm', 'usage')"), '0', "$app has no rights in the hub");
@@ -86,7 +87,7 @@ for my $app (sort keys %schema)
 $node->safe_psql('postgres', 'CREATE DATABASE three; GRANT CREATE ON DATABASE three TO application');
 my @three = qw(chatwoot medusa asterisk);
 run_files('three', 'application', "$_.sql") for @three;
-run_files('three', undef, 'hub.sql', map { "${_}_attach.sql" } @three);
+run_files('three', undef, 'hub.sql', map({ "${_}_attach.sql" } @three), 'asterisk_agents.sql');
 run_files('three', 'application', "${_}_play.sql") for @three;
 fed('three');
 my $out = run_files('three', undef, 'show.sql');
