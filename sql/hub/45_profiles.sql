@@ -171,6 +171,46 @@ COMMENT ON FUNCTION @hub@.bearers(@hub@.observation[]) IS
     'of the identifiers of each observation the one that traits told with them are of: the usable one of highest '
     'priority, the first given of several';
 
+-- The same of rows of tables: of many at once those that tell more than traits, the others one by one.
+CREATE OR REPLACE FUNCTION @hub@.bearer(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF cardinality(identifiers) > 1 THEN
+        RETURN (bearers(ARRAY[ROW(identifiers, NULL, NULL, NULL)::observation]))[1];
+    END IF;
+    RETURN identifiers[1];
+END $$;
+COMMENT ON FUNCTION @hub@.bearer(@extschema@.identifier[]) IS 'the one of some identifiers that traits told with them are of';
+
+CREATE OR REPLACE FUNCTION @hub@.bearers_of_rows(
+    whose @extschema@.identifier[], traits jsonb[], events @hub@.event[], observations @hub@.observation[])
+RETURNS @extschema@.identifier[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    places integer[];
+    several observation[];
+    found @extschema@.identifier[];
+BEGIN
+    SELECT array_agg(g.n ORDER BY g.n), array_agg(ROW(g.identifiers, NULL, NULL, NULL)::observation ORDER BY g.n)
+    INTO places, several
+    FROM (SELECT u.n, coalesce((events[u.n]).identifiers, (observations[u.n]).identifiers) AS identifiers
+          FROM unnest(traits) WITH ORDINALITY u(traits, n) WHERE u.traits IS NOT NULL) g
+    WHERE cardinality(g.identifiers) > 1;
+    IF several IS NOT NULL THEN
+        found := bearers(several);
+        FOR i IN 1 .. cardinality(places) LOOP
+            whose[places[i]] := found[i];
+        END LOOP;
+    END IF;
+    RETURN whose;
+END $$;
+COMMENT ON FUNCTION @hub@.bearers_of_rows(@extschema@.identifier[], jsonb[], @hub@.event[], @hub@.observation[]) IS
+    'whose the traits of rows are: of those with several identifiers in an event or observation the one of bearers()';
+
 CREATE OR REPLACE FUNCTION @hub@.set_traits(
     identifier @extschema@.identifier, traits jsonb, source text DEFAULT 'sql', observed_at timestamptz DEFAULT now())
 RETURNS bigint

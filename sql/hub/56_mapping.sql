@@ -973,7 +973,7 @@ COMMENT ON FUNCTION @hub@.mapping_query(jsonb, text) IS 'the query that tells wh
 -- must be run under the source's search_path, with the settings that the text of values depends on. Its columns:
 --   key          source_key, with the part
 --   wanted       whether the row is a touchpoint
---   identifiers  of the row, references last; NULL: it is neither touchpoint nor tells anything. Traits are those of the first
+--   identifiers  of the row, references last; NULL: it is neither touchpoint nor tells anything
 --   event        the touchpoint; NULL: not wanted
 --   observation  evidence of a row that is no touchpoint; its time is NULL where the mapping tells none: it is now
 --   traits, traits_at   as of when; NULL: now

@@ -262,6 +262,7 @@ DECLARE
     tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
     told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
 BEGIN
+    whose := bearers_of_rows(whose, traits, events, observations);
     IF keys = '{}' THEN
         RETURN 0;
     END IF;
@@ -306,6 +307,17 @@ COMMENT ON FUNCTION @hub@.bring_in_line(text, text[], @hub@.event[], @hub@.obser
                                         jsonb[], timestamptz[], text[], text[], boolean, boolean) IS
     'bring the hub in line with rows of an attached table; returns how many told something else';
 
+-- Whose traits of a row m are that tells nothing else; of others bring_in_line finds out
+CREATE OR REPLACE FUNCTION @hub@.bearer_column() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN format('CASE WHEN m.traits IS NOT NULL AND m.event IS NULL AND m.observation IS NULL '
+                  'THEN %I.bearer(m.identifiers) ELSE m.identifiers[1] END', current_schema());
+END $$;
+COMMENT ON FUNCTION @hub@.bearer_column() IS 'the expression that tells whose traits of a mapped row are';
+
 -- The query that tells what rows mean, in parallel arrays, of a FROM item in which $1 may be values: in the order of
 -- their place, or first of the notes $3 of keys $2. It must be run where names of the mapping are looked for.
 CREATE OR REPLACE FUNCTION @hub@.rows_query(source_id integer, rows_from text, noted boolean) RETURNS text
@@ -315,9 +327,9 @@ AS $$
 DECLARE
     ordering CONSTANT text := CASE WHEN noted THEN 'u.note, m.place' ELSE 'm.place' END;
 BEGIN
-    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(m.%s) AS %s', c.field, c.name), ', '
+    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(%s) AS %s', c.field, c.name), ', '
                                            ORDER BY c.n)
-            FROM unnest('{key,event,observation,identifiers[1],traits,traits_at}'::text[],
+            FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
                         '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
            || format(' FROM (SELECT m.* FROM (%s) m%s ORDER BY %s) m', mapped_rows(source_id, rows_from),
                      CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
@@ -814,8 +826,8 @@ DECLARE
     whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     ats timestamptz[] := '{}';
-    query CONSTANT text := format('SELECT m.key, m.event, m.observation, m.identifiers[1] AS whose, m.traits, m.traits_at '
-                                  'FROM (%s) m ORDER BY m.place', mapped_rows(source_id, rows_from));
+    query CONSTANT text := format('SELECT m.key, m.event, m.observation, %s AS whose, m.traits, m.traits_at FROM (%s) m '
+                                  'ORDER BY m.place', bearer_column(), mapped_rows(source_id, rows_from));
     nobody boolean := false;
 BEGIN
     SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from.source_id;

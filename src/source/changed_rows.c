@@ -174,7 +174,8 @@ find_wanted(Wanted *wanted, Oid relation, Oid root, TupleDesc descriptor, ArrayT
 	int level = 0;
 
 	wanted->descriptor = descriptor;
-	wanted->known = relation == root || is_partition_of(relation, root);
+	wanted->known =
+		OidIsValid(relation) && (relation == root || is_partition_of(relation, root));
 	if (!wanted->known)
 		return 0;
 	wanted->key = find_columns(key, descriptor, root, relation, true, &settings);
@@ -610,6 +611,10 @@ record_argument(FunctionCallInfo fcinfo, int number, TupleDesc descriptor)
 	if (PG_ARGISNULL(number))
 		return NULL;
 	header = PG_GETARG_HEAPTUPLEHEADER(number);
+	if (HeapTupleHeaderGetTypeId(header) != descriptor->tdtypeid ||
+		HeapTupleHeaderGetTypMod(header) != descriptor->tdtypmod)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("what a row was and what it is must be of one type")));
 	tuple = palloc0(sizeof(HeapTupleData));
 	tuple->t_len = HeapTupleHeaderGetDatumLength(header);
 	tuple->t_data = header;

@@ -130,6 +130,14 @@ SELECT r.state, r.message FROM refused('SELECT * FROM journey_changed_rows(NULL,
 \x off
 SELECT r.* FROM refused('SELECT journey_note_rows(''crm'', 1, NULL, 1, ''{1}'')') r;
 SELECT journey_note_rows('there is no such hub', 1, NULL, 1, NULL);
+-- nor rows of two types, whoever has a table of notes of his own
+CREATE SCHEMA own_notes
+    CREATE TABLE feed_notes (note_id bigint GENERATED ALWAYS AS IDENTITY, source_id int, lookup text, key text[], gone boolean, before text[], after text[], noted_at timestamptz)
+    CREATE TABLE numbers (x bigint, y bigint) CREATE TABLE texts (x text, y text);
+SELECT journey_note_row('own_notes', 1, NULL, 'own_notes.texts'::regclass, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5)::own_notes.numbers, ROW('x', 'y')::own_notes.texts);
+SELECT journey_note_row('own_notes', 1, NULL, 0, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5::bigint), ROW('x'::text, 'y'::text));
+SELECT source_id, key, gone FROM own_notes.feed_notes;
+DROP SCHEMA own_notes CASCADE;
 DROP TABLE t;
 
 -- ---- feed() --------------------------------------------------------------------

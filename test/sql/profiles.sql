@@ -124,6 +124,29 @@ SELECT who, traits FROM profile WHERE who LIKE 'mail:%' ORDER BY who;
 SELECT crm.drop_traits('orders', '{1,2,9}');
 SELECT who, traits FROM profile WHERE who LIKE 'mail:%';
 
+-- of several identifiers of a row the usable one has its traits, whatever else it makes
+CREATE TABLE leads (id int PRIMARY KEY, email text, tel text, name text);
+INSERT INTO leads VALUES (1, 'blocked@x.pt', '912000001', 'Ida'), (2, 'leo@x.pt', '912000002', 'Leo'), (3, NULL, '912000003', 'Ugo'), (4, NULL, NULL, NULL);
+SELECT crm.set_rule('email', normalizer => 'email', priority => 20, blocked => '{blocked@x.pt}') IS NOT NULL AS blocked;
+SET client_min_messages = error;
+SELECT crm.attach_source('leads', ('{"makes": ' || m || ', "traits_at": "timestamptz ''2026-01-01Z''", "identifiers": {"email": "email", "phone": "''+351'' || tel"}, "traits": {"name": "name"}}')::json, s)
+FROM (VALUES ('"evidence"', 'leads'), ('"traits"', 'leads again')) v(m, s);
+CALL crm.feed();
+RESET client_min_messages;
+SELECT t.source, t.source_key, i.identifier, t.value FROM crm.traits t JOIN crm.identities i USING (identity_id) WHERE t.source LIKE 'leads%' ORDER BY 1, 2;
+UPDATE leads SET name = upper(name);
+CALL crm.feed();
+SELECT t.source, t.source_key, i.identifier, t.value FROM crm.traits t JOIN crm.identities i USING (identity_id) WHERE t.source LIKE 'leads%' ORDER BY 1, 2;
+SELECT * FROM crm.check_source('leads') UNION ALL SELECT * FROM crm.check_source('leads again');
+DELETE FROM leads;
+CALL crm.feed();
+SELECT count(*) AS left FROM crm.traits WHERE source LIKE 'leads%';
+SET client_min_messages = error;
+SELECT crm.detach_source('leads'), crm.detach_source('leads again');
+RESET client_min_messages;
+DROP TABLE leads;
+SELECT crm.set_rule('email', normalizer => 'email', priority => 20) IS NOT NULL AS reset;
+
 -- Plans were made when there were few: what is replaced is found by index even so
 BEGIN;
 SELECT crm.put_traits('orders', array_agg(n::text), array_agg(('mail:' || n || '@y')::identifier), array_agg(jsonb_build_object('name', n)), NULL),
