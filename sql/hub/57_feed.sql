@@ -58,9 +58,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write down rows that have no touchpoint';
 
--- What the hub has of rows: the touchpoint, NULL: none; the identifiers as they came in; whether there is evidence between
--- them, its time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint
--- went with its month; what somebody has retracted stays so as long as the row tells the same.
+-- What the hub has of rows: the touchpoint, NULL: none; the identifiers as they came in; whether there is evidence
+-- between them, its time, and whether it holds; whether the row was rejected. Evidence may be there still when the
+-- touchpoint went with its month; what somebody has retracted stays so as long as the row is what it was.
 CREATE OR REPLACE FUNCTION @hub@.stored_events(
     source text, keys text[], OUT n bigint, OUT known boolean, OUT identity_id bigint, OUT event @hub@.event,
     OUT identifiers @extschema@.identifier[], OUT told boolean, OUT evidence_ids bigint[],
@@ -143,8 +143,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[], boolean) IS
     'remove touchpoints of rows, and retract their evidence, or keep it';
 
--- Touchpoints of rows that mean something else now. others: in which others are seen, or evidence that holds has another
--- time.
+-- Touchpoints of rows that mean something else now. others: in which others are seen, or evidence that holds has
+-- another time.
 CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, events @hub@.event[], others boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -321,9 +321,9 @@ COMMENT ON FUNCTION @hub@.flaws_of_rows(@hub@.event[], @hub@.observation[], text
 
 -- Bring the hub in line with rows as they are now, in parallel arrays: the event each is, or else what was seen in it,
 -- neither: it tells nothing, or is gone. reasons and states are why it can't be told. If not careful, a row that can't
--- be stored is an error, for the caller to try again. Of history nobody is told. What is done in several steps is locked
--- before the first, with what the caller will do: whose are identifiers, not known yet, that traits will be put of, and
--- whose_ids those whom some are taken from. Returns how many rows told something else than the hub had.
+-- be stored is an error, for the caller to try again. Of history nobody is told. What is done in several steps is
+-- locked before the first, with what the caller will do: whose are identifiers, not known yet, that traits will be put
+-- of, and whose_ids those whom some are taken from. Returns how many rows told something else than the hub had.
 CREATE OR REPLACE FUNCTION @hub@.apply_rows(
     source text, keys text[], events @hub@.event[], observations @hub@.observation[], reasons text[], states text[],
     careful boolean, history boolean, whose @extschema@.identifier[] DEFAULT NULL, whose_ids bigint[] DEFAULT NULL)
@@ -449,14 +449,15 @@ BEGIN
                        FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier));
         -- what one step makes known is no other
         IF steps > 1 OR careful OR forgetful OR EXISTS (SELECT unnest(whose) EXCEPT SELECT unnest(given)) THEN
-            PERFORM lock_ahead(whose_ids
-                               || array(SELECT DISTINCT i.id
-                                        FROM stored_events(source, CASE WHEN careful THEN keys
-                                                                        ELSE gone || only_seen || again || array(
-                                                                            SELECT c.source_key FROM unnest(changed) c) END) e
-                                             CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
-                                        WHERE i.id IS NOT NULL),
-                               given || whose);
+            PERFORM lock_ahead(
+                whose_ids || array(
+                    SELECT DISTINCT i.id
+                    FROM stored_events(source, CASE WHEN careful THEN keys
+                                                    ELSE gone || only_seen || again
+                                                         || array(SELECT c.source_key FROM unnest(changed) c) END) e
+                         CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
+                    WHERE i.id IS NOT NULL),
+                given || whose);
         END IF;
     END IF;
     IF gone <> '{}' THEN
