@@ -51,6 +51,7 @@ DECLARE
     todo record;
     batch pg_catalog.int8;
     beginning pg_catalog.bool;
+    all_of_them pg_catalog.bool;
     refresh_every pg_catalog.interval;
     maintain_every pg_catalog.interval;
     why pg_catalog.text;
@@ -61,7 +62,12 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     fed := 0;
-    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, false) t(id) LOOP
+    -- tables may have changed that nobody has noted
+    all_of_them := @hub@.work_is_due('look', '1 minute');
+    IF all_of_them THEN
+        PERFORM @hub@.drop_strange_notes(), @hub@.note_work('look', NULL);
+    END IF;
+    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, all_of_them, false) t(id) LOOP
         beginning := true;
         LOOP
             COMMIT;
