@@ -1169,8 +1169,8 @@ COMMENT ON FUNCTION @hub@.source_ids(text, text) IS 'numbers of the attached tab
 
 -- ---- feeding ----------------------------------------------------------------
 
--- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; its
--- column, as it is called now; and a condition for rows from a value on
+-- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; and
+-- the condition for rows r from a value on
 CREATE OR REPLACE FUNCTION @hub@.look_at_watermark(source_id integer, since text, OUT latest text, OUT condition text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET timezone = 'UTC'
 AS $$
@@ -1179,7 +1179,7 @@ DECLARE
     w record;
 BEGIN
     SELECT name_of_table(s.relation) AS source_table, a.attname AS name, a.attnotnull AS never_null,
-           format_type(a.atttypid, NULL) AS type, t.typcategory AS category INTO w
+           format_type(a.atttypid, NULL) AS type, t.typnamespace = 'pg_catalog'::regnamespace AS is_builtin INTO w
     FROM sources s
          CROSS JOIN LATERAL find_columns(s.relation, id_of_table(s.relation) <> s.relation_id, s.columns,
                                          s.columns_seen) f
@@ -1197,7 +1197,9 @@ BEGIN
                         WHEN w.type IN ('numeric', 'real', 'double precision') THEN $q$< 'NaN'$q$
                         ELSE 'IS NOT NULL' END)
     INTO latest;
-    condition := format('r.%I >= %L::%s', w.name, since, w.type)
+    -- it stands in a query that is run where names of the mapping are looked for
+    condition := format('r.%I %s %L::%s', w.name, CASE WHEN w.is_builtin THEN 'OPERATOR(pg_catalog.>=)' ELSE '>=' END,
+                        since, w.type)
                  || CASE WHEN w.never_null THEN '' ELSE format(' OR r.%I IS NULL', w.name) END;
 EXCEPTION WHEN undefined_function THEN
     RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
@@ -1675,7 +1677,7 @@ COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
 COMMENT ON COLUMN @hub@.source_progress.part IS 'which of its tables';
 COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_progress.feed IS 'how it is fed: see sources';
-COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
+COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted, or was not for a while, for they have been written since; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
 COMMENT ON COLUMN @hub@.source_progress.pending IS 'how many changes feed() has yet to read';
 COMMENT ON COLUMN @hub@.source_progress.oldest IS 'when the oldest of them was made; NULL: there is none';
 COMMENT ON COLUMN @hub@.source_progress.last_error IS 'why it can''t be fed; NULL: it can';
