@@ -61,6 +61,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
+    there record;
     others text[];
 BEGIN
     SELECT t.feed, t.triggers_seen, t.relation_id = id_of_table(t.relation) AS same,
@@ -70,18 +71,22 @@ BEGIN
            ARRAY[NULL] || array(SELECT l.lookup FROM source_lookups l
                                 WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS lookups INTO s
     FROM sources t WHERE t.source_id = flaw_of_triggers.source_id;
+    SELECT coalesce(array_agg(g.seen), '{}') AS seen,
+           coalesce(array_agg(concat_ws(' ', g.relation::oid, g.lookup)), '{}') AS watched INTO there
+    FROM source_triggers(source_id) g;
     others := array(SELECT u.seen
                     FROM unnest(s.triggers_seen) u(seen)
                          JOIN (SELECT DISTINCT t.member::oid AS id FROM unnest(s.relations) r(relation)
-                               CROSS JOIN LATERAL source_tables(r.relation) t) t ON t.id = split_part(u.seen, ' ', 1)::oid
+                               CROSS JOIN LATERAL source_tables(r.relation) t) t
+                             ON t.id = split_part(u.seen, ' ', 1)::oid
                     WHERE s.same
-                    EXCEPT SELECT g.seen FROM source_triggers(source_id) g);
+                          AND u.seen <> ALL (there.seen));
     RETURN CASE WHEN s.feed = 'poll' THEN NULL
                 WHEN EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
-                             WHERE NOT EXISTS (SELECT FROM source_triggers(source_id) g WHERE g.relation = r.relation
-                                               AND g.lookup IS NOT DISTINCT FROM r.lookup))
+                             WHERE concat_ws(' ', r.relation::oid, r.lookup) <> ALL (there.watched))
                      OR EXISTS (SELECT FROM unnest(others) o(seen)
-                                WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.oid = split_part(o.seen, ' ', 2)::oid))
+                                WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                                                  WHERE g.oid = split_part(o.seen, ' ', 2)::oid))
                 THEN 'triggers missing'
                 WHEN s.triggers_seen IS NULL OR others <> '{}' OR triggers_rest(source_id) THEN 'triggers disabled' END;
 END $$;
@@ -123,8 +128,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.lock_at_once(regclass[], text) IS 'lock tables; returns whether that can be without waiting';
 
 -- Find the tables of a source, and their columns, after whatever was done to them: renamed, restored from a dump, made
--- anew, disabled triggers, partitions that came or went; and make triggers that are lacking. Where rows may have changed
--- that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at once, but
+-- anew, disabled triggers, partitions that came or went; and make triggers that are lacking. Where rows may have
+-- changed that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at once, but
 -- not if that is wanted.
 CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer, waiting boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -172,11 +177,11 @@ BEGIN
         SELECT f.columns, f.columns_seen, f.numbers, f.anew INTO cols
         FROM find_columns(is_now, moved, t.columns, t.columns_seen) f;
         again := again OR is_now <> t.relation OR cols.anew
-                 -- restored elsewhere, where it has the same number: columns may have others, so notes may tell anything
+                 -- restored where it has the same number: columns may have others, so notes may tell anything
                  OR moved AND split_part(t.relation_id, '/', 3) = is_now::oid::text
                     AND EXISTS (SELECT FROM feed_notes n WHERE n.source_id = locate_source.source_id);
         renew := renew OR moved OR cols.columns <> t.columns;
-        members := CASE WHEN NOT t.fixed THEN array(SELECT m.member FROM source_tables(is_now) m ORDER BY m.member) ELSE '{}' END;
+        members := array(SELECT m.member FROM source_tables(is_now) m WHERE NOT t.fixed ORDER BY m.member);
         IF is_now = t.relation AND NOT t.fixed AND NOT (members <@ t.tables AND members @> t.tables) THEN
             fresh := array(SELECT m.m FROM unnest(members) m(m) WHERE m.m <> ALL (t.tables));
             sweep := sweep OR NOT t.tables <@ members;
@@ -656,7 +661,6 @@ AS $$
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
     s record;
-    is_log boolean;
     query text;
     taken feed_note[];
     lost text[];
@@ -669,7 +673,6 @@ BEGIN
     SELECT t.source, t.search_path, (t.compiled ->> 'log')::boolean AS is_log, (t.compiled ->> 'keep')::boolean AS keep,
            t.kept_columns <> '{}' AS changes, t.part, t.tables = ARRAY[t.relation] AS alone INTO s
     FROM sources t WHERE t.source_id = feed_noted.source_id;
-    is_log := s.is_log;
     PERFORM set_config('enable_seqscan', 'off', true);
     WITH taken AS (
         DELETE FROM feed_notes n
@@ -707,8 +710,9 @@ BEGIN
     ELSIF any_of.truncated THEN
         UPDATE sources o SET sweep = true WHERE o.source_id = feed_noted.source_id;
         IF s.changes AND NOT s.keep AND s.alone THEN
-            PERFORM remove_changes(s.source, array(SELECT DISTINCT c.row_key FROM source_changes c
-                                                   WHERE c.source = s.source AND (s.part = '' OR starts_with(c.row_key, s.part || ':'))));
+            PERFORM remove_changes(s.source, array(
+                SELECT DISTINCT c.row_key FROM source_changes c
+                WHERE c.source = s.source AND (s.part = '' OR starts_with(c.row_key, s.part || ':'))));
         END IF;
     END IF;
     -- of what was looked up, whatever uses it
@@ -729,7 +733,7 @@ BEGIN
     WITH noted AS (
         SELECT n.key, min(n.note_id) AS note, min(n.place) AS place,
                -- whether the last note says so; of two by one statement the other one counts
-               max(2 * n.note_id + (NOT n.gone)::integer) % 2 = 0 AS gone
+               s.is_log AND max(2 * n.note_id + (NOT n.gone)::integer) % 2 = 0 AS gone
         FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
         WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
@@ -743,7 +747,7 @@ BEGIN
     IF any_of.changed AND notes <> '{}' THEN
         PERFORM lock_noted(source_id, key_values);
     END IF;
-    IF s.changes AND NOT is_log AND NOT s.keep THEN
+    IF s.changes AND NOT s.is_log AND NOT s.keep THEN
         lost := array(SELECT v.value FROM (SELECT DISTINCT n.key FROM unnest(taken) n
                                            WHERE n.lookup IS NULL AND n.gone AND n.key <> '{}') k
                       CROSS JOIN LATERAL unnest(k.key) WITH ORDINALITY v(value, i) ORDER BY k.key, v.i);
@@ -769,7 +773,7 @@ BEGIN
         END IF;
     END IF;
     IF notes <> '{}' THEN
-        PERFORM apply_noted(source_id, key_values, notes, CASE WHEN is_log THEN gone END, false);
+        PERFORM apply_noted(source_id, key_values, notes, CASE WHEN s.is_log THEN gone END, false);
     END IF;
 
     IF any_of.changed THEN
@@ -1230,8 +1234,8 @@ COMMENT ON FUNCTION @hub@.source_ids(text, text) IS 'numbers of the attached tab
 
 -- ---- feeding ----------------------------------------------------------------
 
--- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; its
--- column, as it is called now; and a condition for rows from a value on
+-- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; and
+-- the condition for rows r from a value on
 CREATE OR REPLACE FUNCTION @hub@.look_at_watermark(source_id integer, since text, OUT latest text, OUT condition text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET timezone = 'UTC'
 AS $$
@@ -1240,9 +1244,10 @@ DECLARE
     w record;
 BEGIN
     SELECT name_of_table(s.relation) AS source_table, a.attname AS name, a.attnotnull AS never_null,
-           format_type(a.atttypid, NULL) AS type, t.typcategory AS category INTO w
+           format_type(a.atttypid, NULL) AS type, t.typnamespace = 'pg_catalog'::regnamespace AS is_builtin INTO w
     FROM sources s
-         CROSS JOIN LATERAL find_columns(s.relation, id_of_table(s.relation) <> s.relation_id, s.columns, s.columns_seen) f
+         CROSS JOIN LATERAL find_columns(s.relation, id_of_table(s.relation) <> s.relation_id, s.columns,
+                                         s.columns_seen) f
          CROSS JOIN LATERAL jsonb_each_text(f.columns) c
          JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = c.key::smallint
          JOIN pg_type t ON t.oid = a.atttypid
@@ -1250,13 +1255,16 @@ BEGIN
     IF w.name IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('SELECT r.%1$I::text FROM %2$s r WHERE r.%1$I %3$s ORDER BY r.%1$I DESC LIMIT 1', w.name, w.source_table,
+    EXECUTE format('SELECT r.%1$I::text FROM %2$s r WHERE r.%1$I %3$s ORDER BY r.%1$I DESC LIMIT 1', w.name,
+                   w.source_table,
                    CASE WHEN w.type IN ('date', 'timestamp without time zone', 'timestamp with time zone')
                         THEN format('<= %L::%s', now(), w.type)
                         WHEN w.type IN ('numeric', 'real', 'double precision') THEN $q$< 'NaN'$q$
                         ELSE 'IS NOT NULL' END)
     INTO latest;
-    condition := format('r.%I >= %L::%s', w.name, since, w.type)
+    -- it stands in a query that is run where names of the mapping are looked for
+    condition := format('r.%I %s %L::%s', w.name, CASE WHEN w.is_builtin THEN 'OPERATOR(pg_catalog.>=)' ELSE '>=' END,
+                        since, w.type)
                  || CASE WHEN w.never_null THEN '' ELSE format(' OR r.%I IS NULL', w.name) END;
 EXCEPTION WHEN undefined_function THEN
     RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
@@ -1716,7 +1724,8 @@ BEGIN
     found := find_table(s.relation, s.relation_name);
     RETURN CASE WHEN s.detached_at IS NOT NULL THEN 'detached'
                 WHEN found IS NULL THEN 'dropped'
-                WHEN (SELECT c.gone <> '{}' FROM columns_now(found, id_of_table(found) <> s.relation_id, s.columns,
+                WHEN found <> s.relation
+                     OR (SELECT c.gone <> '{}' FROM columns_now(found, id_of_table(found) <> s.relation_id, s.columns,
                                                              s.columns_seen) c) THEN 'changed'
                 WHEN flaw IS NOT NULL THEN flaw
                 WHEN s.last_error IS NOT NULL THEN 'failing'
@@ -1742,7 +1751,7 @@ COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
 COMMENT ON COLUMN @hub@.source_progress.part IS 'which of its tables';
 COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_progress.feed IS 'how it is fed: see sources';
-COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
+COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted, or was not for a while, for they have been written since; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
 COMMENT ON COLUMN @hub@.source_progress.pending IS 'how many changes feed() has yet to read';
 COMMENT ON COLUMN @hub@.source_progress.oldest IS 'when the oldest of them was made; NULL: there is none';
 COMMENT ON COLUMN @hub@.source_progress.last_error IS 'why it can''t be fed; NULL: it can';

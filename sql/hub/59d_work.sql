@@ -63,9 +63,10 @@ BEGIN
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     fed := 0;
     SELECT s.refresh_every, s.maintain_every INTO refresh_every, maintain_every FROM @hub@.settings s;
-    all_of_them := @hub@.work_is_due('refresh', refresh_every);
+    -- tables may have changed that nobody has noted
+    all_of_them := @hub@.work_is_due('look', '1 minute');
     IF all_of_them THEN
-        PERFORM @hub@.drop_strange_notes();
+        PERFORM @hub@.drop_strange_notes(), @hub@.note_work('look', NULL);
     END IF;
     FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, all_of_them, false) t(id) LOOP
         beginning := true;

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes 'sleep';
 
-use constant { CLIENTS => 3, CHANGES => slowly(1500, 60000), TERMINATED => slowly(3, 40), KILLED => slowly(1, 4) };
+use constant { CLIENTS => 3, CHANGES => slowly(1000, 60000), TERMINATED => slowly(3, 40), KILLED => slowly(1, 4) };
 
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
