@@ -1,4 +1,5 @@
 -- One customer in three applications: what an agent, an analyst and a backend developer see of her.
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
