@@ -309,12 +309,32 @@ fill_slot(LabelSite *site, Slot *slot, int64 bits)
 	slot->bits = bits;
 }
 
+/* The slot of a time, filled. */
+static inline const Slot *
+slot_of(LabelSite *site, int64 time)
+{
+	int64 bits = time >> SLOT_BITS;
+	Slot *slot = &site->slots[(uint64) bits % SLOTS];
+
+	if (unlikely(slot->bits != bits))
+		fill_slot(site, slot, bits);
+	return slot;
+}
+
+/* The row of a time, if its slot tells; it may have none, if it does not. */
+static inline uint32
+known_row(LabelSite *site, int64 time)
+{
+	const Slot *slot = slot_of(site, time);
+
+	return slot->rows[time >= slot->ends[0]];
+}
+
 /* The row of a time and of those up to an end, behind it. */
 static inline uint32
 row_of(LabelSite *site, int64 time, int64 *end)
 {
-	int64 bits = time >> SLOT_BITS;
-	Slot *slot;
+	const Slot *slot;
 	uint32 row;
 	int64 from;
 
@@ -323,9 +343,7 @@ row_of(LabelSite *site, int64 time, int64 *end)
 		*end = PG_INT64_MAX;
 		return 0;
 	}
-	slot = &site->slots[(uint64) bits % SLOTS];
-	if (unlikely(slot->bits != bits))
-		fill_slot(site, slot, bits);
+	slot = slot_of(site, time);
 	row = slot->rows[time >= slot->ends[0]];
 	*end = slot->ends[time >= slot->ends[0]];
 	if (unlikely(row == ROW_UNKNOWN))
@@ -639,9 +657,12 @@ batch_start(LabelSite *site, const LabelCounts *s, uint32 touchpoints)
 	map_turn(site, s, touchpoints);
 }
 
-/* The rows of 64 times, or fewer; in bits, which are in another row than the one before. */
+/*
+ * The rows of 64 times, or fewer; in bits, which are in another row than the one before. Those
+ * that are not in the range may be of none.
+ */
 static pg_attribute_always_inline uint64
-rows_of(LabelSite *site, const int64 *times, uint32 n, uint32 *rows)
+rows_of(LabelSite *site, const int64 *times, uint32 n, uint64 in, uint32 *rows)
 {
 	uint32 before = ROW_UNKNOWN;
 	uint64 changes = 0;
@@ -664,7 +685,7 @@ rows_of(LabelSite *site, const int64 *times, uint32 n, uint32 *rows)
 	{
 		int64 end;
 
-		rows[i] = row_of(site, times[i], &end);
+		rows[i] = in >> i & 1 ? row_of(site, times[i], &end) : known_row(site, times[i]);
 		changes |= (uint64) (i == 0 || rows[i] != rows[i - 1]) << i;
 	}
 	return changes;
@@ -701,13 +722,13 @@ count_batch(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Journe
 
 		CHECK_FOR_INTERRUPTS();
 		b->starts[k] = 0;
-		if (q->by_period)
-			changes |= rows_of(site, times, n, rows);
 		if (ranged)
 		{
 			in = in_range(q, times, n);
 			changes |= in ^ in << 1;
 		}
+		if (q->by_period)
+			changes |= rows_of(site, times, n, in, rows);
 		for (changes &= low_mask(n); changes != 0;)
 		{
 			uint32 i = pg_rightmost_one_pos64(changes);

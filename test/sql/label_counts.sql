@@ -40,6 +40,9 @@ SELECT by_period('everything', 'day');
 -- dates that do not exist are an error only where something happened on them
 SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z}'::journey, 'all', 'day', 'America/New_York', NULL, NULL))) l;
 SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T05:00Z, a.a@294276-12-31T23:59:59.999999Z}'::journey, 'all', 'day', 'America/New_York', NULL, NULL))) l;
+-- ... in the range
+SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z, a.a@-4712-01-01T00:00Z}'::journey, 'all', 'year', 'UTC', '-infinity', NULL))) l;
+SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z, a.a@-4712-01-01T00:00Z}'::journey, 'all', 'year', 'UTC', '4713-01-01Z BC', NULL))) l;
 -- all rows of a group ask the same
 SELECT journey_label_agg('{}'::journey, part) FROM unnest('{all,channel}'::text[]) part;
 SELECT journey_label_agg('{}'::journey, 'all', period, 'UTC', NULL, NULL) FROM unnest('{all,day}'::text[]) period;
