@@ -532,24 +532,23 @@ tally_bytes(const Tally *t, BlockCursor *c)
 
 /* --- with times --- */
 
-/* The number of what is counted of each label of v; of all, at 0. */
-static uint32 *
-counted_numbers(LabelCounts *s, const JourneyView *v)
+uint32 *
+counted_numbers(LabelDict *dict, const JourneyView *v, int part)
 {
-	int part = s->question.part;
 	TouchLabel none = {.channel = "", .action = "", .detail = ""};
 	uint32 *numbers;
 
 	if (part == PART_ALL)
 	{
 		numbers = palloc(sizeof(uint32));
-		numbers[0] = label_dict_add(s->dict, &none);
+		numbers[0] = label_dict_add(dict, &none);
 		return numbers;
 	}
 	dictionary_check_count(v);
-	numbers = journey_intern_labels(v, s->dict);
-	for (uint32 label = 0; label < v->nlabels; label++)
-		numbers[label] = counted_number(s->dict, numbers[label], part);
+	numbers = journey_intern_labels(v, dict);
+	if (part != PART_LABEL)
+		for (uint32 label = 0; label < v->nlabels; label++)
+			numbers[label] = counted_number(dict, numbers[label], part);
 	return numbers;
 }
 
@@ -726,7 +725,7 @@ journey_label_agg_transfn(PG_FUNCTION_ARGS)
 	}
 	else if (arg.view.n > 0)
 	{
-		uint32 *numbers = counted_numbers(s, &arg.view);
+		uint32 *numbers = counted_numbers(s->dict, &arg.view, s->question.part);
 
 		map_turn(site, s, arg.view.n);
 		count_journey(site, s, numbers, &arg.view, &arg.view, 0);
@@ -741,7 +740,7 @@ static void
 count_block(LabelSite *site, LabelCounts *s, BlockCursor *c)
 {
 	const BlockView *b = c->block;
-	uint32 *numbers = counted_numbers(s, &b->shared);
+	uint32 *numbers = counted_numbers(s->dict, &b->shared, s->question.part);
 	JourneyView v;
 
 	map_turn(site, s, b->touchpoints);

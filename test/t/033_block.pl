@@ -163,6 +163,7 @@ my %probe = (
     compare => "journey_block_cmp(b, '{7: {web.view\@2026-04-01T00:00:00Z}}')",
     compare_self => "b = (b::bytea || '')::journey_block",
     aggregate => '(SELECT journey_block_agg(customer, journey) FROM unnest(b))',
+    paths => "(SELECT journey_path_agg(x, 'label', 3)::text FROM (VALUES (b)) v(x))",
     lengths => '(SELECT journey_length_agg(x)::text FROM (VALUES (b)) v(x))',
     sessions => "journey_block_sessions(b, '1 hour')",
     labels => "(SELECT journey_label_agg(x, 'channel')::text FROM (VALUES (b)) v(x))",
