@@ -142,8 +142,7 @@ ef_skip(const EliasFano *ef, EliasFanoCursor *c, uint64 number)
 
 /*
  * Numbers of one high part stand as ones without a zero between. Where the first and the last of
- * them are no more than a gap apart, none between them is read; where it is sure by the high
- * parts that two are no more than a gap apart, or are, neither is any low part.
+ * them are no more than a gap apart, none between them is read.
  */
 static pg_attribute_always_inline bool
 count_gaps(const EliasFano *ef, uint64 gap, bool plain, uint64 *gaps)
