@@ -203,7 +203,10 @@ is(sql($node, <<'END'), '', 'no error but data_corrupted or out of range');
 SELECT state, probe, count(*), min(message), (SELECT encode(b, 'hex') FROM image WHERE image.n = min(outcome.n)) FROM outcome
 WHERE state NOT IN ('22003', '22008') GROUP BY state, probe ORDER BY 1, 2 LIMIT 20
 END
-is(sql($node, 'SELECT count(*) FROM t JOIN image ON n = id WHERE t.b = image.b::journey_block'), scalar @stored, 'valid images are read as what they are');
+is(sql($node, <<'END'), scalar @stored, 'valid images are read as what they are');
+WITH image AS MATERIALIZED (SELECT t.b, image.b AS stored FROM t JOIN image ON n = id) -- no others may be hashed
+SELECT count(*) FROM image WHERE b = stored::journey_block
+END
 
 # dumped and restored, out of line, compressed and in hash partitions
 sql($node, <<'END');
