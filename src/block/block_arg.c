@@ -29,7 +29,9 @@ open_part(BlockArg *arg, Datum d, BlockPart part)
 {
 	static double shares[BLOCK_ALL] = {0, 0, 1.0 / 4, 1};
 	size_t total = toast_raw_datum_size(d) - VARHDRSZ;
-	size_t bytes = Max(total * shares[part] * 1.05, BLOCK_HEADER_MAX);
+	/* lengths take as much as there are customers, whatever these have */
+	size_t of = part == BLOCK_LENGTHS ? 1 : total;
+	size_t bytes = Max(of * shares[part] * 1.05, BLOCK_HEADER_MAX);
 	size_t need;
 
 	fetch(arg, d, bytes, total);
@@ -39,7 +41,7 @@ open_part(BlockArg *arg, Datum d, BlockPart part)
 		pfree(arg->packed);
 		fetch(arg, d, need, total);
 	}
-	shares[part] = (double) need / total;
+	shares[part] = (double) need / of;
 }
 
 void
