@@ -100,6 +100,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_block_agg_transfn', 'journey_block_agg_combinefn', 'journey_block_agg_finalfn',  -- likewise
     'journey_label_agg_transfn', 'journey_label_agg_combinefn', 'journey_label_agg_finalfn',  -- likewise
     'journey_length_agg_transfn', 'journey_length_agg_combinefn', 'journey_length_agg_finalfn',  -- likewise
+    'journey_path_agg_transfn', 'journey_path_agg_combinefn', 'journey_path_agg_finalfn',  -- likewise; length NULL: all
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
