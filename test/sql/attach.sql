@@ -280,8 +280,8 @@ SELECT * FROM flaws();
 -- partitions, with columns in another order, written through the table and by themselves
 CREATE TABLE web (at timestamptz NOT NULL, id bigint NOT NULL, visitor text, page text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE web_1 PARTITION OF web FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-CREATE TABLE web_2 (page text, dropped int, visitor text, id bigint NOT NULL, at timestamptz NOT NULL) PARTITION BY RANGE (at);
-ALTER TABLE web_2 DROP COLUMN dropped;
+CREATE TABLE web_2 (page text, unkept int, visitor text, id bigint NOT NULL, at timestamptz NOT NULL) PARTITION BY RANGE (at);
+ALTER TABLE web_2 DROP COLUMN unkept;
 CREATE TABLE web_2a (visitor text, page text, at timestamptz NOT NULL, id bigint NOT NULL);
 ALTER TABLE web_2 ATTACH PARTITION web_2a DEFAULT;
 ALTER TABLE web ATTACH PARTITION web_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
