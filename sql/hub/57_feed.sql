@@ -565,7 +565,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
 
--- By its second line a trigger function is known, wherever it is, and whatever it is called
+-- By its second line, and its owner, a trigger function is known, wherever it is, and whatever it is called
 CREATE OR REPLACE FUNCTION @hub@.note_mark(hub name, source_id integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN format('-- notes of source %s for hub %I', note_mark.source_id, note_mark.hub);
@@ -580,6 +580,7 @@ BEGIN
     RETURN QUERY
     SELECT p.oid::regprocedure FROM pg_proc p
     WHERE p.prorettype = 'trigger'::regtype AND p.pronargs = 0
+          AND p.proowner = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'feed_notes'::regclass)
           AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n');
 END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
@@ -664,7 +665,7 @@ BEGIN
     END IF;
     -- an assignment costs half of what a PERFORM costs, but is told no transition tables
     body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n    IF pg_catalog.to_regproc(%L) IS NULL THEN\n'
-                   '        NULL;\n    ELSIF TG_OP = ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
+                   '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
                    '    ELSE\n        %s;\n    END IF;\n    RETURN NULL;\nEND',
                    mark, format('%I.journey_note_rows', extension), extension,
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
@@ -903,11 +904,14 @@ DECLARE
     afters text[] := '{}';
     changed text[] := '{}';
     old_keys text[] := '{}';
+    first_keys text[];
     new_keys text[] := '{}';  -- of rows that are new, if they may have changes of others under their keys
     r record;
     found text[] := '{}';
     total integer := 0;
-    most CONSTANT integer := 20000;
+    most integer := 20000;
+    done integer;
+    width integer;
     own_path CONSTANT text := current_setting('search_path');
     query text;
     key text;
@@ -960,6 +964,8 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    first_keys := new_keys;
+    width := cardinality(s.key_columns);
     IF new_keys <> '{}' AND s.removes THEN
         PERFORM remove_changes(s.source, read_list(id, noted_keys(id), new_keys));
     END IF;
@@ -1025,6 +1031,31 @@ BEGIN
                 RAISE;
             END IF;  -- see drop_untold
         END;
+    END IF;
+    IF TG_OP = 'INSERT' AND first_events(id, 'new_rows') IS NOT NULL THEN
+        most := 1000;
+        done := 0;
+        WHILE done < total LOOP
+            BEGIN
+                query := format('SELECT pg_catalog.array_agg(m.key) AS keys, pg_catalog.array_agg(m.change) AS changes, '
+                                'pg_catalog.array_agg(m.event) AS events FROM (%s) m',
+                                first_events(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', done, most)));
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                PERFORM store_changes(s.source, r.keys, r.changes, r.events);
+                done := done + most;
+            EXCEPTION WHEN OTHERS THEN
+                IF NOT is_row_error(SQLSTATE) THEN
+                    RAISE;
+                ELSIF most > 1 THEN
+                    most := 1;  -- one by one
+                ELSE
+                    PERFORM reject_change(id, first_keys[done * width + 1:(done + 1) * width], 0, SQLERRM, SQLSTATE);
+                    done := done + 1;
+                END IF;
+            END;
+        END LOOP;
     END IF;
     IF changed <> '{}' THEN
         total := cardinality(changed) / cardinality(s.key_columns);

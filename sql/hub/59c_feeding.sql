@@ -295,8 +295,9 @@ BEGIN
     IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
-    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
-    FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
+    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n),
+           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n) INTO traits, traits_at
+    FROM unnest(keys, traits, traits_at) WITH ORDINALITY u(key, traits, at, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
     IF NOT careful THEN

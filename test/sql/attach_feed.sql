@@ -482,6 +482,52 @@ SELECT * FROM crm.check_source('talk');
 SELECT crm.detach_source('talk', keep => false);
 SELECT count(*) FROM crm.source_changes WHERE source = 'talk';
 
+DROP TABLE talk;
+-- the same at once
+CREATE TABLE talk (id int, line int, status int, gone boolean DEFAULT false, at text DEFAULT '2026-02-01Z', PRIMARY KEY (id, line));
+SELECT crm.attach_source('talk', '{"makes": "evidence", "channel": "''chat''", "identifiers": {"talk": "id"}, "evidence_where": "NOT gone",
+    "on_change": {"column": "status", "at": "at::timestamptz", "actions": {"1": "one", "2": "two"}, "initially": {"0": "zero"}}}', feed => 'immediate');
+INSERT INTO talk (id, line, status, at) VALUES (1, 1, 0, '2026-02-01Z'), (1, 2, 0, 'never'), (1, 3, 0, '2026-02-01Z'), (1, 4, 1, '2026-02-01Z');
+UPDATE talk SET status = 1 WHERE line <> 2;
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT source_key, reason FROM crm.source_rejects WHERE source = 'talk';
+UPDATE talk SET gone = true WHERE line = 3;
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT * FROM crm.check_source('talk');
+SELECT crm.detach_source('talk', keep => false);
+
+-- ---- nobody's code runs in the trigger ---------------------------------------
+CREATE ROLE regress_feed_evil;
+CREATE SCHEMA evil AUTHORIZATION regress_feed_evil;
+SELECT last_value + 1 AS next_id FROM crm.sources_source_id_seq \gset
+SET ROLE regress_feed_evil;
+CREATE TABLE evil.ran (who text);
+SELECT format($$CREATE FUNCTION evil.crm_note_bait() RETURNS trigger LANGUAGE plpgsql AS
+    E'\n-- notes of source %s for hub crm\nBEGIN INSERT INTO evil.ran VALUES (current_user); RETURN NULL; END'$$, :next_id) \gexec
+CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS
+    $$BEGIN INSERT INTO evil.ran VALUES (current_user); RETURN texteq($1, $2); END$$;
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq);
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+GRANT ALL ON evil.ran TO PUBLIC;
+RESET ROLE;
+CREATE TABLE bait (id int PRIMARY KEY, at timestamptz DEFAULT '2026-01-01', c text);
+SELECT crm.attach_source('bait', '{"occurred_at": "at", "channel": "''web''", "action": "''x''", "identifiers": {"c": "c"}, "traits": {"c": "c"}}');
+SELECT DISTINCT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'bait'::regclass;
+SET search_path = evil, pg_catalog, public;
+INSERT INTO bait VALUES (1, DEFAULT, 'a');
+UPDATE bait SET c = 'b';
+TRUNCATE bait;
+SELECT who FROM evil.ran;
+RESET search_path;
+SELECT count(*) FROM crm.feed_notes;
+INSERT INTO bait VALUES (2, 'infinity', 'c');
+CALL crm.feed(source => 'bait');
+SELECT source_key, reason FROM crm.source_rejects WHERE source = 'bait';
+SELECT crm.detach_source('bait', keep => false);
+DROP TABLE bait;
+DROP OWNED BY regress_feed_evil;
+DROP ROLE regress_feed_evil;
+
 DROP FUNCTION told;
 DROP TABLE talk;
 DROP VIEW has, state;
