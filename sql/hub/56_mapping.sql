@@ -987,6 +987,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what rows of an attached table mean';
 
+-- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of them
+CREATE OR REPLACE FUNCTION @hub@.untold_rows(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    mapping CONSTANT jsonb := mapping_of(source_id);
+BEGIN
+    RETURN format('SELECT k.key FROM (SELECT %s AS key FROM %s WHERE NOT coalesce(%s, false)) k WHERE EXISTS (SELECT '
+                  'FROM %I.source_changes c WHERE c.source OPERATOR(pg_catalog.=) %L AND c.row_key OPERATOR(pg_catalog.=) k.key)',
+                  mapping ->> 'key', mapping_from(mapping, rows_from), mapping ->> 'told', current_schema(),
+                  (SELECT s.source FROM sources s WHERE s.source_id = untold_rows.source_id));
+END $$;
+COMMENT ON FUNCTION @hub@.untold_rows(integer, text) IS
+    'query for keys of rows whose changes count no more';
+
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
 CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
 RETURNS text
@@ -1052,12 +1068,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
+    noted_alias CONSTANT text := quote_ident('noted' || (mapping ->> 'ending'));
 BEGIN
-    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) i(n) '
-                  'CROSS JOIN LATERAL (SELECT %s) %I ORDER BY i.n', mapping ->> 'key',
+    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) '
+                  '%5$s(n) CROSS JOIN LATERAL (SELECT %3$s) %4$I ORDER BY %5$s.n', mapping ->> 'key',
                   jsonb_array_length(mapping -> 'key_columns'),
-                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', 'i.n', '%2$s AS %1$I', ', '),
-                  mapping ->> 'alias');
+                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', noted_alias || '.n', '%2$s AS %1$I', ', '),
+                  mapping ->> 'alias', noted_alias);
 END $$;
 COMMENT ON FUNCTION @hub@.noted_keys(integer) IS
     'query for the source_keys of key values in $1, in that order, whether there are such rows or not';

@@ -386,7 +386,16 @@ BEGIN
                 HINT = format('With backfill => false nobody waits for that: CALL %I.backfill_source(%L) reads them then.',
                               hub, source);
         END IF;
-        rows_read := (fill_source(id)).row_count;
+        FOR attempt IN 1 .. 10 LOOP
+            BEGIN
+                rows_read := (fill_source(id)).row_count;
+                EXIT;
+            EXCEPTION WHEN deadlock_detected THEN
+                IF attempt = 10 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
     END IF;
     RAISE NOTICE USING
         MESSAGE = format(CASE feed WHEN 'immediate' THEN 'rows of %s go to the hub as they are written'

@@ -72,8 +72,15 @@ BEGIN
                                 WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS lookups INTO s
     FROM sources t WHERE t.source_id = flaw_of_triggers.source_id;
     SELECT coalesce(array_agg(g.seen), '{}') AS seen,
-           coalesce(array_agg(concat_ws(' ', g.relation::oid, g.lookup)), '{}') AS watched INTO there
-    FROM source_triggers(source_id) g;
+           coalesce((SELECT array_agg(w.name)
+                     FROM (SELECT concat_ws(' ', t.relation::oid, t.lookup) AS name
+                           FROM source_triggers(source_id) t GROUP BY 1 HAVING bit_or(t.events) = 60) w),
+                    '{}') AS watched,
+           coalesce(bool_or(g.lacking), false) AS lacking INTO there
+    FROM (SELECT t.seen, bit_or(t.events) OVER (PARTITION BY t.relation, t.lookup) <> 60 AS lacking
+          FROM source_triggers(source_id) t
+          WHERE EXISTS (SELECT FROM unnest(s.relations) r(relation) CROSS JOIN LATERAL source_tables(r.relation) m
+                        WHERE m.member = t.relation)) g;
     others := array(SELECT u.seen
                     FROM unnest(s.triggers_seen) u(seen)
                          JOIN (SELECT DISTINCT t.member::oid AS id FROM unnest(s.relations) r(relation)
@@ -82,7 +89,8 @@ BEGIN
                     WHERE s.same
                           AND u.seen <> ALL (there.seen));
     RETURN CASE WHEN s.feed = 'poll' THEN NULL
-                WHEN EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
+                WHEN there.lacking
+                     OR EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
                              WHERE concat_ws(' ', r.relation::oid, r.lookup) <> ALL (there.watched))
                      OR EXISTS (SELECT FROM unnest(others) o(seen)
                                 WHERE NOT EXISTS (SELECT FROM pg_trigger g
@@ -287,8 +295,9 @@ BEGIN
     IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
-    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
-    FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
+    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n),
+           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n) INTO traits, traits_at
+    FROM unnest(keys, traits, traits_at) WITH ORDINALITY u(key, traits, at, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
     IF NOT careful THEN
@@ -461,7 +470,7 @@ BEGIN
     IF true = ANY (gone) THEN
         -- maybe one of several that are alike is gone
         there := read_list(source_id, format('SELECT m.key FROM (%s) m WHERE m.key OPERATOR(pg_catalog.=) ANY ($1)',
-                                             mapped_rows(source_id, (SELECT s.relation::text FROM sources s
+                                             mapped_rows(source_id, (SELECT name_of_table(s.relation) FROM sources s
                                                                      WHERE s.source_id = apply_keys.source_id))), keys);
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
@@ -514,7 +523,8 @@ BEGIN
                                         history);
         END;
         IF chunk.gone IS NULL THEN
-            PERFORM apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
+            PERFORM drop_untold(source_id, noted_rows(source_id), chunk.key_values),
+                    apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
         END IF;
     END LOOP;
     RETURN total;
@@ -555,6 +565,28 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
 
+-- A change, or a row's first values if note is 0, of which no touchpoint can be made. It goes with its row.
+CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], note bigint, reason text, state text)
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    source CONSTANT text := (SELECT s.source FROM sources s WHERE s.source_id = reject_change.source_id);
+    key text;
+BEGIN
+    key := (read_list(source_id, noted_keys(source_id), key_values))[1];
+    INSERT INTO source_changes (source, row_key, source_key) VALUES (source, key, key || '/' || note)
+    ON CONFLICT ON CONSTRAINT source_changes_pkey DO NOTHING;
+    PERFORM reject_rows(source, ARRAY[key || '/' || note], ARRAY[reason], ARRAY[state]);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;  -- there can't be such a key any more
+END $$;
+COMMENT ON FUNCTION @hub@.reject_change(integer, text[], bigint, text, text) IS
+    'write down a change of which no touchpoint can be made';
+
 -- Touchpoints of changes that on_change names: values of key columns, and of the kept ones before and after, so many
 -- each, and numbers and times of the notes. They are not read again when the row changes.
 CREATE OR REPLACE FUNCTION @hub@.apply_changes(source_id integer, key_values text[], befores text[], afters text[],
@@ -569,6 +601,9 @@ DECLARE
     row_keys text[];
     keys text[];
     events event[];
+    n integer;
+    width integer;
+    kept integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
@@ -581,6 +616,21 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', own_path, true);
     IF row_keys IS NOT NULL THEN
         PERFORM store_changes(s.source, row_keys, keys, events);
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    n := cardinality(notes);
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF n = 1 THEN
+        PERFORM reject_change(source_id, key_values, notes[1], SQLERRM, SQLSTATE);
+    ELSE
+        FOR i IN 0 .. n - 1 LOOP
+            width := cardinality(key_values) / n;
+            kept := cardinality(afters) / n;
+            PERFORM apply_changes(source_id, key_values[i * width + 1:(i + 1) * width],
+                                  befores[i * kept + 1:(i + 1) * kept], afters[i * kept + 1:(i + 1) * kept],
+                                  notes[i + 1:i + 1], times[i + 1:i + 1]);
+        END LOOP;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[], timestamptz[]) IS
@@ -600,6 +650,7 @@ DECLARE
     row_keys text[] := '{}';
     keys text[] := '{}';
     events event[] := '{}';
+    width integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
@@ -625,9 +676,43 @@ BEGIN
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
     PERFORM store_changes(s.source, row_keys, keys, events);
+    DELETE FROM source_rejects r
+    WHERE r.source = s.source AND r.source_key = ANY (array(SELECT u.key || '/0' FROM unnest(row_keys) u(key)));
+EXCEPTION WHEN OTHERS THEN
+    width := (SELECT cardinality(t.key_columns) FROM sources t WHERE t.source_id = apply_first_values.source_id);
+    IF NOT is_row_error(SQLSTATE) OR key_values IS NULL THEN
+        RAISE;
+    ELSIF cardinality(key_values) <= width THEN
+        PERFORM reject_change(source_id, key_values, 0, SQLERRM, SQLSTATE);
+    ELSE
+        FOR i IN 0 .. cardinality(key_values) / width - 1 LOOP
+            PERFORM apply_first_values(source_id, rows_from, key_values[i * width + 1:(i + 1) * width]);
+        END LOOP;
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
+
+-- Changes count as long as their rows are evidence. What can't be read is not known to be none.
+CREATE OR REPLACE FUNCTION @hub@.drop_untold(source_id integer, rows_from text, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+BEGIN
+    SELECT t.source, t.kept_columns <> '{}' AND t.compiled ->> 'told' <> 'true' AS may_be INTO s
+    FROM sources t WHERE t.source_id = drop_untold.source_id;
+    IF s.may_be AND EXISTS (SELECT FROM source_changes c WHERE c.source = s.source) THEN
+        PERFORM remove_changes(s.source, read_list(source_id, untold_rows(source_id, rows_from), key_values));
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.drop_untold(integer, text, text[]) IS
+    'remove touchpoints that on_change has made of rows which are no evidence any more';
 
 -- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
 CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
@@ -690,11 +775,13 @@ BEGIN
            bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
            bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
     INTO any_of
-    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.after, x.noted_at,
+    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
+                 CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.after END AS after,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
           FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
                        CASE WHEN s.changes
-                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone) OVER (PARTITION BY y.lookup, y.key),
+                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
+                                              OVER (PARTITION BY y.lookup, y.key),
                                           CASE WHEN s.alone
                                                THEN max(y.note_id) FILTER (WHERE y.key IS NULL AND y.lookup IS NULL)
                                                     OVER () END) END AS lost
@@ -749,7 +836,8 @@ BEGIN
     END IF;
     IF s.changes AND NOT s.is_log AND NOT s.keep THEN
         lost := array(SELECT v.value FROM (SELECT DISTINCT n.key FROM unnest(taken) n
-                                           WHERE n.lookup IS NULL AND n.gone AND n.key <> '{}') k
+                                           WHERE n.lookup IS NULL AND n.key <> '{}'
+                                                 AND (n.gone OR n.before IS NULL AND n.after IS NOT NULL)) k
                       CROSS JOIN LATERAL unnest(k.key) WITH ORDINALITY v(value, i) ORDER BY k.key, v.i);
         BEGIN
             PERFORM CASE WHEN lost <> '{}'
@@ -777,18 +865,22 @@ BEGIN
     END IF;
 
     IF any_of.changed THEN
-        SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes,
-               array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times INTO looked_up
-        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
-        PERFORM apply_changes(
-            source_id,
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.before) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.after) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            looked_up.notes, looked_up.times);
+        WITH changed AS MATERIALIZED (
+            SELECT n.note_id, n.key, n.before, n.after, n.noted_at, n.place
+            FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
+            WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL
+        )
+        SELECT array(SELECT c.note_id FROM changed c ORDER BY c.place) AS notes,
+               array(SELECT c.noted_at FROM changed c ORDER BY c.place) AS times,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.key) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS keys,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.before) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS befores,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.after) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS afters
+        INTO looked_up;
+        PERFORM apply_changes(source_id, looked_up.keys, looked_up.befores, looked_up.afters, looked_up.notes,
+                              looked_up.times);
     END IF;
     RETURN cardinality(taken);
 END $$;
@@ -878,7 +970,7 @@ BEGIN
     END IF;
     lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
     IF lacking IS NULL THEN
-        PERFORM apply_first_values(source_id, rows_from, NULL);
+        PERFORM drop_untold(source_id, rows_from, NULL), apply_first_values(source_id, rows_from, NULL);
         row_count := row_count + cardinality(keys);
         mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
                                          true);
@@ -1366,6 +1458,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     why text;
+    detail text;
+    hint text;
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
@@ -1374,7 +1468,8 @@ BEGIN
             why := SQLERRM;
             PERFORM pg_sleep(random() * 0.02 * attempt);
         WHEN OTHERS THEN
-            why := SQLERRM;
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            why := concat_ws(E'\n', SQLERRM, 'DETAIL:  ' || nullif(detail, ''), 'HINT:  ' || nullif(hint, ''));
             EXIT;
         END;
     END LOOP;
@@ -1627,19 +1722,30 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    total bigint := 0;
+    total bigint;
     step record;
 BEGIN
     IF NOT hold_source(source_id, true) THEN
         RETURN 0;
     END IF;
-    PERFORM locate_source(source_id, true), check_trust(source_id), read_all_again(source_id);
-    LOOP
-        SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
-        total := total + step.mended;
-        EXIT WHEN step.row_count IS NULL;
+    PERFORM locate_source(source_id, true), check_trust(source_id);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM read_all_again(source_id);
+            total := 0;
+            LOOP
+                SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
+                total := total + step.mended;
+                EXIT WHEN step.row_count IS NULL;
+            END LOOP;
+            RETURN total;
+        EXCEPTION WHEN deadlock_detected THEN
+            -- all that was locked is given back, and whoever waited for it goes on
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
-    RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.resync(integer) IS
     'bring the hub in line with all rows of an attached table; returns how many told something else than the hub had';

@@ -6,6 +6,11 @@
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
 SET timezone = 'UTC';
+-- ---- where a lookup's conditions end -----------------------------------------
+SELECT columns, expressions FROM (VALUES ('t(a = x, (b = y))'), ('t(((a = x)))'), ('t((a = x) AND ((b = f(y, 2) )) , (((c)) = CASE WHEN z = '')'' THEN 1 END AND d = 4 )) -- (x)'),
+    ('t(a = x /* , ( */ , -- and (
+     (b = y BETWEEN 1 AND 2) AND c = (1,2))')) v(lookup), journey_lookup(v.lookup);
+
 SELECT journey_create_hub('crm');
 CREATE SCHEMA desk;
 CREATE TABLE desk.inboxes (id integer PRIMARY KEY, kind text, note text);
