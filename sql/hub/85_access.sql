@@ -94,7 +94,7 @@ BEGIN ATOMIC
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         -- what triggers of feed immediate read
-        ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_oid, relation_name, search_path, '
+        ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_id, relation_name, search_path, '
                               || 'compiled, columns, columns_seen, key_columns, kept_columns, backfilled_at, '
                               || 'detached_at)'),
         ('writer', 'source_lookups', 'SELECT'),
