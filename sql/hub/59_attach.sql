@@ -122,6 +122,8 @@ BEGIN
                         WHEN c.relkind IN ('v', 'm', 'f')
                         THEN 'It has no triggers. Attach it with feed => ''poll'', a key, and a watermark: a column that '
                              'tells when a row was written.'
+                        WHEN kind LIKE '% inheritance tree'
+                        THEN 'Attach it with feed => ''poll'', a key, and a watermark: so rows of its children are read too.'
                         ELSE 'Pass its rows to record_many.' END;
     END IF;
 END $$;
@@ -266,6 +268,10 @@ BEGIN
     IF s.feed = 'poll' AND NOT located ? 'watermark' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field watermark is missing',
             HINT = 'Of a table that is polled it names a column that tells when a row was written last.';
+    ELSIF s.feed = 'poll' AND mapping -> 'on_change' IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = 'mapping field on_change needs triggers, which tell what a row was before',
+            HINT = 'Attach the table that has the column, without feed => ''poll'', as another part of the source.';
     END IF;
     UPDATE sources t SET trusts = trusted_roles(located, search_path) WHERE t.source_id = take_mapping.source_id;
     PERFORM check_trust(source_id);

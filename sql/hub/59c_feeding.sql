@@ -1545,8 +1545,8 @@ DECLARE
     pause pg_catalog.float8 := 0.1;
     since_all pg_catalog.float8 := 0;
 BEGIN
-    COMMIT;
     fed := 0;
+    COMMIT;
     LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         before := fed;
