@@ -530,6 +530,7 @@ BEGIN
     SELECT array_agg(g.source_key) INTO gone FROM gone g;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
+        DELETE FROM source_rejects r WHERE r.source = remove_changes.source AND r.source_key = ANY (gone);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
@@ -896,6 +897,7 @@ DECLARE
     afters text[] := '{}';
     changed text[] := '{}';
     old_keys text[] := '{}';
+    new_keys text[] := '{}';
     r record;
     found text[] := '{}';
     total integer := 0;
@@ -937,6 +939,7 @@ BEGIN
             old_keys := old_keys || c.key;
         ELSE
             total := total + 1;
+            new_keys := new_keys || c.key;
             IF c.before IS NOT NULL THEN
                 changed := changed || c.key;
                 befores := befores || c.before;
@@ -998,8 +1001,29 @@ BEGIN
     FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
         PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
     END LOOP;
-    IF changed <> '{}' THEN
-        total := cardinality(changed) / cardinality(s.key_columns);
+    query := CASE WHEN found <> '{}' THEN first_values(id, 'new_rows') END;
+    total := cardinality(changed) / cardinality(s.key_columns);
+    IF query IS NOT NULL THEN
+        IF total > 0 THEN  -- they were before what they are now
+            PERFORM apply_changes(id, changed, '{}', befores, array_fill(0::bigint, ARRAY[total]),
+                                  array_fill(now(), ARRAY[total]));
+        END IF;
+        BEGIN
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE 'SELECT pg_catalog.array_agg(m.key) AS row_keys, pg_catalog.array_agg(m.change) AS keys, '
+                    'pg_catalog.array_agg(m.event) AS events FROM (' || query || ') m' INTO r;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            IF r.keys IS NOT NULL THEN
+                PERFORM store_changes(s.source, r.row_keys, r.keys, r.events);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM apply_first_of(id, cardinality(s.key_columns), new_keys);
+        END;
+    END IF;
+    IF total > 0 THEN
         PERFORM apply_changes(id, changed, befores, afters,
                               array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
     END IF;
