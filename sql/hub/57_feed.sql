@@ -904,14 +904,12 @@ DECLARE
     afters text[] := '{}';
     changed text[] := '{}';
     old_keys text[] := '{}';
-    first_keys text[];
-    new_keys text[] := '{}';  -- of rows that are new, if they may have changes of others under their keys
+    anew text[] := '{}';      -- of rows that are new, if they may have changes of others under their keys
+    new_keys text[] := '{}';
     r record;
     found text[] := '{}';
     total integer := 0;
-    most integer := 20000;
-    done integer;
-    width integer;
+    most CONSTANT integer := 20000;
     own_path CONSTANT text := current_setting('search_path');
     query text;
     key text;
@@ -951,8 +949,9 @@ BEGIN
             old_keys := old_keys || c.key;
         ELSE
             total := total + 1;
+            new_keys := new_keys || c.key;
             IF c.before IS NULL AND c.after IS NOT NULL THEN
-                new_keys := new_keys || c.key;
+                anew := anew || c.key;
             ELSIF c.before IS NOT NULL THEN
                 changed := changed || c.key;
                 befores := befores || c.before;
@@ -964,10 +963,8 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
-    first_keys := new_keys;
-    width := cardinality(s.key_columns);
-    IF new_keys <> '{}' AND s.removes THEN
-        PERFORM remove_changes(s.source, read_list(id, noted_keys(id), new_keys));
+    IF anew <> '{}' AND s.removes THEN
+        PERFORM remove_changes(s.source, read_list(id, noted_keys(id), anew));
     END IF;
     IF total > 0 THEN
         total := (SELECT count(*) FROM new_rows);
@@ -1023,42 +1020,38 @@ BEGIN
         BEGIN
             query := untold_rows(id, 'new_rows');
             PERFORM set_config('search_path', s.search_path, true);
-            EXECUTE format('SELECT ARRAY(%s)', query) INTO new_keys;
+            EXECUTE format('SELECT ARRAY(%s)', query) INTO old_keys;
             PERFORM pg_catalog.set_config('search_path', own_path, true);
-            PERFORM remove_changes(s.source, new_keys);
+            PERFORM remove_changes(s.source, old_keys);
         EXCEPTION WHEN OTHERS THEN
             IF NOT is_row_error(SQLSTATE) THEN
                 RAISE;
             END IF;  -- see drop_untold
         END;
     END IF;
-    IF TG_OP = 'INSERT' AND first_events(id, 'new_rows') IS NOT NULL THEN
-        most := 1000;
-        done := 0;
-        WHILE done < total LOOP
-            BEGIN
-                query := format('SELECT pg_catalog.array_agg(m.key) AS keys, pg_catalog.array_agg(m.change) AS changes, '
-                                'pg_catalog.array_agg(m.event) AS events FROM (%s) m',
-                                first_events(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', done, most)));
-                PERFORM set_config('search_path', s.search_path, true);
-                EXECUTE query INTO r;
-                PERFORM pg_catalog.set_config('search_path', own_path, true);
-                PERFORM store_changes(s.source, r.keys, r.changes, r.events);
-                done := done + most;
-            EXCEPTION WHEN OTHERS THEN
-                IF NOT is_row_error(SQLSTATE) THEN
-                    RAISE;
-                ELSIF most > 1 THEN
-                    most := 1;  -- one by one
-                ELSE
-                    PERFORM reject_change(id, first_keys[done * width + 1:(done + 1) * width], 0, SQLERRM, SQLSTATE);
-                    done := done + 1;
-                END IF;
-            END;
-        END LOOP;
+    query := CASE WHEN found <> '{}' THEN first_values(id, 'new_rows') END;
+    total := cardinality(changed) / cardinality(s.key_columns);
+    IF query IS NOT NULL THEN
+        IF total > 0 THEN  -- they were before what they are now
+            PERFORM apply_changes(id, changed, '{}', befores, array_fill(0::bigint, ARRAY[total]),
+                                  array_fill(now(), ARRAY[total]));
+        END IF;
+        BEGIN
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE 'SELECT pg_catalog.array_agg(m.key) AS row_keys, pg_catalog.array_agg(m.change) AS keys, '
+                    'pg_catalog.array_agg(m.event) AS events FROM (' || query || ') m' INTO r;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            IF r.keys IS NOT NULL THEN
+                PERFORM store_changes(s.source, r.row_keys, r.keys, r.events);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM apply_first_of(id, cardinality(s.key_columns), new_keys);
+        END;
     END IF;
-    IF changed <> '{}' THEN
-        total := cardinality(changed) / cardinality(s.key_columns);
+    IF total > 0 THEN
         PERFORM apply_changes(id, changed, befores, afters,
                               array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
     END IF;

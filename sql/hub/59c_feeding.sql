@@ -524,7 +524,7 @@ BEGIN
         END;
         IF chunk.gone IS NULL THEN
             PERFORM drop_untold(source_id, noted_rows(source_id), chunk.key_values),
-                    apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
+                    apply_first_of(source_id, s.width, chunk.key_values);
         END IF;
     END LOOP;
     RETURN total;
@@ -565,27 +565,32 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
 
--- A change, or a row's first values if note is 0, of which no touchpoint can be made. It goes with its row.
-CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], note bigint, reason text, state text)
-RETURNS void
+-- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0 for
+-- a row that is seen for the first time. It is not tried again.
+CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], before text[], after text[],
+                                               note bigint, reason text, state text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    source CONSTANT text := (SELECT s.source FROM sources s WHERE s.source_id = reject_change.source_id);
-    key text;
+    s record;
+    row_key CONSTANT text := (read_list(source_id, noted_keys(source_id), key_values))[1];
+    keys text[];
 BEGIN
-    key := (read_list(source_id, noted_keys(source_id), key_values))[1];
-    INSERT INTO source_changes (source, row_key, source_key) VALUES (source, key, key || '/' || note)
-    ON CONFLICT ON CONSTRAINT source_changes_pkey DO NOTHING;
-    PERFORM reject_rows(source, ARRAY[key || '/' || note], ARRAY[reason], ARRAY[state]);
-EXCEPTION WHEN OTHERS THEN
-    IF NOT is_row_error(SQLSTATE) THEN
-        RAISE;
-    END IF;  -- there can't be such a key any more
+    SELECT t.source, t.compiled INTO s FROM sources t WHERE t.source_id = reject_change.source_id;
+    keys := array(SELECT concat_ws('/', row_key, k.name, note)
+                  FROM jsonb_array_elements(s.compiled -> 'changes') c(value)
+                       JOIN jsonb_array_elements_text(s.compiled -> 'kept_columns') WITH ORDINALITY k(name, n)
+                           ON k.name = c.value ->> 'column'
+                  WHERE CASE note WHEN 0 THEN (c.value ->> 'initially')::boolean
+                        ELSE before[k.n] IS DISTINCT FROM after[k.n] END);
+    PERFORM store_changes(s.source, array_fill(row_key, ARRAY[cardinality(keys)]), keys,
+                          array_fill(NULL::event, ARRAY[cardinality(keys)])),
+            reject_rows(s.source, keys, array_fill(reason, ARRAY[cardinality(keys)]),
+                        array_fill(state, ARRAY[cardinality(keys)]));
 END $$;
-COMMENT ON FUNCTION @hub@.reject_change(integer, text[], bigint, text, text) IS
-    'write down a change of which no touchpoint can be made';
+COMMENT ON FUNCTION @hub@.reject_change(integer, text[], text[], text[], bigint, text, text) IS
+    'write down a change of a row that can be no touchpoint';
 
 -- Touchpoints of changes that on_change names: values of key columns, and of the kept ones before and after, so many
 -- each, and numbers and times of the notes. They are not read again when the row changes.
@@ -601,67 +606,79 @@ DECLARE
     row_keys text[];
     keys text[];
     events event[];
-    n integer;
-    width integer;
-    kept integer;
+    n integer := cardinality(notes);
+    i integer;
+    k integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
     SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_changes.source_id;
-    PERFORM set_config('search_path', s.search_path, true);
-    EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
-            || query || ') m'
-    INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
-    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    BEGIN
+        PERFORM set_config('search_path', s.search_path, true);
+        EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
+                || query || ') m'
+        INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        ELSIF n = 1 THEN
+            PERFORM reject_change(source_id, key_values, befores, afters, notes[1], SQLERRM, SQLSTATE);
+        ELSE
+            n := n / 2;
+            i := n * (cardinality(key_values) / cardinality(notes));
+            k := n * (cardinality(afters) / cardinality(notes));
+            PERFORM apply_changes(source_id, key_values[:i], befores[:k], afters[:k], notes[:n], times[:n]),
+                    apply_changes(source_id, key_values[i + 1:], befores[k + 1:], afters[k + 1:], notes[n + 1:],
+                                  times[n + 1:]);
+        END IF;
+        RETURN;
+    END;
     IF row_keys IS NOT NULL THEN
         PERFORM store_changes(s.source, row_keys, keys, events);
-    END IF;
-EXCEPTION WHEN OTHERS THEN
-    n := cardinality(notes);
-    IF NOT is_row_error(SQLSTATE) THEN
-        RAISE;
-    ELSIF n = 1 THEN
-        PERFORM reject_change(source_id, key_values, notes[1], SQLERRM, SQLSTATE);
-    ELSE
-        FOR i IN 0 .. n - 1 LOOP
-            width := cardinality(key_values) / n;
-            kept := cardinality(afters) / n;
-            PERFORM apply_changes(source_id, key_values[i * width + 1:(i + 1) * width],
-                                  befores[i * kept + 1:(i + 1) * kept], afters[i * kept + 1:(i + 1) * kept],
-                                  notes[i + 1:i + 1], times[i + 1:i + 1]);
-        END LOOP;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[], timestamptz[]) IS
     'record touchpoints of changes that a mapping''s on_change names';
 
 -- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may be
--- values
+-- values: key of the row, change, its own key, and event. NULL: nothing
+CREATE OR REPLACE FUNCTION @hub@.first_values(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    query CONSTANT text := first_events(source_id, rows_from);
+BEGIN
+    RETURN CASE WHEN query IS NOT NULL
+                THEN format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
+                            'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)',
+                            query, current_schema(),
+                            (SELECT s.source FROM sources s WHERE s.source_id = first_values.source_id)) END;
+END $$;
+COMMENT ON FUNCTION @hub@.first_values(integer, text) IS
+    'query for the touchpoints that rows, which were not seen before, are by on_change''s initially';
+
 CREATE OR REPLACE FUNCTION @hub@.apply_first_values(source_id integer, rows_from text, key_values text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
-    query CONSTANT text := first_events(source_id, rows_from);
+    query CONSTANT text := first_values(source_id, rows_from);
     s record;
     change record;
     row_keys text[] := '{}';
     keys text[] := '{}';
     events event[] := '{}';
-    width integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
-    SELECT t.source, t.search_path,
-           format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
-                  'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)', query,
-                  current_schema(), t.source) AS query INTO s
-    FROM sources t WHERE t.source_id = apply_first_values.source_id;
+    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_first_values.source_id;
     PERFORM set_config('search_path', s.search_path, true);
-    FOR change IN EXECUTE s.query USING key_values LOOP
+    FOR change IN EXECUTE query USING key_values LOOP
         row_keys := pg_catalog.array_append(row_keys, change.key);
         keys := pg_catalog.array_append(keys, change.change);
         events := pg_catalog.array_append(events, change.event);
@@ -676,19 +693,6 @@ BEGIN
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
     PERFORM store_changes(s.source, row_keys, keys, events);
-    DELETE FROM source_rejects r
-    WHERE r.source = s.source AND r.source_key = ANY (array(SELECT u.key || '/0' FROM unnest(row_keys) u(key)));
-EXCEPTION WHEN OTHERS THEN
-    width := (SELECT cardinality(t.key_columns) FROM sources t WHERE t.source_id = apply_first_values.source_id);
-    IF NOT is_row_error(SQLSTATE) OR key_values IS NULL THEN
-        RAISE;
-    ELSIF cardinality(key_values) <= width THEN
-        PERFORM reject_change(source_id, key_values, 0, SQLERRM, SQLSTATE);
-    ELSE
-        FOR i IN 0 .. cardinality(key_values) / width - 1 LOOP
-            PERFORM apply_first_values(source_id, rows_from, key_values[i * width + 1:(i + 1) * width]);
-        END LOOP;
-    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
@@ -713,6 +717,28 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 COMMENT ON FUNCTION @hub@.drop_untold(integer, text, text[]) IS
     'remove touchpoints that on_change has made of rows which are no evidence any more';
+
+-- By the values of key columns, so many each; of what can't be told it is said why
+CREATE OR REPLACE FUNCTION @hub@.apply_first_of(source_id integer, width integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    half CONSTANT integer := cardinality(key_values) / width / 2 * width;
+BEGIN
+    PERFORM apply_first_values(source_id, noted_rows(source_id), key_values);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF half = 0 THEN
+        PERFORM reject_change(source_id, key_values, NULL, NULL, 0, SQLERRM, SQLSTATE);
+    ELSE
+        PERFORM apply_first_of(source_id, width, key_values[:half]),
+                apply_first_of(source_id, width, key_values[half + 1:]);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_first_of(integer, integer, text[]) IS
+    'the same of rows of an attached table, by the values of their key columns';
 
 -- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
 CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
