@@ -843,7 +843,8 @@ BEGIN
         IF found IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
                 MESSAGE = format('table %s was dropped', coalesce(each_table.relation_name, each_table.relation::oid::text)),
-                DETAIL = format('lookup %s of the mapping', each_table.lookup);
+                DETAIL = CASE WHEN each_table.lookup IS NULL THEN 'It is attached.'
+                         ELSE format('Lookup %s of the mapping reads it.', each_table.lookup) END;
         END IF;
         SELECT c.names, c.types, c.gone INTO named
         FROM columns_now(found, id_of_table(found) <> each_table.relation_id,

@@ -580,8 +580,9 @@ BEGIN
     RETURN QUERY
     SELECT p.oid::regprocedure FROM pg_proc p
     WHERE p.prorettype = 'trigger'::regtype AND p.pronargs = 0
-          AND p.proowner = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'feed_notes'::regclass)
-          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n');
+          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n')
+          -- one that a restored dump has made somebody else's notes nothing
+          AND p.proowner = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'feed_notes'::regclass);
 END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
 
@@ -664,10 +665,12 @@ BEGIN
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = made;
     END IF;
     -- an assignment costs half of what a PERFORM costs, but is told no transition tables
-    body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n    IF pg_catalog.to_regproc(%L) IS NULL THEN\n'
+    body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n'
+                   '    IF pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(%L), ''USAGE'') IS NOT TRUE\n'
+                   '       OR pg_catalog.to_regproc(%L) IS NULL THEN\n'
                    '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
                    '    ELSE\n        %s;\n    END IF;\n    RETURN NULL;\nEND',
-                   mark, format('%I.journey_note_rows', extension), extension,
+                   mark, quote_ident(extension), format('%I.journey_note_rows', extension), extension,
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
                    CASE WHEN s.feed = 'row' THEN format('n := %I.journey_note_row(%s, OLD, NEW)', extension, call)
                         ELSE format('PERFORM %I.journey_note_rows(%s)', extension, call) END);

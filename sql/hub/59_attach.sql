@@ -410,6 +410,16 @@ BEGIN
         HINT = CASE WHEN feed = 'immediate' THEN 'Whoever writes them must be a writer of the hub.'
                     ELSE format('Feed it by CALL %I.feed(), every minute, say, or once and for ever by '
                                 'CALL %1$I.feed(forever => true).', hub) END;
+    IF EXISTS (SELECT FROM note_functions(id) f JOIN pg_proc p ON p.oid = f
+               WHERE p.pronamespace = quote_ident(hub)::regnamespace) THEN
+        RAISE NOTICE USING
+            MESSAGE = format('a dump of schema %I alone can be restored but for its triggers where there is no hub %s',
+                             (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE c.oid = relation), hub),
+            DETAIL = 'The function they call is in the hub, for it may not be made where the table is.',
+            HINT = format('GRANT CREATE ON SCHEMA %s TO %I, and attach it again.',
+                          (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = relation), current_user);
+    END IF;
     SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source, part) c;
     IF rejected > 0 THEN
         RAISE NOTICE USING MESSAGE = format('rows of %s of which no touchpoint can be made: %s', source, rejected),
