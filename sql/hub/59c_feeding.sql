@@ -550,7 +550,9 @@ BEGIN
     SELECT array_agg(f.source_key) INTO fresh FROM fresh f;
     SELECT array_agg(u.key ORDER BY u.n), array_agg(events[u.n] ORDER BY u.n) INTO keys, events
     FROM unnest(keys) WITH ORDINALITY u(key, n)
-    WHERE u.key = ANY (fresh) AND (events[u.n]).source IS NOT NULL;
+    WHERE (u.key = ANY (fresh) OR EXISTS (SELECT FROM source_rejects r
+                                          WHERE r.source = store_changes.source AND r.source_key = u.key))
+          AND (events[u.n]).source IS NOT NULL;
     IF keys IS NULL THEN
         RETURN;
     END IF;
@@ -566,7 +568,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
 
 -- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0 for
--- a row that is seen for the first time. It is not tried again.
+-- a row that is seen for the first time, which is tried again when the row is read again.
 CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], before text[], after text[],
                                                note bigint, reason text, state text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -652,8 +654,10 @@ DECLARE
     query CONSTANT text := first_events(source_id, rows_from);
 BEGIN
     RETURN CASE WHEN query IS NOT NULL
-                THEN format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
-                            'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)',
+                THEN format('SELECT m.key, m.change, m.event FROM (%1$s) m WHERE NOT EXISTS (SELECT FROM %2$I.source_changes c '
+                            'WHERE c.source OPERATOR(pg_catalog.=) %3$L AND c.source_key OPERATOR(pg_catalog.=) m.change '
+                            'AND NOT EXISTS (SELECT FROM %2$I.source_rejects r '
+                            'WHERE r.source OPERATOR(pg_catalog.=) %3$L AND r.source_key OPERATOR(pg_catalog.=) m.change))',
                             query, current_schema(),
                             (SELECT s.source FROM sources s WHERE s.source_id = first_values.source_id)) END;
 END $$;
