@@ -677,7 +677,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'source must not be NULL';
     END IF;
     FOREACH id IN ARRAY source_ids(source, part) LOOP
-        PERFORM check_trust(id);
+        PERFORM lock_partitioned(id), check_trust(id);
         mapping := mapping_of(id);
         SELECT t.part, cardinality(t.key_columns) AS width INTO s FROM sources t WHERE t.source_id = id;
         part := s.part;

@@ -1309,11 +1309,40 @@ END $$;
 COMMENT ON FUNCTION @hub@.count_of_source(text, text) IS
     'how many rows of a source are touchpoints, how many can be none, and where to look';
 
+-- pg_partition_tree locks partitions, but not the table that they are of: so that is locked before, as whoever adds and
+-- drops partitions does. Where it can't be, whoever reads it is told why.
+CREATE OR REPLACE FUNCTION @hub@.lock_partitioned(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT name_of_table(c.oid) FROM pg_class c
+        WHERE c.relkind = 'p'
+              AND c.oid = ANY (array(SELECT s.relation::oid FROM sources s WHERE s.source_id = lock_partitioned.source_id
+                                     UNION ALL
+                                     SELECT l.relation::oid FROM source_lookups l
+                                     WHERE l.source_id = lock_partitioned.source_id))
+        ORDER BY c.oid
+    LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', name);
+        EXCEPTION WHEN undefined_table OR insufficient_privilege THEN
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_partitioned(integer) IS
+    'keep others from adding and dropping partitions of an attached table';
+
 -- Whoever reads rows of a source holds it. NULL: somebody else does, and waiting is not wanted, or there is none
 CREATE OR REPLACE FUNCTION @hub@.hold_source(source_id integer, waiting boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    held boolean;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
@@ -1327,7 +1356,11 @@ BEGIN
         PERFORM FROM sources s WHERE s.source_id = hold_source.source_id AND s.detached_at IS NULL
         FOR UPDATE SKIP LOCKED;
     END IF;
-    RETURN FOUND;
+    held := FOUND;
+    IF held THEN
+        PERFORM lock_partitioned(source_id);
+    END IF;
+    RETURN held;
 END $$;
 COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS 'keep others from reading rows of a source; returns whether it can be';
 
