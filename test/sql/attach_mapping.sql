@@ -196,6 +196,22 @@ RESET ROLE;
 DROP OWNED BY regress_mapping_dba;
 DROP ROLE regress_mapping_dba;
 
+-- JSON: strings without their quotes, each of an array
+CREATE TABLE lead (id integer PRIMARY KEY, fields jsonb, raw json, ms bigint);
+INSERT INTO lead VALUES (1, '{"email": "ana@x", "mails": ["b@x", null, "", {"a": 1}, 7], "st": "won", "tags": ["x"]}', '"Hello"', 1767225600000),
+    (2, '{"email": null, "mails": "c@x", "st": null}', NULL, 1767225600000);
+\set SHOW_CONTEXT never
+SELECT crm.attach_source('lead', '{"occurred_at": "ms", "channel": "''crm''", "action": "''lead''", "identifiers": {"mail": "id"}}');
+\set SHOW_CONTEXT errors
+SELECT crm.attach_source('lead', '{"occurred_at": "to_timestamp(ms / 1000.0)", "channel": "''crm''", "subject": "raw",
+    "action": {"case": "fields -> ''st''", "won": "won", "else": "other"}, "identifiers": {"mail": ["fields -> ''email''", "fields -> ''mails''"]},
+    "traits": {"tags": "fields -> ''tags''"}}');
+SELECT t.source_key, t.action, t.subject, crm.identifiers_of(i.customer_id), p.traits
+FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) JOIN crm.customer_profile p USING (customer_id)
+WHERE t.source = 'lead' ORDER BY 1;
+SELECT crm.detach_source('lead', keep => false);
+DROP TABLE lead;
+
 -- What is looked up is trusted too
 CREATE ROLE regress_mapping_other;
 ALTER TABLE desk.talks OWNER TO regress_mapping_other;

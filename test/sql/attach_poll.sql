@@ -187,9 +187,11 @@ SELECT * FROM changes;
 -- what a row was is not known without triggers; a table with children has none
 CREATE TABLE parent (id integer NOT NULL, email text, at timestamptz);
 CREATE TABLE heir (more text) INHERITS (parent);
+\set SHOW_CONTEXT never
 SELECT crm.attach_source('parent', '{"key": "id", "watermark": "at", "makes": "evidence", "channel": "''x''", "identifiers": {"email": "email"},
     "on_change": {"column": "email", "action": "''moved''"}}', feed => 'poll');
 SELECT crm.attach_source('parent', '{"key": "id", "occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"email": "email"}}');
+\set SHOW_CONTEXT errors
 SELECT crm.attach_source('parent', '{"key": "id", "watermark": "at", "occurred_at": "at", "channel": "''x''", "action": "''y''",
     "identifiers": {"email": "email"}}', feed => 'poll');
 INSERT INTO heir VALUES (1, 'heir@x', '2026-01-01Z');
