@@ -89,7 +89,7 @@ DROP TABLE many;
 -- expressions that use such columns
 CREATE FUNCTION worded(name text, kind text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    words text[] := array(SELECT DISTINCT w.m[1] FROM journey_hub_template() t, regexp_matches(t.script, '[A-Za-z_][A-Za-z_0-9]*', 'g') w(m)
+    words text[] := array(SELECT DISTINCT w.m[1] FROM journey_hub_template() t, regexp_matches(regexp_replace(t.script, '--[^\n]*', '', 'g'), '\m[a-z_][a-z_0-9]*\M', 'g') w(m)
                           WHERE t.part ~ '(source_tables|mapping|feed|attach|feeding)$' AND length(w.m[1]) < 64
                                 AND w.m[1] <> ALL ('{gone,n,r,m,o,event,was,now,key,source,reason,state,place,tid,ctid,tableoid,xmin,xmax,cmin,cmax}'));
 BEGIN
