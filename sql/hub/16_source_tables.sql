@@ -85,7 +85,8 @@ COMMENT ON COLUMN @hub@.sources.next_watermark IS 'the latest value when that wa
 COMMENT ON COLUMN @hub@.sources.next_watermark_at IS 'when that was';
 COMMENT ON COLUMN @hub@.sources.poll_overlap IS
     'of feed poll: how long after others have had a higher watermark a row may still come in';
-COMMENT ON COLUMN @hub@.sources.last_error IS 'why it can''t be fed; NULL: it can';
+COMMENT ON COLUMN @hub@.sources.last_error IS
+    'why it can''t be fed, with lines for details and hints; NULL: it can';
 COMMENT ON COLUMN @hub@.sources.last_error_at IS 'when that was';
 COMMENT ON COLUMN @hub@.sources.retry_at IS 'when feed(forever) tries again';
 
@@ -142,7 +143,7 @@ COMMENT ON COLUMN @hub@.feed_notes.key IS
     'values of the key columns; NULL: all rows are gone; none: the table is not the one that is known';
 COMMENT ON COLUMN @hub@.feed_notes.gone IS 'whether there was such a row, and may be no more';
 COMMENT ON COLUMN @hub@.feed_notes.before IS 'what columns of on_change were';
-COMMENT ON COLUMN @hub@.feed_notes.after IS 'what they have become';
+COMMENT ON COLUMN @hub@.feed_notes.after IS 'what they have become; without before: the row is new';
 COMMENT ON COLUMN @hub@.feed_notes.noted_at IS 'when the transaction began that changed the row';
 
 CREATE TYPE @hub@.feed_note AS (

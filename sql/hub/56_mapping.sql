@@ -91,11 +91,18 @@ BEGIN
                         THEN 'AT TIME ZONE takes the zone of a time that has one: leave it out.'
                         WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
                         THEN 'Say in which time zone it is, such as ' || bare || ' AT TIME ZONE ''Europe/Lisbon''.'
+                        WHEN wanted = 'timestamp with time zone'
+                             AND (SELECT t.typcategory = 'N' FROM pg_type t WHERE t.oid = type)
+                        THEN format('Of seconds since 1970 it is to_timestamp(%s), of milliseconds to_timestamp(%1$s / 1000.0).',
+                                    bare)
                         WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
                         ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
     END IF;
     code := format(E'(%s\n)', code);
-    typed := CASE wanted WHEN 'any' THEN code
+    -- a string of JSON is text without its quotes
+    typed := CASE WHEN wanted = 'any' THEN code
+                 WHEN wanted = 'text' AND type IN ('json'::regtype, 'jsonb'::regtype)
+                 THEN format(E'(%s OPERATOR(pg_catalog.#>>) ''{}'')', code)
                  ELSE format(E'(%s::pg_catalog.%s)', code,
                              CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
                                  ELSE wanted END) END;
@@ -147,7 +154,9 @@ BEGIN
                              wrong.value),
             HINT = 'For more write an expression: "CASE column WHEN 0 THEN ... END".';
     END IF;
-    SELECT format('(%s::pg_catalog.text)', e.code), e.uses INTO of, uses
+    SELECT CASE WHEN e.type IN ('json'::regtype, 'jsonb'::regtype)
+                THEN format('(%s OPERATOR(pg_catalog.#>>) ''{}'')', e.code)
+                ELSE format('(%s::pg_catalog.text)', e.code) END, e.uses INTO of, uses
     FROM source_expression(tables, aliases, field || '.case', given ->> 'case', 'any', search_path) e;
     otherwise := given -> 'else';
     SELECT format('(CASE %s%s ELSE %L::pg_catalog.%s END)', of, string_agg(format(' WHEN %L THEN %L::pg_catalog.%s', v.key,
@@ -176,6 +185,11 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    -- of JSON a string or number, or each of an array
+    of_json CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, '
+                             'nullif(u.v OPERATOR(pg_catalog.#>>) ''{}'', ''''))) '
+                             'FROM pg_catalog.jsonb_path_query(%s::pg_catalog.jsonb, ''lax $[*]'') u(v) '
+                             'WHERE pg_catalog.jsonb_typeof(u.v) OPERATOR(pg_catalog.~) ''^[sn]'')';
     several CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, nullif(u.v::pg_catalog.text, ''''))) '
                              'FROM pg_catalog.unnest%s u(v))';
     plain text := '';
@@ -205,13 +219,16 @@ BEGIN
                 MESSAGE = format('mapping field %s: there can be no namespace %s', field, to_json(one.key)),
                 HINT = 'Namespaces are words such as email, customer_no or shop.order.';
         END;
-        SELECT e.code, e.typed, e.uses, t.typcategory = 'A' AS is_array INTO expression
+        SELECT e.code, e.typed, e.uses, t.typcategory = 'A' AS is_array,
+               e.type IN ('json'::regtype, 'jsonb'::regtype) AS is_json INTO expression
         FROM source_expression(tables, aliases, field || '.' || one.key, one.element #>> '{}', 'text', search_path) e
              JOIN pg_type t ON t.oid = e.type;
         uses := uses || expression.uses;
         namespaces := namespaces || one.key;
         IF expression.is_array THEN
             arrays := arrays || format(' || ' || several, one.key, expression.code);
+        ELSIF expression.is_json THEN
+            arrays := arrays || format(' || ' || of_json, one.key, expression.code);
         ELSE
             plain := concat_ws(', ', nullif(plain, ''),
                                '@extschema@.identifier('
@@ -843,7 +860,8 @@ BEGIN
         IF found IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
                 MESSAGE = format('table %s was dropped', coalesce(each_table.relation_name, each_table.relation::oid::text)),
-                DETAIL = format('lookup %s of the mapping', each_table.lookup);
+                DETAIL = CASE WHEN each_table.lookup IS NULL THEN 'It is attached.'
+                         ELSE format('Lookup %s of the mapping reads it.', each_table.lookup) END;
         END IF;
         SELECT c.names, c.types, c.gone INTO named
         FROM columns_now(found, id_of_table(found) <> each_table.relation_id,
@@ -987,6 +1005,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what rows of an attached table mean';
 
+-- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of them
+CREATE OR REPLACE FUNCTION @hub@.untold_rows(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    mapping CONSTANT jsonb := mapping_of(source_id);
+BEGIN
+    RETURN format('SELECT k.key FROM (SELECT %s AS key FROM %s WHERE NOT coalesce(%s, false)) k WHERE EXISTS (SELECT '
+                  'FROM %I.source_changes c WHERE c.source OPERATOR(pg_catalog.=) %L AND c.row_key OPERATOR(pg_catalog.=) k.key)',
+                  mapping ->> 'key', mapping_from(mapping, rows_from), mapping ->> 'told', current_schema(),
+                  (SELECT s.source FROM sources s WHERE s.source_id = untold_rows.source_id));
+END $$;
+COMMENT ON FUNCTION @hub@.untold_rows(integer, text) IS
+    'query for keys of rows whose changes count no more';
+
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
 CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
 RETURNS text
@@ -1052,12 +1086,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
+    noted_alias CONSTANT text := quote_ident('noted' || (mapping ->> 'ending'));
 BEGIN
-    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) i(n) '
-                  'CROSS JOIN LATERAL (SELECT %s) %I ORDER BY i.n', mapping ->> 'key',
+    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) '
+                  '%5$s(n) CROSS JOIN LATERAL (SELECT %3$s) %4$I ORDER BY %5$s.n', mapping ->> 'key',
                   jsonb_array_length(mapping -> 'key_columns'),
-                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', 'i.n', '%2$s AS %1$I', ', '),
-                  mapping ->> 'alias');
+                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', noted_alias || '.n', '%2$s AS %1$I', ', '),
+                  mapping ->> 'alias', noted_alias);
 END $$;
 COMMENT ON FUNCTION @hub@.noted_keys(integer) IS
     'query for the source_keys of key values in $1, in that order, whether there are such rows or not';

@@ -530,6 +530,7 @@ BEGIN
     SELECT array_agg(g.source_key) INTO gone FROM gone g;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
+        DELETE FROM source_rejects r WHERE r.source = remove_changes.source AND r.source_key = ANY (gone);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
@@ -564,7 +565,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
 
--- By its second line a trigger function is known, wherever it is, and whatever it is called
+-- By its second line, and its owner, a trigger function is known, wherever it is, and whatever it is called
 CREATE OR REPLACE FUNCTION @hub@.note_mark(hub name, source_id integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN format('-- notes of source %s for hub %I', note_mark.source_id, note_mark.hub);
@@ -579,15 +580,17 @@ BEGIN
     RETURN QUERY
     SELECT p.oid::regprocedure FROM pg_proc p
     WHERE p.prorettype = 'trigger'::regtype AND p.pronargs = 0
-          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n');
+          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n')
+          -- one that a restored dump has made somebody else's notes nothing
+          AND p.proowner = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'feed_notes'::regclass);
 END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
 
--- The triggers of a source, whatever they and the hub are called by now; lookup NULL: of the table itself; cloned: of a
--- partition, made by PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
+-- The triggers of a source, whatever they and the hub are called by now; events: what they fire for, as a sum of 4 for
+-- INSERT, 8 DELETE, 16 UPDATE and 32 TRUNCATE; lookup NULL: of the table itself; cloned: of a partition, made by PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
 CREATE OR REPLACE FUNCTION @hub@.source_triggers(
     source_id integer, OUT relation regclass, OUT trigger name, OUT enabled "char", OUT statement boolean,
-    OUT lookup text, OUT cloned boolean, OUT seen text)
+    OUT events integer, OUT lookup text, OUT cloned boolean, OUT seen text)
     RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -596,7 +599,7 @@ DECLARE
     functions CONSTANT oid[] := array(SELECT f FROM note_functions(source_id) f);
 BEGIN
     RETURN QUERY
-    SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0,
+    SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0, g.tgtype & 60,
            CASE WHEN g.tgnargs > 0 AND g.tgfoid <> 'feed_source()'::regprocedure
                 THEN convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
                                   getdatabaseencoding()) END,
@@ -662,10 +665,12 @@ BEGIN
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = made;
     END IF;
     -- an assignment costs half of what a PERFORM costs, but is told no transition tables
-    body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n    IF pg_catalog.to_regproc(%L) IS NULL THEN\n'
-                   '        NULL;\n    ELSIF TG_OP = ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
+    body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n'
+                   '    IF pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(%L), ''USAGE'') IS NOT TRUE\n'
+                   '       OR pg_catalog.to_regproc(%L) IS NULL THEN\n'
+                   '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
                    '    ELSE\n        %s;\n    END IF;\n    RETURN NULL;\nEND',
-                   mark, format('%I.journey_note_rows', extension), extension,
+                   mark, quote_ident(extension), format('%I.journey_note_rows', extension), extension,
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
                    CASE WHEN s.feed = 'row' THEN format('n := %I.journey_note_row(%s, OLD, NEW)', extension, call)
                         ELSE format('PERFORM %I.journey_note_rows(%s)', extension, call) END);
@@ -694,29 +699,35 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     fresh regclass[];
-    member regclass;
+    there integer[];  -- events that triggers of each fire for
     kind text[];
+    member regclass;
     trigger name;
 BEGIN
-    fresh := array(SELECT t.member FROM source_tables(relation) t
-                   WHERE NOT EXISTS (SELECT FROM source_triggers(source_id) g
-                                     WHERE g.relation = t.member AND g.lookup IS NOT DISTINCT FROM make_triggers.lookup)
-                   ORDER BY t.leaf, t.member);
+    SELECT array_agg(f.member ORDER BY f.leaf, f.member), array_agg(f.events ORDER BY f.leaf, f.member)
+    INTO fresh, there
+    FROM (SELECT t.member, t.leaf,
+                 coalesce((SELECT bit_or(g.events) FROM source_triggers(source_id) g
+                           WHERE g.relation = t.member AND g.lookup IS NOT DISTINCT FROM make_triggers.lookup),
+                          0) AS events
+          FROM source_tables(relation) t) f
+    WHERE f.events <> 60;
     IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(fresh) m(m)) THEN
         PERFORM lock_politely(fresh, 'SHARE ROW EXCLUSIVE');
     END IF;
-    FOREACH member IN ARRAY fresh LOOP
+    FOR i IN 1 .. coalesce(cardinality(fresh), 0) LOOP
+        member := fresh[i];
         FOREACH kind SLICE 1 IN ARRAY
             CASE WHEN feed = 'row'
-                 THEN ARRAY[['change', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW'],
-                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']]
-                 ELSE ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT'],
+                 THEN ARRAY[['change', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW', '28'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT', '32']]
+                 ELSE ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', '4'],
                             ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows '
-                                                       'FOR EACH STATEMENT'],
-                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT'],
-                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']] END
+                                                       'FOR EACH STATEMENT', '16'],
+                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', '8'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT', '32']] END
         LOOP
-            CONTINUE WHEN kind[1] = 'change' AND member <> relation;
+            CONTINUE WHEN kind[1] = 'change' AND member <> relation OR there[i] & kind[4]::integer <> 0;
             trigger := source_object(current_schema() || '_' || kind[1], prefix);
             WHILE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = member AND g.tgname = trigger) LOOP
                 -- it has another hub's, or one of its own, of that name
@@ -731,7 +742,7 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.make_triggers(integer, regclass, text, text, text, text) IS
-    'make the triggers of a table, and of its partitions';
+    'make the triggers that a table, and its partitions, lack';
 
 -- The functions that the triggers of a source call, brought to the columns and the name of the hub of today; lookup
 -- NULL: of the table itself
@@ -896,6 +907,8 @@ DECLARE
     afters text[] := '{}';
     changed text[] := '{}';
     old_keys text[] := '{}';
+    anew text[] := '{}';      -- of rows that are new, if they may have changes of others under their keys
+    new_keys text[] := '{}';
     r record;
     found text[] := '{}';
     total integer := 0;
@@ -905,6 +918,8 @@ DECLARE
     key text;
 BEGIN
     SELECT t.source, t.relation, t.key_columns, t.kept_columns, t.columns, t.search_path,
+           t.kept_columns <> '{}' AND t.compiled ->> 'told' <> 'true' AS may_be_untold,
+           NOT (t.compiled ->> 'log')::boolean AND NOT (t.compiled ->> 'keep')::boolean AS removes,
            t.backfilled_at IS NOT NULL AS backfilled
     INTO s FROM sources t WHERE t.source_id = id AND t.detached_at IS NULL;
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -937,7 +952,10 @@ BEGIN
             old_keys := old_keys || c.key;
         ELSE
             total := total + 1;
-            IF c.before IS NOT NULL THEN
+            new_keys := new_keys || c.key;
+            IF c.before IS NULL AND c.after IS NOT NULL THEN
+                anew := anew || c.key;
+            ELSIF c.before IS NOT NULL THEN
                 changed := changed || c.key;
                 befores := befores || c.before;
                 afters := afters || c.after;
@@ -948,6 +966,9 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF anew <> '{}' AND s.removes THEN
+        PERFORM remove_changes(s.source, read_list(id, noted_keys(id), anew));
+    END IF;
     IF total > 0 THEN
         total := (SELECT count(*) FROM new_rows);
         FOR place IN 0 .. (total - 1) / most LOOP
@@ -998,8 +1019,42 @@ BEGIN
     FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
         PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
     END LOOP;
-    IF changed <> '{}' THEN
-        total := cardinality(changed) / cardinality(s.key_columns);
+    IF total > 0 AND s.may_be_untold THEN
+        BEGIN
+            query := untold_rows(id, 'new_rows');
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE format('SELECT ARRAY(%s)', query) INTO old_keys;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            PERFORM remove_changes(s.source, old_keys);
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- see drop_untold
+        END;
+    END IF;
+    query := CASE WHEN found <> '{}' THEN first_values(id, 'new_rows') END;
+    total := cardinality(changed) / cardinality(s.key_columns);
+    IF query IS NOT NULL THEN
+        IF total > 0 THEN  -- they were before what they are now
+            PERFORM apply_changes(id, changed, '{}', befores, array_fill(0::bigint, ARRAY[total]),
+                                  array_fill(now(), ARRAY[total]));
+        END IF;
+        BEGIN
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE 'SELECT pg_catalog.array_agg(m.key) AS row_keys, pg_catalog.array_agg(m.change) AS keys, '
+                    'pg_catalog.array_agg(m.event) AS events FROM (' || query || ') m' INTO r;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            IF r.keys IS NOT NULL THEN
+                PERFORM store_changes(s.source, r.row_keys, r.keys, r.events);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM apply_first_of(id, cardinality(s.key_columns), new_keys);
+        END;
+    END IF;
+    IF total > 0 THEN
         PERFORM apply_changes(id, changed, befores, afters,
                               array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
     END IF;

@@ -122,6 +122,8 @@ BEGIN
                         WHEN c.relkind IN ('v', 'm', 'f')
                         THEN 'It has no triggers. Attach it with feed => ''poll'', a key, and a watermark: a column that '
                              'tells when a row was written.'
+                        WHEN kind LIKE '% inheritance tree'
+                        THEN 'Attach it with feed => ''poll'', a key, and a watermark: so rows of its children are read too.'
                         ELSE 'Pass its rows to record_many.' END;
     END IF;
 END $$;
@@ -266,6 +268,10 @@ BEGIN
     IF s.feed = 'poll' AND NOT located ? 'watermark' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field watermark is missing',
             HINT = 'Of a table that is polled it names a column that tells when a row was written last.';
+    ELSIF s.feed = 'poll' AND mapping -> 'on_change' IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = 'mapping field on_change needs triggers, which tell what a row was before',
+            HINT = 'Attach the table that has the column, without feed => ''poll'', as another part of the source.';
     END IF;
     UPDATE sources t SET trusts = trusted_roles(located, search_path) WHERE t.source_id = take_mapping.source_id;
     PERFORM check_trust(source_id);
@@ -386,7 +392,16 @@ BEGIN
                 HINT = format('With backfill => false nobody waits for that: CALL %I.backfill_source(%L) reads them then.',
                               hub, source);
         END IF;
-        rows_read := (fill_source(id)).row_count;
+        FOR attempt IN 1 .. 10 LOOP
+            BEGIN
+                rows_read := (fill_source(id)).row_count;
+                EXIT;
+            EXCEPTION WHEN deadlock_detected THEN
+                IF attempt = 10 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
     END IF;
     RAISE NOTICE USING
         MESSAGE = format(CASE feed WHEN 'immediate' THEN 'rows of %s go to the hub as they are written'
@@ -395,6 +410,16 @@ BEGIN
         HINT = CASE WHEN feed = 'immediate' THEN 'Whoever writes them must be a writer of the hub.'
                     ELSE format('Feed it by CALL %I.feed(), every minute, say, or once and for ever by '
                                 'CALL %1$I.feed(forever => true).', hub) END;
+    IF EXISTS (SELECT FROM note_functions(id) f JOIN pg_proc p ON p.oid = f
+               WHERE p.pronamespace = quote_ident(hub)::regnamespace) THEN
+        RAISE NOTICE USING
+            MESSAGE = format('a dump of schema %I alone can be restored but for its triggers where there is no hub %s',
+                             (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE c.oid = relation), hub),
+            DETAIL = 'The function they call is in the hub, for it may not be made where the table is.',
+            HINT = format('GRANT CREATE ON SCHEMA %s TO %I, and attach it again.',
+                          (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = relation), current_user);
+    END IF;
     SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source, part) c;
     IF rejected > 0 THEN
         RAISE NOTICE USING MESSAGE = format('rows of %s of which no touchpoint can be made: %s', source, rejected),
@@ -652,7 +677,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'source must not be NULL';
     END IF;
     FOREACH id IN ARRAY source_ids(source, part) LOOP
-        PERFORM check_trust(id);
+        PERFORM lock_partitioned(id), check_trust(id);
         mapping := mapping_of(id);
         SELECT t.part, cardinality(t.key_columns) AS width INTO s FROM sources t WHERE t.source_id = id;
         part := s.part;

@@ -72,8 +72,15 @@ BEGIN
                                 WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS lookups INTO s
     FROM sources t WHERE t.source_id = flaw_of_triggers.source_id;
     SELECT coalesce(array_agg(g.seen), '{}') AS seen,
-           coalesce(array_agg(concat_ws(' ', g.relation::oid, g.lookup)), '{}') AS watched INTO there
-    FROM source_triggers(source_id) g;
+           coalesce((SELECT array_agg(w.name)
+                     FROM (SELECT concat_ws(' ', t.relation::oid, t.lookup) AS name
+                           FROM source_triggers(source_id) t GROUP BY 1 HAVING bit_or(t.events) = 60) w),
+                    '{}') AS watched,
+           coalesce(bool_or(g.lacking), false) AS lacking INTO there
+    FROM (SELECT t.seen, bit_or(t.events) OVER (PARTITION BY t.relation, t.lookup) <> 60 AS lacking
+          FROM source_triggers(source_id) t
+          WHERE EXISTS (SELECT FROM unnest(s.relations) r(relation) CROSS JOIN LATERAL source_tables(r.relation) m
+                        WHERE m.member = t.relation)) g;
     others := array(SELECT u.seen
                     FROM unnest(s.triggers_seen) u(seen)
                          JOIN (SELECT DISTINCT t.member::oid AS id FROM unnest(s.relations) r(relation)
@@ -82,7 +89,8 @@ BEGIN
                     WHERE s.same
                           AND u.seen <> ALL (there.seen));
     RETURN CASE WHEN s.feed = 'poll' THEN NULL
-                WHEN EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
+                WHEN there.lacking
+                     OR EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
                              WHERE concat_ws(' ', r.relation::oid, r.lookup) <> ALL (there.watched))
                      OR EXISTS (SELECT FROM unnest(others) o(seen)
                                 WHERE NOT EXISTS (SELECT FROM pg_trigger g
@@ -287,8 +295,9 @@ BEGIN
     IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
-    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
-    FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
+    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n),
+           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n) INTO traits, traits_at
+    FROM unnest(keys, traits, traits_at) WITH ORDINALITY u(key, traits, at, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
     IF NOT careful THEN
@@ -461,7 +470,7 @@ BEGIN
     IF true = ANY (gone) THEN
         -- maybe one of several that are alike is gone
         there := read_list(source_id, format('SELECT m.key FROM (%s) m WHERE m.key OPERATOR(pg_catalog.=) ANY ($1)',
-                                             mapped_rows(source_id, (SELECT s.relation::text FROM sources s
+                                             mapped_rows(source_id, (SELECT name_of_table(s.relation) FROM sources s
                                                                      WHERE s.source_id = apply_keys.source_id))), keys);
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
@@ -514,7 +523,8 @@ BEGIN
                                         history);
         END;
         IF chunk.gone IS NULL THEN
-            PERFORM apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
+            PERFORM drop_untold(source_id, noted_rows(source_id), chunk.key_values),
+                    apply_first_of(source_id, s.width, chunk.key_values);
         END IF;
     END LOOP;
     RETURN total;
@@ -540,7 +550,9 @@ BEGIN
     SELECT array_agg(f.source_key) INTO fresh FROM fresh f;
     SELECT array_agg(u.key ORDER BY u.n), array_agg(events[u.n] ORDER BY u.n) INTO keys, events
     FROM unnest(keys) WITH ORDINALITY u(key, n)
-    WHERE u.key = ANY (fresh) AND (events[u.n]).source IS NOT NULL;
+    WHERE (u.key = ANY (fresh) OR EXISTS (SELECT FROM source_rejects r
+                                          WHERE r.source = store_changes.source AND r.source_key = u.key))
+          AND (events[u.n]).source IS NOT NULL;
     IF keys IS NULL THEN
         RETURN;
     END IF;
@@ -554,6 +566,33 @@ BEGIN
     END;
 END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
+
+-- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0 for
+-- a row that is seen for the first time, which is tried again when the row is read again.
+CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], before text[], after text[],
+                                               note bigint, reason text, state text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    row_key CONSTANT text := (read_list(source_id, noted_keys(source_id), key_values))[1];
+    keys text[];
+BEGIN
+    SELECT t.source, t.compiled INTO s FROM sources t WHERE t.source_id = reject_change.source_id;
+    keys := array(SELECT concat_ws('/', row_key, k.name, note)
+                  FROM jsonb_array_elements(s.compiled -> 'changes') c(value)
+                       JOIN jsonb_array_elements_text(s.compiled -> 'kept_columns') WITH ORDINALITY k(name, n)
+                           ON k.name = c.value ->> 'column'
+                  WHERE CASE note WHEN 0 THEN (c.value ->> 'initially')::boolean
+                        ELSE before[k.n] IS DISTINCT FROM after[k.n] END);
+    PERFORM store_changes(s.source, array_fill(row_key, ARRAY[cardinality(keys)]), keys,
+                          array_fill(NULL::event, ARRAY[cardinality(keys)])),
+            reject_rows(s.source, keys, array_fill(reason, ARRAY[cardinality(keys)]),
+                        array_fill(state, ARRAY[cardinality(keys)]));
+END $$;
+COMMENT ON FUNCTION @hub@.reject_change(integer, text[], text[], text[], bigint, text, text) IS
+    'write down a change of a row that can be no touchpoint';
 
 -- Touchpoints of changes that on_change names: values of key columns, and of the kept ones before and after, so many
 -- each, and numbers and times of the notes. They are not read again when the row changes.
@@ -569,16 +608,35 @@ DECLARE
     row_keys text[];
     keys text[];
     events event[];
+    n integer := cardinality(notes);
+    i integer;
+    k integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
     SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_changes.source_id;
-    PERFORM set_config('search_path', s.search_path, true);
-    EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
-            || query || ') m'
-    INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
-    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    BEGIN
+        PERFORM set_config('search_path', s.search_path, true);
+        EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
+                || query || ') m'
+        INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        ELSIF n = 1 THEN
+            PERFORM reject_change(source_id, key_values, befores, afters, notes[1], SQLERRM, SQLSTATE);
+        ELSE
+            n := n / 2;
+            i := n * (cardinality(key_values) / cardinality(notes));
+            k := n * (cardinality(afters) / cardinality(notes));
+            PERFORM apply_changes(source_id, key_values[:i], befores[:k], afters[:k], notes[:n], times[:n]),
+                    apply_changes(source_id, key_values[i + 1:], befores[k + 1:], afters[k + 1:], notes[n + 1:],
+                                  times[n + 1:]);
+        END IF;
+        RETURN;
+    END;
     IF row_keys IS NOT NULL THEN
         PERFORM store_changes(s.source, row_keys, keys, events);
     END IF;
@@ -587,14 +645,32 @@ COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[
     'record touchpoints of changes that a mapping''s on_change names';
 
 -- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may be
--- values
+-- values: key of the row, change, its own key, and event. NULL: nothing
+CREATE OR REPLACE FUNCTION @hub@.first_values(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    query CONSTANT text := first_events(source_id, rows_from);
+BEGIN
+    RETURN CASE WHEN query IS NOT NULL
+                THEN format('SELECT m.key, m.change, m.event FROM (%1$s) m WHERE NOT EXISTS (SELECT FROM %2$I.source_changes c '
+                            'WHERE c.source OPERATOR(pg_catalog.=) %3$L AND c.source_key OPERATOR(pg_catalog.=) m.change '
+                            'AND NOT EXISTS (SELECT FROM %2$I.source_rejects r '
+                            'WHERE r.source OPERATOR(pg_catalog.=) %3$L AND r.source_key OPERATOR(pg_catalog.=) m.change))',
+                            query, current_schema(),
+                            (SELECT s.source FROM sources s WHERE s.source_id = first_values.source_id)) END;
+END $$;
+COMMENT ON FUNCTION @hub@.first_values(integer, text) IS
+    'query for the touchpoints that rows, which were not seen before, are by on_change''s initially';
+
 CREATE OR REPLACE FUNCTION @hub@.apply_first_values(source_id integer, rows_from text, key_values text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
-    query CONSTANT text := first_events(source_id, rows_from);
+    query CONSTANT text := first_values(source_id, rows_from);
     s record;
     change record;
     row_keys text[] := '{}';
@@ -604,13 +680,9 @@ BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
-    SELECT t.source, t.search_path,
-           format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
-                  'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)', query,
-                  current_schema(), t.source) AS query INTO s
-    FROM sources t WHERE t.source_id = apply_first_values.source_id;
+    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_first_values.source_id;
     PERFORM set_config('search_path', s.search_path, true);
-    FOR change IN EXECUTE s.query USING key_values LOOP
+    FOR change IN EXECUTE query USING key_values LOOP
         row_keys := pg_catalog.array_append(row_keys, change.key);
         keys := pg_catalog.array_append(keys, change.change);
         events := pg_catalog.array_append(events, change.event);
@@ -628,6 +700,49 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
+
+-- Changes count as long as their rows are evidence. What can't be read is not known to be none.
+CREATE OR REPLACE FUNCTION @hub@.drop_untold(source_id integer, rows_from text, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+BEGIN
+    SELECT t.source, t.kept_columns <> '{}' AND t.compiled ->> 'told' <> 'true' AS may_be INTO s
+    FROM sources t WHERE t.source_id = drop_untold.source_id;
+    IF s.may_be AND EXISTS (SELECT FROM source_changes c WHERE c.source = s.source) THEN
+        PERFORM remove_changes(s.source, read_list(source_id, untold_rows(source_id, rows_from), key_values));
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.drop_untold(integer, text, text[]) IS
+    'remove touchpoints that on_change has made of rows which are no evidence any more';
+
+-- By the values of key columns, so many each; of what can't be told it is said why
+CREATE OR REPLACE FUNCTION @hub@.apply_first_of(source_id integer, width integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    half CONSTANT integer := cardinality(key_values) / width / 2 * width;
+BEGIN
+    PERFORM apply_first_values(source_id, noted_rows(source_id), key_values);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF half = 0 THEN
+        PERFORM reject_change(source_id, key_values, NULL, NULL, 0, SQLERRM, SQLSTATE);
+    ELSE
+        PERFORM apply_first_of(source_id, width, key_values[:half]),
+                apply_first_of(source_id, width, key_values[half + 1:]);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_first_of(integer, integer, text[]) IS
+    'the same of rows of an attached table, by the values of their key columns';
 
 -- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
 CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
@@ -690,11 +805,13 @@ BEGIN
            bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
            bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
     INTO any_of
-    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.after, x.noted_at,
+    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
+                 CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.after END AS after,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
           FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
                        CASE WHEN s.changes
-                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone) OVER (PARTITION BY y.lookup, y.key),
+                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
+                                              OVER (PARTITION BY y.lookup, y.key),
                                           CASE WHEN s.alone
                                                THEN max(y.note_id) FILTER (WHERE y.key IS NULL AND y.lookup IS NULL)
                                                     OVER () END) END AS lost
@@ -749,7 +866,8 @@ BEGIN
     END IF;
     IF s.changes AND NOT s.is_log AND NOT s.keep THEN
         lost := array(SELECT v.value FROM (SELECT DISTINCT n.key FROM unnest(taken) n
-                                           WHERE n.lookup IS NULL AND n.gone AND n.key <> '{}') k
+                                           WHERE n.lookup IS NULL AND n.key <> '{}'
+                                                 AND (n.gone OR n.before IS NULL AND n.after IS NOT NULL)) k
                       CROSS JOIN LATERAL unnest(k.key) WITH ORDINALITY v(value, i) ORDER BY k.key, v.i);
         BEGIN
             PERFORM CASE WHEN lost <> '{}'
@@ -777,18 +895,22 @@ BEGIN
     END IF;
 
     IF any_of.changed THEN
-        SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes,
-               array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times INTO looked_up
-        FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
-        PERFORM apply_changes(
-            source_id,
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.before) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.after) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            looked_up.notes, looked_up.times);
+        WITH changed AS MATERIALIZED (
+            SELECT n.note_id, n.key, n.before, n.after, n.noted_at, n.place
+            FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
+            WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL
+        )
+        SELECT array(SELECT c.note_id FROM changed c ORDER BY c.place) AS notes,
+               array(SELECT c.noted_at FROM changed c ORDER BY c.place) AS times,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.key) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS keys,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.before) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS befores,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.after) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS afters
+        INTO looked_up;
+        PERFORM apply_changes(source_id, looked_up.keys, looked_up.befores, looked_up.afters, looked_up.notes,
+                              looked_up.times);
     END IF;
     RETURN cardinality(taken);
 END $$;
@@ -878,7 +1000,7 @@ BEGIN
     END IF;
     lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
     IF lacking IS NULL THEN
-        PERFORM apply_first_values(source_id, rows_from, NULL);
+        PERFORM drop_untold(source_id, rows_from, NULL), apply_first_values(source_id, rows_from, NULL);
         row_count := row_count + cardinality(keys);
         mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
                                          true);
@@ -1187,11 +1309,40 @@ END $$;
 COMMENT ON FUNCTION @hub@.count_of_source(text, text) IS
     'how many rows of a source are touchpoints, how many can be none, and where to look';
 
+-- pg_partition_tree locks partitions, but not the table that they are of: so that is locked before, as whoever adds and
+-- drops partitions does. Where it can't be, whoever reads it is told why.
+CREATE OR REPLACE FUNCTION @hub@.lock_partitioned(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT name_of_table(c.oid) FROM pg_class c
+        WHERE c.relkind = 'p'
+              AND c.oid = ANY (array(SELECT s.relation::oid FROM sources s WHERE s.source_id = lock_partitioned.source_id
+                                     UNION ALL
+                                     SELECT l.relation::oid FROM source_lookups l
+                                     WHERE l.source_id = lock_partitioned.source_id))
+        ORDER BY c.oid
+    LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', name);
+        EXCEPTION WHEN undefined_table OR insufficient_privilege THEN
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_partitioned(integer) IS
+    'keep others from adding and dropping partitions of an attached table';
+
 -- Whoever reads rows of a source holds it. NULL: somebody else does, and waiting is not wanted, or there is none
 CREATE OR REPLACE FUNCTION @hub@.hold_source(source_id integer, waiting boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    held boolean;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
@@ -1205,7 +1356,11 @@ BEGIN
         PERFORM FROM sources s WHERE s.source_id = hold_source.source_id AND s.detached_at IS NULL
         FOR UPDATE SKIP LOCKED;
     END IF;
-    RETURN FOUND;
+    held := FOUND;
+    IF held THEN
+        PERFORM lock_partitioned(source_id);
+    END IF;
+    RETURN held;
 END $$;
 COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS 'keep others from reading rows of a source; returns whether it can be';
 
@@ -1366,6 +1521,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     why text;
+    detail text;
+    hint text;
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
@@ -1374,7 +1531,8 @@ BEGIN
             why := SQLERRM;
             PERFORM pg_sleep(random() * 0.02 * attempt);
         WHEN OTHERS THEN
-            why := SQLERRM;
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            why := concat_ws(E'\n', SQLERRM, 'DETAIL:  ' || nullif(detail, ''), 'HINT:  ' || nullif(hint, ''));
             EXIT;
         END;
     END LOOP;
@@ -1450,8 +1608,8 @@ DECLARE
     pause pg_catalog.float8 := 0.1;
     since_all pg_catalog.float8 := 0;
 BEGIN
-    COMMIT;
     fed := 0;
+    COMMIT;
     LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         before := fed;
@@ -1627,19 +1785,30 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    total bigint := 0;
+    total bigint;
     step record;
 BEGIN
     IF NOT hold_source(source_id, true) THEN
         RETURN 0;
     END IF;
-    PERFORM locate_source(source_id, true), check_trust(source_id), read_all_again(source_id);
-    LOOP
-        SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
-        total := total + step.mended;
-        EXIT WHEN step.row_count IS NULL;
+    PERFORM locate_source(source_id, true), check_trust(source_id);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM read_all_again(source_id);
+            total := 0;
+            LOOP
+                SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
+                total := total + step.mended;
+                EXIT WHEN step.row_count IS NULL;
+            END LOOP;
+            RETURN total;
+        EXCEPTION WHEN deadlock_detected THEN
+            -- all that was locked is given back, and whoever waited for it goes on
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
-    RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.resync(integer) IS
     'bring the hub in line with all rows of an attached table; returns how many told something else than the hub had';

@@ -82,10 +82,10 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     why := @hub@.refresh_if_due(refresh_every);
-    COMMIT;
     IF why IS NOT NULL THEN
         RAISE WARNING USING MESSAGE = pg_catalog.format('the hub can''t be refreshed: %s', why);
     END IF;
+    COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF @hub@.work_is_due('maintain', maintain_every) THEN
         PERFORM @hub@.note_work('maintain', 'it was interrupted');

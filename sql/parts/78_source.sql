@@ -35,7 +35,7 @@ RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
 COMMENT ON FUNCTION journey_changed_rows(oid, smallint[], smallint[], smallint[]) IS
     'in a trigger for each statement, with transition tables old_rows and new_rows: keys of the rows whose key or used '
     'columns (NULL: any) have changed, as text, of old and new ones where they differ; gone: whether there was such a '
-    'row only; before and after: the kept columns, where one of them has changed';
+    'row only; before and after: the kept columns, where one of them has changed; of a row that is new, after alone';
 COMMENT ON FUNCTION journey_note_rows(text, integer, text, oid, smallint[], smallint[], smallint[]) IS
     'put what journey_changed_rows tells into feed_notes of a hub, if it is there; without key columns, that all rows '
     'are gone; returns how many notes';

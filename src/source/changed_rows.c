@@ -62,9 +62,8 @@ typedef struct Wanted
 	bool known; /* whether it is the table asked about, or a partition of it */
 } Wanted;
 
-/* What becomes of a change; the arrays are of text, each NULL or of all columns */
-typedef void (*Emit)(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after,
-					 bool kept);
+/* What becomes of a change; the arrays are of text, each 0, for NULL, or of all columns */
+typedef void (*Emit)(void *state, Datum key, bool gone, Datum before, Datum after);
 
 typedef struct Sink
 {
@@ -256,12 +255,14 @@ static void
 emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	MemoryContext previous = MemoryContextSwitchTo(sink->row_context);
-	bool kept = false;
 	Datum before = (Datum) 0;
 	Datum after = (Datum) 0;
 	bool another = false;
 
-	if (old_row != NULL && new_row != NULL)
+	/* One that is new tells what its values are, but not what they were: there were none */
+	if (old_row == NULL && wanted->kept.count > 0)
+		after = print_columns(&wanted->kept, new_row);
+	else if (old_row != NULL && new_row != NULL)
 	{
 		another = differ(wanted->descriptor, &wanted->key, old_row, new_row);
 		if (!another && !differ(wanted->descriptor, &wanted->used, old_row, new_row))
@@ -270,19 +271,16 @@ emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot 
 			MemoryContextReset(sink->row_context);
 			return;
 		}
-		kept = differ(wanted->descriptor, &wanted->kept, old_row, new_row);
-		if (kept)
+		if (differ(wanted->descriptor, &wanted->kept, old_row, new_row))
 		{
 			before = print_columns(&wanted->kept, old_row);
 			after = print_columns(&wanted->kept, new_row);
 		}
 	}
 	if (old_row != NULL && (another || new_row == NULL))
-		sink->emit(sink->state, print_columns(&wanted->key, old_row), false, true, (Datum) 0,
-				   (Datum) 0, false);
+		sink->emit(sink->state, print_columns(&wanted->key, old_row), true, (Datum) 0, (Datum) 0);
 	if (new_row != NULL)
-		sink->emit(sink->state, print_columns(&wanted->key, new_row), false, false, before, after,
-				   kept);
+		sink->emit(sink->state, print_columns(&wanted->key, new_row), false, before, after);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(sink->row_context);
 }
@@ -291,8 +289,8 @@ emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot 
 static void
 emit_unknown(Sink *sink)
 {
-	sink->emit(sink->state, PointerGetDatum(construct_empty_array(TEXTOID)), false, false,
-			   (Datum) 0, (Datum) 0, false);
+	sink->emit(sink->state, PointerGetDatum(construct_empty_array(TEXTOID)), false, (Datum) 0,
+			   (Datum) 0);
 }
 
 static EphemeralNamedRelation
@@ -401,11 +399,11 @@ columns_argument(FunctionCallInfo fcinfo, int number)
 /* ---- changes as rows ---------------------------------------------------- */
 
 static void
-put_change(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after, bool kept)
+put_change(void *state, Datum key, bool gone, Datum before, Datum after)
 {
 	ReturnSetInfo *info = state;
 	Datum values[4] = {key, BoolGetDatum(gone), before, after};
-	bool nulls[4] = {no_key, false, !kept, !kept};
+	bool nulls[4] = {false, false, before == (Datum) 0, after == (Datum) 0};
 
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
@@ -525,7 +523,7 @@ close_notes(Notes *notes)
 }
 
 static void
-put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after, bool kept)
+put_note(void *state, Datum key, bool gone, Datum before, Datum after)
 {
 	Notes *notes = state;
 	TupleTableSlot *slot;
@@ -549,11 +547,12 @@ put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum aft
 	slot->tts_values[NOTE_LOOKUP] = notes->lookup;
 	slot->tts_isnull[NOTE_LOOKUP] = notes->no_lookup;
 	slot->tts_values[NOTE_KEY] = key;
-	slot->tts_isnull[NOTE_KEY] = no_key;
+	slot->tts_isnull[NOTE_KEY] = key == (Datum) 0;
 	slot->tts_values[NOTE_GONE] = BoolGetDatum(gone);
 	slot->tts_values[NOTE_BEFORE] = before;
 	slot->tts_values[NOTE_AFTER] = after;
-	slot->tts_isnull[NOTE_BEFORE] = slot->tts_isnull[NOTE_AFTER] = !kept;
+	slot->tts_isnull[NOTE_BEFORE] = before == (Datum) 0;
+	slot->tts_isnull[NOTE_AFTER] = after == (Datum) 0;
 	slot->tts_values[NOTE_TIME] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	ExecStoreVirtualTuple(slot);
 	ExecSimpleRelationInsert(notes->result, notes->estate, slot);
@@ -593,7 +592,7 @@ journey_note_rows(PG_FUNCTION_ARGS)
 	if (!begin_notes(fcinfo, &notes, &sink))
 		PG_RETURN_INT64(0);
 	if (PG_ARGISNULL(4)) /* a table is truncated */
-		put_note(&notes, (Datum) 0, true, true, (Datum) 0, (Datum) 0, false);
+		put_note(&notes, (Datum) 0, true, (Datum) 0, (Datum) 0);
 	else
 		find_changes(fcinfo, &sink, PG_GETARG_OID(3), PG_GETARG_ARRAYTYPE_P(4),
 					 columns_argument(fcinfo, 5), columns_argument(fcinfo, 6));

@@ -6,6 +6,11 @@
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
 SET timezone = 'UTC';
+-- ---- where a lookup's conditions end -----------------------------------------
+SELECT columns, expressions FROM (VALUES ('t(a = x, (b = y))'), ('t(((a = x)))'), ('t((a = x) AND ((b = f(y, 2) )) , (((c)) = CASE WHEN z = '')'' THEN 1 END AND d = 4 )) -- (x)'),
+    ('t(a = x /* , ( */ , -- and (
+     (b = y BETWEEN 1 AND 2) AND c = (1,2))')) v(lookup), journey_lookup(v.lookup);
+
 SELECT journey_create_hub('crm');
 CREATE SCHEMA desk;
 CREATE TABLE desk.inboxes (id integer PRIMARY KEY, kind text, note text);
@@ -190,6 +195,22 @@ SELECT journey_drop_hub('their', true);
 RESET ROLE;
 DROP OWNED BY regress_mapping_dba;
 DROP ROLE regress_mapping_dba;
+
+-- JSON: strings without their quotes, each of an array
+CREATE TABLE lead (id integer PRIMARY KEY, fields jsonb, raw json, ms bigint);
+INSERT INTO lead VALUES (1, '{"email": "ana@x", "mails": ["b@x", null, "", {"a": 1}, 7], "st": "won", "tags": ["x"]}', '"Hello"', 1767225600000),
+    (2, '{"email": null, "mails": "c@x", "st": null}', NULL, 1767225600000);
+\set SHOW_CONTEXT never
+SELECT crm.attach_source('lead', '{"occurred_at": "ms", "channel": "''crm''", "action": "''lead''", "identifiers": {"mail": "id"}}');
+\set SHOW_CONTEXT errors
+SELECT crm.attach_source('lead', '{"occurred_at": "to_timestamp(ms / 1000.0)", "channel": "''crm''", "subject": "raw",
+    "action": {"case": "fields -> ''st''", "won": "won", "else": "other"}, "identifiers": {"mail": ["fields -> ''email''", "fields -> ''mails''"]},
+    "traits": {"tags": "fields -> ''tags''"}}');
+SELECT t.source_key, t.action, t.subject, crm.identifiers_of(i.customer_id), p.traits
+FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) JOIN crm.customer_profile p USING (customer_id)
+WHERE t.source = 'lead' ORDER BY 1;
+SELECT crm.detach_source('lead', keep => false);
+DROP TABLE lead;
 
 -- What is looked up is trusted too
 CREATE ROLE regress_mapping_other;

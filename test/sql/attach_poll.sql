@@ -184,9 +184,23 @@ COMMIT;
 CALL crm.feed();
 SELECT * FROM changes;
 
+-- what a row was is not known without triggers; a table with children has none
+CREATE TABLE parent (id integer NOT NULL, email text, at timestamptz);
+CREATE TABLE heir (more text) INHERITS (parent);
+\set SHOW_CONTEXT never
+SELECT crm.attach_source('parent', '{"key": "id", "watermark": "at", "makes": "evidence", "channel": "''x''", "identifiers": {"email": "email"},
+    "on_change": {"column": "email", "action": "''moved''"}}', feed => 'poll');
+SELECT crm.attach_source('parent', '{"key": "id", "occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"email": "email"}}');
+\set SHOW_CONTEXT errors
+SELECT crm.attach_source('parent', '{"key": "id", "watermark": "at", "occurred_at": "at", "channel": "''x''", "action": "''y''",
+    "identifiers": {"email": "email"}}', feed => 'poll');
+INSERT INTO heir VALUES (1, 'heir@x', '2026-01-01Z');
+CALL crm.feed();
+SELECT source_key FROM crm.touchpoints WHERE source = 'parent';
+
 DROP VIEW has, state, changes;
 SELECT journey_drop_hub('crm', true);
 DROP SCHEMA app, other CASCADE;
 DROP ROLE regress_poll_app, regress_poll_other;
-DROP TABLE talk;
+DROP TABLE talk, parent, heir;
 DROP FUNCTION mapping, refused;

@@ -15,6 +15,7 @@ my $dir = "$FindBin::RealBin/../recipes";
 my $node = start_server('recipes');
 my %schema = (map({ $_ => $_ } qw(chatwoot zammad odoo medusa listmonk umami keycloak asterisk)), gotrue => 'auth');
 sql($node, 'CREATE ROLE application LOGIN');
+sql($node, 'CREATE DATABASE hub');
 
 # Runs files in a database; what they print, if they run without an error
 sub run_files
@@ -50,16 +51,25 @@ sub fed
     is($node->safe_psql($db, 'SELECT count(*) FROM crm.stitch_check()'), '0', "$db: what is stitched follows from the evidence");
 }
 
+# Hubs are alike, and take a while to make
+run_files('hub', undef, 'hub.sql');
+sub create_database
+{
+    my ($db, $with_hub) = @_;
+    my $template = $with_hub ? 'TEMPLATE hub' : '';
+    $node->safe_psql('postgres', "CREATE DATABASE $db $template; GRANT CREATE ON DATABASE $db TO application");
+}
+
 for my $app (sort keys %schema)
 {
     my $schema = $schema{$app};
     for my $db ("bare_$app", $app)
     {
-        $node->safe_psql('postgres', "CREATE DATABASE $db; GRANT CREATE ON DATABASE $db TO application");
+        create_database($db, $db eq $app);
         run_files($db, 'application', "$app.sql");
     }
     my @agents = -e "$dir/${app}_agents.sql" ? "${app}_agents.sql" : ();
-    run_files($app, undef, 'hub.sql', "${app}_attach.sql", @agents);
+    run_files($app, undef, "${app}_attach.sql", @agents);
     run_files($_, 'application', "${app}_play.sql") for "bare_$app", $app;
     is(rows_of($app, $schema), rows_of("bare_$app", $schema), "$app has the same rows with and without the hub");
     is($node->safe_psql($app, "SELECT count(*) FROM pg_roles WHERE rolname = 'application' AND has_schema_privilege(oid, 'crm', 'usage')"), '0', "$app has no rights in the hub");
@@ -84,10 +94,10 @@ for my $app (sort keys %schema)
 }
 
 # One customer in three applications
-$node->safe_psql('postgres', 'CREATE DATABASE three; GRANT CREATE ON DATABASE three TO application');
+create_database('three', 1);
 my @three = qw(chatwoot medusa asterisk);
 run_files('three', 'application', "$_.sql") for @three;
-run_files('three', undef, 'hub.sql', map({ "${_}_attach.sql" } @three), 'asterisk_agents.sql');
+run_files('three', undef, map({ "${_}_attach.sql" } @three), 'asterisk_agents.sql');
 run_files('three', 'application', "${_}_play.sql") for @three;
 fed('three');
 my $out = run_files('three', undef, 'show.sql');
@@ -102,8 +112,7 @@ is($node->safe_psql('three', "SELECT (SELECT count(*) FROM crm.touchpoints), (SE
 
 # An application in another database, by foreign tables that are polled
 my ($host, $port) = ($node->host, $node->port);
-$node->safe_psql('postgres', 'CREATE DATABASE far');
-run_files('far', undef, 'hub.sql');
+create_database('far', 1);
 $node->safe_psql('far', <<"END");
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER app FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'bare_listmonk');
