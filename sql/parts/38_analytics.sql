@@ -155,12 +155,14 @@ COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, te
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz,
                                                       timestamptz, text, boolean) IS
     'transition of journey_funnel_agg by period, with times or without';
-COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text, boolean) IS
+COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text,
+                                        boolean) IS
     'journey_funnel_agg by period, with the times between the steps or (false) without';
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, text, text, timestamptz,
                                                       timestamptz, text, boolean) IS
     'transition of journey_funnel_agg by period over blocks, with times or without';
-COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, text, timestamptz, timestamptz, text, boolean) IS
+COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, text, timestamptz, timestamptz, text,
+                                        boolean) IS
     'journey_funnel_agg by period over the journeys of blocks, with the times between the steps or (false) without';
 
 -- Sessions of a block. COST: some 50 us for 1000 journeys of 20 touchpoints
