@@ -96,6 +96,15 @@ typedef struct Tally
 	LabelTally *of;
 } Tally;
 
+/* Times of a journey, and labels from its first touchpoint's on: in a block they are others' too. */
+typedef struct LabelledTimes
+{
+	JourneyView times;
+	const uint8 *readable; /* memory up to here may be read */
+	const JourneyView *labels;
+	uint32 first;
+} LabelledTimes;
+
 /* --- what is asked --- */
 
 static int
@@ -642,15 +651,81 @@ count_row(LabelSite *site, LabelCounts *s, const uint32 *numbers, const JourneyV
 	}
 }
 
+/* So many times are read at once. */
+#define TIMES_AHEAD 128
+
 /*
- * Count a journey that has touchpoints, whose labels are labels' from the first on: those in the
- * range, as many at once as are in one period.
+ * Count the touchpoints from c's up to "to" by their periods. Every time is read: where a period has
+ * few, that takes less than to find its end, for no branch depends on them.
  */
 static void
-count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const JourneyView *labels,
-			  const JourneyView *v, uint32 first)
+count_each(LabelSite *site, LabelCounts *s, const uint32 *numbers, const LabelledTimes *t,
+		   EliasFanoCursor *c, uint32 to)
+{
+	const JourneyView *v = &t->times;
+
+	while (c->i < to)
+	{
+		uint32 from = c->i;
+		uint32 n = Min(TIMES_AHEAD, to - from);
+		int64 times[TIMES_AHEAD];
+		uint32 rows[TIMES_AHEAD]; /* of neighbours in one row */
+		uint32 ends[TIMES_AHEAD];
+		uint32 row = ROW_UNKNOWN - 1; /* none */
+		uint32 k = PG_UINT32_MAX;
+		uint32 done = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (unlikely(!ef_read_scaled(&v->times, c, t->readable, v->first, v->unit, times, n)))
+			journey_corrupt("a time is impossible");
+		for (uint32 i = 0; i < n; i++)
+		{
+			const Slot *slot = slot_of(site, times[i]);
+			uint32 here = slot->rows[times[i] >= slot->ends[0]];
+
+			k += here != row;
+			row = here;
+			rows[k] = row;
+			ends[k] = i + 1;
+		}
+		for (uint32 run = 0; run <= k; run++)
+		{
+			row = rows[run];
+			while (done < ends[run])
+			{
+				uint32 end = ends[run];
+				int64 unused;
+
+				if (unlikely(rows[run] == ROW_UNKNOWN))
+				{
+					row = row_of(site, times[done], &unused);
+					end = done + 1;
+				}
+				count_row(site, s, numbers, t->labels, row, t->first + from + done,
+						  t->first + from + end);
+				done = end;
+			}
+		}
+	}
+}
+
+/* With more touchpoints a period, its end is searched for. */
+#define SKIP_MIN 16
+
+/* About how long periods are. */
+static const int64 unit_usecs[CALENDAR_UNITS] = {[CALENDAR_DAY] = USECS_PER_DAY,
+												 [CALENDAR_WEEK] = 7 * USECS_PER_DAY,
+												 [CALENDAR_MONTH] = 30 * USECS_PER_DAY,
+												 [CALENDAR_QUARTER] = 91 * USECS_PER_DAY,
+												 [CALENDAR_YEAR] = 365 * USECS_PER_DAY};
+
+/* Count a journey that has touchpoints: those in the range, as many at once as are in one period. */
+static void
+count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const LabelledTimes *t)
 {
 	const LabelQuestion *q = &site->question;
+	const JourneyView *v = &t->times;
+	uint32 to = v->n;
 	EliasFanoCursor c;
 
 	s->journey = ++site->journey;
@@ -659,32 +734,43 @@ count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const Jour
 	ef_start(&v->times, &c);
 	if (v->first < q->since)
 		ef_skip(&v->times, &c, journey_offset_from_time(v, q->since));
-	while (c.i < v->n)
+	if (v->last >= q->until)
+	{
+		EliasFanoCursor end = c;
+
+		ef_skip(&v->times, &end, journey_offset_from_time(v, q->until));
+		to = end.i;
+	}
+	while (c.i < to)
 	{
 		uint32 from = c.i;
 		uint32 row = 0;
-		int64 end = q->until;
+		int64 end = PG_INT64_MAX;
 
 		if (q->by_period)
 		{
 			EliasFanoCursor here = c;
 			int64 time = journey_time_from_offset(v, ef_next(&v->times, &here));
 
-			if (time >= q->until)
-				return;
 			row = row_of(site, time, &end);
-			end = Min(end, q->until);
+			if (v->last >= end &&
+				(to - from < SKIP_MIN ||
+				 (to - from) / SKIP_MIN <= (uint64) (v->last - time) / unit_usecs[q->unit]))
+			{
+				count_each(site, s, numbers, t, &c, to);
+				return;
+			}
 		}
 		if (v->last < end)
-			c.i = v->n;
+			c.i = to;
 		else
+		{
 			ef_skip(&v->times, &c, journey_offset_from_time(v, end));
-		if (c.i > from)
-			count_row(site, s, numbers, labels, row, first + from, first + c.i);
-		if (!q->by_period)
-			return;
+			c.i = Min(c.i, to);
+		}
 		if (unlikely(c.i == from))
 			journey_corrupt("a time is impossible");
+		count_row(site, s, numbers, t->labels, row, t->first + from, t->first + c.i);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -727,8 +813,10 @@ journey_label_agg_transfn(PG_FUNCTION_ARGS)
 	{
 		uint32 *numbers = counted_numbers(s->dict, &arg.view, s->question.part);
 
+		LabelledTimes t = {arg.view, arg.view.times.high + arg.view.times.high_len, &arg.view, 0};
+
 		map_turn(site, s, arg.view.n);
-		count_journey(site, s, numbers, &arg.view, &arg.view, 0);
+		count_journey(site, s, numbers, &t);
 		pfree(numbers);
 	}
 	journey_arg_close(&arg);
@@ -741,7 +829,7 @@ count_block(LabelSite *site, LabelCounts *s, BlockCursor *c)
 {
 	const BlockView *b = c->block;
 	uint32 *numbers = counted_numbers(s->dict, &b->shared, s->question.part);
-	JourneyView v;
+	LabelledTimes t = {.readable = b->times + b->times_len, .labels = &b->shared};
 
 	map_turn(site, s, b->touchpoints);
 	while (block_next(c))
@@ -749,8 +837,9 @@ count_block(LabelSite *site, LabelCounts *s, BlockCursor *c)
 		CHECK_FOR_INTERRUPTS();
 		if (c->n == 0)
 			continue;
-		block_times(c, &v);
-		count_journey(site, s, numbers, &b->shared, &v, c->first);
+		block_times(c, &t.times);
+		t.first = c->first;
+		count_journey(site, s, numbers, &t);
 	}
 	pfree(numbers);
 }

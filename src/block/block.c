@@ -192,6 +192,8 @@ block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 	c->block = b;
 	c->part = b->extras ? part : Min(part, BLOCK_TIMES);
 	c->i = c->first = c->n = 0;
+	if (part == BLOCK_HEAD)
+		return; /* there may be nothing behind it to start with */
 	numbers_start(&c->customers, &b->customers);
 	numbers_start(&c->starts, &b->starts);
 	if (part >= BLOCK_TIMES)

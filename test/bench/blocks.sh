@@ -189,7 +189,7 @@ first_jobs() {
 }
 first_touch_jobs() {
     both first_touch "SELECT format('%s channels, customers %s', count(*), sum(reached * length(breakdown)))
-        FROM unnest(AGG:journey_funnel_agg) WHERE step = 2" "'^ % -> %.purchase', 'all', 'UTC', NULL, NULL, 'channel'"
+        FROM unnest(AGG:journey_funnel_agg) WHERE step = 2" "'^ % -> %.purchase', 'all', 'UTC', NULL, NULL, 'channel', false"
 }
 paths_jobs() {
     both paths "SELECT format('%s paths, commonest %s, checksum %s', count(*), max(customers), sum(customers * customers))
