@@ -68,8 +68,7 @@ block_arg_open(BlockArg *arg, Datum d, BlockPart part)
 		block_open(&arg->view, (const uint8 *) VARDATA_ANY(arg->packed),
 				   VARSIZE_ANY_EXHDR(arg->packed));
 	}
-	if (part > BLOCK_HEAD) /* else its numbers need not be there */
-		block_start(&arg->view, &arg->cursor, part);
+	block_start(&arg->view, &arg->cursor, part);
 }
 
 void
