@@ -1,6 +1,7 @@
 # Proves that a hub can be replicated logically to another server: what is there and what happens then arrives, journeys and
 # timeline are the same there at every point, refresh() and maintain() of the publisher do no harm, and the copy can take over.
 # And that DROP EXTENSION is refused while there is a hub.
+# Slow: part of "make slowtest".
 use strict;
 use warnings;
 use FindBin;

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(25, 600);
+my $runs = $ENV{PGJ_RUNS} || slowly(10, 600);
 
 # Values by their text in jsonb: kind, as numbers and texts are ordered, and length in characters
 my %value;
