@@ -47,14 +47,16 @@ COMMENT ON COLUMN @hub@.sources.source_id IS 'its number, by which notes know it
 COMMENT ON COLUMN @hub@.sources.relation IS 'the table';
 COMMENT ON COLUMN @hub@.sources.relation_id IS
     'the same as numbers of cluster, database and table: where a dump was restored numbers of columns may be others';
-COMMENT ON COLUMN @hub@.sources.relation_name IS 'what it was called when it was looked at last: by that it is found again';
+COMMENT ON COLUMN @hub@.sources.relation_name IS
+    'what it was called when it was looked at last: by that it is found again';
 COMMENT ON COLUMN @hub@.sources.mapping IS 'what its rows mean, as given to attach_source';
 COMMENT ON COLUMN @hub@.sources.feed IS
     'queued: a trigger notes which rows change, and feed() reads them; row: so for each row, with triggers that fire on '
     'a logical subscriber too; immediate: triggers do it all; poll: none, feed() looks for rows of late';
 COMMENT ON COLUMN @hub@.sources.search_path IS 'where names in the mapping are looked for';
 COMMENT ON COLUMN @hub@.sources.compiled IS 'the mapping as SQL texts, from which queries are made';
-COMMENT ON COLUMN @hub@.sources.columns IS 'columns that the mapping uses: their numbers, and names when it was attached';
+COMMENT ON COLUMN @hub@.sources.columns IS
+    'columns that the mapping uses: their numbers, and names when it was attached';
 COMMENT ON COLUMN @hub@.sources.columns_seen IS
     'the same columns, with the names and types they had when they were looked at last';
 COMMENT ON COLUMN @hub@.sources.key_columns IS 'columns that identify a row; of a log without a key all it uses';
@@ -63,11 +65,13 @@ COMMENT ON COLUMN @hub@.sources.trusts IS
     'roles whose code runs when its rows are read: owners, but for superusers and the hub''s, of the table and of '
     'what the mapping calls';
 COMMENT ON COLUMN @hub@.sources.attached_at IS 'since when its triggers feed the hub';
-COMMENT ON COLUMN @hub@.sources.backfilled_at IS 'since when the rows there were before are in the hub too; NULL: they are not yet';
+COMMENT ON COLUMN @hub@.sources.backfilled_at IS
+    'since when the rows there were before are in the hub too; NULL: they are not yet';
 COMMENT ON COLUMN @hub@.sources.detached_at IS 'since when it feeds the hub no more, though its touchpoints were kept';
 COMMENT ON COLUMN @hub@.sources.rows_done IS 'how many such rows have been read';
 COMMENT ON COLUMN @hub@.sources.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
-COMMENT ON COLUMN @hub@.sources.pending IS 'the table, or those of its partitions, that have rows to be read, the one being read first';
+COMMENT ON COLUMN @hub@.sources.pending IS
+    'the table, or those of its partitions, that have rows to be read, the one being read first';
 COMMENT ON COLUMN @hub@.sources.read_by IS 'the index it is read by, or its file: another has another order';
 COMMENT ON COLUMN @hub@.sources.next_key IS
     'primary key of the last row that has been read, if that is of numbers or times: rows are read in its order';
@@ -80,8 +84,10 @@ COMMENT ON COLUMN @hub@.sources.tables IS 'the table and its partitions, as they
 COMMENT ON COLUMN @hub@.sources.triggers_seen IS
     'triggers on them: one that is another, or was disabled for a while, may have missed something. NULL: they rest, or '
     'have not been made';
-COMMENT ON COLUMN @hub@.sources.watermark IS 'of feed poll: rows from that value on are read, and those where it is NULL';
-COMMENT ON COLUMN @hub@.sources.next_watermark IS 'the latest value when that was looked for last: it becomes the watermark';
+COMMENT ON COLUMN @hub@.sources.watermark IS
+    'of feed poll: rows from that value on are read, and those where it is NULL';
+COMMENT ON COLUMN @hub@.sources.next_watermark IS
+    'the latest value when that was looked for last: it becomes the watermark';
 COMMENT ON COLUMN @hub@.sources.next_watermark_at IS 'when that was';
 COMMENT ON COLUMN @hub@.sources.poll_overlap IS
     'of feed poll: how long after others have had a higher watermark a row may still come in';
@@ -173,7 +179,8 @@ CREATE TABLE @hub@.source_rejects (
     sqlstate text NOT NULL,
     PRIMARY KEY (source, source_key)
 );
-COMMENT ON TABLE @hub@.source_rejects IS 'rows of attached tables that have no touchpoint, because none can be made of them';
+COMMENT ON TABLE @hub@.source_rejects IS
+    'rows of attached tables that have no touchpoint, because none can be made of them';
 COMMENT ON COLUMN @hub@.source_rejects.source IS 'the attached table''s name in sources';
 COMMENT ON COLUMN @hub@.source_rejects.source_key IS 'key of the row';
 COMMENT ON COLUMN @hub@.source_rejects.rejected_at IS 'when it was tried last';

@@ -182,7 +182,8 @@ BEGIN
     END IF;
     RETURN identifiers[1];
 END $$;
-COMMENT ON FUNCTION @hub@.bearer(@extschema@.identifier[]) IS 'the one of some identifiers that traits told with them are of';
+COMMENT ON FUNCTION @hub@.bearer(@extschema@.identifier[]) IS
+    'the one of some identifiers that traits told with them are of';
 
 CREATE OR REPLACE FUNCTION @hub@.bearers_of_rows(
     whose @extschema@.identifier[], traits jsonb[], events @hub@.event[], observations @hub@.observation[])
@@ -359,7 +360,8 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT @hub@.put_traits(drop_traits.source, drop_traits.keys, NULL, NULL, NULL);
 END;
-COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS 'rows of a source that are gone, by their keys, say nothing any more';
+COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS
+    'rows of a source that are gone, by their keys, say nothing any more';
 
 CREATE OR REPLACE FUNCTION @hub@.rules_of_traits() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE

@@ -195,7 +195,8 @@ BEGIN
             HINT = format('Let them, by %I.grant_access(role, ''writer'').', current_schema());
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
+COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS
+    'warn of roles that may write to a table but not to the hub';
 
 -- Rows that use a row that was looked up are sought by the columns they look it up by. lookups are as read_mapping has
 -- them.
@@ -466,7 +467,8 @@ COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean, text, tex
     'make touchpoints, evidence and traits of the rows of a table, and of those that come, when the hub is fed; returns '
     'how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see '
     'source_rejects. Without backfill rows there were are left to backfill_source';
-COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS 'the same with a mapping in jsonb';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS
+    'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean, text, text) IS 'the same with a mapping in text';
 
 CREATE OR REPLACE FUNCTION @hub@.resync_source(source text, part text DEFAULT NULL) RETURNS bigint

@@ -349,7 +349,8 @@ BEGIN
                      CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
                                           'u(key, note) ON u.key OPERATOR(pg_catalog.=) m.key' END, ordering);
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS
+    'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.read_rows(
     source_id integer, rows_from text, key_values text[], ordered_keys text[], notes bigint[],
@@ -1199,7 +1200,8 @@ BEGIN
     mended := cardinality(keys);
     done := mended < most;
 END $$;
-COMMENT ON FUNCTION @hub@.sweep_some(integer) IS 'remove what the hub has of rows that are gone; returns how many, and whether all';
+COMMENT ON FUNCTION @hub@.sweep_some(integer) IS
+    'remove what the hub has of rows that are gone; returns how many, and whether all';
 
 -- Read the next rows of those that are to be read; returns how many, NULL: there are no more.
 CREATE OR REPLACE FUNCTION @hub@.backfill_step(source_id integer, partitioned boolean, OUT row_count bigint, OUT mended bigint)
@@ -1362,7 +1364,8 @@ BEGIN
     END IF;
     RETURN held;
 END $$;
-COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS 'keep others from reading rows of a source; returns whether it can be';
+COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS
+    'keep others from reading rows of a source; returns whether it can be';
 
 -- Numbers of attached sources of a name; name NULL: all
 CREATE OR REPLACE FUNCTION @hub@.source_ids(source text, part text DEFAULT NULL) RETURNS integer[]
@@ -1457,7 +1460,8 @@ BEGIN
     UPDATE sources t SET retry_at = clock_timestamp() + interval '10 s' WHERE t.source_id = poll_rows.source_id;
     RETURN mended;
 END $$;
-COMMENT ON FUNCTION @hub@.poll_rows(integer) IS 'read rows of late of a table without triggers; returns how many told something else';
+COMMENT ON FUNCTION @hub@.poll_rows(integer) IS
+    'read rows of late of a table without triggers; returns how many told something else';
 
 -- feed() reads what must be read again, and partitions that came later; what there was before it leaves to
 -- backfill_source
@@ -1775,7 +1779,9 @@ BEGIN
                                                        counted.rejected), HINT = counted.hint;
     END IF;
 END $backfill_source$;
-COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
+COMMENT ON PROCEDURE @hub@.backfill_source(text) IS
+    'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, '
+    'and goes on where it was interrupted';
 
 -- All rows of a source, in this transaction; returns how many told something else than the hub had
 CREATE OR REPLACE FUNCTION @hub@.resync(source_id integer) RETURNS bigint
@@ -1875,7 +1881,9 @@ BEGIN
     END LOOP;
     RETURN any_was;
 END $$;
-COMMENT ON FUNCTION @hub@.detach_source(text, boolean, text) IS 'let a table feed the hub no more, or one part of a source; returns whether it did. Without keep its touchpoints go, and what they told of who is who';
+COMMENT ON FUNCTION @hub@.detach_source(text, boolean, text) IS
+    'let a table feed the hub no more, or one part of a source; returns whether it did. Without keep its touchpoints '
+    'go, and what they told of who is who';
 
 -- Progress, as pg_stat_progress views show it. What is wrong is shown before what is going on.
 CREATE OR REPLACE FUNCTION @hub@.state_of_source(source_id integer) RETURNS text
@@ -1920,12 +1928,18 @@ COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
 COMMENT ON COLUMN @hub@.source_progress.part IS 'which of its tables';
 COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_progress.feed IS 'how it is fed: see sources';
-COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted, or was not for a while, for they have been written since; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
+COMMENT ON COLUMN @hub@.source_progress.state IS
+    'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; '
+    'triggers missing, triggers disabled: what changes is not noted, or was not for a while, for they have been '
+    'written since; failing: see last_error; backfilling: not all rows are in the hub; partitions added: '
+    'backfill_source must see to them; attached; detached';
 COMMENT ON COLUMN @hub@.source_progress.pending IS 'how many changes feed() has yet to read';
 COMMENT ON COLUMN @hub@.source_progress.oldest IS 'when the oldest of them was made; NULL: there is none';
 COMMENT ON COLUMN @hub@.source_progress.last_error IS 'why it can''t be fed; NULL: it can';
 COMMENT ON COLUMN @hub@.source_progress.last_error_at IS 'when that was';
 COMMENT ON COLUMN @hub@.source_progress.rows_done IS 'how many rows that were there before have been read';
-COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
+COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS
+    'how many there may be; NULL: the table has not been analysed';
 COMMENT ON COLUMN @hub@.source_progress.percent IS 'how much of them is read; NULL: that can''t be told';
-COMMENT ON COLUMN @hub@.source_progress.rejected IS 'how many rows have no touchpoint, because none can be made of them: see source_rejects';
+COMMENT ON COLUMN @hub@.source_progress.rejected IS
+    'how many rows have no touchpoint, because none can be made of them: see source_rejects';

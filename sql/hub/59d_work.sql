@@ -9,7 +9,8 @@ BEGIN
            AND NOT EXISTS (SELECT FROM work_done w WHERE w.task = work_is_due.task
                            AND w.done_at + every > clock_timestamp() AND w.done_at <= clock_timestamp());
 END $$;
-COMMENT ON FUNCTION @hub@.work_is_due(text, interval) IS 'whether a task of work() was done longer ago than that, or never';
+COMMENT ON FUNCTION @hub@.work_is_due(text, interval) IS
+    'whether a task of work() was done longer ago than that, or never';
 
 CREATE OR REPLACE FUNCTION @hub@.note_work(task text, error text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
