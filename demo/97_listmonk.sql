@@ -3,7 +3,8 @@
 \echo
 \echo '== An application that is there already ================================================='
 \echo 'The newsletter is sent by Listmonk, an application with a database of its own making. Fifteen'
-\echo 'lines attach it; it is not asked, and its rows cost it some microseconds:'
+\echo 'lines attach it; it is not asked, and its rows cost it some microseconds. Rows read, touchpoints made of'
+\echo 'them, and rows that could be none:'
 \echo
 
 \set QUIET on
@@ -39,7 +40,7 @@ CALL crm.feed();
 \set ECHO queries
 SELECT occurred_at, source, channel, action, campaign, subject
 FROM crm.timeline WHERE customer_id = crm.customer_of('email:ana@example.pt') ORDER BY occurred_at;
-SELECT traits, provenance FROM crm.customer_profile WHERE customer_id = crm.customer_of('email:ana@example.pt');
+SELECT traits, provenance -> 'city' AS who_says_the_city FROM crm.customer_profile WHERE customer_id = crm.customer_of('email:ana@example.pt');
 \set ECHO none
 
 \echo

@@ -71,7 +71,7 @@ tap_scripts() {
 		PERL5LIB="$pgxs/src/test/perl" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		PG_TEST_TIMEOUT_DEFAULT=3600 TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
 		sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
-			xargs -P 2 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
+			xargs -P 3 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
 			status=$?; cat tmp_check/prove/*.log; rm -r tmp_check/prove; exit $status' sh "$work/tree" "$@"
 }
 

@@ -15,7 +15,7 @@ COMMENT ON COLUMN @hub@.settings.quarantine_above IS
 COMMENT ON COLUMN @hub@.settings.rules_changed_at IS 'when a rule or this row was last changed';
 COMMENT ON COLUMN @hub@.settings.forget_unreferenced IS
     'whether identifiers go that no evidence that holds, touchpoint, trait or pair names any more: when evidence is '
-    'retracted, and by maintain()';
+    'retracted, a touchpoint taken back, a row of an attached table changes, and by maintain()';
 
 CREATE TABLE @hub@.identifier_rules (
     namespace text PRIMARY KEY,
@@ -27,10 +27,13 @@ CREATE TABLE @hub@.identifier_rules (
     default_country text,
     internal boolean NOT NULL DEFAULT false CHECK (NOT internal OR namespace <> '*')
 ) WITH (toast_tuple_target = 8160);  -- lists are read for each new identifier, so they stay in their rows
-COMMENT ON TABLE @hub@.identifier_rules IS 'rules of stitching by namespace; * is for what a namespace has no rule for. Change them by set_rule and drop_rule, which stitch anew what they touch';
+COMMENT ON TABLE @hub@.identifier_rules IS
+    'rules of stitching by namespace; * is for what a namespace has no rule for. Change them by set_rule and '
+    'drop_rule, which stitch anew what they touch';
 COMMENT ON COLUMN @hub@.identifier_rules.namespace IS 'namespace of identifiers, or *';
 COMMENT ON COLUMN @hub@.identifier_rules.priority IS 'the larger, the more a link of such an identifier counts';
-COMMENT ON COLUMN @hub@.identifier_rules.max_per_customer IS 'so many different ones may be of one customer; 0: any number';
+COMMENT ON COLUMN @hub@.identifier_rules.max_per_customer IS
+    'so many different ones may be of one customer; 0: any number';
 COMMENT ON COLUMN @hub@.identifier_rules.shared_above IS
     'one that was seen with more than so many people joins nobody; 0: no limit';
 COMMENT ON COLUMN @hub@.identifier_rules.blocked IS
@@ -83,7 +86,9 @@ CREATE TABLE @hub@.customers (
 CREATE INDEX ON @hub@.customers (component_id) WHERE component_id IS NOT NULL;
 COMMENT ON TABLE @hub@.customers IS 'groups of identities that are one customer';
 COMMENT ON COLUMN @hub@.customers.customer_id IS 'the smallest identity_id of the group';
-COMMENT ON COLUMN @hub@.customers.component_id IS 'where the rules part what the evidence connects: the smallest identity_id of all that is connected; NULL: that is one customer';
+COMMENT ON COLUMN @hub@.customers.component_id IS
+    'where the rules part what the evidence connects: the smallest identity_id of all that is connected; NULL: that '
+    'is one customer';
 COMMENT ON COLUMN @hub@.customers.identities IS 'how many identities the customer has, spellings of one counted once';
 COMMENT ON COLUMN @hub@.customers.component_identities IS
     'of the customer whose number is component_id: how many identities are connected in all';
@@ -113,10 +118,13 @@ CREATE TABLE @hub@.evidence (
 );
 -- Without fastupdate: its list of what is not yet in the index would be read by every look-up.
 CREATE INDEX ON @hub@.evidence USING gin (identities) WITH (fastupdate = off);
-COMMENT ON TABLE @hub@.evidence IS 'identities that were seen together. It is the truth the customers are made of: rows are added, and retracted, but never changed otherwise';
+COMMENT ON TABLE @hub@.evidence IS
+    'identities that were seen together. It is the truth the customers are made of: rows are added, and retracted, '
+    'but never changed otherwise';
 COMMENT ON COLUMN @hub@.evidence.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.evidence.source_key IS 'its key there: the same source and key is the same evidence';
-COMMENT ON COLUMN @hub@.evidence.identities IS 'identity_id of all that were seen together, in ascending order, at least two';
+COMMENT ON COLUMN @hub@.evidence.identities IS
+    'identity_id of all that were seen together, in ascending order, at least two';
 COMMENT ON COLUMN @hub@.evidence.observed_at IS 'when they were seen';
 COMMENT ON COLUMN @hub@.evidence.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.evidence.retracted_at IS 'when it was retracted; NULL: it holds';

@@ -14,14 +14,16 @@ ALTER TABLE @hub@.settings
     ADD COLUMN past_within interval DEFAULT '50 years' CHECK (past_within BETWEEN '0' AND '5000 years'),
     ADD COLUMN currency text DEFAULT 'EUR',
     ADD COLUMN bots_version integer NOT NULL DEFAULT 0;
-COMMENT ON COLUMN @hub@.settings.notify IS 'whether listeners on the channel named like the hub are told of new touchpoints';
+COMMENT ON COLUMN @hub@.settings.notify IS
+    'whether listeners on the channel named like the hub are told of new touchpoints';
 COMMENT ON COLUMN @hub@.settings.time_zone IS
     'time zone of days, weeks and months, and of business hours whose calendar has none';
 COMMENT ON COLUMN @hub@.settings.session_gap IS 'a session ends where nothing happens for longer';
 COMMENT ON COLUMN @hub@.settings.handoff_within IS 'a change of channel after longer is no handoff';
 COMMENT ON COLUMN @hub@.settings.repeat_within IS 'a contact within so long of the one before is a repeat contact';
 COMMENT ON COLUMN @hub@.settings.months_ahead IS 'how many months from now maintain() makes partitions for';
-COMMENT ON COLUMN @hub@.settings.keep_touchpoints IS 'maintain() drops partitions whose touchpoints are all older; NULL: none';
+COMMENT ON COLUMN @hub@.settings.keep_touchpoints IS
+    'maintain() drops partitions whose touchpoints are all older; NULL: none';
 COMMENT ON COLUMN @hub@.settings.future_within IS
     'how far ahead of now a touchpoint''s time may lie; NULL: as far as it likes';
 COMMENT ON COLUMN @hub@.settings.past_within IS
@@ -57,9 +59,13 @@ CREATE INDEX ON @hub@.touchpoints (conversation) WHERE conversation IS NOT NULL;
 -- Sums of values, by channel, currency and customer, of some time or all, without reading the rows
 CREATE INDEX ON @hub@.touchpoints (occurred_at) INCLUDE (identity_id, channel, currency, value)
     WHERE value IS NOT NULL;
-COMMENT ON TABLE @hub@.touchpoints IS 'what happened, a row an event, partitioned by month of occurred_at. A touchpoint belongs to an identity, which belongs to a customer: merges and splits rewrite none';
+COMMENT ON TABLE @hub@.touchpoints IS
+    'what happened, a row an event, partitioned by month of occurred_at. A touchpoint belongs to an identity, which '
+    'belongs to a customer: merges and splits rewrite none';
 COMMENT ON COLUMN @hub@.touchpoints.touchpoint_id IS 'number of the touchpoint: never changes';
-COMMENT ON COLUMN @hub@.touchpoints.identity_id IS 'identity it belongs to: of the identifiers that came with it, the usable one of highest priority, the first given of several';
+COMMENT ON COLUMN @hub@.touchpoints.identity_id IS
+    'identity it belongs to: of the identifiers that came with it, the usable one of highest priority, the first '
+    'given of several';
 COMMENT ON COLUMN @hub@.touchpoints.occurred_at IS 'when it happened';
 COMMENT ON COLUMN @hub@.touchpoints.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.touchpoints.channel IS 'where: see channels';
@@ -87,7 +93,8 @@ CREATE TABLE @hub@.touchpoint_keys (
     occurred_at timestamptz NOT NULL,
     PRIMARY KEY (source, source_key)
 );
-COMMENT ON TABLE @hub@.touchpoint_keys IS 'touchpoints by the keys of the systems they come from: the same source and key is the same touchpoint';
+COMMENT ON TABLE @hub@.touchpoint_keys IS
+    'touchpoints by the keys of the systems they come from: the same source and key is the same touchpoint';
 COMMENT ON COLUMN @hub@.touchpoint_keys.source IS 'system';
 COMMENT ON COLUMN @hub@.touchpoint_keys.source_key IS 'key there';
 COMMENT ON COLUMN @hub@.touchpoint_keys.touchpoint_id IS 'the touchpoint';
@@ -139,7 +146,8 @@ COMMENT ON COLUMN @hub@.channels.channel IS 'name, as in touchpoints';
 COMMENT ON COLUMN @hub@.channels.label IS 'name in the users'' language';
 COMMENT ON COLUMN @hub@.channels.kind IS 'digital: a machine; human: a person from afar; physical: a place';
 COMMENT ON COLUMN @hub@.channels.ownership IS 'owned by the company, paid for, or a third party''s';
-COMMENT ON COLUMN @hub@.channels.service IS 'self-service: the customer alone; assisted: with people of the company; automatic: sent to the customer';
+COMMENT ON COLUMN @hub@.channels.service IS
+    'self-service: the customer alone; assisted: with people of the company; automatic: sent to the customer';
 INSERT INTO @hub@.channels (channel, label, kind, ownership, service) VALUES
     ('web', 'Web site', 'digital', 'owned', 'self-service'),
     ('app', 'App', 'digital', 'owned', 'self-service'),
@@ -175,7 +183,7 @@ COMMENT ON COLUMN @hub@.agents.agent IS 'what touchpoints call it, if agent_alia
 COMMENT ON COLUMN @hub@.agents.name IS
     'what views call it; NULL: agent. Of several of one name views tell each with its agent';
 COMMENT ON COLUMN @hub@.agents.is_bot IS
-    'whether it is a bot, such as an AI assistant; NULL: if it is called bot, or bot: and its name';
+    'whether it is a bot, such as an AI assistant; NULL: if it, or an alias of it, is called bot, or bot: and its name';
 
 CREATE TABLE @hub@.agent_aliases (
     source text NOT NULL DEFAULT '',
@@ -208,7 +216,9 @@ CREATE TABLE @hub@.customer_journeys (
     journey @extschema@.journey NOT NULL
 );
 CREATE INDEX ON @hub@.customer_journeys USING gin (journey);
-COMMENT ON TABLE @hub@.customer_journeys IS 'journeys of customers as of the last refresh(), with touchpoint_id as ref; current_journeys knows what has changed since';
+COMMENT ON TABLE @hub@.customer_journeys IS
+    'journeys of customers as of the last refresh(), with touchpoint_id as ref; current_journeys knows what has '
+    'changed since';
 COMMENT ON COLUMN @hub@.customer_journeys.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.customer_journeys.journey IS 'all touchpoints of the customer';
 
@@ -220,9 +230,11 @@ CREATE TABLE @hub@.journey_changes (
 );
 CREATE INDEX ON @hub@.journey_changes (identity_id);
 ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;  -- without a key, which costs too much, refresh() would fail where it is published
-COMMENT ON TABLE @hub@.journey_changes IS 'what customer_journeys lacks. Each transaction adds what it has changed, and refresh() takes it away';
+COMMENT ON TABLE @hub@.journey_changes IS
+    'what customer_journeys lacks. Each transaction adds what it has changed, and refresh() takes it away';
 COMMENT ON COLUMN @hub@.journey_changes.identity_id IS 'identity something has changed for, or former customer';
-COMMENT ON COLUMN @hub@.journey_changes.touchpoint IS 'a new touchpoint of it; NULL: something else has changed, so its customer''s journey must be made anew';
+COMMENT ON COLUMN @hub@.journey_changes.touchpoint IS
+    'a new touchpoint of it; NULL: something else has changed, so its customer''s journey must be made anew';
 COMMENT ON COLUMN @hub@.journey_changes.packed_for IS
     'of a value with a currency, the settings'' currency it was packed for; if that is another now, the journey must '
     'be made anew';

@@ -25,15 +25,24 @@ CREATE TABLE @hub@.formats (
     PRIMARY KEY (format, rule),
     CHECK (makes = 'nothing' OR reason IS NULL)
 );
-COMMENT ON TABLE @hub@.formats IS 'what payloads of other systems mean: rules of JSON pointers. Each column of a field holds where it may be found; the first of them that is there counts';
+COMMENT ON TABLE @hub@.formats IS
+    'what payloads of other systems mean: rules of JSON pointers. Each column of a field holds where it may be '
+    'found; the first of them that is there counts';
 COMMENT ON COLUMN @hub@.formats.format IS 'name of the format; it is the source of what is made';
-COMMENT ON COLUMN @hub@.formats.rule IS 'rules are tried in this order, and the first that fits an item makes something of it';
-COMMENT ON COLUMN @hub@.formats.makes IS 'touchpoint; evidence of who is who, without one; traits, without either; nothing';
-COMMENT ON COLUMN @hub@.formats.each IS 'where items are: pointers, in which * is each element of an array; the empty one is the payload itself';
-COMMENT ON COLUMN @hub@.formats.condition IS 'which items it is for: tests, joined by "and", each a pointer (it is there) or pointer = value | value, or one of these after "not"; NULL: all';
+COMMENT ON COLUMN @hub@.formats.rule IS
+    'rules are tried in this order, and the first that fits an item makes something of it';
+COMMENT ON COLUMN @hub@.formats.makes IS
+    'touchpoint; evidence of who is who, without one; traits, without either; nothing';
+COMMENT ON COLUMN @hub@.formats.each IS
+    'where items are: pointers, in which * is each element of an array; the empty one is the payload itself';
+COMMENT ON COLUMN @hub@.formats.condition IS
+    'which items it is for: tests, joined by "and", each a pointer (it is there) or pointer = value | value, or one '
+    'of these after "not"; NULL: all';
 COMMENT ON COLUMN @hub@.formats.reason IS 'of nothing: why such items are rejected; NULL: they are left out';
-COMMENT ON COLUMN @hub@.formats.identifiers IS 'identifiers of the customer, namespace:pointer, the strongest first; all that are there are taken';
-COMMENT ON COLUMN @hub@.formats.occurred_at IS 'when it happened: ISO 8601 with a zone, or seconds, milli- or microseconds since 1970; now: when it came in';
+COMMENT ON COLUMN @hub@.formats.identifiers IS
+    'identifiers of the customer, namespace:pointer, the strongest first; all that are there are taken';
+COMMENT ON COLUMN @hub@.formats.occurred_at IS
+    'when it happened: ISO 8601 with a zone, or seconds, milli- or microseconds since 1970; now: when it came in';
 COMMENT ON COLUMN @hub@.formats.channel IS 'where';
 COMMENT ON COLUMN @hub@.formats.action IS 'what';
 COMMENT ON COLUMN @hub@.formats.value IS 'what it was worth';
@@ -59,12 +68,15 @@ CREATE TABLE @hub@.rejected (
     sqlstate text NOT NULL
 );
 CREATE INDEX ON @hub@.rejected (format, rejected_id);
-COMMENT ON TABLE @hub@.rejected IS 'payloads that could not be taken in, or not all of them. When the format is mended, retry_rejected() takes them in';
+COMMENT ON TABLE @hub@.rejected IS
+    'payloads that could not be taken in, or not all of them. When the format is mended, retry_rejected() takes them '
+    'in';
 COMMENT ON COLUMN @hub@.rejected.rejected_id IS 'number of the row';
 COMMENT ON COLUMN @hub@.rejected.received_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.rejected.format IS 'format it was said to have';
 COMMENT ON COLUMN @hub@.rejected.payload IS 'the whole payload as it came in; NULL: so was it';
-COMMENT ON COLUMN @hub@.rejected.items IS 'pointers of the items that are rejected; the empty one is the payload itself';
+COMMENT ON COLUMN @hub@.rejected.items IS
+    'pointers of the items that are rejected; the empty one is the payload itself';
 COMMENT ON COLUMN @hub@.rejected.reason IS 'why; of several items, each reason on a line';
 COMMENT ON COLUMN @hub@.rejected.sqlstate IS 'error code of the reason, the least of several';
 

@@ -70,7 +70,8 @@ COMMENT ON COLUMN @hub@.trait_rules.members IS
 COMMENT ON COLUMN @hub@.trait_rules.rule IS
     'most_recent; source_order; most_frequent: what most sources, or rows of them, say; longest; min; max. Of several the '
     'most recent. NULL: as * says';
-COMMENT ON COLUMN @hub@.trait_rules.source_order IS 'of source_order: the sources, the best first; all others come after';
+COMMENT ON COLUMN @hub@.trait_rules.source_order IS
+    'of source_order: the sources, the best first; all others come after';
 COMMENT ON COLUMN @hub@.trait_rules.personal IS
     'whether it is hidden from who may not read identifiers; NULL: as * says, or else it is';
 INSERT INTO @hub@.trait_rules (trait, rule, personal) VALUES ('*', 'most_recent', true);

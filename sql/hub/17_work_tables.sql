@@ -11,11 +11,11 @@ COMMENT ON COLUMN @hub@.settings.refresh_every IS 'how often work() calls refres
 COMMENT ON COLUMN @hub@.settings.maintain_every IS 'how often work() calls maintain(); NULL: never';
 
 CREATE TABLE @hub@.work_done (
-    task text PRIMARY KEY CHECK (task IN ('refresh', 'maintain')),
+    task text PRIMARY KEY CHECK (task IN ('look', 'refresh', 'maintain')),
     done_at timestamptz NOT NULL,
     error text
 );
-COMMENT ON TABLE @hub@.work_done IS 'when work() has refreshed and maintained the hub';
-COMMENT ON COLUMN @hub@.work_done.task IS 'refresh or maintain';
+COMMENT ON TABLE @hub@.work_done IS 'when work() has looked at attached tables, refreshed and maintained the hub';
+COMMENT ON COLUMN @hub@.work_done.task IS 'look, refresh or maintain';
 COMMENT ON COLUMN @hub@.work_done.done_at IS 'when it was tried last';
 COMMENT ON COLUMN @hub@.work_done.error IS 'why it could not be done; NULL: it was';

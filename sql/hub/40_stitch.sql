@@ -253,10 +253,11 @@ COMMENT ON FUNCTION @hub@.joined_again(bigint[], bigint[])
     IS 'components of what nodes that are usable again were seen with';
 
 -- Give identities other customers, remember those they had, and note that the journeys of both change. fresh are those
--- that this call of a function has added, which have neither history nor touchpoints. Planned for as many as there are.
+-- that this call of a function has added, which have neither history nor touchpoints. Planned for as many as there are,
+-- on pages that have just been read: a thousand are no reason to read all identities.
 CREATE OR REPLACE FUNCTION @hub@.move_identities(ids bigint[], customer_ids bigint[], fresh bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_custom_plan SET jit = off
+SET plan_cache_mode = force_custom_plan SET random_page_cost = 1.1 SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -310,7 +311,7 @@ COMMENT ON FUNCTION @hub@.move_identities(bigint[], bigint[], bigint[])
 -- The partition is put into arrays first, so that plans are made for as many rows as there are.
 CREATE OR REPLACE FUNCTION @hub@.restitch(scope bigint[], fresh bigint[] DEFAULT '{}') RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET random_page_cost = 1.1 SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -53,6 +53,7 @@ DECLARE
     names text[];
     said jsonb[];
     times timestamptz[];
+    places tid[];       -- of those that are there already, which are locked
     added bigint;
 BEGIN
     PERFORM plan_for(cardinality(ids));
@@ -69,11 +70,12 @@ BEGIN
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
     IF added < cardinality(told_ids) THEN
-        PERFORM
-        FROM traits t
-        WHERE (t.identity_id, t.trait, t.source, t.source_key)
-              IN (SELECT u.id, u.name, source, '' FROM unnest(told_ids, names) u(id, name))
-        ORDER BY t.identity_id, t.trait COLLATE "C" FOR UPDATE;
+        places := array(SELECT t.place
+                        FROM unnest(told_ids, names) u(id, name)
+                             LEFT JOIN LATERAL (SELECT k.ctid AS place FROM traits k
+                                                WHERE k.identity_id = u.id AND k.trait = u.name
+                                                      AND k.source = store_traits.source AND k.source_key = ''
+                                                FOR UPDATE) t ON true);
     END IF;
     IF history THEN
         INSERT INTO trait_history AS h (identity_id, trait, value, source, source_key, observed_at, recorded_at)
@@ -93,8 +95,8 @@ BEGIN
     END IF;
     IF added < cardinality(told_ids) THEN
         UPDATE traits t SET value = u.value, observed_at = u.at, recorded_at = now()
-        FROM unnest(told_ids, names, said, times) u(id, name, value, at)
-        WHERE t.identity_id = u.id AND t.trait = u.name AND t.source = store_traits.source AND t.source_key = ''
+        FROM unnest(places, said, times) u(place, value, at)
+        WHERE t.ctid = u.place
               AND (u.at, u.value = 'null', u.value::text COLLATE "C")
                   > (t.observed_at, t.value = 'null', t.value::text COLLATE "C");
     END IF;
@@ -102,8 +104,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.store_traits(bigint[], jsonb[], text, timestamptz[]) IS
     'note what a source said of identities, each as of a time';
 
--- Of each the identity; those that are not known yet are made. One that is there only as the normal form of others
--- has come in now.
+-- Of each the identity; those that are not known yet are made, and none is forgotten until the transaction ends. One
+-- that is there only as the normal form of others has come in now.
 CREATE OR REPLACE FUNCTION @hub@.identities_for(identifiers @extschema@.identifier[], times timestamptz[])
 RETURNS bigint[]
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -112,24 +114,28 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
+    kept bigint[];
     unknown observation[];
 BEGIN
-    FOR try IN 1 .. 2 LOOP
+    LOOP
         SELECT array_agg(i.identity_id ORDER BY g.n),
                array_agg(ROW(ARRAY[g.identifier], g.at, NULL, NULL)::observation ORDER BY g.n)
-                   FILTER (WHERE i.identity_id IS NULL)
+                   FILTER (WHERE i.identity_id IS NULL OR i.last_seen IS NULL AND ids IS NULL)
         INTO ids, unknown
         FROM unnest(identifiers, times) WITH ORDINALITY g(identifier, at, n)
-             LEFT JOIN LATERAL (SELECT k.identity_id FROM identities k
-                                WHERE k.identifier = g.identifier AND k.last_seen IS NOT NULL OFFSET 0) i ON true;
-        EXIT WHEN unknown IS NULL;
+             LEFT JOIN LATERAL (SELECT k.identity_id, k.last_seen FROM identities k
+                                WHERE k.identifier = g.identifier OFFSET 0) i ON true;
         IF cardinality(unknown) = 1 THEN
             PERFORM identify_one(unknown[1].identifiers, unknown[1].observed_at, NULL, NULL);  -- quicker
-        ELSE
+        ELSIF unknown IS NOT NULL THEN
             PERFORM identify_all(unknown);
+        ELSE
+            kept := keep_identities(ids);
+            IF kept IS NOT DISTINCT FROM ids OR NOT EXISTS (SELECT unnest(ids) EXCEPT SELECT unnest(kept)) THEN
+                RETURN ids;
+            END IF;
         END IF;
     END LOOP;
-    RETURN ids;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_for(@extschema@.identifier[], timestamptz[]) IS
     'the identities of identifiers, in their order, made where they are not known';
@@ -165,6 +171,47 @@ END $$;
 COMMENT ON FUNCTION @hub@.bearers(@hub@.observation[]) IS
     'of the identifiers of each observation the one that traits told with them are of: the usable one of highest '
     'priority, the first given of several';
+
+-- The same of rows of tables: of many at once those that tell more than traits, the others one by one.
+CREATE OR REPLACE FUNCTION @hub@.bearer(identifiers @extschema@.identifier[]) RETURNS @extschema@.identifier
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF cardinality(identifiers) > 1 THEN
+        RETURN (bearers(ARRAY[ROW(identifiers, NULL, NULL, NULL)::observation]))[1];
+    END IF;
+    RETURN identifiers[1];
+END $$;
+COMMENT ON FUNCTION @hub@.bearer(@extschema@.identifier[]) IS
+    'the one of some identifiers that traits told with them are of';
+
+CREATE OR REPLACE FUNCTION @hub@.bearers_of_rows(
+    whose @extschema@.identifier[], traits jsonb[], events @hub@.event[], observations @hub@.observation[])
+RETURNS @extschema@.identifier[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    places integer[];
+    several observation[];
+    found @extschema@.identifier[];
+BEGIN
+    SELECT array_agg(g.n ORDER BY g.n), array_agg(ROW(g.identifiers, NULL, NULL, NULL)::observation ORDER BY g.n)
+    INTO places, several
+    FROM (SELECT u.n, coalesce((events[u.n]).identifiers, (observations[u.n]).identifiers) AS identifiers
+          FROM unnest(traits) WITH ORDINALITY u(traits, n) WHERE u.traits IS NOT NULL) g
+    WHERE cardinality(g.identifiers) > 1;
+    IF several IS NOT NULL THEN
+        found := bearers(several);
+        FOR i IN 1 .. cardinality(places) LOOP
+            whose[places[i]] := found[i];
+        END LOOP;
+    END IF;
+    RETURN whose;
+END $$;
+COMMENT ON FUNCTION @hub@.bearers_of_rows(@extschema@.identifier[], jsonb[], @hub@.event[], @hub@.observation[]) IS
+    'whose the traits of rows are: of those with several identifiers in an event or observation the one of bearers()';
 
 CREATE OR REPLACE FUNCTION @hub@.set_traits(
     identifier @extschema@.identifier, traits jsonb, source text DEFAULT 'sql', observed_at timestamptz DEFAULT now())
@@ -214,6 +261,7 @@ DECLARE
     old_names text[];
     old_keys text[];
     untils timestamptz[];
+    places tid[];
 BEGIN
     IF NOT has_table_privilege('traits', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -281,9 +329,14 @@ BEGIN
     INTO new_ids, new_names, new_values, new_keys, new_ats, old_ids, old_names, old_keys, untils
     FROM changed c;
     IF old_ids IS NOT NULL THEN
+        places := array(SELECT t.place
+                        FROM unnest(old_ids, old_names, old_keys) o(id, name, key)
+                             LEFT JOIN LATERAL (SELECT k.ctid AS place FROM traits k
+                                                WHERE k.identity_id = o.id AND k.trait = o.name
+                                                      AND k.source = put_traits.source AND k.source_key = o.key
+                                                FOR UPDATE) t ON true);
         WITH gone AS (
-            DELETE FROM traits t USING unnest(old_ids, old_names, old_keys, untils) o(id, name, key, until)
-            WHERE t.identity_id = o.id AND t.trait = o.name AND t.source = put_traits.source AND t.source_key = o.key
+            DELETE FROM traits t USING unnest(places, untils) o(place, until) WHERE t.ctid = o.place
             RETURNING t.identity_id, t.trait, t.value, t.source_key, t.observed_at, t.recorded_at, o.until
         )
         INSERT INTO trait_history AS h (identity_id, trait, value, source, source_key, observed_at, until, recorded_at)
@@ -297,6 +350,7 @@ BEGIN
     SELECT u.id, u.name, u.value, source, u.key, u.at
     FROM unnest(new_ids, new_names, new_values, new_keys, new_ats) u(id, name, value, key, at)
     ON CONFLICT DO NOTHING;
+    PERFORM forget_some(old_ids);
 END $$;
 COMMENT ON FUNCTION @hub@.put_traits(text, text[], @extschema@.identifier[], jsonb[], timestamptz[]) IS
     'what rows of a source say now, by their keys: of each the identifier, the traits (NULL: none) and as of when '
@@ -307,7 +361,8 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT @hub@.put_traits(drop_traits.source, drop_traits.keys, NULL, NULL, NULL);
 END;
-COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS 'rows of a source that are gone, by their keys, say nothing any more';
+COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS
+    'rows of a source that are gone, by their keys, say nothing any more';
 
 CREATE OR REPLACE FUNCTION @hub@.rules_of_traits() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -331,17 +386,20 @@ CREATE OR REPLACE TRIGGER check_trait_rules AFTER INSERT OR UPDATE ON @hub@.trai
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.check_trait_rules();
 
 -- What is said of who joins nobody counts for nobody: a placeholder or a till's address is not a person. Customer by
--- customer, by index: to group all there is at once would take more memory, and longer.
+-- customer, by index: to group all there is at once would take more memory, and longer. The rules are a column, so that
+-- both aggregates have the same arguments, and share their state.
 CREATE OR REPLACE VIEW @hub@.customer_profile WITH (security_invoker = true) AS
 SELECT c.customer_id, coalesce(p.traits, '{}') AS traits, coalesce(p.provenance, '{}') AS provenance
 FROM @hub@.customers c
      LEFT JOIN LATERAL
-     (SELECT @extschema@.profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                        (SELECT @hub@.rules_of_traits())) AS traits,
-             @extschema@.profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
-                                            (SELECT @hub@.rules_of_traits())) AS provenance
-      FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
-      WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared)) p ON true;
+     (SELECT @extschema@.profile_traits(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                        s.rules) AS traits,
+             @extschema@.profile_provenance(s.identity_id, s.trait, s.value, s.source, s.source_key, s.observed_at,
+                                            s.rules) AS provenance
+      FROM (SELECT t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                   (SELECT @hub@.rules_of_traits()) AS rules
+            FROM @hub@.identities i JOIN @hub@.traits t ON t.identity_id = i.identity_id
+            WHERE i.customer_id = c.customer_id AND NOT (i.blocked OR i.shared) OFFSET 0) s) p ON true;
 COMMENT ON VIEW @hub@.customer_profile IS
     'who customers are, a row each: of each trait the value that counts by trait_rules, of all that sources say of '
     'their identities';

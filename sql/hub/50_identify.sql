@@ -252,8 +252,10 @@ AS $$
 DECLARE
     given @extschema@.identifier[];
     added bigint[];
+    forgetful boolean;  -- of what is retracted those that join nobody may go, too
 BEGIN
     PERFORM begin_stitching();
+    forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     given := identifiers || normal_identifiers(identifiers);
     LOOP
         BEGIN
@@ -268,7 +270,8 @@ BEGIN
             )
             SELECT array_agg(a.identity_id) INTO added FROM added a;
             DELETE FROM identities i WHERE i.identity_id = ANY (added);
-            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids), '{}', '{}',
+            PERFORM lock_components(nodes_of(ids || (look_up(given)).ids),
+                                    CASE WHEN forgetful THEN nodes_of(ids) ELSE '{}' END, '{}',
                                     array(SELECT i.id
                                           FROM unnest(nodes_of(ids)) u(id)
                                                CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k

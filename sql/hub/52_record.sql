@@ -147,7 +147,7 @@ DECLARE
     were text;
     given text;
 BEGIN
-    SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
+    SELECT k.touchpoint_id, k.occurred_at INTO known
     FROM touchpoint_keys k WHERE k.source = event.source AND k.source_key = event.source_key;
     SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign,
            t.attributes, t.subject, t.url, i.customer_id, i.identifier INTO there
@@ -171,7 +171,7 @@ BEGIN
         SELECT v.identities @> ids,
             array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (v.identities) ORDER BY i.identifier)
         INTO same, told
-        FROM evidence v WHERE v.source = event.source AND v.source_key = known.evidence_key;
+        FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key;
         IF same IS NOT TRUE THEN  -- unless they are the same in their normal form
             same := normal_identifiers(coalesce(told, ARRAY[there.identifier]))
                 @> normal_identifiers(event.identifiers);
@@ -239,8 +239,7 @@ BEGIN
            coalesce(array_agg(e.ordinality ORDER BY e.ordinality) FILTER (WHERE NOT e.fresh AND same.one IS NULL), '{}')
     INTO known, doubtful
     FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
-         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at,
-                            coalesce(k.evidence_key, k.source_key) AS evidence_key FROM touchpoint_keys k
+         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at FROM touchpoint_keys k
                             WHERE NOT e.fresh AND k.source = e.source AND k.source_key = e.source_key OFFSET 0) k
                                 ON true
          LEFT JOIN LATERAL (SELECT t.identity_id FROM touchpoints t
@@ -258,7 +257,7 @@ BEGIN
              ON true
          LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                             WHERE cardinality(e.identifiers) > 1 AND i.identifier = ANY (e.identifiers)
-                                  AND v.source = e.source AND v.source_key = k.evidence_key OFFSET 0) v ON true
+                                  AND v.source = e.source AND v.source_key = e.source_key OFFSET 0) v ON true
          LEFT JOIN LATERAL (SELECT 1 AS one
                             WHERE CASE WHEN cardinality(e.identifiers) = 1 THEN i.identifier = e.identifiers[1]
                                        ELSE v.identities IS NOT NULL AND NOT EXISTS (
@@ -290,7 +289,6 @@ DECLARE
     id bigint;
     known bigint;
     identity bigint;
-    evidence_key text := event.source_key;
     notify boolean;
     implausible boolean;
     forgetful boolean;
@@ -328,16 +326,13 @@ BEGIN
         IF forgetful AND identity IS NOT NULL THEN
             identity := (keep_identities(ARRAY[identity]))[1];
         END IF;
-    ELSIF evidence_key IS NOT NULL
-          AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = evidence_key
-                      AND v.retracted_at IS NOT NULL) THEN
-        evidence_key := evidence_key || '#' || id;  -- what was retracted stays so
-        UPDATE touchpoint_keys k SET evidence_key = evidence_key WHERE k.source = event.source
-            AND k.source_key = event.source_key;
+    ELSIF EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key
+                  AND v.retracted_at IS NOT NULL) THEN
+        PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
     END IF;
     IF identity IS NULL THEN
         identity := (SELECT i.identity
-                     FROM identify_one(event.identifiers, event.occurred_at, event.source, evidence_key) i);
+                     FROM identify_one(event.identifiers, event.occurred_at, event.source, event.source_key) i);
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                              conversation, agent, campaign, source, source_key, attributes, subject, url)
@@ -386,7 +381,8 @@ DECLARE
     identity_ids bigint[];      -- its identity
     kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
-    evidence_keys text[];       -- those of evidence, where they are not its key
+    telling observation[];      -- which are these
+    again record;               -- keys of evidence that was retracted
     found bigint[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -454,26 +450,24 @@ BEGIN
         END IF;
 
         IF stitched IS NOT NULL OR observations <> '{}' THEN
-            -- what was retracted stays so
-            SELECT array_agg(CASE WHEN v.source_key IS NOT NULL THEN e.source_key || '#' || e.id END
-                             ORDER BY e.ordinality) INTO evidence_keys
-            FROM ROWS FROM (unnest(numbers), unnest(fresh), unnest(events)) WITH ORDINALITY e(id, fresh)
-                 LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v
-                                    WHERE e.fresh AND cardinality(e.identifiers) > 1 AND v.source = e.source
-                                        AND v.source_key = e.source_key AND v.retracted_at IS NOT NULL OFFSET 0) v
-                     ON true
-            HAVING count(v.source_key) > 0;
-            UPDATE touchpoint_keys k SET evidence_key = e.evidence_key
-            FROM ROWS FROM (unnest(fresh), unnest(evidence_keys), unnest(events)) e(fresh, evidence_key)
-            WHERE e.fresh AND e.evidence_key IS NOT NULL AND k.source = e.source AND k.source_key = e.source_key;
-            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'),
-                                 coalesce(e.evidence_key, e.source_key))::observation
-                             ORDER BY e.ordinality) || observations
-            INTO observations
-            FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(evidence_keys), unnest(events)) WITH ORDINALITY
-                 e(fresh, identity_id, evidence_key)
+            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), e.source_key)::observation
+                             ORDER BY e.ordinality)
+            INTO telling
+            FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(events)) WITH ORDINALITY e(fresh, identity_id)
             WHERE e.fresh AND e.identity_id IS NULL;
-            found := (SELECT a.identities FROM identify_all(observations) a);
+            FOR again IN
+                SELECT o.source, array_agg(o.source_key) AS keys
+                FROM unnest(telling) o
+                     CROSS JOIN LATERAL (SELECT FROM evidence v
+                                         WHERE v.source = o.source AND v.source_key = o.source_key
+                                               AND v.retracted_at IS NOT NULL OFFSET 0) v
+                GROUP BY o.source
+            LOOP
+                PERFORM lock_ahead('{}', array(SELECT DISTINCT i.identifier FROM unnest(telling || observations) o
+                                               CROSS JOIN LATERAL unnest(o.identifiers) i(identifier))),
+                        set_aside(again.source, again.keys);
+            END LOOP;
+            found := (SELECT a.identities FROM identify_all(telling || observations) a);
             SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identity_ids
             FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n)
                 LEFT JOIN unnest(stitched, found[:cardinality(stitched)]) s(n, identity_id) ON s.n = i.n;
@@ -693,23 +687,26 @@ AS $$
 DECLARE
     attached regclass;
     known record;
+    identity bigint;
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
-    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL);
+    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL
+                 ORDER BY s.part <> '' AND starts_with(unrecord.source_key, s.part || ':') DESC, s.part LIMIT 1);
     IF attached IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('touchpoints of source %s are rows of the table %s, which is attached', source, attached),
             HINT = 'Change or delete the row: its touchpoint follows.';
     END IF;
     LOOP
-        SELECT k.touchpoint_id, k.occurred_at, coalesce(k.evidence_key, k.source_key) AS evidence_key INTO known
+        SELECT k.touchpoint_id, k.occurred_at INTO known
         FROM touchpoint_keys k WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key;
         IF NOT FOUND THEN
             RETURN false;
         END IF;
-        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
+        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at
+        RETURNING t.identity_id INTO identity;
         EXIT WHEN FOUND;
         -- gone with a partition that was detached, say; or it has another time by now
         DELETE FROM touchpoint_keys k
@@ -718,7 +715,9 @@ BEGIN
               AND k.occurred_at = known.occurred_at;
         EXIT WHEN FOUND;
     END LOOP;
-    PERFORM retract(source, known.evidence_key);
+    IF set_aside(source, ARRAY[source_key]) = 0 THEN
+        PERFORM forget_some(ARRAY[identity]);
+    END IF;
     RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.unrecord(text, text) IS

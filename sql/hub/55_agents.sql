@@ -28,9 +28,10 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (SELECT @extschema@.journey_aliases(m.bots) FROM @hub@.agent_maps m);
 COMMENT ON FUNCTION @hub@.agent_bots() IS 'bots of agent_maps, for look-ups; NULL: all are as they are spelled';
 
--- An agent is called by its key, unless that is an alias.
+-- An agent is called by its key, unless that is an alias. Who is a bot by one of its names is one by all of them.
 CREATE OR REPLACE VIEW @hub@.known_agents WITH (security_invoker = true) AS
-SELECT a.source, a.alias, a.agent, g.name, coalesce(g.is_bot, @hub@.is_bot(a.alias)) AS is_bot
+SELECT a.source, a.alias, a.agent, g.name,
+       coalesce(g.is_bot, @hub@.is_bot(g.agent) OR bool_or(@hub@.is_bot(a.alias)) OVER (PARTITION BY a.agent)) AS is_bot
 FROM (SELECT g.agent, g.is_bot,
              CASE WHEN count(*) OVER (PARTITION BY coalesce(g.name, g.agent)) = 1 THEN coalesce(g.name, g.agent)
                   ELSE coalesce(g.name || ' (' || g.agent || ')', g.agent) END AS name

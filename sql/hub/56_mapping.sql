@@ -24,6 +24,7 @@ DECLARE
     constant_hint CONSTANT text := format('A constant is written %s, within an SQL string %s.',
                                           to_json(constant), to_json(replace(constant, $q$'$q$, $q$''$q$)));
     bare text := expression;
+    number integer := 1;
     near text;
     message text;
     detail text;
@@ -44,13 +45,25 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
         message := format('mapping field %s is no column or expression over the rows of %s: %s', field, tables[1],
                           expression);
+        IF SQLSTATE = '42501' THEN
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = detail,
+                DETAIL = format('Mapping field %s reads it.', field),
+                HINT = format('GRANT SELECT ON %s TO %I.', array_to_string(tables, ', '), current_user);
+        END IF;
+        detail := regexp_replace(detail, ' in column generation expressions?$', '');
         -- an unknown name, or words that are no expression
         IF SQLSTATE = '42703' AND hint = '' THEN
-            near := (SELECT nearest_field(expression, array_agg(a.attname::text)) FROM pg_attribute a
-                     WHERE a.attrelid = tables[1] AND a.attnum > 0 AND NOT a.attisdropped);
+            number := coalesce(array_position(aliases, substring(expression FROM '^(\w+)\.\w+$')), 1);
+            near := (SELECT nearest_field(regexp_replace(expression, '^\w+\.', ''), array_agg(a.attname::text))
+                     FROM pg_attribute a WHERE a.attrelid = tables[number] AND a.attnum > 0 AND NOT a.attisdropped);
             hint := coalesce('Perhaps you mean column ' || near || '.', '');
+        ELSIF SQLSTATE = '42P01' THEN
+            hint := 'An expression sees its own row, and rows of lookups; a lookup, of those before it.';
+        ELSIF SQLSTATE IN ('0A000', '42803', '42P20') THEN
+            hint := 'An expression is of one row. Rows of other tables are found by lookups.';
         END IF;
-        IF wanted = 'text' AND field <> 'key' AND SQLSTATE IN ('42601', '42703', '42704', '42883', '42P01') THEN
+        IF wanted = 'text' AND field <> 'key' AND expression !~ '[][(){}|=<>+*/:,]' AND number = 1
+            AND SQLSTATE IN ('42601', '42703', '42704', '42P01') THEN
             hint := concat_ws(' ', nullif(hint, ''), constant_hint);
         END IF;
         IF hint = '' THEN
@@ -74,13 +87,22 @@ BEGIN
     IF NOT fits THEN
         RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
             MESSAGE = format('mapping field %s must be of type %s, not %s: %s', field, wanted, type, expression),
-            HINT = CASE WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
+            HINT = CASE WHEN wanted = 'timestamp with time zone' AND expression ~* 'at time zone'
+                        THEN 'AT TIME ZONE takes the zone of a time that has one: leave it out.'
+                        WHEN wanted = 'timestamp with time zone' AND type IN ('timestamp'::regtype, 'date'::regtype)
                         THEN 'Say in which time zone it is, such as ' || bare || ' AT TIME ZONE ''Europe/Lisbon''.'
+                        WHEN wanted = 'timestamp with time zone'
+                             AND (SELECT t.typcategory = 'N' FROM pg_type t WHERE t.oid = type)
+                        THEN format('Of seconds since 1970 it is to_timestamp(%s), of milliseconds to_timestamp(%1$s / 1000.0).',
+                                    bare)
                         WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
                         ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
     END IF;
     code := format(E'(%s\n)', code);
-    typed := CASE wanted WHEN 'any' THEN code
+    -- a string of JSON is text without its quotes
+    typed := CASE WHEN wanted = 'any' THEN code
+                 WHEN wanted = 'text' AND type IN ('json'::regtype, 'jsonb'::regtype)
+                 THEN format(E'(%s OPERATOR(pg_catalog.#>>) ''{}'')', code)
                  ELSE format(E'(%s::pg_catalog.%s)', code,
                              CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
                                  ELSE wanted END) END;
@@ -99,11 +121,16 @@ AS $$
 DECLARE
     kind CONSTANT text := CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
                               WHEN 'any' THEN 'text' ELSE wanted END;
+    directed CONSTANT boolean := field ~ '(^|[.])direction$' AND field !~ '^traits';
     of text;
     otherwise json;
     wrong record;
 BEGIN
-    IF json_typeof(given) = 'string' THEN
+    IF directed AND given #>> '{}' ~ '^''[^'']*''$' AND given #>> '{}' NOT IN ('''in''', '''out''') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('mapping field %s must be in or out, not %s', field, given #>> '{}'),
+            HINT = 'In is from the customer, out is to the customer, and NULL is neither.';
+    ELSIF json_typeof(given) = 'string' THEN
         SELECT e.typed, e.uses INTO typed, uses
         FROM source_expression(tables, aliases, field, given #>> '{}', wanted, search_path) e;
         RETURN;
@@ -117,15 +144,19 @@ BEGIN
     WHERE json_typeof(v.value) IN ('object', 'array')
           OR wanted = 'numeric' AND json_typeof(v.value) = 'string' AND v.key <> 'case'
              AND NOT v.value #>> '{}' ~ '^[-+]?[0-9]+(\.[0-9]*)?$'
+          OR directed AND v.key <> 'case' AND v.value #>> '{}' NOT IN ('in', 'out')
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('mapping field %s, value %s, must mean a %s, not %s', field, wrong.key,
-                             CASE wanted WHEN 'numeric' THEN 'number or null' ELSE 'constant or null' END,
+            MESSAGE = format('mapping field %s, value %s, must mean %s, not %s', field, wrong.key,
+                             CASE WHEN directed THEN 'in, out or null' WHEN wanted = 'numeric' THEN 'a number or null'
+                                 ELSE 'a constant or null' END,
                              wrong.value),
             HINT = 'For more write an expression: "CASE column WHEN 0 THEN ... END".';
     END IF;
-    SELECT format('(%s::pg_catalog.text)', e.code), e.uses INTO of, uses
+    SELECT CASE WHEN e.type IN ('json'::regtype, 'jsonb'::regtype)
+                THEN format('(%s OPERATOR(pg_catalog.#>>) ''{}'')', e.code)
+                ELSE format('(%s::pg_catalog.text)', e.code) END, e.uses INTO of, uses
     FROM source_expression(tables, aliases, field || '.case', given ->> 'case', 'any', search_path) e;
     otherwise := given -> 'else';
     SELECT format('(CASE %s%s ELSE %L::pg_catalog.%s END)', of, string_agg(format(' WHEN %L THEN %L::pg_catalog.%s', v.key,
@@ -154,12 +185,18 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
+    -- of JSON a string or number, or each of an array
+    of_json CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, '
+                             'nullif(u.v OPERATOR(pg_catalog.#>>) ''{}'', ''''))) '
+                             'FROM pg_catalog.jsonb_path_query(%s::pg_catalog.jsonb, ''lax $[*]'') u(v) '
+                             'WHERE pg_catalog.jsonb_typeof(u.v) OPERATOR(pg_catalog.~) ''^[sn]'')';
     several CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, nullif(u.v::pg_catalog.text, ''''))) '
                              'FROM pg_catalog.unnest%s u(v))';
     plain text := '';
     arrays text := '';
     one record;
     expression record;
+    detail text;
 BEGIN
     uses := '{}';
     namespaces := '{}';
@@ -171,18 +208,27 @@ BEGIN
     LOOP
         IF json_typeof(one.element) <> 'string' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-                MESSAGE = format('%s %s of the mapping must be a string, a column or an expression, not %s',
-                                 CASE field WHEN 'identifiers' THEN 'identifier' ELSE 'reference' END, one.key,
-                                 one.value);
+                MESSAGE = format('mapping field %s.%s must be a string, a column or an expression, not %s', field,
+                                 one.key, one.value);
         END IF;
-        PERFORM @extschema@.identifier(one.key, 'x');  -- is it a namespace?
-        SELECT e.code, e.typed, e.uses, t.typcategory = 'A' AS is_array INTO expression
+        BEGIN
+            PERFORM identifier(one.key, 'x');  -- is it a namespace?
+        EXCEPTION WHEN data_exception THEN
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+            RAISE EXCEPTION USING ERRCODE = SQLSTATE, DETAIL = detail,
+                MESSAGE = format('mapping field %s: there can be no namespace %s', field, to_json(one.key)),
+                HINT = 'Namespaces are words such as email, customer_no or shop.order.';
+        END;
+        SELECT e.code, e.typed, e.uses, t.typcategory = 'A' AS is_array,
+               e.type IN ('json'::regtype, 'jsonb'::regtype) AS is_json INTO expression
         FROM source_expression(tables, aliases, field || '.' || one.key, one.element #>> '{}', 'text', search_path) e
              JOIN pg_type t ON t.oid = e.type;
         uses := uses || expression.uses;
         namespaces := namespaces || one.key;
         IF expression.is_array THEN
             arrays := arrays || format(' || ' || several, one.key, expression.code);
+        ELSIF expression.is_json THEN
+            arrays := arrays || format(' || ' || of_json, one.key, expression.code);
         ELSE
             plain := concat_ws(', ', nullif(plain, ''),
                                '@extschema@.identifier('
@@ -276,7 +322,8 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = MESSAGE_TEXT;
         RAISE EXCEPTION USING ERRCODE = 'syntax_error',
             MESSAGE = format('mapping field %s is not understood: %s', field, told), DETAIL = detail,
-            HINT = 'Write "table(column = expression)", with AND or a comma between several columns.';
+            HINT = 'Write "table(column = expression)", with AND or a comma between several columns. A name that is a '
+                   'word of SQL, or has capitals, has double quotes, within JSON "\"order\"(id = order_id)".';
     END;
     -- its own schema is where an application's tables mostly are
     relation := to_regclass(quote_ident(own_schema) || '.' || taken.relation);
@@ -286,7 +333,7 @@ BEGIN
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     END IF;
     IF relation IS NULL THEN
-        hint := (SELECT nearest_field(taken.relation, array_agg(c.relname::text))
+        hint := (SELECT quote_ident(nearest_field(taken.relation, array_agg(c.relname::text)))
                  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = own_schema AND c.relkind IN ('r', 'p'));
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
@@ -294,7 +341,9 @@ BEGIN
             DETAIL = format('It was sought in schema %s, and in the search_path.', own_schema),
             HINT = coalesce('Perhaps you mean ' || hint || '.', 'Write its schema before its name.');
     END IF;
-    SELECT CASE WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
+    SELECT CASE WHEN c.relkind = 'v' THEN 'it is a view, which has no unique key'
+                WHEN c.relkind = 'f' THEN 'it is a foreign table, which has no unique key'
+                WHEN c.relkind NOT IN ('r', 'p', 'm') THEN 'it is no table'
                 WHEN c.relkind = 'm' AND NOT fixed THEN 'changes of a materialized view can''t be watched'
                 WHEN c.relpersistence = 't' THEN 'it is a temporary table'
                 WHEN c.relnamespace = quote_ident(current_schema())::regnamespace THEN 'it is a table of the hub'
@@ -304,6 +353,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
             MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
             HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
+                       WHEN detail LIKE '%unique key'
+                       THEN 'Look it up in a table, or attach a view that joins it, with feed => ''poll''.'
                        ELSE 'Look it up in the table that has it.' END;
     END IF;
 
@@ -447,8 +498,8 @@ BEGIN
             wrong := format('mapping field %s is missing',
                             (SELECT f.name FROM unnest(needed || 'identifiers'::text) f(name)
                              WHERE NOT given ? f.name LIMIT 1));
-            hint := CASE WHEN touchpoint THEN 'A mapping needs occurred_at, channel, action and identifiers.'
-                             ' One that makes no touchpoints, but evidence or traits, needs identifiers only.'
+            hint := CASE WHEN touchpoint THEN 'A mapping needs occurred_at, channel, action, and identifiers or '
+                             'references. One that makes no touchpoints, but evidence or traits, needs only these.'
                          ELSE 'A mapping needs identifiers, or references.' END;
         ELSIF NOT touchpoint AND given ? 'where' THEN
             wrong := 'mapping field where says which rows are touchpoints, and the mapping makes none';
@@ -623,8 +674,8 @@ BEGIN
             hint := (SELECT nearest_field(change ->> 'column', array_agg(a.attname::text)) FROM pg_attribute a
                      WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped);
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
-                MESSAGE = format('mapping field on_change.column must be a column of %s, not %s', relation,
-                                 coalesce((change -> 'column')::text, 'missing')),
+                MESSAGE = coalesce(format('mapping field on_change.column must be a column of %s, not ', relation)
+                                   || (change -> 'column')::text, 'mapping field on_change.column is missing'),
                 HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
@@ -727,17 +778,45 @@ END $read_mapping$;
 COMMENT ON FUNCTION @hub@.read_mapping(regclass, json, text, text, text) IS
     'check a mapping, and compile it to SQL';
 
+CREATE OR REPLACE FUNCTION @hub@.find_table(relation regclass, name text) RETURNS regclass
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = find_table.relation),
+                    to_regclass(find_table.name));
+END;
+COMMENT ON FUNCTION @hub@.find_table(regclass, text) IS 'a table by its number, or by its name; NULL: it was dropped';
+
+CREATE OR REPLACE FUNCTION @hub@.name_of_table(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = name_of_table.relation;
+END;
+COMMENT ON FUNCTION @hub@.name_of_table(regclass) IS 'schema and name of a table';
+
+-- Where a dump was restored the same numbers may be those of another table, or of the same with others of its columns
+CREATE OR REPLACE FUNCTION @hub@.id_of_table(relation regclass) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT concat_ws('/', y.system_identifier, d.oid, id_of_table.relation::oid)
+    FROM pg_control_system() y CROSS JOIN pg_database d WHERE d.datname = current_database();
+END;
+COMMENT ON FUNCTION @hub@.id_of_table(regclass) IS 'numbers of a cluster, its database and a table';
+
 -- Columns of a table as they are called now, by the names they had when the mapping was read: the column of that
 -- number, unless the table is another one; or of that name, if it was dropped and made anew. types has theirs, written
 -- so that no search_path matters.
 CREATE OR REPLACE FUNCTION @hub@.columns_now(relation regclass, by_name boolean, columns jsonb, columns_seen jsonb,
                                              OUT names jsonb, OUT types jsonb, OUT gone text[])
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_variable
+BEGIN
     SELECT coalesce(jsonb_object_agg(c.value, a.attname ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
            coalesce(jsonb_object_agg(c.value, format('%I.%I', n.nspname, t.typname)) FILTER (WHERE a.attnum IS NOT NULL),
                     '{}'),
            coalesce(array_agg(c.value ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NULL), '{}')
+    INTO names, types, gone
     FROM jsonb_each_text(columns_now.columns) c
          LEFT JOIN LATERAL (
              SELECT a.attnum, a.attname, a.atttypid FROM pg_attribute a
@@ -749,13 +828,13 @@ BEGIN ATOMIC
              LIMIT 1) a ON true
          LEFT JOIN pg_type t ON t.oid = a.atttypid
          LEFT JOIN pg_namespace n ON n.oid = t.typnamespace;
-END;
+END $$;
 COMMENT ON FUNCTION @hub@.columns_now(regclass, boolean, jsonb, jsonb) IS
     'what the columns of a mapping are called now, their types, and which there are no more';
 
 -- A compiled mapping with the tables it reads: relations are told by number and, if there is none such any more, by name.
 CREATE OR REPLACE FUNCTION @hub@.locate_mapping(
-    compiled jsonb, relation regclass, relation_oid oid, relation_name text, columns jsonb, columns_seen jsonb, lookups jsonb)
+    compiled jsonb, relation regclass, relation_id text, relation_name text, columns jsonb, columns_seen jsonb, lookups jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -769,23 +848,23 @@ DECLARE
     located_lookups jsonb := '[]';
 BEGIN
     FOR each_table IN
-        SELECT NULL::text AS lookup, relation AS relation, relation_oid AS relation_oid, relation_name AS relation_name,
+        SELECT NULL::text AS lookup, relation AS relation, relation_id AS relation_id, relation_name AS relation_name,
                columns AS columns, columns_seen AS columns_seen, '{}'::jsonb AS told, 0 AS n
         UNION ALL
-        SELECT l.value ->> 'lookup', (l.value ->> 'relation')::oid::regclass, (l.value ->> 'relation_oid')::oid,
+        SELECT l.value ->> 'lookup', (l.value ->> 'relation')::oid::regclass, l.value ->> 'relation_id',
                l.value ->> 'relation_name', l.value -> 'columns', l.value -> 'columns_seen', l.value, l.n
         FROM jsonb_array_elements(lookups) WITH ORDINALITY l(value, n)
         ORDER BY n
     LOOP
-        found := (SELECT c.oid FROM pg_class c WHERE c.oid = each_table.relation);
-        found := coalesce(found, to_regclass(each_table.relation_name));
+        found := find_table(each_table.relation, each_table.relation_name);
         IF found IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
                 MESSAGE = format('table %s was dropped', coalesce(each_table.relation_name, each_table.relation::oid::text)),
-                DETAIL = format('lookup %s of the mapping', each_table.lookup);
+                DETAIL = CASE WHEN each_table.lookup IS NULL THEN 'It is attached.'
+                         ELSE format('Lookup %s of the mapping reads it.', each_table.lookup) END;
         END IF;
         SELECT c.names, c.types, c.gone INTO named
-        FROM columns_now(found, found::oid IS DISTINCT FROM coalesce(each_table.relation_oid, found::oid),
+        FROM columns_now(found, id_of_table(found) <> each_table.relation_id,
                          each_table.columns, each_table.columns_seen) c;
         IF named.gone <> '{}' THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
@@ -794,8 +873,7 @@ BEGIN
                 HINT = format('Make it anew, or give the source another mapping by %I.alter_source.', current_schema());
         END IF;
         at := jsonb_build_object(
-            'table', (SELECT format('%I.%I', n.nspname, c.relname)
-                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = found),
+            'table', name_of_table(found),
             'oid', found::oid, 'names', named.names, 'types', named.types);
         IF each_table.n = 0 THEN
             located := located || at;
@@ -805,7 +883,7 @@ BEGIN
     END LOOP;
     RETURN located || jsonb_build_object('lookups', located_lookups);
 END $$;
-COMMENT ON FUNCTION @hub@.locate_mapping(jsonb, regclass, oid, text, jsonb, jsonb, jsonb) IS
+COMMENT ON FUNCTION @hub@.locate_mapping(jsonb, regclass, text, text, jsonb, jsonb, jsonb) IS
     'a compiled mapping, and what its tables and columns are called now';
 
 CREATE OR REPLACE FUNCTION @hub@.mapping_of(source_id integer) RETURNS jsonb
@@ -815,9 +893,9 @@ AS $$
 DECLARE
     located jsonb;
 BEGIN
-    SELECT locate_mapping(s.compiled, s.relation, s.relation_oid, s.relation_name, s.columns, s.columns_seen,
+    SELECT locate_mapping(s.compiled, s.relation, s.relation_id, s.relation_name, s.columns, s.columns_seen,
                           (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                      'lookup', l.lookup, 'relation', l.relation::oid, 'relation_oid', l.relation_oid,
+                                      'lookup', l.lookup, 'relation', l.relation::oid, 'relation_id', l.relation_id,
                                       'relation_name', l.relation_name, 'columns', l.columns,
                                       'columns_seen', l.columns_seen, 'conditions', l.conditions, 'fixed', l.fixed,
                                       'key_columns', l.key_names)
@@ -913,7 +991,7 @@ COMMENT ON FUNCTION @hub@.mapping_query(jsonb, text) IS 'the query that tells wh
 -- must be run under the source's search_path, with the settings that the text of values depends on. Its columns:
 --   key          source_key, with the part
 --   wanted       whether the row is a touchpoint
---   identifiers  of the row, references last; NULL: it is neither touchpoint nor tells anything. Traits are those of the first
+--   identifiers  of the row, references last; NULL: it is neither touchpoint nor tells anything
 --   event        the touchpoint; NULL: not wanted
 --   observation  evidence of a row that is no touchpoint; its time is NULL where the mapping tells none: it is now
 --   traits, traits_at   as of when; NULL: now
@@ -927,24 +1005,46 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what rows of an attached table mean';
 
+-- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of them
+CREATE OR REPLACE FUNCTION @hub@.untold_rows(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    mapping CONSTANT jsonb := mapping_of(source_id);
+BEGIN
+    RETURN format('SELECT k.key FROM (SELECT %s AS key FROM %s WHERE NOT coalesce(%s, false)) k WHERE EXISTS (SELECT '
+                  'FROM %I.source_changes c WHERE c.source OPERATOR(pg_catalog.=) %L AND c.row_key OPERATOR(pg_catalog.=) k.key)',
+                  mapping ->> 'key', mapping_from(mapping, rows_from), mapping ->> 'told', current_schema(),
+                  (SELECT s.source FROM sources s WHERE s.source_id = untold_rows.source_id));
+END $$;
+COMMENT ON FUNCTION @hub@.untold_rows(integer, text) IS
+    'query for keys of rows whose changes count no more';
+
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
 CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
 RETURNS text
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
-    SELECT string_agg(format(key_values.pattern, k.name,
-                             format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', key_values.parameter, key_values.number,
-                                    jsonb_array_length(key_values.columns), k.n, key_values.types ->> k.name)),
-                      key_values.separator ORDER BY k.n)
-    FROM jsonb_array_elements_text(key_values.columns) WITH ORDINALITY k(name, n);
-END;
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT string_agg(format(pattern, k.name,
+                                     format('((%s::pg_catalog.text[])[(%s - 1) * %s + %s])::%s', parameter, number,
+                                            jsonb_array_length(columns), k.n, types ->> k.name)),
+                              separator ORDER BY k.n)
+            FROM jsonb_array_elements_text(columns) WITH ORDINALITY k(name, n));
+END $$;
 COMMENT ON FUNCTION @hub@.key_values(jsonb, jsonb, text, text, text, text) IS 'values in an array, as SQL';
 
 -- Whether an index finds rows by these columns, as they are called now
 CREATE OR REPLACE FUNCTION @hub@.has_index(relation regclass, columns text[]) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
-RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = has_index.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (has_index.columns));
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                   WHERE i.indrelid = relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = ANY (columns));
+END $$;
 COMMENT ON FUNCTION @hub@.has_index(regclass, text[]) IS 'whether an index of a table begins with one of some columns';
 
 -- FROM item of the rows whose key values are in $1, in that order. The rows of a log are what their notes say.
@@ -959,6 +1059,10 @@ DECLARE
                                  width);
     now jsonb := '[]';
     types jsonb;
+    -- of several columns of a view one may be NULL
+    same CONSTANT text := CASE WHEN width > 1 AND (SELECT c.relkind NOT IN ('r', 'p') FROM pg_class c
+                                                   WHERE c.oid = (mapping ->> 'oid')::oid)
+                               THEN '(t.%1$I = %2$s OR t.%1$I IS NULL AND %2$s IS NULL)' ELSE 't.%I = %s' END;
 BEGIN
     -- rows_from has the columns of the table under the names of today
     SELECT jsonb_agg(mapping -> 'names' -> k.name ORDER BY k.n),
@@ -969,10 +1073,10 @@ BEGIN
         RETURN format('(SELECT %s FROM %s ORDER BY i.n)', key_values(now, types, '$1', 'i.n', '%2$s AS %1$I', ', '), keys);
     ELSIF has_index((mapping ->> 'oid')::oid, array(SELECT j.name FROM jsonb_array_elements_text(now) j(name))) THEN
         RETURN format('(SELECT t.* FROM %s CROSS JOIN LATERAL (SELECT * FROM %s t WHERE %s OFFSET 0) t ORDER BY i.n)', keys,
-                      mapping ->> 'table', key_values(now, types, '$1', 'i.n', 't.%I = %s', ' AND '));
+                      mapping ->> 'table', key_values(now, types, '$1', 'i.n', same, ' AND '));
     END IF;
     RETURN format('(SELECT t.* FROM %s JOIN %s t ON %s ORDER BY i.n)', keys, mapping ->> 'table',
-                  key_values(now, types, '$1', 'i.n', 't.%I = %s', ' AND '));
+                  key_values(now, types, '$1', 'i.n', same, ' AND '));
 END $$;
 COMMENT ON FUNCTION @hub@.noted_rows(integer) IS 'FROM item of rows of an attached table, by their keys';
 
@@ -982,12 +1086,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
+    noted_alias CONSTANT text := quote_ident('noted' || (mapping ->> 'ending'));
 BEGIN
-    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) i(n) '
-                  'CROSS JOIN LATERAL (SELECT %s) %I ORDER BY i.n', mapping ->> 'key',
+    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) '
+                  '%5$s(n) CROSS JOIN LATERAL (SELECT %3$s) %4$I ORDER BY %5$s.n', mapping ->> 'key',
                   jsonb_array_length(mapping -> 'key_columns'),
-                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', 'i.n', '%2$s AS %1$I', ', '),
-                  mapping ->> 'alias');
+                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', noted_alias || '.n', '%2$s AS %1$I', ', '),
+                  mapping ->> 'alias', noted_alias);
 END $$;
 COMMENT ON FUNCTION @hub@.noted_keys(integer) IS
     'query for the source_keys of key values in $1, in that order, whether there are such rows or not';
@@ -1137,20 +1242,19 @@ BEGIN
     UPDATE sources o
     SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled, columns = read.columns,
         columns_seen = columns_to_see(s.relation, read.columns), key_columns = read.key_columns,
-        kept_columns = read.kept_columns, relation_oid = s.relation::oid,
-        relation_name = (SELECT format('%I.%I', n.nspname, c.relname)
-                         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = s.relation)
+        kept_columns = read.kept_columns, relation_id = id_of_table(s.relation), relation_name = name_of_table(s.relation)
     WHERE o.source_id = store_mapping.source_id;
     DELETE FROM source_lookups l WHERE l.source_id = store_mapping.source_id;
-    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_oid, relation_name,
-                                columns, columns_seen, key_columns, fixed)
+    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_id, relation_name,
+                                columns, columns_seen, key_columns, tables, fixed)
     SELECT source_id, l.value ->> 'lookup', l.n, array(SELECT jsonb_array_elements_text(l.value -> 'conditions')),
-           array(SELECT jsonb_array_elements_text(l.value -> 'key_columns')), c.oid, c.oid,
-           format('%I.%I', n.nspname, c.relname), l.value -> 'columns', columns_to_see(c.oid, l.value -> 'columns'),
-           array(SELECT jsonb_array_elements_text(l.value -> 'key_numbers')::smallint), (l.value ->> 'fixed')::boolean
+           array(SELECT jsonb_array_elements_text(l.value -> 'key_columns')), c.oid, id_of_table(c.oid),
+           name_of_table(c.oid), l.value -> 'columns', columns_to_see(c.oid, l.value -> 'columns'),
+           array(SELECT jsonb_array_elements_text(l.value -> 'key_numbers')::smallint),
+           array(SELECT m.member FROM source_tables(c.oid) m WHERE NOT (l.value ->> 'fixed')::boolean ORDER BY m.member),
+           (l.value ->> 'fixed')::boolean
     FROM jsonb_array_elements(read.lookups) WITH ORDINALITY l(value, n)
-         JOIN pg_class c ON c.oid = (l.value ->> 'relation')::oid
-         JOIN pg_namespace n ON n.oid = c.relnamespace;
+         JOIN pg_class c ON c.oid = (l.value ->> 'relation')::oid;
 END $$;
 COMMENT ON FUNCTION @hub@.store_mapping(integer, json, text) IS
     'read a mapping and write down what it says; returns whether its keys must be unique, and namespaces of references';

@@ -58,12 +58,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.reject_rows(text, text[], text[], text[]) IS 'write down rows that have no touchpoint';
 
--- What the hub has of rows: the touchpoint, NULL: none; the identifiers as they came in; the evidence between them, its
--- time, and whether it holds; whether the row was rejected. Evidence may be there still when the touchpoint went with
--- its month.
+-- What the hub has of rows: the touchpoint, NULL: none; the identifiers as they came in; whether there is evidence
+-- between them, its time, and whether it holds; whether the row was rejected. Evidence may be there still when the
+-- touchpoint went with its month; what somebody has retracted stays so as long as the row is what it was.
 CREATE OR REPLACE FUNCTION @hub@.stored_events(
-    source text, keys text[], OUT n bigint, OUT known boolean, OUT event @hub@.event,
-    OUT identifiers @extschema@.identifier[], OUT evidence_key text, OUT evidence_ids bigint[],
+    source text, keys text[], OUT n bigint, OUT known boolean, OUT identity_id bigint, OUT event @hub@.event,
+    OUT identifiers @extschema@.identifier[], OUT told boolean, OUT evidence_ids bigint[],
     OUT observed_at timestamptz, OUT holds boolean, OUT rejected boolean)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
@@ -73,10 +73,9 @@ AS $$
 DECLARE
     -- mostly there are none of these
     rejects CONSTANT boolean := EXISTS (SELECT FROM source_rejects r WHERE r.source = stored_events.source);
-    renamed CONSTANT boolean := EXISTS (SELECT FROM source_evidence e WHERE e.source = stored_events.source);
 BEGIN
     RETURN QUERY
-    SELECT u.n, t.identity_id IS NOT NULL, t.event,
+    SELECT u.n, t.identity_id IS NOT NULL, t.identity_id, t.event,
            CASE WHEN v.source_key IS NOT NULL
                 THEN (SELECT array_agg(i.identifier ORDER BY i.identifier)
                       FROM unnest(v.identities) d(id)
@@ -84,10 +83,10 @@ BEGIN
                                                WHERE x.identity_id = d.id OFFSET 0) i)
                 WHEN t.identity_id IS NOT NULL
                 THEN ARRAY(SELECT i.identifier FROM identities i WHERE i.identity_id = t.identity_id) END,
-           v.source_key, v.identities, v.observed_at, v.source_key IS NOT NULL AND v.retracted_at IS NULL,
+           v.source_key IS NOT NULL, v.identities, v.observed_at, v.source_key IS NOT NULL AND v.retracted_at IS NULL,
            r.source_key IS NOT NULL
     FROM unnest(keys) WITH ORDINALITY u(key, n)
-         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at, k.evidence_key FROM touchpoint_keys k
+         LEFT JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at FROM touchpoint_keys k
                             WHERE k.source = stored_events.source AND k.source_key = u.key OFFSET 0) k ON true
          LEFT JOIN LATERAL (SELECT t.identity_id,
                                    ROW(NULL, t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction,
@@ -95,19 +94,16 @@ BEGIN
                                        t.attributes, t.subject, t.url)::event AS event
                             FROM touchpoints t
                             WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
-         LEFT JOIN LATERAL (SELECT e.evidence_key FROM source_evidence e
-                            WHERE renamed AND k.touchpoint_id IS NULL AND e.source = stored_events.source
-                                  AND e.source_key = u.key OFFSET 0) s ON true
          LEFT JOIN LATERAL (SELECT v.source_key, v.identities, v.observed_at, v.retracted_at FROM evidence v
-                            WHERE v.source = stored_events.source
-                                  AND v.source_key = coalesce(k.evidence_key, s.evidence_key, u.key) OFFSET 0) v ON true
+                            WHERE v.source = stored_events.source AND v.source_key = u.key OFFSET 0) v ON true
          LEFT JOIN LATERAL (SELECT r.source_key FROM source_rejects r
                             WHERE rejects AND r.source = stored_events.source AND r.source_key = u.key OFFSET 0) r
              ON true;
 END $$;
 COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
--- Of a row that is only evidence now the evidence stays, and is found by the row's key
+-- Of a row that is only evidence now the evidence stays. Touchpoints go first, so that
+-- they name nobody any more when it is looked for whom to forget.
 CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[], keep_evidence boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -116,7 +112,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     claimed text[];
-    evidence_keys text[];
+    ids bigint[];  -- whose touchpoints they were
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         -- what others have recorded since this snapshot can't be seen, but this collides with it
@@ -128,34 +124,27 @@ BEGIN
         SELECT array_agg(c.source_key) INTO claimed FROM claim c;
         DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (claimed);
     END IF;
-    IF keep_evidence THEN
-        INSERT INTO source_evidence (source, source_key, evidence_key)
-        SELECT k.source, k.source_key, k.evidence_key
-        FROM unnest(keys) u(key)
+    WITH gone AS (
+        DELETE FROM touchpoints t
+        USING unnest(keys) u(key)
              CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
                                  AND k.source_key = u.key OFFSET 0) k
-        WHERE k.evidence_key IS NOT NULL
-        ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
-    ELSE
-        evidence_keys := array(SELECT e.evidence_key FROM stored_events(source, keys) e WHERE e.holds);
-        IF evidence_keys <> '{}' THEN
-            PERFORM retract_many(source, evidence_keys);
-        END IF;
-        DELETE FROM source_evidence e WHERE e.source = remove_rows.source AND e.source_key = ANY (keys);
-    END IF;
-    DELETE FROM touchpoints t
-    USING unnest(keys) u(key)
-         CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = remove_rows.source
-                             AND k.source_key = u.key OFFSET 0) k
-    WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+        WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at
+        RETURNING t.identity_id
+    )
+    SELECT array_agg(DISTINCT g.identity_id) INTO ids FROM gone g;
     -- the keys went along, but for those whose touchpoint is gone already: with a partition that was detached, say
     DELETE FROM touchpoint_keys k WHERE k.source = remove_rows.source AND k.source_key = ANY (keys);
+    IF NOT keep_evidence THEN
+        PERFORM set_aside(source, keys);
+    END IF;
+    PERFORM forget_some(ids);
 END $$;
 COMMENT ON FUNCTION @hub@.remove_rows(text, text[], boolean) IS
     'remove touchpoints of rows, and retract their evidence, or keep it';
 
--- Touchpoints of rows that mean something else now. Where others are seen, or evidence that holds has another time, it
--- is retracted and recorded anew.
+-- Touchpoints of rows that mean something else now. others: in which others are seen, or evidence that holds has
+-- another time.
 CREATE OR REPLACE FUNCTION @hub@.change_rows(source text, events @hub@.event[], others boolean[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -164,31 +153,20 @@ AS $$
 DECLARE
     keys text[];                         -- of rows that were seen with other identifiers,
     observations observation[];          -- and what was seen now
-    evidence_keys text[];
-    ids bigint[];
+    ids bigint[];                        -- who may be named no more
     identities bigint[];
 BEGIN
     SELECT array_agg(e.source_key ORDER BY e.ordinality),
-           array_agg(ROW(e.identifiers, e.occurred_at, e.source,
-                         e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq'))::observation
-                     ORDER BY e.ordinality)
+           array_agg(ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::observation ORDER BY e.ordinality)
     INTO keys, observations
     FROM ROWS FROM (unnest(others), unnest(events)) WITH ORDINALITY e(other)
     WHERE e.other;
     IF keys <> '{}' THEN
-        SELECT array_agg(e.evidence_key ORDER BY e.evidence_key) FILTER (WHERE e.holds) INTO evidence_keys
-        FROM stored_events(source, keys) e;
-        IF evidence_keys <> '{}' THEN
+        IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
             ids := array(SELECT DISTINCT i.id FROM stored_events(source, keys) e
-                         CROSS JOIN LATERAL unnest(e.evidence_ids) i(id) WHERE e.holds);
-            PERFORM lock_ahead(ids, array(SELECT DISTINCT i.identifier FROM unnest(observations) o
-                                          CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
-            PERFORM retract_many(source, evidence_keys);
+                         CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id));
         END IF;
-        identities := (SELECT a.identities FROM identify_all(observations) a);
-        UPDATE touchpoint_keys k SET evidence_key = o.evidence_key
-        FROM ROWS FROM (unnest(keys), unnest(observations)) o(key, identifiers, observed_at, source, evidence_key)
-        WHERE k.source = change_rows.source AND k.source_key = o.key;
+        identities := (SELECT r.identities FROM replace_evidence(source, keys, observations) r);
     END IF;
 
     UPDATE touchpoints t
@@ -201,66 +179,38 @@ BEGIN
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
                              AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
+    PERFORM forget_some(ids);
 END $$;
 COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], boolean[]) IS 'change touchpoints of rows';
 
--- Evidence of rows that are no touchpoints, of which none holds. A key under which some was retracted can't be used
--- again.
-CREATE OR REPLACE FUNCTION @hub@.see_rows(source text, observations @hub@.observation[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
-AS $$
-#variable_conflict use_variable
-DECLARE
-    keys text[];
-    evidence_keys text[];
-BEGIN
-    SELECT array_agg(o.source_key ORDER BY o.n),
-           array_agg(CASE WHEN v.source_key IS NULL THEN o.source_key
-                          ELSE o.source_key || '#' || nextval('touchpoints_touchpoint_id_seq') END ORDER BY o.n)
-    INTO keys, evidence_keys
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-         LEFT JOIN LATERAL (SELECT v.source_key FROM evidence v WHERE v.source = see_rows.source
-                            AND v.source_key = o.source_key OFFSET 0) v ON true;
-    INSERT INTO source_evidence (source, source_key, evidence_key)
-    SELECT source, u.key, u.evidence_key FROM unnest(keys, evidence_keys) u(key, evidence_key)
-    WHERE u.evidence_key <> u.key
-    ON CONFLICT ON CONSTRAINT source_evidence_pkey DO UPDATE SET evidence_key = excluded.evidence_key;
-    PERFORM identify_all((SELECT array_agg(ROW(o.identifiers, o.observed_at, o.source, e.evidence_key)::observation
-                                           ORDER BY e.ordinality)
-                          FROM ROWS FROM (unnest(evidence_keys), unnest(observations)) WITH ORDINALITY
-                               e(evidence_key)
-                               CROSS JOIN LATERAL (SELECT e.identifiers, e.observed_at, e.source) o));
-END $$;
-COMMENT ON FUNCTION @hub@.see_rows(text, @hub@.observation[]) IS 'record evidence of rows that are no touchpoints';
-
+-- What is fresh may have evidence: of its row when it was no touchpoint, or that somebody has retracted.
 CREATE OR REPLACE FUNCTION @hub@.store_some(source text, events @hub@.event[], others boolean[],
                                             observations @hub@.observation[], history boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    keys text[];
+    told observation[];
 BEGIN
     IF observations IS NOT NULL THEN
-        PERFORM see_rows(source, observations);
+        PERFORM replace_evidence(source, array(SELECT o.source_key FROM unnest(observations) o), observations);
+        RETURN;
     ELSIF others IS NOT NULL THEN
         PERFORM change_rows(source, events, others);
-    ELSIF cardinality(events) = 1 AND NOT history THEN
+        RETURN;
+    END IF;
+    told := array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::observation
+                  FROM unnest(events) e
+                       CROSS JOIN LATERAL (SELECT FROM evidence v
+                                           WHERE v.source = store_some.source AND v.source_key = e.source_key
+                                           OFFSET 0) v);
+    IF told <> '{}' THEN
+        PERFORM replace_evidence(source, array(SELECT o.source_key FROM unnest(told) o), told);
+    END IF;
+    IF cardinality(events) = 1 AND NOT history THEN
         PERFORM record_one(events[1], false);
     ELSE
         PERFORM record_events(events, history => history);
-    END IF;
-    IF observations IS NULL AND others IS NULL THEN
-        -- what was seen in a row that had such a key before was not seen in this one
-        keys := array(SELECT e.source_key
-                      FROM unnest(events) e
-                           CROSS JOIN LATERAL (SELECT FROM evidence v
-                                               WHERE v.source = store_some.source AND v.source_key = e.source_key
-                                               OFFSET 0) v
-                      WHERE cardinality(e.identifiers) = 1);
-        UPDATE touchpoint_keys k SET evidence_key = k.source_key || '#' || k.touchpoint_id
-        WHERE k.source = store_some.source AND k.source_key = ANY (keys) AND k.evidence_key IS NULL;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.store_some(text, @hub@.event[], boolean[], @hub@.observation[], boolean) IS
@@ -323,6 +273,9 @@ DECLARE
     flaw record;
     i integer;
 BEGIN
+    i := coalesce(cardinality(events), cardinality(observations));
+    reasons := coalesce(reasons, array_fill(NULL::text, ARRAY[i]));
+    states := coalesce(states, array_fill(NULL::text, ARRAY[i]));
     BEGIN
         PERFORM @extschema@.touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(events) n
         WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
@@ -364,23 +317,26 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.flaws_of_rows(@hub@.event[], @hub@.observation[], text[], text[]) IS
-    'why rows can''t be what their mapping makes of them, added to what is known of that';
+    'why rows can''t be what their mapping makes of them, added to what is known of that; NULL: nothing is';
 
 -- Bring the hub in line with rows as they are now, in parallel arrays: the event each is, or else what was seen in it,
 -- neither: it tells nothing, or is gone. reasons and states are why it can't be told. If not careful, a row that can't
--- be stored is an error, for the caller to try again. Of history nobody is told. Returns how many rows told something
--- else than the hub had.
+-- be stored is an error, for the caller to try again. Of history nobody is told. What is done in several steps is
+-- locked before the first, with what the caller will do: whose are identifiers, not known yet, that traits will be put
+-- of, and whose_ids those whom some are taken from. Returns how many rows told something else than the hub had.
 CREATE OR REPLACE FUNCTION @hub@.apply_rows(
     source text, keys text[], events @hub@.event[], observations @hub@.observation[], reasons text[], states text[],
-    careful boolean, history boolean)
+    careful boolean, history boolean, whose @extschema@.identifier[] DEFAULT NULL, whose_ids bigint[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
     gone text[];
     only_seen text[];  -- evidence stays, and the touchpoint goes
+    again text[];      -- evidence is another than it was
     accepted text[];
     bad_keys text[];
     bad_reasons text[];
@@ -390,6 +346,8 @@ DECLARE
     others boolean[];
     seen observation[];
     twice text[];
+    given @extschema@.identifier[];  -- what is stored is of these
+    steps integer;                   -- how many of which each locks something
     total bigint;
 BEGIN
     IF keys = '{}' THEN
@@ -426,7 +384,7 @@ BEGIN
                     WHEN c.known OR c.holds THEN 'gone'
                     ELSE 'none' END AS act
         FROM (SELECT u.ordinality AS n, u.row_key, u.reason, u.state, u.twice, u.o_identifiers, u.o_at, s.rejected,
-                     s.evidence_key, s.known, s.holds, e.e, u.source IS NOT NULL AS is_event,
+                     s.told, s.known, s.holds, e.e, u.source IS NOT NULL AS is_event,
                      u.o_identifiers IS NOT NULL AND u.source IS NULL AS observed,
                      CASE WHEN s.identifiers IS NULL THEN false
                           WHEN cardinality(p.people) = 1 THEN p.people = s.identifiers
@@ -439,9 +397,10 @@ BEGIN
                                ROW(NULL, u.occurred_at, u.channel, u.action, u.value, currency_code(u.currency),
                                    u.direction, u.conversation, u.agent, u.campaign, u.source, u.source_key,
                                    u.attributes, u.subject, u.url)::event END AS same,
-                     -- an identifier alone is all that is known of it
-                     CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND s.evidence_key IS NULL
-                          THEN EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1]) END AS met
+                     -- an identifier alone is all that is known of it, or is forgotten at once
+                     CASE WHEN cardinality(p.people) = 1 AND u.source IS NULL AND NOT s.told
+                          THEN forgetful OR EXISTS (SELECT FROM identities i WHERE i.identifier = p.people[1])
+                     END AS met
               FROM ROWS FROM (unnest(keys), unnest(reasons), unnest(states), unnest(twice), unnest(observations),
                               unnest(events))
                    WITH ORDINALITY u(row_key, reason, state, twice, o_identifiers, o_at, o_source, o_key)
@@ -456,11 +415,10 @@ BEGIN
               OFFSET 0) c
     )
     SELECT coalesce(array_agg(d.row_key ORDER BY d.n)
-                    FILTER (WHERE d.act IN ('gone', 'bad', 'seen') AND (d.known OR d.holds)
-                                  -- what was seen before is not what the new touchpoint tells
-                                  OR d.act = 'fresh' AND d.holds
-                                     AND NOT (d.same_people AND d.same_time AND d.evidence_key = d.row_key)), '{}'),
-           coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.act = 'only seen'), '{}'),
+                    FILTER (WHERE d.act IN ('gone', 'bad') AND (d.known OR d.holds)), '{}'),
+           coalesce(array_agg(d.row_key ORDER BY d.n)
+                    FILTER (WHERE d.act = 'only seen' OR d.act = 'seen' AND d.known), '{}'),
+           coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.act IN ('fresh', 'seen') AND d.told), '{}'),
            coalesce(array_agg(d.row_key ORDER BY d.n) FILTER (WHERE d.rejected AND d.state IS NULL
                                                                     AND d.act <> 'twice'), '{}'),
            coalesce(array_agg(d.row_key ORDER BY d.n)
@@ -478,19 +436,30 @@ BEGIN
                     FILTER (WHERE d.act = 'seen'), '{}'),
            count(*) FILTER (WHERE d.act IN ('gone', 'fresh', 'changed', 'seen', 'only seen')
                                   OR d.act = 'bad' AND NOT d.rejected)
-    INTO gone, only_seen, accepted, bad_keys, bad_reasons, bad_states, fresh, changed, others, seen, total
+    INTO gone, only_seen, again, accepted, bad_keys, bad_reasons, bad_states, fresh, changed, others, seen, total
     FROM decided d;
 
-    IF (gone <> '{}')::integer + (changed <> '{}')::integer + (fresh <> '{}')::integer + (seen <> '{}')::integer > 1 THEN
-        PERFORM lock_ahead(array(SELECT DISTINCT i.id
-                                 FROM stored_events(source, gone || array(SELECT c.source_key FROM unnest(changed) c)) e
-                                      CROSS JOIN LATERAL unnest(e.evidence_ids) i(id)
-                                 WHERE e.holds),
-                           array(SELECT DISTINCT i.identifier
-                                 FROM unnest(changed || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)
-                                 UNION
-                                 SELECT i.identifier
-                                 FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)));
+    steps := (gone <> '{}')::integer + (changed <> '{}')::integer + (fresh <> '{}')::integer + (seen <> '{}')::integer
+             + (again <> '{}')::integer;
+    IF steps > 1 OR steps > 0 AND whose <> '{}' OR careful AND cardinality(keys) > 1
+       OR forgetful AND steps + cardinality(only_seen) + coalesce(cardinality(whose_ids), 0) > 0 THEN
+        given := array(SELECT i.identifier
+                       FROM unnest(changed || fresh) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier)
+                       UNION
+                       SELECT i.identifier
+                       FROM unnest(seen) c CROSS JOIN LATERAL unnest(c.identifiers) i(identifier));
+        -- what one step makes known is no other
+        IF steps > 1 OR careful OR forgetful OR EXISTS (SELECT unnest(whose) EXCEPT SELECT unnest(given)) THEN
+            PERFORM lock_ahead(
+                whose_ids || array(
+                    SELECT DISTINCT i.id
+                    FROM stored_events(source, CASE WHEN careful THEN keys
+                                                    ELSE gone || only_seen || again
+                                                         || array(SELECT c.source_key FROM unnest(changed) c) END) e
+                         CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
+                    WHERE i.id IS NOT NULL),
+                given || whose);
+        END IF;
     END IF;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
@@ -515,7 +484,8 @@ BEGIN
     END IF;
     RETURN total;
 END $$;
-COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observation[], text[], text[], boolean, boolean)
+COMMENT ON FUNCTION @hub@.apply_rows(text, text[], @hub@.event[], @hub@.observation[], text[], text[], boolean, boolean,
+                                     @extschema@.identifier[], bigint[])
     IS 'bring the hub in line with rows of an attached table; returns how many told something else';
 
 -- Keys of which the hub has something
@@ -533,16 +503,12 @@ BEGIN
     SELECT c.row_key FROM source_changes c WHERE c.source = stored_keys.source
     UNION
     -- of those whose touchpoints went with their months too
-    SELECT coalesce(s.source_key, v.source_key)
-    FROM evidence v
-         LEFT JOIN source_evidence s ON s.source = v.source AND s.evidence_key = v.source_key
+    SELECT v.source_key FROM evidence v
     WHERE v.source = stored_keys.source AND v.retracted_at IS NULL
-          AND NOT EXISTS (SELECT FROM touchpoint_keys k WHERE k.source = v.source AND k.evidence_key = v.source_key)
-          AND NOT EXISTS (SELECT FROM source_changes c
-                          WHERE c.source = v.source AND c.source_key = coalesce(s.source_key, v.source_key))
+          AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = v.source AND c.source_key = v.source_key)
     UNION
     SELECT r.source_key FROM source_rejects r
-    WHERE r.source = stored_keys.source
+    WHERE r.source = stored_keys.source AND r.source_key !~ '(^|:)\(NULL\)$'  -- see key_of_none
           AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
     UNION
     SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
@@ -565,6 +531,7 @@ BEGIN
     SELECT array_agg(g.source_key) INTO gone FROM gone g;
     IF gone <> '{}' THEN
         PERFORM remove_rows(source, gone);
+        DELETE FROM source_rejects r WHERE r.source = remove_changes.source AND r.source_key = ANY (gone);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
@@ -599,7 +566,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.source_tables(regclass) IS 'a table and its partitions';
 
--- By its second line a trigger function is known, wherever it is, and whatever it is called
+-- By its second line, and its owner, a trigger function is known, wherever it is, and whatever it is called
 CREATE OR REPLACE FUNCTION @hub@.note_mark(hub name, source_id integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN format('-- notes of source %s for hub %I', note_mark.source_id, note_mark.hub);
@@ -614,14 +581,17 @@ BEGIN
     RETURN QUERY
     SELECT p.oid::regprocedure FROM pg_proc p
     WHERE p.prorettype = 'trigger'::regtype AND p.pronargs = 0
-          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n');
+          AND starts_with(p.prosrc, E'\n' || note_mark(coalesce(former, current_schema()), source_id) || E'\n')
+          -- one that a restored dump has made somebody else's notes nothing
+          AND p.proowner = (SELECT c.relowner FROM pg_class c WHERE c.oid = 'feed_notes'::regclass);
 END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
 
--- The triggers of a source, whatever they and the hub are called by now; lookup NULL: of the table itself
+-- The triggers of a source, whatever they and the hub are called by now; events: what they fire for, as a sum of 4 for
+-- INSERT, 8 DELETE, 16 UPDATE and 32 TRUNCATE; lookup NULL: of the table itself; cloned: of a partition, made by PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
 CREATE OR REPLACE FUNCTION @hub@.source_triggers(
     source_id integer, OUT relation regclass, OUT trigger name, OUT enabled "char", OUT statement boolean,
-    OUT lookup text)
+    OUT events integer, OUT lookup text, OUT cloned boolean, OUT seen text)
     RETURNS SETOF record
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -630,15 +600,15 @@ DECLARE
     functions CONSTANT oid[] := array(SELECT f FROM note_functions(source_id) f);
 BEGIN
     RETURN QUERY
-    SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0,
+    SELECT g.tgrelid::regclass, g.tgname, g.tgenabled, (g.tgtype & 1) = 0, g.tgtype & 60,
            CASE WHEN g.tgnargs > 0 AND g.tgfoid <> 'feed_source()'::regprocedure
                 THEN convert_from(substring(g.tgargs FROM 1 FOR position('\x00'::bytea IN g.tgargs) - 1),
-                                  getdatabaseencoding()) END
+                                  getdatabaseencoding()) END,
+           g.tgparentid <> 0, concat_ws(' ', g.tgrelid, g.oid, g.xmin)
     FROM pg_trigger g
-    WHERE (g.tgfoid = ANY (functions)
-           OR g.tgfoid = 'feed_source()'::regprocedure
-              AND g.tgargs = convert_to(source_id::text, getdatabaseencoding()) || '\x00'::bytea)
-          AND g.tgparentid = 0;
+    WHERE g.tgfoid = ANY (functions)
+          OR g.tgfoid = 'feed_source()'::regprocedure
+             AND g.tgargs = convert_to(source_id::text, getdatabaseencoding()) || '\x00'::bytea;
 END $$;
 COMMENT ON FUNCTION @hub@.source_triggers(integer) IS 'triggers of an attached table, its partitions, and its lookups';
 
@@ -695,13 +665,16 @@ BEGIN
         SELECT n.nspname, p.proname INTO schema, name
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = made;
     END IF;
-    body := format(E'\n%s\nBEGIN\n    IF pg_catalog.to_regproc(%L) IS NULL THEN\n        NULL;\n'
-                   '    ELSIF TG_OP = ''TRUNCATE'' THEN\n        PERFORM FROM %I.journey_note_rows(%s) n;\n'
-                   '    ELSE\n        PERFORM %s;\n    END IF;\n    RETURN NULL;\nEND',
-                   mark, format('%I.journey_note_rows', extension), extension,
+    -- an assignment costs half of what a PERFORM costs, but is told no transition tables
+    body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n'
+                   '    IF pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(%L), ''USAGE'') IS NOT TRUE\n'
+                   '       OR pg_catalog.to_regproc(%L) IS NULL THEN\n'
+                   '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
+                   '    ELSE\n        %s;\n    END IF;\n    RETURN NULL;\nEND',
+                   mark, quote_ident(extension), format('%I.journey_note_rows', extension), extension,
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),
-                   CASE WHEN s.feed = 'row' THEN format('%I.journey_note_row(%s, OLD, NEW)', extension, call)
-                        ELSE format('FROM %I.journey_note_rows(%s) n', extension, call) END);
+                   CASE WHEN s.feed = 'row' THEN format('n := %I.journey_note_row(%s, OLD, NEW)', extension, call)
+                        ELSE format('PERFORM %I.journey_note_rows(%s)', extension, call) END);
     -- not in the language of hubs
     EXECUTE format('CREATE OR REPLACE FUNCTION %I.%I() RETURNS pg_catalog.trigger LANGUAGE %I SECURITY DEFINER AS %L',
                    schema, name, 'plpgsql', body);
@@ -718,38 +691,44 @@ COMMENT ON FUNCTION @hub@.make_note_function(integer, regclass, text, smallint[]
     'make or change the function that notes changes of an attached table';
 
 -- Statement triggers fire for the table a statement names only, so each partition has its own; those for each row are
--- cloned to partitions. Returns tables with rows that had none.
+-- cloned to partitions.
 CREATE OR REPLACE FUNCTION @hub@.make_triggers(source_id integer, relation regclass, lookup text, called text,
                                                feed text, prefix text)
-RETURNS regclass[]
+RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
 AS $$
 #variable_conflict use_variable
 DECLARE
     fresh regclass[];
-    member regclass;
+    there integer[];  -- events that triggers of each fire for
     kind text[];
+    member regclass;
     trigger name;
 BEGIN
-    fresh := array(SELECT t.member FROM source_tables(relation) t
-                   WHERE NOT EXISTS (SELECT FROM source_triggers(source_id) g
-                                     WHERE g.relation = t.member AND g.lookup IS NOT DISTINCT FROM make_triggers.lookup)
-                   ORDER BY t.leaf, t.member);
+    SELECT array_agg(f.member ORDER BY f.leaf, f.member), array_agg(f.events ORDER BY f.leaf, f.member)
+    INTO fresh, there
+    FROM (SELECT t.member, t.leaf,
+                 coalesce((SELECT bit_or(g.events) FROM source_triggers(source_id) g
+                           WHERE g.relation = t.member AND g.lookup IS NOT DISTINCT FROM make_triggers.lookup),
+                          0) AS events
+          FROM source_tables(relation) t) f
+    WHERE f.events <> 60;
     IF (SELECT bool_and(has_table_privilege(m.m, 'UPDATE')) FROM unnest(fresh) m(m)) THEN
         PERFORM lock_politely(fresh, 'SHARE ROW EXCLUSIVE');
     END IF;
-    FOREACH member IN ARRAY fresh LOOP
+    FOR i IN 1 .. coalesce(cardinality(fresh), 0) LOOP
+        member := fresh[i];
         FOREACH kind SLICE 1 IN ARRAY
             CASE WHEN feed = 'row'
-                 THEN ARRAY[['change', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW'],
-                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']]
-                 ELSE ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT'],
+                 THEN ARRAY[['change', 'AFTER INSERT OR UPDATE OR DELETE', 'FOR EACH ROW', '28'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT', '32']]
+                 ELSE ARRAY[['insert', 'AFTER INSERT', 'REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', '4'],
                             ['update', 'AFTER UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows '
-                                                       'FOR EACH STATEMENT'],
-                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT'],
-                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT']] END
+                                                       'FOR EACH STATEMENT', '16'],
+                            ['delete', 'AFTER DELETE', 'REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', '8'],
+                            ['truncate', 'AFTER TRUNCATE', 'FOR EACH STATEMENT', '32']] END
         LOOP
-            CONTINUE WHEN kind[1] = 'change' AND member <> relation;
+            CONTINUE WHEN kind[1] = 'change' AND member <> relation OR there[i] & kind[4]::integer <> 0;
             trigger := source_object(current_schema() || '_' || kind[1], prefix);
             WHILE EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = member AND g.tgname = trigger) LOOP
                 -- it has another hub's, or one of its own, of that name
@@ -762,11 +741,9 @@ BEGIN
             END IF;
         END LOOP;
     END LOOP;
-    RETURN array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf AND t.member = ANY (fresh)
-                 ORDER BY t.member);
 END $$;
 COMMENT ON FUNCTION @hub@.make_triggers(integer, regclass, text, text, text, text) IS
-    'make the triggers of a table, and of its partitions; returns those with rows that had none';
+    'make the triggers that a table, and its partitions, lack';
 
 -- The functions that the triggers of a source call, brought to the columns and the name of the hub of today; lookup
 -- NULL: of the table itself
@@ -807,34 +784,32 @@ COMMENT ON FUNCTION @hub@.make_functions(integer, name) IS
     'make or change the functions that the triggers of a source call';
 
 -- Make what is lacking, and bring to the columns of today what is there
-CREATE OR REPLACE FUNCTION @hub@.watch_source(source_id integer) RETURNS regclass[]
+CREATE OR REPLACE FUNCTION @hub@.watch_source(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    s record;
-    made record;
-    found regclass[];
-    fresh regclass[] := '{}';
 BEGIN
-    SELECT t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.relation, t.feed INTO s
-    FROM sources t WHERE t.source_id = watch_source.source_id;
-    IF s.feed = 'poll' THEN
-        RETURN ARRAY[s.relation];
-    END IF;
-    FOR made IN SELECT f.relation, f.lookup, f.called FROM make_functions(source_id) f LOOP
-        found := make_triggers(source_id, made.relation, made.lookup, made.called,
-                               CASE WHEN made.lookup IS NOT NULL AND s.feed = 'immediate' THEN 'queued'
-                                    ELSE s.feed END, concat_ws(' ', s.title, made.lookup));
-        IF made.lookup IS NULL THEN
-            fresh := found;
-        END IF;
-    END LOOP;
-    RETURN fresh;
+    PERFORM make_triggers(source_id, f.relation, f.lookup, f.called,
+                          CASE WHEN f.lookup IS NOT NULL AND s.feed = 'immediate' THEN 'queued' ELSE s.feed END,
+                          concat_ws(' ', s.source || CASE WHEN s.part <> '' THEN ': ' || s.part ELSE '' END, f.lookup))
+    FROM sources s CROSS JOIN LATERAL make_functions(s.source_id) f
+    WHERE s.source_id = watch_source.source_id AND s.feed <> 'poll';
+    PERFORM see_triggers(source_id);
 END $$;
 COMMENT ON FUNCTION @hub@.watch_source(integer) IS
-    'make the triggers of an attached table that are lacking, and their functions; returns tables with rows that had '
-    'none';
+    'make the triggers of an attached table that are lacking, and their functions';
+
+CREATE OR REPLACE FUNCTION @hub@.see_triggers(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE sources s
+    SET triggers_seen = CASE WHEN NOT triggers_rest(s.source_id)
+                             THEN array(SELECT g.seen FROM source_triggers(s.source_id) g) END
+    WHERE s.source_id = see_triggers.source_id;
+END $$;
+COMMENT ON FUNCTION @hub@.see_triggers(integer) IS 'write down the triggers that an attached table has';
 
 -- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
 -- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
@@ -846,13 +821,26 @@ AS $$
 DECLARE
     s record;
     made record;
+    sound boolean;
     lately CONSTANT boolean := (SELECT n.xmin = pg_current_xact_id()::xid FROM pg_namespace n
                                 WHERE n.nspname = current_schema());
 BEGIN
+    -- mappings look for names where they did when they were attached
+    UPDATE sources t
+    SET search_path = (SELECT string_agg(CASE WHEN e.name = former THEN quote_ident(current_schema()) ELSE e.part END,
+                                         ', ' ORDER BY e.n)
+                       FROM (SELECT m.part[1] AS part, m.n,
+                                    CASE WHEN m.part[1] LIKE '"%'
+                                         THEN replace(substr(m.part[1], 2, length(m.part[1]) - 2), '""', '"')
+                                         ELSE lower(m.part[1]) END AS name
+                             FROM regexp_matches(t.search_path, '"(?:[^"]|"")*"|[^",\s]+', 'g')
+                                  WITH ORDINALITY m(part, n)) e)
+    WHERE former <> current_schema() AND position(former IN replace(t.search_path, '""', '"')) > 0;
     FOR s IN SELECT t.source_id, t.source || CASE WHEN t.part <> '' THEN ': ' || t.part ELSE '' END AS title, t.feed
              FROM sources t JOIN pg_class c ON c.oid = t.relation WHERE t.detached_at IS NULL LOOP
         PERFORM make_functions(s.source_id, former);
         CONTINUE WHEN former = current_schema();
+        sound := flaw_of_triggers(s.source_id) IS NULL;
         IF NOT lately AND s.feed IN ('queued', 'row') THEN
             PERFORM read_all_again(s.source_id);
         END IF;
@@ -860,7 +848,7 @@ BEGIN
             SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
             FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
                  JOIN pg_class c ON c.oid = g.relation
-            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup))
+            WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AND NOT g.cloned
                   AND pg_has_role(c.relowner, 'USAGE')
         LOOP
             BEGIN
@@ -869,6 +857,9 @@ BEGIN
             EXCEPTION WHEN lock_not_available OR duplicate_object THEN
             END;
         END LOOP;
+        IF sound THEN
+            PERFORM see_triggers(s.source_id);
+        END IF;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.renew_functions(name) IS
@@ -890,7 +881,7 @@ BEGIN
     FOR made IN SELECT f AS function FROM note_functions(source_id) f LOOP
         EXECUTE format('DROP FUNCTION %s CASCADE', made.function);
     END LOOP;
-    FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g LOOP
+    FOR made IN SELECT g.relation, g.trigger FROM source_triggers(source_id) g WHERE NOT g.cloned LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', made.trigger, made.relation);
     END LOOP;
 END $$;
@@ -917,6 +908,8 @@ DECLARE
     afters text[] := '{}';
     changed text[] := '{}';
     old_keys text[] := '{}';
+    anew text[] := '{}';      -- of rows that are new, if they may have changes of others under their keys
+    new_keys text[] := '{}';
     r record;
     found text[] := '{}';
     total integer := 0;
@@ -926,6 +919,8 @@ DECLARE
     key text;
 BEGIN
     SELECT t.source, t.relation, t.key_columns, t.kept_columns, t.columns, t.search_path,
+           t.kept_columns <> '{}' AND t.compiled ->> 'told' <> 'true' AS may_be_untold,
+           NOT (t.compiled ->> 'log')::boolean AND NOT (t.compiled ->> 'keep')::boolean AS removes,
            t.backfilled_at IS NOT NULL AS backfilled
     INTO s FROM sources t WHERE t.source_id = id AND t.detached_at IS NULL;
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -958,7 +953,10 @@ BEGIN
             old_keys := old_keys || c.key;
         ELSE
             total := total + 1;
-            IF c.before IS NOT NULL THEN
+            new_keys := new_keys || c.key;
+            IF c.before IS NULL AND c.after IS NOT NULL THEN
+                anew := anew || c.key;
+            ELSIF c.before IS NOT NULL THEN
                 changed := changed || c.key;
                 befores := befores || c.before;
                 afters := afters || c.after;
@@ -969,11 +967,14 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF anew <> '{}' AND s.removes THEN
+        PERFORM remove_changes(s.source, read_list(id, noted_keys(id), anew));
+    END IF;
     IF total > 0 THEN
         total := (SELECT count(*) FROM new_rows);
         FOR place IN 0 .. (total - 1) / most LOOP
             BEGIN
-                query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT %s)', place * most, most), false);
+                query := rows_query(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', place * most, most), false);
                 PERFORM set_config('search_path', s.search_path, true);
                 EXECUTE query INTO r;
                 PERFORM pg_catalog.set_config('search_path', own_path, true);
@@ -992,12 +993,12 @@ BEGIN
                 -- one by one
                 FOR i IN place * most .. least((place + 1) * most, total) - 1 LOOP
                     query := format('SELECT m.key FROM (%s) m',
-                                    mapped_rows(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i)));
+                                    mapped_rows(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT 1)', i)));
                     PERFORM set_config('search_path', s.search_path, true);
                     EXECUTE query INTO key;
                     PERFORM pg_catalog.set_config('search_path', own_path, true);
                     found := found || key;
-                    query := rows_query(id, format('(SELECT * FROM new_rows r OFFSET %s LIMIT 1)', i), false);
+                    query := rows_query(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT 1)', i), false);
                     BEGIN
                         PERFORM set_config('search_path', s.search_path, true);
                         EXECUTE query INTO r;
@@ -1019,8 +1020,42 @@ BEGIN
     FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
         PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
     END LOOP;
-    IF changed <> '{}' THEN
-        total := cardinality(changed) / cardinality(s.key_columns);
+    IF total > 0 AND s.may_be_untold THEN
+        BEGIN
+            query := untold_rows(id, 'new_rows');
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE format('SELECT ARRAY(%s)', query) INTO old_keys;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            PERFORM remove_changes(s.source, old_keys);
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- see drop_untold
+        END;
+    END IF;
+    query := CASE WHEN found <> '{}' THEN first_values(id, 'new_rows') END;
+    total := cardinality(changed) / cardinality(s.key_columns);
+    IF query IS NOT NULL THEN
+        IF total > 0 THEN  -- they were before what they are now
+            PERFORM apply_changes(id, changed, '{}', befores, array_fill(0::bigint, ARRAY[total]),
+                                  array_fill(now(), ARRAY[total]));
+        END IF;
+        BEGIN
+            PERFORM set_config('search_path', s.search_path, true);
+            EXECUTE 'SELECT pg_catalog.array_agg(m.key) AS row_keys, pg_catalog.array_agg(m.change) AS keys, '
+                    'pg_catalog.array_agg(m.event) AS events FROM (' || query || ') m' INTO r;
+            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            IF r.keys IS NOT NULL THEN
+                PERFORM store_changes(s.source, r.row_keys, r.keys, r.events);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;
+            PERFORM apply_first_of(id, cardinality(s.key_columns), new_keys);
+        END;
+    END IF;
+    IF total > 0 THEN
         PERFORM apply_changes(id, changed, befores, afters,
                               array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
     END IF;

@@ -307,7 +307,9 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload], ingest.format);
 END;
-COMMENT ON FUNCTION @hub@.ingest(text, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+COMMENT ON FUNCTION @hub@.ingest(text, text) IS
+    'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much '
+    'of it was rejected';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload json, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -315,7 +317,9 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload::text], ingest.format);
 END;
-COMMENT ON FUNCTION @hub@.ingest(json, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+COMMENT ON FUNCTION @hub@.ingest(json, text) IS
+    'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much '
+    'of it was rejected';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest(
     payload jsonb, format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -323,7 +327,9 @@ LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ARRAY[ingest.payload::text], ingest.format);
 END;
-COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS 'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much of it was rejected';
+COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS
+    'take in a payload of another system; returns how many touchpoints and how much evidence it made, and how much '
+    'of it was rejected';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -366,7 +372,8 @@ BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(array(SELECT l.line FROM string_to_table(ingest_ndjson.lines, E'\n') l(line)
                                               WHERE btrim(l.line, E' \t\r') <> ''), ingest_ndjson.format);
 END;
-COMMENT ON FUNCTION @hub@.ingest_ndjson(text, text) IS 'take in payloads that stand on a line each; empty lines are none';
+COMMENT ON FUNCTION @hub@.ingest_ndjson(text, text) IS
+    'take in payloads that stand on a line each; empty lines are none';
 
 CREATE OR REPLACE FUNCTION @hub@.retry_rejected(
     format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -420,4 +427,5 @@ BEGIN
         PERFORM store_traits(told_ids, told_traits, format, told_ats);
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.retry_rejected(text) IS 'take in what was rejected of a format, after the format or the rules were mended; what is rejected again stays';
+COMMENT ON FUNCTION @hub@.retry_rejected(text) IS
+    'take in what was rejected of a format, after the format or the rules were mended; what is rejected again stays';

@@ -122,10 +122,39 @@ BEGIN
                         WHEN c.relkind IN ('v', 'm', 'f')
                         THEN 'It has no triggers. Attach it with feed => ''poll'', a key, and a watermark: a column that '
                              'tells when a row was written.'
+                        WHEN kind LIKE '% inheritance tree'
+                        THEN 'Attach it with feed => ''poll'', a key, and a watermark: so rows of its children are read too.'
                         ELSE 'Pass its rows to record_many.' END;
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_attachable(regclass, text) IS 'refuse what is no table whose rows can be touchpoints';
+
+-- Triggers are made on a table, its partitions, and what is looked up; triggers that fire always, by owners only.
+CREATE OR REPLACE FUNCTION @hub@.check_trigger_rights(relation regclass, feed text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    missing regclass;
+BEGIN
+    SELECT c.oid INTO missing
+    FROM (SELECT p.relid FROM pg_partition_tree(relation) p UNION SELECT relation) m(id) JOIN pg_class c ON c.oid = m.id
+    WHERE NOT CASE feed WHEN 'row' THEN pg_has_role(c.relowner, 'USAGE') ELSE has_table_privilege(c.oid, 'TRIGGER') END
+    LIMIT 1;
+    IF missing IS NOT NULL AND feed = 'row' THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('must be owner of table %s', missing),
+            DETAIL = 'Triggers of feed => ''row'' fire for what a subscription writes, too: only owners may make such.',
+            HINT = format('Attach it as a role that is a member of %s.',
+                          (SELECT c.relowner::regrole FROM pg_class c WHERE c.oid = missing));
+    ELSIF missing IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('permission denied for table %s', missing),
+            DETAIL = 'A trigger is to be made there, for which the right TRIGGER is needed.',
+            HINT = format('GRANT SELECT, TRIGGER ON %s TO %I.', missing, current_user);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_trigger_rights(regclass, text) IS 'refuse what the caller may make no triggers on';
 
 -- How a source, and part of it, are told to a function
 CREATE OR REPLACE FUNCTION @hub@.source_arguments(source text, part text) RETURNS text
@@ -166,7 +195,8 @@ BEGIN
             HINT = format('Let them, by %I.grant_access(role, ''writer'').', current_schema());
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS 'warn of roles that may write to a table but not to the hub';
+COMMENT ON FUNCTION @hub@.warn_of_writers(text, regclass) IS
+    'warn of roles that may write to a table but not to the hub';
 
 -- Rows that use a row that was looked up are sought by the columns they look it up by. lookups are as read_mapping has
 -- them.
@@ -193,7 +223,7 @@ BEGIN
     LOOP
         IF NOT has_index(sought.id, sought.columns) THEN
             RAISE NOTICE USING
-                MESSAGE = format('what changes in lookup %s has all rows of %s read', sought.lookup, sought.id),
+                MESSAGE = format('when a row of lookup %s changes, all rows of %s are read', sought.lookup, sought.id),
                 DETAIL = format('No index finds them by %s.', array_to_string(sought.columns, ', ')),
                 HINT = format('CREATE INDEX ON %s (%s), or say in the mapping that the lookup is fixed.', sought.id,
                               (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(sought.columns) c(name)));
@@ -239,11 +269,23 @@ BEGIN
     IF s.feed = 'poll' AND NOT located ? 'watermark' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field watermark is missing',
             HINT = 'Of a table that is polled it names a column that tells when a row was written last.';
+    ELSIF s.feed = 'poll' AND mapping -> 'on_change' IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = 'mapping field on_change needs triggers, which tell what a row was before',
+            HINT = 'Attach the table that has the column, without feed => ''poll'', as another part of the source.';
     END IF;
     UPDATE sources t SET trusts = trusted_roles(located, search_path) WHERE t.source_id = take_mapping.source_id;
     PERFORM check_trust(source_id);
-    IF NOT read.unique_key AND s.feed <> 'poll' THEN
-        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k GROUP BY k.key '
+    IF s.feed <> 'poll' THEN
+        PERFORM check_trigger_rights(s.relation, s.feed);
+        PERFORM check_trigger_rights((l.value ->> 'relation')::oid::regclass, s.feed)
+        FROM jsonb_array_elements(read.lookups) l(value) WHERE NOT (l.value ->> 'fixed')::boolean;
+    END IF;
+    IF s.feed = 'poll' THEN
+        PERFORM look_at_watermark(source_id, NULL);
+    END IF;
+    IF NOT read.unique_key THEN
+        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k WHERE k.key IS NOT NULL GROUP BY k.key '
                                              'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1', located ->> 'key',
                                              mapping_from(located || '{"lookups": []}', located ->> 'table')), NULL);
         IF twice <> '{}' THEN
@@ -334,9 +376,13 @@ BEGIN
     VALUES (source, part, relation, coalesce(mapping, 'null'), feed)
     RETURNING sources.source_id INTO id;
     PERFORM take_mapping(id, mapping, search_path);
-    leaves := watch_source(id);
+    PERFORM watch_source(id);
+    leaves := array(SELECT t.member FROM source_tables(relation) t WHERE t.leaf ORDER BY t.member);
     estimated := (SELECT sum(nullif(t.reltuples, -1)) FROM pg_class t WHERE t.oid = ANY (leaves));
-    UPDATE sources s SET rows_estimated = estimated, pending = leaves WHERE s.source_id = id;
+    UPDATE sources s
+    SET rows_estimated = estimated, pending = leaves,
+        tables = array(SELECT t.member FROM source_tables(relation) t WHERE feed <> 'poll' ORDER BY t.member)
+    WHERE s.source_id = id;
     IF feed = 'immediate' THEN
         PERFORM warn_of_writers(source, relation);
     END IF;
@@ -347,7 +393,16 @@ BEGIN
                 HINT = format('With backfill => false nobody waits for that: CALL %I.backfill_source(%L) reads them then.',
                               hub, source);
         END IF;
-        rows_read := (fill_source(id)).row_count;
+        FOR attempt IN 1 .. 10 LOOP
+            BEGIN
+                rows_read := (fill_source(id)).row_count;
+                EXIT;
+            EXCEPTION WHEN deadlock_detected THEN
+                IF attempt = 10 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
     END IF;
     RAISE NOTICE USING
         MESSAGE = format(CASE feed WHEN 'immediate' THEN 'rows of %s go to the hub as they are written'
@@ -356,6 +411,16 @@ BEGIN
         HINT = CASE WHEN feed = 'immediate' THEN 'Whoever writes them must be a writer of the hub.'
                     ELSE format('Feed it by CALL %I.feed(), every minute, say, or once and for ever by '
                                 'CALL %1$I.feed(forever => true).', hub) END;
+    IF EXISTS (SELECT FROM note_functions(id) f JOIN pg_proc p ON p.oid = f
+               WHERE p.pronamespace = quote_ident(hub)::regnamespace) THEN
+        RAISE NOTICE USING
+            MESSAGE = format('a dump of schema %I alone can be restored but for its triggers where there is no hub %s',
+                             (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                              WHERE c.oid = relation), hub),
+            DETAIL = 'The function they call is in the hub, for it may not be made where the table is.',
+            HINT = format('GRANT CREATE ON SCHEMA %s TO %I, and attach it again.',
+                          (SELECT c.relnamespace::regnamespace FROM pg_class c WHERE c.oid = relation), current_user);
+    END IF;
     SELECT c.touchpoints, c.rejected, c.hint INTO touchpoints, rejected, hint FROM count_of_source(source, part) c;
     IF rejected > 0 THEN
         RAISE NOTICE USING MESSAGE = format('rows of %s of which no touchpoint can be made: %s', source, rejected),
@@ -402,7 +467,8 @@ COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean, text, tex
     'make touchpoints, evidence and traits of the rows of a table, and of those that come, when the hub is fed; returns '
     'how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see '
     'source_rejects. Without backfill rows there were are left to backfill_source';
-COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS 'the same with a mapping in jsonb';
+COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS
+    'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, text, text, boolean, text, text) IS 'the same with a mapping in text';
 
 CREATE OR REPLACE FUNCTION @hub@.resync_source(source text, part text DEFAULT NULL) RETURNS bigint
@@ -501,6 +567,7 @@ DECLARE
     r record;
     reason text;
     state text;
+    forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
 BEGIN
     BEGIN
         SELECT x.keys, x.events, x.observations, x.traits INTO r
@@ -536,7 +603,7 @@ BEGIN
              CROSS JOIN LATERAL (SELECT r.events[u.n] AS event) e
              CROSS JOIN LATERAL (SELECT r.observations[u.n] AS observation) o
     ), compared AS MATERIALIZED (
-        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.evidence_key,
+        SELECT g.n, g.key, g.reason, g.people, s.identifiers, s.rejected, s.holds, s.told,
                (g.event).source IS NOT NULL AS is_event, (g.observation).source IS NOT NULL AS observed,
                (s.event).source IS NOT NULL AS known,
                to_jsonb(s.event) - 'identifiers' AS was,
@@ -560,8 +627,8 @@ BEGIN
                    WHEN c.rejected THEN false
                    WHEN c.is_event THEN NOT c.known
                    WHEN c.observed AND cardinality(c.people) = 1
-                   THEN NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
-                   ELSE c.observed AND c.evidence_key IS NULL END
+                   THEN NOT forgetful AND NOT EXISTS (SELECT FROM identities i WHERE i.identifier = c.people[1])
+                   ELSE c.observed AND NOT c.told END
         UNION ALL
         SELECT c.n, c.key, 'differs',
                concat_ws(', ',
@@ -573,7 +640,7 @@ BEGIN
         FROM compared c
         WHERE c.reason IS NULL AND NOT c.rejected
               AND CASE WHEN c.is_event THEN c.known AND (c.was <> c.should_be OR NOT c.same_people OR NOT c.same_time)
-                       WHEN c.observed THEN c.evidence_key IS NOT NULL AND (NOT c.same_people OR NOT c.same_time) END
+                       WHEN c.observed THEN c.told AND (NOT c.same_people OR NOT c.same_time) END
         UNION ALL
         SELECT c.n, c.key, 'differs', format('traits are %s, should be %s', c.traits_were, c.traits)
         FROM compared c WHERE c.reason IS NULL AND NOT c.rejected AND c.traits_were <> c.traits
@@ -612,7 +679,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'source must not be NULL';
     END IF;
     FOREACH id IN ARRAY source_ids(source, part) LOOP
-        PERFORM check_trust(id);
+        PERFORM lock_partitioned(id), check_trust(id);
         mapping := mapping_of(id);
         SELECT t.part, cardinality(t.key_columns) AS width INTO s FROM sources t WHERE t.source_id = id;
         part := s.part;
@@ -666,7 +733,7 @@ BEGIN
     END IF;
     PERFORM check_attachable(relation, CASE WHEN mapping -> 'watermark' IS NULL THEN 'queued' ELSE 'poll' END);
     SELECT r.compiled, r.columns, r.lookups INTO read FROM read_mapping(relation, mapping, '', '', search_path) r;
-    located := locate_mapping(read.compiled, relation, relation, NULL, read.columns, '{}', read.lookups);
+    located := locate_mapping(read.compiled, relation, id_of_table(relation), NULL, read.columns, '{}', read.lookups);
     PERFORM check_trusted(located, search_path, '', '', trusted_roles(located, search_path));
     FOR n IN 0 .. coalesce(max_rows, 10) - 1 LOOP
         of_row := format('(SELECT * FROM %s OFFSET %s LIMIT 1)', located ->> 'table', n);

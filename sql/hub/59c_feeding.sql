@@ -38,22 +38,6 @@ END $$;
 COMMENT ON FUNCTION @hub@.find_columns(regclass, boolean, jsonb, jsonb) IS
     'the columns of a mapping as they are in the table now';
 
-CREATE OR REPLACE FUNCTION @hub@.find_table(relation regclass, name text) RETURNS regclass
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = find_table.relation),
-                    to_regclass(find_table.name));
-END;
-COMMENT ON FUNCTION @hub@.find_table(regclass, text) IS 'a table by its number, or by its name; NULL: it was dropped';
-
-CREATE OR REPLACE FUNCTION @hub@.name_of_table(relation regclass) RETURNS text
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = name_of_table.relation;
-END;
-COMMENT ON FUNCTION @hub@.name_of_table(regclass) IS 'schema and name of a table';
-
 -- Whether triggers of a source do not fire for what changes rows: they are disabled, or what changes them is a
 -- subscription, for which only row triggers fire that always do
 CREATE OR REPLACE FUNCTION @hub@.triggers_rest(source_id integer) RETURNS boolean
@@ -68,6 +52,54 @@ BEGIN
                                  ELSE g.enabled = 'R' END);
 END $$;
 COMMENT ON FUNCTION @hub@.triggers_rest(integer) IS 'whether triggers of an attached table are disabled';
+
+-- What keeps triggers from noting all that changes, or has kept them since they were looked at last: one that was
+-- disabled and enabled again has been written by another transaction. Where a dump was restored all have.
+CREATE OR REPLACE FUNCTION @hub@.flaw_of_triggers(source_id integer) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    there record;
+    others text[];
+BEGIN
+    SELECT t.feed, t.triggers_seen, t.relation_id = id_of_table(t.relation) AS same,
+           ARRAY[find_table(t.relation, t.relation_name)]
+           || array(SELECT find_table(l.relation, l.relation_name) FROM source_lookups l
+                    WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS relations,
+           ARRAY[NULL] || array(SELECT l.lookup FROM source_lookups l
+                                WHERE l.source_id = t.source_id AND NOT l.fixed ORDER BY l.lookup) AS lookups INTO s
+    FROM sources t WHERE t.source_id = flaw_of_triggers.source_id;
+    SELECT coalesce(array_agg(g.seen), '{}') AS seen,
+           coalesce((SELECT array_agg(w.name)
+                     FROM (SELECT concat_ws(' ', t.relation::oid, t.lookup) AS name
+                           FROM source_triggers(source_id) t GROUP BY 1 HAVING bit_or(t.events) = 60) w),
+                    '{}') AS watched,
+           coalesce(bool_or(g.lacking), false) AS lacking INTO there
+    FROM (SELECT t.seen, bit_or(t.events) OVER (PARTITION BY t.relation, t.lookup) <> 60 AS lacking
+          FROM source_triggers(source_id) t
+          WHERE EXISTS (SELECT FROM unnest(s.relations) r(relation) CROSS JOIN LATERAL source_tables(r.relation) m
+                        WHERE m.member = t.relation)) g;
+    others := array(SELECT u.seen
+                    FROM unnest(s.triggers_seen) u(seen)
+                         JOIN (SELECT DISTINCT t.member::oid AS id FROM unnest(s.relations) r(relation)
+                               CROSS JOIN LATERAL source_tables(r.relation) t) t
+                             ON t.id = split_part(u.seen, ' ', 1)::oid
+                    WHERE s.same
+                          AND u.seen <> ALL (there.seen));
+    RETURN CASE WHEN s.feed = 'poll' THEN NULL
+                WHEN there.lacking
+                     OR EXISTS (SELECT FROM unnest(s.relations, s.lookups) r(relation, lookup)
+                             WHERE concat_ws(' ', r.relation::oid, r.lookup) <> ALL (there.watched))
+                     OR EXISTS (SELECT FROM unnest(others) o(seen)
+                                WHERE NOT EXISTS (SELECT FROM pg_trigger g
+                                                  WHERE g.oid = split_part(o.seen, ' ', 2)::oid))
+                THEN 'triggers missing'
+                WHEN s.triggers_seen IS NULL OR others <> '{}' OR triggers_rest(source_id) THEN 'triggers disabled' END;
+END $$;
+COMMENT ON FUNCTION @hub@.flaw_of_triggers(integer) IS
+    'what keeps the triggers of an attached table from noting all changes, or has; NULL: nothing';
 
 -- All rows are to be read again, and what has no row to be looked for. Of feed immediate the triggers only note until
 -- that is done.
@@ -86,99 +118,145 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.read_all_again(integer) IS 'begin to read all rows of an attached table again';
 
+-- Can triggers be made on tables, or dropped, without anybody waiting?
+CREATE OR REPLACE FUNCTION @hub@.lock_at_once(tables regclass[], mode text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT name_of_table(t.id) FROM unnest(tables) t(id) ORDER BY t.id LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN %s MODE NOWAIT', name, mode);
+    END LOOP;
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR undefined_table OR insufficient_privilege THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_at_once(regclass[], text) IS 'lock tables; returns whether that can be without waiting';
+
 -- Find the tables of a source, and their columns, after whatever was done to them: renamed, restored from a dump, made
--- anew; and make triggers that are lacking. Where rows may have changed that nobody has noted, all are read again.
-CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer) RETURNS void
+-- anew, disabled triggers, partitions that came or went; and make triggers that are lacking. Where rows may have
+-- changed that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at once, but
+-- not if that is wanted.
+CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer, waiting boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    l record;
+    t record;
     is_now regclass;
     cols record;
-    resting boolean;
+    numbers smallint[];
+    members regclass[];
+    fresh regclass[];
+    strange record;
+    moved boolean;
+    any_moved boolean := false;
+    stray boolean := false;
+    flaw CONSTANT text := flaw_of_triggers(source_id);
     again boolean := false;
-    renew boolean;
+    sweep boolean := false;
+    renew boolean := flaw IS NOT DISTINCT FROM 'triggers missing';
 BEGIN
-    SELECT t.source, t.relation, t.relation_oid, t.relation_name, t.feed, t.columns, t.columns_seen, t.key_columns,
-           t.kept_columns, t.missed INTO s
-    FROM sources t WHERE t.source_id = locate_source.source_id;
-    is_now := find_table(s.relation, s.relation_name);
-    IF is_now IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('the table of source %s was dropped', s.source),
-            DETAIL = format('It was called %s.', s.relation_name),
-            HINT = format('If it does not come back, detach the source by %I.detach_source(%L).', current_schema(),
-                          s.source);
-    END IF;
-    again := is_now <> s.relation;
-    SELECT f.columns, f.columns_seen, f.numbers, f.anew INTO cols
-    FROM find_columns(is_now, is_now::oid IS DISTINCT FROM s.relation_oid, s.columns, s.columns_seen) f;
-    again := again OR cols.anew;
-    renew := is_now::oid IS DISTINCT FROM s.relation_oid OR cols.columns <> s.columns;
-    -- notes of a table that was another: after a dump was restored, until now
-    DELETE FROM feed_notes n WHERE n.source_id = locate_source.source_id AND n.key = '{}';
-    again := again OR FOUND AND is_now::oid IS DISTINCT FROM s.relation_oid;
-    IF renew OR s.columns_seen <> cols.columns_seen OR s.relation_name IS DISTINCT FROM name_of_table(is_now) THEN
-        UPDATE sources t
-        SET relation = is_now, relation_oid = is_now, relation_name = name_of_table(is_now), columns = cols.columns,
-            columns_seen = cols.columns_seen,
-            key_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
-                                FROM unnest(s.key_columns) WITH ORDINALITY k(n, place) ORDER BY k.place),
-            kept_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
-                                 FROM unnest(s.kept_columns) WITH ORDINALITY k(n, place) ORDER BY k.place)
-        WHERE t.source_id = locate_source.source_id;
-    END IF;
-
-    FOR l IN SELECT k.lookup, k.relation, k.relation_oid, k.relation_name, k.columns, k.columns_seen, k.key_columns
-             FROM source_lookups k WHERE k.source_id = locate_source.source_id LOOP
-        is_now := find_table(l.relation, l.relation_name);
+    SELECT o.source, o.feed, o.tables INTO s FROM sources o WHERE o.source_id = locate_source.source_id;
+    FOR t IN
+        SELECT NULL AS lookup, o.relation, o.relation_id, o.relation_name, o.columns, o.columns_seen, o.key_columns,
+               o.kept_columns, o.tables, o.feed = 'poll' AS fixed
+        FROM sources o WHERE o.source_id = locate_source.source_id
+        UNION ALL
+        SELECT l.lookup, l.relation, l.relation_id, l.relation_name, l.columns, l.columns_seen, l.key_columns, '{}',
+               l.tables, l.fixed OR s.feed = 'poll'
+        FROM source_lookups l WHERE l.source_id = locate_source.source_id
+    LOOP
+        is_now := find_table(t.relation, t.relation_name);
         IF is_now IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
-                MESSAGE = format('table %s, which source %s looks up as %s, was dropped', l.relation_name, s.source,
-                                 l.lookup);
+                MESSAGE = CASE WHEN t.lookup IS NULL THEN format('the table of source %s was dropped', s.source)
+                               ELSE format('table %s, which source %s looks up as %s, was dropped', t.relation_name,
+                                           s.source, t.lookup) END,
+                DETAIL = format('It was called %s.', t.relation_name),
+                HINT = format('If it does not come back, detach the source by %I.detach_source(%L).', current_schema(),
+                              s.source);
         END IF;
+        moved := id_of_table(is_now) <> t.relation_id;
+        any_moved := any_moved OR moved;
         SELECT f.columns, f.columns_seen, f.numbers, f.anew INTO cols
-        FROM find_columns(is_now, is_now::oid IS DISTINCT FROM l.relation_oid, l.columns, l.columns_seen) f;
-        again := again OR cols.anew OR is_now <> l.relation;
-        renew := renew OR is_now::oid IS DISTINCT FROM l.relation_oid OR cols.columns <> l.columns;
-        IF is_now::oid IS DISTINCT FROM l.relation_oid OR cols.columns <> l.columns
-           OR l.columns_seen <> cols.columns_seen OR l.relation_name IS DISTINCT FROM name_of_table(is_now) THEN
-            UPDATE source_lookups k
-            SET relation = is_now, relation_oid = is_now, relation_name = name_of_table(is_now), columns = cols.columns,
-                columns_seen = cols.columns_seen,
-                key_columns = array(SELECT coalesce((cols.numbers ->> u.n::text)::smallint, u.n)
-                                    FROM unnest(l.key_columns) WITH ORDINALITY u(n, place) ORDER BY u.place)
-            WHERE k.source_id = locate_source.source_id AND k.lookup = l.lookup;
+        FROM find_columns(is_now, moved, t.columns, t.columns_seen) f;
+        again := again OR is_now <> t.relation OR cols.anew
+                 -- restored where it has the same number: columns may have others, so notes may tell anything
+                 OR moved AND split_part(t.relation_id, '/', 3) = is_now::oid::text
+                    AND EXISTS (SELECT FROM feed_notes n WHERE n.source_id = locate_source.source_id);
+        renew := renew OR moved OR cols.columns <> t.columns;
+        members := array(SELECT m.member FROM source_tables(is_now) m WHERE NOT t.fixed ORDER BY m.member);
+        IF is_now = t.relation AND NOT t.fixed AND NOT (members <@ t.tables AND members @> t.tables) THEN
+            fresh := array(SELECT m.m FROM unnest(members) m(m) WHERE m.m <> ALL (t.tables));
+            sweep := sweep OR NOT t.tables <@ members;
+            IF waiting OR fresh = '{}' OR lock_at_once(fresh, 'SHARE ROW EXCLUSIVE') THEN
+                renew := renew OR fresh <> '{}';
+                again := again OR t.lookup IS NOT NULL;
+                UPDATE sources o
+                SET pending = o.pending || array(SELECT m.member FROM source_tables(is_now) m
+                                                 WHERE m.leaf AND m.member = ANY (fresh) AND m.member <> ALL (o.pending)
+                                                 ORDER BY m.member),
+                    sweep = o.sweep OR s.feed = 'immediate' AND fresh <> '{}',
+                    backfilled_at = CASE WHEN s.feed <> 'immediate' OR fresh = '{}' THEN o.backfilled_at END
+                WHERE o.source_id = locate_source.source_id AND t.lookup IS NULL;
+            ELSE
+                members := array(SELECT m.m FROM unnest(members) m(m) WHERE m.m = ANY (t.tables));
+            END IF;
+        END IF;
+        CONTINUE WHEN NOT moved AND cols.columns = t.columns AND cols.columns_seen = t.columns_seen
+                      AND members = t.tables AND t.relation_name = name_of_table(is_now);
+        numbers := array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
+                         FROM unnest(t.key_columns) WITH ORDINALITY k(n, place) ORDER BY k.place);
+        IF t.lookup IS NULL THEN
+            UPDATE sources o
+            SET relation = is_now, relation_id = id_of_table(is_now), relation_name = name_of_table(is_now),
+                columns = cols.columns, columns_seen = cols.columns_seen, key_columns = numbers, tables = members,
+                kept_columns = array(SELECT coalesce((cols.numbers ->> k.n::text)::smallint, k.n)
+                                     FROM unnest(t.kept_columns) WITH ORDINALITY k(n, place) ORDER BY k.place)
+            WHERE o.source_id = locate_source.source_id;
+        ELSE
+            UPDATE source_lookups l
+            SET relation = is_now, relation_id = id_of_table(is_now), relation_name = name_of_table(is_now),
+                columns = cols.columns, columns_seen = cols.columns_seen, key_columns = numbers, tables = members
+            WHERE l.source_id = locate_source.source_id AND l.lookup = t.lookup;
         END IF;
     END LOOP;
 
-    IF s.feed <> 'poll' THEN
-        IF NOT EXISTS (SELECT FROM source_triggers(source_id) g JOIN sources t ON t.relation = g.relation
-                       WHERE t.source_id = locate_source.source_id AND g.lookup IS NULL) THEN
-            renew := true;
-            again := true;
-        ELSIF EXISTS (SELECT FROM source_lookups k WHERE k.source_id = locate_source.source_id AND NOT k.fixed
-                      AND NOT EXISTS (SELECT FROM source_triggers(locate_source.source_id) g
-                                      WHERE g.relation = k.relation AND g.lookup = k.lookup)) THEN
-            renew := true;
-            again := true;
+    -- what was a partition once only tells that it is none
+    FOR strange IN
+        SELECT g.relation, g.trigger FROM source_triggers(source_id) g
+        WHERE NOT g.cloned AND NOT EXISTS (SELECT FROM sources o CROSS JOIN LATERAL source_tables(o.relation) m
+                          WHERE o.source_id = locate_source.source_id AND m.member = g.relation)
+              AND NOT EXISTS (SELECT FROM source_lookups l CROSS JOIN LATERAL source_tables(l.relation) m
+                              WHERE l.source_id = locate_source.source_id AND m.member = g.relation)
+    LOOP
+        IF (SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = strange.relation)
+           AND lock_at_once(ARRAY[strange.relation], 'ACCESS EXCLUSIVE') THEN
+            EXECUTE format('DROP TRIGGER %I ON %s', strange.trigger, strange.relation);
+        ELSE
+            stray := true;
         END IF;
-        IF renew THEN
-            PERFORM watch_source(source_id);
-        END IF;
-        resting := triggers_rest(source_id);
-        again := again OR s.missed AND NOT resting;
-        IF resting <> s.missed THEN
-            UPDATE sources t SET missed = resting WHERE t.source_id = locate_source.source_id;
-        END IF;
+    END LOOP;
+    -- something of a table that was another: after a dump was restored, or it was no partition for a while
+    DELETE FROM feed_notes n WHERE n.source_id = locate_source.source_id AND n.lookup IS NULL AND n.key = '{}';
+    again := again OR FOUND AND (any_moved OR NOT stray) OR flaw IS NOT NULL AND NOT triggers_rest(source_id);
+    IF renew THEN
+        PERFORM watch_source(source_id);
+    ELSIF flaw IS NOT NULL THEN
+        PERFORM see_triggers(source_id);
     END IF;
     IF again THEN
         PERFORM read_all_again(source_id);
+    ELSIF sweep THEN
+        UPDATE sources o SET sweep = true WHERE o.source_id = locate_source.source_id;
     END IF;
 END $$;
-COMMENT ON FUNCTION @hub@.locate_source(integer) IS
-    'find an attached table, its columns and its triggers again, after whatever was done to them';
+COMMENT ON FUNCTION @hub@.locate_source(integer, boolean) IS
+    'find an attached table, its columns, partitions and triggers again, after whatever was done to them';
 
 -- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub in
 -- line with them
@@ -192,17 +270,34 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     total bigint;
+    unknown @extschema@.identifier[];  -- that traits are told of,
+    told_ids bigint[];     -- and those they were told of
+    tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
+    told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
 BEGIN
+    whose := bearers_of_rows(whose, traits, events, observations);
     IF keys = '{}' THEN
         RETURN 0;
     END IF;
-    total := apply_rows(source, keys, events, observations, reasons, states, careful, history);
-    IF NOT EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source) THEN
+    IF tells THEN
+        unknown := array(SELECT DISTINCT u.identifier
+                         FROM unnest(whose, traits, (look_up(whose)).ids) u(identifier, traits, id)
+                         WHERE u.traits IS NOT NULL AND u.id IS NULL AND u.identifier IS NOT NULL);
+    END IF;
+    IF told THEN
+        told_ids := array(SELECT DISTINCT o.identity_id
+                          FROM unnest(keys) u(key)
+                               CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
+                                                   WHERE t.source = bring_in_line.source AND t.source_key = u.key
+                                                         AND t.source_key <> '' OFFSET 0) o);
+    END IF;
+    total := apply_rows(source, keys, events, observations, reasons, states, careful, history, unknown, told_ids);
+    IF NOT tells AND NOT told THEN
         RETURN total;
     END IF;
-    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n) INTO traits
-    FROM unnest(keys, traits) WITH ORDINALITY u(key, traits, n)
+    SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n),
+           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n) INTO traits, traits_at
+    FROM unnest(keys, traits, traits_at) WITH ORDINALITY u(key, traits, at, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
     IF NOT careful THEN
@@ -226,6 +321,17 @@ COMMENT ON FUNCTION @hub@.bring_in_line(text, text[], @hub@.event[], @hub@.obser
                                         jsonb[], timestamptz[], text[], text[], boolean, boolean) IS
     'bring the hub in line with rows of an attached table; returns how many told something else';
 
+-- Whose traits of a row m are that tells nothing else; of others bring_in_line finds out
+CREATE OR REPLACE FUNCTION @hub@.bearer_column() RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN format('CASE WHEN m.traits IS NOT NULL AND m.event IS NULL AND m.observation IS NULL '
+                  'THEN %I.bearer(m.identifiers) ELSE m.identifiers[1] END', current_schema());
+END $$;
+COMMENT ON FUNCTION @hub@.bearer_column() IS 'the expression that tells whose traits of a mapped row are';
+
 -- The query that tells what rows mean, in parallel arrays, of a FROM item in which $1 may be values: in the order of
 -- their place, or first of the notes $3 of keys $2. It must be run where names of the mapping are looked for.
 CREATE OR REPLACE FUNCTION @hub@.rows_query(source_id integer, rows_from text, noted boolean) RETURNS text
@@ -235,15 +341,16 @@ AS $$
 DECLARE
     ordering CONSTANT text := CASE WHEN noted THEN 'u.note, m.place' ELSE 'm.place' END;
 BEGIN
-    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(m.%s ORDER BY %s) AS %s', c.field, ordering,
-                                                  c.name), ', ' ORDER BY c.n)
-            FROM unnest('{key,event,observation,identifiers[1],traits,traits_at}'::text[],
+    RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(%s) AS %s', c.field, c.name), ', '
+                                           ORDER BY c.n)
+            FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
                         '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
-           || format(' FROM (%s) m', mapped_rows(source_id, rows_from))
-           || CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) u(key, note) '
-                                   'ON u.key OPERATOR(pg_catalog.=) m.key' ELSE '' END;
+           || format(' FROM (SELECT m.* FROM (%s) m%s ORDER BY %s) m', mapped_rows(source_id, rows_from),
+                     CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
+                                          'u(key, note) ON u.key OPERATOR(pg_catalog.=) m.key' END, ordering);
 END $$;
-COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS 'the query that tells what rows of an attached table mean';
+COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS
+    'the query that tells what rows of an attached table mean';
 
 CREATE OR REPLACE FUNCTION @hub@.read_rows(
     source_id integer, rows_from text, key_values text[], ordered_keys text[], notes bigint[],
@@ -300,7 +407,7 @@ DECLARE
     found_keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     traits_at timestamptz[] := '{}';
     reasons text[];
@@ -364,7 +471,7 @@ BEGIN
     IF true = ANY (gone) THEN
         -- maybe one of several that are alike is gone
         there := read_list(source_id, format('SELECT m.key FROM (%s) m WHERE m.key OPERATOR(pg_catalog.=) ANY ($1)',
-                                             mapped_rows(source_id, (SELECT s.relation::text FROM sources s
+                                             mapped_rows(source_id, (SELECT name_of_table(s.relation) FROM sources s
                                                                      WHERE s.source_id = apply_keys.source_id))), keys);
     END IF;
     lost := array(SELECT u.key FROM unnest(keys) u(key)
@@ -376,7 +483,7 @@ BEGIN
         found_keys := found_keys || lost;
         events := events || array_fill(NULL::event, ARRAY[n]);
         observations := observations || array_fill(NULL::observation, ARRAY[n]);
-        whose := whose || array_fill(NULL::identifier, ARRAY[n]);
+        whose := whose || array_fill(NULL::@extschema@.identifier, ARRAY[n]);
         traits := traits || array_fill(NULL::jsonb, ARRAY[n]);
         traits_at := traits_at || array_fill(NULL::timestamptz, ARRAY[n]);
     END IF;
@@ -417,7 +524,8 @@ BEGIN
                                         history);
         END;
         IF chunk.gone IS NULL THEN
-            PERFORM apply_first_values(source_id, noted_rows(source_id), chunk.key_values);
+            PERFORM drop_untold(source_id, noted_rows(source_id), chunk.key_values),
+                    apply_first_of(source_id, s.width, chunk.key_values);
         END IF;
     END LOOP;
     RETURN total;
@@ -443,7 +551,9 @@ BEGIN
     SELECT array_agg(f.source_key) INTO fresh FROM fresh f;
     SELECT array_agg(u.key ORDER BY u.n), array_agg(events[u.n] ORDER BY u.n) INTO keys, events
     FROM unnest(keys) WITH ORDINALITY u(key, n)
-    WHERE u.key = ANY (fresh) AND (events[u.n]).source IS NOT NULL;
+    WHERE (u.key = ANY (fresh) OR EXISTS (SELECT FROM source_rejects r
+                                          WHERE r.source = store_changes.source AND r.source_key = u.key))
+          AND (events[u.n]).source IS NOT NULL;
     IF keys IS NULL THEN
         RETURN;
     END IF;
@@ -457,6 +567,33 @@ BEGIN
     END;
 END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
+
+-- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0 for
+-- a row that is seen for the first time, which is tried again when the row is read again.
+CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], before text[], after text[],
+                                               note bigint, reason text, state text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+    row_key CONSTANT text := (read_list(source_id, noted_keys(source_id), key_values))[1];
+    keys text[];
+BEGIN
+    SELECT t.source, t.compiled INTO s FROM sources t WHERE t.source_id = reject_change.source_id;
+    keys := array(SELECT concat_ws('/', row_key, k.name, note)
+                  FROM jsonb_array_elements(s.compiled -> 'changes') c(value)
+                       JOIN jsonb_array_elements_text(s.compiled -> 'kept_columns') WITH ORDINALITY k(name, n)
+                           ON k.name = c.value ->> 'column'
+                  WHERE CASE note WHEN 0 THEN (c.value ->> 'initially')::boolean
+                        ELSE before[k.n] IS DISTINCT FROM after[k.n] END);
+    PERFORM store_changes(s.source, array_fill(row_key, ARRAY[cardinality(keys)]), keys,
+                          array_fill(NULL::event, ARRAY[cardinality(keys)])),
+            reject_rows(s.source, keys, array_fill(reason, ARRAY[cardinality(keys)]),
+                        array_fill(state, ARRAY[cardinality(keys)]));
+END $$;
+COMMENT ON FUNCTION @hub@.reject_change(integer, text[], text[], text[], bigint, text, text) IS
+    'write down a change of a row that can be no touchpoint';
 
 -- Touchpoints of changes that on_change names: values of key columns, and of the kept ones before and after, so many
 -- each, and numbers and times of the notes. They are not read again when the row changes.
@@ -472,16 +609,35 @@ DECLARE
     row_keys text[];
     keys text[];
     events event[];
+    n integer := cardinality(notes);
+    i integer;
+    k integer;
 BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
     SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_changes.source_id;
-    PERFORM set_config('search_path', s.search_path, true);
-    EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
-            || query || ') m'
-    INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
-    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    BEGIN
+        PERFORM set_config('search_path', s.search_path, true);
+        EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
+                || query || ') m'
+        INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+    EXCEPTION WHEN OTHERS THEN
+        IF NOT is_row_error(SQLSTATE) THEN
+            RAISE;
+        ELSIF n = 1 THEN
+            PERFORM reject_change(source_id, key_values, befores, afters, notes[1], SQLERRM, SQLSTATE);
+        ELSE
+            n := n / 2;
+            i := n * (cardinality(key_values) / cardinality(notes));
+            k := n * (cardinality(afters) / cardinality(notes));
+            PERFORM apply_changes(source_id, key_values[:i], befores[:k], afters[:k], notes[:n], times[:n]),
+                    apply_changes(source_id, key_values[i + 1:], befores[k + 1:], afters[k + 1:], notes[n + 1:],
+                                  times[n + 1:]);
+        END IF;
+        RETURN;
+    END;
     IF row_keys IS NOT NULL THEN
         PERFORM store_changes(s.source, row_keys, keys, events);
     END IF;
@@ -490,14 +646,32 @@ COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[
     'record touchpoints of changes that a mapping''s on_change names';
 
 -- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may be
--- values
+-- values: key of the row, change, its own key, and event. NULL: nothing
+CREATE OR REPLACE FUNCTION @hub@.first_values(source_id integer, rows_from text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    query CONSTANT text := first_events(source_id, rows_from);
+BEGIN
+    RETURN CASE WHEN query IS NOT NULL
+                THEN format('SELECT m.key, m.change, m.event FROM (%1$s) m WHERE NOT EXISTS (SELECT FROM %2$I.source_changes c '
+                            'WHERE c.source OPERATOR(pg_catalog.=) %3$L AND c.source_key OPERATOR(pg_catalog.=) m.change '
+                            'AND NOT EXISTS (SELECT FROM %2$I.source_rejects r '
+                            'WHERE r.source OPERATOR(pg_catalog.=) %3$L AND r.source_key OPERATOR(pg_catalog.=) m.change))',
+                            query, current_schema(),
+                            (SELECT s.source FROM sources s WHERE s.source_id = first_values.source_id)) END;
+END $$;
+COMMENT ON FUNCTION @hub@.first_values(integer, text) IS
+    'query for the touchpoints that rows, which were not seen before, are by on_change''s initially';
+
 CREATE OR REPLACE FUNCTION @hub@.apply_first_values(source_id integer, rows_from text, key_values text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
-    query CONSTANT text := first_events(source_id, rows_from);
+    query CONSTANT text := first_values(source_id, rows_from);
     s record;
     change record;
     row_keys text[] := '{}';
@@ -507,13 +681,9 @@ BEGIN
     IF query IS NULL THEN
         RETURN;
     END IF;
-    SELECT t.source, t.search_path,
-           format('SELECT m.key, m.change, m.event FROM (%s) m WHERE NOT EXISTS (SELECT FROM %I.source_changes c '
-                  'WHERE c.source OPERATOR(pg_catalog.=) %L AND c.source_key OPERATOR(pg_catalog.=) m.change)', query,
-                  current_schema(), t.source) AS query INTO s
-    FROM sources t WHERE t.source_id = apply_first_values.source_id;
+    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_first_values.source_id;
     PERFORM set_config('search_path', s.search_path, true);
-    FOR change IN EXECUTE s.query USING key_values LOOP
+    FOR change IN EXECUTE query USING key_values LOOP
         row_keys := pg_catalog.array_append(row_keys, change.key);
         keys := pg_catalog.array_append(keys, change.change);
         events := pg_catalog.array_append(events, change.event);
@@ -532,6 +702,73 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS
     'record touchpoints that rows which are seen for the first time are by on_change''s initially';
 
+-- Changes count as long as their rows are evidence. What can't be read is not known to be none.
+CREATE OR REPLACE FUNCTION @hub@.drop_untold(source_id integer, rows_from text, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    s record;
+BEGIN
+    SELECT t.source, t.kept_columns <> '{}' AND t.compiled ->> 'told' <> 'true' AS may_be INTO s
+    FROM sources t WHERE t.source_id = drop_untold.source_id;
+    IF s.may_be AND EXISTS (SELECT FROM source_changes c WHERE c.source = s.source) THEN
+        PERFORM remove_changes(s.source, read_list(source_id, untold_rows(source_id, rows_from), key_values));
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.drop_untold(integer, text, text[]) IS
+    'remove touchpoints that on_change has made of rows which are no evidence any more';
+
+-- By the values of key columns, so many each; of what can't be told it is said why
+CREATE OR REPLACE FUNCTION @hub@.apply_first_of(source_id integer, width integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    half CONSTANT integer := cardinality(key_values) / width / 2 * width;
+BEGIN
+    PERFORM apply_first_values(source_id, noted_rows(source_id), key_values);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    ELSIF half = 0 THEN
+        PERFORM reject_change(source_id, key_values, NULL, NULL, 0, SQLERRM, SQLSTATE);
+    ELSE
+        PERFORM apply_first_of(source_id, width, key_values[:half]),
+                apply_first_of(source_id, width, key_values[half + 1:]);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_first_of(integer, integer, text[]) IS
+    'the same of rows of an attached table, by the values of their key columns';
+
+-- What touchpoints of changes tell of who is who is what their rows do. Some that can't be read make none.
+CREATE OR REPLACE FUNCTION @hub@.lock_noted(source_id integer, key_values text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    r record;
+BEGIN
+    SELECT x.events, x.observations INTO r FROM read_rows(source_id, noted_rows(source_id), key_values, NULL, NULL) x;
+    PERFORM lock_ahead('{}', array(SELECT i.identifier
+                                   FROM unnest(r.events) e CROSS JOIN LATERAL unnest(e.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL
+                                   UNION
+                                   SELECT i.identifier
+                                   FROM unnest(r.observations) o CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)
+                                   WHERE i.identifier IS NOT NULL));
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_noted(integer, text[]) IS
+    'lock whom rows of an attached table are of, before their changes, and they, are stored';
+
 -- Take notes, and do what they ask for; returns how many there were.
 CREATE OR REPLACE FUNCTION @hub@.feed_noted(source_id integer, most integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -539,51 +776,82 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
-    path CONSTANT text := (SELECT s.search_path FROM sources s WHERE s.source_id = feed_noted.source_id);
-    is_log CONSTANT boolean := (SELECT coalesce(s.mapping ->> 'key' = '*', false) FROM sources s
-                                WHERE s.source_id = feed_noted.source_id);
+    s record;
     query text;
     taken feed_note[];
+    lost text[];
     key_values text[];
     notes bigint[];
     gone boolean[];
+    any_of record;
     looked_up record;
 BEGIN
+    SELECT t.source, t.search_path, (t.compiled ->> 'log')::boolean AS is_log, (t.compiled ->> 'keep')::boolean AS keep,
+           t.kept_columns <> '{}' AS changes, t.part, t.tables = ARRAY[t.relation] AS alone INTO s
+    FROM sources t WHERE t.source_id = feed_noted.source_id;
     PERFORM set_config('enable_seqscan', 'off', true);
     WITH taken AS (
         DELETE FROM feed_notes n
-        WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x WHERE x.source_id = feed_noted.source_id
+        WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x
+                                  WHERE x.source_id = feed_noted.source_id
+                                        AND (x.key IS DISTINCT FROM '{}' OR x.lookup IS NOT NULL)  -- see locate_source
                                   ORDER BY x.note_id LIMIT most))
         RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
-    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note ORDER BY t.note_id, t.tid)
-    INTO taken FROM taken t;
+    -- of a row that is another of the same key, what was before is none of its changes
+    SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note
+                     ORDER BY t.note_id, t.tid) AS notes,
+           bool_or(t.lookup IS NOT NULL) AS looked_up,
+           bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
+           bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
+           bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
+    INTO any_of
+    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
+                 CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.after END AS after,
+                 CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
+          FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
+                       CASE WHEN s.changes
+                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
+                                              OVER (PARTITION BY y.lookup, y.key),
+                                          CASE WHEN s.alone
+                                               THEN max(y.note_id) FILTER (WHERE y.key IS NULL AND y.lookup IS NULL)
+                                                    OVER () END) END AS lost
+                FROM taken y) x) t;
     PERFORM set_config('enable_seqscan', 'on', true);
+    taken := any_of.notes;
     IF taken IS NULL THEN
         RETURN 0;
     END IF;
 
-    IF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND coalesce(n.key, '{}') = '{}') THEN
+    IF any_of.unknown THEN
         PERFORM read_all_again(source_id);
-    ELSIF EXISTS (SELECT FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key IS NULL) THEN
-        UPDATE sources s SET sweep = true WHERE s.source_id = feed_noted.source_id;
+    ELSIF any_of.truncated THEN
+        UPDATE sources o SET sweep = true WHERE o.source_id = feed_noted.source_id;
+        IF s.changes AND NOT s.keep AND s.alone THEN
+            PERFORM remove_changes(s.source, array(
+                SELECT DISTINCT c.row_key FROM source_changes c
+                WHERE c.source = s.source AND (s.part = '' OR starts_with(c.row_key, s.part || ':'))));
+        END IF;
     END IF;
     -- of what was looked up, whatever uses it
     FOR looked_up IN
         SELECT l.lookup, array_agg(v.value ORDER BY l.key, v.n) AS key_values
-        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n WHERE n.lookup IS NOT NULL AND n.key <> '{}') l
+        FROM (SELECT DISTINCT n.lookup, n.key FROM unnest(taken) n
+              WHERE any_of.looked_up AND n.lookup IS NOT NULL AND n.key <> '{}') l
              CROSS JOIN LATERAL unnest(l.key) WITH ORDINALITY v(value, n)
         GROUP BY l.lookup
     LOOP
         query := format('INSERT INTO %I.feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)', current_schema(),
                         source_id, looked_up_rows(source_id, looked_up.lookup));
-        PERFORM set_config('search_path', path, true);
+        PERFORM set_config('search_path', s.search_path, true);
         EXECUTE query USING looked_up.key_values;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
     END LOOP;
 
     WITH noted AS (
-        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place, is_log AND (array_agg(n.gone ORDER BY n.note_id DESC, n.gone))[1] AS gone
+        SELECT n.key, min(n.note_id) AS note, min(n.place) AS place,
+               -- whether the last note says so; of two by one statement the other one counts
+               s.is_log AND max(2 * n.note_id + (NOT n.gone)::integer) % 2 = 0 AS gone
         FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
         WHERE n.lookup IS NULL AND n.key <> '{}'
         GROUP BY n.key
@@ -594,7 +862,24 @@ BEGIN
                  ORDER BY p.place, v.n),
            array(SELECT p.note FROM placed p ORDER BY p.place), array(SELECT p.gone FROM placed p ORDER BY p.place)
     INTO key_values, notes, gone;
-    IF first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
+    IF any_of.changed AND notes <> '{}' THEN
+        PERFORM lock_noted(source_id, key_values);
+    END IF;
+    IF s.changes AND NOT s.is_log AND NOT s.keep THEN
+        lost := array(SELECT v.value FROM (SELECT DISTINCT n.key FROM unnest(taken) n
+                                           WHERE n.lookup IS NULL AND n.key <> '{}'
+                                                 AND (n.gone OR n.before IS NULL AND n.after IS NOT NULL)) k
+                      CROSS JOIN LATERAL unnest(k.key) WITH ORDINALITY v(value, i) ORDER BY k.key, v.i);
+        BEGIN
+            PERFORM CASE WHEN lost <> '{}'
+                         THEN remove_changes(s.source, read_list(source_id, noted_keys(source_id), lost)) END;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- there can't be such keys any more
+        END;
+    END IF;
+    IF any_of.changed AND first_events(source_id, noted_rows(source_id)) IS NOT NULL THEN
         -- rows that have changed since they were seen for the first time, if they are, were before what they are now
         SELECT array_agg(f.key ORDER BY f.n) AS keys, array_agg(f.before ORDER BY f.n) AS befores,
                array_agg(f.noted_at ORDER BY f.n) AS times INTO looked_up
@@ -607,22 +892,26 @@ BEGIN
         END IF;
     END IF;
     IF notes <> '{}' THEN
-        PERFORM apply_noted(source_id, key_values, notes, CASE WHEN is_log THEN gone END, false);
+        PERFORM apply_noted(source_id, key_values, notes, CASE WHEN s.is_log THEN gone END, false);
     END IF;
 
-    SELECT array_agg(n.note_id ORDER BY n.note_id, n.key) AS notes, array_agg(n.noted_at ORDER BY n.note_id, n.key) AS times
-    INTO looked_up
-    FROM unnest(taken) n WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL;
-    IF looked_up.notes IS NOT NULL THEN
-        PERFORM apply_changes(
-            source_id,
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.key) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.before) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' ORDER BY n.note_id, n.key, v.i),
-            array(SELECT v.value FROM unnest(taken) n CROSS JOIN LATERAL unnest(n.after) WITH ORDINALITY v(value, i)
-                  WHERE n.lookup IS NULL AND n.key <> '{}' ORDER BY n.note_id, n.key, v.i),
-            looked_up.notes, looked_up.times);
+    IF any_of.changed THEN
+        WITH changed AS MATERIALIZED (
+            SELECT n.note_id, n.key, n.before, n.after, n.noted_at, n.place
+            FROM unnest(taken) WITH ORDINALITY n(note_id, lookup, key, gone, before, after, noted_at, place)
+            WHERE n.lookup IS NULL AND n.key <> '{}' AND n.before IS NOT NULL
+        )
+        SELECT array(SELECT c.note_id FROM changed c ORDER BY c.place) AS notes,
+               array(SELECT c.noted_at FROM changed c ORDER BY c.place) AS times,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.key) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS keys,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.before) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS befores,
+               array(SELECT v.value FROM changed c CROSS JOIN LATERAL unnest(c.after) WITH ORDINALITY v(value, i)
+                     ORDER BY c.place, v.i) AS afters
+        INTO looked_up;
+        PERFORM apply_changes(source_id, looked_up.keys, looked_up.befores, looked_up.afters, looked_up.notes,
+                              looked_up.times);
     END IF;
     RETURN cardinality(taken);
 END $$;
@@ -630,6 +919,21 @@ COMMENT ON FUNCTION @hub@.feed_noted(integer, integer) IS
     'bring the hub in line with rows of an attached table that have changed; returns how many notes there were';
 
 -- ---- reading all rows -------------------------------------------------------
+
+-- Rows of a view may have no key. All of them together have one entry in source_rejects, of a key that no row has.
+CREATE OR REPLACE FUNCTION @hub@.key_of_none(part text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN key_of_none.part = '' THEN '(NULL)' ELSE key_of_none.part || ':(NULL)' END;
+COMMENT ON FUNCTION @hub@.key_of_none(text) IS 'what stands in source_rejects for rows whose key is NULL';
+
+CREATE OR REPLACE FUNCTION @hub@.reject_nobody(source text, part text) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM reject_rows(source, ARRAY[key_of_none(part)], ARRAY['there are rows whose key is NULL'], ARRAY['23502']);
+END $$;
+COMMENT ON FUNCTION @hub@.reject_nobody(text, text) IS 'write down that rows have no key';
 
 -- Rows of a FROM item, all in their order. Returns from when on there should be a partition of touchpoints that there is
 -- not; then nothing was done, or not all. Those of ten years at most, so that a wrong date makes no thousand: what is
@@ -646,19 +950,24 @@ DECLARE
     keys text[] := '{}';
     events event[] := '{}';
     observations observation[] := '{}';
-    whose identifier[] := '{}';
+    whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     ats timestamptz[] := '{}';
-    query CONSTANT text := format('SELECT m.key, m.event, m.observation, m.identifiers[1] AS whose, m.traits, m.traits_at '
-                                  'FROM (%s) m ORDER BY m.place', mapped_rows(source_id, rows_from));
-    last_one boolean := false;
+    query CONSTANT text := format('SELECT m.key, m.event, m.observation, %s AS whose, m.traits, m.traits_at FROM (%s) m '
+                                  'ORDER BY m.place', bearer_column(), mapped_rows(source_id, rows_from));
+    nobody boolean := false;
 BEGIN
-    SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
+    SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
     row_count := 0;
     mended := 0;
     -- fetching a row evaluates what the mapping says, under its search_path
     PERFORM set_config('search_path', s.search_path, true);
     FOR change IN EXECUTE query LOOP
+        IF change.key IS NULL THEN
+            nobody := true;
+            row_count := row_count OPERATOR(pg_catalog.+) 1;
+            CONTINUE;
+        END IF;
         keys := pg_catalog.array_append(keys, change.key);
         events := pg_catalog.array_append(events, change.event);
         observations := pg_catalog.array_append(observations, change.observation);
@@ -687,9 +996,12 @@ BEGIN
         END IF;
     END LOOP;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
+    IF nobody THEN
+        PERFORM reject_nobody(s.source, s.part);
+    END IF;
     lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
     IF lacking IS NULL THEN
-        PERFORM apply_first_values(source_id, rows_from, NULL);
+        PERFORM drop_untold(source_id, rows_from, NULL), apply_first_values(source_id, rows_from, NULL);
         row_count := row_count + cardinality(keys);
         mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
                                          true);
@@ -735,8 +1047,12 @@ BEGIN
     row_count := 0;
     mended := 0;
     FOR r IN EXECUTE format('SELECT ARRAY[%s] AS key FROM %s r', columns, rows_from) LOOP
-        key_values := key_values || r.key;
         row_count := row_count + 1;
+        IF cardinality(r.key) = 1 AND r.key[1] IS NULL THEN
+            PERFORM reject_nobody(s.source, s.part) FROM sources s WHERE s.source_id = apply_from_keys.source_id;
+            CONTINUE;
+        END IF;
+        key_values := key_values || r.key;
         n := n + 1;
         IF n = 1000 THEN
             mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
@@ -751,6 +1067,22 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_from_keys(integer, text) IS
     'bring the hub in line with rows of an attached table that a part of a query yields, one by one where need be';
 
+-- Together, or by their keys, if some can't be read or stored
+CREATE OR REPLACE FUNCTION @hub@.apply_all_from(source_id integer, rows_from text, OUT row_count bigint,
+                                                OUT mended bigint)
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from(source_id, rows_from, false) a;
+EXCEPTION WHEN OTHERS THEN
+    IF NOT is_row_error(SQLSTATE) THEN
+        RAISE;
+    END IF;
+    SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, rows_from) a;
+END $$;
+COMMENT ON FUNCTION @hub@.apply_all_from(integer, text) IS 'bring the hub in line with rows of an attached table';
+
 -- All rows of a table that nobody else writes, at once and in one order
 CREATE OR REPLACE FUNCTION @hub@.fill_source(source_id integer, OUT row_count bigint, OUT mended bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -759,20 +1091,18 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    rows_from CONSTANT text := (SELECT name_of_table(s.relation) FROM sources s
-                                WHERE s.source_id = fill_source.source_id);
+    latest CONSTANT text := (SELECT l.latest FROM sources s CROSS JOIN LATERAL look_at_watermark(s.source_id, NULL) l
+                             WHERE s.source_id = fill_source.source_id AND s.feed = 'poll');
 BEGIN
-    BEGIN
-        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from(source_id, rows_from, false) a;
-    EXCEPTION WHEN OTHERS THEN
-        IF NOT is_row_error(SQLSTATE) THEN
-            RAISE;
-        END IF;
-        SELECT a.row_count, a.mended INTO row_count, mended FROM apply_from_keys(source_id, rows_from) a;
-    END;
+    DELETE FROM source_rejects r USING sources s
+    WHERE s.source_id = fill_source.source_id AND r.source = s.source AND r.source_key = key_of_none(s.part);
+    SELECT a.row_count, a.mended INTO row_count, mended
+    FROM sources s CROSS JOIN LATERAL apply_all_from(s.source_id, name_of_table(s.relation)) a
+    WHERE s.source_id = fill_source.source_id;
     UPDATE sources s
     SET pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL, end_block = NULL, began_at_xid = NULL,
-        backfilled_at = coalesce(s.backfilled_at, now()), rows_done = row_count, watermark = polled_until(source_id)
+        backfilled_at = coalesce(s.backfilled_at, now()), rows_done = row_count, watermark = latest,
+        next_watermark = latest, next_watermark_at = clock_timestamp()
     WHERE s.source_id = fill_source.source_id;
 END $$;
 COMMENT ON FUNCTION @hub@.fill_source(integer) IS
@@ -870,7 +1200,8 @@ BEGIN
     mended := cardinality(keys);
     done := mended < most;
 END $$;
-COMMENT ON FUNCTION @hub@.sweep_some(integer) IS 'remove what the hub has of rows that are gone; returns how many, and whether all';
+COMMENT ON FUNCTION @hub@.sweep_some(integer) IS
+    'remove what the hub has of rows that are gone; returns how many, and whether all';
 
 -- Read the next rows of those that are to be read; returns how many, NULL: there are no more.
 CREATE OR REPLACE FUNCTION @hub@.backfill_step(source_id integer, partitioned boolean, OUT row_count bigint, OUT mended bigint)
@@ -922,7 +1253,7 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     SELECT n.rows_from, n.last_key, n.last_block INTO part
-    FROM next_rows(s.pending[1], index, 5120, s.next_key, s.next_block, s.end_block) n;
+    FROM next_rows(s.pending[1], index, 1000, s.next_key, s.next_block, s.end_block) n;
     IF index IS NULL AND part.last_block IS NULL THEN
         -- What was written since reading began may have moved from blocks that had not been read to others that had
         catch_up := format('(SELECT * FROM ONLY %s r WHERE pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) '
@@ -980,11 +1311,40 @@ END $$;
 COMMENT ON FUNCTION @hub@.count_of_source(text, text) IS
     'how many rows of a source are touchpoints, how many can be none, and where to look';
 
+-- pg_partition_tree locks partitions, but not the table that they are of: so that is locked before, as whoever adds and
+-- drops partitions does. Where it can't be, whoever reads it is told why.
+CREATE OR REPLACE FUNCTION @hub@.lock_partitioned(source_id integer) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT name_of_table(c.oid) FROM pg_class c
+        WHERE c.relkind = 'p'
+              AND c.oid = ANY (array(SELECT s.relation::oid FROM sources s WHERE s.source_id = lock_partitioned.source_id
+                                     UNION ALL
+                                     SELECT l.relation::oid FROM source_lookups l
+                                     WHERE l.source_id = lock_partitioned.source_id))
+        ORDER BY c.oid
+    LOOP
+        BEGIN
+            EXECUTE format('LOCK TABLE ONLY %s IN ACCESS SHARE MODE', name);
+        EXCEPTION WHEN undefined_table OR insufficient_privilege THEN
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.lock_partitioned(integer) IS
+    'keep others from adding and dropping partitions of an attached table';
+
 -- Whoever reads rows of a source holds it. NULL: somebody else does, and waiting is not wanted, or there is none
 CREATE OR REPLACE FUNCTION @hub@.hold_source(source_id integer, waiting boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    held boolean;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION USING ERRCODE = 'active_sql_transaction',
@@ -998,9 +1358,14 @@ BEGIN
         PERFORM FROM sources s WHERE s.source_id = hold_source.source_id AND s.detached_at IS NULL
         FOR UPDATE SKIP LOCKED;
     END IF;
-    RETURN FOUND;
+    held := FOUND;
+    IF held THEN
+        PERFORM lock_partitioned(source_id);
+    END IF;
+    RETURN held;
 END $$;
-COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS 'keep others from reading rows of a source; returns whether it can be';
+COMMENT ON FUNCTION @hub@.hold_source(integer, boolean) IS
+    'keep others from reading rows of a source; returns whether it can be';
 
 -- Numbers of attached sources of a name; name NULL: all
 CREATE OR REPLACE FUNCTION @hub@.source_ids(source text, part text DEFAULT NULL) RETURNS integer[]
@@ -1027,73 +1392,88 @@ COMMENT ON FUNCTION @hub@.source_ids(text, text) IS 'numbers of the attached tab
 
 -- ---- feeding ----------------------------------------------------------------
 
--- The time of the latest row, of feed poll
-CREATE OR REPLACE FUNCTION @hub@.polled_until(source_id integer) RETURNS timestamptz
+-- Of feed poll: the latest value there is of the watermark, but for what is yet to come, such as an infinite time; and
+-- the condition for rows r from a value on
+CREATE OR REPLACE FUNCTION @hub@.look_at_watermark(source_id integer, since text, OUT latest text, OUT condition text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
 DECLARE
-    s record;
-    latest timestamptz;
+    w record;
 BEGIN
-    SELECT t.feed, t.relation, t.watermark, watermark_column(t.source_id) AS name INTO s
-    FROM sources t WHERE t.source_id = polled_until.source_id;
-    IF s.feed = 'poll' AND s.name IS NOT NULL THEN
-        EXECUTE format('SELECT pg_catalog.max(r.%I)::pg_catalog.timestamptz FROM %s r', s.name, name_of_table(s.relation))
-        INTO latest;
-        RETURN greatest(s.watermark, latest);
+    SELECT name_of_table(s.relation) AS source_table, a.attname AS name, a.attnotnull AS never_null,
+           format_type(a.atttypid, NULL) AS type, t.typnamespace = 'pg_catalog'::regnamespace AS is_builtin INTO w
+    FROM sources s
+         CROSS JOIN LATERAL find_columns(s.relation, id_of_table(s.relation) <> s.relation_id, s.columns,
+                                         s.columns_seen) f
+         CROSS JOIN LATERAL jsonb_each_text(f.columns) c
+         JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = c.key::smallint
+         JOIN pg_type t ON t.oid = a.atttypid
+    WHERE s.source_id = look_at_watermark.source_id AND c.value = s.mapping ->> 'watermark';
+    IF w.name IS NULL THEN
+        RETURN;
     END IF;
-    RETURN NULL;
+    EXECUTE format('SELECT r.%1$I::text FROM %2$s r WHERE r.%1$I %3$s ORDER BY r.%1$I DESC LIMIT 1', w.name,
+                   w.source_table,
+                   CASE WHEN w.type IN ('date', 'timestamp without time zone', 'timestamp with time zone')
+                        THEN format('<= %L::%s', now(), w.type)
+                        WHEN w.type IN ('numeric', 'real', 'double precision') THEN $q$< 'NaN'$q$
+                        ELSE 'IS NOT NULL' END)
+    INTO latest;
+    -- it stands in a query that is run where names of the mapping are looked for
+    condition := format('r.%I %s %L::%s', w.name, CASE WHEN w.is_builtin THEN 'OPERATOR(pg_catalog.>=)' ELSE '>=' END,
+                        since, w.type)
+                 || CASE WHEN w.never_null THEN '' ELSE format(' OR r.%I IS NULL', w.name) END;
+EXCEPTION WHEN undefined_function THEN
+    RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',
+        MESSAGE = format('mapping field watermark must be of a type with an order, not %s: %s', w.type, w.name),
+        HINT = 'Use a time, or a number that grows whenever a row is written.';
 END $$;
-COMMENT ON FUNCTION @hub@.polled_until(integer) IS 'the latest time a row of a source that is polled has';
+COMMENT ON FUNCTION @hub@.look_at_watermark(integer, text) IS
+    'the latest watermark of a source that is polled, and which rows are as late as some value';
 
-CREATE OR REPLACE FUNCTION @hub@.watermark_column(source_id integer) RETURNS name
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN (SELECT coalesce(a.attname, s.mapping ->> 'watermark')
-            FROM sources s
-                 LEFT JOIN LATERAL (SELECT c.key FROM jsonb_each_text(s.columns) c
-                                    WHERE c.value = s.mapping ->> 'watermark') c ON true
-                 LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = c.key::smallint
-            WHERE s.source_id = watermark_column.source_id);
-END $$;
-COMMENT ON FUNCTION @hub@.watermark_column(integer) IS 'what the column of a mapping''s watermark is called now';
-
--- Rows of late of a table that has no triggers. What has gone is not seen: resync_source finds it.
+-- Rows of late of a table that has no triggers: those from the watermark on, which is what the latest was poll_overlap
+-- ago, for others may have been written before and come in late. What has gone is not seen: resync_source finds it.
 CREATE OR REPLACE FUNCTION @hub@.poll_rows(source_id integer) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    latest timestamptz;
+    w record;
     rows_from text;
     mended bigint;
 BEGIN
-    SELECT t.relation, t.watermark - t.poll_overlap AS since, watermark_column(t.source_id) AS name INTO s
+    SELECT name_of_table(t.relation) AS source_table, t.watermark INTO s
     FROM sources t WHERE t.source_id = poll_rows.source_id;
-    IF s.since IS NULL THEN
+    IF s.watermark IS NULL THEN
         mended := (fill_source(source_id)).mended;
     ELSE
-        latest := polled_until(source_id);
-        rows_from := format('(SELECT * FROM %s r WHERE r.%I::pg_catalog.timestamptz OPERATOR(pg_catalog.>=) %L::pg_catalog.timestamptz)',
-                            name_of_table(s.relation), s.name, s.since);
-        BEGIN
-            mended := (apply_from(source_id, rows_from, false)).mended;
-        EXCEPTION WHEN OTHERS THEN
-            IF NOT is_row_error(SQLSTATE) THEN
-                RAISE;
-            END IF;
-            mended := (apply_from_keys(source_id, rows_from)).mended;
-        END;
-        UPDATE sources t SET watermark = latest WHERE t.source_id = poll_rows.source_id;
+        SELECT l.latest, l.condition INTO w FROM look_at_watermark(source_id, s.watermark) l;
+        rows_from := format('(SELECT * FROM %s r WHERE %s)', s.source_table, w.condition);
+        mended := (apply_all_from(source_id, rows_from)).mended;
+        UPDATE sources t
+        SET watermark = t.next_watermark, next_watermark = coalesce(w.latest, t.next_watermark),
+            next_watermark_at = clock_timestamp()
+        WHERE t.source_id = poll_rows.source_id AND clock_timestamp() >= t.next_watermark_at + t.poll_overlap;
     END IF;
     UPDATE sources t SET retry_at = clock_timestamp() + interval '10 s' WHERE t.source_id = poll_rows.source_id;
     RETURN mended;
 END $$;
-COMMENT ON FUNCTION @hub@.poll_rows(integer) IS 'read rows of late of a table without triggers; returns how many told something else';
+COMMENT ON FUNCTION @hub@.poll_rows(integer) IS
+    'read rows of late of a table without triggers; returns how many told something else';
+
+-- feed() reads what must be read again, and partitions that came later; what there was before it leaves to
+-- backfill_source
+CREATE OR REPLACE FUNCTION @hub@.is_to_read(source_id integer) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT s.sweep OR s.pending <> '{}' AND s.backfilled_at IS NOT NULL FROM sources s
+            WHERE s.source_id = is_to_read.source_id);
+END $$;
+COMMENT ON FUNCTION @hub@.is_to_read(integer) IS 'whether feed() reads rows of an attached table, changed or not';
 
 -- Feed a source some; returns how much that was, NULL: it needs no more, or somebody else feeds it. beginning: look at
 -- its tables first, and poll them.
@@ -1105,7 +1485,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     s record;
-    fed bigint;
+    fed bigint := 0;
 BEGIN
     IF NOT hold_source(source_id, false) THEN
         RETURN NULL;
@@ -1114,26 +1494,25 @@ BEGIN
         PERFORM locate_source(source_id);
     END IF;
     PERFORM check_trust(source_id);
-    SELECT t.relation, t.feed, t.sweep, t.last_error IS NOT NULL AS failed, t.backfilled_at IS NOT NULL AS backfilled INTO s
+    SELECT t.relation, t.feed, is_to_read(t.source_id) AS to_read, t.backfilled_at IS NOT NULL AS backfilled,
+           EXISTS (SELECT FROM feed_notes n WHERE n.source_id = t.source_id) AS noted INTO s
     FROM sources t WHERE t.source_id = feed_some.source_id;
-    IF s.feed = 'immediate' THEN
-        IF NOT EXISTS (SELECT FROM feed_notes n WHERE n.source_id = feed_some.source_id) AND NOT s.sweep THEN
-            RETURN NULL;
-        END IF;
+    IF s.feed = 'immediate' AND (s.noted OR s.to_read) THEN
         -- triggers may do it all, and must not do it at the same time
         EXECUTE format('LOCK TABLE %s IN SHARE MODE', s.relation);
     END IF;
-    fed := feed_noted(source_id, 5000);
-    IF fed = 0 AND (SELECT t.sweep FROM sources t WHERE t.source_id = feed_some.source_id) THEN
+    IF s.noted THEN
+        fed := feed_noted(source_id, 1000);
+    END IF;
+    IF fed = 0 AND is_to_read(source_id) THEN
         fed := (backfill_step(source_id, true)).row_count;
+        s.to_read := true;
     ELSIF fed = 0 AND s.feed = 'poll' AND beginning AND s.backfilled THEN
-        fed := nullif(poll_rows(source_id), 0);
+        fed := poll_rows(source_id);
     END IF;
-    IF s.failed THEN
-        UPDATE sources t SET last_error = NULL, last_error_at = NULL, retry_at = NULL
-        WHERE t.source_id = feed_some.source_id;
-    END IF;
-    RETURN CASE WHEN fed > 0 OR s.sweep THEN fed END;
+    UPDATE sources t SET last_error = NULL, last_error_at = NULL, retry_at = NULL
+    WHERE t.source_id = feed_some.source_id AND t.last_error IS NOT NULL;
+    RETURN CASE WHEN fed > 0 OR s.to_read THEN fed END;
 END $$;
 COMMENT ON FUNCTION @hub@.feed_some(integer, boolean) IS
     'bring the hub in line with some of the rows of an attached table that have changed; returns how many notes of '
@@ -1146,6 +1525,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     why text;
+    detail text;
+    hint text;
 BEGIN
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
@@ -1154,7 +1535,8 @@ BEGIN
             why := SQLERRM;
             PERFORM pg_sleep(random() * 0.02 * attempt);
         WHEN OTHERS THEN
-            why := SQLERRM;
+            GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+            why := concat_ws(E'\n', SQLERRM, 'DETAIL:  ' || nullif(detail, ''), 'HINT:  ' || nullif(hint, ''));
             EXIT;
         END;
     END LOOP;
@@ -1178,7 +1560,7 @@ BEGIN
     SELECT s.source_id FROM sources s
     WHERE s.source_id = ANY (source_ids(source))
           AND (at_once OR s.retry_at IS NULL OR s.retry_at <= clock_timestamp())
-          AND (all_of_them OR s.sweep OR s.feed = 'poll'
+          AND (all_of_them OR is_to_read(s.source_id) OR s.feed = 'poll'
                OR EXISTS (SELECT FROM feed_notes n WHERE n.source_id = s.source_id));
 END $$;
 COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached tables that may have changed';
@@ -1186,11 +1568,20 @@ COMMENT ON FUNCTION @hub@.sources_to_feed(text, boolean, boolean) IS 'attached t
 -- Notes of what is no source: one that was detached, or dumped without the hub
 CREATE OR REPLACE FUNCTION @hub@.drop_strange_notes() RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off  -- by index from source to source, however many notes there are
 AS $$
 #variable_conflict use_variable
 BEGIN
     DELETE FROM feed_notes n
-    WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = n.source_id AND s.detached_at IS NULL);
+    WHERE n.source_id = ANY (ARRAY(
+        WITH RECURSIVE found(id) AS (
+            SELECT min(n.source_id) FROM feed_notes n
+            UNION ALL
+            SELECT (SELECT min(n.source_id) FROM feed_notes n WHERE n.source_id > f.id) FROM found f
+            WHERE f.id IS NOT NULL
+        )
+        SELECT f.id FROM found f
+        WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source_id = f.id AND s.detached_at IS NULL)));
 END $$;
 COMMENT ON FUNCTION @hub@.drop_strange_notes() IS 'delete notes of sources that are not attached';
 
@@ -1221,8 +1612,8 @@ DECLARE
     pause pg_catalog.float8 := 0.1;
     since_all pg_catalog.float8 := 0;
 BEGIN
-    COMMIT;
     fed := 0;
+    COMMIT;
     LOOP
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         before := fed;
@@ -1301,34 +1692,20 @@ COMMENT ON FUNCTION @hub@.feed_here(integer) IS
 
 -- ---- backfill ---------------------------------------------------------------
 
--- Partitions may have been added, with rows
 CREATE OR REPLACE FUNCTION @hub@.begin_backfill(source_id integer) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    fresh regclass[];
 BEGIN
     PERFORM check_may('owner');
     IF NOT hold_source(source_id, true) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = 'the source was detached';
     END IF;
-    PERFORM locate_source(source_id);
-    PERFORM check_trust(source_id);
-    IF (SELECT s.feed = 'poll' FROM sources s WHERE s.source_id = begin_backfill.source_id) THEN
-        UPDATE sources s SET pending = ARRAY[s.relation]
-        WHERE s.source_id = begin_backfill.source_id AND s.backfilled_at IS NULL;
-        RETURN;
-    END IF;
-    fresh := watch_source(source_id);
-    UPDATE sources t
-    SET pending = t.pending || array(SELECT f FROM unnest(fresh) f WHERE f <> ALL (t.pending)),
-        backfilled_at = CASE WHEN fresh = '{}' THEN t.backfilled_at END,
-        rows_estimated = t.rows_estimated + (SELECT coalesce(sum(greatest(c.reltuples, 0)), 0) FROM pg_class c
-                                             WHERE c.oid = ANY (fresh))
-    WHERE t.source_id = begin_backfill.source_id;
+    PERFORM locate_source(source_id, true), check_trust(source_id);
+    UPDATE sources s SET pending = ARRAY[s.relation]
+    WHERE s.source_id = begin_backfill.source_id AND s.feed = 'poll' AND s.backfilled_at IS NULL;
 END $$;
-COMMENT ON FUNCTION @hub@.begin_backfill(integer) IS 'watch partitions that were added to an attached table';
+COMMENT ON FUNCTION @hub@.begin_backfill(integer) IS 'find a table that is to be read, and watch its new partitions';
 
 -- A step, holding the source; returns how many rows were read, NULL: there are no more
 CREATE OR REPLACE FUNCTION @hub@.backfill_batch(source_id integer) RETURNS bigint
@@ -1402,7 +1779,9 @@ BEGIN
                                                        counted.rejected), HINT = counted.hint;
     END IF;
 END $backfill_source$;
-COMMENT ON PROCEDURE @hub@.backfill_source(text) IS 'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, and goes on where it was interrupted';
+COMMENT ON PROCEDURE @hub@.backfill_source(text) IS
+    'put the rows into the hub that were in an attached table, or in its new partitions, before; commits as it goes, '
+    'and goes on where it was interrupted';
 
 -- All rows of a source, in this transaction; returns how many told something else than the hub had
 CREATE OR REPLACE FUNCTION @hub@.resync(source_id integer) RETURNS bigint
@@ -1412,23 +1791,30 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    total bigint := 0;
+    total bigint;
     step record;
 BEGIN
     IF NOT hold_source(source_id, true) THEN
         RETURN 0;
     END IF;
-    PERFORM locate_source(source_id), check_trust(source_id);
-    IF (SELECT s.feed <> 'poll' FROM sources s WHERE s.source_id = resync.source_id) THEN
-        PERFORM watch_source(source_id);
-    END IF;
-    PERFORM read_all_again(source_id);
-    LOOP
-        SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
-        total := total + step.mended;
-        EXIT WHEN step.row_count IS NULL;
+    PERFORM locate_source(source_id, true), check_trust(source_id);
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            PERFORM read_all_again(source_id);
+            total := 0;
+            LOOP
+                SELECT b.row_count, b.mended INTO step FROM backfill_step(source_id, false) b;
+                total := total + step.mended;
+                EXIT WHEN step.row_count IS NULL;
+            END LOOP;
+            RETURN total;
+        EXCEPTION WHEN deadlock_detected THEN
+            -- all that was locked is given back, and whoever waited for it goes on
+            IF attempt = 10 THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
-    RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.resync(integer) IS
     'bring the hub in line with all rows of an attached table; returns how many told something else than the hub had';
@@ -1454,6 +1840,7 @@ BEGIN
         EXIT WHEN keys = '{}';
         PERFORM forget_rows(s.source, keys);
     END LOOP;
+    DELETE FROM source_rejects r WHERE r.source = s.source AND r.source_key = key_of_none(s.part);
 END $$;
 COMMENT ON FUNCTION @hub@.remove_source(integer) IS 'remove all that an attached table has told';
 
@@ -1494,7 +1881,9 @@ BEGIN
     END LOOP;
     RETURN any_was;
 END $$;
-COMMENT ON FUNCTION @hub@.detach_source(text, boolean, text) IS 'let a table feed the hub no more, or one part of a source; returns whether it did. Without keep its touchpoints go, and what they told of who is who';
+COMMENT ON FUNCTION @hub@.detach_source(text, boolean, text) IS
+    'let a table feed the hub no more, or one part of a source; returns whether it did. Without keep its touchpoints '
+    'go, and what they told of who is who';
 
 -- Progress, as pg_stat_progress views show it. What is wrong is shown before what is going on.
 CREATE OR REPLACE FUNCTION @hub@.state_of_source(source_id integer) RETURNS text
@@ -1504,42 +1893,23 @@ AS $$
 DECLARE
     s record;
     found regclass;
+    flaw CONSTANT text := flaw_of_triggers(source_id);
 BEGIN
-    SELECT t.relation, t.relation_oid, t.relation_name, t.feed, t.columns, t.columns_seen, t.pending, t.sweep,
-           t.backfilled_at, t.detached_at, t.last_error, t.missed INTO s
+    SELECT t.relation, t.relation_id, t.relation_name, t.feed, t.columns, t.columns_seen, t.pending, t.sweep, t.tables,
+           t.backfilled_at, t.detached_at, t.last_error INTO s
     FROM sources t WHERE t.source_id = state_of_source.source_id;
-    IF s.detached_at IS NOT NULL THEN
-        RETURN 'detached';
-    END IF;
     found := find_table(s.relation, s.relation_name);
-    IF found IS NULL THEN
-        RETURN 'dropped';
-    ELSIF EXISTS (SELECT FROM jsonb_each_text(s.columns) c
-                  WHERE NOT EXISTS (SELECT FROM pg_attribute a
-                                    WHERE a.attrelid = found AND a.attnum > 0 AND NOT a.attisdropped
-                                          AND (a.attnum = c.key::integer AND found::oid = s.relation_oid
-                                               OR a.attname = c.value OR a.attname = s.columns_seen -> c.key ->> 0))) THEN
-        RETURN 'changed';
-    ELSIF s.feed <> 'poll' AND (NOT EXISTS (SELECT FROM source_triggers(source_id) g
-                                            WHERE g.relation = found AND g.lookup IS NULL)
-                                OR EXISTS (SELECT FROM source_lookups l
-                                           WHERE l.source_id = state_of_source.source_id AND NOT l.fixed
-                                                 AND NOT EXISTS (SELECT FROM source_triggers(state_of_source.source_id) g
-                                                                 WHERE g.relation = l.relation AND g.lookup = l.lookup))) THEN
-        RETURN 'triggers missing';
-    ELSIF triggers_rest(source_id) OR s.missed THEN
-        RETURN 'triggers disabled';
-    ELSIF s.last_error IS NOT NULL THEN
-        RETURN 'failing';
-    ELSIF s.backfilled_at IS NULL OR s.pending <> '{}' OR s.sweep THEN
-        RETURN 'backfilling';
-    ELSIF s.feed <> 'poll' AND EXISTS (SELECT FROM source_tables(found) t
-                                       WHERE NOT EXISTS (SELECT FROM source_triggers(state_of_source.source_id) g
-                                                         WHERE g.relation = t.member)
-                                             AND (s.feed <> 'row' OR t.leaf)) THEN
-        RETURN 'partitions added';
-    END IF;
-    RETURN 'attached';
+    RETURN CASE WHEN s.detached_at IS NOT NULL THEN 'detached'
+                WHEN found IS NULL THEN 'dropped'
+                WHEN found <> s.relation
+                     OR (SELECT c.gone <> '{}' FROM columns_now(found, id_of_table(found) <> s.relation_id, s.columns,
+                                                             s.columns_seen) c) THEN 'changed'
+                WHEN flaw IS NOT NULL THEN flaw
+                WHEN s.last_error IS NOT NULL THEN 'failing'
+                WHEN s.backfilled_at IS NULL OR s.pending <> '{}' OR s.sweep THEN 'backfilling'
+                WHEN s.feed <> 'poll' AND EXISTS (SELECT FROM source_tables(found) t WHERE t.member <> ALL (s.tables))
+                THEN 'partitions added'
+                ELSE 'attached' END;
 END $$;
 COMMENT ON FUNCTION @hub@.state_of_source(integer) IS 'how an attached table is: see source_progress';
 
@@ -1558,12 +1928,18 @@ COMMENT ON COLUMN @hub@.source_progress.source IS 'name of the source';
 COMMENT ON COLUMN @hub@.source_progress.part IS 'which of its tables';
 COMMENT ON COLUMN @hub@.source_progress.relation IS 'the table';
 COMMENT ON COLUMN @hub@.source_progress.feed IS 'how it is fed: see sources';
-COMMENT ON COLUMN @hub@.source_progress.state IS 'dropped: the table is gone; changed: a column of the mapping is gone; triggers missing, triggers disabled: what changes is not noted; failing: see last_error; backfilling: not all rows are in the hub; partitions added: backfill_source must see to them; attached; detached';
+COMMENT ON COLUMN @hub@.source_progress.state IS
+    'dropped: the table is gone; changed: the table is another of its name, or a column of the mapping is gone; '
+    'triggers missing, triggers disabled: what changes is not noted, or was not for a while, for they have been '
+    'written since; failing: see last_error; backfilling: not all rows are in the hub; partitions added: '
+    'backfill_source must see to them; attached; detached';
 COMMENT ON COLUMN @hub@.source_progress.pending IS 'how many changes feed() has yet to read';
 COMMENT ON COLUMN @hub@.source_progress.oldest IS 'when the oldest of them was made; NULL: there is none';
 COMMENT ON COLUMN @hub@.source_progress.last_error IS 'why it can''t be fed; NULL: it can';
 COMMENT ON COLUMN @hub@.source_progress.last_error_at IS 'when that was';
 COMMENT ON COLUMN @hub@.source_progress.rows_done IS 'how many rows that were there before have been read';
-COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS 'how many there may be; NULL: the table has not been analysed';
+COMMENT ON COLUMN @hub@.source_progress.rows_estimated IS
+    'how many there may be; NULL: the table has not been analysed';
 COMMENT ON COLUMN @hub@.source_progress.percent IS 'how much of them is read; NULL: that can''t be told';
-COMMENT ON COLUMN @hub@.source_progress.rejected IS 'how many rows have no touchpoint, because none can be made of them: see source_rejects';
+COMMENT ON COLUMN @hub@.source_progress.rejected IS
+    'how many rows have no touchpoint, because none can be made of them: see source_rejects';

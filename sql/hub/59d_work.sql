@@ -9,7 +9,8 @@ BEGIN
            AND NOT EXISTS (SELECT FROM work_done w WHERE w.task = work_is_due.task
                            AND w.done_at + every > clock_timestamp() AND w.done_at <= clock_timestamp());
 END $$;
-COMMENT ON FUNCTION @hub@.work_is_due(text, interval) IS 'whether a task of work() was done longer ago than that, or never';
+COMMENT ON FUNCTION @hub@.work_is_due(text, interval) IS
+    'whether a task of work() was done longer ago than that, or never';
 
 CREATE OR REPLACE FUNCTION @hub@.note_work(task text, error text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -51,6 +52,7 @@ DECLARE
     todo record;
     batch pg_catalog.int8;
     beginning pg_catalog.bool;
+    all_of_them pg_catalog.bool;
     refresh_every pg_catalog.interval;
     maintain_every pg_catalog.interval;
     why pg_catalog.text;
@@ -61,7 +63,13 @@ BEGIN
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     fed := 0;
-    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, false) t(id) LOOP
+    SELECT s.refresh_every, s.maintain_every INTO refresh_every, maintain_every FROM @hub@.settings s;
+    -- tables may have changed that nobody has noted
+    all_of_them := @hub@.work_is_due('look', '1 minute');
+    IF all_of_them THEN
+        PERFORM @hub@.drop_strange_notes(), @hub@.note_work('look', NULL);
+    END IF;
+    FOR todo IN SELECT t.id FROM @hub@.sources_to_feed(NULL, all_of_them, false) t(id) LOOP
         beginning := true;
         LOOP
             COMMIT;
@@ -74,12 +82,11 @@ BEGIN
     END LOOP;
     COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-    SELECT s.refresh_every, s.maintain_every INTO refresh_every, maintain_every FROM @hub@.settings s;
     why := @hub@.refresh_if_due(refresh_every);
-    COMMIT;
     IF why IS NOT NULL THEN
         RAISE WARNING USING MESSAGE = pg_catalog.format('the hub can''t be refreshed: %s', why);
     END IF;
+    COMMIT;
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF @hub@.work_is_due('maintain', maintain_every) THEN
         PERFORM @hub@.note_work('maintain', 'it was interrupted');
@@ -100,7 +107,7 @@ AS $$
 BEGIN
     -- its lock is on the number of the schema
     RETURN EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-                   WHERE l.locktype = 'advisory' AND l.objid = x'6a6f7572'::integer::oid AND l.objsubid = 2
+                   WHERE l.locktype = 'advisory' AND l.objid = x'6a6f7572'::integer::oid AND l.objsubid = 3
                          AND l.classid = quote_ident(current_schema())::regnamespace AND d.datname = current_database());
 END $$;
 COMMENT ON FUNCTION @hub@.worker_runs() IS 'whether the hub''s background worker is there';

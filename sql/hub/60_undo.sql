@@ -118,7 +118,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';
 
--- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair.
+-- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair. What traits were, as
+-- what was retracted, and whose they were, names nobody.
 CREATE OR REPLACE FUNCTION @hub@.unreferenced(ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -134,7 +135,9 @@ BEGIN
                  FROM unnest(ids) u(id)
                       LEFT JOIN LATERAL (SELECT true AS found FROM touchpoints t
                                          WHERE t.identity_id = u.id LIMIT 1) t ON true
-                 WHERE t.found IS NULL);
+                      LEFT JOIN LATERAL (SELECT true AS found FROM traits s
+                                         WHERE s.identity_id = u.id LIMIT 1) s ON true
+                 WHERE t.found IS NULL AND s.found IS NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.unreferenced(bigint[]) IS 'those of some identities that nothing names any more';
 
@@ -173,9 +176,7 @@ BEGIN
     WHERE i.identity_id = ANY (array(SELECT unnest(unseen) EXCEPT SELECT unnest(gone))) AND i.last_seen IS NOT NULL;
     DELETE FROM identities i WHERE i.identity_id = ANY (gone);
     DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
-    IF to_regclass('trait_history') IS NOT NULL THEN
-        DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
-    END IF;
+    DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
     DELETE FROM customers c
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     IF left_over <> '{}' THEN
@@ -186,6 +187,35 @@ END $$;
 COMMENT ON FUNCTION @hub@.forget(bigint[])
     IS 'forget identities that nothing names any more; returns how many went';
 
+-- For those who have taken away what named some identities: of these go those that nothing names any more.
+CREATE OR REPLACE FUNCTION @hub@.forget_some(ids bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    nodes bigint[];
+BEGIN
+    IF coalesce(ids, '{}') = '{}' OR current_setting('transaction_isolation') <> 'read committed'
+       OR NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        RETURN;
+    END IF;
+    PERFORM begin_stitching();
+    LOOP
+        BEGIN
+            nodes := nodes_of(unreferenced(ids));
+            IF nodes <> '{}' THEN
+                PERFORM lock_components(nodes, nodes, '{}', '{}');
+                PERFORM forget(nodes);
+            END IF;
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.forget_some(bigint[])
+    IS 'forget those of some identities that nothing names any more, if settings say so';
+
 -- For maintain(): looks at some thousand identities, and returns the last of them; NULL: there are no more.
 CREATE OR REPLACE FUNCTION @hub@.forget_after(id bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
@@ -193,24 +223,14 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[];
-    nodes bigint[];
 BEGIN
     IF NOT (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
         RETURN NULL;
     END IF;
-    PERFORM begin_stitching();
     ids := array(SELECT i.identity_id FROM identities i WHERE i.identity_id > forget_after.id
                  ORDER BY i.identity_id LIMIT 5000);
-    LOOP
-        BEGIN
-            nodes := nodes_of(unreferenced(ids));
-            PERFORM lock_components(nodes, nodes, '{}', '{}');
-            PERFORM forget(nodes);
-            RETURN ids[cardinality(ids)];
-        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
-            NULL;  -- components have moved
-        END;
-    END LOOP;
+    PERFORM forget_some(ids);
+    RETURN ids[cardinality(ids)];
 END $$;
 COMMENT ON FUNCTION @hub@.forget_after(bigint)
     IS 'forget what nothing names any more of the next identities; returns the last of them';
@@ -312,12 +332,8 @@ DECLARE
 BEGIN
     PERFORM begin_stitching();
     forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
-    -- that of a touchpoint that was taken back and recorded again has another key
     SELECT array_agg(v.source_key ORDER BY v.source_key) INTO keys
-    FROM (SELECT DISTINCT coalesce(k.evidence_key, u.key) AS key
-          FROM unnest(source_keys) u(key)
-               LEFT JOIN LATERAL (SELECT t.evidence_key FROM touchpoint_keys t
-                                  WHERE t.source = retract_many.source AND t.source_key = u.key OFFSET 0) k ON true) u
+    FROM (SELECT DISTINCT u.key FROM unnest(source_keys) u(key)) u
          CROSS JOIN LATERAL (SELECT e.source_key FROM evidence e
                              WHERE e.source = retract_many.source AND e.source_key = u.key
                                    AND e.retracted_at IS NULL OFFSET 0) v;
@@ -417,10 +433,25 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.retract(text, text) IS 'undo evidence; returns whether there was any to undo';
 
+-- The same, and its keys are free again: it is key#number from now on, and so is what had been retracted before.
+CREATE OR REPLACE FUNCTION @hub@.set_aside(source text, source_keys text[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    retracted CONSTANT bigint := retract_many(source, source_keys);
+BEGIN
+    UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
+    WHERE e.ctid = ANY (evidence_rows(source, source_keys)) AND e.retracted_at IS NOT NULL;
+    RETURN retracted;
+END $$;
+COMMENT ON FUNCTION @hub@.set_aside(text, text[]) IS 'undo evidence whose keys may be used again';
+
 -- What is known of rows that have changed, by their keys: for the hub's own feed. It may record under a key what was
 -- retracted or is something else by now, which others must not: they may bring what is long out of date. Evidence that
 -- has other identities than before is set aside, as key#number, and retracted once the new one is there, so that who
--- stays together is not parted meanwhile; that of the same identities gets its new time only.
+-- stays together is not parted meanwhile; that of the same identities gets its new time only. So what is under a row's
+-- key is what the row tells.
 CREATE OR REPLACE FUNCTION @hub@.replace_evidence(
     source text, source_keys text[], observations @hub@.observation[], OUT customers bigint[], OUT identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -431,57 +462,43 @@ DECLARE
     given @extschema@.identifier[] := array(SELECT DISTINCT g.identifier FROM unnest(observations) o
                                             CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
                                             WHERE g.identifier IS NOT NULL);
-    keys text[];              -- those there is evidence of that holds,
-    held text[];              -- under which key each,
-    kept_keys text[];         -- those of which it is what it was,
-    kept_held text[];
+    kept_keys text[];         -- those whose evidence is what it was,
     kept_at timestamptz[];
-    told_keys text[];         -- and those that have other evidence now
-    aside text[];             -- keys of what is set aside
+    aside text[];             -- and new keys of what is set aside
     numbers integer[];
     ids bigint[];
 BEGIN
-    -- that of a touchpoint that was taken back and recorded again has another key
-    SELECT array_agg(u.key), array_agg(v.source_key) INTO keys, held
-    FROM (SELECT DISTINCT u.key FROM unnest(source_keys) u(key)) u
-         LEFT JOIN LATERAL (SELECT t.evidence_key FROM touchpoint_keys t
-                            WHERE t.source = replace_evidence.source AND t.source_key = u.key OFFSET 0) k ON true
-         CROSS JOIN LATERAL (SELECT e.source_key FROM evidence e
-                             WHERE e.source = replace_evidence.source AND e.source_key = coalesce(k.evidence_key, u.key)
-                                   AND e.retracted_at IS NULL OFFSET 0) v;
+    IF evidence_rows(source, source_keys) = '{}' THEN
+        SELECT a.customers, a.identities INTO customers, identities FROM identify_all(observations) a;
+        RETURN;
+    END IF;
     PERFORM lock_ahead(array(SELECT DISTINCT i.id
-                             FROM unnest(held) u(key)
+                             FROM unnest(source_keys) u(key)
                                   CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
-                                                      WHERE e.source = replace_evidence.source
-                                                            AND e.source_key = u.key OFFSET 0) v
+                                                      WHERE e.source = replace_evidence.source AND e.source_key = u.key
+                                                            AND e.retracted_at IS NULL OFFSET 0) v
                                   CROSS JOIN LATERAL unnest(v.identities) i(id)), given);
 
     WITH told AS MATERIALIZED (
         SELECT o.source_key AS key, min(o.observed_at) AS at,
-               array_agg(DISTINCT i.id ORDER BY i.id) AS ids, bool_or(i.id IS NULL) AS is_new,
-               count(DISTINCT i.identifier) AS identifiers
+               array_agg(DISTINCT i.id ORDER BY i.id) AS ids, bool_or(i.id IS NULL) AS is_new
         FROM unnest(observations) o
              CROSS JOIN LATERAL unnest(o.identifiers) g(identifier)
-             CROSS JOIN LATERAL (SELECT g.identifier, (SELECT k.identity_id FROM identities k
-                                                       WHERE k.identifier = g.identifier) AS id OFFSET 0) i
+             CROSS JOIN LATERAL (SELECT (SELECT k.identity_id FROM identities k
+                                         WHERE k.identifier = g.identifier) AS id OFFSET 0) i
         GROUP BY o.source_key
-    ), compared AS MATERIALIZED (
-        SELECT t.key, t.at, t.identifiers, h.held, NOT t.is_new AND v.identities = t.ids AS kept
-        FROM told t
-             LEFT JOIN unnest(keys, held) h(key, held) ON h.key = t.key
-             LEFT JOIN LATERAL (SELECT e.identities FROM evidence e
-                                WHERE e.source = replace_evidence.source AND e.source_key = h.held
-                                      AND e.retracted_at IS NULL OFFSET 0) v ON true
     )
-    SELECT array_agg(c.key) FILTER (WHERE c.kept), array_agg(c.held) FILTER (WHERE c.kept),
-           array_agg(c.at) FILTER (WHERE c.kept),
-           array_agg(c.key) FILTER (WHERE c.kept IS NOT TRUE AND c.identifiers > 1)
-    INTO kept_keys, kept_held, kept_at, told_keys FROM compared c;
+    SELECT array_agg(t.key), array_agg(t.at) INTO kept_keys, kept_at
+    FROM told t
+         CROSS JOIN LATERAL (SELECT e.identities FROM evidence e
+                             WHERE e.source = replace_evidence.source AND e.source_key = t.key
+                                   AND e.retracted_at IS NULL OFFSET 0) v
+    WHERE NOT t.is_new AND v.identities = t.ids;
 
     WITH later AS (
         UPDATE evidence e SET observed_at = u.at
-        FROM unnest(kept_held, kept_at) u(key, at)
-        WHERE e.ctid = ANY (evidence_rows(source, kept_held)) AND e.source_key = u.key AND e.observed_at <> u.at
+        FROM unnest(kept_keys, kept_at) u(key, at)
+        WHERE e.ctid = ANY (evidence_rows(source, kept_keys)) AND e.source_key = u.key AND e.observed_at <> u.at
         RETURNING e.identities
     )
     SELECT array_agg(l.number), array_agg(i.id) INTO numbers, ids
@@ -490,20 +507,12 @@ BEGIN
 
     WITH moved AS (
         UPDATE evidence e SET source_key = e.source_key || '#' || nextval('touchpoints_touchpoint_id_seq')
-        WHERE e.ctid = ANY (evidence_rows(source, told_keys))
+        WHERE e.ctid = ANY (evidence_rows(source, array(SELECT unnest(source_keys) EXCEPT SELECT unnest(kept_keys))))
         RETURNING e.source_key, e.retracted_at
     )
     SELECT array_agg(m.source_key) FILTER (WHERE m.retracted_at IS NULL) INTO aside FROM moved m;
-    aside := aside || array(SELECT unnest(held) EXCEPT SELECT unnest(kept_held) EXCEPT SELECT unnest(told_keys));
-    UPDATE touchpoint_keys k SET evidence_key = NULL
-    WHERE k.source = replace_evidence.source AND k.source_key = ANY (told_keys) AND k.evidence_key IS NOT NULL;
 
-    SELECT a.identities INTO identities
-    FROM identify_all(array(SELECT ROW(o.identifiers, o.observed_at, o.source,
-                                       coalesce(h.held, o.source_key))::observation
-                            FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-                                 LEFT JOIN unnest(kept_keys, kept_held) h(key, held) ON h.key = o.source_key
-                            ORDER BY o.n)) a;
+    identities := (SELECT a.identities FROM identify_all(observations) a);
     PERFORM retract_many(source, aside);
     IF ids IS NOT NULL THEN
         PERFORM restitch(members_of(l.components))

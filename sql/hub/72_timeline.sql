@@ -53,7 +53,8 @@ WHERE (w.ref IS NOT NULL OR clock_timestamp() IS NULL)
       AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
            OR EXISTS (SELECT FROM @hub@.touchpoints p
                       WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at OFFSET 0));
-COMMENT ON VIEW @hub@.timeline IS 'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
+COMMENT ON VIEW @hub@.timeline IS
+    'what happened to customers over all channels, a row a touchpoint, in the order of occurred_at and touchpoint_id';
 COMMENT ON COLUMN @hub@.timeline.customer_id IS 'customer it belongs to now';
 COMMENT ON COLUMN @hub@.timeline.touchpoint_id IS 'number of the touchpoint';
 COMMENT ON COLUMN @hub@.timeline.occurred_at IS 'when it happened';
@@ -67,14 +68,22 @@ COMMENT ON COLUMN @hub@.timeline.agent IS 'who of the company took part, by the 
 COMMENT ON COLUMN @hub@.timeline.campaign IS 'campaign it comes from';
 COMMENT ON COLUMN @hub@.timeline.subject IS 'what it is about, in words to read';
 COMMENT ON COLUMN @hub@.timeline.url IS 'where it can be looked at';
-COMMENT ON COLUMN @hub@.timeline.since_previous IS 'time since the customer''s touchpoint before; NULL: it is the first';
-COMMENT ON COLUMN @hub@.timeline.session IS 'number of the customer''s session, over all channels: one ends where nothing happens for longer than session_gap of settings';
+COMMENT ON COLUMN @hub@.timeline.since_previous IS
+    'time since the customer''s touchpoint before; NULL: it is the first';
+COMMENT ON COLUMN @hub@.timeline.session IS
+    'number of the customer''s session, over all channels: one ends where nothing happens for longer than '
+    'session_gap of settings';
 COMMENT ON COLUMN @hub@.timeline.previous_channel IS
     'channel of the customer''s own touchpoint before: see own; NULL: there is none, or this one is not own';
-COMMENT ON COLUMN @hub@.timeline.since_own IS 'time since the customer''s own touchpoint before; NULL as previous_channel is';
-COMMENT ON COLUMN @hub@.timeline.is_handoff IS 'whether it is the customer''s own, and the own one before was in another channel, at most handoff_within of settings before';
-COMMENT ON COLUMN @hub@.timeline.begins_visit IS 'whether it begins a visit: own touchpoints in one channel, each at most handoff_within after the own one before';
-COMMENT ON COLUMN @hub@.timeline.same_conversation IS 'whether it is the customer''s own, and the own one before was of the same conversation';
+COMMENT ON COLUMN @hub@.timeline.since_own IS
+    'time since the customer''s own touchpoint before; NULL as previous_channel is';
+COMMENT ON COLUMN @hub@.timeline.is_handoff IS
+    'whether it is the customer''s own, and the own one before was in another channel, at most handoff_within of '
+    'settings before';
+COMMENT ON COLUMN @hub@.timeline.begins_visit IS
+    'whether it begins a visit: own touchpoints in one channel, each at most handoff_within after the own one before';
+COMMENT ON COLUMN @hub@.timeline.same_conversation IS
+    'whether it is the customer''s own, and the own one before was of the same conversation';
 COMMENT ON COLUMN @hub@.timeline.own
     IS 'whether it is the customer''s own: not outbound, and its action is not in actions, or asks and resolves'
        ' there';

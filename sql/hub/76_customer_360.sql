@@ -53,17 +53,22 @@ FROM @hub@.customers c
 COMMENT ON VIEW @hub@.customer_360 IS 'what is known of a customer, a row each, those without touchpoints too';
 COMMENT ON COLUMN @hub@.customer_360.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.customer_360.identifiers IS 'identifiers of the customer; NULL for who may not read them';
-COMMENT ON COLUMN @hub@.customer_360.first_seen IS 'when the customer was first heard of, by an identifier or a touchpoint';
+COMMENT ON COLUMN @hub@.customer_360.first_seen IS
+    'when the customer was first heard of, by an identifier or a touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.last_seen IS 'when the customer was last heard of';
 COMMENT ON COLUMN @hub@.customer_360.touchpoints IS 'how many touchpoints there are';
 COMMENT ON COLUMN @hub@.customer_360.sessions IS 'how many sessions, over all channels';
 COMMENT ON COLUMN @hub@.customer_360.channels IS 'channels of the touchpoints, by name';
-COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS 'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: none is the customer''s own';
+COMMENT ON COLUMN @hub@.customer_360.preferred_channel IS
+    'the channel with most visits (see begins_visit of timeline), of several the one last used; NULL: none is the '
+    'customer''s own';
 COMMENT ON COLUMN @hub@.customer_360.handoffs IS
     'how many times the customer went from one channel to another within handoff_within of settings: rows of handoffs';
-COMMENT ON COLUMN @hub@.customer_360.value IS 'sum of values, if all are in one currency; NULL: they are not, or there are none';
+COMMENT ON COLUMN @hub@.customer_360.value IS
+    'sum of values, if all are in one currency; NULL: they are not, or there are none';
 COMMENT ON COLUMN @hub@.customer_360.currency IS 'currency of that sum';
-COMMENT ON COLUMN @hub@.customer_360.value_by_currency IS 'sums of values by currency; of those without one by the empty string';
+COMMENT ON COLUMN @hub@.customer_360.value_by_currency IS
+    'sums of values by currency; of those without one by the empty string';
 COMMENT ON COLUMN @hub@.customer_360.last_channel IS 'channel of the last touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.last_action IS 'action of the last touchpoint';
 COMMENT ON COLUMN @hub@.customer_360.last_at IS 'time of the last touchpoint';

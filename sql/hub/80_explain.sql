@@ -276,7 +276,14 @@ BEGIN
               WHERE i.blocked AND i.normal_id = i.identity_id
               GROUP BY i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer) b
     )
-    SELECT f.finding, f.component_id, i.identifier, j.identifier, f.size, f.reason
+    SELECT f.finding, f.component_id,
+           -- of a component a reference of an application only where it has nothing else
+           coalesce(CASE WHEN f.place <= 2 AND is_internal(i.identifier)
+                         THEN (SELECT k.identifier FROM identities k
+                               WHERE k.identity_id = ANY (members_of(ARRAY[f.component_id]))
+                                     AND NOT is_internal(k.identifier)
+                               ORDER BY k.identity_id LIMIT 1) END,
+                    i.identifier), j.identifier, f.size, f.reason
     FROM found f JOIN identities i ON i.identity_id = f.a LEFT JOIN identities j ON j.identity_id = f.b
     ORDER BY f.place, f.size DESC NULLS LAST, i.identifier, j.identifier;
 END $$;
@@ -290,7 +297,7 @@ COMMENT ON COLUMN @hub@.stitch_report.finding
        'identifier, shared, blocked';
 COMMENT ON COLUMN @hub@.stitch_report.component_id IS 'the smallest identity_id of all that the evidence connects';
 COMMENT ON COLUMN @hub@.stitch_report.identifier
-    IS 'identifier it is about; of a component, that of the smallest identity_id';
+    IS 'identifier it is about; of a component, that of the smallest identity_id, but for internal ones';
 COMMENT ON COLUMN @hub@.stitch_report.other IS 'of a link, the other end';
 COMMENT ON COLUMN @hub@.stitch_report.identities
     IS 'of a component, its identities; of a bridge, those of the smaller side; of what is blocked, how often it was '

@@ -3,7 +3,8 @@
 -- A reader without identifiers gets no column that holds them, nor what is made of them: evidence, payloads.
 -- A writer reads what stitching reads, and touchpoints: what is recorded again is compared, and rows of attached tables
 -- change and go. A steward writes nothing that is run as SQL later by the owner, or that lets maintain() drop.
-CREATE OR REPLACE FUNCTION @hub@.access_rights(OUT level text, OUT relation name, OUT privileges text) RETURNS SETOF record
+CREATE OR REPLACE FUNCTION @hub@.access_rights(OUT level text, OUT relation name, OUT privileges text)
+RETURNS SETOF record
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
     VALUES
@@ -17,7 +18,8 @@ BEGIN ATOMIC
         ('reader', 'business_hours', 'SELECT'),
         ('reader', 'business_exceptions', 'SELECT'),
         ('reader', 'calendar_uses', 'SELECT'),
-        ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, blocked, shared)'),
+        ('reader', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, '
+                                 || 'blocked, shared)'),
         ('reader', 'customers', 'SELECT'),
         ('reader', 'former_memberships', 'SELECT'),
         ('reader', 'memberships', 'SELECT'),
@@ -73,36 +75,41 @@ BEGIN ATOMIC
         ('writer', 'identifier_rules', 'SELECT'),
         ('writer', 'identity_pairs', 'SELECT'),
         ('writer', 'ruled_identities', 'SELECT'),
-        ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared), DELETE'),
+        ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared), '
+                                 || 'DELETE'),
         ('writer', 'identities_identity_id_seq', 'USAGE'),
         ('writer', 'customers', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'former_memberships', 'SELECT (identity_id, customer_id), INSERT, DELETE'),
         ('writer', 'evidence', 'SELECT, INSERT, UPDATE (source_key, observed_at, retracted_at)'),
-        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction, conversation, agent, '
-                                  || 'campaign, source, source_key, attributes, subject, url), INSERT, UPDATE, DELETE'),
+        ('writer', 'touchpoints', 'SELECT (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, '
+                                  || 'direction, conversation, agent, campaign, source, source_key, attributes, '
+                                  || 'subject, url), INSERT, UPDATE, DELETE'),
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
-        ('writer', 'sources', 'SELECT'),
+        -- what triggers of feed immediate read
+        ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_id, relation_name, search_path, '
+                              || 'compiled, columns, columns_seen, key_columns, kept_columns, backfilled_at, '
+                              || 'detached_at)'),
         ('writer', 'source_lookups', 'SELECT'),
         ('writer', 'feed_notes', 'INSERT'),
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'source_evidence', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'evidence', 'UPDATE (identities)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
-                               || 'trait_history, bots_version)'),
+        ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
+                                || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
+                                || 'trait_history, bots_version)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
@@ -113,7 +120,11 @@ BEGIN ATOMIC
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
         ('steward', 'rejected', 'SELECT, UPDATE (received_at), DELETE'),  -- what is retried is locked
         ('steward', 'feed_notes', 'SELECT'),
+        ('steward', 'sources', 'SELECT'),
         ('steward', 'source_progress', 'SELECT'),
+        ('steward', 'work_done', 'SELECT'),
+        ('steward', 'health', 'SELECT'),
+        ('steward', 'touchpoints_default', 'SELECT (touchpoint_id)'),  -- health counts them
         ('steward', 'business_calendars', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
@@ -123,7 +134,8 @@ BEGIN ATOMIC
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;
-COMMENT ON FUNCTION @hub@.access_rights() IS 'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
+COMMENT ON FUNCTION @hub@.access_rights() IS
+    'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -133,24 +145,28 @@ BEGIN
     -- otherwise GRANT would warn at most, and do nothing
     PERFORM check_may('owner');
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) THEN  -- nor is public one
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('role %s does not exist', coalesce(quote_ident(role), 'NULL'));
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_access(name) IS 'refuse whoever is not the hub''s owner, and what is no role';
 
-CREATE OR REPLACE FUNCTION @hub@.grant_access(role name, level text DEFAULT 'reader', identifiers boolean DEFAULT false) RETURNS void
+CREATE OR REPLACE FUNCTION @hub@.grant_access(role name, level text DEFAULT 'reader', identifiers boolean DEFAULT false)
+RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    levels text[] := CASE grant_access.level WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
-                                             WHEN 'writer' THEN ARRAY['writer']
-                                             WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward'] END;
+    levels text[] := CASE grant_access.level
+                     WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
+                     WHEN 'writer' THEN ARRAY['writer']
+                     WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward'] END;
     a record;
 BEGIN
     PERFORM check_access(role);
     IF levels IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
             HINT = 'There are reader, writer and steward.';
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
@@ -158,7 +174,8 @@ BEGIN
         EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
     END LOOP;
 END $$;
-COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS 'let a role read (and see identifiers), write, or be a steward, besides what it may already';
+COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
+    'let a role read (and see identifiers), write, or be a steward, besides what it may already';
 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -173,11 +190,13 @@ BEGIN
         FROM pg_class c
         WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
               AND EXISTS (SELECT FROM (SELECT c.relacl UNION ALL
-                                       SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l(acl), aclexplode(l.acl) x
+                                       SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid) l(acl),
+                           aclexplode(l.acl) x
                           WHERE x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role))
     LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
     END LOOP;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role);
 END $$;
-COMMENT ON FUNCTION @hub@.revoke_access(name) IS 'take from a role all that was granted to it in the hub, by grant_access or otherwise';
+COMMENT ON FUNCTION @hub@.revoke_access(name) IS
+    'take from a role all that was granted to it in the hub, by grant_access or otherwise';

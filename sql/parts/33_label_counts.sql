@@ -150,3 +150,53 @@ COMMENT ON AGGREGATE journey_length_agg(journey) IS
     'for each number of touchpoints, in order, how many journeys have so many';
 COMMENT ON AGGREGATE journey_length_agg(journey_block) IS
     'for each number of touchpoints, in order, how many journeys in blocks have so many';
+
+-- How journeys begin.
+
+CREATE TYPE path_count AS (
+    path text[],
+    customers bigint
+);
+
+CREATE FUNCTION journey_path_agg_transfn(internal, journey, part text, length integer) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20;
+-- COST: of some 1000 journeys
+CREATE FUNCTION journey_path_agg_transfn(internal, journey_block, part text, length integer) RETURNS internal
+AS 'MODULE_PATHNAME', 'journey_path_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
+CREATE FUNCTION journey_path_agg_combinefn(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION journey_path_agg_serialfn(internal) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_path_agg_deserialfn(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_path_agg_finalfn(internal) RETURNS path_count[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE journey_path_agg(journey, part text, length integer) (
+    SFUNC = journey_path_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_path_agg_combinefn, SERIALFUNC = journey_path_agg_serialfn,
+    DESERIALFUNC = journey_path_agg_deserialfn, FINALFUNC = journey_path_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_path_agg(journey_block, part text, length integer) (
+    SFUNC = journey_path_agg_transfn, STYPE = internal, SSPACE = 20000,
+    COMBINEFUNC = journey_path_agg_combinefn, SERIALFUNC = journey_path_agg_serialfn,
+    DESERIALFUNC = journey_path_agg_deserialfn, FINALFUNC = journey_path_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON TYPE path_count IS 'how many customers have journeys that begin so';
+COMMENT ON FUNCTION journey_path_agg_transfn(internal, journey, text, integer) IS 'transition of journey_path_agg';
+COMMENT ON FUNCTION journey_path_agg_transfn(internal, journey_block, text, integer) IS
+    'transition of journey_path_agg';
+COMMENT ON FUNCTION journey_path_agg_combinefn(internal, internal) IS
+    'combination of partial states of journey_path_agg';
+COMMENT ON FUNCTION journey_path_agg_serialfn(internal) IS 'serialisation of journey_path_agg''s state';
+COMMENT ON FUNCTION journey_path_agg_deserialfn(bytea, internal) IS 'deserialisation of journey_path_agg''s state';
+COMMENT ON FUNCTION journey_path_agg_finalfn(internal) IS 'result of journey_path_agg';
+COMMENT ON AGGREGATE journey_path_agg(journey, text, integer) IS
+    'for each path of the first labels, channels, actions or details, as journey_path has them, how many journeys'
+    ' begin with it; at most so many long, NULL: whole paths; shorter paths first';
+COMMENT ON AGGREGATE journey_path_agg(journey_block, text, integer) IS
+    'for each path of the first labels, channels, actions or details, as journey_path has them, how many journeys in'
+    ' blocks begin with it; at most so many long, NULL: whole paths; shorter paths first';

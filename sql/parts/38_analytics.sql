@@ -115,6 +115,28 @@ CREATE AGGREGATE journey_funnel_agg(journey_block, journey_pattern, period text,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 
+-- times false: without the times between the steps; over blocks labels alone may tell the rest
+CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, period text, time_zone text,
+                                                  since timestamptz, until timestamptz, breakdown text, times boolean)
+RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_zone text, since timestamptz,
+                                    until timestamptz, breakdown text, times boolean) (
+    SFUNC = journey_funnel_period_agg_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, period text, time_zone text,
+                                                  since timestamptz, until timestamptz, breakdown text, times boolean)
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'journey_funnel_period_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 25000;
+CREATE AGGREGATE journey_funnel_agg(journey_block, journey_pattern, period text, time_zone text, since timestamptz,
+                                    until timestamptz, breakdown text, times boolean) (
+    SFUNC = journey_funnel_period_agg_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
 COMMENT ON TYPE funnel_period_step IS
     'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
@@ -130,6 +152,18 @@ COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, jour
     'transition of journey_funnel_agg by period over blocks';
 COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, text, timestamptz, timestamptz, text) IS
     'journey_funnel_agg by period over the journeys of blocks';
+COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz,
+                                                      timestamptz, text, boolean) IS
+    'transition of journey_funnel_agg by period, with times or without';
+COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text,
+                                        boolean) IS
+    'journey_funnel_agg by period, with the times between the steps or (false) without';
+COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, text, text, timestamptz,
+                                                      timestamptz, text, boolean) IS
+    'transition of journey_funnel_agg by period over blocks, with times or without';
+COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, text, timestamptz, timestamptz, text,
+                                        boolean) IS
+    'journey_funnel_agg by period over the journeys of blocks, with the times between the steps or (false) without';
 
 -- Sessions of a block. COST: some 50 us for 1000 journeys of 20 touchpoints
 CREATE FUNCTION journey_block_sessions(journey_block, gap interval) RETURNS bigint

@@ -24,7 +24,7 @@ COMMENT ON FUNCTION journey_query_calls(text) IS
 CREATE FUNCTION journey_changed_rows(relation oid, key_columns smallint[], used_columns smallint[] DEFAULT NULL,
                                      kept_columns smallint[] DEFAULT NULL,
                                      OUT key text[], OUT gone boolean, OUT before text[], OUT after text[])
-RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100 ROWS 1000;
+RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 100 ROWS 100;
 CREATE FUNCTION journey_note_rows(hub text, source_id integer, lookup text, relation oid, key_columns smallint[],
                                   used_columns smallint[] DEFAULT NULL, kept_columns smallint[] DEFAULT NULL)
 RETURNS SETOF bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100 ROWS 1;
@@ -35,7 +35,7 @@ RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
 COMMENT ON FUNCTION journey_changed_rows(oid, smallint[], smallint[], smallint[]) IS
     'in a trigger for each statement, with transition tables old_rows and new_rows: keys of the rows whose key or used '
     'columns (NULL: any) have changed, as text, of old and new ones where they differ; gone: whether there was such a '
-    'row only; before and after: the kept columns, where one of them has changed';
+    'row only; before and after: the kept columns, where one of them has changed; of a row that is new, after alone';
 COMMENT ON FUNCTION journey_note_rows(text, integer, text, oid, smallint[], smallint[], smallint[]) IS
     'put what journey_changed_rows tells into feed_notes of a hub, if it is there; without key columns, that all rows '
     'are gone; returns how many notes';

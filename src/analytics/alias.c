@@ -51,8 +51,7 @@ hash_piece(Piece piece)
 static void
 append_entry(StringInfo entries, Piece source, Piece name, Piece text)
 {
-	AliasEntry entry = {hash_combine(hash_piece(source), hash_piece(name)), source.len, name.len,
-						text.len};
+	AliasEntry entry = {hash_piece(name), source.len, name.len, text.len};
 
 	appendBinaryStringInfo(entries, (const char *) &entry, sizeof(entry));
 	appendBinaryStringInfo(entries, source.p, source.len);
@@ -142,11 +141,13 @@ corrupt(void)
 					errdetail("They are not what journey_aliases makes.")));
 }
 
+/* That of the source, or of the source "": all of a name are found one after the other. */
 static const AliasEntry *
-find_alias(const Aliases *aliases, uint32 size, Piece source, Piece name, uint32 name_hash)
+find_alias(const Aliases *aliases, uint32 size, Piece source, Piece name)
 {
-	uint32 hash = hash_combine(hash_piece(source), name_hash);
+	uint32 hash = hash_piece(name);
 	uint32 slot = hash & (aliases->nslots - 1);
+	const AliasEntry *of_any = NULL;
 
 	for (uint32 i = 0; i < aliases->nslots; i++)
 	{
@@ -155,14 +156,19 @@ find_alias(const Aliases *aliases, uint32 size, Piece source, Piece name, uint32
 		const char *p = (const char *) (entry + 1);
 
 		if (at == 0)
-			return NULL;
+			return of_any;
 		if (at % sizeof(uint32) != 0 || at > size || size - at < sizeof(AliasEntry) ||
 			(uint64) entry->source_len + entry->name_len + entry->text_len >
 				size - at - sizeof(AliasEntry))
 			corrupt();
-		if (entry->hash == hash && entry->source_len == source.len && entry->name_len == name.len &&
-			memcmp(p, source.p, source.len) == 0 && memcmp(p + source.len, name.p, name.len) == 0)
-			return entry;
+		if (entry->hash == hash && entry->name_len == name.len &&
+			memcmp(p + entry->source_len, name.p, name.len) == 0)
+		{
+			if (entry->source_len == source.len && memcmp(p, source.p, source.len) == 0)
+				return entry;
+			if (entry->source_len == 0)
+				of_any = entry;
+		}
 		slot = (slot + 1) & (aliases->nslots - 1);
 	}
 	corrupt(); /* one slot at least is empty */
@@ -180,16 +186,13 @@ journey_alias(PG_FUNCTION_ARGS)
 	Piece name = {VARDATA_ANY(name_text), VARSIZE_ANY_EXHDR(name_text)};
 	const Aliases *aliases = (const Aliases *) VARDATA(given);
 	uint32 size = VARSIZE(given) - VARHDRSZ;
-	uint32 hash = hash_piece(name);
 	const AliasEntry *entry;
 
 	if (size < offsetof(Aliases, slots) || aliases->magic != ALIASES_MAGIC ||
 		aliases->nslots == 0 || (aliases->nslots & (aliases->nslots - 1)) != 0 ||
 		aliases->nslots > (size - offsetof(Aliases, slots)) / sizeof(uint32))
 		corrupt();
-	entry = find_alias(aliases, size, source, name, hash);
-	if (entry == NULL)
-		entry = find_alias(aliases, size, (Piece) {"", 0}, name, hash);
+	entry = find_alias(aliases, size, source, name);
 	if (entry == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(

@@ -86,6 +86,9 @@ static const int text_arguments[] = {2, 3, 4, 7};
 #define ZONE_TEXT 2
 #define BREAKDOWN_TEXT 3
 
+/* Whether times are wanted, if there is such an argument: else they are. */
+#define TIMES_ARGUMENT 8
+
 /* What a call site keeps. */
 typedef struct FunnelSite
 {
@@ -96,6 +99,7 @@ typedef struct FunnelSite
 	bool set;
 	text *texts[lengthof(text_arguments)];
 	TimestampTz range[2];
+	bool times; /* between steps are wanted, too */
 
 	uint32 unit;
 	bool breaks_down;
@@ -434,7 +438,8 @@ place_of(PeriodFunnelState **state, MemoryContext cxt, const char *text, uint32 
 
 /* Take a call site's arguments, which are others than before. */
 static void
-site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const TimestampTz *range)
+site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const TimestampTz *range,
+		 bool times)
 {
 	MemoryContext old;
 
@@ -469,6 +474,9 @@ site_set(FunctionCallInfo fcinfo, FunnelSite *site, text **texts, const Timestam
 
 	site->asked = hash_bytes_extended((const unsigned char *) range, sizeof(site->range), 0);
 	memcpy(site->range, range, sizeof(site->range));
+	site->times = times;
+	if (!times)
+		site->asked = hash_combine64(site->asked, 1);
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 	for (int i = 0; i < lengthof(text_arguments); i++)
 	{
@@ -495,6 +503,8 @@ call_site(FunctionCallInfo fcinfo)
 	FunnelSite *site = fcinfo->flinfo->fn_extra;
 	text *texts[lengthof(text_arguments)];
 	TimestampTz range[2];
+	bool times = PG_NARGS() <= TIMES_ARGUMENT || PG_ARGISNULL(TIMES_ARGUMENT) ||
+				 PG_GETARG_BOOL(TIMES_ARGUMENT);
 	bool same;
 
 	if (unlikely(site == NULL))
@@ -502,7 +512,8 @@ call_site(FunctionCallInfo fcinfo)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FunnelSite));
 	range[0] = PG_ARGISNULL(5) ? DT_NOBEGIN : PG_GETARG_TIMESTAMPTZ(5);
 	range[1] = PG_ARGISNULL(6) ? DT_NOEND : PG_GETARG_TIMESTAMPTZ(6);
-	same = site->set && site->range[0] == range[0] && site->range[1] == range[1];
+	same = site->set && site->range[0] == range[0] && site->range[1] == range[1] &&
+		   site->times == times;
 	for (int i = 0; i < lengthof(text_arguments); i++)
 	{
 		int argument = text_arguments[i];
@@ -511,7 +522,7 @@ call_site(FunctionCallInfo fcinfo)
 		same = same && same_text(site->texts[i], texts[i]);
 	}
 	if (unlikely(!same))
-		site_set(fcinfo, site, texts, range);
+		site_set(fcinfo, site, texts, range, times);
 	return site;
 }
 
@@ -639,6 +650,8 @@ add_group(const FunnelCall *call, PeriodFunnelState *state, Matcher *m, const En
 	}
 	if (reached > 1 || !at_once)
 		reached = matcher_progress_from(m, numbers, n, reached, &match);
+	if (!call->site->times)
+		match.n = 0;
 	if (match.n > 0)
 		funnel_complete_items(&match);
 	state = make_room(state, call->cxt, (uint64) reached + match.n, 0, 0);
@@ -748,6 +761,84 @@ journey_funnel_period_agg_transfn(PG_FUNCTION_ARGS)
 		add_journey(&call, state, &arg.view, pattern_matcher(call.site->compiled, &arg.view)));
 }
 
+/* Journeys that are counted by their label and what they reach, together, have so many counts at most. */
+#define TALLIES_MAX 0x10000
+
+/* Of a block: journeys whose times make no difference, by the breakdown's label and the last step reached. */
+typedef struct BlockTally
+{
+	bool alone;  /* of those in which nothing may follow a start */
+	bool others; /* and of all others, for no times are wanted */
+	bool breaks_down;
+	uint32 nlabels;
+	uint32 nsteps;
+	uint32 *journeys; /* NULL: none are */
+} BlockTally;
+
+/* Of several starts that count together one is as good as another. */
+static void
+tally_start(BlockTally *t, const FunnelSite *site, const BlockCandidates *b)
+{
+	*t = (BlockTally) {.breaks_down = site->breaks_down};
+	if (!is_timeless(site) || (t->breaks_down && !b->wanted.first))
+		return;
+	t->nlabels = t->breaks_down ? b->arg.view.shared.nlabels : 1;
+	t->nsteps = site->times ? 1 : site->compiled->program->nitems;
+	if (t->nlabels > TALLIES_MAX / t->nsteps)
+		return;
+	t->alone = b->wanted.alone == 1;
+	t->others = !site->times;
+	t->journeys = palloc0(Max(t->nlabels, 1) * t->nsteps * sizeof(uint32));
+}
+
+/* Count the candidate, if it can be counted here. */
+static bool
+tally_candidate(BlockTally *t, FunnelCall *call, PeriodFunnelState **state, BlockCandidates *b)
+{
+	uint32 label = t->breaks_down ? journey_label_at(&b->journey, 0) : 0;
+	int reached = 1;
+
+	if (!t->others && (!t->alone || b->follows))
+		return false;
+	if (!t->alone || b->follows)
+	{
+		bool sure;
+
+		reached = matcher_may_reach(b->matcher, &sure);
+		if (!sure)
+		{
+			block_candidates_read_on(b);
+			reached = matcher_progress(b->matcher, NULL, false);
+		}
+		if (reached == 0)
+			return true;
+	}
+	if (t->breaks_down)
+		label_place(call, state, &b->journey, label);
+	t->journeys[label * t->nsteps + reached - 1]++;
+	return true;
+}
+
+static PeriodFunnelState *
+tally_end(const BlockTally *t, const FunnelCall *call, PeriodFunnelState *state)
+{
+	for (uint32 label = 0; label < t->nlabels; label++)
+	{
+		uint64 journeys = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 step = t->nsteps; step > 0; step--)
+		{
+			journeys += t->journeys[label * t->nsteps + step - 1];
+			if (journeys == 0)
+				continue;
+			state = make_room(state, call->cxt, 1, 0, 0);
+			count(state, 0, t->breaks_down ? call->places[label] : 0, step, 0, journeys);
+		}
+	}
+	return state;
+}
+
 PG_FUNCTION_INFO_V1(journey_funnel_period_agg_block_transfn);
 Datum
 journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
@@ -756,9 +847,7 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	FunnelCall call;
 	MemoryContext scratch;
 	BlockCandidates *b;
-	bool breaks_down;
-	uint32 *alone = NULL; /* journeys in which nothing may follow a start, by its label */
-	uint32 nlabels = 0;
+	BlockTally tally;
 
 	aggregate_context(fcinfo, "journey_funnel_agg");
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -773,25 +862,12 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 	if (b->wanted.alone > 0)
 		b->single = true;
 	state = transition_state(fcinfo, &call);
-	breaks_down = call.site->breaks_down;
-	/* if nothing may follow a start, labels tell of it; of several starts one is as good as another */
-	if (b->wanted.alone == 1 && is_timeless(call.site) && (b->wanted.first || !breaks_down))
-	{
-		nlabels = breaks_down ? b->arg.view.shared.nlabels : 1;
-		alone = palloc_extended(Max(nlabels, 1) * sizeof(uint32),
-								MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	}
+	tally_start(&tally, call.site, b);
 	scratch = AllocSetContextCreate(call.cxt, "journey of a block", ALLOCSET_DEFAULT_SIZES);
 	while (block_candidates_next(b))
 	{
-		if (alone && !b->follows)
-		{
-			uint32 label = breaks_down ? journey_label_at(&b->journey, 0) : 0;
-
-			if (alone[label]++ == 0 && breaks_down)
-				label_place(&call, &state, &b->journey, label);
+		if (tally.journeys && tally_candidate(&tally, &call, &state, b))
 			continue;
-		}
 		block_candidates_read_on(b);
 		MemoryContextSwitchTo(scratch);
 		state = add_journey(&call, state, &b->journey, b->matcher);
@@ -799,14 +875,8 @@ journey_funnel_period_agg_block_transfn(PG_FUNCTION_ARGS)
 		MemoryContextReset(scratch);
 	}
 	MemoryContextDelete(scratch);
-	for (uint32 label = 0; label < nlabels; label++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (alone[label] == 0)
-			continue;
-		state = make_room(state, call.cxt, 1, 0, 0);
-		count(state, 0, breaks_down ? call.places[label] : 0, 1, 0, alone[label]);
-	}
+	if (tally.journeys)
+		state = tally_end(&tally, &call, state);
 	PG_RETURN_POINTER(state);
 }
 

@@ -55,4 +55,10 @@ extern void label_counts_check(const LabelQuestion *a, const LabelQuestion *b);
 /* Where the cell of a period and a number stands, new or known. */
 extern uint32 label_counts_cell(LabelCounts *s, int32 period, uint32 number);
 
+/*
+ * In label_counts_agg.c: of each label of v the number in the dictionary of what is counted, of the
+ * label or a part of it; of all one, at 0.
+ */
+extern uint32 *counted_numbers(LabelDict *dict, const JourneyView *v, int part);
+
 #endif /* PGJ_LABEL_COUNTS_H */

@@ -61,29 +61,6 @@ typedef struct CellMap
 
 #define MAP_MOST 0x40000
 
-/* So many touchpoints are looked at together: loops over a journey are short, and end unforeseen. */
-#define BATCH_WORDS 32
-#define BATCH (BATCH_WORDS * 64)
-
-/* In so long a journey the range is searched for. */
-#define SEARCH_MIN 128
-
-/* Touchpoints of one journey. */
-typedef struct BatchPart
-{
-	uint64 journey; /* its number */
-	uint32 labels;  /* the first one's among labels, less its place in the batch */
-} BatchPart;
-
-typedef struct Batch
-{
-	uint32 n;
-	uint32 nparts;
-	int64 times[BATCH];
-	uint64 starts[BATCH_WORDS]; /* in bits, where a part begins */
-	BatchPart parts[BATCH];
-} Batch;
-
 /* What a call site keeps. */
 typedef struct LabelSite
 {
@@ -99,7 +76,6 @@ typedef struct LabelSite
 	uint32 rows_max;
 	CellMap map;
 	uint64 journey; /* number of the one at hand, from 1 */
-	Batch *batch;
 } LabelSite;
 
 /* What a value has of a label or part of one, by its place among those that it has. */
@@ -119,6 +95,15 @@ typedef struct Tally
 	uint32 *places;  /* of each label; NULL: they are labels */
 	LabelTally *of;
 } Tally;
+
+/* Times of a journey, and labels from its first touchpoint's on: in a block they are others' too. */
+typedef struct LabelledTimes
+{
+	JourneyView times;
+	const uint8 *readable; /* memory up to here may be read */
+	const JourneyView *labels;
+	uint32 first;
+} LabelledTimes;
 
 /* --- what is asked --- */
 
@@ -309,12 +294,23 @@ fill_slot(LabelSite *site, Slot *slot, int64 bits)
 	slot->bits = bits;
 }
 
+/* The slot of a time, filled. */
+static inline const Slot *
+slot_of(LabelSite *site, int64 time)
+{
+	int64 bits = time >> SLOT_BITS;
+	Slot *slot = &site->slots[(uint64) bits % SLOTS];
+
+	if (unlikely(slot->bits != bits))
+		fill_slot(site, slot, bits);
+	return slot;
+}
+
 /* The row of a time and of those up to an end, behind it. */
 static inline uint32
 row_of(LabelSite *site, int64 time, int64 *end)
 {
-	int64 bits = time >> SLOT_BITS;
-	Slot *slot;
+	const Slot *slot;
 	uint32 row;
 	int64 from;
 
@@ -323,9 +319,7 @@ row_of(LabelSite *site, int64 time, int64 *end)
 		*end = PG_INT64_MAX;
 		return 0;
 	}
-	slot = &site->slots[(uint64) bits % SLOTS];
-	if (unlikely(slot->bits != bits))
-		fill_slot(site, slot, bits);
+	slot = slot_of(site, time);
 	row = slot->rows[time >= slot->ends[0]];
 	*end = slot->ends[time >= slot->ends[0]];
 	if (unlikely(row == ROW_UNKNOWN))
@@ -481,13 +475,55 @@ count_bytes(const uint8 *bytes, uint32 n, uint64 *counts)
 		counts[k] = (uint64) of[0][k] + of[1][k] + of[2][k] + of[3][k];
 }
 
-/* The same of a whole block whose labels are bytes and few: a journey's are bits of a word. */
+/* In a journey of more touchpoints it pays to look at all places afterwards. */
+#define MARK_MIN 32
+
+/* In how many journeys of a block, whose labels are bytes, each place is. */
+static void
+count_customers(const Tally *t, BlockCursor *c, uint32 *customers)
+{
+	const uint8 *labels = c->block->shared.labels;
+	uint8 places[BYTES] = {0};
+	uint32 journeys[BYTES] = {0}; /* the last one that has it */
+	uint8 has[BYTES] = {0};
+
+	for (uint32 label = 0; label < c->block->shared.nlabels; label++)
+		places[label] = place_of(t, label);
+	while (block_next(c))
+	{
+		const uint8 *label = labels + c->first;
+		const uint8 *end = label + c->n;
+
+		if (unlikely(c->i % LABEL_INTERRUPT_EVERY == 0))
+			CHECK_FOR_INTERRUPTS();
+		if (c->n < MARK_MIN)
+		{
+			for (; label < end; label++)
+			{
+				uint8 place = places[*label];
+
+				customers[place] += journeys[place] != c->i;
+				journeys[place] = c->i;
+			}
+			continue;
+		}
+		CHECK_FOR_INTERRUPTS();
+		/* none waits for the one before */
+		while (label < end)
+			has[places[*label++]] = 1;
+		for (int place = 0; place < BYTES; place++)
+			customers[place] += has[place];
+		memset(has, 0, sizeof(has));
+	}
+}
+
+/* The same as tally_journey of all journeys of a block whose labels are bytes. */
 static void
 tally_bytes(const Tally *t, BlockCursor *c)
 {
 	const JourneyView *v = &c->block->shared;
+	uint32 customers[BYTES] = {0};
 	uint64 counts[BYTES];
-	uint64 bits[BYTES] = {0};
 
 	count_bytes(v->labels, c->block->touchpoints, counts);
 	for (uint32 label = 0; label < BYTES; label++)
@@ -497,43 +533,31 @@ tally_bytes(const Tally *t, BlockCursor *c)
 		if (label >= v->nlabels)
 			journey_corrupt("a touchpoint's label is not in the dictionary");
 		t->of[place_of(t, label)].touchpoints += counts[label];
-		bits[label] = UINT64CONST(1) << place_of(t, label);
 	}
-	while (block_next(c))
-	{
-		const uint8 *label = v->labels + c->first;
-		const uint8 *end = label + c->n;
-		uint64 any = 0;
-
-		if (unlikely(c->i % LABEL_INTERRUPT_EVERY == 0))
-			CHECK_FOR_INTERRUPTS();
-		while (label < end)
-			any |= bits[*label++];
-		for (; any != 0; any &= any - 1)
-			t->of[pg_rightmost_one_pos64(any)].customers++;
-	}
+	count_customers(t, c, customers);
+	for (uint32 place = 0; place < t->nplaces; place++)
+		t->of[place].customers += customers[place];
 }
 
 /* --- with times --- */
 
-/* The number of what is counted of each label of v; of all, at 0. */
-static uint32 *
-counted_numbers(LabelCounts *s, const JourneyView *v)
+uint32 *
+counted_numbers(LabelDict *dict, const JourneyView *v, int part)
 {
-	int part = s->question.part;
 	TouchLabel none = {.channel = "", .action = "", .detail = ""};
 	uint32 *numbers;
 
 	if (part == PART_ALL)
 	{
 		numbers = palloc(sizeof(uint32));
-		numbers[0] = label_dict_add(s->dict, &none);
+		numbers[0] = label_dict_add(dict, &none);
 		return numbers;
 	}
 	dictionary_check_count(v);
-	numbers = journey_intern_labels(v, s->dict);
-	for (uint32 label = 0; label < v->nlabels; label++)
-		numbers[label] = counted_number(s->dict, numbers[label], part);
+	numbers = journey_intern_labels(v, dict);
+	if (part != PART_LABEL)
+		for (uint32 label = 0; label < v->nlabels; label++)
+			numbers[label] = counted_number(dict, numbers[label], part);
 	return numbers;
 }
 
@@ -627,165 +651,128 @@ count_row(LabelSite *site, LabelCounts *s, const uint32 *numbers, const JourneyV
 	}
 }
 
-/* Begin with a value of so many touchpoints. */
-static void
-batch_start(LabelSite *site, const LabelCounts *s, uint32 touchpoints)
-{
-	if (site->batch == NULL)
-		site->batch = MemoryContextAllocZero(site->cxt, sizeof(Batch));
-	/* where an error was caught, something may be left */
-	if (unlikely(site->batch->n > 0))
-		memset(site->batch, 0, sizeof(Batch));
-	map_turn(site, s, touchpoints);
-}
-
-/* The rows of 64 times, or fewer; in bits, which are in another row than the one before. */
-static pg_attribute_always_inline uint64
-rows_of(LabelSite *site, const int64 *times, uint32 n, uint32 *rows)
-{
-	uint32 before = ROW_UNKNOWN;
-	uint64 changes = 0;
-	bool unknown = false;
-
-	for (uint32 i = 0; i < n; i++)
-	{
-		int64 bits = times[i] >> SLOT_BITS;
-		const Slot *slot = &site->slots[(uint64) bits % SLOTS];
-		uint32 row = slot->rows[times[i] >= slot->ends[0]];
-
-		unknown |= (slot->bits != bits) | (row == ROW_UNKNOWN);
-		changes |= (uint64) (row != before) << i;
-		rows[i] = before = row;
-	}
-	if (likely(!unknown))
-		return changes;
-	changes = 0;
-	for (uint32 i = 0; i < n; i++)
-	{
-		int64 end;
-
-		rows[i] = row_of(site, times[i], &end);
-		changes |= (uint64) (i == 0 || rows[i] != rows[i - 1]) << i;
-	}
-	return changes;
-}
-
-/* Of 64 times, or fewer, those in the range, in bits. */
-static pg_attribute_always_inline uint64
-in_range(const LabelQuestion *q, const int64 *times, uint32 n)
-{
-	uint64 in = 0;
-
-	for (uint32 i = 0; i < n; i++)
-		in |= (uint64) ((times[i] >= q->since) & (times[i] < q->until)) << i;
-	return in;
-}
-
-/* Count the touchpoints of a batch, which have labels of v, and empty it. */
-static void
-count_batch(LabelSite *site, LabelCounts *s, const uint32 *numbers, const JourneyView *v)
-{
-	const LabelQuestion *q = &site->question;
-	bool ranged = !TIMESTAMP_IS_NOBEGIN(q->since) || !TIMESTAMP_IS_NOEND(q->until);
-	Batch *b = site->batch;
-	const BatchPart *part = b->parts - 1;
-	uint32 rows[64] = {0};
-
-	for (uint32 k = 0; k * 64 < b->n; k++)
-	{
-		const int64 *times = b->times + k * 64;
-		uint32 n = Min(b->n - k * 64, 64);
-		uint64 starts = b->starts[k];
-		uint64 changes = starts | 1; /* a part, a row, or what is in the range begins or ends */
-		uint64 in = low_mask(n);
-
-		CHECK_FOR_INTERRUPTS();
-		b->starts[k] = 0;
-		if (q->by_period)
-			changes |= rows_of(site, times, n, rows);
-		if (ranged)
-		{
-			in = in_range(q, times, n);
-			changes |= in ^ in << 1;
-		}
-		for (changes &= low_mask(n); changes != 0;)
-		{
-			uint32 i = pg_rightmost_one_pos64(changes);
-			uint32 end;
-
-			changes &= changes - 1;
-			part += starts >> i & 1;
-			if ((in >> i & 1) == 0)
-				continue;
-			end = changes != 0 ? pg_rightmost_one_pos64(changes) : n;
-			s->journey = part->journey;
-			count_row(site, s, numbers, v, rows[i], part->labels + k * 64 + i,
-					  part->labels + k * 64 + end);
-		}
-	}
-	b->n = b->nparts = 0;
-}
+/* So many times are read at once. */
+#define TIMES_AHEAD 128
 
 /*
- * Count a journey that has touchpoints, whose labels are in front of v's from there on: those
- * in the range, each in its period; now, or with the batch.
+ * Count the touchpoints from c's up to "to" by their periods. Every time is read: where a period has
+ * few, that takes less than to find its end, for no branch depends on them.
  */
 static void
-count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const JourneyView *labels,
-			  const JourneyView *v, uint32 first, const uint8 *readable)
+count_each(LabelSite *site, LabelCounts *s, const uint32 *numbers, const LabelledTimes *t,
+		   EliasFanoCursor *c, uint32 to)
 {
-	int64 since = site->question.since;
-	int64 until = site->question.until;
-	uint64 journey = ++site->journey;
-	Batch *b = site->batch;
-	uint32 from = 0;
+	const JourneyView *v = &t->times;
+
+	while (c->i < to)
+	{
+		uint32 from = c->i;
+		uint32 n = Min(TIMES_AHEAD, to - from);
+		int64 times[TIMES_AHEAD];
+		uint32 rows[TIMES_AHEAD]; /* of neighbours in one row */
+		uint32 ends[TIMES_AHEAD];
+		uint32 row = ROW_UNKNOWN - 1; /* none */
+		uint32 k = PG_UINT32_MAX;
+		uint32 done = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (unlikely(!ef_read_scaled(&v->times, c, t->readable, v->first, v->unit, times, n)))
+			journey_corrupt("a time is impossible");
+		for (uint32 i = 0; i < n; i++)
+		{
+			const Slot *slot = slot_of(site, times[i]);
+			uint32 here = slot->rows[times[i] >= slot->ends[0]];
+
+			k += here != row;
+			row = here;
+			rows[k] = row;
+			ends[k] = i + 1;
+		}
+		for (uint32 run = 0; run <= k; run++)
+		{
+			row = rows[run];
+			while (done < ends[run])
+			{
+				uint32 end = ends[run];
+				int64 unused;
+
+				if (unlikely(rows[run] == ROW_UNKNOWN))
+				{
+					row = row_of(site, times[done], &unused);
+					end = done + 1;
+				}
+				count_row(site, s, numbers, t->labels, row, t->first + from + done,
+						  t->first + from + end);
+				done = end;
+			}
+		}
+	}
+}
+
+/* With more touchpoints a period, its end is searched for. */
+#define SKIP_MIN 16
+
+/* About how long periods are. */
+static const int64 unit_usecs[CALENDAR_UNITS] = {[CALENDAR_DAY] = USECS_PER_DAY,
+												 [CALENDAR_WEEK] = 7 * USECS_PER_DAY,
+												 [CALENDAR_MONTH] = 30 * USECS_PER_DAY,
+												 [CALENDAR_QUARTER] = 91 * USECS_PER_DAY,
+												 [CALENDAR_YEAR] = 365 * USECS_PER_DAY};
+
+/* Count a journey that has touchpoints: those in the range, as many at once as are in one period. */
+static void
+count_journey(LabelSite *site, LabelCounts *s, const uint32 *numbers, const LabelledTimes *t)
+{
+	const LabelQuestion *q = &site->question;
+	const JourneyView *v = &t->times;
 	uint32 to = v->n;
 	EliasFanoCursor c;
-	uint32 n = 0;
 
-	if (v->last < since || v->first >= until)
+	s->journey = ++site->journey;
+	if (v->last < q->since || v->first >= q->until)
 		return;
-	if (v->first >= since && v->last < until)
-	{
-		int64 end;
-		uint32 row = row_of(site, v->first, &end);
-
-		if (v->last < end)
-		{
-			s->journey = journey;
-			count_row(site, s, numbers, labels, row, first, first + v->n);
-			return;
-		}
-	}
 	ef_start(&v->times, &c);
-	if (v->n >= SEARCH_MIN)
+	if (v->first < q->since)
+		ef_skip(&v->times, &c, journey_offset_from_time(v, q->since));
+	if (v->last >= q->until)
 	{
-		from = journey_search_time(v, since, false);
-		to = journey_search_time(v, until, false);
-		if (from >= to)
-			return;
-		if (!site->question.by_period)
+		EliasFanoCursor end = c;
+
+		ef_skip(&v->times, &end, journey_offset_from_time(v, q->until));
+		to = end.i;
+	}
+	while (c.i < to)
+	{
+		uint32 from = c.i;
+		uint32 row = 0;
+		int64 end = PG_INT64_MAX;
+
+		if (q->by_period)
 		{
-			s->journey = journey;
-			count_row(site, s, numbers, labels, 0, first + from, first + to);
-			return;
+			EliasFanoCursor here = c;
+			int64 time = journey_time_from_offset(v, ef_next(&v->times, &here));
+
+			row = row_of(site, time, &end);
+			if (v->last >= end &&
+				(to - from < SKIP_MIN ||
+				 (to - from) / SKIP_MIN <= (uint64) (v->last - time) / unit_usecs[q->unit]))
+			{
+				count_each(site, s, numbers, t, &c, to);
+				return;
+			}
 		}
-		ef_seek(&v->times, &c, from);
+		if (v->last < end)
+			c.i = to;
+		else
+		{
+			ef_skip(&v->times, &c, journey_offset_from_time(v, end));
+			c.i = Min(c.i, to);
+		}
+		if (unlikely(c.i == from))
+			journey_corrupt("a time is impossible");
+		count_row(site, s, numbers, t->labels, row, t->first + from, t->first + c.i);
+		CHECK_FOR_INTERRUPTS();
 	}
-	for (uint32 read = from; read < to; read += n)
-	{
-		if (b->n == BATCH)
-			count_batch(site, s, numbers, labels);
-		n = Min(to - read, BATCH - b->n);
-		if (!ef_read_scaled(&v->times, &c, readable, v->first, v->unit, b->times + b->n, n))
-			journey_corrupt("a time lies behind the last one");
-		b->starts[b->n / 64] |= UINT64CONST(1) << b->n % 64;
-		b->parts[b->nparts++] = (BatchPart) {journey, first + read - b->n};
-		b->n += n;
-	}
-	/* the parts of a journey must be counted one right after the other */
-	if (unlikely(n < to - from))
-		count_batch(site, s, numbers, labels);
 }
 
 /* --- the transition functions --- */
@@ -824,12 +811,12 @@ journey_label_agg_transfn(PG_FUNCTION_ARGS)
 	}
 	else if (arg.view.n > 0)
 	{
-		uint32 *numbers = counted_numbers(s, &arg.view);
+		uint32 *numbers = counted_numbers(s->dict, &arg.view, s->question.part);
 
-		batch_start(site, s, arg.view.n);
-		count_journey(site, s, numbers, &arg.view, &arg.view, 0,
-					  arg.view.times.high + arg.view.times.high_len);
-		count_batch(site, s, numbers, &arg.view);
+		LabelledTimes t = {arg.view, arg.view.times.high + arg.view.times.high_len, &arg.view, 0};
+
+		map_turn(site, s, arg.view.n);
+		count_journey(site, s, numbers, &t);
 		pfree(numbers);
 	}
 	journey_arg_close(&arg);
@@ -841,19 +828,19 @@ static void
 count_block(LabelSite *site, LabelCounts *s, BlockCursor *c)
 {
 	const BlockView *b = c->block;
-	uint32 *numbers = counted_numbers(s, &b->shared);
-	JourneyView v;
+	uint32 *numbers = counted_numbers(s->dict, &b->shared, s->question.part);
+	LabelledTimes t = {.readable = b->times + b->times_len, .labels = &b->shared};
 
-	batch_start(site, s, b->touchpoints);
+	map_turn(site, s, b->touchpoints);
 	while (block_next(c))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (c->n == 0)
 			continue;
-		block_times(c, &v);
-		count_journey(site, s, numbers, &b->shared, &v, c->first, b->times + b->times_len);
+		block_times(c, &t.times);
+		t.first = c->first;
+		count_journey(site, s, numbers, &t);
 	}
-	count_batch(site, s, numbers, &b->shared);
 	pfree(numbers);
 }
 
@@ -881,7 +868,7 @@ journey_label_agg_block_transfn(PG_FUNCTION_ARGS)
 	else
 	{
 		tally_start(&t, s, shared);
-		if (site->question.part != PART_ALL && shared->label_width == 1 && t.nplaces <= 64)
+		if (site->question.part != PART_ALL && shared->label_width == 1)
 			tally_bytes(&t, c);
 		else
 			while (block_next(c))

@@ -95,7 +95,7 @@ journey_length_agg_block_transfn(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
-	block_arg_open_head(&arg, PG_GETARG_DATUM(1), true);
+	block_arg_open(&arg, PG_GETARG_DATUM(1), BLOCK_LENGTHS);
 	if (arg.view.n == 0)
 		return unchanged_state(fcinfo);
 	s = state_argument(fcinfo, cxt);

@@ -152,6 +152,10 @@ block_open(BlockView *b, const uint8 *data, size_t len)
 size_t
 block_part_bytes(const BlockView *b, BlockPart part, const uint8 *data, size_t total)
 {
+	if (part == BLOCK_HEAD)
+		return Min(total, BLOCK_HEADER_MAX);
+	if (part == BLOCK_LENGTHS)
+		return b->shared.dictionary - data;
 	if (part == BLOCK_LABELS)
 		return b->shared.labels + (size_t) b->touchpoints * b->shared.label_width - data;
 	if (part == BLOCK_TIMES)
@@ -188,6 +192,8 @@ block_start(const BlockView *b, BlockCursor *c, BlockPart part)
 	c->block = b;
 	c->part = b->extras ? part : Min(part, BLOCK_TIMES);
 	c->i = c->first = c->n = 0;
+	if (part == BLOCK_HEAD)
+		return; /* there may be nothing behind it to start with */
 	numbers_start(&c->customers, &b->customers);
 	numbers_start(&c->starts, &b->starts);
 	if (part >= BLOCK_TIMES)
@@ -299,7 +305,7 @@ block_journey(BlockCursor *c, JourneyView *v)
 	v->dictionary_id = shared->dictionary_id;
 	v->labels = shared->labels + (size_t) c->first * shared->label_width;
 	view_no_extras(v);
-	if (c->n == 0 || c->part == BLOCK_LABELS)
+	if (c->n == 0 || c->part < BLOCK_TIMES)
 	{
 		view_no_times(v);
 		return;

@@ -85,8 +85,10 @@ typedef struct BlockView
 /* How much of a block is wanted: so much is fetched of one that is out of line. */
 typedef enum BlockPart
 {
-	BLOCK_LABELS, /* customers, lengths, labels */
-	BLOCK_TIMES,  /* ... and times: journeys open without values and references */
+	BLOCK_HEAD,    /* how many journeys and touchpoints */
+	BLOCK_LENGTHS, /* ... customers and lengths */
+	BLOCK_LABELS,  /* ... and labels */
+	BLOCK_TIMES,   /* ... and times: journeys open without values and references */
 	BLOCK_ALL
 } BlockPart;
 

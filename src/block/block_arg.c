@@ -27,9 +27,11 @@ fetch(BlockArg *arg, Datum d, size_t bytes, size_t total)
 static void
 open_part(BlockArg *arg, Datum d, BlockPart part)
 {
-	static double shares[BLOCK_ALL] = {1.0 / 4, 1};
+	static double shares[BLOCK_ALL] = {0, 0, 1.0 / 4, 1};
 	size_t total = toast_raw_datum_size(d) - VARHDRSZ;
-	size_t bytes = Max(total * shares[part] * 1.05, BLOCK_HEADER_MAX);
+	/* lengths take as much as there are customers, whatever these have */
+	size_t of = part == BLOCK_LENGTHS ? 1 : total;
+	size_t bytes = Max(of * shares[part] * 1.05, BLOCK_HEADER_MAX);
 	size_t need;
 
 	fetch(arg, d, bytes, total);
@@ -39,30 +41,7 @@ open_part(BlockArg *arg, Datum d, BlockPart part)
 		pfree(arg->packed);
 		fetch(arg, d, need, total);
 	}
-	shares[part] = (double) need / total;
-}
-
-void
-block_arg_open_head(BlockArg *arg, Datum d, bool customers)
-{
-	size_t total;
-
-	if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(d)))
-	{
-		block_arg_open(arg, d, BLOCK_LABELS);
-		return;
-	}
-	total = toast_raw_datum_size(d) - VARHDRSZ;
-	arg->copied = true;
-	fetch(arg, d, BLOCK_HEADER_MAX, total);
-	if (customers)
-	{
-		size_t need = arg->view.shared.dictionary - (const uint8 *) VARDATA_ANY(arg->packed);
-
-		pfree(arg->packed);
-		fetch(arg, d, need, total);
-	}
-	block_start(&arg->view, &arg->cursor, BLOCK_LABELS);
+	shares[part] = (double) need / of;
 }
 
 void

@@ -74,9 +74,6 @@ typedef struct BlockWalk
 
 extern void block_walk_init(BlockWalk *w, const BlockView *b, LabelDict *dict);
 
-/* Open a block of which only the header will be read, and the customers if so asked. */
-extern void block_arg_open_head(BlockArg *arg, Datum d, bool customers);
-
 /*
  * block_cut.c: a block without these customers, who ascend; NULL if it has none of them. False if
  * it must be packed.

@@ -19,7 +19,7 @@ journey_block_length(PG_FUNCTION_ARGS)
 {
 	BlockArg arg;
 
-	block_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_HEAD);
 	PG_RETURN_INT64(arg.view.n);
 }
 
@@ -29,7 +29,7 @@ journey_block_touchpoints(PG_FUNCTION_ARGS)
 {
 	BlockArg arg;
 
-	block_arg_open_head(&arg, PG_GETARG_DATUM(0), false);
+	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_HEAD);
 	PG_RETURN_INT64(arg.view.touchpoints);
 }
 
@@ -64,7 +64,7 @@ journey_block_customers(PG_FUNCTION_ARGS)
 	ArrayType *result;
 	int64 *customers;
 
-	block_arg_open_head(&arg, PG_GETARG_DATUM(0), true);
+	block_arg_open(&arg, PG_GETARG_DATUM(0), BLOCK_LENGTHS);
 	result = block_array(&arg.view, &customers);
 	while (block_next(c))
 	{

@@ -21,6 +21,7 @@
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -125,10 +126,25 @@ check_schema(Oid function)
 					 quote_literal_cstr(name))));
 }
 
+/* All procedures of a hub commit as they go: better said before than by the first COMMIT */
+static void
+check_may_commit(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
+		((CallContext *) fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("procedure %s commits as it goes, so it can't be part of a transaction",
+						get_func_name(fcinfo->flinfo->fn_oid)),
+				 errhint("CALL it by itself: not between BEGIN and COMMIT, not in a function, and with "
+						 "autocommit where a driver begins transactions.")));
+}
+
 Datum
 journey_plpgsql_call(PG_FUNCTION_ARGS)
 {
 	check_schema(fcinfo->flinfo->fn_oid);
+	check_may_commit(fcinfo);
 	if (plpgsql_call == NULL)
 		plpgsql_call = load_external_function("$libdir/plpgsql", "plpgsql_call_handler", true, NULL);
 	return plpgsql_call(fcinfo);

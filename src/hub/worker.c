@@ -29,6 +29,7 @@
 #include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -49,6 +50,7 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 #include "worker.h"
@@ -57,7 +59,10 @@
 #define LEAST_PAUSE 100			/* milliseconds between feeds while there is something to feed */
 #define MOST_PAUSE 1000			/* and while there is nothing */
 #define MOST_BACKOFF 60000		/* after errors */
-#define HUB_LOCK 0x6a6f7572		/* second key of the advisory lock that a hub's worker holds */
+#define ANSWER_WITHIN 2000		/* how long a hub's settings may keep a search, which others wait for */
+
+/* The lock that a hub's worker holds.  SQL's advisory locks have 1 or 2 at the end: nobody can take it */
+#define SET_HUB_LOCK(tag, hub) SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hub, 0x6a6f7572, 3)
 
 PGDLLEXPORT void journey_launcher_main(Datum argument);
 PGDLLEXPORT void journey_search_main(Datum argument);
@@ -147,9 +152,12 @@ recover(MemoryContext context)
 {
 	MemoryContextSwitchTo(context);
 	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	QueryCancelPending = false;
 	EmitErrorReport();
 	AbortCurrentTransaction();
 	PortalErrorCleanup();
+	jit_reset_after_error();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	FlushErrorState();
 	MemoryContextSwitchTo(context);
@@ -248,10 +256,11 @@ journey_launcher_main(Datum argument)
 	" FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace e ON e.oid OPERATOR(pg_catalog.=) x.extnamespace" \
 	" CROSS JOIN pg_catalog.pg_namespace n"                                                                   \
 	" WHERE x.extname OPERATOR(pg_catalog.=) 'pg_journey'"                                                    \
-	" AND EXISTS (SELECT FROM pg_catalog.pg_class c"                                                          \
+	" AND 2 OPERATOR(pg_catalog.=) (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c"                      \
 	"  JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid"                             \
 	"  WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relname OPERATOR(pg_catalog.=) 'settings'"      \
-	"  AND c.relkind OPERATOR(pg_catalog.=) 'r' AND a.attname OPERATOR(pg_catalog.=) 'worker')"
+	"  AND c.relkind OPERATOR(pg_catalog.=) 'r'"                                                              \
+	"  AND a.attname OPERATOR(pg_catalog.=) ANY ('{worker,hub_version}'::pg_catalog.name[]))"
 #define ASKS_FOR_WORKER "SELECT s.worker FROM %s.settings s WHERE s.hub_version IS NOT NULL"
 
 typedef struct FoundHub
@@ -301,6 +310,8 @@ asks_for_worker(FoundHub *found)
 	StringInfoData command;
 	bool		asks = false;
 
+	/* Somebody may have locked them */
+	enable_timeout_after(STATEMENT_TIMEOUT, ANSWER_WITHIN);
 	StartTransactionCommand();
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -317,6 +328,7 @@ asks_for_worker(FoundHub *found)
 	PopActiveSnapshot();
 	SPI_finish();
 	CommitTransactionCommand();
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	return asks;
 }
 
@@ -326,7 +338,7 @@ lock_hub(Oid hub)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hub, HUB_LOCK, 2);
+	SET_HUB_LOCK(tag, hub);
 	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -335,7 +347,7 @@ unlock_hub(Oid hub)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, hub, HUB_LOCK, 2);
+	SET_HUB_LOCK(tag, hub);
 	(void) LockRelease(&tag, ExclusiveLock, true);
 }
 
@@ -405,6 +417,10 @@ journey_search_main(Datum argument)
 		unlock_hub(found->hub);
 		fill_worker(&worker, "journey_worker_main", "pg_journey worker");
 		snprintf(worker.bgw_name, sizeof(worker.bgw_name), "pg_journey worker for hub %s", found->name);
+		/* it is shown in databases with other encodings, too */
+		for (char *c = worker.bgw_name; *c != '\0'; c++)
+			if (*c < ' ' || *c > '~')
+				*c = '?';
 		StaticAssertStmt(sizeof(HubWorker) <= BGW_EXTRALEN, "what a worker is told fits");
 		memcpy(worker.bgw_extra, &told, sizeof(told));
 		(void) start_worker(&worker, &handle);
@@ -520,6 +536,10 @@ journey_worker_main(Datum argument)
 	memcpy(&me, MyBgworkerEntry->bgw_extra, sizeof(me));
 	begin_signals();
 	BackgroundWorkerInitializeConnectionByOid(me.database, me.owner, BYPASS_LOGIN);
+#if PG_VERSION_NUM >= 170000
+	/* Of this database or the owner: it is for clients */
+	SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+#endif
 	pgstat_report_appname(MyBgworkerEntry->bgw_name);
 	if (!lock_hub(me.hub))
 		proc_exit(0);			/* another was quicker */

@@ -644,9 +644,9 @@ says_newer(const Candidate *x, const Candidate *y)
 	return false;
 }
 
-/* In the order of the members; what has no value comes last. */
+/* In the order of the members, by value or the other way round; what has none comes last. */
 static int
-candidate_compare(const Candidate *x, const Candidate *y)
+candidate_compare(const Candidate *x, const Candidate *y, bool descending)
 {
 	int i = 0;
 	int j = 0;
@@ -665,14 +665,14 @@ candidate_compare(const Candidate *x, const Candidate *y)
 			return x->entries[i].member - y->entries[j].member;
 		cmp = value_compare(x->entries[i].value, y->entries[j].value);
 		if (cmp != 0)
-			return cmp;
+			return descending ? -cmp : cmp;
 	}
 }
 
 static int
 candidate_sort(const void *a, const void *b)
 {
-	return candidate_compare(a, b);
+	return candidate_compare(a, b, false);
 }
 
 /* How many candidates say the same as each. */
@@ -682,7 +682,7 @@ count_equals(Candidate *candidates, int n)
 	qsort(candidates, n, sizeof(Candidate), candidate_sort);
 	for (int i = 0, j; i < n; i = j)
 	{
-		for (j = i + 1; j < n && candidate_compare(&candidates[i], &candidates[j]) == 0; j++)
+		for (j = i + 1; j < n && candidate_compare(&candidates[i], &candidates[j], false) == 0; j++)
 			;
 		for (int k = i; k < j; k++)
 			candidates[k].measure = j - i;
@@ -715,11 +715,7 @@ is_better(const Rule *rule, const Candidate *x, const Candidate *y)
 	int cmp = 0;
 
 	if (rule->choice == CHOICE_MIN || rule->choice == CHOICE_MAX)
-	{
-		cmp = candidate_compare(x, y);
-		if (rule->choice == CHOICE_MAX)
-			cmp = -cmp;
-	}
+		cmp = candidate_compare(x, y, rule->choice == CHOICE_MAX);
 	else
 		cmp = (x->measure < y->measure) - (x->measure > y->measure);
 	if (cmp == 0)

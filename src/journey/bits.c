@@ -96,10 +96,53 @@ ef_read(const EliasFano *ef, EliasFanoCursor *c, uint64 *numbers, uint64 n)
 		*numbers++ = PG_UINT64_MAX;
 }
 
+void
+ef_skip(const EliasFano *ef, EliasFanoCursor *c, uint64 number)
+{
+	uint64 high = number >> ef->bits;
+	uint64 low = number & low_mask(ef->bits);
+	uint64 word = c->word;
+	uint64 word_start = c->word_start;
+	uint64 i;
+
+	if (number == 0 || c->i >= ef->n)
+		return;
+	if (number > ef->span || ef->n == 1)
+	{
+		c->i = ef->n;
+		return;
+	}
+	i = Max(c->i, 1) - 1; /* of those between the ends */
+	while (i + 2 < ef->n)
+	{
+		uint64 here;
+
+		if (word == 0 || word_start + 63 - i < high)
+		{
+			i += pg_popcount64(word);
+			word_start += 64;
+			word = 0;
+			if (unlikely(word_start / 8 >= ef->high_len))
+				break;
+			word = load64(ef->high, ef->high_len, word_start / 8);
+			if (unlikely(word_start % INTERRUPT_EVERY == 0))
+				CHECK_FOR_INTERRUPTS();
+			continue;
+		}
+		here = word_start + pg_rightmost_one_pos64(word) - i;
+		if (here > high || (here == high && array_get(ef->low, ef->low_len, i, ef->bits) >= low))
+			break;
+		word &= word - 1;
+		i++;
+	}
+	c->word = word;
+	c->word_start = word_start;
+	c->i = Min(i + 1, ef->n - 1);
+}
+
 /*
  * Numbers of one high part stand as ones without a zero between. Where the first and the last of
- * them are no more than a gap apart, none between them is read; where it is sure by the high
- * parts that two are no more than a gap apart, or are, neither is any low part.
+ * them are no more than a gap apart, none between them is read.
  */
 static pg_attribute_always_inline bool
 count_gaps(const EliasFano *ef, uint64 gap, bool plain, uint64 *gaps)

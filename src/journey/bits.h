@@ -367,6 +367,12 @@ ef_seek(const EliasFano *ef, EliasFanoCursor *c, uint64 i)
 }
 
 /*
+ * Place the cursor at the first number from it on that is not below one; of what is surely below
+ * it by its high part, the low part is not read.
+ */
+extern void ef_skip(const EliasFano *ef, EliasFanoCursor *c, uint64 number);
+
+/*
  * The next n numbers, as ef_read, each times a unit and added to the first; false if one is
  * missing or more than span.
  * Bytes up to "readable" may be read, which is at the section's end or behind it.

@@ -339,15 +339,10 @@ journey_next_ref(JourneyCursor *c, int64 *ref)
 	return read_ref(c, c->i++, ref);
 }
 
-/*
- * Number of touchpoints before a time (after: up to and including it), by
- * binary search.
- */
+/* Number of touchpoints before a time (after: up to and including it). */
 uint32
 journey_search_time(const JourneyView *v, int64 time, bool after)
 {
-	uint32 low = 0;
-	uint32 high = v->n;
 	EliasFanoCursor c;
 
 	if (v->n == 0 || time < v->first || (time == v->first && !after))
@@ -355,17 +350,6 @@ journey_search_time(const JourneyView *v, int64 time, bool after)
 	if (time > v->last || (time == v->last && after))
 		return v->n;
 	ef_start(&v->times, &c);
-	while (low < high)
-	{
-		uint32 middle = low + (high - low) / 2;
-		int64 found;
-
-		ef_seek(&v->times, &c, middle);
-		found = journey_time_from_offset(v, ef_next(&v->times, &c));
-		if (found < time || (found == time && after))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	ef_skip(&v->times, &c, journey_offset_from_time(v, after ? time + 1 : time));
+	return c.i;
 }

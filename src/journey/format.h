@@ -69,6 +69,7 @@
 #ifndef PGJ_FORMAT_H
 #define PGJ_FORMAT_H
 
+#include "datatype/timestamp.h"
 #include "journey/bits.h"
 #include "touchpoint/touch.h"
 
@@ -278,6 +279,18 @@ journey_time_from_offset(const JourneyView *v, uint64 offset)
 	if (unlikely(offset > v->times.span))
 		journey_corrupt("a time lies behind the last one");
 	return (int64) ((uint64) v->first + offset * (uint64) v->unit);
+}
+
+/* The smallest offset of a touchpoint that is not before a time, which is not before the first one. */
+static inline uint64
+journey_offset_from_time(const JourneyView *v, int64 time)
+{
+	uint64 usecs = (uint64) time - (uint64) v->first;
+
+	/* most are; to divide by a constant takes less */
+	if (likely(v->unit == USECS_PER_SEC))
+		return usecs / USECS_PER_SEC + (usecs % USECS_PER_SEC != 0);
+	return usecs / v->unit + (usecs % v->unit != 0);
 }
 
 #endif /* PGJ_FORMAT_H */

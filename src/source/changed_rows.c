@@ -62,9 +62,8 @@ typedef struct Wanted
 	bool known; /* whether it is the table asked about, or a partition of it */
 } Wanted;
 
-/* What becomes of a change; the arrays are of text, each NULL or of all columns */
-typedef void (*Emit)(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after,
-					 bool kept);
+/* What becomes of a change; the arrays are of text, each 0, for NULL, or of all columns */
+typedef void (*Emit)(void *state, Datum key, bool gone, Datum before, Datum after);
 
 typedef struct Sink
 {
@@ -174,7 +173,8 @@ find_wanted(Wanted *wanted, Oid relation, Oid root, TupleDesc descriptor, ArrayT
 	int level = 0;
 
 	wanted->descriptor = descriptor;
-	wanted->known = relation == root || is_partition_of(relation, root);
+	wanted->known =
+		OidIsValid(relation) && (relation == root || is_partition_of(relation, root));
 	if (!wanted->known)
 		return 0;
 	wanted->key = find_columns(key, descriptor, root, relation, true, &settings);
@@ -255,12 +255,14 @@ static void
 emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot *new_row)
 {
 	MemoryContext previous = MemoryContextSwitchTo(sink->row_context);
-	bool kept = false;
 	Datum before = (Datum) 0;
 	Datum after = (Datum) 0;
 	bool another = false;
 
-	if (old_row != NULL && new_row != NULL)
+	/* One that is new tells what its values are, but not what they were: there were none */
+	if (old_row == NULL && wanted->kept.count > 0)
+		after = print_columns(&wanted->kept, new_row);
+	else if (old_row != NULL && new_row != NULL)
 	{
 		another = differ(wanted->descriptor, &wanted->key, old_row, new_row);
 		if (!another && !differ(wanted->descriptor, &wanted->used, old_row, new_row))
@@ -269,19 +271,16 @@ emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot 
 			MemoryContextReset(sink->row_context);
 			return;
 		}
-		kept = differ(wanted->descriptor, &wanted->kept, old_row, new_row);
-		if (kept)
+		if (differ(wanted->descriptor, &wanted->kept, old_row, new_row))
 		{
 			before = print_columns(&wanted->kept, old_row);
 			after = print_columns(&wanted->kept, new_row);
 		}
 	}
 	if (old_row != NULL && (another || new_row == NULL))
-		sink->emit(sink->state, print_columns(&wanted->key, old_row), false, true, (Datum) 0,
-				   (Datum) 0, false);
+		sink->emit(sink->state, print_columns(&wanted->key, old_row), true, (Datum) 0, (Datum) 0);
 	if (new_row != NULL)
-		sink->emit(sink->state, print_columns(&wanted->key, new_row), false, false, before, after,
-				   kept);
+		sink->emit(sink->state, print_columns(&wanted->key, new_row), false, before, after);
 	MemoryContextSwitchTo(previous);
 	MemoryContextReset(sink->row_context);
 }
@@ -290,8 +289,8 @@ emit_change(Sink *sink, Wanted *wanted, TupleTableSlot *old_row, TupleTableSlot 
 static void
 emit_unknown(Sink *sink)
 {
-	sink->emit(sink->state, PointerGetDatum(construct_empty_array(TEXTOID)), false, false,
-			   (Datum) 0, (Datum) 0, false);
+	sink->emit(sink->state, PointerGetDatum(construct_empty_array(TEXTOID)), false, (Datum) 0,
+			   (Datum) 0);
 }
 
 static EphemeralNamedRelation
@@ -400,11 +399,11 @@ columns_argument(FunctionCallInfo fcinfo, int number)
 /* ---- changes as rows ---------------------------------------------------- */
 
 static void
-put_change(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after, bool kept)
+put_change(void *state, Datum key, bool gone, Datum before, Datum after)
 {
 	ReturnSetInfo *info = state;
 	Datum values[4] = {key, BoolGetDatum(gone), before, after};
-	bool nulls[4] = {no_key, false, !kept, !kept};
+	bool nulls[4] = {false, false, before == (Datum) 0, after == (Datum) 0};
 
 	tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
@@ -444,7 +443,10 @@ enum
 
 typedef struct Notes
 {
-	Relation relation;
+	char *hub;
+	bool absent;
+	MemoryContext context;
+	Relation relation; /* NULL: there was nothing to note as yet, and no lock is held */
 	Oid sequence;
 	EState *estate;
 	ResultRelInfo *result;
@@ -452,7 +454,7 @@ typedef struct Notes
 	Datum source;
 	Datum lookup;
 	bool no_lookup;
-	int64 id; /* all of a statement have one */
+	int64 id; /* all of a call have one */
 	int64 count;
 } Notes;
 
@@ -471,14 +473,14 @@ has_columns_of_notes(TupleDesc descriptor)
 }
 
 /*
- * Opens the notes of a hub, or returns false.  The table is locked, and known by its
+ * Opens the notes of the hub, or returns false.  The table is locked, and known by its
  * number from then on, so that it may be renamed while somebody waits for the lock.  The
  * lock is given back at the end of the call, not of the transaction.
  */
 static bool
-open_notes(Notes *notes, const char *hub)
+open_notes(Notes *notes)
 {
-	Oid schema = get_namespace_oid(hub, true);
+	Oid schema = get_namespace_oid(notes->hub, true);
 	Oid id = OidIsValid(schema) ? get_relname_relid("feed_notes", schema) : InvalidOid;
 	MemoryContext previous;
 
@@ -494,8 +496,10 @@ open_notes(Notes *notes, const char *hub)
 		!has_columns_of_notes(RelationGetDescr(notes->relation)))
 	{
 		table_close(notes->relation, RowExclusiveLock);
+		notes->relation = NULL;
 		return false;
 	}
+	notes->id = nextval_internal(notes->sequence, false);
 	notes->estate = CreateExecutorState();
 	previous = MemoryContextSwitchTo(notes->estate->es_query_cxt);
 	notes->estate->es_output_cid = GetCurrentCommandId(true);
@@ -510,6 +514,8 @@ open_notes(Notes *notes, const char *hub)
 static void
 close_notes(Notes *notes)
 {
+	if (notes->relation == NULL)
+		return;
 	ExecDropSingleTupleTableSlot(notes->slot);
 	ExecCloseIndices(notes->result);
 	FreeExecutorState(notes->estate);
@@ -517,15 +523,22 @@ close_notes(Notes *notes)
 }
 
 static void
-put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum after, bool kept)
+put_note(void *state, Datum key, bool gone, Datum before, Datum after)
 {
 	Notes *notes = state;
-	TupleTableSlot *slot = notes->slot;
-	MemoryContext previous =
-		MemoryContextSwitchTo(GetPerTupleMemoryContext(notes->estate));
+	TupleTableSlot *slot;
+	MemoryContext previous = CurrentMemoryContext;
 
-	if (notes->id == 0)
-		notes->id = nextval_internal(notes->sequence, false);
+	if (notes->relation == NULL)
+	{
+		MemoryContextSwitchTo(notes->context);
+		notes->absent = notes->absent || !open_notes(notes);
+		MemoryContextSwitchTo(previous);
+	}
+	if (notes->absent)
+		return;
+	MemoryContextSwitchTo(GetPerTupleMemoryContext(notes->estate));
+	slot = notes->slot;
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	memset(slot->tts_isnull, false, NOTE_COLUMNS * sizeof(bool));
@@ -534,11 +547,12 @@ put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum aft
 	slot->tts_values[NOTE_LOOKUP] = notes->lookup;
 	slot->tts_isnull[NOTE_LOOKUP] = notes->no_lookup;
 	slot->tts_values[NOTE_KEY] = key;
-	slot->tts_isnull[NOTE_KEY] = no_key;
+	slot->tts_isnull[NOTE_KEY] = key == (Datum) 0;
 	slot->tts_values[NOTE_GONE] = BoolGetDatum(gone);
 	slot->tts_values[NOTE_BEFORE] = before;
 	slot->tts_values[NOTE_AFTER] = after;
-	slot->tts_isnull[NOTE_BEFORE] = slot->tts_isnull[NOTE_AFTER] = !kept;
+	slot->tts_isnull[NOTE_BEFORE] = before == (Datum) 0;
+	slot->tts_isnull[NOTE_AFTER] = after == (Datum) 0;
 	slot->tts_values[NOTE_TIME] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	ExecStoreVirtualTuple(slot);
 	ExecSimpleRelationInsert(notes->result, notes->estate, slot);
@@ -551,9 +565,10 @@ put_note(void *state, Datum key, bool no_key, bool gone, Datum before, Datum aft
 static bool
 begin_notes(FunctionCallInfo fcinfo, Notes *notes, Sink *sink)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3) ||
-		!open_notes(notes, text_to_cstring(PG_GETARG_TEXT_PP(0))))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
 		return false;
+	notes->context = CurrentMemoryContext;
+	notes->hub = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	notes->source = PG_GETARG_DATUM(1);
 	notes->no_lookup = PG_ARGISNULL(2);
 	notes->lookup = PG_GETARG_DATUM(2);
@@ -577,7 +592,7 @@ journey_note_rows(PG_FUNCTION_ARGS)
 	if (!begin_notes(fcinfo, &notes, &sink))
 		PG_RETURN_INT64(0);
 	if (PG_ARGISNULL(4)) /* a table is truncated */
-		put_note(&notes, (Datum) 0, true, true, (Datum) 0, (Datum) 0, false);
+		put_note(&notes, (Datum) 0, true, (Datum) 0, (Datum) 0);
 	else
 		find_changes(fcinfo, &sink, PG_GETARG_OID(3), PG_GETARG_ARRAYTYPE_P(4),
 					 columns_argument(fcinfo, 5), columns_argument(fcinfo, 6));
@@ -595,10 +610,21 @@ record_argument(FunctionCallInfo fcinfo, int number, TupleDesc descriptor)
 	if (PG_ARGISNULL(number))
 		return NULL;
 	header = PG_GETARG_HEAPTUPLEHEADER(number);
+	if (HeapTupleHeaderGetTypeId(header) != descriptor->tdtypeid ||
+		HeapTupleHeaderGetTypMod(header) != descriptor->tdtypmod)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("what a row was and what it is must be of one type")));
 	tuple = palloc0(sizeof(HeapTupleData));
 	tuple->t_len = HeapTupleHeaderGetDatumLength(header);
 	tuple->t_data = header;
 	return ExecStoreHeapTuple(tuple, MakeSingleTupleTableSlot(descriptor, &TTSOpsHeapTuple), false);
+}
+
+static void
+drop_slot(TupleTableSlot *slot)
+{
+	if (slot != NULL)
+		ExecDropSingleTupleTableSlot(slot);
 }
 
 /* Of one row: the two last arguments are what it was and is */
@@ -611,25 +637,33 @@ journey_note_row(PG_FUNCTION_ARGS)
 	Wanted wanted = {0};
 	HeapTupleHeader header;
 	TupleDesc descriptor;
+	TupleTableSlot *old_row;
+	TupleTableSlot *new_row;
 	Oid relation;
 	int level;
 
 	if (PG_ARGISNULL(given) || PG_ARGISNULL(4) || !begin_notes(fcinfo, &notes, &sink))
 		PG_RETURN_INT64(0);
 	header = PG_GETARG_HEAPTUPLEHEADER(given);
-	descriptor = lookup_rowtype_tupdesc_copy(HeapTupleHeaderGetTypeId(header),
-											 HeapTupleHeaderGetTypMod(header));
+	descriptor = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+										HeapTupleHeaderGetTypMod(header));
 	relation = typeidTypeRelid(HeapTupleHeaderGetTypeId(header));
 	level = find_wanted(&wanted, relation, PG_GETARG_OID(3), descriptor, PG_GETARG_ARRAYTYPE_P(4),
 						columns_argument(fcinfo, 5), columns_argument(fcinfo, 6));
 	if (wanted.known)
-		emit_change(&sink, &wanted, record_argument(fcinfo, 7, descriptor),
-					record_argument(fcinfo, 8, descriptor));
+	{
+		old_row = record_argument(fcinfo, 7, descriptor);
+		new_row = record_argument(fcinfo, 8, descriptor);
+		emit_change(&sink, &wanted, old_row, new_row);
+		drop_slot(old_row);
+		drop_slot(new_row);
+	}
 	else
 		emit_unknown(&sink);
 	if (level > 0)
 		AtEOXact_GUC(true, level);
 	close_notes(&notes);
+	ReleaseTupleDesc(descriptor);
 	MemoryContextDelete(sink.row_context);
 	PG_RETURN_INT64(notes.count);
 }

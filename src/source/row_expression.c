@@ -23,6 +23,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "parser/scanner.h"
 #include "parser/scansup.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -284,16 +285,44 @@ journey_row_expression(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }
 
-/* What stands between two places, without spaces, and without the comma or the word that ends it */
-static Datum
-slice(const char *text, int from, int to, const char *ending)
+/*
+ * Where an expression ends that is within two places: at a parenthesis that closes none of its own; or, if another
+ * condition begins at the second place, before what opens those of that, and the comma or AND between them.
+ */
+static int
+expression_end(const char *text, int from, int until, bool followed)
 {
-	int length = strlen(ending);
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE place;
+	core_yyscan_t scanner =
+		scanner_init(pnstrdup(text + from, until - from), &extra, &ScanKeywords, ScanKeywordTokens);
+	int depth = 0;
+	int separator = until; /* the last token that is in no parentheses */
+	int end = -1;
+	int token;
 
-	while (to > from && scanner_isspace(text[to - 1]))
-		to--;
-	if (to - from > length && pg_strncasecmp(text + to - length, ending, length) == 0)
-		to -= length;
+	while (end < 0 && (token = core_yylex(&value, &place, scanner)) != 0)
+	{
+		if (token == ')' && depth == 0)
+			end = from + place;
+		else if (token == '(')
+			depth++;
+		else if (token == ')')
+			depth--;
+		else if (depth == 0)
+			separator = from + place;
+	}
+	scanner_finish(scanner);
+	if (end < 0)
+		end = followed ? separator : until;
+	return end;
+}
+
+/* What stands between two places, without spaces */
+static Datum
+slice(const char *text, int from, int to)
+{
 	while (to > from && scanner_isspace(text[to - 1]))
 		to--;
 	while (from < to && scanner_isspace(text[from]))
@@ -308,26 +337,25 @@ lookup_error(const char *text)
 					errhint("Write table(column = expression), or table(column = expression, column = expression).")));
 }
 
-/* Conditions column = expression, joined by commas or AND */
+/* Conditions column = expression, joined by commas or AND; followed: another begins at the end */
 static void
-add_conditions(const char *text, List *arguments, int end, const char *ending, List **columns, List **expressions)
+add_conditions(const char *text, List *arguments, int end, bool followed, List **columns, List **expressions)
 {
 	ListCell *cell;
 
 	foreach (cell, arguments)
 	{
 		Node *argument = lfirst(cell);
-		int until = lnext(arguments, cell) ? exprLocation(lfirst(lnext(arguments, cell))) : end;
-		const char *word = lnext(arguments, cell) ? ending : "";
+		ListCell *next = lnext(arguments, cell);
+		int until = next ? exprLocation(lfirst(next)) : end;
+		bool more = next != NULL || followed;
 		A_Expr *condition = (A_Expr *) argument;
 		ColumnRef *column;
+		int from;
 
 		if (IsA(argument, BoolExpr) && ((BoolExpr *) argument)->boolop == AND_EXPR)
 		{
-			Datum inner = slice(text, 0, until, word);
-
-			add_conditions(text, ((BoolExpr *) argument)->args, VARSIZE_ANY_EXHDR(DatumGetPointer(inner)), "AND",
-						   columns, expressions);
+			add_conditions(text, ((BoolExpr *) argument)->args, until, more, columns, expressions);
 			continue;
 		}
 		if (!IsA(argument, A_Expr) || condition->kind != AEXPR_OP || list_length(condition->name) != 1 ||
@@ -337,8 +365,12 @@ add_conditions(const char *text, List *arguments, int end, const char *ending, L
 		column = (ColumnRef *) condition->lexpr;
 		if (list_length(column->fields) != 1 || !IsA(linitial(column->fields), String))
 			lookup_error(text);
+		from = condition->location + 1;
+		if (until < from)
+			lookup_error(text);
 		*columns = lappend(*columns, strVal(linitial(column->fields)));
-		*expressions = lappend(*expressions, DatumGetPointer(slice(text, condition->location + 1, until, word)));
+		*expressions = lappend(*expressions,
+							   DatumGetPointer(slice(text, from, expression_end(text, from, until, more))));
 	}
 }
 
@@ -379,7 +411,7 @@ journey_lookup(PG_FUNCTION_ARGS)
 	initStringInfo(&table);
 	foreach (cell, call->funcname)
 		appendStringInfo(&table, "%s%s", table.len > 0 ? "." : "", quote_identifier(strVal(lfirst(cell))));
-	add_conditions(string, call->args, end - 1, ",", &columns, &expressions);
+	add_conditions(string, call->args, end - 1, false, &columns, &expressions);
 
 	texts = palloc(list_length(columns) * sizeof(Datum));
 	for (int i = 0; i < list_length(columns); i++)

@@ -189,15 +189,11 @@ first_jobs() {
 }
 first_touch_jobs() {
     both first_touch "SELECT format('%s channels, customers %s', count(*), sum(reached * length(breakdown)))
-        FROM unnest(AGG:journey_funnel_agg) WHERE step = 2" "'^ % -> %.purchase', 'all', 'UTC', NULL, NULL, 'channel'"
+        FROM unnest(AGG:journey_funnel_agg) WHERE step = 2" "'^ % -> %.purchase', 'all', 'UTC', NULL, NULL, 'channel', false"
 }
 paths_jobs() {
-    local of
-    for of in blocks journeys; do
-        ask paths $of heap "SELECT format('%s paths, commonest %s, checksum %s', count(*), max(n), sum(n * n))
-            FROM (SELECT (journey_path(journey))[1:3] AS path, count(*) AS n FROM $([ $of = journeys ] && echo journeys || echo "blocks, unnest(block)")
-                  GROUP BY path) s"
-    done
+    both paths "SELECT format('%s paths, commonest %s, checksum %s', count(*), max(customers), sum(customers * customers))
+        FROM unnest(AGG:journey_path_agg)" "'label', 3"
 }
 lengths_jobs() {
     local of

@@ -42,7 +42,8 @@ floor="customer, count(*): the hub's join, grouped"
 floor_query="SELECT count(*) FROM (SELECT i.customer_id, count(*) FROM hub.touchpoints t JOIN hub.identities i ON i.identity_id = t.identity_id GROUP BY 1) s"
 # all of a view's columns must be worked out, and go nowhere
 whole_of() { echo "SELECT length(string_agg((q.*)::text, '')) FROM ($1) q"; }
-each_of() { echo "SELECT count(*) FROM ($1) q WHERE (q.*)::text IS NOT NULL"; }
+# OFFSET 0, or the condition would be worked out beside the columns, from aggregates of its own
+each_of() { echo "SELECT count(*) FROM ($1 OFFSET 0) q WHERE (q.*)::text IS NOT NULL"; }
 over_everybody() { # section
     add "$1" "$floor" "" "$touchpoints" any 0 "$floor_query"
     for view in channel_mix channel_transitions omnichannel; do

@@ -72,7 +72,7 @@ static const char *const usual_rules =
 	"\"action\": [\"=b if /type = a | b\", \"/type\", \"=a\"], \"value\": [\"/v\"], "
 	"\"direction\": [\"/d\"], "
 	"\"source_key\": [\"={2/key}:{/k}\"], \"attributes\": [\"x:/x\", \"x:=y\", \"y:={/y}\", "
-	"\"z:\"], \"traits\": [\"t:/x\", \"/t\", \"0\", \"t:={/y}\"]},"
+	"\"z:\"], \"traits\": [\"t:/x\", \"/tr\", \"0\", \"t:={/y}\"]},"
 	"{\"makes\": \"traits\", \"each\": [\"/a/*\"], \"identifiers\": [\"id:/k\"], "
 	"\"occurred_at\": [\"now\"], \"traits\": [\"/t if /x\", \"2/t\"]}]";
 

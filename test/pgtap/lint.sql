@@ -66,13 +66,18 @@ SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolat
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
+    ('journey_hub_holds_data', 's'),                    -- looks at tables
+    ('journey_changed_rows', 'v'), ('journey_note_rows', 'v'), ('journey_note_row', 'v'),  -- of triggers: look at what has changed, and write
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
     ('journey_plpgsql_call', 'v'), ('journey_plpgsql_validator', 'v')  -- of a language
     $$, 'functions are IMMUTABLE but for these');
 SELECT set_eq($$SELECT proname::text FROM func WHERE proparallel <> 's'$$, ARRAY[
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_run_hub_template',  -- they write
-    'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_make_months', 'journey_plpgsql_call', 'journey_plpgsql_validator'
+    'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_make_months', 'journey_plpgsql_call', 'journey_plpgsql_validator',
+    'journey_note_rows', 'journey_note_row',
+    'journey_changed_rows',    -- workers don't have the rows of a trigger
+    'journey_hub_holds_data'   -- by what writes
     ], 'functions are PARALLEL SAFE but for these');
 SELECT is_empty('SELECT identity FROM func WHERE prosecdef', 'no function is SECURITY DEFINER');
 SELECT set_eq('SELECT proname::text FROM func WHERE proleakproof', ARRAY['identifier_eq'], 'only what is byteaeq claims to be LEAKPROOF');
@@ -95,6 +100,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_block_agg_transfn', 'journey_block_agg_combinefn', 'journey_block_agg_finalfn',  -- likewise
     'journey_label_agg_transfn', 'journey_label_agg_combinefn', 'journey_label_agg_finalfn',  -- likewise
     'journey_length_agg_transfn', 'journey_length_agg_combinefn', 'journey_length_agg_finalfn',  -- likewise
+    'journey_path_agg_transfn', 'journey_path_agg_combinefn', 'journey_path_agg_finalfn',  -- likewise; length NULL: all
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
@@ -109,6 +115,8 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'session_number', 'contact_kind', 'resolved_at_first_contact',  -- the server ignores it in window functions
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_lock_hub', 'journey_hub_is_in_use',
     'journey_check_hub', 'journey_check_hub_name', 'journey_hub_name_in_functions',  -- NULL is no hub: an error, not silence
+    'journey_hub_holds_data',
+    'journey_changed_rows', 'journey_note_rows', 'journey_note_row',  -- no used columns: any may have changed; no lookup: the table
     'journey_hub_template', 'journey_plpgsql_call'  -- take nothing
     ], 'functions are STRICT but for these');
 SELECT is_empty('SELECT identity FROM func WHERE proretset AND prorows IN (0, 1000)',

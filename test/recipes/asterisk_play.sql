@@ -25,6 +25,11 @@ INSERT INTO queue_log (time, callid, queuename, agent, event, data1, data2, data
 VALUES ('2025-02-06 12:03:00', '1738843200.11', 'support', 'NONE', 'ABANDON', '1', '1', '180');
 INSERT INTO queue_log (time, callid, queuename, agent, event, data2, data3)
 VALUES ('2025-02-06 12:05:00', '1738843500.12', 'support', 'NONE', 'ENTERQUEUE', 'anonymous', '1');
+-- Rui waits too long, and is sent on to the voice mail
+INSERT INTO queue_log (time, callid, queuename, agent, event, data2, data3)
+VALUES ('2025-02-06 13:00:00', '1738846800.17', 'support', 'NONE', 'ENTERQUEUE', '+351936111222', '1');
+INSERT INTO queue_log (time, callid, queuename, agent, event, data1, data2, data3)
+VALUES ('2025-02-06 13:05:00', '1738846800.17', 'support', 'NONE', 'EXITWITHTIMEOUT', '1', '1', '300');
 -- Marta calls Rui back, in summer time; the line is busy, then he answers. One record comes twice
 INSERT INTO cdr VALUES
     ('', '201', '936111222', 'from-internal', '"Marta" <201>', 'PJSIP/201-0000000c', 'PJSIP/trunk-0000000d', 'Dial', 'PJSIP/trunk/936111222',
@@ -33,6 +38,10 @@ INSERT INTO cdr VALUES
     ('', '201', '936111222', 'from-internal', '"Marta" <201>', 'PJSIP/201-0000000e', 'PJSIP/trunk-0000000f', 'Dial', 'PJSIP/trunk/936111222',
      '2025-07-01 10:05:00', '2025-07-01 10:05:10', '2025-07-01 10:08:10', 190, 180, 'ANSWERED', 'DOCUMENTATION', '', '1751360700.14', '1751360700.14', '', 14);
 INSERT INTO cdr SELECT * FROM cdr WHERE uniqueid = '1751360700.14';
+-- a call of nobody knows whom, straight to Marta
+INSERT INTO cdr VALUES
+    ('', 'unknown', '210000000', 'from-trunk', '"" <unknown>', 'PJSIP/trunk-00000012', 'PJSIP/201-00000013', 'Dial', 'PJSIP/201,30',
+     '2025-07-01 10:30:00', '2025-07-01 10:30:05', '2025-07-01 10:31:05', 65, 60, 'ANSWERED', 'DOCUMENTATION', '', '1751362200.16', '1751362200.16', '', 16);
 -- agents among themselves
 INSERT INTO cdr VALUES
     ('', '201', '202', 'from-internal', '"Marta" <201>', 'PJSIP/201-00000010', 'PJSIP/202-00000011', 'Dial', 'PJSIP/202',

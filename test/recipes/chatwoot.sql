@@ -21,6 +21,15 @@ CREATE TABLE agent_bots (
     created_at timestamp(6) NOT NULL,
     updated_at timestamp(6) NOT NULL
 );
+CREATE TABLE captain_assistants (   -- the AI that answers
+    id bigserial PRIMARY KEY,
+    name varchar NOT NULL,
+    account_id bigint NOT NULL,
+    description varchar,
+    config jsonb NOT NULL DEFAULT '{}',
+    created_at timestamp(6) NOT NULL,
+    updated_at timestamp(6) NOT NULL
+);
 CREATE TABLE inboxes (
     id serial PRIMARY KEY,
     channel_id integer NOT NULL,
@@ -124,6 +133,7 @@ INSERT INTO users (name, email, created_at, updated_at) VALUES
     ('Rita Alves', 'rita@shop.example', '2024-11-01 09:00', '2025-02-03 08:00'),
     ('Marta Silva', 'marta@shop.example', '2024-11-01 09:00', '2025-02-03 08:00');
 INSERT INTO agent_bots (name, created_at, updated_at) VALUES ('Sofia', '2024-11-02 09:00', '2024-11-02 09:00');
+INSERT INTO captain_assistants (name, account_id, created_at, updated_at) VALUES ('Captain', 1, '2025-02-09 09:00', '2025-02-09 09:00');
 INSERT INTO inboxes (channel_id, account_id, name, channel_type, created_at, updated_at) VALUES
     (1, 1, 'Shop', 'Channel::WebWidget', '2024-11-01 09:10', '2024-11-01 09:10'),
     (1, 1, 'WhatsApp', 'Channel::Whatsapp', '2024-11-01 09:20', '2024-11-01 09:20'),

@@ -43,6 +43,8 @@ INSERT INTO conversations (account_id, inbox_id, status, contact_id, display_id,
 VALUES (1, 2, 0, 3, 3, 3, '2025-02-10 18:00', '2025-02-10 18:00', '2025-02-10 18:00');
 INSERT INTO messages (content, account_id, inbox_id, conversation_id, message_type, sender_type, sender_id, created_at, updated_at)
 VALUES ('Your courier is late', 1, 2, 3, 0, 'Contact', 3, '2025-02-10 18:00', '2025-02-10 18:00');
+INSERT INTO messages (content, account_id, inbox_id, conversation_id, message_type, sender_type, sender_id, created_at, updated_at)
+VALUES ('It comes before eight.', 1, 2, 3, 1, 'Captain::Assistant', 1, '2025-02-10 18:00:10', '2025-02-10 18:00:10');
 BEGIN;
 UPDATE conversations SET contact_id = 2 WHERE contact_id = 3;
 UPDATE messages SET sender_id = 2 WHERE sender_type = 'Contact' AND sender_id = 3;

@@ -1,6 +1,6 @@
 SELECT crm.attach_source('listmonk.subscribers', source => 'listmonk', part => 'subscribers', mapping => $${
     "makes": ["evidence", "traits"], "references": {"listmonk.subscriber": "id"}, "identifiers": {"email": "email"},
-    "traits": {"name": "name", "city": "attribs ->> 'city'"}, "traits_at": "updated_at"}$$);
+    "traits": {"name": "name", "city": "attribs ->> 'city'"}, "occurred_at": "created_at", "traits_at": "updated_at"}$$);
 SELECT crm.attach_source('listmonk.subscriber_lists', source => 'listmonk', part => 'lists', mapping => $${
     "occurred_at": "created_at", "channel": "'email'", "action": "'subscribed'", "subject": "list.name",
     "references": {"listmonk.subscriber": "subscriber_id"}, "lookups": {"list": "lists(id = list_id)"},

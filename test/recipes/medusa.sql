@@ -70,7 +70,8 @@ CREATE TABLE "order" (
     deleted_at timestamptz,
     canceled_at timestamptz
 );
-CREATE INDEX "IDX_order_customer_id" ON "order" (customer_id) WHERE deleted_at IS NULL;
+CREATE INDEX "IDX_order_customer_id" ON "order" (customer_id) WHERE deleted_at IS NOT NULL;   -- as Medusa has it
+CREATE INDEX "IDX_order_billing_address_id" ON "order" (billing_address_id) WHERE deleted_at IS NOT NULL;
 CREATE TABLE order_summary (
     id text PRIMARY KEY,
     order_id text NOT NULL REFERENCES "order",
@@ -80,7 +81,7 @@ CREATE TABLE order_summary (
     updated_at timestamptz NOT NULL DEFAULT now(),
     deleted_at timestamptz
 );
-CREATE INDEX "IDX_order_summary_order_id_version" ON order_summary (order_id, version) WHERE deleted_at IS NULL;
+CREATE INDEX "IDX_order_summary_order_id_version" ON order_summary (order_id, version) WHERE deleted_at IS NOT NULL;
 CREATE TABLE "return" (
     id text PRIMARY KEY,
     order_id text NOT NULL,
@@ -96,6 +97,7 @@ CREATE TABLE "return" (
     received_at timestamptz,
     canceled_at timestamptz
 );
+CREATE INDEX "IDX_return_order_id" ON "return" (order_id) WHERE deleted_at IS NOT NULL;
 
 -- Rui has an account and has bought
 INSERT INTO customer (id, first_name, last_name, email, phone, has_account, created_at, updated_at)

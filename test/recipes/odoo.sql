@@ -71,14 +71,19 @@ CREATE TABLE sale_order (
     create_date timestamp, write_date timestamp
 );
 CREATE INDEX ON sale_order (partner_id);
+CREATE TABLE mail_message_subtype (
+    id serial PRIMARY KEY,
+    name jsonb NOT NULL,
+    internal boolean               -- seen by employees only
+);
 CREATE TABLE mail_message (
     id serial PRIMARY KEY,
     parent_id integer,
     res_id integer,                -- a record of the model
     model varchar,
     record_name varchar,
-    message_type varchar NOT NULL, -- email, comment, notification, user_notification
-    subtype_id integer,
+    message_type varchar NOT NULL, -- email, comment, email_outgoing, notification, user_notification, ...
+    subtype_id integer REFERENCES mail_message_subtype,
     author_id integer REFERENCES res_partner,
     subject varchar,
     email_from varchar,
@@ -90,12 +95,14 @@ CREATE TABLE mail_message (
 );
 CREATE INDEX ON mail_message (model, res_id);
 CREATE INDEX ON mail_message (author_id);
+CREATE INDEX ON mail_message (subtype_id);
 
 INSERT INTO res_currency (name, symbol) VALUES ('EUR', '€');
 INSERT INTO res_partner (name, email, email_normalized, is_company, partner_share, active, create_date, write_date) VALUES
     ('Shop, Lda', 'shop@shop.example', 'shop@shop.example', true, false, true, '2024-10-01 08:00', '2024-10-01 08:00'),
     ('Marta Silva', 'marta@shop.example', 'marta@shop.example', false, false, true, '2024-10-01 08:00', '2024-10-01 08:00');
 INSERT INTO res_users (login, partner_id, active) VALUES ('marta@shop.example', 2, true);
+INSERT INTO mail_message_subtype (name, internal) VALUES ('{"en_US": "Discussions"}', NULL), ('{"en_US": "Note"}', true);
 INSERT INTO crm_stage (sequence, name, is_won) VALUES (0, '{"en_US": "New"}', false), (1, '{"en_US": "Qualified"}', false), (3, '{"en_US": "Won"}', true);
 INSERT INTO res_partner (commercial_partner_id, name, email, email_normalized, mobile, phone_sanitized, partner_share, active, create_date, write_date)
 VALUES (3, 'Rui Costa', '"Rui" <Rui@Example.pt>', 'rui@example.pt', '936 111 222', '+351936111222', true, true, '2025-01-05 09:00', '2025-01-05 09:00');

@@ -1,7 +1,7 @@
 SELECT crm.attach_source('odoo.res_partner', source => 'odoo', part => 'partners', mapping => $${
     "makes": ["evidence", "traits"], "evidence_where": "partner_share AND is_company IS NOT TRUE",
     "references": {"odoo.partner": "id"}, "identifiers": {"email": "email_normalized", "phone": "phone_sanitized"},
-    "traits": {"name": "name", "city": "city"}, "traits_at": "write_date AT TIME ZONE 'UTC'"}$$);
+    "traits": {"name": "name", "city": "city"}, "occurred_at": "create_date AT TIME ZONE 'UTC'", "traits_at": "write_date AT TIME ZONE 'UTC'"}$$);
 SELECT crm.attach_source('odoo.crm_lead', source => 'odoo', part => 'leads', mapping => $${
     "occurred_at": "create_date AT TIME ZONE 'UTC'", "channel": "'web'", "action": "'lead'", "subject": "name",
     "references": {"odoo.record": "'crm.lead,' || id", "odoo.partner": "partner_id"},
@@ -14,6 +14,6 @@ SELECT crm.attach_source('odoo.sale_order', source => 'odoo', part => 'orders', 
 SELECT crm.attach_source('odoo.mail_message', source => 'odoo', part => 'messages', mapping => $${
     "occurred_at": "date AT TIME ZONE 'UTC'", "channel": "'email'", "action": "'message'", "subject": "record_name",
     "conversation": "model || ',' || res_id", "references": {"odoo.record": "model || ',' || res_id"},
-    "lookups": {"author": "res_partner(id = author_id)"}, "where": "message_type <> 'notification' AND NOT is_internal",
-    "direction": {"case": "author.partner_share", "true": "in", "else": "out"},
-    "agent": "CASE WHEN NOT author.partner_share THEN author.name END"}$$);
+    "lookups": {"by": "res_partner(id = author_id)", "kind": "mail_message_subtype(id = subtype_id)"},
+    "where": "message_type ~ '^(email|comment)' AND (is_internal OR kind.internal) IS NOT TRUE",
+    "direction": {"case": "by.partner_share", "true": "in", "else": "out"}, "agent": "CASE WHEN NOT by.partner_share THEN by.name END"}$$);

@@ -27,6 +27,9 @@ VALUES (2, 'sale.order', 'S00002', 'comment', 2, 'Your quotation S00002', '"Mart
         '2025-02-04 09:05', '2025-02-04 09:05');
 UPDATE sale_order SET state = 'sent', write_date = '2025-02-04 09:05' WHERE id = 2;
 COMMIT;
+-- a note for colleagues is a comment, too; its subtype says that it is internal
+INSERT INTO mail_message (res_id, model, record_name, message_type, subtype_id, author_id, body, date, create_date, write_date)
+VALUES (2, 'sale.order', 'S00002', 'comment', 2, 2, '<p>she haggles</p>', '2025-02-04 10:00', '2025-02-04 10:00', '2025-02-04 10:00');
 INSERT INTO mail_message (parent_id, res_id, model, record_name, message_type, author_id, subject, email_from, body, date, is_internal, create_date, write_date)
 VALUES (2, 2, 'sale.order', 'S00002', 'email', 4, 'Re: Your quotation S00002', '"Ana Ribeiro" <ana@example.pt>', '<p>I take them</p>', '2025-02-05 18:00', false,
         '2025-02-05 18:00', '2025-02-05 18:00');

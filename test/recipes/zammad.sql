@@ -49,6 +49,7 @@ CREATE TABLE tickets (
     customer_id integer NOT NULL REFERENCES users,
     first_response_at timestamp(3),
     close_at timestamp(3),
+    last_close_at timestamp(3),
     last_contact_at timestamp(3),
     article_count integer,
     updated_by_id integer NOT NULL,
@@ -92,9 +93,9 @@ INSERT INTO users (login, firstname, lastname, email, phone, mobile, updated_by_
     ('rui@example.pt', 'Rui', 'Costa', 'rui@example.pt', '', '+351 936 111 222', 2, 2, '2025-01-03 09:00', '2025-01-03 09:00');
 INSERT INTO roles_users VALUES (2, 2), (3, 3);
 -- a ticket that is closed already
-INSERT INTO tickets (group_id, priority_id, state_id, number, title, owner_id, customer_id, close_at, article_count,
+INSERT INTO tickets (group_id, priority_id, state_id, number, title, owner_id, customer_id, close_at, last_close_at, article_count,
                      updated_by_id, created_by_id, created_at, updated_at)
-VALUES (1, 2, 4, '31001', 'Invoice', 2, 3, '2025-01-03 11:00', 2, 2, 3, '2025-01-03 09:00', '2025-01-03 11:00');
+VALUES (1, 2, 4, '31001', 'Invoice', 2, 3, '2025-01-03 11:00', '2025-01-03 11:00', 2, 2, 3, '2025-01-03 09:00', '2025-01-03 11:00');
 INSERT INTO ticket_articles (ticket_id, type_id, sender_id, "from", "to", subject, body, updated_by_id, created_by_id, created_at, updated_at) VALUES
     (1, 1, 2, 'Rui Costa <rui@example.pt>', 'help@shop.example', 'Invoice', 'Where is it?', 3, 3, '2025-01-03 09:00', '2025-01-03 09:00'),
     (1, 1, 1, 'Rita Alves via Help', 'rui@example.pt', 'Invoice', 'Here.', 2, 2, '2025-01-03 10:45', '2025-01-03 10:45');

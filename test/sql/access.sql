@@ -67,9 +67,20 @@ RESET ROLE;
 CREATE TABLE public.sales (sale_id bigint PRIMARY KEY, sold_at timestamptz, card text, phone text);
 INSERT INTO public.sales VALUES (1, '2026-03-04Z', 'c1', 'p1'), (2, '2026-03-05Z', 'c2', NULL), (3, '-infinity', 'c3', NULL);
 ALTER TABLE public.sales OWNER TO regress_hub_owner;
+CREATE TABLE public.shops (shop_id integer PRIMARY KEY, label text);
+CREATE TABLE public.orders (order_id integer PRIMARY KEY, at timestamptz, card text, status text, shop_id integer);
+INSERT INTO public.shops VALUES (1, 'North');
+INSERT INTO public.orders VALUES (1, '2026-03-06Z', 'c1', 'new', 1), (2, '2026-03-06Z', 'c2', 'new', 1);
+ALTER TABLE public.shops OWNER TO regress_hub_owner;
+ALTER TABLE public.orders OWNER TO regress_hub_owner;
 SET ROLE regress_hub_owner;
 SELECT attach_source('sales', '{"occurred_at": "sold_at", "channel": "''store''", "action": "''buy''", "identifiers": {"card": "card", "phone": "phone"}}');
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
+-- a table whose triggers do all with the rights of whoever writes it
+SELECT attach_source('public.orders', $${"occurred_at": "at", "channel": "'store'", "action": "'order'", "identifiers": {"card": "card"},
+                                         "subject": "shop.label", "lookups": {"shop": "shops(shop_id = orders.shop_id)"},
+                                         "traits": {"shop": "shop.label"},
+                                         "on_change": {"column": "status", "at": "at", "actions": {"paid": "pay"}}}$$, feed => 'immediate');
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales, public.orders, public.shops TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
 RESET ROLE;
 RESET search_path;
 SELECT oid AS hub FROM pg_namespace WHERE nspname = 'It''s "%I"' \gset
@@ -130,8 +141,13 @@ BEGIN
     RETURN CASE state WHEN 'DONE0' THEN 'yes' WHEN '42501' THEN '-' ELSE state END;
 END $$;
 -- a function with arguments that mean something to it, or else of a kind that fits
-CREATE TEMP TABLE meant (name text, given text);
+CREATE TEMP TABLE meant (name text, given text, kind text);  -- kind: of that only; NULL: of text of some kind
 INSERT INTO meant VALUES
+    ('source_id', '1', 'integer'), ('key_values', '{1}', 'text[]'), ('mapping', "It's ""%I""".mapping_of(1)::text, 'jsonb'),
+    ('notes', '{1}', 'bigint[]'), ('most', '1', 'integer');
+INSERT INTO meant VALUES
+    ('feed', 'queued'), ('rows_from', 'public.sales'), ('wanted', 'text'), ('lookup', 'shop'), ('query', $$SELECT 'x'$$),
+    ('mapping', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'),
     ('source', 'web'), ('source_key', 'k2'), ('role', 'regress_seer'), ('level', 'writer'), ('namespace', '*'), ('kind', 'must'), ('direction', 'in'),
     ('normalizer', 'email'), ('default_country', 'PT'), ('b', 'email:ana@example.com'), ('expression', 'kiosk'), ('format', 'segment');
 CREATE TEMP TABLE fits (kind text, given text);
@@ -143,15 +159,28 @@ INSERT INTO fits VALUES
     ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{},,)');
 CREATE TEMP TABLE special (function text, arguments text);
 INSERT INTO special VALUES
-    ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('backfill_batch', $$'sales'$$), ('begin_backfill', $$'sales'$$),
+    ('retract', $$'web', 'k1'$$), ('detach_source', $$'sales', false$$), ('check_source', $$'sales'$$), ('resync_source', $$'sales'$$),
+    ('source_ids', $$'sales'$$), ('sources_to_feed', $$'sales', true, true$$), ('note_work', $$'refresh', NULL$$),
+    ('alter_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'$$),
+    ('alter_table', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', '', 'public'$$),
+    ('apply_changes', $$2, '{1}', '{new}', '{paid}', '{5}', '{2026-03-07Z}'$$), ('apply_keys', $$1, 'sales', 1, '{1}', '{1}', NULL, false, false$$),
+    ('apply_noted', $$1, '{1}', '{1}', NULL, false$$), ('check_rows', $$1, 'sales', 1, '{1}'$$), ('looked_up_rows', $$2, 'shop'$$),
+    ('hint_of_indexes', $$'public.sales', '[]'$$), ('key_values', $$'["a"]', '{"a": "text"}', '$1', 'i.n', '%s', ', '$$),
+    ('make_note_function', $$1, 'public.sales', NULL, '{1}', '{1}', '{}'$$),
+    ('make_triggers', $$1, 'public.sales', NULL, 'suppress_redundant_updates_trigger()', 'queued', 'x'$$),
+    ('next_rows', $$'public.sales', NULL, 10, NULL, 0, 10$$), ('read_rows', $$1, 'public.sales', NULL, NULL, NULL$$),
+    ('attach_table', $$'public.sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again',
+                       '', 'queued', true, 'public'$$),
+    ('read_mapping', $$'public.sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again',
+                       '', 'public'$$),
+    ('source_expression', $$'{public.sales}', '{sales}', 'channel', 'card', 'text', 'public'$$),
+    ('source_field', $$'{public.sales}', '{sales}', 'channel', '"card"', 'text', 'public'$$),
+    ('source_lookup', $$'{public.orders}', '{orders}', 'shop', '"shops(shop_id = orders.shop_id)"', 'public'$$),
+    ('agent_name', $$'ann', 'web', NULL$$), ('is_bot', $$'ann'$$),
     ('put_traits', $$'crm', '{1,2}', '{cookie:1,phone:2}', '{"{}",NULL}', '{2026-03-01Z,NULL}'$$),
     ('identities_for', $$'{cookie:1}', '{2026-03-01Z}'$$),
     ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
-    ('try_row', $$'sales', (SELECT s FROM public.sales s LIMIT 1)$$), ('remove_source', $$'sales'$$), ('remove_rows', $$'sales', '{1,2}'$$),
-    ('empty_table', $$'sales', 'public.sales', 'public.sales'$$),
-    ('backfill_rows', $$'web', '{t3}', ARRAY['("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{},,)']::"It's ""%I""".event[],
-                        '{NULL}', '{NULL}', false, true$$),
-    ('lock_rows', $$'public.sales', NULL, 10, NULL, 0, 10$$),
+    ('remove_rows', $$'sales', '{1,2}'$$),
     ('preview_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}'$$);
 CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
     SELECT format(CASE p.prokind WHEN 'p' THEN 'CALL %s(%s)' ELSE 'SELECT count(*) FROM %s(%s)' END, function::regproc,
@@ -159,7 +188,8 @@ CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
                            (SELECT string_agg(format('%L::%s', coalesce(m.given, f.given, ARRAY[e.given]::text), a.kind), ', ' ORDER BY a.n)
                             FROM (SELECT format_type(t, NULL) AS kind, regexp_replace(format_type(t, NULL), '.*\.', '') AS bare, p.proargnames[n] AS name, n
                                   FROM unnest(p.proargtypes) WITH ORDINALITY a(t, n)) a
-                                 LEFT JOIN meant m ON m.name = a.name AND a.bare IN ('text', 'name', 'identifier', 'json')
+                                 LEFT JOIN meant m ON m.name = a.name AND CASE WHEN m.kind IS NULL THEN a.bare IN ('text', 'name', 'identifier', 'json')
+                                                                          ELSE a.bare = m.kind END
                                  LEFT JOIN fits f ON f.kind = a.bare
                                  LEFT JOIN fits e ON e.kind || '[]' = a.bare)))
     FROM pg_proc p WHERE p.oid = function
@@ -200,6 +230,18 @@ SELECT query, o.* FROM (VALUES
     ($$UPDATE sales SET sold_at = 'infinity' WHERE sale_id = 1$$),
     ($$DELETE FROM sales$$),
     ($$TRUNCATE sales$$),
+    ($$INSERT INTO orders VALUES (3, '2026-03-07Z', 'c3', 'new', 1)$$),
+    ($$INSERT INTO orders VALUES (3, 'infinity', 'c3', 'new', 1)$$),
+    ($$UPDATE orders SET status = 'paid', card = 'c4' WHERE order_id = 1$$),
+    ($$UPDATE orders SET order_id = 9 WHERE order_id = 1$$),
+    ($$DELETE FROM orders$$),
+    ($$TRUNCATE orders$$),
+    ($$UPDATE shops SET label = 'South'$$),
+    ($$SELECT count(compiled) FROM sources$$),
+    ($$SELECT count(last_error) FROM sources$$),
+    ($$SELECT count(*) FROM touchpoints_default$$),
+    ($$SELECT count(value) FROM touchpoints_default$$),
+    ($$INSERT INTO feed_notes (source_id) VALUES (1)$$),
     ($$UPDATE sources SET mapping = '{}'$$),
     ($$SELECT payload FROM rejected$$),
     ($$DELETE FROM rejected$$),
@@ -245,7 +287,7 @@ BEGIN
         WHERE (n.nspname IN ('public', 'It''s "%I"') OR n.nspname = 'pg_catalog' AND p.proname IN ('nextval', 'now', 'format', 'lower', 'isfinite', 'pg_notify'))
               AND p.prokind = 'f' AND NOT p.proretset AND p.prorettype NOT IN ('void'::regtype, 'trigger'::regtype, 'internal'::regtype, 'cstring'::regtype, 'language_handler'::regtype)
               AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) a(t)
-                              WHERE t IN ('internal'::regtype, 'cstring'::regtype, '"any"'::regtype, 'anyelement'::regtype, 'anyarray'::regtype))
+                              WHERE t IN ('record'::regtype, 'internal'::regtype, 'cstring'::regtype, '"any"'::regtype, 'anyelement'::regtype, 'anyarray'::regtype))
         UNION ALL
         SELECT format('CREATE OPERATOR trap.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap.%I)', o.oprname, o.oprleft::regtype, o.oprright::regtype, p.proname)
         FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
@@ -285,7 +327,7 @@ RESET ROLE;
 DROP SCHEMA trap CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()); END $$;
 SELECT journey_drop_hub('It''s "%I"', true);
-DROP TABLE public.sales;
+DROP TABLE public.sales, public.orders, public.shops;
 DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
 DROP VIEW granted, relation;
 DROP TABLE member;

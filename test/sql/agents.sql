@@ -86,6 +86,15 @@ SELECT s.n, a.* FROM (VALUES
 ) s(n, statement), after(s.statement) a ORDER BY s.n;
 SELECT m.names, m.bots, s.bots_version FROM agent_maps m, settings s;
 
+-- who is a bot by one name is one by all
+INSERT INTO agents VALUES ('bot:cap', 'Cap', NULL), ('sol', 'Sol', NULL), ('lua', 'Lua', NULL);
+INSERT INTO agent_aliases VALUES ('desk', 'cap', 'bot:cap'), ('pbx', 'bot:sol', 'sol'), ('desk', 's', 'sol'), ('desk', 'l', 'lua');
+SELECT source, alias, agent, is_bot FROM known_agents ORDER BY agent COLLATE "C", source, alias COLLATE "C";
+SELECT bots FROM agent_maps;
+UPDATE agents SET is_bot = false;
+SELECT bots FROM agent_maps;
+DELETE FROM agents;
+
 -- two of one name stay two; a name is not empty; an alias is somebody's
 INSERT INTO agents VALUES ('m1', 'Maria', false), ('m2', 'Maria', false), ('Maria', NULL, NULL);
 SELECT alias, name FROM known_agents ORDER BY alias COLLATE "C";

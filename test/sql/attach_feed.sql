@@ -128,7 +128,16 @@ DROP TABLE texts;
 SELECT r.* FROM refused('SELECT * FROM journey_changed_rows(1, ''{1}'')') r;
 SELECT r.state, r.message FROM refused('SELECT * FROM journey_changed_rows(NULL, ''{1}'')') r;
 \x off
-SELECT * FROM journey_note_rows('there is no such hub', 1, NULL, 1, '{1}');
+SELECT r.* FROM refused('SELECT journey_note_rows(''crm'', 1, NULL, 1, ''{1}'')') r;
+SELECT journey_note_rows('there is no such hub', 1, NULL, 1, NULL);
+-- nor rows of two types, whoever has a table of notes of his own
+CREATE SCHEMA own_notes
+    CREATE TABLE feed_notes (note_id bigint GENERATED ALWAYS AS IDENTITY, source_id int, lookup text, key text[], gone boolean, before text[], after text[], noted_at timestamptz)
+    CREATE TABLE numbers (x bigint, y bigint) CREATE TABLE texts (x text, y text);
+SELECT journey_note_row('own_notes', 1, NULL, 'own_notes.texts'::regclass, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5)::own_notes.numbers, ROW('x', 'y')::own_notes.texts);
+SELECT journey_note_row('own_notes', 1, NULL, 0, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5::bigint), ROW('x'::text, 'y'::text));
+SELECT source_id, key, gone FROM own_notes.feed_notes;
+DROP SCHEMA own_notes CASCADE;
 DROP TABLE t;
 
 -- ---- feed() --------------------------------------------------------------------
@@ -420,6 +429,107 @@ SELECT source_key, channel FROM crm.touchpoints WHERE source_key !~ '/' ORDER BY
 SELECT * FROM crm.stitch_check();
 SELECT * FROM state;
 
+-- ---- one trigger of several -------------------------------------------------
+SELECT tgname, (SELECT count(*) FROM crm.source_triggers(source_id)) FROM pg_trigger, crm.sources WHERE tgrelid = 'conv'::regclass AND tgname LIKE 'crm_delete%' AND source = 'conv';
+DROP TRIGGER crm_delete_conv ON conv;
+SELECT state FROM state WHERE source = 'conv';
+DELETE FROM conv WHERE id = 2;
+CALL crm.feed();
+SELECT state FROM state WHERE source = 'conv';
+SELECT count(*) FROM crm.source_triggers((SELECT source_id FROM crm.sources WHERE source = 'conv')) WHERE lookup IS NULL;
+SELECT source_key FROM crm.touchpoints WHERE source = 'conv' ORDER BY 1;
+DROP TRIGGER "crm_update_conv inbox" ON inbox;
+SELECT state FROM state WHERE source = 'conv';
+UPDATE inbox SET kind = 'fax';
+CALL crm.feed();
+SELECT state FROM state WHERE source = 'conv';
+SELECT * FROM crm.check_source('conv');
+
+-- ---- changes go with what their rows tell -----------------------------------
+CREATE TABLE talk (id int NOT NULL, day date, status int, gone boolean DEFAULT false, at text DEFAULT '2026-02-01Z', PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE talk_1 PARTITION OF talk FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE talk_2 PARTITION OF talk FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+SELECT crm.attach_source('talk', '{"makes": "evidence", "channel": "''chat''", "key": "id", "identifiers": {"talk": "id"}, "evidence_where": "NOT gone",
+    "on_change": {"column": "status", "at": "at::timestamptz", "actions": {"1": "one", "2": "two"}, "initially": {"0": "zero"}}}');
+CREATE FUNCTION told() RETURNS TABLE (key text, action text) LANGUAGE sql AS
+    $$SELECT source_key, action FROM crm.touchpoints WHERE source = 'talk' ORDER BY split_part(source_key, '/', 1), touchpoint_id$$;
+INSERT INTO talk SELECT i, CASE WHEN i < 4 THEN '2026-01-05'::date ELSE '2026-02-05' END, 0 FROM generate_series(1, 5) i;
+UPDATE talk SET status = 1;
+CALL crm.feed(source => 'talk');
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+-- a row that is no evidence any more
+UPDATE talk SET gone = true WHERE id = 1;
+CALL crm.feed(source => 'talk');
+-- a partition is truncated, and has the same keys again
+TRUNCATE talk_1;
+INSERT INTO talk VALUES (2, '2026-01-05', 0), (3, '2026-01-05', 0);
+SELECT gone, key, before, after FROM crm.feed_notes ORDER BY note_id, key;
+CALL crm.feed(source => 'talk');
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+-- a value of which no time can be made stops no other
+UPDATE talk SET status = 2, at = CASE WHEN id = 2 THEN 'soon' ELSE at END;
+INSERT INTO talk VALUES (9, '2026-01-05', 0, false, 'never');
+CALL crm.feed(source => 'talk');
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT regexp_replace(source_key, '/[1-9].*', '/n') AS key, reason FROM crm.source_rejects WHERE source = 'talk' ORDER BY 1;
+SELECT state, pending, rejected, last_error FROM state WHERE source = 'talk';
+UPDATE talk SET at = '2026-02-02Z' WHERE id = 9;
+DELETE FROM talk WHERE id = 2;
+CALL crm.feed(source => 'talk');
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT count(*) FROM crm.source_rejects WHERE source = 'talk';
+SELECT * FROM crm.check_source('talk');
+SELECT crm.detach_source('talk', keep => false);
+SELECT count(*) FROM crm.source_changes WHERE source = 'talk';
+
+DROP TABLE talk;
+-- the same at once
+CREATE TABLE talk (id int, line int, status int, gone boolean DEFAULT false, at text DEFAULT '2026-02-01Z', PRIMARY KEY (id, line));
+SELECT crm.attach_source('talk', '{"makes": "evidence", "channel": "''chat''", "identifiers": {"talk": "id"}, "evidence_where": "NOT gone",
+    "on_change": {"column": "status", "at": "at::timestamptz", "actions": {"1": "one", "2": "two"}, "initially": {"0": "zero"}}}', feed => 'immediate');
+INSERT INTO talk (id, line, status, at) VALUES (1, 1, 0, '2026-02-01Z'), (1, 2, 0, 'never'), (1, 3, 0, '2026-02-01Z'), (1, 4, 1, '2026-02-01Z');
+UPDATE talk SET status = 1 WHERE line <> 2;
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT source_key, reason FROM crm.source_rejects WHERE source = 'talk';
+UPDATE talk SET gone = true WHERE line = 3;
+SELECT split_part(key, '/', 1) AS key, action FROM told();
+SELECT * FROM crm.check_source('talk');
+SELECT crm.detach_source('talk', keep => false);
+
+-- ---- nobody's code runs in the trigger ---------------------------------------
+CREATE ROLE regress_feed_evil;
+CREATE SCHEMA evil AUTHORIZATION regress_feed_evil;
+SELECT last_value + 1 AS next_id FROM crm.sources_source_id_seq \gset
+SET ROLE regress_feed_evil;
+CREATE TABLE evil.ran (who text);
+SELECT format($$CREATE FUNCTION evil.crm_note_bait() RETURNS trigger LANGUAGE plpgsql AS
+    E'\n-- notes of source %s for hub crm\nBEGIN INSERT INTO evil.ran VALUES (current_user); RETURN NULL; END'$$, :next_id) \gexec
+CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS
+    $$BEGIN INSERT INTO evil.ran VALUES (current_user); RETURN texteq($1, $2); END$$;
+CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq);
+GRANT USAGE ON SCHEMA evil TO PUBLIC;
+GRANT ALL ON evil.ran TO PUBLIC;
+RESET ROLE;
+CREATE TABLE bait (id int PRIMARY KEY, at timestamptz DEFAULT '2026-01-01', c text);
+SELECT crm.attach_source('bait', '{"occurred_at": "at", "channel": "''web''", "action": "''x''", "identifiers": {"c": "c"}, "traits": {"c": "c"}}');
+SELECT DISTINCT tgfoid::regproc FROM pg_trigger WHERE tgrelid = 'bait'::regclass;
+SET search_path = evil, pg_catalog, public;
+INSERT INTO bait VALUES (1, DEFAULT, 'a');
+UPDATE bait SET c = 'b';
+TRUNCATE bait;
+SELECT who FROM evil.ran;
+RESET search_path;
+SELECT count(*) FROM crm.feed_notes;
+INSERT INTO bait VALUES (2, 'infinity', 'c');
+CALL crm.feed(source => 'bait');
+SELECT source_key, reason FROM crm.source_rejects WHERE source = 'bait';
+SELECT crm.detach_source('bait', keep => false);
+DROP TABLE bait;
+DROP OWNED BY regress_feed_evil;
+DROP ROLE regress_feed_evil;
+
+DROP FUNCTION told;
+DROP TABLE talk;
 DROP VIEW has, state;
 SELECT journey_drop_hub('crm', true);
 DROP OWNED BY regress_feed_app;

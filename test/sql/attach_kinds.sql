@@ -77,7 +77,7 @@ ALTER TABLE many DROP CONSTRAINT many_pkey, ADD PRIMARY KEY (no, id);
 SELECT crm.backfill_batch(source_id) FROM crm.sources;
 SELECT next_key, next_block, read_by::regclass FROM crm.sources;
 ALTER TABLE many DROP CONSTRAINT many_pkey;
-SELECT crm.backfill_batch(source_id) > 5120 AS by_blocks FROM crm.sources;
+SELECT crm.backfill_batch(source_id) > 1000 AS by_blocks FROM crm.sources;
 VACUUM FULL many;
 CALL crm.backfill_source('many');
 SELECT count(*), count(DISTINCT source_key) FROM crm.touchpoints;
@@ -89,7 +89,7 @@ DROP TABLE many;
 -- expressions that use such columns
 CREATE FUNCTION worded(name text, kind text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    words text[] := array(SELECT DISTINCT w.m[1] FROM journey_hub_template() t, regexp_matches(t.script, '[A-Za-z_][A-Za-z_0-9]*', 'g') w(m)
+    words text[] := array(SELECT DISTINCT w.m[1] FROM journey_hub_template() t, regexp_matches(regexp_replace(t.script, '--[^\n]*', '', 'g'), '\m[a-z_][a-z_0-9]*\M', 'g') w(m)
                           WHERE t.part ~ '(source_tables|mapping|feed|attach|feeding)$' AND length(w.m[1]) < 64
                                 AND w.m[1] <> ALL ('{gone,n,r,m,o,event,was,now,key,source,reason,state,place,tid,ctid,tableoid,xmin,xmax,cmin,cmax}'));
 BEGIN

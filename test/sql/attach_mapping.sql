@@ -6,6 +6,11 @@
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
 SET timezone = 'UTC';
+-- ---- where a lookup's conditions end -----------------------------------------
+SELECT columns, expressions FROM (VALUES ('t(a = x, (b = y))'), ('t(((a = x)))'), ('t((a = x) AND ((b = f(y, 2) )) , (((c)) = CASE WHEN z = '')'' THEN 1 END AND d = 4 )) -- (x)'),
+    ('t(a = x /* , ( */ , -- and (
+     (b = y BETWEEN 1 AND 2) AND c = (1,2))')) v(lookup), journey_lookup(v.lookup);
+
 SELECT journey_create_hub('crm');
 CREATE SCHEMA desk;
 CREATE TABLE desk.inboxes (id integer PRIMARY KEY, kind text, note text);
@@ -82,7 +87,8 @@ SELECT query, r.* FROM (VALUES
     ($$SELECT crm.attach_source('desk.people', '{"makes": "evidence", "references": {"email": "name"}}', source => 'people')$$),
     ($$SELECT crm.alter_source('desk', '{}')$$),
     ($$SELECT crm.alter_source('desk', '{}', 'x')$$),
-    ($$SELECT crm.check_source('nothing')$$)
+    ($$SELECT crm.check_source('nothing')$$),
+    ($$SELECT crm.unrecord('desk', 'messages:1')$$)
 ) v(query), refused(query) r;
 \x off
 SELECT crm.alter_source('desk', '{"makes": "evidence", "identifiers": {"email": "email"}, "references": {"desk.contact": "id"}}', part => 'contacts');
@@ -154,7 +160,8 @@ SELECT more, r.message, r.detail, r.hint FROM unnest(ARRAY[
     '"lookups": {"a b": "talks(id = talk_id)"}', '"lookups": {"talk": {"table": "talks(id = talk_id)", "fix": true}}', '"lookups": {"talk": 1}', '"lookups": {"p": "people(id = sender_id)"}', '"lookups": {"m": "mails(id = id)"}',
     '"lookups": {"talk": "talks(id = talk_id)"}, "value": "talk.noo"', '"value": "desk.messages.id"', '"on_change": 1', '"on_change": {"column": "statuss", "actions": {"1": "x"}}', '"on_change": {"column": "type"}',
     '"on_change": {"column": "type", "actions": {"1": 2}}', '"on_change": {"column": "type", "actions": {}}', '"on_change": {"column": "type", "action": "body", "ad": "x"}', '"on_change": {"column": "type", "action": "body", "at": "body"}',
-    '"key": "sender_id"', '"key": "talk_id + 1"', '"watermark": "now()"']) more,
+    '"key": "sender_id"', '"key": "talk_id + 1"', '"watermark": "now()"', '"direction": "''inbound''"', '"direction": {"case": "type", "0": "inbound"}',
+    '"occurred_at": "\"end\" AT TIME ZONE ''UTC''"', '"on_change": {"actions": {"1": "x"}}', '"action": "count(*)"']) more,
     refused(format('SELECT crm.attach_source(''desk.messages'', mapping(%L))', more)) r;
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.path', mapping('"occurred_at": "at", "identifiers": {"f": "file"}'))$$) r;
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.mails', '{"occurred_at": "at", "channel": "body", "action": "body", "identifiers": {"c": "contact_id"}}')$$) r;
@@ -162,6 +169,48 @@ SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.mails', '
 SELECT r.message, r.hint FROM refused($$SELECT crm.attach_source('desk.path', mapping(), feed => 'now')$$) r;
 \x off
 SELECT count(*) FROM crm.sources;
+
+-- Rights that are missing
+CREATE ROLE regress_mapping_dba;
+SELECT format('GRANT CREATE ON DATABASE %I TO regress_mapping_dba', current_database()) \gexec
+GRANT USAGE ON SCHEMA desk TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT journey_create_hub('their');
+\x on
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping())$$) r;
+RESET ROLE;
+GRANT SELECT ON desk.messages TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping())$$) r;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": "talks(id = talk_id)"}'))$$) r;
+RESET ROLE;
+GRANT TRIGGER ON desk.messages TO regress_mapping_dba;
+GRANT SELECT ON desk.talks TO regress_mapping_dba;
+SET ROLE regress_mapping_dba;
+SELECT r.* FROM refused($$SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": "talks(id = talk_id)"}'))$$) r;
+SELECT r.state, r.message, r.detail FROM refused($$SELECT their.attach_source('desk.messages', mapping(), feed => 'row')$$) r;
+SELECT their.attach_source('desk.messages', mapping('"lookups": {"talk": {"table": "talks(id = talk_id)", "fixed": true}}'));
+\x off
+SELECT journey_drop_hub('their', true);
+RESET ROLE;
+DROP OWNED BY regress_mapping_dba;
+DROP ROLE regress_mapping_dba;
+
+-- JSON: strings without their quotes, each of an array
+CREATE TABLE lead (id integer PRIMARY KEY, fields jsonb, raw json, ms bigint);
+INSERT INTO lead VALUES (1, '{"email": "ana@x", "mails": ["b@x", null, "", {"a": 1}, 7], "st": "won", "tags": ["x"]}', '"Hello"', 1767225600000),
+    (2, '{"email": null, "mails": "c@x", "st": null}', NULL, 1767225600000);
+\set SHOW_CONTEXT never
+SELECT crm.attach_source('lead', '{"occurred_at": "ms", "channel": "''crm''", "action": "''lead''", "identifiers": {"mail": "id"}}');
+\set SHOW_CONTEXT errors
+SELECT crm.attach_source('lead', '{"occurred_at": "to_timestamp(ms / 1000.0)", "channel": "''crm''", "subject": "raw",
+    "action": {"case": "fields -> ''st''", "won": "won", "else": "other"}, "identifiers": {"mail": ["fields -> ''email''", "fields -> ''mails''"]},
+    "traits": {"tags": "fields -> ''tags''"}}');
+SELECT t.source_key, t.action, t.subject, crm.identifiers_of(i.customer_id), p.traits
+FROM crm.touchpoints t JOIN crm.identities i USING (identity_id) JOIN crm.customer_profile p USING (customer_id)
+WHERE t.source = 'lead' ORDER BY 1;
+SELECT crm.detach_source('lead', keep => false);
+DROP TABLE lead;
 
 -- What is looked up is trusted too
 CREATE ROLE regress_mapping_other;

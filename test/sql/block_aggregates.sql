@@ -88,6 +88,27 @@ SELECT p, d.* FROM pattern, differ(format('journey_funnel_agg(@, %L)', p)) d;
 SELECT k, p, d.* FROM setting, pattern,
               differ(format('journey_funnel_agg(@, %L, %L, %L, %L, %L, %L)', p, period, zone, since, until, breakdown)) d
 WHERE (k + i) % 4 = 0;
+-- without the times between the steps: else the same, over journeys and over blocks; of all time labels alone may tell
+SELECT k, p, d.* FROM setting, pattern,
+              differ(format('journey_funnel_agg(@, %L, %L, %L, %L, %L, %L, false)', p, period, zone, since, until, breakdown)) d
+WHERE (k + i) % 4 = 1;
+CREATE FUNCTION untimed_differ(p journey_pattern, period text, zone text, since timestamptz, until timestamptz, breakdown text) RETURNS bigint
+LANGUAGE sql RETURN (
+    SELECT count(*)
+    FROM (SELECT journey_funnel_agg(journey, p, period, zone, since, until, breakdown) AS timed,
+                 journey_funnel_agg(journey, p, period, zone, since, until, breakdown, false) AS untimed,
+                 journey_funnel_agg(journey, p, period, zone, since, until, breakdown, NULL) AS by_default FROM journeys) j,
+         (SELECT journey_funnel_agg(b, p, period, zone, since, until, breakdown, false) AS untimed,
+                 journey_funnel_agg(b, p, period, zone, since, until, breakdown, true) AS timed FROM block) b
+    WHERE j.untimed <> b.untimed OR j.timed <> b.timed OR j.timed <> j.by_default
+          OR j.untimed <> ARRAY(SELECT ROW(period_start, t.breakdown, step, label, reached, conversion_first, conversion_previous,
+                                           NULL, NULL)::funnel_period_step FROM unnest(j.timed) WITH ORDINALITY
+                                t(period_start, breakdown, step, label, reached, conversion_first, conversion_previous, m, q, n) ORDER BY n));
+SELECT count(*) AS asked, sum(untimed_differ(p::journey_pattern, 'all', NULL, NULL, NULL, breakdown)) AS differ
+FROM pattern, unnest('{channel,action,detail,label,NULL}'::text[]) breakdown;
+SELECT count(*) AS asked, sum(untimed_differ(p::journey_pattern, period, zone, since, until, breakdown)) AS differ
+FROM setting, pattern WHERE (k + i) % 8 = 2;
+DROP FUNCTION untimed_differ;
 SELECT a.p, r.p, d.* FROM pattern a, pattern r, unnest('{day,week,month,year}'::text[]) unit,
               differ(format('journey_retention_agg(@, %L, %L, %L, %L)', a.p, r.p, unit, 'Europe/Lisbon')) d
 WHERE a.i IN (1, 14, 15, 16, 17) AND r.i IN (1, 16, 17, 18);

@@ -56,6 +56,51 @@ COMMIT;
 SELECT identifier FROM crm.identities WHERE identifier >= 'v:1' ORDER BY 1;
 CALL crm.maintain();
 SELECT * FROM known();
+-- who is known by a trait only stays as long as it is told, and its history goes with it
+UPDATE crm.settings SET trait_history = true;
+SELECT crm.set_traits('t:1', '{"name": "Ana"}', 'app', '2026-01-01Z') > 0 AS told, crm.link('t:2', 't:3', '2026-01-01Z', 's', '10') > 0 AS linked,
+       crm.put_traits('shop', '{1,2}', '{t:2,t:4}', ARRAY['{"name": "Bo"}', '{"name": "Cy"}']::jsonb[], '{2026-01-01Z,2026-01-01Z}');
+SELECT crm.retract('s', '10');
+CALL crm.maintain();
+SELECT identifier FROM crm.identities WHERE identifier >= 't:0' ORDER BY 1;
+SELECT crm.put_traits('shop', '{1,2}', '{t:5,t:4}', ARRAY['{"name": "Bo"}', NULL]::jsonb[], '{2026-02-01Z,2026-02-01Z}');
+SELECT identifier FROM crm.identities WHERE identifier >= 't:0' ORDER BY 1;
+SELECT count(*) AS history_of_nobody FROM crm.trait_history h WHERE NOT EXISTS (SELECT FROM crm.identities i WHERE i.identity_id = h.identity_id);
+SELECT crm.set_traits('t:4', '{"name": "Cy"}') > 0 AS told_again, crm.drop_traits('shop', '{1}');
+SELECT identifier FROM crm.identities WHERE identifier >= 't:0' ORDER BY 1;
+SELECT * FROM known();
+-- a touchpoint of one identifier has no evidence
+SELECT crm.record('{u:1}', '2026-01-01Z', 'web', 'view', source => 'app', source_key => 'u') > 0 AS recorded;
+SELECT crm.unrecord('app', 'u');
+SELECT identifier FROM crm.identities WHERE identifier >= 'u:0' ORDER BY 1;
+-- rows of attached tables: whom nothing else names goes with them, at once
+CREATE TABLE people (id integer PRIMARY KEY, email text, phone text, name text, at timestamptz DEFAULT '2026-01-01Z');
+SELECT crm.attach_source('people', '{"occurred_at": "at", "channel": "''web''", "action": "''signup''", "identifiers": {"email": "email", "phone": "phone"}, "traits": {"name": "name"}}'::json);
+INSERT INTO people SELECT n, 'w' || n || '@x.pt', CASE WHEN n % 2 = 0 THEN '91234567' || n END, CASE WHEN n < 7 THEN 'W' || n END FROM generate_series(1, 8) n;
+CALL crm.feed();
+SELECT crm.record('{email:w2@x.pt}', '2026-01-01Z', 'web', 'view') > 0 AS recorded, crm.identify('{email:w4@x.pt,w:1}', '2026-01-01Z', 's', '11') > 0 AS known, crm.set_traits('phone:912345676', '{"vip": true}') > 0 AS told;
+CREATE VIEW of_people AS SELECT array_agg(i.identifier ORDER BY i.identifier) AS identifiers, (SELECT count(*) FROM crm.stitch_check()) AS flaws
+FROM crm.identities i WHERE i.identifier::text ~ '^(email:w|phone:.?.?.?.?9123456)' AND i.last_seen IS NOT NULL;
+SELECT * FROM of_people;
+UPDATE people SET email = 'v' || id || '@x.pt', name = NULL WHERE id IN (1, 2, 7);
+CALL crm.feed();
+SELECT * FROM of_people;
+DELETE FROM people WHERE id IN (1, 3, 4, 5, 6);
+UPDATE people SET phone = NULL WHERE id = 8;
+CALL crm.feed();
+SELECT * FROM of_people;
+SELECT crm.detach_source('people', keep => false);
+SELECT * FROM of_people;
+SELECT identifier FROM crm.identities WHERE identifier::text ~ 'email:v';
+-- evidence of one identifier tells nothing, and is not missed
+SELECT crm.attach_source('people', '{"makes": "evidence", "identifiers": {"email": "email", "phone": "phone"}}'::json);
+CALL crm.feed();
+CALL crm.maintain();
+SELECT * FROM crm.check_source('people');
+SELECT crm.resync_source('people');
+SELECT crm.detach_source('people', keep => false);
+DROP VIEW of_people;
+DROP TABLE people;
 -- at random: the customers are those of a hub that forgets nothing
 SELECT journey_drop_hub('crm', true);
 SELECT journey_create_hub('crm'), journey_create_hub('plain');
@@ -78,6 +123,9 @@ BEGIN
         ELSE
             PERFORM crm.identify(given, '2026-01-01Z', 'r', step::text), plain.identify(given, '2026-01-01Z', 'r', step::text);
         END IF;
+        IF random() < 0.3 THEN
+            PERFORM crm.put_traits('t', ARRAY[(step % 7)::text], given[:1], ARRAY[CASE WHEN random() < 0.6 AND given <> '{}' THEN '{"name": "x"}'::jsonb END], '{2026-01-01Z}');
+        END IF;
         IF step % 5 = 0 THEN
             keys := array(SELECT ceil(random() * step)::text FROM generate_series(1, 5));
             PERFORM crm.unrecord('r', k), plain.unrecord('r', k) FROM unnest(keys) k;
@@ -85,7 +133,8 @@ BEGIN
         END IF;
         IF step % 10 = 0 THEN
             PERFORM crm.forget_after(0);
-            IF EXISTS (SELECT FROM crm.stitch_check()) OR EXISTS (SELECT FROM crm.touchpoints t WHERE NOT EXISTS (SELECT FROM crm.identities i WHERE i.identity_id = t.identity_id)) THEN
+            IF EXISTS (SELECT FROM crm.stitch_check()) OR EXISTS (SELECT FROM (SELECT identity_id FROM crm.touchpoints UNION ALL SELECT identity_id FROM crm.traits) t
+                                                                    WHERE NOT EXISTS (SELECT FROM crm.identities i WHERE i.identity_id = t.identity_id)) THEN
                 RAISE EXCEPTION 'step %: %', step, (SELECT array_agg(c) FROM crm.stitch_check() c);
             END IF;
         END IF;
@@ -97,6 +146,7 @@ SELECT count(*) FROM (SELECT array_agg(i.identifier ORDER BY i.identifier) FROM 
                       GROUP BY i.customer_id) x;
 SELECT (SELECT count(*) FROM plain.identities) > (SELECT count(*) FROM crm.identities) AS forgotten,
        (SELECT count(*) FROM crm.identities i WHERE i.last_seen IS NOT NULL AND NOT EXISTS (SELECT FROM crm.evidence e WHERE i.identity_id = ANY (e.identities) AND e.retracted_at IS NULL)
-                                                    AND NOT EXISTS (SELECT FROM crm.touchpoints t WHERE t.identity_id = i.identity_id)) AS unreferenced;
+                                                    AND NOT EXISTS (SELECT FROM crm.touchpoints t WHERE t.identity_id = i.identity_id)
+                                                    AND NOT EXISTS (SELECT FROM crm.traits t WHERE t.identity_id = i.identity_id)) AS unreferenced;
 DROP FUNCTION known, any_identifier;
 SELECT journey_drop_hub('crm', true), journey_drop_hub('plain', true);

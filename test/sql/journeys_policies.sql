@@ -127,5 +127,6 @@ SELECT * FROM all_views;
 \x off
 DROP OWNED BY regress_policy_reader, regress_policy_seer;
 DROP VIEW all_views;
+DROP FUNCTION seen;
 SELECT journey_drop_hub('it''s "ours" \ $$', true);
 DROP ROLE regress_policy_reader, regress_policy_seer;

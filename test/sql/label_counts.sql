@@ -40,6 +40,9 @@ SELECT by_period('everything', 'day');
 -- dates that do not exist are an error only where something happened on them
 SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z}'::journey, 'all', 'day', 'America/New_York', NULL, NULL))) l;
 SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T05:00Z, a.a@294276-12-31T23:59:59.999999Z}'::journey, 'all', 'day', 'America/New_York', NULL, NULL))) l;
+-- ... in the range
+SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z, a.a@-4712-01-01T00:00Z}'::journey, 'all', 'year', 'UTC', '-infinity', NULL))) l;
+SELECT l.* FROM unnest((SELECT journey_label_agg('{a.a@-4713-11-24T00:00Z, a.a@-4712-01-01T00:00Z}'::journey, 'all', 'year', 'UTC', '4713-01-01Z BC', NULL))) l;
 -- all rows of a group ask the same
 SELECT journey_label_agg('{}'::journey, part) FROM unnest('{all,channel}'::text[]) part;
 SELECT journey_label_agg('{}'::journey, 'all', period, 'UTC', NULL, NULL) FROM unnest('{all,day}'::text[]) period;
@@ -207,6 +210,49 @@ UNION ALL VALUES (0, '{}'::journey), (-1, NULL);
 SELECT journey_length_agg(j), (SELECT journey_length_agg(b) FROM (SELECT journey_block_agg(g, j) AS b FROM lengths GROUP BY g % 2) b) FROM lengths;
 DROP TABLE lengths;
 SELECT journey_length_agg(NULL::journey) AS journey, journey_length_agg(NULL::journey_block) AS block, journey_length_agg('{}'::journey_block) AS empty;
+-- how they begin: as over the paths one by one
+CREATE FUNCTION path_differences(part text, length integer, OUT journeys bigint, OUT blocks bigint, OUT in_order boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    CREATE TEMP TABLE truth AS
+    SELECT (journey_path(journey, part))[1:coalesce(length, 100000)] AS path, count(*) AS customers FROM label_journeys GROUP BY 1;
+    CREATE TEMP TABLE told AS
+    SELECT 'j' AS of, p.* FROM unnest((SELECT journey_path_agg(journey, part, length) FROM label_journeys)) WITH ORDINALITY p(path, customers, n)
+    UNION ALL SELECT 'b', p.* FROM unnest((SELECT journey_path_agg(block, part, length) FROM label_blocks)) WITH ORDINALITY p(path, customers, n);
+    SELECT count(*) FILTER (WHERE of = 'j'), count(*) FILTER (WHERE of = 'b') INTO journeys, blocks
+    FROM (SELECT of, d.* FROM unnest('{j,b}'::text[]) of,
+                 LATERAL ((TABLE truth EXCEPT ALL SELECT path, customers FROM told WHERE told.of = of.of)
+                          UNION ALL (SELECT path, customers FROM told WHERE told.of = of.of EXCEPT ALL TABLE truth)) d) x;
+    SELECT bool_and(cardinality(path) > cardinality(before) OR cardinality(path) = cardinality(before)
+                    AND (part IN ('label', 'detail') OR path > before COLLATE "C")) IS NOT FALSE INTO in_order
+    FROM (SELECT path, lag(path) OVER (PARTITION BY of ORDER BY n) AS before FROM told) x;
+    DROP TABLE truth, told;
+END $$;
+SELECT p, l, d.* FROM unnest('{label,channel,action,detail}'::text[]) p, unnest('{0,1,2,3,7,NULL}'::integer[]) l, path_differences(p, l) d
+WHERE d IS DISTINCT FROM (0::bigint, 0::bigint, true);
+EXPLAIN (COSTS OFF) SELECT journey_path_agg(block, 'label', 3) FROM label_blocks;
+SELECT (SELECT journey_path_agg(block, 'label', 3) FROM label_blocks)
+       = (SELECT journey_path_agg(block, 'label', 3) FROM (SELECT block FROM label_blocks LIMIT ALL OFFSET 0) b) AS in_parallel_too;
+DROP FUNCTION path_differences;
+CREATE FUNCTION paths(part text, length integer) RETURNS SETOF path_count LANGUAGE sql
+RETURN unnest((SELECT journey_path_agg(j::journey, part, length)
+               FROM (VALUES ('{web.view@2025-01-01T00:00Z, web.view@2025-01-02T00:00Z, "Loja São João".buy.in@2025-01-03T00:00Z}'), ('{web.view@2025-01-01T00:00Z, web.view@2025-01-02T00:00Z}'),
+                            ('{chat.view.out@2025-01-01T00:00Z}'), ('{}'), (NULL)) v(j)));
+SELECT * FROM paths('label', 2);
+SELECT * FROM paths('channel', NULL);
+SELECT * FROM paths('detail', NULL);
+SELECT * FROM paths('action', 0);
+SELECT paths('brand', 1);
+SELECT paths(NULL, 1);
+SELECT paths('label', -1);
+SELECT journey_path_agg('{}'::journey, part, 1) FROM unnest('{label,channel}'::text[]) part;
+SELECT journey_path_agg('{}'::journey, 'label', length) FROM unnest('{1,NULL}'::integer[]) length;
+SELECT journey_path_agg(NULL::journey, 'label', 1) AS journey, journey_path_agg(NULL::journey_block, 'label', 1) AS block,
+       journey_path_agg('{}'::journey_block, 'label', 1) AS empty, journey_path_agg('{}'::journey, 'label', 1) AS path;
+-- one journey of very many
+SELECT cardinality(path) AS length, customers
+FROM unnest((SELECT journey_path_agg(j, 'action', NULL)
+             FROM (SELECT journey_agg('2025-01-01Z'::timestamptz + n * interval '1 s', 'c', 'a' || n % 3) AS j FROM generate_series(1, 200000) n) j));
+DROP FUNCTION paths;
 DROP VIEW of_blocks, of_journeys, label_truth;
 DROP FUNCTION label_differences;
 DROP TABLE label_rows, label_journeys, label_blocks;

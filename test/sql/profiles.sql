@@ -105,6 +105,9 @@ FROM (VALUES ('a', '1'::jsonb, 's'), ('b', '[1, {"c": null}]', 's'), (NULL, '1',
 SELECT g, profile_traits(1, 'a', v, s, '', '2026-01-01Z', jsonb_build_array(jsonb_build_object('trait', 'a', 'rule', g)))
 FROM unnest('{min,max,most_frequent}'::text[]) g, (VALUES ('1'::jsonb, 'x'), ('1.0', 'z'), ('0', 'a'), ('"t"', 'b')) x(v, s) GROUP BY g ORDER BY g;
 SELECT profile_traits(1, 'a', '1', 's', '', now(), NULL) IS NULL AS none WHERE false;
+-- of a group what is missing comes last, with max as with min
+SELECT g, profile_traits(1, t, v, s, '', '2026-01-01Z', jsonb_build_array(jsonb_build_object('trait', 'g', 'members', '{a,b}'::text[], 'rule', g)))
+FROM unnest('{min,max}'::text[]) g, (VALUES ('a', '5'::jsonb, 's1'), ('b', '"x"', 's2'), ('a', '5', 's3'), ('b', '1', 's3')) v(t, v, s) GROUP BY g ORDER BY g DESC;
 
 -- Rows of a table: what a key says now is all it says, of whomever
 SELECT crm.put_traits('orders', '{1,2,3}', '{mail:bo@x,mail:cy@x,mail:di@x}',
@@ -120,6 +123,38 @@ SELECT crm.put_traits('orders', '{1,1}', '{mail:bo@x,mail:cy@x}', ARRAY['{"name"
 SELECT who, traits FROM profile WHERE who LIKE 'mail:%' ORDER BY who;
 SELECT crm.drop_traits('orders', '{1,2,9}');
 SELECT who, traits FROM profile WHERE who LIKE 'mail:%';
+
+-- of several identifiers of a row the usable one has its traits, whatever else it makes
+CREATE TABLE leads (id int PRIMARY KEY, email text, tel text, name text);
+INSERT INTO leads VALUES (1, 'blocked@x.pt', '912000001', 'Ida'), (2, 'leo@x.pt', '912000002', 'Leo'), (3, NULL, '912000003', 'Ugo'), (4, NULL, NULL, NULL);
+SELECT crm.set_rule('email', normalizer => 'email', priority => 20, blocked => '{blocked@x.pt}') IS NOT NULL AS blocked;
+SET client_min_messages = error;
+SELECT crm.attach_source('leads', ('{"makes": ' || m || ', "traits_at": "timestamptz ''2026-01-01Z''", "identifiers": {"email": "email", "phone": "''+351'' || tel"}, "traits": {"name": "name"}}')::json, s)
+FROM (VALUES ('"evidence"', 'leads'), ('"traits"', 'leads again')) v(m, s);
+CALL crm.feed();
+RESET client_min_messages;
+SELECT t.source, t.source_key, i.identifier, t.value FROM crm.traits t JOIN crm.identities i USING (identity_id) WHERE t.source LIKE 'leads%' ORDER BY 1, 2;
+UPDATE leads SET name = upper(name);
+CALL crm.feed();
+SELECT t.source, t.source_key, i.identifier, t.value FROM crm.traits t JOIN crm.identities i USING (identity_id) WHERE t.source LIKE 'leads%' ORDER BY 1, 2;
+SELECT * FROM crm.check_source('leads') UNION ALL SELECT * FROM crm.check_source('leads again');
+DELETE FROM leads;
+CALL crm.feed();
+SELECT count(*) AS left FROM crm.traits WHERE source LIKE 'leads%';
+SET client_min_messages = error;
+SELECT crm.detach_source('leads'), crm.detach_source('leads again');
+RESET client_min_messages;
+DROP TABLE leads;
+SELECT crm.set_rule('email', normalizer => 'email', priority => 20) IS NOT NULL AS reset;
+
+-- Plans were made when there were few: what is replaced is found by index even so
+BEGIN;
+SELECT crm.put_traits('orders', array_agg(n::text), array_agg(('mail:' || n || '@y')::identifier), array_agg(jsonb_build_object('name', n)), NULL),
+       count(crm.set_traits(('mail:' || n || '@y')::identifier, '{"name": "x"}', 'crm', '2026-01-01Z')) FROM generate_series(1, 300) n;
+CREATE TEMP TABLE fetched AS SELECT idx_tup_fetch AS rows FROM pg_stat_xact_user_tables WHERE relid = 'crm.traits'::regclass;
+SELECT crm.set_traits('mail:1@y', '{"name": "y"}', 'crm', '2026-01-02Z') > 0 AS said, crm.put_traits('orders', '{2}', '{mail:2@y}', '{"{\"name\": 0}"}', NULL), crm.drop_traits('orders', '{3}');
+SELECT idx_tup_fetch - rows < 30 AS few FROM pg_stat_xact_user_tables, fetched WHERE relid = 'crm.traits'::regclass;
+ROLLBACK;
 
 -- As of a time, where the history is kept: with the identities and rules of today
 UPDATE crm.settings SET trait_history = true;

@@ -80,6 +80,7 @@ my %probe = (
     timeline => "(SELECT count(t::text) FROM journey_timeline(j, '1 hour', '1 day', '{view,call}') t)",
     visits => "(SELECT count(v::text) FROM journey_visits(j, '1 day', '{view,call}') v)",
     measures => "(SELECT channel_measures_agg(x, '1 hour', '1 day', '{view,call}', '{web}', '{app}', 'month', 'UTC', NULL, NULL)::text FROM (VALUES (j)) v(x))",
+    paths => "(SELECT journey_path_agg(x, 'label', NULL)::text FROM (VALUES (j)) v(x))",
     days => "(SELECT journey_label_agg(x, 'label', 'day', 'UTC', '2000-01-01Z', '2026-04-01Z')::text FROM (VALUES (j)) v(x))",
     transitions => "(SELECT channel_measures_agg(x, '1 hour', '1 day', NULL, NULL, NULL, 'all', 'UTC', NULL, NULL, '{transitions}')::text FROM (VALUES (j)) v(x))",
     summary => "(SELECT s::text FROM journey_summary(j, '1 hour', '1 day', '{view,call}') s)",

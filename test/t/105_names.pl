@@ -17,7 +17,7 @@ use Test::More;
 my $top = abs_path("$FindBin::Bin/../..");
 my @types = split /,/, $ENV{PGJ_NAMES} || slowly('point', 'point,text');
 my %known = map { m{([^/]+)\.sql$} => 1 } grep { slurp_file($_) =~ /journey_create_hub/ } glob "$top/test/sql/*.sql";
-my $tests = $ENV{PGJ_NAMES_TESTS} || slowly('attach,ingest_hub,timeline', 'all');
+my $tests = $ENV{PGJ_NAMES_TESTS} || slowly('ingest_hub,timeline', 'all');
 my @tests = $tests eq 'all' ? sort keys %known : split /,/, $tests;
 my @parts = sort glob "$top/sql/hub/*.sql";
 is(join(',', grep { !$known{$_} } @tests), '', 'the tests are tests of hubs');

@@ -15,6 +15,7 @@ my $dir = "$FindBin::RealBin/../recipes";
 my $node = start_server('recipes');
 my %schema = (map({ $_ => $_ } qw(chatwoot zammad odoo medusa listmonk umami keycloak asterisk)), gotrue => 'auth');
 sql($node, 'CREATE ROLE application LOGIN');
+sql($node, 'CREATE DATABASE hub');
 
 # Runs files in a database; what they print, if they run without an error
 sub run_files
@@ -50,15 +51,25 @@ sub fed
     is($node->safe_psql($db, 'SELECT count(*) FROM crm.stitch_check()'), '0', "$db: what is stitched follows from the evidence");
 }
 
+# Hubs are alike, and take a while to make
+run_files('hub', undef, 'hub.sql');
+sub create_database
+{
+    my ($db, $with_hub) = @_;
+    my $template = $with_hub ? 'TEMPLATE hub' : '';
+    $node->safe_psql('postgres', "CREATE DATABASE $db $template; GRANT CREATE ON DATABASE $db TO application");
+}
+
 for my $app (sort keys %schema)
 {
     my $schema = $schema{$app};
     for my $db ("bare_$app", $app)
     {
-        $node->safe_psql('postgres', "CREATE DATABASE $db; GRANT CREATE ON DATABASE $db TO application");
+        create_database($db, $db eq $app);
         run_files($db, 'application', "$app.sql");
     }
-    run_files($app, undef, 'hub.sql', "${app}_attach.sql");
+    my @agents = -e "$dir/${app}_agents.sql" ? "${app}_agents.sql" : ();
+    run_files($app, undef, "${app}_attach.sql", @agents);
     run_files($_, 'application', "${app}_play.sql") for "bare_$app", $app;
     is(rows_of($app, $schema), rows_of("bare_$app", $schema), "$app has the same rows with and without the hub");
     is($node->safe_psql($app, "SELECT count(*) FROM pg_roles WHERE rolname = 'application' AND has_schema_privilege(oid, 'crm', 'usage')"), '0', "$app has no rights in the hub");
@@ -83,10 +94,10 @@ for my $app (sort keys %schema)
 }
 
 # One customer in three applications
-$node->safe_psql('postgres', 'CREATE DATABASE three; GRANT CREATE ON DATABASE three TO application');
+create_database('three', 1);
 my @three = qw(chatwoot medusa asterisk);
 run_files('three', 'application', "$_.sql") for @three;
-run_files('three', undef, 'hub.sql', map { "${_}_attach.sql" } @three);
+run_files('three', undef, map({ "${_}_attach.sql" } @three), 'asterisk_agents.sql');
 run_files('three', 'application', "${_}_play.sql") for @three;
 fed('three');
 my $out = run_files('three', undef, 'show.sql');
@@ -98,6 +109,35 @@ is($node->safe_psql('three', 'SELECT bool_and(crm.detach_source(source, keep => 
 is($node->safe_psql('three', "SELECT (SELECT count(*) FROM crm.touchpoints), (SELECT count(*) FROM crm.evidence WHERE retracted_at IS NULL), (SELECT count(*) FROM crm.traits),
     (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'chatwoot|medusa|asterisk'),
     (SELECT count(*) FROM pg_proc WHERE pronamespace::regnamespace::text IN ('chatwoot', 'medusa', 'asterisk'))"), '0|0|0|0|0', 'and nothing of them is left');
+
+# An application in another database, by foreign tables that are polled
+my ($host, $port) = ($node->host, $node->port);
+create_database('far', 1);
+$node->safe_psql('far', <<"END");
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER app FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'bare_listmonk');
+CREATE USER MAPPING FOR CURRENT_USER SERVER app;
+CREATE SCHEMA listmonk;
+CREATE TYPE listmonk.subscriber_status AS ENUM ('enabled', 'disabled', 'blocklisted');
+IMPORT FOREIGN SCHEMA listmonk LIMIT TO (subscribers, campaign_views) FROM SERVER app INTO listmonk;
+SELECT crm.attach_source('listmonk.subscribers', source => 'listmonk', part => 'subscribers', feed => 'poll', mapping => \$\${
+    "key": "id", "watermark": "updated_at", "makes": ["evidence", "traits"], "references": {"listmonk.subscriber": "id"},
+    "identifiers": {"email": "email"}, "traits": {"name": "name"}, "occurred_at": "created_at", "traits_at": "updated_at"}\$\$);
+SELECT crm.attach_source('listmonk.campaign_views', source => 'listmonk', part => 'views', feed => 'poll', mapping => \$\${
+    "key": "id", "watermark": "created_at", "occurred_at": "created_at", "channel": "'email'", "action": "'opened'",
+    "where": "subscriber_id IS NOT NULL", "references": {"listmonk.subscriber": "subscriber_id"}}\$\$);
+END
+$node->safe_psql('bare_listmonk', q{INSERT INTO listmonk.subscribers (uuid, email, name) VALUES (gen_random_uuid(), 'eva@example.pt', 'Eva');
+    UPDATE listmonk.subscribers SET name = 'Ana Ribeiro', updated_at = now() WHERE email = 'ana@example.pt';
+    INSERT INTO listmonk.campaign_views (campaign_id, subscriber_id) SELECT 2, id FROM listmonk.subscribers WHERE name = 'Eva'});
+fed('far');
+my $profiles = q{SELECT p.traits ->> 'name' AS name, count(t.touchpoint_id) FROM crm.customer_profile p LEFT JOIN crm.timeline t USING (customer_id) GROUP BY 1 ORDER BY 1};
+is($node->safe_psql('far', $profiles), "Ana Ribeiro|1\nEva|1\nRui Costa|1", 'what another database holds is polled');
+$node->safe_psql('bare_listmonk', q{DELETE FROM listmonk.subscribers WHERE name = 'Eva'});
+$node->safe_psql('far', 'CALL crm.feed()');
+is($node->safe_psql('far', q{SELECT part, problem FROM crm.check_source('listmonk') ORDER BY 1}), "subscribers|too many", 'what is deleted there is not, but check_source finds it');
+is($node->safe_psql('far', q{SELECT crm.resync_source('listmonk') > 0}), 't', 'resync_source mends it');
+is($node->safe_psql('far', $profiles), "Ana Ribeiro|1\nRui Costa|1\n|0", 'of her there is an address left, until settings say that it is forgotten');
 
 $node->stop;
 done_testing();

@@ -34,7 +34,7 @@ is(sql($node, q{SELECT detail ~ 'does not run' FROM crm.health WHERE topic = 'wo
 search($node);
 comes($node, q{SELECT count(*) = 1 FROM crm.touchpoints}, 'a row is fed');
 comes($node, q{SELECT count(*) = 1 FROM crm.customer_journeys}, 'and packed');
-comes($node, q{SELECT bool_and(error IS NULL) AND count(*) = 2 FROM crm.work_done}, 'the hub is refreshed and maintained');
+comes($node, q{SELECT bool_and(error IS NULL) AND count(*) = 2 FROM crm.work_done WHERE task <> 'look'}, 'the hub is refreshed and maintained');
 is(sql($node, q{SELECT usename, application_name FROM pg_stat_activity WHERE backend_type = 'pg_journey worker'}),
     'keeper|pg_journey worker for hub crm', 'there is one worker, a session of the owner');
 is(sql($node, q{SELECT detail FROM crm.health WHERE topic = 'worker'}), 'it runs', 'health says so');
@@ -105,6 +105,35 @@ comes($standby, q{SELECT care.worker_runs()}, 'one that was promoted has');
 sql($standby, "INSERT INTO shop.gone VALUES (505, 'there\@x.pt', 10, now())");
 comes($standby, q{SELECT count(*) = 504 FROM care.touchpoints}, 'it feeds there');
 $standby->stop('fast');
+
+# nobody but its owner keeps a hub from having one, and hubs of other databases are not kept waiting by it
+sql($node, 'UPDATE care.settings SET worker = false');
+comes($node, q{SELECT NOT care.worker_runs()}, 'it ends when the settings ask for it no more');
+my $other = $node->background_psql('postgres');
+$other->query_safe(q{SELECT pg_advisory_lock('care'::regnamespace::oid::integer, x'6a6f7572'::integer)});
+is(sql($node, 'SELECT care.worker_runs()'), 'f', 'a lock of anybody is not its');
+$other->query_safe('BEGIN; LOCK TABLE quiet.settings');
+sql($node, <<'END');
+CREATE DATABASE zweite;
+\c zweite
+CREATE EXTENSION pg_journey;
+SELECT journey_create_hub('crm');
+CREATE TABLE public.settings (worker boolean);
+UPDATE crm.settings SET worker = true;
+\c postgres
+UPDATE care.settings SET worker = true;
+END
+my $from = -s $node->logfile;
+search($node);
+comes($node, q{SELECT care.worker_runs() AND count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'pg_journey worker'}, 'all others have theirs');
+like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $from), qr/canceling statement due to statement timeout/, 'the one that is locked is passed over');
+unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile, $from), qr/does not exist/, 'a table of that name is no hub');
+$other->quit;
+
+# a statement of it is cancelled, a database is dropped while one works there
+sql($node, q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_journey worker' AND datname = 'postgres'});
+sql($node, 'DROP DATABASE zweite WITH (FORCE)');
+comes($node, q{SELECT count(*) = 1 AND care.worker_runs() FROM pg_stat_activity WHERE backend_type = 'pg_journey worker'}, 'it ends with its database, and the other goes on');
 
 # no longer asked for; switched off; dropped
 sql($node, 'UPDATE care.settings SET worker = false');

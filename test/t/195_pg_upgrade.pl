@@ -1,5 +1,6 @@
 # Proves that pg_upgrade takes a filled hub along: from the PostgreSQL that PGJ_OLD_PG_CONFIG names, which must have the
 # extension ("make upgradecheck" sees to it), or else from this one, for even that makes functions before operator classes.
+# Slow: part of "make slowtest", and of "make upgradecheck".
 use strict;
 use warnings;
 use FindBin;

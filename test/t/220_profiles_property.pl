@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(60, 600);
+my $runs = $ENV{PGJ_RUNS} || slowly(10, 600);
 
 # Values by their text in jsonb: kind, as numbers and texts are ordered, and length in characters
 my %value;
@@ -120,11 +120,11 @@ sub profile_of
         }
         my $rule = $unit->{rule} && $unit->{rule}{rule} ? $unit->{rule} : $any && $any->{rule} ? $any : { rule => 'most_recent' };
         my $by_value = sub {
-            my ($x, $y) = @_;
+            my ($x, $y, $sign) = (@_, 1);    # -1: the greatest comes first; what is missing comes last even so
             for my $m (@{ $unit->{members} })
             {
                 my ($p, $q) = map { $_->{said}{$m} } $x, $y;
-                my $cmp = defined $q <=> defined $p || (defined $p && defined $q ? compare_said($p, $q) : 0);
+                my $cmp = defined $q <=> defined $p || (defined $p && defined $q ? $sign * compare_said($p, $q) : 0);
                 return $cmp if $cmp;
             }
             return 0;
@@ -139,7 +139,7 @@ sub profile_of
               : 0;
         }
         my ($best) = sort {
-                 ($rule->{rule} eq 'min' ? $by_value->($a, $b) : $rule->{rule} eq 'max' ? $by_value->($b, $a) : $b->{measure} <=> $a->{measure})
+                 ($rule->{rule} eq 'min' ? $by_value->($a, $b) : $rule->{rule} eq 'max' ? $by_value->($a, $b, -1) : $b->{measure} <=> $a->{measure})
               || $b->{at} cmp $a->{at} || $a->{source} cmp $b->{source} || $a->{key} cmp $b->{key}
         } @candidates;
         $result{$_} = [ $best->{said}{$_}, $best->{source}, $best->{key}, $best->{at} ] for $best ? @{ $best->{known} } : ();

@@ -51,6 +51,33 @@ CREATE TABLE public.sales (sale_id bigint PRIMARY KEY, sold_at timestamptz, card
 INSERT INTO public.sales SELECT i, timestamptz '2026-01-01Z' + i * interval '1 day', i % 7, i FROM generate_series(1, 30) i;
 SELECT attach_source('public.sales', '{"occurred_at": "sold_at", "channel": "''store''", "action": "''sale''", "value": "amount", "identifiers": {"c": "card"}}');
 
+-- who of the company they are, what customers are like, and a table whose changes are touchpoints, of which some wait
+INSERT INTO agents VALUES ('marta', 'Marta Lima', false), ('helper', NULL, true);
+INSERT INTO agent_aliases VALUES ('', 'm.lima', 'marta'), ('tickets', '201', 'helper');
+SELECT record('{c:5}', '2026-02-04Z', 'web', 'answer', direction => 'out', agent => 'm.lima', conversation => 'a', subject => E'Größe\t"x"',
+              url => 'https://desk.example/?a=1&b=é', source => 'sql', source_key => 'subject');
+UPDATE settings SET trait_history = true;
+UPDATE trait_rules SET personal = false WHERE trait = '*';
+INSERT INTO trait_rules VALUES ('address', '{city,"zip code"}', 'source_order', '{crm,"shop, \"x\""}', true), ('name', NULL, 'longest', NULL, NULL);
+SELECT set_traits('p:5', '{"name": "Ana", "city": "Porto", "zip code": "4000", "age": 30}', 'crm', '2026-01-01Z'),
+       set_traits('p:5', '{"name": "Ana Lima", "city": "Lisboa", "age": null, "größe": [1, {"a": "é"}]}', 'shop, "x"', '2026-01-02Z'),
+       set_traits('p:6', '{"name": "Rui"}', 'crm', '2026-01-03Z'), set_traits('p:6', '{"name": "Rui Costa"}', 'crm', '2026-01-04Z');
+CREATE TABLE public.shops (shop_id integer PRIMARY KEY, label text);
+INSERT INTO public.shops VALUES (1, 'Nord'), (2, 'Süd');
+CREATE TABLE public.tickets (gone int, ticket_id int PRIMARY KEY, at timestamptz, card text, status text, shop_id int, title text, agent text);
+ALTER TABLE public.tickets DROP COLUMN gone;
+INSERT INTO public.tickets SELECT i, '2026-01-01Z', i % 9, 'open', 1 + i % 2, 'Ticket ' || i, '201' FROM generate_series(1, 20) i;
+INSERT INTO public.tickets VALUES (21, 'infinity', '1', 'open', 1, 'never', NULL);
+SELECT attach_source('public.tickets', $${"occurred_at": "at", "channel": "'desk'", "action": "'opened'", "identifiers": {"c": "card"},
+    "references": {"desk.ticket": "ticket_id"}, "subject": "title || ' ' || shop.label", "url": "'https://desk.example/' || ticket_id",
+    "direction": "'out'", "agent": "agent", "lookups": {"shop": "shops(shop_id = tickets.shop_id)"}, "traits": {"shop": "shop.label"},
+    "on_change": {"column": "status", "at": "at + interval '1 day'", "actions": {"solved": "solved"}}}$$, part => 'desk');
+UPDATE public.tickets SET status = 'solved' WHERE ticket_id <= 5;
+CALL feed();
+UPDATE public.tickets SET status = 'solved', title = 'Solved' WHERE ticket_id BETWEEN 6 AND 8;
+DELETE FROM public.tickets WHERE ticket_id = 20;
+UPDATE public.shops SET label = 'Norden' WHERE shop_id = 1;
+
 -- what users add, and who may do what
 ALTER TABLE touchpoints ADD COLUMN own_column text DEFAULT 'own';
 ALTER TABLE identities ADD COLUMN own_column text NOT NULL DEFAULT 'own';
@@ -72,12 +99,12 @@ GRANT INSERT ON public.sales TO hub_writer;
 END
 
 # Everything of a catalogue that a dump must bring back, owners and grants apart. (A deparsed function that is restored and deparsed
-# again may name a constant.)
+# again may name a constant, and so may a view.)
 my $parts = <<'END';
 SELECT nspname, kind, count(*), md5(string_agg(d, chr(10) ORDER BY d COLLATE "C"))
 FROM (SELECT pronamespace AS n, 'function' AS kind, replace(pg_get_functiondef(oid), ' AS text', '') || coalesce(obj_description(oid, 'pg_proc'), '') AS d FROM pg_proc WHERE prokind IN ('f', 'p')
       UNION ALL SELECT relnamespace, 'relation', concat_ws(' ', relname, obj_description(oid, 'pg_class'), reloptions, relkind, relrowsecurity, relreplident,
-                                                           pg_get_expr(relpartbound, oid), pg_get_viewdef(CASE WHEN relkind = 'v' THEN oid END)) FROM pg_class
+                                                           pg_get_expr(relpartbound, oid), regexp_replace(pg_get_viewdef(CASE WHEN relkind = 'v' THEN oid END), ' AS (text|int8|timestamptz)\M', '', 'g')) FROM pg_class
       UNION ALL SELECT relnamespace, 'column', concat_ws(' ', relname, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, col_description(c.oid, attnum),
                                                          pg_get_expr(adbin, adrelid))
                 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = attnum
@@ -111,10 +138,21 @@ SELECT $hub.record('{new:1}', now(), 'web', 'view', source => 'new', source_key 
 SELECT own_column FROM $hub.touchpoints WHERE source = 'new';
 INSERT INTO public.sales VALUES (1001, now(), 'new', 5);
 UPDATE public.sales SET amount = 6 WHERE sale_id = 1;
+CALL $hub.feed() \\gset
+UPDATE public.tickets SET status = 'solved' WHERE ticket_id = 9;
+CALL $hub.feed() \\gset
+SELECT string_agg(concat_ws(' ', source, part, state, pending, last_error), ', ' ORDER BY source) FROM $hub.source_progress;
+SELECT string_agg(concat_ws(' ', action, n), ', ' ORDER BY action)
+FROM (SELECT action, count(*) AS n FROM $hub.touchpoints WHERE source = 'tickets' GROUP BY 1) t;
+SELECT count(*) FROM $hub.check_source('tickets');
+SELECT string_agg(DISTINCT value #>> '{}', ' ') FROM $hub.traits WHERE source = 'tickets';
+SELECT $hub.set_traits('p:6', '{"name": "R. Costa"}', 'crm', '2026-02-01Z') = $hub.customer_of('p:6');
+SELECT c.traits ->> 'name', (SELECT p.traits ->> 'name' FROM $hub.customer_profile_at(c.customer_id, '2026-01-03 12:00Z') p)
+FROM $hub.customer_profile_of($hub.customer_of('p:6')) c;
 SELECT sum(value) FROM $hub.touchpoints WHERE source = 'sales';
 SELECT count(*) FROM $hub.current_journeys c
     FULL JOIN (SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, t.value, t.touchpoint_id,
-                                     $hub.packed_detail(t.direction, t.agent)) AS journey
+                                     $hub.packed_detail(t.direction, t.agent, t.source, (SELECT $hub.agent_bots()))) AS journey
     FROM $hub.touchpoints t JOIN $hub.identities i USING (identity_id) GROUP BY 1) a USING (customer_id) WHERE c.journey IS DISTINCT FROM a.journey;
 CREATE TEMP TABLE stale AS SELECT * FROM $hub.current_journeys;
 SELECT $hub.refresh() > 0, $hub.refresh(rebuild => true);
@@ -122,7 +160,8 @@ SELECT count(*) FROM stale s FULL JOIN $hub.customer_journeys j USING (customer_
 SELECT $hub.make_partitions('2024-01-01Z') > 0;
 SELECT journey_upgrade_hub('größe "x"'), journey_drop_hub('empty');
 END
-our $went_on = join "\n", 't', 't|t|0', '0', 't', 't', 'by trigger', 475, 0, 't|0', 0, 't', '|';
+our $went_on = join "\n", 't', 't|t|0', '0', 't', 't', 'by trigger', 'sales  attached 0, tickets desk attached 0', 'opened 19, solved 9', 0,
+    'Norden Süd', 't', 'R. Costa|Rui', 475, 0, 't|0', 0, 't', '|';
 
 # Makes the hub; returns what to ask of it, by name, and what it answers
 sub fill_hub
@@ -131,12 +170,13 @@ sub fill_hub
     sql($node, $fill);
     my @tables = split /\n/, sql($node, <<'END');
 SELECT relname FROM pg_class WHERE relnamespace = '"größe ""x"""'::regnamespace AND relkind IN ('r', 'p', 'v')
-       AND relname NOT IN ('own_view', 'stitch_report') ORDER BY 1
+       AND relname NOT IN ('own_view', 'stitch_report', 'health') ORDER BY 1
 END
     my %checks = (
         (map { $_ => qq(SELECT count(*), md5(string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C")) FROM $hub.$_ t) } @tables),
         sales => 'SELECT count(*), sum(amount) FROM public.sales',
-        sequences => q(SELECT string_agg(concat_ws(' ', sequencename, last_value), ', ' ORDER BY sequencename) FROM pg_sequences),
+        sequences => q(SELECT string_agg(concat_ws(' ', schemaname, sequencename, last_value), ', ' ORDER BY schemaname, sequencename) FROM pg_sequences),
+        health => "SELECT topic, name, waiting, detail FROM $hub.health ORDER BY 1, 2",
         report => "SELECT finding, identifier, other, identities, reason FROM $hub.stitch_report ORDER BY 1, 2, 3",
         check => "SELECT count(*) FROM $hub.stitch_check()",
         own => "SELECT * FROM $hub.own_view",
@@ -151,8 +191,10 @@ END
         grants => $grants);
 
     my %before = map { $_ => sql($node, $checks{$_}) } keys %checks;
-    like($before{$_}, qr/^[1-9]\d+\|/, "there is something in $_") for qw(former_memberships touchpoints customer_journeys timeline conversations touchpoint_keys);
-    like($before{$_}, qr/^[1-9]\|/, "there is something in $_") for qw(identity_pairs touchpoints_default rejected sources);
+    like($before{$_}, qr/^[1-9]\d*\|/, "there is something in $_")
+        for qw(former_memberships touchpoints customer_journeys timeline conversations touchpoint_keys identity_pairs touchpoints_default
+               rejected sources source_lookups source_rejects source_changes feed_notes agents agent_aliases traits trait_history
+               trait_rules customer_profile);
     like($before{journey_changes}, qr/^[1-9]\d*\|/, 'there are journeys to be refreshed');
     is($before{check}, 0, 'the hub is what a rebuild gives');
     is($before{known}, 't', 'the hub knows');

@@ -127,7 +127,7 @@ SELECT c.customer_id, oracle.identifier_values(c.customer_id) AS identifiers,
        least(i.first_seen, t.first_at) AS first_seen, greatest(i.last_seen, t.last_at) AS last_seen,
        coalesce(t.touchpoints, 0) AS touchpoints, coalesce(t.sessions, 0) AS sessions, coalesce(t.channels, '{}') AS channels, t.preferred_channel,
        coalesce(t.handoffs, 0) AS handoffs, v.value, v.currency, coalesce(v.value_by_currency, '{}') AS value_by_currency,
-       t.last_channel, t.last_action, t.last_at, coalesce(o.open_conversations, 0) AS open_conversations, coalesce(a.attributes, '{}') AS attributes
+       t.last_channel, t.last_action, t.last_at, coalesce(o.open_conversations, 0) AS open_conversations
 FROM crm.customers c
      LEFT JOIN (SELECT n.customer_id, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
                 FROM crm.identities n GROUP BY n.customer_id) i ON i.customer_id = c.customer_id
@@ -163,14 +163,7 @@ FROM crm.customers c
                 GROUP BY s.customer_id) v ON v.customer_id = c.customer_id
      LEFT JOIN (SELECT d.customer_id, count(*) AS open_conversations
                 FROM oracle.conversations d WHERE d.status = 'open' GROUP BY d.customer_id) o
-               ON o.customer_id = c.customer_id
-     LEFT JOIN (SELECT k.customer_id, jsonb_object_agg(k.key, k.value) AS attributes
-                FROM (SELECT DISTINCT ON (n.customer_id, e.key) n.customer_id, e.key, e.value
-                      FROM crm.identities n JOIN crm.touchpoints p ON p.identity_id = n.identity_id
-                           CROSS JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(p.attributes) = 'object' THEN p.attributes END) e
-                      WHERE p.attributes IS NOT NULL AND e.value <> 'null'
-                      ORDER BY n.customer_id, e.key, p.occurred_at DESC, p.touchpoint_id DESC) k
-                GROUP BY k.customer_id) a ON a.customer_id = c.customer_id;
+               ON o.customer_id = c.customer_id;
 
 CREATE VIEW oracle.channel_transitions AS
 SELECT h.from_channel, h.to_channel, count(*) AS handoffs, count(DISTINCT h.customer_id) AS customers,
