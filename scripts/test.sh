@@ -22,23 +22,34 @@ build_with() {
 		as_user make -C "$work/special" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no COPT="$*" all
 }
 
-# Two lanes at once, each in a database and folder of its own: tests with hubs, and all others. lanes TESTS...
+# Three lanes at once, each in a database and folder of its own: tests with hubs in two of them, and all others.
+# lanes TESTS...
 lanes() {
-	local test hubs= others= status=0
+	local test status=0 lane
+	declare -A of=([hubs]= [morehubs]= [others]=)
 	for test in "$@"; do
-		if grep -q journey_create_hub "$root/test/sql/$test.sql"; then hubs+=" $test"; else others+=" $test"; fi
+		lane=others
+		if grep -q journey_create_hub "$root/test/sql/$test.sql"; then
+			lane=hubs
+			[ ${#of[hubs]} -le ${#of[morehubs]} ] || lane=morehubs
+		fi
+		of[$lane]+=" $test"
 	done
-	as_user mkdir -p "$work/tree/lane" && as_user ln -sfn ../expected "$work/tree/lane/expected"
-	lane contrib_regression lane $hubs & lane others . $others || status=1
-	wait $! || status=1
-	cat "$work"/log/{contrib_regression,others}.log
+	for lane in "${!of[@]}"; do
+		as_user mkdir -p "$work/tree/$lane" && as_user ln -sfn ../expected "$work/tree/$lane/expected"
+		lane $lane ${of[$lane]} &
+	done
+	for lane in "${!of[@]}"; do wait -n || status=1; done
+	cat $(printf "$work/log/%s.log " "${!of[@]}")
 	return $status
 }
-lane() { # lane DATABASE FOLDER TESTS...
-	local options="--inputdir=test --load-extension=pg_journey --dbname=$1 --outputdir=$2" log=$work/log/$1.log
-	shift 2
-	build installcheck ISOLATION= REGRESS="$*" REGRESS_OPTS="$options" >"$log" 2>&1
+lane() { # lane NAME TESTS...
+	local name=$1
+	shift
+	[ $# = 0 ] || build installcheck ISOLATION= REGRESS="$*" \
+		REGRESS_OPTS="--inputdir=test --load-extension=pg_journey --dbname=$name --outputdir=$name" >"$work/log/$name.log" 2>&1
 }
+
 all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
 
 layer_regress() { lanes $(all_regress); }
@@ -172,7 +183,7 @@ explain() {
 		sed -n '/^Test Summary Report/,/^Result:/p' "$2" ;;
 	*)
 		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
-		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,lane/}regression.diffs 2>/dev/null
+		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,*/}regression.diffs 2>/dev/null
 		tail -n 30 "$2" ;;
 	esac
 	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5

@@ -110,15 +110,15 @@ SELECT * FROM crm.own_view;
 SELECT to_regclass('crm.own_index') IS NOT NULL AS kept;
 
 -- owners who are no superusers
-CREATE ROLE regress_hub_owner;
+CREATE ROLE regress_hub_maker;
 CREATE ROLE regress_hub_other;
 \x on
-SET ROLE regress_hub_owner;
+SET ROLE regress_hub_maker;
 SELECT r.* FROM refused($$SELECT journey_create_hub('owned')$$) r;
 RESET ROLE;
 \x off
-SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_owner', current_database()) \gexec
-SET ROLE regress_hub_owner;
+SELECT format('GRANT CREATE ON DATABASE %I TO regress_hub_maker', current_database()) \gexec
+SET ROLE regress_hub_maker;
 SELECT journey_create_hub('owned');
 SELECT owned.identify('{a:1,a:2}', source => 'sql', source_key => 'k');
 SELECT owned.customer_of('a:2');
@@ -142,11 +142,11 @@ SELECT query, r.state, r.message FROM (VALUES
 ) v(query), refused(query) r;
 RESET ROLE;
 \x off
-SET ROLE regress_hub_owner;
+SET ROLE regress_hub_maker;
 SELECT journey_drop_hub('owned', true);
 RESET ROLE;
-SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()) \gexec
-DROP ROLE regress_hub_owner, regress_hub_other;
+SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_hub_maker', current_database()) \gexec
+DROP ROLE regress_hub_maker, regress_hub_other;
 
 -- calls that are refused
 SELECT crm.identify('{e:1,e:2}', '2026-01-01', 'test', 'key');
