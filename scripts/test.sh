@@ -22,32 +22,33 @@ build_with() {
 		as_user make -C "$work/special" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no COPT="$*" all
 }
 
-# Three lanes at once, each in a database and folder of its own: tests with hubs in two of them, and all others.
-# lanes TESTS...
+# Three lanes at once, each in a database and folder of its own: tests with hubs in two of them, of which one is named as
+# some of their results say, and all others. lanes TESTS...
 lanes() {
-	local test status=0 lane
-	declare -A of=([hubs]= [morehubs]= [others]=)
+	local test hubs= more= others= status=0
 	for test in "$@"; do
-		lane=others
-		if grep -q journey_create_hub "$root/test/sql/$test.sql"; then
-			lane=hubs
-			[ ${#of[hubs]} -le ${#of[morehubs]} ] || lane=morehubs
+		if ! grep -q journey_create_hub "$root/test/sql/$test.sql"; then
+			others+=" $test"
+		elif [ ${#hubs} -le ${#more} ] || grep -q contrib_regression "$root/expected/$test.out"; then
+			hubs+=" $test"
+		else
+			more+=" $test"
 		fi
-		of[$lane]+=" $test"
 	done
-	for lane in "${!of[@]}"; do
-		as_user mkdir -p "$work/tree/$lane" && as_user ln -sfn ../expected "$work/tree/$lane/expected"
-		lane $lane ${of[$lane]} &
-	done
-	for lane in "${!of[@]}"; do wait -n || status=1; done
-	cat $(printf "$work/log/%s.log " "${!of[@]}")
+	lane contrib_regression hubs $hubs & lane more more $more & lane others . $others || status=1
+	wait -n || status=1
+	wait -n || status=1
+	cat "$work"/log/{contrib_regression,more,others}.log
 	return $status
 }
-lane() { # lane NAME TESTS...
-	local name=$1
-	shift
-	[ $# = 0 ] || build installcheck ISOLATION= REGRESS="$*" \
-		REGRESS_OPTS="--inputdir=test --load-extension=pg_journey --dbname=$name --outputdir=$name" >"$work/log/$name.log" 2>&1
+lane() { # lane DATABASE FOLDER TESTS...
+	local name=$1 folder=$2 log=$work/log/$1.log
+	shift 2
+	echo "$name:$*" >"$log"
+	[ $# = 0 ] && return
+	as_user mkdir -p "$work/tree/$folder" && { [ "$folder" = . ] || as_user ln -sfn ../expected "$work/tree/$folder/expected"; } &&
+		build installcheck ISOLATION= REGRESS="$*" \
+			REGRESS_OPTS="--inputdir=test --load-extension=pg_journey --dbname=$name --outputdir=$folder" >>"$log" 2>&1
 }
 
 all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
@@ -183,7 +184,7 @@ explain() {
 		sed -n '/^Test Summary Report/,/^Result:/p' "$2" ;;
 	*)
 		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
-		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,*/}regression.diffs 2>/dev/null
+		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,hubs/,more/}regression.diffs 2>/dev/null
 		tail -n 30 "$2" ;;
 	esac
 	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5
