@@ -536,11 +536,37 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
 
+-- Before what is done of a thousand rows at a time, which would lock them a thousand at a time: all of them
+CREATE OR REPLACE FUNCTION @hub@.lock_rows(source text, keys text[], identifiers @extschema@.identifier[] DEFAULT '{}')
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    keys := keys || array(SELECT c.source_key FROM unnest(keys) u(key)
+                          CROSS JOIN LATERAL (SELECT x.source_key FROM source_changes x
+                                              WHERE x.source = lock_rows.source AND x.row_key = u.key OFFSET 0) c);
+    PERFORM lock_ahead(array(SELECT i.id FROM stored_events(source, keys) e
+                                  CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
+                             WHERE i.id IS NOT NULL
+                             UNION
+                             SELECT o.identity_id FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
+                                                      WHERE t.source = lock_rows.source AND t.source_key = u.key
+                                                      OFFSET 0) o),
+                       identifiers);
+END $$;
+COMMENT ON FUNCTION @hub@.lock_rows(text, text[], @extschema@.identifier[]) IS
+    'lock all that rows of an attached table have told, and will tell, until the transaction ends';
+
 CREATE OR REPLACE FUNCTION @hub@.forget_rows(source text, keys text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF cardinality(keys) > 1000 THEN
+        PERFORM lock_rows(source, keys);
+    END IF;
     FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
         PERFORM remove_changes(source, keys[i * 1000 + 1:i * 1000 + 1000]),
                 remove_rows(source, keys[i * 1000 + 1:i * 1000 + 1000]);
@@ -967,6 +993,26 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF cardinality(old_keys) + total > 1000 THEN
+        BEGIN
+            IF total > 0 THEN
+                query := format('SELECT pg_catalog.array_agg(DISTINCT m.key) AS keys, '
+                                'pg_catalog.array_agg(DISTINCT i.i) AS identifiers '
+                                'FROM (%s) m LEFT JOIN LATERAL pg_catalog.unnest(m.identifiers) i(i) ON true',
+                                mapped_rows(id, 'new_rows'));
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                PERFORM lock_rows(s.source, old_keys || r.keys, array_remove(r.identifiers, NULL));
+            ELSE
+                PERFORM lock_rows(s.source, old_keys);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- some can't be read: as far as that goes
+        END;
+    END IF;
     IF anew <> '{}' AND s.removes THEN
         PERFORM remove_changes(s.source, read_list(id, noted_keys(id), anew));
     END IF;
@@ -1017,9 +1063,9 @@ BEGIN
         END LOOP;
     END IF;
     old_keys := array(SELECT u.key FROM unnest(old_keys) u(key) EXCEPT SELECT u.key FROM unnest(found) u(key));
-    FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
-        PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
-    END LOOP;
+    IF old_keys <> '{}' THEN
+        PERFORM forget_rows(s.source, old_keys);
+    END IF;
     IF total > 0 AND s.may_be_untold THEN
         BEGIN
             query := untold_rows(id, 'new_rows');

@@ -1832,6 +1832,16 @@ DECLARE
 BEGIN
     SELECT t.source, t.part INTO s FROM sources t WHERE t.source_id = remove_source.source_id;
     others := array(SELECT t.part || ':' FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
+    -- all that goes in several steps; of several parts more than that
+    PERFORM lock_ahead(array(SELECT t.identity_id
+                             FROM touchpoint_keys k JOIN touchpoints t ON t.touchpoint_id = k.touchpoint_id
+                                                                          AND t.occurred_at = k.occurred_at
+                             WHERE k.source = s.source
+                             UNION
+                             SELECT i.id FROM evidence v CROSS JOIN LATERAL unnest(v.identities) i(id)
+                             WHERE v.source = s.source AND v.retracted_at IS NULL
+                             UNION
+                             SELECT t.identity_id FROM traits t WHERE t.source = s.source), '{}');
     LOOP
         keys := array(SELECT k.key FROM stored_keys(s.source) k(key)
                       WHERE CASE WHEN s.part <> '' THEN starts_with(k.key, s.part || ':')
