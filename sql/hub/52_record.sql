@@ -484,6 +484,9 @@ BEGIN
         FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) 
              e(touchpoint_id, identity_id, fresh)
         WHERE e.fresh;
+        IF cardinality(numbers) >= 1000 THEN
+            PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
+        END IF;
 
         IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
             PERFORM tell(ARRAY(SELECT news(i.customer_id, max(u.touchpoint_id))

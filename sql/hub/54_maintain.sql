@@ -349,6 +349,44 @@ END $$;
 COMMENT ON FUNCTION @hub@.drop_keys() IS
     'drop some of the keys that settings keep no longer; returns whether there may be more';
 
+-- Plans that are made after a load must not be those of before: autovacuum comes a minute later, if it comes, and never
+-- counts touchpoints as a whole. So whoever has loaded looks, when numbers have come to another power of two, what has
+-- grown by half since it was counted, and has some of its rows counted; the rest is left to autovacuum. Who may not is
+-- not told. Nor is anybody waited for, so it may be done within a load. The whole is for who commits soon: as long as it is locked no
+-- partition can be made.
+CREATE OR REPLACE FUNCTION @hub@.gather_statistics(before bigint, now bigint, whole boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+    SET client_min_messages = error SET default_statistics_target = 10
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+BEGIN
+    IF before >= 2 ^ floor(log(2, greatest(now, 1))) THEN
+        RETURN;
+    END IF;
+    FOR name IN
+        SELECT c.oid::regclass::text
+        FROM pg_class c
+        WHERE (c.oid = ANY ('{identities,customers,evidence,touchpoint_keys,customer_journeys}'::regclass[])
+               OR c.oid IN (SELECT p.partition FROM touchpoint_partitions() p))
+              AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
+              AND pg_relation_size(c.oid) > (8 + 1.5 * c.relpages) * current_setting('block_size')::bigint
+        ORDER BY 1
+    LOOP
+        EXECUTE 'ANALYZE (SKIP_LOCKED) ' || name;
+    END LOOP;
+    IF whole AND (SELECT pg_has_role(c.relowner, 'USAGE') AND s.rows > 1000 AND s.rows > 1.5 * c.reltuples
+                  FROM pg_class c
+                       CROSS JOIN (SELECT sum(p.reltuples) AS rows FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
+                                   WHERE h.inhparent = 'touchpoints'::regclass) s
+                  WHERE c.oid = 'touchpoints'::regclass) THEN
+        ANALYZE (SKIP_LOCKED) touchpoints;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.gather_statistics(bigint, bigint, boolean) IS
+    'gather statistics of tables that a load has made larger, if numbers have passed a power of two';
+
 -- What maintain() has to do, in order. Of a partition that is not too old as a whole, and of the default one, goes what
 -- is.
 CREATE OR REPLACE FUNCTION @hub@.maintenance(since timestamptz, OUT task text, OUT partition regclass,
@@ -388,12 +426,13 @@ BEGIN
             RETURN NEXT;
         END IF;
     END LOOP;
-    task := 'compact';
-    RETURN NEXT;
+    FOREACH task IN ARRAY '{compact,count}'::text[] LOOP
+        RETURN NEXT;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.maintenance(timestamptz) IS
     'the tasks of maintain(): make the partition of a month; erase touchpoints before a month, '
-    'block by block; drop a partition; give back room of the default one';
+    'block by block; drop a partition; give back room of the default one; gather statistics';
 
 -- Returns whether there is a partition more, or less; NULL: it could not be done now.
 CREATE OR REPLACE FUNCTION @hub@.maintain_step(task text, partition regclass, month timestamptz, first_block bigint,
@@ -411,6 +450,7 @@ BEGIN
         WHEN 'drop' THEN RETURN drop_partition(partition, patience);
         WHEN 'erase' THEN PERFORM erase_touchpoints(partition, month, first_block, first_block + 499);
         WHEN 'compact' THEN PERFORM compact_default(patience);
+        WHEN 'count' THEN PERFORM gather_statistics(0, 1, true);
     END CASE;
     RETURN false;
 EXCEPTION WHEN undefined_table THEN
@@ -480,7 +520,7 @@ END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
     'touchpoints; delete touchpoints and drop partitions and keys that settings keep no longer; forget identifiers that '
-    'nothing names any more, if settings say so. Tells how many were made and '
+    'nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made and '
     'dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint

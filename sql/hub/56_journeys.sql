@@ -329,9 +329,13 @@ BEGIN
         PERFORM FROM agent_maps m WHERE m.one_row FOR SHARE;  -- fails if bots have changed since the snapshot
     END IF;
     -- few by index, for the server reckons with as many notes as the table has room for
-    IF (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 AND NOT rebuild THEN
+    IF NOT rebuild AND (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 THEN
         PERFORM set_config(s.setting, 'off', true)
         FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) s(setting);
+    ELSIF NOT rebuild AND sees_all_journeys() THEN
+        -- a note takes twice as long as a touchpoint, which has a hundred bytes or more: so after a load read these
+        rebuild := (SELECT count(*) FROM journey_changes) * 200
+                   > (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree('touchpoints') t WHERE t.isleaf);
     END IF;
     IF NOT sees_all_journeys() THEN
         DELETE FROM journey_blocks;
@@ -424,8 +428,14 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    IF total >= 100000 THEN
+        RAISE NOTICE USING MESSAGE = format('refresh: %s journeys are packed', total);
+    END IF;
     IF firsts = '{}' AND sees_all_journeys() THEN
         PERFORM make_blocks();
+    END IF;
+    IF total >= 1000 THEN
+        PERFORM gather_statistics(0, 1);
     END IF;
     RETURN total;
 END $$;

@@ -1770,6 +1770,8 @@ BEGIN
         END LOOP;
     END LOOP;
     COMMIT;
+    PERFORM @hub@.gather_statistics(0, 1, true);
+    COMMIT;
     SELECT c.touchpoints, c.rejected, c.hint INTO counted FROM @hub@.count_of_source(source) c;
     RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, '
                                                    'there are %s touchpoints',
