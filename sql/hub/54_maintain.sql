@@ -351,7 +351,7 @@ COMMENT ON FUNCTION @hub@.drop_keys() IS
 
 -- Plans that are made after a load must not be those of before: autovacuum comes a minute later, if it comes, and never
 -- counts touchpoints as a whole. So whoever has loaded looks, when numbers have come to another power of two, what has
--- grown by half since it was counted, and has some of its rows counted; the rest is left to autovacuum. Who may not is
+-- grown by half since it was counted, or was empty then, and has some of its rows counted; the rest is left to autovacuum. Who may not is
 -- not told. Nor is anybody waited for, so it may be done within a load. The whole is for who commits soon: as long as it is locked no
 -- partition can be made.
 CREATE OR REPLACE FUNCTION @hub@.gather_statistics(before bigint, now bigint, whole boolean DEFAULT false) RETURNS void
@@ -371,7 +371,8 @@ BEGIN
         WHERE (c.oid = ANY ('{identities,customers,evidence,touchpoint_keys,customer_journeys}'::regclass[])
                OR c.oid IN (SELECT p.partition FROM touchpoint_partitions() p))
               AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
-              AND pg_relation_size(c.oid) > (8 + 1.5 * c.relpages) * current_setting('block_size')::bigint
+              AND pg_relation_size(c.oid) > CASE WHEN c.reltuples < 1 THEN 8 ELSE 8 + 1.5 * c.relpages END
+                                            * current_setting('block_size')::bigint
         ORDER BY 1
     LOOP
         EXECUTE 'ANALYZE (SKIP_LOCKED) ' || name;

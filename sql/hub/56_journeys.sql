@@ -58,15 +58,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
 
--- Plans of statements with transition tables are kept for a session, whatever number of rows they were made for: so keys are looked
--- up by index, one by one, and old and new rows are compared by set operations, which hash.
+-- Plans of statements with transition tables are kept for a session, whatever number of rows they were made for, and
+-- keys may have been counted when there were none: so they are looked up by index, one by one, and old and new rows
+-- are compared by set operations, which hash.
 CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    DELETE FROM touchpoint_keys k USING old_rows o
-    WHERE k.source = o.source AND k.source_key = o.source_key AND k.touchpoint_id = o.touchpoint_id;
+    DELETE FROM touchpoint_keys k
+    WHERE k.ctid = ANY (array(SELECT x.tid FROM old_rows o
+                              CROSS JOIN LATERAL (SELECT y.ctid AS tid FROM touchpoint_keys y
+                                                  WHERE y.source = o.source AND y.source_key = o.source_key
+                                                        AND y.touchpoint_id = o.touchpoint_id OFFSET 0) x));
     INSERT INTO journey_changes (identity_id) SELECT DISTINCT o.identity_id FROM old_rows o;
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(SELECT news(i.customer_id, o.touchpoint_id, 'removed')
@@ -105,9 +109,13 @@ BEGIN
     SELECT d.identity_id FROM (TABLE former EXCEPT ALL TABLE latter) d
     UNION
     SELECT d.identity_id FROM (TABLE latter EXCEPT ALL TABLE former) d;
-    UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
-    FROM new_rows n
-    WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
+    UPDATE touchpoint_keys k SET occurred_at = u.occurred_at
+    FROM (SELECT x.tid, n.occurred_at
+          FROM new_rows n CROSS JOIN LATERAL (SELECT y.ctid AS tid, y.occurred_at FROM touchpoint_keys y
+                                              WHERE y.source = n.source AND y.source_key = n.source_key
+                                                    AND y.touchpoint_id = n.touchpoint_id OFFSET 0) x
+          WHERE x.occurred_at <> n.occurred_at OFFSET 0) u
+    WHERE k.ctid = u.tid;
     -- whose it was, and is no more, it is removed from
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(

@@ -174,8 +174,11 @@ BEGIN
         action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
         campaign = e.campaign, attributes = e.attributes, subject = e.subject, url = e.url
-    FROM (SELECT u.*, f.identity_id
-          FROM unnest(events) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
+    FROM (SELECT u.source_key, u.occurred_at, u.channel, u.action, u.value, u.currency, u.direction, u.conversation,
+                 u.agent, u.campaign, u.attributes, u.subject, u.url,
+                 CASE WHEN u.other
+                      THEN identities[count(*) FILTER (WHERE u.other) OVER (ORDER BY u.ordinality)] END AS identity_id
+          FROM ROWS FROM (unnest(others), unnest(events)) WITH ORDINALITY u(other)) e
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
                              AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
@@ -540,20 +543,34 @@ COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints th
 CREATE OR REPLACE FUNCTION @hub@.lock_rows(source text, keys text[], identifiers @extschema@.identifier[] DEFAULT '{}')
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
     keys := keys || array(SELECT c.source_key FROM unnest(keys) u(key)
                           CROSS JOIN LATERAL (SELECT x.source_key FROM source_changes x
                                               WHERE x.source = lock_rows.source AND x.row_key = u.key OFFSET 0) c);
-    PERFORM lock_ahead(array(SELECT i.id FROM stored_events(source, keys) e
-                                  CROSS JOIN LATERAL unnest(e.evidence_ids || e.identity_id) i(id)
-                             WHERE i.id IS NOT NULL
+    PERFORM lock_ahead(array(SELECT t.identity_id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.touchpoint_id, x.occurred_at FROM touchpoint_keys x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) k
+                                  CROSS JOIN LATERAL (SELECT x.identity_id FROM touchpoints x
+                                                      WHERE x.touchpoint_id = k.touchpoint_id
+                                                            AND x.occurred_at = k.occurred_at OFFSET 0) t
                              UNION
-                             SELECT o.identity_id FROM unnest(keys) u(key)
-                                  CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
-                                                      WHERE t.source = lock_rows.source AND t.source_key = u.key
-                                                      OFFSET 0) o),
+                             SELECT i.id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.identities FROM evidence x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) v
+                                  CROSS JOIN LATERAL unnest(v.identities) i(id)
+                             UNION
+                             SELECT t.identity_id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.identity_id FROM traits x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) t),
                        identifiers);
 END $$;
 COMMENT ON FUNCTION @hub@.lock_rows(text, text[], @extschema@.identifier[]) IS
@@ -1063,9 +1080,9 @@ BEGIN
         END LOOP;
     END IF;
     old_keys := array(SELECT u.key FROM unnest(old_keys) u(key) EXCEPT SELECT u.key FROM unnest(found) u(key));
-    IF old_keys <> '{}' THEN
-        PERFORM forget_rows(s.source, old_keys);
-    END IF;
+    FOR i IN 0 .. (cardinality(old_keys) - 1) / 1000 LOOP
+        PERFORM forget_rows(s.source, old_keys[i * 1000 + 1:i * 1000 + 1000]);
+    END LOOP;
     IF total > 0 AND s.may_be_untold THEN
         BEGIN
             query := untold_rows(id, 'new_rows');

@@ -1850,7 +1850,9 @@ BEGIN
                                  ELSE NOT EXISTS (SELECT FROM unnest(others) o(prefix) WHERE starts_with(k.key, o.prefix)) END
                       LIMIT 20000);
         EXIT WHEN keys = '{}';
-        PERFORM forget_rows(s.source, keys);
+        FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
+            PERFORM forget_rows(s.source, keys[i * 1000 + 1:i * 1000 + 1000]);
+        END LOOP;
     END LOOP;
     DELETE FROM source_rejects r WHERE r.source = s.source AND r.source_key = key_of_none(s.part);
 END $$;
