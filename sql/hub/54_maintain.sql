@@ -351,19 +351,22 @@ COMMENT ON FUNCTION @hub@.drop_keys() IS
 
 -- Plans that are made after a load must not be those of before: autovacuum comes a minute later, if it comes, and never
 -- counts touchpoints as a whole. So whoever has loaded looks, when numbers have come to another power of two, what has
--- grown by half since it was counted, or was empty then, and has some of its rows counted; the rest is left to autovacuum. Who may not is
--- not told. Nor is anybody waited for, so it may be done within a load. The whole is for who commits soon: as long as it is locked no
--- partition can be made.
+-- grown by half since it was counted, or was empty then, and has some of its rows counted; all of them autovacuum does.
+-- Who may not is not told; nobody is waited for, so it may be done within a load. The whole is for who commits soon: as
+-- long as that is locked no partition can be made.
 CREATE OR REPLACE FUNCTION @hub@.gather_statistics(before bigint, now bigint, whole boolean DEFAULT false) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-    SET client_min_messages = error SET default_statistics_target = 10
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = error
 AS $$
 #variable_conflict use_variable
 DECLARE
+    block CONSTANT integer := current_setting('block_size');
+    target CONSTANT text := current_setting('default_statistics_target');
     name text;
 BEGIN
     IF before >= 2 ^ floor(log(2, greatest(now, 1))) THEN
         RETURN;
+    ELSIF NOT whole THEN
+        PERFORM set_config('default_statistics_target', '10', true);
     END IF;
     FOR name IN
         SELECT c.oid::regclass::text
@@ -371,19 +374,21 @@ BEGIN
         WHERE (c.oid = ANY ('{identities,customers,evidence,touchpoint_keys,customer_journeys}'::regclass[])
                OR c.oid IN (SELECT p.partition FROM touchpoint_partitions() p))
               AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
-              AND pg_relation_size(c.oid) > CASE WHEN c.reltuples < 1 THEN 8 ELSE 8 + 1.5 * c.relpages END
-                                            * current_setting('block_size')::bigint
+              AND pg_relation_size(c.oid) > block * CASE WHEN c.reltuples < 1 THEN 8 ELSE 8 + 1.5 * c.relpages END
         ORDER BY 1
     LOOP
         EXECUTE 'ANALYZE (SKIP_LOCKED) ' || name;
     END LOOP;
     IF whole AND (SELECT pg_has_role(c.relowner, 'USAGE') AND s.rows > 1000 AND s.rows > 1.5 * c.reltuples
                   FROM pg_class c
-                       CROSS JOIN (SELECT sum(p.reltuples) AS rows FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
+                       CROSS JOIN (SELECT sum(CASE WHEN p.reltuples < 0 THEN pg_relation_size(p.oid) / 100
+                                                   ELSE p.reltuples END) AS rows
+                                   FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
                                    WHERE h.inhparent = 'touchpoints'::regclass) s
                   WHERE c.oid = 'touchpoints'::regclass) THEN
         ANALYZE (SKIP_LOCKED) touchpoints;
     END IF;
+    PERFORM set_config('default_statistics_target', target, true);
 END $$;
 COMMENT ON FUNCTION @hub@.gather_statistics(bigint, bigint, boolean) IS
     'gather statistics of tables that a load has made larger, if numbers have passed a power of two';
