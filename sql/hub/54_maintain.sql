@@ -287,6 +287,7 @@ DECLARE
     size CONSTANT bigint := pg_relation_size('touchpoints_default');
     used bigint;
 BEGIN
+    PERFORM check_may('owner');
     IF size <= 131072 THEN
         RETURN;
     END IF;
@@ -319,6 +320,7 @@ DECLARE
     upto bigint;
     next record;
 BEGIN
+    PERFORM check_may('owner');
     IF dropped_before IS NULL THEN
         RETURN false;
     END IF;
