@@ -693,7 +693,8 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    before CONSTANT bigint := CASE WHEN cardinality(observations) >= 1000 AND has_table_privilege('identities', 'INSERT')
+    before CONSTANT bigint := CASE WHEN cardinality(observations) >= 1000
+                                        AND has_table_privilege('identities', 'INSERT')
                                    THEN coalesce(pg_sequence_last_value('identities_identity_id_seq'), 0) END;
     customers bigint[];
 BEGIN

@@ -306,9 +306,9 @@ COMMENT ON FUNCTION @hub@.compact_default(interval) IS
     'give back the room of what is no longer in the default partition, if that is most of it';
 
 -- Keys of what came in so long ago that nobody sends it again. Not by occurred_at: history that was loaded today may be
--- loaded again tomorrow. Touchpoints are numbered as they come in, so each is looked at once, by index, and how far that
--- has come is kept. An attached table knows its touchpoints by their keys, and a detached one must not be attached again
--- beside them: those stay. Some thousand in a transaction; returns whether there may be more.
+-- loaded again tomorrow. Touchpoints are numbered as they come in, so each is looked at once, by index, and how far
+-- that has come is kept. An attached table knows its touchpoints by their keys, and a detached one must not be attached
+-- again beside them: those stay. Some thousand in a transaction; returns whether there may be more.
 CREATE OR REPLACE FUNCTION @hub@.drop_keys() RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
@@ -527,9 +527,9 @@ BEGIN
 END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
-    'touchpoints; delete touchpoints and drop partitions and keys that settings keep no longer; forget identifiers that '
-    'nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made and '
-    'dropped, and how many tasks must wait until it is called again; commits as it goes';
+    'touchpoints; delete touchpoints and drop partitions and keys that settings keep no longer; forget identifiers '
+    'that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made '
+    'and dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -589,8 +589,8 @@ BEGIN
     END LOOP;
 END $make_months$;
 COMMENT ON PROCEDURE @hub@.make_months(timestamptz, timestamptz) IS
-    'make the partitions of months that have none, or, since -infinity, those that maintain() would make; commits as it '
-    'goes';
+    'make the partitions of months that have none, or, since -infinity, those that maintain() would make; commits as '
+    'it goes';
 
 -- A few rows of a month may be those of a wrong clock: they stay in the default partition, as those of small calls do.
 -- Of these each thousandth looks whether there are a thousand by now of a month that it has: then a process moves them,
@@ -604,7 +604,8 @@ DECLARE
     run record;
     able boolean := true;
     small CONSTANT boolean := cardinality(times) < 1000;
-    last CONSTANT bigint := CASE WHEN small THEN coalesce(pg_sequence_last_value('touchpoints_touchpoint_id_seq'), 0) END;
+    last CONSTANT bigint := CASE WHEN small
+                                 THEN coalesce(pg_sequence_last_value('touchpoints_touchpoint_id_seq'), 0) END;
 BEGIN
     IF last / 1000 = (last + cardinality(times)) / 1000 THEN
         RETURN;
