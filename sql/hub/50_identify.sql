@@ -689,13 +689,24 @@ COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
        'at';
 
 CREATE OR REPLACE FUNCTION @hub@.identify_many(observations @hub@.observation[]) RETURNS bigint[]
-LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
-BEGIN ATOMIC
-    SELECT @hub@.check_time('observed_at', min(o.observed_at)), @hub@.check_time('observed_at', max(o.observed_at))
-    FROM unnest(identify_many.observations) o
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    before CONSTANT bigint := CASE WHEN cardinality(observations) >= 1000
+                                        AND has_table_privilege('identities', 'INSERT')
+                                   THEN coalesce(pg_sequence_last_value('identities_identity_id_seq'), 0) END;
+    customers bigint[];
+BEGIN
+    PERFORM check_time('observed_at', min(o.observed_at)), check_time('observed_at', max(o.observed_at))
+    FROM unnest(observations) o
     WHERE isfinite(o.observed_at);
-    SELECT (@hub@.identify_all(identify_many.observations)).customers;
-END;
+    customers := (SELECT a.customers FROM identify_all(observations) a);
+    IF before IS NOT NULL THEN
+        PERFORM gather_statistics(before, pg_sequence_last_value('identities_identity_id_seq'));
+    END IF;
+    RETURN customers;
+END $$;
 COMMENT ON FUNCTION @hub@.identify_many(@hub@.observation[])
     IS 'record many observations at once; returns the customer of each';
 

@@ -302,6 +302,9 @@ BEGIN
         event.source := 'sql';
     END IF;
     id := nextval('touchpoints_touchpoint_id_seq');
+    IF id % 1000 = 999 THEN
+        PERFORM make_partitions_for(ARRAY[event.occurred_at]);
+    END IF;
     IF event.source_key IS NOT NULL THEN
         LOOP
             INSERT INTO touchpoint_keys (source, source_key, touchpoint_id, occurred_at)
@@ -481,6 +484,9 @@ BEGIN
         FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) 
              e(touchpoint_id, identity_id, fresh)
         WHERE e.fresh;
+        IF cardinality(numbers) >= 1000 THEN
+            PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
+        END IF;
 
         IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
             PERFORM tell(ARRAY(SELECT news(i.customer_id, max(u.touchpoint_id))
@@ -678,48 +684,82 @@ COMMENT ON FUNCTION @hub@.record_many(text) IS
     'record many touchpoints at once, of the text of an array of events, in SQL or JSON; returns the number of each';
 
 -- The touchpoint first, then its key, which goes with it, and then what it told: so who records it again waits, and
--- has locked nothing.
-CREATE OR REPLACE FUNCTION @hub@.unrecord(source text, source_key text) RETURNS boolean
+-- has locked nothing. All in the order of keys.
+CREATE OR REPLACE FUNCTION @hub@.unrecord_many(source text, source_keys text[]) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     attached regclass;
+    keys text[] := array(SELECT DISTINCT u.key FROM unnest(source_keys) u(key) WHERE u.key IS NOT NULL ORDER BY 1);
     known record;
-    identity bigint;
+    gone bigint[];
+    identities bigint[] := '{}';
+    done text[] := '{}';
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
-    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord.source AND s.detached_at IS NULL
-                 ORDER BY s.part <> '' AND starts_with(unrecord.source_key, s.part || ':') DESC, s.part LIMIT 1);
+    attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord_many.source AND s.detached_at IS NULL
+                 ORDER BY s.part <> '' AND starts_with(keys[1], s.part || ':') DESC, s.part LIMIT 1);
     IF attached IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('touchpoints of source %s are rows of the table %s, which is attached', source, attached),
             HINT = 'Change or delete the row: its touchpoint follows.';
     END IF;
     LOOP
-        SELECT k.touchpoint_id, k.occurred_at INTO known
-        FROM touchpoint_keys k WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key;
-        IF NOT FOUND THEN
-            RETURN false;
-        END IF;
-        DELETE FROM touchpoints t WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at
-        RETURNING t.identity_id INTO identity;
-        EXIT WHEN FOUND;
-        -- gone with a partition that was detached, say; or it has another time by now
-        DELETE FROM touchpoint_keys k
-        WHERE k.source = unrecord.source AND k.source_key = unrecord.source_key
-            AND k.touchpoint_id = known.touchpoint_id
-              AND k.occurred_at = known.occurred_at;
-        EXIT WHEN FOUND;
+        SELECT array_agg(u.key ORDER BY u.n) AS keys, array_agg(k.touchpoint_id ORDER BY u.n) AS ids,
+               array_agg(k.occurred_at ORDER BY u.n) AS times
+        INTO known
+        FROM unnest(keys) WITH ORDINALITY u(key, n)
+             CROSS JOIN LATERAL (SELECT k.touchpoint_id, k.occurred_at FROM touchpoint_keys k
+                                 WHERE k.source = unrecord_many.source AND k.source_key = u.key OFFSET 0) k;
+        EXIT WHEN known.keys IS NULL;
+        WITH gone AS (
+            DELETE FROM touchpoints t USING unnest(known.ids, known.times) k(id, at)
+            WHERE t.touchpoint_id = k.id AND t.occurred_at = k.at
+            RETURNING t.touchpoint_id, t.identity_id
+        )
+        SELECT coalesce(array_agg(g.touchpoint_id), '{}'), identities || array_agg(g.identity_id) INTO gone, identities
+        FROM gone g;
+        keys := CASE WHEN cardinality(gone) = cardinality(known.ids) THEN '{}'
+                     ELSE array(SELECT u.key FROM unnest(known.keys, known.ids) u(key, id)
+                                WHERE u.id NOT IN (SELECT unnest(gone))) END;
+        done := done || array(SELECT unnest(known.keys) EXCEPT SELECT unnest(keys));
+        EXIT WHEN keys = '{}';
+        -- gone with a partition that was detached, say; or they have other times by now
+        WITH lost AS (
+            DELETE FROM touchpoint_keys k USING unnest(known.keys, known.ids, known.times) u(key, id, at)
+            WHERE u.key = ANY (keys) AND k.source = unrecord_many.source AND k.source_key = u.key
+                  AND k.touchpoint_id = u.id AND k.occurred_at = u.at
+            RETURNING k.source_key
+        )
+        SELECT done || array_agg(l.source_key) INTO done FROM lost l;
+        keys := array(SELECT u.key FROM unnest(keys) u(key) WHERE u.key <> ALL (done) ORDER BY 1);
     END LOOP;
-    IF set_aside(source, ARRAY[source_key]) = 0 THEN
-        PERFORM forget_some(ARRAY[identity]);
+    IF done = '{}' THEN
+        RETURN 0;
+    ELSIF cardinality(done) > 1 AND (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        PERFORM lock_ahead(identities || array(SELECT i.id
+                                               FROM unnest(done) u(key)
+                                                    CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
+                                                                        WHERE v.source = unrecord_many.source
+                                                                              AND v.source_key = u.key
+                                                                              AND v.retracted_at IS NULL OFFSET 0) e
+                                                    CROSS JOIN LATERAL unnest(e.identities) i(id)), '{}');
     END IF;
-    RETURN true;
+    PERFORM set_aside(source, done), forget_some(identities);
+    RETURN cardinality(done);
 END $$;
+COMMENT ON FUNCTION @hub@.unrecord_many(text, text[]) IS
+    'take many touchpoints of a source back at once, as unrecord does; returns how many there were';
+
+CREATE OR REPLACE FUNCTION @hub@.unrecord(source text, source_key text) RETURNS boolean
+LANGUAGE sql SET search_path = @hub@, @extschema@, pg_temp
+BEGIN ATOMIC
+    SELECT @hub@.unrecord_many(unrecord.source, ARRAY[unrecord.source_key]) > 0;
+END;
 COMMENT ON FUNCTION @hub@.unrecord(text, text) IS
     'take a touchpoint back, and retract the evidence it brought: it can be recorded again then; returns whether '
     'there was any';

@@ -277,6 +277,124 @@ END $$;
 COMMENT ON FUNCTION @hub@.drop_partition(regclass, interval) IS
     'drop a partition of touchpoints that nobody needs any more';
 
+-- What was moved or deleted leaves room in the default partition, which whoever asks for all months reads through. Not
+-- by TRUNCATE: a snapshot from before must go on seeing what it saw there.
+CREATE OR REPLACE FUNCTION @hub@.compact_default(patience interval) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET client_min_messages = warning
+AS $$
+#variable_conflict use_variable
+DECLARE
+    size CONSTANT bigint := pg_relation_size('touchpoints_default');
+    used bigint;
+BEGIN
+    PERFORM check_may('owner');
+    IF size <= 131072 THEN
+        RETURN;
+    END IF;
+    SELECT sum(150 + coalesce(pg_column_size(t.attributes), 0) + coalesce(pg_column_size(t.subject), 0)
+               + coalesce(pg_column_size(t.url), 0)) INTO used FROM touchpoints_default t;
+    IF used > size / 2 THEN
+        RETURN;
+    END IF;
+    PERFORM lock_politely('{touchpoints_default}', 'ACCESS EXCLUSIVE', patience);
+    EXECUTE format('CLUSTER touchpoints_default USING %I',
+                   (SELECT c.relname FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+                    WHERE x.indrelid = 'touchpoints_default'::regclass AND x.indisprimary));
+    ALTER TABLE touchpoints_default SET WITHOUT CLUSTER;
+END $$;
+COMMENT ON FUNCTION @hub@.compact_default(interval) IS
+    'give back the room of what is no longer in the default partition, if that is most of it';
+
+-- Keys of what came in so long ago that nobody sends it again. Not by occurred_at: history that was loaded today may be
+-- loaded again tomorrow. Touchpoints are numbered as they come in, so each is looked at once, by index, and how far
+-- that has come is kept. An attached table knows its touchpoints by their keys, and a detached one must not be attached
+-- again beside them: those stay. Some thousand in a transaction; returns whether there may be more.
+CREATE OR REPLACE FUNCTION @hub@.drop_keys() RETURNS boolean
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    most CONSTANT integer := 5000;
+    dropped_before CONSTANT timestamptz := (SELECT now() - s.keep_keys FROM settings s WHERE s.one_row);
+    upto bigint;
+    next record;
+BEGIN
+    PERFORM check_may('owner');
+    IF dropped_before IS NULL THEN
+        RETURN false;
+    END IF;
+    upto := (SELECT w.upto FROM work_done w WHERE w.task = 'keys');
+    IF upto > pg_sequence_last_value('touchpoints_touchpoint_id_seq') THEN
+        upto := NULL;  -- numbers have begun anew
+    END IF;
+    SELECT array_agg(n.touchpoint_id) FILTER (WHERE n.old AND n.source_key IS NOT NULL) AS ids, count(*) AS seen,
+           coalesce(min(n.touchpoint_id) FILTER (WHERE NOT n.old) - 1, max(n.touchpoint_id)) AS upto,
+           bool_and(n.old) AS all_old,
+           array_agg(n.source) FILTER (WHERE n.old AND n.source_key IS NOT NULL) AS sources,
+           array_agg(n.source_key) FILTER (WHERE n.old AND n.source_key IS NOT NULL) AS keys
+    INTO next
+    FROM (SELECT t.touchpoint_id, t.source, t.source_key, t.recorded_at < dropped_before AS old
+          FROM touchpoints t WHERE t.touchpoint_id > coalesce(upto, -9223372036854775808)
+          ORDER BY t.touchpoint_id LIMIT most) n;
+    DELETE FROM touchpoint_keys k
+    USING (SELECT u.id, u.source, u.key FROM unnest(next.ids, next.sources, next.keys) u(id, source, key)
+           WHERE NOT EXISTS (SELECT FROM sources s WHERE s.source = u.source)) o
+    WHERE k.source = o.source AND k.source_key = o.key AND k.touchpoint_id = o.id;
+    INSERT INTO work_done AS w (task, done_at, upto)
+    VALUES ('keys', clock_timestamp(), coalesce(next.upto, upto))
+    ON CONFLICT ON CONSTRAINT work_done_pkey DO UPDATE SET done_at = excluded.done_at, upto = excluded.upto;
+    RETURN next.seen = most AND next.all_old;
+EXCEPTION WHEN deadlock_detected OR serialization_failure THEN
+    RETURN false;  -- somebody else deletes the same: another time
+END $$;
+COMMENT ON FUNCTION @hub@.drop_keys() IS
+    'drop some of the keys that settings keep no longer; returns whether there may be more';
+
+-- Plans that are made after a load must not be those of before: autovacuum comes a minute later, if it comes, and never
+-- counts touchpoints as a whole. So whoever has loaded looks, when numbers have come to another power of two, what has
+-- grown by half since it was counted, or was empty then, and has some of its rows counted; all of them autovacuum does.
+-- Who may not is not told; nobody is waited for, so it may be done within a load. The whole is for who commits soon: as
+-- long as that is locked no partition can be made.
+CREATE OR REPLACE FUNCTION @hub@.gather_statistics(before bigint, now bigint, whole boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = error
+AS $$
+#variable_conflict use_variable
+DECLARE
+    block CONSTANT integer := current_setting('block_size');
+    target CONSTANT text := current_setting('default_statistics_target');
+    name text;
+BEGIN
+    IF before >= 2 ^ floor(log(2, greatest(now, 1))) THEN
+        RETURN;
+    ELSIF NOT whole THEN
+        PERFORM set_config('default_statistics_target', '10', true);
+    END IF;
+    FOR name IN
+        SELECT c.oid::regclass::text
+        FROM pg_class c
+        WHERE (c.oid = ANY ('{identities,customers,evidence,touchpoint_keys,customer_journeys}'::regclass[])
+               OR c.oid IN (SELECT p.partition FROM touchpoint_partitions() p))
+              AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE')
+              AND pg_relation_size(c.oid) > block * CASE WHEN c.reltuples < 1 THEN 8 ELSE 8 + 1.5 * c.relpages END
+        ORDER BY 1
+    LOOP
+        EXECUTE 'ANALYZE (SKIP_LOCKED) ' || name;
+    END LOOP;
+    IF whole AND (SELECT pg_has_role(c.relowner, 'USAGE') AND s.rows > 1000 AND s.rows > 1.5 * c.reltuples
+                  FROM pg_class c
+                       CROSS JOIN (SELECT sum(CASE WHEN p.reltuples < 0 THEN pg_relation_size(p.oid) / 100
+                                                   ELSE p.reltuples END) AS rows
+                                   FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid
+                                   WHERE h.inhparent = 'touchpoints'::regclass) s
+                  WHERE c.oid = 'touchpoints'::regclass) THEN
+        ANALYZE (SKIP_LOCKED) touchpoints;
+    END IF;
+    PERFORM set_config('default_statistics_target', target, true);
+END $$;
+COMMENT ON FUNCTION @hub@.gather_statistics(bigint, bigint, boolean) IS
+    'gather statistics of tables that a load has made larger, if numbers have passed a power of two';
+
 -- What maintain() has to do, in order. Of a partition that is not too old as a whole, and of the default one, goes what
 -- is.
 CREATE OR REPLACE FUNCTION @hub@.maintenance(since timestamptz, OUT task text, OUT partition regclass,
@@ -316,10 +434,13 @@ BEGIN
             RETURN NEXT;
         END IF;
     END LOOP;
+    FOREACH task IN ARRAY '{compact,count}'::text[] LOOP
+        RETURN NEXT;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.maintenance(timestamptz) IS
     'the tasks of maintain(): make the partition of a month; erase touchpoints before a month, '
-    'block by block; drop a partition';
+    'block by block; drop a partition; give back room of the default one; gather statistics';
 
 -- Returns whether there is a partition more, or less; NULL: it could not be done now.
 CREATE OR REPLACE FUNCTION @hub@.maintain_step(task text, partition regclass, month timestamptz, first_block bigint,
@@ -336,6 +457,8 @@ BEGIN
         WHEN 'make' THEN RETURN make_partition(month, patience);
         WHEN 'drop' THEN RETURN drop_partition(partition, patience);
         WHEN 'erase' THEN PERFORM erase_touchpoints(partition, month, first_block, first_block + 499);
+        WHEN 'compact' THEN PERFORM compact_default(patience);
+        WHEN 'count' THEN PERFORM gather_statistics(0, 1, true);
     END CASE;
     RETURN false;
 EXCEPTION WHEN undefined_table THEN
@@ -350,6 +473,7 @@ WHEN lock_not_available OR deadlock_detected OR serialization_failure OR duplica
         MESSAGE = CASE task
             WHEN 'make' THEN format('touchpoints of %s stay in the default partition', to_char(month, 'YYYY-MM'))
             WHEN 'drop' THEN format('partition %s stays', partition)
+            WHEN 'compact' THEN 'the default partition stays larger than it need be'
             ELSE format('touchpoints in partition %s stay that are too old', partition) END,
         DETAIL = concat_ws(E'\n', why || '.', nullif(detail, '')), HINT = hint;
     RETURN NULL;
@@ -390,6 +514,11 @@ BEGIN
             dropped := dropped + (todo.task = 'drop')::pg_catalog.int4;
         END IF;
     END LOOP;
+    LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        EXIT WHEN NOT @hub@.drop_keys();
+    END LOOP;
     WHILE last IS NOT NULL LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -398,9 +527,9 @@ BEGIN
 END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
-    'touchpoints; delete touchpoints and drop partitions that settings keep no longer; forget identifiers that nothing '
-    'names any more, if settings say so. Tells how many were made and '
-    'dropped, and how many tasks must wait until it is called again; commits as it goes';
+    'touchpoints; delete touchpoints and drop partitions and keys that settings keep no longer; forget identifiers '
+    'that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made '
+    'and dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -440,6 +569,15 @@ DECLARE
     todo record;
 BEGIN
     PERFORM @hub@.check_may('owner');
+    IF since = '-infinity' THEN
+        FOR todo IN SELECT m AS month FROM @hub@.months_to_make() m LOOP
+            COMMIT;
+            EXIT WHEN @hub@.maintain_step('make', NULL, todo.month, NULL, NULL) IS NULL;
+        END LOOP;
+        COMMIT;
+        PERFORM @hub@.maintain_step('compact', NULL, NULL, NULL, NULL);
+        RETURN;
+    END IF;
     FOR todo IN SELECT m AS month
                 FROM @hub@.missing_months(array(
                          SELECT g.at AT TIME ZONE 'UTC'
@@ -451,10 +589,12 @@ BEGIN
     END LOOP;
 END $make_months$;
 COMMENT ON PROCEDURE @hub@.make_months(timestamptz, timestamptz) IS
-    'make the partitions of months that have none; commits as it goes';
+    'make the partitions of months that have none, or, since -infinity, those that maintain() would make; commits as '
+    'it goes';
 
--- A few rows of a month may be those of a wrong clock: they stay in the default partition, as those of small calls do,
--- until maintain() finds a thousand of them.
+-- A few rows of a month may be those of a wrong clock: they stay in the default partition, as those of small calls do.
+-- Of these each thousandth looks whether there are a thousand by now of a month that it has: then a process moves them,
+-- as soon as it can.
 CREATE OR REPLACE FUNCTION @hub@.make_partitions_for(times timestamptz[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
 AS $$
@@ -463,8 +603,11 @@ DECLARE
     months timestamptz[];
     run record;
     able boolean := true;
+    small CONSTANT boolean := cardinality(times) < 1000;
+    last CONSTANT bigint := CASE WHEN small
+                                 THEN coalesce(pg_sequence_last_value('touchpoints_touchpoint_id_seq'), 0) END;
 BEGIN
-    IF cardinality(times) < 1000 THEN
+    IF last / 1000 = (last + cardinality(times)) / 1000 THEN
         RETURN;
     END IF;
     -- most are there under the usual name
@@ -478,7 +621,7 @@ BEGIN
     months := array(SELECT m.month
                     FROM (SELECT date_trunc('month', u.at) AS month, count(*) AS rows FROM unnest(times) u(at)
                           WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z' GROUP BY 1) m
-                    WHERE m.rows * 1000 >= cardinality(times)
+                    WHERE (m.rows * 1000 >= cardinality(times) OR small)
                           AND to_regclass(format('%I.touchpoints_%s', current_schema(),
                                                  to_char(m.month, 'YYYY_MM'))) IS NULL);
     IF months = '{}' THEN
@@ -491,6 +634,9 @@ BEGIN
                                 WHERE l.pid = pg_backend_pid() AND l.relation = 'touchpoints_default'::regclass
                                       AND l.database = (SELECT d.oid FROM pg_database d
                                                         WHERE d.datname = current_database())) THEN
+        RETURN;
+    ELSIF small THEN
+        PERFORM @extschema@.journey_make_months(current_schema(), '-infinity', 'infinity');
         RETURN;
     END IF;
     FOR run IN SELECT min(m.month) AS since, max(m.month) AS until

@@ -58,15 +58,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
 
--- Plans of statements with transition tables are kept for a session, whatever number of rows they were made for: so keys are looked
--- up by index, one by one, and old and new rows are compared by set operations, which hash.
+-- Plans of statements with transition tables are kept for a session, whatever number of rows they were made for, and
+-- keys may have been counted when there were none: so they are looked up by index, one by one, and old and new rows
+-- are compared by set operations, which hash.
 CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    DELETE FROM touchpoint_keys k USING old_rows o
-    WHERE k.source = o.source AND k.source_key = o.source_key AND k.touchpoint_id = o.touchpoint_id;
+    DELETE FROM touchpoint_keys k
+    WHERE k.ctid = ANY (array(SELECT x.tid FROM old_rows o
+                              CROSS JOIN LATERAL (SELECT y.ctid AS tid FROM touchpoint_keys y
+                                                  WHERE y.source = o.source AND y.source_key = o.source_key
+                                                        AND y.touchpoint_id = o.touchpoint_id OFFSET 0) x));
     INSERT INTO journey_changes (identity_id) SELECT DISTINCT o.identity_id FROM old_rows o;
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(SELECT news(i.customer_id, o.touchpoint_id, 'removed')
@@ -105,9 +109,13 @@ BEGIN
     SELECT d.identity_id FROM (TABLE former EXCEPT ALL TABLE latter) d
     UNION
     SELECT d.identity_id FROM (TABLE latter EXCEPT ALL TABLE former) d;
-    UPDATE touchpoint_keys k SET occurred_at = n.occurred_at
-    FROM new_rows n
-    WHERE k.source = n.source AND k.source_key = n.source_key AND k.touchpoint_id = n.touchpoint_id AND k.occurred_at <> n.occurred_at;
+    UPDATE touchpoint_keys k SET occurred_at = u.occurred_at
+    FROM (SELECT x.tid, n.occurred_at
+          FROM new_rows n CROSS JOIN LATERAL (SELECT y.ctid AS tid, y.occurred_at FROM touchpoint_keys y
+                                              WHERE y.source = n.source AND y.source_key = n.source_key
+                                                    AND y.touchpoint_id = n.touchpoint_id OFFSET 0) x
+          WHERE x.occurred_at <> n.occurred_at OFFSET 0) u
+    WHERE k.ctid = u.tid;
     -- whose it was, and is no more, it is removed from
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(
@@ -329,9 +337,13 @@ BEGIN
         PERFORM FROM agent_maps m WHERE m.one_row FOR SHARE;  -- fails if bots have changed since the snapshot
     END IF;
     -- few by index, for the server reckons with as many notes as the table has room for
-    IF (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 AND NOT rebuild THEN
+    IF NOT rebuild AND (SELECT count(*) FROM (SELECT FROM journey_changes n LIMIT 1000) n) < 1000 THEN
         PERFORM set_config(s.setting, 'off', true)
         FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) s(setting);
+    ELSIF NOT rebuild AND sees_all_journeys() THEN
+        -- a note takes twice as long as a touchpoint, which has a hundred bytes or more: so after a load read these
+        rebuild := (SELECT count(*) FROM journey_changes) * 200
+                   > (SELECT sum(pg_relation_size(t.relid)) FROM pg_partition_tree('touchpoints') t WHERE t.isleaf);
     END IF;
     IF NOT sees_all_journeys() THEN
         DELETE FROM journey_blocks;
@@ -424,8 +436,14 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
+    IF total >= 100000 THEN
+        RAISE NOTICE USING MESSAGE = format('refresh: %s journeys are packed', total);
+    END IF;
     IF firsts = '{}' AND sees_all_journeys() THEN
         PERFORM make_blocks();
+    END IF;
+    IF total >= 1000 THEN
+        PERFORM gather_statistics(0, 1);
     END IF;
     RETURN total;
 END $$;

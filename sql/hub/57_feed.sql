@@ -174,8 +174,11 @@ BEGIN
         action = e.action,
         value = e.value, currency = e.currency, direction = e.direction, conversation = e.conversation, agent = e.agent,
         campaign = e.campaign, attributes = e.attributes, subject = e.subject, url = e.url
-    FROM (SELECT u.*, f.identity_id
-          FROM unnest(events) u LEFT JOIN unnest(keys, identities) f(key, identity_id) ON f.key = u.source_key) e
+    FROM (SELECT u.source_key, u.occurred_at, u.channel, u.action, u.value, u.currency, u.direction, u.conversation,
+                 u.agent, u.campaign, u.attributes, u.subject, u.url,
+                 CASE WHEN u.other
+                      THEN identities[count(*) FILTER (WHERE u.other) OVER (ORDER BY u.ordinality)] END AS identity_id
+          FROM ROWS FROM (unnest(others), unnest(events)) WITH ORDINALITY u(other)) e
          CROSS JOIN LATERAL (SELECT * FROM touchpoint_keys k WHERE k.source = change_rows.source
                              AND k.source_key = e.source_key OFFSET 0) k
     WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at;
@@ -536,11 +539,51 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.remove_changes(text, text[]) IS 'remove touchpoints that on_change has made of rows';
 
+-- Before what is done of a thousand rows at a time, which would lock them a thousand at a time: all of them
+CREATE OR REPLACE FUNCTION @hub@.lock_rows(source text, keys text[], identifiers @extschema@.identifier[] DEFAULT '{}')
+RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    keys := keys || array(SELECT c.source_key FROM unnest(keys) u(key)
+                          CROSS JOIN LATERAL (SELECT x.source_key FROM source_changes x
+                                              WHERE x.source = lock_rows.source AND x.row_key = u.key OFFSET 0) c);
+    PERFORM lock_ahead(array(SELECT t.identity_id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.touchpoint_id, x.occurred_at FROM touchpoint_keys x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) k
+                                  CROSS JOIN LATERAL (SELECT x.identity_id FROM touchpoints x
+                                                      WHERE x.touchpoint_id = k.touchpoint_id
+                                                            AND x.occurred_at = k.occurred_at OFFSET 0) t
+                             UNION
+                             SELECT i.id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.identities FROM evidence x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) v
+                                  CROSS JOIN LATERAL unnest(v.identities) i(id)
+                             UNION
+                             SELECT t.identity_id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.identity_id FROM traits x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                      OFFSET 0) t),
+                       identifiers);
+END $$;
+COMMENT ON FUNCTION @hub@.lock_rows(text, text[], @extschema@.identifier[]) IS
+    'lock all that rows of an attached table have told, and will tell, until the transaction ends';
+
 CREATE OR REPLACE FUNCTION @hub@.forget_rows(source text, keys text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    IF cardinality(keys) > 1000 THEN
+        PERFORM lock_rows(source, keys);
+    END IF;
     FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
         PERFORM remove_changes(source, keys[i * 1000 + 1:i * 1000 + 1000]),
                 remove_rows(source, keys[i * 1000 + 1:i * 1000 + 1000]);
@@ -967,6 +1010,26 @@ BEGIN
         RETURN NULL;
     END IF;
     old_keys := CASE WHEN old_keys = '{}' THEN '{}' ELSE read_list(id, noted_keys(id), old_keys) END;
+    IF cardinality(old_keys) + total > 1000 THEN
+        BEGIN
+            IF total > 0 THEN
+                query := format('SELECT pg_catalog.array_agg(DISTINCT m.key) AS keys, '
+                                'pg_catalog.array_agg(DISTINCT i.i) AS identifiers '
+                                'FROM (%s) m LEFT JOIN LATERAL pg_catalog.unnest(m.identifiers) i(i) ON true',
+                                mapped_rows(id, 'new_rows'));
+                PERFORM set_config('search_path', s.search_path, true);
+                EXECUTE query INTO r;
+                PERFORM pg_catalog.set_config('search_path', own_path, true);
+                PERFORM lock_rows(s.source, old_keys || r.keys, array_remove(r.identifiers, NULL));
+            ELSE
+                PERFORM lock_rows(s.source, old_keys);
+            END IF;
+        EXCEPTION WHEN OTHERS THEN
+            IF NOT is_row_error(SQLSTATE) THEN
+                RAISE;
+            END IF;  -- some can't be read: as far as that goes
+        END;
+    END IF;
     IF anew <> '{}' AND s.removes THEN
         PERFORM remove_changes(s.source, read_list(id, noted_keys(id), anew));
     END IF;

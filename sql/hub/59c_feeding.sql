@@ -1770,6 +1770,8 @@ BEGIN
         END LOOP;
     END LOOP;
     COMMIT;
+    PERFORM @hub@.gather_statistics(0, 1, true);
+    COMMIT;
     SELECT c.touchpoints, c.rejected, c.hint INTO counted FROM @hub@.count_of_source(source) c;
     RAISE NOTICE USING MESSAGE = pg_catalog.format('backfill of %s is done: %s rows were read, '
                                                    'there are %s touchpoints',
@@ -1832,13 +1834,25 @@ DECLARE
 BEGIN
     SELECT t.source, t.part INTO s FROM sources t WHERE t.source_id = remove_source.source_id;
     others := array(SELECT t.part || ':' FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
+    -- all that goes in several steps; of several parts more than that
+    PERFORM lock_ahead(array(SELECT t.identity_id
+                             FROM touchpoint_keys k JOIN touchpoints t ON t.touchpoint_id = k.touchpoint_id
+                                                                          AND t.occurred_at = k.occurred_at
+                             WHERE k.source = s.source
+                             UNION
+                             SELECT i.id FROM evidence v CROSS JOIN LATERAL unnest(v.identities) i(id)
+                             WHERE v.source = s.source AND v.retracted_at IS NULL
+                             UNION
+                             SELECT t.identity_id FROM traits t WHERE t.source = s.source), '{}');
     LOOP
         keys := array(SELECT k.key FROM stored_keys(s.source) k(key)
                       WHERE CASE WHEN s.part <> '' THEN starts_with(k.key, s.part || ':')
                                  ELSE NOT EXISTS (SELECT FROM unnest(others) o(prefix) WHERE starts_with(k.key, o.prefix)) END
                       LIMIT 20000);
         EXIT WHEN keys = '{}';
-        PERFORM forget_rows(s.source, keys);
+        FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
+            PERFORM forget_rows(s.source, keys[i * 1000 + 1:i * 1000 + 1000]);
+        END LOOP;
     END LOOP;
     DELETE FROM source_rejects r WHERE r.source = s.source AND r.source_key = key_of_none(s.part);
 END $$;

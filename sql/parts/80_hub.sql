@@ -211,7 +211,8 @@ COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language
 COMMENT ON FUNCTION journey_run_as_owner(text, text)
     IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
 COMMENT ON FUNCTION journey_make_months(text, timestamptz, timestamptz) IS
-    'have the partitions of months of a hub made by a process of its owner, and wait for it; false: there can be none';
+    'have the partitions of months of a hub made by a process of its owner, and wait for it, or from -infinity to '
+    'infinity those that the default partition has many touchpoints of, and do not wait; false: there can be none';
 COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
 COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
 COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';

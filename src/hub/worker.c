@@ -603,7 +603,9 @@ journey_months_main(Datum argument)
 
 /*
  * Have partitions made, and wait for it; returns whether there was a process that could try.
- * Whoever may write in a hub may ask for them.
+ * Whoever may write in a hub may ask for them.  From -infinity to infinity means those of
+ * which the default partition has many rows by now, the caller's among them: it can't be had
+ * before he commits, so nobody waits.
  */
 PG_FUNCTION_INFO_V1(journey_make_months);
 Datum
@@ -614,6 +616,7 @@ journey_make_months(PG_FUNCTION_ARGS)
 	Oid			keys = get_relname_relid("touchpoint_keys", schema);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Months		told = {{MyDatabaseId, schema, InvalidOid}, PG_GETARG_TIMESTAMPTZ(1), PG_GETARG_TIMESTAMPTZ(2)};
+	bool		all;
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
 
@@ -623,7 +626,8 @@ journey_make_months(PG_FUNCTION_ARGS)
 	ReleaseSysCache(tuple);
 	if (!OidIsValid(keys) || pg_class_aclcheck(keys, GetUserId(), ACL_INSERT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, name);
-	if (TIMESTAMP_NOT_FINITE(told.since) || TIMESTAMP_NOT_FINITE(told.until))
+	all = TIMESTAMP_IS_NOBEGIN(told.since) && TIMESTAMP_IS_NOEND(told.until);
+	if (!all && (TIMESTAMP_NOT_FINITE(told.since) || TIMESTAMP_NOT_FINITE(told.until)))
 		ereport(ERROR, (errcode(ERRCODE_DATETIME_FIELD_OVERFLOW), errmsg("months must be finite")));
 	if (!may_log_in(told.hub.owner))
 		PG_RETURN_BOOL(false);
@@ -633,6 +637,8 @@ journey_make_months(PG_FUNCTION_ARGS)
 	memcpy(worker.bgw_extra, &told, sizeof(told));
 	if (!start_worker(&worker, &handle))
 		PG_RETURN_BOOL(false);
+	if (all)
+		PG_RETURN_BOOL(true);
 	(void) WaitForBackgroundWorkerShutdown(handle);
 	AcceptInvalidationMessages();	/* of the partitions, if their table is locked already */
 	PG_RETURN_BOOL(true);

@@ -190,5 +190,39 @@ SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT SELECT customer_id, journey FROM customer_journeys)
                                UNION ALL (SELECT customer_id, journey FROM customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
+-- keys go when their touchpoints came in long ago, whenever these were, but for those of tables that are or were attached
+UPDATE settings SET keep_touchpoints = NULL, keep_keys = '1 year';
+CREATE TABLE public.tickets (id int PRIMARY KEY, who text);
+INSERT INTO public.tickets VALUES (1, '7'), (2, '7'), (3, '7');
+SELECT attach_source('public.tickets', '{"occurred_at": "''2026-01-01Z''::timestamptz", "channel": "''desk''", "action": "''ticket''", "identifiers": {"user": "who"}}');
+SELECT count(record('{user:7}', '2026-01-01Z', 'web', 'view', source => 'keys', source_key => k)) FROM unnest('{a,b}'::text[]) k;
+SELECT count(unnest) FROM (SELECT unnest(record_many(array_agg(('{user:7}', '2021-03-01Z', 'web', 'old', NULL, NULL, NULL, NULL, NULL, NULL, 'many', n::text, NULL, NULL, NULL)::event)))
+                           FROM generate_series(1, 5200) n) m;
+SELECT count(record('{user:7}', '2026-01-01Z', 'web', 'view', source => 'keys', source_key => 'c'));
+CREATE VIEW keys_of AS SELECT source, count(*), min(source_key) AS least FROM touchpoint_keys WHERE source IN ('keys', 'many', 'tickets') GROUP BY 1 ORDER BY 1;
+CALL maintain();
+TABLE keys_of;
+UPDATE touchpoints SET recorded_at = now() - interval '2 years' WHERE (source, source_key) <> ('keys', 'c');
+CALL maintain();
+TABLE keys_of;
+SELECT count(DISTINCT id) AS another, min(id) > max(t.touchpoint_id) AS newer
+FROM (SELECT record('{user:7}', '2026-01-01Z', 'web', 'view', source => 'keys', source_key => 'a') AS id FROM generate_series(1, 2)) r, touchpoints t WHERE t.source = 'keys' AND t.source_key = 'c';
+SELECT count(*), unrecord('keys', 'a') AS taken, unrecord('keys', 'b') AS gone FROM touchpoints WHERE source = 'keys';
+DELETE FROM public.tickets WHERE id = 1;
+CALL feed();
+SELECT detach_source('tickets', keep => true), count(*) FROM touchpoints WHERE source = 'tickets';
+CALL maintain();
+TABLE keys_of;
+SELECT upto = (SELECT max(touchpoint_id) FROM touchpoints WHERE source_key = '5200') AS once FROM work_done WHERE task = 'keys';
+DROP TABLE public.tickets;
+-- what has been moved out of the default partition leaves no room there, and a wrong clock stays
+BEGIN;
+SELECT record('{user:7}', '0044-03-15 12:00Z', 'web', 'view') > 0 AS wrong_clock;
+SELECT count(m) FROM (SELECT unnest(record_many(array_agg(('{user:7}', '2001-03-01Z'::timestamptz + n % 3 * interval '31 d', 'web', 'older', NULL, NULL, NULL, NULL, NULL, NULL, 'mv', n::text, NULL, NULL, NULL)::event))) m
+                      FROM generate_series(1, 4000) n) m;
+COMMIT;
+SELECT pg_relation_size('touchpoints_default') > 200000 AS large;
+CALL maintain();
+SELECT pg_relation_size('touchpoints_default') < 65536 AS small, (SELECT count(*) FROM touchpoints_default) > 0 AS kept;
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION refused;

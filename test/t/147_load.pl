@@ -7,10 +7,11 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use IPC::Run ();
 use PgJourney;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = start_server('main');
-$node->append_conf('postgresql.conf', "deadlock_timeout = '200ms'\n");
+$node->append_conf('postgresql.conf', "deadlock_timeout = '200ms'\nautovacuum = off\nmax_prepared_transactions = 2\n");
 $node->restart;
 sql($node, <<'END');
 SELECT journey_create_hub('hub'), journey_create_hub('single');
@@ -89,8 +90,62 @@ END
     $check->("SELECT count(*), (SELECT count(*) FROM (TABLE one EXCEPT ALL SELECT * FROM line_of('many')) d) FROM line_of('many')" =~ s/TABLE one/SELECT * FROM line_of('single')/r,
         $node->safe_psql('postgres', "SELECT count(*) FROM line_of('single')") . '|0', "by $size the same as one by one, in order");
 }
+my ($status, $out, $err);
+# Calls that are small have no partition made before; each thousandth touchpoint looks
+my $small = join '', map { my $first = 100 * $_; <<"END" } 0 .. 34;
+SELECT cardinality(hub.record_many(array_agg((ARRAY[('c:' || n)::identifier], timestamptz '2003-05-01Z' + n * interval '1 min', 'web', 'view',
+    NULL, NULL, NULL, NULL, NULL, NULL, 'small', n::text, NULL, NULL, NULL)::hub.event))) FROM generate_series($first, $first + 99) n;
+END
+sql($node, "SET ROLE wim;\n$small");
+ok($node->poll_query_until('postgres', q{SELECT to_regclass('hub.touchpoints_2003_05') IS NOT NULL AND (SELECT count(*) = 0 FROM hub.touchpoints_default)}),
+    'a process has moved them');
+sql($node, q{DO $$ BEGIN FOR n IN 1 .. 3500 LOOP
+    PERFORM hub.record(ARRAY[('c:' || n)::identifier], timestamptz '2003-07-01Z' + n * interval '1 min', 'web', 'view', source => 'single', source_key => n::text);
+    COMMIT; END LOOP; END $$});
+ok($node->poll_query_until('postgres', q{SELECT to_regclass('hub.touchpoints_2003_07') IS NOT NULL AND (SELECT count(*) = 0 FROM hub.touchpoints_default)}),
+    'and of single calls');
+# Statistics are there when a load is, without autovacuum
+sql($node, <<'END');
+SELECT journey_drop_hub('many', true);
+SELECT journey_create_hub('many');
+UPDATE many.settings SET notify = false;
+SELECT cardinality(many.record_many(array_agg((ARRAY[('c:' || n)::identifier, ('d:' || n / 2)::identifier], timestamptz '2019-01-15Z' + (n * 31 % 48) * interval '1 month',
+    'web', 'view', NULL, NULL, NULL, NULL, NULL, NULL, 'app', n::text, NULL, NULL, NULL)::many.event))) FROM generate_series(1, 6000) n;
+END
+sub counted
+{
+    my ($name, %rows) = @_;
+    for (sort keys %rows)
+    {
+        $check->("SELECT reltuples > 0.9 * $rows{$_} AND EXISTS (SELECT FROM pg_stats WHERE schemaname = 'many' AND tablename = relname)
+                  FROM pg_class WHERE oid = 'many.$_'::regclass", 't', "$name: statistics of $_");
+    }
+}
+counted('record_many', identities => 9000, customers => 3000, evidence => 6000, touchpoint_keys => 6000);
+sql($node, q{SELECT many.identify_many(array_agg((ARRAY[('a:' || n)::identifier, ('b:' || n / 2)::identifier], timestamptz '2026-01-01Z', 'app', 'i' || n)::many.observation))
+    FROM generate_series(1, 8000) n});
+counted('identify_many', identities => 21000, customers => 7000, evidence => 14000);
+$check->('SELECT many.refresh()', '3001', 'journeys are packed');
+counted('refresh()', customer_journeys => 3001);
+sql($node, 'CALL many.maintain()');
+counted('maintain()', touchpoints => 6000);
+# Beside a prepared transaction that holds the default partition a load goes there, and is told
+($status, $out, $err) = $node->psql('postgres', <<'END');
+BEGIN;
+SELECT many.record('{c:1}', '2004-01-01Z', 'web', 'view') > 0;
+PREPARE TRANSACTION 'held';
+SET lock_timeout = '1s';
+SELECT cardinality(many.record_many(array_agg((ARRAY[('c:' || n)::identifier], timestamptz '2004-02-01Z' + n * interval '1 min', 'web', 'view',
+    NULL, NULL, NULL, NULL, NULL, NULL, 'held', n::text, NULL, NULL, NULL)::many.event))) FROM generate_series(1, 1000) n;
+COMMIT PREPARED 'held';
+CALL many.maintain();
+SELECT count(*) FROM many.touchpoints_default;
+END
+is($out, "t\n1000\n1|0|0\n1", 'beside a prepared transaction all is recorded, and maintain() moves it');
+like($err, qr/WARNING:  touchpoints of 2004-02 stay in the default partition\nDETAIL:  Their partitions could not be made now; the server's log tells why\./, 'which is told');
+like(slurp_file($node->logfile), qr/In the way: prepared transaction 'held'/, 'and by whom');
 # What can't be made beside a transaction that has read the default partition goes there
-my ($status, $out, $err) = $node->psql('postgres', <<'END');
+($status, $out, $err) = $node->psql('postgres', <<'END');
 BEGIN;
 SELECT count(*) > 0 FROM hub.touchpoints;
 SELECT cardinality(hub.record_many(array_agg((ARRAY[('c:' || n)::identifier], timestamptz '2001-01-01Z' + n * interval '1 min', 'web', 'view',
