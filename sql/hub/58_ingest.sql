@@ -160,43 +160,53 @@ DECLARE
     wrong_states text[];
     newest bigint;
     stored record;
-    wanted jsonb;  -- what is retried, a key for each item: there may be a million of them
+    tells boolean;           -- traits
+    received timestamptz[];  -- when what is retried came in,
+    wanted jsonb;            -- and which items of it are, a key for each: there may be a million of them
 BEGIN
-    SELECT jsonb_object_agg(u.n || i.item, true) INTO wanted
-    FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id
-         CROSS JOIN LATERAL unnest(r.items) i(item);
+    IF retried IS NOT NULL THEN
+        SELECT coalesce(jsonb_object_agg(u.n || i.item, true), '{}') INTO wanted
+        FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id
+             CROSS JOIN LATERAL unnest(r.items) i(item);
+        received := array(SELECT r.received_at
+                          FROM unnest(retried) WITH ORDINALITY u(rejected_id, n)
+                               LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
+                          ORDER BY u.n);
+    END IF;
     -- in the order they came in. What has come without a time, and comes again, has the time it had
     SELECT array_agg(ROW(f.identifiers, f.at, f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
                          f.agent, f.campaign, format, f.source_key, f.attributes, f.subject, f.url)::event)
-                             FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.traits) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation)
-               FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.payload) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.item) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.traits) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.kind = 'traits') FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           coalesce(array_agg(f.payload) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.item) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.reason) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.sqlstate) FILTER (WHERE f.kind = 'rejected'), '{}')
+                             FILTER (WHERE f.is_event),
+           array_agg(f.payload) FILTER (WHERE f.is_event),
+           array_agg(f.item) FILTER (WHERE f.is_event),
+           array_agg(f.traits) FILTER (WHERE f.is_event),
+           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.is_seen),
+           array_agg(f.payload) FILTER (WHERE f.is_seen),
+           array_agg(f.item) FILTER (WHERE f.is_seen),
+           array_agg(f.traits) FILTER (WHERE f.is_seen),
+           array_agg(f.kind = 'traits') FILTER (WHERE f.is_seen),
+           coalesce(array_agg(f.payload) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.item) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.reason) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.sqlstate) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(bool_or(f.traits IS NOT NULL), false)
     INTO events, event_payloads, event_items, event_traits, observations, observation_payloads, observation_items,
          observation_traits, bare,
-         wrong_payloads, wrong_items, wrong_reasons, wrong_states
-    FROM (SELECT p.*, coalesce(p.occurred_at, k.occurred_at, r.received_at, now()) AS at
-          FROM journey_payload_events(payloads, rules) WITH ORDINALITY p
-               LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = p.payload
-               LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
-               LEFT JOIN LATERAL (SELECT k.occurred_at FROM touchpoint_keys k
-                                  WHERE p.occurred_at IS NULL AND k.source = format
-                                      AND k.source_key = p.source_key OFFSET 0) k ON true
-          WHERE r.rejected_id IS NULL OR p.item = ''
+         wrong_payloads, wrong_items, wrong_reasons, wrong_states, tells
+    FROM (SELECT p.payload, p.item, p.kind, p.reason, p.sqlstate, p.identifiers, p.channel, p.action, p.value,
+                 p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source_key, p.attributes, p.subject,
+                 p.url, p.traits, p.kind = 'touchpoint' AS is_event, p.kind IN ('evidence', 'traits') AS is_seen,
+                 p.kind = 'rejected' AS is_wrong,
+                 coalesce(p.occurred_at,
+                          (SELECT k.occurred_at FROM touchpoint_keys k
+                           WHERE k.source = format AND k.source_key = p.source_key),
+                          received[p.payload], now()) AS at
+          FROM journey_payload_events(payloads, rules) p
+          WHERE retried IS NULL OR received[p.payload] IS NULL OR p.item = ''
                 OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts),
                            generate_series(1, cardinality(s.parts)) d(depth)
                            WHERE wanted ? (p.payload || array_to_string(s.parts[:d.depth], '/')))
-          ORDER BY p.ordinality) f;
+          OFFSET 0) f;
 
     IF true = ANY (bare) THEN
         observations := array(
@@ -222,6 +232,8 @@ BEGIN
                                             FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
+    END IF;
+    IF tells THEN
         SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
                array_agg(e.traits ORDER BY e.n)
         INTO told, told_traits
