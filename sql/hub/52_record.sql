@@ -127,33 +127,34 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.tell(text[]) IS 'tell those who listen on the channel named like the hub';
 
--- Of each customer the newest. Customers of a few thousand identities show whether they are more than are told, so that a
--- large call does not look for all.
+-- Of each customer the newest. The last few thousand show whether customers are more than are told: so a large call does
+-- not look for all.
 CREATE OR REPLACE FUNCTION @hub@.news_of(numbers bigint[], identity_ids bigint[], fresh boolean[]) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    size CONSTANT integer := cardinality(numbers);
     news text[];
-    most integer;
+    first integer;
 BEGIN
-    FOREACH most IN ARRAY '{3000,null}'::integer[] LOOP
+    FOREACH first IN ARRAY ARRAY[greatest(size - 2999, 1), 1] LOOP
         news := array(SELECT news(i.customer_id, max(u.id))
                       FROM (SELECT u.identity_id, max(u.id) AS id
-                            FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id,
-                                         unnest(fresh) AS fresh) u
+                            FROM (SELECT unnest(numbers[first:]) AS id, unnest(identity_ids[first:]) AS identity_id,
+                                         unnest(fresh[first:]) AS fresh) u
                             WHERE u.fresh IS NOT FALSE
-                            GROUP BY u.identity_id LIMIT most) u
+                            GROUP BY u.identity_id) u
                            CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
                                                WHERE i.identity_id = u.identity_id OFFSET 0) i
-                      GROUP BY i.customer_id);
-        EXIT WHEN cardinality(news) > 1000 OR cardinality(identity_ids) <= most;
+                      GROUP BY i.customer_id LIMIT 1001);
+        EXIT WHEN cardinality(news) > 1000 OR first = 1;
     END LOOP;
     RETURN news;
 END $$;
 COMMENT ON FUNCTION @hub@.news_of(bigint[], bigint[], boolean[]) IS
-    'what listeners are told of new touchpoints; of more than a thousand customers it may be of some';
+    'what listeners are told of new touchpoints; of more than a thousand customers it is of some';
 
 -- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost.
 -- It must have been the same customer's, and who is given with whom must have been told then. What comes from other
@@ -392,6 +393,55 @@ COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, te
                                 text, text, text, jsonb, text, text)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
+-- In the order of keys, as all do who claim several: by their bytes, which is the quickest. To look for each key's like
+-- before it is put in costs as much as to put it in: where a hundred of many are new, all are taken for new, and looked
+-- for only if one is not.
+CREATE OR REPLACE FUNCTION @hub@.claim_keys(sources text[], keys text[], numbers bigint[], times timestamptz[])
+RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    size CONSTANT integer := cardinality(keys);
+    claimed bigint[];
+BEGIN
+    IF size > 500 AND NOT EXISTS (SELECT FROM generate_series(1, size, size / 100) g(n)
+                                       CROSS JOIN LATERAL (SELECT FROM touchpoint_keys k
+                                                           WHERE k.source = sources[g.n] AND k.source_key = keys[g.n]
+                                                           OFFSET 0) k) THEN
+        BEGIN
+            WITH claimed AS (
+                INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
+                SELECT DISTINCT ON (u.key COLLATE "C", u.source COLLATE "C") u.source, u.key, u.id, u.at
+                FROM (SELECT unnest(sources) AS source, unnest(keys) AS key, unnest(numbers) AS id,
+                             unnest(times) AS at) u
+                WHERE u.key IS NOT NULL
+                ORDER BY u.key COLLATE "C", u.source COLLATE "C", u.id
+                RETURNING k.touchpoint_id
+            )
+            SELECT coalesce(array_agg(c.touchpoint_id), '{}') INTO claimed FROM claimed c;
+            RETURN claimed;
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
+    END IF;
+    WITH claimed AS (
+        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
+        SELECT DISTINCT ON (u.key COLLATE "C", u.source COLLATE "C") u.source, u.key, u.id, u.at
+        FROM (SELECT unnest(sources) AS source, unnest(keys) AS key, unnest(numbers) AS id,
+                     unnest(times) AS at) u
+        WHERE u.key IS NOT NULL
+        ORDER BY u.key COLLATE "C", u.source COLLATE "C", u.id
+        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
+        RETURNING k.touchpoint_id
+    )
+    SELECT coalesce(array_agg(c.touchpoint_id), '{}') INTO claimed FROM claimed c;
+    RETURN claimed;
+END $$;
+COMMENT ON FUNCTION @hub@.claim_keys(text[], text[], bigint[], timestamptz[]) IS
+    'put in keys that are not there yet, of those given twice the first; returns the numbers of these';
+
 -- Each step is done for all events at once, and asks arrays of the fields it needs. Rows are unnested to be checked, and
 -- to be stored, but not by FROM, which would write all of them down first. Of history nobody is told, and what is there
 -- is left as it is. Observations are identified with the events, so that all is locked in one order.
@@ -444,19 +494,8 @@ BEGIN
     keys := journey_field(events, 'source_key', NULL::text[]);
     PERFORM make_partitions_for(times);
     numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, size));
-    WITH first AS MATERIALIZED (
-        SELECT DISTINCT ON (u.source, u.key) u.source, u.key, u.id, u.at
-        FROM (SELECT unnest(sources) AS source, unnest(keys) AS key, unnest(numbers) AS id, unnest(times) AS at) u
-        WHERE u.key IS NOT NULL
-        ORDER BY u.source, u.key, u.id
-    ), claimed AS (
-        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
-        SELECT f.source, f.key, f.id, f.at FROM first f ORDER BY f.source, f.key
-        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
-        RETURNING k.touchpoint_id
-    )
-    SELECT array_agg(c.touchpoint_id) INTO claimed FROM claimed c;
-    IF cardinality(claimed) IS DISTINCT FROM size THEN
+    claimed := claim_keys(sources, keys, numbers, times);
+    IF cardinality(claimed) < size THEN
         fresh := array(SELECT u.key IS NULL OR c.id IS NOT NULL
                        FROM (SELECT unnest(keys) AS key, unnest(numbers) AS id) u
                             LEFT JOIN (SELECT unnest(claimed) AS id) c ON c.id = u.id

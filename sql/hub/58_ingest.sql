@@ -46,7 +46,7 @@ BEGIN
         FROM (SELECT o.source, o.source_key FROM unnest(recorded) o UNION SELECT o.source, o.source_key
               FROM unnest(identified) o) u
         WHERE u.source_key IS NOT NULL
-        ORDER BY u.source, u.source_key
+        ORDER BY u.source_key COLLATE "C", u.source COLLATE "C"
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
         RETURNING k.ctid
     )
