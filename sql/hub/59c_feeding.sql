@@ -795,21 +795,21 @@ BEGIN
         WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x
                                   WHERE x.source_id = feed_noted.source_id
                                         AND (x.key IS DISTINCT FROM '{}' OR x.lookup IS NOT NULL)  -- see locate_source
-                                  ORDER BY x.note_id LIMIT most))
-        RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
+                                  ORDER BY x.note_id, x.place LIMIT most))
+        RETURNING n.place, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
     -- of a row that is another of the same key, what was before is none of its changes
     SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note
-                     ORDER BY t.note_id, t.tid) AS notes,
+                     ORDER BY t.note_id, t.place) AS notes,
            bool_or(t.lookup IS NOT NULL) AS looked_up,
            bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
            bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
            bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
     INTO any_of
-    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
+    FROM (SELECT x.place, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.after END AS after,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
-          FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
+          FROM (SELECT y.place, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
                        CASE WHEN s.changes
                             THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
                                               OVER (PARTITION BY y.lookup, y.key),
@@ -1017,34 +1017,44 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security 
 AS $$
 #variable_conflict use_variable
 DECLARE
-    r record;
-    key_values text[] := '{}';
-    columns CONSTANT text := (
-        SELECT string_agg(format('r.%I::pg_catalog.text', a.attname), ', ' ORDER BY k.n)
-        FROM sources s CROSS JOIN LATERAL unnest(s.key_columns) WITH ORDINALITY k(attnum, n)
-             JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = k.attnum
-        WHERE s.source_id = apply_from_keys.source_id);
-    n integer := 0;
+    own_path CONSTANT text := current_setting('search_path');
+    mapping CONSTANT jsonb := mapping_of(source_id);
+    s record;
+    rows refcursor;
+    part record;
+    query CONSTANT text := (
+        SELECT format('SELECT pg_catalog.count(*) AS row_count, pg_catalog.array_agg(k.key) FILTER (WHERE '
+                      'pg_catalog.cardinality(k.key) OPERATOR(pg_catalog.>) 1 OR k.key[1] IS NOT NULL) AS keys '
+                      'FROM (SELECT n.*, (n.n OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) 1000 AS part '
+                      'FROM (SELECT ARRAY[%s] AS key, pg_catalog.row_number() OVER (%s) AS n FROM %s %I) n '
+                      'ORDER BY part, n.n) k GROUP BY k.part ORDER BY k.part',
+                      string_agg(format('%I.%I::pg_catalog.text', mapping ->> 'alias', a.attname), ', ' ORDER BY k.n),
+                      'ORDER BY ' || (mapping ->> 'place'), rows_from, mapping ->> 'alias')
+        FROM sources o CROSS JOIN LATERAL unnest(o.key_columns) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = o.relation AND a.attnum = k.attnum
+        WHERE o.source_id = apply_from_keys.source_id);
 BEGIN
+    SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from_keys.source_id;
     row_count := 0;
     mended := 0;
-    FOR r IN EXECUTE format('SELECT ARRAY[%s] AS key FROM %s r', columns, rows_from) LOOP
-        row_count := row_count + 1;
-        IF cardinality(r.key) = 1 AND r.key[1] IS NULL THEN
-            PERFORM reject_nobody(s.source, s.part) FROM sources s WHERE s.source_id = apply_from_keys.source_id;
-            CONTINUE;
+    LOOP
+        PERFORM set_config('search_path', s.search_path, true);
+        IF rows IS NULL THEN
+            OPEN rows NO SCROLL FOR EXECUTE query;
         END IF;
-        key_values := key_values || r.key;
-        n := n + 1;
-        IF n = 1000 THEN
-            mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
-            key_values := '{}';
-            n := 0;
+        FETCH rows INTO part;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+        EXIT WHEN part.row_count IS NULL;
+        IF part.row_count > coalesce(array_length(part.keys, 1), 0) THEN
+            PERFORM reject_nobody(s.source, s.part);
         END IF;
+        IF part.keys IS NOT NULL THEN
+            mended := mended + apply_noted(source_id, array(SELECT unnest(part.keys)),
+                                           array_fill(0::bigint, ARRAY[array_length(part.keys, 1)]), NULL, true);
+        END IF;
+        row_count := row_count + part.row_count;
     END LOOP;
-    IF n > 0 THEN
-        mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
-    END IF;
+    CLOSE rows;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_from_keys(integer, text) IS
     'bring the hub in line with rows of an attached table that a part of a query yields, one by one where need be';
