@@ -296,7 +296,7 @@ DECLARE
     flaw record;
     i integer;
 BEGIN
-    i := coalesce(cardinality(events), cardinality(observations));
+    i := coalesce(cardinality(events), cardinality(observations), 0);
     reasons := coalesce(reasons, array_fill(NULL::text, ARRAY[i]));
     states := coalesce(states, array_fill(NULL::text, ARRAY[i]));
     BEGIN

@@ -73,9 +73,11 @@ RETURN array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::@
              FROM unnest(told_by.events) e);
 COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is who';
 
--- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not
--- the data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the
--- touchpoints that were stored, and what was refused, why: events are counted first, and then observations.
+-- What one of them breaks must not keep out the others: where a set fails, a thousand are tried at a time, of these
+-- halves, and few one by one. What is wrong whatever is there already is known for all at once, and tried alone: so it
+-- does not matter for the others how much of that there is. Errors that are not the data's pass through: of
+-- serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and what
+-- was refused, why: events are counted first, and then observations.
 CREATE OR REPLACE FUNCTION @hub@.record_good(
     events @hub@.event[], observations @hub@.observation[],
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
@@ -84,50 +86,78 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     before CONSTANT integer := coalesce(cardinality(events), 0);  -- the observations
-    -- what is still to be done, the last first
-    firsts integer[] := '{1}';
-    lasts integer[] := ARRAY[before + coalesce(cardinality(observations), 0)];
+    size CONSTANT integer := before + coalesce(cardinality(observations), 0);
+    part record;           -- numbers of what is tried together,
+    some_events event[];   -- and what it is
+    some_observations observation[];
+    found integer;         -- events among it
+    -- what is still to be done of it, the last first
+    firsts integer[];
+    lasts integer[];
     first integer;
     last integer;
     o observation;
-    held boolean := false;
 BEGIN
     touchpoints := '{}';
     refused := '{}';
     reasons := '{}';
     sqlstates := '{}';
-    WHILE firsts <> '{}' LOOP
-        first := firsts[cardinality(firsts)];
-        last := lasts[cardinality(lasts)];
-        firsts := trim_array(firsts, 1);
-        lasts := trim_array(lasts, 1);
-        CONTINUE WHEN first > last;  -- there are none
+    IF size > 1 THEN
         BEGIN
-            -- one alone is quicker by the functions for one
-            IF first < last THEN
-                touchpoints := touchpoints
-                    || record_events(events[first:least(last, before)], sent_again => true,
-                                     observations => observations[greatest(first - before, 1):last - before]);
-            ELSIF first > before THEN
-                o := observations[first - before];
-                PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
-            ELSE
-                touchpoints := touchpoints || record_one(events[first], true);
-            END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded OR raise_exception THEN
-            IF first = last THEN
-                refused := refused || first;
-                reasons := reasons || SQLERRM;
-                sqlstates := sqlstates || SQLSTATE;
-            ELSE
-                IF NOT held THEN
-                    PERFORM hold(told_by(events), observations);
-                    held := true;
-                END IF;
-                firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
-                lasts := lasts || ARRAY[last, (first + last) / 2];
-            END IF;
+            touchpoints := record_events(events, sent_again => true, observations => observations);
+            RETURN;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded
+                       OR raise_exception THEN
+            NULL;
         END;
+        PERFORM hold(told_by(events), observations);
+    END IF;
+    FOR part IN
+        SELECT array_agg(f.n ORDER BY f.n) AS places
+        FROM (SELECT g.n, g.state, (row_number() OVER (PARTITION BY g.state IS NULL ORDER BY g.n) - 1) / 1000 AS part
+              FROM (SELECT u.n, u.state
+                    FROM unnest(CASE WHEN size > 1 THEN (flaws_of_rows(events, NULL, NULL, NULL)).states
+                                                        || (flaws_of_rows(NULL, observations, NULL, NULL)).states
+                                     ELSE '{NULL}' END) WITH ORDINALITY u(state, n)) g) f
+        GROUP BY CASE WHEN f.state IS NULL THEN f.part ELSE -f.n END ORDER BY 1
+    LOOP
+        some_events := array(SELECT events[p.n] FROM unnest(part.places) p(n) WHERE p.n <= before);
+        some_observations := array(SELECT observations[p.n - before] FROM unnest(part.places) p(n) WHERE p.n > before);
+        found := cardinality(some_events);
+        firsts := '{1}';
+        lasts := ARRAY[cardinality(part.places)];
+        WHILE firsts <> '{}' LOOP
+            first := firsts[cardinality(firsts)];
+            last := lasts[cardinality(lasts)];
+            firsts := trim_array(firsts, 1);
+            lasts := trim_array(lasts, 1);
+            BEGIN
+                -- one alone is quicker by the functions for one
+                IF first < last THEN
+                    touchpoints := touchpoints
+                        || record_events(some_events[first:least(last, found)], sent_again => true,
+                                         observations => some_observations[greatest(first - found, 1):last - found]);
+                ELSIF first > found THEN
+                    o := some_observations[first - found];
+                    PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
+                ELSE
+                    touchpoints := touchpoints || record_one(some_events[first], true);
+                END IF;
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded
+                           OR raise_exception THEN
+                IF first = last THEN
+                    refused := refused || part.places[first]::integer;
+                    reasons := reasons || SQLERRM;
+                    sqlstates := sqlstates || SQLSTATE;
+                ELSIF last - first < 16 THEN
+                    firsts := firsts || array(SELECT generate_series(last, first, -1));
+                    lasts := lasts || array(SELECT generate_series(last, first, -1));
+                ELSE
+                    firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
+                    lasts := lasts || ARRAY[last, (first + last) / 2];
+                END IF;
+            END;
+        END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS
@@ -140,7 +170,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     payloads text[], format text, rules json, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint,
     OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_ats timestamptz[])
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -70,7 +70,7 @@ BEGIN
     COMMIT;
     UPDATE bench.load_step s SET (floor, copied) = (SELECT f.inserted, f.copied FROM bench.load_floors(dir) f) WHERE s.n = (SELECT max(n) FROM bench.load_step);
 END $$;
-CREATE TABLE load_orders (id bigint PRIMARY KEY, who bigint NOT NULL, ordered_at timestamptz NOT NULL, total numeric);
+CREATE TABLE load_orders (id bigint PRIMARY KEY, who text NOT NULL, ordered_at timestamptz NOT NULL, total numeric);
 SQL
 some=$((touchpoints / 10)) at=1
 [ "$some" -ge 20000 ] || some=20000
@@ -98,13 +98,17 @@ done
 for batch in 1000 10000; do
     load_run "record_many, two identifiers, new evidence" 0.25 "cardinality(loaded.record_many(given))" "$pair" "$some" $batch
 done
+do_sql <<SQL
+SELECT loaded.identify_many(array_agg(ROW(ARRAY[identifier('user_id', i::text)], '2023-01-01Z', 'web', NULL)::loaded.observation)) FROM generate_series(0, 4999) i;
+SELECT loaded.identify_many(array_agg(ROW(ARRAY[$(load_email i)], '2023-01-01Z', 'web', NULL)::loaded.observation)) FROM generate_series(0, 4999) i;
+SQL
 for batch in 1000 10000 100000; do
     load_run "ingest_many, one identifier" 0.5 "loaded.ingest_many(given, ''segment'')" "$payload" $((some < batch ? batch : some)) $batch
 done
 say "load: backfill"
 do_sql <<SQL
-INSERT INTO load_orders SELECT i, i % 5000, '2023-01-01Z'::timestamptz + i % 1000000 * interval '1 min', 10 FROM generate_series(1, $some) i;
-SELECT loaded.attach_source('load_orders', '{"occurred_at": "ordered_at", "channel": "''store''", "action": "''purchase''", "value": "total", "identifiers": {"customer": "who"}}', backfill => false);
+INSERT INTO load_orders SELECT i, 'person' || (i % 5000) * 7919::bigint % 1000003 || '@Example.pt', '2023-01-01Z'::timestamptz + i % 1000000 * interval '1 min', 10 FROM generate_series(1, $some) i;
+SELECT loaded.attach_source('load_orders', '{"occurred_at": "ordered_at", "channel": "''store''", "action": "''purchase''", "value": "total", "identifiers": {"email": "who"}}', backfill => false);
 SQL
 sql <<SQL >/dev/null 2>&1
 SELECT bench.load_cpu() AS used, clock_timestamp() AS began \gset
