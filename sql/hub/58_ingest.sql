@@ -303,7 +303,7 @@ AS $$
 DECLARE
     rules json;
     size CONSTANT integer := coalesce(cardinality(payloads), 0);
-    at_once CONSTANT integer := 50000;  -- what they make stays in memory
+    at_once CONSTANT integer := 100000;  -- what they make stays in memory
     part record;
     told_ids bigint[];
     told_traits jsonb[];
@@ -336,6 +336,10 @@ BEGIN
         told_ids := told_ids || part.told_ids;
         told_traits := told_traits || part.told_traits;
         told_ats := told_ats || part.told_ats;
+        IF size > at_once THEN
+            RAISE NOTICE USING MESSAGE = format('ingest of %s: %s of %s payloads', format, least(n + at_once - 1, size),
+                                                size);
+        END IF;
     END LOOP;
     IF told_ids IS NOT NULL THEN
         PERFORM store_traits(told_ids, told_traits, format, told_ats);
