@@ -482,7 +482,6 @@ BEGIN
     ELSIF array_ndims(events) > 1 OR array_lower(events, 1) <> 1 THEN
         events := array(SELECT unnest(events));
     END IF;
-    PERFORM plan_for(size);
     IF EXISTS (SELECT FROM (SELECT unnest(events) AS event) u WHERE NOT is_event(u.event)) THEN
         FOREACH event IN ARRAY events LOOP
             PERFORM check_event(event);
@@ -496,6 +495,7 @@ BEGIN
     numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, size));
     claimed := claim_keys(sources, keys, numbers, times);
     IF cardinality(claimed) < size THEN
+        PERFORM plan_for(size);  -- where arrays are joined
         fresh := array(SELECT u.key IS NULL OR c.id IS NOT NULL
                        FROM (SELECT unnest(keys) AS key, unnest(numbers) AS id) u
                             LEFT JOIN (SELECT unnest(claimed) AS id) c ON c.id = u.id
@@ -552,6 +552,7 @@ BEGIN
             IF cardinality(stitched) = size THEN
                 identity_ids := found[:size];
             ELSIF stitched IS NOT NULL THEN
+                PERFORM plan_for(size);
                 identity_ids := array(SELECT coalesce(i.id, s.id)
                                       FROM unnest(identity_ids) WITH ORDINALITY i(id, n)
                                            LEFT JOIN unnest(stitched, found) s(n, id) ON s.n = i.n
