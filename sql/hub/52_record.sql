@@ -488,9 +488,9 @@ BEGIN
         END LOOP;
     END IF;
 
-    times := journey_field(events, 'occurred_at', NULL::timestamptz[]);
-    sources := journey_field(events, 'source', NULL::text[]);
-    keys := journey_field(events, 'source_key', NULL::text[]);
+    times := journey_field(events, 'occurred_at', '{}'::timestamptz[]);
+    sources := journey_field(events, 'source', '{}'::text[]);
+    keys := journey_field(events, 'source_key', '{}'::text[]);
     PERFORM make_partitions_for(times);
     numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, size));
     claimed := claim_keys(sources, keys, numbers, times);
@@ -513,7 +513,7 @@ BEGIN
         END IF;
 
         -- single identifiers, and whether they are known
-        singles := journey_only_element(events, 'identifiers', NULL::@extschema@.identifier[]);
+        singles := journey_only_element(events, 'identifiers', '{}'::@extschema@.identifier[]);
         IF fresh IS NOT NULL THEN
             singles := array(SELECT CASE WHEN u.fresh THEN u.single END
                              FROM (SELECT unnest(singles) AS single, unnest(fresh) AS fresh) u);

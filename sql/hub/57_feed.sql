@@ -308,8 +308,8 @@ BEGIN
     END;
     flawed := flawed OR (SELECT count(*) < 2
                          FROM (SELECT min(u.at) AS first, max(u.at) AS last
-                               FROM unnest(journey_field(events, 'occurred_at', NULL::timestamptz[])
-                                           || journey_field(observations, 'observed_at', NULL::timestamptz[])) u(at)) t
+                               FROM unnest(journey_field(events, 'occurred_at', '{}'::timestamptz[])
+                                           || journey_field(observations, 'observed_at', '{}'::timestamptz[])) u(at)) t
                               CROSS JOIN LATERAL (VALUES (t.first), (t.last)) v(at)
                          WHERE time_is_plausible(v.at));
     FOR i IN
@@ -382,7 +382,7 @@ BEGIN
             HINT = 'Attach the table with a key that never is.';
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
-    PERFORM make_partitions_for(journey_field(events, 'occurred_at', NULL::timestamptz[]));
+    PERFORM make_partitions_for(journey_field(events, 'occurred_at', '{}'::timestamptz[]));
 
     -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
     IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN

@@ -998,7 +998,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     oldest CONSTANT timestamptz := (
-        SELECT min(u.at) FROM unnest(journey_field(events, 'occurred_at', NULL::timestamptz[])) u(at)
+        SELECT min(u.at) FROM unnest(journey_field(events, 'occurred_at', '{}'::timestamptz[])) u(at)
         WHERE u.at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
 BEGIN
     IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest

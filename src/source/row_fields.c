@@ -118,8 +118,6 @@ PG_FUNCTION_INFO_V1(journey_field);
 Datum
 journey_field(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
 	return row_field(fcinfo, false);
 }
 
@@ -128,7 +126,5 @@ PG_FUNCTION_INFO_V1(journey_only_element);
 Datum
 journey_only_element(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_NULL();
 	return row_field(fcinfo, true);
 }
