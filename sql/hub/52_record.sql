@@ -127,8 +127,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.tell(text[]) IS 'tell those who listen on the channel named like the hub';
 
--- Of each customer the newest. The last few thousand show whether customers are more than are told: so a large call does
--- not look for all.
+-- Of each customer the newest. The last few thousand show whether customers are more than are told: so a large call
+-- does not look for all.
 CREATE OR REPLACE FUNCTION @hub@.news_of(numbers bigint[], identity_ids bigint[], fresh boolean[]) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
@@ -442,9 +442,9 @@ END $$;
 COMMENT ON FUNCTION @hub@.claim_keys(text[], text[], bigint[], timestamptz[]) IS
     'put in keys that are not there yet, of those given twice the first; returns the numbers of these';
 
--- Each step is done for all events at once, and asks arrays of the fields it needs. Rows are unnested to be checked, and
--- to be stored, but not by FROM, which would write all of them down first. Of history nobody is told, and what is there
--- is left as it is. Observations are identified with the events, so that all is locked in one order.
+-- Each step is done for all events at once, and asks arrays of the fields it needs. Rows are unnested to be checked,
+-- and to be stored, but not by FROM, which would write all of them down first. Of history nobody is told, and what is
+-- there is left as it is. Observations are identified with the events, so that all is locked in one order.
 CREATE OR REPLACE FUNCTION @hub@.record_events(
     events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false,
     observations @hub@.observation[] DEFAULT NULL) RETURNS bigint[]

@@ -76,8 +76,8 @@ COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is 
 -- What one of them breaks must not keep out the others: where a set fails, a thousand are tried at a time, of these
 -- halves, and few one by one. What is wrong whatever is there already is known for all at once, and tried alone: so it
 -- does not matter for the others how much of that there is. Errors that are not the data's pass through: of
--- serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and what
--- was refused, why: events are counted first, and then observations.
+-- serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
+-- what was refused, why: events are counted first, and then observations.
 CREATE OR REPLACE FUNCTION @hub@.record_good(
     events @hub@.event[], observations @hub@.observation[],
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
