@@ -137,9 +137,10 @@ CREATE TABLE @hub@.feed_notes (
     gone boolean NOT NULL DEFAULT false,
     before text[],
     after text[],
-    noted_at timestamptz NOT NULL DEFAULT now()
+    noted_at timestamptz NOT NULL DEFAULT now(),
+    place bigint NOT NULL DEFAULT 0
 );
-CREATE INDEX ON @hub@.feed_notes (source_id, note_id);
+CREATE INDEX ON @hub@.feed_notes (source_id, note_id, place);
 ALTER TABLE @hub@.feed_notes REPLICA IDENTITY FULL;  -- without a key, feed() would fail where it is published
 COMMENT ON TABLE @hub@.feed_notes IS 'rows of attached tables that have changed, which feed() has yet to read';
 COMMENT ON COLUMN @hub@.feed_notes.note_id IS 'number of the statement that changed the row';
@@ -151,6 +152,7 @@ COMMENT ON COLUMN @hub@.feed_notes.gone IS 'whether there was such a row, and ma
 COMMENT ON COLUMN @hub@.feed_notes.before IS 'what columns of on_change were';
 COMMENT ON COLUMN @hub@.feed_notes.after IS 'what they have become; without before: the row is new';
 COMMENT ON COLUMN @hub@.feed_notes.noted_at IS 'when the transaction began that changed the row';
+COMMENT ON COLUMN @hub@.feed_notes.place IS 'which of the notes of its statement it is';
 
 CREATE TYPE @hub@.feed_note AS (
     note_id bigint,

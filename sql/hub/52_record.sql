@@ -127,6 +127,35 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.tell(text[]) IS 'tell those who listen on the channel named like the hub';
 
+-- Of each customer the newest. The last few thousand show whether customers are more than are told: so a large call
+-- does not look for all.
+CREATE OR REPLACE FUNCTION @hub@.news_of(numbers bigint[], identity_ids bigint[], fresh boolean[]) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    size CONSTANT integer := cardinality(numbers);
+    news text[];
+    first integer;
+BEGIN
+    FOREACH first IN ARRAY ARRAY[greatest(size - 2999, 1), 1] LOOP
+        news := array(SELECT news(i.customer_id, max(u.id))
+                      FROM (SELECT u.identity_id, max(u.id) AS id
+                            FROM (SELECT unnest(numbers[first:]) AS id, unnest(identity_ids[first:]) AS identity_id,
+                                         unnest(fresh[first:]) AS fresh) u
+                            WHERE u.fresh IS NOT FALSE
+                            GROUP BY u.identity_id) u
+                           CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
+                                               WHERE i.identity_id = u.identity_id OFFSET 0) i
+                      GROUP BY i.customer_id LIMIT 1001);
+        EXIT WHEN cardinality(news) > 1000 OR first = 1;
+    END LOOP;
+    RETURN news;
+END $$;
+COMMENT ON FUNCTION @hub@.news_of(bigint[], bigint[], boolean[]) IS
+    'what listeners are told of new touchpoints; of more than a thousand customers it is of some';
+
 -- What has come before under the same key must have been the same: otherwise one of two touchpoints would be lost.
 -- It must have been the same customer's, and who is given with whom must have been told then. What comes from other
 -- systems' payloads is sent again with other attributes (how often it was tried, say; subject and url are like them),
@@ -367,20 +396,75 @@ COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, te
                                 text, text, text, jsonb, text, text)
     IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
 
--- Plans are made for the events given: there may be many. Of history nobody is told, and what is there is left as it
--- is. Observations are identified with the events, so that all is locked in one order.
-CREATE OR REPLACE FUNCTION @hub@.record_events(
-    events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false,
-    observations @hub@.observation[] DEFAULT NULL) RETURNS bigint[]
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+-- In the order of keys, as all do who claim several: by their bytes, which is the quickest. To look for each key's like
+-- before it is put in costs as much as to put it in: where a hundred of many are new, all are taken for new, and looked
+-- for only if one is not.
+CREATE OR REPLACE FUNCTION @hub@.claim_keys(sources text[], keys text[], numbers bigint[], times timestamptz[])
+RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    size CONSTANT integer := cardinality(keys);
+    claimed bigint[];
+BEGIN
+    IF size > 500 AND NOT EXISTS (SELECT FROM generate_series(1, size, size / 100) g(n)
+                                       CROSS JOIN LATERAL (SELECT FROM touchpoint_keys k
+                                                           WHERE k.source = sources[g.n] AND k.source_key = keys[g.n]
+                                                           OFFSET 0) k) THEN
+        BEGIN
+            WITH claimed AS (
+                INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
+                SELECT DISTINCT ON (u.key COLLATE "C", u.source COLLATE "C") u.source, u.key, u.id, u.at
+                FROM (SELECT unnest(sources) AS source, unnest(keys) AS key, unnest(numbers) AS id,
+                             unnest(times) AS at) u
+                WHERE u.key IS NOT NULL
+                ORDER BY u.key COLLATE "C", u.source COLLATE "C", u.id
+                RETURNING k.touchpoint_id
+            )
+            SELECT coalesce(array_agg(c.touchpoint_id), '{}') INTO claimed FROM claimed c;
+            RETURN claimed;
+        EXCEPTION WHEN unique_violation THEN
+            NULL;
+        END;
+    END IF;
+    WITH claimed AS (
+        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
+        SELECT DISTINCT ON (u.key COLLATE "C", u.source COLLATE "C") u.source, u.key, u.id, u.at
+        FROM (SELECT unnest(sources) AS source, unnest(keys) AS key, unnest(numbers) AS id,
+                     unnest(times) AS at) u
+        WHERE u.key IS NOT NULL
+        ORDER BY u.key COLLATE "C", u.source COLLATE "C", u.id
+        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
+        RETURNING k.touchpoint_id
+    )
+    SELECT coalesce(array_agg(c.touchpoint_id), '{}') INTO claimed FROM claimed c;
+    RETURN claimed;
+END $$;
+COMMENT ON FUNCTION @hub@.claim_keys(text[], text[], bigint[], timestamptz[]) IS
+    'put in keys that are not there yet, of those given twice the first; returns the numbers of these';
+
+-- Each step is done for all events at once, and asks arrays of the fields it needs. Rows are unnested to be checked,
+-- and to be stored, but not by FROM, which would write all of them down first. Of history nobody is told, and what is
+-- there is left as it is. Observations are identified with the events, so that all is locked in one order.
+CREATE OR REPLACE FUNCTION @hub@.record_events(
+    events @hub@.event[], history boolean DEFAULT false, sent_again boolean DEFAULT false,
+    observations @hub@.observation[] DEFAULT NULL) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    size CONSTANT integer := coalesce(cardinality(events), 0);
     event event;
-    place integer;
     numbers bigint[];           -- of the touchpoint of each event
     times timestamptz[];
-    fresh boolean[];            -- whether this call makes it
+    sources text[];
+    keys text[];
+    singles @extschema@.identifier[];  -- identifiers of those that have but one
+    claimed bigint[];           -- the numbers whose keys are new
+    fresh boolean[];            -- whether this call makes it; NULL: all
     identity_ids bigint[];      -- its identity
     kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
@@ -395,69 +479,66 @@ BEGIN
         PERFORM check_time('observed_at', min(o.observed_at)), check_time('observed_at', max(o.observed_at))
         FROM unnest(observations) o WHERE isfinite(o.observed_at);
     END IF;
-    IF events IS NULL OR cardinality(events) = 0 THEN
+    IF size = 0 THEN
         PERFORM identify_all(observations);
         RETURN '{}';
     ELSIF array_ndims(events) > 1 OR array_lower(events, 1) <> 1 THEN
-        events := array(SELECT ROW(e.*)::event FROM unnest(events) e);
+        events := array(SELECT unnest(events));
     END IF;
-    IF EXISTS (SELECT FROM unnest(events) e WHERE NOT is_event(e.*)) THEN
+    IF EXISTS (SELECT FROM (SELECT unnest(events) AS event) u WHERE NOT is_event(u.event)) THEN
         FOREACH event IN ARRAY events LOOP
             PERFORM check_event(event);
         END LOOP;
     END IF;
 
-    times := array(SELECT e.occurred_at FROM unnest(events) WITH ORDINALITY e ORDER BY e.ordinality);
+    times := journey_field(events, 'occurred_at', '{}'::timestamptz[]);
+    sources := journey_field(events, 'source', '{}'::text[]);
+    keys := journey_field(events, 'source_key', '{}'::text[]);
     PERFORM make_partitions_for(times);
-    numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, cardinality(events)));
-    WITH first AS MATERIALIZED (
-        SELECT DISTINCT ON (e.source, e.source_key) e.source, e.source_key, e.id, e.occurred_at
-        FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
-        WHERE e.source_key IS NOT NULL
-        ORDER BY e.source, e.source_key, e.ordinality
-    ), claimed AS (
-        INSERT INTO touchpoint_keys AS k (source, source_key, touchpoint_id, occurred_at)
-        SELECT f.source, f.source_key, f.id, f.occurred_at FROM first f ORDER BY f.source, f.source_key
-        ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
-        RETURNING k.touchpoint_id
-    )
-    SELECT CASE WHEN (SELECT count(*) FROM claimed) = cardinality(events)
-                THEN array_fill(true, ARRAY[cardinality(events)])
-                ELSE (SELECT array_agg(e.source_key IS NULL OR c.touchpoint_id IS NOT NULL ORDER BY e.ordinality)
-                      FROM ROWS FROM (unnest(numbers), unnest(events)) WITH ORDINALITY e(id)
-                           LEFT JOIN claimed c ON c.touchpoint_id = e.id) END INTO fresh;
+    numbers := array(SELECT nextval('touchpoints_touchpoint_id_seq') FROM generate_series(1, size));
+    claimed := claim_keys(sources, keys, numbers, times);
+    IF cardinality(claimed) < size THEN
+        PERFORM plan_for(size);  -- where arrays are joined
+        fresh := array(SELECT u.key IS NULL OR c.id IS NOT NULL
+                       FROM (SELECT unnest(keys) AS key, unnest(numbers) AS id) u
+                            LEFT JOIN (SELECT unnest(claimed) AS id) c ON c.id = u.id
+                       ORDER BY u.id);
+    END IF;
 
-    IF array_position(fresh, true) IS NOT NULL THEN
-        place := (SELECT min(e.ordinality)
-                  FROM settings s, ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
-                  WHERE s.one_row AND e.fresh
-                      AND (e.occurred_at > now() + s.future_within OR e.occurred_at < now() - s.past_within));
-        IF place IS NOT NULL THEN
-            PERFORM check_event(events[place]);
+    IF fresh IS NULL OR true = ANY (fresh) THEN
+        IF EXISTS (SELECT FROM settings s, (SELECT min(u.at) AS first, max(u.at) AS last FROM unnest(times) u(at)) t
+                   WHERE s.one_row AND (t.last > now() + s.future_within OR t.first < now() - s.past_within)) THEN
+            FOR n IN 1 .. size LOOP
+                IF fresh[n] IS NOT FALSE AND NOT time_is_plausible(times[n]) THEN
+                    PERFORM check_event(events[n]);
+                END IF;
+            END LOOP;
         END IF;
 
         -- single identifiers, and whether they are known
+        singles := journey_only_element(events, 'identifiers', '{}'::@extschema@.identifier[]);
+        IF fresh IS NOT NULL THEN
+            singles := array(SELECT CASE WHEN u.fresh THEN u.single END
+                             FROM (SELECT unnest(singles) AS single, unnest(fresh) AS fresh) u);
+        END IF;
         SELECT journey_elements_at(coalesce((look_up(p.forms)).ids, '{}'), p.places) INTO identity_ids
-        FROM identifier_places(array(SELECT CASE WHEN e.fresh AND cardinality(e.identifiers) = 1
-                                                 THEN e.identifiers[array_lower(e.identifiers, 1)] END
-                                     FROM ROWS FROM (unnest(fresh), unnest(events)) WITH ORDINALITY e(fresh)
-                                     ORDER BY e.ordinality), times) p;
-        SELECT array_agg(u.n ORDER BY u.n) INTO stitched
-        FROM unnest(fresh, identity_ids) WITH ORDINALITY u(fresh, id, n) WHERE u.fresh AND u.id IS NULL;
+        FROM identifier_places(singles, times) p;
         IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
             kept := keep_identities(identity_ids);
-            SELECT array_agg(k.id ORDER BY k.n), array_agg(k.n ORDER BY k.n) FILTER (WHERE k.fresh AND k.id IS NULL)
-            INTO identity_ids, stitched
-            FROM (SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END AS id, u.fresh, u.n
-                  FROM unnest(identity_ids, fresh) WITH ORDINALITY u(id, fresh, n) OFFSET 0) k;
+            identity_ids := array(SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END
+                                  FROM (SELECT unnest(identity_ids) AS id) u);
+        END IF;
+        IF array_position(identity_ids, NULL) IS NOT NULL THEN
+            SELECT array_agg(u.n),
+                   array_agg(ROW((u.event).identifiers, (u.event).occurred_at, coalesce((u.event).source, 'sql'),
+                                 (u.event).source_key)::observation)
+            INTO stitched, telling
+            FROM (SELECT generate_series(1, size) AS n, unnest(identity_ids) AS id, unnest(fresh) AS fresh,
+                         unnest(events) AS event) u
+            WHERE u.id IS NULL AND u.fresh IS NOT FALSE;
         END IF;
 
         IF stitched IS NOT NULL OR observations <> '{}' THEN
-            SELECT array_agg(ROW(e.identifiers, e.occurred_at, coalesce(e.source, 'sql'), e.source_key)::observation
-                             ORDER BY e.ordinality)
-            INTO telling
-            FROM ROWS FROM (unnest(fresh), unnest(identity_ids), unnest(events)) WITH ORDINALITY e(fresh, identity_id)
-            WHERE e.fresh AND e.identity_id IS NULL;
             FOR again IN
                 SELECT o.source, array_agg(o.source_key) AS keys
                 FROM unnest(telling) o
@@ -471,36 +552,38 @@ BEGIN
                         set_aside(again.source, again.keys);
             END LOOP;
             found := (SELECT a.identities FROM identify_all(telling || observations) a);
-            SELECT array_agg(coalesce(i.identity_id, s.identity_id) ORDER BY i.n) INTO identity_ids
-            FROM unnest(identity_ids) WITH ORDINALITY i(identity_id, n)
-                LEFT JOIN unnest(stitched, found[:cardinality(stitched)]) s(n, identity_id) ON s.n = i.n;
+            IF cardinality(stitched) = size THEN
+                identity_ids := found[:size];
+            ELSIF stitched IS NOT NULL THEN
+                PERFORM plan_for(size);
+                identity_ids := array(SELECT coalesce(i.id, s.id)
+                                      FROM unnest(identity_ids) WITH ORDINALITY i(id, n)
+                                           LEFT JOIN unnest(stitched, found) s(n, id) ON s.n = i.n
+                                      ORDER BY i.n);
+            END IF;
         END IF;
 
         INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                                  conversation, agent, campaign, source, source_key, attributes, subject, url)
-        SELECT e.touchpoint_id, e.identity_id, e.occurred_at, e.channel, e.action, e.value, e.currency, e.direction,
-               e.conversation, e.agent, e.campaign, coalesce(e.source, 'sql'), e.source_key, e.attributes, e.subject,
-               e.url
-        FROM ROWS FROM (unnest(numbers), unnest(identity_ids), unnest(fresh), unnest(events)) 
-             e(touchpoint_id, identity_id, fresh)
-        WHERE e.fresh;
+        SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
+               (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent, (u.event).campaign,
+               coalesce((u.event).source, 'sql'), (u.event).source_key, (u.event).attributes, (u.event).subject,
+               (u.event).url
+        FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
+                     unnest(events) AS event) u
+        WHERE u.fresh IS NOT FALSE;
         IF cardinality(numbers) >= 1000 THEN
             PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
         END IF;
 
         IF NOT history AND (SELECT s.notify FROM settings s WHERE s.one_row) THEN
-            PERFORM tell(ARRAY(SELECT news(i.customer_id, max(u.touchpoint_id))
-                               FROM unnest(numbers, identity_ids, fresh) u(touchpoint_id, identity_id, fresh)
-                                    CROSS JOIN LATERAL (SELECT i.customer_id FROM identities i
-                                                        WHERE i.identity_id = u.identity_id OFFSET 0) i
-                               WHERE u.fresh
-                               GROUP BY i.customer_id));
+            PERFORM tell(news_of(numbers, identity_ids, fresh));
         END IF;
     ELSE
         PERFORM identify_all(observations);
     END IF;
 
-    IF array_position(fresh, false) IS NOT NULL THEN  -- somebody has recorded these before, or they are given twice
+    IF fresh IS NOT NULL THEN  -- somebody has recorded the others before, or they are given twice
         RETURN replayed(events, numbers, fresh, NOT history, sent_again);
     END IF;
     RETURN numbers;

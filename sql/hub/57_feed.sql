@@ -102,6 +102,27 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.stored_events(text, text[]) IS 'what the hub has of rows of an attached table';
 
+CREATE OR REPLACE FUNCTION @hub@.is_new_to_hub(source text, keys text[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    evident CONSTANT boolean := EXISTS (SELECT FROM evidence v WHERE v.source = is_new_to_hub.source);
+BEGIN
+    RETURN NOT EXISTS (SELECT FROM source_rejects r WHERE r.source = is_new_to_hub.source)
+           AND NOT EXISTS (SELECT FROM (SELECT unnest(keys) AS key) u
+                                CROSS JOIN LATERAL (SELECT FROM touchpoint_keys k
+                                                    WHERE k.source = is_new_to_hub.source AND k.source_key = u.key
+                                                    OFFSET 0) k)
+           AND NOT EXISTS (SELECT FROM (SELECT unnest(keys) AS key WHERE evident) u
+                                CROSS JOIN LATERAL (SELECT FROM evidence v
+                                                    WHERE v.source = is_new_to_hub.source AND v.source_key = u.key
+                                                    OFFSET 0) v);
+END $$;
+COMMENT ON FUNCTION @hub@.is_new_to_hub(text, text[]) IS
+    'whether the hub has nothing of rows of an attached table, nor rejects of it';
+
 -- Of a row that is only evidence now the evidence stays. Touchpoints go first, so that
 -- they name nobody any more when it is looked for whom to forget.
 CREATE OR REPLACE FUNCTION @hub@.remove_rows(source text, keys text[], keep_evidence boolean DEFAULT false)
@@ -189,7 +210,7 @@ COMMENT ON FUNCTION @hub@.change_rows(text, @hub@.event[], boolean[]) IS 'change
 -- What is fresh may have evidence: of its row when it was no touchpoint, or that somebody has retracted.
 CREATE OR REPLACE FUNCTION @hub@.store_some(source text, events @hub@.event[], others boolean[],
                                             observations @hub@.observation[], history boolean) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -202,11 +223,13 @@ BEGIN
         PERFORM change_rows(source, events, others);
         RETURN;
     END IF;
-    told := array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::observation
-                  FROM unnest(events) e
-                       CROSS JOIN LATERAL (SELECT FROM evidence v
-                                           WHERE v.source = store_some.source AND v.source_key = e.source_key
-                                           OFFSET 0) v);
+    IF EXISTS (SELECT FROM evidence v WHERE v.source = store_some.source) THEN
+        told := array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::observation
+                      FROM unnest(events) e
+                           CROSS JOIN LATERAL (SELECT FROM evidence v
+                                               WHERE v.source = store_some.source AND v.source_key = e.source_key
+                                               OFFSET 0) v);
+    END IF;
     IF told <> '{}' THEN
         PERFORM replace_evidence(source, array(SELECT o.source_key FROM unnest(told) o), told);
     END IF;
@@ -276,25 +299,26 @@ DECLARE
     flaw record;
     i integer;
 BEGIN
-    i := coalesce(cardinality(events), cardinality(observations));
+    i := coalesce(cardinality(events), cardinality(observations), 0);
     reasons := coalesce(reasons, array_fill(NULL::text, ARRAY[i]));
     states := coalesce(states, array_fill(NULL::text, ARRAY[i]));
     BEGIN
-        PERFORM @extschema@.touchpoint(n.occurred_at, n.channel, n.action, n.value) FROM unnest(events) n
-        WHERE n.occurred_at IS NOT NULL AND n.channel IS NOT NULL AND n.action IS NOT NULL;
+        PERFORM @extschema@.touchpoint((u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value)
+        FROM (SELECT unnest(events) AS event) u
+        WHERE (u.event).occurred_at IS NOT NULL AND (u.event).channel IS NOT NULL AND (u.event).action IS NOT NULL;
     EXCEPTION WHEN data_exception OR name_too_long THEN
         flawed := true;
     END;
-    flawed := flawed OR NOT time_is_plausible((SELECT min(n.occurred_at) FROM unnest(events) n))
-              OR NOT time_is_plausible((SELECT max(n.occurred_at) FROM unnest(events) n))
-              OR NOT time_is_plausible((SELECT min(o.observed_at) FROM unnest(observations) o))
-              OR NOT time_is_plausible((SELECT max(o.observed_at) FROM unnest(observations) o));
+    flawed := flawed OR (SELECT count(*) < 2
+                         FROM (SELECT min(u.at) AS first, max(u.at) AS last
+                               FROM unnest(journey_field(events, 'occurred_at', '{}'::timestamptz[])
+                                           || journey_field(observations, 'observed_at', '{}'::timestamptz[])) u(at)) t
+                              CROSS JOIN LATERAL (VALUES (t.first), (t.last)) v(at)
+                         WHERE time_is_plausible(v.at));
     FOR i IN
-        SELECT e.ordinality FROM ROWS FROM (unnest(states), unnest(events)) WITH ORDINALITY e(state)
-        WHERE e.state IS NULL AND e.source IS NOT NULL
-              AND (flawed OR NOT is_event(ROW(e.identifiers, e.occurred_at, e.channel, e.action, e.value, e.currency,
-                                              e.direction, e.conversation, e.agent, e.campaign, e.source,
-                                              e.source_key, e.attributes, e.subject, e.url)::event))
+        SELECT u.n
+        FROM (SELECT generate_subscripts(states, 1) AS n, unnest(states) AS state, unnest(events) AS event) u
+        WHERE u.state IS NULL AND (u.event).source IS NOT NULL AND (flawed OR NOT is_event(u.event))
     LOOP
         SELECT f.reason, f.state INTO flaw FROM flaw_of(events[i]) f;
         reasons[i] := flaw.reason;
@@ -361,7 +385,7 @@ BEGIN
             HINT = 'Attach the table with a key that never is.';
     END IF;
     SELECT f.reasons, f.states INTO reasons, states FROM flaws_of_rows(events, observations, reasons, states) f;
-    PERFORM make_partitions_for(array(SELECT e.occurred_at FROM unnest(events) e));
+    PERFORM make_partitions_for(journey_field(events, 'occurred_at', '{}'::timestamptz[]));
 
     -- Of rows of one key the first counts. There are none, but in a log without a key, where they are the same.
     IF (SELECT count(*) FROM (SELECT DISTINCT u.key FROM unnest(keys) u(key)) u) < cardinality(keys) THEN
@@ -372,6 +396,18 @@ BEGIN
                        WINDOW w AS (PARTITION BY u.key ORDER BY u.n) ORDER BY u.n);
     END IF;
 
+    IF twice IS NULL AND NOT EXISTS (SELECT FROM (SELECT unnest(states) AS state, unnest(events) AS event) u
+                                     WHERE u.state IS NOT NULL OR (u.event).source IS NULL)
+       AND is_new_to_hub(source, keys) THEN
+        -- as most of history is
+        PERFORM CASE WHEN whose <> '{}' OR forgetful OR careful AND cardinality(keys) > 1
+                     THEN lock_ahead(whose_ids, whose || array(
+                              SELECT DISTINCT i.identifier
+                              FROM unnest(events) e CROSS JOIN LATERAL unnest(e.identifiers) i(identifier))) END;
+        PERFORM CASE WHEN careful THEN store_rows(source, events, NULL, NULL, history)
+                     ELSE store_some(source, events, NULL, NULL, history) END;
+        RETURN cardinality(keys);
+    END IF;
     WITH decided AS MATERIALIZED (
         SELECT c.*,
                CASE WHEN c.twice IS NOT NULL THEN c.twice

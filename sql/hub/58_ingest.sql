@@ -46,7 +46,7 @@ BEGIN
         FROM (SELECT o.source, o.source_key FROM unnest(recorded) o UNION SELECT o.source, o.source_key
               FROM unnest(identified) o) u
         WHERE u.source_key IS NOT NULL
-        ORDER BY u.source, u.source_key
+        ORDER BY u.source_key COLLATE "C", u.source COLLATE "C"
         ON CONFLICT ON CONSTRAINT touchpoint_keys_pkey DO NOTHING
         RETURNING k.ctid
     )
@@ -73,9 +73,11 @@ RETURN array(SELECT ROW(e.identifiers, e.occurred_at, e.source, e.source_key)::@
              FROM unnest(told_by.events) e);
 COMMENT ON FUNCTION @hub@.told_by(@hub@.event[]) IS 'what events tell of who is who';
 
--- What one of them breaks must not keep out the others: where a set fails, its halves are tried. Errors that are not
--- the data's pass through: of serialization, locks, privileges, memory, cancelling. Returns the numbers of the
--- touchpoints that were stored, and what was refused, why: events are counted first, and then observations.
+-- What one of them breaks must not keep out the others: where a set fails, a thousand are tried at a time, of these
+-- halves, and few one by one. What is wrong whatever is there already is known for all at once, and tried alone: so it
+-- does not matter for the others how much of that there is. Errors that are not the data's pass through: of
+-- serialization, locks, privileges, memory, cancelling. Returns the numbers of the touchpoints that were stored, and
+-- what was refused, why: events are counted first, and then observations.
 CREATE OR REPLACE FUNCTION @hub@.record_good(
     events @hub@.event[], observations @hub@.observation[],
     OUT touchpoints bigint[], OUT refused integer[], OUT reasons text[], OUT sqlstates text[])
@@ -84,50 +86,78 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     before CONSTANT integer := coalesce(cardinality(events), 0);  -- the observations
-    -- what is still to be done, the last first
-    firsts integer[] := '{1}';
-    lasts integer[] := ARRAY[before + coalesce(cardinality(observations), 0)];
+    size CONSTANT integer := before + coalesce(cardinality(observations), 0);
+    part record;           -- numbers of what is tried together,
+    some_events event[];   -- and what it is
+    some_observations observation[];
+    found integer;         -- events among it
+    -- what is still to be done of it, the last first
+    firsts integer[];
+    lasts integer[];
     first integer;
     last integer;
     o observation;
-    held boolean := false;
 BEGIN
     touchpoints := '{}';
     refused := '{}';
     reasons := '{}';
     sqlstates := '{}';
-    WHILE firsts <> '{}' LOOP
-        first := firsts[cardinality(firsts)];
-        last := lasts[cardinality(lasts)];
-        firsts := trim_array(firsts, 1);
-        lasts := trim_array(lasts, 1);
-        CONTINUE WHEN first > last;  -- there are none
+    IF size > 1 THEN
         BEGIN
-            -- one alone is quicker by the functions for one
-            IF first < last THEN
-                touchpoints := touchpoints
-                    || record_events(events[first:least(last, before)], sent_again => true,
-                                     observations => observations[greatest(first - before, 1):last - before]);
-            ELSIF first > before THEN
-                o := observations[first - before];
-                PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
-            ELSE
-                touchpoints := touchpoints || record_one(events[first], true);
-            END IF;
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded OR raise_exception THEN
-            IF first = last THEN
-                refused := refused || first;
-                reasons := reasons || SQLERRM;
-                sqlstates := sqlstates || SQLSTATE;
-            ELSE
-                IF NOT held THEN
-                    PERFORM hold(told_by(events), observations);
-                    held := true;
-                END IF;
-                firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
-                lasts := lasts || ARRAY[last, (first + last) / 2];
-            END IF;
+            touchpoints := record_events(events, sent_again => true, observations => observations);
+            RETURN;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded
+                       OR raise_exception THEN
+            NULL;
         END;
+        PERFORM hold(told_by(events), observations);
+    END IF;
+    FOR part IN
+        SELECT array_agg(f.n ORDER BY f.n) AS places
+        FROM (SELECT g.n, g.state, (row_number() OVER (PARTITION BY g.state IS NULL ORDER BY g.n) - 1) / 1000 AS part
+              FROM (SELECT u.n, u.state
+                    FROM unnest(CASE WHEN size > 1 THEN (flaws_of_rows(events, NULL, NULL, NULL)).states
+                                                        || (flaws_of_rows(NULL, observations, NULL, NULL)).states
+                                     ELSE '{NULL}' END) WITH ORDINALITY u(state, n)) g) f
+        GROUP BY CASE WHEN f.state IS NULL THEN f.part ELSE -f.n END ORDER BY 1
+    LOOP
+        some_events := array(SELECT events[p.n] FROM unnest(part.places) p(n) WHERE p.n <= before);
+        some_observations := array(SELECT observations[p.n - before] FROM unnest(part.places) p(n) WHERE p.n > before);
+        found := cardinality(some_events);
+        firsts := '{1}';
+        lasts := ARRAY[cardinality(part.places)];
+        WHILE firsts <> '{}' LOOP
+            first := firsts[cardinality(firsts)];
+            last := lasts[cardinality(lasts)];
+            firsts := trim_array(firsts, 1);
+            lasts := trim_array(lasts, 1);
+            BEGIN
+                -- one alone is quicker by the functions for one
+                IF first < last THEN
+                    touchpoints := touchpoints
+                        || record_events(some_events[first:least(last, found)], sent_again => true,
+                                         observations => some_observations[greatest(first - found, 1):last - found]);
+                ELSIF first > found THEN
+                    o := some_observations[first - found];
+                    PERFORM identify(o.identifiers, o.observed_at, o.source, o.source_key);
+                ELSE
+                    touchpoints := touchpoints || record_one(some_events[first], true);
+                END IF;
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR name_too_long OR program_limit_exceeded
+                           OR raise_exception THEN
+                IF first = last THEN
+                    refused := refused || part.places[first]::integer;
+                    reasons := reasons || SQLERRM;
+                    sqlstates := sqlstates || SQLSTATE;
+                ELSIF last - first < 16 THEN
+                    firsts := firsts || array(SELECT generate_series(last, first, -1));
+                    lasts := lasts || array(SELECT generate_series(last, first, -1));
+                ELSE
+                    firsts := firsts || ARRAY[(first + last) / 2 + 1, first];
+                    lasts := lasts || ARRAY[last, (first + last) / 2];
+                END IF;
+            END;
+        END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS
@@ -140,7 +170,7 @@ CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     payloads text[], format text, rules json, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint,
     OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_ats timestamptz[])
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -160,43 +190,53 @@ DECLARE
     wrong_states text[];
     newest bigint;
     stored record;
-    wanted jsonb;  -- what is retried, a key for each item: there may be a million of them
+    tells boolean;           -- traits
+    received timestamptz[];  -- when what is retried came in,
+    wanted jsonb;            -- and which items of it are, a key for each: there may be a million of them
 BEGIN
-    SELECT jsonb_object_agg(u.n || i.item, true) INTO wanted
-    FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id
-         CROSS JOIN LATERAL unnest(r.items) i(item);
+    IF retried IS NOT NULL THEN
+        SELECT coalesce(jsonb_object_agg(u.n || i.item, true), '{}') INTO wanted
+        FROM unnest(retried) WITH ORDINALITY u(rejected_id, n) JOIN rejected r ON r.rejected_id = u.rejected_id
+             CROSS JOIN LATERAL unnest(r.items) i(item);
+        received := array(SELECT r.received_at
+                          FROM unnest(retried) WITH ORDINALITY u(rejected_id, n)
+                               LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
+                          ORDER BY u.n);
+    END IF;
     -- in the order they came in. What has come without a time, and comes again, has the time it had
     SELECT array_agg(ROW(f.identifiers, f.at, f.channel, f.action, f.value, f.currency, f.direction, f.conversation,
                          f.agent, f.campaign, format, f.source_key, f.attributes, f.subject, f.url)::event)
-                             FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.payload) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.item) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(f.traits) FILTER (WHERE f.kind = 'touchpoint'),
-           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation)
-               FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.payload) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.item) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.traits) FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           array_agg(f.kind = 'traits') FILTER (WHERE f.kind IN ('evidence', 'traits')),
-           coalesce(array_agg(f.payload) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.item) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.reason) FILTER (WHERE f.kind = 'rejected'), '{}'),
-           coalesce(array_agg(f.sqlstate) FILTER (WHERE f.kind = 'rejected'), '{}')
+                             FILTER (WHERE f.is_event),
+           array_agg(f.payload) FILTER (WHERE f.is_event),
+           array_agg(f.item) FILTER (WHERE f.is_event),
+           array_agg(f.traits) FILTER (WHERE f.is_event),
+           array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.is_seen),
+           array_agg(f.payload) FILTER (WHERE f.is_seen),
+           array_agg(f.item) FILTER (WHERE f.is_seen),
+           array_agg(f.traits) FILTER (WHERE f.is_seen),
+           array_agg(f.kind = 'traits') FILTER (WHERE f.is_seen),
+           coalesce(array_agg(f.payload) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.item) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.reason) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(array_agg(f.sqlstate) FILTER (WHERE f.is_wrong), '{}'),
+           coalesce(bool_or(f.traits IS NOT NULL), false)
     INTO events, event_payloads, event_items, event_traits, observations, observation_payloads, observation_items,
          observation_traits, bare,
-         wrong_payloads, wrong_items, wrong_reasons, wrong_states
-    FROM (SELECT p.*, coalesce(p.occurred_at, k.occurred_at, r.received_at, now()) AS at
-          FROM journey_payload_events(payloads, rules) WITH ORDINALITY p
-               LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = p.payload
-               LEFT JOIN rejected r ON r.rejected_id = u.rejected_id
-               LEFT JOIN LATERAL (SELECT k.occurred_at FROM touchpoint_keys k
-                                  WHERE p.occurred_at IS NULL AND k.source = format
-                                      AND k.source_key = p.source_key OFFSET 0) k ON true
-          WHERE r.rejected_id IS NULL OR p.item = ''
+         wrong_payloads, wrong_items, wrong_reasons, wrong_states, tells
+    FROM (SELECT p.payload, p.item, p.kind, p.reason, p.sqlstate, p.identifiers, p.channel, p.action, p.value,
+                 p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source_key, p.attributes, p.subject,
+                 p.url, p.traits, p.kind = 'touchpoint' AS is_event, p.kind IN ('evidence', 'traits') AS is_seen,
+                 p.kind = 'rejected' AS is_wrong,
+                 coalesce(p.occurred_at,
+                          (SELECT k.occurred_at FROM touchpoint_keys k
+                           WHERE k.source = format AND k.source_key = p.source_key),
+                          received[p.payload], now()) AS at
+          FROM journey_payload_events(payloads, rules) p
+          WHERE retried IS NULL OR received[p.payload] IS NULL OR p.item = ''
                 OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts),
                            generate_series(1, cardinality(s.parts)) d(depth)
                            WHERE wanted ? (p.payload || array_to_string(s.parts[:d.depth], '/')))
-          ORDER BY p.ordinality) f;
+          OFFSET 0) f;
 
     IF true = ANY (bare) THEN
         observations := array(
@@ -222,6 +262,8 @@ BEGIN
                                             FROM unnest(stored.refused) r(n));
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
+    END IF;
+    IF tells THEN
         SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
                array_agg(e.traits ORDER BY e.n)
         INTO told, told_traits
@@ -261,7 +303,7 @@ AS $$
 DECLARE
     rules json;
     size CONSTANT integer := coalesce(cardinality(payloads), 0);
-    at_once CONSTANT integer := 50000;  -- what they make stays in memory
+    at_once CONSTANT integer := 100000;  -- what they make stays in memory
     part record;
     told_ids bigint[];
     told_traits jsonb[];
@@ -294,6 +336,10 @@ BEGIN
         told_ids := told_ids || part.told_ids;
         told_traits := told_traits || part.told_traits;
         told_ats := told_ats || part.told_ats;
+        IF size > at_once THEN
+            RAISE NOTICE USING MESSAGE = format('ingest of %s: %s of %s payloads', format, least(n + at_once - 1, size),
+                                                size);
+        END IF;
     END LOOP;
     IF told_ids IS NOT NULL THEN
         PERFORM store_traits(told_ids, told_traits, format, told_ats);

@@ -795,21 +795,21 @@ BEGIN
         WHERE n.ctid = ANY (array(SELECT x.ctid FROM feed_notes x
                                   WHERE x.source_id = feed_noted.source_id
                                         AND (x.key IS DISTINCT FROM '{}' OR x.lookup IS NOT NULL)  -- see locate_source
-                                  ORDER BY x.note_id LIMIT most))
-        RETURNING n.ctid AS tid, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
+                                  ORDER BY x.note_id, x.place LIMIT most))
+        RETURNING n.place, n.note_id, n.lookup, n.key, n.gone, n.before, n.after, n.noted_at
     )
     -- of a row that is another of the same key, what was before is none of its changes
     SELECT array_agg(ROW(t.note_id, t.lookup, t.key, t.gone, t.before, t.after, t.noted_at)::feed_note
-                     ORDER BY t.note_id, t.tid) AS notes,
+                     ORDER BY t.note_id, t.place) AS notes,
            bool_or(t.lookup IS NOT NULL) AS looked_up,
            bool_or(t.lookup IS NOT NULL AND coalesce(t.key, '{}') = '{}') AS unknown,
            bool_or(t.lookup IS NULL AND t.key IS NULL) AS truncated,
            bool_or(t.lookup IS NULL AND t.key <> '{}' AND t.before IS NOT NULL) AS changed
     INTO any_of
-    FROM (SELECT x.tid, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
+    FROM (SELECT x.place, x.note_id, x.lookup, x.key, x.gone, x.noted_at,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.after END AS after,
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
-          FROM (SELECT y.tid, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
+          FROM (SELECT y.place, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
                        CASE WHEN s.changes
                             THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
                                               OVER (PARTITION BY y.lookup, y.key),
@@ -946,66 +946,48 @@ AS $$
 DECLARE
     own_path CONSTANT text := current_setting('search_path');
     s record;
-    change record;
-    keys text[] := '{}';
-    events event[] := '{}';
-    observations observation[] := '{}';
-    whose @extschema@.identifier[] := '{}';
-    traits jsonb[] := '{}';
-    ats timestamptz[] := '{}';
-    query CONSTANT text := format('SELECT m.key, m.event, m.observation, %s AS whose, m.traits, m.traits_at FROM (%s) m '
-                                  'ORDER BY m.place', bearer_column(), mapped_rows(source_id, rows_from));
-    nobody boolean := false;
+    rows refcursor;
+    part record;
+    -- some thousand rows together, as many as fit in memory with all that is made of them
+    query CONSTANT text := (
+        SELECT format('SELECT pg_catalog.count(*) AS row_count, %s '
+                      'FROM (SELECT n.*, (n.n OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) 10000 AS part '
+                      'FROM (SELECT m.*, pg_catalog.row_number() OVER (ORDER BY m.place) AS n FROM (%s) m) n '
+                      'ORDER BY part, n.n) m GROUP BY m.part ORDER BY m.part',
+                      string_agg(format('pg_catalog.array_agg(%s) FILTER (WHERE m.key IS NOT NULL) AS %s', c.field,
+                                        c.name), ', '), mapped_rows(source_id, rows_from))
+        FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
+                    '{keys,events,observations,whose,traits,traits_at}'::text[]) c(field, name));
 BEGIN
     SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
     row_count := 0;
     mended := 0;
-    -- fetching a row evaluates what the mapping says, under its search_path
-    PERFORM set_config('search_path', s.search_path, true);
-    FOR change IN EXECUTE query LOOP
-        IF change.key IS NULL THEN
-            nobody := true;
-            row_count := row_count OPERATOR(pg_catalog.+) 1;
-            CONTINUE;
+    LOOP
+        -- under the search_path of the mapping, which is evaluated when rows are fetched
+        PERFORM set_config('search_path', s.search_path, true);
+        IF rows IS NULL THEN
+            OPEN rows NO SCROLL FOR EXECUTE query;
         END IF;
-        keys := pg_catalog.array_append(keys, change.key);
-        events := pg_catalog.array_append(events, change.event);
-        observations := pg_catalog.array_append(observations, change.observation);
-        whose := pg_catalog.array_append(whose, change.whose);
-        traits := pg_catalog.array_append(traits, change.traits);
-        ats := pg_catalog.array_append(ats, change.traits_at);
-        IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 5000 THEN
-            PERFORM pg_catalog.set_config('search_path', own_path, true);
-            lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
-            IF lacking IS NOT NULL THEN
-                RETURN;
-            END IF;
-            mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL,
-                                             false, true);
-            row_count := row_count + 5000;
-            keys := '{}';
-            events := '{}';
-            observations := '{}';
-            whose := '{}';
-            traits := '{}';
-            ats := '{}';
-            IF row_count % 100000 = 0 THEN
-                RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', s.source, row_count);
-            END IF;
-            PERFORM set_config('search_path', s.search_path, true);
+        FETCH rows INTO part;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+        EXIT WHEN part.row_count IS NULL;
+        lacking := CASE WHEN partitioned THEN lacking_partition(part.events) END;
+        IF lacking IS NOT NULL THEN
+            RETURN;
+        ELSIF row_count = 0 THEN
+            PERFORM drop_untold(source_id, rows_from, NULL), apply_first_values(source_id, rows_from, NULL);
+        END IF;
+        IF part.row_count > coalesce(cardinality(part.keys), 0) THEN
+            PERFORM reject_nobody(s.source, s.part);
+        END IF;
+        mended := mended + bring_in_line(s.source, coalesce(part.keys, '{}'), part.events, part.observations,
+                                         part.whose, part.traits, part.traits_at, NULL, NULL, false, true);
+        row_count := row_count + part.row_count;
+        IF row_count % 100000 = 0 THEN
+            RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', s.source, row_count);
         END IF;
     END LOOP;
-    PERFORM pg_catalog.set_config('search_path', own_path, true);
-    IF nobody THEN
-        PERFORM reject_nobody(s.source, s.part);
-    END IF;
-    lacking := CASE WHEN partitioned THEN lacking_partition(events) END;
-    IF lacking IS NULL THEN
-        PERFORM drop_untold(source_id, rows_from, NULL), apply_first_values(source_id, rows_from, NULL);
-        row_count := row_count + cardinality(keys);
-        mended := mended + bring_in_line(s.source, keys, events, observations, whose, traits, ats, NULL, NULL, false,
-                                         true);
-    END IF;
+    CLOSE rows;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_from(integer, text, boolean) IS
     'bring the hub in line with rows of an attached table that a part of a query yields';
@@ -1016,8 +998,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     oldest CONSTANT timestamptz := (
-        SELECT min(e.occurred_at) FROM unnest(events) e
-        WHERE e.occurred_at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+        SELECT min(u.at) FROM unnest(journey_field(events, 'occurred_at', '{}'::timestamptz[])) u(at)
+        WHERE u.at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
 BEGIN
     IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest
                                       AND oldest < p.until) THEN
@@ -1035,34 +1017,44 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security 
 AS $$
 #variable_conflict use_variable
 DECLARE
-    r record;
-    key_values text[] := '{}';
-    columns CONSTANT text := (
-        SELECT string_agg(format('r.%I::pg_catalog.text', a.attname), ', ' ORDER BY k.n)
-        FROM sources s CROSS JOIN LATERAL unnest(s.key_columns) WITH ORDINALITY k(attnum, n)
-             JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = k.attnum
-        WHERE s.source_id = apply_from_keys.source_id);
-    n integer := 0;
+    own_path CONSTANT text := current_setting('search_path');
+    mapping CONSTANT jsonb := mapping_of(source_id);
+    s record;
+    rows refcursor;
+    part record;
+    query CONSTANT text := (
+        SELECT format('SELECT pg_catalog.count(*) AS row_count, pg_catalog.array_agg(k.key) FILTER (WHERE '
+                      'pg_catalog.cardinality(k.key) OPERATOR(pg_catalog.>) 1 OR k.key[1] IS NOT NULL) AS keys '
+                      'FROM (SELECT n.*, (n.n OPERATOR(pg_catalog.-) 1) OPERATOR(pg_catalog./) 1000 AS part '
+                      'FROM (SELECT ARRAY[%s] AS key, pg_catalog.row_number() OVER (%s) AS n FROM %s %I) n '
+                      'ORDER BY part, n.n) k GROUP BY k.part ORDER BY k.part',
+                      string_agg(format('%I.%I::pg_catalog.text', mapping ->> 'alias', a.attname), ', ' ORDER BY k.n),
+                      'ORDER BY ' || (mapping ->> 'place'), rows_from, mapping ->> 'alias')
+        FROM sources o CROSS JOIN LATERAL unnest(o.key_columns) WITH ORDINALITY k(attnum, n)
+             JOIN pg_attribute a ON a.attrelid = o.relation AND a.attnum = k.attnum
+        WHERE o.source_id = apply_from_keys.source_id);
 BEGIN
+    SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from_keys.source_id;
     row_count := 0;
     mended := 0;
-    FOR r IN EXECUTE format('SELECT ARRAY[%s] AS key FROM %s r', columns, rows_from) LOOP
-        row_count := row_count + 1;
-        IF cardinality(r.key) = 1 AND r.key[1] IS NULL THEN
-            PERFORM reject_nobody(s.source, s.part) FROM sources s WHERE s.source_id = apply_from_keys.source_id;
-            CONTINUE;
+    LOOP
+        PERFORM set_config('search_path', s.search_path, true);
+        IF rows IS NULL THEN
+            OPEN rows NO SCROLL FOR EXECUTE query;
         END IF;
-        key_values := key_values || r.key;
-        n := n + 1;
-        IF n = 1000 THEN
-            mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
-            key_values := '{}';
-            n := 0;
+        FETCH rows INTO part;
+        PERFORM pg_catalog.set_config('search_path', own_path, true);
+        EXIT WHEN part.row_count IS NULL;
+        IF part.row_count > coalesce(array_length(part.keys, 1), 0) THEN
+            PERFORM reject_nobody(s.source, s.part);
         END IF;
+        IF part.keys IS NOT NULL THEN
+            mended := mended + apply_noted(source_id, array(SELECT unnest(part.keys)),
+                                           array_fill(0::bigint, ARRAY[array_length(part.keys, 1)]), NULL, true);
+        END IF;
+        row_count := row_count + part.row_count;
     END LOOP;
-    IF n > 0 THEN
-        mended := mended + apply_noted(source_id, key_values, array_fill(0::bigint, ARRAY[n]), NULL, true);
-    END IF;
+    CLOSE rows;
 END $$;
 COMMENT ON FUNCTION @hub@.apply_from_keys(integer, text) IS
     'bring the hub in line with rows of an attached table that a part of a query yields, one by one where need be';
@@ -1253,7 +1245,7 @@ BEGIN
         s.end_block := pg_relation_size(s.pending[1]) / current_setting('block_size')::bigint;
     END IF;
     SELECT n.rows_from, n.last_key, n.last_block INTO part
-    FROM next_rows(s.pending[1], index, 1000, s.next_key, s.next_block, s.end_block) n;
+    FROM next_rows(s.pending[1], index, 10000, s.next_key, s.next_block, s.end_block) n;
     IF index IS NULL AND part.last_block IS NULL THEN
         -- What was written since reading began may have moved from blocks that had not been read to others that had
         catch_up := format('(SELECT * FROM ONLY %s r WHERE pg_catalog.age(r.xmin) OPERATOR(pg_catalog.<=) '

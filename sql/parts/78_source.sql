@@ -42,3 +42,13 @@ COMMENT ON FUNCTION journey_note_rows(text, integer, text, oid, smallint[], smal
 COMMENT ON FUNCTION journey_note_row(text, integer, text, oid, smallint[], smallint[], smallint[], record, record) IS
     'in a trigger for each row: put into feed_notes of a hub, if it is there, that a row has changed; returns how many '
     'notes';
+
+-- What hubs ask of many rows at once (src/source/row_fields.c). kind: an array of the type that is to come.
+CREATE FUNCTION journey_field(rows anyarray, field text, kind anycompatiblearray) RETURNS anycompatiblearray
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+CREATE FUNCTION journey_only_element(rows anyarray, field text, kind anycompatiblearray) RETURNS anycompatiblearray
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+
+COMMENT ON FUNCTION journey_field(anyarray, text, anycompatiblearray) IS 'a field of each of some rows, in their order';
+COMMENT ON FUNCTION journey_only_element(anyarray, text, anycompatiblearray) IS
+    'of a field that is an array the element, where it has one alone, of each of some rows; NULL elsewhere';

@@ -729,6 +729,80 @@ find_places(PayloadFormat *format)
 		}
 }
 
+/* --- numbers of pointers --- */
+
+typedef struct Numbers
+{
+	int n;
+	const char *texts[POINTER_NUMBERS_MAX];
+} Numbers;
+
+/* What "?" finds costs work each time it is looked for, which is counted. */
+static void
+number_pointer(Numbers *numbers, JsonPointer *pointer)
+{
+	int i = 0;
+
+	for (int part = 0; part < pointer->nparts; part++)
+		if (pointer->parts[part].like_key != NULL)
+			return;
+	while (i < numbers->n && strcmp(numbers->texts[i], pointer->text) != 0)
+		i++;
+	if (i == POINTER_NUMBERS_MAX)
+		return;
+	numbers->texts[i] = pointer->text;
+	numbers->n = Max(numbers->n, i + 1);
+	pointer->number = i + 1;
+}
+
+static void
+number_condition(Numbers *numbers, Condition *condition)
+{
+	for (int i = 0; i < condition->ntests; i++)
+	{
+		Test *test = &condition->tests[i];
+
+		number_pointer(numbers, &test->pointer);
+		for (int j = 0; j < test->nvalues; j++)
+			if (test->values[j].text == NULL)
+				number_pointer(numbers, &test->values[j].pointer);
+	}
+}
+
+static void
+number_terms(Numbers *numbers, TermList *list)
+{
+	for (int i = 0; i < list->nterms; i++)
+	{
+		Term *term = &list->terms[i];
+
+		number_condition(numbers, &term->condition);
+		for (int j = 0; j < term->nparts; j++)
+			if (term->parts[j].literal == NULL)
+				number_pointer(numbers, &term->parts[j].pointer);
+	}
+}
+
+/* Those of one text, in whatever rule, have one number. */
+static void
+number_pointers(PayloadFormat *format)
+{
+	Numbers numbers = {0};
+
+	for (int i = 0; i < format->nrules; i++)
+	{
+		Rule *rule = &format->rules[i];
+
+		number_condition(&numbers, &rule->condition);
+		number_terms(&numbers, &rule->time);
+		for (int j = 0; j < EVENT_FIELDS; j++)
+			number_terms(&numbers, &rule->fields[j]);
+		number_terms(&numbers, &rule->identifiers);
+		number_terms(&numbers, &rule->attributes);
+		number_terms(&numbers, &rule->traits);
+	}
+}
+
 /*
  * The format lives in the current memory context and needs nothing of the rules'
  * tree. On failure the detail says what is wrong; the message is the caller's.
@@ -758,5 +832,6 @@ format_read(TextScan *s, JsonNode *rules, PayloadFormat *format)
 		}
 	}
 	find_places(format);
+	number_pointers(format);
 	return true;
 }

@@ -30,6 +30,9 @@
 /* "each" and the pointers of terms have at most so many parts. */
 #define POINTER_PARTS_MAX JSON_DEPTH_MAX
 
+/* So many pointers of a format are numbered: where each leads is found out once an item. */
+#define POINTER_NUMBERS_MAX 127
+
 typedef enum EventField
 {
 	FIELD_CHANNEL,
@@ -64,7 +67,8 @@ typedef struct PointerPart
 typedef struct JsonPointer
 {
 	const char *text;
-	int up; /* so many levels above the item */
+	int number; /* of its text among those of the format, from 1; 0: it has none */
+	int up;     /* so many levels above the item */
 	int nparts;
 	PointerPart *parts;
 } JsonPointer;

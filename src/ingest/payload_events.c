@@ -22,6 +22,14 @@
 /* To look at an element is as much work as to copy so many bytes. */
 #define LOOK_WORK 8
 
+/* Where a numbered pointer leads from an item. */
+typedef struct Found
+{
+	uint64 item;
+	bool there;
+	JsonNode *node;
+} Found;
+
 typedef struct Walk
 {
 	const PayloadFormat *format;
@@ -31,6 +39,8 @@ typedef struct Walk
 	StringInfoData item;         /* its pointer */
 	StringInfoData text;         /* of the term being read */
 	size_t work;
+	uint64 items; /* so many so far, with this one */
+	Found founds[POINTER_NUMBERS_MAX + 1];
 	bool found;
 	PayloadEvent event;
 	PayloadEmit emit;
@@ -99,7 +109,7 @@ find_element(Walk *w, JsonNode *array, const PointerPart *part, JsonNode **found
 
 /* Null and the empty string count as nothing there. */
 static bool
-resolve(Walk *w, const JsonPointer *pointer, JsonNode **node)
+find_node(Walk *w, const JsonPointer *pointer, JsonNode **node)
 {
 	if (pointer->up > w->level)
 		return false;
@@ -128,6 +138,23 @@ resolve(Walk *w, const JsonPointer *pointer, JsonNode **node)
 		return len > 0;
 	}
 	return json_kind(*node) != JSON_NULL;
+}
+
+/* Rules ask for the same again and again. */
+static bool
+resolve(Walk *w, const JsonPointer *pointer, JsonNode **node)
+{
+	Found *found = &w->founds[pointer->number];
+
+	if (pointer->number == 0)
+		return find_node(w, pointer, node);
+	if (found->item != w->items)
+	{
+		found->item = w->items;
+		found->there = find_node(w, pointer, &found->node);
+	}
+	*node = found->node;
+	return found->there;
 }
 
 static bool
@@ -553,6 +580,7 @@ put_item(Walk *w)
 {
 	const Rule *rule = NULL;
 
+	w->items++;
 	add_work(w, 1);
 	if (w->work > PAYLOAD_WORK_MAX)
 	{

@@ -438,6 +438,7 @@ enum
 	NOTE_BEFORE,
 	NOTE_AFTER,
 	NOTE_TIME,
+	NOTE_PLACE,
 	NOTE_COLUMNS
 };
 
@@ -462,7 +463,8 @@ static bool
 has_columns_of_notes(TupleDesc descriptor)
 {
 	static const Oid types[NOTE_COLUMNS] = {INT8OID, INT4OID,	   TEXTOID,		 TEXTARRAYOID,
-											BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
+											BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+											INT8OID};
 
 	if (descriptor->natts < NOTE_COLUMNS)
 		return false;
@@ -554,6 +556,7 @@ put_note(void *state, Datum key, bool gone, Datum before, Datum after)
 	slot->tts_isnull[NOTE_BEFORE] = before == (Datum) 0;
 	slot->tts_isnull[NOTE_AFTER] = after == (Datum) 0;
 	slot->tts_values[NOTE_TIME] = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	slot->tts_values[NOTE_PLACE] = Int64GetDatum(notes->count);
 	ExecStoreVirtualTuple(slot);
 	ExecSimpleRelationInsert(notes->result, notes->estate, slot);
 	MemoryContextSwitchTo(previous);

@@ -132,7 +132,7 @@ SELECT r.* FROM refused('SELECT journey_note_rows(''crm'', 1, NULL, 1, ''{1}'')'
 SELECT journey_note_rows('there is no such hub', 1, NULL, 1, NULL);
 -- nor rows of two types, whoever has a table of notes of his own
 CREATE SCHEMA own_notes
-    CREATE TABLE feed_notes (note_id bigint GENERATED ALWAYS AS IDENTITY, source_id int, lookup text, key text[], gone boolean, before text[], after text[], noted_at timestamptz)
+    CREATE TABLE feed_notes (note_id bigint GENERATED ALWAYS AS IDENTITY, source_id int, lookup text, key text[], gone boolean, before text[], after text[], noted_at timestamptz, place bigint)
     CREATE TABLE numbers (x bigint, y bigint) CREATE TABLE texts (x text, y text);
 SELECT journey_note_row('own_notes', 1, NULL, 'own_notes.texts'::regclass, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5)::own_notes.numbers, ROW('x', 'y')::own_notes.texts);
 SELECT journey_note_row('own_notes', 1, NULL, 0, '{1,2}', '{1,2}', '{1,2}', ROW(72340172838076673, 5::bigint), ROW('x'::text, 'y'::text));

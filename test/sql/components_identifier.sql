@@ -159,5 +159,18 @@ SELECT * FROM identity_sets('{1,1,2,3,3,3,NULL,NULL,4,4,4}', '{5,4,1,3,NULL,3,1,
 SELECT count(*), bool_and(identifier = forms[place]) FROM (SELECT array_agg(('x:' || i * 7919 % 1000)::identifier) AS given, array_agg(now()) AS times FROM generate_series(1, 3000) i) g
      CROSS JOIN LATERAL identifier_places(g.given, g.times) p CROSS JOIN LATERAL unnest(g.given, p.places) u(identifier, place);
 SELECT identifier_places('{a:1,b:1}', '{2026-01-01Z}');
+-- a field of many rows, whatever the bounds, and whatever fields there were once
+CREATE TYPE some_row AS (a int, gone text, b text, c identifier[]);
+CREATE TABLE some_rows AS SELECT ARRAY[ROW(1, 'x', 'one', '{k:1}'), NULL, ROW(NULL, 'y', NULL, '{k:1,k:2}'), ROW(4, 'z', 'four', '[7:7]={k:4}'), ROW(5, '', '', '{NULL}'), ROW(6, '', '', '{}'), ROW(7, '', '', NULL)]::some_row[] AS r;
+ALTER TYPE some_row DROP ATTRIBUTE gone;
+SELECT journey_field(r, 'a', '{}'::int[]), journey_field(r, 'b', '{}'::text[]), journey_only_element(r, 'c', '{}'::identifier[]) FROM some_rows;
+SELECT journey_field(('[5:6]=' || (r[3:4])::text)::some_row[], 'a', '{}'::int[]), journey_field(ARRAY[r, r], 'a', '{}'::int[]), journey_field('{}'::some_row[], 'a', '{}'::int[]), journey_field(NULL::some_row[], 'a', '{}'::int[])
+FROM some_rows;
+SELECT journey_field(r, 'a', '{}'::bigint[]) FROM some_rows;
+SELECT journey_field(r, 'gone', '{}'::text[]) FROM some_rows;
+SELECT journey_only_element(r, 'b', '{}'::text[]) FROM some_rows;
+SELECT journey_field('{1}'::int[], 'a', '{}'::int[]);
+DROP TABLE some_rows;
+DROP TYPE some_row;
 SELECT identity_sets('{1}', '{1,2}');
 SELECT journey_elements_at('{1}'::int[], '{{1}}');
