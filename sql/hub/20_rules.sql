@@ -1,57 +1,22 @@
 -- Rules: what they say of an identifier.
 
-CREATE OR REPLACE FUNCTION @hub@.normal_value(value text, normalizer text, default_country text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE normal_value.normalizer
-           WHEN 'email' THEN @extschema@.normalize_email(normal_value.value)
-           WHEN 'phone' THEN @extschema@.normalize_phone(normal_value.value, normal_value.default_country)
-           WHEN 'document' THEN @extschema@.normalize_document(normal_value.value)
-           ELSE normal_value.value
-       END;
-COMMENT ON FUNCTION @hub@.normal_value(text, text, text)
-    IS 'a value as its rule normalises it, or NULL if it can''t be read';
-
 CREATE OR REPLACE FUNCTION @hub@.normal_form(identifier @extschema@.identifier, normalizer text, default_country text)
 RETURNS @extschema@.identifier
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN normal_form.normalizer IN ('email', 'phone', 'document')
-            THEN coalesce(@extschema@.identifier(
-                              @extschema@.identifier_namespace(normal_form.identifier),
-                              @hub@.normal_value(@extschema@.identifier_value(normal_form.identifier),
-                                                 normal_form.normalizer,
-                                                 normal_form.default_country)),
-                          normal_form.identifier)
-            ELSE normal_form.identifier END;
+RETURN coalesce(@extschema@.normalize_identifier(normal_form.identifier, normal_form.normalizer,
+                                                 normal_form.default_country), normal_form.identifier);
 COMMENT ON FUNCTION @hub@.normal_form(@extschema@.identifier, text, text)
     IS 'an identifier as its rule normalises it; as it is, if it can''t be read';
 
--- blocked as rule_of gives it, the identifier in normal form
 CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, blocked text[], normalizer text,
                                             default_country text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked, is_blocked.normalizer)
-       OR @hub@.normal_value(@extschema@.identifier_value(is_blocked.identifier), is_blocked.normalizer, is_blocked.default_country)
-          IS NULL;
+RETURN @extschema@.normalize_identifier(is_blocked.identifier, is_blocked.normalizer, is_blocked.default_country) IS NULL
+       OR @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked, is_blocked.normalizer,
+                                         is_blocked.default_country);
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
     IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
-
--- Only what could be an address or has digits is normalised: most lists have next to none.
-CREATE OR REPLACE FUNCTION @hub@.blocked_forms(blocked text[], normalizer text, default_country text) RETURNS text[]
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN blocked || array(SELECT f.form
-                            FROM (SELECT normal_value(v.value, normalizer, default_country) AS form
-                                  FROM unnest(blocked) u(value)
-                                       CROSS JOIN LATERAL (SELECT regexp_replace(u.value, '^' || normalizer || ':', '') AS value) v
-                                  WHERE v.value NOT LIKE '~%' AND v.value ~ CASE normalizer WHEN 'email' THEN '.@.' ELSE '\d' END
-                                  OFFSET 0) f
-                            WHERE f.form IS NOT NULL);
-END $$;
-COMMENT ON FUNCTION @hub@.blocked_forms(text[], text, text)
-    IS 'a list of blocked values, and what their normal forms are';
 
 -- The stored rules, but for those that others are given for; only simulate gives any.
 CREATE OR REPLACE FUNCTION @hub@.rules_with(
@@ -90,10 +55,7 @@ BEGIN ATOMIC
            nullif(CASE WHEN r.internal THEN r.max_per_customer
                        ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
            nullif(CASE WHEN r.internal THEN r.shared_above ELSE coalesce(r.shared_above, d.shared_above) END, 0),
-           CASE WHEN r.internal THEN '{}'
-                WHEN coalesce(r.normalizer, d.normalizer, '') = '' THEN coalesce(r.blocked, d.blocked, '{}')
-                ELSE @hub@.blocked_forms(coalesce(r.blocked, d.blocked, '{}'), coalesce(r.normalizer, d.normalizer),
-                                         nullif(coalesce(r.default_country, d.default_country), '')) END,
+           CASE WHEN r.internal THEN '{}' ELSE coalesce(r.blocked, d.blocked, '{}') END,
            CASE WHEN r.internal THEN '' ELSE coalesce(r.normalizer, d.normalizer, '') END,
            nullif(coalesce(r.default_country, d.default_country), ''),
            coalesce(r.internal, false)
@@ -103,23 +65,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[])
     IS 'what the rules say of a namespace; a limit that is NULL is none';
-
--- Of each namespace that has a rule, and of *, which stands for the others. OFFSET 0: once for each, not for each
--- identity.
-CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
-    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
-        OUT shared_above integer,
-    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
-RETURNS SETOF record
-LANGUAGE sql STABLE ROWS 20
-BEGIN ATOMIC
-    SELECT n.namespace, r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country,
-        r.internal
-    FROM (SELECT w.namespace FROM @hub@.rules_with(rules_in_force.given) w UNION SELECT '*') n
-         CROSS JOIN LATERAL @hub@.rule_of(n.namespace, rules_in_force.given) r
-    OFFSET 0;
-END;
-COMMENT ON FUNCTION @hub@.rules_in_force(@hub@.identifier_rules[]) IS 'what the rules say of all namespaces';
 
 -- Becomes part of the query that calls it.
 CREATE OR REPLACE FUNCTION @hub@.is_internal(identifier @extschema@.identifier) RETURNS boolean

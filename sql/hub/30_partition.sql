@@ -32,10 +32,7 @@ BEGIN ATOMIC
           UNION ALL
           SELECT u.identity_id, u.identifier, false FROM @hub@.unknown_identifiers(ruled.extra) u
           WHERE ruled.extra IS NOT NULL AND (ruled.scope IS NULL OR u.identity_id IN (SELECT unnest(ruled.scope)))) i
-         JOIN @hub@.rules_in_force(ruled.given_rules) r
-              ON r.namespace = CASE WHEN @extschema@.identifier_namespace(i.identifier)
-                                         IN (SELECT w.namespace FROM @hub@.rules_with(ruled.given_rules) w)
-                                    THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END;
+         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(i.identifier), ruled.given_rules) r;
 END;
 COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[])
     IS 'nodes with what the rules say of each';

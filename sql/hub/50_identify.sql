@@ -407,9 +407,7 @@ DECLARE
     firsts integer[];  -- and the first that was given of the strongest
 BEGIN
     PERFORM plan_for(cardinality(numbers));
-    WITH rule AS MATERIALIZED (
-        SELECT r.namespace, r.priority FROM rules_in_force(NULL) r
-    ), node AS MATERIALIZED (
+    WITH node AS MATERIALIZED (
         SELECT u.place, i.identifier, i.customer_id, i.blocked OR i.shared AS weak,
                @extschema@.identifier_namespace(i.identifier) AS namespace
         FROM unnest(nodes) WITH ORDINALITY u(node, place)
@@ -417,9 +415,7 @@ BEGIN
                                  WHERE k.identity_id = u.node OFFSET 0) i
     ), class AS MATERIALIZED (
         SELECT n.namespace, n.weak, rank() OVER (ORDER BY n.weak, r.priority DESC) AS class
-        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n
-             JOIN rule r ON r.namespace = CASE WHEN n.namespace IN (SELECT w.namespace FROM rule w)
-                                               THEN n.namespace ELSE '*' END
+        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
     )
     SELECT array_agg(s.rank ORDER BY s.place), array_agg(s.class ORDER BY s.place),
            array_agg(s.customer_id ORDER BY s.rank)
@@ -802,11 +798,13 @@ BEGIN
         -- components with a new node that a limit counts, and parted ones with a link between customers
         SELECT coalesce(u.component, u.customer) AS component
         FROM unnest(identifiers, nodes, customers, components) u(identifier, id, customer, component)
-             JOIN rules_in_force(NULL) r
-                  ON r.namespace = CASE WHEN @extschema@.identifier_namespace(u.identifier)
-                                             IN (SELECT w.namespace FROM identifier_rules w)
-                                        THEN @extschema@.identifier_namespace(u.identifier) ELSE '*' END
-        WHERE u.id IN (SELECT unnest(fresh)) AND r.max_per_customer IS NOT NULL
+        WHERE u.id IN (SELECT unnest(fresh))
+              AND @extschema@.identifier_namespace(u.identifier) IN (
+                  SELECT n.namespace
+                  FROM (SELECT DISTINCT @extschema@.identifier_namespace(k.identifier) AS namespace
+                        FROM unnest(identifiers) k(identifier)) n
+                       CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+                  WHERE r.max_per_customer IS NOT NULL)
         UNION
         SELECT l.component
         FROM (SELECT o.number, u.component, u.customer
@@ -1002,6 +1000,9 @@ DECLARE
     first @extschema@.identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     limited boolean := false;      -- a limit must be asked
+    seen_then boolean := true;     -- the time tells nothing
+    there bigint[];                -- identities of the evidence that is there
+    parted bigint;                 -- the component, if rules part it
     size integer;                  -- of the customer
     changed bigint;
     new_nodes integer := 0;
@@ -1015,31 +1016,34 @@ BEGIN
     PERFORM begin_stitching();
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
     FOR given IN
-        SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id,
-            r.priority,
+        SELECT g.identifier, i.identity_id, nullif(f.form, g.identifier) AS form, k.normal_id,
+               coalesce(i.customer_id, k.customer_id) AS customer_id, r.priority,
                r.shared_above IS NULL
-               AND CASE WHEN i.identity_id IS NOT NULL OR k.normal_id IS NOT NULL
-                        THEN NOT coalesce(i.blocked OR i.shared, k.blocked OR k.shared) AND c.component_id IS NULL
-                        ELSE NOT is_blocked(coalesce(f.form, g.identifier), r.blocked, r.normalizer,
-                                            r.default_country) END AS simple,
-               i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited
+               AND CASE WHEN i.identity_id IS NOT NULL THEN i.usable
+                        WHEN k.normal_id IS NOT NULL THEN k.usable
+                        ELSE NOT @extschema@.identifier_blocked(f.form, r.blocked, r.normalizer, r.default_country)
+                   END AS simple,
+               i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited,
+               i.seen_then
         FROM unnest(identifiers) g(identifier)
-             LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
+             LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, NOT (n.blocked OR n.shared) AS usable,
+                                       observed_at BETWEEN n.first_seen AND n.last_seen AS seen_then
+                                FROM identities n
                                 WHERE n.identifier = g.identifier OFFSET 0) i ON true
              CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
-             LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier)
-                                AS form
-                                OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
-             LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
-                                WHERE n.identifier = f.form OFFSET 0) k ON f.form IS NOT NULL
-             LEFT JOIN LATERAL (SELECT n.component_id FROM customers n
-                                WHERE n.customer_id = coalesce(i.customer_id, k.customer_id) OFFSET 0) c ON true
+             -- NULL: it can't be read
+             LEFT JOIN LATERAL (SELECT @extschema@.normalize_identifier(g.identifier, r.normalizer, r.default_country)
+                                       AS form
+                                WHERE i.identity_id IS NULL OFFSET 0) f ON true
+             LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, NOT (n.blocked OR n.shared) AS usable
+                                FROM identities n
+                                WHERE n.identifier = f.form AND f.form <> g.identifier OFFSET 0) k ON true
         WHERE simple
     LOOP
         customer := coalesce(customer, given.customer_id);
         simple := given.identifier IS NOT NULL AND given.simple
             AND (given.customer_id IS NULL OR given.customer_id = customer);
-        EXIT WHEN NOT simple;
+        EXIT WHEN simple IS NOT TRUE;
         limited := limited OR given.limited;
         IF highest IS NULL OR given.priority > highest THEN
             highest := given.priority;
@@ -1047,6 +1051,7 @@ BEGIN
             identity := given.identity_id;
         END IF;
         IF given.identity_id IS NOT NULL THEN
+            seen_then := seen_then AND given.seen_then IS TRUE;
             IF given.identity_id = ANY (known) IS NOT TRUE THEN
                 known := known || given.identity_id;
             END IF;
@@ -1066,16 +1071,21 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
-       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, known,
-                       array_fill(observed_at, ARRAY[cardinality(known)]),
-                       array_fill(observed_at, ARRAY[cardinality(known)]), ARRAY[source], ARRAY[source_key]) THEN
-        RETURN;
+    IF simple AND cardinality(known) + cardinality(unknown) > 1 THEN
+        source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
+        IF cardinality(known) > 2 OR known[1] > known[2] THEN
+            known := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(known) u(id));
+        END IF;
     END IF;
-    IF simple AND unknown <> '{}' AND source_key IS NOT NULL THEN
+    IF simple AND (unknown <> '{}' OR seen_then AND cardinality(known) > 1) THEN
+        SELECT (SELECT e.identities FROM evidence e
+                WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key),
+               (SELECT c.component_id FROM customers c WHERE c.customer_id = customer) INTO there, parted;
         -- what is new can be a replay if it was forgotten
-        simple := NOT EXISTS (SELECT FROM evidence e
-                              WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+        simple := unknown = '{}' OR there IS NULL AND parted IS NULL;
+    END IF;
+    IF simple AND unknown = '{}' AND seen_then AND (cardinality(known) = 1 OR there = known) THEN
+        RETURN;
     END IF;
     IF simple THEN
         BEGIN
@@ -1110,17 +1120,19 @@ BEGIN
                 -- written even if nothing in it changes: it tells whoever works from an older snapshot
                 UPDATE customers c SET identities = c.identities + new_nodes
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
-                UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
-                    last_seen = greatest(i.last_seen, observed_at)
-                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
-                      AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
-                GET DIAGNOSTICS changed = ROW_COUNT;
-                IF changed < cardinality(known || known_nodes) THEN
-                    changed := (SELECT count(*) FROM identities i
-                                WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer
-                                    AND NOT (i.blocked OR i.shared));
+                IF size IS NOT NULL THEN
+                    UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
+                        last_seen = greatest(i.last_seen, observed_at)
+                    WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
+                          AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
+                    GET DIAGNOSTICS changed = ROW_COUNT;
+                    IF changed < cardinality(known || known_nodes) THEN
+                        changed := (SELECT count(*) FROM identities i
+                                    WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer
+                                        AND NOT (i.blocked OR i.shared));
+                    END IF;
                 END IF;
-                -- otherwise they moved before they were locked
+                -- otherwise rules part it, or they moved before they were locked
                 simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
                                                               ELSE (SELECT count(DISTINCT u.id)
                                                                     FROM unnest(known || known_nodes) u(id)) END;
@@ -1159,8 +1171,7 @@ BEGIN
     identity := coalesce(identity, fresh[array_position(unknown, first)]);
     ids := known || fresh;
     IF cardinality(ids) > 1 THEN
-        source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
-        IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+        IF fresh IS NOT NULL AND (cardinality(ids) > 2 OR ids[1] > ids[2]) THEN
             ids := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(ids) u(id));
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at)

@@ -8,8 +8,9 @@
  *
  * An element is a value, or behind a tilde a regular expression; before either may
  * stand the kind of namespace that it is for, and a colon: phone:~^(\d)\1+$. Both
- * are looked for in several forms of the value, see blocked_forms.c; NULL elements
- * match nothing. Nothing depends on the database's locale.
+ * are looked for in several forms of the value, see blocked_forms.c, and a value in
+ * the normaliser's form, too; NULL elements match nothing. Nothing depends on the
+ * database's locale.
  */
 #include "postgres.h"
 
@@ -65,6 +66,18 @@ element_kind(const char **text, int *len)
 	return kind;
 }
 
+/* Is it worth asking the normaliser? Most elements are no address and have no digit. */
+static bool
+may_be_normal(IdentifierKind normalizer, const char *text, int len)
+{
+	if (normalizer == KIND_EMAIL)
+		return len > 2 && memchr(text + 1, '@', len - 2) != NULL;
+	for (int i = 0; normalizer != KIND_KEY && i < len; i++)
+		if ((text[i] >= '0' && text[i] <= '9') || IS_HIGHBIT_SET(text[i]))
+			return true;
+	return false;
+}
+
 /* Is an element, in small letters, a form of the value? */
 static bool
 has_form(const Form *forms, int n, const char *text, int len, bool utf8)
@@ -98,7 +111,9 @@ Datum
 identifier_blocked(PG_FUNCTION_ARGS)
 {
 	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
-	IdentifierKind kind = KIND_KEY;
+	IdentifierKind normalizer = KIND_KEY;
+	IdentifierKind kind;
+	const PhonePlan *home = NULL;
 	Identifier id;
 	Form forms[FORMS_MAX];
 	int nforms;
@@ -113,13 +128,11 @@ identifier_blocked(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	id = identifier_unpack(PG_GETARG_DATUM(0));
 	if (!PG_ARGISNULL(2))
-	{
-		struct varlena *normalizer = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(2));
-
-		kind = kind_by_name(VARDATA_ANY(normalizer), VARSIZE_ANY_EXHDR(normalizer));
-	}
-	if (kind == KIND_KEY)
-		kind = kind_of_namespace(id.namespace, id.namespace_len);
+		normalizer = kind_argument(PG_GETARG_DATUM(2));
+	if (normalizer == KIND_PHONE && !PG_ARGISNULL(3))
+		home = phone_plan_argument(PG_GETARG_DATUM(3));
+	kind = normalizer != KIND_KEY ? normalizer
+								  : kind_of_namespace(id.namespace, id.namespace_len);
 
 	nforms = add_form(forms, 0, id.value, id.value_len);
 	text = folded = palloc(id.value_len);
@@ -164,7 +177,15 @@ identifier_blocked(PG_FUNCTION_ARGS)
 			pfree(re);
 		}
 		else
+		{
 			found = has_form(forms, nforms, text, len, utf8);
+			if (!found && may_be_normal(normalizer, text, len))
+			{
+				char *normal = normal_text(normalizer, text, len, home);
+
+				found = normal && has_form(forms, nforms, normal, strlen(normal), utf8);
+			}
+		}
 		if (found)
 			PG_RETURN_BOOL(true);
 	}

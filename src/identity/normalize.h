@@ -62,6 +62,11 @@ extern bool document_normalize(const char *text, size_t len, char *document);
 extern IdentifierKind kind_by_name(const char *name, size_t len);
 extern IdentifierKind kind_of_namespace(const char *namespace, size_t len);
 
+/* normalize.c: as arguments come, and values are returned */
+extern IdentifierKind kind_argument(Datum d);
+extern const PhonePlan *phone_plan_argument(Datum d);
+extern char *normal_text(IdentifierKind kind, const char *text, size_t len, const PhonePlan *home);
+
 /* blocked_forms.c */
 extern int blocked_fold(const char *text, size_t len, bool utf8, char *to);
 extern int blocked_unquote(const char **text, int len, bool utf8);
