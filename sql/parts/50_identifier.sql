@@ -1,6 +1,5 @@
 -- identifier: what one customer is known by in one namespace.
--- It is stored as a bytea is (src/identity/identifier.c), so the server's own
--- functions for bytea are its order.
+-- It is stored as a bytea is (src/identity/identifier.c), and ordered as one.
 
 CREATE TYPE identifier;
 
@@ -29,21 +28,21 @@ CREATE FUNCTION identifier_value(identifier) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE FUNCTION identifier_lt(identifier, identifier) RETURNS boolean
-AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_le(identifier, identifier) RETURNS boolean
-AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_eq(identifier, identifier) RETURNS boolean
-AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
 CREATE FUNCTION identifier_ne(identifier, identifier) RETURNS boolean
-AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_ge(identifier, identifier) RETURNS boolean
-AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_gt(identifier, identifier) RETURNS boolean
-AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_cmp(identifier, identifier) RETURNS integer
-AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_sortsupport(internal) RETURNS void
-AS 'bytea_sortsupport' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_hash(identifier) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_hash_extended(identifier, bigint) RETURNS bigint
