@@ -976,8 +976,9 @@ COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[])
     IS 'add components and new nodes to a quarantined component';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
--- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
--- 40_stitch.sql.
+-- are dealt with here; all others are for identify_all. What is called so often is made of statements that are small,
+-- since to begin one takes longer than to run it: of several tables, or with a subquery that is not always asked, it
+-- would take longer still. Locks are taken in the order of 40_stitch.sql.
 CREATE OR REPLACE FUNCTION @hub@.identify_one(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint,
         OUT identity bigint)
@@ -986,7 +987,15 @@ SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = fo
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given record;
+    several CONSTANT boolean := cardinality(identifiers) > 1;
+    given @extschema@.identifier;  -- each of them: itself,
+    form @extschema@.identifier;   -- its normal form, if it is no identity,
+    rule record;                   -- what rules say of it, if that may matter,
+    id bigint;                     -- its identity,
+    node bigint;                   -- or that of its normal form,
+    of_customer bigint;            -- and of either
+    usable boolean;
+    seen_then boolean;
     known bigint[] := '{}';        -- identities there are
     known_nodes bigint[] := '{}';  -- nodes there are of which a form is new
     unknown @extschema@.identifier[] := '{}';  -- identifiers that are none yet, and of each
@@ -1000,7 +1009,7 @@ DECLARE
     first @extschema@.identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     limited boolean := false;      -- a limit must be asked
-    seen_then boolean := true;     -- the time tells nothing
+    all_seen_then boolean := true; -- the time tells nothing
     there bigint[];                -- identities of the evidence that is there
     parted bigint;                 -- the component, if rules part it
     size integer;                  -- of the customer
@@ -1015,77 +1024,84 @@ BEGIN
     END IF;
     PERFORM begin_stitching();
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
-    FOR given IN
-        SELECT g.identifier, i.identity_id, nullif(f.form, g.identifier) AS form, k.normal_id,
-               coalesce(i.customer_id, k.customer_id) AS customer_id, r.priority,
-               r.shared_above IS NULL
-               AND CASE WHEN i.identity_id IS NOT NULL THEN i.usable
-                        WHEN k.normal_id IS NOT NULL THEN k.usable
-                        ELSE NOT @extschema@.identifier_blocked(f.form, r.blocked, r.normalizer, r.default_country)
-                   END AS simple,
-               i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited,
-               i.seen_then
-        FROM unnest(identifiers) g(identifier)
-             LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, NOT (n.blocked OR n.shared) AS usable,
-                                       observed_at BETWEEN n.first_seen AND n.last_seen AS seen_then
-                                FROM identities n
-                                WHERE n.identifier = g.identifier OFFSET 0) i ON true
-             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
-             -- NULL: it can't be read
-             LEFT JOIN LATERAL (SELECT @extschema@.normalize_identifier(g.identifier, r.normalizer, r.default_country)
-                                       AS form
-                                WHERE i.identity_id IS NULL OFFSET 0) f ON true
-             LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, NOT (n.blocked OR n.shared) AS usable
-                                FROM identities n
-                                WHERE n.identifier = f.form AND f.form <> g.identifier OFFSET 0) k ON true
-        WHERE simple
-    LOOP
-        customer := coalesce(customer, given.customer_id);
-        simple := given.identifier IS NOT NULL AND given.simple
-            AND (given.customer_id IS NULL OR given.customer_id = customer);
-        EXIT WHEN simple IS NOT TRUE;
-        limited := limited OR given.limited;
-        IF highest IS NULL OR given.priority > highest THEN
-            highest := given.priority;
-            first := given.identifier;
-            identity := given.identity_id;
-        END IF;
-        IF given.identity_id IS NOT NULL THEN
-            seen_then := seen_then AND given.seen_then IS TRUE;
-            IF given.identity_id = ANY (known) IS NOT TRUE THEN
-                known := known || given.identity_id;
+    FOREACH given IN ARRAY identifiers LOOP
+        SELECT i.identity_id, i.customer_id, NOT (i.blocked OR i.shared), observed_at BETWEEN i.first_seen AND i.last_seen
+        INTO id, of_customer, usable, seen_then
+        FROM identities i WHERE i.identifier = given;
+        IF several OR id IS NULL THEN
+            SELECT r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country INTO rule
+            FROM rule_of(@extschema@.identifier_namespace(given), NULL) r;
+            simple := simple AND rule.shared_above IS NULL;
+            IF highest IS NULL OR rule.priority > highest THEN
+                highest := rule.priority;
+                first := given;
+                identity := id;
             END IF;
-        ELSIF given.identifier = ANY (unknown) IS NOT TRUE THEN
+        ELSE
+            identity := id;
+        END IF;
+        IF id IS NULL THEN
+            form := @extschema@.normalize_identifier(given, rule.normalizer, rule.default_country);
+            node := NULL;
+            IF form <> given THEN
+                SELECT i.normal_id, i.customer_id, NOT (i.blocked OR i.shared) INTO node, of_customer, usable
+                FROM identities i WHERE i.identifier = form;
+            END IF;
+            IF node IS NULL THEN
+                usable := NOT @extschema@.identifier_blocked(form, rule.blocked, rule.normalizer, rule.default_country);
+                limited := limited OR rule.max_per_customer IS NOT NULL;
+            END IF;
+            form := nullif(form, given);
+        END IF;
+        customer := coalesce(customer, of_customer);
+        simple := simple AND usable AND (of_customer IS NULL OR of_customer = customer);
+        EXIT WHEN simple IS NOT TRUE;  -- NULL: it can't be read, or is NULL itself
+        IF id IS NOT NULL THEN
+            all_seen_then := all_seen_then AND seen_then IS TRUE;
+            IF id = ANY (known) IS NOT TRUE THEN
+                known := known || id;
+            END IF;
+        ELSIF given = ANY (unknown) IS NOT TRUE THEN
             -- two new forms of one are for the others
-            simple := given.identifier = ANY (forms) IS NOT TRUE AND given.form = ANY (unknown) IS NOT TRUE
-                      AND (given.form = ANY (forms)) IS NOT TRUE;
+            simple := given = ANY (forms) IS NOT TRUE AND form = ANY (unknown) IS NOT TRUE
+                      AND (form = ANY (forms)) IS NOT TRUE;
             EXIT WHEN NOT simple;
-            unknown := unknown || given.identifier;
-            forms := forms || given.form::@extschema@.identifier;
-            form_ids := form_ids || given.normal_id::bigint;
-            IF given.normal_id IS NULL THEN
+            unknown := unknown || given;
+            forms := forms || form;
+            form_ids := form_ids || node;
+            IF node IS NULL THEN
                 new_nodes := new_nodes + 1;
             ELSE
-                known_nodes := known_nodes || given.normal_id;
+                known_nodes := known_nodes || node;
             END IF;
         END IF;
     END LOOP;
 
-    IF simple AND cardinality(known) + cardinality(unknown) > 1 THEN
-        source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
+    IF simple AND several AND cardinality(known) + cardinality(unknown) > 1 THEN
+        IF source_key IS NULL THEN
+            source_key := evidence_key(identifiers, observed_at);
+        END IF;
         IF cardinality(known) > 2 OR known[1] > known[2] THEN
-            known := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(known) u(id));
+            known := array(SELECT u.id FROM unnest(known) u(id) ORDER BY u.id);
         END IF;
     END IF;
-    IF simple AND (unknown <> '{}' OR seen_then AND cardinality(known) > 1) THEN
-        SELECT (SELECT e.identities FROM evidence e
-                WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key),
-               (SELECT c.component_id FROM customers c WHERE c.customer_id = customer) INTO there, parted;
+    IF simple AND unknown = '{}' AND all_seen_then THEN
+        IF cardinality(known) > 1 THEN
+            there := (SELECT e.identities FROM evidence e
+                      WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+        END IF;
+        IF cardinality(known) = 1 OR there = known THEN
+            RETURN;
+        END IF;
+    ELSIF simple AND unknown <> '{}' THEN
         -- what is new can be a replay if it was forgotten
-        simple := unknown = '{}' OR there IS NULL AND parted IS NULL;
-    END IF;
-    IF simple AND unknown = '{}' AND seen_then AND (cardinality(known) = 1 OR there = known) THEN
-        RETURN;
+        SELECT e.identities INTO there FROM evidence e
+        WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key;
+        simple := there IS NULL;
+        IF simple AND customer IS NOT NULL THEN
+            SELECT c.component_id INTO parted FROM customers c WHERE c.customer_id = customer;
+            simple := parted IS NULL;
+        END IF;
     END IF;
     IF simple THEN
         BEGIN
@@ -1120,25 +1136,26 @@ BEGIN
                 -- written even if nothing in it changes: it tells whoever works from an older snapshot
                 UPDATE customers c SET identities = c.identities + new_nodes
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
-                IF size IS NOT NULL THEN
+                changed := 0;
+                IF size IS NOT NULL AND NOT all_seen_then THEN
                     UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
                         last_seen = greatest(i.last_seen, observed_at)
                     WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
                           AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
                     GET DIAGNOSTICS changed = ROW_COUNT;
-                    IF changed < cardinality(known || known_nodes) THEN
-                        changed := (SELECT count(*) FROM identities i
-                                    WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer
-                                        AND NOT (i.blocked OR i.shared));
-                    END IF;
+                END IF;
+                ids := known || known_nodes;
+                IF changed < cardinality(ids) THEN
+                    ids := array(SELECT DISTINCT u.id FROM unnest(ids) u(id));
+                    changed := (SELECT count(*) FROM identities i
+                                WHERE i.identity_id = ANY (ids) AND i.customer_id = customer
+                                    AND NOT (i.blocked OR i.shared));
                 END IF;
                 -- otherwise rules part it, or they moved before they were locked
-                simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
-                                                              ELSE (SELECT count(DISTINCT u.id)
-                                                                    FROM unnest(known || known_nodes) u(id)) END;
+                simple := size IS NOT NULL AND changed = cardinality(ids);
             END IF;
-            IF fresh IS NOT NULL AND size > 1 THEN
-                simple := simple AND NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
+            IF simple AND fresh IS NOT NULL AND size > 1 THEN
+                simple := NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
             END IF;
             IF simple AND limited THEN
                 simple := size <= 100
@@ -1149,10 +1166,11 @@ BEGIN
                                           HAVING count(*) > i.max_per_customer);
             END IF;
             -- if it may show that two people are one, those they share something with must be told
-            IF simple AND cardinality(known || known_nodes) > 1
-                AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-                simple := known_nodes = '{}'
-                          AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
+            IF simple AND cardinality(known) + cardinality(known_nodes) > 1 THEN
+                IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+                    simple := known_nodes = '{}'
+                              AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
+                END IF;
             END IF;
             IF NOT simple THEN
                 RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'not so simple';  -- gives all locks back
@@ -1171,16 +1189,18 @@ BEGIN
     identity := coalesce(identity, fresh[array_position(unknown, first)]);
     ids := known || fresh;
     IF cardinality(ids) > 1 THEN
-        IF fresh IS NOT NULL AND (cardinality(ids) > 2 OR ids[1] > ids[2]) THEN
-            ids := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(ids) u(id));
+        IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
+            ids := array(SELECT u.id FROM unnest(ids) u(id) ORDER BY u.id);
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at)
             VALUES (source, source_key, ids, observed_at)
         ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
-        IF NOT FOUND
-           AND (SELECT e.identities <> ids AND nodes_of(e.identities) <> nodes_of(ids)
-                FROM evidence e WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key) THEN
-            PERFORM evidence_differs(source, source_key, identifiers);
+        IF NOT FOUND THEN
+            there := (SELECT e.identities FROM evidence e
+                      WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+            IF there <> ids AND nodes_of(there) <> nodes_of(ids) THEN
+                PERFORM evidence_differs(source, source_key, identifiers);
+            END IF;
         END IF;
     END IF;
 END $$;

@@ -321,14 +321,14 @@ BEGIN
         IF forgetful AND identity IS NOT NULL THEN
             identity := (keep_identities(ARRAY[identity]))[1];
         END IF;
-    ELSIF event.source_key IS NOT NULL
-          AND EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key
-                      AND v.retracted_at IS NOT NULL) THEN
-        PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
+    ELSIF event.source_key IS NOT NULL THEN
+        IF EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key
+                   AND v.retracted_at IS NOT NULL) THEN
+            PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
+        END IF;
     END IF;
     IF identity IS NULL THEN
-        identity := (SELECT i.identity
-                     FROM identify_one(event.identifiers, event.occurred_at, event.source, event.source_key) i);
+        identity := (identify_one(event.identifiers, event.occurred_at, event.source, event.source_key)).identity;
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                              conversation, agent, campaign, source, source_key, attributes, subject, url)
