@@ -18,8 +18,67 @@ RETURN @extschema@.normalize_identifier(is_blocked.identifier, is_blocked.normal
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)
     IS 'whether an identifier joins nobody: its value is blocked, or is none by its normaliser';
 
--- The stored rules, but for those that others are given for; only simulate gives any.
-CREATE OR REPLACE FUNCTION @hub@.rules_with(
+-- What holds for each namespace that has a rule: its own, and * where that says nothing; but for an internal one, which
+-- is weaker than all others, and limited by its own rule only; and for *, which stands for the others. Of the stored
+-- rules, but for those that others are given for; only simulate gives any.
+CREATE OR REPLACE FUNCTION @hub@.resolve_rules(
+    given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
+        OUT shared_above integer,
+    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 20 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    WITH rule AS MATERIALIZED (
+        SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, g.blocked, g.normalizer, g.default_country,
+            coalesce(g.internal, false) AS internal
+        FROM unnest(given) g
+        UNION ALL
+        SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
+            s.internal
+        FROM identifier_rules s WHERE NOT EXISTS (SELECT FROM unnest(given) g WHERE g.namespace = s.namespace)
+    )
+    SELECT n.namespace, CASE WHEN r.internal THEN -2147483648 ELSE coalesce(r.priority, d.priority, 0) END,
+           nullif(CASE WHEN r.internal THEN r.max_per_customer
+                       ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
+           nullif(CASE WHEN r.internal THEN r.shared_above ELSE coalesce(r.shared_above, d.shared_above) END, 0),
+           CASE WHEN r.internal THEN '{}' ELSE coalesce(r.blocked, d.blocked, '{}') END,
+           CASE WHEN r.internal THEN '' ELSE coalesce(r.normalizer, d.normalizer, '') END,
+           nullif(coalesce(r.default_country, d.default_country), ''),
+           coalesce(r.internal, false)
+    FROM (SELECT k.namespace FROM rule k UNION SELECT '*') n
+         LEFT JOIN rule r ON r.namespace = n.namespace
+         LEFT JOIN rule d ON d.namespace = '*';
+END $$;
+COMMENT ON FUNCTION @hub@.resolve_rules(@hub@.identifier_rules[])
+    IS 'what the stored rules say of all namespaces, those given in their place; a limit that is NULL is none';
+
+CREATE OR REPLACE FUNCTION @hub@.keep_resolved_rules() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    LOCK TABLE resolved_rules IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM resolved_rules r WHERE r.namespace NOT IN (SELECT s.namespace FROM resolve_rules(NULL) s);
+    INSERT INTO resolved_rules
+        AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country, internal)
+    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
+        s.internal
+    FROM resolve_rules(NULL) s
+    ON CONFLICT ON CONSTRAINT resolved_rules_pkey DO UPDATE
+    SET priority = excluded.priority, max_per_customer = excluded.max_per_customer,
+        shared_above = excluded.shared_above, blocked = excluded.blocked, normalizer = excluded.normalizer,
+        default_country = excluded.default_country, internal = excluded.internal;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.keep_resolved_rules() IS 'trigger: keep resolved_rules what identifier_rules say';
+CREATE OR REPLACE TRIGGER keep_resolved_rules AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @hub@.identifier_rules
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.keep_resolved_rules();
+UPDATE @hub@.identifier_rules r SET namespace = r.namespace;  -- those that came before the trigger
+
+CREATE OR REPLACE FUNCTION @hub@.rules_in_force(
     given @hub@.identifier_rules[], OUT namespace text, OUT priority integer, OUT max_per_customer integer,
         OUT shared_above integer,
     OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
@@ -28,42 +87,27 @@ LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
     SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
         s.internal
-    FROM @hub@.identifier_rules s WHERE rules_with.given IS NULL
+    FROM @hub@.resolved_rules s WHERE rules_in_force.given IS NULL
     UNION ALL
-    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, g.blocked, g.normalizer,
-        g.default_country, coalesce(g.internal, false)
-    FROM unnest(rules_with.given) g WHERE rules_with.given IS NOT NULL
-    UNION ALL
-    SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
-        s.internal
-    FROM @hub@.identifier_rules s
-    WHERE rules_with.given IS NOT NULL
-        AND NOT EXISTS (SELECT FROM unnest(rules_with.given) g WHERE g.namespace = s.namespace);
+    SELECT g.namespace, g.priority, g.max_per_customer, g.shared_above, g.blocked, g.normalizer, g.default_country,
+        g.internal
+    FROM @hub@.resolve_rules(rules_in_force.given) g WHERE rules_in_force.given IS NOT NULL;
 END;
-COMMENT ON FUNCTION @hub@.rules_with(@hub@.identifier_rules[]) IS 'the stored rules, those given in their place';
+COMMENT ON FUNCTION @hub@.rules_in_force(@hub@.identifier_rules[]) IS
+    'resolved_rules, or what they would be with the rules given';
 
--- What holds for a namespace: its own rule, and * where that says nothing; but for an internal one, which is weaker
--- than all others, and limited by its own rule only. Becomes part of the query that calls it.
+-- Becomes part of the query that calls it: one look-up by index. Of many identifiers ask for each namespace once, or
+-- join rules_in_force.
 CREATE OR REPLACE FUNCTION @hub@.rule_of(
-    namespace text, given @hub@.identifier_rules[], OUT priority integer, OUT max_per_customer integer,
-        OUT shared_above integer,
-    OUT blocked text[], OUT normalizer text, OUT default_country text, OUT internal boolean)
+    namespace text, OUT priority integer, OUT max_per_customer integer, OUT shared_above integer, OUT blocked text[],
+    OUT normalizer text, OUT default_country text, OUT internal boolean)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
-    SELECT CASE WHEN r.internal THEN -2147483648 ELSE coalesce(r.priority, d.priority, 0) END,
-           nullif(CASE WHEN r.internal THEN r.max_per_customer
-                       ELSE coalesce(r.max_per_customer, d.max_per_customer) END, 0),
-           nullif(CASE WHEN r.internal THEN r.shared_above ELSE coalesce(r.shared_above, d.shared_above) END, 0),
-           CASE WHEN r.internal THEN '{}' ELSE coalesce(r.blocked, d.blocked, '{}') END,
-           CASE WHEN r.internal THEN '' ELSE coalesce(r.normalizer, d.normalizer, '') END,
-           nullif(coalesce(r.default_country, d.default_country), ''),
-           coalesce(r.internal, false)
-    FROM (SELECT rule_of.namespace) n(namespace)
-         LEFT JOIN @hub@.rules_with(rule_of.given) r ON r.namespace = n.namespace
-         LEFT JOIN @hub@.rules_with(rule_of.given) d ON d.namespace = '*';
+    SELECT r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country, r.internal
+    FROM @hub@.resolved_rules r WHERE r.namespace IN (rule_of.namespace, '*') ORDER BY r.namespace DESC LIMIT 1;
 END;
-COMMENT ON FUNCTION @hub@.rule_of(text, @hub@.identifier_rules[])
+COMMENT ON FUNCTION @hub@.rule_of(text)
     IS 'what the rules say of a namespace; a limit that is NULL is none';
 
 -- Becomes part of the query that calls it.
@@ -76,7 +120,7 @@ COMMENT ON FUNCTION @hub@.is_internal(@extschema@.identifier)
 
 CREATE OR REPLACE VIEW @hub@.ruled_identities WITH (security_invoker = true) AS
 SELECT i.identity_id, i.identifier, i.customer_id, i.blocked, i.shared, r.priority, r.max_per_customer, r.shared_above
-FROM @hub@.identities i CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+FROM @hub@.identities i CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(i.identifier)) r
 WHERE i.normal_id = i.identity_id;
 COMMENT ON VIEW @hub@.ruled_identities IS 'identities in normal form, with what the rules say of each';
 COMMENT ON COLUMN @hub@.ruled_identities.identity_id IS 'number of the identity';

@@ -7,7 +7,7 @@ LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT array_agg(@hub@.normal_form(g.i, r.normalizer, r.default_country) ORDER BY g.n)
     FROM unnest(normal_identifiers.identifiers) WITH ORDINALITY g(i, n)
-         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(g.i), NULL) r;
+         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(g.i)) r;
 END;
 COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the normal forms of identifiers';
 
@@ -136,7 +136,7 @@ BEGIN
     ), rule AS MATERIALIZED (
         -- once for each namespace, for lists of blocked values are long
         SELECT n.namespace, r.blocked, r.normalizer, r.default_country
-        FROM (SELECT DISTINCT e.namespace FROM entry e) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+        FROM (SELECT DISTINCT e.namespace FROM entry e) n CROSS JOIN LATERAL rule_of(n.namespace) r
     ), form AS MATERIALIZED (
         SELECT e.identifier, e.place, e.namespace, normal_form(e.identifier, r.normalizer, r.default_country) AS normal
         FROM entry e JOIN rule r ON r.namespace = e.namespace
@@ -307,7 +307,7 @@ BEGIN
                                     WHERE e.source = o.source AND e.source_key = o.key OFFSET 0) e ON true
                  CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i
                                      WHERE i.identity_id = u.node OFFSET 0) i
-                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
             WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
         ), edge AS (
             SELECT s.node, min(s.node) OVER (PARTITION BY s.number) AS first FROM seen s
@@ -415,7 +415,7 @@ BEGIN
                                  WHERE k.identity_id = u.node OFFSET 0) i
     ), class AS MATERIALIZED (
         SELECT n.namespace, n.weak, rank() OVER (ORDER BY n.weak, r.priority DESC) AS class
-        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n CROSS JOIN LATERAL rule_of(n.namespace) r
     )
     SELECT array_agg(s.rank ORDER BY s.place), array_agg(s.class ORDER BY s.place),
            array_agg(s.customer_id ORDER BY s.rank)
@@ -803,7 +803,7 @@ BEGIN
                   SELECT n.namespace
                   FROM (SELECT DISTINCT @extschema@.identifier_namespace(k.identifier) AS namespace
                         FROM unnest(identifiers) k(identifier)) n
-                       CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+                       CROSS JOIN LATERAL rule_of(n.namespace) r
                   WHERE r.max_per_customer IS NOT NULL)
         UNION
         SELECT l.component
@@ -1022,7 +1022,11 @@ BEGIN
         PERFORM check_observation(identifiers, observed_at, source, source_key);
         source := 'sql';
     END IF;
-    PERFORM begin_stitching();
+    IF current_setting('transaction_isolation') = 'read committed' AND has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        LOCK TABLE evidence IN ROW EXCLUSIVE MODE;  -- which is all that begin_stitching() would do
+    ELSE
+        PERFORM begin_stitching();
+    END IF;
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
     FOREACH given IN ARRAY identifiers LOOP
         SELECT i.identity_id, i.customer_id, NOT (i.blocked OR i.shared), observed_at BETWEEN i.first_seen AND i.last_seen
@@ -1030,7 +1034,7 @@ BEGIN
         FROM identities i WHERE i.identifier = given;
         IF several OR id IS NULL THEN
             SELECT r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country INTO rule
-            FROM rule_of(@extschema@.identifier_namespace(given), NULL) r;
+            FROM rule_of(@extschema@.identifier_namespace(given)) r;
             simple := simple AND rule.shared_above IS NULL;
             IF highest IS NULL OR rule.priority > highest THEN
                 highest := rule.priority;

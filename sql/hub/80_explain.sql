@@ -268,7 +268,7 @@ BEGIN
                CASE WHEN @extschema@.identifier_blocked(b.identifier, b.blocked, b.normalizer) THEN 'the rules block its value'
                     ELSE format('the normalizer %s can''t read its value', b.normalizer) END
         FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, count(e.identities) AS seen
-              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
                    JOIN identities s ON s.normal_id = i.identity_id
                    LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                                       WHERE v.identities @> ARRAY[s.identity_id]
