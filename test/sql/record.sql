@@ -25,7 +25,7 @@ WITH field AS MATERIALIZED (
     SELECT p.oid, p.proname, m.match[1] AS alias, m.match[2] AS name, row_number() OVER (PARTITION BY p.oid, m.match[1] ORDER BY m.n) AS n
     FROM told, pg_proc p,
          regexp_matches(pg_get_functiondef(p.oid), format('(\m\w+\.|["''])?\m(%s)\M', array_to_string(told.names, '|')), 'g') WITH ORDINALITY m(match, n)
-    WHERE p.pronamespace = 'crm'::regnamespace AND p.prokind = 'f'
+    WHERE p.pronamespace = 'crm'::regnamespace AND p.prokind = 'f' AND p.proname !~ '^(timeline_|access_rights)'
 ), list AS MATERIALIZED (
     SELECT m.proname, m.alias, array_agg(m.name) OVER w AS names
     FROM mention m WINDOW w AS (PARTITION BY m.oid, m.alias ORDER BY m.n ROWS BETWEEN CURRENT ROW AND (SELECT cardinality(t.names) - 1 FROM told t) FOLLOWING)
