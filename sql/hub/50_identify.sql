@@ -109,12 +109,14 @@ COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calli
 -- of them, and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that
 -- name only what is new, and that no rule minds, are done then, but for their evidence: told of each is what
 -- record_observations does; of the others their numbers, and places among the rest of the identifiers. fresh: what was
--- added of these; added: of all. apart: observations that connect nothing.
+-- added of these; added: of all. all_are_new: each
+-- names something new. apart: observations that connect nothing.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
     lasts timestamptz[], apart integer[], INOUT ids bigint[], INOUT nodes bigint[], INOUT customers bigint[],
     INOUT flags integer[], OUT usable boolean[], OUT added bigint[], OUT fresh bigint[], OUT first_customers bigint[],
-    OUT first_identities bigint[], OUT rest_numbers integer[], OUT rest_places integer[], OUT rest integer[])
+    OUT first_identities bigint[], OUT rest_numbers integer[], OUT rest_places integer[], OUT rest integer[],
+    OUT all_are_new boolean)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -124,7 +126,6 @@ DECLARE
     form record;
     other record;  -- normal forms that did not come in
     new record;
-    n bigint;
 BEGIN
     SELECT array_agg(s.namespace) AS namespaces, array_agg(r.normalizer) AS normalizers,
            array_agg(r.default_country) AS countries, array_agg(r.blocked::text) AS blocked,
@@ -138,7 +139,7 @@ BEGIN
     -- the older number is that of what came in
     SELECT w.all_ids, w.all_nodes, w.given_to, w.usable, w.new_identifiers, w.new_ids, w.new_nodes, w.new_customers,
            w.new_places, w.new_flags, w.lawful, w.done, w.done_sizes, w.first_customers, w.first_identities,
-           w.rest_numbers, w.rest_places, w.rest
+           w.rest_numbers, w.rest_places, w.rest, w.all_are_new
     INTO new
     FROM identity_newcomers(numbers, places, identifiers || form.others, ids || other.ids, nodes || other.nodes,
                             customers || other.customers, flags || other.flags, form.places, form.blocked,
@@ -147,17 +148,26 @@ BEGIN
                             rule.namespaces, rule.priorities, rule.limits, rule.shared_above,
                             coalesce((SELECT s.quarantine_above FROM settings s WHERE s.one_row), 2147483647), apart) w;
 
-    INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen,
-                            blocked, shared)
-    SELECT u.id, u.identifier, u.node, u.customer, clock_timestamp(), u.first, u.last, u.flags & 1 > 0, u.flags & 2 > 0
-    FROM unnest(new.new_ids, new.new_identifiers, new.new_nodes, new.new_customers,
-                journey_elements_at(firsts, new.new_places), journey_elements_at(lasts, new.new_places), new.new_flags)
-         u(id, identifier, node, customer, first, last, flags)
-    ON CONFLICT (identifier) DO NOTHING;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    IF n < cardinality(new.new_ids) THEN
-        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
-    END IF;
+    -- not ON CONFLICT, which looks each up once more
+    BEGIN
+        INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen,
+                                blocked, shared)
+        SELECT u.id, u.identifier, u.node, u.customer, clock_timestamp(), u.first, u.last, u.flags & 1 > 0,
+               u.flags & 2 > 0
+        FROM unnest(new.new_ids, new.new_identifiers, new.new_nodes, new.new_customers,
+                    journey_elements_at(firsts, new.new_places), journey_elements_at(lasts, new.new_places),
+                    new.new_flags) u(id, identifier, node, customer, first, last, flags);
+    EXCEPTION WHEN unique_violation THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+                MESSAGE = 'could not serialize access due to concurrent update',
+                DETAIL = 'Somebody else has recorded one of the identifiers since this transaction began.',
+                HINT = 'Run the transaction again.';
+        ELSIF EXISTS (SELECT FROM unnest((look_up(new.new_identifiers)).ids) u(id) WHERE u.id IS NOT NULL) THEN
+            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
+        END IF;
+        RAISE;
+    END;
     INSERT INTO customers (customer_id, identities)
     SELECT u.id, u.size FROM unnest(new.done, new.done_sizes) u(id, size);
     ids := new.all_ids;
@@ -171,6 +181,7 @@ BEGIN
     rest_numbers := new.rest_numbers;
     rest_places := new.rest_places;
     rest := new.rest;
+    all_are_new := new.all_are_new;
 END $$;
 COMMENT ON FUNCTION @hub@.add_identities(integer[], integer[], @extschema@.identifier[], timestamptz[], timestamptz[],
                                          integer[], bigint[], bigint[], bigint[], integer[])
@@ -419,7 +430,7 @@ DECLARE
     there integer[];         -- places of nodes that are not
     others bigint[];         -- nodes that have a form they did not have
     added integer[];         -- the observations that are new evidence,
-    all_are_new boolean;     -- which all are
+    all_are_new boolean;     -- which all are; before: each names somebody new
     shared_now bigint[];
     usable_again bigint[];
     together bigint[];       -- components of what was seen with those
@@ -450,10 +461,11 @@ BEGIN
             first_customers := NULL;
             IF array_position(ids, NULL) IS NOT NULL THEN
                 SELECT n.ids, n.nodes, n.customers, n.usable, n.fresh, n.first_customers, n.first_identities,
-                       n.rest_numbers, n.rest_places, n.rest
+                       n.rest_numbers, n.rest_places, n.rest, n.all_are_new
                 INTO found
                 FROM add_identities(numbers, places, identifiers, firsts, lasts, apart, ids, nodes, customers, flags) n;
                 seen := journey_elements_at(found.ids, places);
+                all_are_new := found.all_are_new;
                 first_customers := found.first_customers;
                 first_identities := found.first_identities;
                 numbers := found.rest_numbers;
@@ -476,6 +488,7 @@ BEGIN
                     usable := journey_elements_at(usable, found.rest);
                 END IF;
             ELSE
+                all_are_new := false;
                 seen := journey_elements_at(ids, places);
                 IF nothing_new(numbers, seen, ids, firsts, lasts, sources, keys) THEN
                     SELECT f.customers, f.identities INTO first_customers, first_identities
@@ -536,25 +549,36 @@ BEGIN
                 END IF;
             END IF;
 
-            -- what names one identity only says that it is there
-            WITH told AS MATERIALIZED (
-                SELECT e.number, e.source, e.source_key, e.identities, e.observed_at, e.repeated
-                FROM identity_evidence(all_numbers, seen, sources, keys, times) e
-            ), inserted AS (
-                INSERT INTO evidence (source, source_key, identities, observed_at)
-                SELECT t.source, t.source_key, t.identities, t.observed_at FROM told t WHERE NOT t.repeated
-                ON CONFLICT (source, source_key) DO NOTHING
-                RETURNING evidence.source, evidence.source_key
-            )
-            SELECT c.all_are_new,
-                   CASE WHEN numbers = '{}' THEN '{}'
-                        WHEN c.all_are_new THEN (SELECT array_agg(t.number) FROM told t)
-                        ELSE (SELECT array_agg(t.number) FROM told t
-                              JOIN inserted i ON i.source = t.source AND i.source_key = t.source_key
-                              WHERE NOT t.repeated) END
-            INTO all_are_new, added
-            FROM (SELECT (SELECT count(*) FROM told t) = (SELECT count(*) FROM inserted) AS all_are_new) c;
-            added := coalesce(added, '{}');
+            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay, unless
+            -- he was forgotten; so that is put in as if all were well.
+            IF all_are_new THEN
+                BEGIN
+                    INSERT INTO evidence (source, source_key, identities, observed_at)
+                    SELECT e.source, e.source_key, e.identities, e.observed_at
+                    FROM identity_evidence(all_numbers, seen, sources, keys, times) e;
+                    added := array(SELECT s.number FROM identity_sets(numbers, journey_elements_at(ids, places)) s);
+                EXCEPTION WHEN unique_violation THEN
+                    all_are_new := false;
+                END;
+            END IF;
+            IF NOT all_are_new THEN
+                WITH told AS MATERIALIZED (
+                    SELECT e.number, e.source, e.source_key, e.identities, e.observed_at, e.repeated
+                    FROM identity_evidence(all_numbers, seen, sources, keys, times) e
+                ), inserted AS (
+                    INSERT INTO evidence (source, source_key, identities, observed_at)
+                    SELECT t.source, t.source_key, t.identities, t.observed_at FROM told t WHERE NOT t.repeated
+                    ON CONFLICT (source, source_key) DO NOTHING
+                    RETURNING evidence.source, evidence.source_key
+                )
+                SELECT c.all_are_new,
+                       CASE WHEN c.all_are_new THEN array(SELECT t.number FROM told t)
+                            ELSE array(SELECT t.number FROM told t
+                                       JOIN inserted i ON i.source = t.source AND i.source_key = t.source_key
+                                       WHERE NOT t.repeated) END
+                INTO all_are_new, added
+                FROM (SELECT (SELECT count(*) FROM told t) = (SELECT count(*) FROM inserted) AS all_are_new) c;
+            END IF;
 
             -- a replay must be one, in whatever form
             IF NOT all_are_new THEN

@@ -72,7 +72,7 @@ CREATE FUNCTION identity_newcomers(
     OUT new_identifiers identifier[], OUT new_ids bigint[], OUT new_nodes bigint[], OUT new_customers bigint[],
     OUT new_places integer[], OUT new_flags integer[], OUT lawful bigint[],
     OUT done bigint[], OUT done_sizes integer[], OUT first_customers bigint[], OUT first_identities bigint[],
-    OUT rest_numbers integer[], OUT rest_places integer[], OUT rest integer[])
+    OUT rest_numbers integer[], OUT rest_places integer[], OUT rest integer[], OUT all_are_new boolean)
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 CREATE FUNCTION identity_firsts(
     numbers integer[], places integer[], nodes identifier[], classes bigint[], customers bigint[], ids bigint[],

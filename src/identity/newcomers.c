@@ -857,7 +857,10 @@ tell_customers(Newcomers *all, Datum *result)
 	result[1] = make_array(columns[1], NULL, n, INT4OID);
 }
 
-/* The first of observations that are done; of the others numbers and places, the latter among those of the rest. */
+/*
+ * The first of observations that are done; of the others numbers and places, the latter
+ * among those of the rest; and whether each observation names somebody new.
+ */
 static void
 tell_observations(FunctionCallInfo fcinfo, const Newcomers *all, Datum *result)
 {
@@ -870,6 +873,7 @@ tell_observations(FunctionCallInfo fcinfo, const Newcomers *all, Datum *result)
 	int nspaces = plain_array(fcinfo, 11, &priorities);
 	int nrest = 0;
 	int n = 0;
+	bool all_new = true;
 	Firsts firsts;
 
 	for (int i = 0; i < all->n; i++)
@@ -890,6 +894,14 @@ tell_observations(FunctionCallInfo fcinfo, const Newcomers *all, Datum *result)
 	{
 		check_interrupts_sometimes(i);
 		next = run_end(all->numbers, all->given, i);
+		for (int j = i;; j++)
+			if (j == next)
+			{
+				all_new = false;
+				break;
+			}
+			else if (!all->persons[DatumGetInt32(all->places[j]) - 1].known)
+				break;
 		if (is_minded(all, DatumGetInt32(all->places[i]) - 1))
 			for (int j = i; j < next; j++, n++)
 			{
@@ -904,6 +916,7 @@ tell_observations(FunctionCallInfo fcinfo, const Newcomers *all, Datum *result)
 	result[2] = make_array(rest_numbers, NULL, n, INT4OID);
 	result[3] = make_array(rest_places, NULL, n, INT4OID);
 	result[4] = make_array(rest, NULL, nrest, INT4OID);
+	result[5] = BoolGetDatum(all_new);
 }
 
 /*
@@ -926,8 +939,8 @@ identity_newcomers(PG_FUNCTION_ARGS)
 	int n;
 	Oid type;
 	TupleDesc descriptor;
-	Datum result[18];
-	bool nulls[18] = {false};
+	Datum result[19];
+	bool nulls[19] = {false};
 
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
