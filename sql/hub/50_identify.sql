@@ -427,7 +427,6 @@ DECLARE
     lasts timestamptz[];
     locked bigint[];
     fresh bigint[];          -- identities that are new
-    there integer[];         -- places of nodes that are not
     others bigint[];         -- nodes that have a form they did not have
     added integer[];         -- the observations that are new evidence,
     all_are_new boolean;     -- which all are; before: each names somebody new
@@ -438,6 +437,7 @@ DECLARE
     recounted bigint[] := '{}';  -- and nodes that may not be shared any more
     apart integer[] := '{}';     -- observations that are replays of what was retracted, and then forgotten
     known_apart boolean := true;
+    moved boolean;           -- customers must be looked up again
     was record;
     wrong record;
     detail text;
@@ -505,21 +505,13 @@ BEGIN
                     FROM lock_components(nodes, others, more, recounted) l;
                 ELSE
                     -- nobody else knows nodes that are new: they are where they were put
-                    there := array(SELECT u.place FROM unnest(nodes) WITH ORDINALITY u(node, place)
-                                   WHERE u.node NOT IN (SELECT unnest(fresh)) ORDER BY u.place);
                     SELECT l.customers, l.components, l.usable, l.locked INTO was
-                    FROM lock_components(journey_elements_at(nodes, there), others, more, recounted) l;
+                    FROM lock_components(journey_elements_at(nodes, identity_places_without(nodes, fresh)), others,
+                                         more, recounted) l;
                     locked := was.locked;
-                    SELECT array_agg(coalesce(o.customer, g.customer) ORDER BY g.place),
-                           array_agg(CASE WHEN o.place IS NULL THEN c.component ELSE o.component END ORDER BY g.place),
-                           array_agg(CASE WHEN o.place IS NULL THEN g.usable ELSE o.usable END ORDER BY g.place)
-                    INTO customers_now, components, usable
-                    FROM unnest(given_to, usable) WITH ORDINALITY g(customer, usable, place)
-                         LEFT JOIN unnest(there, was.customers, was.components, was.usable)
-                                   o(place, customer, component, usable) ON o.place = g.place
-                         LEFT JOIN (SELECT u.customer, min(u.component) AS component
-                                    FROM unnest(was.customers, was.components) u(customer, component)
-                                    GROUP BY u.customer) c ON c.customer = g.customer AND o.place IS NULL;
+                    SELECT w.customers, w.components, w.usable INTO customers_now, components, usable
+                    FROM identity_whereabouts(nodes, fresh, given_to, usable, was.customers, was.components,
+                                              was.usable) w;
                 END IF;
                 IF fresh <> '{}'
                    AND (EXISTS (SELECT
@@ -633,10 +625,20 @@ BEGIN
                                 FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
             END IF;
 
-            PERFORM join_evidence(numbers, places, identifiers, nodes, customers_now, components, usable, added, fresh,
-                                  others, shared_now, together);
-
-            SELECT f.customers, f.identities INTO found FROM first_of(numbers, places, ids, nodes) f;
+            moved := join_evidence(numbers, places, identifiers, nodes, customers_now, components, usable, added,
+                                   fresh, others, shared_now, together);
+            IF NOT moved THEN
+                SELECT f.first_customers AS customers, f.first_identities AS identities INTO found
+                FROM (SELECT array_agg(s.namespace) AS namespaces, array_agg(r.priority) AS priorities
+                      FROM unnest(identifier_namespaces(identifiers)) s(namespace)
+                           CROSS JOIN LATERAL rule_of(s.namespace, NULL) r) r
+                     CROSS JOIN LATERAL identity_likely_firsts(numbers, places, identifiers, r.namespaces,
+                                                               r.priorities, usable, customers_now, ids) f;
+                moved := found.customers IS NULL;
+            END IF;
+            IF moved THEN
+                SELECT f.customers, f.identities INTO found FROM first_of(numbers, places, ids, nodes) f;
+            END IF;
             IF cardinality(numbers) < cardinality(all_numbers) THEN
                 SELECT array_agg(coalesce(u.a, u.b)), array_agg(coalesce(u.c, u.d))
                 INTO first_customers, first_identities
@@ -734,18 +736,30 @@ END $$;
 COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
     IS 'report that a key is that of other evidence';
 
+-- A row that stays is written even so: it tells whoever works from an older snapshot.
+CREATE OR REPLACE FUNCTION @hub@.set_sizes(customer_ids bigint[], sizes bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    INSERT INTO customers (customer_id, identities)
+    SELECT u.id, u.size FROM unnest(customer_ids, sizes) u(id, size)
+    ON CONFLICT ON CONSTRAINT customers_pkey DO UPDATE SET identities = excluded.identities;
+END $$;
+COMMENT ON FUNCTION @hub@.set_sizes(bigint[], bigint[]) IS 'note how many identities customers have';
+
 -- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
 -- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in order,
 -- those that were left out still break a rule if others come earlier, and those that joined still don't. In a
 -- quarantined component no link joins, but must-links. All others are stitched by the whole law. Parallel to the
 -- identifiers are their nodes, the customer of each, its component (NULL: it is new, and the first of its customer),
 -- and whether it is usable, or was before this evidence. others: nodes that have a new form; together: components that
--- are one group because of what is usable again.
+-- are one group because of what is usable again. Returns whether identities have other customers now, or may have.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], nodes bigint[], customers bigint[],
     components bigint[], usable boolean[], added integer[], fresh bigint[], others bigint[], shared_now bigint[],
     together bigint[])
-RETURNS void
+RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -764,44 +778,35 @@ DECLARE
     whole bigint;
 BEGIN
     PERFORM plan_for(cardinality(numbers));
-    linking := array(SELECT a.number FROM unnest(numbers) WITH ORDINALITY g(number, n)
-                          LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.n);
-    -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
-    -- be compared each with each, so they are asked by IN in an expression.
-    WITH node AS MATERIALIZED (
-        SELECT u.place, u.node, coalesce(u.component, u.customer) AS component, u.usable,
-               u.usable AND u.node NOT IN (SELECT unnest(shared_now)) AS joins,
-               u.node IN (SELECT unnest(fresh)) AS is_fresh,
-               u.component IS NULL OR u.node IN (SELECT unnest(others)) AS concerned
-        FROM unnest(nodes, customers, components, usable) WITH ORDINALITY u(node, customer, component, usable, place)
-    ), edge AS (
-        -- the usable ones of new evidence with the first of them, all others with nobody
-        SELECT s.identities[1] AS a, u.component AS b
-        FROM identity_sets(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.joins THEN n.component END
-                                                                          ORDER BY n.place) FROM node n), places)) s
-             CROSS JOIN LATERAL unnest(s.identities[2:]) u(component)
-        UNION ALL
-        SELECT n.component, NULL FROM node n WHERE n.concerned
-        UNION ALL
-        SELECT u.component, NULL
-        FROM unnest(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.usable THEN n.component END
-                                                                   ORDER BY n.place) FROM node n), places))
-             u(number, component)
-        WHERE u.number IS NOT NULL AND u.component IS NOT NULL
-        UNION ALL
-        SELECT t.component, together[1] FROM unnest(together) t(component)
-    )
-    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0))
-        INTO component_ids, group_ids, grown
-    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
-         LEFT JOIN (SELECT n.component, count(*) AS nodes
-                    FROM (SELECT DISTINCT k.component, k.node FROM node k WHERE k.is_fresh) n
-                    GROUP BY n.component) f
-                   ON f.component = m.node;
-    IF component_ids IS NULL THEN
-        RETURN;
+    SELECT g.component_ids, g.group_ids, g.grown INTO component_ids, group_ids, grown
+    FROM identity_groups(numbers, places, nodes, customers, components, usable, added, fresh, others, shared_now,
+                         together) g;
+    IF component_ids = '{}' THEN
+        RETURN false;
+    END IF;
+    -- Most only add nodes to customers, and no rule minds
+    IF component_ids = group_ids AND shared_now = '{}' AND together = '{}'
+       AND NOT EXISTS (SELECT
+                       FROM unnest(identifier_namespaces(journey_elements_at(
+                                identifiers, array(SELECT u.place FROM unnest(nodes) WITH ORDINALITY u(node, place)
+                                                   WHERE u.node IN (SELECT unnest(fresh)))::integer[]))) s(namespace)
+                            CROSS JOIN LATERAL rule_of(s.namespace, NULL) r
+                       WHERE r.max_per_customer IS NOT NULL) THEN
+        SELECT array_agg(coalesce(c.identities, 0) + g.grown ORDER BY g.n) INTO sizes
+        FROM unnest(component_ids, grown) WITH ORDINALITY g(component, grown, n)
+             LEFT JOIN LATERAL (SELECT k.identities, k.component_id FROM customers k
+                                WHERE k.customer_id = g.component OFFSET 0) c ON true
+        HAVING bool_and(c.component_id IS NULL)
+               AND max(coalesce(c.identities, 0) + g.grown) <= coalesce((SELECT s.quarantine_above FROM settings s
+                                                                         WHERE s.one_row), 2147483647);
+        IF sizes IS NOT NULL THEN
+            PERFORM set_sizes(component_ids, sizes);
+            RETURN false;
+        END IF;
     END IF;
 
+    linking := array(SELECT a.number FROM unnest(numbers) WITH ORDINALITY g(number, n)
+                          LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.n);
     WITH grouped AS MATERIALIZED (
         SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted,
                coalesce(c.component_identities, c.identities, 0) AS identities, g.grown
@@ -916,7 +921,7 @@ BEGIN
     FROM unnest(component_ids, group_ids, grown) u(component, to_component, grown)
     WHERE u.to_component NOT IN (SELECT unnest(by_law || quarantined || quiet));
     IF component_ids IS NULL THEN
-        RETURN;
+        RETURN true;
     END IF;
 
     SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(g.to_component), '{}') INTO moved_ids, moved_to
@@ -932,13 +937,13 @@ BEGIN
     DELETE FROM customers c
     WHERE c.customer_id = ANY (array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
                                      WHERE u.component <> u.to_component));
-    -- a row that stays is written even so: it tells whoever works from an older snapshot
-    INSERT INTO customers (customer_id, identities)
-    SELECT u.to_component, sum(u.identities)
-    FROM unnest(group_ids, sizes) u(to_component, identities)
-    GROUP BY u.to_component
-    ORDER BY u.to_component
-    ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
+    SELECT array_agg(s.to_component), array_agg(s.identities) INTO group_ids, sizes
+    FROM (SELECT u.to_component, sum(u.identities)::bigint AS identities
+          FROM unnest(group_ids, sizes) u(to_component, identities)
+          GROUP BY u.to_component
+          ORDER BY u.to_component) s;
+    PERFORM set_sizes(group_ids, sizes);
+    RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.join_evidence(integer[], integer[], @extschema@.identifier[], bigint[], bigint[], bigint[],
                                         boolean[], integer[], bigint[], bigint[], bigint[], bigint[])

@@ -78,6 +78,22 @@ CREATE FUNCTION identity_firsts(
     numbers integer[], places integer[], nodes identifier[], classes bigint[], customers bigint[], ids bigint[],
     OUT first_customers bigint[], OUT first_identities bigint[])
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION identity_likely_firsts(
+    numbers integer[], places integer[], identifiers identifier[], namespaces text[], priorities integer[],
+    usable boolean[], customers bigint[], ids bigint[], OUT first_customers bigint[], OUT first_identities bigint[])
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION identity_places_without(ids bigint[], others bigint[]) RETURNS integer[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+CREATE FUNCTION identity_whereabouts(
+    nodes bigint[], fresh bigint[], given_to bigint[], given_usable boolean[], found_customers bigint[],
+    found_components bigint[], found_usable boolean[], OUT customers bigint[], OUT components bigint[],
+    OUT usable boolean[])
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION identity_groups(
+    numbers integer[], places integer[], nodes bigint[], customers bigint[], components bigint[], usable boolean[],
+    added integer[], fresh bigint[], others bigint[], shared_now bigint[], together bigint[],
+    OUT component_ids bigint[], OUT group_ids bigint[], OUT grown bigint[])
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 
 COMMENT ON FUNCTION identifier_places(identifier[], timestamptz[]) IS
     'identifiers that differ, in their order; the place of each given one among them; the least and the greatest time '
@@ -102,6 +118,17 @@ COMMENT ON FUNCTION identity_newcomers(
 COMMENT ON FUNCTION identity_firsts(integer[], integer[], identifier[], bigint[], bigint[], bigint[]) IS
     'of each number the customer of the strongest identity, by class and then node, and the first given of the '
     'strongest';
+COMMENT ON FUNCTION identity_likely_firsts(
+    integer[], integer[], identifier[], text[], integer[], boolean[], bigint[], bigint[]) IS
+    'the same by the namespaces of identifiers, and by who is usable; NULL if a customer depends on the order of nodes';
+COMMENT ON FUNCTION identity_places_without(bigint[], bigint[]) IS
+    'the places in an array of what is not among others';
+COMMENT ON FUNCTION identity_whereabouts(
+    bigint[], bigint[], bigint[], boolean[], bigint[], bigint[], boolean[]) IS
+    'customer and component of nodes, and whether each is usable: of new ones as given, of the others as found';
+COMMENT ON FUNCTION identity_groups(
+    integer[], integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[]) IS
+    'components that new evidence connects, the first one of what each becomes part of, and how many new nodes it has';
 COMMENT ON FUNCTION identity_components_transfn(internal, bigint, bigint) IS 'transition of identity_components';
 COMMENT ON FUNCTION identity_components_combinefn(internal, internal) IS 'combination of partial states of identity_components';
 COMMENT ON FUNCTION identity_components_serialfn(internal) IS 'a state of identity_components for another process';
