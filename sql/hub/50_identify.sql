@@ -14,14 +14,8 @@ COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the n
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
 CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz)
 RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at),
-                                            'UTF8')), 'hex')
-            FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
-END $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN @extschema@.identity_evidence_key(evidence_key.identifiers, evidence_key.observed_at);
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
     IS 'key of evidence that comes without one';
 
@@ -444,7 +438,6 @@ DECLARE
 BEGIN
     SELECT p.forms, p.places, p.firsts, p.lasts INTO named
     FROM identifier_places(given, journey_elements_at(times, all_numbers)) p;
-    PERFORM plan_for(cardinality(all_numbers));
     FOR try IN 1 .. 1000 LOOP
         BEGIN
             numbers := all_numbers;
@@ -671,37 +664,24 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     wrong_one observation;
-    numbers integer[];  -- all identifiers of all observations: whose each is,
-    given @extschema@.identifier[];  -- itself,
-    times timestamptz[];  -- and what is known of the observations
-    sources text[];
-    keys text[];
+    given record;
 BEGIN
     IF observations IS NULL OR cardinality(observations) = 0 THEN
         customers := '{}';
         identities := '{}';
         RETURN;
-    ELSIF EXISTS (SELECT FROM unnest(observations) o
-                  WHERE (cardinality(o.identifiers) > 0 AND array_position(o.identifiers, NULL) IS NULL
-                         AND isfinite(o.observed_at) AND (o.source IS NOT NULL OR o.source_key IS NULL)) IS NOT TRUE)
-    THEN
+    END IF;
+    SELECT o.numbers, o.identifiers, o.times, o.sources, o.keys, o.wrong INTO given
+    FROM identity_observations(observations) o;
+    IF given.wrong > 0 THEN
         FOREACH wrong_one IN ARRAY observations LOOP
             PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source,
                                       wrong_one.source_key);
         END LOOP;
     END IF;
-    SELECT array_agg(u.n), array_agg(u.identifier) INTO numbers, given
-    FROM (SELECT o.n, g.identifier
-          FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-               CROSS JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n)
-          ORDER BY o.n, g.n) u;
-    SELECT array_agg(o.observed_at ORDER BY o.n), array_agg(coalesce(o.source, 'sql') ORDER BY o.n),
-           array_agg(coalesce(o.source_key, evidence_key(o.identifiers, o.observed_at)) ORDER BY o.n)
-    INTO times, sources, keys
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n);
     PERFORM begin_stitching();
     SELECT r.first_customers, r.first_identities INTO customers, identities
-    FROM record_observations(numbers, given, times, sources, keys) r;
+    FROM record_observations(given.numbers, given.identifiers, given.times, given.sources, given.keys) r;
 END $$;
 COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
     IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point '
@@ -777,7 +757,6 @@ DECLARE
     sizes bigint[];
     whole bigint;
 BEGIN
-    PERFORM plan_for(cardinality(numbers));
     SELECT g.component_ids, g.group_ids, g.grown INTO component_ids, group_ids, grown
     FROM identity_groups(numbers, places, nodes, customers, components, usable, added, fresh, others, shared_now,
                          together) g;
@@ -805,6 +784,7 @@ BEGIN
         END IF;
     END IF;
 
+    PERFORM plan_for(cardinality(numbers));
     linking := array(SELECT a.number FROM unnest(numbers) WITH ORDINALITY g(number, n)
                           LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.n);
     WITH grouped AS MATERIALIZED (

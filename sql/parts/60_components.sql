@@ -57,6 +57,13 @@ CREATE FUNCTION identity_evidence(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10000;
 
+CREATE FUNCTION identity_evidence_key(identifiers identifier[], observed_at timestamptz) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+CREATE FUNCTION identity_observations(
+    observations anyarray, OUT numbers integer[], OUT identifiers identifier[], OUT times timestamptz[],
+    OUT sources text[], OUT keys text[], OUT wrong integer)
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+
 -- and of those it does not know (src/identity/newcomers.c)
 CREATE FUNCTION identifier_namespaces(identifiers identifier[]) RETURNS text[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
@@ -106,6 +113,10 @@ COMMENT ON FUNCTION identity_sets(integer[], bigint[]) IS
 COMMENT ON FUNCTION identity_evidence(integer[], bigint[], text[], text[], timestamptz[]) IS
     'the same, with source, key and time of each number, in the order of sources and keys, and whether it is not the '
     'first of its key';
+COMMENT ON FUNCTION identity_evidence_key(identifier[], timestamptz) IS
+    'a key of what was seen together at a time: the same for the same, in whatever order';
+COMMENT ON FUNCTION identity_observations(anyarray) IS
+    'rows of identifiers, time, source and key as parallel arrays, and the number of the first that is no observation';
 COMMENT ON FUNCTION identifier_namespaces(identifier[]) IS 'the namespaces of identifiers, each once';
 COMMENT ON FUNCTION identifier_forms(identifier[], bigint[], text[], text[], text[], text[]) IS
     'of identifiers without an id, by the rules of their namespaces: normal forms that are not among them, the place of '
