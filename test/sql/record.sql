@@ -225,5 +225,20 @@ SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT SELECT customer_id, journey FROM customer_journeys)
                                UNION ALL (SELECT customer_id, journey FROM customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
+
+-- who is known together already, by evidence that is there: nothing is written or locked but the touchpoint, its key and its note
+SELECT identify('{seen:1,seen:2}', '2026-11-01 10:04Z', 'web', 'seen') > 0 AS keyed, record('{seen:1,seen:2}', '2026-11-01 10:06Z', 'web', 'again') > 0 AS unkeyed;
+CREATE VIEW rows_there AS
+SELECT 'customer' AS what, c.customer_id::text AS which, concat_ws(' ', c.ctid, c.xmin, c.xmax) AS version FROM customers c
+UNION ALL SELECT 'identity', i.identifier::text, concat_ws(' ', i.ctid, i.xmin, i.xmax) FROM identities i
+UNION ALL SELECT 'evidence', e.source_key, concat_ws(' ', e.ctid, e.xmin, e.xmax) FROM evidence e;
+CREATE TABLE rows_before AS TABLE rows_there;
+SELECT record('{seen:2,seen:1}', '2026-11-01 10:04Z', 'web', 'seen', source => 'web', source_key => 'seen') > 0 AS keyed,
+       record('{seen:1,seen:2}', '2026-11-01 10:06Z', 'web', 'again') > 0 AS unkeyed, record('{seen:1}', '2026-11-01 10:09Z', 'web', 'alone') > 0 AS alone;
+SELECT what, which FROM ((TABLE rows_before EXCEPT TABLE rows_there) UNION ALL (TABLE rows_there EXCEPT TABLE rows_before)) s;
+-- new evidence is a row, and its time, and the customer is locked
+SELECT record('{seen:1,seen:2}', '2026-11-01 10:08Z', 'web', 'again', source => 'web', source_key => 'new') > 0 AS new;
+SELECT what, which FROM (TABLE rows_there EXCEPT TABLE rows_before) s WHERE what <> 'customer' ORDER BY 1, 2;
+DROP VIEW rows_there;
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION refused;
