@@ -5,7 +5,9 @@
 # function into plain tables with the same indexes. What counts is processor time; hubs and INSERTs take turns.
 
 say "single: making hubs"
-calls=$(awk "BEGIN { n = $SCALE * 50000; printf \"%d\", n < 2000 ? 2000 : n > 10000 ? 10000 : n }")
+calls=$(awk "BEGIN { printf \"%d\", $SCALE * 50000 }")
+[ "$calls" -ge 2000 ] || calls=2000
+[ "$calls" -le 10000 ] || calls=10000
 do_sql <<'SQL'
 SELECT journey_create_hub('bare'), journey_create_hub('ruled');
 SELECT ruled.use_recommended_rules('PT');
@@ -47,14 +49,14 @@ CREATE SEQUENCE single_ids START 1000000;
 VACUUM ANALYZE;
 SQL
 single_calls=(  # what, the call, the rows as single_insert takes them
-    "record, one known identifier|record(ARRAY[single_cookie(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)|true, 0, false, false"
-    "record, two known, new evidence|record(ARRAY[single_cookie(c), single_email(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)|true, 0, false, true"
-    "record, two known, evidence that is there|record(ARRAY[single_cookie(c), single_email(c)], '2026-06-01Z', 'web', 'view')|"
-    "record, a known and a new one|record(ARRAY[identifier('cookie', SOURCE || i), single_email(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)|true, 1, false, true"
-    "record, two new ones|record(ARRAY[identifier('cookie', SOURCE || i), identifier('email', SOURCE || i || '@example.pt')], at, 'web', 'view', source => SOURCE, source_key => KEY)|true, 2, true, true"
-    "identify, two known, new evidence|identify(ARRAY[single_cookie(c), single_email(c)], at, SOURCE, KEY)|false, 0, false, true"
-    "identify, evidence that is there|identify(ARRAY[single_cookie(c), single_email(c)], '2026-06-01Z')|"
-    "link, a known and a new one|link(identifier('cookie', SOURCE || i), single_email(c), at, SOURCE, KEY)|false, 1, false, true"
+    "record, one known identifier#record(ARRAY[single_cookie(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)#true, 0, false, false"
+    "record, two known, new evidence#record(ARRAY[single_cookie(c), single_email(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)#true, 0, false, true"
+    "record, two known, evidence that is there#record(ARRAY[single_cookie(c), single_email(c)], '2026-06-01Z', 'web', 'view')#"
+    "record, a known and a new one#record(ARRAY[identifier('cookie', SOURCE || i), single_email(c)], at, 'web', 'view', source => SOURCE, source_key => KEY)#true, 1, false, true"
+    "record, two new ones#record(ARRAY[identifier('cookie', SOURCE || i), identifier('email', SOURCE || i || '@example.pt')], at, 'web', 'view', source => SOURCE, source_key => KEY)#true, 2, true, true"
+    "identify, two known, new evidence#identify(ARRAY[single_cookie(c), single_email(c)], at, SOURCE, KEY)#false, 0, false, true"
+    "identify, evidence that is there#identify(ARRAY[single_cookie(c), single_email(c)], '2026-06-01Z')#"
+    "link, a known and a new one#link(identifier('cookie', SOURCE || i), single_email(c), at, SOURCE, KEY)#false, 1, false, true"
 )
 single_run() { # run, n, hub or floor, call
     sql <<SQL >/dev/null
@@ -82,7 +84,7 @@ SQL
 for run in 1 2 3; do
     say "single: run $run"
     for n in "${!single_calls[@]}"; do
-        IFS='|' read -r what call rows <<<"${single_calls[$n]}"
+        IFS='#' read -r what call rows <<<"${single_calls[$n]}"
         source="'s${n}r$run'"
         call=${call//SOURCE/$source}
         call=${call//KEY/i::text}
@@ -101,7 +103,7 @@ recommended rules. INSERT: the rows of a call one by one by a PL/pgSQL function 
 
 MD
   { echo "CREATE TEMP TABLE what (n int, what text);"
-    for n in "${!single_calls[@]}"; do echo "INSERT INTO what VALUES ($n, '${single_calls[$n]%%|*}');"; done
+    for n in "${!single_calls[@]}"; do echo "INSERT INTO what VALUES ($n, '${single_calls[$n]%%#*}');"; done
     cat <<SQL
 CREATE TEMP TABLE step AS
 SELECT n, hub, 1000 * percentile_cont(0.5) WITHIN GROUP (ORDER BY cpu) / $calls AS us FROM single_step GROUP BY n, hub;
