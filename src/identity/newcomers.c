@@ -77,9 +77,9 @@ table_init(Table *table, size_t room)
 static int
 table_number(Table *table, struct varlena *identifier)
 {
-	uint32 slot = hash_bytes((unsigned char *) VARDATA_ANY(identifier),
-							 VARSIZE_ANY_EXHDR(identifier)) &
-				  table->mask;
+	uint32 slot =
+		hash_bytes((unsigned char *) VARDATA_ANY(identifier), VARSIZE_ANY_EXHDR(identifier)) &
+		table->mask;
 
 	for (; table->slots[slot] != 0; slot = (slot + 1) & table->mask)
 		if (compare_bytes(table->identifiers[table->slots[slot] - 1], identifier) == 0)
@@ -236,8 +236,8 @@ form_rules(FunctionCallInfo fcinfo, const Namespaces *spaces)
 		if (rule->normalizer == KIND_PHONE && !no_country[i])
 			rule->home = country_plan(countries[i]);
 		if (!no_list[i])
-			rule->blocked = DatumGetArrayTypeP(InputFunctionCall(
-				&read, TextDatumGetCString(lists[i]), parameter, -1));
+			rule->blocked = DatumGetArrayTypeP(
+				InputFunctionCall(&read, TextDatumGetCString(lists[i]), parameter, -1));
 	}
 	return rules;
 }
@@ -289,8 +289,8 @@ identifier_forms(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("identifiers must not be NULL")));
 		if (table_number(&table, PG_DETOAST_DATUM_PACKED(values[i])) != i)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("identifiers must differ")));
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("identifiers must differ")));
 	}
 	for (int i = 0; i < n; i++)
 	{
@@ -314,8 +314,8 @@ identifier_forms(PG_FUNCTION_ARGS)
 				value_normalize(rule->normalizer, rule->home, id.value, id.value_len, buffer);
 
 			refused = normal == NULL;
-			if (normal != NULL && (strlen(normal) != id.value_len ||
-								   memcmp(normal, id.value, id.value_len) != 0))
+			if (normal != NULL &&
+				(strlen(normal) != id.value_len || memcmp(normal, id.value, id.value_len) != 0))
 			{
 				id.value = normal;
 				id.value_len = strlen(normal);
@@ -505,8 +505,7 @@ identity_firsts(PG_FUNCTION_ARGS)
 	}
 	result[0] = make_array(firsts.customers, firsts.none, firsts.n, INT8OID);
 	result[1] = make_array(firsts.identities, firsts.none, firsts.n, INT8OID);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }
 
 /*
@@ -562,8 +561,7 @@ identity_likely_firsts(PG_FUNCTION_ARGS)
 		result[0] = make_array(firsts.customers, firsts.none, firsts.n, INT8OID);
 		result[1] = make_array(firsts.identities, firsts.none, firsts.n, INT8OID);
 	}
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }
 
 /* --- sets of numbers, and what goes with them --- */
@@ -690,8 +688,8 @@ identity_whereabouts(PG_FUNCTION_ARGS)
 	customers.n = 0;
 	for (int i = 0; i < nfound; i++)
 		if (!no_component[i])
-			customers.pairs[customers.n++] = (Pair) {DatumGetInt64(found_customers[i]),
-													 DatumGetInt64(found_components[i])};
+			customers.pairs[customers.n++] =
+				(Pair) {DatumGetInt64(found_customers[i]), DatumGetInt64(found_components[i])};
 	sort_pairs(customers.pairs, customers.n);
 	for (int i = 0; i < n; i++)
 	{
@@ -818,8 +816,7 @@ identity_groups(PG_FUNCTION_ARGS)
 	}
 	for (int k = 0; k < 3; k++)
 		result[k] = make_array(columns[k], NULL, all.n, INT8OID);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }
 
 /* --- identity_newcomers --- */
@@ -831,13 +828,13 @@ typedef struct Person
 	int64 id;
 	int64 node;
 	int64 customer; /* that it has; 0: it is to get one */
-	int32 form;		/* which of them is its normal form */
+	int32 form;     /* which of them is its normal form */
 	int32 space;
 	int32 flags;
 	bool known;
-	uint32 vertex;	/* of what is connected: its customer or, if that is new, itself; 0: none */
-	int32 company;	/* union-find of all that are named together */
-	int32 named;	/* of a node: how many observations name it, or more */
+	uint32 vertex; /* of what is connected: its customer or, if that is new, itself; 0: none */
+	int32 company; /* union-find of all that are named together */
+	int32 named;   /* of a node: how many observations name it, or more */
 } Person;
 
 /* What is connected, by the number of its root. */
@@ -854,7 +851,7 @@ typedef struct Newcomers
 	Datum *places;
 	int given;
 	Person *persons;
-	int n;	   /* of those that came in; places are theirs */
+	int n;     /* of those that came in; places are theirs */
 	int total; /* and other normal forms */
 	Components components;
 	Joined *groups;
@@ -1290,6 +1287,5 @@ identity_newcomers(PG_FUNCTION_ARGS)
 	tell_new(&all, type, &result[4]);
 	tell_customers(&all, &result[11]);
 	tell_observations(fcinfo, &all, &result[13]);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }

@@ -102,6 +102,13 @@ identity_evidence_key(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(evidence_key(identifiers, n, PG_GETARG_TIMESTAMPTZ(1)));
 }
 
+static void
+not_observations(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("observations must be rows of identifiers, a time, source and key")));
+}
+
 /* What grows with what is given */
 typedef struct Given
 {
@@ -117,14 +124,12 @@ give(Given *given, int number, Datum identifier)
 	if (given->n == given->room)
 	{
 		given->room = given->room == 0 ? 1024 : 2 * given->room;
-		given->numbers =
-			given->numbers == NULL
-				? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
-				: repalloc_huge(given->numbers, given->room * sizeof(Datum));
-		given->identifiers =
-			given->identifiers == NULL
-				? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
-				: repalloc_huge(given->identifiers, given->room * sizeof(Datum));
+		given->numbers = given->numbers == NULL
+							 ? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
+							 : repalloc_huge(given->numbers, given->room * sizeof(Datum));
+		given->identifiers = given->identifiers == NULL
+								 ? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
+								 : repalloc_huge(given->identifiers, given->room * sizeof(Datum));
 	}
 	given->numbers[given->n] = Int32GetDatum(number);
 	given->identifiers[given->n++] = identifier;
@@ -164,6 +169,8 @@ identity_observations(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	type = get_element_type(TupleDescAttr(descriptor, 1)->atttypid);
+	if (!type_is_rowtype(ARR_ELEMTYPE(array)))
+		not_observations();
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &len, &byval, &align);
 	deconstruct_array(array, ARR_ELEMTYPE(array), len, byval, align, &rows, &no_row, &n);
 	times = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
@@ -193,12 +200,15 @@ identity_observations(PG_FUNCTION_ARGS)
 			row_type = HeapTupleHeaderGetTypeId(header);
 			row_typmod = HeapTupleHeaderGetTypMod(header);
 			row = lookup_rowtype_tupdesc(row_type, row_typmod);
-			if (row->natts < 4 || TupleDescAttr(row, 0)->atttypid != TupleDescAttr(descriptor, 1)->atttypid ||
+			if (row->natts < 4 ||
+				TupleDescAttr(row, 0)->atttypid != TupleDescAttr(descriptor, 1)->atttypid ||
 				TupleDescAttr(row, 1)->atttypid != TIMESTAMPTZOID ||
-				TupleDescAttr(row, 2)->atttypid != TEXTOID || TupleDescAttr(row, 3)->atttypid != TEXTOID)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("observations must be rows of identifiers, a time, source and key")));
+				TupleDescAttr(row, 2)->atttypid != TEXTOID ||
+				TupleDescAttr(row, 3)->atttypid != TEXTOID)
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("observations must be rows of identifiers, a time, source and key")));
 		}
 		tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 		tuple.t_data = header;
@@ -224,8 +234,8 @@ identity_observations(PG_FUNCTION_ARGS)
 		{
 			VarlenaPointer *identifiers = varlenas(elements, no_element, count, &count);
 
-			keys[i] = PointerGetDatum(
-				evidence_key(identifiers, count, DatumGetTimestampTz(values[1])));
+			keys[i] =
+				PointerGetDatum(evidence_key(identifiers, count, DatumGetTimestampTz(values[1])));
 			pfree(identifiers);
 		}
 		pfree(elements);
@@ -243,6 +253,5 @@ done:
 	result[3] = make_array(sources, NULL, n, TEXTOID);
 	result[4] = make_array(keys, no_key, n, TEXTOID);
 	result[5] = Int32GetDatum(wrong);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }

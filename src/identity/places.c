@@ -59,8 +59,8 @@ array_elements(FunctionCallInfo fcinfo, int argument, Oid *type, Datum **values,
 	int n;
 
 	if (ARR_NDIM(array) > 1)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("array must have one dimension")));
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("array must have one dimension")));
 	*type = ARR_ELEMTYPE(array);
 	get_typlenbyvalalign(*type, &len, &byval, &align);
 	deconstruct_array(array, *type, len, byval, align, values, nulls, &n);
@@ -71,9 +71,9 @@ void
 check_parallel(int a, int b)
 {
 	if (a != b)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("arrays must be of one length"),
-						errdetail("One has %d elements, the other %d.", a, b)));
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("arrays must be of one length"),
+				 errdetail("One has %d elements, the other %d.", a, b)));
 }
 
 Datum
@@ -108,8 +108,8 @@ identifier_places(PG_FUNCTION_ARGS)
 	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
 	int ntimes = array_elements(fcinfo, 1, &time_type, &times, &no_times);
 	uint32 mask = pg_nextpower2_32(Max(n, 1)) * 2 - 1;
-	int32 *slots = palloc_extended(((size_t) mask + 1) * sizeof(int32),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int32 *slots =
+		palloc_extended(((size_t) mask + 1) * sizeof(int32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Entry *entries = palloc_extended(Max(n, 1) * sizeof(Entry), MCXT_ALLOC_HUGE);
 	Entry **order = palloc_extended(Max(n, 1) * sizeof(Entry *), MCXT_ALLOC_HUGE);
 	int32 *found = palloc_extended(Max(n, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
