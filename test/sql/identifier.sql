@@ -245,7 +245,7 @@ SELECT i AS should_not_be_blocked FROM unnest(ARRAY[
     'cookie:GA1.2.123.456']::identifier[]) i
 WHERE identifier_blocked(i, :'list', '');
 -- the quick no is none where the server says yes: expressions of all kinds, and texts made of what they ask for
-SELECT count(*) FILTER (WHERE blocked <> matches) AS differences, count(*) FILTER (WHERE matches) > 3000 AS enough, count(*) FILTER (WHERE NOT matches) > 3000 AS enough
+SELECT count(*) FILTER (WHERE blocked <> matches) AS differences, count(*) FILTER (WHERE matches) > 1000 AS enough, count(*) FILTER (WHERE NOT matches) > 1000 AS enough
 FROM (SELECT identifier_blocked(identifier('id', v.value), ARRAY['never', '~' || e.expression], '') AS blocked, v.value ~* e.expression COLLATE "C" AS matches
       FROM unnest(ARRAY['^a', 'a$', '^(ab|ba)+$', '^.$', '..', 'b{2,3}c', '(a)b\1', 'a(?=b)', 'b(?!c)', '(?<=a)b', '(?<!a)c', '\mb', 'c\M', '\yab\y', '[^abc]', '^[^-]*-[^-]*$',
                         '\d', '\w+\W', '\s', '^(a|b|ab)*c?$', 'é', '[à-ü]', '^\D*$', '(a|b)*?c', '^$|^a-', '[[:alpha:]]{4}', '***=a-b', '(?n)^b$', 'A', '[B-C]a', '\Aa.*c\Z',
