@@ -22,16 +22,6 @@
 
 typedef struct varlena *VarlenaPointer;
 
-static int
-compare_bytes(const struct varlena *a, const struct varlena *b)
-{
-	size_t a_len = VARSIZE_ANY_EXHDR(a);
-	size_t b_len = VARSIZE_ANY_EXHDR(b);
-	int cmp = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_len, b_len));
-
-	return cmp != 0 ? cmp : (a_len > b_len) - (a_len < b_len);
-}
-
 #define ST_SORT sort_varlenas
 #define ST_ELEMENT_TYPE VarlenaPointer
 #define ST_COMPARE(a, b) compare_bytes(*(a), *(b))
