@@ -83,12 +83,14 @@ PG_FUNCTION_INFO_V1(identity_evidence_key);
 Datum
 identity_evidence_key(PG_FUNCTION_ARGS)
 {
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(0); /* however many dimensions it has */
 	Datum *values;
 	bool *nulls;
-	Oid type;
-	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
-	VarlenaPointer *identifiers = varlenas(values, nulls, n, &n);
+	int n;
+	VarlenaPointer *identifiers;
 
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	identifiers = varlenas(values, nulls, n, &n);
 	PG_RETURN_TEXT_P(evidence_key(identifiers, n, PG_GETARG_TIMESTAMPTZ(1)));
 }
 

@@ -164,7 +164,7 @@ SELECT journey_elements_at('{1}'::int[], '{{1}}');
 -- evidence: sources, keys and times of sets, in the order of keys; the key of what comes without one
 SELECT * FROM identity_evidence('{1,1,2,3,3,4,4,5,5}', '{5,4,1,3,7,2,2,9,8}', '{s,s,s,r,s}', '{k,a,k,z,a}', '{2026-01-01Z,2026-01-02Z,2026-01-03Z,2026-01-04Z,2026-01-05Z}');
 SELECT identity_evidence('{3,3}', '{1,2}', '{s,s}', '{k,k}', '{2026-01-01Z,2026-01-02Z}');
-SELECT identity_evidence_key('{a:1,b:2}', '2026-01-01Z') = identity_evidence_key('{b:2,a:1,b:2}', '2026-01-01 01:00+01') AS same,
+SELECT identity_evidence_key('{a:1,b:2}', '2026-01-01Z') = identity_evidence_key('{{b:2,a:1},{b:2,b:2}}', '2026-01-01 01:00+01') AS same,
        count(DISTINCT identity_evidence_key(i::identifier[], t)) AS different
 FROM (VALUES ('{a:1,b:2}', timestamptz '2026-01-01Z'), ('{a:1,b:2}', '2026-01-01 00:00:00.000001Z'), ('{a:1,b:2,c:3}', '2026-01-01Z'), ('{a:1}', '2026-01-01Z'),
              ('{a:1,b:2,b:2}', '2026-01-01Z')) v(i, t);
