@@ -99,11 +99,12 @@ END $$;
 COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calling function for arrays of that size';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
--- until all is locked. Raises PJ001 if somebody else adds one of them. Parallel to the identifiers is what look_up tells,
--- and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that name only
--- what is new, and that no rule minds, are done then but for their evidence: told of each is what record_observations
--- returns. Told of the others are their numbers, and places among the rest of the identifiers. fresh: what was added of
--- the rest; added: of all. all_are_new: each observation names something new. apart: those that connect nothing.
+-- until all is locked. Raises PJ001 if somebody else adds one of them. Parallel to the identifiers is what look_up
+-- tells, and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that
+-- name only what is new, and that no rule minds, are done then but for their evidence: told of each is what
+-- record_observations returns. Told of the others are their numbers, and places among the rest of the identifiers.
+-- fresh: what was added of the rest; added: of all. all_are_new: each observation names something new. apart: those
+-- that connect nothing.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
     lasts timestamptz[], apart integer[], INOUT ids bigint[], INOUT nodes bigint[], INOUT customers bigint[],
@@ -535,8 +536,8 @@ BEGIN
                 END IF;
             END IF;
 
-            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay, unless
-            -- he was forgotten; so that is put in as if all were well.
+            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay,
+            -- unless he was forgotten; so that is put in as if all were well.
             IF all_are_new THEN
                 BEGIN
                     INSERT INTO evidence (source, source_key, identities, observed_at)
