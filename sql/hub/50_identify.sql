@@ -99,12 +99,12 @@ END $$;
 COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calling function for arrays of that size';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
--- until all is locked. Raises PJ001 if somebody else adds one of them. Parallel to the identifiers is what look_up tells
--- of them, and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that
--- name only what is new, and that no rule minds, are done then, but for their evidence: told of each is what
--- record_observations does; of the others their numbers, and places among the rest of the identifiers. fresh: what was
--- added of these; added: of all. all_are_new: each
--- names something new. apart: observations that connect nothing.
+-- until all is locked. Raises PJ001 if somebody else adds one of them. Parallel to the identifiers is what look_up
+-- tells, and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that
+-- name only what is new, and that no rule minds, are done then but for their evidence: told of each is what
+-- record_observations returns. Told of the others are their numbers, and places among the rest of the identifiers.
+-- fresh: what was added of the rest; added: of all. all_are_new: each observation names something new. apart: those
+-- that connect nothing.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
     lasts timestamptz[], apart integer[], INOUT ids bigint[], INOUT nodes bigint[], INOUT customers bigint[],
@@ -120,6 +120,7 @@ DECLARE
     form record;
     other record;  -- normal forms that did not come in
     new record;
+    violated text;
 BEGIN
     SELECT array_agg(s.namespace) AS namespaces, array_agg(r.normalizer) AS normalizers,
            array_agg(r.default_country) AS countries, array_agg(r.blocked::text) AS blocked,
@@ -152,15 +153,16 @@ BEGIN
                     journey_elements_at(firsts, new.new_places), journey_elements_at(lasts, new.new_places),
                     new.new_flags) u(id, identifier, node, customer, first, last, flags);
     EXCEPTION WHEN unique_violation THEN
-        IF current_setting('transaction_isolation') <> 'read committed' THEN
-            RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
-                MESSAGE = 'could not serialize access due to concurrent update',
-                DETAIL = 'Somebody else has recorded one of the identifiers since this transaction began.',
-                HINT = 'Run the transaction again.';
-        ELSIF EXISTS (SELECT FROM unnest((look_up(new.new_identifiers)).ids) u(id) WHERE u.id IS NOT NULL) THEN
+        GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+        IF violated <> 'identities_identifier_key' THEN
+            RAISE;
+        ELSIF current_setting('transaction_isolation') = 'read committed' THEN
             RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
         END IF;
-        RAISE;
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = 'could not serialize access due to concurrent update',
+            DETAIL = 'Somebody else has recorded one of the identifiers since this transaction began.',
+            HINT = 'Run the transaction again.';
     END;
     INSERT INTO customers (customer_id, identities)
     SELECT u.id, u.size FROM unnest(new.done, new.done_sizes) u(id, size);
@@ -181,8 +183,8 @@ COMMENT ON FUNCTION @hub@.add_identities(integer[], integer[], @extschema@.ident
                                          integer[], bigint[], bigint[], bigint[], integer[])
     IS 'make identities of identifiers that are not known yet';
 
--- The identities of identifiers, their nodes, their customers, and whether they are blocked (1), shared (2) or never came
--- in themselves (4), in the order of the identifiers; NULL: none.
+-- The identities of identifiers, their nodes, their customers, and whether they are blocked (1), shared (2) or never
+-- came in themselves (4), in the order of the identifiers; NULL: none.
 CREATE OR REPLACE FUNCTION @hub@.look_up(
     identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[],
     OUT flags integer[])
@@ -534,8 +536,8 @@ BEGIN
                 END IF;
             END IF;
 
-            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay, unless
-            -- he was forgotten; so that is put in as if all were well.
+            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay,
+            -- unless he was forgotten; so that is put in as if all were well.
             IF all_are_new THEN
                 BEGIN
                     INSERT INTO evidence (source, source_key, identities, observed_at)

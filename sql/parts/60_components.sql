@@ -119,8 +119,8 @@ COMMENT ON FUNCTION identity_observations(anyarray) IS
     'rows of identifiers, time, source and key as parallel arrays, and the number of the first that is no observation';
 COMMENT ON FUNCTION identifier_namespaces(identifier[]) IS 'the namespaces of identifiers, each once';
 COMMENT ON FUNCTION identifier_forms(identifier[], bigint[], text[], text[], text[], text[]) IS
-    'of identifiers without an id, by the rules of their namespaces: normal forms that are not among them, the place of '
-    'each one''s normal form among the identifiers and these, and whether it is blocked';
+    'of identifiers without an id, by the rules of their namespaces: normal forms that are not among them, the place '
+    'of each one''s normal form among the identifiers and these, and whether it is blocked';
 COMMENT ON FUNCTION identity_newcomers(
     integer[], integer[], identifier[], bigint[], bigint[], bigint[], integer[], integer[], boolean[], bigint[], text[],
     integer[], integer[], integer[], integer, integer[]) IS

@@ -108,8 +108,7 @@ add_labels(BlockedScan *scan, const regex_t *re)
 	Label listed = {{0}};
 	Label *labels;
 
-	scan->labels =
-		enlarged(scan->cxt, scan->labels, (scan->nlabels + 1 + ncolors) * sizeof(Label));
+	scan->labels = enlarged(scan->cxt, scan->labels, (scan->nlabels + 1 + ncolors) * sizeof(Label));
 	labels = scan->labels + scan->nlabels;
 	scan->nlabels += 1 + ncolors;
 	memset(labels, 0, (1 + ncolors) * sizeof(Label));
@@ -155,8 +154,7 @@ blocked_scan_add(BlockedScan *scan, const regex_t *re)
 	Assert(scan->states_cxt == NULL);
 	add_labels(scan, re);
 	scan->nnodes += n;
-	scan->first_arc =
-		enlarged(scan->cxt, scan->first_arc, (scan->nnodes + 1) * sizeof(int));
+	scan->first_arc = enlarged(scan->cxt, scan->first_arc, (scan->nnodes + 1) * sizeof(int));
 	scan->final = enlarged(scan->cxt, scan->final, scan->nnodes * sizeof(bool));
 	scan->initial = enlarged(scan->cxt, scan->initial, (scan->ninitial + 1) * sizeof(int));
 	scan->initial[scan->ninitial++] = base + pg_reg_getinitialstate(re);

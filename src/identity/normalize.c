@@ -85,8 +85,8 @@ normalized(FunctionCallInfo fcinfo, IdentifierKind kind, const PhonePlan *home)
 {
 	struct varlena *argument = PG_GETARG_VARLENA_PP(0);
 	char buffer[NORMAL_MAX + 1];
-	const char *normal = value_normalize(kind, home, VARDATA_ANY(argument),
-										 VARSIZE_ANY_EXHDR(argument), buffer);
+	const char *normal =
+		value_normalize(kind, home, VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), buffer);
 
 	if (normal == NULL)
 		PG_RETURN_NULL();

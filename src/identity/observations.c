@@ -22,16 +22,6 @@
 
 typedef struct varlena *VarlenaPointer;
 
-static int
-compare_bytes(const struct varlena *a, const struct varlena *b)
-{
-	size_t a_len = VARSIZE_ANY_EXHDR(a);
-	size_t b_len = VARSIZE_ANY_EXHDR(b);
-	int cmp = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_len, b_len));
-
-	return cmp != 0 ? cmp : (a_len > b_len) - (a_len < b_len);
-}
-
 #define ST_SORT sort_varlenas
 #define ST_ELEMENT_TYPE VarlenaPointer
 #define ST_COMPARE(a, b) compare_bytes(*(a), *(b))
@@ -93,13 +83,22 @@ PG_FUNCTION_INFO_V1(identity_evidence_key);
 Datum
 identity_evidence_key(PG_FUNCTION_ARGS)
 {
+	ArrayType *array = PG_GETARG_ARRAYTYPE_P(0); /* however many dimensions it has */
 	Datum *values;
 	bool *nulls;
-	Oid type;
-	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
-	VarlenaPointer *identifiers = varlenas(values, nulls, n, &n);
+	int n;
+	VarlenaPointer *identifiers;
 
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	identifiers = varlenas(values, nulls, n, &n);
 	PG_RETURN_TEXT_P(evidence_key(identifiers, n, PG_GETARG_TIMESTAMPTZ(1)));
+}
+
+static void
+not_observations(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+					errmsg("observations must be rows of identifiers, a time, source and key")));
 }
 
 /* What grows with what is given */
@@ -117,14 +116,12 @@ give(Given *given, int number, Datum identifier)
 	if (given->n == given->room)
 	{
 		given->room = given->room == 0 ? 1024 : 2 * given->room;
-		given->numbers =
-			given->numbers == NULL
-				? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
-				: repalloc_huge(given->numbers, given->room * sizeof(Datum));
-		given->identifiers =
-			given->identifiers == NULL
-				? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
-				: repalloc_huge(given->identifiers, given->room * sizeof(Datum));
+		given->numbers = given->numbers == NULL
+							 ? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
+							 : repalloc_huge(given->numbers, given->room * sizeof(Datum));
+		given->identifiers = given->identifiers == NULL
+								 ? palloc_extended(given->room * sizeof(Datum), MCXT_ALLOC_HUGE)
+								 : repalloc_huge(given->identifiers, given->room * sizeof(Datum));
 	}
 	given->numbers[given->n] = Int32GetDatum(number);
 	given->identifiers[given->n++] = identifier;
@@ -164,6 +161,8 @@ identity_observations(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	type = get_element_type(TupleDescAttr(descriptor, 1)->atttypid);
+	if (!type_is_rowtype(ARR_ELEMTYPE(array)))
+		not_observations();
 	get_typlenbyvalalign(ARR_ELEMTYPE(array), &len, &byval, &align);
 	deconstruct_array(array, ARR_ELEMTYPE(array), len, byval, align, &rows, &no_row, &n);
 	times = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
@@ -193,12 +192,15 @@ identity_observations(PG_FUNCTION_ARGS)
 			row_type = HeapTupleHeaderGetTypeId(header);
 			row_typmod = HeapTupleHeaderGetTypMod(header);
 			row = lookup_rowtype_tupdesc(row_type, row_typmod);
-			if (row->natts < 4 || TupleDescAttr(row, 0)->atttypid != TupleDescAttr(descriptor, 1)->atttypid ||
+			if (row->natts < 4 ||
+				TupleDescAttr(row, 0)->atttypid != TupleDescAttr(descriptor, 1)->atttypid ||
 				TupleDescAttr(row, 1)->atttypid != TIMESTAMPTZOID ||
-				TupleDescAttr(row, 2)->atttypid != TEXTOID || TupleDescAttr(row, 3)->atttypid != TEXTOID)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("observations must be rows of identifiers, a time, source and key")));
+				TupleDescAttr(row, 2)->atttypid != TEXTOID ||
+				TupleDescAttr(row, 3)->atttypid != TEXTOID)
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("observations must be rows of identifiers, a time, source and key")));
 		}
 		tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 		tuple.t_data = header;
@@ -224,8 +226,8 @@ identity_observations(PG_FUNCTION_ARGS)
 		{
 			VarlenaPointer *identifiers = varlenas(elements, no_element, count, &count);
 
-			keys[i] = PointerGetDatum(
-				evidence_key(identifiers, count, DatumGetTimestampTz(values[1])));
+			keys[i] =
+				PointerGetDatum(evidence_key(identifiers, count, DatumGetTimestampTz(values[1])));
 			pfree(identifiers);
 		}
 		pfree(elements);
@@ -243,6 +245,5 @@ done:
 	result[3] = make_array(sources, NULL, n, TEXTOID);
 	result[4] = make_array(keys, no_key, n, TEXTOID);
 	result[5] = Int32GetDatum(wrong);
-	PG_RETURN_DATUM(
-		HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), result, nulls)));
 }

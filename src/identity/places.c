@@ -34,11 +34,7 @@ typedef Entry *EntryPointer;
 static int
 compare_entries(const Entry *a, const Entry *b)
 {
-	size_t a_len = VARSIZE_ANY_EXHDR(a->identifier);
-	size_t b_len = VARSIZE_ANY_EXHDR(b->identifier);
-	int cmp = memcmp(VARDATA_ANY(a->identifier), VARDATA_ANY(b->identifier), Min(a_len, b_len));
-
-	return cmp != 0 ? cmp : (a_len > b_len) - (a_len < b_len);
+	return compare_bytes(a->identifier, b->identifier);
 }
 
 #define ST_SORT sort_entries
@@ -48,48 +44,6 @@ compare_entries(const Entry *a, const Entry *b)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
-
-int
-array_elements(FunctionCallInfo fcinfo, int argument, Oid *type, Datum **values, bool **nulls)
-{
-	ArrayType *array = PG_GETARG_ARRAYTYPE_P(argument);
-	int16 len;
-	bool byval;
-	char align;
-	int n;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("array must have one dimension")));
-	*type = ARR_ELEMTYPE(array);
-	get_typlenbyvalalign(*type, &len, &byval, &align);
-	deconstruct_array(array, *type, len, byval, align, values, nulls, &n);
-	return n;
-}
-
-void
-check_parallel(int a, int b)
-{
-	if (a != b)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("arrays must be of one length"),
-						errdetail("One has %d elements, the other %d.", a, b)));
-}
-
-Datum
-make_array(Datum *values, bool *nulls, int n, Oid type)
-{
-	int16 len;
-	bool byval;
-	char align;
-	int bound = 1;
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(type));
-	get_typlenbyvalalign(type, &len, &byval, &align);
-	return PointerGetDatum(
-		construct_md_array(values, nulls, 1, &n, &bound, type, len, byval, align));
-}
 
 /*
  * Those of some identifiers that differ, in their order; the place each has among
@@ -108,8 +62,8 @@ identifier_places(PG_FUNCTION_ARGS)
 	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
 	int ntimes = array_elements(fcinfo, 1, &time_type, &times, &no_times);
 	uint32 mask = pg_nextpower2_32(Max(n, 1)) * 2 - 1;
-	int32 *slots = palloc_extended(((size_t) mask + 1) * sizeof(int32),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int32 *slots =
+		palloc_extended(((size_t) mask + 1) * sizeof(int32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Entry *entries = palloc_extended(Max(n, 1) * sizeof(Entry), MCXT_ALLOC_HUGE);
 	Entry **order = palloc_extended(Max(n, 1) * sizeof(Entry *), MCXT_ALLOC_HUGE);
 	int32 *found = palloc_extended(Max(n, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
@@ -229,21 +183,11 @@ typedef struct NumberSet
 } NumberSet;
 
 static int
-compare_texts(const struct varlena *a, const struct varlena *b)
-{
-	size_t a_len = VARSIZE_ANY_EXHDR(a);
-	size_t b_len = VARSIZE_ANY_EXHDR(b);
-	int cmp = memcmp(VARDATA_ANY(a), VARDATA_ANY(b), Min(a_len, b_len));
-
-	return cmp != 0 ? cmp : (a_len > b_len) - (a_len < b_len);
-}
-
-static int
 compare_keys(const NumberSet *a, const NumberSet *b)
 {
-	int cmp = a->source == b->source ? 0 : compare_texts(a->source, b->source);
+	int cmp = a->source == b->source ? 0 : compare_bytes(a->source, b->source);
 
-	return cmp != 0 ? cmp : compare_texts(a->key, b->key);
+	return cmp != 0 ? cmp : compare_bytes(a->key, b->key);
 }
 
 static int
