@@ -34,7 +34,7 @@ BEGIN ATOMIC
           WHERE ruled.extra IS NOT NULL AND (ruled.scope IS NULL OR u.identity_id IN (SELECT unnest(ruled.scope)))) i
          JOIN @hub@.rules_in_force(ruled.given_rules) r
               ON r.namespace = CASE WHEN @extschema@.identifier_namespace(i.identifier)
-                                         IN (SELECT w.namespace FROM @hub@.rules_with(ruled.given_rules) w)
+                                         IN (SELECT w.namespace FROM @hub@.rules_in_force(ruled.given_rules) w)
                                     THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END;
 END;
 COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[])
@@ -102,7 +102,7 @@ BEGIN
     IF cardinality(components) > above THEN
         broken := too_large(components, above);
     END IF;
-    IF EXISTS (SELECT FROM rules_with(given_rules) r WHERE r.max_per_customer > 0) THEN
+    IF EXISTS (SELECT FROM rules_in_force(given_rules) r WHERE r.max_per_customer > 0) THEN
         broken := broken || array(
             SELECT c.component
             FROM unnest(nodes, components) c(id, component)
@@ -324,7 +324,7 @@ BEGIN
     ), seen AS MATERIALIZED (
         SELECT e.row, n.id, n.anchor, n.place, n.shared_above
         FROM (SELECT row_number() OVER () AS row, v.identities FROM live_evidence(scope, extra) v
-              WHERE EXISTS (SELECT FROM rules_with(given_rules) r WHERE r.shared_above > 0)) e
+              WHERE EXISTS (SELECT FROM rules_in_force(given_rules) r WHERE r.shared_above > 0)) e
              CROSS JOIN LATERAL unnest(e.identities) u(id)
              JOIN spellings(named, extra) s ON s.identity_id = u.id JOIN node n ON n.id = s.normal_id
         WHERE NOT n.blocked
@@ -381,7 +381,7 @@ BEGIN
           WHERE e.retracted_at IS NULL) w
          CROSS JOIN LATERAL (SELECT n.identifier, n.blocked, n.shared FROM identities n
                              WHERE n.identity_id = w.node OFFSET 0) i
-         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r;
+         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r;
 END $$;
 COMMENT ON FUNCTION @hub@.seen_with(bigint[]) IS 'nodes that were seen together with some';
 
@@ -398,7 +398,7 @@ BEGIN
          CROSS JOIN LATERAL unnest(e.identities) x(id)
          CROSS JOIN LATERAL (SELECT n.normal_id, n.identifier, n.blocked FROM identities n
                              WHERE n.identity_id = x.id OFFSET 0) i
-         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+         CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
     WHERE e.retracted_at IS NULL AND NOT i.blocked AND r.shared_above IS NULL;
     IF EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must') THEN
         RETURN QUERY
@@ -498,7 +498,7 @@ BEGIN
                                       CROSS JOIN LATERAL (SELECT o.identity_id, o.identifier, o.customer_id, o.blocked
                                                           FROM identities o
                                                           WHERE o.identity_id = i.normal_id OFFSET 0) n
-                                      CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(n.identifier), NULL) r
+                                      CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(n.identifier)) r
                                  WHERE n.identity_id <> seen_with_more.id AND NOT n.blocked
                                  ORDER BY r.shared_above IS NULL DESC, r.priority DESC, n.identifier LIMIT 1) p
              LEFT JOIN LATERAL (SELECT o.component_id FROM customers o WHERE o.customer_id = p.customer_id OFFSET 0) c

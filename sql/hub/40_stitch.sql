@@ -166,9 +166,9 @@ BEGIN
           AND EXISTS (SELECT unnest(components_of('{}', recounted)) EXCEPT SELECT unnest(locked)) THEN
         RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'components have moved';
     END IF;
-    customers := now.customers;
-    components := now.components;
-    usable := now.usable;
+    customers := coalesce(now.customers, '{}');
+    components := coalesce(now.components, '{}');
+    usable := coalesce(now.usable, '{}');
 END $$;
 COMMENT ON FUNCTION @hub@.lock_components(bigint[], bigint[], bigint[], bigint[])
     IS 'lock the components of nodes until the transaction ends';

@@ -157,7 +157,7 @@ BEGIN
         ), rule AS MATERIALIZED (
             SELECT n.namespace, r.priority, r.blocked, r.normalizer, r.default_country
             FROM (SELECT DISTINCT g.namespace FROM given g WHERE g.identifiers > 1) n
-                 CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
+                 CROSS JOIN LATERAL rule_of(n.namespace) r
         )
         SELECT array_agg(b.identifier ORDER BY b.n)
         FROM (SELECT DISTINCT ON (g.n) g.n, g.identifier

@@ -7,21 +7,15 @@ LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
     SELECT array_agg(@hub@.normal_form(g.i, r.normalizer, r.default_country) ORDER BY g.n)
     FROM unnest(normal_identifiers.identifiers) WITH ORDINALITY g(i, n)
-         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(g.i), NULL) r;
+         CROSS JOIN LATERAL @hub@.rule_of(@extschema@.identifier_namespace(g.i)) r;
 END;
 COMMENT ON FUNCTION @hub@.normal_identifiers(@extschema@.identifier[]) IS 'the normal forms of identifiers';
 
 -- The key of evidence that comes without one: the same identifiers seen at the same time are the same evidence.
 CREATE OR REPLACE FUNCTION @hub@.evidence_key(identifiers @extschema@.identifier[], observed_at timestamptz)
 RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN (SELECT encode(sha256(convert_to(array_agg(u.i ORDER BY u.i)::text || extract(epoch FROM observed_at),
-                                            'UTF8')), 'hex')
-            FROM (SELECT DISTINCT unnest(identifiers) AS i) u);
-END $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN @extschema@.identity_evidence_key(evidence_key.identifiers, evidence_key.observed_at);
 COMMENT ON FUNCTION @hub@.evidence_key(@extschema@.identifier[], timestamptz)
     IS 'key of evidence that comes without one';
 
@@ -105,136 +99,108 @@ END $$;
 COMMENT ON FUNCTION @hub@.plan_for(integer) IS 'plan the statements of the calling function for arrays of that size';
 
 -- Add identifiers that are not known, and their normal forms, with the customers they would have if nothing changed
--- until all is locked. Raises PJ001 if somebody else adds one of them. customers: of those that are usable. Tells the
--- identities and nodes of all then, the numbers of all that was added, of what was added its customer, and which are
--- usable.
+-- until all is locked. Raises PJ001 if somebody else adds one of them. Parallel to the identifiers is what look_up
+-- tells, and then the identities and nodes of all, the customers of new ones, and which are usable. Observations that
+-- name only what is new, and that no rule minds, are done then but for their evidence: told of each is what
+-- record_observations returns. Told of the others are their numbers, and places among the rest of the identifiers.
+-- fresh: what was added of the rest; added: of all. all_are_new: each observation names something new. apart: those
+-- that connect nothing.
 CREATE OR REPLACE FUNCTION @hub@.add_identities(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], firsts timestamptz[],
-    lasts timestamptz[], INOUT customers bigint[], INOUT ids bigint[], INOUT nodes bigint[], OUT fresh bigint[],
-    OUT usable boolean[])
+    lasts timestamptz[], apart integer[], INOUT ids bigint[], INOUT nodes bigint[], INOUT customers bigint[],
+    INOUT flags integer[], OUT usable boolean[], OUT added bigint[], OUT fresh bigint[], OUT first_customers bigint[],
+    OUT first_identities bigint[], OUT rest_numbers integer[], OUT rest_places integer[], OUT rest integer[],
+    OUT all_are_new boolean)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
-SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    -- what is added: its number, itself, its node,
-    new_ids bigint[];
-    new_forms @extschema@.identifier[];
-    new_nodes bigint[];
-    new_places integer[];     -- its place among the identifiers, NULL: it did not come in,
-    node_is_new boolean[];
-    node_customers bigint[];  -- of a node that was known,
-    new_blocked boolean[];
-    new_shared boolean[];
-    vertices bigint[];        -- by place: what observations connect,
-    are_new boolean[];        -- and whether that is new
+    rule record;   -- what the rules say, in arrays by namespace
+    form record;
+    other record;  -- normal forms that did not come in
+    new record;
+    violated text;
 BEGIN
-    PERFORM plan_for(cardinality(numbers));
-    WITH entry AS MATERIALIZED (
-        SELECT u.identifier, u.place, @extschema@.identifier_namespace(u.identifier) AS namespace
-        FROM unnest(identifiers, ids) WITH ORDINALITY u(identifier, id, place) WHERE u.id IS NULL
-    ), rule AS MATERIALIZED (
-        -- once for each namespace, for lists of blocked values are long
-        SELECT n.namespace, r.blocked, r.normalizer, r.default_country
-        FROM (SELECT DISTINCT e.namespace FROM entry e) n CROSS JOIN LATERAL rule_of(n.namespace, NULL) r
-    ), form AS MATERIALIZED (
-        SELECT e.identifier, e.place, e.namespace, normal_form(e.identifier, r.normalizer, r.default_country) AS normal
-        FROM entry e JOIN rule r ON r.namespace = e.namespace
-    ), unknown AS MATERIALIZED (
-        -- the older number is that of what came in
-        SELECT nextval('identities_identity_id_seq') AS id, n.identifier, n.place, n.normal, n.known, n.customer_id,
-               n.blocked, n.shared
-        FROM (SELECT f.identifier, f.place, f.normal, k.normal_id AS known, k.customer_id,
-                     coalesce(k.blocked, is_blocked(f.normal, r.blocked, r.normalizer, r.default_country)) AS blocked,
-                     coalesce(k.shared, false) AS shared
-              FROM form f
-                   LEFT JOIN LATERAL (SELECT i.normal_id, i.customer_id, i.blocked, i.shared FROM identities i
-                                      WHERE i.identifier = f.normal AND f.normal <> f.identifier OFFSET 0) k ON true
-                   JOIN rule r ON r.namespace = f.namespace
-              ORDER BY f.identifier OFFSET 0) n
-    ), placed AS MATERIALIZED (
-        -- a normal form that did not come in gets a number once
-        SELECT u.id, u.identifier, u.place, u.normal, u.known, u.customer_id, u.blocked, u.shared, u.own,
-               CASE WHEN u.known IS NULL AND u.own IS NULL AND u.turn = 1
-                   THEN nextval('identities_identity_id_seq') END AS unseen
-        FROM (SELECT n.id, n.identifier, n.place, n.normal, n.known, n.customer_id, n.blocked, n.shared,
-                     min(n.id) FILTER (WHERE n.identifier = n.normal) OVER w AS own,
-                     row_number() OVER (PARTITION BY n.normal ORDER BY n.place) AS turn
-              FROM unknown n WINDOW w AS (PARTITION BY n.normal)
-              OFFSET 0) u
-    )
-    SELECT array_agg(n.id), array_agg(n.identifier), array_agg(n.node), array_agg(n.place), array_agg(n.is_new),
-           array_agg(n.customer_id), array_agg(n.blocked), array_agg(n.shared)
-    INTO new_ids, new_forms, new_nodes, new_places, node_is_new, node_customers, new_blocked, new_shared
-    FROM (SELECT p.id, p.identifier, coalesce(p.known, p.own, max(p.unseen) OVER (PARTITION BY p.normal)) AS node,
-                 p.place, p.known IS NULL AS is_new, p.customer_id, p.blocked, p.shared
-          FROM placed p
-          UNION ALL
-          SELECT p.unseen, p.normal, p.unseen, NULL, true, NULL, p.blocked, false FROM placed p
-          WHERE p.unseen IS NOT NULL) n;
+    SELECT array_agg(s.namespace) AS namespaces, array_agg(r.normalizer) AS normalizers,
+           array_agg(r.default_country) AS countries, array_agg(r.blocked::text) AS blocked,
+           array_agg(r.priority) AS priorities, array_agg(r.max_per_customer) AS limits,
+           array_agg(r.shared_above) AS shared_above
+    INTO rule
+    FROM unnest(identifier_namespaces(identifiers)) s(namespace) CROSS JOIN LATERAL rule_of(s.namespace) r;
+    SELECT f.others, f.places, f.blocked INTO form
+    FROM identifier_forms(identifiers, ids, rule.namespaces, rule.normalizers, rule.countries, rule.blocked) f;
+    SELECT l.ids, l.nodes, l.customers, l.flags INTO other FROM look_up(form.others) l;
+    -- the older number is that of what came in
+    SELECT w.all_ids, w.all_nodes, w.given_to, w.usable, w.new_identifiers, w.new_ids, w.new_nodes, w.new_customers,
+           w.new_places, w.new_flags, w.lawful, w.done, w.done_sizes, w.first_customers, w.first_identities,
+           w.rest_numbers, w.rest_places, w.rest, w.all_are_new
+    INTO new
+    FROM identity_newcomers(numbers, places, identifiers || form.others, ids || other.ids, nodes || other.nodes,
+                            customers || other.customers, flags || other.flags, form.places, form.blocked,
+                            array(SELECT nextval('identities_identity_id_seq')
+                                  FROM unnest(ids || other.ids) u(id) WHERE u.id IS NULL),
+                            rule.namespaces, rule.priorities, rule.limits, rule.shared_above,
+                            coalesce((SELECT s.quarantine_above FROM settings s WHERE s.one_row), 2147483647), apart) w;
 
-    SELECT array_agg(coalesce(g.id, n.id) ORDER BY g.place), array_agg(coalesce(g.node, n.node) ORDER BY g.place),
-           array_agg(CASE WHEN g.id IS NOT NULL THEN g.customer
-                          WHEN NOT n.blocked AND NOT n.shared THEN coalesce(n.customer, n.id) END ORDER BY g.place),
-           array_agg(g.id IS NULL AND n.is_new AND NOT n.blocked ORDER BY g.place),
-           array_agg(CASE WHEN g.id IS NOT NULL THEN g.customer IS NOT NULL ELSE NOT n.blocked AND NOT n.shared END
-                     ORDER BY g.place)
-    INTO ids, nodes, vertices, are_new, usable
-    FROM unnest(ids, nodes, customers) WITH ORDINALITY g(id, node, customer, place)
-         LEFT JOIN unnest(new_places, new_ids, new_nodes, node_customers, node_is_new, new_blocked, new_shared)
-                   n(place, id, node, customer, is_new, blocked, shared) ON n.place = g.place;
-
-    WITH edge AS (
-        -- what is new can't be a replay; another form of what is known can
-        SELECT v.vertex, s.identities[1] AS first
-        FROM identity_sets(numbers, journey_elements_at(vertices, places)) s
-             JOIN (SELECT DISTINCT u.number FROM unnest(numbers, journey_elements_at(are_new, places)) u(number, is_new)
-                   WHERE u.is_new) o ON o.number = s.number
-             CROSS JOIN LATERAL unnest(s.identities[2:]) v(vertex)
-        UNION ALL
-        SELECT n.id, n.node FROM unnest(new_ids, new_nodes, node_is_new) n(id, node, is_new) WHERE n.is_new
-    ), added AS (
+    -- not ON CONFLICT, which looks each up once more
+    BEGIN
         INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen,
                                 blocked, shared)
-        SELECT n.id, n.identifier, n.node, coalesce(n.customer, m.component, n.id), clock_timestamp(),
-               firsts[n.place], lasts[n.place], n.blocked, n.shared
-        FROM unnest(new_ids, new_forms, new_nodes, new_places, node_customers, new_blocked, new_shared)
-             n(id, identifier, node, place, customer, blocked, shared)
-             LEFT JOIN @extschema@.identity_members((SELECT @extschema@.identity_components(e.vertex, e.first)
-                                                     FROM edge e)) m ON m.node = n.id
-        ORDER BY n.identifier
-        ON CONFLICT (identifier) DO NOTHING
-        RETURNING identities.identity_id, identities.customer_id
-    )
-    SELECT coalesce((SELECT array_agg(a.identity_id) FROM added a), '{}'),
-           (SELECT array_agg(a.customer_id ORDER BY g.place)
-            FROM unnest(ids) WITH ORDINALITY g(id, place) LEFT JOIN added a ON a.identity_id = g.id)
-    INTO fresh, customers;
-    IF cardinality(fresh) < cardinality(new_ids) THEN
-        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
-    END IF;
+        SELECT u.id, u.identifier, u.node, u.customer, clock_timestamp(), u.first, u.last, u.flags & 1 > 0,
+               u.flags & 2 > 0
+        FROM unnest(new.new_ids, new.new_identifiers, new.new_nodes, new.new_customers,
+                    journey_elements_at(firsts, new.new_places), journey_elements_at(lasts, new.new_places),
+                    new.new_flags) u(id, identifier, node, customer, first, last, flags);
+    EXCEPTION WHEN unique_violation THEN
+        GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+        IF violated <> 'identities_identifier_key' THEN
+            RAISE;
+        ELSIF current_setting('transaction_isolation') = 'read committed' THEN
+            RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'somebody else was faster';
+        END IF;
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = 'could not serialize access due to concurrent update',
+            DETAIL = 'Somebody else has recorded one of the identifiers since this transaction began.',
+            HINT = 'Run the transaction again.';
+    END;
+    INSERT INTO customers (customer_id, identities)
+    SELECT u.id, u.size FROM unnest(new.done, new.done_sizes) u(id, size);
+    ids := new.all_ids;
+    nodes := new.all_nodes;
+    customers := new.given_to;
+    usable := new.usable;
+    added := new.new_ids;
+    fresh := new.lawful;
+    first_customers := new.first_customers;
+    first_identities := new.first_identities;
+    rest_numbers := new.rest_numbers;
+    rest_places := new.rest_places;
+    rest := new.rest;
+    all_are_new := new.all_are_new;
 END $$;
 COMMENT ON FUNCTION @hub@.add_identities(integer[], integer[], @extschema@.identifier[], timestamptz[], timestamptz[],
-                                         bigint[], bigint[], bigint[])
+                                         integer[], bigint[], bigint[], bigint[], integer[])
     IS 'make identities of identifiers that are not known yet';
 
--- The identities of identifiers, their nodes, the customers of those that are usable, and those that never came in
--- themselves, in the order of the identifiers; NULL: none.
+-- The identities of identifiers, their nodes, their customers, and whether they are blocked (1), shared (2) or never
+-- came in themselves (4), in the order of the identifiers; NULL: none.
 CREATE OR REPLACE FUNCTION @hub@.look_up(
     identifiers @extschema@.identifier[], OUT ids bigint[], OUT nodes bigint[], OUT customers bigint[],
-    OUT unseen bigint[])
+    OUT flags integer[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    SELECT array_agg(u.identity_id), array_agg(u.normal_id),
-           array_agg(CASE WHEN NOT (u.blocked OR u.shared) THEN u.customer_id END),
-           array_agg(CASE WHEN u.last_seen IS NULL THEN u.identity_id END)
-    INTO ids, nodes, customers, unseen
-    FROM (SELECT i.identity_id, i.normal_id, i.customer_id, i.blocked, i.shared, i.last_seen
+    SELECT coalesce(array_agg(u.identity_id), '{}'), coalesce(array_agg(u.normal_id), '{}'),
+           coalesce(array_agg(u.customer_id), '{}'), coalesce(array_agg(u.flags), '{}')
+    INTO ids, nodes, customers, flags
+    FROM (SELECT i.identity_id, i.normal_id, i.customer_id, i.flags
           FROM unnest(identifiers) WITH ORDINALITY g(identifier, n)
-               LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id, k.blocked, k.shared, k.last_seen
+               LEFT JOIN LATERAL (SELECT k.identity_id, k.normal_id, k.customer_id,
+                                         k.blocked::integer + 2 * k.shared::integer + 4 * (k.last_seen IS NULL)::integer
+                                         AS flags
                                   FROM identities k
                                   WHERE k.identifier = g.identifier OFFSET 0) i ON true
           ORDER BY g.n) u;
@@ -307,7 +273,7 @@ BEGIN
                                     WHERE e.source = o.source AND e.source_key = o.key OFFSET 0) e ON true
                  CROSS JOIN LATERAL (SELECT i.identifier, i.blocked FROM identities i
                                      WHERE i.identity_id = u.node OFFSET 0) i
-                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+                 CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
             WHERE e.source_key IS NULL AND NOT i.blocked AND r.shared_above IS NULL
         ), edge AS (
             SELECT s.node, min(s.node) OVER (PARTITION BY s.number) AS first FROM seen s
@@ -393,6 +359,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.nothing_new(integer[], bigint[], bigint[], timestamptz[], timestamptz[], text[], text[])
     IS 'whether observations tell nothing that is not known';
 
+-- What record_observations returns.
 CREATE OR REPLACE FUNCTION @hub@.first_of(
     numbers integer[], places integer[], ids bigint[], nodes bigint[], OUT customers bigint[], OUT identities bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -400,41 +367,27 @@ SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_ge
 AS $$
 #variable_conflict use_variable
 DECLARE
-    ranks bigint[];    -- by place, the strongest first
-    classes bigint[];  -- how many are stronger, whatever their identifiers
-    ranked bigint[];   -- customers by rank
-    best integer[];    -- by observation: the least rank,
-    firsts integer[];  -- and the first that was given of the strongest
+    forms @extschema@.identifier[];  -- of the nodes
+    classes bigint[];                -- the smaller, the stronger
 BEGIN
     PERFORM plan_for(cardinality(numbers));
-    WITH rule AS MATERIALIZED (
-        SELECT r.namespace, r.priority FROM rules_in_force(NULL) r
-    ), node AS MATERIALIZED (
+    WITH node AS MATERIALIZED (
         SELECT u.place, i.identifier, i.customer_id, i.blocked OR i.shared AS weak,
                @extschema@.identifier_namespace(i.identifier) AS namespace
         FROM unnest(nodes) WITH ORDINALITY u(node, place)
              CROSS JOIN LATERAL (SELECT k.identifier, k.customer_id, k.blocked, k.shared FROM identities k
                                  WHERE k.identity_id = u.node OFFSET 0) i
-    ), class AS MATERIALIZED (
-        SELECT n.namespace, n.weak, rank() OVER (ORDER BY n.weak, r.priority DESC) AS class
-        FROM (SELECT DISTINCT k.namespace, k.weak FROM node k) n
-             JOIN rule r ON r.namespace = CASE WHEN n.namespace IN (SELECT w.namespace FROM rule w)
-                                               THEN n.namespace ELSE '*' END
+        ORDER BY u.place
+    ), rule AS MATERIALIZED (
+        SELECT s.namespace, r.priority
+        FROM (SELECT DISTINCT n.namespace FROM node n) s CROSS JOIN LATERAL rule_of(s.namespace) r
     )
-    SELECT array_agg(s.rank ORDER BY s.place), array_agg(s.class ORDER BY s.place),
-           array_agg(s.customer_id ORDER BY s.rank)
-    INTO ranks, classes, ranked
-    FROM (SELECT n.place, n.customer_id, c.class, row_number() OVER (ORDER BY c.class, n.identifier, n.place) AS rank
-          FROM node n JOIN class c ON c.namespace = n.namespace AND c.weak = n.weak) s;
-
-    SELECT array_agg(s.rank::integer ORDER BY s.number), array_agg((s.first & 4294967295)::integer ORDER BY s.number)
-    INTO best, firsts
-    FROM (SELECT u.number, min(u.rank) AS rank, min(u.class << 32 | u.n) AS first
-          FROM unnest(numbers, journey_elements_at(ranks, places), journey_elements_at(classes, places))
-               WITH ORDINALITY u(number, rank, class, n)
-          GROUP BY u.number) s;
-    customers := journey_elements_at(ranked, best);
-    identities := journey_elements_at(ids, journey_elements_at(places, firsts));
+    SELECT array_agg(n.identifier ORDER BY n.place), array_agg(n.customer_id ORDER BY n.place),
+           array_agg((n.weak::integer::bigint << 33) - r.priority ORDER BY n.place)
+    INTO forms, customers, classes
+    FROM node n JOIN rule r ON r.namespace = n.namespace;
+    SELECT f.first_customers, f.first_identities INTO customers, identities
+    FROM identity_firsts(numbers, places, forms, classes, customers, ids) f;
 END $$;
 COMMENT ON FUNCTION @hub@.first_of(integer[], integer[], bigint[], bigint[])
     IS 'of observations, the customer of the first usable identity, and the identity touchpoints point at';
@@ -443,31 +396,36 @@ COMMENT ON FUNCTION @hub@.first_of(integer[], integer[], bigint[], bigint[])
 -- identifier's, as the law has it; and the identity that touchpoints shall point at: of several the first given, which
 -- is for the caller to say.
 CREATE OR REPLACE FUNCTION @hub@.record_observations(
-    numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
+    all_numbers integer[], given @extschema@.identifier[], times timestamptz[], sources text[], keys text[],
     OUT first_customers bigint[], OUT first_identities bigint[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    identifiers @extschema@.identifier[];  -- those that differ,
-    places integer[];        -- the place of each given among them,
-    firsts timestamptz[];    -- and the times of each
-    lasts timestamptz[];
-    ids bigint[];            -- the identity of each, NULL: none yet
+    named record;            -- identifiers that differ, the place of each given one among them, and the times of each
+    found record;
+    seen bigint[];           -- the identities that are given, parallel to the numbers
+    -- what is to be done after new identifiers were added: parallel arrays of observations' numbers and the places
+    numbers integer[];
+    places integer[];        -- of what they name,
+    identifiers @extschema@.identifier[];
+    ids bigint[];            -- and by place: the identity,
     nodes bigint[];          -- its node,
-    customers bigint[];      -- its customer, if it is usable,
+    customers bigint[];      -- its customer, if it was known and usable,
     customers_now bigint[];  -- and where it is when all are locked
     given_to bigint[];       -- the customers that new ones were given
     components bigint[];
     usable boolean[];
-    locked bigint[];
+    flags integer[];
     known bigint[];
-    unseen bigint[];         -- those that did not come in themselves so far
+    firsts timestamptz[];
+    lasts timestamptz[];
+    locked bigint[];
     fresh bigint[];          -- identities that are new
-    there integer[];         -- places of nodes that are not
     others bigint[];         -- nodes that have a form they did not have
-    added integer[];         -- the observations that are new evidence
+    added integer[];         -- the observations that are new evidence,
+    all_are_new boolean;     -- which all are; before: each names somebody new
     shared_now bigint[];
     usable_again bigint[];
     together bigint[];       -- components of what was seen with those
@@ -475,118 +433,154 @@ DECLARE
     recounted bigint[] := '{}';  -- and nodes that may not be shared any more
     apart integer[] := '{}';     -- observations that are replays of what was retracted, and then forgotten
     known_apart boolean := true;
+    moved boolean;           -- customers must be looked up again
     was record;
     wrong record;
     detail text;
 BEGIN
-    SELECT p.forms, p.places, p.firsts, p.lasts INTO identifiers, places, firsts, lasts
-    FROM identifier_places(given, journey_elements_at(times, numbers)) p;
-    PERFORM plan_for(cardinality(numbers));
+    SELECT p.forms, p.places, p.firsts, p.lasts INTO named
+    FROM identifier_places(given, journey_elements_at(times, all_numbers)) p;
     FOR try IN 1 .. 1000 LOOP
         BEGIN
+            numbers := all_numbers;
+            places := named.places;
+            identifiers := named.forms;
+            firsts := named.firsts;
+            lasts := named.lasts;
             fresh := '{}';
             others := '{}';
             shared_now := '{}';
             usable_again := '{}';
-            SELECT l.ids, l.nodes, l.customers, l.unseen INTO ids, nodes, customers, unseen FROM look_up(identifiers) l;
+            SELECT l.ids, l.nodes, l.customers, l.flags INTO ids, nodes, customers, flags FROM look_up(identifiers) l;
             known := ids;
-            IF array_position(ids, NULL) IS NULL
-               AND nothing_new(numbers, journey_elements_at(ids, places), ids, firsts, lasts, sources, keys) THEN
-                SELECT f.customers, f.identities INTO first_customers, first_identities
-                FROM first_of(numbers, places, ids, nodes) f;
-                RETURN;
-            ELSIF array_position(ids, NULL) IS NOT NULL THEN
-                SELECT n.ids, n.nodes, n.fresh, n.customers, n.usable INTO ids, nodes, fresh, given_to, usable
-                FROM add_identities(CASE WHEN apart = '{}' THEN numbers
-                                         ELSE array(SELECT CASE WHEN u.number = ANY (apart) THEN -u.n
-                                                           ELSE u.number END
-                                                    FROM unnest(numbers) WITH ORDINALITY u(number, n)
-                                                    ORDER BY u.n)::integer[] END,
-                                    places, identifiers, firsts, lasts, customers, ids, nodes) n;
-            END IF;
-            others := array(SELECT DISTINCT u.node FROM unnest(ids, nodes, known, unseen) u(id, node, known, unseen)
-                            WHERE u.unseen IS NOT NULL OR u.known IS NULL AND u.node <> u.id);
-            IF fresh = '{}' THEN
-                SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
-                FROM lock_components(nodes, others, more, recounted) l;
-            ELSE
-                -- nobody else knows nodes that are new: they are where they were put
-                there := array(SELECT u.place FROM unnest(nodes) WITH ORDINALITY u(node, place)
-                               WHERE u.node NOT IN (SELECT unnest(fresh)) ORDER BY u.place);
-                SELECT l.customers, l.components, l.usable, l.locked INTO was
-                FROM lock_components(journey_elements_at(nodes, there), others, more, recounted) l;
-                locked := was.locked;
-                SELECT array_agg(coalesce(o.customer, g.customer) ORDER BY g.place),
-                       array_agg(CASE WHEN o.place IS NULL THEN c.component ELSE o.component END ORDER BY g.place),
-                       array_agg(CASE WHEN o.place IS NULL THEN g.usable ELSE o.usable END ORDER BY g.place)
-                INTO customers_now, components, usable
-                FROM unnest(given_to, usable) WITH ORDINALITY g(customer, usable, place)
-                     LEFT JOIN unnest(there, was.customers, was.components, was.usable)
-                               o(place, customer, component, usable) ON o.place = g.place
-                     LEFT JOIN (SELECT u.customer, min(u.component) AS component
-                                FROM unnest(was.customers, was.components) u(customer, component)
-                                GROUP BY u.customer) c ON c.customer = g.customer AND o.place IS NULL;
-            END IF;
-            IF fresh <> '{}'
-               AND (EXISTS (SELECT
-                            FROM unnest(known, customers, customers_now, usable)
-                                 u(known, customer, customer_now, usable)
-                            WHERE u.known IS NOT NULL AND u.customer IS DISTINCT FROM CASE WHEN u.usable
-                                THEN u.customer_now END)
-                    OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now, known) u(id, node, customer, known)
-                                    CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
-                                                        WHERE k.identity_id = u.id OFFSET 0) i
-                                    CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
-                                                        WHERE k.identity_id = u.node OFFSET 0) n
-                               WHERE u.id <> u.node AND u.known IS NULL
-                                     AND (i.customer_id, i.blocked, i.shared)
-                                         IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
-                RAISE EXCEPTION USING ERRCODE = 'PJ001',
-                    MESSAGE = 'new identities have not the customers they would have now';
-            END IF;
-            IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-                shared_now := sharing_less(numbers, journey_elements_at(nodes, places), sources, keys, fresh);
-                IF NOT shared_now <@ recounted THEN
-                    recounted := recounted || shared_now;
-                    RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
+            first_customers := NULL;
+            IF array_position(ids, NULL) IS NOT NULL THEN
+                SELECT n.ids, n.nodes, n.customers, n.usable, n.fresh, n.first_customers, n.first_identities,
+                       n.rest_numbers, n.rest_places, n.rest, n.all_are_new
+                INTO found
+                FROM add_identities(numbers, places, identifiers, firsts, lasts, apart, ids, nodes, customers, flags) n;
+                seen := journey_elements_at(found.ids, places);
+                all_are_new := found.all_are_new;
+                first_customers := found.first_customers;
+                first_identities := found.first_identities;
+                numbers := found.rest_numbers;
+                places := found.rest_places;
+                ids := found.ids;
+                nodes := found.nodes;
+                given_to := found.customers;
+                usable := found.usable;
+                fresh := found.fresh;
+                IF cardinality(numbers) < cardinality(all_numbers) THEN
+                    identifiers := journey_elements_at(identifiers, found.rest);
+                    firsts := journey_elements_at(firsts, found.rest);
+                    lasts := journey_elements_at(lasts, found.rest);
+                    customers := journey_elements_at(customers, found.rest);
+                    flags := journey_elements_at(flags, found.rest);
+                    known := journey_elements_at(known, found.rest);
+                    ids := journey_elements_at(ids, found.rest);
+                    nodes := journey_elements_at(nodes, found.rest);
+                    given_to := journey_elements_at(given_to, found.rest);
+                    usable := journey_elements_at(usable, found.rest);
                 END IF;
-                shared_now := '{}';
+            ELSE
+                all_are_new := false;
+                seen := journey_elements_at(ids, places);
+                IF nothing_new(numbers, seen, ids, firsts, lasts, sources, keys) THEN
+                    SELECT f.customers, f.identities INTO first_customers, first_identities
+                    FROM first_of(numbers, places, ids, nodes) f;
+                    RETURN;
+                END IF;
             END IF;
 
-            -- what names one identity only says that it is there
-            WITH seen AS MATERIALIZED (
-                SELECT DISTINCT ON (o.source, o.key) s.number, o.source, o.key, o.at, s.identities
-                FROM identity_sets(numbers, journey_elements_at(ids, places)) s
-                     JOIN unnest(sources, keys, times) WITH ORDINALITY o(source, key, at, number)
-                         ON o.number = s.number
-                ORDER BY o.source, o.key, s.number
-            ), inserted AS (
-                INSERT INTO evidence (source, source_key, identities, observed_at)
-                SELECT s.source, s.key, s.identities, s.at FROM seen s
-                ON CONFLICT (source, source_key) DO NOTHING
-                RETURNING evidence.source, evidence.source_key
-            )
-            SELECT coalesce(CASE WHEN (SELECT count(*) FROM inserted) = (SELECT count(*) FROM seen)
-                                 THEN (SELECT array_agg(s.number) FROM seen s)
-                                 ELSE (SELECT array_agg(s.number) FROM seen s
-                                       JOIN inserted i ON i.source = s.source AND i.source_key = s.key) END,
-                            '{}') INTO added;
+            IF numbers <> '{}' THEN
+                others := array(SELECT DISTINCT u.node FROM unnest(ids, nodes, known, flags) u(id, node, known, flags)
+                                WHERE u.flags & 4 > 0 OR u.known IS NULL AND u.node <> u.id);
+                IF fresh = '{}' THEN
+                    SELECT l.customers, l.components, l.usable, l.locked INTO customers_now, components, usable, locked
+                    FROM lock_components(nodes, others, more, recounted) l;
+                ELSE
+                    -- nobody else knows nodes that are new: they are where they were put
+                    SELECT l.customers, l.components, l.usable, l.locked INTO was
+                    FROM lock_components(journey_elements_at(nodes, identity_places_without(nodes, fresh)), others,
+                                         more, recounted) l;
+                    locked := was.locked;
+                    SELECT w.customers, w.components, w.usable INTO customers_now, components, usable
+                    FROM identity_whereabouts(nodes, fresh, given_to, usable, was.customers, was.components,
+                                              was.usable) w;
+                END IF;
+                IF fresh <> '{}'
+                   AND (EXISTS (SELECT
+                                FROM unnest(known, customers, flags, customers_now, usable)
+                                     u(known, customer, flags, customer_now, usable)
+                                WHERE u.known IS NOT NULL
+                                      AND CASE WHEN u.flags & 3 = 0 THEN u.customer END
+                                          IS DISTINCT FROM CASE WHEN u.usable THEN u.customer_now END)
+                        OR EXISTS (SELECT FROM unnest(ids, nodes, customers_now, known) u(id, node, customer, known)
+                                        CROSS JOIN LATERAL (SELECT k.customer_id, k.blocked, k.shared FROM identities k
+                                                            WHERE k.identity_id = u.id OFFSET 0) i
+                                        CROSS JOIN LATERAL (SELECT k.blocked, k.shared FROM identities k
+                                                            WHERE k.identity_id = u.node OFFSET 0) n
+                                   WHERE u.id <> u.node AND u.known IS NULL
+                                         AND (i.customer_id, i.blocked, i.shared)
+                                             IS DISTINCT FROM (u.customer, n.blocked, n.shared))) THEN
+                    RAISE EXCEPTION USING ERRCODE = 'PJ001',
+                        MESSAGE = 'new identities have not the customers they would have now';
+                END IF;
+                IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+                    shared_now := sharing_less(numbers, journey_elements_at(nodes, places), sources, keys, fresh);
+                    IF NOT shared_now <@ recounted THEN
+                        recounted := recounted || shared_now;
+                        RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'more must be locked';
+                    END IF;
+                    shared_now := '{}';
+                END IF;
+            END IF;
+
+            -- What names one identity only says that it is there. Of what names somebody new nothing is a replay,
+            -- unless he was forgotten; so that is put in as if all were well.
+            IF all_are_new THEN
+                BEGIN
+                    INSERT INTO evidence (source, source_key, identities, observed_at)
+                    SELECT e.source, e.source_key, e.identities, e.observed_at
+                    FROM identity_evidence(all_numbers, seen, sources, keys, times) e;
+                    added := array(SELECT s.number FROM identity_sets(numbers, journey_elements_at(ids, places)) s);
+                EXCEPTION WHEN unique_violation THEN
+                    all_are_new := false;
+                END;
+            END IF;
+            IF NOT all_are_new THEN
+                WITH told AS MATERIALIZED (
+                    SELECT e.number, e.source, e.source_key, e.identities, e.observed_at, e.repeated
+                    FROM identity_evidence(all_numbers, seen, sources, keys, times) e
+                ), inserted AS (
+                    INSERT INTO evidence (source, source_key, identities, observed_at)
+                    SELECT t.source, t.source_key, t.identities, t.observed_at FROM told t WHERE NOT t.repeated
+                    ON CONFLICT (source, source_key) DO NOTHING
+                    RETURNING evidence.source, evidence.source_key
+                )
+                SELECT c.all_are_new,
+                       CASE WHEN c.all_are_new THEN array(SELECT t.number FROM told t)
+                            ELSE array(SELECT t.number FROM told t
+                                       JOIN inserted i ON i.source = t.source AND i.source_key = t.source_key
+                                       WHERE NOT t.repeated) END
+                INTO all_are_new, added
+                FROM (SELECT (SELECT count(*) FROM told t) = (SELECT count(*) FROM inserted) AS all_are_new) c;
+            END IF;
 
             -- a replay must be one, in whatever form
-            IF cardinality(added) < numbers[cardinality(numbers)] THEN
+            IF NOT all_are_new THEN
                 FOR wrong IN
-                    SELECT s.number, o.source, o.key, e.identities, e.retracted_at
-                    FROM identity_sets(numbers, journey_elements_at(ids, places)) s
-                         JOIN unnest(sources, keys) WITH ORDINALITY o(source, key, number) ON o.number = s.number
+                    SELECT s.number, s.source, s.source_key AS key, e.identities, e.retracted_at
+                    FROM identity_evidence(all_numbers, seen, sources, keys, times) s
                          CROSS JOIN LATERAL (SELECT v.identities, v.retracted_at FROM evidence v
-                                             WHERE v.source = o.source AND v.source_key = o.key OFFSET 0) e
+                                             WHERE v.source = s.source AND v.source_key = s.source_key OFFSET 0) e
                     WHERE s.number NOT IN (SELECT unnest(added))
                           AND CASE WHEN e.identities <> s.identities
                                    THEN nodes_of(e.identities) <> nodes_of(s.identities) END
                 LOOP
                     IF wrong.retracted_at IS NULL OR NOT was_forgotten(wrong.identities) THEN
                         PERFORM evidence_differs(wrong.source, wrong.key, array(
-                            SELECT DISTINCT u.identifier FROM unnest(numbers, given) u(number, identifier)
+                            SELECT DISTINCT u.identifier FROM unnest(all_numbers, given) u(number, identifier)
                             WHERE u.number = wrong.number ORDER BY u.identifier));
                     ELSIF wrong.number = ANY (apart) IS NOT TRUE THEN
                         apart := apart || wrong.number;
@@ -597,6 +591,9 @@ BEGIN
                     known_apart := true;
                     RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'what is new was known, and is a replay';
                 END IF;
+            END IF;
+            IF numbers = '{}' THEN
+                RETURN;
             END IF;
 
             -- times, of those whose components are locked
@@ -623,11 +620,28 @@ BEGIN
                                 FROM unnest(nodes, usable) WITH ORDINALITY u(node, usable, n) ORDER BY u.n);
             END IF;
 
-            PERFORM join_evidence(numbers, places, identifiers, nodes, customers_now, components, usable, added, fresh,
-                                  others, shared_now, together);
-
-            SELECT f.customers, f.identities INTO first_customers, first_identities
-            FROM first_of(numbers, places, ids, nodes) f;
+            moved := join_evidence(numbers, places, identifiers, nodes, customers_now, components, usable, added,
+                                   fresh, others, shared_now, together);
+            IF NOT moved THEN
+                SELECT f.first_customers AS customers, f.first_identities AS identities INTO found
+                FROM (SELECT array_agg(s.namespace) AS namespaces, array_agg(r.priority) AS priorities
+                      FROM unnest(identifier_namespaces(identifiers)) s(namespace)
+                           CROSS JOIN LATERAL rule_of(s.namespace) r) r
+                     CROSS JOIN LATERAL identity_likely_firsts(numbers, places, identifiers, r.namespaces,
+                                                               r.priorities, usable, customers_now, ids) f;
+                moved := found.customers IS NULL;
+            END IF;
+            IF moved THEN
+                SELECT f.customers, f.identities INTO found FROM first_of(numbers, places, ids, nodes) f;
+            END IF;
+            IF cardinality(numbers) < cardinality(all_numbers) THEN
+                SELECT array_agg(coalesce(u.a, u.b)), array_agg(coalesce(u.c, u.d))
+                INTO first_customers, first_identities
+                FROM unnest(first_customers, found.customers, first_identities, found.identities) u(a, b, c, d);
+            ELSE
+                first_customers := found.customers;
+                first_identities := found.identities;
+            END IF;
             RETURN;
         EXCEPTION WHEN SQLSTATE 'PJ001' THEN
             -- somebody else has changed what this was about, or more must be locked: once more, with what is there now
@@ -652,37 +666,24 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     wrong_one observation;
-    numbers integer[];  -- all identifiers of all observations: whose each is,
-    given @extschema@.identifier[];  -- itself,
-    times timestamptz[];  -- and what is known of the observations
-    sources text[];
-    keys text[];
+    given record;
 BEGIN
     IF observations IS NULL OR cardinality(observations) = 0 THEN
         customers := '{}';
         identities := '{}';
         RETURN;
-    ELSIF EXISTS (SELECT FROM unnest(observations) o
-                  WHERE (cardinality(o.identifiers) > 0 AND array_position(o.identifiers, NULL) IS NULL
-                         AND isfinite(o.observed_at) AND (o.source IS NOT NULL OR o.source_key IS NULL)) IS NOT TRUE)
-    THEN
+    END IF;
+    SELECT o.numbers, o.identifiers, o.times, o.sources, o.keys, o.wrong INTO given
+    FROM identity_observations(observations) o;
+    IF given.wrong > 0 THEN
         FOREACH wrong_one IN ARRAY observations LOOP
             PERFORM check_observation(wrong_one.identifiers, wrong_one.observed_at, wrong_one.source,
                                       wrong_one.source_key);
         END LOOP;
     END IF;
-    SELECT array_agg(u.n), array_agg(u.identifier) INTO numbers, given
-    FROM (SELECT o.n, g.identifier
-          FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n)
-               CROSS JOIN LATERAL unnest(o.identifiers) WITH ORDINALITY g(identifier, n)
-          ORDER BY o.n, g.n) u;
-    SELECT array_agg(o.observed_at ORDER BY o.n), array_agg(coalesce(o.source, 'sql') ORDER BY o.n),
-           array_agg(coalesce(o.source_key, evidence_key(o.identifiers, o.observed_at)) ORDER BY o.n)
-    INTO times, sources, keys
-    FROM unnest(observations) WITH ORDINALITY o(identifiers, observed_at, source, source_key, n);
     PERFORM begin_stitching();
     SELECT r.first_customers, r.first_identities INTO customers, identities
-    FROM record_observations(numbers, given, times, sources, keys) r;
+    FROM record_observations(given.numbers, given.identifiers, given.times, given.sources, given.keys) r;
 END $$;
 COMMENT ON FUNCTION @hub@.identify_all(@hub@.observation[])
     IS 'record many observations at once; returns of each the customer, and the identity that touchpoints of it point '
@@ -728,18 +729,30 @@ END $$;
 COMMENT ON FUNCTION @hub@.evidence_differs(text, text, @extschema@.identifier[])
     IS 'report that a key is that of other evidence';
 
+-- A row that stays is written even so: it tells whoever works from an older snapshot.
+CREATE OR REPLACE FUNCTION @hub@.set_sizes(customer_ids bigint[], sizes bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    INSERT INTO customers (customer_id, identities)
+    SELECT u.id, u.size FROM unnest(customer_ids, sizes) u(id, size)
+    ON CONFLICT ON CONSTRAINT customers_pkey DO UPDATE SET identities = excluded.identities;
+END $$;
+COMMENT ON FUNCTION @hub@.set_sizes(bigint[], bigint[]) IS 'note how many identities customers have';
+
 -- Join what new evidence connects. Components that are one customer each, and stay so by the rules, are put together as
 -- they are. Where rules part a component, links within a customer change nothing: of all links that are tried in order,
 -- those that were left out still break a rule if others come earlier, and those that joined still don't. In a
 -- quarantined component no link joins, but must-links. All others are stitched by the whole law. Parallel to the
 -- identifiers are their nodes, the customer of each, its component (NULL: it is new, and the first of its customer),
 -- and whether it is usable, or was before this evidence. others: nodes that have a new form; together: components that
--- are one group because of what is usable again.
+-- are one group because of what is usable again. Returns whether identities have other customers now, or may have.
 CREATE OR REPLACE FUNCTION @hub@.join_evidence(
     numbers integer[], places integer[], identifiers @extschema@.identifier[], nodes bigint[], customers bigint[],
     components bigint[], usable boolean[], added integer[], fresh bigint[], others bigint[], shared_now bigint[],
     together bigint[])
-RETURNS void
+RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_memoize = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
@@ -757,46 +770,36 @@ DECLARE
     sizes bigint[];
     whole bigint;
 BEGIN
-    PERFORM plan_for(cardinality(numbers));
-    linking := journey_elements_at(
-        array(SELECT a.number FROM generate_series(1, numbers[cardinality(numbers)]) g(number)
-                   LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.number), numbers);
-    -- What is joined with identity_members(), which is taken for large, is joined by hashing; two unnested arrays might
-    -- be compared each with each, so they are asked by IN in an expression.
-    WITH node AS MATERIALIZED (
-        SELECT u.place, u.node, coalesce(u.component, u.customer) AS component, u.usable,
-               u.usable AND u.node NOT IN (SELECT unnest(shared_now)) AS joins,
-               u.node IN (SELECT unnest(fresh)) AS is_fresh,
-               u.component IS NULL OR u.node IN (SELECT unnest(others)) AS concerned
-        FROM unnest(nodes, customers, components, usable) WITH ORDINALITY u(node, customer, component, usable, place)
-    ), edge AS (
-        -- the usable ones of new evidence with the first of them, all others with nobody
-        SELECT s.identities[1] AS a, u.component AS b
-        FROM identity_sets(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.joins THEN n.component END
-                                                                          ORDER BY n.place) FROM node n), places)) s
-             CROSS JOIN LATERAL unnest(s.identities[2:]) u(component)
-        UNION ALL
-        SELECT n.component, NULL FROM node n WHERE n.concerned
-        UNION ALL
-        SELECT u.component, NULL
-        FROM unnest(linking, journey_elements_at((SELECT array_agg(CASE WHEN n.usable THEN n.component END
-                                                                   ORDER BY n.place) FROM node n), places))
-             u(number, component)
-        WHERE u.number IS NOT NULL AND u.component IS NOT NULL
-        UNION ALL
-        SELECT t.component, together[1] FROM unnest(together) t(component)
-    )
-    SELECT array_agg(m.node), array_agg(m.component), array_agg(coalesce(f.nodes, 0))
-        INTO component_ids, group_ids, grown
-    FROM @extschema@.identity_members((SELECT @extschema@.identity_components(e.a, e.b) FROM edge e)) m
-         LEFT JOIN (SELECT n.component, count(*) AS nodes
-                    FROM (SELECT DISTINCT k.component, k.node FROM node k WHERE k.is_fresh) n
-                    GROUP BY n.component) f
-                   ON f.component = m.node;
-    IF component_ids IS NULL THEN
-        RETURN;
+    SELECT g.component_ids, g.group_ids, g.grown INTO component_ids, group_ids, grown
+    FROM identity_groups(numbers, places, nodes, customers, components, usable, added, fresh, others, shared_now,
+                         together) g;
+    IF component_ids = '{}' THEN
+        RETURN false;
+    END IF;
+    -- Most only add nodes to customers, and no rule minds
+    IF component_ids = group_ids AND shared_now = '{}' AND together = '{}'
+       AND NOT EXISTS (SELECT
+                       FROM unnest(identifier_namespaces(journey_elements_at(
+                                identifiers, array(SELECT u.place FROM unnest(nodes) WITH ORDINALITY u(node, place)
+                                                   WHERE u.node IN (SELECT unnest(fresh)))::integer[]))) s(namespace)
+                            CROSS JOIN LATERAL rule_of(s.namespace) r
+                       WHERE r.max_per_customer IS NOT NULL) THEN
+        SELECT array_agg(coalesce(c.identities, 0) + g.grown ORDER BY g.n) INTO sizes
+        FROM unnest(component_ids, grown) WITH ORDINALITY g(component, grown, n)
+             LEFT JOIN LATERAL (SELECT k.identities, k.component_id FROM customers k
+                                WHERE k.customer_id = g.component OFFSET 0) c ON true
+        HAVING bool_and(c.component_id IS NULL)
+               AND max(coalesce(c.identities, 0) + g.grown) <= coalesce((SELECT s.quarantine_above FROM settings s
+                                                                         WHERE s.one_row), 2147483647);
+        IF sizes IS NOT NULL THEN
+            PERFORM set_sizes(component_ids, sizes);
+            RETURN false;
+        END IF;
     END IF;
 
+    PERFORM plan_for(cardinality(numbers));
+    linking := array(SELECT a.number FROM unnest(numbers) WITH ORDINALITY g(number, n)
+                          LEFT JOIN unnest(added) a(number) ON a.number = g.number ORDER BY g.n);
     WITH grouped AS MATERIALIZED (
         SELECT g.component, g.to_component, c.component_id IS NOT NULL AS parted,
                coalesce(c.component_identities, c.identities, 0) AS identities, g.grown
@@ -813,11 +816,13 @@ BEGIN
         -- components with a new node that a limit counts, and parted ones with a link between customers
         SELECT coalesce(u.component, u.customer) AS component
         FROM unnest(identifiers, nodes, customers, components) u(identifier, id, customer, component)
-             JOIN rules_in_force(NULL) r
-                  ON r.namespace = CASE WHEN @extschema@.identifier_namespace(u.identifier)
-                                             IN (SELECT w.namespace FROM identifier_rules w)
-                                        THEN @extschema@.identifier_namespace(u.identifier) ELSE '*' END
-        WHERE u.id IN (SELECT unnest(fresh)) AND r.max_per_customer IS NOT NULL
+        WHERE u.id IN (SELECT unnest(fresh))
+              AND @extschema@.identifier_namespace(u.identifier) IN (
+                  SELECT n.namespace
+                  FROM (SELECT DISTINCT @extschema@.identifier_namespace(k.identifier) AS namespace
+                        FROM unnest(identifiers) k(identifier)) n
+                       CROSS JOIN LATERAL rule_of(n.namespace) r
+                  WHERE r.max_per_customer IS NOT NULL)
         UNION
         SELECT l.component
         FROM (SELECT o.number, u.component, u.customer
@@ -911,7 +916,7 @@ BEGIN
     FROM unnest(component_ids, group_ids, grown) u(component, to_component, grown)
     WHERE u.to_component NOT IN (SELECT unnest(by_law || quarantined || quiet));
     IF component_ids IS NULL THEN
-        RETURN;
+        RETURN true;
     END IF;
 
     SELECT coalesce(array_agg(i.identity_id), '{}'), coalesce(array_agg(g.to_component), '{}') INTO moved_ids, moved_to
@@ -927,13 +932,13 @@ BEGIN
     DELETE FROM customers c
     WHERE c.customer_id = ANY (array(SELECT u.component FROM unnest(component_ids, group_ids) u(component, to_component)
                                      WHERE u.component <> u.to_component));
-    -- a row that stays is written even so: it tells whoever works from an older snapshot
-    INSERT INTO customers (customer_id, identities)
-    SELECT u.to_component, sum(u.identities)
-    FROM unnest(group_ids, sizes) u(to_component, identities)
-    GROUP BY u.to_component
-    ORDER BY u.to_component
-    ON CONFLICT (customer_id) DO UPDATE SET identities = excluded.identities;
+    SELECT array_agg(s.to_component), array_agg(s.identities) INTO group_ids, sizes
+    FROM (SELECT u.to_component, sum(u.identities)::bigint AS identities
+          FROM unnest(group_ids, sizes) u(to_component, identities)
+          GROUP BY u.to_component
+          ORDER BY u.to_component) s;
+    PERFORM set_sizes(group_ids, sizes);
+    RETURN true;
 END $$;
 COMMENT ON FUNCTION @hub@.join_evidence(integer[], integer[], @extschema@.identifier[], bigint[], bigint[], bigint[],
                                         boolean[], integer[], bigint[], bigint[], bigint[], bigint[])
@@ -989,8 +994,9 @@ COMMENT ON FUNCTION @hub@.quarantine(bigint[], bigint[], bigint[])
     IS 'add components and new nodes to a quarantined component';
 
 -- Most observations tell nothing new of who is who, or bring an identifier that is new, and no rule minds. Those
--- are dealt with here, in few statements; all others are for identify_many. Locks are taken in the order of
--- 40_stitch.sql.
+-- are dealt with here; all others are for identify_all. What is called so often is made of statements that are small,
+-- since to begin one takes longer than to run it: of several tables, or with a subquery that is not always asked, it
+-- would take longer still. Locks are taken in the order of 40_stitch.sql.
 CREATE OR REPLACE FUNCTION @hub@.identify_one(
     identifiers @extschema@.identifier[], observed_at timestamptz, source text, source_key text, OUT customer bigint,
         OUT identity bigint)
@@ -999,7 +1005,15 @@ SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = fo
 AS $$
 #variable_conflict use_variable
 DECLARE
-    given record;
+    several CONSTANT boolean := cardinality(identifiers) > 1;
+    given @extschema@.identifier;  -- each of them: itself,
+    form @extschema@.identifier;   -- its normal form, if it is no identity,
+    rule record;                   -- what rules say of it, if that may matter,
+    id bigint;                     -- its identity,
+    node bigint;                   -- or that of its normal form,
+    of_customer bigint;            -- and of either
+    usable boolean;
+    seen_then boolean;
     known bigint[] := '{}';        -- identities there are
     known_nodes bigint[] := '{}';  -- nodes there are of which a form is new
     unknown @extschema@.identifier[] := '{}';  -- identifiers that are none yet, and of each
@@ -1013,6 +1027,9 @@ DECLARE
     first @extschema@.identifier;              -- and itself
     simple boolean;                -- one customer at most, and no rule to ask
     limited boolean := false;      -- a limit must be asked
+    all_seen_then boolean := true; -- the time tells nothing
+    there bigint[];                -- identities of the evidence that is there
+    parted bigint;                 -- the component, if rules part it
     size integer;                  -- of the customer
     changed bigint;
     new_nodes integer := 0;
@@ -1023,70 +1040,90 @@ BEGIN
         PERFORM check_observation(identifiers, observed_at, source, source_key);
         source := 'sql';
     END IF;
-    PERFORM begin_stitching();
+    IF current_setting('transaction_isolation') = 'read committed' AND has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        LOCK TABLE evidence IN ROW EXCLUSIVE MODE;  -- which is all that begin_stitching() would do
+    ELSE
+        PERFORM begin_stitching();
+    END IF;
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
-    FOR given IN
-        SELECT g.identifier, i.identity_id, f.form, k.normal_id, coalesce(i.customer_id, k.customer_id) AS customer_id,
-            r.priority,
-               r.shared_above IS NULL
-               AND CASE WHEN i.identity_id IS NOT NULL OR k.normal_id IS NOT NULL
-                        THEN NOT coalesce(i.blocked OR i.shared, k.blocked OR k.shared) AND c.component_id IS NULL
-                        ELSE NOT is_blocked(coalesce(f.form, g.identifier), r.blocked, r.normalizer,
-                                            r.default_country) END AS simple,
-               i.identity_id IS NULL AND k.normal_id IS NULL AND r.max_per_customer IS NOT NULL AS limited
-        FROM unnest(identifiers) g(identifier)
-             LEFT JOIN LATERAL (SELECT n.identity_id, n.customer_id, n.blocked, n.shared FROM identities n
-                                WHERE n.identifier = g.identifier OFFSET 0) i ON true
-             CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(g.identifier), NULL) r
-             LEFT JOIN LATERAL (SELECT nullif(normal_form(g.identifier, r.normalizer, r.default_country), g.identifier)
-                                AS form
-                                OFFSET 0) f ON i.identity_id IS NULL AND r.normalizer <> ''
-             LEFT JOIN LATERAL (SELECT n.normal_id, n.customer_id, n.blocked, n.shared FROM identities n
-                                WHERE n.identifier = f.form OFFSET 0) k ON f.form IS NOT NULL
-             LEFT JOIN LATERAL (SELECT n.component_id FROM customers n
-                                WHERE n.customer_id = coalesce(i.customer_id, k.customer_id) OFFSET 0) c ON true
-        WHERE simple
-    LOOP
-        customer := coalesce(customer, given.customer_id);
-        simple := given.identifier IS NOT NULL AND given.simple
-            AND (given.customer_id IS NULL OR given.customer_id = customer);
-        EXIT WHEN NOT simple;
-        limited := limited OR given.limited;
-        IF highest IS NULL OR given.priority > highest THEN
-            highest := given.priority;
-            first := given.identifier;
-            identity := given.identity_id;
-        END IF;
-        IF given.identity_id IS NOT NULL THEN
-            IF given.identity_id = ANY (known) IS NOT TRUE THEN
-                known := known || given.identity_id;
+    FOREACH given IN ARRAY identifiers LOOP
+        SELECT i.identity_id, i.customer_id, NOT (i.blocked OR i.shared), observed_at BETWEEN i.first_seen AND i.last_seen
+        INTO id, of_customer, usable, seen_then
+        FROM identities i WHERE i.identifier = given;
+        IF several OR id IS NULL THEN
+            SELECT r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.default_country INTO rule
+            FROM rule_of(@extschema@.identifier_namespace(given)) r;
+            simple := simple AND rule.shared_above IS NULL;
+            IF highest IS NULL OR rule.priority > highest THEN
+                highest := rule.priority;
+                first := given;
+                identity := id;
             END IF;
-        ELSIF given.identifier = ANY (unknown) IS NOT TRUE THEN
+        ELSE
+            identity := id;
+        END IF;
+        IF id IS NULL THEN
+            form := @extschema@.normalize_identifier(given, rule.normalizer, rule.default_country);
+            node := NULL;
+            IF form <> given THEN
+                SELECT i.normal_id, i.customer_id, NOT (i.blocked OR i.shared) INTO node, of_customer, usable
+                FROM identities i WHERE i.identifier = form;
+            END IF;
+            IF node IS NULL THEN
+                usable := NOT @extschema@.identifier_blocked(form, rule.blocked, rule.normalizer, rule.default_country);
+                limited := limited OR rule.max_per_customer IS NOT NULL;
+            END IF;
+            form := nullif(form, given);
+        END IF;
+        customer := coalesce(customer, of_customer);
+        simple := simple AND usable AND (of_customer IS NULL OR of_customer = customer);
+        EXIT WHEN simple IS NOT TRUE;  -- NULL: it can't be read, or is NULL itself
+        IF id IS NOT NULL THEN
+            all_seen_then := all_seen_then AND seen_then IS TRUE;
+            IF id = ANY (known) IS NOT TRUE THEN
+                known := known || id;
+            END IF;
+        ELSIF given = ANY (unknown) IS NOT TRUE THEN
             -- two new forms of one are for the others
-            simple := given.identifier = ANY (forms) IS NOT TRUE AND given.form = ANY (unknown) IS NOT TRUE
-                      AND (given.form = ANY (forms)) IS NOT TRUE;
+            simple := given = ANY (forms) IS NOT TRUE AND form = ANY (unknown) IS NOT TRUE
+                      AND (form = ANY (forms)) IS NOT TRUE;
             EXIT WHEN NOT simple;
-            unknown := unknown || given.identifier;
-            forms := forms || given.form::@extschema@.identifier;
-            form_ids := form_ids || given.normal_id::bigint;
-            IF given.normal_id IS NULL THEN
+            unknown := unknown || given;
+            forms := forms || form;
+            form_ids := form_ids || node;
+            IF node IS NULL THEN
                 new_nodes := new_nodes + 1;
             ELSE
-                known_nodes := known_nodes || given.normal_id;
+                known_nodes := known_nodes || node;
             END IF;
         END IF;
     END LOOP;
 
-    IF simple AND unknown = '{}' AND (source_key IS NOT NULL OR cardinality(known) = 1)
-       AND nothing_new(array_fill(1, ARRAY[cardinality(known)]), known, known,
-                       array_fill(observed_at, ARRAY[cardinality(known)]),
-                       array_fill(observed_at, ARRAY[cardinality(known)]), ARRAY[source], ARRAY[source_key]) THEN
-        RETURN;
+    IF simple AND several AND cardinality(known) + cardinality(unknown) > 1 THEN
+        IF source_key IS NULL THEN
+            source_key := evidence_key(identifiers, observed_at);
+        END IF;
+        IF cardinality(known) > 2 OR known[1] > known[2] THEN
+            known := array(SELECT u.id FROM unnest(known) u(id) ORDER BY u.id);
+        END IF;
     END IF;
-    IF simple AND unknown <> '{}' AND source_key IS NOT NULL THEN
+    IF simple AND unknown = '{}' AND all_seen_then THEN
+        IF cardinality(known) > 1 THEN
+            there := (SELECT e.identities FROM evidence e
+                      WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+        END IF;
+        IF cardinality(known) = 1 OR there = known THEN
+            RETURN;
+        END IF;
+    ELSIF simple AND unknown <> '{}' THEN
         -- what is new can be a replay if it was forgotten
-        simple := NOT EXISTS (SELECT FROM evidence e
-                              WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+        SELECT e.identities INTO there FROM evidence e
+        WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key;
+        simple := there IS NULL;
+        IF simple AND customer IS NOT NULL THEN
+            SELECT c.component_id INTO parted FROM customers c WHERE c.customer_id = customer;
+            simple := parted IS NULL;
+        END IF;
     END IF;
     IF simple THEN
         BEGIN
@@ -1121,23 +1158,26 @@ BEGIN
                 -- written even if nothing in it changes: it tells whoever works from an older snapshot
                 UPDATE customers c SET identities = c.identities + new_nodes
                 WHERE c.customer_id = customer AND c.component_id IS NULL RETURNING c.identities INTO size;
-                UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
-                    last_seen = greatest(i.last_seen, observed_at)
-                WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
-                      AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
-                GET DIAGNOSTICS changed = ROW_COUNT;
-                IF changed < cardinality(known || known_nodes) THEN
+                changed := 0;
+                IF size IS NOT NULL AND NOT all_seen_then THEN
+                    UPDATE identities i SET first_seen = least(i.first_seen, observed_at),
+                        last_seen = greatest(i.last_seen, observed_at)
+                    WHERE i.identity_id = ANY (known) AND i.customer_id = customer AND NOT (i.blocked OR i.shared)
+                          AND (observed_at < i.first_seen OR observed_at > i.last_seen OR i.last_seen IS NULL);
+                    GET DIAGNOSTICS changed = ROW_COUNT;
+                END IF;
+                ids := known || known_nodes;
+                IF changed < cardinality(ids) THEN
+                    ids := array(SELECT DISTINCT u.id FROM unnest(ids) u(id));
                     changed := (SELECT count(*) FROM identities i
-                                WHERE i.identity_id = ANY (known || known_nodes) AND i.customer_id = customer
+                                WHERE i.identity_id = ANY (ids) AND i.customer_id = customer
                                     AND NOT (i.blocked OR i.shared));
                 END IF;
-                -- otherwise they moved before they were locked
-                simple := size IS NOT NULL AND changed = CASE WHEN known_nodes = '{}' THEN cardinality(known)
-                                                              ELSE (SELECT count(DISTINCT u.id)
-                                                                    FROM unnest(known || known_nodes) u(id)) END;
+                -- otherwise rules part it, or they moved before they were locked
+                simple := size IS NOT NULL AND changed = cardinality(ids);
             END IF;
-            IF fresh IS NOT NULL AND size > 1 THEN
-                simple := simple AND NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
+            IF simple AND fresh IS NOT NULL AND size > 1 THEN
+                simple := NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.quarantine_above < size);
             END IF;
             IF simple AND limited THEN
                 simple := size <= 100
@@ -1148,10 +1188,11 @@ BEGIN
                                           HAVING count(*) > i.max_per_customer);
             END IF;
             -- if it may show that two people are one, those they share something with must be told
-            IF simple AND cardinality(known || known_nodes) > 1
-                AND EXISTS (SELECT FROM identities i WHERE i.shared) THEN
-                simple := known_nodes = '{}'
-                          AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
+            IF simple AND cardinality(known) + cardinality(known_nodes) > 1 THEN
+                IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
+                    simple := known_nodes = '{}'
+                              AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
+                END IF;
             END IF;
             IF NOT simple THEN
                 RAISE EXCEPTION USING ERRCODE = 'PJ001', MESSAGE = 'not so simple';  -- gives all locks back
@@ -1170,17 +1211,18 @@ BEGIN
     identity := coalesce(identity, fresh[array_position(unknown, first)]);
     ids := known || fresh;
     IF cardinality(ids) > 1 THEN
-        source_key := coalesce(source_key, evidence_key(identifiers, observed_at));
         IF cardinality(ids) > 2 OR ids[1] > ids[2] THEN
-            ids := (SELECT array_agg(u.id ORDER BY u.id) FROM unnest(ids) u(id));
+            ids := array(SELECT u.id FROM unnest(ids) u(id) ORDER BY u.id);
         END IF;
         INSERT INTO evidence AS e (source, source_key, identities, observed_at)
             VALUES (source, source_key, ids, observed_at)
         ON CONFLICT ON CONSTRAINT evidence_pkey DO NOTHING;
-        IF NOT FOUND
-           AND (SELECT e.identities <> ids AND nodes_of(e.identities) <> nodes_of(ids)
-                FROM evidence e WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key) THEN
-            PERFORM evidence_differs(source, source_key, identifiers);
+        IF NOT FOUND THEN
+            there := (SELECT e.identities FROM evidence e
+                      WHERE e.source = identify_one.source AND e.source_key = identify_one.source_key);
+            IF there <> ids AND nodes_of(there) <> nodes_of(ids) THEN
+                PERFORM evidence_differs(source, source_key, identifiers);
+            END IF;
         END IF;
     END IF;
 END $$;

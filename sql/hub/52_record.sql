@@ -168,6 +168,7 @@ AS $$
 DECLARE
     known record;
     there record;
+    was event;                  -- what is there, as it would be given,
     ids bigint[];               -- identities of what is given,
     told @extschema@.identifier[];  -- and identifiers that were given then
     same boolean;
@@ -178,14 +179,17 @@ DECLARE
 BEGIN
     SELECT k.touchpoint_id, k.occurred_at INTO known
     FROM touchpoint_keys k WHERE k.source = event.source AND k.source_key = event.source_key;
-    SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.agent, t.campaign,
-           t.attributes, t.subject, t.url, i.customer_id, i.identifier INTO there
+    SELECT ROW(event.identifiers, event.occurred_at, t.channel, t.action, t.value, t.currency, t.direction,
+               t.conversation, t.agent, t.campaign, t.source, t.source_key, t.attributes, t.subject,
+               t.url)::event AS event,
+           t.occurred_at, i.customer_id, i.identifier INTO there
     FROM touchpoints t LEFT JOIN LATERAL (SELECT i.customer_id, i.identifier FROM identities i
                                           WHERE i.identity_id = t.identity_id OFFSET 0) i ON true
     WHERE t.touchpoint_id = known.touchpoint_id AND t.occurred_at = known.occurred_at;
     IF NOT FOUND THEN
         RETURN known.touchpoint_id;
     END IF;
+    was := there.event;
     event.currency := currency_code(event.currency);
 
     SELECT bool_or(i.customer_id = there.customer_id), array_agg(DISTINCT i.identity_id) INTO same, ids
@@ -211,38 +215,29 @@ BEGIN
                  OR sent_again AND there.occurred_at BETWEEN event.occurred_at - interval '1 minute'
                      AND event.occurred_at + interval '1 minute';
     IF sent_again THEN
-        event.attributes := there.attributes;
-        event.subject := there.subject;
-        event.url := there.url;
+        event.attributes := was.attributes;
+        event.subject := was.subject;
+        event.url := was.url;
     END IF;
-    IF same AND same_time
-        AND (there.channel, there.action, there.value, there.currency, there.direction, there.conversation,
-             there.agent, there.campaign, there.attributes, there.subject, there.url)
-            IS NOT DISTINCT FROM
-            (event.channel, event.action, event.value, event.currency, event.direction, event.conversation,
-             event.agent, event.campaign, event.attributes, event.subject, event.url) THEN
+    IF same AND same_time AND was IS NOT DISTINCT FROM event THEN
         RETURN known.touchpoint_id;
     END IF;
+    was.value := trim_scale(was.value);
+    event.value := trim_scale(event.value);
     SELECT string_agg(d.field, ', ' ORDER BY d.n),
         string_agg(d.field || ' ' || coalesce(d.there, 'NULL'), ', ' ORDER BY d.n),
            string_agg(d.field || ' ' || coalesce(d.given, 'NULL'), ', ' ORDER BY d.n)
     INTO differ, were, given
-    FROM (VALUES (1, 'identifiers', CASE WHEN same IS NOT TRUE THEN coalesce(told, ARRAY[there.identifier])::text END,
-                  CASE WHEN same IS NOT TRUE THEN event.identifiers::text END),
-                 (2, 'occurred_at', there.occurred_at::text, CASE WHEN same_time THEN there.occurred_at
-                  ELSE event.occurred_at END::text),
-                 (3, 'channel', there.channel, event.channel),
-                 (4, 'action', there.action, event.action),
-                 (5, 'value', trim_scale(there.value)::text, trim_scale(event.value)::text),
-                 (6, 'currency', there.currency, event.currency),
-                 (7, 'direction', there.direction, event.direction),
-                 (8, 'conversation', there.conversation, event.conversation),
-                 (9, 'agent', there.agent, event.agent),
-                 (10, 'campaign', there.campaign, event.campaign),
-                 (11, 'attributes', there.attributes::text, event.attributes::text),
-                 (12, 'subject', there.subject, event.subject),
-                 (13, 'url', there.url, event.url)) d(n, field, there, given)
-    WHERE d.there IS DISTINCT FROM d.given;
+    FROM (SELECT -1 AS n, 'identifiers' AS field, coalesce(told, ARRAY[there.identifier])::text AS there,
+                 event.identifiers::text AS given
+          WHERE same IS NOT TRUE
+          UNION ALL
+          SELECT 0, 'occurred_at', there.occurred_at::text, event.occurred_at::text WHERE NOT same_time
+          UNION ALL
+          SELECT w.n, w.field, w.there, g.given
+          FROM json_each_text(row_to_json(was)) WITH ORDINALITY w(field, there, n)
+               JOIN json_each_text(row_to_json(event)) g(field, given) ON g.field = w.field
+          WHERE w.there IS DISTINCT FROM g.given) d;
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
         MESSAGE = format('key %s of source %s is there with other %s', event.source_key, event.source, differ),
         DETAIL = format('Touchpoint %s has %s; given: %s.', known.touchpoint_id, were, given),
@@ -358,13 +353,14 @@ BEGIN
         IF forgetful AND identity IS NOT NULL THEN
             identity := (keep_identities(ARRAY[identity]))[1];
         END IF;
-    ELSIF EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key
-                  AND v.retracted_at IS NOT NULL) THEN
-        PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
+    ELSIF event.source_key IS NOT NULL THEN
+        IF EXISTS (SELECT FROM evidence v WHERE v.source = event.source AND v.source_key = event.source_key
+                   AND v.retracted_at IS NOT NULL) THEN
+            PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
+        END IF;
     END IF;
     IF identity IS NULL THEN
-        identity := (SELECT i.identity
-                     FROM identify_one(event.identifiers, event.occurred_at, event.source, event.source_key) i);
+        identity := (identify_one(event.identifiers, event.occurred_at, event.source, event.source_key)).identity;
     END IF;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                              conversation, agent, campaign, source, source_key, attributes, subject, url)

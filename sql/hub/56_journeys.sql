@@ -20,9 +20,11 @@ COMMENT ON FUNCTION @hub@.packed_value(numeric, text, text) IS
 CREATE OR REPLACE FUNCTION @hub@.packed_detail(direction text, agent text, source text DEFAULT NULL,
                                                bots bytea DEFAULT NULL) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN packed_detail.direction = 'out'
-                 AND @hub@.is_bot(packed_detail.agent, packed_detail.source, packed_detail.bots)
-            THEN 'bot' ELSE packed_detail.direction END;
+RETURN CASE packed_detail.direction
+           WHEN 'out'  -- most have none, and need not know the bots
+           THEN CASE WHEN @hub@.is_bot(packed_detail.agent, packed_detail.source, packed_detail.bots) THEN 'bot'
+                     ELSE 'out' END
+           ELSE packed_detail.direction END;
 COMMENT ON FUNCTION @hub@.packed_detail(text, text, text, bytea) IS
     'who spoke, as a journey has it: in, out, or bot, which is out by an agent that is a bot; NULL: nobody';
 

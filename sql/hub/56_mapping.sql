@@ -422,7 +422,7 @@ AS $read_mapping$
 DECLARE
     event_types CONSTANT jsonb := '{"occurred_at": "timestamp with time zone", "channel": "text", "action": "text",
         "value": "numeric", "currency": "text", "direction": "text", "conversation": "text", "agent": "text",
-        "campaign": "text", "subject": "text", "url": "text", "attributes": "jsonb"}';
+        "campaign": "text", "attributes": "jsonb", "subject": "text", "url": "text"}';
     others CONSTANT jsonb := '{"key": "any", "where": "boolean", "evidence_where": "boolean",
         "traits_at": "timestamp with time zone", "watermark": "any"}';
     objects CONSTANT text[] := '{identifiers,references,lookups,makes,traits,on_change,on_delete}';

@@ -562,16 +562,14 @@ BEGIN
         BEGIN
             fresh := '{}';
             IF kind IS NOT NULL THEN
-                SELECT n.fresh INTO fresh
-                FROM look_up(given) l
-                     CROSS JOIN LATERAL add_identities(ARRAY[1, 2], ARRAY[1, 2], given, array_fill(now(), ARRAY[2]),
-                                                       array_fill(now(), ARRAY[2]), ARRAY[NULL, NULL]::bigint[],
-                                                       l.ids, l.nodes) n
+                SELECT n.added INTO fresh
+                FROM (SELECT array(SELECT u.identifier FROM unnest(given) u(identifier) ORDER BY 1) AS given) g
+                     CROSS JOIN LATERAL look_up(g.given) l
+                     CROSS JOIN LATERAL add_identities(ARRAY[1, 2], ARRAY[1, 2], g.given, array_fill(now(), ARRAY[2]),
+                                                       array_fill(now(), ARRAY[2]), '{}', l.ids, l.nodes, l.customers,
+                                                       l.flags) n
                 WHERE array_position(l.ids, NULL) IS NOT NULL;
                 fresh := coalesce(fresh, '{}');
-                INSERT INTO customers (customer_id, identities)
-                SELECT i.customer_id, 1 FROM identities i
-                    WHERE i.identity_id = ANY (fresh) AND i.normal_id = i.identity_id;
                 SELECT l.ids, l.nodes INTO ids, nodes FROM look_up(given) l;
             ELSE
                 SELECT array_agg(i.normal_id) INTO nodes

@@ -56,10 +56,9 @@ BEGIN
     SELECT f.id, f.normal
     FROM (SELECT i.identity_id AS id, i.normal_id, normal_form(i.identifier, r.normalizer, r.default_country) AS normal
           FROM identities i
-               JOIN rules_in_force(NULL) r
-                    ON r.namespace = CASE
-                        WHEN @extschema@.identifier_namespace(i.identifier)
-                            IN (SELECT w.namespace FROM rules_with(NULL) w)
+               JOIN resolved_rules r
+                    ON r.namespace = CASE WHEN @extschema@.identifier_namespace(i.identifier)
+                                               IN (SELECT w.namespace FROM resolved_rules w)
                                           THEN @extschema@.identifier_namespace(i.identifier) ELSE '*' END
           WHERE i.last_seen IS NOT NULL AND (r.normalizer <> '' OR i.normal_id <> i.identity_id)) f
          LEFT JOIN identities n ON n.identity_id = f.normal_id

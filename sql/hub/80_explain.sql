@@ -265,16 +265,18 @@ BEGIN
         FROM ruled_identities i WHERE i.shared
         UNION ALL
         SELECT 7, 'blocked', b.customer_id, b.identity_id, NULL, b.seen,
-               CASE WHEN @extschema@.identifier_blocked(b.identifier, b.blocked, b.normalizer) THEN 'the rules block its value'
+               CASE WHEN @extschema@.identifier_blocked(b.identifier, b.blocked, b.normalizer, b.default_country)
+                    THEN 'the rules block its value'
                     ELSE format('the normalizer %s can''t read its value', b.normalizer) END
-        FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, count(e.identities) AS seen
-              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier), NULL) r
+        FROM (SELECT i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, r.default_country,
+                     count(e.identities) AS seen
+              FROM identities i CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
                    JOIN identities s ON s.normal_id = i.identity_id
                    LEFT JOIN LATERAL (SELECT v.identities FROM evidence v
                                       WHERE v.identities @> ARRAY[s.identity_id]
                                           AND v.retracted_at IS NULL OFFSET 0) e ON true
               WHERE i.blocked AND i.normal_id = i.identity_id
-              GROUP BY i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer) b
+              GROUP BY i.identity_id, i.identifier, i.customer_id, r.blocked, r.normalizer, r.default_country) b
     )
     SELECT f.finding, f.component_id,
            -- of a component a reference of an application only where it has nothing else

@@ -67,12 +67,14 @@ BEGIN ATOMIC
         ('identifiers', 'evidence', 'SELECT'),
         ('identifiers', 'identity_pairs', 'SELECT'),
         ('identifiers', 'identifier_rules', 'SELECT'),
+        ('identifiers', 'resolved_rules', 'SELECT'),
         ('identifiers', 'ruled_identities', 'SELECT'),
         ('identifiers', 'stitch_report', 'SELECT'),
 
         -- the update of one_row is never made: above READ COMMITTED the row is locked
         ('writer', 'settings', 'SELECT, UPDATE (one_row)'),
         ('writer', 'identifier_rules', 'SELECT'),
+        ('writer', 'resolved_rules', 'SELECT'),
         ('writer', 'identity_pairs', 'SELECT'),
         ('writer', 'ruled_identities', 'SELECT'),
         ('writer', 'identities', 'SELECT, INSERT, UPDATE (customer_id, member_since, first_seen, last_seen, shared), '
@@ -107,6 +109,7 @@ BEGIN ATOMIC
         ('steward', 'evidence', 'UPDATE (identities)'),
         ('steward', 'identity_pairs', 'INSERT, UPDATE, DELETE'),
         ('steward', 'identifier_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'resolved_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
                                 || 'trait_history, bots_version)'),

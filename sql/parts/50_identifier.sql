@@ -1,6 +1,5 @@
 -- identifier: what one customer is known by in one namespace.
--- It is stored as a bytea is (src/identity/identifier.c), so the server's own
--- functions for bytea are its order.
+-- It is stored as a bytea is (src/identity/identifier.c), and ordered as one.
 
 CREATE TYPE identifier;
 
@@ -29,21 +28,21 @@ CREATE FUNCTION identifier_value(identifier) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE FUNCTION identifier_lt(identifier, identifier) RETURNS boolean
-AS 'bytealt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_le(identifier, identifier) RETURNS boolean
-AS 'byteale' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_eq(identifier, identifier) RETURNS boolean
-AS 'byteaeq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
 CREATE FUNCTION identifier_ne(identifier, identifier) RETURNS boolean
-AS 'byteane' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_ge(identifier, identifier) RETURNS boolean
-AS 'byteage' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_gt(identifier, identifier) RETURNS boolean
-AS 'byteagt' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_cmp(identifier, identifier) RETURNS integer
-AS 'byteacmp' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_sortsupport(internal) RETURNS void
-AS 'bytea_sortsupport' LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_hash(identifier) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_hash_extended(identifier, bigint) RETURNS bigint
@@ -95,7 +94,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION normalize_document(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-CREATE FUNCTION identifier_blocked(identifier identifier, blocked text[], normalizer text DEFAULT NULL) RETURNS boolean
+CREATE FUNCTION normalize_identifier(identifier identifier, normalizer text, default_country text DEFAULT NULL)
+RETURNS identifier
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION identifier_blocked(
+    identifier identifier, blocked text[], normalizer text DEFAULT NULL, default_country text DEFAULT NULL) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
@@ -125,5 +129,7 @@ COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
 COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
-COMMENT ON FUNCTION identifier_blocked(identifier, text[], text)
-    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace';
+COMMENT ON FUNCTION normalize_identifier(identifier, text, text)
+    IS 'identifier with its value as normalizer email, phone or document has it, or NULL if that can''t read it; any other leaves it as it is';
+COMMENT ON FUNCTION identifier_blocked(identifier, text[], text, text)
+    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace, or is what the normalizer makes of one';

@@ -165,6 +165,27 @@ identifier_value(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(id.value, id.value_len));
 }
 
+/*
+ * As functions of LANGUAGE internal they would be sought by name among all of the
+ * server's, one by one, whenever a plan begins.
+ */
+#define AS_OF_BYTEA(name, function) \
+	PG_FUNCTION_INFO_V1(name); \
+	Datum name(PG_FUNCTION_ARGS) \
+	{ \
+		return function(fcinfo); \
+	} \
+	extern Datum name(PG_FUNCTION_ARGS)
+
+AS_OF_BYTEA(identifier_lt, bytealt);
+AS_OF_BYTEA(identifier_le, byteale);
+AS_OF_BYTEA(identifier_eq, byteaeq);
+AS_OF_BYTEA(identifier_ne, byteane);
+AS_OF_BYTEA(identifier_ge, byteage);
+AS_OF_BYTEA(identifier_gt, byteagt);
+AS_OF_BYTEA(identifier_cmp, byteacmp);
+AS_OF_BYTEA(identifier_sortsupport, bytea_sortsupport);
+
 static uint64
 hash(Datum d, uint64 seed)
 {

@@ -22,6 +22,8 @@
 /* the longest is the CNPJ */
 #define DOCUMENT_MAX 14
 
+#define NORMAL_MAX EMAIL_MAX
+
 /* How the numbers that share a calling code are dialled. */
 typedef struct PhonePlan
 {
@@ -61,6 +63,12 @@ extern bool document_normalize(const char *text, size_t len, char *document);
 /* kind.c */
 extern IdentifierKind kind_by_name(const char *name, size_t len);
 extern IdentifierKind kind_of_namespace(const char *namespace, size_t len);
+
+/* normalize.c, which is above this layer */
+extern const char *value_normalize(IdentifierKind kind, const PhonePlan *home, const char *text,
+								   size_t len, char buffer[NORMAL_MAX + 1]);
+extern const PhonePlan *country_plan(Datum country);
+extern IdentifierKind normalizer_kind(Datum normalizer);
 
 /* blocked_forms.c */
 extern int blocked_fold(const char *text, size_t len, bool utf8, char *to);

@@ -12,6 +12,7 @@
 #include "common/hashfn.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "identity/arrays.h"
 #include "identity/components.h"
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
@@ -33,11 +34,7 @@ typedef Entry *EntryPointer;
 static int
 compare_entries(const Entry *a, const Entry *b)
 {
-	size_t a_len = VARSIZE_ANY_EXHDR(a->identifier);
-	size_t b_len = VARSIZE_ANY_EXHDR(b->identifier);
-	int cmp = memcmp(VARDATA_ANY(a->identifier), VARDATA_ANY(b->identifier), Min(a_len, b_len));
-
-	return cmp != 0 ? cmp : (a_len > b_len) - (a_len < b_len);
+	return compare_bytes(a->identifier, b->identifier);
 }
 
 #define ST_SORT sort_entries
@@ -47,49 +44,6 @@ compare_entries(const Entry *a, const Entry *b)
 #define ST_SCOPE static
 #define ST_DEFINE
 #include "lib/sort_template.h"
-
-/* The elements of an argument that is one-dimensional, however its bounds are. */
-static int
-elements(FunctionCallInfo fcinfo, int argument, Oid *type, Datum **values, bool **nulls)
-{
-	ArrayType *array = PG_GETARG_ARRAYTYPE_P(argument);
-	int16 len;
-	bool byval;
-	char align;
-	int n;
-
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("array must have one dimension")));
-	*type = ARR_ELEMTYPE(array);
-	get_typlenbyvalalign(*type, &len, &byval, &align);
-	deconstruct_array(array, *type, len, byval, align, values, nulls, &n);
-	return n;
-}
-
-static void
-check_parallel(int a, int b)
-{
-	if (a != b)
-		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("arrays must be of one length"),
-						errdetail("One has %d elements, the other %d.", a, b)));
-}
-
-static Datum
-make_array(Datum *values, bool *nulls, int n, Oid type)
-{
-	int16 len;
-	bool byval;
-	char align;
-	int bound = 1;
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(type));
-	get_typlenbyvalalign(type, &len, &byval, &align);
-	return PointerGetDatum(
-		construct_md_array(values, nulls, 1, &n, &bound, type, len, byval, align));
-}
 
 /*
  * Those of some identifiers that differ, in their order; the place each has among
@@ -105,11 +59,11 @@ identifier_places(PG_FUNCTION_ARGS)
 	bool *no_times;
 	Oid type;
 	Oid time_type;
-	int n = elements(fcinfo, 0, &type, &values, &nulls);
-	int ntimes = elements(fcinfo, 1, &time_type, &times, &no_times);
+	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
+	int ntimes = array_elements(fcinfo, 1, &time_type, &times, &no_times);
 	uint32 mask = pg_nextpower2_32(Max(n, 1)) * 2 - 1;
-	int32 *slots = palloc_extended(((size_t) mask + 1) * sizeof(int32),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	int32 *slots =
+		palloc_extended(((size_t) mask + 1) * sizeof(int32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	Entry *entries = palloc_extended(Max(n, 1) * sizeof(Entry), MCXT_ALLOC_HUGE);
 	Entry **order = palloc_extended(Max(n, 1) * sizeof(Entry *), MCXT_ALLOC_HUGE);
 	int32 *found = palloc_extended(Max(n, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
@@ -190,8 +144,8 @@ journey_elements_at(PG_FUNCTION_ARGS)
 	bool *no_places;
 	Oid type;
 	Oid place_type;
-	int n = elements(fcinfo, 0, &type, &values, &nulls);
-	int count = elements(fcinfo, 1, &place_type, &places, &no_places);
+	int n = array_elements(fcinfo, 0, &type, &values, &nulls);
+	int count = array_elements(fcinfo, 1, &place_type, &places, &no_places);
 	Datum *picked = palloc_extended(Max(count, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < count; i++)
@@ -218,28 +172,61 @@ compare_int64(const int64 *a, const int64 *b)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/* One of the sets that belong to numbers, and what its evidence is called. */
+typedef struct NumberSet
+{
+	int32 number;
+	int32 size;
+	int64 *ids; /* in order */
+	struct varlena *source;
+	struct varlena *key;
+} NumberSet;
+
+static int
+compare_keys(const NumberSet *a, const NumberSet *b)
+{
+	int cmp = a->source == b->source ? 0 : compare_bytes(a->source, b->source);
+
+	return cmp != 0 ? cmp : compare_bytes(a->key, b->key);
+}
+
+static int
+compare_sets(const NumberSet *a, const NumberSet *b)
+{
+	int cmp = compare_keys(a, b);
+
+	return cmp != 0 ? cmp : (a->number > b->number) - (a->number < b->number);
+}
+
+#define ST_SORT sort_sets
+#define ST_ELEMENT_TYPE NumberSet
+#define ST_COMPARE(a, b) compare_sets(a, b)
+#define ST_CHECK_FOR_INTERRUPTS
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /*
  * Of each run of one number the values that go with it, each once, in order; of
  * those there are two or more of.
  */
-PG_FUNCTION_INFO_V1(identity_sets);
-Datum
-identity_sets(PG_FUNCTION_ARGS)
+static NumberSet *
+number_sets(FunctionCallInfo fcinfo, int *count)
 {
-	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum *numbers;
 	Datum *ids;
 	bool *no_numbers;
 	bool *no_ids;
 	Oid type;
-	int n = elements(fcinfo, 0, &type, &numbers, &no_numbers);
+	int n = array_elements(fcinfo, 0, &type, &numbers, &no_numbers);
 	int64 *found = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	NumberSet *sets = palloc_extended((n / 2 + 1) * sizeof(NumberSet), MCXT_ALLOC_HUGE);
 
-	check_parallel(n, elements(fcinfo, 1, &type, &ids, &no_ids));
-	InitMaterializedSRF(fcinfo, 0);
+	check_parallel(n, array_elements(fcinfo, 1, &type, &ids, &no_ids));
+	*count = 0;
 	for (int i = 0, next; i < n; i = next)
 	{
-		int count = 0;
+		int size = 0;
 		int distinct = 0;
 
 		CHECK_FOR_INTERRUPTS();
@@ -247,29 +234,109 @@ identity_sets(PG_FUNCTION_ARGS)
 					   (no_numbers[i] || DatumGetInt32(numbers[next]) == DatumGetInt32(numbers[i]));
 			 next++)
 			if (!no_ids[next])
-				found[count++] = DatumGetInt64(ids[next]);
-		if (no_numbers[i] || count < 2)
+				found[size++] = DatumGetInt64(ids[next]);
+		if (no_numbers[i] || size < 2)
 			continue;
-		sort_int64(found, count);
-		for (int j = 0; j < count; j++)
+		sort_int64(found, size);
+		for (int j = 0; j < size; j++)
 			if (j == 0 || found[j] != found[distinct - 1])
 				found[distinct++] = found[j];
-		if (distinct > 1)
-		{
-			ArrayType *array = palloc(ARR_OVERHEAD_NONULLS(1) + distinct * sizeof(int64));
-			Datum values[2] = {numbers[i], PointerGetDatum(array)};
-			bool nulls[2] = {false, false};
+		if (distinct < 2)
+			continue;
+		sets[(*count)++] = (NumberSet) {DatumGetInt32(numbers[i]), distinct, found};
+		found += distinct;
+	}
+	return sets;
+}
 
-			SET_VARSIZE(array, ARR_OVERHEAD_NONULLS(1) + distinct * sizeof(int64));
-			array->ndim = 1;
-			array->dataoffset = 0;
-			array->elemtype = INT8OID;
-			ARR_DIMS(array)[0] = distinct;
-			ARR_LBOUND(array)[0] = 1;
-			memcpy(ARR_DATA_PTR(array), found, distinct * sizeof(int64));
-			tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
-			pfree(array);
-		}
+static ArrayType *
+ids_array(const NumberSet *set)
+{
+	Size size = ARR_OVERHEAD_NONULLS(1) + set->size * sizeof(int64);
+	ArrayType *array = palloc(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = INT8OID;
+	ARR_DIMS(array)[0] = set->size;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), set->ids, set->size * sizeof(int64));
+	return array;
+}
+
+PG_FUNCTION_INFO_V1(identity_sets);
+Datum
+identity_sets(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int n;
+	NumberSet *sets = number_sets(fcinfo, &n);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < n; i++)
+	{
+		ArrayType *array = ids_array(&sets[i]);
+		Datum values[2] = {Int32GetDatum(sets[i].number), PointerGetDatum(array)};
+		bool nulls[2] = {false, false};
+
+		check_interrupts_sometimes(i);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		pfree(array);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * The same, with source, key and time of each number, in the order of sources and keys;
+ * and whether it is not the first of its key.
+ */
+PG_FUNCTION_INFO_V1(identity_evidence);
+Datum
+identity_evidence(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int n;
+	NumberSet *sets = number_sets(fcinfo, &n);
+	Datum *columns[3]; /* sources, keys, times */
+	bool *nulls[3];
+	int count = 0;
+
+	for (int k = 0; k < 3; k++)
+	{
+		Oid type;
+		int length = array_elements(fcinfo, 2 + k, &type, &columns[k], &nulls[k]);
+
+		if (k > 0)
+			check_parallel(count, length);
+		count = length;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int at = sets[i].number - 1;
+
+		if (at < 0 || at >= count || nulls[0][at] || nulls[1][at] || nulls[2][at])
+			ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+							errmsg("number %d has no source, key or time", at + 1)));
+		sets[i].source = PG_DETOAST_DATUM_PACKED(columns[0][at]);
+		sets[i].key = PG_DETOAST_DATUM_PACKED(columns[1][at]);
+	}
+	sort_sets(sets, n);
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < n; i++)
+	{
+		ArrayType *array = ids_array(&sets[i]);
+		Datum values[6] = {Int32GetDatum(sets[i].number),
+						   PointerGetDatum(array),
+						   PointerGetDatum(sets[i].source),
+						   PointerGetDatum(sets[i].key),
+						   columns[2][sets[i].number - 1],
+						   BoolGetDatum(i > 0 && compare_keys(&sets[i - 1], &sets[i]) == 0)};
+		bool none[6] = {false};
+
+		check_interrupts_sometimes(i);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, none);
+		pfree(array);
 	}
 	return (Datum) 0;
 }

@@ -91,7 +91,7 @@ SELECT is_empty($$SELECT identity, probin FROM func WHERE lanname = 'c' AND prob
     'functions in C are those of the library');
 SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND NOT proisstrict$$, ARRAY[
     'normalize_phone',          -- the country may be NULL
-    'identifier_blocked',       -- the normalizer may be NULL
+    'normalize_identifier', 'identifier_blocked',  -- and so may the normalizer
     'touchpoint',               -- value and ref may be NULL, and all three of the others
     'journey_agg_transfn',      -- the first state is NULL, and so may be value and ref
     'journey_agg_merge_transfn',  -- the first state is NULL

@@ -174,3 +174,47 @@ DROP TABLE some_rows;
 DROP TYPE some_row;
 SELECT identity_sets('{1}', '{1,2}');
 SELECT journey_elements_at('{1}'::int[], '{{1}}');
+-- evidence: sources, keys and times of sets, in the order of keys; the key of what comes without one
+SELECT * FROM identity_evidence('{1,1,2,3,3,4,4,5,5}', '{5,4,1,3,7,2,2,9,8}', '{s,s,s,r,s}', '{k,a,k,z,a}', '{2026-01-01Z,2026-01-02Z,2026-01-03Z,2026-01-04Z,2026-01-05Z}');
+SELECT identity_evidence('{3,3}', '{1,2}', '{s,s}', '{k,k}', '{2026-01-01Z,2026-01-02Z}');
+SELECT identity_evidence_key('{a:1,b:2}', '2026-01-01Z') = identity_evidence_key('{{b:2,a:1},{b:2,b:2}}', '2026-01-01 01:00+01') AS same,
+       count(DISTINCT identity_evidence_key(i::identifier[], t)) AS different
+FROM (VALUES ('{a:1,b:2}', timestamptz '2026-01-01Z'), ('{a:1,b:2}', '2026-01-01 00:00:00.000001Z'), ('{a:1,b:2,c:3}', '2026-01-01Z'), ('{a:1}', '2026-01-01Z'),
+             ('{a:1,b:2,b:2}', '2026-01-01Z')) v(i, t);
+CREATE TYPE seen AS (identifiers identifier[], at timestamptz, source text, source_key text);
+SELECT numbers, identifiers, times, sources, length(keys[2]) AS made, keys[1], keys[3], wrong
+FROM identity_observations(ARRAY[('{b:1,a:2}', '2026-01-01Z', 's', 'k'), ('{b:1,a:3}', '2026-01-02Z', 's', NULL), ('{c:1}', '2026-01-03Z', NULL, NULL)]::seen[]);
+SELECT n, (identity_observations(ARRAY[('{a:1}', '2026-01-01Z', 's', 'k'), o]::seen[])).wrong
+FROM unnest(ARRAY[('{}', '2026-01-01Z', 's', 'k'), ('{a:1,NULL}', '2026-01-01Z', 's', 'k'), (NULL, '2026-01-01Z', 's', 'k'), ('{a:1}', NULL, 's', 'k'),
+                  ('{a:1}', 'infinity', 's', 'k'), ('{a:1}', '2026-01-01Z', NULL, 'k'), NULL]::seen[]) WITH ORDINALITY u(i, a, s, k, n), LATERAL (SELECT (i, a, s, k)::seen AS o) x;
+SELECT identity_observations(ARRAY[1, 2]);
+SELECT identity_observations(ARRAY[ROW(1, 2)]);
+-- those that are not known: their forms
+SELECT identifier_namespaces('{b:1,a:2,b:3,NULL,a:1}'), identifier_namespaces('{}');
+SELECT * FROM identifier_forms('{c:1,c:null,mail:A@x.pt,mail:a@x.pt,mail:B@x.pt,mail:NULL,mail:nobody,p:912345678}', '{NULL,NULL,NULL,NULL,NULL,7,NULL,NULL}', '{c,mail,p}',
+                               '{"",email,phone}', '{NULL,NULL,PT}', '{"{null,~^x}",NULL,"{351912345678}"}');
+SELECT identifier_forms('{c:1}', '{NULL}', '{d}', '{""}', '{NULL}', '{NULL}');
+SELECT identifier_forms('{c:1,c:1}', '{NULL,NULL}', '{c}', '{""}', '{NULL}', '{NULL}');
+-- and what observations make of them: 1 names new ones only, 2 what is new beside a known one, 3 breaks a limit, 4 is blocked, 5 is large, 6 connects nothing
+CREATE FUNCTION newcomers(above int, apart int[] DEFAULT '{}') RETURNS TABLE (part text, value text) LANGUAGE sql BEGIN ATOMIC
+    SELECT j.key, j.value FROM identity_newcomers('{1,1,2,2,3,3,4,5,5,5,6,6}', '{1,2,3,4,5,6,7,8,9,10,11,12}',
+        ('{c:1,e:A,c:2,e:k,crm:1,crm:2,c:null,c:3,c:4,c:5,c:6,c:7}'::identifier[] || '{e:a}'::identifier[]), ('{NULL,NULL,NULL,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL}'),
+        '{NULL,NULL,NULL,5,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL}', '{NULL,NULL,NULL,2,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL}',
+        '{NULL,NULL,NULL,0,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL}', '{1,13,3,NULL,5,6,7,8,9,10,11,12}', '{f,f,f,NULL,f,f,t,f,f,f,f,f}',
+        '{101,102,103,105,106,107,108,109,110,111,112,113}', '{c,e,crm}', '{0,5,9}', '{NULL,NULL,1}', '{NULL,NULL,NULL}', newcomers.above, newcomers.apart) w,
+        json_each_text(row_to_json(w)) j;
+END;
+SELECT * FROM newcomers(100);
+SELECT * FROM newcomers(2, '{6}') WHERE part IN ('done', 'done_sizes', 'rest_numbers', 'rest_places', 'rest', 'lawful', 'given_to');
+SELECT * FROM identity_firsts('{1,1,3,3}', '{1,2,3,2}', '{b:1,a:2,c:3}', '{1,1,0}', '{10,20,30}', '{1,2,3}');
+SELECT * FROM identity_likely_firsts('{1,1,3,3}', '{1,2,3,2}', '{b:1,a:2,c:3}', '{a,b,c}', '{1,2,3}', '{t,t,f}', '{10,20,30}', '{1,2,3}');
+SELECT * FROM identity_likely_firsts('{1,1}', '{1,2}', '{b:1,a:2}', '{a,b}', '{1,1}', '{t,t}', '{10,20}', '{1,2}');
+SELECT identity_firsts('{1}', '{2}', '{b:1}', '{1}', '{10}', '{1}');
+SELECT identity_places_without('{5,6,7,5}', '{6,9}'), identity_places_without('{}', '{1}');
+SELECT * FROM identity_whereabouts('{5,6,7,8}', '{6,8}', '{NULL,30,NULL,60}', '{t,t,t,f}', '{30,40}', '{20,40}', '{t,f}');
+SELECT identity_whereabouts('{5,6}', '{6}', '{NULL,30}', '{t,t}', '{30,40}', '{20,40}', '{t,f}');
+-- evidence 1 and 3 count; 8 is new in 30's component, and a component of its own stays
+SELECT * FROM identity_groups('{1,1,2,2,3,3}', '{1,2,2,3,4,5}', '{5,6,7,8,9}', '{10,20,30,30,40}', '{10,20,30,30,NULL}', '{t,t,t,t,f}', '{1,3}', '{8,9}', '{}', '{}', '{10,50}');
+SELECT * FROM identity_groups('{1,1}', '{1,2}', '{5,6}', '{10,20}', '{10,20}', '{t,t}', '{1}', '{}', '{6}', '{5}', '{}');
+DROP FUNCTION newcomers(int, int[]);
+DROP TYPE seen;

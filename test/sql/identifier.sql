@@ -244,6 +244,14 @@ SELECT i AS should_not_be_blocked FROM unnest(ARRAY[
     'id:{"a":{"b":1}}', 'id:{1,2}', 'id:[1,2]', 'id:#42', 'id:test1', 'id:[::1]', 'id:12:34',
     'cookie:GA1.2.123.456']::identifier[]) i
 WHERE identifier_blocked(i, :'list', '');
+-- the quick no is none where the server says yes: expressions of all kinds, and texts made of what they ask for
+SELECT count(*) FILTER (WHERE blocked <> matches) AS differences, count(*) FILTER (WHERE matches) > 1000 AS enough, count(*) FILTER (WHERE NOT matches) > 1000 AS enough
+FROM (SELECT identifier_blocked(identifier('id', v.value), ARRAY['never', '~' || e.expression], '') AS blocked, v.value ~* e.expression COLLATE "C" AS matches
+      FROM unnest(ARRAY['^a', 'a$', '^(ab|ba)+$', '^.$', '..', 'b{2,3}c', '(a)b\1', 'a(?=b)', 'b(?!c)', '(?<=a)b', '(?<!a)c', '\mb', 'c\M', '\yab\y', '[^abc]', '^[^-]*-[^-]*$',
+                        '\d', '\w+\W', '\s', '^(a|b|ab)*c?$', 'é', '[à-ü]', '^\D*$', '(a|b)*?c', '^$|^a-', '[[:alpha:]]{4}', '***=a-b', '(?n)^b$', 'A', '[B-C]a', '\Aa.*c\Z',
+                        '^(?:[ab]{1,2}-?)+$', '-|1|é']) e(expression)
+           CROSS JOIN (SELECT DISTINCT string_agg((ARRAY['a', 'b', 'c', '-', '1', 'é', 'A'])[1 + (i * 7 + n * (n + i) * 31 + i / 5) % 7], '' ORDER BY n) AS value
+                       FROM generate_series(1, 700) i, generate_series(1, 6) n WHERE n <= 1 + i % 6 GROUP BY i) v) x;
 -- well below the 32 that the server keeps compiled
 SELECT count(*) < 16 FROM unnest(:'list'::text[]) e WHERE e LIKE '%~%';
 SELECT journey_drop_hub('placeholders');

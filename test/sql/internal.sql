@@ -15,7 +15,7 @@ SELECT identifiers, identifier_texts FROM crm.customer_360;
 SELECT identifier, blocked, shared FROM crm.identities WHERE blocked OR shared;
 SELECT step, from_identifier, to_identifier, source_key, outcome FROM crm.why('chatwoot.conversation:3', 'phone:912345678');
 SELECT finding, identifier, identities FROM crm.stitch_report;
-SELECT namespace, priority, max_per_customer, shared_above, blocked, normalizer, internal FROM crm.rules_in_force(NULL) WHERE namespace ~ 'chatwoot' ORDER BY 1;
+SELECT n.namespace, r.priority, r.max_per_customer, r.shared_above, r.blocked, r.normalizer, r.internal FROM crm.identifier_rules n, crm.rule_of(n.namespace) r WHERE n.namespace ~ 'chatwoot' ORDER BY 1;
 -- the weakest: where a limit parts people, such links go first
 SELECT crm.set_rule('account', max_per_customer => 1), crm.set_rule('weak', priority => -5);
 SELECT crm.identify('{account:1,chatwoot.contact:7}', '2026-02-02Z', 's', '1') > 0, crm.identify('{account:2,chatwoot.contact:7}', '2026-02-01Z', 's', '2') > 0,

@@ -470,5 +470,17 @@ SELECT normalize_phone('+351912345678', 'É');
 SELECT normalize_phone(NULL, 'ZZ');
 SELECT normalize_phone(NULL), normalize_phone('+351 912345678', NULL), normalize_phone(phone => '912345678', default_country => 'PT');
 SELECT identifier('phone', normalize_phone('912 345 678', 'PT')), identifier('phone', normalize_phone('912 345 678')) IS NULL AS unknown;
+
+-- of identifiers, as of their values
+SELECT kind, input FROM done
+WHERE length(input) BETWEEN 1 AND 1000
+      AND identifier('x', expected) IS DISTINCT FROM normalize_identifier(identifier('x', input), kind, nullif(country, ''));
+SELECT normalize_identifier('x:A', NULL), normalize_identifier('x:A', ''), normalize_identifier('x:A', 'none', 'XX'), normalize_identifier(NULL, 'email') IS NULL AS nobody;
+SELECT normalize_identifier('x:912345678', 'phone', 'XX');
+-- blocked values count in their normal forms, too
+SELECT i, identifier_blocked(i, list, 'phone', 'PT') AS phones, identifier_blocked(i, list, 'email', 'PT') AS emails, identifier_blocked(i, list) AS neither
+FROM unnest('{x:+351912345678,x:ana@example.pt,x:+351923456789}'::identifier[]) i,
+     (SELECT '{912 345 678,phone:923-456-789,email:Ana@Example.PT,912,~9999,@,a@}'::text[] AS list) l;
+SELECT identifier_blocked('x:1', '{2}', 'phone', 'XX');
 DROP TABLE done;
 DROP FUNCTION normalized;

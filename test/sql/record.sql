@@ -14,6 +14,41 @@ CREATE VIEW stored AS
 SELECT t.touchpoint_id AS id, i.identifier, t.occurred_at, t.channel, t.action, t.value, t.source, t.source_key
 FROM touchpoints t JOIN identities i USING (identity_id) ORDER BY 1;
 
+-- The fields of an event stand in many places by position: each list of them has all, in the order of the type.
+WITH field AS MATERIALIZED (
+    SELECT a.attname::text AS name, format_type(a.atttypid, NULL) AS type, row_number() OVER (ORDER BY a.attnum) AS n
+    FROM pg_attribute a WHERE a.attrelid = 'event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+), told AS MATERIALIZED (
+    -- those that every list has; who, when and the key some know otherwise
+    SELECT array_agg(f.name ORDER BY f.n) AS names FROM field f WHERE f.name NOT IN ('identifiers', 'occurred_at', 'source', 'source_key')
+), mention AS (
+    SELECT p.oid, p.proname, m.match[1] AS alias, m.match[2] AS name, row_number() OVER (PARTITION BY p.oid, m.match[1] ORDER BY m.n) AS n
+    FROM told, pg_proc p,
+         regexp_matches(pg_get_functiondef(p.oid), format('(\m\w+\.|["''])?\m(%s)\M', array_to_string(told.names, '|')), 'g') WITH ORDINALITY m(match, n)
+    WHERE p.pronamespace = 'crm'::regnamespace AND p.prokind = 'f' AND p.proname !~ '^(timeline_|access_rights)'
+), list AS MATERIALIZED (
+    SELECT m.proname, m.alias, array_agg(m.name) OVER w AS names
+    FROM mention m WINDOW w AS (PARTITION BY m.oid, m.alias ORDER BY m.n ROWS BETWEEN CURRENT ROW AND (SELECT cardinality(t.names) - 1 FROM told t) FOLLOWING)
+), wrong AS (
+    SELECT l.proname, l.alias, l.names::text FROM list l, told
+    WHERE l.names[1:4] = '{channel,action,value,currency}' AND 'conversation' = ANY (l.names) AND l.names <> told.names
+    UNION ALL
+    SELECT 'record()', f.name, p.name FROM field f FULL JOIN (
+        SELECT u.name, format_type(p.proargtypes[u.n - 1], NULL) AS type, u.n FROM pg_proc p, unnest(p.proargnames) WITH ORDINALITY u(name, n)
+        WHERE p.proname = 'record' AND p.pronamespace = 'crm'::regnamespace) p ON (p.name, p.type, p.n) = (f.name, f.type, f.n)
+    WHERE p.name IS NULL OR f.name IS NULL
+    UNION ALL
+    SELECT 'touchpoints', f.name, NULL FROM field f WHERE f.name <> 'identifiers' AND NOT EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = 'touchpoints'::regclass AND (a.attname, format_type(a.atttypid, NULL)) = (f.name, f.type))
+    UNION ALL
+    SELECT 'journey_payload_events()', f.name, NULL FROM field f
+    WHERE f.name <> 'source' AND f.name <> ALL ((SELECT p.proargnames FROM pg_proc p WHERE p.proname = 'journey_payload_events')::text[])
+    UNION ALL
+    SELECT 'formats', f.name, NULL FROM field f
+    WHERE f.name <> 'source' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = 'formats'::regclass AND a.attname = f.name)
+)
+SELECT w.* FROM wrong w UNION ALL SELECT 'too few lists', count(*)::text, NULL FROM list l, told WHERE l.names = told.names HAVING count(*) < 15;
+
 -- one at a time; the first identifier given stands for all, unless a rule says otherwise
 SELECT record('{cookie:1}', '2026-11-01 10:00Z', 'web', 'view');
 SELECT record('{user:7,cookie:1}', '2026-11-01 10:05Z', 'web', 'login', source => 'web', source_key => 'k1');
@@ -224,5 +259,20 @@ COMMIT;
 SELECT pg_relation_size('touchpoints_default') > 200000 AS large;
 CALL maintain();
 SELECT pg_relation_size('touchpoints_default') < 65536 AS small, (SELECT count(*) FROM touchpoints_default) > 0 AS kept;
+
+-- who is known together already, by evidence that is there: nothing is written or locked but the touchpoint, its key and its note
+SELECT identify('{seen:1,seen:2}', '2026-11-01 10:04Z', 'web', 'seen') > 0 AS keyed, record('{seen:1,seen:2}', '2026-11-01 10:06Z', 'web', 'again') > 0 AS unkeyed;
+CREATE VIEW rows_there AS
+SELECT 'customer' AS what, c.customer_id::text AS which, concat_ws(' ', c.ctid, c.xmin, c.xmax) AS version FROM customers c
+UNION ALL SELECT 'identity', i.identifier::text, concat_ws(' ', i.ctid, i.xmin, i.xmax) FROM identities i
+UNION ALL SELECT 'evidence', e.source_key, concat_ws(' ', e.ctid, e.xmin, e.xmax) FROM evidence e;
+CREATE TABLE rows_before AS TABLE rows_there;
+SELECT record('{seen:2,seen:1}', '2026-11-01 10:04Z', 'web', 'seen', source => 'web', source_key => 'seen') > 0 AS keyed,
+       record('{seen:1,seen:2}', '2026-11-01 10:06Z', 'web', 'again') > 0 AS unkeyed, record('{seen:1}', '2026-11-01 10:09Z', 'web', 'alone') > 0 AS alone;
+SELECT what, which FROM ((TABLE rows_before EXCEPT TABLE rows_there) UNION ALL (TABLE rows_there EXCEPT TABLE rows_before)) s;
+-- new evidence is a row, and its time, and the customer is locked
+SELECT record('{seen:1,seen:2}', '2026-11-01 10:08Z', 'web', 'again', source => 'web', source_key => 'new') > 0 AS new;
+SELECT what, which FROM (TABLE rows_there EXCEPT TABLE rows_before) s WHERE what <> 'customer' ORDER BY 1, 2;
+DROP VIEW rows_there;
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION refused;

@@ -69,7 +69,7 @@ CREATE TEMP TABLE query (name text, query text);
 INSERT INTO query
 SELECT relname, format('SELECT * FROM shops.%I', relname) FROM pg_class
 WHERE relnamespace = 'shops'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND has_table_privilege('regress_shop_a', oid, 'SELECT')
-      AND relname NOT IN ('settings', 'channels', 'business_calendars', 'business_hours', 'business_exceptions', 'calendar_uses', 'actions', 'identifier_rules', 'trait_rules')
+      AND relname NOT IN ('settings', 'channels', 'business_calendars', 'business_hours', 'business_exceptions', 'calendar_uses', 'actions', 'identifier_rules', 'resolved_rules', 'trait_rules')
 UNION ALL
 SELECT q, 'SELECT * FROM shops.' || q FROM unnest(ARRAY[
     $$customer_of('a_card:1')$$, $$customer_of('b_card:1')$$, $$identity_of('b_cookie:1')$$, $$customer_at('b_card:1', 'infinity')$$, $$identifiers_of(2)$$,
