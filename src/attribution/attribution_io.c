@@ -378,7 +378,11 @@ in_open(JsonIn *json, const char *key, bool list)
 		container = v->val.binary.data;
 	}
 	if (list ? !JsonContainerIsArray(container) : !JsonContainerIsObject(container))
-		json_wrong(key ? key : NULL, list ? "a list" : "an object");
+	{
+		if (json->depth == 0)
+			attr_corrupt("It must be an object.");
+		json_wrong(key, list ? "a list" : "an object");
+	}
 	json->levels[json->depth++] = (JsonLevel) {container, 0};
 }
 
