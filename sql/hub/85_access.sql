@@ -61,6 +61,9 @@ BEGIN ATOMIC
         ('reader', 'omnichannel', 'SELECT'),
         ('reader', 'omnichannel_monthly', 'SELECT'),
         ('reader', 'service_levels_monthly', 'SELECT'),
+        ('reader', 'attribution', 'SELECT'),
+        ('reader', 'conversions', 'SELECT'),
+        ('reader', 'spend', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
@@ -90,6 +93,7 @@ BEGIN ATOMIC
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
+        ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),

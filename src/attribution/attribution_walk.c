@@ -372,6 +372,8 @@ walk_journey(Walk *w, const JourneyView *v, WalkFn fn, void *arg)
 	uint32 after = 0; /* the first one after the last conversion */
 	WalkPath path;
 
+	if (v->n == 0 || v->last < w->range.since || v->first >= w->range.before)
+		return;
 	if (v->n > w->touch_max)
 	{
 		uint32 max = Max(v->n, 256);
