@@ -154,7 +154,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 50;
 CREATE FUNCTION attribution_paths(attribution, OUT path text[], OUT conversions bigint, OUT value numeric,
                                   OUT null_paths bigint)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 1000;
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 500;
 CREATE FUNCTION attribution_summary(attribution, OUT conversions bigint, OUT value numeric, OUT without_touch bigint,
                                     OUT value_without_touch numeric, OUT without_value bigint, OUT negative bigint,
                                     OUT null_paths bigint, OUT undecided bigint)
@@ -166,19 +166,25 @@ COMMENT ON FUNCTION journey_conversions(journey, journey_pattern, journey_patter
     'than lookback before until';
 COMMENT ON TYPE attribution IS
     'what credit for conversions is read from: made by attribution_agg, added up by it, read by attribution_credit';
-COMMENT ON FUNCTION attribution_in(cstring) IS 'input: JSON as attribution_out writes it';
-COMMENT ON FUNCTION attribution_out(attribution) IS 'output';
-COMMENT ON FUNCTION attribution_recv(internal) IS 'binary input';
-COMMENT ON FUNCTION attribution_send(attribution) IS 'binary output';
-COMMENT ON FUNCTION attribution_lt(attribution, attribution) IS 'less than, bytewise';
-COMMENT ON FUNCTION attribution_le(attribution, attribution) IS 'less than or equal, bytewise';
-COMMENT ON FUNCTION attribution_eq(attribution, attribution) IS 'equal: the same facts of the same question';
-COMMENT ON FUNCTION attribution_ne(attribution, attribution) IS 'not equal';
-COMMENT ON FUNCTION attribution_ge(attribution, attribution) IS 'greater than or equal, bytewise';
-COMMENT ON FUNCTION attribution_gt(attribution, attribution) IS 'greater than, bytewise';
-COMMENT ON FUNCTION attribution_cmp(attribution, attribution) IS 'order of attributions, bytewise';
+COMMENT ON FUNCTION attribution_in(cstring) IS 'I/O';
+COMMENT ON FUNCTION attribution_out(attribution) IS 'I/O';
+COMMENT ON FUNCTION attribution_recv(internal) IS 'I/O';
+COMMENT ON FUNCTION attribution_send(attribution) IS 'I/O';
+COMMENT ON FUNCTION attribution_lt(attribution, attribution) IS 'implementation of < operator';
+COMMENT ON FUNCTION attribution_le(attribution, attribution) IS 'implementation of <= operator';
+COMMENT ON FUNCTION attribution_eq(attribution, attribution) IS 'implementation of = operator';
+COMMENT ON FUNCTION attribution_ne(attribution, attribution) IS 'implementation of <> operator';
+COMMENT ON FUNCTION attribution_ge(attribution, attribution) IS 'implementation of >= operator';
+COMMENT ON FUNCTION attribution_gt(attribution, attribution) IS 'implementation of > operator';
+COMMENT ON FUNCTION attribution_cmp(attribution, attribution) IS 'a total order, bytewise';
 COMMENT ON FUNCTION attribution_hash(attribution) IS 'hash';
-COMMENT ON FUNCTION attribution_hash_extended(attribution, bigint) IS 'hash with a seed';
+COMMENT ON FUNCTION attribution_hash_extended(attribution, bigint) IS 'hash, 64 bits, seeded';
+COMMENT ON OPERATOR < (attribution, attribution) IS 'less than';
+COMMENT ON OPERATOR <= (attribution, attribution) IS 'less than or equal';
+COMMENT ON OPERATOR = (attribution, attribution) IS 'equal';
+COMMENT ON OPERATOR <> (attribution, attribution) IS 'not equal';
+COMMENT ON OPERATOR >= (attribution, attribution) IS 'greater than or equal';
+COMMENT ON OPERATOR > (attribution, attribution) IS 'greater than';
 COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey, journey_pattern, journey_pattern, interval, text) IS
     'transition function of attribution_agg';
 COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey, journey_pattern, journey_pattern, interval, text,
