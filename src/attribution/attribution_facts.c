@@ -665,11 +665,12 @@ attr_facts_read(AttrFacts *facts, const uint8 *data, size_t len)
 struct varlena *
 attr_facts_write(const AttrFacts *facts)
 {
+	static const char header[VARHDRSZ];
 	FlatIO flat = {.io = flat_io};
 	AttrFacts f = *facts;
 
 	initStringInfo(&flat.out);
-	appendStringInfoSpaces(&flat.out, VARHDRSZ);
+	appendBinaryStringInfo(&flat.out, header, VARHDRSZ);
 	appendStringInfoChar(&flat.out, ATTRIBUTION_VERSION);
 	attr_io(&flat.io, &f);
 	SET_VARSIZE(flat.out.data, flat.out.len);

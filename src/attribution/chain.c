@@ -253,7 +253,7 @@ sweep(const Chain *c, uint32 without, double other, double *h, double *w, uint32
 				uint32 to = c->to[k];
 
 				if (to == i)
-					self = c->p[k];
+					self += c->p[k];
 				else
 				{
 					sum += c->p[k] * h[to];
