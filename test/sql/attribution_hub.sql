@@ -56,8 +56,10 @@ SELECT count(*) FROM (TABLE before EXCEPT SELECT * FROM attribution('month')) x;
 INSERT INTO spend (day, channel, campaign, amount, currency) VALUES
     ('2024-01-05', 'ads', 'winter', 30, NULL), ('2024-01-31', 'ads', 'winter', 10, 'eur'), ('2024-02-01', 'ads', 'spring', 8, 'EUR'),
     ('2024-02-01', 'tv', NULL, 99, 'EUR'), ('2024-02-02', 'email', 'news', 5, 'USD'), ('2024-02-03', NULL, 'news', 2, 'EUR');
+\set VERBOSITY terse
 INSERT INTO spend (day, amount) VALUES ('2024-01-05', 1);
 INSERT INTO spend (day, channel, campaign, amount) VALUES ('2024-01-05', 'ads', 'winter', 1);
+\set VERBOSITY default
 SELECT period_start, item, round(conversions::numeric, 6) AS conversions, round(value, 4) AS value, spent, cost_per_conversion, return_on_spend, spent_in_others
 FROM return_on_spend('month', models => '{linear}');
 SELECT item, round(conversions::numeric, 6) AS conversions, round(value, 4) AS value, spent, cost_per_conversion, return_on_spend, spent_in_others

@@ -310,5 +310,57 @@ my $file = PostgreSQL::Test::Utils::tempdir() . '/kept';
 sql($node, "COPY kept TO '$file' (FORMAT binary); CREATE TABLE copied (LIKE kept); COPY copied FROM '$file' (FORMAT binary)");
 is(sql($node, 'SELECT count(*) FROM kept k FULL JOIN copied c USING (run, part) WHERE k.a IS DISTINCT FROM c.a'), 0, 'binary copies are equal');
 
+# Images of clients and stored bytes, damaged, are refused with a clear error, or sound
+my $dir = PostgreSQL::Test::Utils::tempdir;
+sql($node, <<"END");
+COPY (SELECT a FROM kept ORDER BY run, part LIMIT 30) TO '$dir/valid' (FORMAT binary);
+CREATE CAST (bytea AS attribution) WITHOUT FUNCTION;
+CREATE CAST (attribution AS bytea) WITHOUT FUNCTION;
+CREATE TABLE damaged (id serial, hex text);
+CREATE TABLE accepted (a attribution);
+CREATE TABLE refused (what text, state text, message text);
+CREATE FUNCTION receive(file text) RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+    EXECUTE format('COPY accepted FROM %L (FORMAT binary)', file);
+EXCEPTION WHEN OTHERS THEN
+    INSERT INTO refused VALUES ('received', SQLSTATE, SQLERRM);
+END \$\$;
+CREATE FUNCTION probe(hex text) RETURNS void LANGUAGE plpgsql AS \$\$
+DECLARE
+    a attribution := decode(hex, 'hex')::attribution;
+BEGIN
+    PERFORM a::text, attribution_summary(a);
+    PERFORM c.* FROM attribution_credit(a) c;
+    PERFORM p.* FROM attribution_paths(a) p;
+EXCEPTION WHEN OTHERS THEN
+    INSERT INTO refused VALUES ('stored', SQLSTATE, SQLERRM);
+END \$\$;
+CREATE FUNCTION probe_sum(hex text) RETURNS void LANGUAGE plpgsql AS \$\$
+BEGIN
+    PERFORM attribution_agg(v.a) FROM (VALUES (decode(hex, 'hex')::attribution), (decode(hex, 'hex')::attribution)) v (a);
+EXCEPTION WHEN OTHERS THEN
+    INSERT INTO refused VALUES ('summed', SQLSTATE, SQLERRM);
+END \$\$;
+END
+my @sent = map { $_->[0] } read_copy("$dir/valid");
+my @images = (map({ substr $sent[0], 0, 7 * $_ } 0 .. length($sent[0]) / 7), map { mutate(any(@sent)) } 1 .. slowly(400, 5000));
+mkdir "$dir/images" or die;
+copy_file("$dir/images/$_", [ $images[$_] ]) for 0 .. $#images;
+write_bytes("$dir/receive.sql", join '', map { "SELECT receive('$dir/images/$_');\n" } 0 .. $#images);
+ok(run_script($node, "$dir/receive.sql"), scalar(@images) . ' images received');
+my @stored = map { pack 'H*', $_ } split /\n/, sql($node, "SELECT encode(a::bytea, 'hex') FROM kept ORDER BY run, part LIMIT 30");
+my @mutants = map { unpack 'H*', $_ } map({ substr $stored[0], 0, 3 * $_ } 0 .. length($stored[0]) / 3), map { mutate(any(@stored)) } 1 .. slowly(1000, 10000);
+write_bytes("$dir/damaged", join '', map { "$_\n" } @mutants);
+sql($node, "COPY damaged (hex) FROM '$dir/damaged'");
+write_bytes("$dir/probe.sql", "SELECT probe(hex), probe_sum(hex) FROM damaged WHERE hex <> '';\n");
+ok(run_script($node, "$dir/probe.sql"), scalar(@mutants) . ' stored values probed');
+# a client's text may be none, or end too soon; of a sound value something may be missing
+is(sql($node, q(SELECT DISTINCT what, state, message FROM refused
+    WHERE NOT (state IN ('XX001') OR (what = 'received' AND state IN ('08P01', '22021', '22P03')) OR (what <> 'received' AND state = '55000') OR state = '22003'))), '',
+    'errors are those of damage');
+cmp_ok(sql($node, 'SELECT count(*) FROM refused'), '>', 100, 'most are refused');
+is(sql($node, 'SELECT count(*) FROM accepted WHERE a IS DISTINCT FROM a::text::attribution'), 0, 'what is accepted is sound');
+is(crashes($node), '', 'no process crashed');
+
 $node->stop;
 done_testing();
