@@ -475,6 +475,9 @@ count_path(void *arg, Walk *w, const WalkPath *path)
 	uint32 n = path->to - path->from;
 	uint32 *touch = w->touch + path->from;
 
+	/* without reset, paths may be long and many */
+	if (n >= LABEL_INTERRUPT_EVERY)
+		CHECK_FOR_INTERRUPTS();
 	if (path->converts)
 	{
 		s->totals.conversions++;
@@ -516,15 +519,30 @@ count_path(void *arg, Walk *w, const WalkPath *path)
 			s->items[s->path[i]].used = true;
 	if (s->grams)
 	{
-		uint64 from = 0;
+		uint32 end = path->converts ? ATTR_TO_CONVERSION : ATTR_TO_NULL;
 		int order = s->params.order;
+		uint64 from = 0;
 
-		for (uint32 i = 0; i < n; i++)
+		/* groups may be many, and then most are small */
+		if (order == 1 && s->nitems < ATTR_PAIRS &&
+			s->totals.conversions + s->totals.nulls > ATTR_PAIRS_FROM)
 		{
-			attr_state_gram(s, from, ATTR_TO_ITEM + s->path[i], 1);
-			from = attr_gram_next(from, s->path[i], order);
+			int64 *pairs = attr_state_pairs(s);
+			uint32 before = 0;
+
+			for (uint32 i = 0; i < n; before = s->path[i++] + 1)
+				pairs[before * ATTR_PAIRS_TO + ATTR_TO_ITEM + s->path[i]]++;
+			pairs[before * ATTR_PAIRS_TO + end]++;
 		}
-		attr_state_gram(s, from, path->converts ? ATTR_TO_CONVERSION : ATTR_TO_NULL, 1);
+		else
+		{
+			for (uint32 i = 0; i < n; i++)
+			{
+				attr_state_gram(s, from, ATTR_TO_ITEM + s->path[i], 1);
+				from = attr_gram_next(from, s->path[i], order);
+			}
+			attr_state_gram(s, from, end, 1);
+		}
 	}
 	if (s->paths)
 	{

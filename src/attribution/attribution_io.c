@@ -581,7 +581,17 @@ wire_text(AttrIO *io, const char *key, AttrText *x)
 		*x = (AttrText) {text, n};
 	}
 	else
-		pq_sendcountedtext(buf, x->text, x->len, false);
+	{
+		char *text = pnstrdup(x->text, x->len);
+		char *converted = pg_server_to_client(text, x->len);
+		int len = strlen(converted);
+
+		pq_sendint32(buf, len);
+		pq_sendbytes(buf, converted, len);
+		if (converted != text)
+			pfree(converted);
+		pfree(text);
+	}
 }
 
 static void

@@ -274,6 +274,29 @@ attr_state_gram(AttrState *s, uint64 from, uint32 to, int64 times)
 	entry->times += times;
 }
 
+int64 *
+attr_state_make_pairs(AttrState *s)
+{
+	s->pairs = MemoryContextAllocZero(s->hdr.eoh_context,
+									  (ATTR_PAIRS + 1) * ATTR_PAIRS_TO * sizeof(int64));
+	return s->pairs;
+}
+
+/* Put them where the others are. */
+static void
+fold_pairs(AttrState *s)
+{
+	for (uint32 before = 0; before <= ATTR_PAIRS; before++)
+		for (uint32 to = 0; to < ATTR_PAIRS_TO; to++)
+		{
+			int64 *times = &s->pairs[before * ATTR_PAIRS_TO + to];
+
+			if (*times > 0)
+				attr_state_gram(s, before, to, *times);
+			*times = 0;
+		}
+}
+
 void
 attr_state_place(AttrState *s, uint32 item, uint32 place, const AttrSum *sum)
 {
@@ -498,6 +521,8 @@ attr_state_flat(AttrState *s)
 
 	if (s->flat)
 		return s->flat;
+	if (s->pairs)
+		fold_pairs(s);
 	work = AllocSetContextCreate(s->hdr.eoh_context, "attribution value", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	order = palloc(Max(s->nitems, 1) * sizeof(uint32));

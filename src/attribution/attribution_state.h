@@ -8,6 +8,11 @@
 #include "attribution/attribution.h"
 #include "utils/expandeddatum.h"
 
+/* Of so few items a table counts how often one came after another. */
+#define ATTR_PAIRS 64
+#define ATTR_PAIRS_TO (ATTR_TO_ITEM + ATTR_PAIRS)
+#define ATTR_PAIRS_FROM 256 /* from so many paths on */
+
 /* An item, while it is counted. */
 typedef struct StateItem
 {
@@ -35,6 +40,7 @@ typedef struct AttrState
 	struct attr_keys_hash *counted;      /* items of items that were counted (frequency) */
 	struct attr_places_hash *places;     /* NULL: not kept; likewise below */
 	struct attr_grams_hash *grams;
+	int64 *pairs; /* and some grams of order 1, those of small numbers; NULL: none */
 	struct attr_paths_hash *paths; /* nodes by parent and item */
 	AttrNode *nodes;               /* with the empty path in front */
 	uint32 nnodes;
@@ -79,6 +85,14 @@ extern uint32 attr_state_item(AttrState *s, const AttrText *text);
 extern uint32 attr_state_counted(AttrState *s, uint32 item, uint32 count);
 
 extern void attr_state_gram(AttrState *s, uint64 from, uint32 to, int64 times);
+extern int64 *attr_state_make_pairs(AttrState *s);
+
+static inline int64 *
+attr_state_pairs(AttrState *s)
+{
+	return s->pairs ? s->pairs : attr_state_make_pairs(s);
+}
+
 extern void attr_state_place(AttrState *s, uint32 item, uint32 place, const AttrSum *sum);
 extern uint32 attr_state_node(AttrState *s, uint32 parent, uint32 item);
 

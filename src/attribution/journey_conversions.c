@@ -15,8 +15,8 @@ typedef struct FoundPath
 {
 	bool converts;
 	uint32 conversion;
+	uint32 from; /* its touches, among those that are kept */
 	uint32 n;
-	uint32 *touches;
 } FoundPath;
 
 typedef struct Conversions
@@ -26,20 +26,27 @@ typedef struct Conversions
 	Walk walk;
 	JourneyArg arg;
 	uint32 *numbers;
+	uint32 *touches; /* numbers of touchpoints */
+	uint32 ntouches;
 	FoundPath *paths;
 	uint32 npaths;
 	uint32 paths_max;
 	uint32 told;
 } Conversions;
 
+/* With reset no touch is on two paths, so there are no more than touchpoints; without, all are kept at the end. */
 static void
 keep_path(void *arg, Walk *w, const WalkPath *path)
 {
 	Conversions *set = arg;
-	FoundPath found = {path->converts, path->conversion, path->to - path->from, NULL};
+	FoundPath found = {path->converts, path->conversion, path->from, path->to - path->from};
 
-	found.touches = palloc_extended(Max(found.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	memcpy(found.touches, w->touch + path->from, found.n * sizeof(uint32));
+	if (w->reset)
+	{
+		found.from = set->ntouches;
+		memcpy(set->touches + set->ntouches, w->touch + path->from, found.n * sizeof(uint32));
+		set->ntouches += found.n;
+	}
 	if (set->npaths == set->paths_max)
 	{
 		set->paths_max = Max(2 * set->paths_max, 8);
@@ -54,22 +61,23 @@ static Datum
 path_journey(Conversions *set, const FoundPath *path)
 {
 	const JourneyView *v = &set->arg.view;
+	const uint32 *touches = set->touches + path->from;
 	JourneyBuilder b;
 	JourneyCursor c;
 	struct varlena *packed;
 
 	builder_init(&b, set->walk.dict, CurrentMemoryContext);
 	if (path->n > 0)
-		journey_start_at(v, &c, path->touches[0]);
+		journey_start_at(v, &c, touches[0]);
 	for (uint32 i = 0; i < path->n; i++)
 	{
 		Touch passed;
 
 		if (i % BUILDER_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		while (c.i < path->touches[i])
+		while (c.i < touches[i])
 			journey_next(&c, &passed);
-		builder_add_touches(&b, &c, set->numbers, path->touches[i] + 1);
+		builder_add_touches(&b, &c, set->numbers, touches[i] + 1);
 	}
 	packed = builder_pack(&b);
 	builder_free(&b);
@@ -120,8 +128,11 @@ journey_conversions(PG_FUNCTION_ARGS)
 		walk_labels(w, &set->arg.view);
 		set->numbers = journey_intern_labels(&set->arg.view, w->dict);
 		set->paths = NULL;
-		set->npaths = set->paths_max = set->told = 0;
+		set->npaths = set->paths_max = set->told = set->ntouches = 0;
+		set->touches = palloc_extended(Max(set->arg.view.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 		walk_journey(w, &set->arg.view, keep_path, set);
+		if (!w->reset && set->npaths > 0)
+			memcpy(set->touches, w->touch, set->arg.view.n * sizeof(uint32));
 		MemoryContextSwitchTo(old);
 	}
 	return row_set_rows(fcinfo, &set->rows, conversion_row);
