@@ -22,8 +22,9 @@ typedef struct Chain
 	uint32 ngroups;
 } Chain;
 
-/* What iteration leaves: the error of a chance to convert, as a part of it. */
+/* What iteration leaves: the error of the chance to convert, as a part of it, and of an effect. */
 #define CHAIN_ERROR 1e-12
+#define CHAIN_EFFECT_ERROR 1e-11
 
 typedef enum ChainMethod
 {
