@@ -77,7 +77,8 @@ AS $$
 DECLARE
     part text := CASE by WHEN 'campaign' THEN 'detail' ELSE by END;
     asked jsonb := jsonb_build_object('until', now()) || coalesce(options, '{}');
-    checked @extschema@.attribution;
+    facts @extschema@.attribution;
+    r record;
 BEGIN
     period := check_period(period, since, until);
     IF part IS NULL OR part NOT IN ('channel', 'label', 'action', 'detail') THEN
@@ -89,32 +90,23 @@ BEGIN
         asked := asked || jsonb_build_object('models', models);
     END IF;
     -- a mistake is told before there is data
-    checked := (SELECT attribution_agg('{}'::@extschema@.journey, conversion, touches, lookback, part, asked));
-    IF by = 'campaign' THEN
+    facts := (SELECT attribution_agg('{}'::@extschema@.journey, conversion, touches, lookback, part, asked));
+    FOR r IN SELECT p.period_start, p.range_since, p.range_until FROM period_ranges(period, since, until) p LOOP
+        asked := asked || jsonb_build_object('since', r.range_since, 'before', r.range_until);
+        -- not SELECT INTO, which would keep workers out
+        IF by = 'campaign' THEN
+            facts := (SELECT attribution_agg(j.journey, conversion, touches, lookback, part, asked)
+                      FROM campaign_journeys(customers) j);
+        ELSIF customers IS NOT NULL THEN
+            facts := (SELECT attribution_agg(j.journey, conversion, touches, lookback, part, asked)
+                      FROM current_journeys j WHERE j.customer_id = ANY (customers));
+        ELSE
+            facts := (SELECT attribution_agg(b.block, conversion, touches, lookback, part, asked)
+                      FROM current_blocks b);
+        END IF;
         RETURN QUERY
-        SELECT r.period_start, c.model, c.item, c.conversions, c.value
-        FROM period_ranges(period, since, until) r
-             CROSS JOIN LATERAL (VALUES (asked || jsonb_build_object('since', r.range_since, 'before', r.range_until))) o(o)
-             CROSS JOIN LATERAL (SELECT attribution_agg(j.journey, conversion, touches, lookback, part, o.o) AS facts
-                                 FROM campaign_journeys(customers) j) a
-             CROSS JOIN LATERAL attribution_credit(a.facts) c;
-    ELSIF customers IS NOT NULL THEN
-        RETURN QUERY
-        SELECT r.period_start, c.model, c.item, c.conversions, c.value
-        FROM period_ranges(period, since, until) r
-             CROSS JOIN LATERAL (VALUES (asked || jsonb_build_object('since', r.range_since, 'before', r.range_until))) o(o)
-             CROSS JOIN LATERAL (SELECT attribution_agg(j.journey, conversion, touches, lookback, part, o.o) AS facts
-                                 FROM current_journeys j WHERE j.customer_id = ANY (customers)) a
-             CROSS JOIN LATERAL attribution_credit(a.facts) c;
-    ELSE
-        RETURN QUERY
-        SELECT r.period_start, c.model, c.item, c.conversions, c.value
-        FROM period_ranges(period, since, until) r
-             CROSS JOIN LATERAL (VALUES (asked || jsonb_build_object('since', r.range_since, 'before', r.range_until))) o(o)
-             CROSS JOIN LATERAL (SELECT attribution_agg(b.block, conversion, touches, lookback, part, o.o) AS facts
-                                 FROM current_blocks b) a
-             CROSS JOIN LATERAL attribution_credit(a.facts) c;
-    END IF;
+        SELECT r.period_start, c.model, c.item, c.conversions, c.value FROM attribution_credit(facts) c;
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.attribution(text, timestamptz, timestamptz, @extschema@.journey_pattern,
                                       @extschema@.journey_pattern, interval, text, text[], bigint[], jsonb) IS

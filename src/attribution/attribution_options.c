@@ -175,16 +175,15 @@ set_option(AttrParams *p, AttrRange *range, const char *name, JsonbValue *v)
 	if (strcmp(name, "order") == 0)
 	{
 		const char *hint = "Use 1, 2, 3 or 4.";
-		Decimal d;
+		double order;
 
 		if (v->type != jbvNumeric)
 			option_wrong(name, v, hint);
-		if (numeric_is_nan(v->val.numeric) || numeric_is_inf(v->val.numeric))
+		order = DatumGetFloat8(
+			DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(v->val.numeric)));
+		if (order != 1 && order != 2 && order != 3 && order != ATTR_ORDER_MAX)
 			option_wrong(name, v, hint);
-		decimal_from_numeric(&d, NumericGetDatum(v->val.numeric));
-		if (d.scale != 0 || d.mantissa < 1 || d.mantissa > ATTR_ORDER_MAX)
-			option_wrong(name, v, hint);
-		p->order = d.mantissa;
+		p->order = (int) order;
 	}
 	else if (strcmp(name, "half_life") == 0)
 	{
