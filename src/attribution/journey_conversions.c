@@ -26,6 +26,8 @@ typedef struct Conversions
 	Walk walk;
 	JourneyArg arg;
 	uint32 *numbers;
+	JourneyCursor conversion;
+	JourneyCursor touch;
 	uint32 *touches; /* numbers of touchpoints */
 	uint32 ntouches;
 	FoundPath *paths;
@@ -57,27 +59,25 @@ keep_path(void *arg, Walk *w, const WalkPath *path)
 	set->paths[set->npaths++] = found;
 }
 
+/* These touchpoints, which ascend, as a journey. Mostly they are behind those of the row before. */
 static Datum
-path_journey(Conversions *set, const FoundPath *path)
+pick(Conversions *set, JourneyCursor *c, const uint32 *touchpoints, uint32 n)
 {
-	const JourneyView *v = &set->arg.view;
-	const uint32 *touches = set->touches + path->from;
 	JourneyBuilder b;
-	JourneyCursor c;
 	struct varlena *packed;
 
 	builder_init(&b, set->walk.dict, CurrentMemoryContext);
-	if (path->n > 0)
-		journey_start_at(v, &c, touches[0]);
-	for (uint32 i = 0; i < path->n; i++)
+	if (n > 0 && touchpoints[0] < c->i)
+		journey_start_at(&set->arg.view, c, touchpoints[0]);
+	for (uint32 i = 0; i < n; i++)
 	{
 		Touch passed;
 
 		if (i % BUILDER_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		while (c.i < touches[i])
-			journey_next(&c, &passed);
-		builder_add_touches(&b, &c, set->numbers, touches[i] + 1);
+		while (c->i < touchpoints[i])
+			journey_next(c, &passed);
+		builder_add_touches(&b, c, set->numbers, touchpoints[i] + 1);
 	}
 	packed = builder_pack(&b);
 	builder_free(&b);
@@ -94,11 +94,8 @@ conversion_row(void *arg, Datum *values, bool *nulls)
 		return false;
 	path = &set->paths[set->told++];
 	nulls[0] = !path->converts;
-	values[0] = path->converts
-					? PointerGetDatum(journey_cut(set->walk.dict, &set->arg.view, path->conversion,
-												  path->conversion + 1))
-					: 0;
-	values[1] = path_journey(set, path);
+	values[0] = path->converts ? pick(set, &set->conversion, &path->conversion, 1) : 0;
+	values[1] = pick(set, &set->touch, set->touches + path->from, path->n);
 	return true;
 }
 
@@ -127,6 +124,8 @@ journey_conversions(PG_FUNCTION_ARGS)
 		journey_arg_open(&set->arg, PointerGetDatum(PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0))));
 		walk_labels(w, &set->arg.view);
 		set->numbers = journey_intern_labels(&set->arg.view, w->dict);
+		journey_start_at(&set->arg.view, &set->conversion, 0);
+		journey_start_at(&set->arg.view, &set->touch, 0);
 		set->paths = NULL;
 		set->npaths = set->paths_max = set->told = set->ntouches = 0;
 		set->touches = palloc_extended(Max(set->arg.view.n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
