@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS @hub@.spend (
     CHECK (channel IS NOT NULL OR campaign IS NOT NULL),
     UNIQUE NULLS NOT DISTINCT (day, channel, campaign, currency)
 );
-COMMENT ON TABLE @hub@.spend IS 'what was spent on a channel or a campaign on a day: for you to fill; see return_on_spend';
+COMMENT ON TABLE @hub@.spend IS
+    'what was spent on a channel or a campaign on a day: for you to fill; see return_on_spend';
 COMMENT ON COLUMN @hub@.spend.day IS 'the day, in the time zone of settings';
 COMMENT ON COLUMN @hub@.spend.channel IS 'channel, as in touchpoints; NULL: of no one';
 COMMENT ON COLUMN @hub@.spend.campaign IS 'campaign, as in touchpoints; NULL: of no one';
@@ -110,8 +111,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.attribution(text, timestamptz, timestamptz, @extschema@.journey_pattern,
                                       @extschema@.journey_pattern, interval, text, text[], bigint[], jsonb) IS
-    'credit for conversions by model and item, in the period of the conversion (day, week, month, quarter, year or all), '
-    'from one time until before another; by channel, label, action, detail or campaign; models: NULL for all; customers: '
+    'credit for conversions by model and item, in the period of the conversion (day, week, month, quarter, year or '
+    'all), from one time until before another; by channel, label, action, detail or campaign; models and customers: '
     'NULL for all; options as those of attribution_agg. A path that may still have a conversion is left out';
 
 -- Where a relation has the name of the type, attribution('month') is a call of the function, not a cast to the type.
@@ -171,8 +172,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.return_on_spend(text, timestamptz, timestamptz, @extschema@.journey_pattern,
                                           @extschema@.journey_pattern, interval, text, text[], bigint[], jsonb) IS
-    'attribution by channel or campaign beside what was spent on it in the period: what a conversion cost, and how much '
-    'value came back of each unit spent. What was spent in another currency than that of settings is told apart';
+    'attribution by channel or campaign beside what was spent on it in the period: what a conversion cost, and how '
+    'much value came back of each unit spent. What was spent in another currency than that of settings is told apart';
 
 CREATE OR REPLACE FUNCTION @hub@.conversions(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
@@ -188,9 +189,9 @@ BEGIN
     period := check_period(period, since, until);
     PERFORM FROM journey_conversions('{}', conversion, touches, lookback);
     RETURN QUERY
-    SELECT period_start(f.at, period, (SELECT s.time_zone FROM settings s)), f.customer_id, touchpoint_ref(f.conversion),
-           f.at, touchpoint_channel(f.conversion), touchpoint_action(f.conversion), touchpoint_value(f.conversion),
-           journey_length(f.path)::integer, f.channels[1], f.channels[cardinality(f.channels)], f.channels,
+    SELECT period_start(f.at, period, (SELECT s.time_zone FROM settings s)), f.customer_id,
+           touchpoint_ref(f.conversion), f.at, touchpoint_channel(f.conversion), touchpoint_action(f.conversion),
+           touchpoint_value(f.conversion), journey_length(f.path)::integer, f.channels[1], f.channels[cardinality(f.channels)], f.channels,
            f.at - journey_start(f.path)
     FROM (SELECT j.customer_id, c.conversion, c.path, touchpoint_time(c.conversion) AS at,
                  journey_path(c.path, 'channel') AS channels

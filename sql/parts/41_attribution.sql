@@ -199,8 +199,8 @@ COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey_block, journey_
 COMMENT ON FUNCTION attribution_agg_combinefn(attribution, attribution) IS 'combine function of attribution_agg';
 COMMENT ON FUNCTION attribution_agg_finalfn(attribution) IS 'final function of attribution_agg';
 COMMENT ON AGGREGATE attribution_agg(journey, journey_pattern, journey_pattern, interval, text) IS
-    'credit for conversions, of all models: items (channel, label, action or detail) of the touches before them, within '
-    'a lookback';
+    'credit for conversions, of all models: items (channel, label, action or detail) of the touches before them, '
+    'within a lookback';
 COMMENT ON AGGREGATE attribution_agg(journey, journey_pattern, journey_pattern, interval, text, jsonb) IS
     'the same with options: order, half_life, position, reset, until, transform, direct, models, paths, since, before';
 COMMENT ON AGGREGATE attribution_agg(journey_block, journey_pattern, journey_pattern, interval, text) IS

@@ -29,8 +29,8 @@
 #define ATTR_SUM_MAX ((int128) PG_INT64_MAX * ATTR_ONE)
 
 #define ATTR_ORDER_MAX 4
-#define ATTR_ITEMS_MAX 65000   /* an item is 16 bits of a Markov state */
-#define ATTR_TEXT_MAX 2000     /* bytes of an item's text: a label with quotes, and a count */
+#define ATTR_ITEMS_MAX 65000 /* an item is 16 bits of a Markov state */
+#define ATTR_TEXT_MAX 2000   /* bytes of an item's text: a label with quotes, and a count */
 
 /* In the order in which they are told. The first are sums for each item. */
 typedef enum AttrModel

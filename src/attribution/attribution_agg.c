@@ -121,8 +121,7 @@ call_site(FunctionCallInfo fcinfo)
 				 !same_text(site->item, item) || !same_text(site->options, options)))
 		new_question(site, lookback, item, options);
 	walk_patterns(&site->walk, PG_GETARG_DATUM(ARG_CONVERSION), PG_GETARG_DATUM(ARG_TOUCHES));
-	site->params.conversion =
-		(AttrText) {site->walk.conversion->text, site->walk.conversion->len};
+	site->params.conversion = (AttrText) {site->walk.conversion->text, site->walk.conversion->len};
 	site->params.touches = (AttrText) {site->walk.touches->text, site->walk.touches->len};
 	if (unlikely(site->walk_serial != site->walk.serial))
 	{
@@ -349,8 +348,7 @@ give_shape(AttrState *s, int sum, const int64 *weights, uint32 n, uint32 ndistin
 		for (uint32 i = 0; between != 0 && i < ndistinct; i++)
 		{
 			uint32 item = s->distinct[i];
-			int64 times =
-				(int64) s->items[item].count - (item == first) - (item == last);
+			int64 times = (int64) s->items[item].count - (item == first) - (item == last);
 
 			if (times > 0)
 				give(s, item, sum, (int128) between * times, between_value * times);

@@ -32,11 +32,8 @@ const char *const attr_models[ATTR_MODELS] = {
 };
 
 const char *const attr_transforms[ATTR_TRANSFORMS] = {
-	[ATTR_NONE] = "none",
-	[ATTR_EXPOSURE] = "exposure",
-	[ATTR_FIRST_OF_EACH] = "first",
-	[ATTR_UNIQUE] = "unique",
-	[ATTR_FREQUENCY] = "frequency",
+	[ATTR_NONE] = "none",     [ATTR_EXPOSURE] = "exposure",   [ATTR_FIRST_OF_EACH] = "first",
+	[ATTR_UNIQUE] = "unique", [ATTR_FREQUENCY] = "frequency",
 };
 
 const char *const attr_parts[PART_LABEL + 1] = {
@@ -88,7 +85,7 @@ sum_io(AttrIO *io, AttrSum *sum)
 	io->fixed(io, "value", &sum->value);
 }
 
-/* Read the length of a list, and make room, which is not touched before there is something to put in. */
+/* Read the length of a list, and make room. It is not touched before there is something to put in. */
 static void *
 list_io(AttrIO *io, const char *key, void *elements, uint32 *n, size_t size)
 {
@@ -400,13 +397,11 @@ check_grams(const AttrFacts *f, int64 touched)
 		if (gram->to < ATTR_TO_ITEM)
 			check_add(&ends[gram->to], gram->times);
 		else
-			flow_add(flows,
-					 attr_gram_next(gram->from, gram->to - ATTR_TO_ITEM, f->params.order),
+			flow_add(flows, attr_gram_next(gram->from, gram->to - ATTR_TO_ITEM, f->params.order),
 					 gram->times);
 	}
 	check_sum("Its transitions have not as many conversions.", ends[ATTR_TO_CONVERSION], touched);
-	check_sum("Its transitions have not as many null paths.", ends[ATTR_TO_NULL],
-			  f->totals.nulls);
+	check_sum("Its transitions have not as many null paths.", ends[ATTR_TO_NULL], f->totals.nulls);
 	check_sum("Its transitions do not begin as often as they end.", starts,
 			  (int128) touched + f->totals.nulls);
 	flows_start_iterate(flows, &it);
@@ -521,8 +516,8 @@ flat_number(AttrIO *io, const char *key, uint64 *x)
 	else
 	{
 		enlargeStringInfo(&flat->out, LEB_MAX_BYTES);
-		flat->out.len = (char *) leb_write((uint8 *) flat->out.data + flat->out.len, *x) -
-						flat->out.data;
+		flat->out.len =
+			(char *) leb_write((uint8 *) flat->out.data + flat->out.len, *x) - flat->out.data;
 	}
 }
 

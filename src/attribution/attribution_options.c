@@ -1,6 +1,6 @@
 /*
  * attribution_options.c
- *		What is asked of attribution_agg: options from JSON, and whether two questions are the same.
+ *		What is asked of attribution_agg: options from JSON, and whether it is the same.
  */
 #include "postgres.h"
 
@@ -65,9 +65,9 @@ option_word(const char *name, const JsonbValue *v, const char *const *words, int
 static int64
 option_time(const char *name, const JsonbValue *v, const char *hint)
 {
-	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-												   CStringGetDatum(option_text(name, v, hint)),
-												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	return DatumGetTimestampTz(
+		DirectFunctionCall3(timestamptz_in, CStringGetDatum(option_text(name, v, hint)),
+							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
 /* Elements of an array; an error if it is none. */
@@ -147,7 +147,10 @@ models_hint(void)
 
 	initStringInfo(&hint);
 	for (int i = 0; i < ATTR_MODELS; i++)
-		appendStringInfo(&hint, "%s%s", i == 0 ? "Models are " : i < ATTR_MODELS - 1 ? ", " : " and ",
+		appendStringInfo(&hint, "%s%s",
+						 i == 0                ? "Models are "
+						 : i < ATTR_MODELS - 1 ? ", "
+											   : " and ",
 						 attr_models[i]);
 	appendStringInfoChar(&hint, '.');
 	return hint.data;
@@ -189,9 +192,8 @@ set_option(AttrParams *p, AttrRange *range, const char *name, JsonbValue *v)
 	{
 		const char *hint = "Use a positive interval, as in \"7 days\".";
 		char *text = option_text(name, v, hint);
-		Interval *i = DatumGetIntervalP(
-			DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
-								Int32GetDatum(-1)));
+		Interval *i = DatumGetIntervalP(DirectFunctionCall3(
+			interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 		Interval zero = {0};
 
 		if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(i),
@@ -282,12 +284,11 @@ attr_lookback(const Interval *lookback)
 
 	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(lookback),
 										  IntervalPGetDatum(&zero))) <= 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("lookback must be positive"),
-						errdetail("Found \"%s\".",
-								  DatumGetCString(DirectFunctionCall1(
-									  interval_out, IntervalPGetDatum(lookback)))),
-						errhint("Use an interval such as '30 days'.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lookback must be positive"),
+				 errdetail("Found \"%s\".", DatumGetCString(DirectFunctionCall1(
+												interval_out, IntervalPGetDatum(lookback)))),
+				 errhint("Use an interval such as '30 days'.")));
 	return limit_usecs(lookback, "lookback");
 }
 

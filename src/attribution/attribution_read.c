@@ -154,8 +154,7 @@ markov_credit(const AttrFacts *f, AttrSum *credit, double *conversions)
 
 		conversions[i] = touched * part;
 		/* in two steps, as the product would not fit */
-		credit[i].value = value / ATTR_ONE * share +
-						  value % ATTR_ONE * share / ATTR_ONE;
+		credit[i].value = value / ATTR_ONE * share + value % ATTR_ONE * share / ATTR_ONE;
 		rest -= credit[i].value;
 	}
 	if (f->nitems > 0 && all > 0)
@@ -248,8 +247,9 @@ static void
 must_keep(const AttrFacts *f, AttrModel model)
 {
 	if (!attr_keeps(&f->params, model))
-		not_kept(psprintf("the model \"%s\"", attr_models[model]),
-				 psprintf("Have it in the option \"models\" of attribution_agg, or leave that out."));
+		not_kept(
+			psprintf("the model \"%s\"", attr_models[model]),
+			psprintf("Have it in the option \"models\" of attribution_agg, or leave that out."));
 }
 
 PG_FUNCTION_INFO_V1(attribution_credit);

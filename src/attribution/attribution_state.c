@@ -99,8 +99,7 @@ typedef struct GramEntry
 #define SH_ELEMENT_TYPE GramEntry
 #define SH_KEY_TYPE GramKey
 #define SH_KEY key
-#define SH_HASH_KEY(tb, k)                                                                         \
-	hash_number((k).from * UINT64CONST(0xff51afd7ed558ccd) + (k).to)
+#define SH_HASH_KEY(tb, k) hash_number((k).from *UINT64CONST(0xff51afd7ed558ccd) + (k).to)
 #define SH_EQUAL(tb, a, b) ((a).from == (b).from && (a).to == (b).to)
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -125,8 +124,7 @@ copy_text(const AttrText *text)
 AttrState *
 attr_state_create(const AttrParams *params, MemoryContext aggregate)
 {
-	MemoryContext cxt =
-		AllocSetContextCreate(aggregate, "attribution", ALLOCSET_START_SMALL_SIZES);
+	MemoryContext cxt = AllocSetContextCreate(aggregate, "attribution", ALLOCSET_START_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	AttrState *s = palloc0(sizeof(AttrState));
 
@@ -454,7 +452,7 @@ node_order(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
-/* Paths by length, then by the path before and the item: so each stands behind the one before it. */
+/* Paths by length, then by the path before and the item: so each stands behind the latter. */
 static void
 order_nodes(const AttrState *s, const uint32 *ranks, AttrFacts *f)
 {
@@ -568,8 +566,8 @@ attr_state_flat(AttrState *s)
 			gram->from = 0;
 			for (int k = ATTR_ORDER_MAX; k-- > 0;)
 				if (entry->key.from >> 16 * k != 0)
-					gram->from = gram->from << 16 |
-								 (ranks[(entry->key.from >> 16 * k & 0xffff) - 1] + 1);
+					gram->from =
+						gram->from << 16 | (ranks[(entry->key.from >> 16 * k & 0xffff) - 1] + 1);
 			gram->to = entry->key.to < ATTR_TO_ITEM
 						   ? entry->key.to
 						   : ATTR_TO_ITEM + ranks[entry->key.to - ATTR_TO_ITEM];

@@ -36,9 +36,9 @@ typedef struct AttrState
 	uint32 nitems;
 	uint32 items_max;
 	uint32 stamp;
-	struct attr_names_hash *names;       /* items by text */
-	struct attr_keys_hash *counted;      /* items of items that were counted (frequency) */
-	struct attr_places_hash *places;     /* NULL: not kept; likewise below */
+	struct attr_names_hash *names;   /* items by text */
+	struct attr_keys_hash *counted;  /* items of items that were counted (frequency) */
+	struct attr_places_hash *places; /* NULL: not kept; likewise below */
 	struct attr_grams_hash *grams;
 	int64 *pairs; /* and some grams of order 1, those of small numbers; NULL: none */
 	struct attr_paths_hash *paths; /* nodes by parent and item */

@@ -55,12 +55,13 @@ one_step(CompiledPattern **cached, const Walk *w, const char *what, Datum patter
 	CompiledPattern *c = pattern_argument(cached, w->cxt, pattern);
 
 	if (!program_is_one_step(c->program))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s needs a pattern of one step for %s", w->function, what),
-				 errdetail("Found \"%s\".", c->text),
-				 errhint("Use a step such as \"web.purchase\", or several of them as in \"(ads.%% | "
-						 "email.click)\".")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s needs a pattern of one step for %s", w->function, what),
+			 errdetail("Found \"%s\".", c->text),
+			 errhint("Use a step such as \"web.purchase\", or several of them as in \"(ads.%% | "
+					 "email.click)\".")));
 	return c;
 }
 
@@ -321,9 +322,8 @@ value_at(Walk *w, uint32 i, Decimal *value)
 	for (;; w->value_at++)
 	{
 		const uint8 *next = w->value;
-		bool has_value =
-			v->value_bitmap == NULL ||
-			(v->value_bitmap[w->value_at >> 3] & 1 << (w->value_at & 7)) != 0;
+		bool has_value = v->value_bitmap == NULL ||
+						 (v->value_bitmap[w->value_at >> 3] & 1 << (w->value_at & 7)) != 0;
 
 		if (has_value)
 			next = journey_read_value(v, w->value, value);

@@ -36,7 +36,7 @@ typedef struct Conversions
 	uint32 told;
 } Conversions;
 
-/* With reset no touch is on two paths, so there are no more than touchpoints; without, all are kept at the end. */
+/* With reset no touch is on two paths, so there is room; without, all are kept at the end. */
 static void
 keep_path(void *arg, Walk *w, const WalkPath *path)
 {

@@ -19,8 +19,8 @@
 
 #define STATES_MAX 90
 
-const char *const fuzz_tokens[] = {"\x01", "\x00\x01", "\x80\x01", "ads", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-								   NULL};
+const char *const fuzz_tokens[] = {
+	"\x01", "\x00\x01", "\x80\x01", "ads", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", NULL};
 
 typedef struct Value
 {
