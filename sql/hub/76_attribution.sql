@@ -191,8 +191,8 @@ BEGIN
     RETURN QUERY
     SELECT period_start(f.at, period, (SELECT s.time_zone FROM settings s)), f.customer_id,
            touchpoint_ref(f.conversion), f.at, touchpoint_channel(f.conversion), touchpoint_action(f.conversion),
-           touchpoint_value(f.conversion), journey_length(f.path)::integer, f.channels[1], f.channels[cardinality(f.channels)], f.channels,
-           f.at - journey_start(f.path)
+           touchpoint_value(f.conversion), journey_length(f.path)::integer, f.channels[1],
+           f.channels[cardinality(f.channels)], f.channels, f.at - journey_start(f.path)
     FROM (SELECT j.customer_id, c.conversion, c.path, touchpoint_time(c.conversion) AS at,
                  journey_path(c.path, 'channel') AS channels
           FROM current_journeys j
