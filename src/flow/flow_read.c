@@ -237,7 +237,7 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 		uint64 more = read_number(r);
 
 		CHECK_FOR_INTERRUPTS();
-		if (more > PG_UINT32_MAX - step || step + more == 0)
+		if (more > flow_told_steps(&m->options) + 1 - step || step + more == 0)
 			flow_corrupt(r->received, "A step is out of range.");
 		step += more;
 		at = r->p;
@@ -408,6 +408,7 @@ const char *
 flow_wrong(Flow *m)
 {
 	Flow *again = flow_create(m->options_text, CurrentMemoryContext);
+	uint32 told = flow_told_steps(&m->options);
 	const char *wrong = NULL;
 
 	/* the same numbers of items */
@@ -436,7 +437,7 @@ flow_wrong(Flow *m)
 						   : path->key[0] & FLOW_CUT ? FLOW_MORE
 													 : FLOW_END;
 
-			flow_sum(&flow_add_edge(again, k + 1, items[at], other)->paths, path->paths);
+			flow_sum(&flow_add_edge(again, Min(k, told) + 1, items[at], other)->paths, path->paths);
 		}
 		pfree(items);
 	}
