@@ -243,9 +243,19 @@ flow_bucket_time(uint32 bucket)
 }
 
 /* --- flow_read.c: the flat form --- */
-extern Flow *flow_of_flat(const struct varlena *flat, bool received, MemoryContext cxt);
-extern void flow_merge(Flow *m, const struct varlena *flat, bool received);
-extern void flow_corrupt(bool received, const char *what) __attribute__((noreturn));
+
+
+/* Where it comes from: from a client, items and paths need not ascend, and errors are its fault. */
+typedef enum FlowSource
+{
+	FLOW_STORED,
+	FLOW_RECEIVED,
+	FLOW_TYPED
+} FlowSource;
+
+extern Flow *flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt);
+extern void flow_merge(Flow *m, const struct varlena *flat, FlowSource source);
+extern void flow_corrupt(FlowSource source, const char *what) __attribute__((noreturn));
 
 /* Do edges tell what paths tell? What is wrong, or NULL. */
 extern const char *flow_wrong(Flow *m);

@@ -609,11 +609,11 @@ flow_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(0))
-		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false, flow_context(cxt));
+		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED, flow_context(cxt));
 	else
 	{
 		m = flow_state_argument(PG_GETARG_DATUM(0), cxt);
-		flow_merge(m, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false);
+		flow_merge(m, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED);
 	}
 	return EOHPGetRWDatum(&m->hdr);
 }
