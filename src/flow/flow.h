@@ -19,7 +19,7 @@
  *
  *	version		1 byte: 1
  *	rounded		1 byte: 1 if times are numbers of buckets, else 0 (microseconds)
- *	options		text, JSON as flow_options.c writes it
+ *	options		as a text: bytes as flow_options.c writes them
  *	items		LEB128, how many, and texts, ascending bytewise; named below by number, from 0
  *	paths		LEB128, how many; of each, ascending by key
  *		key			LEB128, how many bytes it begins with as the one before, and how many are its
@@ -134,7 +134,7 @@ typedef struct Flow
 	uint32 magic;
 	bool rounded;
 	uint64 serial;      /* no other state in this process has it */
-	text *options_text; /* canonical */
+	bytea *options_bytes;
 	FlowOptions options;
 	int64 steps; /* of all paths */
 	int64 paths_sum;
@@ -161,15 +161,16 @@ typedef struct Flow
 } Flow;
 
 /* --- flow_options.c --- */
-extern text *flow_options_text(const FlowOptions *o);
+extern void flow_options_print(StringInfo out, const FlowOptions *o);
+extern bytea *flow_options_bytes(const FlowOptions *o);
 extern FlowOptions *flow_options_parse(LabelPart item, Jsonb *options);
 extern FlowOptions *flow_options_of_json(const char *p, size_t len);
-extern FlowOptions *flow_options_of_text(const char *p, size_t len);
+extern FlowOptions *flow_options_of_bytes(const uint8 *p, size_t len);
 extern const char *flow_options_differ(const FlowOptions *a, const FlowOptions *b);
 
 /* --- flow_state.c --- */
 extern MemoryContext flow_context(MemoryContext aggregate);
-extern Flow *flow_create(const text *options, MemoryContext cxt);
+extern Flow *flow_create(const bytea *options, MemoryContext cxt);
 extern Flow *flow_state_argument(Datum d, MemoryContext aggregate);
 extern Flow *flow_argument(Datum d);
 extern struct varlena *flow_flat(Flow *m);

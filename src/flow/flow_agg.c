@@ -42,7 +42,7 @@ struct FlowSite
 	text *item;    /* as given; NULL: not as yet */
 	Jsonb *given;  /* likewise; NULL: none */
 	FlowOptions *options;
-	text *options_text;
+	bytea *options_bytes;
 	uint64 flow; /* whose options are known to be these */
 	CompiledPattern *start;
 	CompiledPattern *end;
@@ -110,7 +110,7 @@ call_site(FunctionCallInfo fcinfo)
 	site = flow_site_create(
 		fcinfo->flinfo->fn_mcxt,
 		flow_options_parse(label_part_argument(PG_GETARG_DATUM(ARG_ITEM)), given));
-	site->options_text = flow_options_text(site->options);
+	site->options_bytes = flow_options_bytes(site->options);
 	site->item = palloc(VARSIZE_ANY(item));
 	memcpy(site->item, item, VARSIZE_ANY(item));
 	if (given)
@@ -130,13 +130,13 @@ state_argument(FunctionCallInfo fcinfo, FlowSite *site)
 	Flow *m;
 
 	if (PG_ARGISNULL(ARG_STATE))
-		m = flow_create(site->options_text, flow_context(cxt));
+		m = flow_create(site->options_bytes, flow_context(cxt));
 	else
 		m = flow_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
 	if (unlikely(m->serial != site->flow))
 	{
-		if (VARSIZE(m->options_text) != VARSIZE(site->options_text) ||
-			memcmp(m->options_text, site->options_text, VARSIZE(m->options_text)) != 0)
+		if (VARSIZE(m->options_bytes) != VARSIZE(site->options_bytes) ||
+			memcmp(m->options_bytes, site->options_bytes, VARSIZE(m->options_bytes)) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("flow_agg needs the same item and options for all rows of a group"),

@@ -1,6 +1,9 @@
 /*
  * flow_options.c
- *		Options of flow_agg: a JSON object, and the canonical text that a flow keeps.
+ *		Options of flow_agg: a JSON object, and the bytes that a flow keeps.
+ *
+ * These are the item (LabelPart), 1 byte; flags, 1 byte; max_steps and gap, LEB128; and, where
+ * flags say so, start and end, each LEB128, its length, and as many bytes.
  */
 #include "postgres.h"
 
@@ -8,6 +11,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "flow/flow.h"
+#include "mb/pg_wchar.h"
 #include "pattern/program.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -21,39 +25,59 @@ static const char *const part_names[] = {
 
 #define MAX_STEPS_LIMIT 1000000
 
-/* A pattern in canonical form. It must match single touchpoints. */
+#define OPTION_START 1
+#define OPTION_END 2
+#define OPTION_BACKWARD 4
+#define OPTION_COLLAPSE 8
+
+/*
+ * A pattern in canonical form, of matches of one touchpoint each. NULL: it is none; then the scan
+ * has no message if it is a pattern, but of more.
+ */
 static const char *
-step_pattern(const char *option, const char *given, size_t len)
+single_step(TextScan *s)
 {
-	Pattern *pattern;
-	Program *program;
+	Pattern *pattern = pattern_parse(s);
+	Program *program = pattern ? program_compile(pattern, s) : NULL;
 	StringInfoData out;
 	bool single = true;
-	TextScan s;
 
-	text_scan_init(&s, given, len);
-	pattern = pattern_parse(&s);
-	program = pattern ? program_compile(pattern, &s) : NULL;
 	if (program == NULL)
-		ereport(ERROR, (errcode(s.sqlerrcode),
-						errmsg("option \"%s\" of flow_agg is no pattern", option),
-						s.detail ? errdetail_internal("%s", s.detail) : 0,
-						s.hint ? errhint("%s", s.hint)
-							   : errhint("Give a pattern of one step, as \"web.view\".")));
+		return NULL;
 	for (int e = 0; e < program->nedges; e++)
 		single &= program->edges[e].from < 0 && !program->edges[e].from_start &&
 				  program->edges[e].link == PROGRAM_NO_LINK;
 	for (int a = 0; a < program->naccepts; a++)
 		single &= !program->accepts[a].to_end;
+	s->detail = NULL;
 	if (!single)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("option \"%s\" of flow_agg must be a pattern of one step", option),
-						errdetail("Found \"%.*s\".", (int) len, given),
-						errhint("A path begins and ends with one touchpoint; alternatives are"
-								" written (a | b).")));
+		return NULL;
 	initStringInfo(&out);
 	pattern_print(&out, pattern);
 	return out.data;
+}
+
+static const char *
+step_pattern(const char *option, const char *given, size_t len)
+{
+	const char *canonical;
+	TextScan s;
+
+	text_scan_init(&s, given, len);
+	canonical = single_step(&s);
+	if (canonical)
+		return canonical;
+	if (s.detail || s.message)
+		ereport(ERROR, (errcode(s.sqlerrcode),
+						errmsg("option \"%s\" of flow_agg is no pattern", option),
+						s.detail ? errdetail_internal("%s", s.detail) : 0,
+						s.hint ? errhint("%s", s.hint)
+							   : errhint("Give a pattern of one step, as \"web.view\".")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("option \"%s\" of flow_agg must be a pattern of one step", option),
+					errdetail("Found \"%.*s\".", (int) len, given),
+					errhint("A path begins and ends with one touchpoint; alternatives are"
+							" written (a | b).")));
 }
 
 static void
@@ -204,32 +228,110 @@ print_string(StringInfo out, const char *key, const char *value)
 	escape_json(out, value);
 }
 
-text *
-flow_options_text(const FlowOptions *o)
+/* As JSON, with the item. */
+void
+flow_options_print(StringInfo out, const FlowOptions *o)
+{
+	appendStringInfo(out, "{\"item\": \"%s\"", part_names[o->item]);
+	if (o->start)
+		print_string(out, "start", o->start);
+	if (o->end)
+		print_string(out, "end", o->end);
+	if (o->backward)
+		print_string(out, "direction", "backward");
+	if (o->max_steps > 0)
+		appendStringInfo(out, ", \"max_steps\": %u", o->max_steps);
+	if (o->gap > 0)
+	{
+		appendStringInfo(out, ", \"gap\": \"" UINT64_FORMAT, o->gap / USECS_PER_SEC);
+		if (o->gap % USECS_PER_SEC != 0)
+			appendStringInfo(out, ".%06d", (int) (o->gap % USECS_PER_SEC));
+		appendStringInfoString(out, " s\"");
+	}
+	if (o->collapse)
+		appendStringInfoString(out, ", \"collapse\": true");
+	appendStringInfoChar(out, '}');
+}
+
+static void
+put_number(StringInfo out, uint64 number)
+{
+	uint8 bytes[LEB_MAX_BYTES];
+
+	appendBinaryStringInfo(out, (char *) bytes, leb_write(bytes, number) - bytes);
+}
+
+static void
+put_string(StringInfo out, const char *value)
+{
+	if (value == NULL)
+		return;
+	put_number(out, strlen(value));
+	appendStringInfoString(out, value);
+}
+
+bytea *
+flow_options_bytes(const FlowOptions *o)
 {
 	StringInfoData out;
 
 	initStringInfo(&out);
-	appendStringInfo(&out, "{\"item\": \"%s\"", part_names[o->item]);
-	if (o->start)
-		print_string(&out, "start", o->start);
-	if (o->end)
-		print_string(&out, "end", o->end);
-	if (o->backward)
-		print_string(&out, "direction", "backward");
-	if (o->max_steps > 0)
-		appendStringInfo(&out, ", \"max_steps\": %u", o->max_steps);
-	if (o->gap > 0)
-	{
-		appendStringInfo(&out, ", \"gap\": \"" UINT64_FORMAT, o->gap / USECS_PER_SEC);
-		if (o->gap % USECS_PER_SEC != 0)
-			appendStringInfo(&out, ".%06d", (int) (o->gap % USECS_PER_SEC));
-		appendStringInfoString(&out, " s\"");
-	}
-	if (o->collapse)
-		appendStringInfoString(&out, ", \"collapse\": true");
-	appendStringInfoChar(&out, '}');
-	return cstring_to_text_with_len(out.data, out.len);
+	appendStringInfoSpaces(&out, VARHDRSZ);
+	appendStringInfoChar(&out, o->item);
+	appendStringInfoChar(&out, (o->start ? OPTION_START : 0) | (o->end ? OPTION_END : 0) |
+								   (o->backward ? OPTION_BACKWARD : 0) |
+								   (o->collapse ? OPTION_COLLAPSE : 0));
+	put_number(&out, o->max_steps);
+	put_number(&out, o->gap);
+	put_string(&out, o->start);
+	put_string(&out, o->end);
+	SET_VARSIZE(out.data, out.len);
+	return (bytea *) out.data;
+}
+
+/* A canonical pattern; where it ends, or NULL. */
+static const uint8 *
+take_pattern(const uint8 *p, const uint8 *end, const char **pattern)
+{
+	uint64 len;
+	TextScan s;
+
+	p = leb_read(p, end, &len);
+	if (p == NULL || len > end - p ||
+		!pg_verify_mbstr(GetDatabaseEncoding(), (const char *) p, len, true))
+		return NULL;
+	text_scan_init(&s, (const char *) p, len);
+	*pattern = single_step(&s);
+	if (*pattern == NULL || strlen(*pattern) != len || memcmp(*pattern, p, len) != 0)
+		return NULL;
+	return p + len;
+}
+
+/* The options of such bytes; NULL if they are none. */
+FlowOptions *
+flow_options_of_bytes(const uint8 *p, size_t len)
+{
+	FlowOptions *o = palloc0(sizeof(FlowOptions));
+	const uint8 *end = p + len;
+	uint64 max_steps;
+	int flags;
+
+	if (len < 4 || p[0] > PART_LABEL || p[1] > 15)
+		return NULL;
+	o->item = p[0];
+	flags = p[1];
+	o->backward = (flags & OPTION_BACKWARD) != 0;
+	o->collapse = (flags & OPTION_COLLAPSE) != 0;
+	p = leb_read(p + 2, end, &max_steps);
+	p = p ? leb_read(p, end, &o->gap) : NULL;
+	if (p && (flags & OPTION_START))
+		p = take_pattern(p, end, &o->start);
+	if (p && (flags & OPTION_END))
+		p = take_pattern(p, end, &o->end);
+	if (p != end || max_steps > MAX_STEPS_LIMIT || o->gap > PG_INT64_MAX)
+		return NULL;
+	o->max_steps = max_steps;
+	return o;
 }
 
 /* Options with their item; NULL if they have none. */
@@ -265,19 +367,6 @@ flow_options_of_json(const char *p, size_t len)
 			set_option(o, key.val.string.val, key.val.string.len, &v);
 	}
 	return item ? o : NULL;
-}
-
-/* The options of a text that flow_options_text wrote; NULL if it did not. */
-FlowOptions *
-flow_options_of_text(const char *p, size_t len)
-{
-	FlowOptions *o = flow_options_of_json(p, len);
-	text *again = o ? flow_options_text(o) : NULL;
-
-	if (again == NULL || VARSIZE_ANY_EXHDR(again) != len ||
-		memcmp(VARDATA_ANY(again), p, len) != 0)
-		return NULL;
-	return o;
 }
 
 static bool

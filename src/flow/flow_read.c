@@ -324,7 +324,11 @@ read_head(FlowReader *r, const struct varlena *flat, FlowSource source, FlowText
 		flow_corrupt(source, "Its times are of no kind.");
 	r->rounded = r->p[1] == 1;
 	r->p += 2;
-	*options = read_text(r);
+	options->len = read_number(r);
+	if (options->len > r->end - r->p)
+		flow_corrupt(source, "Its options are cut off.");
+	options->text = (const char *) r->p;
+	r->p += options->len;
 }
 
 /* Add a flow of the same options; one that was received to an empty one. */
@@ -338,19 +342,25 @@ flow_merge(Flow *m, const struct varlena *flat, FlowSource source)
 	bool fresh = m->npaths == 0;
 
 	read_head(&r, flat, source, &options);
-	if (options.len != VARSIZE(m->options_text) - VARHDRSZ ||
-		memcmp(options.text, VARDATA(m->options_text), options.len) != 0)
+	if (options.len != VARSIZE(m->options_bytes) - VARHDRSZ ||
+		memcmp(options.text, VARDATA(m->options_bytes), options.len) != 0)
 	{
-		const FlowOptions *other = flow_options_of_text(options.text, options.len);
+		StringInfoData ours;
+		StringInfoData theirs;
+		const FlowOptions *other = flow_options_of_bytes((const uint8 *) options.text, options.len);
 
 		if (other == NULL)
 			flow_corrupt(source, "Its options are none.");
+		initStringInfo(&ours);
+		initStringInfo(&theirs);
+		flow_options_print(&ours, &m->options);
+		flow_options_print(&theirs, other);
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("flows of different options cannot be added up"),
 				 errdetail("They differ in %s: %s, and %s.",
 						   flow_options_differ(&m->options, other),
-						   text_to_cstring(m->options_text), pnstrdup(options.text, options.len)),
+						   ours.data, theirs.data),
 				 errhint("Group by what differs.")));
 	}
 	nitems = read_number(&r);
@@ -411,7 +421,7 @@ flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt)
 const char *
 flow_wrong(Flow *m)
 {
-	Flow *again = flow_create(m->options_text, CurrentMemoryContext);
+	Flow *again = flow_create(m->options_bytes, CurrentMemoryContext);
 	uint32 told = flow_told_steps(&m->options);
 	const char *wrong = NULL;
 

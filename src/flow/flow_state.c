@@ -134,20 +134,20 @@ flow_context(MemoryContext aggregate)
 
 /* A flow of these options, canonical, in cxt, which holds all of it. NULL: they are none. */
 Flow *
-flow_create(const text *options, MemoryContext cxt)
+flow_create(const bytea *options, MemoryContext cxt)
 {
 	static uint64 serial;
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	size_t len = VARSIZE_ANY_EXHDR(options);
 	Flow *m = palloc0(sizeof(Flow));
-	FlowOptions *parsed = flow_options_of_text(VARDATA_ANY(options), len);
+	FlowOptions *parsed = flow_options_of_bytes((const uint8 *) VARDATA_ANY(options), len);
 
 	EOH_init_header(&m->hdr, &flow_methods, cxt);
 	m->magic = FLOW_MAGIC;
 	m->serial = ++serial;
-	m->options_text = palloc(VARHDRSZ + len);
-	SET_VARSIZE(m->options_text, VARHDRSZ + len);
-	memcpy(VARDATA(m->options_text), VARDATA_ANY(options), len);
+	m->options_bytes = palloc(VARHDRSZ + len);
+	SET_VARSIZE(m->options_bytes, VARHDRSZ + len);
+	memcpy(VARDATA(m->options_bytes), VARDATA_ANY(options), len);
 	m->item_table = flow_items_create(cxt, 8, NULL);
 	m->path_table = flow_paths_create(cxt, 8, NULL);
 	m->edge_table = flow_edges_create(cxt, 8, NULL);
@@ -790,8 +790,8 @@ flow_flat(Flow *m)
 	w.len = VARHDRSZ;
 	w.data[w.len++] = FLOW_VERSION;
 	w.data[w.len++] = m->rounded;
-	write_number(&w, VARSIZE(m->options_text) - VARHDRSZ);
-	write_bytes(&w, VARDATA(m->options_text), VARSIZE(m->options_text) - VARHDRSZ);
+	write_number(&w, VARSIZE(m->options_bytes) - VARHDRSZ);
+	write_bytes(&w, VARDATA(m->options_bytes), VARSIZE(m->options_bytes) - VARHDRSZ);
 	write_number(&w, nitems);
 	for (uint32 i = 0; i < nitems; i++)
 	{
