@@ -28,12 +28,13 @@ typedef struct KnownDictionary
 	uint64 serial; /* of the flow whose items these are */
 	uint32 len;
 	uint32 nlabels;
+	uint32 *items; /* of each label; and behind them the dictionary */
 	uint8 *bytes;
-	uint32 *items; /* of each label */
+	size_t room;
 } KnownDictionary;
 
-#define DICTIONARIES 1024
-#define DICTIONARY_MAX 512 /* bytes of one that is kept; longer ones have more labels than journeys need */
+#define DICTIONARIES 8192
+#define DICTIONARY_MAX 512 /* bytes, and labels, of one that is kept */
 
 struct FlowSite
 {
@@ -68,7 +69,6 @@ flow_site_create(MemoryContext cxt, const FlowOptions *o)
 	site->cxt = cxt;
 	site->serial = ++serial;
 	site->dict = label_dict_create(cxt);
-	site->known = MemoryContextAllocZero(cxt, DICTIONARIES * sizeof(KnownDictionary));
 	site->options = (FlowOptions *) o;
 	if (o && o->start)
 		pattern_compile(&site->start, cxt, o->start, strlen(o->start));
@@ -232,6 +232,8 @@ journey_items(FlowSite *site, Flow *m, const JourneyView *v, uint32 **to_free)
 		return *to_free;
 	}
 	hash = hash_bytes_extended(v->dictionary, v->dictionary_len, v->nlabels * 2 + v->details);
+	if (unlikely(site->known == NULL))
+		site->known = MemoryContextAllocZero(site->cxt, DICTIONARIES * sizeof(KnownDictionary));
 	known = &site->known[hash % DICTIONARIES];
 	if (likely(known->hash == hash && known->serial == m->serial &&
 			   known->len == v->dictionary_len && known->nlabels == v->nlabels * 2 + v->details &&
@@ -239,11 +241,19 @@ journey_items(FlowSite *site, Flow *m, const JourneyView *v, uint32 **to_free)
 		return known->items;
 	known->serial = 0;
 	dictionary_check_count(v);
-	if (known->bytes == NULL)
-		known->bytes =
-			MemoryContextAlloc(site->cxt, DICTIONARY_MAX * (1 + sizeof(uint32)) + MAXIMUM_ALIGNOF);
-	known->items = (uint32 *) MAXALIGN(known->bytes + DICTIONARY_MAX);
+	if (known->room < v->nlabels * sizeof(uint32) + v->dictionary_len)
+	{
+		size_t room = v->nlabels * sizeof(uint32) + v->dictionary_len;
+
+		if (known->items)
+			pfree(known->items);
+		known->items = NULL;
+		known->room = 0;
+		known->items = MemoryContextAlloc(site->cxt, room);
+		known->room = room;
+	}
 	items_of_labels(site, m, v, known->items);
+	known->bytes = (uint8 *) (known->items + v->nlabels);
 	memcpy(known->bytes, v->dictionary, v->dictionary_len);
 	known->hash = hash;
 	known->len = v->dictionary_len;
