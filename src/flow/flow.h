@@ -51,6 +51,8 @@
 #include "utils/expandeddatum.h"
 #include "utils/jsonb.h"
 
+#define FLOW_MAGIC 0x464c4f57
+
 #define FLOW_VERSION 1
 #define FLOW_EXACT_STEPS 1000000
 #define FLOW_STEPS 30
@@ -160,19 +162,27 @@ typedef struct Flow
 	struct varlena *flat; /* or NULL */
 } Flow;
 
+#define FLOW_MAX_STEPS 1000000
+
 /* --- flow_options.c --- */
-extern void flow_options_print(StringInfo out, const FlowOptions *o);
+extern const char *flow_single_step(TextScan *s);
 extern bytea *flow_options_bytes(const FlowOptions *o);
-extern FlowOptions *flow_options_parse(LabelPart item, Jsonb *options);
-extern FlowOptions *flow_options_of_json(const char *p, size_t len);
 extern FlowOptions *flow_options_of_bytes(const uint8 *p, size_t len);
 extern const char *flow_options_differ(const FlowOptions *a, const FlowOptions *b);
 
-/* --- flow_state.c --- */
+/* --- flow_options_json.c --- */
+extern FlowOptions *flow_options_parse(LabelPart item, Jsonb *options);
+extern FlowOptions *flow_options_of_json(const char *p, size_t len);
+extern void flow_options_print(StringInfo out, const FlowOptions *o);
+
+/* --- flow_arg.c --- */
 extern MemoryContext flow_context(MemoryContext aggregate);
-extern Flow *flow_create(const bytea *options, MemoryContext cxt);
 extern Flow *flow_state_argument(Datum d, MemoryContext aggregate);
 extern Flow *flow_argument(Datum d);
+extern void flows_differ(const FlowOptions *a, const FlowOptions *b) __attribute__((noreturn));
+
+/* --- flow_state.c --- */
+extern Flow *flow_create(const bytea *options, MemoryContext cxt);
 extern struct varlena *flow_flat(Flow *m);
 extern uint32 flow_add_item(Flow *m, const char *text, size_t len);
 extern FlowPath *flow_add_path(Flow *m, const uint8 *key, uint32 len, bool *found);

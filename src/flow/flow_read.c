@@ -8,7 +8,6 @@
 #include "flow/flow.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 typedef struct FlowReader
@@ -87,7 +86,7 @@ read_text(FlowReader *r)
 static uint8 *
 bytes_room(uint8 *buffer, size_t len, size_t *max)
 {
-	if (len <= *max)
+	if (buffer && len <= *max)
 		return buffer;
 	*max = Max(256, 2 * len);
 	return buffer ? repalloc_huge(buffer, *max) : palloc_extended(*max, MCXT_ALLOC_HUGE);
@@ -345,23 +344,12 @@ flow_merge(Flow *m, const struct varlena *flat, FlowSource source)
 	if (options.len != VARSIZE(m->options_bytes) - VARHDRSZ ||
 		memcmp(options.text, VARDATA(m->options_bytes), options.len) != 0)
 	{
-		StringInfoData ours;
-		StringInfoData theirs;
-		const FlowOptions *other = flow_options_of_bytes((const uint8 *) options.text, options.len);
+		const FlowOptions *other =
+			flow_options_of_bytes((const uint8 *) options.text, options.len);
 
 		if (other == NULL)
 			flow_corrupt(source, "Its options are none.");
-		initStringInfo(&ours);
-		initStringInfo(&theirs);
-		flow_options_print(&ours, &m->options);
-		flow_options_print(&theirs, other);
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("flows of different options cannot be added up"),
-				 errdetail("They differ in %s: %s, and %s.",
-						   flow_options_differ(&m->options, other),
-						   ours.data, theirs.data),
-				 errhint("Group by what differs.")));
+		flows_differ(&m->options, other);
 	}
 	nitems = read_number(&r);
 	if (nitems > r.end - r.p)
@@ -405,11 +393,13 @@ flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt)
 {
 	FlowReader r;
 	FlowText options;
-	text *copy;
+	bytea *copy;
 	Flow *m;
 
 	read_head(&r, flat, source, &options);
-	copy = cstring_to_text_with_len(options.text, options.len);
+	copy = palloc_extended(VARHDRSZ + options.len, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(copy, VARHDRSZ + options.len);
+	memcpy(VARDATA(copy), options.text, options.len);
 	m = flow_create(copy, cxt);
 	if (m == NULL)
 		flow_corrupt(source, "Its options are none.");

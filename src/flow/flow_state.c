@@ -13,8 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define FLOW_MAGIC 0x464c4f57
-
 typedef struct FlowBytes
 {
 	const uint8 *p;
@@ -120,18 +118,6 @@ static const ExpandedObjectMethods flow_methods = {flat_size, flatten_into};
 
 /* --- the state --- */
 
-/* The context of all states in an aggregate's: one for each would cost a hash aggregate. */
-MemoryContext
-flow_context(MemoryContext aggregate)
-{
-	static const char *const name = "flow";
-
-	for (MemoryContext child = aggregate->firstchild; child; child = child->nextchild)
-		if (child->name == name)
-			return child;
-	return AllocSetContextCreateInternal(aggregate, name, ALLOCSET_START_SMALL_SIZES);
-}
-
 /* A flow of these options, canonical, in cxt, which holds all of it. NULL: they are none. */
 Flow *
 flow_create(const bytea *options, MemoryContext cxt)
@@ -158,42 +144,6 @@ flow_create(const bytea *options, MemoryContext cxt)
 	return m;
 }
 
-static Flow *
-expanded_flow(Datum d)
-{
-	Flow *m = (Flow *) DatumGetEOHP(d);
-
-	if (m->magic != FLOW_MAGIC)
-		elog(ERROR, "flow is something else");
-	return m;
-}
-
-/* A state argument: as it is, if it may be changed. */
-Flow *
-flow_state_argument(Datum d, MemoryContext aggregate)
-{
-	Flow *m;
-
-	if (!VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(d)))
-		return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, flow_context(aggregate));
-	m = expanded_flow(d);
-	if (m->flat)
-	{
-		pfree(m->flat);
-		m->flat = NULL;
-	}
-	return m;
-}
-
-/* A flow to be read. */
-Flow *
-flow_argument(Datum d)
-{
-	if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(d)))
-		return expanded_flow(d);
-	return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, CurrentMemoryContext);
-}
-
 /* The array, of elements of a size, with room for one more. */
 static inline void *
 array_room(Flow *m, void *array, size_t size, uint32 n, uint32 *max)
@@ -218,7 +168,7 @@ keep_bytes(Flow *m, const void *p, size_t len)
 {
 	uint8 *copy;
 
-	if (len > m->arena_left)
+	if (len > m->arena_left || m->arena == NULL)
 	{
 		size_t more = Max(len, Min(65536, Max(1024, 8 * (size_t) m->npaths)));
 
