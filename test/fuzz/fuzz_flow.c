@@ -112,11 +112,14 @@ fuzz_input(const uint8 *data, size_t len)
 	require(error == 0);
 	require(backend_peak() < UINT64CONST(0x10000000) + 1000 * len);
 
+	/* of other edges than its paths have, what is written is anything */
 	written = flow_flat(v.flow);
+	if (v.wrong)
+		return false;
 	again.flat = exact_copy(written, VARSIZE(written));
 	again.source = FLOW_STORED;
 	require(refused(&again, ERRCODE_DATA_CORRUPTED) == 0);
-	require((again.wrong == NULL) == (v.wrong == NULL));
+	require(again.wrong == NULL);
 	written = flow_flat(again.flow);
 	require(VARSIZE(written) == VARSIZE(again.flat) &&
 			memcmp(written, again.flat, VARSIZE(written)) == 0);
@@ -126,5 +129,5 @@ fuzz_input(const uint8 *data, size_t len)
 	error = backend_run(add_flow, &again);
 	require(error == 0 || error == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE);
 	require(error != 0 || again.flow->paths_sum == 2 * paths);
-	return v.wrong == NULL;
+	return true;
 }
