@@ -126,9 +126,10 @@ typedef struct FlowPath
 	FlowTimes durations;
 } FlowPath;
 
-/* Edges among so many items, ends included, are found without a hash table. */
+/* In a flow of so many paths, edges among so many items, ends included, are known by their place. */
+#define FLOW_NEAR_PATHS 1000
 #define FLOW_NEAR 32
-#define FLOW_NEAR_STEPS 256
+#define FLOW_NEAR_STEPS 32
 
 typedef struct Flow
 {

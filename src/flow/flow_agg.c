@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "pattern/journey_pattern.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 enum
 {
@@ -85,31 +86,34 @@ item_null(void)
 					errhint("Use \"channel\", \"label\", \"action\" or \"detail\".")));
 }
 
-/* This call's; cheap if it asks for the same as the one before. */
-static FlowSite *
-call_site(FunctionCallInfo fcinfo)
-{
-	FlowSite *site = fcinfo->flinfo->fn_extra;
-	MemoryContext old;
-	Jsonb *given = NULL;
-	text *item;
+/* Those of one call with different items and options, of which there may be a few. */
+#define SITES 16
 
-	if (PG_ARGISNULL(ARG_ITEM))
-		item_null();
-	item = short_text_argument(PG_GETARG_DATUM(ARG_ITEM));
-	if (PG_NARGS() > ARG_OPTIONS && !PG_ARGISNULL(ARG_OPTIONS))
-		given = PG_GETARG_JSONB_P(ARG_OPTIONS);
-	if (site && VARSIZE_ANY_EXHDR(site->item) == VARSIZE_ANY_EXHDR(item) &&
-		memcmp(VARDATA_ANY(site->item), VARDATA_ANY(item), VARSIZE_ANY_EXHDR(item)) == 0 &&
-		(given ? site->given && VARSIZE(given) == VARSIZE(site->given) &&
-					 memcmp(given, site->given, VARSIZE(given)) == 0
-			   : site->given == NULL))
-		return site;
-	/* another one is rare enough to leave the old one behind */
-	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	site = flow_site_create(
-		fcinfo->flinfo->fn_mcxt,
-		flow_options_parse(label_part_argument(PG_GETARG_DATUM(ARG_ITEM)), given));
+typedef struct FlowSites
+{
+	FlowSite *sites[SITES];
+	int last;
+	int next; /* to be made anew */
+} FlowSites;
+
+static inline bool
+asks_for(const FlowSite *site, const text *item, const Jsonb *given)
+{
+	return site && VARSIZE_ANY_EXHDR(site->item) == VARSIZE_ANY_EXHDR(item) &&
+		   memcmp(VARDATA_ANY(site->item), VARDATA_ANY(item), VARSIZE_ANY_EXHDR(item)) == 0 &&
+		   (given ? site->given && VARSIZE(given) == VARSIZE(site->given) &&
+						memcmp(given, site->given, VARSIZE(given)) == 0
+				  : site->given == NULL);
+}
+
+static FlowSite *
+new_site(MemoryContext parent, text *item, Jsonb *given)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "flow site", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	FlowSite *site = flow_site_create(
+		cxt, flow_options_parse(label_part_argument(PointerGetDatum(item)), given));
+
 	site->options_bytes = flow_options_bytes(site->options);
 	site->item = palloc(VARSIZE_ANY(item));
 	memcpy(site->item, item, VARSIZE_ANY(item));
@@ -119,8 +123,41 @@ call_site(FunctionCallInfo fcinfo)
 		memcpy(site->given, given, VARSIZE(given));
 	}
 	MemoryContextSwitchTo(old);
-	fcinfo->flinfo->fn_extra = site;
 	return site;
+}
+
+/* This call's; cheap if it asks for the same as the one before. */
+static FlowSite *
+call_site(FunctionCallInfo fcinfo)
+{
+	FlowSites *all = fcinfo->flinfo->fn_extra;
+	Jsonb *given = NULL;
+	text *item;
+
+	if (PG_ARGISNULL(ARG_ITEM))
+		item_null();
+	item = short_text_argument(PG_GETARG_DATUM(ARG_ITEM));
+	if (PG_NARGS() > ARG_OPTIONS && !PG_ARGISNULL(ARG_OPTIONS))
+		given = PG_GETARG_JSONB_P(ARG_OPTIONS);
+	if (unlikely(all == NULL))
+		fcinfo->flinfo->fn_extra = all =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FlowSites));
+	if (likely(asks_for(all->sites[all->last], item, given)))
+		return all->sites[all->last];
+	for (int i = 0; i < SITES; i++)
+		if (asks_for(all->sites[i], item, given))
+			return all->sites[all->last = i];
+	if (all->sites[all->next])
+	{
+		MemoryContext cxt = all->sites[all->next]->cxt;
+
+		all->sites[all->next] = NULL;
+		MemoryContextDelete(cxt);
+	}
+	all->sites[all->next] = new_site(fcinfo->flinfo->fn_mcxt, item, given);
+	all->last = all->next;
+	all->next = (all->next + 1) % SITES;
+	return all->sites[all->last];
 }
 
 static Flow *

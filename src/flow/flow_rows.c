@@ -230,8 +230,9 @@ flow_rows(FunctionCallInfo fcinfo, MakeRows make, RowSetRow next)
 		MemoryContext old = row_set_start(&set->rows);
 		Datum flow = PG_GETARG_DATUM(0);
 
-		/* of rows told one by one, the argument may be gone before the last */
-		if (!(set->rows.caller->allowedModes & SFRM_Materialize_Preferred))
+		/* an aggregate's state lasts as long as its group; any other argument may be gone before the last row */
+		if (!(set->rows.caller->allowedModes & SFRM_Materialize_Preferred) &&
+			!VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(flow)))
 			flow = PointerGetDatum(PG_DETOAST_DATUM_COPY(flow));
 		set->list = NULL;
 		set->n = set->max = set->i = 0;

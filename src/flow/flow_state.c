@@ -233,7 +233,7 @@ flow_add_path(Flow *m, const uint8 *key, uint32 len, bool *found)
 	return &m->paths[entry->number];
 }
 
-static uint32
+static void
 new_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
 	FlowEdge *e;
@@ -245,30 +245,30 @@ new_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 	e->node = node;
 	e->other = other;
 	e->least = PG_INT64_MAX;
-	return m->nedges++;
+	m->nedges++;
 }
 
 FlowEdge *
 flow_add_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
-	FlowEdgeEntry *entry;
 	bool found;
+	FlowEdgeEntry *entry =
+		flow_edges_insert(m->edge_table, (FlowEdgeKey) {step, node, other}, &found);
 
-	if (node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS)
-	{
-		uint32 *near = m->near[step - 1];
-
-		if (unlikely(near == NULL))
-			near = m->near[step - 1] = MemoryContextAllocZero(
-				m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
-		near += node * FLOW_NEAR + other;
-		if (*near == 0)
-			*near = 1 + new_edge(m, step, node, other);
-		return &m->edges[*near - 1];
-	}
-	entry = flow_edges_insert(m->edge_table, (FlowEdgeKey) {step, node, other}, &found);
 	if (!found)
-		entry->number = new_edge(m, step, node, other);
+	{
+		entry->number = m->nedges;
+		new_edge(m, step, node, other);
+	}
+	/* a small flow, of which there may be many, has no room for what is only faster */
+	if (node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS &&
+		m->paths_sum >= FLOW_NEAR_PATHS)
+	{
+		if (m->near[step - 1] == NULL)
+			m->near[step - 1] = MemoryContextAllocZero(
+				m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
+		m->near[step - 1][node * FLOW_NEAR + other] = entry->number + 1;
+	}
 	return &m->edges[entry->number];
 }
 
