@@ -210,6 +210,62 @@ END
     is($got, "paths 0\nedges|0\ntop|0\ntransitions|0\nvariants|0\nshares|0\nsums|0\nagain|0\nforms|0", "flows with $json");
 }
 
+# ---- alignments ----
+
+# A journey is a match if, and only if, it costs nothing; the moves tell what they say
+my @patterns;
+for (1 .. slowly(12, 200))
+{
+    my @links = ('->', '=>', '-[!i' . int(rand 4) . '.%]->');
+    my $step = sub { my $x = rand; return $x < 0.7 ? 'i' . int(rand 4) . '.do' : $x < 0.8 ? '%' : '(i0.do | i' . (1 + int rand 4) . '.do)' };
+    my $pattern = rand() < 0.4 ? '^ ' : '';
+    for my $n (0 .. int rand 4)
+    {
+        $pattern .= ' ' . $links[ rand @links ] . ' ' if $n > 0;
+        $pattern .= $step->() . (rand() < 0.2 ? '{1,3}' : $n > 0 && rand() < 0.2 ? '?' : '');
+    }
+    $pattern .= ' $' if rand() < 0.4;
+    push @patterns, $pattern;
+}
+push @patterns, 'all(i0.do, i1.do, i2.do)', '^ (i0.do =>){2} => i1.do $';
+my $list = join ', ', map { "('$_'::journey_pattern)" } @patterns;
+is(sql($node, <<"END"), '0|0|0|0|t', 'alignments: fitness is 1 just for matches, and moves cost what it says');
+SELECT count(*) FILTER (WHERE (fitness = 1) <> (journey ~ p)), count(*) FILTER (WHERE fitness < 0 OR fitness > 1),
+       count(*) FILTER (WHERE (cost = 0) <> (fitness = 1)), count(*) FILTER (WHERE NOT in_order OR wrong > 0), count(*) FILTER (WHERE fitness < 1) > 20
+FROM (SELECT journey, p, journey_fitness(journey, p) AS fitness FROM random_journey, (VALUES $list) v(p)) f,
+     LATERAL (SELECT count(*) FILTER (WHERE move <> 'match') AS cost,
+                     array_agg(position ORDER BY n) FILTER (WHERE position IS NOT NULL) IS NOT DISTINCT FROM array_agg(position ORDER BY position) FILTER (WHERE position IS NOT NULL) AS in_order,
+                     count(*) FILTER (WHERE move = 'match' AND touchpoint_action(journey[position]) <> 'do') AS wrong
+              FROM journey_alignment(journey, p) WITH ORDINALITY a(move, step, position, n)) a
+END
+
+# Against a plan without freedom: what the longest common subsequence leaves
+my (@expected, @plans);
+for (1 .. 8)
+{
+    push @plans, [ map { 'i' . int rand 4 } 0 .. int rand 6 ];
+}
+my %path = map { split /\|/ } split /\n/, sql($node, "SELECT id, array_to_string(journey_path(journey, 'channel'), ',') FROM random_journey");
+for my $id (sort { $a <=> $b } keys %path)
+{
+    my @j = split /,/, $path{$id};
+    for my $k (0 .. $#plans)
+    {
+        my @p = @{ $plans[$k] };
+        my @row = (0) x (@p + 1);
+        for my $item (@j)
+        {
+            my @next = (0);
+            push @next, $item eq $p[$_] ? $row[$_] + 1 : $row[ $_ + 1 ] > $next[$_] ? $row[ $_ + 1 ] : $next[$_] for 0 .. $#p;
+            @row = @next;
+        }
+        push @expected, sprintf '%d|%d|%d', $id, $k, @j + @p - 2 * $row[-1];
+    }
+}
+my $values = join ', ', map { "($_, '^ " . join(' => ', map { "$_.do" } @{ $plans[$_] }) . " \$')" } 0 .. $#plans;
+is(sql($node, "SELECT id, k, (SELECT count(*) FROM journey_alignment(journey, p::journey_pattern) WHERE move <> 'match')
+    FROM random_journey, (VALUES $values) v(k, p) ORDER BY id, k"), join("\n", @expected), 'alignments with strict plans cost as little as can be');
+
 # ---- with workers, as binary, and corrupt ----
 
 my $mixed = q('channel', '{"end": "i1.do", "gap": "1 day", "collapse": true}');
