@@ -136,7 +136,7 @@ typedef struct Flow
 	ExpandedObjectHeader hdr;
 	uint32 magic;
 	bool rounded;
-	uint64 serial;      /* no other state in this process has it */
+	uint64 serial; /* no other state in this process has it */
 	bytea *options_bytes;
 	FlowOptions options;
 	int64 steps; /* of all paths */

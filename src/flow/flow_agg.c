@@ -81,9 +81,9 @@ flow_site_create(MemoryContext cxt, const FlowOptions *o)
 static void
 item_null(void)
 {
-	ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("item of flow_agg must not be null"),
-					errhint("Use \"channel\", \"label\", \"action\" or \"detail\".")));
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("item of flow_agg must not be null"),
+			 errhint("Use \"channel\", \"label\", \"action\" or \"detail\".")));
 }
 
 /* Those of one call with different items and options, of which there may be a few. */
@@ -174,12 +174,12 @@ state_argument(FunctionCallInfo fcinfo, FlowSite *site)
 	{
 		if (VARSIZE(m->options_bytes) != VARSIZE(site->options_bytes) ||
 			memcmp(m->options_bytes, site->options_bytes, VARSIZE(m->options_bytes)) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("flow_agg needs the same item and options for all rows of a group"),
-					 errdetail("They differ in %s.",
-							   flow_options_differ(&m->options, site->options)),
-					 errhint("Group by what differs.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("flow_agg needs the same item and options for all rows of a group"),
+				 errdetail("They differ in %s.", flow_options_differ(&m->options, site->options)),
+				 errhint("Group by what differs.")));
 		site->flow = m->serial;
 	}
 	return m;
@@ -345,7 +345,8 @@ read_times(FlowSite *site, const JourneyView *v, const uint8 *readable)
 static inline FlowEdge *
 find_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
-	if (likely(node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS && m->near[step - 1]))
+	if (likely(node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS &&
+			   m->near[step - 1]))
 	{
 		uint32 number = m->near[step - 1][node * FLOW_NEAR + other];
 
@@ -656,7 +657,8 @@ flow_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(0))
-		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED, flow_context(cxt));
+		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED,
+						 flow_context(cxt));
 	else
 	{
 		m = flow_state_argument(PG_GETARG_DATUM(0), cxt);

@@ -162,8 +162,7 @@ take_number(TextReader *r, uint64 *number)
 
 	if (r->v.type != jbvNumeric)
 		return fail(r, "A number is missing.");
-	digits = DatumGetCString(
-		DirectFunctionCall1(numeric_out, NumericGetDatum(r->v.val.numeric)));
+	digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(r->v.val.numeric)));
 	errno = 0;
 	*number = strtoull(digits, &end, 10);
 	if (errno != 0 || *end != '\0' || digits[0] < '0' || digits[0] > '9')

@@ -13,9 +13,10 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-static const char *const part_names[] = {
-	[PART_CHANNEL] = "channel", [PART_ACTION] = "action", [PART_DETAIL] = "detail",
-	[PART_LABEL] = "label"};
+static const char *const part_names[] = {[PART_CHANNEL] = "channel",
+										 [PART_ACTION] = "action",
+										 [PART_DETAIL] = "detail",
+										 [PART_LABEL] = "label"};
 
 static const char *
 step_pattern(const char *option, const char *given, size_t len)
@@ -28,11 +29,11 @@ step_pattern(const char *option, const char *given, size_t len)
 	if (canonical)
 		return canonical;
 	if (s.detail || s.message)
-		ereport(ERROR, (errcode(s.sqlerrcode),
-						errmsg("option \"%s\" of flow_agg is no pattern", option),
-						s.detail ? errdetail_internal("%s", s.detail) : 0,
-						s.hint ? errhint("%s", s.hint)
-							   : errhint("Give a pattern of one step, as \"web.view\".")));
+		ereport(ERROR,
+				(errcode(s.sqlerrcode), errmsg("option \"%s\" of flow_agg is no pattern", option),
+				 s.detail ? errdetail_internal("%s", s.detail) : 0,
+				 s.hint ? errhint("%s", s.hint)
+						: errhint("Give a pattern of one step, as \"web.view\".")));
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("option \"%s\" of flow_agg must be a pattern of one step", option),
 					errdetail("Found \"%.*s\".", (int) len, given),
@@ -56,15 +57,13 @@ max_steps_option(FlowOptions *o, const JsonbValue *v)
 	static const char *const expected = "a whole number from 1 to 1000000";
 	Datum number;
 
-	if (v->type != jbvNumeric || numeric_is_nan(v->val.numeric) ||
-		numeric_is_inf(v->val.numeric))
+	if (v->type != jbvNumeric || numeric_is_nan(v->val.numeric) || numeric_is_inf(v->val.numeric))
 		option_wrong("max_steps", expected, v);
 	number = NumericGetDatum(v->val.numeric);
-	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number,
-										  DirectFunctionCall2(numeric_trunc, number,
-															  Int32GetDatum(0)))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_lt, number,
-										 NumericGetDatum(int64_to_numeric(1)))) ||
+	if (!DatumGetBool(DirectFunctionCall2(
+			numeric_eq, number, DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))) ||
+		DatumGetBool(
+			DirectFunctionCall2(numeric_lt, number, NumericGetDatum(int64_to_numeric(1)))) ||
 		DatumGetBool(DirectFunctionCall2(numeric_gt, number,
 										 NumericGetDatum(int64_to_numeric(FLOW_MAX_STEPS)))))
 		option_wrong("max_steps", expected, v);
@@ -79,12 +78,11 @@ gap_option(FlowOptions *o, const JsonbValue *v)
 
 	if (v->type != jbvString)
 		option_wrong("gap", "an interval, as \"30 minutes\"", v);
-	gap = DatumGetIntervalP(
-		DirectFunctionCall3(interval_in, CStringGetDatum(pnstrdup(v->val.string.val,
-																  v->val.string.len)),
-							ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-	if (!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(gap),
-										  IntervalPGetDatum(&zero))))
+	gap = DatumGetIntervalP(DirectFunctionCall3(
+		interval_in, CStringGetDatum(pnstrdup(v->val.string.val, v->val.string.len)),
+		ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	if (!DatumGetBool(
+			DirectFunctionCall2(interval_gt, IntervalPGetDatum(gap), IntervalPGetDatum(&zero))))
 		option_wrong("gap", "positive", v);
 	o->gap = Min(limit_usecs(gap, "gap"), PG_INT64_MAX);
 }
@@ -114,8 +112,7 @@ set_option(FlowOptions *o, const char *key, size_t len, const JsonbValue *v)
 			return;
 		if (v->type != jbvString)
 			option_wrong(name, "a pattern of one step, as \"web.view\"", v);
-		*(start ? &o->start : &o->end) =
-			step_pattern(name, v->val.string.val, v->val.string.len);
+		*(start ? &o->start : &o->end) = step_pattern(name, v->val.string.val, v->val.string.len);
 	}
 	else if (strcmp(name, "direction") == 0)
 	{
@@ -139,9 +136,10 @@ set_option(FlowOptions *o, const char *key, size_t len, const JsonbValue *v)
 		o->collapse = v->type == jbvBool && v->val.boolean;
 	}
 	else
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("unknown option of flow_agg: \"%s\"", name),
-						errhint("Options are start, end, direction, max_steps, gap and collapse.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown option of flow_agg: \"%s\"", name),
+				 errhint("Options are start, end, direction, max_steps, gap and collapse.")));
 }
 
 /* A value of the object that an iterator is in must be no object or array. */
@@ -217,8 +215,7 @@ flow_options_print(StringInfo out, const FlowOptions *o)
 FlowOptions *
 flow_options_of_json(const char *p, size_t len)
 {
-	Jsonb *json = DatumGetJsonbP(
-		DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(p, len))));
+	Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(p, len))));
 	FlowOptions *o = palloc0(sizeof(FlowOptions));
 	JsonbIterator *it;
 	JsonbValue key;

@@ -34,13 +34,13 @@ void
 flow_corrupt(FlowSource source, const char *what)
 {
 	if (source == FLOW_TYPED)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input syntax for type flow"),
-						errdetail_internal("%s", what)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type flow"), errdetail_internal("%s", what)));
 	if (source == FLOW_RECEIVED)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("invalid binary representation of flow"),
-						errdetail_internal("%s", what)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid binary representation of flow"), errdetail_internal("%s", what)));
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("flow is corrupt"),
 					errdetail_internal("%s", what)));
 }
@@ -258,8 +258,9 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 			other = r->numbers[place[2] - FLOW_ITEM] + FLOW_ITEM;
 		}
 		if (r->source == FLOW_STORED && i > 0 &&
-			(place[0] != last[0] ? place[0] < last[0]
-								 : place[1] != last[1] ? place[1] < last[1] : place[2] <= last[2]))
+			(place[0] != last[0]   ? place[0] < last[0]
+			 : place[1] != last[1] ? place[1] < last[1]
+								   : place[2] <= last[2]))
 			flow_corrupt(r->source, "Edges do not ascend.");
 		memcpy(last, place, sizeof(last));
 		paths = read_count(r);
@@ -344,8 +345,7 @@ flow_merge(Flow *m, const struct varlena *flat, FlowSource source)
 	if (options.len != VARSIZE(m->options_bytes) - VARHDRSZ ||
 		memcmp(options.text, VARDATA(m->options_bytes), options.len) != 0)
 	{
-		const FlowOptions *other =
-			flow_options_of_bytes((const uint8 *) options.text, options.len);
+		const FlowOptions *other = flow_options_of_bytes((const uint8 *) options.text, options.len);
 
 		if (other == NULL)
 			flow_corrupt(source, "Its options are none.");

@@ -265,8 +265,8 @@ flow_add_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 		m->paths_sum >= FLOW_NEAR_PATHS)
 	{
 		if (m->near[step - 1] == NULL)
-			m->near[step - 1] = MemoryContextAllocZero(
-				m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
+			m->near[step - 1] =
+				MemoryContextAllocZero(m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
 		m->near[step - 1][node * FLOW_NEAR + other] = entry->number + 1;
 	}
 	return &m->edges[entry->number];
@@ -286,8 +286,7 @@ flush_times(Flow *m, FlowTimes *t, const FlowRun *more, uint32 nmore)
 	if (t->n == 0 && nmore == 0)
 		return;
 	if (m->histogram == NULL)
-		m->histogram =
-			MemoryContextAllocZero(m->hdr.eoh_context, FLOW_BUCKETS * sizeof(uint64));
+		m->histogram = MemoryContextAllocZero(m->hdr.eoh_context, FLOW_BUCKETS * sizeof(uint64));
 	for (uint32 i = 0; i < t->n; i++)
 	{
 		uint32 bucket = pending ? pending[i] : (uint32) t->one;
@@ -424,8 +423,7 @@ flow_round(Flow *m)
 	m->rounded = true;
 	for (uint32 i = 0; i < m->nedges + m->npaths; i++)
 	{
-		FlowTimes *t =
-			i < m->nedges ? &m->edges[i].times : &m->paths[i - m->nedges].durations;
+		FlowTimes *t = i < m->nedges ? &m->edges[i].times : &m->paths[i - m->nedges].durations;
 
 		if (t->max <= PENDING_MAX)
 			continue;
@@ -493,10 +491,9 @@ write_room(Writer *w, size_t more)
 	if (likely(w->max - w->len >= more))
 		return;
 	if (w->len + more > MaxAllocSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("flow is too large"),
-				 errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
-				 errhint("Use max_steps, or items of which there are fewer.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("flow is too large"),
+						errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
+						errhint("Use max_steps, or items of which there are fewer.")));
 	w->max = Min(MaxAllocSize, 2 * (w->len + more));
 	w->data = repalloc(w->data, w->max);
 }

@@ -15,8 +15,10 @@
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
-const char *const fuzz_tokens[] = {"\x01", "\x01\x01", "\x80\x01", "web.view", "(a.b | c.d)", "\x01\x02\x02", "\x02\x01\x01",
-								   "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", NULL};
+const char *const fuzz_tokens[] = {
+	"\x01",        "\x01\x01",     "\x80\x01",     "web.view",
+	"(a.b | c.d)", "\x01\x02\x02", "\x02\x01\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+	NULL};
 
 /* --- what the server has --- */
 
