@@ -64,6 +64,9 @@ BEGIN ATOMIC
         ('reader', 'attribution', 'SELECT'),
         ('reader', 'conversions', 'SELECT'),
         ('reader', 'spend', 'SELECT'),
+        ('reader', 'flow_edges', 'SELECT'),
+        ('reader', 'flow_transitions', 'SELECT'),
+        ('reader', 'flow_variants', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
