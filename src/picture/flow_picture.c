@@ -206,6 +206,7 @@ typedef struct Drawing
 	int nnodes;
 	SankeyLink *links;
 	int nlinks;
+	const int64 *steps; /* of the columns */
 	int ncolumns;
 } Drawing;
 
@@ -367,6 +368,16 @@ draw(Picture *p, Drawing *d)
 
 	for (int i = 0; i < d->nnodes; i++)
 		height = Max(height, (++in_column[d->nodes[i].column] + 1) * (NODE_LEAST + NODE_GAP + 8));
+	if (d->ncolumns > 2)
+	{
+		for (int c = 0; c < d->ncolumns; c++)
+			picture_text(p, left + apart * c + NODE_WIDTH / 2, p->y + 11,
+						 (TextStyle) {11, INK_MUTED, 'm'},
+						 psprintf("Step %lld", (long long) d->steps[c]));
+		picture_put(p, "\n");
+		p->y += 20;
+		top = p->y;
+	}
 	sankey_layout(d->nodes, d->nnodes, d->links, d->nlinks, d->ncolumns, height, NODE_LEAST,
 				  NODE_GAP);
 	for (int i = 0; i < d->nlinks; i++)
@@ -419,7 +430,7 @@ describe(Picture *p, const Drawing *d)
 	for (int i = 0; i < d->nnodes && told < 40; i++, told++)
 		appendStringInfo(&p->desc, "%s%s: %s. ",
 						 i == 0 || d->nodes[i].column != d->nodes[i - 1].column
-							 ? psprintf("Column %d: ", d->nodes[i].column + 1)
+							 ? psprintf("Step %lld: ", (long long) d->steps[d->nodes[i].column])
 							 : "",
 						 shown_isolated(d->names[i]), d->counts[i]);
 }
@@ -433,6 +444,7 @@ svg_flow(PG_FUNCTION_ARGS)
 	Flow flow = {0};
 	Drawing d = {0};
 	int64 all = 0;
+	int further;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP);
 	rows_open(&rows, PG_GETARG_DATUM(0), "edge of a flow");
@@ -441,23 +453,25 @@ svg_flow(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(picture_empty(&p, "Flow", "Nothing to show: the flow has no journeys."));
 	make_columns(&flow);
 	make_nodes(&flow);
+	d.steps = flow.steps;
 	d.ncolumns = Min(flow.ncolumns, Max(2, (int) ((p.width * 0.5) / COLUMN_LEAST) + 1));
 	choose_nodes(&d, &flow, p.top ? p.top : NODES_DEFAULT);
 	choose_links(&d, &flow);
 	for (uint32 i = 0; i < flow.nedges; i++)
 		if (flow.edges[i].step == flow.steps[0])
 			all = added(all, flow.edges[i].journeys);
-	picture_header(&p, flow.ncolumns == 2
-						   ? psprintf("%s in all.", shown_count(all))
-						   : psprintf("%s begin; %d steps.", shown_count(all), d.ncolumns - 1));
+	picture_header(&p, psprintf(flow.ncolumns == 2 ? "%s in all." : "%s begin.", shown_count(all)));
 	describe(&p, &d);
 	draw(&p, &d);
-	if (d.ncolumns < flow.ncolumns)
+	further = flow.ncolumns - d.ncolumns;
+	if (further > 0)
 	{
 		p.y += 8;
 		picture_paragraph(&p, (TextStyle) {11, INK_MUTED, 's'},
-						  psprintf("(other): %d further steps, for which there is no room",
-								   flow.ncolumns - d.ncolumns));
+						  psprintf(further == 1
+									   ? "(other): %d further step, for which there is no room"
+									   : "(other): %d further steps, for which there is no room",
+								   further));
 	}
 	PG_RETURN_TEXT_P(picture_finish(&p, "Flow"));
 }

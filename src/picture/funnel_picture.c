@@ -57,14 +57,18 @@ draw_step(Picture *p, const Rows *rows, const Step *steps, int i, int64 most)
 	initStringInfo(&more);
 	if (i > 0)
 	{
-		appendStringInfo(&more, "%s of the step before",
-						 shown_share(step->reached, steps[i - 1].reached));
+		/* a step that may be left out can be reached by fewer than one behind it */
+		if (step->reached > steps[i - 1].reached)
+			appendStringInfoString(&more, "more than the step before");
+		else
+			appendStringInfo(&more, "%s of the step before",
+							 shown_share(step->reached, steps[i - 1].reached));
 		d = rows_column(rows, step->element, STEP_MEDIAN, &isnull);
 		if (!isnull && step->reached > 0)
 		{
 			Interval *median = DatumGetIntervalP(d);
 
-			appendStringInfo(&more, ", half of them within %s",
+			appendStringInfo(&more, " \302\267 median %s",
 							 shown_duration(median->time / 1e6 +
 											86400.0 * (median->day + 30.0 * median->month)));
 		}

@@ -16,6 +16,7 @@
 #define CELL_HEIGHT 24
 #define CELL_LEAST 16 /* width */
 #define CELL_MOST 72
+#define BRACKET_LEAST 34
 #define HEADING_MOST 110 /* height of headings that stand upright */
 
 static const TextStyle label_style = {12, INK_TEXT, 'e'};
@@ -26,6 +27,7 @@ static const TextStyle cell_style = {11, INK_TEXT, 'm'};
 typedef struct Lines
 {
 	uint32 n;
+	uint32 named;  /* without the one of the rest */
 	char **labels; /* shown */
 } Lines;
 
@@ -37,24 +39,22 @@ typedef struct Grid
 	double cell; /* their width */
 } Grid;
 
-/* Room for labels at the left, and for so many columns beside them */
-static void
-grid_layout(const Picture *p, Grid *grid, double widest)
+/* Room for the labels of the rows, and beside them for columns, as many as are at least so wide */
+static uint32
+grid_room(const Picture *p, Grid *grid, double least)
 {
 	double width = 0;
 
 	for (uint32 i = 0; i < grid->rows.n; i++)
 		width = Max(width, shown_width(grid->rows.labels[i], label_style));
 	grid->left = PICTURE_MARGIN + Min(width, p->width * 0.3) + 8;
-	grid->cell = Min((p->width - PICTURE_MARGIN - grid->left) / Max(grid->columns.n, 1),
-					 Max(widest, CELL_MOST));
+	return (p->width - PICTURE_MARGIN - grid->left) / least;
 }
 
-/* How many columns, at least so wide, go beside labels that may take all the room they may have */
-static uint32
-columns_that_fit(const Picture *p, double least)
+static void
+grid_columns(const Picture *p, Grid *grid)
 {
-	return (p->width * 0.7 - 2 * PICTURE_MARGIN - 8) / least;
+	grid->cell = Min((p->width - PICTURE_MARGIN - grid->left) / grid->columns.n, CELL_MOST);
 }
 
 /* Headings of the columns: upright where they are wider than a cell. */
@@ -89,10 +89,16 @@ draw_row_label(Picture *p, const Grid *grid, const char *label)
 				 shown_fit(label, label_style, grid->left - 8 - PICTURE_MARGIN));
 }
 
-/* A cell of a share from -1 to 1 of the most that there is, with the first text that has room */
+static bool
+cell_has_room(const Grid *grid, const char *text)
+{
+	return shown_width(text, cell_style) <= grid->cell - 6;
+}
+
+/* A cell of a share from -1 to 1 of the most that there is */
 static void
 draw_cell(Picture *p, const Grid *grid, uint32 column, double share, const char *tip,
-		  const char *text, const char *shorter)
+		  const char *text)
 {
 	int level = share == 0 ? 0 : Max(1, Min(LEVELS, (int) ceil(fabs(share) * LEVELS)));
 	double x = grid->left + grid->cell * column;
@@ -103,9 +109,7 @@ draw_cell(Picture *p, const Grid *grid, uint32 column, double share, const char 
 	picture_open(p, tip);
 	picture_rect(p, x + 1, p->y + 1, grid->cell - 2, CELL_HEIGHT - 2, 3,
 				 level == 0 ? INK_TRACK : (share > 0 ? INK_MORE : INK_LESS) + level - 1);
-	if (shown_width(text, style) > grid->cell - 3)
-		text = shorter;
-	if (text && shown_width(text, style) <= grid->cell - 3)
+	if (text && cell_has_room(grid, text))
 		picture_text(p, x + grid->cell / 2, p->y + CELL_HEIGHT / 2 + 4, style, text);
 	picture_close(p);
 }
@@ -167,6 +171,7 @@ make_lines(Lines *lines, const ItemName *names, const double *values, uint32 n, 
 			places[i] = lines->n;
 			lines->labels[lines->n++] = shown_name(distinct[i]);
 		}
+	lines->named = lines->n;
 	if (kept < found)
 		lines->labels[lines->n++] = psprintf("(other: %s)", shown_count(found - kept));
 	for (uint32 i = 0; i < n; i++)
@@ -213,6 +218,8 @@ svg_heatmap(PG_FUNCTION_ARGS)
 	uint32 *of_row;
 	uint32 *of_column;
 	bool any = false;
+	bool compact = false;
+	bool silent = false;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP);
 	rows_open(&rows, PG_GETARG_DATUM(0), "cell of a heat map");
@@ -249,7 +256,7 @@ svg_heatmap(PG_FUNCTION_ARGS)
 		names[i] = name_of(d, isnull);
 	}
 	of_column = make_lines(&grid.columns, names, values, rows.n,
-						   Min(p.top ? p.top : LINES_DEFAULT, columns_that_fit(&p, CELL_LEAST)));
+						   Min(p.top ? p.top : LINES_DEFAULT, grid_room(&p, &grid, CELL_LEAST)));
 
 	/* cells of the same row and column are added up; one without a value stays empty */
 	sums = palloc_extended((size_t) grid.rows.n * grid.columns.n * sizeof(double), MCXT_ALLOC_HUGE);
@@ -262,21 +269,35 @@ svg_heatmap(PG_FUNCTION_ARGS)
 
 			*sum = isnan(*sum) ? values[i] : *sum + values[i];
 		}
-	for (size_t i = 0; i < (size_t) grid.rows.n * grid.columns.n; i++)
-		if (!isnan(sums[i]))
+
+	/* the rest of many is as dark as can be where it is more than any other */
+	for (uint32 r = 0; r < grid.rows.named; r++)
+		for (uint32 c = 0; c < grid.columns.named; c++)
 		{
+			size_t i = (size_t) r * grid.columns.n + c;
+
+			if (isnan(sums[i]))
+				continue;
 			least = Min(least, sums[i]);
 			most = Max(most, sums[i]);
 			if (isnan(sums[greatest]) || fabs(sums[i]) > fabs(sums[greatest]))
 				greatest = i;
 		}
 	extreme = Max(most, -least);
-
-	picture_header(&p, psprintf("From %s to %s; %s in row %s, column %s.", shown_value(least),
-								shown_value(most), shown_value(sums[greatest]),
-								shown_isolated(grid.rows.labels[greatest / grid.columns.n]),
-								shown_isolated(grid.columns.labels[greatest % grid.columns.n])));
-	grid_layout(&p, &grid, 0);
+	picture_header(&p, isnan(sums[greatest])
+						   ? ""
+						   : psprintf("%s, %s has most: %s.",
+									  shown_isolated(grid.rows.labels[greatest / grid.columns.n]),
+									  shown_isolated(grid.columns.labels[greatest % grid.columns.n]),
+									  shown_value(sums[greatest])));
+	grid_columns(&p, &grid);
+	/* all cells tell their values in one way, or none does */
+	for (size_t i = 0; i < (size_t) grid.rows.n * grid.columns.n; i++)
+		if (!isnan(sums[i]))
+		{
+			compact |= !cell_has_room(&grid, shown_value(sums[i]));
+			silent |= !cell_has_room(&grid, shown_compact(sums[i], true));
+		}
 	draw_headings(&p, &grid);
 	for (uint32 r = 0; r < grid.rows.n; r++)
 	{
@@ -287,10 +308,12 @@ svg_heatmap(PG_FUNCTION_ARGS)
 			double value = sums[(size_t) r * grid.columns.n + c];
 
 			if (!isnan(value))
-				draw_cell(&p, &grid, c, extreme > 0 ? value / extreme : 0,
+				draw_cell(&p, &grid, c, extreme > 0 ? value / extreme : value,
 						  psprintf("%s, %s: %s", shown_isolated(grid.rows.labels[r]),
 								   shown_isolated(grid.columns.labels[c]), shown_value(value)),
-						  shown_value(value), shown_compact(value));
+						  silent    ? NULL
+						  : compact ? shown_compact(value, true)
+									: shown_value(value));
 		}
 		p.y += CELL_HEIGHT;
 	}
@@ -376,6 +399,19 @@ typedef struct RetentionCell
 	int64 customers;
 } RetentionCell;
 
+typedef struct Retention
+{
+	RetentionCell *cells; /* by cohort and bracket */
+	int ncells;
+	Unit unit;
+	uint32 cohorts;
+	uint32 merged;  /* cohorts in the first row */
+	int32 longest;  /* bracket */
+	int64 last;     /* unit that anything is known of */
+	double *counts; /* by row and bracket */
+	double *sizes;  /* of the cohorts of a row that may have come to a bracket by then */
+} Retention;
+
 static int
 retention_cmp(const void *a, const void *b)
 {
@@ -387,34 +423,143 @@ retention_cmp(const void *a, const void *b)
 	return x->bracket < y->bracket ? -1 : x->bracket > y->bracket;
 }
 
-/* The unit, if it is not told: the longest that begins with each cohort. */
+/* The unit, if it is not told: the longest that begins with each cohort, but of one alone a month at most. */
 static Unit
-guess_unit(const RetentionCell *cells, int n)
+guess_unit(const Retention *r)
 {
-	Unit unit = UNIT_YEAR;
+	Unit unit = r->cohorts > 1 ? UNIT_YEAR : UNIT_MONTH;
 
-	for (int i = 0; i < n; i++)
-		while (!begins_unit(cells[i].cohort, unit))
+	for (int i = 0; i < r->ncells; i++)
+		while (!begins_unit(r->cells[i].cohort, unit))
 			unit--;
-	/* a cohort alone, or a few in January, tell no more than that it is no shorter than a month */
-	return unit > UNIT_MONTH && cells[0].cohort == cells[n - 1].cohort ? UNIT_MONTH : unit;
+	return unit;
+}
+
+static void
+read_retention(Retention *r, const Rows *rows, const char *unit)
+{
+	r->ncells = rows->n;
+	r->cells = palloc_extended(rows->n * sizeof(RetentionCell), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < rows->n; i++)
+	{
+		RetentionCell *cell = &r->cells[i];
+
+		cell->cohort = DatumGetDateADT(rows_known(rows, i, RETENTION_COHORT, "the cohort"));
+		cell->bracket = DatumGetInt32(rows_known(rows, i, RETENTION_BRACKET, "the bracket"));
+		cell->customers = rows_count(rows, i, RETENTION_CUSTOMERS, "the count");
+		if (DATE_NOT_FINITE(cell->cohort) || cell->bracket < 0)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("a retention cell must have a finite cohort and a bracket that "
+								   "is not negative"),
+							errdetail("Element %d of the array has not.", i + 1)));
+	}
+	qsort(r->cells, r->ncells, sizeof(RetentionCell), retention_cmp);
+	for (int i = 0; i < r->ncells; i++)
+		r->cohorts += i == 0 || r->cells[i].cohort != r->cells[i - 1].cohort;
+	r->unit = guess_unit(r);
+	for (int i = 0; unit && i < lengthof(unit_names); i++)
+		if (strcmp(unit, unit_names[i]) == 0)
+			r->unit = i;
+	r->last = PG_INT64_MIN;
+	for (int i = 0; i < r->ncells; i++)
+	{
+		r->last = Max(r->last, units_before(r->cells[i].cohort, r->unit) + r->cells[i].bracket);
+		r->longest = Max(r->longest, r->cells[i].bracket);
+	}
+}
+
+static uint32
+row_of(const Retention *r, uint32 cohort)
+{
+	return cohort < r->merged ? 0 : cohort - r->merged + 1;
+}
+
+/* Rows: the newest cohorts, the ones before as one, and all */
+static void
+label_retention(const Picture *p, Retention *r, Grid *grid)
+{
+	uint32 top = p->top ? p->top : LINES_DEFAULT;
+	uint32 cohort = 0;
+
+	r->merged = r->cohorts > top ? r->cohorts - top + 1 : 1;
+	grid->rows.n = r->cohorts - r->merged + 2;
+	grid->rows.labels = palloc0(grid->rows.n * sizeof(char *));
+	for (int i = 0; i < r->ncells; i++)
+		if (i == 0 || r->cells[i].cohort != r->cells[i - 1].cohort)
+			grid->rows.labels[row_of(r, cohort++)] = cohort_label(r->cells[i].cohort, r->unit);
+	if (r->merged > 1)
+		grid->rows.labels[0] = psprintf("(earlier: %s)", shown_count(r->merged));
+	grid->rows.labels[grid->rows.n - 1] = pstrdup("all");
+	grid->columns.n = Min((uint32) r->longest + 1, grid_room(p, grid, BRACKET_LEAST));
+	grid->columns.labels = palloc(grid->columns.n * sizeof(char *));
+	for (uint32 b = 0; b < grid->columns.n; b++)
+		grid->columns.labels[b] = b == 0 ? pstrdup("size") : psprintf("%u", b);
+}
+
+static void
+sum_retention(Retention *r, const Grid *grid)
+{
+	uint32 n = grid->columns.n;
+	double *all; /* counts, sizes */
+	double *all_sizes;
+	int at = 0;
+
+	r->counts = palloc0((size_t) grid->rows.n * n * sizeof(double));
+	r->sizes = palloc0((size_t) grid->rows.n * n * sizeof(double));
+	all = r->counts + (size_t) (grid->rows.n - 1) * n;
+	all_sizes = r->sizes + (size_t) (grid->rows.n - 1) * n;
+	for (uint32 cohort = 0; cohort < r->cohorts; cohort++)
+	{
+		double *counts = r->counts + (size_t) row_of(r, cohort) * n;
+		double *sizes = r->sizes + (size_t) row_of(r, cohort) * n;
+		DateADT day = r->cells[at].cohort;
+		int64 known =
+			r->last - units_before(day, r->unit); /* brackets that are not in the future */
+		double customers = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (; at < r->ncells && r->cells[at].cohort == day; at++)
+		{
+			const RetentionCell *cell = &r->cells[at];
+
+			if (cell->bracket == 0)
+				customers += cell->customers;
+			if (cell->bracket < n)
+			{
+				counts[cell->bracket] += cell->customers;
+				all[cell->bracket] += cell->customers;
+			}
+		}
+		for (uint32 b = 0; b < n && b <= known; b++)
+		{
+			sizes[b] += customers;
+			all_sizes[b] += customers;
+		}
+	}
 }
 
 static void
 draw_retention_row(Picture *p, const Grid *grid, const char *label, const double *counts,
 				   const double *sizes, const char *unit)
 {
+	const char *size = shown_count((int64) counts[0]);
+	bool decimal = cell_has_room(grid, shown_share(2, 3));
+
 	draw_row_label(p, grid, label);
-	for (uint32 b = 0; b < grid->columns.n; b++)
+	if (sizes[0] > 0)
+		draw_cell(p, grid, 0, 0, psprintf("%s: %s customers", label, size),
+				  cell_has_room(grid, size) ? size : shown_compact(counts[0], true));
+	for (uint32 b = 1; b < grid->columns.n; b++)
 		if (sizes[b] > 0)
-			draw_cell(
-				p, grid, b, b == 0 ? 0 : counts[b] / sizes[b],
-				b == 0 ? psprintf("%s: %s customers", label, shown_count((int64) counts[0]))
-					   : psprintf("%s, %s %u: %s of %s, %s", label, unit, b,
-								  shown_count((int64) counts[b]), shown_count((int64) sizes[b]),
-								  shown_share(counts[b], sizes[b])),
-				b == 0 ? shown_count((int64) counts[0]) : shown_share(counts[b], sizes[b]),
-				b == 0 ? shown_compact(counts[0]) : psprintf("%.0f", 100 * counts[b] / sizes[b]));
+		{
+			const char *share = shown_share(counts[b], sizes[b]);
+
+			draw_cell(p, grid, b, counts[b] / sizes[b],
+					  psprintf("%s, %s %u: %s of %s, %s", label, unit, b,
+							   shown_count((int64) counts[b]), shown_count((int64) sizes[b]),
+							   share),
+					  decimal ? share : psprintf("%.0f%%", 100 * counts[b] / sizes[b]));
+		}
 	p->y += CELL_HEIGHT;
 }
 
@@ -424,121 +569,50 @@ svg_retention(PG_FUNCTION_ARGS)
 {
 	Picture p;
 	Rows rows;
-	RetentionCell *cells;
 	Grid grid = {0};
-	Unit unit;
-	const char *name;
-	int64 last = PG_INT64_MIN; /* unit that anything is known of */
-	int32 longest = 0;
-	uint32 cohorts = 0;
-	uint32 top;
-	uint32 merged;  /* cohorts in the first row */
-	double *counts; /* by row and bracket */
-	double *sizes;  /* of the cohorts of a row that may have come to a bracket */
-	double *all;
-	double *all_sizes;
-	int at = 0;
+	Retention r = {0};
+	const char *unit;
+	const double *all;
+	const double *all_sizes;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP | OPTION_UNIT);
 	rows_open(&rows, PG_GETARG_DATUM(0), "retention cell");
 	if (rows.n == 0)
 		PG_RETURN_TEXT_P(picture_empty(&p, "Retention", "Nothing to show: there are no cohorts."));
-	cells = palloc_extended(rows.n * sizeof(RetentionCell), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < rows.n; i++)
+	read_retention(&r, &rows, p.unit);
+	label_retention(&p, &r, &grid);
+	sum_retention(&r, &grid);
+	unit = unit_names[r.unit];
+	all = r.counts + (size_t) (grid.rows.n - 1) * grid.columns.n;
+	all_sizes = r.sizes + (size_t) (grid.rows.n - 1) * grid.columns.n;
+	picture_header(&p, psprintf("%s customers in %s %s.%s", shown_count((int64) all[0]),
+								shown_count(r.cohorts), r.cohorts == 1 ? "cohort" : "cohorts",
+								grid.columns.n > 1 && all_sizes[1] > 0
+									? psprintf(" %s came back in the %s after their first.",
+											   shown_share(all[1], all_sizes[1]), unit)
+									: ""));
+	grid_columns(&p, &grid);
+	if (grid.columns.n > 1)
 	{
-		cells[i].cohort = DatumGetDateADT(rows_known(&rows, i, RETENTION_COHORT, "the cohort"));
-		cells[i].bracket = DatumGetInt32(rows_known(&rows, i, RETENTION_BRACKET, "the bracket"));
-		cells[i].customers = rows_count(&rows, i, RETENTION_CUSTOMERS, "the count");
-		if (DATE_NOT_FINITE(cells[i].cohort) || cells[i].bracket < 0)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("a retention cell must have a finite cohort and a bracket that "
-								   "is not negative"),
-							errdetail("Element %d of the array has not.", i + 1)));
+		picture_text(&p, grid.left + grid.cell + 4, p.y + 11, (TextStyle) {11, INK_MUTED, 's'},
+					 psprintf("%ss after the first", unit));
+		p.y += 16;
 	}
-	qsort(cells, rows.n, sizeof(RetentionCell), retention_cmp);
-	unit = guess_unit(cells, rows.n);
-	for (int i = 0; p.unit && i < lengthof(unit_names); i++)
-		if (strcmp(p.unit, unit_names[i]) == 0)
-			unit = i;
-	for (int i = 0; i < rows.n; i++)
-	{
-		last = Max(last, units_before(cells[i].cohort, unit) + cells[i].bracket);
-		longest = Max(longest, cells[i].bracket);
-		cohorts += i == 0 || cells[i].cohort != cells[i - 1].cohort;
-	}
-
-	/* rows: the newest cohorts, the ones before as one, and all */
-	top = p.top ? p.top : LINES_DEFAULT;
-	merged = cohorts > top ? cohorts - top + 1 : 1;
-	grid.rows.n = cohorts - merged + 1;
-	grid.rows.labels = palloc0((grid.rows.n + 1) * sizeof(char *));
-	grid.columns.n = Min((uint32) longest + 1, columns_that_fit(&p, 34));
-	grid.columns.labels = palloc(grid.columns.n * sizeof(char *));
-	for (uint32 b = 0; b < grid.columns.n; b++)
-		grid.columns.labels[b] = b == 0 ? pstrdup("customers") : psprintf("%u", b);
-	counts = palloc0((size_t) (grid.rows.n + 1) * grid.columns.n * sizeof(double));
-	sizes = palloc0((size_t) (grid.rows.n + 1) * grid.columns.n * sizeof(double));
-	all = counts + (size_t) grid.rows.n * grid.columns.n;
-	all_sizes = sizes + (size_t) grid.rows.n * grid.columns.n;
-	for (uint32 cohort = 0; cohort < cohorts; cohort++)
-	{
-		uint32 row = cohort < merged ? 0 : cohort - merged + 1;
-		double *to = counts + (size_t) row * grid.columns.n;
-		double *size = sizes + (size_t) row * grid.columns.n;
-		DateADT day = cells[at].cohort;
-		int64 known = last - units_before(day, unit); /* brackets that are not in the future */
-		double customers = 0;
-		int first = at;
-
-		CHECK_FOR_INTERRUPTS();
-		for (; at < rows.n && cells[at].cohort == day; at++)
-			if (cells[at].bracket == 0)
-				customers += cells[at].customers;
-		for (int i = first; i < at; i++)
-			if (cells[i].bracket < grid.columns.n)
-			{
-				to[cells[i].bracket] += cells[i].customers;
-				all[cells[i].bracket] += cells[i].customers;
-			}
-		for (uint32 b = 0; b < grid.columns.n && b <= known; b++)
-		{
-			size[b] += customers;
-			all_sizes[b] += customers;
-		}
-		grid.rows.labels[row] = merged > 1 && row == 0
-									? psprintf("(earlier: %s)", shown_count(merged))
-									: cohort_label(day, unit);
-	}
-	grid.rows.labels[grid.rows.n] = pstrdup("all");
-	grid.rows.n++;
-
-	name = unit_names[unit];
-	picture_header(
-		&p,
-		psprintf(
-			"%s customers in %s %s. Of those who could, %s came back in the %s after their first.",
-			shown_count((int64) all[0]), shown_count(cohorts), cohorts == 1 ? "cohort" : "cohorts",
-			grid.columns.n > 1 ? shown_share(all[1], all_sizes[1]) : "none", name));
-	grid_layout(&p, &grid, 60);
-	picture_text(
-		&p, grid.left, p.y + 11, (TextStyle) {11, INK_MUTED, 's'},
-		shown_fit(psprintf("Came back in which %s after their first, of all in the cohort", name),
-				  (TextStyle) {11, INK_MUTED, 's'}, p.width - grid.left - PICTURE_MARGIN));
-	p.y += 16;
 	draw_headings(&p, &grid);
-	for (uint32 r = 0; r < grid.rows.n; r++)
+	for (uint32 row = 0; row < grid.rows.n; row++)
 	{
-		if (r == grid.rows.n - 1)
+		if (row == grid.rows.n - 1)
 			p.y += 6;
-		draw_retention_row(&p, &grid, grid.rows.labels[r], counts + (size_t) r * grid.columns.n,
-						   sizes + (size_t) r * grid.columns.n, name);
+		draw_retention_row(&p, &grid, grid.rows.labels[row],
+						   r.counts + (size_t) row * grid.columns.n,
+						   r.sizes + (size_t) row * grid.columns.n, unit);
 	}
-	if (longest >= grid.columns.n)
+	if (r.longest >= grid.columns.n)
 	{
 		p.y += 6;
 		picture_paragraph(&p, (TextStyle) {11, INK_MUTED, 's'},
-						  psprintf("(other): %s %d to %d, for which there is no room", name,
-								   grid.columns.n, longest));
+						  psprintf("(other): %ss %u to %d, for which there is no room", unit,
+								   grid.columns.n, r.longest));
 	}
 	PG_RETURN_TEXT_P(picture_finish(&p, "Retention"));
 }

@@ -455,10 +455,7 @@ draw_lane(Picture *p, const Lanes *lanes, uint32 lane, double top)
 			picture_text(p, bin->x, y + 3,
 						 (TextStyle) {bin->n < 1000 ? 9 : 8,
 									  ink == INK_SERIES ? INK_WHITE : INK_BLACK, 'm', .bold = true},
-						 bin->n < 1000 ? psprintf("%d", (int) bin->n)
-									   : shown_compact(bin->n < 9950 || bin->n >= 1000000
-														   ? bin->n
-														   : rint(bin->n / 1e3) * 1e3));
+						 shown_compact(bin->n, false));
 		/* below it, what happened: where there is room up to the next one, or else before it */
 		for (uint32 c = b + 1; c < lanes->nbins; c++)
 			if (bins[c].n > 0)
@@ -467,7 +464,9 @@ draw_lane(Picture *p, const Lanes *lanes, uint32 lane, double top)
 				break;
 			}
 		width = shown_width(labels, told);
-		if (next - (bin->x - 7) >= Min(width, 40) && bin->x - 7 >= free)
+		if (bin->nlabels > LABELS_TOLD)
+			; /* too much */
+		else if (next - (bin->x - 7) >= Min(width, 40) && bin->x - 7 >= free)
 		{
 			const char *fits = shown_fit(labels, told, next - (bin->x - 7));
 

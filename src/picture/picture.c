@@ -296,7 +296,7 @@ picture_named_number(Picture *p, double x, double y, TextStyle style, double roo
 					 const char *number)
 {
 	double of_number = shown_width(number, style) + style.size / 2;
-	bool both = room - of_number >= Min(shown_width(name, style), 3 * style.size);
+	bool both = room - of_number >= Min(shown_width(name, style), 5 * style.size);
 
 	start_text(p, x, y, style);
 	picture_put_shown(&p->body,
@@ -402,10 +402,8 @@ picture_empty(Picture *p, const char *name, const char *why)
 {
 	if (p->title)
 		picture_paragraph(p, (TextStyle) {16, INK_TEXT, 's', .bold = true}, p->title);
-	p->y += 24;
-	picture_text(p, p->width / 2, p->y, (TextStyle) {14, INK_MUTED, 'm'}, why);
-	picture_put(p, "\n");
-	p->y += 24;
+	p->y += 4;
+	picture_paragraph(p, (TextStyle) {14, INK_MUTED, 's'}, why);
 	appendStringInfoString(&p->desc, why);
 	return picture_finish(p, name);
 }

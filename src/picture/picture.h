@@ -106,7 +106,7 @@ extern char *shown_isolated(const char *shown);
 extern void picture_put_shown(StringInfo out, const char *shown);
 extern char *shown_count(int64 n);
 extern char *shown_value(double value);
-extern char *shown_compact(double value);
+extern char *shown_compact(double value, bool decimal);
 extern char *shown_share(double part, double whole);
 extern char *shown_duration(double seconds);
 

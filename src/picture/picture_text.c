@@ -19,6 +19,9 @@
 #define SHOWN_MOST 240
 #define MARKS_MOST 8
 
+/* How much wider bold text is */
+#define BOLD 1.16
+
 #define REPLACEMENT 0xfffd
 #define ELLIPSIS 0x2026
 #define ZERO_WIDTH_JOINER 0x200d
@@ -170,7 +173,7 @@ shown_width(const char *shown, TextStyle style)
 
 		hundredths += char_width(c, at);
 	}
-	return hundredths * style.size / 100 * (style.bold ? 1.12 : 1);
+	return hundredths * style.size / 100 * (style.bold ? BOLD : 1);
 }
 
 /* As much of it as has room, an ellipsis behind where that is not all; never half of what is seen as one. */
@@ -179,13 +182,15 @@ shown_fit(const char *shown, TextStyle style, double room)
 {
 	const unsigned char *p = (const unsigned char *) shown;
 	const unsigned char *whole = p; /* so much is kept */
-	double size = style.size / 100 * (style.bold ? 1.12 : 1);
-	int64 most = room / size - char_width(ELLIPSIS, p);
+	double size = style.size / 100 * (style.bold ? BOLD : 1);
+	int64 most;
 	int64 width = 0;
 	pg_wchar before = 0;
 	int indicators = 0;
 	StringInfoData out;
 
+	room += 0.1; /* what was measured to be so wide must fit */
+	most = room / size - char_width(ELLIPSIS, p);
 	if (shown_width(shown, style) <= room)
 		return pstrdup(shown);
 	while (*p)
@@ -311,9 +316,9 @@ shown_value(double value)
 										  : "FM990D0999");
 }
 
-/* In some four characters */
+/* In four characters or so: with a decimal, where it tells more, or without */
 char *
-shown_compact(double value)
+shown_compact(double value, bool decimal)
 {
 	static const char *const units[] = {"", "k", "M", "B", "T"};
 	int unit = 0;
@@ -325,10 +330,9 @@ shown_compact(double value)
 	}
 	if (fabs(value) >= 999.5)
 		return psprintf("%.0e", value * 1e12);
+	decimal = decimal && value != rint(value) && fabs(value) < 9.95;
 	return psprintf("%s%s",
-					value == rint(value) || fabs(value) >= 9.95
-						? formatted(float8_to_char, Float8GetDatum(value), "FM990")
-						: formatted(float8_to_char, Float8GetDatum(value), "FM990D0"),
+					formatted(float8_to_char, Float8GetDatum(value), decimal ? "FM990D0" : "FM990"),
 					units[unit]);
 }
 
@@ -355,10 +359,7 @@ shown_duration(double seconds)
 		double seconds;
 		const char *one;
 		const char *many;
-	} units[] = {{86400, "day", "days"},
-				 {3600, "hour", "hours"},
-				 {60, "minute", "minutes"},
-				 {1, "second", "seconds"}};
+	} units[] = {{86400, "day", "days"}, {3600, "h", "h"}, {60, "min", "min"}, {1, "s", "s"}};
 
 	for (int i = 0; i < lengthof(units); i++)
 	{
