@@ -25,6 +25,11 @@ CREATE FUNCTION svg_journey(journey, options jsonb DEFAULT '{}') RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 CREATE FUNCTION svg_flow(flow_edge[], options jsonb DEFAULT '{}') RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+CREATE FUNCTION svg_flow(flow, options jsonb DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 20000
+RETURN (SELECT svg_flow(coalesce(array_agg((e.step, e.source, e.target, e.journeys)::flow_edge
+                                           ORDER BY e.step, e.source COLLATE "C", e.target COLLATE "C"), '{}'), $2)
+        FROM flow_edges($1) e);
 CREATE FUNCTION svg_escape(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
@@ -41,5 +46,7 @@ COMMENT ON FUNCTION svg_journey(journey, jsonb) IS
     'SVG of a journey over time, a lane for each channel; options: title, width, theme, top, item';
 COMMENT ON FUNCTION svg_flow(flow_edge[], jsonb) IS
     'SVG of where journeys go, step by step: a Sankey diagram; options: title, width, theme, top';
+COMMENT ON FUNCTION svg_flow(flow, jsonb) IS
+    'SVG of where the journeys of a flow go, step by step: a Sankey diagram; options: title, width, theme, top';
 COMMENT ON FUNCTION svg_escape(text) IS
     'text as it can stand in XML or HTML, between tags or in an attribute; what XML forbids is shown as a symbol';

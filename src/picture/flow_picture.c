@@ -181,8 +181,9 @@ make_nodes(Flow *flow)
 
 			found[flow->nfound] = found[i];
 			found[flow->nfound++].class = name_is(*name, "(other)") ? 1
-										  : name_is(*name, "(end)") ? 2
-																	: 0;
+										  : name_is(*name, "(end)") || name_is(*name, "(start)")
+											  ? 2
+											  : 0;
 		}
 	flow->found = found;
 	for (uint32 i = 0; i < flow->nedges; i++)
@@ -301,8 +302,8 @@ choose_nodes(Drawing *d, Flow *flow, int top)
 			if (by_size[i + k]->class == 2)
 			{
 				by_size[i + k]->node = d->nnodes;
-				add_node(d, by_size[i + k], pstrdup("(end)"), journeys_of(by_size[i + k]),
-						 INK_OTHER);
+				add_node(d, by_size[i + k], shown_name(flow->names[by_size[i + k]->name]),
+						 journeys_of(by_size[i + k]), INK_OTHER);
 			}
 		i += n;
 	}

@@ -66,7 +66,7 @@ draw_headings(Picture *p, const Grid *grid)
 
 	for (uint32 i = 0; i < grid->columns.n; i++)
 		widest = Max(widest, shown_width(grid->columns.labels[i], heading_style));
-	upwards = widest > grid->cell - 4;
+	upwards = widest > grid->cell - 1;
 	p->y += upwards ? Min(widest, HEADING_MOST) + 4 : 16;
 	for (uint32 i = 0; i < grid->columns.n; i++)
 	{
