@@ -148,15 +148,15 @@ DECLARE
     unit text := check_period(period, since, until);
     zone text := (SELECT s.time_zone FROM settings s);
     first_at timestamptz := coalesce(since, (SELECT min(t.occurred_at) FROM touchpoints t));
-    last_at timestamptz := coalesce(until, (SELECT max(t.occurred_at) FROM touchpoints t));
+    last_at timestamptz := (SELECT max(t.occurred_at) FROM touchpoints t);
     cohort_unit text := CASE unit WHEN 'all' THEN 'month' ELSE unit END;
     cohort_step interval := CASE cohort_unit WHEN 'quarter' THEN '3 months' ELSE '1 ' || cohort_unit END;
     first_period date;
     left_out bigint;
     cells text[];
     page text;
-    wide jsonb := '{"width": 820}';
-    narrow jsonb := '{"width": 340}';
+    wide jsonb := '{"width": 852}';
+    narrow jsonb := '{"width": 360}';
     mix @extschema@.heatmap_cell[];
     handoffs @extschema@.flow_edge[];
     steps @extschema@.funnel_step[];
@@ -224,7 +224,7 @@ BEGIN
                                          report_number(m.value, 'money') || coalesce(' ' || m.currency, '')])
              WITH ORDINALITY AS x(cell, n);
     page := page || report_section('Channels', NULL, report_table(
-        ARRAY['Channel', 'Touchpoints', 'Share', 'Customers', 'Visits', 'Stayed', 'Value'], cells));
+        ARRAY['Channel', 'Touchpoints', 'Share', 'Customers', 'Visits', 'Stayed in it', 'Value'], cells));
     SELECT array_agg((coalesce(b.label, b.channel), report_period(b.period_start, unit),
                       b.touchpoints)::@extschema@.heatmap_cell
                      ORDER BY b.period_start, b.in_all DESC, b.channel COLLATE "C")
@@ -297,7 +297,8 @@ BEGIN
     RETURN report_page(coalesce(title, 'Customer journeys'),
                        CASE WHEN first_at IS NULL THEN 'There are no touchpoints as yet.'
                             WHEN until IS NULL
-                            THEN format('From %s to %s, %s', report_time(first_at, zone), report_time(last_at, zone), zone)
+                            THEN format('From %s to %s, %s', report_time(first_at, zone), report_time(last_at, zone),
+                                        zone)
                             ELSE format('From %s until before %s, %s', report_time(first_at, zone),
                                         report_time(until, zone), zone) END,
                        page, format('%s, made by pg_journey on %s.', current_schema(),
