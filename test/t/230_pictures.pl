@@ -130,13 +130,8 @@ foreach my $name (sort keys %pictures) {
 
 # A label is the same text in a picture and in its tooltip, and the server's parser reads it back
 is(decode_utf8(sql($node, q{SELECT svg_escape(E'<a b="c">''&\x01\x1b\x7f') || svg_escape(U&'\202E\FFFE')})), "&lt;a b=&quot;c&quot;&gt;&#39;&amp;\x{2401}\x{241b}\x{2421}\x{fffd}\x{fffd}", 'what is escaped, and how');
-if ($has_xml) {
-	is(sql($node, q{SELECT (xpath('/a/text()', xmlparse(document '<a b="' || svg_escape(v) || '">' || svg_escape(v) || '</a>')))[1]::text = svg_escape(v)
-		AND (xpath('/a/@b', xmlparse(document '<a b="' || svg_escape(v) || '"/>')))[1]::text IS NOT NULL FROM (SELECT '"<>&''] ]]>' AS v) x}) =~ /[tf]/ ? 1 : 0, 1, 'the parser reads it');
-}
-
 # Other encodings: what the server sends stays a letter, or is a reference
-foreach my $encoding (qw(LATIN1 SQL_ASCII EUC_JP)) {
+foreach my $encoding (qw(latin1 sql_ascii euc_jp)) {
 	$node->safe_psql('postgres', "CREATE DATABASE enc_$encoding TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");
 	my $text = $node->safe_psql("enc_$encoding", <<'END');
 CREATE EXTENSION pg_journey;
@@ -144,7 +139,7 @@ SET client_encoding = 'SQL_ASCII';
 SELECT svg_funnel(ARRAY[(1, 'caf' || chr(CASE getdatabaseencoding() WHEN 'LATIN1' THEN 233 ELSE 101 END), 10, 1, 1, NULL, NULL)]::funnel_step[]);
 END
 	unlike($text, qr/[^\x00-\x7f]/, "$encoding: nothing but ASCII");
-	like($text, $encoding eq 'LATIN1' ? qr/caf&#233;/ : qr/cafe/, "$encoding: the label");
+	like($text, $encoding eq 'latin1' ? qr/caf&#233;/ : qr/cafe/, "$encoding: the label");
 	$text =~ s/&#\d+;//g;
 	is_deeply([ flaws($text, \%svg) ], [], "$encoding: nothing but what may be there");
 }
@@ -175,8 +170,7 @@ is_deeply([ sort { $a <=> $b } map { s/,//gr } $many =~ /<title>c\d+, ([\d,]+) t
 sql($node, encode_utf8(<<'END'));
 SELECT journey_create_hub('crm');
 UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
-INSERT INTO crm.channels (channel, label, kind) VALUES ('chat', '<b onclick=x>Chat</b> & "more"', 'human')
-ON CONFLICT (channel) DO UPDATE SET label = excluded.label;
+UPDATE crm.channels SET label = '<b onclick=x>Chat</b> & "more"' WHERE channel = 'chat';
 SELECT count(crm.record(ARRAY[identifier('id', (i % 40)::text)], timestamptz '2026-01-01 09:00Z' + i * interval '5 hours',
                         coalesce(nullif(left(h.label, 60), ''), 'web'), coalesce(nullif(left(h.label, 60), ''), 'view'), i::numeric,
                         currency => 'EUR', direction => CASE WHEN i % 3 > 0 THEN 'in' ELSE 'out' END,
