@@ -78,7 +78,10 @@ shown_name(ItemName name)
 {
 	if (name.text == NULL)
 		return pstrdup("(none)");
-	return name.len == 0 ? pstrdup("(empty)") : shown_text(name.text, name.len, true);
+	for (uint32 i = 0; i < name.len; i++)
+		if (name.text[i] != ' ')
+			return shown_text(name.text, name.len, true);
+	return pstrdup("(empty)");
 }
 
 typedef struct NameEntry
