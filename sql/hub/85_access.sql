@@ -61,6 +61,9 @@ BEGIN ATOMIC
         ('reader', 'omnichannel', 'SELECT'),
         ('reader', 'omnichannel_monthly', 'SELECT'),
         ('reader', 'service_levels_monthly', 'SELECT'),
+        ('reader', 'flow_edges', 'SELECT'),
+        ('reader', 'flow_transitions', 'SELECT'),
+        ('reader', 'flow_variants', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),

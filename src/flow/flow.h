@@ -6,7 +6,8 @@
  * touchpoint. A flow holds
  * - all different paths, each with how many there were and how long they took;
  * - edges: at each step, counted in the direction of reading, from which item to which, how
- *   many paths went, with how many touchpoints at the step, and the times between.
+ *   many paths went, with how many touchpoints at the step, and the times between. Steps are
+ *   told apart up to max_steps, or FLOW_STEPS if that is not given; all later ones are one.
  * All that is read of a flow comes from these two. Flows of the same options can be added up.
  *
  * Times are all kept up to FLOW_EXACT_STEPS steps; beyond, they are counted in buckets of
@@ -27,7 +28,7 @@
  *		paths		LEB128
  *		durations	times, as many as paths
  *	edges		LEB128, how many; of each, ascending by step, node and other
- *		step		LEB128, from 1; less the one before
+ *		step		LEB128, from 1, of later ones all the same; less the one before
  *		node		LEB128, item of the step
  *		other		LEB128, of the step behind it (before it, if read backward): 0: there is none;
  *					1: cut by max_steps; else 2 + item
@@ -52,6 +53,7 @@
 
 #define FLOW_VERSION 1
 #define FLOW_EXACT_STEPS 1000000
+#define FLOW_STEPS 30
 
 /* What stands first in a path's key. */
 #define FLOW_REACHED 1
@@ -182,6 +184,13 @@ extern FlowRun *flow_runs(Flow *m, FlowTimes *t, uint32 *n);
 extern void flow_sum(int64 *sum, int64 count);
 extern int flow_item_cmp(const Flow *m, uint32 a, uint32 b);
 
+/* Steps that edges tell apart. */
+static inline uint32
+flow_told_steps(const FlowOptions *o)
+{
+	return o->max_steps > 0 ? o->max_steps : FLOW_STEPS;
+}
+
 /* So many steps more are going to be counted. */
 static inline void
 flow_count_steps(Flow *m, int64 steps)
@@ -234,9 +243,19 @@ flow_bucket_time(uint32 bucket)
 }
 
 /* --- flow_read.c: the flat form --- */
-extern Flow *flow_of_flat(const struct varlena *flat, bool received, MemoryContext cxt);
-extern void flow_merge(Flow *m, const struct varlena *flat, bool received);
-extern void flow_corrupt(bool received, const char *what) __attribute__((noreturn));
+
+
+/* Where it comes from: from a client, items and paths need not ascend, and errors are its fault. */
+typedef enum FlowSource
+{
+	FLOW_STORED,
+	FLOW_RECEIVED,
+	FLOW_TYPED
+} FlowSource;
+
+extern Flow *flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt);
+extern void flow_merge(Flow *m, const struct varlena *flat, FlowSource source);
+extern void flow_corrupt(FlowSource source, const char *what) __attribute__((noreturn));
 
 /* Do edges tell what paths tell? What is wrong, or NULL. */
 extern const char *flow_wrong(Flow *m);

@@ -294,6 +294,36 @@ read_times(FlowSite *site, const JourneyView *v, const uint8 *readable)
 		journey_corrupt("a time lies behind the last one");
 }
 
+/* flow_add_edge, of an edge that is mostly known. */
+static inline FlowEdge *
+find_edge(Flow *m, uint32 step, uint32 node, uint32 other)
+{
+	if (likely(node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS && m->near[step - 1]))
+	{
+		uint32 number = m->near[step - 1][node * FLOW_NEAR + other];
+
+		if (likely(number != 0))
+			return &m->edges[number - 1];
+	}
+	return flow_add_edge(m, step, node, other);
+}
+
+/* flow_edge_time, where there is mostly room. */
+static inline void
+add_time(Flow *m, FlowEdge *e, int64 time)
+{
+	if (unlikely(!m->rounded || e->times.n >= e->times.max))
+	{
+		flow_edge_time(m, e, time);
+		return;
+	}
+	e->least = Min(e->least, time);
+	e->greatest = Max(e->greatest, time);
+	e->sum += time;
+	e->sum_high += e->sum < time;
+	((uint16 *) e->times.values)[e->times.n++] = flow_bucket(time);
+}
+
 /* Count a path of n steps, at least one, of which each is one touchpoint if touchpoints is NULL. */
 static pg_attribute_always_inline void
 count_path(FlowSite *site, Flow *m, const uint32 *items, const int64 *first, const int64 *last,
@@ -302,6 +332,7 @@ count_path(FlowSite *site, Flow *m, const uint32 *items, const int64 *first, con
 	const FlowOptions *o = &m->options;
 	uint32 used = o->max_steps > 0 ? Min(n, o->max_steps) : n;
 	uint32 from = o->backward ? n - used : 0;
+	uint32 told = flow_told_steps(o);
 	FlowPath *path;
 	uint8 *p;
 	bool found;
@@ -333,6 +364,7 @@ count_path(FlowSite *site, Flow *m, const uint32 *items, const int64 *first, con
 	for (uint32 k = 0; k < used; k++)
 	{
 		uint32 at = o->backward ? n - 1 - k : k;
+		uint32 step = Min(k, told) + 1;
 		FlowEdge *e;
 
 		if (unlikely(k % LABEL_INTERRUPT_EVERY == LABEL_INTERRUPT_EVERY - 1))
@@ -342,11 +374,11 @@ count_path(FlowSite *site, Flow *m, const uint32 *items, const int64 *first, con
 			uint32 next = o->backward ? at - 1 : at + 1;
 			uint32 before = Min(at, next);
 
-			e = flow_add_edge(m, k + 1, items[at], items[next] + FLOW_ITEM);
-			flow_edge_time(m, e, elapsed(last[before], first[before + 1]));
+			e = find_edge(m, step, items[at], items[next] + FLOW_ITEM);
+			add_time(m, e, elapsed(last[before], first[before + 1]));
 		}
 		else
-			e = flow_add_edge(m, k + 1, items[at], used < n ? FLOW_MORE : FLOW_END);
+			e = find_edge(m, step, items[at], used < n ? FLOW_MORE : FLOW_END);
 		e->paths++;
 		e->touchpoints += touchpoints ? touchpoints[at] : 1;
 	}
@@ -577,11 +609,11 @@ flow_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(0))
-		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false, flow_context(cxt));
+		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED, flow_context(cxt));
 	else
 	{
 		m = flow_state_argument(PG_GETARG_DATUM(0), cxt);
-		flow_merge(m, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), false);
+		flow_merge(m, PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED);
 	}
 	return EOHPGetRWDatum(&m->hdr);
 }

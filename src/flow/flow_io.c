@@ -53,7 +53,7 @@ Datum
 flow_out(PG_FUNCTION_ARGS)
 {
 	/* the flat form has all in order */
-	Flow *m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), false,
+	Flow *m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), FLOW_STORED,
 						   CurrentMemoryContext);
 	StringInfoData out;
 
@@ -367,13 +367,13 @@ flat_of_json(TextReader *r, Jsonb *json)
 
 /* In order, and true to itself. */
 static struct varlena *
-canonical_flat(struct varlena *flat)
+canonical_flat(struct varlena *flat, FlowSource source)
 {
-	Flow *m = flow_of_flat(flat, true, CurrentMemoryContext);
+	Flow *m = flow_of_flat(flat, source, CurrentMemoryContext);
 	const char *wrong = flow_wrong(m);
 
 	if (wrong)
-		flow_corrupt(true, wrong);
+		flow_corrupt(source, wrong);
 	return flow_flat(m);
 }
 
@@ -397,7 +397,7 @@ flow_in(PG_FUNCTION_ARGS)
 		ereturn(fcinfo->context, (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type flow"), errdetail_internal("%s", r.wrong)));
-	PG_RETURN_POINTER(canonical_flat(flat));
+	PG_RETURN_POINTER(canonical_flat(flat, FLOW_TYPED));
 }
 
 /* --- the binary form --- */
@@ -409,7 +409,7 @@ take_leb(const uint8 **p, const uint8 *end)
 
 	*p = leb_read(*p, end, &number);
 	if (*p == NULL)
-		flow_corrupt(false, "A number is cut off or too long.");
+		flow_corrupt(FLOW_STORED, "A number is cut off or too long.");
 	return number;
 }
 
@@ -424,7 +424,7 @@ flow_send(PG_FUNCTION_ARGS)
 	StringInfoData out;
 
 	/* it is checked whole */
-	flow_of_flat(flat, false, CurrentMemoryContext);
+	flow_of_flat(flat, FLOW_STORED, CurrentMemoryContext);
 	pq_begintypsend(&out);
 	pq_sendint8(&out, *p++);
 	pq_sendint8(&out, *p++);
@@ -463,7 +463,7 @@ receive_text(StringInfo in, StringInfo out)
 	char *text;
 
 	if (len < 0)
-		flow_corrupt(true, "A text is cut off.");
+		flow_corrupt(FLOW_RECEIVED, "A text is cut off.");
 	text = pq_getmsgtext(in, len, &len);
 	put_number(out, len);
 	appendBinaryStringInfo(out, text, len);
@@ -482,7 +482,7 @@ flow_recv(PG_FUNCTION_ARGS)
 	int rest;
 
 	if (version != FLOW_VERSION)
-		flow_corrupt(true, "Its version is not known.");
+		flow_corrupt(FLOW_RECEIVED, "Its version is not known.");
 	initStringInfo(&out);
 	appendStringInfoSpaces(&out, VARHDRSZ);
 	appendStringInfoChar(&out, version);
@@ -498,5 +498,5 @@ flow_recv(PG_FUNCTION_ARGS)
 	rest = in->len - in->cursor;
 	appendBinaryStringInfo(&out, pq_getmsgbytes(in, rest), rest);
 	SET_VARSIZE(out.data, out.len);
-	PG_RETURN_POINTER(canonical_flat((struct varlena *) out.data));
+	PG_RETURN_POINTER(canonical_flat((struct varlena *) out.data, FLOW_RECEIVED));
 }

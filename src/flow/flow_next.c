@@ -192,7 +192,7 @@ flow_next(PG_FUNCTION_ARGS)
 			bool open;
 
 			/* made anew: looking for items adds them */
-			set->m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), false,
+			set->m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), FLOW_STORED,
 								  CurrentMemoryContext);
 			set->i = 0;
 			/* a journey goes on at its end, whichever way its flow is read */

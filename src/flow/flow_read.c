@@ -15,7 +15,7 @@ typedef struct FlowReader
 {
 	const uint8 *p;
 	const uint8 *end;
-	bool received;
+	FlowSource source; /* of the value */
 	bool rounded;
 	int64 steps;     /* of all paths */
 	uint32 *numbers; /* the state's, of items */
@@ -32,9 +32,13 @@ typedef struct FlowReader
 static const char kind_wrong[] = "Its times are not of the kind that so many steps have.";
 
 void
-flow_corrupt(bool received, const char *what)
+flow_corrupt(FlowSource source, const char *what)
 {
-	if (received)
+	if (source == FLOW_TYPED)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+						errmsg("invalid input syntax for type flow"),
+						errdetail_internal("%s", what)));
+	if (source == FLOW_RECEIVED)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 						errmsg("invalid binary representation of flow"),
 						errdetail_internal("%s", what)));
@@ -49,7 +53,7 @@ read_number(FlowReader *r)
 	const uint8 *p = leb_read_word(r->p, r->end, &number);
 
 	if (unlikely(p == NULL))
-		flow_corrupt(r->received, "A number is cut off or too long.");
+		flow_corrupt(r->source, "A number is cut off or too long.");
 	r->p = p;
 	return number;
 }
@@ -60,7 +64,7 @@ read_count(FlowReader *r)
 	uint64 count = read_number(r);
 
 	if (unlikely(count > PG_INT64_MAX))
-		flow_corrupt(r->received, "A count is out of range.");
+		flow_corrupt(r->source, "A count is out of range.");
 	return count;
 }
 
@@ -71,11 +75,11 @@ read_text(FlowReader *r)
 
 	name.len = read_number(r);
 	if (name.len > r->end - r->p)
-		flow_corrupt(r->received, "A text is cut off.");
+		flow_corrupt(r->source, "A text is cut off.");
 	name.text = (const char *) r->p;
 	r->p += name.len;
 	if (!pg_verify_mbstr(GetDatabaseEncoding(), name.text, name.len, true))
-		flow_corrupt(r->received, "A text is not valid in the database's encoding.");
+		flow_corrupt(r->source, "A text is not valid in the database's encoding.");
 	return name;
 }
 
@@ -97,7 +101,7 @@ read_times(FlowReader *r, int64 paths)
 	int64 time = 0;
 
 	if (n == 0 || n > r->end - r->p)
-		flow_corrupt(r->received, "Times are cut off, or there are none.");
+		flow_corrupt(r->source, "Times are cut off, or there are none.");
 	if (n > r->runs_max)
 	{
 		r->runs_max = Max(64, n + n / 2);
@@ -113,23 +117,23 @@ read_times(FlowReader *r, int64 paths)
 		if (unlikely(r->nruns % 0x1000 == 0x1000 - 1))
 			CHECK_FOR_INTERRUPTS();
 		if (r->nruns > 0 && more == 0)
-			flow_corrupt(r->received, "Times do not ascend.");
+			flow_corrupt(r->source, "Times do not ascend.");
 		if (more > (r->rounded ? FLOW_BUCKETS - 1 : PG_INT64_MAX) - time)
-			flow_corrupt(r->received, "A time is out of range.");
+			flow_corrupt(r->source, "A time is out of range.");
 		time += more;
 		if (code & 1)
 		{
 			count = read_count(r);
 			if (count < 2)
-				flow_corrupt(r->received, "A time is there less than twice.");
+				flow_corrupt(r->source, "A time is there less than twice.");
 		}
 		r->runs[r->nruns] = (FlowRun) {time, count};
 		if (count > paths - all)
-			flow_corrupt(r->received, "There are more times than paths.");
+			flow_corrupt(r->source, "There are more times than paths.");
 		all += count;
 	}
 	if (all != paths)
-		flow_corrupt(r->received, "There are fewer times than paths.");
+		flow_corrupt(r->source, "There are fewer times than paths.");
 }
 
 /* The key in the state's numbers; how many steps it has. */
@@ -142,7 +146,7 @@ own_key(FlowReader *r, size_t len, uint32 *own_len)
 	uint8 *to;
 
 	if (len < 2 || r->key[0] > (FLOW_REACHED | FLOW_CUT))
-		flow_corrupt(r->received, "A path has no steps, or is of no kind.");
+		flow_corrupt(r->source, "A path has no steps, or is of no kind.");
 	r->own = bytes_room(r->own, len * 5, &r->own_max);
 	to = r->own;
 	*to++ = *p++;
@@ -152,11 +156,11 @@ own_key(FlowReader *r, size_t len, uint32 *own_len)
 
 		p = leb_read(p, end, &item);
 		if (p == NULL || item >= r->nitems)
-			flow_corrupt(r->received, "An item of a path is not there.");
+			flow_corrupt(r->source, "An item of a path is not there.");
 		to = leb_write(to, r->numbers[item]);
 	}
 	if (to - r->own > MaxAllocSize)
-		flow_corrupt(r->received, "A path is too long.");
+		flow_corrupt(r->source, "A path is too long.");
 	*own_len = to - r->own;
 	return steps;
 }
@@ -180,27 +184,27 @@ read_paths(FlowReader *r, Flow *m, bool fresh)
 		if (unlikely(i % LABEL_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
 		if (same > len || own > r->end - r->p)
-			flow_corrupt(r->received, "A path is cut off.");
+			flow_corrupt(r->source, "A path is cut off.");
 		r->key = bytes_room(r->key, same + own, &r->key_max);
 		/* it goes on otherwise than the one before, and with more */
-		if (!r->received && i > 0 &&
+		if (r->source == FLOW_STORED && i > 0 &&
 			(own == 0 || (same < len && r->key[same] >= r->p[0])))
-			flow_corrupt(r->received, "Paths do not ascend.");
+			flow_corrupt(r->source, "Paths do not ascend.");
 		memcpy(r->key + same, r->p, own);
 		r->p += own;
 		len = same + own;
 		steps = own_key(r, len, &own_len);
 		paths = read_count(r);
 		if (paths == 0 || steps > PG_INT64_MAX / paths)
-			flow_corrupt(r->received, "A path's count is impossible.");
+			flow_corrupt(r->source, "A path's count is impossible.");
 		flow_sum(&r->steps, steps * paths);
 		if (!r->rounded && r->steps > FLOW_EXACT_STEPS)
-			flow_corrupt(r->received, kind_wrong);
+			flow_corrupt(r->source, kind_wrong);
 		read_times(r, paths);
 		flow_count_steps(m, steps * paths);
 		path = flow_add_path(m, r->own, own_len, &found);
 		if (fresh && found)
-			flow_corrupt(r->received, "A path is there twice.");
+			flow_corrupt(r->source, "A path is there twice.");
 		flow_sum(&path->paths, paths);
 		flow_sum(&m->paths_sum, paths);
 		flow_add_runs(m, &path->durations, r->runs, r->nruns, r->rounded);
@@ -213,7 +217,7 @@ read_item(FlowReader *r)
 	uint64 item = read_number(r);
 
 	if (item >= r->nitems)
-		flow_corrupt(r->received, "An edge's item is not there.");
+		flow_corrupt(r->source, "An edge's item is not there.");
 	return r->numbers[item];
 }
 
@@ -237,8 +241,8 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 		uint64 more = read_number(r);
 
 		CHECK_FOR_INTERRUPTS();
-		if (more > PG_UINT32_MAX - step || step + more == 0)
-			flow_corrupt(r->received, "A step is out of range.");
+		if (more > flow_told_steps(&m->options) + 1 - step || step + more == 0)
+			flow_corrupt(r->source, "A step is out of range.");
 		step += more;
 		at = r->p;
 		place[0] = step;
@@ -251,23 +255,23 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 		if (place[2] >= FLOW_ITEM)
 		{
 			if (place[2] - FLOW_ITEM >= r->nitems)
-				flow_corrupt(r->received, "An edge's item is not there.");
+				flow_corrupt(r->source, "An edge's item is not there.");
 			other = r->numbers[place[2] - FLOW_ITEM] + FLOW_ITEM;
 		}
-		if (!r->received && i > 0 &&
+		if (r->source == FLOW_STORED && i > 0 &&
 			(place[0] != last[0] ? place[0] < last[0]
 								 : place[1] != last[1] ? place[1] < last[1] : place[2] <= last[2]))
-			flow_corrupt(r->received, "Edges do not ascend.");
+			flow_corrupt(r->source, "Edges do not ascend.");
 		memcpy(last, place, sizeof(last));
 		paths = read_count(r);
 		touchpoints = read_count(r);
 		/* each step of a path is in one edge */
 		if (paths == 0 || paths > r->steps || touchpoints > PG_INT64_MAX - paths)
-			flow_corrupt(r->received, "An edge's count is impossible.");
+			flow_corrupt(r->source, "An edge's count is impossible.");
 		r->steps -= paths;
 		e = flow_add_edge(m, step, node, other);
 		if (fresh && m->nedges == before)
-			flow_corrupt(r->received, "An edge is there twice.");
+			flow_corrupt(r->source, "An edge is there twice.");
 		flow_sum(&e->paths, paths);
 		flow_sum(&e->touchpoints, paths + touchpoints);
 		if (other < FLOW_ITEM)
@@ -281,7 +285,7 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 			int64 greatest = read_count(r);
 
 			if (least > greatest)
-				flow_corrupt(r->received, "The least time is greater than the greatest.");
+				flow_corrupt(r->source, "The least time is greater than the greatest.");
 			e->sum += sum;
 			e->sum_high += high + (e->sum < sum);
 			e->least = Min(e->least, least);
@@ -306,18 +310,18 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 }
 
 static void
-read_head(FlowReader *r, const struct varlena *flat, bool received, FlowText *options)
+read_head(FlowReader *r, const struct varlena *flat, FlowSource source, FlowText *options)
 {
 	memset(r, 0, sizeof(*r));
-	r->received = received;
+	r->source = source;
 	r->p = (const uint8 *) VARDATA_ANY(flat);
 	r->end = r->p + VARSIZE_ANY_EXHDR(flat);
 	if (r->end - r->p < 2)
-		flow_corrupt(received, "It is too short.");
+		flow_corrupt(source, "It is too short.");
 	if (r->p[0] != FLOW_VERSION)
-		flow_corrupt(received, "Its version is not known.");
+		flow_corrupt(source, "Its version is not known.");
 	if (r->p[1] > 1)
-		flow_corrupt(received, "Its times are of no kind.");
+		flow_corrupt(source, "Its times are of no kind.");
 	r->rounded = r->p[1] == 1;
 	r->p += 2;
 	*options = read_text(r);
@@ -325,7 +329,7 @@ read_head(FlowReader *r, const struct varlena *flat, bool received, FlowText *op
 
 /* Add a flow of the same options; one that was received to an empty one. */
 void
-flow_merge(Flow *m, const struct varlena *flat, bool received)
+flow_merge(Flow *m, const struct varlena *flat, FlowSource source)
 {
 	FlowReader r;
 	FlowText options;
@@ -333,14 +337,14 @@ flow_merge(Flow *m, const struct varlena *flat, bool received)
 	uint64 nitems;
 	bool fresh = m->npaths == 0;
 
-	read_head(&r, flat, received, &options);
+	read_head(&r, flat, source, &options);
 	if (options.len != VARSIZE(m->options_text) - VARHDRSZ ||
 		memcmp(options.text, VARDATA(m->options_text), options.len) != 0)
 	{
 		const FlowOptions *other = flow_options_of_text(options.text, options.len);
 
 		if (other == NULL)
-			flow_corrupt(received, "Its options are none.");
+			flow_corrupt(source, "Its options are none.");
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("flows of different options cannot be added up"),
@@ -351,7 +355,7 @@ flow_merge(Flow *m, const struct varlena *flat, bool received)
 	}
 	nitems = read_number(&r);
 	if (nitems > r.end - r.p)
-		flow_corrupt(received, "There are fewer items than it says.");
+		flow_corrupt(source, "There are fewer items than it says.");
 	r.nitems = nitems;
 	r.numbers = palloc_extended(Max(nitems, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < r.nitems; i++)
@@ -361,22 +365,22 @@ flow_merge(Flow *m, const struct varlena *flat, bool received)
 
 		if (unlikely(i % LABEL_INTERRUPT_EVERY == 0))
 			CHECK_FOR_INTERRUPTS();
-		if (!received && i > 0 &&
+		if (source == FLOW_STORED && i > 0 &&
 			label_bytes_cmp(before.text, before.len, item.text, item.len) >= 0)
-			flow_corrupt(received, "Items do not ascend.");
+			flow_corrupt(source, "Items do not ascend.");
 		r.numbers[i] = flow_add_item(m, item.text, item.len);
-		if (fresh && received && m->nitems == known)
-			flow_corrupt(received, "An item is there twice.");
+		if (fresh && source != FLOW_STORED && m->nitems == known)
+			flow_corrupt(source, "An item is there twice.");
 		before = item;
 	}
 	if (r.rounded && !m->rounded)
 		flow_round(m);
 	read_paths(&r, m, fresh);
 	if (r.rounded && r.steps <= FLOW_EXACT_STEPS)
-		flow_corrupt(received, kind_wrong);
+		flow_corrupt(source, kind_wrong);
 	read_edges(&r, m, fresh);
 	if (r.p != r.end)
-		flow_corrupt(received, "It is longer than what it says.");
+		flow_corrupt(source, "It is longer than what it says.");
 	if (r.runs)
 		pfree(r.runs);
 	if (r.key)
@@ -387,20 +391,20 @@ flow_merge(Flow *m, const struct varlena *flat, bool received)
 }
 
 Flow *
-flow_of_flat(const struct varlena *flat, bool received, MemoryContext cxt)
+flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt)
 {
 	FlowReader r;
 	FlowText options;
 	text *copy;
 	Flow *m;
 
-	read_head(&r, flat, received, &options);
+	read_head(&r, flat, source, &options);
 	copy = cstring_to_text_with_len(options.text, options.len);
 	m = flow_create(copy, cxt);
 	if (m == NULL)
-		flow_corrupt(received, "Its options are none.");
+		flow_corrupt(source, "Its options are none.");
 	pfree(copy);
-	flow_merge(m, flat, received);
+	flow_merge(m, flat, source);
 	return m;
 }
 
@@ -408,6 +412,7 @@ const char *
 flow_wrong(Flow *m)
 {
 	Flow *again = flow_create(m->options_text, CurrentMemoryContext);
+	uint32 told = flow_told_steps(&m->options);
 	const char *wrong = NULL;
 
 	/* the same numbers of items */
@@ -436,7 +441,7 @@ flow_wrong(Flow *m)
 						   : path->key[0] & FLOW_CUT ? FLOW_MORE
 													 : FLOW_END;
 
-			flow_sum(&flow_add_edge(again, k + 1, items[at], other)->paths, path->paths);
+			flow_sum(&flow_add_edge(again, Min(k, told) + 1, items[at], other)->paths, path->paths);
 		}
 		pfree(items);
 	}

@@ -389,11 +389,14 @@ top_nodes(Flow *m, int32 top, uint32 *n)
 	NodeCount *counts = scratch(m->nedges, sizeof(NodeCount));
 	uint32 nodes = 0;
 	uint32 of_step = 0;
+	uint32 nedges = 0;
 
 	for (uint32 i = 0; i < m->nedges; i++)
-		counts[i] = (NodeCount) {m->edges[i].step, m->edges[i].node, m->edges[i].paths};
-	sort_nodes(counts, m->nedges);
-	for (uint32 i = 0; i < m->nedges; i++)
+		if (m->edges[i].step <= flow_told_steps(&m->options))
+			counts[nedges++] =
+				(NodeCount) {m->edges[i].step, m->edges[i].node, m->edges[i].paths};
+	sort_nodes(counts, nedges);
+	for (uint32 i = 0; i < nedges; i++)
 		if (nodes > 0 && counts[nodes - 1].step == counts[i].step &&
 			counts[nodes - 1].node == counts[i].node)
 			counts[nodes - 1].paths += counts[i].paths;
@@ -438,6 +441,8 @@ make_edges(FunctionCallInfo fcinfo, FlowRows *set)
 	Spread *spread = spread_create(m);
 	NodeCount *tops = NULL;
 	uint32 ntops = 0;
+	uint32 told = flow_told_steps(&m->options);
+	uint32 n = 0;
 
 	if (!PG_ARGISNULL(1))
 	{
@@ -453,24 +458,29 @@ make_edges(FunctionCallInfo fcinfo, FlowRows *set)
 	for (uint32 i = 0; i < m->nedges; i++)
 	{
 		const FlowEdge *e = &m->edges[i];
-		Place *place = &places[i];
+		Place *place = &places[n];
 
+		if (e->step > told)
+			continue;
+		n++;
 		*place = (Place) {e->step, e->node + FLOW_ITEM, e->other, i};
+		if (e->step == told && e->other >= FLOW_ITEM)
+			place->target = FLOW_MORE;
+		else if (tops && e->other >= FLOW_ITEM &&
+				 !is_top(tops, ntops, e->step + 1, e->other - FLOW_ITEM))
+			place->target = OTHER_ITEMS;
 		if (tops && !is_top(tops, ntops, e->step, e->node))
 			place->source = OTHER_ITEMS;
-		if (tops && e->other >= FLOW_ITEM &&
-			!is_top(tops, ntops, e->step + 1, e->other - FLOW_ITEM))
-			place->target = OTHER_ITEMS;
 	}
-	sort_places(places, m->nedges);
-	for (uint32 i = 0; i < m->nedges;)
+	sort_places(places, n);
+	for (uint32 i = 0; i < n;)
 	{
 		const Place *first = &places[i];
 		Row *row = add_row(set);
 
 		CHECK_FOR_INTERRUPTS();
 		spread_reset(spread);
-		for (; i < m->nedges && places[i].step == first->step &&
+		for (; i < n && places[i].step == first->step &&
 			   places[i].source == first->source && places[i].target == first->target;
 			 i++)
 		{
@@ -478,7 +488,8 @@ make_edges(FunctionCallInfo fcinfo, FlowRows *set)
 
 			flow_sum(&row->a, e->paths);
 			flow_sum(&row->b, e->touchpoints);
-			spread_add(spread, m, e);
+			if (first->target >= FLOW_ITEM)
+				spread_add(spread, m, e);
 		}
 		/* read backward, the last step is -1, and an edge begins a step before its node */
 		row->step = m->options.backward ? -1 - (int32) first->step : (int32) first->step;

@@ -175,7 +175,7 @@ flow_state_argument(Datum d, MemoryContext aggregate)
 	Flow *m;
 
 	if (!VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(d)))
-		return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), false, flow_context(aggregate));
+		return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, flow_context(aggregate));
 	m = expanded_flow(d);
 	if (m->flat)
 	{
@@ -191,7 +191,7 @@ flow_argument(Datum d)
 {
 	if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(d)))
 		return expanded_flow(d);
-	return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), false, CurrentMemoryContext);
+	return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, CurrentMemoryContext);
 }
 
 /* The array, of elements of a size, with room for one more. */

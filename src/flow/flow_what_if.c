@@ -300,7 +300,7 @@ flow_what_if(PG_FUNCTION_ARGS)
 		PG_TRY();
 		{
 			/* its items are those of its paths, in order: so are sums */
-			set->m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), false,
+			set->m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), FLOW_STORED,
 								  CurrentMemoryContext);
 			make_what_if(set, PG_GETARG_JSONB_P(1));
 		}

@@ -106,6 +106,8 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
     'channel_measures_agg_transfn', 'channel_measures_agg_combinefn', 'channel_measures_agg_finalfn',  -- likewise
+    'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise
+    'flow_edges',               -- top NULL: all items
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
