@@ -27,9 +27,9 @@ CREATE FUNCTION svg_flow(flow_edge[], options jsonb DEFAULT '{}') RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
 CREATE FUNCTION svg_flow(flow, options jsonb DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 20000
-RETURN (SELECT svg_flow(coalesce(array_agg((e.step, e.source, e.target, e.journeys)::flow_edge
-                                           ORDER BY e.step, e.source COLLATE "C", e.target COLLATE "C"), '{}'), $2)
-        FROM flow_edges($1) e);
+RETURN (SELECT svg_flow(coalesce(array_agg((e.step, regexp_replace(e.source, '^-?\d+ ', ''),
+                                            regexp_replace(e.target, '^-?\d+ ', ''), e.journeys)::flow_edge), '{}'), $2)
+        FROM flow_edges($1) e);  -- names carry their step there, which is a column here
 CREATE FUNCTION svg_escape(text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 

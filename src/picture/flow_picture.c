@@ -37,9 +37,10 @@ typedef struct FlowNode
 {
 	int column;
 	uint32 name;
+	ItemName label;
 	int64 journeys[2]; /* that come, that go on */
-	int class;         /* 0: a label; 1: (other); 2: an end */
-	int node;          /* of the picture */
+	int class;
+	int node; /* of the picture */
 } FlowNode;
 
 typedef struct Flow
@@ -58,6 +59,15 @@ static bool
 name_is(ItemName name, const char *text)
 {
 	return name.text && name.len == strlen(text) && memcmp(name.text, text, name.len) == 0;
+}
+
+/* 0: a label; 1: the rest of many; 2: where journeys end */
+static int
+class_of(ItemName name)
+{
+	if (name_is(name, "(other)"))
+		return 1;
+	return name_is(name, "(end)") || name_is(name, "(start)") || name_is(name, "(more)") ? 2 : 0;
 }
 
 static int64
@@ -180,10 +190,8 @@ make_nodes(Flow *flow)
 			const ItemName *name = &flow->names[found[i].name];
 
 			found[flow->nfound] = found[i];
-			found[flow->nfound++].class = name_is(*name, "(other)") ? 1
-										  : name_is(*name, "(end)") || name_is(*name, "(start)")
-											  ? 2
-											  : 0;
+			found[flow->nfound].label = *name;
+			found[flow->nfound++].class = class_of(*name);
 		}
 	flow->found = found;
 	for (uint32 i = 0; i < flow->nedges; i++)
@@ -224,7 +232,7 @@ drawn_cmp(const void *a, const void *b)
 		return x->class - y->class;
 	if (journeys_of(x) != journeys_of(y))
 		return journeys_of(x) > journeys_of(y) ? -1 : 1;
-	return x->name < y->name ? -1 : x->name > y->name;
+	return name_cmp(x->label, y->label);
 }
 
 static void
@@ -448,7 +456,7 @@ svg_flow(PG_FUNCTION_ARGS)
 	int further;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP);
-	rows_open(&rows, PG_GETARG_DATUM(0), "edge of a flow");
+	rows_open(&rows, PG_GETARG_DATUM(0), "an edge of a flow");
 	read_edges(&flow, &rows);
 	if (flow.nedges == 0)
 		PG_RETURN_TEXT_P(picture_empty(&p, "Flow", "Nothing to show: the flow has no journeys."));

@@ -107,7 +107,7 @@ svg_funnel(PG_FUNCTION_ARGS)
 	int top;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP);
-	rows_open(&rows, PG_GETARG_DATUM(0), "step of a funnel");
+	rows_open(&rows, PG_GETARG_DATUM(0), "a step of a funnel");
 	if (rows.n == 0)
 		PG_RETURN_TEXT_P(picture_empty(&p, "Funnel", "Nothing to show: the funnel has no steps."));
 	steps = palloc_extended(rows.n * sizeof(Step), MCXT_ALLOC_HUGE);

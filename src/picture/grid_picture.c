@@ -222,7 +222,7 @@ svg_heatmap(PG_FUNCTION_ARGS)
 	bool silent = false;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP);
-	rows_open(&rows, PG_GETARG_DATUM(0), "cell of a heat map");
+	rows_open(&rows, PG_GETARG_DATUM(0), "a cell of a heat map");
 	names = palloc_extended(Max(rows.n, 1) * sizeof(ItemName), MCXT_ALLOC_HUGE);
 	values = palloc_extended(Max(rows.n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < rows.n; i++)
@@ -284,12 +284,16 @@ svg_heatmap(PG_FUNCTION_ARGS)
 				greatest = i;
 		}
 	extreme = Max(most, -least);
-	picture_header(&p, isnan(sums[greatest])
-						   ? ""
-						   : psprintf("%s, %s has most: %s.",
-									  shown_isolated(grid.rows.labels[greatest / grid.columns.n]),
-									  shown_isolated(grid.columns.labels[greatest % grid.columns.n]),
-									  shown_value(sums[greatest])));
+	for (size_t i = 0; i < (size_t) grid.rows.n * grid.columns.n; i++)
+		if (isinf(sums[i]))
+			float_overflow_error();
+	picture_header(&p,
+				   isnan(sums[greatest])
+					   ? ""
+					   : psprintf("%s, %s has most: %s.",
+								  shown_isolated(grid.rows.labels[greatest / grid.columns.n]),
+								  shown_isolated(grid.columns.labels[greatest % grid.columns.n]),
+								  shown_value(sums[greatest])));
 	grid_columns(&p, &grid);
 	/* all cells tell their values in one way, or none does */
 	for (size_t i = 0; i < (size_t) grid.rows.n * grid.columns.n; i++)
@@ -576,7 +580,7 @@ svg_retention(PG_FUNCTION_ARGS)
 	const double *all_sizes;
 
 	picture_start(&p, PG_GETARG_DATUM(1), OPTION_TOP | OPTION_UNIT);
-	rows_open(&rows, PG_GETARG_DATUM(0), "retention cell");
+	rows_open(&rows, PG_GETARG_DATUM(0), "a retention cell");
 	if (rows.n == 0)
 		PG_RETURN_TEXT_P(picture_empty(&p, "Retention", "Nothing to show: there are no cohorts."));
 	read_retention(&r, &rows, p.unit);
@@ -585,8 +589,9 @@ svg_retention(PG_FUNCTION_ARGS)
 	unit = unit_names[r.unit];
 	all = r.counts + (size_t) (grid.rows.n - 1) * grid.columns.n;
 	all_sizes = r.sizes + (size_t) (grid.rows.n - 1) * grid.columns.n;
-	picture_header(&p, psprintf("%s customers in %s %s.%s", shown_count((int64) all[0]),
-								shown_count(r.cohorts), r.cohorts == 1 ? "cohort" : "cohorts",
+	picture_header(&p, psprintf("%s %s in %s %s.%s", shown_count((int64) all[0]),
+								all[0] == 1 ? "customer" : "customers", shown_count(r.cohorts),
+								r.cohorts == 1 ? "cohort" : "cohorts",
 								grid.columns.n > 1 && all_sizes[1] > 0
 									? psprintf(" %s came back in the %s after their first.",
 											   shown_share(all[1], all_sizes[1]), unit)

@@ -403,16 +403,22 @@ draw_path(Picture *p, const Lanes *lanes, const JourneyView *v, double top)
 	picture_put(p, "/>\n");
 }
 
+/* What the touchpoints of a bin are, each once */
 static const char *
 told_labels(const Lanes *lanes, const Bin *bin)
 {
+	int told = Min(bin->nlabels, LABELS_TOLD);
+	ItemName names[LABELS_TOLD];
+	ItemName distinct[LABELS_TOLD];
+	uint32 numbers[LABELS_TOLD];
 	StringInfoData out;
 
+	for (int i = 0; i < told; i++)
+		names[i] = name_of(lanes->labels[bin->labels[i]], lanes->labels[bin->labels[i]] == 0);
+	told = names_number(names, told, numbers, distinct);
 	initStringInfo(&out);
-	for (int i = 0; i < Min(bin->nlabels, LABELS_TOLD); i++)
-		appendStringInfo(&out, "%s%s", i > 0 ? ", " : "",
-						 shown_isolated(shown_name(name_of(lanes->labels[bin->labels[i]],
-														   lanes->labels[bin->labels[i]] == 0))));
+	for (int i = 0; i < told; i++)
+		appendStringInfo(&out, "%s%s", i > 0 ? ", " : "", shown_isolated(shown_name(distinct[i])));
 	if (bin->nlabels > LABELS_TOLD)
 		appendStringInfoString(&out, ", \342\200\246");
 	return out.data;

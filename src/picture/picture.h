@@ -122,6 +122,7 @@ typedef struct ItemName
 /* One of some names; n of them are numbered by those that are the same, in order of first appearance. */
 extern uint32 names_number(const ItemName *names, uint32 n, uint32 *numbers, ItemName *distinct);
 extern ItemName name_of(Datum d, bool isnull);
+extern int name_cmp(ItemName a, ItemName b);
 extern char *shown_name(ItemName name);
 
 /* An array of rows of a type of this extension. */
@@ -129,7 +130,7 @@ typedef struct Rows
 {
 	Datum *rows;
 	int n;
-	const char *what; /* "step of a funnel" */
+	const char *what; /* "a step of a funnel" */
 } Rows;
 
 extern void rows_open(Rows *r, Datum array, const char *what);

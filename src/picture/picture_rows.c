@@ -25,7 +25,7 @@ rows_open(Rows *r, Datum array, const char *what)
 	for (int i = 0; i < r->n; i++)
 		if (nulls[i])
 			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a %s must not be NULL", what),
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what),
 					 errdetail("Element %d of the array is.", i + 1)));
 }
 
@@ -45,7 +45,7 @@ rows_known(const Rows *r, int i, int column, const char *name)
 
 	if (isnull)
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("%s of a %s must not be NULL", name, r->what),
+						errmsg("%s of %s must not be NULL", name, r->what),
 						errdetail("In element %d of the array it is.", i + 1)));
 	return d;
 }
@@ -57,7 +57,7 @@ rows_count(const Rows *r, int i, int column, const char *name)
 
 	if (n < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s of a %s must not be negative", name, r->what),
+						errmsg("%s of %s must not be negative", name, r->what),
 						errdetail("In element %d of the array it is %lld.", i + 1, (long long) n)));
 	return n;
 }
@@ -71,6 +71,15 @@ name_of(Datum d, bool isnull)
 		return (ItemName) {NULL, 0};
 	t = DatumGetTextPP(d);
 	return (ItemName) {VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)};
+}
+
+/* Order of their bytes */
+int
+name_cmp(ItemName a, ItemName b)
+{
+	int cmp = memcmp(a.text, b.text, Min(a.len, b.len));
+
+	return cmp != 0 ? cmp : a.len < b.len ? -1 : a.len > b.len;
 }
 
 char *

@@ -32,6 +32,7 @@ SELECT said(svg_heatmap(array_agg(('r' || i, 'c' || i % 3, i)::heatmap_cell ORDE
 SELECT said(svg_heatmap(array_agg(('r', 'c' || i, 12345678 * i)::heatmap_cell ORDER BY i), '{"width": 500}')) FROM generate_series(1, 5) i;
 SELECT said(svg_heatmap('{}')), said(svg_heatmap(ARRAY[('a', 'b', NULL)]::heatmap_cell[]));
 SELECT said(svg_heatmap(ARRAY[('a', 'b', 0)]::heatmap_cell[]));
+SELECT svg_heatmap(ARRAY[('a', 'b', 1e308), ('a', 'b', 1e308)]::heatmap_cell[]);
 
 -- retention: what is in the future is not shown as nobody, and what is not is
 CREATE TABLE cohorts AS
@@ -66,11 +67,12 @@ SELECT said(svg_flow(edges)) FROM edges;
 SELECT drawn(svg_flow(edges), 'rect') AS nodes_and_ground, drawn(svg_flow(edges), 'path') AS bands FROM edges;
 SELECT said(svg_flow(edges, '{"top": 2}')) FROM edges;
 SELECT said(svg_flow(edges, '{"width": 300}')) FROM edges;
-SELECT svg_flow(edges) = svg_flow(ARRAY(SELECT e FROM unnest(edges) e ORDER BY e.source, e.journeys)) AS same_colours_in_this_order FROM edges;
+SELECT svg_flow(edges) = svg_flow(ARRAY(SELECT e FROM unnest(edges) e ORDER BY e.journeys, e.source DESC)) AS same_in_any_order FROM edges;
 SELECT said(svg_flow('{}'::flow_edge[])), said(svg_flow(ARRAY[(1, 'a', 'b', 0)]::flow_edge[]));
 SELECT said(svg_flow(ARRAY[(2147483647, 'a', 'b', 9223372036854775807), (-5, 'a', NULL, 1)]::flow_edge[]));
 SELECT said(svg_flow(flow_agg(journey, 'channel'))) FROM lives;
 SELECT said(svg_flow(flow_agg(journey, 'channel', '{"collapse": true}'))) FROM lives;
+SELECT said(svg_flow(flow_agg(journey, 'action', '{"direction": "backward", "max_steps": 3}'))) FROM lives;
 SELECT svg_flow(flow_agg(journey, 'channel')) IS NULL AS null_of_none FROM lives WHERE false;
 SELECT said(svg_flow(flow_agg(journey, 'channel'))) FROM (VALUES ('{}'::journey)) v(journey);
 
