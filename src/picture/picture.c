@@ -19,7 +19,7 @@
 #define WIDTH_DEFAULT 760
 #define WIDTH_LEAST 280
 #define WIDTH_MOST 4000
-#define TOP_MOST 1000
+#define TOP_MOST 200
 
 typedef struct Colours
 {

@@ -189,6 +189,12 @@ foreach my $arguments ('', "NULL", "'day'", "'week', '2026-02-01', '2026-03-01'"
 	like($page, qr/&lt;b onclick=x&gt;Chat&lt;\/b&gt; &amp; &quot;more&quot;/, 'a label is text') if $arguments !~ /quarter/;
 	like($page, qr/\@media print/, 'it can be printed');
 }
+sql($node, q{CREATE ROLE boss; SELECT crm.grant_access('boss')});
+is(sql($node, q{SET ROLE boss; SELECT crm.report('month') = (SELECT crm.report('month')), crm.report('all') LIKE '%</html>%'}), 't|t', 'a reader may ask for it, and it is the same again');
+foreach my $mistake ([ "'fortnight'", qr/unknown period: "fortnight"/ ], [ "'day', '2026-02-01', '2026-01-01'", qr/the range ends before it begins/ ]) {
+	my ($status, undef, $error) = $node->psql('postgres', "SELECT crm.report($mistake->[0])");
+	like($error, $mistake->[1], "report($mistake->[0]) says what is wrong");
+}
 sql($node, q{SELECT journey_create_hub('nothing')});
 like(checked('report of an empty hub', 'SELECT nothing.report()', \%html), qr/There are no touchpoints as yet/, 'an empty hub has a report');
 
