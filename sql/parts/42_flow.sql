@@ -89,27 +89,27 @@ CREATE FUNCTION flow_agg_finalfn(flow) RETURNS flow
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 -- STYPE: not internal, so that partial states can come from anywhere. In memory it is an expanded object.
 CREATE AGGREGATE flow_agg(journey, item text) (
-    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 100000,
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 CREATE AGGREGATE flow_agg(journey, item text, options jsonb) (
-    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 100000,
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 CREATE AGGREGATE flow_agg(journey_block, item text) (
-    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 100000,
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 CREATE AGGREGATE flow_agg(journey_block, item text, options jsonb) (
-    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 100000,
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 CREATE AGGREGATE flow_agg(flow) (
-    SFUNC = flow_agg_combinefn, STYPE = flow, SSPACE = 100000,
+    SFUNC = flow_agg_combinefn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );

@@ -50,7 +50,7 @@ static const char *const move_names[] = {
 typedef struct Move
 {
 	MoveKind kind;
-	int step;		   /* or -1 */
+	int step;          /* or -1 */
 	uint32 touchpoint; /* from 1; 0: none */
 } Move;
 
@@ -60,7 +60,7 @@ typedef struct Way
 	int from; /* position, or -1 */
 	int to;
 	const ProgramLink *link; /* or NULL */
-	bool free;				 /* without a link: any touchpoint may be passed over */
+	bool free;               /* without a link: any touchpoint may be passed over */
 } Way;
 
 typedef struct Aligner
@@ -69,16 +69,16 @@ typedef struct Aligner
 	int nways;
 	Way *ways; /* edges, and then accepts */
 	int nedges;
-	int width;	  /* of a column: ways, and positions */
+	int width;    /* of a column: ways, and positions */
 	bool matches; /* else nothing is, to know the worst */
 	int64 missing;
 	int64 extra;
 	JourneyView *v;
-	bool values;		/* some step tests them */
-	bool *label_steps;	/* of each label, each step */
-	bool *steps;		/* of the touchpoint at hand */
+	bool values;       /* some step tests them */
+	bool *label_steps; /* of each label, each step */
+	bool *steps;       /* of the touchpoint at hand */
 	JourneyCursor cursor;
-	uint32 at;			/* the touchpoint that steps tell of, from 1 */
+	uint32 at; /* the touchpoint that steps tell of, from 1 */
 } Aligner;
 
 static void
@@ -108,12 +108,12 @@ aligner_init(Aligner *a, const CompiledPattern *c, JourneyView *v, int32 missing
 	TouchLabel *labels = journey_dictionary(v);
 
 	if (missing < 1 || missing > COST_MAX || extra < 1 || extra > COST_MAX)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must be from 1 to %d",
-							   missing < 1 || missing > COST_MAX ? "missing_cost" : "extra_cost",
-							   COST_MAX),
-						errdetail("Found %d.",
-								  missing < 1 || missing > COST_MAX ? missing : extra)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be from 1 to %d",
+					missing < 1 || missing > COST_MAX ? "missing_cost" : "extra_cost", COST_MAX),
+			 errdetail("Found %d.", missing < 1 || missing > COST_MAX ? missing : extra)));
 	memset(a, 0, sizeof(*a));
 	a->program = p;
 	a->v = v;
@@ -143,8 +143,7 @@ aligner_init(Aligner *a, const CompiledPattern *c, JourneyView *v, int32 missing
 	for (int i = 0; i < a->nways; i++)
 		if (a->ways[i].link)
 			check_link(c, a->ways[i].link);
-	a->label_steps =
-		palloc_extended(Max((size_t) v->nlabels * p->nsteps, 1), MCXT_ALLOC_HUGE);
+	a->label_steps = palloc_extended(Max((size_t) v->nlabels * p->nsteps, 1), MCXT_ALLOC_HUGE);
 	for (uint32 label = 0; label < v->nlabels; label++)
 		for (int step = 0; step < p->nsteps; step++)
 			a->label_steps[(size_t) label * p->nsteps + step] =
@@ -164,8 +163,8 @@ look_at(Aligner *a, uint32 i)
 
 	if (a->at == i)
 		return;
-	memcpy(a->steps,
-		   a->label_steps + (size_t) journey_label_at(a->v, i - 1) * p->nsteps, p->nsteps);
+	memcpy(a->steps, a->label_steps + (size_t) journey_label_at(a->v, i - 1) * p->nsteps,
+		   p->nsteps);
 	if (a->values)
 	{
 		if (a->at + 1 != i || i == 1)
@@ -315,7 +314,7 @@ align(AlignmentSet *set, Aligner *a)
 	uint32 nkept = n / stride + 1;
 	size_t size = a->width * sizeof(int64);
 	int64 *kept;
-	int64 *block;	   /* columns from "from" on */
+	int64 *block;      /* columns from "from" on */
 	bool *block_steps; /* ... and what touchpoints in front of them match */
 	int nsteps = a->program->nsteps;
 	uint32 from;
@@ -343,7 +342,7 @@ align(AlignmentSet *set, Aligner *a)
 	}
 	/* the last column is at the start of its block, or we make it again */
 	from = n + 1;
-#define COLUMN(k) (block + ((k) - from) * (size_t) a->width)
+#define COLUMN(k) (block + ((k) -from) * (size_t) a->width)
 	way = -1;
 	for (;;)
 	{
@@ -455,8 +454,8 @@ journey_alignment(PG_FUNCTION_ARGS)
 
 	if (!set->rows.started)
 	{
-		CompiledPattern *c = pattern_argument(&set->pattern, fcinfo->flinfo->fn_mcxt,
-											  PG_GETARG_DATUM(1));
+		CompiledPattern *c =
+			pattern_argument(&set->pattern, fcinfo->flinfo->fn_mcxt, PG_GETARG_DATUM(1));
 		MemoryContext old = row_set_start(&set->rows);
 
 		PG_TRY();

@@ -19,7 +19,7 @@
  *
  *	version		1 byte: 1
  *	rounded		1 byte: 1 if times are numbers of buckets, else 0 (microseconds)
- *	options		text, JSON as flow_options.c writes it
+ *	options		as a text: bytes as flow_options.c writes them
  *	items		LEB128, how many, and texts, ascending bytewise; named below by number, from 0
  *	paths		LEB128, how many; of each, ascending by key
  *		key			LEB128, how many bytes it begins with as the one before, and how many are its
@@ -50,6 +50,8 @@
 #include "journey/journey.h"
 #include "utils/expandeddatum.h"
 #include "utils/jsonb.h"
+
+#define FLOW_MAGIC 0x464c4f57
 
 #define FLOW_VERSION 1
 #define FLOW_EXACT_STEPS 1000000
@@ -124,17 +126,18 @@ typedef struct FlowPath
 	FlowTimes durations;
 } FlowPath;
 
-/* Edges among so many items, ends included, are found without a hash table. */
+/* In a flow of so many paths, edges among so many items, ends included, are known by their place. */
+#define FLOW_NEAR_PATHS 1000
 #define FLOW_NEAR 32
-#define FLOW_NEAR_STEPS 256
+#define FLOW_NEAR_STEPS 32
 
 typedef struct Flow
 {
 	ExpandedObjectHeader hdr;
 	uint32 magic;
 	bool rounded;
-	uint64 serial;      /* no other state in this process has it */
-	text *options_text; /* canonical */
+	uint64 serial; /* no other state in this process has it */
+	bytea *options_bytes;
 	FlowOptions options;
 	int64 steps; /* of all paths */
 	int64 paths_sum;
@@ -160,18 +163,27 @@ typedef struct Flow
 	struct varlena *flat; /* or NULL */
 } Flow;
 
+#define FLOW_MAX_STEPS 1000000
+
 /* --- flow_options.c --- */
-extern text *flow_options_text(const FlowOptions *o);
-extern FlowOptions *flow_options_parse(LabelPart item, Jsonb *options);
-extern FlowOptions *flow_options_of_json(const char *p, size_t len);
-extern FlowOptions *flow_options_of_text(const char *p, size_t len);
+extern const char *flow_single_step(TextScan *s);
+extern bytea *flow_options_bytes(const FlowOptions *o);
+extern FlowOptions *flow_options_of_bytes(const uint8 *p, size_t len);
 extern const char *flow_options_differ(const FlowOptions *a, const FlowOptions *b);
 
-/* --- flow_state.c --- */
+/* --- flow_options_json.c --- */
+extern FlowOptions *flow_options_parse(LabelPart item, Jsonb *options);
+extern FlowOptions *flow_options_of_json(const char *p, size_t len);
+extern void flow_options_print(StringInfo out, const FlowOptions *o);
+
+/* --- flow_arg.c --- */
 extern MemoryContext flow_context(MemoryContext aggregate);
-extern Flow *flow_create(const text *options, MemoryContext cxt);
 extern Flow *flow_state_argument(Datum d, MemoryContext aggregate);
 extern Flow *flow_argument(Datum d);
+extern void flows_differ(const FlowOptions *a, const FlowOptions *b) __attribute__((noreturn));
+
+/* --- flow_state.c --- */
+extern Flow *flow_create(const bytea *options, MemoryContext cxt);
 extern struct varlena *flow_flat(Flow *m);
 extern uint32 flow_add_item(Flow *m, const char *text, size_t len);
 extern FlowPath *flow_add_path(Flow *m, const uint8 *key, uint32 len, bool *found);

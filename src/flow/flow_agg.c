@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "pattern/journey_pattern.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 enum
 {
@@ -28,12 +29,13 @@ typedef struct KnownDictionary
 	uint64 serial; /* of the flow whose items these are */
 	uint32 len;
 	uint32 nlabels;
+	uint32 *items; /* of each label; and behind them the dictionary */
 	uint8 *bytes;
-	uint32 *items; /* of each label */
+	size_t room;
 } KnownDictionary;
 
-#define DICTIONARIES 1024
-#define DICTIONARY_MAX 512 /* bytes of one that is kept; longer ones have more labels than journeys need */
+#define DICTIONARIES 8192
+#define DICTIONARY_MAX 512 /* bytes, and labels, of one that is kept */
 
 struct FlowSite
 {
@@ -42,7 +44,7 @@ struct FlowSite
 	text *item;    /* as given; NULL: not as yet */
 	Jsonb *given;  /* likewise; NULL: none */
 	FlowOptions *options;
-	text *options_text;
+	bytea *options_bytes;
 	uint64 flow; /* whose options are known to be these */
 	CompiledPattern *start;
 	CompiledPattern *end;
@@ -68,7 +70,6 @@ flow_site_create(MemoryContext cxt, const FlowOptions *o)
 	site->cxt = cxt;
 	site->serial = ++serial;
 	site->dict = label_dict_create(cxt);
-	site->known = MemoryContextAllocZero(cxt, DICTIONARIES * sizeof(KnownDictionary));
 	site->options = (FlowOptions *) o;
 	if (o && o->start)
 		pattern_compile(&site->start, cxt, o->start, strlen(o->start));
@@ -80,37 +81,40 @@ flow_site_create(MemoryContext cxt, const FlowOptions *o)
 static void
 item_null(void)
 {
-	ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("item of flow_agg must not be null"),
-					errhint("Use \"channel\", \"label\", \"action\" or \"detail\".")));
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("item of flow_agg must not be null"),
+			 errhint("Use \"channel\", \"label\", \"action\" or \"detail\".")));
 }
 
-/* This call's; cheap if it asks for the same as the one before. */
-static FlowSite *
-call_site(FunctionCallInfo fcinfo)
-{
-	FlowSite *site = fcinfo->flinfo->fn_extra;
-	MemoryContext old;
-	Jsonb *given = NULL;
-	text *item;
+/* Those of one call with different items and options, of which there may be a few. */
+#define SITES 16
 
-	if (PG_ARGISNULL(ARG_ITEM))
-		item_null();
-	item = short_text_argument(PG_GETARG_DATUM(ARG_ITEM));
-	if (PG_NARGS() > ARG_OPTIONS && !PG_ARGISNULL(ARG_OPTIONS))
-		given = PG_GETARG_JSONB_P(ARG_OPTIONS);
-	if (site && VARSIZE_ANY_EXHDR(site->item) == VARSIZE_ANY_EXHDR(item) &&
-		memcmp(VARDATA_ANY(site->item), VARDATA_ANY(item), VARSIZE_ANY_EXHDR(item)) == 0 &&
-		(given ? site->given && VARSIZE(given) == VARSIZE(site->given) &&
-					 memcmp(given, site->given, VARSIZE(given)) == 0
-			   : site->given == NULL))
-		return site;
-	/* another one is rare enough to leave the old one behind */
-	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	site = flow_site_create(
-		fcinfo->flinfo->fn_mcxt,
-		flow_options_parse(label_part_argument(PG_GETARG_DATUM(ARG_ITEM)), given));
-	site->options_text = flow_options_text(site->options);
+typedef struct FlowSites
+{
+	FlowSite *sites[SITES];
+	int last;
+	int next; /* to be made anew */
+} FlowSites;
+
+static inline bool
+asks_for(const FlowSite *site, const text *item, const Jsonb *given)
+{
+	return site && VARSIZE_ANY_EXHDR(site->item) == VARSIZE_ANY_EXHDR(item) &&
+		   memcmp(VARDATA_ANY(site->item), VARDATA_ANY(item), VARSIZE_ANY_EXHDR(item)) == 0 &&
+		   (given ? site->given && VARSIZE(given) == VARSIZE(site->given) &&
+						memcmp(given, site->given, VARSIZE(given)) == 0
+				  : site->given == NULL);
+}
+
+static FlowSite *
+new_site(MemoryContext parent, text *item, Jsonb *given)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "flow site", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	FlowSite *site = flow_site_create(
+		cxt, flow_options_parse(label_part_argument(PointerGetDatum(item)), given));
+
+	site->options_bytes = flow_options_bytes(site->options);
 	site->item = palloc(VARSIZE_ANY(item));
 	memcpy(site->item, item, VARSIZE_ANY(item));
 	if (given)
@@ -119,8 +123,41 @@ call_site(FunctionCallInfo fcinfo)
 		memcpy(site->given, given, VARSIZE(given));
 	}
 	MemoryContextSwitchTo(old);
-	fcinfo->flinfo->fn_extra = site;
 	return site;
+}
+
+/* This call's; cheap if it asks for the same as the one before. */
+static FlowSite *
+call_site(FunctionCallInfo fcinfo)
+{
+	FlowSites *all = fcinfo->flinfo->fn_extra;
+	Jsonb *given = NULL;
+	text *item;
+
+	if (PG_ARGISNULL(ARG_ITEM))
+		item_null();
+	item = short_text_argument(PG_GETARG_DATUM(ARG_ITEM));
+	if (PG_NARGS() > ARG_OPTIONS && !PG_ARGISNULL(ARG_OPTIONS))
+		given = PG_GETARG_JSONB_P(ARG_OPTIONS);
+	if (unlikely(all == NULL))
+		fcinfo->flinfo->fn_extra = all =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FlowSites));
+	if (likely(asks_for(all->sites[all->last], item, given)))
+		return all->sites[all->last];
+	for (int i = 0; i < SITES; i++)
+		if (asks_for(all->sites[i], item, given))
+			return all->sites[all->last = i];
+	if (all->sites[all->next])
+	{
+		MemoryContext cxt = all->sites[all->next]->cxt;
+
+		all->sites[all->next] = NULL;
+		MemoryContextDelete(cxt);
+	}
+	all->sites[all->next] = new_site(fcinfo->flinfo->fn_mcxt, item, given);
+	all->last = all->next;
+	all->next = (all->next + 1) % SITES;
+	return all->sites[all->last];
 }
 
 static Flow *
@@ -130,19 +167,19 @@ state_argument(FunctionCallInfo fcinfo, FlowSite *site)
 	Flow *m;
 
 	if (PG_ARGISNULL(ARG_STATE))
-		m = flow_create(site->options_text, flow_context(cxt));
+		m = flow_create(site->options_bytes, flow_context(cxt));
 	else
 		m = flow_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
 	if (unlikely(m->serial != site->flow))
 	{
-		if (VARSIZE(m->options_text) != VARSIZE(site->options_text) ||
-			memcmp(m->options_text, site->options_text, VARSIZE(m->options_text)) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("flow_agg needs the same item and options for all rows of a group"),
-					 errdetail("They differ in %s.",
-							   flow_options_differ(&m->options, site->options)),
-					 errhint("Group by what differs.")));
+		if (VARSIZE(m->options_bytes) != VARSIZE(site->options_bytes) ||
+			memcmp(m->options_bytes, site->options_bytes, VARSIZE(m->options_bytes)) != 0)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("flow_agg needs the same item and options for all rows of a group"),
+				 errdetail("They differ in %s.", flow_options_differ(&m->options, site->options)),
+				 errhint("Group by what differs.")));
 		site->flow = m->serial;
 	}
 	return m;
@@ -232,6 +269,8 @@ journey_items(FlowSite *site, Flow *m, const JourneyView *v, uint32 **to_free)
 		return *to_free;
 	}
 	hash = hash_bytes_extended(v->dictionary, v->dictionary_len, v->nlabels * 2 + v->details);
+	if (unlikely(site->known == NULL))
+		site->known = MemoryContextAllocZero(site->cxt, DICTIONARIES * sizeof(KnownDictionary));
 	known = &site->known[hash % DICTIONARIES];
 	if (likely(known->hash == hash && known->serial == m->serial &&
 			   known->len == v->dictionary_len && known->nlabels == v->nlabels * 2 + v->details &&
@@ -239,11 +278,19 @@ journey_items(FlowSite *site, Flow *m, const JourneyView *v, uint32 **to_free)
 		return known->items;
 	known->serial = 0;
 	dictionary_check_count(v);
-	if (known->bytes == NULL)
-		known->bytes =
-			MemoryContextAlloc(site->cxt, DICTIONARY_MAX * (1 + sizeof(uint32)) + MAXIMUM_ALIGNOF);
-	known->items = (uint32 *) MAXALIGN(known->bytes + DICTIONARY_MAX);
+	if (known->room < v->nlabels * sizeof(uint32) + v->dictionary_len)
+	{
+		size_t room = v->nlabels * sizeof(uint32) + v->dictionary_len;
+
+		if (known->items)
+			pfree(known->items);
+		known->items = NULL;
+		known->room = 0;
+		known->items = MemoryContextAlloc(site->cxt, room);
+		known->room = room;
+	}
 	items_of_labels(site, m, v, known->items);
+	known->bytes = (uint8 *) (known->items + v->nlabels);
 	memcpy(known->bytes, v->dictionary, v->dictionary_len);
 	known->hash = hash;
 	known->len = v->dictionary_len;
@@ -298,7 +345,8 @@ read_times(FlowSite *site, const JourneyView *v, const uint8 *readable)
 static inline FlowEdge *
 find_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
-	if (likely(node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS && m->near[step - 1]))
+	if (likely(node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS &&
+			   m->near[step - 1]))
 	{
 		uint32 number = m->near[step - 1][node * FLOW_NEAR + other];
 
@@ -609,7 +657,8 @@ flow_agg_combinefn(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		return unchanged_state(fcinfo);
 	if (PG_ARGISNULL(0))
-		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED, flow_context(cxt));
+		m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(1)), FLOW_STORED,
+						 flow_context(cxt));
 	else
 	{
 		m = flow_state_argument(PG_GETARG_DATUM(0), cxt);

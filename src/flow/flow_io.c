@@ -59,7 +59,7 @@ flow_out(PG_FUNCTION_ARGS)
 
 	initStringInfo(&out);
 	appendStringInfoString(&out, "{\"options\": ");
-	appendBinaryStringInfo(&out, VARDATA(m->options_text), VARSIZE(m->options_text) - VARHDRSZ);
+	flow_options_print(&out, &m->options);
 	appendStringInfo(&out, ", \"rounded\": %s, \"items\": [", m->rounded ? "true" : "false");
 	for (uint32 i = 0; i < m->nitems; i++)
 	{
@@ -162,8 +162,7 @@ take_number(TextReader *r, uint64 *number)
 
 	if (r->v.type != jbvNumeric)
 		return fail(r, "A number is missing.");
-	digits = DatumGetCString(
-		DirectFunctionCall1(numeric_out, NumericGetDatum(r->v.val.numeric)));
+	digits = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(r->v.val.numeric)));
 	errno = 0;
 	*number = strtoull(digits, &end, 10);
 	if (errno != 0 || *end != '\0' || digits[0] < '0' || digits[0] > '9')
@@ -322,7 +321,7 @@ flat_of_json(TextReader *r, Jsonb *json)
 	JsonbValue *items;
 	JsonbIteratorToken token;
 	FlowOptions *parsed;
-	text *canonical;
+	bytea *canonical;
 	char *printed;
 
 	if (!JB_ROOT_IS_OBJECT(json) || JB_ROOT_COUNT(json) != 5)
@@ -338,7 +337,7 @@ flat_of_json(TextReader *r, Jsonb *json)
 	parsed = flow_options_of_json(printed, strlen(printed));
 	if (parsed == NULL)
 		return fail(r, "Its options are none."), NULL;
-	canonical = flow_options_text(parsed);
+	canonical = flow_options_bytes(parsed);
 	initStringInfo(&r->body);
 	appendStringInfoSpaces(&r->body, VARHDRSZ);
 	appendStringInfoChar(&r->body, FLOW_VERSION);
@@ -413,6 +412,17 @@ take_leb(const uint8 **p, const uint8 *end)
 	return number;
 }
 
+static void
+send_text(StringInfo out, const char *text, size_t len)
+{
+	char *converted = pg_server_to_client(text, len);
+
+	pq_sendint32(out, converted == text ? len : strlen(converted));
+	pq_sendbytes(out, converted, converted == text ? len : strlen(converted));
+	if (converted != text)
+		pfree(converted);
+}
+
 PG_FUNCTION_INFO_V1(flow_send);
 Datum
 flow_send(PG_FUNCTION_ARGS)
@@ -420,54 +430,40 @@ flow_send(PG_FUNCTION_ARGS)
 	struct varlena *flat = PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0));
 	const uint8 *p = (const uint8 *) VARDATA_ANY(flat);
 	const uint8 *end = p + VARSIZE_ANY_EXHDR(flat);
-	uint64 n = 1;
+	StringInfoData options;
 	StringInfoData out;
-
+	uint64 n;
 	/* it is checked whole */
-	flow_of_flat(flat, FLOW_STORED, CurrentMemoryContext);
+	Flow *m = flow_of_flat(flat, FLOW_STORED, CurrentMemoryContext);
+
+	initStringInfo(&options);
+	flow_options_print(&options, &m->options);
 	pq_begintypsend(&out);
 	pq_sendint8(&out, *p++);
 	pq_sendint8(&out, *p++);
-	/* the options, and then items */
-	for (uint64 i = 0; i < n; i++)
+	send_text(&out, options.data, options.len);
+	n = take_leb(&p, end);
+	p += n;
+	n = take_leb(&p, end);
+	pq_sendint32(&out, n);
+	for (; n > 0; n--)
 	{
 		uint64 len = take_leb(&p, end);
-		char *converted = pg_server_to_client((const char *) p, len);
 
-		if (converted == (const char *) p)
-		{
-			pq_sendint32(&out, len);
-			pq_sendbytes(&out, (const char *) p, len);
-		}
-		else
-		{
-			pq_sendint32(&out, strlen(converted));
-			pq_sendbytes(&out, converted, strlen(converted));
-			pfree(converted);
-		}
+		send_text(&out, (const char *) p, len);
 		p += len;
-		if (i == 0 && n == 1)
-		{
-			n = 1 + take_leb(&p, end);
-			pq_sendint32(&out, n - 1);
-		}
 	}
 	pq_sendbytes(&out, (const char *) p, end - p);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
 }
 
-static void
-receive_text(StringInfo in, StringInfo out)
+static char *
+receive_text(StringInfo in, int *len)
 {
-	int len = pq_getmsgint(in, 4);
-	char *text;
-
-	if (len < 0)
+	*len = pq_getmsgint(in, 4);
+	if (*len < 0)
 		flow_corrupt(FLOW_RECEIVED, "A text is cut off.");
-	text = pq_getmsgtext(in, len, &len);
-	put_number(out, len);
-	appendBinaryStringInfo(out, text, len);
-	pfree(text);
+	return pq_getmsgtext(in, *len, len);
 }
 
 PG_FUNCTION_INFO_V1(flow_recv);
@@ -479,6 +475,10 @@ flow_recv(PG_FUNCTION_ARGS)
 	int rounded = pq_getmsgbyte(in);
 	uint32 items;
 	StringInfoData out;
+	FlowOptions *options;
+	bytea *bytes;
+	char *received;
+	int len;
 	int rest;
 
 	if (version != FLOW_VERSION)
@@ -487,13 +487,22 @@ flow_recv(PG_FUNCTION_ARGS)
 	appendStringInfoSpaces(&out, VARHDRSZ);
 	appendStringInfoChar(&out, version);
 	appendStringInfoChar(&out, rounded);
-	receive_text(in, &out);
+	received = receive_text(in, &len);
+	options = flow_options_of_json(received, len);
+	if (options == NULL)
+		flow_corrupt(FLOW_RECEIVED, "Its options are none.");
+	bytes = flow_options_bytes(options);
+	put_number(&out, VARSIZE(bytes) - VARHDRSZ);
+	appendBinaryStringInfo(&out, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
 	items = pq_getmsgint(in, 4);
 	put_number(&out, items);
 	for (uint32 i = 0; i < items; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		receive_text(in, &out);
+		received = receive_text(in, &len);
+		put_number(&out, len);
+		appendBinaryStringInfo(&out, received, len);
+		pfree(received);
 	}
 	rest = in->len - in->cursor;
 	appendBinaryStringInfo(&out, pq_getmsgbytes(in, rest), rest);

@@ -121,7 +121,8 @@ count_next(NextSet *set, const uint32 *context, uint32 n, bool begun, int64 at_l
 		seen[k] += seen[k + 1];
 		for (uint32 item = 0; item < width; item++)
 		{
-			counts[(size_t) k * width + item].paths += counts[(size_t) (k + 1) * width + item].paths;
+			counts[(size_t) k * width + item].paths +=
+				counts[(size_t) (k + 1) * width + item].paths;
 			counts[(size_t) k * width + item].reached +=
 				counts[(size_t) (k + 1) * width + item].reached;
 		}
@@ -175,9 +176,9 @@ flow_next(PG_FUNCTION_ARGS)
 	int32 at_least = PG_GETARG_INT32(2);
 
 	if (at_least < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("at_least of flow_next must be positive"), errdetail("Found %d.", at_least)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("at_least of flow_next must be positive"),
+						errdetail("Found %d.", at_least)));
 	if (!set->rows.started)
 	{
 		MemoryContext old = row_set_start(&set->rows);

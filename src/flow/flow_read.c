@@ -8,7 +8,6 @@
 #include "flow/flow.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 typedef struct FlowReader
@@ -35,13 +34,13 @@ void
 flow_corrupt(FlowSource source, const char *what)
 {
 	if (source == FLOW_TYPED)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-						errmsg("invalid input syntax for type flow"),
-						errdetail_internal("%s", what)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("invalid input syntax for type flow"), errdetail_internal("%s", what)));
 	if (source == FLOW_RECEIVED)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("invalid binary representation of flow"),
-						errdetail_internal("%s", what)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid binary representation of flow"), errdetail_internal("%s", what)));
 	ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("flow is corrupt"),
 					errdetail_internal("%s", what)));
 }
@@ -87,7 +86,7 @@ read_text(FlowReader *r)
 static uint8 *
 bytes_room(uint8 *buffer, size_t len, size_t *max)
 {
-	if (len <= *max)
+	if (buffer && len <= *max)
 		return buffer;
 	*max = Max(256, 2 * len);
 	return buffer ? repalloc_huge(buffer, *max) : palloc_extended(*max, MCXT_ALLOC_HUGE);
@@ -259,8 +258,9 @@ read_edges(FlowReader *r, Flow *m, bool fresh)
 			other = r->numbers[place[2] - FLOW_ITEM] + FLOW_ITEM;
 		}
 		if (r->source == FLOW_STORED && i > 0 &&
-			(place[0] != last[0] ? place[0] < last[0]
-								 : place[1] != last[1] ? place[1] < last[1] : place[2] <= last[2]))
+			(place[0] != last[0]   ? place[0] < last[0]
+			 : place[1] != last[1] ? place[1] < last[1]
+								   : place[2] <= last[2]))
 			flow_corrupt(r->source, "Edges do not ascend.");
 		memcpy(last, place, sizeof(last));
 		paths = read_count(r);
@@ -324,7 +324,11 @@ read_head(FlowReader *r, const struct varlena *flat, FlowSource source, FlowText
 		flow_corrupt(source, "Its times are of no kind.");
 	r->rounded = r->p[1] == 1;
 	r->p += 2;
-	*options = read_text(r);
+	options->len = read_number(r);
+	if (options->len > r->end - r->p)
+		flow_corrupt(source, "Its options are cut off.");
+	options->text = (const char *) r->p;
+	r->p += options->len;
 }
 
 /* Add a flow of the same options; one that was received to an empty one. */
@@ -338,20 +342,14 @@ flow_merge(Flow *m, const struct varlena *flat, FlowSource source)
 	bool fresh = m->npaths == 0;
 
 	read_head(&r, flat, source, &options);
-	if (options.len != VARSIZE(m->options_text) - VARHDRSZ ||
-		memcmp(options.text, VARDATA(m->options_text), options.len) != 0)
+	if (options.len != VARSIZE(m->options_bytes) - VARHDRSZ ||
+		memcmp(options.text, VARDATA(m->options_bytes), options.len) != 0)
 	{
-		const FlowOptions *other = flow_options_of_text(options.text, options.len);
+		const FlowOptions *other = flow_options_of_bytes((const uint8 *) options.text, options.len);
 
 		if (other == NULL)
 			flow_corrupt(source, "Its options are none.");
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("flows of different options cannot be added up"),
-				 errdetail("They differ in %s: %s, and %s.",
-						   flow_options_differ(&m->options, other),
-						   text_to_cstring(m->options_text), pnstrdup(options.text, options.len)),
-				 errhint("Group by what differs.")));
+		flows_differ(&m->options, other);
 	}
 	nitems = read_number(&r);
 	if (nitems > r.end - r.p)
@@ -395,11 +393,13 @@ flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt)
 {
 	FlowReader r;
 	FlowText options;
-	text *copy;
+	bytea *copy;
 	Flow *m;
 
 	read_head(&r, flat, source, &options);
-	copy = cstring_to_text_with_len(options.text, options.len);
+	copy = palloc_extended(VARHDRSZ + options.len, MCXT_ALLOC_HUGE);
+	SET_VARSIZE(copy, VARHDRSZ + options.len);
+	memcpy(VARDATA(copy), options.text, options.len);
 	m = flow_create(copy, cxt);
 	if (m == NULL)
 		flow_corrupt(source, "Its options are none.");
@@ -411,7 +411,7 @@ flow_of_flat(const struct varlena *flat, FlowSource source, MemoryContext cxt)
 const char *
 flow_wrong(Flow *m)
 {
-	Flow *again = flow_create(m->options_text, CurrentMemoryContext);
+	Flow *again = flow_create(m->options_bytes, CurrentMemoryContext);
 	uint32 told = flow_told_steps(&m->options);
 	const char *wrong = NULL;
 

@@ -13,8 +13,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#define FLOW_MAGIC 0x464c4f57
-
 typedef struct FlowBytes
 {
 	const uint8 *p;
@@ -120,34 +118,22 @@ static const ExpandedObjectMethods flow_methods = {flat_size, flatten_into};
 
 /* --- the state --- */
 
-/* The context of all states in an aggregate's: one for each would cost a hash aggregate. */
-MemoryContext
-flow_context(MemoryContext aggregate)
-{
-	static const char *const name = "flow";
-
-	for (MemoryContext child = aggregate->firstchild; child; child = child->nextchild)
-		if (child->name == name)
-			return child;
-	return AllocSetContextCreateInternal(aggregate, name, ALLOCSET_START_SMALL_SIZES);
-}
-
 /* A flow of these options, canonical, in cxt, which holds all of it. NULL: they are none. */
 Flow *
-flow_create(const text *options, MemoryContext cxt)
+flow_create(const bytea *options, MemoryContext cxt)
 {
 	static uint64 serial;
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	size_t len = VARSIZE_ANY_EXHDR(options);
 	Flow *m = palloc0(sizeof(Flow));
-	FlowOptions *parsed = flow_options_of_text(VARDATA_ANY(options), len);
+	FlowOptions *parsed = flow_options_of_bytes((const uint8 *) VARDATA_ANY(options), len);
 
 	EOH_init_header(&m->hdr, &flow_methods, cxt);
 	m->magic = FLOW_MAGIC;
 	m->serial = ++serial;
-	m->options_text = palloc(VARHDRSZ + len);
-	SET_VARSIZE(m->options_text, VARHDRSZ + len);
-	memcpy(VARDATA(m->options_text), VARDATA_ANY(options), len);
+	m->options_bytes = palloc(VARHDRSZ + len);
+	SET_VARSIZE(m->options_bytes, VARHDRSZ + len);
+	memcpy(VARDATA(m->options_bytes), VARDATA_ANY(options), len);
 	m->item_table = flow_items_create(cxt, 8, NULL);
 	m->path_table = flow_paths_create(cxt, 8, NULL);
 	m->edge_table = flow_edges_create(cxt, 8, NULL);
@@ -156,42 +142,6 @@ flow_create(const text *options, MemoryContext cxt)
 		return NULL;
 	m->options = *parsed;
 	return m;
-}
-
-static Flow *
-expanded_flow(Datum d)
-{
-	Flow *m = (Flow *) DatumGetEOHP(d);
-
-	if (m->magic != FLOW_MAGIC)
-		elog(ERROR, "flow is something else");
-	return m;
-}
-
-/* A state argument: as it is, if it may be changed. */
-Flow *
-flow_state_argument(Datum d, MemoryContext aggregate)
-{
-	Flow *m;
-
-	if (!VARATT_IS_EXTERNAL_EXPANDED_RW(DatumGetPointer(d)))
-		return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, flow_context(aggregate));
-	m = expanded_flow(d);
-	if (m->flat)
-	{
-		pfree(m->flat);
-		m->flat = NULL;
-	}
-	return m;
-}
-
-/* A flow to be read. */
-Flow *
-flow_argument(Datum d)
-{
-	if (VARATT_IS_EXTERNAL_EXPANDED(DatumGetPointer(d)))
-		return expanded_flow(d);
-	return flow_of_flat(PG_DETOAST_DATUM_PACKED(d), FLOW_STORED, CurrentMemoryContext);
 }
 
 /* The array, of elements of a size, with room for one more. */
@@ -218,7 +168,7 @@ keep_bytes(Flow *m, const void *p, size_t len)
 {
 	uint8 *copy;
 
-	if (len > m->arena_left)
+	if (len > m->arena_left || m->arena == NULL)
 	{
 		size_t more = Max(len, Min(65536, Max(1024, 8 * (size_t) m->npaths)));
 
@@ -283,7 +233,7 @@ flow_add_path(Flow *m, const uint8 *key, uint32 len, bool *found)
 	return &m->paths[entry->number];
 }
 
-static uint32
+static void
 new_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
 	FlowEdge *e;
@@ -295,30 +245,30 @@ new_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 	e->node = node;
 	e->other = other;
 	e->least = PG_INT64_MAX;
-	return m->nedges++;
+	m->nedges++;
 }
 
 FlowEdge *
 flow_add_edge(Flow *m, uint32 step, uint32 node, uint32 other)
 {
-	FlowEdgeEntry *entry;
 	bool found;
+	FlowEdgeEntry *entry =
+		flow_edges_insert(m->edge_table, (FlowEdgeKey) {step, node, other}, &found);
 
-	if (node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS)
-	{
-		uint32 *near = m->near[step - 1];
-
-		if (unlikely(near == NULL))
-			near = m->near[step - 1] = MemoryContextAllocZero(
-				m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
-		near += node * FLOW_NEAR + other;
-		if (*near == 0)
-			*near = 1 + new_edge(m, step, node, other);
-		return &m->edges[*near - 1];
-	}
-	entry = flow_edges_insert(m->edge_table, (FlowEdgeKey) {step, node, other}, &found);
 	if (!found)
-		entry->number = new_edge(m, step, node, other);
+	{
+		entry->number = m->nedges;
+		new_edge(m, step, node, other);
+	}
+	/* a small flow, of which there may be many, has no room for what is only faster */
+	if (node < FLOW_NEAR && other < FLOW_NEAR && step <= FLOW_NEAR_STEPS &&
+		m->paths_sum >= FLOW_NEAR_PATHS)
+	{
+		if (m->near[step - 1] == NULL)
+			m->near[step - 1] =
+				MemoryContextAllocZero(m->hdr.eoh_context, FLOW_NEAR * FLOW_NEAR * sizeof(uint32));
+		m->near[step - 1][node * FLOW_NEAR + other] = entry->number + 1;
+	}
 	return &m->edges[entry->number];
 }
 
@@ -336,8 +286,7 @@ flush_times(Flow *m, FlowTimes *t, const FlowRun *more, uint32 nmore)
 	if (t->n == 0 && nmore == 0)
 		return;
 	if (m->histogram == NULL)
-		m->histogram =
-			MemoryContextAllocZero(m->hdr.eoh_context, FLOW_BUCKETS * sizeof(uint64));
+		m->histogram = MemoryContextAllocZero(m->hdr.eoh_context, FLOW_BUCKETS * sizeof(uint64));
 	for (uint32 i = 0; i < t->n; i++)
 	{
 		uint32 bucket = pending ? pending[i] : (uint32) t->one;
@@ -474,8 +423,7 @@ flow_round(Flow *m)
 	m->rounded = true;
 	for (uint32 i = 0; i < m->nedges + m->npaths; i++)
 	{
-		FlowTimes *t =
-			i < m->nedges ? &m->edges[i].times : &m->paths[i - m->nedges].durations;
+		FlowTimes *t = i < m->nedges ? &m->edges[i].times : &m->paths[i - m->nedges].durations;
 
 		if (t->max <= PENDING_MAX)
 			continue;
@@ -543,10 +491,9 @@ write_room(Writer *w, size_t more)
 	if (likely(w->max - w->len >= more))
 		return;
 	if (w->len + more > MaxAllocSize)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("flow is too large"),
-				 errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
-				 errhint("Use max_steps, or items of which there are fewer.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("flow is too large"),
+						errdetail("It would have more than %zu bytes.", (size_t) MaxAllocSize),
+						errhint("Use max_steps, or items of which there are fewer.")));
 	w->max = Min(MaxAllocSize, 2 * (w->len + more));
 	w->data = repalloc(w->data, w->max);
 }
@@ -790,8 +737,8 @@ flow_flat(Flow *m)
 	w.len = VARHDRSZ;
 	w.data[w.len++] = FLOW_VERSION;
 	w.data[w.len++] = m->rounded;
-	write_number(&w, VARSIZE(m->options_text) - VARHDRSZ);
-	write_bytes(&w, VARDATA(m->options_text), VARSIZE(m->options_text) - VARHDRSZ);
+	write_number(&w, VARSIZE(m->options_bytes) - VARHDRSZ);
+	write_bytes(&w, VARDATA(m->options_bytes), VARSIZE(m->options_bytes) - VARHDRSZ);
 	write_number(&w, nitems);
 	for (uint32 i = 0; i < nitems; i++)
 	{

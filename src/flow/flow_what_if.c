@@ -198,8 +198,8 @@ change(Chain *c, const Flow *m, Jsonb *changes)
 		if (v.type == jbvString)
 			to = item_of_text(m, v.val.string.val, v.val.string.len);
 		else if (v.type == jbvNumeric)
-			factor = DatumGetFloat8(
-				DirectFunctionCall1(numeric_float8, NumericGetDatum(v.val.numeric)));
+			factor =
+				DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(v.val.numeric)));
 		if ((v.type != jbvString && v.type != jbvNumeric) || !(factor >= 0 && factor <= 1e100))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -212,8 +212,8 @@ change(Chain *c, const Flow *m, Jsonb *changes)
 		for (uint32 from = 0; from <= c->n; from++)
 		{
 			/* all changes are of what there was: what is moved is neither scaled nor moved on */
-			chain_row(c, from)[item] -= (v.type == jbvString ? 1 : 1 - factor) *
-										chain_row(&old, from)[item];
+			chain_row(c, from)[item] -=
+				(v.type == jbvString ? 1 : 1 - factor) * chain_row(&old, from)[item];
 			if (v.type == jbvString)
 				chain_row(c, from)[to] += chain_row(&old, from)[item];
 		}
@@ -276,8 +276,8 @@ what_if_row(void *arg, Datum *values, bool *nulls)
 	if (set->i >= set->n)
 		return false;
 	i = set->order[set->i++];
-	values[0] = PointerGetDatum(
-		cstring_to_text_with_len(set->m->items[i].text, set->m->items[i].len));
+	values[0] =
+		PointerGetDatum(cstring_to_text_with_len(set->m->items[i].text, set->m->items[i].len));
 	values[1] = Float8GetDatum(set->visits[i]);
 	values[2] = Float8GetDatum(set->conversions[i]);
 	values[3] = Float8GetDatum(set->changed_visits[i]);

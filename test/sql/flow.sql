@@ -33,6 +33,11 @@ SELECT v.path, v.journeys FROM flow_variants((SELECT flow_agg(journey, 'channel'
 SELECT e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel', '{"max_steps": 2, "direction": "backward", "end": "shop.buy"}') FROM shop)) e;
 SELECT id, item, v.path FROM shop CROSS JOIN (VALUES ('label'), ('action'), ('detail')) i(item) CROSS JOIN LATERAL flow_variants((SELECT flow_agg(s.journey, item) FROM shop s WHERE s.id = shop.id)) v WHERE id IN (1, 4) ORDER BY id, item;
 SELECT flow_agg(journey, 'channel', NULL) = flow_agg(journey, 'channel', '{}') AND flow_agg(journey, 'channel') = flow_agg(journey, 'channel', '{"direction": "forward", "collapse": false, "start": null}') FROM shop;
+-- groups of different options side by side
+SELECT count(*), sum(flow_paths(flow)), sum(edges) FROM (SELECT f AS flow, (SELECT count(*) FROM flow_edges(f)) AS edges
+    FROM (SELECT flow_agg(journey, 'channel', jsonb_build_object('max_steps', n)) AS f FROM shop, generate_series(1, 40) n GROUP BY n) g) e;
+-- told row by row
+SELECT source, target, times FROM (SELECT (flow_transitions(flow_agg(journey, 'channel'))).* FROM shop) t WHERE times > 1;
 -- edges tell 30 steps apart, transitions all
 CREATE TABLE long (journey journey);
 INSERT INTO long SELECT journey_agg('2026-03-01Z'::timestamptz + i * interval '1 min', (ARRAY['a', 'b', 'c'])[1 + i % 3], 'x') FROM generate_series(1, 100) i;

@@ -210,5 +210,121 @@ END
     is($got, "paths 0\nedges|0\ntop|0\ntransitions|0\nvariants|0\nshares|0\nsums|0\nagain|0\nforms|0", "flows with $json");
 }
 
+# ---- alignments ----
+
+# A journey is a match if, and only if, it costs nothing; the moves tell what they say
+my @patterns;
+for (1 .. slowly(12, 200))
+{
+    my @links = ('->', '=>', '-[!i' . int(rand 4) . '.%]->');
+    my $step = sub { my $x = rand; return $x < 0.7 ? 'i' . int(rand 4) . '.do' : $x < 0.8 ? '%' : '(i0.do | i' . (1 + int rand 4) . '.do)' };
+    my $pattern = rand() < 0.4 ? '^ ' : '';
+    for my $n (0 .. int rand 4)
+    {
+        $pattern .= ' ' . $links[ rand @links ] . ' ' if $n > 0;
+        $pattern .= $step->() . (rand() < 0.2 ? '{1,3}' : $n > 0 && rand() < 0.2 ? '?' : '');
+    }
+    $pattern .= ' $' if rand() < 0.4;
+    push @patterns, $pattern;
+}
+push @patterns, 'all(i0.do, i1.do, i2.do)', '^ (i0.do =>){2} => i1.do $';
+my $list = join ', ', map { "('$_'::journey_pattern)" } @patterns;
+is(sql($node, <<"END"), '0|0|0|0|t', 'alignments: fitness is 1 just for matches, and moves cost what it says');
+SELECT count(*) FILTER (WHERE (fitness = 1) <> (journey ~ p)), count(*) FILTER (WHERE fitness < 0 OR fitness > 1),
+       count(*) FILTER (WHERE (cost = 0) <> (fitness = 1)), count(*) FILTER (WHERE NOT in_order OR wrong > 0), count(*) FILTER (WHERE fitness < 1) > 20
+FROM (SELECT journey, p, journey_fitness(journey, p) AS fitness FROM random_journey, (VALUES $list) v(p)) f,
+     LATERAL (SELECT count(*) FILTER (WHERE move <> 'match') AS cost,
+                     array_agg(position ORDER BY n) FILTER (WHERE position IS NOT NULL) IS NOT DISTINCT FROM array_agg(position ORDER BY position) FILTER (WHERE position IS NOT NULL) AS in_order,
+                     count(*) FILTER (WHERE move = 'match' AND touchpoint_action(journey[position]) <> 'do') AS wrong
+              FROM journey_alignment(journey, p) WITH ORDINALITY a(move, step, position, n)) a
+END
+
+# Against a plan without freedom: what the longest common subsequence leaves
+my (@expected, @plans);
+for (1 .. 8)
+{
+    push @plans, [ map { 'i' . int rand 4 } 0 .. int rand 6 ];
+}
+my %path = map { split /\|/ } split /\n/, sql($node, "SELECT id, array_to_string(journey_path(journey, 'channel'), ',') FROM random_journey");
+for my $id (sort { $a <=> $b } keys %path)
+{
+    my @j = split /,/, $path{$id};
+    for my $k (0 .. $#plans)
+    {
+        my @p = @{ $plans[$k] };
+        my @row = (0) x (@p + 1);
+        for my $item (@j)
+        {
+            my @next = (0);
+            push @next, $item eq $p[$_] ? $row[$_] + 1 : $row[ $_ + 1 ] > $next[$_] ? $row[ $_ + 1 ] : $next[$_] for 0 .. $#p;
+            @row = @next;
+        }
+        push @expected, sprintf '%d|%d|%d', $id, $k, @j + @p - 2 * $row[-1];
+    }
+}
+my $values = join ', ', map { "($_, '^ " . join(' => ', map { "$_.do" } @{ $plans[$_] }) . " \$')" } 0 .. $#plans;
+is(sql($node, "SELECT id, k, (SELECT count(*) FROM journey_alignment(journey, p::journey_pattern) WHERE move <> 'match')
+    FROM random_journey, (VALUES $values) v(k, p) ORDER BY id, k"), join("\n", @expected), 'alignments with strict plans cost as little as can be');
+
+# ---- with workers, as binary, and corrupt ----
+
+my $mixed = q('channel', '{"end": "i1.do", "gap": "1 day", "collapse": true}');
+my $binary = $node->basedir . '/flow.bin';
+is(sql($node, <<"END"), "t\nt", 'the same with workers, and from its binary form');
+CREATE TABLE of_random AS SELECT flow_agg(journey, $mixed) AS flow FROM random_journey;
+ALTER TABLE random_journey SET (parallel_workers = 2);
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SELECT flow = (SELECT flow_agg(journey, $mixed) FROM random_journey) FROM of_random;
+CREATE TABLE again (flow flow);
+COPY of_random TO '$binary' BINARY;
+COPY again FROM '$binary' BINARY;
+SELECT a.flow = o.flow FROM again a, of_random o;
+END
+
+# Bytes changed, cut off, put in: each reader answers, or says that the value is corrupt
+my $mutations = slowly(1500, 100000);
+is(sql($node, <<"END"), '0', "$mutations corrupt values: an answer, or that it is corrupt");
+CREATE CAST (flow AS bytea) WITHOUT FUNCTION;
+CREATE CAST (bytea AS flow) WITHOUT FUNCTION;
+CREATE TABLE wrong (state text, message text);
+CREATE FUNCTION try_corrupt(bytes bytea) RETURNS void LANGUAGE plpgsql AS \$\$
+DECLARE
+    f flow := bytes::flow;
+    query text;
+BEGIN
+    FOREACH query IN ARRAY ARRAY['SELECT count(*) FROM flow_edges(\$1, 2)', 'SELECT count(*) FROM flow_transitions(\$1)',
+        'SELECT count(*) FROM flow_variants(\$1)', 'SELECT count(*) FROM flow_items(\$1)', 'SELECT count(*) FROM flow_follows(\$1)',
+        'SELECT count(*) FROM flow_next(\$1, ''{i0.do\@2026-03-01T00:00:00Z}'')', 'SELECT count(*) FROM flow_what_if(\$1, ''{}'')',
+        'SELECT length(\$1::text)', 'SELECT length(flow_agg(f)::bytea) FROM (VALUES (\$1), ((SELECT flow FROM of_random))) v(f)'] LOOP
+        BEGIN
+            EXECUTE query USING f;
+        EXCEPTION WHEN OTHERS THEN
+            -- a changed option or count may be a sound one of something else
+            IF SQLSTATE NOT IN ('XX001', '22023', '22003', '54000') THEN
+                INSERT INTO wrong VALUES (SQLSTATE, SQLERRM || ' of ' || query || ' of ' || encode(bytes, 'hex'));
+            END IF;
+        END;
+    END LOOP;
+END \$\$;
+DO \$\$
+DECLARE
+    sound bytea := (SELECT flow::bytea FROM of_random);
+    b bytea;
+    at int;
+BEGIN
+    FOR i IN 1 .. $mutations LOOP
+        at := floor(random() * length(sound));
+        b := CASE i % 4
+             WHEN 0 THEN substr(sound, 1, at)
+             WHEN 1 THEN set_byte(sound, at, floor(random() * 256)::int)
+             WHEN 2 THEN substr(sound, 1, at) || substr(sound, at + 2 + floor(random() * 4)::int)
+             ELSE set_byte(set_byte(sound, at, get_byte(sound, at) # (1 << floor(random() * 8)::int)), (at * 7) % length(sound), floor(random() * 4)::int) END;
+        PERFORM try_corrupt(b);
+    END LOOP;
+END \$\$;
+SELECT count(*) FROM wrong;
+END
+diag(sql($node, 'SELECT * FROM wrong LIMIT 3')) if sql($node, 'SELECT count(*) FROM wrong') ne '0';
+
 $node->stop;
 done_testing();
