@@ -1,4 +1,4 @@
--- Flows: what is read of them, options, errors; alignments. That they count right is test/t/230_flow_property.pl's
+-- Flows: what is read of them, options, errors; alignments. That they count right is test/t/232_flow_property.pl's
 SET timezone = 'UTC';
 CREATE TABLE shop (id bigint, journey journey);
 INSERT INTO shop VALUES
