@@ -23,4 +23,12 @@ createdb shop
 say "pg_journey on $("$PG_CONFIG" --version), in a throw-away cluster"
 files=()
 for file in "$root"/demo/[0-9]*.sql; do files+=(-f "$file"); done
-psql -X -q -P pager=off -v ON_ERROR_STOP=1 -d shop "${files[@]}" || die "The demo failed."
+report=$root/demo/report.html
+touch "$report" 2>/dev/null || report=/dev/null
+psql -X -q -P pager=off -v ON_ERROR_STOP=1 -v report="$report" -d shop "${files[@]}" || die "The demo failed."
+say
+if [ "$report" = /dev/null ]; then
+	say "There is no report: $root/demo can't be written to."
+else
+	say "The report is a page for your browser: $report"
+fi

@@ -85,6 +85,10 @@ tap_scripts() {
 		sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
 			xargs -P 3 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
 			status=$?; cat tmp_check/prove/*.log; rm -r tmp_check/prove; exit $status' sh "$work/tree" "$@"
+	local status=$?
+	[ ! -d "$work/tree/tmp_check/pictures" ] || # what a test drew, to be looked at
+		{ mkdir -p "$root/.build/pictures" && cp "$work"/tree/tmp_check/pictures/* "$root/.build/pictures/"; } 2>/dev/null
+	return $status
 }
 
 layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }

@@ -130,6 +130,10 @@ extern int matcher_first_rows(Matcher *m, uint32 *rows);
  */
 extern uint64 matcher_work(const Matcher *m);
 
+/* Does a step match a touchpoint: its label, and its value? */
+extern bool step_matches_label(const Step *step, const TouchLabel *label);
+extern bool step_matches_value(const Step *step, const Touch *t);
+
 /* later - earlier, at most PG_INT64_MAX. */
 static inline int64
 elapsed(int64 earlier, int64 later)

@@ -18,7 +18,7 @@ part_matches(const PartTest *test, const char *text, size_t len)
 		   memcmp(test->text, text, test->len) == 0;
 }
 
-static bool
+bool
 step_matches_value(const Step *step, const Touch *t)
 {
 	for (int i = 0; i < step->nvalues; i++)
@@ -57,6 +57,14 @@ step_matches_value(const Step *step, const Touch *t)
 		}
 	}
 	return true;
+}
+
+bool
+step_matches_label(const Step *step, const TouchLabel *label)
+{
+	return part_matches(&step->channel, label->channel, label->channel_len) &&
+		   part_matches(&step->action, label->action, label->action_len) &&
+		   part_matches(&step->detail, label->detail, label->detail_len);
 }
 
 /* Of the steps, those whose part at this offset accepts this text. */

@@ -1,7 +1,7 @@
 // peers.mjs: the jobs of patterns.sh, rows.sh or blocks.sh in ClickHouse (npm package chdb) or DuckDB
 // (@duckdb/node-api), each in this process, with the same rows.
 //
-//   node peers.mjs clickhouse|duckdb MODULES CSV SCRATCH RUNS SLOW patterns|rows|blocks
+//   node peers.mjs clickhouse|duckdb MODULES CSV SCRATCH RUNS SLOW patterns|rows|blocks|flows
 //
 // MODULES is the folder that has node_modules, CSV the row table: customer_id,
 // occurred_at (UTC, whole seconds), channel, action; sorted by all four, which is

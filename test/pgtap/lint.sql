@@ -64,9 +64,11 @@ SELECT is_empty($$
 -- functions
 SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
+    ('attribution_agg_transfn', 's'),                   -- with options: times in them may depend on the time zone
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_hub_holds_data', 's'),                    -- looks at tables
+    ('svg_funnel', 's'), ('svg_heatmap', 's'), ('svg_retention', 's'), ('svg_journey', 's'), ('svg_flow', 's'),  -- lc_numeric, TimeZone
     ('journey_changed_rows', 'v'), ('journey_note_rows', 'v'), ('journey_note_row', 'v'),  -- of triggers: look at what has changed, and write
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
@@ -105,6 +107,9 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
     'channel_measures_agg_transfn', 'channel_measures_agg_combinefn', 'channel_measures_agg_finalfn',  -- likewise
+    'attribution_agg_transfn', 'attribution_agg_combinefn', 'attribution_agg_finalfn',  -- likewise
+    'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise
+    'flow_edges',               -- top NULL: all items
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise

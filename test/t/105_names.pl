@@ -121,7 +121,7 @@ BEGIN
     IF current_setting('worded.types', true) = 'on' THEN
         FOR type IN SELECT t.typname FROM pg_type t JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
                     WHERE d.refobjid = (SELECT e.oid FROM pg_extension e WHERE e.extname = 'pg_journey') AND t.typelem = 0 LOOP
-            EXECUTE format('CREATE TABLE %I.%I (nothing int)', name, type);
+            EXECUTE format('CREATE TABLE IF NOT EXISTS %I.%I (nothing int)', name, type);  -- a hub has an attribution
         END LOOP;
     END IF;
     PERFORM public.journey_upgrade_hub(name);
