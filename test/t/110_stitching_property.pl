@@ -137,7 +137,7 @@ sub random_programs
     push @batches, [ 'identify_many', splice @left, 0, rand() < 0.15 ? @left : 1 + int rand 6 ] while @left;
 
     return (
-        [ @rules, (map { observe($_) } @observations), @pairs ],
+        [ @rules, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @pairs ],
         interspersed([ shuffle(map { observe($_) } @again) ], @pairs, @rules),
         interspersed(\@batches, @pairs, @rules),
         [   @{  interspersed(
@@ -285,6 +285,17 @@ END
     is($err =~ s/^NOTICE.*\n?//gmr, '', "a hub of some $size identifiers a namespace, quarantined above $above, is what a rebuild gives");
     sql($node, "SELECT journey_drop_hub('large', true)");
 }
+# What a call makes of nothing but new identifiers: shared, limited, too large, blocked, and beside these what no rule minds
+sql($node, <<'END');
+SELECT journey_create_hub('large');
+SELECT large.set_rule('tab', shared_above => 2), large.set_rule('account', max_per_customer => 1), large.set_rule('email', normalizer => 'email', blocked => '{no@x.pt}'),
+       large.set_quarantine_above(4);
+SELECT cardinality(large.identify_many(array_agg((i, '2026-01-01Z', 'a', n)::large.observation)))
+FROM unnest(ARRAY['{tab:1,c:1}', '{tab:1,c:2}', '{tab:1,c:3}', '{tab:2,c:4}', '{c:5,tab:2}', '{account:1,c:6}', '{c:6,account:2}', '{d:1,d:2,d:3}', '{d:3,d:4,d:5}', '{d:6,d:7,d:8,d:9}',
+                  '{email:No@x.pt,c:7}', '{email:no@x.pt,c:8}', '{email:A@x.pt,c:9}', '{email:a@x.pt,c:10}', '{c:11}']) WITH ORDINALITY u(i, n);
+END
+is(sql($node, q{SELECT count(*), (SELECT count(*) FROM large.customers), (SELECT count(*) FILTER (WHERE shared) FROM large.identities) FROM large.stitch_check()}),
+    '0|18|1', 'what a call makes of new identifiers alone is what a rebuild gives');
 is(crashes($node), '', 'no crash');
 $node->stop;
 
