@@ -12,7 +12,8 @@ CREATE OR REPLACE FUNCTION @hub@.is_blocked(identifier @extschema@.identifier, b
                                             default_country text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN @extschema@.normalize_identifier(is_blocked.identifier, is_blocked.normalizer, is_blocked.default_country) IS NULL
+RETURN @extschema@.normalize_identifier(is_blocked.identifier, is_blocked.normalizer,
+                                        is_blocked.default_country) IS NULL
        OR @extschema@.identifier_blocked(is_blocked.identifier, is_blocked.blocked, is_blocked.normalizer,
                                          is_blocked.default_country);
 COMMENT ON FUNCTION @hub@.is_blocked(@extschema@.identifier, text[], text, text)

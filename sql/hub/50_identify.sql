@@ -1040,14 +1040,16 @@ BEGIN
         PERFORM check_observation(identifiers, observed_at, source, source_key);
         source := 'sql';
     END IF;
-    IF current_setting('transaction_isolation') = 'read committed' AND has_table_privilege('touchpoint_keys', 'INSERT') THEN
+    IF current_setting('transaction_isolation') = 'read committed'
+       AND has_table_privilege('touchpoint_keys', 'INSERT') THEN
         LOCK TABLE evidence IN ROW EXCLUSIVE MODE;  -- which is all that begin_stitching() would do
     ELSE
         PERFORM begin_stitching();
     END IF;
     simple := cardinality(identifiers) <= 50;  -- arrays are searched here
     FOREACH given IN ARRAY identifiers LOOP
-        SELECT i.identity_id, i.customer_id, NOT (i.blocked OR i.shared), observed_at BETWEEN i.first_seen AND i.last_seen
+        SELECT i.identity_id, i.customer_id, NOT (i.blocked OR i.shared),
+               observed_at BETWEEN i.first_seen AND i.last_seen
         INTO id, of_customer, usable, seen_then
         FROM identities i WHERE i.identifier = given;
         IF several OR id IS NULL THEN
@@ -1191,7 +1193,8 @@ BEGIN
             IF simple AND cardinality(known) + cardinality(known_nodes) > 1 THEN
                 IF EXISTS (SELECT FROM identities i WHERE i.shared) THEN
                     simple := known_nodes = '{}'
-                              AND EXISTS (SELECT FROM evidence e WHERE e.identities @> known AND e.retracted_at IS NULL);
+                              AND EXISTS (SELECT FROM evidence e
+                                          WHERE e.identities @> known AND e.retracted_at IS NULL);
                 END IF;
             END IF;
             IF NOT simple THEN

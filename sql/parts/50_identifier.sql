@@ -99,7 +99,8 @@ RETURNS identifier
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 CREATE FUNCTION identifier_blocked(
-    identifier identifier, blocked text[], normalizer text DEFAULT NULL, default_country text DEFAULT NULL) RETURNS boolean
+    identifier identifier, blocked text[], normalizer text DEFAULT NULL, default_country text DEFAULT NULL)
+RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 COMMENT ON TYPE identifier IS 'what a customer is known by: namespace:value';
@@ -130,6 +131,8 @@ COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NUL
 COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
 COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
 COMMENT ON FUNCTION normalize_identifier(identifier, text, text)
-    IS 'identifier with its value as normalizer email, phone or document has it, or NULL if that can''t read it; any other leaves it as it is';
+    IS 'identifier with its value as normalizer email, phone or document has it, or NULL if that can''t read it; any '
+       'other leaves it as it is';
 COMMENT ON FUNCTION identifier_blocked(identifier, text[], text, text)
-    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace, or is what the normalizer makes of one';
+    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace, or is '
+       'what the normalizer makes of one';
