@@ -147,7 +147,7 @@ SELECT differing(o) FROM unnest(ARRAY['{"order": 2}', '{"half_life": "1 day"}', 
     '{"until": "2026-04-01"}', '{"transform": "first"}', '{"direct": ["web"]}', '{"models": ["first"]}', '{"paths": true}']::jsonb[]) o;
 
 -- Text from elsewhere is checked
-CREATE FUNCTION refused(text) RETURNS text LANGUAGE plpgsql
+CREATE FUNCTION refusal(text) RETURNS text LANGUAGE plpgsql
 AS $$
 DECLARE
     detail text;
@@ -158,9 +158,9 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
     RETURN SQLSTATE || ' ' || detail;
 END $$;
-SELECT refused(a::text) FROM a;
-SELECT refused('{}') UNION ALL SELECT refused('[]') UNION ALL SELECT refused('7');
-SELECT what, refused(jsonb_set(a::text::jsonb, path::text[], new::jsonb)::text)
+SELECT refusal(a::text) FROM a;
+SELECT refusal('{}') UNION ALL SELECT refusal('[]') UNION ALL SELECT refusal('7');
+SELECT what, refusal(jsonb_set(a::text::jsonb, path::text[], new::jsonb)::text)
 FROM a, (VALUES ('more conversions', '{conversions}', '9'), ('negative', '{conversions}', '-1'), ('a fraction', '{conversions}', '1.5'),
                 ('huge', '{conversions}', '1e30'), ('another value', '{value}', '1'), ('no number', '{value}', '"1"'), ('too exact', '{value}', '1e-19'),
                 ('an item twice', '{items,1,item}', '"ads"'), ('other credit', '{items,0,first,conversions}', '7'), ('no list', '{items}', '{}'),
@@ -172,4 +172,6 @@ FROM a, (VALUES ('more conversions', '{conversions}', '9'), ('negative', '{conve
                 ('model', '{parameters,models}', '["u_shape"]'), ('a model twice', '{parameters,models}', '["first", "first"]'),
                 ('pattern', '{parameters,conversion}', '"a ->"'), ('steps', '{parameters,touches}', '"a.b -> c.d"'),
                 ('another key', '{more}', '1'), ('time', '{parameters,until}', '"soon"')) v (what, path, new);
-SELECT key, refused((a::text::jsonb - key)::text) FROM a, jsonb_object_keys(a::text::jsonb) key ORDER BY key;
+SELECT key, refusal((a::text::jsonb - key)::text) FROM a, jsonb_object_keys(a::text::jsonb) key ORDER BY key;
+DROP FUNCTION paths(journey, journey_pattern, journey_pattern, interval, boolean, timestamptz), refused_by, differing, refusal;
+DROP TABLE j, a, daily;

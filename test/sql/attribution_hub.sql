@@ -66,9 +66,9 @@ SELECT item, round(conversions::numeric, 6) AS conversions, round(value, 4) AS v
 FROM return_on_spend(by => 'campaign', models => '{linear}');
 
 -- who may
-CREATE ROLE attribution_reader;
-SELECT grant_access('attribution_reader');
-SET ROLE attribution_reader;
+CREATE ROLE regress_attribution_reader;
+SELECT grant_access('regress_attribution_reader');
+SET ROLE regress_attribution_reader;
 SELECT count(*) > 0 FROM attribution();
 SELECT count(*) > 0 FROM attribution(by => 'campaign');
 SELECT count(*) FROM return_on_spend();
@@ -76,5 +76,5 @@ SELECT count(*) FROM conversions;
 SELECT count(*) > 0 FROM attribution;
 INSERT INTO spend VALUES ('2024-01-01', 'ads', NULL, 1);
 RESET ROLE;
-SELECT revoke_access('attribution_reader');
-DROP ROLE attribution_reader;
+SELECT revoke_access('regress_attribution_reader');
+DROP ROLE regress_attribution_reader;
