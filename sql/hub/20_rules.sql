@@ -56,6 +56,19 @@ END $$;
 COMMENT ON FUNCTION @hub@.resolve_rules(@hub@.identifier_rules[])
     IS 'what the stored rules say of all namespaces, those given in their place; a limit that is NULL is none';
 
+-- Data restored after the trigger below was made comes when its rows are there: of two, the newer one stays.
+CREATE OR REPLACE FUNCTION @hub@.replace_resolved_rule() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    DELETE FROM resolved_rules r WHERE r.namespace = NEW.namespace;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION @hub@.replace_resolved_rule() IS 'trigger: a resolved rule takes the place of the one before';
+CREATE OR REPLACE TRIGGER replace_resolved_rule BEFORE INSERT ON @hub@.resolved_rules
+    FOR EACH ROW EXECUTE FUNCTION @hub@.replace_resolved_rule();
+
 CREATE OR REPLACE FUNCTION @hub@.keep_resolved_rules() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -64,14 +77,10 @@ BEGIN
     LOCK TABLE resolved_rules IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM resolved_rules r WHERE r.namespace NOT IN (SELECT s.namespace FROM resolve_rules(NULL) s);
     INSERT INTO resolved_rules
-        AS r (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country, internal)
+        (namespace, priority, max_per_customer, shared_above, blocked, normalizer, default_country, internal)
     SELECT s.namespace, s.priority, s.max_per_customer, s.shared_above, s.blocked, s.normalizer, s.default_country,
         s.internal
-    FROM resolve_rules(NULL) s
-    ON CONFLICT ON CONSTRAINT resolved_rules_pkey DO UPDATE
-    SET priority = excluded.priority, max_per_customer = excluded.max_per_customer,
-        shared_above = excluded.shared_above, blocked = excluded.blocked, normalizer = excluded.normalizer,
-        default_country = excluded.default_country, internal = excluded.internal;
+    FROM resolve_rules(NULL) s;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.keep_resolved_rules() IS 'trigger: keep resolved_rules what identifier_rules say';

@@ -78,3 +78,4 @@ INSERT INTO spend VALUES ('2024-01-01', 'ads', NULL, 1);
 RESET ROLE;
 SELECT revoke_access('regress_attribution_reader');
 DROP ROLE regress_attribution_reader;
+SELECT journey_drop_hub('crm', true);

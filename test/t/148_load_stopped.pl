@@ -18,7 +18,7 @@ SELECT journey_create_hub('hub');
 SELECT hub.use_recommended_rules('PT');
 UPDATE hub.settings SET notify = false;
 CREATE TABLE orders (id int PRIMARY KEY, who text, card text, at timestamptz);
-INSERT INTO orders SELECT n, 'w' || n % 900, 'k' || n % 1100, timestamptz '2019-01-15Z' + n % 40 * interval '1 month' FROM generate_series(1, ROWS) n;
+INSERT INTO orders SELECT n, 'w' || n % 900, 'k' || n % 1100, timestamptz '2019-01-15Z' + n % 40 * interval '1 month' FROM generate_series(1, 10000 + ROWS) n;
 SELECT hub.attach_source('orders', '{"occurred_at": "at", "channel": "''store''", "action": "''order''", "identifiers": {"w": "who", "card": "card"}}',
                          backfill => false);
 SELECT hub.record('{email:first@example.pt,cookie:first}', '2019-01-01Z', 'web', 'view', source => 'app', source_key => 'first') > 0;
@@ -33,7 +33,7 @@ my @load = (
         'anonymousId', 'a' || n %% 900, 'timestamp', timestamptz '2015-01-15Z' + n %% 40 * interval '1 month')::text ORDER BY n), 'segment') FROM generate_series(1, %s) n}, ROWS ],
     [ links => 'l2000', sprintf q{SELECT cardinality(hub.identify_many(array_agg((ARRAY[format('account:%%s', n %% 700), format('device:%%s', n %% 900)]::identifier[],
         timestamptz '2019-01-15Z', 'links', 'l' || n)::hub.observation ORDER BY n))) FROM generate_series(1, %s) n}, ROWS ],
-    [ orders => '2000', q{CALL hub.backfill_source('orders')} ]);
+    [ orders => '12000', q{CALL hub.backfill_source('orders')} ]);
 my $state = q{SELECT e.source, count(*), (SELECT count(*) FROM hub.touchpoints t WHERE t.source = e.source),
                      (SELECT count(*) FROM hub.touchpoint_keys k WHERE k.source = e.source)
               FROM hub.evidence e GROUP BY 1 ORDER BY 1};
@@ -63,7 +63,7 @@ $_->{handle}->finish for @run;
 is(scalar(grep { $_->{err} =~ /canceling statement due to user request/ } @run), 4, 'all were cancelled');
 $holder->query_safe('ROLLBACK');
 $holder->quit;
-my $left = "app|1|1|1\norders|1000|1000|1000";
+my $left = "app|1|1|1\norders|10000|10000|10000";
 is(sql($node, $state), $left, 'what was there, and the batches of the backfill that were committed');
 is(sql($node, 'SELECT count(*) FROM hub.stitch_check()'), 0, 'customers are what a rebuild gives');
 
@@ -83,8 +83,8 @@ is(sql($node, $state), $left, 'the same after a crash');
 is(sql($node, 'SELECT count(*) FROM hub.stitch_check()'), 0, 'and customers');
 
 sql($node, $_->[2]) for @load;
-my ($rows, $all) = (ROWS, ROWS + 1);
-is(sql($node, $state), "app|$all|$all|$all\nlinks|$rows|0|0\norders|$rows|$rows|$rows\nsegment|$rows|$rows|$rows", 'called again all is there');
+my ($rows, $all, $orders) = (ROWS, ROWS + 1, 10000 + ROWS);  # a batch of the backfill is ten thousand
+is(sql($node, $state), "app|$all|$all|$all\nlinks|$rows|0|0\norders|$orders|$orders|$orders\nsegment|$rows|$rows|$rows", 'called again all is there');
 is(sql($node, 'SELECT count(*) FROM hub.stitch_check()'), 0, 'and customers are what a rebuild gives');
 is(sql($node, 'SELECT count(*) FROM hub.touchpoints_default'), 0, 'in the partitions of their months');
 is(sql($node, 'SELECT hub.refresh() > 0, hub.refresh(rebuild => true)'), 't|0', 'and so are journeys');
