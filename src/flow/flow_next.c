@@ -69,7 +69,8 @@ common_steps(const uint32 *items, uint32 i, const uint32 *context, uint32 n)
  * of a path. With counts: what stands there, if at least so many are.
  */
 static void
-count_places(const Flow *m, const uint32 *context, uint32 n, uint32 least, int64 *seen, NextRow *counts)
+count_places(const Flow *m, const uint32 *context, uint32 n, uint32 least, int64 *seen,
+			 NextRow *counts)
 {
 	uint32 *items = NULL;
 	uint32 max = 0;
@@ -91,7 +92,7 @@ count_places(const Flow *m, const uint32 *context, uint32 n, uint32 least, int64
 		}
 		while (p < end)
 			p = flow_step(p, end, &items[len++]);
-		/* a path not yet begun begins; one that was cut at its beginning begins nowhere, at its end doesn't end */
+		/* a path not yet begun begins; where one was cut, it neither begins nor ends */
 		for (uint32 k = n > 0 ? 1 : 0; k <= (n > 0 ? len : 0); k++)
 		{
 			uint32 same = common_steps(items, k, context, n);

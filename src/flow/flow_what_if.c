@@ -3,9 +3,9 @@
  *		What would be if fewer, or others, came to an item.
  *
  * A flow, or an attribution, as a Markov chain: from each item one goes on to another, ends, or
- * converts, as often as was counted; an absorbing chain, whose expected visits v = s (I - P)^-1 (s: where paths
- * begin) are, unchanged, just those that were counted. They are solved for by elimination with
- * partial pivoting.
+ * converts, as often as was counted; an absorbing chain, whose expected visits v = s (I - P)^-1
+ * (s: where paths begin) are, unchanged, just those that were counted. They are solved for by
+ * elimination with partial pivoting.
  */
 #include "postgres.h"
 
@@ -102,7 +102,7 @@ chain_of_attribution(Chain *c, const AttrFacts *f)
 	{
 		const AttrGram *gram = &f->grams[i];
 		uint32 before = gram->from == 0 ? c->n : (uint32) (gram->from & 0xffff) - 1;
-		uint32 to = gram->to >= ATTR_TO_ITEM       ? gram->to - ATTR_TO_ITEM
+		uint32 to = gram->to >= ATTR_TO_ITEM         ? gram->to - ATTR_TO_ITEM
 					: gram->to == ATTR_TO_CONVERSION ? c->n + 1
 													 : c->n;
 
