@@ -47,6 +47,15 @@ END $$;
 COMMENT ON FUNCTION @hub@.period_ranges(text, timestamptz, timestamptz) IS
     'periods, from one time until before another, in which there may be touchpoints, as ranges of times';
 
+-- A detail has 255 bytes at most, and what comes in with a link may be longer: then a hash tells it from others.
+CREATE OR REPLACE FUNCTION @hub@.campaign_item(campaign text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN octet_length(campaign_item.campaign) <= 255 THEN nullif(campaign_item.campaign, '')
+            ELSE left(campaign_item.campaign, 45) || '...'
+                 || encode(sha256(convert_to(campaign_item.campaign, 'UTF8')), 'hex') END;
+COMMENT ON FUNCTION @hub@.campaign_item(text) IS
+    'a campaign as attribution tells it: one of more than 255 bytes by its beginning and a hash';
+
 -- Journeys in which the detail of a touchpoint is its campaign
 CREATE OR REPLACE FUNCTION @hub@.campaign_journeys(customers bigint[], OUT customer_id bigint,
                                                    OUT journey @extschema@.journey)
@@ -57,7 +66,7 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT i.customer_id, journey_agg(t.occurred_at, t.channel, t.action, packed_value(t.value, t.currency, s.currency),
-                                      t.touchpoint_id, nullif(t.campaign, ''))
+                                      t.touchpoint_id, campaign_item(t.campaign))
     FROM identities i JOIN touchpoints t ON t.identity_id = i.identity_id CROSS JOIN settings s
     WHERE customers IS NULL OR i.customer_id = ANY (customers)
     GROUP BY i.customer_id;
@@ -153,7 +162,8 @@ BEGIN
         SELECT period_start(d.at, period, d.time_zone) AS period_start, d.item, d.amount,
                nullif(d.currency, d.own) AS currency
         FROM (SELECT s.day::timestamp AT TIME ZONE z.time_zone AS at, z.time_zone, z.currency AS own,
-                     CASE by WHEN 'campaign' THEN s.campaign ELSE s.channel END AS item, s.amount, s.currency
+                     CASE by WHEN 'campaign' THEN campaign_item(s.campaign) ELSE s.channel END AS item, s.amount,
+                     s.currency
               FROM spend s CROSS JOIN settings z) d
         WHERE (since IS NULL OR d.at >= since) AND (until IS NULL OR d.at < until)),
     spent AS (

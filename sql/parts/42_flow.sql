@@ -147,6 +147,11 @@ CREATE FUNCTION flow_what_if(flow, changes jsonb, OUT item text, OUT visits doub
                              OUT changed_conversions double precision)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 20;
+CREATE FUNCTION flow_what_if(attribution, changes jsonb, OUT item text, OUT visits double precision,
+                             OUT conversions double precision, OUT changed_visits double precision,
+                             OUT changed_conversions double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'attribution_what_if' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 20;
 
 -- How far a journey is from a match
 CREATE FUNCTION journey_alignment(journey, journey_pattern, missing_cost integer DEFAULT 1,
@@ -211,6 +216,8 @@ COMMENT ON FUNCTION flow_next(flow, journey, integer) IS
 COMMENT ON FUNCTION flow_what_if(flow, jsonb) IS
     'expected visits and conversions of each item if transitions into items were scaled, or moved to another item:'
     ' {"item": factor, "item": "other item"}';
+COMMENT ON FUNCTION flow_what_if(attribution, jsonb) IS
+    'the same of an attribution: expected visits of each item, and conversions with it as the last touch';
 COMMENT ON FUNCTION journey_alignment(journey, journey_pattern, integer, integer) IS
     'the cheapest way to turn a journey into a match: what matches, is missing, or is too much';
 COMMENT ON FUNCTION journey_fitness(journey, journey_pattern, integer, integer) IS

@@ -258,6 +258,11 @@ extern struct varlena *attr_facts_write(const AttrFacts *facts);
 /* The facts of a value, which is detoasted for it. */
 extern void attr_facts_argument(AttrFacts *facts, Datum d);
 
+/* --- attribution_read.c --- */
+
+/* Raise if it was made without the model. */
+extern void attr_must_keep(const AttrFacts *f, AttrModel model);
+
 /* --- attribution_options.c --- */
 
 /* What of an option only tells which conversions are counted. */

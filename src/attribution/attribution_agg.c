@@ -36,6 +36,7 @@ typedef struct AttrSite
 	Walk walk;
 	uint64 serial; /* unlike any other site's, or this one's before labels began anew */
 	uint64 walk_serial;
+	uint64 question; /* unlike that of any other parameters */
 	bool known;
 	Interval lookback; /* as given; likewise below */
 	text *item;
@@ -58,6 +59,7 @@ not_null(FunctionCallInfo fcinfo, int argument, const char *what)
 static void
 new_question(AttrSite *site, const Interval *lookback, text *item, struct varlena *options)
 {
+	static uint64 questions;
 	static const int64 j_shape[3] = {ATTR_ONE / 5, ATTR_ONE / 5, ATTR_ONE / 5 * 3};
 	MemoryContext old;
 	AttrParams *p = &site->params;
@@ -89,6 +91,7 @@ new_question(AttrSite *site, const Interval *lookback, text *item, struct varlen
 	site->walk.range = range;
 	site->walk.nulls = attr_keeps_nulls(p);
 	site->walk.needs_times = attr_keeps(p, ATTR_TIME_DECAY);
+	site->question = ++questions;
 	site->known = true;
 }
 
@@ -142,10 +145,11 @@ state_argument(FunctionCallInfo fcinfo, AttrSite *site, MemoryContext cxt)
 	else
 	{
 		s = attr_state_argument(PG_GETARG_DATUM(ARG_STATE), cxt);
-		if (s->site != site->serial)
+		if (s->site != site->serial || s->question != site->question)
 			attr_same_params(&s->params, &site->params);
 		attr_state_change(s);
 	}
+	s->question = site->question;
 	site->state = s;
 	return s;
 }
@@ -474,8 +478,7 @@ count_path(void *arg, Walk *w, const WalkPath *path)
 	uint32 *touch = w->touch + path->from;
 
 	/* without reset, paths may be long and many */
-	if (n >= LABEL_INTERRUPT_EVERY)
-		CHECK_FOR_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
 	if (path->converts)
 	{
 		s->totals.conversions++;

@@ -76,6 +76,13 @@ find_state(const uint64 *states, uint32 n, uint64 state)
 	return low;
 }
 
+static inline bool
+stays(const AttrFacts *f, const AttrGram *gram)
+{
+	return gram->to >= ATTR_TO_ITEM &&
+		   attr_gram_next(gram->from, gram->to - ATTR_TO_ITEM, f->params.order) == gram->from;
+}
+
 /* The effect of removing each item. */
 static double *
 removal_effects(const AttrFacts *f)
@@ -101,8 +108,12 @@ removal_effects(const AttrFacts *f)
 		int128 all = 0;
 
 		CHECK_FOR_INTERRUPTS();
+		/* who stays where he is changes nothing, and would cost digits where many do */
 		for (; i < f->ngrams && f->grams[i].from == states[at]; i++)
-			all += f->grams[i].times;
+			if (!stays(f, &f->grams[i]))
+				all += f->grams[i].times;
+		if (all == 0)
+			attr_corrupt("A state is never left.");
 		c.rows[at] = k;
 		c.group[at] = (states[at] & 0xffff) - 1;
 		for (uint32 g = first; g < i; g++)
@@ -112,7 +123,7 @@ removal_effects(const AttrFacts *f)
 
 			if (gram->to == ATTR_TO_CONVERSION)
 				c.converts[at] = p;
-			else if (gram->to >= ATTR_TO_ITEM)
+			else if (gram->to >= ATTR_TO_ITEM && !stays(f, gram))
 			{
 				c.to[k] = find_state(
 					states, c.n,
@@ -243,8 +254,8 @@ not_kept(const char *what, const char *hint)
 					errmsg("this attribution was made without %s", what), errhint("%s", hint)));
 }
 
-static void
-must_keep(const AttrFacts *f, AttrModel model)
+void
+attr_must_keep(const AttrFacts *f, AttrModel model)
 {
 	if (!attr_keeps(&f->params, model))
 		not_kept(
@@ -268,7 +279,7 @@ attribution_credit(PG_FUNCTION_ARGS)
 		{
 			AttrModel model = attr_model_argument(PG_GETARG_TEXT_PP(1));
 
-			must_keep(&set->f, model);
+			attr_must_keep(&set->f, model);
 			set->models = 1U << model;
 		}
 		set->model = 0;
@@ -311,7 +322,7 @@ attribution_markov(PG_FUNCTION_ARGS)
 		MemoryContext old = row_set_start(&set->rows);
 
 		attr_facts_argument(&set->f, PG_GETARG_DATUM(0));
-		must_keep(&set->f, ATTR_MARKOV);
+		attr_must_keep(&set->f, ATTR_MARKOV);
 		set->effects = removal_effects(&set->f);
 		set->item = 0;
 		MemoryContextSwitchTo(old);
@@ -353,7 +364,7 @@ attribution_places(PG_FUNCTION_ARGS)
 		MemoryContext old = row_set_start(&set->rows);
 
 		attr_facts_argument(&set->f, PG_GETARG_DATUM(0));
-		must_keep(&set->f, ATTR_ORDERED_SHAPLEY);
+		attr_must_keep(&set->f, ATTR_ORDERED_SHAPLEY);
 		set->i = 0;
 		MemoryContextSwitchTo(old);
 	}

@@ -261,6 +261,13 @@ attr_state_counted(AttrState *s, uint32 item, uint32 count)
 	return entry->number;
 }
 
+static inline void
+add_count(int64 *sum, int64 x)
+{
+	if (unlikely(__builtin_add_overflow(*sum, x, sum)))
+		attr_corrupt("It counts too much.");
+}
+
 void
 attr_state_gram(AttrState *s, uint64 from, uint32 to, int64 times)
 {
@@ -269,7 +276,7 @@ attr_state_gram(AttrState *s, uint64 from, uint32 to, int64 times)
 
 	if (!found)
 		entry->times = 0;
-	entry->times += times;
+	add_count(&entry->times, times);
 }
 
 int64 *
@@ -331,13 +338,6 @@ attr_state_node(AttrState *s, uint32 parent, uint32 item)
 }
 
 /* --- merging --- */
-
-static void
-add_count(int64 *sum, int64 x)
-{
-	if (__builtin_add_overflow(*sum, x, sum))
-		attr_corrupt("It counts too much.");
-}
 
 void
 attr_state_merge(AttrState *s, const AttrFacts *f)

@@ -50,6 +50,7 @@ typedef struct AttrState
 	uint32 *of_site;
 	uint32 of_site_max;
 	uint64 site;
+	uint64 question; /* of a call site, whose parameters are known to be these */
 
 	/* room for the path at hand */
 	uint32 *path;     /* items */

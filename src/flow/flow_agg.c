@@ -40,7 +40,7 @@ typedef struct KnownDictionary
 struct FlowSite
 {
 	MemoryContext cxt;
-	uint64 serial; /* no other call site has it */
+	uint64 serial; /* no other call site has it; another one when its dictionary begins anew */
 	text *item;    /* as given; NULL: not as yet */
 	Jsonb *given;  /* likewise; NULL: none */
 	FlowOptions *options;
@@ -61,10 +61,11 @@ struct FlowSite
 #define MARK_START 1
 #define MARK_END 2
 
+static uint64 serial;
+
 FlowSite *
 flow_site_create(MemoryContext cxt, const FlowOptions *o)
 {
-	static uint64 serial;
 	FlowSite *site = MemoryContextAllocZero(cxt, sizeof(FlowSite));
 
 	site->cxt = cxt;
@@ -241,6 +242,12 @@ items_of_labels(FlowSite *site, Flow *m, const JourneyView *v, uint32 *items)
 {
 	uint32 *numbers;
 
+	/* details may be without end, where channels are few */
+	if (unlikely(label_dict_is_large(site->dict)))
+	{
+		label_dict_trim(site->dict);
+		site->serial = ++serial;
+	}
 	if (m->site != site->serial)
 	{
 		if (m->numbers)

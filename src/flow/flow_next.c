@@ -64,18 +64,16 @@ common_steps(const uint32 *items, uint32 i, const uint32 *context, uint32 n)
 	return same;
 }
 
-/* What follows what is, from the steps on that are known; those of a path not yet begun begin it. */
+/*
+ * How often the last steps of the context, that many of them and no more, are in front of a place
+ * of a path. With counts: what stands there, if at least so many are.
+ */
 static void
-count_next(NextSet *set, const uint32 *context, uint32 n, bool begun, int64 at_least)
+count_places(const Flow *m, const uint32 *context, uint32 n, uint32 least, int64 *seen,
+			 NextRow *counts)
 {
-	Flow *m = set->m;
-	uint32 width = m->nitems + FLOW_ITEM;
-	NextRow *counts = palloc_extended((size_t) width * (n + 1) * sizeof(NextRow),
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int64 *seen = palloc0((n + 1) * sizeof(int64));
 	uint32 *items = NULL;
 	uint32 max = 0;
-	uint32 chosen = 0;
 
 	for (uint32 i = 0; i < m->npaths; i++)
 	{
@@ -94,48 +92,52 @@ count_next(NextSet *set, const uint32 *context, uint32 n, bool begun, int64 at_l
 		}
 		while (p < end)
 			p = flow_step(p, end, &items[len++]);
-		/* a path that was cut at its beginning begins nowhere, one cut at its end doesn't end */
-		for (uint32 k = 0; k <= len; k++)
+		/* a path not yet begun begins; where one was cut, it neither begins nor ends */
+		for (uint32 k = n > 0 ? 1 : 0; k <= (n > 0 ? len : 0); k++)
 		{
 			uint32 same = common_steps(items, k, context, n);
-			NextRow *count;
 
-			if (k == 0 && (path->key[0] & FLOW_CUT) && m->options.backward)
+			if ((path->key[0] & FLOW_CUT) && k == (m->options.backward ? 0 : len))
 				continue;
-			if (k == len && (path->key[0] & FLOW_CUT) && !m->options.backward)
-				continue;
-			if (!begun && k > 0)
-				break;
-			if (begun && k == 0)
-				continue;
-			count = &counts[(size_t) same * width + (k < len ? items[k] + FLOW_ITEM : FLOW_END)];
-			flow_sum(&count->paths, path->paths);
-			if (path->key[0] & FLOW_REACHED)
-				flow_sum(&count->reached, path->paths);
-			flow_sum(&seen[same], path->paths);
+			if (counts == NULL)
+				flow_sum(&seen[same], path->paths);
+			else if (same >= least)
+			{
+				NextRow *count = &counts[k < len ? items[k] + FLOW_ITEM : FLOW_END];
+
+				flow_sum(&count->paths, path->paths);
+				if (path->key[0] & FLOW_REACHED)
+					flow_sum(&count->reached, path->paths);
+			}
 		}
 	}
+	if (items)
+		pfree(items);
+}
+
+/* What follows what is, from the steps on that are known; those of a path not yet begun begin it. */
+static void
+count_next(NextSet *set, const uint32 *context, uint32 n, int64 at_least)
+{
+	Flow *m = set->m;
+	uint32 width = m->nitems + FLOW_ITEM;
+	int64 *seen = palloc0((n + 1) * sizeof(int64));
+	uint32 chosen = 0;
+
+	count_places(m, context, n, 0, seen, NULL);
 	/* what goes on longer alike does so for fewer steps, too */
 	for (uint32 k = n; k-- > 0;)
-	{
-		seen[k] += seen[k + 1];
-		for (uint32 item = 0; item < width; item++)
-		{
-			counts[(size_t) k * width + item].paths +=
-				counts[(size_t) (k + 1) * width + item].paths;
-			counts[(size_t) k * width + item].reached +=
-				counts[(size_t) (k + 1) * width + item].reached;
-		}
-	}
+		flow_sum(&seen[k], seen[k + 1]);
 	for (uint32 k = n; k > 0 && chosen == 0; k--)
 		if (seen[k] >= at_least)
 			chosen = k;
 	/* rather too little is known than nothing */
 	if (chosen == 0 && n > 0 && seen[1] > 0)
 		chosen = 1;
-	set->list = &counts[(size_t) chosen * width];
+	set->list = palloc_extended(width * sizeof(NextRow), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	set->n = 0;
 	set->all = seen[chosen];
+	count_places(m, context, n, chosen, seen, set->list);
 	for (uint32 item = 0; item < width; item++)
 		if (set->list[item].paths > 0)
 		{
@@ -203,7 +205,7 @@ flow_next(PG_FUNCTION_ARGS)
 			journey_arg_open(&arg, PG_GETARG_DATUM(1));
 			steps = flow_last_path(site, set->m, &arg.view, &open);
 			n = Min(steps->n, CONTEXT_MAX);
-			count_next(set, n > 0 ? steps->items + steps->n - n : NULL, n, n > 0, at_least);
+			count_next(set, n > 0 ? steps->items + steps->n - n : NULL, n, at_least);
 			journey_arg_close(&arg);
 		}
 		PG_CATCH();

@@ -2,16 +2,17 @@
  * flow_what_if.c
  *		What would be if fewer, or others, came to an item.
  *
- * The flow as a Markov chain: from each item one goes on to another, ends, or converts, as often
- * as was counted; an absorbing chain, whose expected visits v = s (I - P)^-1 (s: where paths
- * begin) are, unchanged, just those that were counted. They are solved for by elimination with
- * partial pivoting.
+ * A flow, or an attribution, as a Markov chain: from each item one goes on to another, ends, or
+ * converts, as often as was counted; an absorbing chain, whose expected visits v = s (I - P)^-1
+ * (s: where paths begin) are, unchanged, just those that were counted. They are solved for by
+ * elimination with partial pivoting.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "analytics/row_set.h"
+#include "attribution/attribution.h"
 #include "compat.h"
 #include "flow/flow.h"
 #include "miscadmin.h"
@@ -24,10 +25,10 @@
 typedef struct WhatIfSet
 {
 	RowSet rows;
-	Flow *m;
+	const FlowText *items; /* ascending */
 	uint32 n;
 	uint32 i;
-	uint32 *order; /* of items */
+	bool converts; /* is anything a conversion? */
 	double *visits;
 	double *conversions;
 	double *changed_visits;
@@ -37,6 +38,9 @@ typedef struct WhatIfSet
 /* Weights of a chain: of each item, and of where paths begin (row n), to each item, end, conversion. */
 typedef struct Chain
 {
+	const char *what; /* it is of, for errors; and what shows its items */
+	const char *shows;
+	const FlowText *items;
 	uint32 n;
 	double *weights; /* n + 1 rows of n + 2 */
 } Chain;
@@ -48,11 +52,22 @@ chain_row(const Chain *c, uint32 from)
 }
 
 static void
+chain_create(Chain *c, const char *what, const char *shows, const FlowText *items, uint32 n)
+{
+	if (n > ITEMS_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the %s has too many items for flow_what_if", what),
+						errdetail("It has %u, the limit is %d.", n, ITEMS_MAX),
+						errhint("Take channels or actions as items.")));
+	*c = (Chain) {what, shows, items, n};
+	c->weights = palloc_extended((size_t) (n + 1) * (n + 2) * sizeof(double),
+								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+static void
 chain_of_flow(Chain *c, const Flow *m)
 {
-	c->n = m->nitems;
-	c->weights = palloc_extended((size_t) (c->n + 1) * (c->n + 2) * sizeof(double),
-								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	chain_create(c, "flow", "flow_items", m->items, m->nitems);
 	for (uint32 i = 0; i < m->npaths; i++)
 	{
 		const FlowPath *path = &m->paths[i];
@@ -71,6 +86,29 @@ chain_of_flow(Chain *c, const Flow *m)
 			before = item;
 		}
 		chain_row(c, before)[c->n + ((path->key[0] & FLOW_REACHED) != 0)] += path->paths;
+	}
+}
+
+/* Of the last item alone, whatever the order: where one is moved to, nobody may have come so. */
+static void
+chain_of_attribution(Chain *c, const AttrFacts *f)
+{
+	FlowText *items = palloc(Max(f->nitems, 1) * sizeof(FlowText));
+
+	for (uint32 i = 0; i < f->nitems; i++)
+		items[i] = (FlowText) {f->items[i].text, f->items[i].len};
+	chain_create(c, "attribution", "attribution_credit", items, f->nitems);
+	for (uint32 i = 0; i < f->ngrams; i++)
+	{
+		const AttrGram *gram = &f->grams[i];
+		uint32 before = gram->from == 0 ? c->n : (uint32) (gram->from & 0xffff) - 1;
+		uint32 to = gram->to >= ATTR_TO_ITEM         ? gram->to - ATTR_TO_ITEM
+					: gram->to == ATTR_TO_CONVERSION ? c->n + 1
+													 : c->n;
+
+		if (i % LABEL_INTERRUPT_EVERY == 0)
+			CHECK_FOR_INTERRUPTS();
+		chain_row(c, before)[to] += gram->times;
 	}
 }
 
@@ -159,20 +197,20 @@ solve(const Chain *c, double paths, double *visits, double *conversions)
 }
 
 static uint32
-item_of_text(const Flow *m, const char *text, size_t len)
+item_of_text(const Chain *c, const char *text, size_t len)
 {
-	for (uint32 i = 0; i < m->nitems; i++)
-		if (m->items[i].len == len && memcmp(m->items[i].text, text, len) == 0)
+	for (uint32 i = 0; i < c->n; i++)
+		if (c->items[i].len == len && memcmp(c->items[i].text, text, len) == 0)
 			return i;
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("the flow has no item \"%s\"", pnstrdup(text, len)),
-					errhint("flow_items shows those it has.")));
+					errmsg("the %s has no item \"%s\"", c->what, pnstrdup(text, len)),
+					errhint("%s shows those it has.", c->shows)));
 }
 
 static void
-change(Chain *c, const Flow *m, Jsonb *changes)
+change(Chain *c, Jsonb *changes)
 {
-	Chain old = {c->n};
+	Chain old = *c;
 	JsonbIterator *it;
 	JsonbValue key;
 	JsonbValue v;
@@ -190,13 +228,13 @@ change(Chain *c, const Flow *m, Jsonb *changes)
 	JsonbIteratorNext(&it, &v, true);
 	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		uint32 item = item_of_text(m, key.val.string.val, key.val.string.len);
+		uint32 item = item_of_text(c, key.val.string.val, key.val.string.len);
 		double factor = 0;
 		uint32 to = item;
 
 		JsonbIteratorNext(&it, &v, true);
 		if (v.type == jbvString)
-			to = item_of_text(m, v.val.string.val, v.val.string.len);
+			to = item_of_text(c, v.val.string.val, v.val.string.len);
 		else if (v.type == jbvNumeric)
 			factor =
 				DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(v.val.numeric)));
@@ -221,50 +259,32 @@ change(Chain *c, const Flow *m, Jsonb *changes)
 	pfree(old.weights);
 }
 
-#define ST_SORT sort_order
-#define ST_ELEMENT_TYPE uint32
-#define ST_COMPARE(a, b, m) flow_item_cmp(m, *(a), *(b))
-#define ST_COMPARE_ARG_TYPE const Flow
-#define ST_SCOPE static
-#define ST_CHECK_FOR_INTERRUPTS
-#define ST_DEFINE
-#include "lib/sort_template.h"
-
 static void
-make_what_if(WhatIfSet *set, Jsonb *changes)
+make_what_if(WhatIfSet *set, Chain *c, Jsonb *changes)
 {
-	Flow *m = set->m;
-	Chain c;
+	double paths = 0;
 
-	if (m->nitems > ITEMS_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("the flow has too many items for flow_what_if"),
-						errdetail("It has %u, the limit is %d.", m->nitems, ITEMS_MAX),
-						errhint("Take channels or actions as items.")));
-	set->n = m->nitems;
+	set->items = c->items;
+	set->n = c->n;
 	set->i = 0;
-	set->order = palloc(Max(set->n, 1) * sizeof(uint32));
-	for (uint32 i = 0; i < set->n; i++)
-		set->order[i] = i;
-	sort_order(set->order, set->n, m);
 	set->visits = palloc((set->n + 1) * sizeof(double));
 	set->conversions = palloc((set->n + 1) * sizeof(double));
 	set->changed_visits = palloc((set->n + 1) * sizeof(double));
 	set->changed_conversions = palloc((set->n + 1) * sizeof(double));
-	chain_of_flow(&c, m);
 	/* as they were counted */
 	for (uint32 i = 0; i < set->n; i++)
 	{
-		const double *row = chain_row(&c, i);
+		const double *row = chain_row(c, i);
 
 		set->visits[i] = 0;
-		for (uint32 to = 0; to < c.n + 2; to++)
+		for (uint32 to = 0; to < c->n + 2; to++)
 			set->visits[i] += row[to];
-		set->conversions[i] = row[c.n + 1];
+		set->conversions[i] = row[c->n + 1];
+		paths += chain_row(c, c->n)[i];
 	}
-	change(&c, m, changes);
-	normalise(&c);
-	solve(&c, m->paths_sum, set->changed_visits, set->changed_conversions);
+	change(c, changes);
+	normalise(c);
+	solve(c, paths, set->changed_visits, set->changed_conversions);
 }
 
 static bool
@@ -275,21 +295,18 @@ what_if_row(void *arg, Datum *values, bool *nulls)
 
 	if (set->i >= set->n)
 		return false;
-	i = set->order[set->i++];
-	values[0] =
-		PointerGetDatum(cstring_to_text_with_len(set->m->items[i].text, set->m->items[i].len));
+	i = set->i++;
+	values[0] = PointerGetDatum(cstring_to_text_with_len(set->items[i].text, set->items[i].len));
 	values[1] = Float8GetDatum(set->visits[i]);
 	values[2] = Float8GetDatum(set->conversions[i]);
 	values[3] = Float8GetDatum(set->changed_visits[i]);
 	values[4] = Float8GetDatum(set->changed_conversions[i]);
-	/* without an option "end" nothing is a conversion */
-	nulls[2] = nulls[4] = set->m->options.end == NULL;
+	nulls[2] = nulls[4] = !set->converts;
 	return true;
 }
 
-PG_FUNCTION_INFO_V1(flow_what_if);
-Datum
-flow_what_if(PG_FUNCTION_ARGS)
+static Datum
+what_if(FunctionCallInfo fcinfo, bool of_flow)
 {
 	WhatIfSet *set = row_set(fcinfo, sizeof(WhatIfSet));
 
@@ -299,10 +316,29 @@ flow_what_if(PG_FUNCTION_ARGS)
 
 		PG_TRY();
 		{
-			/* its items are those of its paths, in order: so are sums */
-			set->m = flow_of_flat(PG_DETOAST_DATUM_PACKED(PG_GETARG_DATUM(0)), FLOW_STORED,
-								  CurrentMemoryContext);
-			make_what_if(set, PG_GETARG_JSONB_P(1));
+			/* it must last as long as the rows */
+			struct varlena *value = PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+			Chain c;
+
+			if (of_flow)
+			{
+				/* its items are those of its paths, in order: so are sums */
+				const Flow *m = flow_of_flat(value, FLOW_STORED, CurrentMemoryContext);
+
+				chain_of_flow(&c, m);
+				/* without an option "end" nothing is a conversion */
+				set->converts = m->options.end != NULL;
+			}
+			else
+			{
+				AttrFacts f;
+
+				attr_facts_argument(&f, PointerGetDatum(value));
+				attr_must_keep(&f, ATTR_MARKOV);
+				chain_of_attribution(&c, &f);
+				set->converts = true;
+			}
+			make_what_if(set, &c, PG_GETARG_JSONB_P(1));
 		}
 		PG_CATCH();
 		{
@@ -313,4 +349,18 @@ flow_what_if(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 	}
 	return row_set_rows(fcinfo, &set->rows, what_if_row);
+}
+
+PG_FUNCTION_INFO_V1(flow_what_if);
+Datum
+flow_what_if(PG_FUNCTION_ARGS)
+{
+	return what_if(fcinfo, true);
+}
+
+PG_FUNCTION_INFO_V1(attribution_what_if);
+Datum
+attribution_what_if(PG_FUNCTION_ARGS)
+{
+	return what_if(fcinfo, false);
 }

@@ -49,6 +49,19 @@ SELECT s.* FROM a, attribution_summary(a) s;
 SELECT bool_and(abs(x.removal_effect - y.removal_effect) < 1e-12)
 FROM (SELECT attribution_agg(journey, '%.purchase', '%', '30 days', 'channel', '{"transform": "exposure"}') AS e FROM j) e, a,
      attribution_markov(e.e) x JOIN attribution_markov(a.a) y USING (item);
+-- what would be if: as counted without changes, of order 1 whatever the chain's; ads, ads, web convert once, as do ads, email, and web; ads, social
+-- and app do not
+SELECT w.item, w.visits, w.conversions, round(w.changed_visits::numeric, 9) AS changed_visits, round(w.changed_conversions::numeric, 9) AS changed_conversions
+FROM a, (VALUES ('{}'::jsonb), ('{"social": 0, "email": "web"}')) c (changes), flow_what_if(a, changes) w ORDER BY changes::text, w.item;
+SELECT count(*) FROM a, flow_what_if(a, '{"ads": 0.5}') x JOIN (SELECT attribution_agg(journey, '%.purchase', '%', '30 days', 'channel', '{"order": 3}') AS a FROM j) b ON true
+     JOIN LATERAL flow_what_if(b.a, '{"ads": 0.5}') y ON x IS NOT DISTINCT FROM y;
+SELECT * FROM a, flow_what_if(a, '{"fax": 1}');
+SELECT flow_what_if(attribution_agg(journey, '%.purchase', '%', '30 days', 'channel', '{"models": ["last"]}'), '{}') FROM j;
+-- many who stay where they are
+SELECT m.item, round(m.removal_effect::numeric, 12) AS removal_effect
+FROM attribution_markov((SELECT attribution_agg(journey, 'c.x', '%', '30 days', 'channel') FROM
+         (SELECT journey_agg('2026-03-01Z'::timestamptz + i * interval '1 ms', CASE WHEN i % 20000 = 0 THEN 'c' WHEN i % 20000 > 19990 AND i < 60000 THEN 'b' ELSE 'a' END, 'x')
+          FROM generate_series(1, 80000) i) x(journey))) m;
 -- a chain without a conversion, one with nothing but conversions, and no journey at all
 SELECT m.* FROM attribution_markov((SELECT attribution_agg(journey, 'fax.%', '%', '30 days', 'channel') FROM j)) m;
 SELECT c.* FROM attribution_credit((SELECT attribution_agg(journey, 'fax.%', '%', '30 days', 'channel') FROM j), 'markov') c;
@@ -127,6 +140,9 @@ SELECT p.* FROM attribution_paths((SELECT attribution_agg(journey, '%.purchase',
 SELECT * FROM journey_conversions('{}', '%.a -> %.b');
 SELECT * FROM journey_conversions('{}', '%.a', lookback => '0');
 SELECT refused_by('{"order": 9}'), refused_by('{"decay": 1}');
+-- all rows of a group ask the same
+SELECT attribution_agg(journey, '%.purchase', '%', id * interval '1 day', 'channel') FROM j WHERE id < 3;
+SELECT attribution_agg(journey, '%.purchase', '%', '1 day', 'channel', jsonb_build_object('order', id)) FROM j WHERE id < 3;
 -- values of other questions do not add up
 CREATE FUNCTION differing(options jsonb, conversion text DEFAULT '%.purchase', touches text DEFAULT '%', lookback text DEFAULT '1 day',
                           item text DEFAULT 'channel') RETURNS text LANGUAGE plpgsql

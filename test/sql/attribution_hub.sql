@@ -45,6 +45,13 @@ SELECT item, conversions FROM attribution(models => '{first}', customers => ARRA
 SELECT count(*) FROM conversions(customers => '{}');
 -- by campaign
 SELECT model, item, round(conversions::numeric, 6) AS conversions, round(value, 4) AS value FROM attribution(by => 'campaign', models => '{linear}');
+-- one that is longer than a detail may be, as links bring it, and what was spent on it
+BEGIN;
+SELECT record(ARRAY[identifier('c', 'zoe')], '2024-01-20 10:00+00', 'ads', 'click', campaign => repeat('ä', 200)) > 0,
+       record(ARRAY[identifier('c', 'zoe')], '2024-01-21 10:00+00', 'ads', 'purchase') > 0;
+INSERT INTO spend (day, campaign, amount) VALUES ('2024-01-20', repeat('ä', 200), 7);
+SELECT left(item, 50), length(item), conversions, spent FROM return_on_spend(by => 'campaign', models => '{last}') WHERE spent > 0;
+ROLLBACK;
 -- a path that may still have a conversion is left out
 SELECT model, item, round(conversions::numeric, 6) AS conversions FROM attribution(models => '{markov}', options => '{"until": "2024-02-12"}');
 -- after a refresh blocks say the same
