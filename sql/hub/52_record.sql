@@ -359,9 +359,12 @@ BEGIN
             PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
         END IF;
     END IF;
-    IF identity IS NULL THEN
+    WHILE identity IS NULL LOOP
         identity := (identify_one(event.identifiers, event.occurred_at, event.source, event.source_key)).identity;
-    END IF;
+        IF forgetful THEN  -- what tells nothing new has locked nothing
+            identity := (keep_identities(ARRAY[identity]))[1];
+        END IF;
+    END LOOP;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                              conversation, agent, campaign, source, source_key, attributes, subject, url)
     VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction,
@@ -462,6 +465,7 @@ DECLARE
     claimed bigint[];           -- the numbers whose keys are new
     fresh boolean[];            -- whether this call makes it; NULL: all
     identity_ids bigint[];      -- its identity
+    forgetful boolean;
     kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
     telling observation[];      -- which are these
@@ -519,7 +523,15 @@ BEGIN
         END IF;
         SELECT journey_elements_at(coalesce((look_up(p.forms)).ids, '{}'), p.places) INTO identity_ids
         FROM identifier_places(singles, times) p;
-        IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
+        forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
+        IF forgetful THEN
+            IF EXISTS (SELECT FROM identities i WHERE i.shared AND i.identity_id = ANY (identity_ids))
+               AND (array_position(identity_ids, NULL) IS NOT NULL OR observations <> '{}') THEN
+                -- who takes evidence of a shared one back locks people, and then it: so it must not be kept first
+                PERFORM lock_ahead('{}', array(SELECT DISTINCT i.identifier
+                                               FROM unnest(told_by(events) || observations) o
+                                                    CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
+            END IF;
             kept := keep_identities(identity_ids);
             identity_ids := array(SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END
                                   FROM (SELECT unnest(identity_ids) AS id) u);
@@ -548,6 +560,11 @@ BEGIN
                         set_aside(again.source, again.keys);
             END LOOP;
             found := (SELECT a.identities FROM identify_all(telling || observations) a);
+            IF forgetful AND EXISTS (SELECT unnest(found) EXCEPT SELECT unnest(keep_identities(found))) THEN
+                RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+                    MESSAGE = 'an identifier was forgotten while it was recorded again',
+                    HINT = 'Run the transaction again.';
+            END IF;
             IF cardinality(stitched) = size THEN
                 identity_ids := found[:size];
             ELSIF stitched IS NOT NULL THEN
