@@ -576,15 +576,27 @@ BEGIN
             END IF;
         END IF;
 
-        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
-                                 conversation, agent, campaign, source, source_key, attributes, subject, url)
-        SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
-               (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent, (u.event).campaign,
-               coalesce((u.event).source, 'sql'), (u.event).source_key, (u.event).attributes, (u.event).subject,
-               (u.event).url
-        FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
-                     unnest(events) AS event) u
-        WHERE u.fresh IS NOT FALSE;
+        -- tried again, as store_rows does: it may have been on its way to the default partition while one of its month
+        -- was made
+        FOR try IN 1 .. 2 LOOP
+            BEGIN
+                INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency,
+                                         direction, conversation, agent, campaign, source, source_key, attributes,
+                                         subject, url)
+                SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
+                       (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent,
+                       (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
+                       (u.event).attributes, (u.event).subject, (u.event).url
+                FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
+                             unnest(events) AS event) u
+                WHERE u.fresh IS NOT FALSE;
+                EXIT;
+            EXCEPTION WHEN check_violation THEN
+                IF try = 2 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
         IF cardinality(numbers) >= 1000 THEN
             PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
         END IF;
