@@ -525,14 +525,9 @@ BEGIN
         FROM identifier_places(singles, times) p;
         forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
         IF forgetful THEN
-            IF EXISTS (SELECT FROM identities i WHERE i.shared AND i.identity_id = ANY (identity_ids))
-               AND (array_position(identity_ids, NULL) IS NOT NULL OR observations <> '{}') THEN
-                -- who takes evidence of a shared one back locks people, and then it: so it must not be kept first
-                PERFORM lock_ahead('{}', array(SELECT DISTINCT i.identifier
-                                               FROM unnest(told_by(events) || observations) o
-                                                    CROSS JOIN LATERAL unnest(o.identifiers) i(identifier)));
-            END IF;
-            kept := keep_identities(identity_ids);
+            -- who may make a shared one usable again locks people, and then it: so it is not kept first, but identified
+            kept := keep_identities(array(SELECT i.identity_id FROM identities i
+                                          WHERE i.identity_id = ANY (identity_ids) AND NOT i.shared));
             identity_ids := array(SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END
                                   FROM (SELECT unnest(identity_ids) AS id) u);
         END IF;
