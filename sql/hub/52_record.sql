@@ -359,9 +359,12 @@ BEGIN
             PERFORM lock_ahead('{}', event.identifiers), set_aside(event.source, ARRAY[event.source_key]);
         END IF;
     END IF;
-    IF identity IS NULL THEN
+    WHILE identity IS NULL LOOP
         identity := (identify_one(event.identifiers, event.occurred_at, event.source, event.source_key)).identity;
-    END IF;
+        IF forgetful THEN  -- what tells nothing new has locked nothing
+            identity := (keep_identities(ARRAY[identity]))[1];
+        END IF;
+    END LOOP;
     INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
                              conversation, agent, campaign, source, source_key, attributes, subject, url)
     VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction,
@@ -462,6 +465,7 @@ DECLARE
     claimed bigint[];           -- the numbers whose keys are new
     fresh boolean[];            -- whether this call makes it; NULL: all
     identity_ids bigint[];      -- its identity
+    forgetful boolean;
     kept bigint[];              -- those of them that nobody forgets meanwhile
     stitched integer[];         -- events whose identifiers tell something
     telling observation[];      -- which are these
@@ -519,8 +523,11 @@ BEGIN
         END IF;
         SELECT journey_elements_at(coalesce((look_up(p.forms)).ids, '{}'), p.places) INTO identity_ids
         FROM identifier_places(singles, times) p;
-        IF (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row) THEN
-            kept := keep_identities(identity_ids);
+        forgetful := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
+        IF forgetful THEN
+            -- who may make a shared one usable again locks people, and then it: so it is not kept first, but identified
+            kept := keep_identities(array(SELECT i.identity_id FROM identities i
+                                          WHERE i.identity_id = ANY (identity_ids) AND NOT i.shared));
             identity_ids := array(SELECT CASE WHEN u.id IN (SELECT unnest(kept)) THEN u.id END
                                   FROM (SELECT unnest(identity_ids) AS id) u);
         END IF;
@@ -548,6 +555,11 @@ BEGIN
                         set_aside(again.source, again.keys);
             END LOOP;
             found := (SELECT a.identities FROM identify_all(telling || observations) a);
+            IF forgetful AND EXISTS (SELECT unnest(found) EXCEPT SELECT unnest(keep_identities(found))) THEN
+                RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+                    MESSAGE = 'an identifier was forgotten while it was recorded again',
+                    HINT = 'Run the transaction again.';
+            END IF;
             IF cardinality(stitched) = size THEN
                 identity_ids := found[:size];
             ELSIF stitched IS NOT NULL THEN
@@ -559,15 +571,27 @@ BEGIN
             END IF;
         END IF;
 
-        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
-                                 conversation, agent, campaign, source, source_key, attributes, subject, url)
-        SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
-               (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent, (u.event).campaign,
-               coalesce((u.event).source, 'sql'), (u.event).source_key, (u.event).attributes, (u.event).subject,
-               (u.event).url
-        FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
-                     unnest(events) AS event) u
-        WHERE u.fresh IS NOT FALSE;
+        -- tried again, as store_rows does: it may have been on its way to the default partition while one of its month
+        -- was made
+        FOR try IN 1 .. 2 LOOP
+            BEGIN
+                INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency,
+                                         direction, conversation, agent, campaign, source, source_key, attributes,
+                                         subject, url)
+                SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
+                       (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent,
+                       (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
+                       (u.event).attributes, (u.event).subject, (u.event).url
+                FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
+                             unnest(events) AS event) u
+                WHERE u.fresh IS NOT FALSE;
+                EXIT;
+            EXCEPTION WHEN check_violation THEN
+                IF try = 2 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
         IF cardinality(numbers) >= 1000 THEN
             PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
         END IF;

@@ -581,7 +581,8 @@ BEGIN
     FOR todo IN SELECT m AS month
                 FROM @hub@.missing_months(array(
                          SELECT g.at AT TIME ZONE 'UTC'
-                         FROM pg_catalog.generate_series(since AT TIME ZONE 'UTC', until AT TIME ZONE 'UTC',
+                         FROM pg_catalog.generate_series(pg_catalog.date_trunc('month', since AT TIME ZONE 'UTC'),
+                                                         until AT TIME ZONE 'UTC',
                                                          interval '1 month') g(at))) m
     LOOP
         COMMIT;
@@ -646,7 +647,11 @@ BEGIN
     LOOP
         able := able AND @extschema@.journey_make_months(current_schema(), run.since, run.until);
     END LOOP;
-    months := array(SELECT m FROM missing_months(months) m);
+    -- not by missing_months: above READ COMMITTED a query does not see what is new
+    months := array(SELECT u.month FROM unnest(months) u(month)
+                    WHERE to_regclass(format('%I.touchpoints_%s', current_schema(),
+                                             to_char(u.month, 'YYYY_MM'))) IS NULL
+                    ORDER BY 1);
     IF months <> '{}' THEN
         RAISE WARNING USING
             MESSAGE = format('touchpoints of %s stay in the default partition',

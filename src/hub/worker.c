@@ -27,6 +27,8 @@
 #include "catalog/pg_database.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "jit/jit.h"
@@ -478,10 +480,25 @@ typedef struct HubState
 	char	   *name;			/* quoted: it may have been renamed */
 } HubState;
 
-/* The name of a hub, quoted; NULL, if it is gone or another's */
+/* Whether a procedure is there, and is the owner's: who may put his own into another's schema must not have it called */
+static bool
+is_owners(const HubWorker *me, const char *procedure, const Oid *types, int n)
+{
+	HeapTuple	tuple = SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum(procedure),
+										PointerGetDatum(buildoidvector(types, n)), ObjectIdGetDatum(me->hub));
+	bool		result = HeapTupleIsValid(tuple) && ((Form_pg_proc) GETSTRUCT(tuple))->proowner == me->owner;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+/* The name of a hub, quoted; NULL, if it is gone or another's, or is none */
 static char *
 hub_name(const HubWorker *me, MemoryContext context)
 {
+	static const Oid work[] = {INT8OID};
+	static const Oid months[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(me->hub));
 	char	   *name = NULL;
 
@@ -489,7 +506,12 @@ hub_name(const HubWorker *me, MemoryContext context)
 	{
 		Form_pg_namespace namespace = (Form_pg_namespace) GETSTRUCT(tuple);
 
-		if (namespace->nspowner == me->owner)
+		if (namespace->nspowner != me->owner)
+			name = NULL;
+		else if (!is_owners(me, "work", work, lengthof(work)) || !is_owners(me, "make_months", months, lengthof(months)))
+			ereport(LOG, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						  errmsg("nothing is done for hub %s: its procedures are not its owner's", NameStr(namespace->nspname))));
+		else
 			name = MemoryContextStrdup(context, quote_identifier(NameStr(namespace->nspname)));
 		ReleaseSysCache(tuple);
 	}
@@ -554,7 +576,7 @@ journey_worker_main(Datum argument)
 
 			asks = state.asks;
 			if (asks && worker_enabled)
-				run_command(psprintf("CALL %s.work()", state.name), context);
+				run_command(psprintf("CALL %s.work(pg_catalog.int8 '0')", state.name), context);
 			pause = state.pending ? LEAST_PAUSE : Min(pause + pause / 3, MOST_PAUSE);
 			backoff = 0;
 		}
@@ -593,7 +615,8 @@ journey_months_main(Datum argument)
 		MemoryContext old = MemoryContextSwitchTo(context);
 		char	   *since = pstrdup(timestamptz_to_str(told.since));
 		char	   *until = pstrdup(timestamptz_to_str(told.until));
-		char	   *command = psprintf("CALL %s.make_months('%s', '%s')", name, since, until);
+		char	   *command = psprintf("CALL %s.make_months(pg_catalog.timestamptz '%s', pg_catalog.timestamptz '%s')",
+										 name, since, until);
 
 		MemoryContextSwitchTo(old);
 		run_command(command, context);
