@@ -7,6 +7,7 @@
 #ifndef PGJ_JOURNEY_H
 #define PGJ_JOURNEY_H
 
+#include "compat.h"
 #include "journey/builder.h"
 #include "datatype/timestamp.h"
 #include "utils/numeric.h"
