@@ -464,7 +464,7 @@ BEGIN
         INTO people, unfinished, next, others;
         EXIT WHEN unfinished <= 1 OR people <= 1 OR people <= enough OR people - unfinished + 1 > enough;
         known := known || next;
-        portion := portion * 2;
+        portion := least(2 * portion, 1000000);  -- of a long chain are more rounds than a number has bits
         SELECT ends_a || array_agg(w.a), ends_b || array_agg(w.b) INTO ends_a, ends_b FROM anchors_with(next) w;
     END LOOP;
     others := coalesce(others, '{}');

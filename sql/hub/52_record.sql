@@ -470,6 +470,7 @@ DECLARE
     stitched integer[];         -- events whose identifiers tell something
     telling observation[];      -- which are these
     again record;               -- keys of evidence that was retracted
+    violated text;
     found bigint[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -571,23 +572,23 @@ BEGIN
             END IF;
         END IF;
 
-        -- tried again, as store_rows does: it may have been on its way to the default partition while one of its month
-        -- was made
-        FOR try IN 1 .. 2 LOOP
+        -- once more, if somebody has made a partition while rows of its month were on their way to the default one
+        FOR try IN 1 .. 5 LOOP
             BEGIN
                 INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency,
                                          direction, conversation, agent, campaign, source, source_key, attributes,
                                          subject, url)
-                SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action, (u.event).value,
-                       (u.event).currency, (u.event).direction, (u.event).conversation, (u.event).agent,
-                       (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
+                SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action,
+                       (u.event).value, (u.event).currency, (u.event).direction, (u.event).conversation,
+                       (u.event).agent, (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
                        (u.event).attributes, (u.event).subject, (u.event).url
                 FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
                              unnest(events) AS event) u
                 WHERE u.fresh IS NOT FALSE;
                 EXIT;
             EXCEPTION WHEN check_violation THEN
-                IF try = 2 THEN
+                GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+                IF try = 5 OR violated <> '' THEN
                     RAISE;
                 END IF;
             END;

@@ -138,13 +138,14 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezo
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT date_trunc('month', now() - s.keep_touchpoints) FROM settings s);
+    RETURN (SELECT date_trunc('month', CASE WHEN s.keep_touchpoints < '5000 years' THEN now() - s.keep_touchpoints END)
+            FROM settings s);
 END $$;
 COMMENT ON FUNCTION @hub@.kept_since() IS 'first month of which touchpoints are kept; NULL: all are';
 
 -- Months are those of UTC, so that partitions are the same for everybody. Touchpoints of a wrong clock, of 1970 or
--- 2099, must not make partitions that every query has to plan for: a month out of the usual range needs a thousand of
--- them.
+-- 2099, must not make partitions that every query has to plan for: out of the usual range it takes a thousand of them,
+-- be they of one month, or of months on end, each with a thousandth of these.
 CREATE OR REPLACE FUNCTION @hub@.months_to_make(since timestamptz DEFAULT NULL) RETURNS SETOF timestamptz
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET row_security = off
 AS $$
@@ -156,7 +157,13 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT m.month
-    FROM (SELECT date_trunc('month', t.occurred_at) FROM touchpoints_default t GROUP BY 1 HAVING count(*) >= 1000
+    FROM (SELECT r.month
+          FROM (SELECT u.month, u.rows, sum(u.rows) OVER (PARTITION BY u.first) AS all_rows
+                FROM (SELECT d.month, d.rows,
+                             d.month - row_number() OVER (ORDER BY d.month) * interval '1 month' AS first
+                      FROM (SELECT date_trunc('month', t.occurred_at) AS month, count(*) AS rows
+                            FROM touchpoints_default t GROUP BY 1) d) u) r
+          WHERE r.all_rows >= 1000 AND r.rows * 1000 >= r.all_rows
           UNION
           SELECT g.month
           FROM settings s
@@ -316,7 +323,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     most CONSTANT integer := 5000;
-    dropped_before CONSTANT timestamptz := (SELECT now() - s.keep_keys FROM settings s WHERE s.one_row);
+    dropped_before CONSTANT timestamptz := (SELECT CASE WHEN s.keep_keys < '5000 years' THEN now() - s.keep_keys END
+                                            FROM settings s WHERE s.one_row);
     upto bigint;
     next record;
 BEGIN
@@ -408,7 +416,8 @@ DECLARE
     old record;
 BEGIN
     PERFORM check_may('owner');
-    kept_from := (SELECT now() - s.keep_touchpoints FROM settings s);
+    kept_from := (SELECT CASE WHEN s.keep_touchpoints < '5000 years' THEN now() - s.keep_touchpoints END
+                  FROM settings s);
     task := 'make';
     FOR month IN SELECT m.month FROM months_to_make(since) m(month) LOOP
         RETURN NEXT;
@@ -593,9 +602,9 @@ COMMENT ON PROCEDURE @hub@.make_months(timestamptz, timestamptz) IS
     'make the partitions of months that have none, or, since -infinity, those that maintain() would make; commits as '
     'it goes';
 
--- A few rows of a month may be those of a wrong clock: they stay in the default partition, as those of small calls do.
--- Of these each thousandth looks whether there are a thousand by now of a month that it has: then a process moves them,
--- as soon as it can.
+-- A few rows of a month, or of months on end, may be those of a wrong clock: they stay in the default partition, as
+-- those of small calls do. Of these each thousandth looks whether its month has a partition: if not, a process
+-- moves what maintain() would, as soon as it can.
 CREATE OR REPLACE FUNCTION @hub@.make_partitions_for(times timestamptz[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
 AS $$
@@ -619,12 +628,16 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    months := array(SELECT m.month
-                    FROM (SELECT date_trunc('month', u.at) AS month, count(*) AS rows FROM unnest(times) u(at)
-                          WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z' GROUP BY 1) m
-                    WHERE (m.rows * 1000 >= cardinality(times) OR small)
+    months := array(SELECT r.month
+                    FROM (SELECT m.month, sum(m.rows) OVER (PARTITION BY m.first) AS all_rows
+                          FROM (SELECT c.month, c.rows,
+                                       c.month - row_number() OVER (ORDER BY c.month) * interval '1 month' AS first
+                                FROM (SELECT date_trunc('month', u.at) AS month, count(*) AS rows
+                                      FROM unnest(times) u(at)
+                                      WHERE u.at >= '0001-01-01Z' AND u.at < '10000-01-01Z' GROUP BY 1) c) m) r
+                    WHERE (r.all_rows * 1000 >= cardinality(times) OR small)
                           AND to_regclass(format('%I.touchpoints_%s', current_schema(),
-                                                 to_char(m.month, 'YYYY_MM'))) IS NULL);
+                                                 to_char(r.month, 'YYYY_MM'))) IS NULL);
     IF months = '{}' THEN
         RETURN;
     END IF;

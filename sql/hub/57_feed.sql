@@ -1050,12 +1050,16 @@ BEGIN
         BEGIN
             IF total > 0 THEN
                 query := format('SELECT pg_catalog.array_agg(DISTINCT m.key) AS keys, '
-                                'pg_catalog.array_agg(DISTINCT i.i) AS identifiers '
-                                'FROM (%s) m LEFT JOIN LATERAL pg_catalog.unnest(m.identifiers) i(i) ON true',
+                                'pg_catalog.array_agg(DISTINCT i.i) AS identifiers, '
+                                'pg_catalog.array_agg((m.event).occurred_at) FILTER '
+                                '(WHERE COALESCE(i.n, 1) OPERATOR(pg_catalog.=) 1) AS times '
+                                'FROM (%s) m LEFT JOIN LATERAL pg_catalog.unnest(m.identifiers) '
+                                'WITH ORDINALITY i(i, n) ON true',
                                 mapped_rows(id, 'new_rows'));
                 PERFORM set_config('search_path', s.search_path, true);
                 EXECUTE query INTO r;
                 PERFORM pg_catalog.set_config('search_path', own_path, true);
+                PERFORM make_partitions_for(r.times);  -- before the default one is read
                 PERFORM lock_rows(s.source, old_keys || r.keys, array_remove(r.identifiers, NULL));
             ELSE
                 PERFORM lock_rows(s.source, old_keys);

@@ -267,4 +267,13 @@ SELECT * FROM counts();
 SELECT crm.retract_many('s', array_agg(source_key)) FROM crm.evidence;
 SELECT * FROM counts();
 SELECT crm.retract_many('s', array_agg(source_key)), crm.retract_many('s', '{}'), crm.retract_many('s', NULL), crm.retract_many(NULL, '{x 0}') FROM crm.evidence;
+-- people are told apart in a chain of more rounds than a number has bits
+SELECT anew();
+SELECT crm.set_rule('tab', shared_above => 1) >= 0 AS done;
+SELECT cardinality(crm.identify_many(array_agg((ARRAY[identifier(k, 'a' || n), CASE WHEN n < 80 THEN identifier(k, 'a' || n + 1) ELSE 'tab:t' END],
+                                                '2026-01-01Z', 's', k || n)::crm.observation))) AS known
+FROM generate_series(1, 80) n, unnest('{c,d}'::text[]) k;
+SELECT count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE shared) AS shared FROM crm.identities;
+SELECT crm.link('c:a1', 'd:a1') > 0 AS joined;
+SELECT count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE shared) AS shared, (SELECT count(*) FROM crm.stitch_check()) AS wrong FROM crm.identities;
 SELECT journey_drop_hub('crm', true);

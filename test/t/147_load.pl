@@ -104,6 +104,13 @@ sql($node, q{DO $$ BEGIN FOR n IN 1 .. 3500 LOOP
     COMMIT; END LOOP; END $$});
 ok($node->poll_query_until('postgres', q{SELECT to_regclass('hub.touchpoints_2003_07') IS NOT NULL AND (SELECT count(*) = 0 FROM hub.touchpoints_default)}),
     'and of single calls');
+# Nor has a statement on an attached table whose triggers bring the hub in line
+sql($node, <<'END');
+CREATE TABLE visits (id int PRIMARY KEY, who text, at timestamptz);
+SELECT hub.attach_source('visits', '{"occurred_at": "at", "channel": "''web''", "action": "''visit''", "identifiers": {"c": "who"}}', feed => 'immediate');
+INSERT INTO visits SELECT n, n % 50, timestamptz '1989-01-15Z' + greatest(n % 24, (n = 1)::int * 24) * interval '1 month' FROM generate_series(1, 2400) n;
+END
+$check->('SELECT count(*) FROM hub.touchpoints_default', '0', 'nor does a large statement on an attached table leave anything in the default partition');
 # Statistics are there when a load is, without autovacuum
 sql($node, <<'END');
 SELECT journey_drop_hub('many', true);
