@@ -298,7 +298,8 @@ journey_items(FlowSite *site, Flow *m, const JourneyView *v, uint32 **to_free)
 	}
 	items_of_labels(site, m, v, known->items);
 	known->bytes = (uint8 *) (known->items + v->nlabels);
-	memcpy(known->bytes, v->dictionary, v->dictionary_len);
+	if (v->dictionary_len > 0)
+		memcpy(known->bytes, v->dictionary, v->dictionary_len);
 	known->hash = hash;
 	known->len = v->dictionary_len;
 	known->nlabels = v->nlabels * 2 + v->details;
