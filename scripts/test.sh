@@ -173,7 +173,10 @@ run() {
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	printf '%-7s %5d passed, %d failed, %d skipped%s  (%d s)\n' "$([ $status = 0 ] && echo passed || echo FAILED)" \
 		"$ok" "$bad" "$skip" "${why:+: $why}" $((SECONDS - start))
-	[ $status = 0 ] || explain "$name" "$log"
+	[ $status = 0 ] && return
+	explain "$name" "$log"
+	culprits+="$name: $(sed -nE 's/^(test|    ) +([^ ]*) .*\.\.\. FAILED.*/\2/p; s/^(not ok [0-9]+.*)/\1/p; s/^(test[^ ]*) .*Failed: .*/\1/p' "$log" |
+		head -n 20 | paste -sd ';')"$'\n'
 }
 
 explain() {
@@ -207,7 +210,7 @@ exists() { # exists LAYER: has it any test yet?
 
 restart_cluster() { rm -rf "$work/data" "$work/server.log" && start_cluster "$@"; }
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 culprits=
 find_postgres test
 case $1 in
 valgrind) need valgrind "valgrind" command -v valgrind ;;
@@ -240,5 +243,6 @@ for layer in "$@"; do
 done
 
 say
+[ -z "$culprits" ] || printf 'Failed: %s' "$culprits"  # again, because a long log is often cut to its end
 say "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
