@@ -139,8 +139,11 @@ CREATE TABLE @hub@.evidence (
     observed_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT now(),
     retracted_at timestamptz,
+    strength real CHECK (strength > '-infinity' AND strength < 'infinity'),
     PRIMARY KEY (source, source_key)
 );
+-- So that it costs nothing to know that there are none
+CREATE INDEX ON @hub@.evidence (strength) WHERE strength IS NOT NULL AND retracted_at IS NULL;
 -- Without fastupdate: its list of what is not yet in the index would be read by every look-up.
 CREATE INDEX ON @hub@.evidence USING gin (identities) WITH (fastupdate = off);
 COMMENT ON TABLE @hub@.evidence IS
@@ -153,6 +156,9 @@ COMMENT ON COLUMN @hub@.evidence.identities IS
 COMMENT ON COLUMN @hub@.evidence.observed_at IS 'when they were seen';
 COMMENT ON COLUMN @hub@.evidence.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.evidence.retracted_at IS 'when it was retracted; NULL: it holds';
+COMMENT ON COLUMN @hub@.evidence.strength IS
+    'of a guess, that they may be one customer: the larger, the likelier. A guess never parts what facts join, and joins '
+    'nothing that the rules part; NULL: a fact, they were seen together';
 
 CREATE TABLE @hub@.identity_pairs (
     a bigint NOT NULL,

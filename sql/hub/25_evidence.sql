@@ -62,14 +62,15 @@ COMMENT ON FUNCTION @hub@.evidence_of(bigint[]) IS 'evidence of some identities'
 
 -- Evidence that holds: of the nodes of a scope, or all, and observations as if they were.
 CREATE OR REPLACE FUNCTION @hub@.live_evidence(
-    scope bigint[], extra @hub@.observation[], OUT identities bigint[], OUT observed_at timestamptz)
+    scope bigint[], extra @hub@.observation[], OUT identities bigint[], OUT observed_at timestamptz,
+    OUT strength real)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 10000
 BEGIN ATOMIC
-    SELECT e.identities, e.observed_at FROM @hub@.evidence e
+    SELECT e.identities, e.observed_at, e.strength FROM @hub@.evidence e
         WHERE live_evidence.scope IS NULL AND e.retracted_at IS NULL
     UNION ALL
-    SELECT e.identities, e.observed_at
+    SELECT e.identities, e.observed_at, e.strength
     FROM @hub@.evidence_of(array(SELECT s.identity_id FROM @hub@.spellings(live_evidence.scope, NULL) s)) e
     WHERE live_evidence.scope IS NOT NULL AND e.retracted_at IS NULL
     UNION ALL
@@ -78,10 +79,19 @@ BEGIN ATOMIC
                  UNION
                  SELECT k.identity_id FROM unnest(o.identifiers) g(identifier)
                         JOIN @hub@.unknown_identifiers(live_evidence.extra) k
-                            ON k.identifier = g.identifier), o.observed_at
+                            ON k.identifier = g.identifier), o.observed_at, NULL
     FROM unnest(live_evidence.extra) o
     WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);
 END;
 COMMENT ON FUNCTION @hub@.live_evidence(bigint[], @hub@.observation[])
     IS 'evidence that is not retracted, of identities in a scope or of all';
+
+CREATE OR REPLACE FUNCTION @hub@.are_there_guesses() RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM evidence e WHERE e.strength IS NOT NULL AND e.retracted_at IS NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.are_there_guesses() IS 'whether any evidence that holds is a guess';

@@ -40,10 +40,11 @@ END;
 COMMENT ON FUNCTION @hub@.ruled(bigint[], @hub@.identifier_rules[], @hub@.observation[])
     IS 'nodes with what the rules say of each';
 
--- Links that evidence and must-links make. Several of a pair are one; its newest observation is the evidence's.
+-- Links that evidence and must-links make. Several of a pair are one; its newest observation is the evidence's. One
+-- that nothing but guesses make has the strength of the strongest; of others, guesses tell nothing.
 CREATE OR REPLACE FUNCTION @hub@.evidence_links(
     scope bigint[], unusable bigint[], given_rules @hub@.identifier_rules[], extra @hub@.observation[],
-    OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz)
+    OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz, OUT strength real)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
@@ -60,18 +61,23 @@ BEGIN
     ), spelled AS MATERIALIZED (
         SELECT s.identity_id, n.id, n.place FROM spellings(scope, extra) s JOIN node n ON n.id = s.normal_id
     ), star AS (
-        SELECT array_agg(s.id ORDER BY s.place) AS ids, e.observed_at
-        FROM (SELECT row_number() OVER () AS row, v.identities, v.observed_at FROM live_evidence(scope, extra) v) e
+        SELECT array_agg(s.id ORDER BY s.place) AS ids, e.observed_at, e.strength
+        FROM (SELECT row_number() OVER () AS row, v.identities, v.observed_at, v.strength
+              FROM live_evidence(scope, extra) v) e
              CROSS JOIN LATERAL unnest(e.identities) u(id)
              JOIN spelled s ON s.identity_id = u.id
-        GROUP BY e.row, e.observed_at
+        GROUP BY e.row, e.observed_at, e.strength
         HAVING count(*) > 1
     )
-    SELECT l.a, l.b, bool_or(l.must), max(l.observed_at)
-    FROM (SELECT least(s.ids[1], o.id) AS a, greatest(s.ids[1], o.id) AS b, false AS must, s.observed_at
+    SELECT l.a, l.b, bool_or(l.must),
+           CASE WHEN bool_and(l.strength IS NOT NULL) THEN max(l.observed_at)
+                ELSE max(l.observed_at) FILTER (WHERE l.strength IS NULL) END,
+           CASE WHEN bool_and(l.strength IS NOT NULL) THEN max(l.strength) END
+    FROM (SELECT least(s.ids[1], o.id) AS a, greatest(s.ids[1], o.id) AS b, false AS must, s.observed_at, s.strength
           FROM star s, unnest(s.ids[2:]) o(id) WHERE o.id <> s.ids[1]
           UNION ALL
-          SELECT p.a, p.b, true, NULL FROM node_pairs('must') p WHERE scope IS NULL OR p.a IN (SELECT unnest(scope))) l
+          SELECT p.a, p.b, true, NULL, NULL FROM node_pairs('must') p
+          WHERE scope IS NULL OR p.a IN (SELECT unnest(scope))) l
     GROUP BY 1, 2;
 END $$;
 COMMENT ON FUNCTION @hub@.evidence_links(bigint[], bigint[], @hub@.identifier_rules[], @hub@.observation[])
@@ -128,11 +134,13 @@ RETURN array(SELECT c.component FROM unnest(too_large.components) c(component)
              GROUP BY c.component HAVING count(*) > too_large.above);
 COMMENT ON FUNCTION @hub@.too_large(bigint[], integer) IS 'components that occur more often than that';
 
--- Those links, the component each is in, by its smallest node, and what becomes of it: outcome NULL: it joins.
+-- Those links, the component each is in, by its smallest node, and what becomes of it: outcome NULL: it joins. Guesses
+-- make no component too large, but are left out where they would, or where one end is in quarantine.
 CREATE OR REPLACE FUNCTION @hub@.stitch_links(
     scope bigint[], unusable bigint[] DEFAULT NULL, given_rules @hub@.identifier_rules[] DEFAULT NULL,
     above integer DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
-    OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz, OUT component_id bigint, OUT outcome text)
+    OUT a bigint, OUT b bigint, OUT must boolean, OUT newest timestamptz, OUT strength real, OUT component_id bigint,
+    OUT outcome text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10000 SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
@@ -143,35 +151,55 @@ DECLARE
     ends_b bigint[];
     musts boolean[];
     times timestamptz[];
+    strengths real[];
+    guesses boolean;       -- there are some
     nodes bigint[];
     components bigint[];
-    quarantined bigint[];  -- components that are too large
+    large bigint[];        -- components that are too large
     broken bigint[];       -- those, and those in which the rules part what is connected
+    quarantined bigint[];  -- nodes that are in one that is too large by facts
 BEGIN
-    SELECT array_agg(l.a), array_agg(l.b), array_agg(l.must), array_agg(l.newest) INTO ends_a, ends_b, musts, times
+    SELECT array_agg(l.a), array_agg(l.b), array_agg(l.must), array_agg(l.newest), array_agg(l.strength),
+           bool_or(l.strength IS NOT NULL)
+    INTO ends_a, ends_b, musts, times, strengths, guesses
     FROM evidence_links(scope, unusable, given_rules, extra) l;
     SELECT array_agg(m.node), array_agg(m.component) INTO nodes, components
     FROM @extschema@.identity_members((SELECT @extschema@.identity_components(u.a, u.b)
                                        FROM unnest(ends_a, ends_b) u(a, b))) m;
 
-    quarantined := too_large(components, above);
+    large := too_large(components, above);
     broken := broken_components(nodes, components, given_rules, above, extra);
     IF broken = '{}' THEN
         RETURN QUERY
-        SELECT l.a, l.b, l.must, l.newest, c.component, NULL::text
-        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest)
+        SELECT l.a, l.b, l.must, l.newest, l.strength, c.component, NULL::text
+        FROM unnest(ends_a, ends_b, musts, times, strengths) l(a, b, must, newest, strength)
             JOIN unnest(nodes, components) c(id, component) ON c.id = l.a;
         RETURN;
     END IF;
+    IF NOT guesses OR large = '{}' THEN
+        quarantined := array(SELECT c.id FROM unnest(nodes, components) c(id, component)
+                             WHERE c.component IN (SELECT unnest(large)));
+    ELSE
+        WITH fact AS MATERIALIZED (
+            SELECT m.node, m.component
+            FROM @extschema@.identity_members((
+                     SELECT @extschema@.identity_components(u.a, u.b)
+                     FROM unnest(ends_a, ends_b, strengths) u(a, b, strength) WHERE u.strength IS NULL)) m
+        )
+        SELECT array(SELECT f.node FROM fact f
+                     WHERE f.component IN (SELECT unnest(too_large(array(SELECT c.component FROM fact c), above))))
+        INTO quarantined;
+    END IF;
 
     RETURN QUERY
-    WITH link AS MATERIALIZED (
-        SELECT l.a, l.b, l.must, l.newest, c.component, k.component IS NOT NULL AS is_broken,
-            q.component IS NOT NULL AS is_quarantined
-        FROM unnest(ends_a, ends_b, musts, times) l(a, b, must, newest)
+    WITH quarantine AS MATERIALIZED (
+        SELECT q.id FROM unnest(quarantined) q(id)
+    ), link AS MATERIALIZED (
+        SELECT l.a, l.b, l.must, l.newest, l.strength, c.component, k.component IS NOT NULL AS is_broken,
+               l.a IN (SELECT q.id FROM quarantine q) OR l.b IN (SELECT q.id FROM quarantine q) AS is_quarantined
+        FROM unnest(ends_a, ends_b, musts, times, strengths) l(a, b, must, newest, strength)
             JOIN unnest(nodes, components) c(id, component) ON c.id = l.a
              LEFT JOIN unnest(broken) k(component) ON k.component = c.component
-             LEFT JOIN unnest(quarantined) q(component) ON q.component = c.component
     ), node AS MATERIALIZED (
         SELECT n.identity_id, n.identifier, n.namespace, n.priority, n.max_per_customer,
                dense_rank() OVER (ORDER BY n.namespace)::integer AS number
@@ -180,32 +208,39 @@ BEGIN
     ), tried AS MATERIALIZED (
         -- the links of such components in the order in which they are tried
         SELECT l.a, l.b, row_number() OVER (
-                   ORDER BY l.must DESC, least(x.priority, y.priority) DESC, greatest(x.priority, y.priority) DESC,
-                            l.newest DESC NULLS LAST, least(x.identifier, y.identifier),
-                                greatest(x.identifier, y.identifier)) AS position
+                   ORDER BY l.must DESC, l.strength IS NULL DESC, least(x.priority, y.priority) DESC,
+                            greatest(x.priority, y.priority) DESC, l.strength DESC, l.newest DESC NULLS LAST,
+                            least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)) AS position
         FROM link l JOIN node x ON x.identity_id = l.a JOIN node y ON y.identity_id = l.b
         WHERE l.is_broken AND (l.must OR NOT l.is_quarantined)
     ), limited AS MATERIALIZED (
         -- namespaces that have no limit have as many as there are
         SELECT n.number, n.namespace, max(coalesce(n.max_per_customer, 2147483647)) AS max_per_customer
         FROM node n GROUP BY n.number, n.namespace
+        UNION ALL
+        SELECT (SELECT max(n.number) FROM node n) + 1, NULL, above WHERE guesses AND large <> '{}'
+    ), counted AS MATERIALIZED (
+        SELECT n.identity_id, n.number FROM node n WHERE n.max_per_customer IS NOT NULL
+        UNION ALL
+        SELECT c.id, (SELECT max(n.number) FROM limited n)
+        FROM unnest(nodes, components) c(id, component)
+        WHERE guesses AND c.component IN (SELECT unnest(large)) AND c.id NOT IN (SELECT q.id FROM quarantine q)
     ), apart AS (
         SELECT p.a, p.b FROM node_pairs('cannot') p WHERE p.a IN (SELECT n.identity_id FROM node n)
     ), skipped AS MATERIALIZED (
-        SELECT t.a, t.b, coalesce('max_per_customer: ' || m.namespace, 'cannot_link') AS reason
+        SELECT t.a, t.b, CASE WHEN m.number IS NULL THEN 'cannot_link'
+                              ELSE coalesce('max_per_customer: ' || m.namespace, 'too large') END AS reason
         FROM @extschema@.identity_conflicts(
                  coalesce((SELECT array_agg(o.a ORDER BY o.position) FROM tried o), '{}'),
                  coalesce((SELECT array_agg(o.b ORDER BY o.position) FROM tried o), '{}'),
-                 coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id) FROM node n
-                           WHERE n.max_per_customer IS NOT NULL), '{}'),
-                 coalesce((SELECT array_agg(n.number ORDER BY n.identity_id) FROM node n
-                           WHERE n.max_per_customer IS NOT NULL), '{}'),
+                 coalesce((SELECT array_agg(n.identity_id ORDER BY n.identity_id, n.number) FROM counted n), '{}'),
+                 coalesce((SELECT array_agg(n.number ORDER BY n.identity_id, n.number) FROM counted n), '{}'),
                  coalesce((SELECT array_agg(n.max_per_customer ORDER BY n.number) FROM limited n), '{}'),
                  coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM apart p), '{}'),
                  coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}')) x
              JOIN tried t ON t.position = x.position LEFT JOIN limited m ON m.number = x.limit_group
     )
-    SELECT l.a, l.b, l.must, l.newest, l.component,
+    SELECT l.a, l.b, l.must, l.newest, l.strength, l.component,
            CASE WHEN NOT l.must AND l.is_quarantined THEN 'quarantined' ELSE s.reason END
     FROM link l LEFT JOIN skipped s ON s.a = l.a AND s.b = l.b;
 END $$;
@@ -296,9 +331,9 @@ END $$;
 COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rules[], integer, @hub@.observation[])
     IS 'the customer and the component of each identity, as evidence and rules have it';
 
--- Nodes that join nobody, reckoned from the rules and all evidence. Those of namespaces that have no shared_above are
--- anchors: they tell people apart. Anchors that evidence or must-links connect are one person. An evidence
--- without anchors has its strongest other node for a person. scope: only of these nodes; of those that are marked as
+-- Nodes that join nobody, reckoned from the rules and all evidence but guesses. Those of namespaces that have no
+-- shared_above are anchors: they tell people apart. Anchors that evidence or must-links connect are one person. An
+-- evidence without anchors has its strongest other node for a person. scope: only of these nodes; of those that are marked as
 -- shared nothing can be told by that, since people they were seen with may be in other components.
 CREATE OR REPLACE FUNCTION @hub@.stitch_flags(
     given_rules @hub@.identifier_rules[] DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
@@ -324,7 +359,8 @@ BEGIN
     ), seen AS MATERIALIZED (
         SELECT e.row, n.id, n.anchor, n.place, n.shared_above
         FROM (SELECT row_number() OVER () AS row, v.identities FROM live_evidence(scope, extra) v
-              WHERE EXISTS (SELECT FROM rules_in_force(given_rules) r WHERE r.shared_above > 0)) e
+              WHERE v.strength IS NULL
+                    AND EXISTS (SELECT FROM rules_in_force(given_rules) r WHERE r.shared_above > 0)) e
              CROSS JOIN LATERAL unnest(e.identities) u(id)
              JOIN spellings(named, extra) s ON s.identity_id = u.id JOIN node n ON n.id = s.normal_id
         WHERE NOT n.blocked
@@ -399,7 +435,7 @@ BEGIN
          CROSS JOIN LATERAL (SELECT n.normal_id, n.identifier, n.blocked FROM identities n
                              WHERE n.identity_id = x.id OFFSET 0) i
          CROSS JOIN LATERAL rule_of(@extschema@.identifier_namespace(i.identifier)) r
-    WHERE e.retracted_at IS NULL AND NOT i.blocked AND r.shared_above IS NULL;
+    WHERE e.retracted_at IS NULL AND e.strength IS NULL AND NOT i.blocked AND r.shared_above IS NULL;
     IF EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must') THEN
         RETURN QUERY
         SELECT w.a, w.b
@@ -490,7 +526,8 @@ BEGIN
         SELECT p.id, p.anchor, coalesce(c.component_id, p.customer_id) AS component
         FROM spellings(ARRAY[seen_with_more.id], NULL) s
              CROSS JOIN LATERAL (SELECT v.identities FROM evidence v
-                                 WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL OFFSET 0) e
+                                 WHERE v.identities @> ARRAY[s.identity_id] AND v.retracted_at IS NULL
+                                       AND v.strength IS NULL OFFSET 0) e
              CROSS JOIN LATERAL (SELECT n.identity_id AS id, r.shared_above IS NULL AS anchor, n.customer_id
                                  FROM unnest(e.identities) x(id)
                                       CROSS JOIN LATERAL (SELECT o.normal_id FROM identities o

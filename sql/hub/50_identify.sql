@@ -842,6 +842,9 @@ BEGIN
         UNION
         SELECT s.to_component FROM sized s WHERE s.is_large AND NOT s.was_large
         UNION
+        -- what is large by guesses is not in quarantine for that
+        SELECT s.to_component FROM sized s WHERE s.was_large AND are_there_guesses()
+        UNION
         SELECT s.to_component FROM sized s JOIN grouped g ON g.to_component = s.to_component
         WHERE s.parted AND NOT s.was_large AND (s.joins OR g.component IN (SELECT t.component FROM stirred t))
         UNION

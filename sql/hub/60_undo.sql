@@ -267,7 +267,7 @@ COMMENT ON FUNCTION @hub@.evidence_rows(text, text[]) IS 'where rows of evidence
 
 -- Nodes that evidence linked which was retracted, the component they are in, whether rules part that, and how many
 -- identities it has. Left out are links that other evidence makes too: they change nothing. In a component that rules
--- part their time does, unless it is in quarantine and no steward had a say. numbers and ids are parallel arrays: of
+-- part their time does, unless it is in quarantine and neither a steward nor a guess had a say. numbers and ids are parallel arrays: of
 -- which evidence each identity is.
 CREATE OR REPLACE FUNCTION @hub@.loosened(
     numbers integer[], ids bigint[], OUT component bigint, OUT node bigint, OUT parted boolean, OUT size integer)
@@ -278,7 +278,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     above CONSTANT integer := (SELECT s.quarantine_above FROM settings s WHERE s.one_row);
-    decided CONSTANT boolean := EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must');
+    decided CONSTANT boolean := EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must') OR are_there_guesses();
 BEGIN
     RETURN QUERY
     SELECT DISTINCT l.component, n.id, l.parted, l.size

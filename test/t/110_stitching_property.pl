@@ -66,6 +66,15 @@ sub observe
 
 sub random_pair { my ($universe) = @_; return [ any('must_link', 'cannot_link'), some_of(2, @$universe) ] }
 
+# Of what was seen; in every program once, so that it is known
+sub random_guesses
+{
+    my ($observations) = @_;
+    my @known = StitchModel::distinct(map { @{ $_->{ids} } } @$observations);
+    return if @known < 2;
+    return map { { ids => [ some_of(2, @known) ], strength => any(0.5, 1, 1, 2, 7.25), key => 'g' . ++$made } } 1 .. any(1, 2, 3, 6);
+}
+
 # Calls that lead somewhere else
 sub detour
 {
@@ -79,7 +88,9 @@ sub detour
     return [ 'set_rule', any(@$universe) =~ s/:.*//sr, random_rule() ] if $what < 0.45;
     return [ 'set_rule', '*', random_rule() ] if $what < 0.5;
     return [ 'drop_rule', any(@$universe) =~ s/:.*//sr ] if $what < 0.55;
-    return random_pair($universe) if $what < 0.7;
+    return random_pair($universe) if $what < 0.66;
+    # a guess of this program's, perhaps
+    return [ 'retract', 'match', 'g' . any(1, int($made / 2), $made - 1, $made) ] if $what < 0.7;
     return [ 'clear_pair', @$pairs ? @{ any(@$pairs) }[ 1, 2 ] : some_of(2, @$universe) ] if $what < 0.75;
     return [ 'set_quarantine_above', any(undef, 1, 2, 3, 5) ] if $what < 0.8;
     return [ 'stitch_all' ] if $what < 0.82;
@@ -131,17 +142,19 @@ sub random_programs
     my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
     my @pairs = map { $pairs{$_} } sort keys %pairs;
     my @again = (@observations, map { any(@observations) } 1 .. 2);
+    my @guesses = map { [ 'guess_many', any(1 .. 3), random_guesses(\@observations) ] } 1 .. any(0, 0, 1, 2, 3);
+    @guesses = grep { @$_ > 2 } @guesses;
 
     my @batches;
     my @left = shuffle(@again);
     push @batches, [ 'identify_many', splice @left, 0, rand() < 0.15 ? @left : 1 + int rand 6 ] while @left;
 
     return (
-        [ @rules, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @pairs ],
-        interspersed([ shuffle(map { observe($_) } @again) ], @pairs, @rules),
-        interspersed(\@batches, @pairs, @rules),
+        [ @rules, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @guesses, @pairs ],
+        interspersed([ shuffle(map { observe($_) } @again), shuffle(@guesses) ], @pairs, @rules),
+        interspersed([ @batches, @guesses ], @pairs, @rules, @guesses),
         [   @{  interspersed(
-                    [ map({ observe($_) } shuffle(@observations)), @pairs, @rules ],
+                    [ map({ observe($_) } shuffle(@observations)), @guesses, @pairs, @rules ],
                     map({ detour($universe, \@observations, \@pairs) } 1 .. 5 + int rand 8),
                     map({ question($universe, \@observations) } 1 .. 2)) },
             map({ question($universe, \@observations) } 1 .. 3) ]);
@@ -215,7 +228,7 @@ if (!@failed)
 {
     note join ', ', map { "$covered{$_} $_" } sort keys %covered;
     cmp_ok($covered{$_} // 0, '>', $runs / 10, "enough programs end with $_")
-      for qw(merged blocked shared skipped quarantined retracted);
+      for qw(merged blocked shared skipped quarantined retracted guessed);
     cmp_ok($covered{$_} // 0, '>', $runs / 100, "enough answers: $_") for 'simulated to move',
       map { "why: $_" } qw(joined must_link retracted blocked shared max cannot_link quarantined);
 }

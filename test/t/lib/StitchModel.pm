@@ -180,6 +180,24 @@ sub identify
 
 sub identify_many { return identify(@_) }
 
+# Each is { ids, two, strength, key }, all of source match, seen at one time
+sub guess_many
+{
+    my ($self, $at, @guesses) = @_;
+    return [ 'error', '42704' ] if grep { my $g = $_; grep { !$self->{known}{$_} && !$self->is_node($_) } @{ $g->{ids} } } @guesses;
+    my $new = 0;
+    for my $g (@guesses)
+    {
+        my $key = "match\t=$g->{key}";
+        $self->{evidence}{$key} ||= do { $new++; { ids => [ distinct(@{ $g->{ids} }) ], at => $at, source => 'match', key => $g->{key},
+            strength => $g->{strength}, retracted => 0 } };
+    }
+    return [ 'number', $new ];
+}
+
+# The normal form of something known?
+sub is_node { my ($self, $id) = @_; return scalar grep { $self->node($_) eq $id } keys %{ $self->{known} } }
+
 sub retract
 {
     my ($self, $source, $key) = @_;
@@ -264,13 +282,22 @@ sub strongest_first
 
 sub live { return grep { !$_->{retracted} } values %{ $_[0]{evidence} } }
 
+# Facts were seen, guesses are only likely
+sub facts { return grep { !defined $_->{strength} } $_[0]->live }
+
 # The links of all live evidence among the given identifiers, each a star from the
 # strongest to the others: newest observation by pair
 sub stars
 {
     my ($self, $among) = @_;
+    return $self->links_of($among, $self->live);
+}
+
+sub links_of
+{
+    my ($self, $among, @evidence) = @_;
     my %newest;
-    for my $evidence ($self->live)
+    for my $evidence (@evidence)
     {
         my ($centre, @others) = $self->strongest_first(grep { $among->{$_} } $self->nodes(@{ $evidence->{ids} }));
         for (@others)
@@ -365,7 +392,7 @@ sub crowded
     my @anchors = grep { !$self->rule($_, 'shared') } @nodes;
     my %anchor = map { $_ => 1 } @anchors;
     my $person = { map { $_ => [$_] } @anchors };
-    my @evidence = map { [ grep { $unblocked{$_} } $self->nodes(@{ $_->{ids} }) ] } $self->live;
+    my @evidence = map { [ grep { $unblocked{$_} } $self->nodes(@{ $_->{ids} }) ] } $self->facts;
     for my $together (@evidence, map { [ split / / ] } $self->node_pairs('must'))
     {
         my ($first, @others) = grep { $anchor{$_} } @$together;
@@ -403,16 +430,16 @@ sub stitch
     my %blocked = map { $_ => 1 } grep { $self->is_blocked($_) } @ids;
     my %shared = map { $_ => 1 } $self->crowded(grep { !$blocked{$_} } @ids);
     my %usable = map { $_ => 1 } grep { !$blocked{$_} && !$shared{$_} } @ids;
-    my $newest = $self->stars(\%usable);
+    my $newest = $self->links_of(\%usable, $self->facts);
     my %must = map { $_ => 1 } $self->node_pairs('must');
-    my %links = map { $_ => 1 } keys %$newest, keys %must;
-    my $component = join_all(\@ids, [ keys %links ]);
+    my %facts = map { $_ => 1 } keys %$newest, keys %must;
+    my $by_facts = join_all(\@ids, [ keys %facts ]);
 
     my (%quarantined, %skipped);
     my $customer = { map { $_ => [$_] } @ids };
-    for my $members (sets($component))
+    for my $members (sets($by_facts))
     {
-        my @links = grep { $component->{ (split / /)[0] } == $members } keys %links;
+        my @links = grep { $by_facts->{ (split / /)[0] } == $members } keys %facts;
         if (defined $self->{quarantine} && @$members > $self->{quarantine})
         {
             $quarantined{$_} = 1 for @$members;
@@ -433,11 +460,63 @@ sub stitch
             else { unite($customer, $x, $y) }
         }
     }
+
+    # then guesses, as far as that is lawful
+    my ($strength, $seen) = $self->guesses(\%usable, \%facts);
+    for ($self->guess_order($strength, $seen))
+    {
+        my ($x, $y) = split / /;
+        next if $quarantined{$x} || $quarantined{$y} || $customer->{$x} == $customer->{$y};
+        my @together = (@{ $customer->{$x} }, @{ $customer->{$y} });
+        my @objections = $self->objections(@together);
+        push @objections, 'too large' if defined $self->{quarantine} && @together > $self->{quarantine};
+        if (@objections) { $skipped{$_} = \@objections }
+        else { unite($customer, $x, $y) }
+    }
+    my %links = map { $_ => 1 } keys %facts, keys %$strength;
+    my $component = join_all(\@ids, [ keys %links ]);
     return {
         forms => \%forms, blocked => \%blocked, shared => \%shared, usable => \%usable, component => $component,
+        guessed => { map { $_ => 1 } grep { !$skipped{$_} && !$quarantined{ (split / /)[0] } && !$quarantined{ (split / /)[1] } } keys %$strength },
         quarantined => \%quarantined, links => \%links, must => \%must, skipped => \%skipped,
         customer => $customer, customers => [ sets($customer) ],
     };
+}
+
+# Links that only guesses make: the greatest strength, and the newest time, by pair
+sub guesses
+{
+    my ($self, $among, $facts) = @_;
+    my @guesses = grep { defined $_->{strength} } $self->live;
+    my $seen = $self->links_of($among, @guesses);
+    delete @$seen{ keys %$facts };
+    my %strength;
+    for my $guess (@guesses)
+    {
+        for (grep { defined $seen->{$_} } keys %{ $self->links_of($among, $guess) })
+        {
+            $strength{$_} = $guess->{strength} if !defined $strength{$_} || $strength{$_} < $guess->{strength};
+        }
+    }
+    return (\%strength, $seen);
+}
+
+# The weaker end's priority, the stronger's, strength, newest: all descending; then the identifiers
+sub guess_order
+{
+    my ($self, $strength, $newest) = @_;
+    my %rank;
+    for (keys %$strength)
+    {
+        my @ends = split / /;
+        my ($weak, $strong) = sort { $a <=> $b } map { $self->rule($_, 'priority') } @ends;
+        $rank{$_} = [ $weak, $strong, $strength->{$_}, $newest->{$_}, @ends ];
+    }
+    return sort {
+        my ($x, $y) = @rank{ $a, $b };
+        $y->[0] <=> $x->[0] || $y->[1] <=> $x->[1] || $y->[2] <=> $x->[2] || $y->[3] <=> $x->[3]
+          || by_identifier($x->[4], $y->[4]) || by_identifier($x->[5], $y->[5])
+    } keys %$strength;
 }
 
 # The partition as text, to be read and compared

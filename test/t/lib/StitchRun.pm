@@ -183,6 +183,13 @@ sub call_sql
     }
     return "SELECT concat_ws(E'\\t', step, from_identifier, to_identifier, coalesce(source, ''), coalesce(source_key, ''), coalesce(to_char(observed_at AT TIME ZONE 'UTC', 'DD'), ''), outcome) FROM $HUB.why(" . join(', ', map { text($_) } @a) . ')'
       if $name eq 'why';
+    if ($name eq 'guess_many')
+    {
+        my ($at, @guesses) = @a;
+        return "SELECT $HUB.guess_many(" . array('identifier', map { $_->{ids}[0] } @guesses) . ', ' . array('identifier', map { $_->{ids}[1] } @guesses)
+          . ', ARRAY[' . join(', ', map { $_->{strength} } @guesses) . ']::real[], source_keys => ' . array('text', map { $_->{key} } @guesses)
+          . ', observed_at => ' . at($at) . ')';
+    }
     return "SELECT $HUB.retract_many(" . text($a[0]) . ', ' . array('text', @a[ 1 .. $#a ]) . ')' if $name eq 'retract_many';
     return "SELECT $HUB.$name(" . join(', ', map { literal($_) } @a) . ')';
 }
@@ -242,7 +249,7 @@ sub script
     if (@expected)
     {
         my $stitch = $expected[-1]{stitch};
-        $covered{$_} += keys %{ $stitch->{$_} } > 0 for qw(blocked shared skipped quarantined);
+        $covered{$_} += keys %{ $stitch->{$_} } > 0 for qw(blocked shared skipped quarantined guessed);
         $covered{merged} += grep({ @$_ > 1 } @{ $stitch->{customers} }) > 0;
         $covered{retracted} += grep({ $_->{retracted} } values %{ $model->{evidence} }) > 0;
     }
@@ -486,7 +493,7 @@ sub judge_evidence
     $alone->{evidence} = { one => $evidence };
     return 'the evidence has no such link' if !exists $alone->stars($stitch->{usable})->{$pair};
     return in_force($model, $stitch, $pair) ? () : 'not in force' if $outcome eq 'joined';
-    return $stitch->{quarantined}{$x} ? () : 'not quarantined' if $outcome eq 'quarantined';
+    return $stitch->{quarantined}{$x} || $stitch->{quarantined}{$y} ? () : 'not quarantined' if $outcome eq 'quarantined';
     return $skipped ? () : 'not skipped for that';
 }
 
@@ -517,6 +524,7 @@ sub with_smaller_call
         my ($name, @a) = @{ $program[$i] };
         my $with = sub { push @smaller, [ @program[ 0 .. $i - 1 ], @_, @program[ $i + 1 .. $#program ] ] };
         $with->(map { [ 'identify', $_ ] } @a) if $name eq 'identify_many';
+        $with->(map { [ 'guess_many', $a[0], $_ ] } @a[ 1 .. $#a ]) if $name eq 'guess_many' && @a > 2;
         for my $n ($name =~ /^identify/ ? (0 .. $#a) : ())
         {
             my @ids = @{ $a[$n]{ids} };
