@@ -260,12 +260,19 @@ BEGIN
             ELSIF k < 0.65 THEN
                 PERFORM large.identify_many(array_agg(any_observation(n, format('%s-%s', step, g)))) FROM generate_series(1, 20) g;
             ELSIF k < 0.7 THEN
-                PERFORM large.retract_many('a', array_agg(e.source_key))
-                FROM (SELECT source_key FROM large.evidence WHERE retracted_at IS NULL ORDER BY random()
-                      LIMIT (ARRAY[10, 200])[1 + (random() < 0.3)::int]) e;
-            ELSIF k < 0.85 THEN
+                PERFORM large.retract_many(e.source, array_agg(e.source_key))
+                FROM (SELECT source, source_key FROM large.evidence WHERE retracted_at IS NULL ORDER BY random()
+                      LIMIT (ARRAY[10, 200])[1 + (random() < 0.3)::int]) e
+                GROUP BY e.source;
+            ELSIF k < 0.82 THEN
                 PERFORM large.retract(e.source, e.source_key)
                 FROM (SELECT source, source_key FROM large.evidence WHERE retracted_at IS NULL ORDER BY random() LIMIT 1) e;
+            ELSIF k < 0.85 THEN
+                PERFORM large.guess_many(array_agg(x.identifier), array_agg(y.identifier), array_agg((random() * 9)::real),
+                                         source_keys => array_agg(format('%s-%s', step, g)))
+                FROM generate_series(1, (ARRAY[1, 20, n])[1 + floor(random() * 3)::int]) g
+                     CROSS JOIN LATERAL (SELECT i.identifier FROM large.identities i WHERE g > 0 ORDER BY random() LIMIT 1) x
+                     CROSS JOIN LATERAL (SELECT i.identifier FROM large.identities i WHERE i.identifier <> x.identifier ORDER BY random() LIMIT 1) y;
             ELSIF k < 0.9 THEN
                 PERFORM large.must_link(any_identifier(n), any_identifier(n));
             ELSIF k < 0.95 THEN

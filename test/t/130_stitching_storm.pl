@@ -89,13 +89,19 @@ SELECT nextval('wrong_turn') % $wrong + 1 AS n \\gset
 SELECT hub.identify_many(array_agg((identifiers, now(), 'storm', key || '-' || pg_backend_pid())::hub.observation)) FROM wrong WHERE n BETWEEN :n AND :n + 2;
 SELECT hub.retract_many('storm', array_agg(key || '-' || pg_backend_pid())) FROM wrong WHERE n BETWEEN :n AND :n + 2;
 END
+    guess => <<"END",
+SELECT nextval('wrong_turn') % $wrong + 1 AS n \\gset
+SELECT hub.guess_many(array_agg(identifiers[1]), array_agg(identifiers[2]), array_agg(n::real), 'storm', array_agg(key || '-guess-' || pg_backend_pid() || '-' || :client_id))
+FROM wrong WHERE n BETWEEN :n AND :n + 2 AND hub.customer_of(identifiers[1]) IS NOT NULL AND hub.customer_of(identifiers[2]) IS NOT NULL;
+SELECT hub.retract_many('storm', array_agg(key || '-guess-' || pg_backend_pid() || '-' || :client_id)) FROM wrong WHERE n BETWEEN :n AND :n + 2;
+END
     ruled => <<'END',
 SELECT nextval('turn') AS n \gset
 SELECT play(:n);
 END
 );
 write_bytes("$dir/$_", $script{$_}) for keys %script;
-my @mix = map { ('-f', "$dir/$_") } qw(one@4 link@4 twice@2 many@1 wrong@1 many_wrong@1);
+my @mix = map { ('-f', "$dir/$_") } qw(one@4 link@4 twice@2 many@1 wrong@1 many_wrong@1 guess@1);
 
 # Clients that begin again whenever they are cut off, until all turns are taken.
 # Meanwhile victims are terminated, and one is killed.
