@@ -19,6 +19,7 @@ DECLARE
     added bigint[];  -- identities of what is new
     n bigint;
 BEGIN
+    PERFORM begin_stitching();
     PERFORM check_time('observed_at', observed_at);
     IF source IS NULL OR observed_at IS NULL OR NOT isfinite(observed_at) THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
@@ -32,31 +33,34 @@ BEGIN
             DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b), cardinality(strengths),
                             ', and ' || cardinality(source_keys) || ' keys');
     END IF;
-    PERFORM begin_stitching();
     SELECT array_agg(x.identity_id ORDER BY g.n), array_agg(y.identity_id ORDER BY g.n),
            array_agg(coalesce(g.key, least(g.a, g.b)::text || ' ' || greatest(g.a, g.b)::text) ORDER BY g.n)
     INTO ids_a, ids_b, keys
     FROM unnest(a, b, source_keys) WITH ORDINALITY g(a, b, key, n)
-         LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i WHERE i.identifier = g.a OFFSET 0) x ON true
-         LEFT JOIN LATERAL (SELECT i.identity_id FROM identities i WHERE i.identifier = g.b OFFSET 0) y ON true;
+         LEFT JOIN LATERAL (SELECT identity_of(g.a) AS identity_id OFFSET 0) x ON true
+         LEFT JOIN LATERAL (SELECT identity_of(g.b) AS identity_id OFFSET 0) y ON true;
     FOR wrong IN
-        SELECT g.a, g.b, g.strength, CASE WHEN g.x IS NULL THEN g.a WHEN g.y IS NULL THEN g.b END AS unknown
+        SELECT g.a, g.b, g.strength, g.x = g.y AS same,
+               CASE WHEN g.x IS NULL THEN g.a WHEN g.y IS NULL THEN g.b END AS unknown
         FROM unnest(a, b, strengths, ids_a, ids_b) g(a, b, strength, x, y)
         WHERE g.x IS NULL OR g.y IS NULL OR g.x = g.y
               OR (g.strength > '-infinity' AND g.strength < 'infinity') IS NOT TRUE
         LIMIT 1
     LOOP
-        IF wrong.unknown IS NOT NULL THEN
+        IF wrong.a IS NULL OR wrong.b IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifiers must not be NULL',
+                DETAIL = format('The guess is about %s and %s.', coalesce(wrong.a::text, 'NULL'),
+                                coalesce(wrong.b::text, 'NULL'));
+        ELSIF wrong.unknown IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_object',
                 MESSAGE = format('identifier %s is not known', wrong.unknown),
                 HINT = 'A guess is about identifiers that were seen: identify() takes them in.';
         END IF;
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = CASE WHEN wrong.a = wrong.b THEN format('%s can''t be guessed to be itself', wrong.a)
+            MESSAGE = CASE WHEN wrong.same THEN format('%s can''t be guessed to be itself', wrong.a)
                            ELSE format('strength of a guess must be a finite number, not %s',
                                        coalesce(wrong.strength::text, 'NULL')) END,
-            DETAIL = format('The guess is about %s and %s.', coalesce(wrong.a::text, 'NULL'),
-                            coalesce(wrong.b::text, 'NULL'));
+            DETAIL = format('The guess is about %s and %s.', wrong.a, wrong.b);
     END LOOP;
     FOR try IN 1 .. 1000 LOOP
         BEGIN
