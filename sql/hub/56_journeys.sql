@@ -447,6 +447,7 @@ BEGIN
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
     END IF;
+    PERFORM keep_next_steps(total, rebuild);
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS

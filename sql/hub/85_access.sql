@@ -68,6 +68,8 @@ BEGIN ATOMIC
         ('reader', 'flow_transitions', 'SELECT'),
         ('reader', 'flow_variants', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
+        ('reader', 'next_step_models', 'SELECT'),
+        ('reader', 'next_step_contexts', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -142,6 +144,8 @@ BEGIN ATOMIC
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
+        ('steward', 'next_step_models', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'next_step_contexts', 'INSERT, UPDATE, DELETE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
