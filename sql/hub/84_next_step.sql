@@ -142,10 +142,22 @@ END $$;
 COMMENT ON FUNCTION @hub@.keep_next_steps(bigint, boolean) IS
     'for refresh(), which has packed so many journeys: make anew of next_step_contexts what is too old, or all';
 
+CREATE OR REPLACE FUNCTION @hub@.wilson(share double precision, n double precision, side integer)
+RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN wilson.share IS NOT NULL THEN
+    greatest(0, least(1, (wilson.share + 3.841458820694124 / (2 * wilson.n)
+        + wilson.side * 1.959963984540054 * sqrt(wilson.share * (1 - wilson.share) / wilson.n
+                                                 + 3.841458820694124 / (4 * wilson.n * wilson.n)))
+        / (1 + 3.841458820694124 / wilson.n))) END;
+COMMENT ON FUNCTION @hub@.wilson(double precision, double precision, integer) IS
+    'an end, the lower one: -1, the upper one: 1, of Wilson''s interval of a share of n, with a confidence of 95 %';
+
 CREATE OR REPLACE FUNCTION @hub@.next_step(
     customer_id bigint, segment text DEFAULT NULL, OUT item text, OUT probability double precision,
     OUT customers bigint, OUT converts double precision, OUT low double precision, OUT high double precision,
-    OUT converts_otherwise double precision, OUT context text[], OUT support bigint, OUT as_of timestamptz,
+    OUT converts_low double precision, OUT converts_high double precision, OUT converts_otherwise double precision,
+    OUT context text[], OUT support bigint, OUT as_of timestamptz,
     OUT reason text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
@@ -153,7 +165,6 @@ SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    z constant double precision := 1.959963984540054;  -- of a confidence of 95 %
     which text := coalesce(segment, '');
     model record;
     stored boolean;
@@ -217,10 +228,8 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT coalesce(w.item, '(end)'), w.p, w.customers,
-           CASE WHEN w.customers >= model.at_least THEN w.converted / w.times::double precision END,
-           greatest(0, (w.p + z * z / (2 * w.n) - w.spread) / (1 + z * z / w.n)),
-           least(1, (w.p + z * z / (2 * w.n) + w.spread) / (1 + z * z / w.n)),
+    SELECT coalesce(w.item, '(end)'), w.p, w.customers, w.c, wilson(w.p, best.effective, -1),
+           wilson(w.p, best.effective, 1), wilson(w.c, w.customers, -1), wilson(w.c, w.customers, 1),
            CASE WHEN best.customers - w.customers >= model.at_least
                 THEN (best.converted - w.converted) / (best.times - w.times)::double precision END,
            best.context, best.customers, as_of,
@@ -228,10 +237,7 @@ BEGIN
                 THEN format('fewer than %s customers went so: their chance to convert is not told',
                             model.at_least) END
     FROM (SELECT u.item, u.customers, u.times, u.converted, u.times / best.times::double precision AS p,
-                 best.effective AS n,
-                 z * sqrt(u.times / best.times::double precision
-                          * (1 - u.times / best.times::double precision) / best.effective
-                          + z * z / (4 * best.effective * best.effective)) AS spread
+                 CASE WHEN u.customers >= model.at_least THEN u.converted / u.times::double precision END AS c
           FROM unnest(best.items, best.item_customers, best.item_times, best.item_converted)
                    u(item, customers, times, converted)) w
     ORDER BY w.p DESC, 1;

@@ -77,12 +77,12 @@ typedef struct Place
 } Place;
 
 /* A group of places that is yet to be told, and divided. */
-typedef struct Group
+typedef struct PlaceGroup
 {
 	uint32 from;
 	uint32 n;
 	uint32 depth; /* steps of its context */
-} Group;
+} PlaceGroup;
 
 /* What is counted of a step that came next. */
 typedef struct Outcome
@@ -125,7 +125,7 @@ typedef struct NextSteps
 	uint32 *counts; /* by item: zero in between */
 	uint32 *met;    /* items or outcomes, as they are met */
 	Outcome *outcomes;
-	Group *groups;
+	PlaceGroup *groups;
 	uint32 ngroups;
 	uint32 groups_max;
 	Datum *texts; /* of items, as they are needed */
@@ -360,15 +360,15 @@ push_group(NextSteps *s, uint32 from, uint32 n, uint32 depth)
 	{
 		s->groups_max = Max(64, 2 * s->groups_max);
 		s->groups = s->groups == NULL
-						? palloc_extended(s->groups_max * sizeof(Group), MCXT_ALLOC_HUGE)
-						: repalloc_huge(s->groups, s->groups_max * sizeof(Group));
+						? palloc_extended(s->groups_max * sizeof(PlaceGroup), MCXT_ALLOC_HUGE)
+						: repalloc_huge(s->groups, s->groups_max * sizeof(PlaceGroup));
 	}
-	s->groups[s->ngroups++] = (Group) {from, n, depth};
+	s->groups[s->ngroups++] = (PlaceGroup) {from, n, depth};
 }
 
 /* Divide a group by the step before its context; those that have none there are left. */
 static void
-divide(NextSteps *s, const Group *g)
+divide(NextSteps *s, const PlaceGroup *g)
 {
 	uint32 *order = s->order + g->from;
 	uint32 nmet = 0;
@@ -470,7 +470,7 @@ numbers(const Datum *values, uint32 n)
 
 /* The row of a group, if it has enough journeys; the next one's in outcomes is NEXT_UNDECIDED. */
 static bool
-tell_group(NextSteps *s, const Group *g, Datum *values)
+tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 {
 	const uint32 *order = s->order + g->from;
 	const Place *last = &s->places[order[0]];
@@ -564,7 +564,7 @@ next_row(void *arg, Datum *values, bool *nulls)
 
 	while (s->ngroups > 0)
 	{
-		Group g = s->groups[--s->ngroups];
+		PlaceGroup g = s->groups[--s->ngroups];
 		bool told = g.depth == 0;
 
 		if (g.depth > 0)

@@ -1,6 +1,7 @@
 -- What comes next: the function over journeys, and next_step of a hub.
 SET timezone = 'UTC';
 SET intervalstyle = postgres;
+SET datestyle = 'ISO';
 SET client_min_messages = warning;
 \set SHOW_CONTEXT never
 \pset null -
@@ -10,13 +11,13 @@ SELECT n, ('{a.do@2015-01-01T00:00:00Z, b.do@2015-01-01T01:00:00Z' || CASE WHEN 
 FROM generate_series(1, 10) n;
 SELECT * FROM next_steps(ARRAY(SELECT journey FROM j), 'label', 'c.buy', '2 days', at_least => 5);
 SELECT * FROM next_steps(ARRAY(SELECT journey FROM j), 'channel', 'c.buy', '2 days', at_least => 1, steps => 1);
--- what is too young is not decided: neither b nor c of February, but a, though b comes after the limit
+-- what is too young is not decided: only the first of each is old enough
 SELECT context, times, converted, items, item_times FROM next_steps(ARRAY(SELECT journey FROM j), 'action', '%.buy', '1 day', '2015-01-02T00:30:00Z', at_least => 1);
 SELECT context, times FROM next_steps(ARRAY(SELECT journey FROM j), 'action', '%.buy', '1 day', '-infinity', at_least => 1);
 -- the limit is inclusive; equal times are in the journey's order
 SELECT context, items, item_times, item_converted
 FROM next_steps(ARRAY['{a.x@2015-01-01T00:00:00Z#1, b.x@2015-01-01T00:00:00Z#2, c.x@2015-01-02T00:00:00Z}', NULL, '{}']::journey[], 'channel', 'c.%', '1 day', at_least => 1);
--- who did it often counts for less: 11 customers, as 6.25
+-- who did it often counts for less: 21 customers as 13.9
 SELECT context, journeys_met, times, effective, items, item_journeys, item_times
 FROM next_steps(ARRAY['{x.y@2015-01-01T00:00:00Z#1, x.y@2015-01-01T00:00:00Z#2, x.y@2015-01-01T00:00:00Z#3, x.y@2015-01-01T00:00:00Z#4, x.y@2015-01-01T00:00:00Z#5}'::journey]
                 || array_fill('{x.y@2015-01-01T00:00:00Z}'::journey, ARRAY[20]), 'label', 'x.y', '1 day', steps => 1, at_least => 10);
@@ -94,7 +95,9 @@ SELECT next_hub.make_next_steps() > 0 AS all;
 SET ROLE regress_next_reader;
 SELECT item, support, as_of = now() AS live FROM next_hub.next_step(1);
 SELECT count(*) > 0 AS contexts FROM next_hub.next_step_contexts;
-EXPLAIN (COSTS OFF) SELECT customers FROM next_hub.next_step_contexts WHERE segment = '' AND context_key = next_hub.context_key('{web}');
+CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query; END $$;
+-- by index, in spite of the policy
+SELECT p FROM pg_temp.plan($$SELECT customers FROM next_hub.next_step_contexts WHERE segment = '' AND context_key = next_hub.context_key('{web}')$$) p WHERE p !~ 'Filter';
 SELECT next_hub.make_next_steps();
 RESET ROLE;
 ALTER TABLE next_hub.identities ENABLE ROW LEVEL SECURITY;
