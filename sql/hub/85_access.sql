@@ -70,6 +70,13 @@ BEGIN ATOMIC
         ('reader', 'unpacked_values', 'SELECT'),
         ('reader', 'next_step_models', 'SELECT'),
         ('reader', 'next_step_contexts', 'SELECT'),
+        ('reader', 'segments', 'SELECT'),
+        ('reader', 'segment_members', 'SELECT'),
+        ('reader', 'segment_changes', 'SELECT'),
+        ('reader', 'segment_log', 'SELECT'),
+        ('reader', 'segment_clock', 'SELECT'),
+        ('reader', 'open_conversations', 'SELECT'),
+        ('reader', 'customer_segments', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -97,6 +104,8 @@ BEGIN ATOMIC
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'segment_changes', 'INSERT'),
+        ('writer', 'segment_log', 'SELECT, UPDATE (taken_at)'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
@@ -146,6 +155,13 @@ BEGIN ATOMIC
         ('steward', 'journey_changes', 'DELETE'),
         ('steward', 'next_step_models', 'INSERT, UPDATE, DELETE'),
         ('steward', 'next_step_contexts', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segments', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segments_segment_id_seq', 'USAGE'),
+        ('steward', 'segment_members', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segment_changes', 'DELETE'),
+        ('steward', 'segment_log', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segment_log_log_id_seq', 'USAGE'),
+        ('steward', 'segment_clock', 'UPDATE'),
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
