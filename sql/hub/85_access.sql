@@ -77,6 +77,10 @@ BEGIN ATOMIC
         ('reader', 'segment_clock', 'SELECT'),
         ('reader', 'open_conversations', 'SELECT'),
         ('reader', 'customer_segments', 'SELECT'),
+        ('reader', 'queues', 'SELECT'),
+        ('reader', 'agent_queues', 'SELECT'),
+        ('reader', 'routing_rules', 'SELECT'),
+        ('reader', 'assignments', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -112,6 +116,12 @@ BEGIN ATOMIC
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'formats', 'SELECT'),
+        ('writer', 'agents', 'SELECT, UPDATE (on_duty)'),
+        ('writer', 'queues', 'SELECT'),
+        ('writer', 'agent_queues', 'SELECT'),
+        ('writer', 'routing_rules', 'SELECT'),
+        ('writer', 'assignments', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'assignments_assignment_id_seq', 'USAGE'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         -- what triggers of feed immediate read
         ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_id, relation_name, search_path, '
@@ -130,12 +140,17 @@ BEGIN ATOMIC
         ('steward', 'resolved_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
-                                || 'trait_history, bots_version)'),
+                                || 'trait_history, bots_version, language_traits, last_agent_within, '
+                                || 'agents_see_released)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_aliases', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_maps', 'UPDATE'),
+        ('steward', 'queues', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'assignments', 'DELETE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
