@@ -36,13 +36,25 @@ CREATE OR REPLACE TRIGGER next_step_model_changed
     BEFORE INSERT OR UPDATE OF segment, item, conversion, within, steps, at_least, sample ON @hub@.next_step_models
     FOR EACH ROW EXECUTE FUNCTION @hub@.next_step_model_changed();
 
+CREATE OR REPLACE FUNCTION @hub@.next_step_segment_dropped() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    DELETE FROM next_step_models m WHERE m.segment = OLD.segment;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.next_step_segment_dropped() IS 'trigger: of a segment that is gone nothing is counted';
+CREATE OR REPLACE TRIGGER next_step_segment_dropped AFTER DELETE ON @hub@.segments
+    FOR EACH ROW EXECUTE FUNCTION @hub@.next_step_segment_dropped();
+
 -- Of the journeys that the caller may see, up to 256 MB of them.
 CREATE OR REPLACE FUNCTION @hub@.count_next_steps(
     segment text, OUT context text[], OUT customers bigint, OUT times bigint, OUT effective double precision,
     OUT converted bigint, OUT items text[], OUT item_customers bigint[], OUT item_times bigint[],
     OUT item_converted bigint[])
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 500 SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE ROWS 500 SET search_path = @hub@, @extschema@, pg_temp
 SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -160,7 +172,7 @@ CREATE OR REPLACE FUNCTION @hub@.next_step(
     OUT context text[], OUT support bigint, OUT as_of timestamptz,
     OUT reason text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
 SET jit = off
 AS $$
 #variable_conflict use_variable

@@ -89,7 +89,27 @@ UPDATE next_hub.next_step_models SET sample = 10, at_least = 1;
 SELECT next_hub.make_next_steps() > 0 AS some;
 SELECT max(customers) BETWEEN 1 AND 25 AS sampled, count(*) = (SELECT count(*) FROM next_hub.count_next_steps('')) AS same FROM next_hub.next_step_contexts;
 UPDATE next_hub.next_step_models SET sample = 100000, at_least = 15;
-SELECT next_hub.make_next_steps() > 0 AS all;
+SELECT next_hub.make_next_steps() > 0 AS "all";
+
+-- those of a segment, counted at the call, or kept
+UPDATE next_hub.next_step_models SET item = 'label', steps = 3, conversion = '%.purchase', at_least = 10;
+SELECT next_hub.create_segment('callers', '{"pattern": "phone.call"}') IS NOT NULL AS made;
+SELECT next_hub.create_segment('buyers', '{"pattern": "%.purchase"}') IS NOT NULL AS made;
+SELECT next_hub.refresh();
+SELECT next_hub.record('{id:newer}', now() - interval '1 hour', 'web', 'view') IS NOT NULL AS new;
+SELECT item, probability, customers, context, support, fresh FROM next_of('newer');
+SELECT item, probability, customers, context, support, fresh FROM next_of('newer', 'callers');
+INSERT INTO next_hub.next_step_models (segment, at_least) VALUES ('callers', 10);
+INSERT INTO next_hub.next_step_models (segment) VALUES ('nobody');
+SELECT reason FROM next_of('newer', 'callers');
+SELECT next_hub.refresh();
+SELECT item, probability, customers, context, support FROM next_of('newer', 'callers');
+SELECT item, probability, reason FROM next_of('newer', 'buyers');
+SELECT * FROM next_of('newer', 'nobody');
+SELECT segment, count(*) AS contexts FROM next_hub.next_step_contexts GROUP BY 1 ORDER BY 1;
+SELECT next_hub.drop_segment('callers');
+SELECT segment, count(*) AS contexts FROM next_hub.next_step_contexts GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM next_hub.next_step_models;
 
 -- who reads all reads what is stored; whom a policy parts counts what he sees
 SET ROLE regress_next_reader;
