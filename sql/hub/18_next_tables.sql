@@ -8,7 +8,7 @@ CREATE TABLE @hub@.next_step_models (
     steps integer NOT NULL DEFAULT 3 CHECK (steps BETWEEN 1 AND 20),
     at_least integer NOT NULL DEFAULT 30 CHECK (at_least > 0),
     sample integer NOT NULL DEFAULT 100000 CHECK (sample > 0),
-    stale_after double precision NOT NULL DEFAULT 0.1 CHECK (stale_after >= 0),
+    stale_after double precision NOT NULL DEFAULT 0.5 CHECK (stale_after >= 0),
     made_at timestamptz,
     customers bigint NOT NULL DEFAULT 0,
     changed bigint NOT NULL DEFAULT 0
