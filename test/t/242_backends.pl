@@ -1,5 +1,5 @@
 # The examples of a backend, in Node and in Python: told by the server, and by nothing else, they send whoever writes to an
-# agent; several at once do nothing twice. What isn't there is skipped.
+# agent; several at once do nothing twice. What isn't there is skipped: "make clientcheck" installs it.
 use strict;
 use warnings;
 use FindBin;
@@ -20,7 +20,7 @@ if (found('node --version'))
     local $ENV{HOME} = $dir;
     $command{Node} = [ 'env', "NODE_PATH=$modules", 'node', "$examples/node/backend.js", 'crm' ]
       if -d "$modules/pg"
-      || found("cd $dir && npm install --silent --no-audit --no-fund --no-save --fetch-retries=0 --fetch-timeout=20000 pg");
+      || slowly(0, 1) && found("cd $dir && npm install --silent --no-audit --no-fund --no-save --fetch-retries=0 --fetch-timeout=20000 pg");
 }
 for my $python ('/usr/bin/python3', 'python3')
 {
