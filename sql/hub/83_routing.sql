@@ -258,7 +258,7 @@ BEGIN
                 reasons := reasons || CASE WHEN agents[1] = known
                                            THEN format('queue %s: %s, who served him last, is free', desk.queue, known)
                                            ELSE format('queue %s: %s is free', desk.queue, agents[1])
-                                                || coalesce(format('; %s, who served him last, is not', known), '')
+                                                || coalesce('; ' || known || ', who served him last, is not', '')
                                            END;
                 RETURN;
             END IF;
@@ -413,7 +413,7 @@ BEGIN
              CROSS JOIN routing_rules r
         ORDER BY r.position
     LOOP
-        name := format('rule %s', rule.position) || coalesce(format(' (%s)', rule.note), '');
+        name := format('rule %s', rule.position) || coalesce(' (' || rule.note || ')', '');
         why := rule.why;
         IF why IS NULL AND rule.segment IS NOT NULL THEN
             IF NOT checked ? rule.segment THEN
@@ -476,7 +476,7 @@ BEGIN
     ELSE
         reasons := reasons || format('%snobody to send him to: add a rule without conditions, as INSERT INTO '
                                      '%I.routing_rules (position, queue) VALUES (1000, ''…'');',
-                                     format('%s, who served him last, %s; ', known, why), current_schema());
+                                     known || ', who served him last, ' || why || '; ', current_schema());
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.routing(bigint, text, text, text, timestamptz, text[]) IS
