@@ -4,7 +4,7 @@
 -- others there is one that is true, which costs them nothing: see hides_rows(). All that are made are in
 -- agent_policies(); whatever access_rights() gives agents and has an identity_id or a customer_id gets one by itself.
 
--- These two have the rights of their owner: they are what the policies ask, and tell each role of itself alone.
+-- These have the rights of their owner: they are what the policies ask, and tell each role of itself alone.
 CREATE OR REPLACE VIEW @hub@.my_queues WITH (security_barrier = true) AS
 SELECT g.agent, m.queue
 FROM @hub@.agents g LEFT JOIN @hub@.agent_queues m ON m.agent = g.agent
@@ -13,17 +13,48 @@ COMMENT ON VIEW @hub@.my_queues IS 'who you are, by login of agents, and the que
 COMMENT ON COLUMN @hub@.my_queues.agent IS 'the row of agents that you are';
 COMMENT ON COLUMN @hub@.my_queues.queue IS 'a queue you serve; NULL: you serve none';
 
+-- Values, so that what the policies add to a query is small, and soon planned.
+CREATE OR REPLACE FUNCTION @hub@.my_queue_names() RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN array(SELECT m.queue FROM my_queues m WHERE m.queue IS NOT NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.my_queue_names() IS 'the queues you serve';
+CREATE OR REPLACE FUNCTION @hub@.my_agent_names() RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN array(SELECT DISTINCT m.agent FROM my_queues m);
+END $$;
+COMMENT ON FUNCTION @hub@.my_agent_names() IS 'the rows of agents that you are: one, as a rule';
+CREATE OR REPLACE FUNCTION @hub@.seen_since() RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN now() - (SELECT s.agents_see_released FROM settings s WHERE s.one_row);
+END $$;
+COMMENT ON FUNCTION @hub@.seen_since() IS 'agents see customers that were released since then: see settings';
+
 CREATE OR REPLACE VIEW @hub@.my_customers WITH (security_barrier = true) AS
 SELECT i.customer_id
 FROM @hub@.assignments a JOIN @hub@.identities i ON i.identity_id = a.identity_id
-WHERE (a.released_at IS NULL
-       OR a.released_at > now() - (SELECT s.agents_see_released FROM @hub@.settings s WHERE s.one_row))
-      AND (a.queue IN (SELECT m.queue FROM @hub@.my_queues m)
-           OR a.agent IN (SELECT m.agent FROM @hub@.my_queues m));
+WHERE (a.released_at IS NULL OR a.released_at > (SELECT @hub@.seen_since()))
+      AND (a.queue = ANY ((SELECT @hub@.my_queue_names())::text[])
+           OR a.agent = ANY ((SELECT @hub@.my_agent_names())::text[]));
 COMMENT ON VIEW @hub@.my_customers IS
     'customers assigned to you or your queues, until agents_see_released of settings after they were released, a row an '
     'assignment';
 COMMENT ON COLUMN @hub@.my_customers.customer_id IS 'the customer';
+
+CREATE OR REPLACE VIEW @hub@.my_identities WITH (security_barrier = true) AS
+SELECT o.identity_id
+FROM @hub@.my_customers m JOIN @hub@.identities o ON o.customer_id = m.customer_id;
+COMMENT ON VIEW @hub@.my_identities IS 'identities of my_customers, a row an assignment';
+COMMENT ON COLUMN @hub@.my_identities.identity_id IS 'the identity';
 
 CREATE OR REPLACE FUNCTION @hub@.agent_policies(OUT relation name, OUT policy name, OUT command text,
                                                 OUT condition text)
@@ -36,7 +67,7 @@ BEGIN
     SELECT c.relname, 'agents'::name, 'ALL',
            format(CASE WHEN c.relname = 'identities' OR k.attname = 'customer_id'
                        THEN 'EXISTS (SELECT FROM %1$I.my_customers m WHERE m.customer_id = %2$I.customer_id)'
-                       ELSE 'EXISTS (SELECT FROM %1$I.identities i WHERE i.identity_id = %2$I.identity_id)' END,
+                       ELSE 'EXISTS (SELECT FROM %1$I.my_identities i WHERE i.identity_id = %2$I.identity_id)' END,
                   current_schema(), c.relname)
     FROM pg_class c
          CROSS JOIN LATERAL (SELECT a.attname FROM pg_attribute a

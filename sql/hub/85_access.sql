@@ -100,6 +100,7 @@ BEGIN ATOMIC
         ('agent', 'routing_rules', 'SELECT'),
         ('agent', 'my_queues', 'SELECT'),
         ('agent', 'my_customers', 'SELECT'),
+        ('agent', 'my_identities', 'SELECT'),
         ('agent', 'assignments', 'SELECT, INSERT (identity_id, source, conversation, channel, queue, agent, priority, '
                                  || 'reasons), UPDATE (released_at, outcome, priority)'),
         ('agent', 'assignments_assignment_id_seq', 'USAGE'),
@@ -159,7 +160,7 @@ BEGIN ATOMIC
         ('writer', 'queues', 'SELECT'),
         ('writer', 'agent_queues', 'SELECT'),
         ('writer', 'routing_rules', 'SELECT'),
-        ('writer', 'assignments', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'assignments', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'assignments_assignment_id_seq', 'USAGE'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         -- what triggers of feed immediate read
@@ -189,7 +190,6 @@ BEGIN ATOMIC
         ('steward', 'queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'assignments', 'DELETE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
