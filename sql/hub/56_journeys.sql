@@ -100,11 +100,11 @@ BEGIN
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
         SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent
+               o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent, o.conversation
         FROM old_rows o
     ), latter AS (
         SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent
+               n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent, n.conversation
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
@@ -328,6 +328,7 @@ DECLARE
     few constant integer := 8192;  -- of a row: more customers, or more than a megabyte, and it is made anew
     firsts bigint[] := '{}';  -- where rows of journey_blocks begin, if they are kept
     place record;
+    changed bigint[];  -- customers with changes, if there are segments
     total bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
@@ -432,7 +433,17 @@ BEGIN
                    array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids
             FROM placed p
             GROUP BY p.number
+            UNION ALL
+            SELECT NULL, 0, 0, array_agg(d.customer_id)
+            FROM (SELECT c.customer_id FROM changed c
+                  UNION
+                  SELECT n.identity_id FROM taken n WHERE n.touchpoint IS NULL) d
+            WHERE EXISTS (SELECT FROM segments s)
         LOOP
+            IF place.number IS NULL THEN
+                changed := place.ids;
+                CONTINUE;
+            END IF;
             total := total + place.customers;
             IF firsts <> '{}' THEN
                 PERFORM CASE WHEN place.customers <= few AND place.bytes <= 1048576
@@ -447,10 +458,12 @@ BEGIN
     IF firsts = '{}' AND sees_all_journeys() THEN
         PERFORM make_blocks();
     END IF;
+    PERFORM refresh_segments(now(), changed, rebuild);
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
     END IF;
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS
-    'bring customer_journeys and journey_blocks up to date, or make them anew; returns how many journeys have changed';
+    'bring customer_journeys, journey_blocks and segment_members up to date, or make them anew; returns how many journeys '
+    'have changed';

@@ -333,6 +333,9 @@ DECLARE
     name text;
     why text;
 BEGIN
+    IF NOT has_table_privilege('visits', 'SELECT') THEN
+        PERFORM check_may('reader');
+    END IF;
     customer := coalesce((SELECT i.customer_id FROM identities i WHERE i.identity_id = routing.customer_id),
                          current_customer(routing.customer_id));
     IF customer IS NULL THEN

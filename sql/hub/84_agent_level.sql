@@ -65,12 +65,13 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT c.relname, 'agents'::name, 'ALL',
-           format(CASE WHEN c.relname = 'identities' OR k.attname = 'customer_id'
+           format(CASE WHEN NOT k.attnotnull THEN '%2$I.%3$I IS NULL OR ' ELSE '' END  -- is about nobody
+                  || CASE WHEN c.relname = 'identities' OR k.attname = 'customer_id'
                        THEN 'EXISTS (SELECT FROM %1$I.my_customers m WHERE m.customer_id = %2$I.customer_id)'
                        ELSE 'EXISTS (SELECT FROM %1$I.my_identities i WHERE i.identity_id = %2$I.identity_id)' END,
-                  current_schema(), c.relname)
+                  current_schema(), c.relname, k.attname)
     FROM pg_class c
-         CROSS JOIN LATERAL (SELECT a.attname FROM pg_attribute a
+         CROSS JOIN LATERAL (SELECT a.attname, a.attnotnull FROM pg_attribute a
                              WHERE a.attrelid = c.oid AND a.attname IN ('identity_id', 'customer_id')
                                    AND NOT a.attisdropped
                              ORDER BY a.attname DESC LIMIT 1) k
