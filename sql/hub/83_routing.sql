@@ -219,18 +219,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.preferred_channels(bigint) IS 'channels of a customer''s visits, the preferred one first';
 
--- Becomes a reason of its own: a segment that was dropped stops no customer.
-CREATE OR REPLACE FUNCTION @hub@.why_not_in(segment text, customer_id bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN CASE WHEN in_segment(segment, customer_id) THEN '' ELSE format('is not in segment %s', segment) END;
-EXCEPTION WHEN undefined_object THEN
-    RETURN format('there is no segment %s', segment);
-END $$;
-COMMENT ON FUNCTION @hub@.why_not_in(text, bigint) IS 'why a customer is not in a segment; empty: he is';
-
 -- The first queue of the chain that is open and has somebody free; or else where to wait.
 CREATE OR REPLACE FUNCTION @hub@.find_agent(queue text, language text, skills text[], channel text, known text,
                                             at timestamptz, without text[], INOUT reasons text[], OUT in_queue text,
@@ -329,7 +317,7 @@ DECLARE
     language text;
     waiting interval;
     ways text[] := '{}';
-    checked jsonb := '{}';
+    inside text[];   -- his segments
     name text;
     why text;
 BEGIN
@@ -399,7 +387,8 @@ BEGIN
 
     FOR rule IN
         SELECT r.position, r.segment, r.queue, r.agent, r.to_channel, r.skills, r.priority, r.purpose, r.note,
-               CASE WHEN num_nonnulls(r.channel, r.kind) > 0 AND w.way IS NULL THEN 'is on no channel, and prefers none'
+               CASE WHEN r.segment IS NOT NULL AND d.segment IS NULL THEN format('there is no segment %s', r.segment)
+                    WHEN num_nonnulls(r.channel, r.kind) > 0 AND w.way IS NULL THEN 'is on no channel, and prefers none'
                     WHEN r.channel <> w.way THEN format('%s %s, not %s', w.does, w.way, r.channel)
                     WHEN r.kind IS NOT NULL AND c.kind IS NULL THEN format('%s %s, which is not in channels', w.does,
                                                                            w.way)
@@ -414,15 +403,14 @@ BEGIN
                      CASE WHEN contact IS NULL THEN 'prefers' ELSE 'is on' END AS does) w
              LEFT JOIN channels c ON c.channel = w.way
              CROSS JOIN routing_rules r
+             LEFT JOIN segments d ON d.segment = r.segment
         ORDER BY r.position
     LOOP
         name := format('rule %s', rule.position) || coalesce(' (' || rule.note || ')', '');
         why := rule.why;
         IF why IS NULL AND rule.segment IS NOT NULL THEN
-            IF NOT checked ? rule.segment THEN
-                checked := checked || jsonb_build_object(rule.segment, why_not_in(rule.segment, customer));
-            END IF;
-            why := nullif(checked ->> rule.segment, '');
+            inside := coalesce(inside, array(SELECT segments_of(customer, at)));
+            why := CASE WHEN rule.segment <> ALL (inside) THEN format('is not in segment %s', rule.segment) END;
         END IF;
         IF why IS NOT NULL THEN
             reasons := reasons || (name || ': ' || why);
