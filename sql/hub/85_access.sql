@@ -142,6 +142,7 @@ BEGIN ATOMIC
         ('agent', 'open_conversations', 'SELECT'),
 
         ('agent''s identifiers', 'identities', 'SELECT'),
+        ('agent''s identifiers', 'identifier_rules', 'SELECT'),
         ('agent''s identifiers', 'resolved_rules', 'SELECT'),
 
         -- the update of one_row is never made: above READ COMMITTED the row is locked
