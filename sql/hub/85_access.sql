@@ -72,6 +72,7 @@ BEGIN ATOMIC
         ('reader', 'agent_queues', 'SELECT'),
         ('reader', 'routing_rules', 'SELECT'),
         ('reader', 'assignments', 'SELECT'),
+        ('reader', 'service_targets', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -140,6 +141,7 @@ BEGIN ATOMIC
         ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'assignments', 'DELETE'),
+        ('steward', 'service_targets', 'INSERT, UPDATE, DELETE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),

@@ -88,7 +88,7 @@ sub conversation
             push(@reopened, { at => $at }), $reopenings++ if ($state // '') eq 'resolved';
             $state = 'open';
             $waits = $at unless defined $last_word;
-            $waiting = defined $t->{agent} ? 0 : 1;
+            $waiting = defined $t->{agent} ? undef : $waiting // $at;
             $last_word = $at;
         }
         elsif ($turn =~ /^(answers|bot)$/)
@@ -122,7 +122,7 @@ sub conversation
     my $status = $state // ($own ? 'open' : undef);
     return { status => $status, replies => \@replies, line => text($first->{source}, $first->{conversation}, $status, $first->{channel}, scalar @touchpoints, $in, $out,
         ($human ? $bot ? 'both' : 'human' : $bot ? 'bot' : undef), $asked, $answered, (defined $asked ? $waited : undef),
-        ($waiting ? $waits : undef), ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
+        $waiting, ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
         $reopenings, (defined $asked && !$served ? 't' : 'f'), $answered_by, transfers(@touchpoints), $first_resolved,
         (@reopened ? @{ $reopened[0] }{qw(at took)} : (undef, undef)), @$served_by{qw(handovers handed_at took bot people)}) };
 }
