@@ -351,7 +351,8 @@ SELECT 'differs', * FROM ((SELECT * FROM crm.conversations WHERE started_at >= '
                           EXCEPT ALL SELECT * FROM crm.conversations_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')) d;
 SELECT 'differs', * FROM (SELECT * FROM crm.replies_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')
                           EXCEPT ALL SELECT * FROM crm.replies WHERE replied_at >= '2015-01-01 00:10Z' AND replied_at < '2015-01-01 00:40Z') d;
-SELECT 'differs', * FROM (SELECT * FROM crm.conversations WHERE waiting_since IS NOT NULL EXCEPT ALL SELECT * FROM crm.waiting_now()) d;
+SELECT 'differs', * FROM (SELECT customer_id, source, conversation, waiting_since, last_at, handled_by FROM crm.conversations WHERE waiting_since IS NOT NULL
+                          EXCEPT ALL SELECT customer_id, source, conversation, waiting_since, last_at, handled_by FROM crm.waiting_now()) d;
 SELECT 'card', customer_id, touchpoints, sessions, array_to_string(channels, ','), preferred_channel, handoffs, last_channel, last_action, minute(last_at), open_conversations
 FROM crm.customer_360 WHERE touchpoints > 0;
 SELECT 'mix', channel, touchpoints, share, customers, inbound, outbound, sessions, visits, visits_left, containment FROM crm.channel_mix;
