@@ -85,9 +85,10 @@ BEGIN ATOMIC
          LEFT JOIN LATERAL @hub@.target_of(clock_columns.what, a.queue, a.priority, clock_columns.source,
                                            clock_columns.channel) t ON true
          CROSS JOIN LATERAL @hub@.hours_of(clock_columns.source, clock_columns.channel) o
-         CROSS JOIN LATERAL (SELECT coalesce((SELECT @hub@.queue_hours()) -> a.queue, o.hours) AS hours) h
+         CROSS JOIN LATERAL (SELECT coalesce((SELECT @hub@.queue_hours()) -> a.queue, o.hours) AS hours OFFSET 0) h
          CROSS JOIN LATERAL (SELECT u.at - clock_columns.began AS elapsed,
-                                    @extschema@.business_time(clock_columns.began, u.at, h.hours) AS business) e;
+                                    @extschema@.business_time(clock_columns.began, u.at, h.hours) AS business
+                             OFFSET 0) e;  -- worked out once
 END;
 COMMENT ON FUNCTION @hub@.clock_columns(text, text, text, text, timestamptz, timestamptz) IS
     'one row: the target of what lasts in a conversation, and whether it holds';
@@ -247,6 +248,152 @@ COMMENT ON FUNCTION @hub@.backlog(timestamptz, timestamptz, text) IS
     ' one time until before another, by default of the last day; and by channel, queue, agent or source, those of that'
     ' hour. A queue or agent that had none in all of it has no rows';
 
+-- By index, whatever the server thinks of notes, which come in thousands and go all at once. OFFSET 0: one by one.
+CREATE OR REPLACE FUNCTION @hub@.changed_conversations()
+RETURNS TABLE (source text, conversation text, may_wait boolean)
+LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT c.source, c.conversation, bool_or(c.may_wait)
+    FROM (SELECT t.source, t.conversation, t.direction = 'in' AS may_wait
+          FROM journey_changes n
+               CROSS JOIN LATERAL (SELECT p.source, p.conversation, coalesce(p.direction, '') AS direction
+                                   FROM touchpoints p
+                                   WHERE p.touchpoint_id = touchpoint_ref(n.touchpoint)
+                                         AND p.occurred_at = touchpoint_time(n.touchpoint)
+                                         AND p.conversation IS NOT NULL
+                                   OFFSET 0) t
+          WHERE n.touchpoint IS NOT NULL
+          UNION ALL
+          SELECT t.source, t.conversation, true
+          FROM (SELECT DISTINCT n.identity_id FROM journey_changes n WHERE n.touchpoint IS NULL) i
+               CROSS JOIN LATERAL (SELECT p.source, p.conversation FROM touchpoints p
+                                   WHERE p.identity_id = i.identity_id AND p.conversation IS NOT NULL OFFSET 0) t) c
+    GROUP BY c.source, c.conversation;
+END $$;
+COMMENT ON FUNCTION @hub@.changed_conversations() IS
+    'conversations that journey_changes tells of: what has changed since the last refresh(), and whether a customer may'
+    ' wait by it who did not before';
+
+-- Of who may be waiting: what was noted, and what has changed since. Where policies hide touchpoints, but neither
+-- journeys nor changes, or where nothing is noted yet, all conversations are looked at.
+CREATE OR REPLACE FUNCTION @hub@.reads_noted_waits() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN @hub@.reads_stored() AND EXISTS (SELECT FROM @hub@.noted_waits w
+                                        WHERE w.source IS NULL AND w.conversation IS NULL);
+COMMENT ON FUNCTION @hub@.reads_noted_waits() IS 'whether noted_waits tells you of all that may be waiting';
+
+ALTER TABLE @hub@.noted_waits ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS sees_conversation ON @hub@.noted_waits;
+CREATE POLICY sees_conversation ON @hub@.noted_waits
+    USING (conversation IS NULL OR NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+           OR EXISTS (SELECT FROM @hub@.touchpoints t
+                      WHERE t.conversation = noted_waits.conversation AND t.source = noted_waits.source));
+DROP POLICY IF EXISTS empties ON @hub@.noted_waits;
+CREATE POLICY empties ON @hub@.noted_waits FOR DELETE USING (true);
+
+CREATE OR REPLACE FUNCTION @hub@.waiting_groups(since timestamptz)
+RETURNS TABLE (
+    customer_id bigint, source text, conversation text, facts @extschema@.conversation_facts,
+    subject text, spans @extschema@.conversation_span[]
+) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
+BEGIN ATOMIC
+    SELECT g.customer_id, g.source, g.conversation, g.facts, g.subject, g.spans
+    FROM @hub@.conversation_groups(waiting_groups.since, NULL) g
+    WHERE NOT (SELECT @hub@.reads_noted_waits()) AND (g.facts).waiting_since IS NOT NULL
+    UNION ALL
+    SELECT g.customer_id, g.source, g.conversation, g.facts, g.subject, g.spans
+    FROM (SELECT p.customer_id, p.source, p.conversation,
+                 @extschema@.conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
+                                              p.direction, p.means) AS facts,
+                 (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id)
+                  FILTER (WHERE p.subject IS NOT NULL))[1] AS subject,
+                 @extschema@.conversation_spans_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
+                                                    p.direction, p.means) AS spans
+          FROM (SELECT u.source, u.conversation, min(u.started_at) AS started_at
+                FROM (SELECT w.source, w.conversation, coalesce(w.started_at, '-infinity') AS started_at,
+                             true AS may_wait
+                      FROM @hub@.noted_waits w
+                      WHERE w.conversation IS NOT NULL
+                            AND (waiting_groups.since IS NULL OR w.last_at IS NULL
+                                 OR w.last_at >= waiting_groups.since)
+                      UNION ALL
+                      SELECT n.source, n.conversation, '-infinity', n.may_wait
+                      FROM @hub@.changed_conversations() n) u
+                GROUP BY u.source, u.conversation
+                HAVING bool_or(u.may_wait)) n
+               JOIN @hub@.conversation_touchpoints p ON p.source = n.source AND p.conversation = n.conversation
+                                                        AND p.occurred_at >= n.started_at
+          WHERE (SELECT @hub@.reads_noted_waits())
+          GROUP BY p.customer_id, p.source, p.conversation) g
+    WHERE (g.facts).waiting_since IS NOT NULL
+          AND (waiting_groups.since IS NULL OR (g.facts).last_at >= waiting_groups.since);
+END;
+COMMENT ON FUNCTION @hub@.waiting_groups(timestamptz) IS
+    'what is known of conversations in which a customer waits, of those with a touchpoint since then; NULL: of all';
+
+-- What refresh() does in the statement that takes the notes away; what has changed since is in notes.
+CREATE OR REPLACE FUNCTION @hub@.settle_waits(anew boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT sees_all_journeys() THEN
+        DELETE FROM noted_waits;
+    ELSIF anew OR NOT reads_noted_waits() THEN
+        DELETE FROM noted_waits;
+        -- a snapshot from before may not know what actions mean now
+        IF current_setting('transaction_isolation') = 'read committed' THEN
+            INSERT INTO noted_waits (source, conversation, started_at, last_at)
+            SELECT g.source, g.conversation, min((g.facts).started_at), max((g.facts).last_at)
+            FROM conversation_groups(NULL, NULL) g
+            WHERE (g.facts).waiting_since IS NOT NULL
+            GROUP BY g.source, g.conversation
+            UNION ALL
+            SELECT NULL, NULL, NULL, NULL;
+        END IF;
+    ELSE
+        WITH found AS (
+            SELECT g.source, g.conversation, min(g.started_at) AS started_at, max(g.last_at) AS last_at
+            FROM (SELECT p.source, p.conversation, min(p.occurred_at) AS started_at, max(p.occurred_at) AS last_at,
+                         (conversation_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
+                                           p.direction, p.means)).waiting_since
+                  FROM noted_waits w JOIN conversation_touchpoints p ON p.source = w.source
+                                                                        AND p.conversation = w.conversation
+                  WHERE w.started_at IS NULL
+                  GROUP BY p.customer_id, p.source, p.conversation) g
+            WHERE g.waiting_since IS NOT NULL
+            GROUP BY g.source, g.conversation
+        ), kept AS (
+            UPDATE noted_waits w SET started_at = f.started_at, last_at = f.last_at
+            FROM found f WHERE w.source = f.source AND w.conversation = f.conversation
+        )
+        DELETE FROM noted_waits w
+        WHERE w.started_at IS NULL AND w.conversation IS NOT NULL
+              AND NOT EXISTS (SELECT FROM found f WHERE f.source = w.source AND f.conversation = w.conversation);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.settle_waits(boolean) IS
+    'look at what refresh() has put into noted_waits, and keep what waits; or make it anew';
+
+-- TRUNCATE: whatever this transaction sees of them.
+CREATE OR REPLACE FUNCTION @hub@.actions_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
+    TRUNCATE noted_waits;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.actions_changed() IS 'trigger: who waits must be noted anew';
+CREATE OR REPLACE TRIGGER actions_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @hub@.actions
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.actions_changed();
+
 CREATE OR REPLACE FUNCTION @hub@.waiting_now(
     since timestamptz DEFAULT NULL,
     OUT customer_id bigint, OUT source text, OUT conversation text, OUT subject text, OUT channel text,
@@ -262,7 +409,7 @@ BEGIN ATOMIC
            (g.facts).handled_by, (g.facts).handed_over_at, (g.facts).last_at, w.began_at, k.elapsed,
            k.elapsed_business, extract(epoch FROM k.elapsed), extract(epoch FROM k.elapsed_business), t.what,
            t.target_within, t.in_business_hours, t.holds_until, t.breached
-    FROM @hub@.conversation_groups(waiting_now.since, NULL) g
+    FROM @hub@.waiting_groups(waiting_now.since) g
          CROSS JOIN LATERAL unnest(g.spans) w
          CROSS JOIN LATERAL @hub@.clock_columns(w.what, g.source, g.conversation, w.channel, w.began_at, NULL) k
          LEFT JOIN LATERAL (SELECT r.what, c.target_within, c.in_business_hours, c.holds_until, c.breached
@@ -271,7 +418,7 @@ BEGIN ATOMIC
                                                                         r.began_at, NULL) c
                             WHERE r.ended_at IS NULL AND r.what <> 'agent' AND c.target_within IS NOT NULL
                             ORDER BY c.holds_until, r.what = 'resolution', r.what = 'handover' LIMIT 1) t ON true
-    WHERE (g.facts).waiting_since IS NOT NULL AND w.what IN ('first_response', 'reply') AND w.ended_at IS NULL;
+    WHERE w.what IN ('first_response', 'reply') AND w.ended_at IS NULL;
 END;
 COMMENT ON FUNCTION @hub@.waiting_now(timestamptz) IS
     'conversations in which the customer waits for an answer: since when, how long, whom for, and of the targets that'

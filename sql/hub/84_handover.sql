@@ -85,8 +85,7 @@ BEGIN
 
     SELECT jsonb_build_object(
                'open_conversations', count(*),
-               'waiting', CASE WHEN min(c.waiting_since) IS NOT NULL
-                               THEN jsonb_build_object('since', min(c.waiting_since)) END,
+               'waiting_since', min(c.waiting_since),
                'target', (array_agg(c.clock ORDER BY c.holds_until) FILTER (WHERE c.clock IS NOT NULL))[1],
                'conversations', coalesce(jsonb_agg(c.shown ORDER BY c.n) FILTER (WHERE c.n <= latest), '[]'))
     INTO part

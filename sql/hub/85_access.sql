@@ -73,6 +73,7 @@ BEGIN ATOMIC
         ('reader', 'routing_rules', 'SELECT'),
         ('reader', 'assignments', 'SELECT'),
         ('reader', 'service_targets', 'SELECT'),
+        ('reader', 'noted_waits', 'SELECT'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -142,6 +143,7 @@ BEGIN ATOMIC
         ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'assignments', 'DELETE'),
         ('steward', 'service_targets', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'noted_waits', 'INSERT, UPDATE, DELETE, TRUNCATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
