@@ -22,7 +22,8 @@ ALTER TABLE @hub@.agents SET (fillfactor = 50);  -- each assignment changes the 
 CREATE INDEX ON @hub@.agents (login) WHERE login IS NOT NULL;
 COMMENT ON COLUMN @hub@.agents.on_duty IS 'whether customers may be sent to him now';
 COMMENT ON COLUMN @hub@.agents.languages IS 'languages he speaks, as pt or pt-BR; NULL: any';
-COMMENT ON COLUMN @hub@.agents.skills IS 'what he can do, in the words of queues and routing_rules; NULL: nothing special';
+COMMENT ON COLUMN @hub@.agents.skills IS
+    'what he can do, in the words of queues and routing_rules; NULL: nothing special';
 COMMENT ON COLUMN @hub@.agents.capacity IS 'how many open assignments he may have at once; NULL: any number';
 COMMENT ON COLUMN @hub@.agents.login IS
     'database role he works as, which grant_access has given the level agent; NULL: none';
@@ -81,11 +82,13 @@ COMMENT ON COLUMN @hub@.routing_rules.kind IS 'that channel is of this kind: see
 COMMENT ON COLUMN @hub@.routing_rules.language IS 'he speaks this language; pt is pt-BR, too';
 COMMENT ON COLUMN @hub@.routing_rules.waiting_longer IS 'he has waited for longer';
 COMMENT ON COLUMN @hub@.routing_rules.queue IS 'queue to send him to; NULL: none';
-COMMENT ON COLUMN @hub@.routing_rules.agent IS 'agent to send him to, if that one may take him; NULL: whoever of the queue';
+COMMENT ON COLUMN @hub@.routing_rules.agent IS
+    'agent to send him to, if that one is on duty and has room; NULL: whoever of the queue';
 COMMENT ON COLUMN @hub@.routing_rules.to_channel IS
     'channel to serve him on; NULL: the one he is on, or prefers. On another than he is on, the company writes to him:'
     ' may_contact() must allow it';
-COMMENT ON COLUMN @hub@.routing_rules.skills IS 'what the agent must be able to do, besides what the queue asks; NULL: nothing';
+COMMENT ON COLUMN @hub@.routing_rules.skills IS
+    'what the agent must be able to do, besides what the queue asks; NULL: nothing';
 COMMENT ON COLUMN @hub@.routing_rules.priority IS 'priority of what is assigned by it, the larger the sooner';
 COMMENT ON COLUMN @hub@.routing_rules.purpose IS 'what the company writes to him for, as may_contact() takes it';
 COMMENT ON COLUMN @hub@.routing_rules.note IS 'what the rule is for, in words; reasons quote it';
@@ -100,7 +103,7 @@ CREATE TABLE @hub@.assignments (
     agent text REFERENCES @hub@.agents ON UPDATE CASCADE,
     priority integer NOT NULL DEFAULT 0,
     reasons text[],
-    assigned_at timestamptz NOT NULL DEFAULT now(),
+    assigned_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     released_at timestamptz CHECK (released_at >= assigned_at),
     outcome text,
     CONSTRAINT somebody_is_assigned CHECK (queue IS NOT NULL OR agent IS NOT NULL),
@@ -122,13 +125,15 @@ COMMENT ON TABLE @hub@.assignments IS
     ' rewrite none';
 COMMENT ON COLUMN @hub@.assignments.assignment_id IS 'number of the assignment: never changes';
 COMMENT ON COLUMN @hub@.assignments.identity_id IS 'an identity of the customer; identities tell whose it is now';
-COMMENT ON COLUMN @hub@.assignments.source IS 'system the conversation comes from, as in touchpoints; NULL: it is of none';
+COMMENT ON COLUMN @hub@.assignments.source IS
+    'system the conversation comes from, as in touchpoints; NULL: it is about none';
 COMMENT ON COLUMN @hub@.assignments.conversation IS 'thread, ticket or call it is about; NULL: none in particular';
 COMMENT ON COLUMN @hub@.assignments.channel IS 'channel to serve him on; NULL: not known';
 COMMENT ON COLUMN @hub@.assignments.queue IS 'queue; NULL: an agent was named, and no queue';
 COMMENT ON COLUMN @hub@.assignments.agent IS 'agent; NULL: waits in the queue for one';
 COMMENT ON COLUMN @hub@.assignments.priority IS 'the larger, the sooner it is to be served';
-COMMENT ON COLUMN @hub@.assignments.reasons IS 'why, as route() said; NULL: whoever called assign() named the queue or agent';
+COMMENT ON COLUMN @hub@.assignments.reasons IS
+    'why, as route() said; NULL: whoever called assign() named the queue or agent';
 COMMENT ON COLUMN @hub@.assignments.assigned_at IS 'since when';
 COMMENT ON COLUMN @hub@.assignments.released_at IS 'until when; NULL: it is open';
 COMMENT ON COLUMN @hub@.assignments.outcome IS 'what came of it, in the words of whoever released it';

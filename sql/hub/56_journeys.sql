@@ -325,6 +325,7 @@ DECLARE
     few constant integer := 8192;  -- of a row: more customers, or more than a megabyte, and it is made anew
     firsts bigint[] := '{}';  -- where rows of journey_blocks begin, if they are kept
     place record;
+    changed bigint[];  -- customers with changes, if there are segments
     total bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
@@ -437,7 +438,17 @@ BEGIN
                    array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids
             FROM placed p
             GROUP BY p.number
+            UNION ALL
+            SELECT NULL, 0, 0, array_agg(d.customer_id)
+            FROM (SELECT c.customer_id FROM changed c
+                  UNION
+                  SELECT n.identity_id FROM taken n WHERE n.touchpoint IS NULL) d
+            WHERE EXISTS (SELECT FROM segments s)
         LOOP
+            IF place.number IS NULL THEN
+                changed := place.ids;
+                CONTINUE;
+            END IF;
             total := total + place.customers;
             IF firsts <> '{}' THEN
                 PERFORM CASE WHEN place.customers <= few AND place.bytes <= 1048576
@@ -453,10 +464,13 @@ BEGIN
         PERFORM make_blocks();
     END IF;
     PERFORM settle_waits(rebuild);
+    PERFORM refresh_segments(now(), changed, rebuild);
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
     END IF;
+    PERFORM keep_next_steps(total, rebuild);
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS
-    'bring customer_journeys and journey_blocks up to date, or make them anew; returns how many journeys have changed';
+    'bring customer_journeys, journey_blocks and segment_members up to date, or make them anew; returns how many journeys '
+    'have changed';
