@@ -174,13 +174,16 @@ CREATE OR REPLACE TRIGGER note_truncated AFTER TRUNCATE ON @hub@.touchpoints
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_truncated();
 
 -- Becomes part of the query that calls it, and is worked out once there. What row-level security hides from a reader
--- must not show in journeys. Policies for those that are stored, and for what they lack, are taken at their word.
+-- must not show in journeys. Policies for those that are stored, and for what they lack, are taken at their word; those
+-- of agents are the same for all of it.
 CREATE OR REPLACE FUNCTION @hub@.reads_stored() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN NOT (row_security_active($$@hub@.touchpoints$$::regclass) OR row_security_active($$@hub@.identities$$::regclass)
             OR row_security_active($$@hub@.customers$$::regclass))
-    OR row_security_active($$@hub@.customer_journeys$$::regclass)
-       AND row_security_active($$@hub@.journey_changes$$::regclass);
+    OR NOT (@hub@.hides_rows($$@hub@.touchpoints$$, 'agents') OR @hub@.hides_rows($$@hub@.identities$$, 'agents')
+            OR @hub@.hides_rows($$@hub@.customers$$, 'agents'))
+    OR @hub@.hides_rows($$@hub@.customer_journeys$$, 'agents')
+       AND @hub@.hides_rows($$@hub@.journey_changes$$, 'agents');
 COMMENT ON FUNCTION @hub@.reads_stored() IS
     'whether you read journeys as they are stored: row-level security applies to customer_journeys and '
     'journey_changes, too, or to nothing they are made of';

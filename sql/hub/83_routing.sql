@@ -66,36 +66,42 @@ END $$;
 COMMENT ON FUNCTION @hub@.why_not(text, boolean) IS
     'why an agent can take nobody now, or not go on with whom he has already; empty: he can';
 
--- Who is free in a queue: known first, then who has fewest, and of these who has waited longest.
+-- Who is free in a queue: known first, then who has fewest, and of these who has waited longest. A language that nobody
+-- of the queue speaks keeps nobody waiting.
 CREATE OR REPLACE FUNCTION @hub@.free_agents(queue text, language text, skills text[], known text, without text[],
-                                             OUT agents text[], OUT why_none text)
+                                             OUT agents text[], OUT remark text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     SELECT array_agg(c.agent ORDER BY c.agent IS DISTINCT FROM known, c.held, c.assigned_at NULLS FIRST,
                                       c.agent COLLATE "C") FILTER (WHERE c.why IS NULL),
-           concat_ws(', ', CASE count(*) WHEN 0 THEN 'has no agents' ELSE 'nobody is free' END,
-                     nullif(count(*) FILTER (WHERE c.why = 1), 0) || ' not on duty',
-                     nullif(count(*) FILTER (WHERE c.why = 2), 0) || ' without its skills',
-                     nullif(count(*) FILTER (WHERE c.why = 3), 0) || format(' without %s', language),
-                     nullif(count(*) FILTER (WHERE c.why = 4), 0) || ' with all they may have')
-    INTO agents, why_none
-    FROM (SELECT g.agent, g.assigned_at, o.held,
-                 CASE WHEN NOT g.on_duty THEN 1
-                      WHEN NOT coalesce(g.skills, '{}') @> coalesce(skills, '{}') THEN 2
-                      WHEN NOT coalesce(g.languages IS NULL OR language IS NULL
-                                        OR EXISTS (SELECT FROM unnest(g.languages) s(spoken)
-                                                   WHERE speaks(language, s.spoken)), false) THEN 3
-                      WHEN o.held >= g.capacity OR g.agent = ANY (without) THEN 4 END AS why
-          FROM agent_queues m JOIN agents g ON g.agent = m.agent
-               LEFT JOIN LATERAL (SELECT count(*) AS held FROM assignments a
-                                  WHERE a.agent = g.agent AND a.released_at IS NULL AND g.on_duty) o ON true
-          WHERE m.queue = free_agents.queue) c;
+           CASE WHEN count(*) = 0 THEN 'has no agents'
+                WHEN bool_or(c.why IS NULL) THEN CASE WHEN NOT bool_or(c.speaks)
+                                                      THEN format('nobody of it speaks %s', language) END
+                ELSE concat_ws(', ', 'nobody is free',
+                               nullif(count(*) FILTER (WHERE c.why = 1), 0) || ' not on duty',
+                               nullif(count(*) FILTER (WHERE c.why = 2), 0) || ' without its skills',
+                               nullif(count(*) FILTER (WHERE c.why = 3), 0) || format(' without %s', language),
+                               nullif(count(*) FILTER (WHERE c.why = 4), 0) || ' with all they may have') END
+    INTO agents, remark
+    FROM (SELECT s.agent, s.assigned_at, s.held, s.speaks,
+                 CASE WHEN NOT s.on_duty THEN 1
+                      WHEN NOT coalesce(s.skills, '{}') @> coalesce(skills, '{}') THEN 2
+                      WHEN NOT s.speaks AND bool_or(s.speaks) OVER () THEN 3
+                      WHEN s.held >= s.capacity OR s.agent = ANY (without) THEN 4 END AS why
+          FROM (SELECT g.agent, g.on_duty, g.skills, g.capacity, g.assigned_at, o.held,
+                       language IS NULL OR g.languages IS NULL
+                           OR EXISTS (SELECT FROM unnest(g.languages) n(spoken) WHERE speaks(language, n.spoken))
+                           AS speaks
+                FROM agent_queues m JOIN agents g ON g.agent = m.agent
+                     LEFT JOIN LATERAL (SELECT count(*) AS held FROM assignments a
+                                        WHERE a.agent = g.agent AND a.released_at IS NULL AND g.on_duty) o ON true
+                WHERE m.queue = free_agents.queue) s) c;
     agents := coalesce(agents, '{}');
 END $$;
 COMMENT ON FUNCTION @hub@.free_agents(text, text, text[], text, text[]) IS
-    'who of a queue can take a customer now, the best first; and why nobody can';
+    'who of a queue can take a customer now, the best first; and why nobody can, or does not speak his language';
 
 -- What of the customer's touchpoints tells who should have him: his open conversation, and who served him last. Both
 -- are among the last ones most of the time; where they are not, all since last_agent_within are read.
@@ -219,18 +225,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.preferred_channels(bigint) IS 'channels of a customer''s visits, the preferred one first';
 
--- Becomes a reason of its own: a segment that was dropped stops no customer.
-CREATE OR REPLACE FUNCTION @hub@.why_not_in(segment text, customer_id bigint) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN CASE WHEN in_segment(segment, customer_id) THEN '' ELSE format('is not in segment %s', segment) END;
-EXCEPTION WHEN undefined_object THEN
-    RETURN format('there is no segment %s', segment);
-END $$;
-COMMENT ON FUNCTION @hub@.why_not_in(text, bigint) IS 'why a customer is not in a segment; empty: he is';
-
 -- The first queue of the chain that is open and has somebody free; or else where to wait.
 CREATE OR REPLACE FUNCTION @hub@.find_agent(queue text, language text, skills text[], channel text, known text,
                                             at timestamptz, without text[], INOUT reasons text[], OUT in_queue text,
@@ -251,15 +245,16 @@ BEGIN
             reasons := reasons || format('queue %s: is closed now', desk.queue);
         ELSE
             in_queue := coalesce(in_queue, desk.queue);
-            SELECT f.agents, f.why_none INTO agents, why
+            SELECT f.agents, f.remark INTO agents, why
             FROM free_agents(desk.queue, language, skills || desk.skills, known, without) f;
             IF agents <> '{}' THEN
                 in_queue := desk.queue;
-                reasons := reasons || CASE WHEN agents[1] = known
-                                           THEN format('queue %s: %s, who served him last, is free', desk.queue, known)
-                                           ELSE format('queue %s: %s is free', desk.queue, agents[1])
-                                                || coalesce(format('; %s, who served him last, is not', known), '')
-                                           END;
+                reasons := reasons || concat_ws('; ', CASE WHEN agents[1] = known
+                                                           THEN format('queue %s: %s, who served him last, is free',
+                                                                       desk.queue, known)
+                                                           ELSE format('queue %s: %s is free', desk.queue, agents[1])
+                                                           END,
+                                                nullif(known, agents[1]) || ', who served him last, is not', why);
                 RETURN;
             END IF;
             reasons := reasons || format('queue %s: %s', desk.queue, why);
@@ -313,7 +308,7 @@ CREATE OR REPLACE FUNCTION @hub@.routing(
     customer_id bigint, channel text, source text, conversation text, at timestamptz, without text[],
     OUT customer bigint, OUT queue text, OUT agents text[], OUT on_channel text, OUT priority integer,
     OUT reasons text[], OUT held bigint)
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -329,10 +324,14 @@ DECLARE
     language text;
     waiting interval;
     ways text[] := '{}';
-    checked jsonb := '{}';
+    inside text[];   -- his segments
+    way text;
     name text;
     why text;
 BEGIN
+    IF NOT has_table_privilege('visits', 'SELECT') THEN
+        PERFORM check_may('reader');
+    END IF;
     customer := coalesce((SELECT i.customer_id FROM identities i WHERE i.identity_id = routing.customer_id),
                          current_customer(routing.customer_id));
     IF customer IS NULL THEN
@@ -356,8 +355,10 @@ BEGIN
     talk := recent_contact(ids, channel, at);
     contact := coalesce(channel, was.channel, talk.on_channel);
     on_channel := contact;
-    name := concat_ws(' ', 'open conversation', coalesce(was.conversation, talk.conversation),
-                      'on ' || coalesce(was.channel, talk.on_channel));
+    name := CASE WHEN was.assignment_id IS NULL THEN concat_ws(' ', 'open conversation', talk.conversation,
+                                                               'on ' || talk.on_channel)
+                 ELSE concat_ws(' ', 'open', coalesce('conversation ' || was.conversation, 'contact'),
+                                'on ' || was.channel) END;
     known := coalesce(was.agent, talk.agent);
     IF was.assignment_id IS NULL AND talk.conversation IS NULL THEN
         reasons := reasons || 'no conversation is open'::text;
@@ -389,6 +390,7 @@ BEGIN
     IF contact IS NULL OR asked.channels THEN
         ways := preferred_channels(customer);
     END IF;
+    on_channel := coalesce(contact, ways[1]);
     IF asked.waits THEN
         waiting := waited(ids, talk.source, talk.conversation, CASE WHEN was.agent IS NULL THEN was.assigned_at END,
                           at);
@@ -396,7 +398,8 @@ BEGIN
 
     FOR rule IN
         SELECT r.position, r.segment, r.queue, r.agent, r.to_channel, r.skills, r.priority, r.purpose, r.note,
-               CASE WHEN num_nonnulls(r.channel, r.kind) > 0 AND w.way IS NULL THEN 'is on no channel, and prefers none'
+               CASE WHEN r.segment IS NOT NULL AND d.segment IS NULL THEN format('there is no segment %s', r.segment)
+                    WHEN num_nonnulls(r.channel, r.kind) > 0 AND w.way IS NULL THEN 'is on no channel, and prefers none'
                     WHEN r.channel <> w.way THEN format('%s %s, not %s', w.does, w.way, r.channel)
                     WHEN r.kind IS NOT NULL AND c.kind IS NULL THEN format('%s %s, which is not in channels', w.does,
                                                                            w.way)
@@ -411,26 +414,25 @@ BEGIN
                      CASE WHEN contact IS NULL THEN 'prefers' ELSE 'is on' END AS does) w
              LEFT JOIN channels c ON c.channel = w.way
              CROSS JOIN routing_rules r
+             LEFT JOIN segments d ON d.segment = r.segment
         ORDER BY r.position
     LOOP
-        name := format('rule %s', rule.position) || coalesce(format(' (%s)', rule.note), '');
+        name := format('rule %s', rule.position) || coalesce(' (' || rule.note || ')', '');
         why := rule.why;
         IF why IS NULL AND rule.segment IS NOT NULL THEN
-            IF NOT checked ? rule.segment THEN
-                checked := checked || jsonb_build_object(rule.segment, why_not_in(rule.segment, customer));
-            END IF;
-            why := nullif(checked ->> rule.segment, '');
+            inside := coalesce(inside, array(SELECT segments_of(customer, at)));
+            why := CASE WHEN rule.segment <> ALL (inside) THEN format('is not in segment %s', rule.segment) END;
         END IF;
         IF why IS NOT NULL THEN
             reasons := reasons || (name || ': ' || why);
             CONTINUE;
         END IF;
-        on_channel := coalesce(contact, ways[1]);
+        way := coalesce(contact, ways[1]);
         IF rule.to_channel IS NOT NULL THEN
             found := find_channel(customer, rule.purpose, contact, rule.to_channel, ways, at, name, reasons);
             reasons := found.reasons;
-            on_channel := found.channel;
-            IF on_channel IS NULL THEN
+            way := found.channel;
+            IF way IS NULL THEN
                 reasons := reasons || (name || ': there is no channel to write to him on');
                 CONTINUE;
             END IF;
@@ -441,15 +443,16 @@ BEGIN
                 reasons := reasons || format('%s: applies: to %s, who is on duty', name, rule.agent);
                 queue := rule.queue;
                 agents := ARRAY[rule.agent];
+                on_channel := way;
                 priority := rule.priority;
                 RETURN;
             ELSIF rule.queue IS NULL THEN
                 reasons := reasons || format('%s: is for %s, who %s', name, rule.agent, why);
-                on_channel := contact;
                 CONTINUE;
             END IF;
             reasons := reasons || format('%s: applies: not to %s, who %s', name, rule.agent, why);
         END IF;
+        on_channel := way;
         priority := rule.priority;
         IF rule.queue IS NULL THEN
             reasons := reasons || format('%s: applies: to %s, without an agent', name, on_channel);
@@ -476,7 +479,7 @@ BEGIN
     ELSE
         reasons := reasons || format('%snobody to send him to: add a rule without conditions, as INSERT INTO '
                                      '%I.routing_rules (position, queue) VALUES (1000, ''…'');',
-                                     format('%s, who served him last, %s; ', known, why), current_schema());
+                                     known || ', who served him last, ' || why || '; ', current_schema());
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.routing(bigint, text, text, text, timestamptz, text[]) IS

@@ -92,6 +92,62 @@ BEGIN ATOMIC
         ('identifiers', 'ruled_identities', 'SELECT'),
         ('identifiers', 'stitch_report', 'SELECT'),
 
+        -- An agent: of customers of his queues, by policies; of no other, and no figures. Not the logins of others.
+        ('agent', 'settings', 'SELECT'),
+        ('agent', 'channels', 'SELECT'),
+        ('agent', 'actions', 'SELECT'),
+        ('agent', 'agents', 'SELECT (agent, name, is_bot, on_duty, languages, skills, capacity, assigned_at), '
+                            || 'UPDATE (on_duty)'),
+        ('agent', 'agent_aliases', 'SELECT'),
+        ('agent', 'agent_maps', 'SELECT'),
+        ('agent', 'known_agents', 'SELECT'),
+        ('agent', 'business_calendars', 'SELECT'),
+        ('agent', 'business_hours', 'SELECT'),
+        ('agent', 'business_exceptions', 'SELECT'),
+        ('agent', 'calendar_uses', 'SELECT'),
+        ('agent', 'trait_rules', 'SELECT'),
+        ('agent', 'queues', 'SELECT'),
+        ('agent', 'agent_queues', 'SELECT'),
+        ('agent', 'routing_rules', 'SELECT'),
+        ('agent', 'my_queues', 'SELECT'),
+        ('agent', 'my_customers', 'SELECT'),
+        ('agent', 'my_identities', 'SELECT'),
+        ('agent', 'assignments', 'SELECT, INSERT (identity_id, source, conversation, channel, queue, agent, priority, '
+                                 || 'reasons), UPDATE (released_at, outcome, priority)'),
+        ('agent', 'assignments_assignment_id_seq', 'USAGE'),
+        ('agent', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, '
+                                || 'blocked, shared)'),
+        ('agent', 'customers', 'SELECT'),
+        ('agent', 'former_memberships', 'SELECT'),
+        ('agent', 'touchpoints', 'SELECT'),
+        ('agent', 'traits', 'SELECT'),
+        ('agent', 'customer_journeys', 'SELECT'),
+        ('agent', 'journey_changes', 'SELECT'),
+        ('agent', 'journey_notes', 'SELECT'),
+        ('agent', 'pending_journeys', 'SELECT'),
+        ('agent', 'changed_journeys', 'SELECT'),
+        ('agent', 'current_journeys', 'SELECT'),
+        ('agent', 'journeys_by_customer', 'SELECT'),
+        ('agent', 'own_journeys', 'SELECT'),
+        ('agent', 'timeline', 'SELECT'),
+        ('agent', 'visits', 'SELECT'),
+        ('agent', 'sessions', 'SELECT'),
+        ('agent', 'handoffs', 'SELECT'),
+        ('agent', 'turns', 'SELECT'),
+        ('agent', 'conversation_touchpoints', 'SELECT'),
+        ('agent', 'conversations', 'SELECT'),
+        ('agent', 'replies', 'SELECT'),
+        ('agent', 'customer_profile', 'SELECT'),
+        ('agent', 'customer_360', 'SELECT'),
+        ('agent', 'segments', 'SELECT'),
+        ('agent', 'segment_members', 'SELECT'),
+        ('agent', 'segment_changes', 'SELECT'),
+        ('agent', 'segment_clock', 'SELECT'),
+        ('agent', 'open_conversations', 'SELECT'),
+
+        ('agent''s identifiers', 'identities', 'SELECT'),
+        ('agent''s identifiers', 'resolved_rules', 'SELECT'),
+
         -- the update of one_row is never made: above READ COMMITTED the row is locked
         ('writer', 'settings', 'SELECT, UPDATE (one_row)'),
         ('writer', 'identifier_rules', 'SELECT'),
@@ -121,8 +177,7 @@ BEGIN ATOMIC
         ('writer', 'agents', 'SELECT, UPDATE (on_duty)'),
         ('writer', 'queues', 'SELECT'),
         ('writer', 'agent_queues', 'SELECT'),
-        ('writer', 'routing_rules', 'SELECT'),
-        ('writer', 'assignments', 'SELECT, INSERT, UPDATE'),
+        ('writer', 'assignments', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'assignments_assignment_id_seq', 'USAGE'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         -- what triggers of feed immediate read
@@ -152,7 +207,6 @@ BEGIN ATOMIC
         ('steward', 'queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'assignments', 'DELETE'),
         ('steward', 'service_targets', 'INSERT, UPDATE, DELETE'),
         ('steward', 'noted_waits', 'INSERT, UPDATE, DELETE, TRUNCATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
@@ -184,7 +238,8 @@ BEGIN ATOMIC
         ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
-    'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
+    'what grant_access grants: to readers, to those of them who see identifiers, to writers, and a steward has all of '
+    'it; and to agents';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -209,14 +264,34 @@ DECLARE
     levels text[] := CASE grant_access.level
                      WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
                      WHEN 'writer' THEN ARRAY['writer']
-                     WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward'] END;
+                     WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward']
+                     WHEN 'agent' THEN ARRAY['agent', CASE WHEN identifiers THEN 'agent''s identifiers' END] END;
     a record;
 BEGIN
     PERFORM check_access(role);
     IF levels IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
-            HINT = 'There are reader, writer and steward.';
+            HINT = 'There are reader, writer, steward and agent.';
+    ELSIF grant_access.level = 'agent'
+          AND (has_table_privilege(role, 'memberships', 'SELECT')
+               OR has_table_privilege(role, 'touchpoint_keys', 'INSERT')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation',
+            MESSAGE = format('role %I can''t be an agent', role),
+            DETAIL = 'It may read or write what is of all customers, and an agent sees those of his queues only.',
+            HINT = format('If it may no longer: SELECT %I.revoke_access(%L);', current_schema(), role);
+    ELSIF grant_access.level <> 'agent'
+          AND EXISTS (SELECT FROM pg_policy p CROSS JOIN LATERAL unnest(p.polroles) r(id)
+                      WHERE p.polrelid = 'identities'::regclass AND p.polname = 'agents' AND r.id <> 0
+                            AND pg_has_role(role, r.id, 'USAGE')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation',
+            MESSAGE = format('role %I is an agent, and can''t be a %s', role, grant_access.level),
+            DETAIL = 'An agent sees the customers of his queues only.',
+            HINT = format('If it is one no longer: SELECT %I.revoke_access(%L);', current_schema(), role);
+    END IF;
+    PERFORM give_way_to_policies();
+    IF grant_access.level = 'agent' THEN
+        PERFORM set_agent_policies(role, true);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
@@ -224,7 +299,8 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
-    'let a role read (and see identifiers), write, or be a steward, besides what it may already';
+    'let a role read (and see identifiers), write, or be a steward, besides what it may already; or be an agent, who '
+    'sees the customers of the queues he serves: login of agents tells who he is';
 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -233,7 +309,7 @@ AS $$
 DECLARE
     relation name;
 BEGIN
-    PERFORM check_access(role);
+    PERFORM check_access(role), set_agent_policies(role, false);
     FOR relation IN
         SELECT c.relname
         FROM pg_class c
