@@ -290,7 +290,7 @@ COMMENT ON FUNCTION @hub@.reads_noted_waits() IS 'whether noted_waits tells you 
 ALTER TABLE @hub@.noted_waits ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS sees_conversation ON @hub@.noted_waits;
 CREATE POLICY sees_conversation ON @hub@.noted_waits
-    USING (conversation IS NULL OR NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+    USING (noted_waits.conversation IS NULL OR NOT (SELECT @hub@.hides_rows($$@hub@.touchpoints$$))
            OR EXISTS (SELECT FROM @hub@.touchpoints t
                       WHERE t.conversation = noted_waits.conversation AND t.source = noted_waits.source));
 DROP POLICY IF EXISTS empties ON @hub@.noted_waits;
