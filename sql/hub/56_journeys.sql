@@ -100,11 +100,11 @@ BEGIN
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
         SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent, o.conversation
+               o.direction, o.agent, o.conversation
         FROM old_rows o
     ), latter AS (
         SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent, n.conversation
+               n.direction, n.agent, n.conversation
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
@@ -381,6 +381,14 @@ BEGIN
         FOR place IN
             WITH taken AS MATERIALIZED (
                 DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for, n.packed_by
+            ), noted AS (
+                INSERT INTO noted_waits (source, conversation)
+                SELECT c.source, c.conversation
+                FROM changed_conversations() c
+                WHERE (SELECT reads_noted_waits())
+                      AND (c.may_wait OR EXISTS (SELECT FROM noted_waits w WHERE w.source = c.source
+                                                                             AND w.conversation = c.conversation))
+                ON CONFLICT ON CONSTRAINT noted_waits_key DO UPDATE SET started_at = NULL, last_at = NULL
             ), changed AS MATERIALIZED (
                 SELECT i.customer_id,
                        bool_or(n.touchpoint IS NULL
@@ -461,6 +469,7 @@ BEGIN
     IF firsts = '{}' AND sees_all_journeys() THEN
         PERFORM make_blocks();
     END IF;
+    PERFORM settle_waits(rebuild);
     PERFORM refresh_segments(now(), changed, rebuild, added);
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
