@@ -144,6 +144,8 @@ BEGIN ATOMIC
         ('agent', 'segment_changes', 'SELECT'),
         ('agent', 'segment_clock', 'SELECT'),
         ('agent', 'open_conversations', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
         ('agent', 'service_targets', 'SELECT'),
         ('agent', 'noted_waits', 'SELECT'),
 
