@@ -101,7 +101,8 @@ BEGIN
     -- times of different zones may be the other way round
     part := CASE WHEN since IS NULL AND until IS NULL THEN 'e.journey'
                  ELSE format('journey_slice(e.journey, tstzrange(%s, %s))',
-                             coalesce(CASE WHEN until IS NULL THEN since ELSE format('least(%s, %s)', since, until) END,
+                             coalesce(CASE WHEN since IS NULL OR until IS NULL THEN since
+                                           ELSE format('least(%s, %s)', since, until) END,
                                       'NULL'), coalesce(until, 'NULL')) END;
     words := concat(' within the last ' || (condition ->> 'within'),
                     CASE WHEN condition ?& '{within,older_than}' THEN ', but' END,
@@ -798,7 +799,7 @@ BEGIN
             FROM given g CROSS JOIN LATERAL unnest(g.labels) l(label) JOIN news n ON n.label = l.label
             GROUP BY g.customer_id
         )$with$ END,
-        made.conditions, coalesce(format('least(%s)', made.turns), 'NULL::timestamptz'),
+        made.conditions, coalesce('least(' || made.turns || ')', 'NULL::timestamptz'),
         CASE WHEN made.traits THEN 'p.traits' ELSE 'NULL::jsonb' END,
         CASE WHEN NOT made.conversations THEN 'NULL::bigint' WHEN everybody THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(l.customer_id)' END,
