@@ -45,7 +45,7 @@ COMMENT ON COLUMN @hub@.segment_members.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.segment_members.segments IS
     'segment_id of the segments; numbers that no segment has are of those that were dropped';
 COMMENT ON COLUMN @hub@.segment_members.turns_at IS
-    'until when they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
+    'until when at least they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
 
 CREATE TABLE @hub@.segment_changes (
     identity_id bigint,
