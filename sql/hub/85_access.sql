@@ -146,6 +146,8 @@ BEGIN ATOMIC
         ('agent', 'open_conversations', 'SELECT'),
         ('agent', 'service_targets', 'SELECT'),
         ('agent', 'noted_waits', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
 
         ('agent''s identifiers', 'identities', 'SELECT'),
         ('agent''s identifiers', 'resolved_rules', 'SELECT'),
