@@ -102,7 +102,7 @@ FROM relation r CROSS JOIN member m
                          UNION ALL
                          SELECT x.grantee, x.privilege_type, string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a, aclexplode(a.attacl) x
                          WHERE a.attrelid = r.id GROUP BY x.grantee, x.privilege_type) l(grantee, privilege, columns)
-     LEFT JOIN (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd'), ('USAGE', 'U')) v(privilege, letter) ON v.privilege = l.privilege
+     LEFT JOIN (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd'), ('TRUNCATE', 'D'), ('USAGE', 'U')) v(privilege, letter) ON v.privilege = l.privilege
 WHERE l.grantee IN (0, (SELECT oid FROM pg_roles WHERE rolname = m.role)) AND m.who <> 'owner';
 CREATE FUNCTION letters(relation text, who text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(l, '' ORDER BY l)
