@@ -628,8 +628,14 @@ BEGIN
                 WHEN unique_violation THEN  -- somebody else has just assigned it: then that is what this one replaces
                     GET STACKED DIAGNOSTICS failed = CONSTRAINT_NAME;
                     failures := failures + 1;
-                    IF failures > 5 OR failed NOT LIKE 'assignments_open_%' THEN
+                    IF failed NOT LIKE 'assignments_open_%'
+                       OR failures > 5 AND current_setting('transaction_isolation') <> 'read committed' THEN
                         RAISE;
+                    ELSIF failures > 5 THEN
+                        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                            MESSAGE = format('%s is assigned to others, whom you can''t see',
+                                             coalesce('conversation ' || conversation, 'the customer')),
+                            HINT = 'They may release it first.';
                     END IF;
                     EXIT;
             END;

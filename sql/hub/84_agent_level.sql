@@ -57,7 +57,7 @@ COMMENT ON VIEW @hub@.my_identities IS 'identities of my_customers, a row an ass
 COMMENT ON COLUMN @hub@.my_identities.identity_id IS 'the identity';
 
 CREATE OR REPLACE FUNCTION @hub@.agent_policies(OUT relation name, OUT policy name, OUT command text,
-                                                OUT condition text)
+                                                OUT clauses text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 20 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -65,10 +65,11 @@ AS $$
 BEGIN
     RETURN QUERY
     SELECT c.relname, 'agents'::name, 'ALL',
-           format(CASE WHEN NOT k.attnotnull THEN '%2$I.%3$I IS NULL OR ' ELSE '' END  -- is about nobody
+           format('USING (' || CASE WHEN k.attnotnull THEN '' ELSE '%2$I.%3$I IS NULL OR ' END  -- is about nobody
                   || CASE WHEN c.relname = 'identities' OR k.attname = 'customer_id'
                        THEN 'EXISTS (SELECT FROM %1$I.my_customers m WHERE m.customer_id = %2$I.customer_id)'
-                       ELSE 'EXISTS (SELECT FROM %1$I.my_identities i WHERE i.identity_id = %2$I.identity_id)' END,
+                       ELSE 'EXISTS (SELECT FROM %1$I.my_identities i WHERE i.identity_id = %2$I.identity_id)' END
+                  || ')',
                   current_schema(), c.relname, k.attname)
     FROM pg_class c
          CROSS JOIN LATERAL (SELECT a.attname, a.attnotnull FROM pg_attribute a
@@ -79,18 +80,20 @@ BEGIN
           AND c.relname IN (SELECT r.relation FROM access_rights() r WHERE r.level = 'agent')
           AND c.relname <> 'traits';  -- are seen where their identities are
     RETURN QUERY
-    SELECT p.relation, p.policy, p.command, format(p.condition, current_schema())
+    SELECT p.relation, p.policy, p.command, format(p.clauses, current_schema())
     FROM (VALUES
-        ('agents'::name, 'own_row'::name, 'UPDATE', 'agents.login = current_user'),
+        ('agents'::name, 'own_row'::name, 'UPDATE', 'USING (agents.login = current_user)'),
         ('assignments', 'to_own_queues', 'INSERT',
-         '(assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) OR assignments.queue IS NULL) '
+         'WITH CHECK ((assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) OR assignments.queue IS NULL) '
          'AND (assignments.agent IS NULL OR assignments.agent IN (SELECT m.agent FROM %1$I.my_queues m) '
          'OR EXISTS (SELECT FROM %1$I.agent_queues s JOIN %1$I.my_queues m ON m.queue = s.queue '
-         'WHERE s.agent = assignments.agent))'),
+         'WHERE s.agent = assignments.agent)))'),
+        -- whom he has released he sees for a time: so that time is not for him to choose
         ('assignments', 'from_own_queues', 'UPDATE',
-         'assignments.released_at IS NULL AND (assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) '
-         'OR assignments.agent IN (SELECT m.agent FROM %1$I.my_queues m))')
-        ) p(relation, policy, command, condition);
+         'USING (assignments.released_at IS NULL AND (assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) '
+         'OR assignments.agent IN (SELECT m.agent FROM %1$I.my_queues m))) '
+         'WITH CHECK (coalesce(assignments.released_at <= clock_timestamp(), true))')
+        ) p(relation, policy, command, clauses);
 END $$;
 COMMENT ON FUNCTION @hub@.agent_policies() IS
     'policies of the level agent: what holds of rows that an agent has to do with';
@@ -109,7 +112,7 @@ BEGIN
         PERFORM set_config('lock_timeout', '10s', true);  -- who waits for an idle reader keeps all others waiting
     END IF;
     FOR p IN
-        SELECT a.relation, a.policy, a.command, a.condition, c.oid AS id, c.relrowsecurity
+        SELECT a.relation, a.policy, a.command, a.clauses, c.oid AS id, c.relrowsecurity
         FROM agent_policies() a
              JOIN pg_class c ON c.relname = a.relation AND c.relnamespace = quote_ident(current_schema())::regnamespace
         ORDER BY a.relation COLLATE "C", a.policy COLLATE "C"
@@ -127,10 +130,8 @@ BEGIN
             EXECUTE format('CREATE POLICY everyone ON %I.%I USING (true)', current_schema(), p.relation);
         END IF;
         IF roles IS NULL AND is_agent THEN
-            EXECUTE format('CREATE POLICY %I ON %I.%I AS RESTRICTIVE FOR %s TO %I %s (%s)', p.policy, current_schema(),
-                           p.relation, p.command, role,
-                           CASE p.command WHEN 'INSERT' THEN 'WITH CHECK' ELSE 'USING' END, p.condition)
-                    || CASE p.command WHEN 'UPDATE' THEN ' WITH CHECK (true)' ELSE '' END;
+            EXECUTE format('CREATE POLICY %I ON %I.%I AS RESTRICTIVE FOR %s TO %I %s', p.policy, current_schema(),
+                           p.relation, p.command, role, p.clauses);
         ELSIF roles IS NULL THEN
             EXECUTE format('DROP POLICY %I ON %I.%I', p.policy, current_schema(), p.relation);
         ELSE

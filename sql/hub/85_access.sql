@@ -150,6 +150,7 @@ BEGIN ATOMIC
         ('agent', 'next_step_contexts', 'SELECT'),
 
         ('agent''s identifiers', 'identities', 'SELECT'),
+        ('agent''s identifiers', 'identifier_rules', 'SELECT'),
         ('agent''s identifiers', 'resolved_rules', 'SELECT'),
 
         -- the update of one_row is never made: above READ COMMITTED the row is locked

@@ -15,7 +15,6 @@ BEGIN
     allowed := channel <> 'whatsapp' AND purpose <> 'none';
     reasons := CASE WHEN allowed THEN '{}' ELSE ARRAY['consent: none to ' || purpose || ' by ' || channel] END;
 END $$;
-\set now '''2026-03-11 10:00Z'''
 INSERT INTO agents (agent, name, on_duty, languages, skills, capacity) VALUES
     ('ana', 'Ana', true, '{pt}', '{billing}', 2), ('rui', 'Rui', true, '{pt,en}', NULL, 1), ('eva', 'Eva', true, '{en-GB}', NULL, NULL),
     ('zoe', 'Zoe', false, NULL, '{billing,fraud}', NULL), ('ada', 'Ada', true, NULL, NULL, NULL);
@@ -110,11 +109,13 @@ SELECT * FROM routed('long');
 SELECT count(told('long', 'message', '2026-03-04Z'::timestamptz + n * interval '1 min', 'chat', 'out', 'l1', 'eva')) FROM generate_series(1, 60) n;
 SELECT * FROM routed('long');
 
--- now, whenever that is, all queues are open
+-- now, whenever that is, all queues are open, and what was said is too long ago
 UPDATE queues SET calendar = NULL;
+UPDATE settings SET last_agent_within = '0';
 -- assigned: queue, agent, priority, reasons of the rule; once more it is the same
 CREATE VIEW open AS SELECT assignment_id AS id, customer_id, source, conversation, channel, queue, agent, priority, reasons[cardinality(reasons)] AS reason
 FROM assignments JOIN identities USING (identity_id) WHERE released_at IS NULL;
+
 SELECT assign(who('new'), channel => 'chat') AS id;
 SELECT assign(who('new'), channel => 'chat') AS id, assign(who('new')) AS again;
 SELECT assign(who('new'), channel => 'chat', source => 'desk', conversation => 'n1') AS conversation;
@@ -128,7 +129,7 @@ SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT 
 SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT i.identity_id, 'ana' FROM crm.identities i LIMIT 2$$);
 TABLE open ORDER BY id;
 -- rui has no room any more, but keeps whom he has
-SELECT * FROM routed('new', 'chat');
+SELECT * FROM routed('new', 'chat', now());
 -- released once
 SELECT release(id, 'solved') AS released, release(id) AS again FROM open WHERE agent = 'rui';
 SELECT * FROM refused('SELECT crm.release(-1)');
@@ -139,7 +140,7 @@ SELECT assign(who('fast'), channel => 'web') AS id;
 SELECT queue, agent, reason FROM open WHERE customer_id = who('fast');
 SELECT assign(who('fast'), channel => 'web') AS same;
 UPDATE agents SET on_duty = true WHERE agent = 'rui';
-SELECT * FROM routed('fast', 'web');
+SELECT * FROM routed('fast', 'web', now());
 SELECT assign(who('fast'), channel => 'web') AS id;
 SELECT queue, agent, reason FROM open WHERE customer_id = who('fast');
 UPDATE agents SET on_duty = true;
@@ -149,7 +150,7 @@ SELECT * FROM refused($$SELECT crm.assign(crm.who('gold'), channel => 'store')$$
 -- numbers of before, and of identities, stand for the customer
 SELECT record('{card:gold,card:fast}', '2026-03-11 10:00Z', 'store', 'visit') > 0 AS merged;
 SELECT customer_id = who('gold') AS moved, queue, agent FROM open WHERE conversation IS NULL AND channel = 'web' AND agent = 'rui';
-SELECT r.agent, r.reasons FROM unnest(ARRAY(SELECT identity_id FROM identities WHERE customer_id = who('gold'))) i, route(i, 'web', :now) r;
+SELECT r.agent, r.reasons FROM unnest(ARRAY(SELECT identity_id FROM identities WHERE customer_id = who('gold'))) i, route(i, 'web') r;
 SELECT count(DISTINCT assign(i, channel => 'web')) FROM unnest(ARRAY(SELECT identity_id FROM identities WHERE customer_id = who('gold'))) i;
 -- forgotten are they only when they are released
 UPDATE settings SET forget_unreferenced = true;
@@ -168,7 +169,7 @@ SELECT message, hint FROM (VALUES
 UPDATE queues SET next_queue = 'billing' WHERE queue = 'night';
 INSERT INTO routing_rules (position, queue) VALUES (1, 'billing');
 UPDATE agents SET on_duty = false;
-SELECT * FROM routed('slow', 'chat');
+SELECT * FROM routed('slow', 'chat', now());
 UPDATE agents SET on_duty = true;
 -- duty is no other name: what is packed is not packed anew
 SELECT bots_version FROM settings;
