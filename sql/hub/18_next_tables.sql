@@ -8,7 +8,8 @@ CREATE TABLE @hub@.next_step_models (
     steps integer NOT NULL DEFAULT 3 CHECK (steps BETWEEN 1 AND 20),
     at_least integer NOT NULL DEFAULT 30 CHECK (at_least > 0),
     sample integer NOT NULL DEFAULT 100000 CHECK (sample > 0),
-    stale_after double precision NOT NULL DEFAULT 0.1 CHECK (stale_after >= 0),
+    stale_after double precision NOT NULL DEFAULT 0.5 CHECK (stale_after >= 0),
+    for_agents boolean NOT NULL DEFAULT false,
     made_at timestamptz,
     customers bigint NOT NULL DEFAULT 0,
     changed bigint NOT NULL DEFAULT 0
@@ -26,6 +27,8 @@ COMMENT ON COLUMN @hub@.next_step_models.sample IS
     'so many customers are counted, about: of more a sample, by their numbers';
 COMMENT ON COLUMN @hub@.next_step_models.stale_after IS
     'refresh() counts anew when so large a part of all journeys has changed';
+COMMENT ON COLUMN @hub@.next_step_models.for_agents IS
+    'of the row for all customers: whether agents, who see their own, are told what was counted of all';
 COMMENT ON COLUMN @hub@.next_step_models.made_at IS 'when that was counted; NULL: not yet, or not by these settings';
 COMMENT ON COLUMN @hub@.next_step_models.customers IS 'how many customers had a journey then';
 COMMENT ON COLUMN @hub@.next_step_models.changed IS 'how many journeys have changed since';

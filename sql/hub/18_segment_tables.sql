@@ -9,6 +9,7 @@ CREATE TABLE @hub@.segments (
     condition text NOT NULL,
     turns text[] NOT NULL,
     candidates text,
+    concerns text[] NOT NULL,
     inputs text[] NOT NULL,
     parts text[] NOT NULL
 );
@@ -25,6 +26,8 @@ COMMENT ON COLUMN @hub@.segments.turns IS
     'condition on the clock';
 COMMENT ON COLUMN @hub@.segments.candidates IS
     'made of the definition: patterns that journeys of all in it match, in SQL; NULL: there are none';
+COMMENT ON COLUMN @hub@.segments.concerns IS
+    'made of the definition: patterns; new touchpoints that are none of their steps change nothing';
 COMMENT ON COLUMN @hub@.segments.inputs IS
     'made of the definition: what can change who is in it, as in why of segment_log';
 COMMENT ON COLUMN @hub@.segments.parts IS 'made of the definition: segments it names';

@@ -328,7 +328,8 @@ DECLARE
     few constant integer := 8192;  -- of a row: more customers, or more than a megabyte, and it is made anew
     firsts bigint[] := '{}';  -- where rows of journey_blocks begin, if they are kept
     place record;
-    changed bigint[];  -- customers with changes, if there are segments
+    changed bigint[];             -- customers with changes, if there are segments,
+    added @extschema@.journey[];  -- and what is new, if that is all
     total bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
@@ -438,18 +439,20 @@ BEGIN
                 FROM written w CROSS JOIN LATERAL (SELECT width_bucket(w.customer_id, firsts) AS number) p
             )
             SELECT p.number, count(*) AS customers, sum(p.bytes) AS bytes,
-                   array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids
+                   array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids,
+                   NULL::journey[] AS added
             FROM placed p
             GROUP BY p.number
             UNION ALL
-            SELECT NULL, 0, 0, array_agg(d.customer_id)
-            FROM (SELECT c.customer_id FROM changed c
-                  UNION
-                  SELECT n.identity_id FROM taken n WHERE n.touchpoint IS NULL) d
+            SELECT NULL, 0, 0, array_agg(d.customer_id), array_agg(d.added)
+            FROM (SELECT c.customer_id, CASE WHEN NOT c.anew THEN c.added END AS added FROM changed c
+                  UNION ALL
+                  SELECT n.identity_id, NULL FROM taken n WHERE n.touchpoint IS NULL) d
             WHERE EXISTS (SELECT FROM segments s)
         LOOP
             IF place.number IS NULL THEN
                 changed := place.ids;
+                added := place.added;
                 CONTINUE;
             END IF;
             total := total + place.customers;
@@ -467,7 +470,7 @@ BEGIN
         PERFORM make_blocks();
     END IF;
     PERFORM settle_waits(rebuild);
-    PERFORM refresh_segments(now(), changed, rebuild);
+    PERFORM refresh_segments(now(), changed, rebuild, added);
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
     END IF;

@@ -1,14 +1,26 @@
 -- What comes next, by what came next for customers whose last steps were the same.
 --
--- next_step_contexts holds counts over many customers, so it is, as journey_blocks, for whom no policy parts them;
--- for others the same is counted of the journeys that they may see, when they ask. It is made anew, never changed: by
--- refresh(), when a part of all journeys has changed. So for each journey that a refresh packs, it counts a fixed number
--- of journeys, on average, and never more than the sample.
+-- next_step_contexts holds counts over many customers, so it is, as journey_blocks, for whom no policy parts them, and
+-- for agents if that is set; for others the same is counted of the journeys that they may see, when they ask. It is made
+-- anew, never changed: by refresh(), when a part of all journeys has changed. So for each journey that a refresh packs,
+-- it counts a fixed number of journeys, on average, and never more than the sample.
+
+CREATE OR REPLACE FUNCTION @hub@.reads_next_steps() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN @hub@.sees_all_journeys()
+    OR EXISTS (SELECT FROM @hub@.next_step_models m WHERE m.segment = '' AND m.for_agents)
+       AND NOT (@hub@.hides_rows($$@hub@.touchpoints$$, 'agents') OR @hub@.hides_rows($$@hub@.identities$$, 'agents')
+                OR @hub@.hides_rows($$@hub@.customers$$, 'agents')
+                OR @hub@.hides_rows($$@hub@.customer_journeys$$, 'agents')
+                OR @hub@.hides_rows($$@hub@.journey_changes$$, 'agents'));
+COMMENT ON FUNCTION @hub@.reads_next_steps() IS
+    'whether you may read what was counted of all customers: you see all their journeys, or are an agent, and '
+    'next_step_models lets agents';
 
 ALTER TABLE @hub@.next_step_contexts ENABLE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS sees_all_journeys ON @hub@.next_step_contexts;
-CREATE POLICY sees_all_journeys ON @hub@.next_step_contexts
-    USING (nullif(@hub@.sees_all_journeys(), false) IS NOT NULL);
+DROP POLICY IF EXISTS reads_next_steps ON @hub@.next_step_contexts;
+CREATE POLICY reads_next_steps ON @hub@.next_step_contexts
+    USING (nullif(@hub@.reads_next_steps(), false) IS NOT NULL);
 DROP POLICY IF EXISTS empties ON @hub@.next_step_contexts;
 CREATE POLICY empties ON @hub@.next_step_contexts FOR DELETE USING (true);
 
@@ -195,7 +207,7 @@ BEGIN
     IF which <> '' AND model.segment <> which THEN
         PERFORM segment_text(which);  -- an error, if there is none
     END IF;
-    stored := model.segment = which AND sees_all_journeys();
+    stored := model.segment = which AND reads_next_steps();
     as_of := CASE WHEN stored THEN model.made_at ELSE now() END;
     journey := (SELECT journey_slice(j.journey, tstzrange(NULL, now(), '[]'))
                 FROM journeys_by_customer j
@@ -241,15 +253,18 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT coalesce(w.item, '(end)'), w.p, w.customers, w.c, wilson(w.p, best.effective, -1),
-           wilson(w.p, best.effective, 1), wilson(w.c, w.customers, -1), wilson(w.c, w.customers, 1),
+           wilson(w.p, best.effective, 1), wilson(w.c, w.n, -1), wilson(w.c, w.n, 1),
            CASE WHEN best.customers - w.customers >= model.at_least
                 THEN (best.converted - w.converted) / (best.times - w.times)::double precision END,
            best.context, best.customers, as_of,
-           CASE WHEN w.customers < model.at_least
+           CASE WHEN w.c IS NULL
                 THEN format('fewer than %s customers went so: their chance to convert is not told',
                             model.at_least) END
     FROM (SELECT u.item, u.customers, u.times, u.converted, u.times / best.times::double precision AS p,
-                 CASE WHEN u.customers >= model.at_least THEN u.converted / u.times::double precision END AS c
+                 -- where nothing comes, no conversion does
+                 CASE WHEN u.item IS NULL THEN 0
+                      WHEN u.customers >= model.at_least THEN u.converted / u.times::double precision END AS c,
+                 CASE WHEN u.item IS NULL THEN 'infinity' ELSE u.customers::double precision END AS n
           FROM unnest(best.items, best.item_customers, best.item_times, best.item_converted)
                    u(item, customers, times, converted)) w
     ORDER BY w.p DESC, 1;

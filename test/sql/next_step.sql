@@ -42,6 +42,7 @@ DROP TABLE j;
 
 -- a hub: 40 customers, a year ago; half of those who call buy, a tenth of the others do
 CREATE ROLE regress_next_reader;
+CREATE ROLE regress_next_agent;
 SELECT journey_create_hub('next_hub');
 SELECT next_hub.grant_access('regress_next_reader');
 SELECT count(next_hub.record(i, now() - interval '300 days' + t, c, a)) FROM generate_series(1, 40) n,
@@ -129,6 +130,24 @@ SELECT item, reason FROM next_hub.next_step(30);
 RESET ROLE;
 ALTER TABLE next_hub.identities DISABLE ROW LEVEL SECURITY;
 
+-- an agent sees his customers: counts of all are for him only if that is set
+INSERT INTO next_hub.queues (queue) VALUES ('q');
+INSERT INTO next_hub.agents (agent, login) VALUES ('Rita', 'regress_next_agent');
+INSERT INTO next_hub.agent_queues (agent, queue) VALUES ('Rita', 'q');
+SELECT next_hub.grant_access('regress_next_agent', 'agent');
+SELECT next_hub.make_next_steps() > 0 AS made, next_hub.assign(next_hub.customer_of('id:newer'), 'q') > 0 AS assigned;
+SELECT next_hub.customer_of('id:newer') AS newer \gset
+SET ROLE regress_next_agent;
+SELECT item, support, reason FROM next_hub.next_step(:newer);
+SELECT reason FROM next_hub.next_step(1);
+SELECT count(*) FROM next_hub.next_step_contexts;
+RESET ROLE;
+UPDATE next_hub.next_step_models SET for_agents = true;
+SET ROLE regress_next_agent;
+SELECT item, support, reason FROM next_hub.next_step(:newer);
+SELECT reason FROM next_hub.next_step(1);
+RESET ROLE;
+
 -- mistakes
 UPDATE next_hub.next_step_models SET conversion = 'a.b -> c.d';
 UPDATE next_hub.next_step_models SET within = '-1 day';
@@ -141,5 +160,5 @@ SELECT next_hub.make_next_steps();
 SELECT next_hub.refresh();
 DROP FUNCTION next_of;
 SELECT journey_drop_hub('next_hub', true);
-DROP OWNED BY regress_next_reader;
-DROP ROLE regress_next_reader;
+DROP OWNED BY regress_next_reader, regress_next_agent;
+DROP ROLE regress_next_reader, regress_next_agent;

@@ -107,7 +107,7 @@ FROM (SELECT j, max(n) AS n, max(at) AS at FROM touch GROUP BY j HAVING now() - 
 WHERE k <= l.n AND NOT EXISTS (SELECT FROM touch a JOIN touch b ON b.j = a.j AND b.n = a.n + 1 WHERE a.j = l.j AND a.n > l.n - k AND b.at - a.at > '2 days');
 CREATE TEMP TABLE wanted AS
 SELECT c.j, coalesce(o.item, '(end)') AS item, o.item_times / o.times::float8 AS probability, o.item_customers AS customers,
-       CASE WHEN o.item_customers >= 6 THEN o.item_converted / o.item_times::float8 END AS converts,
+       CASE WHEN o.item IS NULL THEN 0 WHEN o.item_customers >= 6 THEN o.item_converted / o.item_times::float8 END AS converts,
        CASE WHEN o.customers - o.item_customers >= 6 THEN (o.converted - o.item_converted) / (o.times - o.item_times)::float8 END AS otherwise, o.context
 FROM (SELECT DISTINCT ON (j) j, context FROM last_steps WHERE context IN (SELECT o.context FROM o) ORDER BY j, k DESC) c JOIN o ON o.context = c.context;
 SELECT (SELECT count(*) FROM wanted) > 100,
