@@ -216,7 +216,7 @@ SELECT query, o.* FROM (VALUES
     ($$UPDATE evidence SET identities = '{1,2}'$$),
     ($$DELETE FROM evidence$$),
     ($$DELETE FROM identities$$),
-    ($$UPDATE settings SET keep_touchpoints = '1 day'$$),
+    ($$INSERT INTO retention_rules (what, keep) VALUES ('touchpoints', '1 day')$$),
     ($$UPDATE settings SET months_ahead = 1200$$),
     ($$UPDATE settings SET notify = false$$),
     ($$UPDATE channels SET label = 'Shop' WHERE channel = 'store'$$),
