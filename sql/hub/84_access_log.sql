@@ -51,7 +51,7 @@ BEGIN
         IF NOT logs THEN
             made := regexp_replace(found.definition, ' AND \( SELECT [^()]*note_access\([^()]*\)[^()]*\)\)', ')');
             made := regexp_replace(made, '\n    PERFORM note_access\([^()]*\);', '');
-            made := regexp_replace(made, '(\n LANGUAGE \w+\n)', '\1 STABLE PARALLEL SAFE');
+            made := regexp_replace(made, '(\n LANGUAGE \w+\n)', E'\\1 STABLE PARALLEL SAFE\n');
         ELSE
             made := regexp_replace(found.definition, 'WHERE (\(v\.customer_id = \w+\.customer_id\))',
                                    format('WHERE (\1 AND (SELECT %s))', noting));

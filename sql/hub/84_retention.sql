@@ -57,19 +57,19 @@ END $$;
 COMMENT ON FUNCTION @hub@.set_retention(text, interval, text, text, text, text) IS
     'make or change a rule of retention_rules; keep NULL: take it away';
 
-CREATE OR REPLACE FUNCTION @hub@.identity_for_nobody() RETURNS bigint
+CREATE OR REPLACE FUNCTION @hub@.identity_for_nobody(seen_at timestamptz) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     id CONSTANT bigint := nextval('identities_identity_id_seq');
 BEGIN
-    INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since)
-    VALUES (id, identifier('anonymous', gen_random_uuid()::text), id, id, now());
+    INSERT INTO identities (identity_id, identifier, normal_id, customer_id, member_since, first_seen, last_seen)
+    VALUES (id, identifier('anonymous', gen_random_uuid()::text), id, id, now(), seen_at, seen_at);
     INSERT INTO customers (customer_id, identities) VALUES (id, 1);
     RETURN id;
 END $$;
-COMMENT ON FUNCTION @hub@.identity_for_nobody() IS
+COMMENT ON FUNCTION @hub@.identity_for_nobody(timestamptz) IS
     'a new identity that touchpoints can belong to which shall lead to nobody: a customer of its own, named at random';
 
 -- Partition by partition: its bounds leave nothing else to look at, and only the whole has the triggers. A row that
@@ -86,6 +86,7 @@ DECLARE
     places tid[];
     bounds text;
     ids bigint[];
+    first_at timestamptz;
     customers bigint[];
     numbers bigint[];
 BEGIN
@@ -105,8 +106,9 @@ BEGIN
         IF "then" = 'delete' THEN
             EXECUTE 'DELETE FROM touchpoints t WHERE ' || bounds USING places;
         ELSIF places <> '{}' THEN
-            EXECUTE 'SELECT array_agg(DISTINCT t.identity_id) FROM touchpoints t WHERE ' || bounds INTO ids USING places;
-            SELECT array_agg(c.customer_id ORDER BY c.customer_id), array_agg(identity_for_nobody())
+            EXECUTE 'SELECT array_agg(DISTINCT t.identity_id), min(t.occurred_at) FROM touchpoints t WHERE ' || bounds
+            INTO ids, first_at USING places;
+            SELECT array_agg(c.customer_id ORDER BY c.customer_id), array_agg(identity_for_nobody(first_at))
             INTO customers, numbers
             FROM (SELECT DISTINCT coalesce(i.customer_id, u.id) AS customer_id
                   FROM unnest(ids) u(id) LEFT JOIN identities i ON i.identity_id = u.id) c;
@@ -137,7 +139,7 @@ BEGIN
                    WHERE i.identity_id = is_nobodys.identity_id
                          AND identifier_namespace(i.identifier) = 'anonymous');
 END $$;
-COMMENT ON FUNCTION @hub@.is_nobodys(bigint) IS 'whether an identity was made by identity_for_nobody()';
+COMMENT ON FUNCTION @hub@.is_nobodys(bigint) IS 'whether an identity was made by identity_for_nobody';
 
 -- Heard of: by an identifier, or a touchpoint of any. One whom erase() refuses, because attached tables name him, stays.
 CREATE OR REPLACE FUNCTION @hub@.old_customers(before timestamptz, most bigint DEFAULT NULL) RETURNS SETOF bigint
@@ -216,7 +218,7 @@ BEGIN
     FOR what, channel, action, source, keep, "then" IN
         SELECT r.what, coalesce(r.channel, '*'), coalesce(r.action, '*'), coalesce(r.source, '*'), r.keep, r."then"
         FROM retention_rules r
-        ORDER BY r.what COLLATE "C", r.keep, 2 COLLATE "C", 3 COLLATE "C", 4 COLLATE "C"
+        ORDER BY r.what COLLATE "C", r.keep, r.channel COLLATE "C", r.action COLLATE "C", r.source COLLATE "C"
     LOOP
         CONTINUE WHEN keep > '5000 years';
         before := now() - keep;
