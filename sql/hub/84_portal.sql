@@ -174,7 +174,7 @@ DECLARE
 BEGIN
     IF NOT coalesce(trait = ANY ((SELECT s.portal_traits FROM settings s WHERE s.one_row)::text[]), false) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('trait "%s" can''t be corrected at the portal', left(trait, 60)),
+            MESSAGE = format('trait %s can''t be corrected at the portal', coalesce('"' || left(trait, 60) || '"', 'NULL')),
             HINT = 'Ask the company to correct it.';
     ELSIF jsonb_typeof(value) NOT IN ('string', 'number', 'boolean', 'null') OR octet_length(value::text) > 1000 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
