@@ -517,8 +517,10 @@ WHERE f.format = 'chatwoot' AND f.rule IN (20, 30, 40, 50, 60);
 -- What is said of consent. A word by which somebody writes that he wants no more takes back his consent to marketing
 -- where he wrote it, and others give it again; of Segment the names of categories are purposes.
 UPDATE @hub@.formats f SET consents = v.consents
-FROM (SELECT format('=withdrawn if %%s = %s', string_agg(c.word, ' | ' ORDER BY w.n, c.n) FILTER (WHERE w.ends)) AS ends,
-             format('=granted if %%s = %s', string_agg(c.word, ' | ' ORDER BY w.n, c.n) FILTER (WHERE NOT w.ends)) AS begins
+FROM (SELECT format('=withdrawn if %%s = %s', string_agg(c.word, ' | ' ORDER BY w.n, c.n)
+                                               FILTER (WHERE w.ends)) AS ends,
+             format('=granted if %%s = %s', string_agg(c.word, ' | ' ORDER BY w.n, c.n)
+                                             FILTER (WHERE NOT w.ends)) AS begins
       FROM (VALUES (1, 'stop', true), (2, 'stopall', true), (3, 'unsubscribe', true), (4, 'parar', true),
                    (5, 'sair', true), (6, 'baja', true), (7, 'stop promotions', true), (8, 'start', false),
                    (9, 'unstop', false), (10, 'resume promotions', false)) w(n, word, ends)

@@ -28,7 +28,8 @@ COMMENT ON COLUMN @hub@.consents.source IS 'system it comes from';
 COMMENT ON COLUMN @hub@.consents.text_version IS 'which text it was said to; NULL: not known';
 COMMENT ON COLUMN @hub@.consents.given_at IS 'when it was said: it holds from then on';
 COMMENT ON COLUMN @hub@.consents.recorded_at IS 'when it came in: before that the hub could not know it';
-COMMENT ON COLUMN @hub@.consents.valid_until IS 'until before when it holds, and is expired then; NULL: no end is known';
+COMMENT ON COLUMN @hub@.consents.valid_until IS
+    'until before when it holds, and is expired then; NULL: no end is known';
 
 CREATE POLICY of_visible_identities ON @hub@.consents FOR SELECT
     USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass))

@@ -8,7 +8,8 @@ CREATE TABLE @hub@.retention_rules (
     keep interval NOT NULL,
     "then" text NOT NULL DEFAULT 'delete'
 );
-CREATE UNIQUE INDEX ON @hub@.retention_rules (what, coalesce(channel, '*'), coalesce(action, '*'), coalesce(source, '*'));
+CREATE UNIQUE INDEX ON @hub@.retention_rules
+    (what, coalesce(channel, '*'), coalesce(action, '*'), coalesce(source, '*'));
 ALTER TABLE @hub@.retention_rules REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.retention_rules IS
     'how long what is kept, and what becomes of it then: apply_retention() tells, and maintain() does it. What no rule'

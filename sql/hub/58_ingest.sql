@@ -278,11 +278,12 @@ BEGIN
            coalesce(array_agg(f.reason) FILTER (WHERE f.is_wrong), '{}'),
            coalesce(array_agg(f.sqlstate) FILTER (WHERE f.is_wrong), '{}'),
            coalesce(bool_or(f.traits IS NOT NULL OR f.consents IS NOT NULL), false)
-    INTO events, event_payloads, event_items, event_traits, event_consents, observations, observation_payloads, observation_items,
-         observation_traits, observation_consents, bare,
+    INTO events, event_payloads, event_items, event_traits, event_consents, observations, observation_payloads,
+         observation_items, observation_traits, observation_consents, bare,
          wrong_payloads, wrong_items, wrong_reasons, wrong_states, tells
     FROM (SELECT p.payload, p.item, p.kind, coalesce(c.flaw, p.reason) AS reason,
-                 CASE WHEN c.flaw IS NULL THEN p.sqlstate ELSE '22023' END AS sqlstate, p.identifiers, p.channel, p.action, p.value,
+                 CASE WHEN c.flaw IS NULL THEN p.sqlstate ELSE '22023' END AS sqlstate,
+                 p.identifiers, p.channel, p.action, p.value,
                  p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source_key, p.attributes, p.subject,
                  p.url, p.traits, p.consents, p.kind = 'touchpoint' AND c.flaw IS NULL AS is_event,
                  p.kind IN ('evidence', 'traits') AND c.flaw IS NULL AS is_seen,

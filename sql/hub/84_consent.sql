@@ -255,7 +255,8 @@ BEGIN
         IF said.state IN ('denied', 'withdrawn') THEN
             reasons := reasons || format('%s: %s %s by %s on %s',
                                          CASE said.said_purpose WHEN '*' THEN 'do not contact' ELSE 'consent' END, own,
-                                         said.state, said.source, to_char(said.given_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'));
+                                         said.state, said.source,
+                                         to_char(said.given_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'));
         ELSIF rule = 'if_granted' AND said.state IS DISTINCT FROM 'granted' THEN
             reasons := reasons || CASE WHEN said.state IS NULL THEN format('consent: none to %s', own)
                                        ELSE format('consent: %s expired', own) END;

@@ -76,7 +76,8 @@ BEGIN
     END IF;
     RETURN id;
 END $$;
-COMMENT ON FUNCTION @hub@.portal_identity() IS 'the identity that the session''s token names; an error without a valid one';
+COMMENT ON FUNCTION @hub@.portal_identity() IS
+    'the identity that the session''s token names; an error without a valid one';
 REVOKE EXECUTE ON FUNCTION @hub@.portal_identity() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION @hub@.portal_signature(bigint, bigint) FROM PUBLIC;
 
@@ -174,7 +175,8 @@ DECLARE
 BEGIN
     IF NOT coalesce(trait = ANY ((SELECT s.portal_traits FROM settings s WHERE s.one_row)::text[]), false) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('trait %s can''t be corrected at the portal', coalesce('"' || left(trait, 60) || '"', 'NULL')),
+            MESSAGE = format('trait %s can''t be corrected at the portal',
+                             coalesce('"' || left(trait, 60) || '"', 'NULL')),
             HINT = 'Ask the company to correct it.';
     ELSIF jsonb_typeof(value) NOT IN ('string', 'number', 'boolean', 'null') OR octet_length(value::text) > 1000 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -195,8 +197,8 @@ DECLARE
     whose CONSTANT bigint := portal_identity();
     said consent;
 BEGIN
-    said := ROW((SELECT i.identifier FROM identities i WHERE i.identity_id = whose), purpose, channel, 'withdrawn', NULL,
-                'portal', NULL, clock_timestamp(), NULL);
+    said := ROW((SELECT i.identifier FROM identities i WHERE i.identity_id = whose), purpose, channel, 'withdrawn',
+                NULL, 'portal', NULL, clock_timestamp(), NULL);
     PERFORM check_consent(said);
     PERFORM store_consents(ARRAY[whose], ARRAY[said]);
 END $$;

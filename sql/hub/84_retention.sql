@@ -17,20 +17,24 @@ BEGIN
             HINT = format('There are %s.', array_to_string(known, ', '));
     ELSIF NEW.keep <= '0' THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
-            MESSAGE = format('can''t keep anything for %s', NEW.keep), HINT = 'Give how long it is kept, such as 2 years.';
+            MESSAGE = format('can''t keep anything for %s', NEW.keep),
+            HINT = 'Give how long it is kept, such as 2 years.';
     ELSIF NEW."then" NOT IN ('delete', 'anonymise')
           OR NEW."then" = 'anonymise' AND NEW.what NOT IN ('touchpoints', 'customers') THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
             MESSAGE = format('can''t %s %s', NEW."then", NEW.what),
-            HINT = CASE WHEN NEW.what IN ('touchpoints', 'customers') THEN 'Use delete or anonymise.' ELSE 'Use delete.' END;
+            HINT = CASE WHEN NEW.what IN ('touchpoints', 'customers') THEN 'Use delete or anonymise.'
+                        ELSE 'Use delete.' END;
     END IF;
     column_name := (SELECT u.name
-                    FROM unnest('{channel,action,source}'::text[], ARRAY[NEW.channel, NEW.action, NEW.source]) u(name, value)
+                    FROM unnest('{channel,action,source}'::text[],
+                                ARRAY[NEW.channel, NEW.action, NEW.source]) u(name, value)
                     WHERE u.value <> '*' AND NEW.what <> 'touchpoints'
                           AND (u.name <> 'source' OR NEW.what NOT IN ('rejected', 'traits', 'trait_history')) LIMIT 1);
     IF column_name IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'check_violation',
-            MESSAGE = format('%s have no %s', NEW.what, column_name), HINT = 'Leave it out: the rule is for all of them.';
+            MESSAGE = format('%s have no %s', NEW.what, column_name),
+            HINT = 'Leave it out: the rule is for all of them.';
     END IF;
     RETURN NEW;
 END $$;
@@ -52,7 +56,8 @@ BEGIN
           AND coalesce(r.action, '*') = coalesce(set_retention.action, '*')
           AND coalesce(r.source, '*') = coalesce(set_retention.source, '*');
     INSERT INTO retention_rules (what, channel, action, source, keep, "then")
-    SELECT what, coalesce(channel, '*'), coalesce(action, '*'), coalesce(source, '*'), keep, "then" WHERE keep IS NOT NULL;
+    SELECT what, coalesce(channel, '*'), coalesce(action, '*'), coalesce(source, '*'), keep, "then"
+    WHERE keep IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.set_retention(text, interval, text, text, text, text) IS
     'make or change a rule of retention_rules; keep NULL: take it away';
@@ -141,7 +146,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.is_nobodys(bigint) IS 'whether an identity was made by identity_for_nobody';
 
--- Heard of: by an identifier, or a touchpoint of any. One whom erase() refuses, because attached tables name him, stays.
+-- Heard of: by an identifier, or a touchpoint of any
 CREATE OR REPLACE FUNCTION @hub@.old_customers(before timestamptz, most bigint DEFAULT NULL) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$

@@ -110,6 +110,41 @@ SELECT at, m.* FROM unnest('{2026-05-20 12:00Z,2026-05-21Z}'::timestamptz[]) at,
 INSERT INTO contact_caps (channel, most, within) VALUES ('post', 0, '1 year');
 SELECT * FROM may_contact(:nine, 'marketing', 'post', '2026-06-01Z');
 
+-- Payloads tell of it. What a system says again, as with each event what its banner was told, is nothing new
+CREATE FUNCTION told(payload text, format text, OUT purpose text, OUT channel text, OUT state text, OUT given_at timestamptz, OUT valid_until timestamptz) RETURNS SETOF record LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ingest(payload, format);
+    RETURN QUERY SELECT c.purpose, c.channel, c.state, CASE WHEN c.given_at <> now() THEN c.given_at END, c.valid_until FROM consents c WHERE c.source = format ORDER BY c.given_at, c.purpose COLLATE "C", c.state;
+END $$;
+SELECT * FROM told('{"type": "identify", "userId": "u1", "timestamp": "2026-03-01T10:00:00Z", "context": {"consent": {"categoryPreferences": {"Advertising": true, "Analytics": false, "Functional": null}}}}', 'segment');
+SELECT count(*) FROM told(format('[%s]', (SELECT string_agg(format('{"type": "track", "event": "e", "userId": "u1", "messageId": "%s", "timestamp": "2026-03-01T11:00:%s0Z", "context": {"consent": {"categoryPreferences": {"Advertising": %s}}}}', n, n, advertising), ',')
+    FROM unnest('{true,true,false,false,true}'::text[]) WITH ORDINALITY a(advertising, n))), 'segment');
+SELECT state, given_at FROM told('{"type": "track", "event": "Unsubscribed", "userId": "u1", "timestamp": "2026-03-02T10:00:00Z"}', 'segment') WHERE purpose IN ('Advertising', 'marketing');
+SELECT consent_of(customer_of('user_id:u1'), 'Advertising', 'web') AS advertising, consent_of(customer_of('user_id:u1'), 'marketing', 'email') AS marketing;
+-- what can't be understood is rejected, with all of its item
+SELECT i.*, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1) FROM ingest('{"type": "track", "event": "e", "userId": "u2", "timestamp": "2026-03-02T10:00:00Z", "context": {"consent": {"categoryPreferences": {"Advertising": "maybe"}}}}', 'segment') i;
+SELECT customer_of('user_id:u2');
+UPDATE formats SET consents = '{marketing/email:/context/consent/categoryPreferences/Advertising if not /context/consent/categoryPreferences/Advertising = maybe}' WHERE format = 'segment' AND rule = 50;
+SELECT * FROM retry_rejected('segment');
+-- WhatsApp: a word, a button, the customer's settings; but a sentence is none
+SELECT * FROM told(format('{"entry": [{"changes": [{"field": "messages", "value": {"metadata": {"phone_number_id": "9"}, "messages": [%s]}}]}]}', (SELECT string_agg(format('{"from": "351911", "id": "w%s", "timestamp": "%s", %s}', n, 1772359200 + n, what), ',')
+    FROM unnest(ARRAY['"type": "text", "text": {"body": "Please stop"}', '"type": "text", "text": {"body": "STOP"}', '"type": "text", "text": {"body": "start"}', '"type": "button", "button": {"text": "Stop promotions"}',
+                      '"type": "text", "text": {"body": "Parar"}']) WITH ORDINALITY u(what, n))), 'whatsapp');
+SELECT state FROM told('{"entry": [{"changes": [{"field": "user_preferences", "value": {"contacts": [], "user_preferences": [{"wa_id": "351911", "category": "marketing_messages", "value": "resume", "timestamp": 1772360000}]}}]}]}', 'whatsapp') ORDER BY given_at DESC LIMIT 1;
+-- Chatwoot: of what the customer writes by SMS
+SELECT purpose, channel, state FROM told('{"event": "message_created", "id": 1, "content": "STOP", "created_at": "2026-03-01T10:00:00Z", "message_type": "incoming", "sender": {"id": 7, "type": "contact"}, "conversation": {"id": 3, "channel": "Channel::TwilioSms", "meta": {"sender": {"id": 7}}}}', 'chatwoot');
+SELECT count(*) FROM told('{"event": "message_created", "id": 2, "content": "STOP", "created_at": "2026-03-01T10:00:01Z", "message_type": "outgoing", "sender": {"id": 2, "type": "user"}, "conversation": {"id": 3, "channel": "Channel::TwilioSms", "meta": {"sender": {"id": 7}}}}', 'chatwoot');
+-- Unomi: as objects
+SELECT * FROM told('{"itemType": "profile", "itemId": "p1", "properties": {}, "consents": {"site/newsletter": {"scope": "site", "typeIdentifier": "newsletter", "status": "GRANTED", "statusDate": "2026-01-01T00:00:00Z", "revokeDate": "2028-01-01T00:00:00Z"}}}', 'unomi');
+SELECT purpose, state, given_at FROM told('{"events": [{"itemType": "event", "eventType": "modifyConsent", "itemId": "e1", "profileId": "p1", "timeStamp": "2026-02-01T00:00:00Z", "properties": {"consent": {"typeIdentifier": "newsletter", "status": "REVOKED", "statusDate": "2026-02-01T00:00:00Z"}}}]}', 'unomi');
+SELECT rejected, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1) FROM ingest('{"itemType": "profile", "itemId": "p2", "consents": {"a": {"typeIdentifier": "a", "status": "GRANTED", "statusDate": "soon"}}}', 'unomi');
+-- rules of one's own: consent alone
+INSERT INTO formats (format, rule, makes, identifiers, occurred_at, consents) VALUES ('center', 1, 'traits', '{email:/who}', '{/at}', '{*/phone:=denied if /calls = no,/choices,"x:={/x}{/y}"}');
+SELECT * FROM told('{"who": "c@x.pt", "at": "2026-01-01T00:00:00Z", "calls": "no", "choices": {"news/email": "opt_in", "news": "no"}, "x": "deni", "y": "ed"}', 'center');
+SELECT rejected, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1) FROM ingest('{"who": "d@x.pt", "at": "2026-01-01T00:00:00Z"}', 'center');
+SELECT rejected, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1) FROM ingest('{"who": "d@x.pt", "at": "2026-01-01T00:00:00Z", "choices": ["news"]}', 'center');
+SELECT r.state, r.message, r.detail FROM refused($$UPDATE formats SET consents = '{news}' WHERE format = 'center'$$) r;
+
 -- Each tenant sees what was said of its own
 CREATE ROLE regress_consent_tenant;
 CREATE ROLE regress_consent_writer;
