@@ -50,3 +50,8 @@ COMMENT ON COLUMN @hub@.access_log.purpose IS
     'what for: the setting pg_journey_session.purpose of the session; NULL: not said';
 COMMENT ON COLUMN @hub@.access_log.function IS 'function that was called';
 COMMENT ON COLUMN @hub@.access_log.identity_id IS 'the customer, by the number the caller gave';
+
+CREATE POLICY of_visible_identities ON @hub@.access_log FOR SELECT
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass))
+           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = access_log.identity_id));
+ALTER TABLE @hub@.access_log ENABLE ROW LEVEL SECURITY;

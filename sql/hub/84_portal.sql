@@ -92,8 +92,8 @@ COMMENT ON FUNCTION @hub@.portal_customer() IS 'the customer of the session''s t
 REVOKE EXECUTE ON FUNCTION @hub@.portal_customer() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @hub@.my_timeline(
-    OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT value numeric, OUT currency text,
-    OUT direction text, OUT conversation text, OUT subject text, OUT url text)
+    OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT subject text, OUT url text, OUT value numeric,
+    OUT currency text, OUT direction text, OUT conversation text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -102,7 +102,7 @@ DECLARE
     whose CONSTANT bigint := portal_customer();
 BEGIN
     RETURN QUERY
-    SELECT t.occurred_at, t.channel, t.action, t.value, t.currency, t.direction, t.conversation, t.subject, t.url
+    SELECT t.occurred_at, t.channel, t.action, t.subject, t.url, t.value, t.currency, t.direction, t.conversation
     FROM timeline t WHERE t.customer_id = whose ORDER BY t.occurred_at, t.touchpoint_id;
 END $$;
 COMMENT ON FUNCTION @hub@.my_timeline() IS 'timeline of the customer who is logged in at the portal';
@@ -219,7 +219,7 @@ COMMENT ON FUNCTION @hub@.ask_for_erasure(text) IS
     'the customer who is logged in at the portal asks to be erased; returns when he asked first';
 
 CREATE OR REPLACE VIEW @hub@.my_timeline WITH (security_invoker = true, security_barrier = true) AS
-SELECT m.occurred_at, m.channel, m.action, m.value, m.currency, m.direction, m.conversation, m.subject, m.url
+SELECT m.occurred_at, m.channel, m.action, m.subject, m.url, m.value, m.currency, m.direction, m.conversation
 FROM @hub@.my_timeline() m;
 COMMENT ON VIEW @hub@.my_timeline IS 'timeline of the customer who is logged in at the portal';
 COMMENT ON COLUMN @hub@.my_timeline.occurred_at IS 'when it happened';

@@ -72,6 +72,7 @@ BEGIN ATOMIC
         ('reader', 'contact_rules', 'SELECT'),
         ('reader', 'quiet_hours', 'SELECT'),
         ('reader', 'contact_caps', 'SELECT'),
+        ('reader', 'retention_rules', 'SELECT'),
 
         ('reader', 'note_access', 'EXECUTE'),
 
@@ -107,6 +108,7 @@ BEGIN ATOMIC
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'agent_maps', 'SELECT'),
         ('writer', 'consents', 'SELECT, INSERT'),
+        ('writer', 'retention_rules', 'SELECT'),  -- who loads has no partitions made of what is too old
         -- who sends asks whether he may
         ('writer', 'contact_rules', 'SELECT'),
         ('writer', 'quiet_hours', 'SELECT'),
@@ -153,7 +155,6 @@ BEGIN ATOMIC
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
-        ('steward', 'retention_rules', 'SELECT'),
         ('steward', 'access_log', 'SELECT'),
         ('steward', 'erasure_requests', 'SELECT, DELETE'),
         ('steward', 'portal_token', 'EXECUTE'),
