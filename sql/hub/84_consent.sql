@@ -222,6 +222,7 @@ CREATE OR REPLACE FUNCTION @hub@.may_contact(
     customer_id bigint, purpose text, channel text, at timestamptz DEFAULT now(), OUT allowed boolean,
     OUT reasons text[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -230,7 +231,7 @@ DECLARE
     rule text;
     there record;
     cap record;
-    contacts bigint;
+    ids bigint[];
     own CONSTANT text := coalesce(purpose, '*') || ' by ' || coalesce(channel, '*');
 BEGIN
     IF NOT has_table_privilege('contact_caps', 'SELECT') THEN
@@ -247,6 +248,7 @@ BEGIN
         RETURN;
     END IF;
 
+    ids := ARRAY(SELECT i.identity_id FROM identities i WHERE i.customer_id = whose);
     rule := coalesce((SELECT r.allowed FROM contact_rules r
                       WHERE r.purpose IN (may_contact.purpose, '*') AND r.channel IN (may_contact.channel, '*')
                       ORDER BY r.purpose = '*', r.channel = '*' LIMIT 1), 'if_granted');
@@ -284,24 +286,23 @@ BEGIN
         END IF;
     END IF;
 
-    FOR cap IN SELECT c.purpose, c.channel, c.most, c.within FROM contact_caps c
-               WHERE c.purpose IN (may_contact.purpose, '*') AND c.channel IN (may_contact.channel, '*')
-               ORDER BY c.within, c.purpose COLLATE "C", c.channel COLLATE "C"
+    FOR cap IN
+        SELECT c.purpose, c.channel, c.most, c.within
+        FROM contact_caps c
+        WHERE c.purpose IN (may_contact.purpose, '*') AND c.channel IN (may_contact.channel, '*')
+              AND c.most <= (SELECT count(*)
+                             FROM (SELECT FROM touchpoints t
+                                   WHERE t.identity_id = ANY (ids)
+                                         AND t.occurred_at > time_before(at, c.within) AND t.occurred_at <= at
+                                         AND t.direction = 'out' AND c.channel IN (t.channel, '*')
+                                         AND c.purpose IN (coalesce(t.attributes ->> 'purpose', c.purpose), '*')
+                                         AND NOT EXISTS (SELECT FROM actions a
+                                                         WHERE a.action = t.action AND a.means <> 'asks_and_resolves')
+                                   LIMIT c.most) n)
+        ORDER BY c.within, c.purpose COLLATE "C", c.channel COLLATE "C"
     LOOP
-        contacts := (SELECT count(*)
-                     FROM (SELECT FROM touchpoints t
-                           WHERE t.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
-                                                            WHERE i.customer_id = whose))
-                                 AND t.occurred_at > time_before(at, cap.within) AND t.occurred_at <= at
-                                 AND t.direction = 'out' AND cap.channel IN (t.channel, '*')
-                                 AND cap.purpose IN (coalesce(t.attributes ->> 'purpose', cap.purpose), '*')
-                                 AND NOT EXISTS (SELECT FROM actions a
-                                                 WHERE a.action = t.action AND a.means <> 'asks_and_resolves')
-                           LIMIT cap.most) n);
-        IF contacts >= cap.most THEN
-            reasons := reasons || format('cap: %s contacts in %s for %s by %s', cap.most, cap.within, cap.purpose,
-                                         cap.channel);
-        END IF;
+        reasons := reasons || format('cap: %s contacts in %s for %s by %s', cap.most, cap.within, cap.purpose,
+                                     cap.channel);
     END LOOP;
     allowed := reasons = '{}';
 END $$;
