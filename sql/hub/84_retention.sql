@@ -103,9 +103,14 @@ BEGIN
     LOOP
         EXECUTE format('SELECT array(SELECT t.ctid FROM ONLY %s t
                                      WHERE t.occurred_at < $1 AND $2 IN (t.channel, ''*'') AND $3 IN (t.action, ''*'')
-                                           AND $4 IN (t.source, ''*'') AND (NOT $5 OR NOT is_nobodys(t.identity_id))
-                                     LIMIT $6)', part.partition)
-        INTO places USING before, channel, action, source, "then" = 'anonymise', most - done;
+                                           AND $4 IN (t.source, ''*'') %s
+                                     LIMIT $5)', part.partition,
+                       CASE "then" WHEN 'anonymise'
+                                   THEN 'AND NOT EXISTS (SELECT FROM identities i
+                                                         WHERE i.identity_id = t.identity_id
+                                                               AND identifier_namespace(i.identifier) = ''anonymous'')'
+                                   ELSE '' END)
+        INTO places USING before, channel, action, source, most - done;
         bounds := format('t.tableoid = %s AND t.occurred_at >= %L AND t.occurred_at < %L AND t.ctid = ANY ($1)',
                          part.partition::oid, part.since, before);
         IF "then" = 'delete' THEN
@@ -135,17 +140,6 @@ END $$;
 COMMENT ON FUNCTION @hub@.retain_touchpoints(text, text, text, text, timestamptz, bigint) IS
     'delete or anonymise so many touchpoints of before a time; returns how many were found';
 
-CREATE OR REPLACE FUNCTION @hub@.is_nobodys(identity_id bigint) RETURNS boolean
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN EXISTS (SELECT FROM identities i
-                   WHERE i.identity_id = is_nobodys.identity_id
-                         AND identifier_namespace(i.identifier) = 'anonymous');
-END $$;
-COMMENT ON FUNCTION @hub@.is_nobodys(bigint) IS 'whether an identity was made by identity_for_nobody';
-
 -- Heard of: by an identifier, or a touchpoint of any
 CREATE OR REPLACE FUNCTION @hub@.old_customers(before timestamptz, most bigint DEFAULT NULL) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
@@ -157,10 +151,8 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM identities i
                       WHERE i.customer_id = c.customer_id
                             AND (i.last_seen >= before OR identifier_namespace(i.identifier) = 'anonymous'))
-          AND NOT EXISTS (SELECT FROM identities i CROSS JOIN LATERAL
-                               (SELECT FROM touchpoints t
-                                WHERE t.identity_id = i.identity_id AND t.occurred_at >= before LIMIT 1) t
-                          WHERE i.customer_id = c.customer_id)
+          AND NOT EXISTS (SELECT FROM identities i JOIN touchpoints t ON t.identity_id = i.identity_id
+                          WHERE i.customer_id = c.customer_id AND t.occurred_at >= before)
     ORDER BY 1 LIMIT most;
 END $$;
 COMMENT ON FUNCTION @hub@.old_customers(timestamptz, bigint) IS 'customers that were last heard of before a time';
@@ -235,7 +227,10 @@ BEGIN
                     rows := (SELECT count(*) FROM touchpoints t
                              WHERE t.occurred_at < before AND channel IN (t.channel, '*') AND action IN (t.action, '*')
                                    AND source IN (t.source, '*')
-                                   AND ("then" = 'delete' OR NOT is_nobodys(t.identity_id)));
+                                   AND ("then" = 'delete'
+                                        OR NOT EXISTS (SELECT FROM identities i
+                                                       WHERE i.identity_id = t.identity_id
+                                                             AND identifier_namespace(i.identifier) = 'anonymous')));
                 WHEN 'customers' THEN rows := (SELECT count(*) FROM old_customers(before));
                 WHEN 'keys' THEN
                     rows := (SELECT count(*)
@@ -280,7 +275,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT coalesce(bool_or(NOT a.done AND a.rows > 0), false) FROM apply_retention(false, 10000) a);
+    RETURN (SELECT coalesce(bool_or(NOT a.done AND a.rows > 0), false) FROM apply_retention(false, 50000) a);
 EXCEPTION WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
     RETURN false;  -- somebody else changes the same: another time
 END $$;

@@ -42,7 +42,7 @@ SELECT channel, "then", rows, done FROM apply_retention(dry_run => true);
 SELECT channel, "then", rows, done FROM apply_retention(dry_run => false);
 SELECT channel, "then", rows, done FROM apply_retention(dry_run => false);
 SELECT channel, count(*), count(source_key) AS keys, count(subject) AS subjects, count(url) AS urls, count(attributes) AS attributes, count(agent) AS agents,
-       count(conversation) AS conversations, count(DISTINCT identity_id) AS people, bool_or(is_nobodys(identity_id)) AS nobodys, sum(value) AS value
+       count(conversation) AS conversations, count(DISTINCT identity_id) AS people, bool_or(identity_id IN (SELECT i.identity_id FROM identities i WHERE identifier_namespace(i.identifier) = 'anonymous')) AS nobodys, sum(value) AS value
 FROM touchpoints GROUP BY channel ORDER BY channel;
 TABLE helper.flaws;
 SELECT refresh() > 0 AS refreshed;
