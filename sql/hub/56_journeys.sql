@@ -89,8 +89,14 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_variable
 DECLARE
+    -- a key may be taken away, and that is all that may become of one
     id bigint := (SELECT min(d.touchpoint_id)
-                  FROM (SELECT touchpoint_id, source, source_key FROM old_rows EXCEPT ALL SELECT touchpoint_id, source, source_key FROM new_rows) d);
+                  FROM (SELECT c.touchpoint_id, c.source
+                        FROM (SELECT o.touchpoint_id, o.source, o.source_key FROM old_rows o
+                              EXCEPT ALL
+                              SELECT n.touchpoint_id, n.source, n.source_key FROM new_rows n) c
+                        EXCEPT ALL
+                        SELECT n.touchpoint_id, n.source FROM new_rows n WHERE n.source_key IS NULL) d);
 BEGIN
     IF id IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'number, source and key of a touchpoint can''t be changed',
@@ -118,6 +124,14 @@ BEGIN
                                                     AND y.touchpoint_id = n.touchpoint_id OFFSET 0) x
           WHERE x.occurred_at <> n.occurred_at OFFSET 0) u
     WHERE k.ctid = u.tid;
+    DELETE FROM touchpoint_keys k
+    WHERE k.ctid = ANY (array(SELECT x.tid
+                              FROM (SELECT o.touchpoint_id, o.source, o.source_key FROM old_rows o
+                                    EXCEPT ALL
+                                    SELECT n.touchpoint_id, n.source, n.source_key FROM new_rows n) d
+                                   CROSS JOIN LATERAL (SELECT y.ctid AS tid FROM touchpoint_keys y
+                                                       WHERE y.source = d.source AND y.source_key = d.source_key
+                                                             AND y.touchpoint_id = d.touchpoint_id OFFSET 0) x));
     -- whose it was, and is no more, it is removed from
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(

@@ -41,7 +41,8 @@ BEGIN ATOMIC
     FROM @hub@.assignments a
     WHERE a.source = assignment_at.source AND a.conversation = assignment_at.conversation
     ORDER BY a.assigned_at > assignment_at.at, CASE WHEN a.assigned_at > assignment_at.at THEN a.assigned_at END,
-             a.assigned_at DESC, a.assignment_id DESC
+             CASE WHEN a.assigned_at > assignment_at.at THEN a.assignment_id END, a.assigned_at DESC,
+             a.assignment_id DESC
     LIMIT 1;
 END;
 COMMENT ON FUNCTION @hub@.assignment_at(text, text, timestamptz) IS

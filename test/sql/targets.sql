@@ -31,7 +31,7 @@ SELECT * FROM crm.service_clocks_between('2025-01-07', '2025-01-06');
 -- the time by which so much business time has passed
 UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
 INSERT INTO crm.business_hours SELECT d, '09:00', '18:00' FROM generate_series(1, 5) d;
-INSERT INTO crm.business_exceptions VALUES ('2025-04-18'), ('2025-04-21', '10:00', '13:00');
+INSERT INTO crm.business_exceptions VALUES ('2025-04-18', NULL, NULL), ('2025-04-21', '10:00', '13:00');
 SELECT crm.business_time_after('2025-04-17 16:00Z', '2 hours') AS after_easter, crm.business_time_after('2025-04-17 16:00Z', '4 hours') AS later,
        crm.business_time_after('2025-04-22 08:30Z', '-1 hour') AS before, crm.business_time_after('2025-04-19 12:00Z', '0') AS nothing;
 -- clocks are put forward in the night to Sunday, 30 March: an hour of work on Monday comes an hour earlier in UTC
@@ -78,7 +78,7 @@ PERFORM send('ana', 'a', 'vip', 'marta', '2025-01-06 10:05Z', '2025-01-06 10:30Z
 PERFORM say('bea', '2025-01-10 20:00Z', 'b', 'in'), say('bea', '2025-01-10 20:00:30Z', 'b', 'out', 'bot'), say('bea', '2025-01-10 20:01Z', 'b', 'out', 'bot', 'handover'),
         say('bea', '2025-01-13 09:20Z', 'b', 'out', 'marta');
 -- Cid, whose question is resolved after 40 min without a word: that ends the wait, too late
-PERFORM say('cid', '2025-01-13 09:00Z', 'c', 'in'), say('cid', '2025-01-13 09:40Z', 'c', 'out', 'marta', 'resolved');
+PERFORM say('cid', '2025-01-13 09:00Z', 'c', 'in'), say('cid', '2025-01-13 09:40Z', 'c', NULL, 'marta', 'resolved');
 -- Dan calls, and is taken; and asks again, which nobody answers: he waits since then
 PERFORM say('dan', '2025-01-14 09:00Z', 'd', 'in'), say('dan', '2025-01-14 09:02Z', 'd', 'in', 'rui', 'message', 'phone'), say('dan', '2025-01-14 09:30Z', 'd', 'in');
 END $$;
@@ -104,7 +104,8 @@ UPDATE crm.settings SET time_zone = 'Europe/Lisbon';
 CREATE VIEW waiting AS
 SELECT conversation, channel, queue, priority AS p, agent, waiting_since, target, target_within, holds_until, breached FROM crm.waiting_now();
 SELECT * FROM waiting ORDER BY conversation;
-SELECT crm.refresh() > 0 AS refreshed, count(*) FROM crm.noted_waits;
+SELECT crm.refresh() > 0 AS refreshed;
+SELECT conversation, started_at, last_at FROM crm.noted_waits ORDER BY 1;
 SELECT * FROM waiting ORDER BY conversation;
 -- late: Dan was answered in time; Bea not before she had asked again, on Sunday
 SELECT say('dan', '2025-01-14 11:30Z', 'd', 'out', 'rui'), say('bea', '2025-01-12 12:00Z', 'b', 'in'), say('bea', '2025-01-13 09:50Z', 'b', 'in');
@@ -124,7 +125,9 @@ SELECT crm.refresh() > 0 AS refreshed;
 SELECT conversation FROM waiting ORDER BY 1;
 DELETE FROM crm.actions WHERE action = 'resolved';
 SELECT conversation FROM waiting ORDER BY 1;
-SELECT crm.refresh() IS NOT NULL AS refreshed, count(*) > 0 AS noted FROM crm.noted_waits;
+SELECT count(*) FROM crm.noted_waits;
+SELECT crm.refresh() IS NOT NULL AS refreshed;
+SELECT conversation FROM waiting ORDER BY 1;
 INSERT INTO crm.actions VALUES ('resolved', 'resolves');
 -- as long as nothing is noted, all are looked at
 SELECT count(*) FROM crm.noted_waits;
