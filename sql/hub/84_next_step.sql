@@ -169,11 +169,15 @@ COMMENT ON FUNCTION @hub@.keep_next_steps(bigint, boolean) IS
 CREATE OR REPLACE FUNCTION @hub@.wilson(share double precision, n double precision, side integer)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN wilson.share IS NOT NULL THEN
-    greatest(0, least(1, (wilson.share + 3.841458820694124 / (2 * wilson.n)
-        + wilson.side * 1.959963984540054 * sqrt(wilson.share * (1 - wilson.share) / wilson.n
-                                                 + 3.841458820694124 / (4 * wilson.n * wilson.n)))
-        / (1 + 3.841458820694124 / wilson.n))) END;
+RETURN (
+    -- rounding must not put the share outside
+    SELECT CASE WHEN wilson.side < 0 THEN greatest(0, least(wilson.share, v.e))
+                ELSE least(1, greatest(wilson.share, v.e)) END
+    FROM (VALUES ((wilson.share + 3.841458820694124 / (2 * wilson.n)
+                   + wilson.side * 1.959963984540054 * sqrt(wilson.share * (1 - wilson.share) / wilson.n
+                                                            + 3.841458820694124 / (4 * wilson.n * wilson.n)))
+                  / (1 + 3.841458820694124 / wilson.n))) v(e)
+    WHERE wilson.share IS NOT NULL);
 COMMENT ON FUNCTION @hub@.wilson(double precision, double precision, integer) IS
     'an end, the lower one: -1, the upper one: 1, of Wilson''s interval of a share of n, with a confidence of 95 %';
 

@@ -84,8 +84,9 @@ is($wrong, 0, "$rows rows of random journeys are as plain SQL has them");
 cmp_ok($rows, '>', 100, '... and there were some');
 
 # The same through a hub: each customer's last steps, the longest context that is known
-is(sql($node, <<"END"), 't|0|t', q(each customer's next steps are as plain SQL has them));
+like(sql($node, <<"END"), qr/^\s*t\|0\|t$/, q(each customer's next steps are as plain SQL has them));
 TRUNCATE touch;
+SELECT FROM setseed(($PgJourney::SEED % 1000) / 1000.0);
 SELECT FROM journey_create_hub('crm');
 UPDATE crm.next_step_models SET item = 'channel', conversion = 'i0.do', within = '2 days', at_least = 6;
 BEGIN;
