@@ -1,9 +1,9 @@
 -- What comes next, by what came next for customers whose last steps were the same.
 --
 -- next_step_contexts holds counts over many customers, so it is, as journey_blocks, for whom no policy parts them, and
--- for agents if that is set; for others the same is counted of the journeys that they may see, when they ask. It is made
--- anew, never changed: by refresh(), when a part of all journeys has changed. So for each journey that a refresh packs,
--- it counts a fixed number of journeys, on average, and never more than the sample.
+-- for agents if that is set; for others the same is counted of the journeys that they may see, when they ask. It is
+-- made anew, never changed: by refresh(), when a part of all journeys has changed. So for each journey that a refresh
+-- packs, it counts a fixed number of journeys, on average, and never more than the sample.
 
 CREATE OR REPLACE FUNCTION @hub@.reads_next_steps() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -274,5 +274,5 @@ BEGIN
     ORDER BY w.p DESC, 1;
 END $$;
 COMMENT ON FUNCTION @hub@.next_step(bigint, text) IS
-    'what comes next for a customer, and with what chance, by customers, or members of a segment, whose last steps were '
-    'the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says so';
+    'what comes next for a customer, and with what chance, by customers, or members of a segment, whose last steps '
+    'were the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says so';

@@ -173,10 +173,9 @@ item_of_number(NextSteps *s, uint32 number)
 	{
 		uint32 max = pg_nextpower2_32(Max(64, number + 1));
 
-		s->of_number =
-			s->of_number_max == 0
-				? palloc_extended(max * sizeof(uint32), MCXT_ALLOC_HUGE)
-				: repalloc_huge(s->of_number, max * sizeof(uint32));
+		s->of_number = s->of_number_max == 0
+						   ? palloc_extended(max * sizeof(uint32), MCXT_ALLOC_HUGE)
+						   : repalloc_huge(s->of_number, max * sizeof(uint32));
 		memset(s->of_number + s->of_number_max, 0, (max - s->of_number_max) * sizeof(uint32));
 		s->of_number_max = max;
 	}
@@ -202,10 +201,9 @@ add_conversion(void *arg, Walk *w, const WalkPath *path)
 	if (s->nconversions == s->conversions_max)
 	{
 		s->conversions_max = Max(64, 2 * s->conversions_max);
-		s->conversions =
-			s->conversions == NULL
-				? palloc_extended(s->conversions_max * sizeof(uint32), MCXT_ALLOC_HUGE)
-				: repalloc_huge(s->conversions, s->conversions_max * sizeof(uint32));
+		s->conversions = s->conversions == NULL
+							 ? palloc_extended(s->conversions_max * sizeof(uint32), MCXT_ALLOC_HUGE)
+							 : repalloc_huge(s->conversions, s->conversions_max * sizeof(uint32));
 	}
 	s->conversions[s->nconversions++] = path->conversion;
 }
@@ -533,7 +531,7 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 			uint32 next = s->met[i];
 
 			nulls[i] = next == NEXT_END;
-			columns[0][i] = next == NEXT_END ? (Datum) 0
+			columns[0][i] = next == NEXT_END         ? (Datum) 0
 							: next == NEXT_UNDECIDED ? CStringGetTextDatum("(other)")
 													 : item_text(s, next - NEXT_ITEM);
 			columns[1][i] = Int64GetDatum(s->outcomes[next].journeys);
@@ -541,14 +539,14 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 			columns[3][i] = Int64GetDatum(s->outcomes[next].converted);
 		}
 		dim = nmet;
-		values[0] = PointerGetDatum(
-			construct_array(context, g->depth, TEXTOID, -1, false, TYPALIGN_INT));
+		values[0] =
+			PointerGetDatum(construct_array(context, g->depth, TEXTOID, -1, false, TYPALIGN_INT));
 		values[1] = Int64GetDatum(journeys);
 		values[2] = Int64GetDatum(g->n);
 		values[3] = Float8GetDatum((double) g->n * g->n / squares);
 		values[4] = Int64GetDatum(converted);
-		values[5] = PointerGetDatum(construct_md_array(columns[0], nulls, 1, &dim, &lbound,
-													   TEXTOID, -1, false, TYPALIGN_INT));
+		values[5] = PointerGetDatum(construct_md_array(columns[0], nulls, 1, &dim, &lbound, TEXTOID,
+													   -1, false, TYPALIGN_INT));
 		values[6] = numbers(columns[1], nmet);
 		values[7] = numbers(columns[2], nmet);
 		values[8] = numbers(columns[3], nmet);
@@ -588,8 +586,8 @@ prepare_groups(NextSteps *s)
 	number_in_order(s);
 	s->order = palloc_extended(Max(s->nplaces, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	s->moved = palloc_extended(Max(s->nplaces, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	s->counts = palloc_extended(Max(s->nitems, 1) * sizeof(uint32),
-								MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	s->counts =
+		palloc_extended(Max(s->nitems, 1) * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	s->met = palloc_extended((s->nitems + NEXT_ITEM + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	s->outcomes = palloc_extended((s->nitems + NEXT_ITEM) * sizeof(Outcome),
 								  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
