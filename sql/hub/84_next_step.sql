@@ -275,4 +275,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.next_step(bigint, text) IS
     'what comes next for a customer, and with what chance, by customers, or members of a segment, whose last steps '
-    'were the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says so';
+    'were the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says '
+    'so';
