@@ -230,6 +230,9 @@ BEGIN
         first := coalesce((SELECT max(s.position) FROM journey_steps(journey) s
                            WHERE s.since_previous > model.within), 1);
         path := path[first:];
+        IF cardinality(path) < model.steps THEN
+            path := array_prepend(NULL, path);  -- it begins there
+        END IF;
         IF stored THEN
             SELECT c.context, c.customers, c.times, c.effective, c.converted, c.items, c.item_customers, c.item_times,
                    c.item_converted INTO best
@@ -260,7 +263,7 @@ BEGIN
            wilson(w.p, best.effective, 1), wilson(w.c, w.n, -1), wilson(w.c, w.n, 1),
            CASE WHEN best.customers - w.customers >= model.at_least
                 THEN (best.converted - w.converted) / (best.times - w.times)::double precision END,
-           best.context, best.customers, as_of,
+           array_replace(best.context, NULL, '(start)'), best.customers, as_of,
            CASE WHEN w.c IS NULL
                 THEN format('fewer than %s customers went so: their chance to convert is not told',
                             model.at_least) END

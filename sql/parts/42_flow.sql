@@ -223,7 +223,7 @@ COMMENT ON FUNCTION flow_next(flow, journey, integer) IS
     ' path ends; conversion: share of those that came to the option "end"';
 COMMENT ON FUNCTION next_steps(journey[], text, journey_pattern, interval, timestamptz, integer, integer) IS
     'what came next, within some time, after the last steps of journeys: a row for each context, of up to so many'
-    ' steps, that at least so many journeys were in; an item NULL: nothing came';
+    ' steps, that at least so many journeys were in; NULL in a context: it begins there; an item NULL: nothing came';
 COMMENT ON FUNCTION flow_what_if(flow, jsonb) IS
     'expected visits and conversions of each item if transitions into items were scaled, or moved to another item:'
     ' {"item": factor, "item": "other item"}';
