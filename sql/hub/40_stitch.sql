@@ -276,6 +276,13 @@ BEGIN
     WHERE i.identity_id NOT IN (SELECT unnest(fresh))
     UNION
     SELECT m.customer_id FROM unnest(ids, customer_ids) m(id, customer_id) WHERE m.id NOT IN (SELECT unnest(fresh));
+    INSERT INTO segment_changes (identity_id, cause)
+    SELECT m.customer_id, 'identities' FROM unnest(ids, customer_ids) m(id, customer_id)
+    WHERE m.id NOT IN (SELECT unnest(fresh))
+    UNION
+    SELECT i.customer_id, 'identities'
+    FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
+    WHERE i.identity_id NOT IN (SELECT unnest(fresh));
     IF notify THEN
         SELECT array_agg(m.old_id), array_agg(m.new_id) INTO old_ids, new_ids
         FROM (SELECT DISTINCT i.customer_id AS old_id, u.customer_id AS new_id

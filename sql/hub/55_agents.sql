@@ -95,7 +95,9 @@ BEGIN
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.agents_changed() IS 'trigger: agents are known otherwise';
-CREATE OR REPLACE TRIGGER agents_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @hub@.agents
+-- Who is on duty changes all day long: that is no other name.
+CREATE OR REPLACE TRIGGER agents_changed
+    AFTER INSERT OR UPDATE OF agent, name, is_bot OR DELETE OR TRUNCATE ON @hub@.agents
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.agents_changed();
 CREATE OR REPLACE TRIGGER agents_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON @hub@.agent_aliases
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.agents_changed();

@@ -26,9 +26,12 @@ LANGUAGE sql STABLE PARALLEL SAFE
 RETURN NOT (row_security_active($$@hub@.touchpoints$$::regclass) OR row_security_active($$@hub@.identities$$::regclass)
             OR row_security_active($$@hub@.customers$$::regclass)
             OR row_security_active($$@hub@.customer_journeys$$::regclass)
-            OR row_security_active($$@hub@.journey_changes$$::regclass));
+            OR row_security_active($$@hub@.journey_changes$$::regclass))
+    OR NOT (@hub@.hides_rows($$@hub@.touchpoints$$) OR @hub@.hides_rows($$@hub@.identities$$)
+            OR @hub@.hides_rows($$@hub@.customers$$) OR @hub@.hides_rows($$@hub@.customer_journeys$$)
+            OR @hub@.hides_rows($$@hub@.journey_changes$$));
 COMMENT ON FUNCTION @hub@.sees_all_journeys() IS
-    'whether row-level security applies to nothing that your journeys are read from';
+    'whether row-level security hides nothing that your journeys are read from';
 
 -- A block holds many customers, so it is for whom no policy parts them. Whoever may not read blocks may empty them.
 ALTER TABLE @hub@.journey_blocks ENABLE ROW LEVEL SECURITY;

@@ -118,8 +118,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.sharing_more(bigint[]) IS 'nodes that may be shared now that some nodes are less linked';
 
--- Identities that nothing names any more: no evidence that holds, no touchpoint, trait or pair. What traits were, as
--- what was retracted, and whose they were, names nobody.
+-- Identities that nothing names any more: no evidence that holds, no touchpoint, trait, pair or open assignment. What
+-- traits were, as what was retracted or released, and whose they were, names nobody.
 CREATE OR REPLACE FUNCTION @hub@.unreferenced(ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -137,7 +137,11 @@ BEGIN
                                          WHERE t.identity_id = u.id LIMIT 1) t ON true
                       LEFT JOIN LATERAL (SELECT true AS found FROM traits s
                                          WHERE s.identity_id = u.id LIMIT 1) s ON true
-                 WHERE t.found IS NULL AND s.found IS NULL);
+                      LEFT JOIN LATERAL (SELECT true AS found FROM consents c
+                                         WHERE c.identity_id = u.id LIMIT 1) c ON true
+                 WHERE t.found IS NULL AND s.found IS NULL AND c.found IS NULL
+                       AND NOT EXISTS (SELECT FROM assignments g
+                                       WHERE g.identity_id = u.id AND g.released_at IS NULL));
 END $$;
 COMMENT ON FUNCTION @hub@.unreferenced(bigint[]) IS 'those of some identities that nothing names any more';
 
@@ -177,6 +181,7 @@ BEGIN
     DELETE FROM identities i WHERE i.identity_id = ANY (gone);
     DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
     DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
+    DELETE FROM assignments g WHERE g.identity_id = ANY (gone);
     DELETE FROM customers c
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     IF left_over <> '{}' THEN

@@ -50,7 +50,8 @@ FROM @hub@.journeys_by_customer j
                         FROM @hub@.touchpoints p
                         WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at) t ON true
 WHERE (w.ref IS NOT NULL OR clock_timestamp() IS NULL)
-      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.touchpoints$$, 'agents'))
            OR EXISTS (SELECT FROM @hub@.touchpoints p
                       WHERE p.touchpoint_id = w.ref AND p.occurred_at = w.occurred_at OFFSET 0));
 COMMENT ON VIEW @hub@.timeline IS
@@ -203,7 +204,8 @@ FROM @hub@.journeys_by_customer j
                         FROM @hub@.touchpoints p
                         WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at) t ON true
 WHERE v.came_from IS NOT NULL AND (v.visit IS NOT NULL OR clock_timestamp() IS NULL)
-      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass))
+      AND (NOT (SELECT row_security_active($$@hub@.touchpoints$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.touchpoints$$, 'agents'))
            OR EXISTS (SELECT FROM @hub@.touchpoints p
                       WHERE p.touchpoint_id = v.first_ref AND p.occurred_at = v.started_at OFFSET 0));
 COMMENT ON VIEW @hub@.handoffs IS 'where customers went from one channel to another within handoff_within of settings';

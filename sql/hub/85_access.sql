@@ -68,6 +68,28 @@ BEGIN ATOMIC
         ('reader', 'flow_transitions', 'SELECT'),
         ('reader', 'flow_variants', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
+        ('reader', 'next_step_models', 'SELECT'),
+        ('reader', 'next_step_contexts', 'SELECT'),
+        ('reader', 'queues', 'SELECT'),
+        ('reader', 'agent_queues', 'SELECT'),
+        ('reader', 'routing_rules', 'SELECT'),
+        ('reader', 'assignments', 'SELECT'),
+        ('reader', 'segments', 'SELECT'),
+        ('reader', 'segment_members', 'SELECT'),
+        ('reader', 'segment_changes', 'SELECT'),
+        ('reader', 'segment_log', 'SELECT'),
+        ('reader', 'segment_clock', 'SELECT'),
+        ('reader', 'open_conversations', 'SELECT'),
+        ('reader', 'customer_segments', 'SELECT'),
+        ('reader', 'service_targets', 'SELECT'),
+        ('reader', 'noted_waits', 'SELECT'),
+        ('reader', 'consents', 'SELECT'),
+        ('reader', 'contact_rules', 'SELECT'),
+        ('reader', 'quiet_hours', 'SELECT'),
+        ('reader', 'contact_caps', 'SELECT'),
+        ('reader', 'retention_rules', 'SELECT'),
+
+        ('reader', 'note_access', 'EXECUTE'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -76,6 +98,77 @@ BEGIN ATOMIC
         ('identifiers', 'resolved_rules', 'SELECT'),
         ('identifiers', 'ruled_identities', 'SELECT'),
         ('identifiers', 'stitch_report', 'SELECT'),
+
+        -- An agent: of customers of his queues, by policies; of no other, and no figures. Not the logins of others.
+        ('agent', 'settings', 'SELECT'),
+        ('agent', 'channels', 'SELECT'),
+        ('agent', 'actions', 'SELECT'),
+        ('agent', 'agents', 'SELECT (agent, name, is_bot, on_duty, languages, skills, capacity, assigned_at), '
+                            || 'UPDATE (on_duty)'),
+        ('agent', 'agent_aliases', 'SELECT'),
+        ('agent', 'agent_maps', 'SELECT'),
+        ('agent', 'known_agents', 'SELECT'),
+        ('agent', 'business_calendars', 'SELECT'),
+        ('agent', 'business_hours', 'SELECT'),
+        ('agent', 'business_exceptions', 'SELECT'),
+        ('agent', 'calendar_uses', 'SELECT'),
+        ('agent', 'trait_rules', 'SELECT'),
+        ('agent', 'queues', 'SELECT'),
+        ('agent', 'agent_queues', 'SELECT'),
+        ('agent', 'routing_rules', 'SELECT'),
+        ('agent', 'my_queues', 'SELECT'),
+        ('agent', 'my_customers', 'SELECT'),
+        ('agent', 'my_identities', 'SELECT'),
+        ('agent', 'assignments', 'SELECT, INSERT (identity_id, source, conversation, channel, queue, agent, priority, '
+                                 || 'reasons), UPDATE (released_at, outcome, priority)'),
+        ('agent', 'assignments_assignment_id_seq', 'USAGE'),
+        ('agent', 'identities', 'SELECT (identity_id, normal_id, customer_id, member_since, first_seen, last_seen, '
+                                || 'blocked, shared)'),
+        ('agent', 'customers', 'SELECT'),
+        ('agent', 'former_memberships', 'SELECT'),
+        ('agent', 'touchpoints', 'SELECT'),
+        ('agent', 'traits', 'SELECT'),
+        ('agent', 'customer_journeys', 'SELECT'),
+        ('agent', 'journey_changes', 'SELECT'),
+        ('agent', 'journey_notes', 'SELECT'),
+        ('agent', 'pending_journeys', 'SELECT'),
+        ('agent', 'changed_journeys', 'SELECT'),
+        ('agent', 'current_journeys', 'SELECT'),
+        ('agent', 'journeys_by_customer', 'SELECT'),
+        ('agent', 'own_journeys', 'SELECT'),
+        ('agent', 'timeline', 'SELECT'),
+        ('agent', 'visits', 'SELECT'),
+        ('agent', 'sessions', 'SELECT'),
+        ('agent', 'handoffs', 'SELECT'),
+        ('agent', 'turns', 'SELECT'),
+        ('agent', 'conversation_touchpoints', 'SELECT'),
+        ('agent', 'conversations', 'SELECT'),
+        ('agent', 'replies', 'SELECT'),
+        ('agent', 'customer_profile', 'SELECT'),
+        ('agent', 'customer_360', 'SELECT'),
+        ('agent', 'segments', 'SELECT'),
+        ('agent', 'segment_members', 'SELECT'),
+        ('agent', 'segment_changes', 'SELECT'),
+        ('agent', 'segment_clock', 'SELECT'),
+        ('agent', 'open_conversations', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
+        ('agent', 'consents', 'SELECT'),
+        ('agent', 'contact_rules', 'SELECT'),
+        ('agent', 'quiet_hours', 'SELECT'),
+        ('agent', 'contact_caps', 'SELECT'),
+        ('agent', 'service_targets', 'SELECT'),
+        ('agent', 'noted_waits', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
+        ('agent', 'consents', 'SELECT'),
+        ('agent', 'contact_rules', 'SELECT'),
+        ('agent', 'quiet_hours', 'SELECT'),
+        ('agent', 'contact_caps', 'SELECT'),
+
+        ('agent''s identifiers', 'identities', 'SELECT'),
+        ('agent''s identifiers', 'identifier_rules', 'SELECT'),
+        ('agent''s identifiers', 'resolved_rules', 'SELECT'),
 
         -- the update of one_row is never made: above READ COMMITTED the row is locked
         ('writer', 'settings', 'SELECT, UPDATE (one_row)'),
@@ -95,12 +188,28 @@ BEGIN ATOMIC
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'segment_changes', 'INSERT'),
+        ('writer', 'segment_log', 'SELECT, UPDATE (taken_at)'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'agent_maps', 'SELECT'),
+        ('writer', 'consents', 'SELECT, INSERT'),
+        ('writer', 'retention_rules', 'SELECT'),  -- who loads has no partitions made of what is too old
+        -- who sends asks whether he may
+        ('writer', 'contact_rules', 'SELECT'),
+        ('writer', 'quiet_hours', 'SELECT'),
+        ('writer', 'contact_caps', 'SELECT'),
+        ('writer', 'actions', 'SELECT'),
+        ('writer', 'customer_profile', 'SELECT'),
+        ('writer', 'note_access', 'EXECUTE'),
         ('writer', 'formats', 'SELECT'),
+        ('writer', 'agents', 'SELECT, UPDATE (on_duty)'),
+        ('writer', 'queues', 'SELECT'),
+        ('writer', 'agent_queues', 'SELECT'),
+        ('writer', 'assignments', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'assignments_assignment_id_seq', 'USAGE'),
         ('writer', 'rejected', 'SELECT (rejected_id, received_at, items), INSERT'),
         -- what triggers of feed immediate read
         ('writer', 'sources', 'SELECT (source, part, source_id, relation, relation_id, relation_name, search_path, '
@@ -119,12 +228,18 @@ BEGIN ATOMIC
         ('steward', 'resolved_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
-                                || 'trait_history, bots_version)'),
+                                || 'trait_history, bots_version, language_traits, last_agent_within, '
+                                || 'agents_see_released)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_aliases', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_maps', 'UPDATE'),
+        ('steward', 'queues', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'service_targets', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'noted_waits', 'INSERT, UPDATE, DELETE, TRUNCATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
@@ -139,13 +254,44 @@ BEGIN ATOMIC
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'access_log', 'SELECT'),
+        ('steward', 'erasure_requests', 'SELECT, DELETE'),
+        ('steward', 'portal_token', 'EXECUTE'),
+        ('steward', 'contact_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'quiet_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'contact_caps', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
-        ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
+        ('steward', 'next_step_models', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'next_step_contexts', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segments', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segments_segment_id_seq', 'USAGE'),
+        ('steward', 'segment_members', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segment_changes', 'DELETE'),
+        ('steward', 'segment_log', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'segment_log_log_id_seq', 'USAGE'),
+        ('steward', 'segment_clock', 'UPDATE'),
+        ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
+
+        -- no table, nor a view of what is everybody's
+        ('portal', 'my_timeline', 'SELECT'),
+        ('portal', 'my_conversations', 'SELECT'),
+        ('portal', 'my_profile', 'SELECT'),
+        ('portal', 'my_consents', 'SELECT'),
+        ('portal', 'my_timeline', 'EXECUTE'),
+        ('portal', 'my_conversations', 'EXECUTE'),
+        ('portal', 'my_profile', 'EXECUTE'),
+        ('portal', 'my_consents', 'EXECUTE'),
+        ('portal', 'my_export', 'EXECUTE'),
+        ('portal', 'correct_my_trait', 'EXECUTE'),
+        ('portal', 'withdraw_my_consent', 'EXECUTE'),
+        ('portal', 'ask_for_erasure', 'EXECUTE');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
-    'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
+    'what grant_access grants: to readers, to those of them who see identifiers, to writers, and a steward has all of '
+    'it; to agents; and to the portal. EXECUTE is on functions of that name, which run with the owner''s rights; all '
+    'else is on relations';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -170,22 +316,52 @@ DECLARE
     levels text[] := CASE grant_access.level
                      WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
                      WHEN 'writer' THEN ARRAY['writer']
-                     WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward'] END;
+                     WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward']
+                     WHEN 'agent' THEN ARRAY['agent', CASE WHEN identifiers THEN 'agent''s identifiers' END]
+                     WHEN 'portal' THEN ARRAY['portal'] END;
     a record;
+    called regprocedure;
 BEGIN
     PERFORM check_access(role);
     IF levels IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
-            HINT = 'There are reader, writer and steward.';
+            HINT = 'There are reader, writer, steward, agent and portal.';
+    ELSIF grant_access.level = 'agent'
+          AND (has_table_privilege(role, 'memberships', 'SELECT')
+               OR has_table_privilege(role, 'touchpoint_keys', 'INSERT')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation',
+            MESSAGE = format('role %I can''t be an agent', role),
+            DETAIL = 'It may read or write what is of all customers, and an agent sees those of his queues only.',
+            HINT = format('If it may no longer: SELECT %I.revoke_access(%L);', current_schema(), role);
+    ELSIF grant_access.level <> 'agent'
+          AND EXISTS (SELECT FROM pg_policy p CROSS JOIN LATERAL unnest(p.polroles) r(id)
+                      WHERE p.polrelid = 'identities'::regclass AND p.polname = 'agents' AND r.id <> 0
+                            AND pg_has_role(role, r.id, 'USAGE')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_grant_operation',
+            MESSAGE = format('role %I is an agent, and can''t be a %s', role, grant_access.level),
+            DETAIL = 'An agent sees the customers of his queues only.',
+            HINT = format('If it is one no longer: SELECT %I.revoke_access(%L);', current_schema(), role);
+    END IF;
+    PERFORM give_way_to_policies();
+    IF grant_access.level = 'agent' THEN
+        PERFORM set_agent_policies(role, true);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
-        EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+        IF a.privileges <> 'EXECUTE' THEN
+            EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+        END IF;
+        FOR called IN SELECT p.oid FROM pg_proc p
+                      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname = a.relation
+                            AND a.privileges = 'EXECUTE' LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', called, role);
+        END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
-    'let a role read (and see identifiers), write, or be a steward, besides what it may already';
+    'let a role read (and see identifiers), write, be a steward, or show customers themselves at the portal, besides '
+    'what it may already; or be an agent, who sees the customers of the queues he serves: login of agents tells who he is';
 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -193,8 +369,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     relation name;
+    called regprocedure;
 BEGIN
-    PERFORM check_access(role);
+    PERFORM check_access(role), set_agent_policies(role, false);
     FOR relation IN
         SELECT c.relname
         FROM pg_class c
@@ -205,6 +382,14 @@ BEGIN
                           WHERE x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role))
     LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
+    END LOOP;
+    FOR called IN
+        SELECT p.oid
+        FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) x
+        WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
+              AND x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role)
+    LOOP
+        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I', called, role);
     END LOOP;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role);
 END $$;

@@ -81,7 +81,7 @@ SELECT s.n, a.* FROM (VALUES
     (7, $$UPDATE touchpoints SET agent = 'Captain' WHERE agent = 'rui' AND action = 'message'$$),
     (8, $$UPDATE touchpoints SET agent = 'Captain', source = source WHERE source = 'shop' AND agent = 'bot:news'$$),
     (9, $$DELETE FROM agents WHERE agent = 'rui'$$),
-    (10, $$TRUNCATE agents, agent_aliases$$),
+    (10, $$TRUNCATE agents, agent_aliases, agent_queues, routing_rules, assignments$$),
     (11, $$UPDATE agents SET is_bot = true$$)
 ) s(n, statement), after(s.statement) a ORDER BY s.n;
 SELECT m.names, m.bots, s.bots_version FROM agent_maps m, settings s;
