@@ -125,7 +125,7 @@ SELECT assign(who('new'), 'support', 'rui', 'chat', 'desk', 'n1', 3) AS passed_o
 SELECT assign(who('new'), 'support', 'rui', 'chat', 'desk', 'n1', 4) AS again;
 SELECT assign(who('new'), agent => 'ana', channel => 'web') AS without_a_queue, assign(who('new'), 'night', channel => 'app') AS waits;
 SELECT * FROM refused($$SELECT crm.assign(crm.who('old'), 'support', 'rui')$$);
-SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT crm.who('old'), 'rui' FROM generate_series(1, 2)$$);
+SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, channel, agent) SELECT crm.who('old'), 'x' || n, 'rui' FROM generate_series(1, 2) n$$);
 SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT i.identity_id, 'ana' FROM crm.identities i LIMIT 2$$);
 TABLE open ORDER BY id;
 -- rui has no room any more, but keeps whom he has
