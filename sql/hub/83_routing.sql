@@ -649,9 +649,12 @@ BEGIN
                 WHEN unique_violation THEN  -- somebody else has just assigned it: then that is what this one replaces
                     GET STACKED DIAGNOSTICS failed = CONSTRAINT_NAME;
                     failures := failures + 1;
-                    IF failed NOT LIKE 'assignments_open_%'
-                       OR failures > 5 AND current_setting('transaction_isolation') <> 'read committed' THEN
+                    IF failed NOT LIKE 'assignments_open_%' THEN
                         RAISE;
+                    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+                        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+                            MESSAGE = 'could not serialize access: somebody else has just assigned the same',
+                            HINT = 'The transaction might succeed if retried.';
                     ELSIF failures > 5 THEN
                         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                             MESSAGE = format('%s is assigned to others, whom you can''t see',
