@@ -139,6 +139,7 @@ find_postgres() {
 		want "odbc-postgresql libdbd-odbc-perl" "PostgreSQL's ODBC driver, as BI tools use it" \
 			sh -c 'perl -MDBD::ODBC -e 1 && odbcinst -q -d -n "PostgreSQL Unicode"'
 		! has_jdk || want libpostgresql-jdbc-java "PostgreSQL's JDBC driver, likewise" test -f /usr/share/java/postgresql.jar
+		want python3-psycopg "Python's psycopg, for an example" /usr/bin/python3 -c "import psycopg"
 		[ -z "$version" ] || need "postgresql-$version-pgtap" "pgTAP, unit tests in SQL" \
 			test -f "/usr/share/postgresql/$version/extension/pgtap.control"
 	fi

@@ -91,7 +91,7 @@ tap_scripts() {
 	return $status
 }
 
-layer_clients() { PROVE_TESTS=test/t/180_clients.pl layer_tap; }
+layer_clients() { PGJ_SLOW=1 PROVE_TESTS="test/t/180_clients.pl test/t/242_backends.pl" layer_tap; }
 
 layer_upgrade() { # the older PostgreSQL gets the extension first, built from a copy of its own
 	local new=$PG_CONFIG
@@ -217,7 +217,8 @@ valgrind) need valgrind "valgrind" command -v valgrind ;;
 clients) # too large to ask for in every test
 	need default-jdk-headless "Java, for the JDBC driver" has_jdk
 	need libpostgresql-jdbc-java "the JDBC driver" test -f /usr/share/java/postgresql.jar
-	need "nodejs node-pg" "Node's pg" sh -c 'command -v node && { command -v npm || test -d /usr/share/nodejs/pg; }' ;;
+	need "nodejs node-pg" "Node's pg" sh -c 'command -v node && { command -v npm || test -d /usr/share/nodejs/pg; }'
+	need python3-psycopg "Python's psycopg" /usr/bin/python3 -c 'import psycopg' ;;
 fuzzlong) need "clang libclang-rt-dev" "libFuzzer" has_libfuzzer ;;
 esac
 install_missing

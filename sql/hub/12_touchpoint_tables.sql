@@ -9,8 +9,6 @@ ALTER TABLE @hub@.settings
     ADD COLUMN handoff_within interval NOT NULL DEFAULT '1 day' CHECK (handoff_within > '0'),
     ADD COLUMN repeat_within interval NOT NULL DEFAULT '7 days' CHECK (repeat_within > '0'),
     ADD COLUMN months_ahead integer NOT NULL DEFAULT 3 CHECK (months_ahead BETWEEN 0 AND 1200),
-    ADD COLUMN keep_touchpoints interval CHECK (keep_touchpoints > '0'),
-    ADD COLUMN keep_keys interval CHECK (keep_keys > '0'),
     ADD COLUMN future_within interval DEFAULT '1 month' CHECK (future_within BETWEEN '0' AND '5000 years'),
     ADD COLUMN past_within interval DEFAULT '50 years' CHECK (past_within BETWEEN '0' AND '5000 years'),
     ADD COLUMN currency text DEFAULT 'EUR',
@@ -23,11 +21,6 @@ COMMENT ON COLUMN @hub@.settings.session_gap IS 'a session ends where nothing ha
 COMMENT ON COLUMN @hub@.settings.handoff_within IS 'a change of channel after longer is no handoff';
 COMMENT ON COLUMN @hub@.settings.repeat_within IS 'a contact within so long of the one before is a repeat contact';
 COMMENT ON COLUMN @hub@.settings.months_ahead IS 'how many months from now maintain() makes partitions for';
-COMMENT ON COLUMN @hub@.settings.keep_touchpoints IS
-    'maintain() drops partitions whose touchpoints are all older; NULL: none';
-COMMENT ON COLUMN @hub@.settings.keep_keys IS
-    'maintain() drops keys of touchpoints that came in longer ago, but for those of tables that are attached, or were: '
-    'what is sent again after that is another touchpoint. NULL: none';
 COMMENT ON COLUMN @hub@.settings.future_within IS
     'how far ahead of now a touchpoint''s time may lie; NULL: as far as it likes';
 COMMENT ON COLUMN @hub@.settings.past_within IS
@@ -99,7 +92,7 @@ CREATE TABLE @hub@.touchpoint_keys (
 );
 COMMENT ON TABLE @hub@.touchpoint_keys IS
     'touchpoints by the keys of the systems they come from: the same source and key is the same touchpoint, as long as '
-    'the key is here: see keep_keys of settings';
+    'the key is here: see keys in retention_rules';
 COMMENT ON COLUMN @hub@.touchpoint_keys.source IS 'system';
 COMMENT ON COLUMN @hub@.touchpoint_keys.source_key IS 'key there';
 COMMENT ON COLUMN @hub@.touchpoint_keys.touchpoint_id IS 'the touchpoint';

@@ -9,6 +9,7 @@ CREATE TABLE @hub@.segments (
     condition text NOT NULL,
     turns text[] NOT NULL,
     candidates text,
+    concerns text[] NOT NULL,
     inputs text[] NOT NULL,
     parts text[] NOT NULL
 );
@@ -25,6 +26,8 @@ COMMENT ON COLUMN @hub@.segments.turns IS
     'condition on the clock';
 COMMENT ON COLUMN @hub@.segments.candidates IS
     'made of the definition: patterns that journeys of all in it match, in SQL; NULL: there are none';
+COMMENT ON COLUMN @hub@.segments.concerns IS
+    'made of the definition: patterns; new touchpoints that are none of their steps change nothing';
 COMMENT ON COLUMN @hub@.segments.inputs IS
     'made of the definition: what can change who is in it, as in why of segment_log';
 COMMENT ON COLUMN @hub@.segments.parts IS 'made of the definition: segments it names';
@@ -42,7 +45,7 @@ COMMENT ON COLUMN @hub@.segment_members.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.segment_members.segments IS
     'segment_id of the segments; numbers that no segment has are of those that were dropped';
 COMMENT ON COLUMN @hub@.segment_members.turns_at IS
-    'until when they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
+    'until when at least they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
 
 CREATE TABLE @hub@.segment_changes (
     identity_id bigint,

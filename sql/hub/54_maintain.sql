@@ -133,13 +133,25 @@ END $$;
 COMMENT ON FUNCTION @hub@.wait_for_readers(interval) IS
     'wait until transactions have ended that others have begun before who may read touchpoints';
 
+CREATE OR REPLACE FUNCTION @hub@.kept_for(what text) RETURNS interval
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT min(r.keep) FROM retention_rules r
+            WHERE r.what = kept_for.what AND r."then" = 'delete' AND coalesce(r.channel, '*') = '*'
+                  AND coalesce(r.action, '*') = '*' AND coalesce(r.source, '*') = '*');
+END $$;
+COMMENT ON FUNCTION @hub@.kept_for(text) IS
+    'how long all of something is kept by retention_rules before it is deleted; NULL: there is no such rule';
+
 CREATE OR REPLACE FUNCTION @hub@.kept_since() RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC'
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT date_trunc('month', CASE WHEN s.keep_touchpoints < '5000 years' THEN now() - s.keep_touchpoints END)
-            FROM settings s);
+    RETURN (SELECT date_trunc('month', CASE WHEN k.keep < '5000 years' THEN now() - k.keep END)
+            FROM kept_for('touchpoints') k(keep));
 END $$;
 COMMENT ON FUNCTION @hub@.kept_since() IS 'first month of which touchpoints are kept; NULL: all are';
 
@@ -323,8 +335,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     most CONSTANT integer := 5000;
-    dropped_before CONSTANT timestamptz := (SELECT CASE WHEN s.keep_keys < '5000 years' THEN now() - s.keep_keys END
-                                            FROM settings s WHERE s.one_row);
+    dropped_before CONSTANT timestamptz := (SELECT CASE WHEN k.keep < '5000 years' THEN now() - k.keep END
+                                            FROM kept_for('keys') k(keep));
     upto bigint;
     next record;
 BEGIN
@@ -357,7 +369,7 @@ EXCEPTION WHEN deadlock_detected OR serialization_failure THEN
     RETURN false;  -- somebody else deletes the same: another time
 END $$;
 COMMENT ON FUNCTION @hub@.drop_keys() IS
-    'drop some of the keys that settings keep no longer; returns whether there may be more';
+    'drop some of the keys that retention_rules keep no longer; returns whether there may be more';
 
 -- Plans that are made after a load must not be those of before: autovacuum comes a minute later, if it comes, and never
 -- counts touchpoints as a whole. So whoever has loaded looks, when numbers have come to another power of two, what has
@@ -416,8 +428,7 @@ DECLARE
     old record;
 BEGIN
     PERFORM check_may('owner');
-    kept_from := (SELECT CASE WHEN s.keep_touchpoints < '5000 years' THEN now() - s.keep_touchpoints END
-                  FROM settings s);
+    kept_from := (SELECT CASE WHEN k.keep < '5000 years' THEN now() - k.keep END FROM kept_for('touchpoints') k(keep));
     task := 'make';
     FOR month IN SELECT m.month FROM months_to_make(since) m(month) LOOP
         RETURN NEXT;
@@ -528,6 +539,11 @@ BEGIN
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
         EXIT WHEN NOT @hub@.drop_keys();
     END LOOP;
+    LOOP
+        COMMIT;
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+        EXIT WHEN NOT @hub@.retain_some();
+    END LOOP;
     WHILE last IS NOT NULL LOOP
         COMMIT;
         SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
@@ -536,8 +552,8 @@ BEGIN
 END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
-    'touchpoints; delete touchpoints and drop partitions and keys that settings keep no longer; forget identifiers '
-    'that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made '
+    'touchpoints; delete and anonymise what retention_rules keep no longer, and drop its partitions; forget '
+    'identifiers that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made '
     'and dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint

@@ -89,8 +89,14 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqsca
 AS $$
 #variable_conflict use_variable
 DECLARE
+    -- a key may be taken away, and that is all that may become of one
     id bigint := (SELECT min(d.touchpoint_id)
-                  FROM (SELECT touchpoint_id, source, source_key FROM old_rows EXCEPT ALL SELECT touchpoint_id, source, source_key FROM new_rows) d);
+                  FROM (SELECT c.touchpoint_id, c.source
+                        FROM (SELECT o.touchpoint_id, o.source, o.source_key FROM old_rows o
+                              EXCEPT ALL
+                              SELECT n.touchpoint_id, n.source, n.source_key FROM new_rows n) c
+                        EXCEPT ALL
+                        SELECT n.touchpoint_id, n.source FROM new_rows n WHERE n.source_key IS NULL) d);
 BEGIN
     IF id IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'number, source and key of a touchpoint can''t be changed',
@@ -100,11 +106,11 @@ BEGIN
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
         SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent, o.conversation
+               o.direction, o.agent, o.conversation
         FROM old_rows o
     ), latter AS (
         SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent, n.conversation
+               n.direction, n.agent, n.conversation
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
@@ -118,6 +124,14 @@ BEGIN
                                                     AND y.touchpoint_id = n.touchpoint_id OFFSET 0) x
           WHERE x.occurred_at <> n.occurred_at OFFSET 0) u
     WHERE k.ctid = u.tid;
+    DELETE FROM touchpoint_keys k
+    WHERE k.ctid = ANY (array(SELECT x.tid
+                              FROM (SELECT o.touchpoint_id, o.source, o.source_key FROM old_rows o
+                                    EXCEPT ALL
+                                    SELECT n.touchpoint_id, n.source, n.source_key FROM new_rows n) d
+                                   CROSS JOIN LATERAL (SELECT y.ctid AS tid FROM touchpoint_keys y
+                                                       WHERE y.source = d.source AND y.source_key = d.source_key
+                                                             AND y.touchpoint_id = d.touchpoint_id OFFSET 0) x));
     -- whose it was, and is no more, it is removed from
     IF (SELECT s.notify FROM settings s WHERE s.one_row) THEN
         PERFORM tell(ARRAY(
@@ -328,7 +342,8 @@ DECLARE
     few constant integer := 8192;  -- of a row: more customers, or more than a megabyte, and it is made anew
     firsts bigint[] := '{}';  -- where rows of journey_blocks begin, if they are kept
     place record;
-    changed bigint[];  -- customers with changes, if there are segments
+    changed bigint[];             -- customers with changes, if there are segments,
+    added @extschema@.journey[];  -- and what is new, if that is all
     total bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
@@ -380,6 +395,14 @@ BEGIN
         FOR place IN
             WITH taken AS MATERIALIZED (
                 DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for, n.packed_by
+            ), noted AS (
+                INSERT INTO noted_waits (source, conversation)
+                SELECT c.source, c.conversation
+                FROM changed_conversations() c
+                WHERE (SELECT reads_noted_waits())
+                      AND (c.may_wait OR EXISTS (SELECT FROM noted_waits w WHERE w.source = c.source
+                                                                             AND w.conversation = c.conversation))
+                ON CONFLICT ON CONSTRAINT noted_waits_key DO UPDATE SET started_at = NULL, last_at = NULL
             ), changed AS MATERIALIZED (
                 SELECT i.customer_id,
                        bool_or(n.touchpoint IS NULL
@@ -430,18 +453,20 @@ BEGIN
                 FROM written w CROSS JOIN LATERAL (SELECT width_bucket(w.customer_id, firsts) AS number) p
             )
             SELECT p.number, count(*) AS customers, sum(p.bytes) AS bytes,
-                   array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids
+                   array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids,
+                   NULL::journey[] AS added
             FROM placed p
             GROUP BY p.number
             UNION ALL
-            SELECT NULL, 0, 0, array_agg(d.customer_id)
-            FROM (SELECT c.customer_id FROM changed c
-                  UNION
-                  SELECT n.identity_id FROM taken n WHERE n.touchpoint IS NULL) d
+            SELECT NULL, 0, 0, array_agg(d.customer_id), array_agg(d.added)
+            FROM (SELECT c.customer_id, CASE WHEN NOT c.anew THEN c.added END AS added FROM changed c
+                  UNION ALL
+                  SELECT n.identity_id, NULL FROM taken n WHERE n.touchpoint IS NULL) d
             WHERE EXISTS (SELECT FROM segments s)
         LOOP
             IF place.number IS NULL THEN
                 changed := place.ids;
+                added := place.added;
                 CONTINUE;
             END IF;
             total := total + place.customers;
@@ -458,10 +483,12 @@ BEGIN
     IF firsts = '{}' AND sees_all_journeys() THEN
         PERFORM make_blocks();
     END IF;
-    PERFORM refresh_segments(now(), changed, rebuild);
+    PERFORM settle_waits(rebuild);
+    PERFORM refresh_segments(now(), changed, rebuild, added);
     IF total >= 1000 THEN
         PERFORM gather_statistics(0, 1);
     END IF;
+    PERFORM keep_next_steps(total, rebuild);
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS

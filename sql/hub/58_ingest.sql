@@ -163,13 +163,67 @@ END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS
     'record events and observations, but for those that are refused';
 
+-- What systems call granted, denied, withdrawn and expired. Of Unomi a consent is an object. To try a time takes a
+-- subtransaction, which is not for parallel queries.
+CREATE OR REPLACE FUNCTION @hub@.read_consents(
+    consents jsonb, OUT purpose text, OUT channel text, OUT state text, OUT given_at timestamptz,
+    OUT valid_until timestamptz, OUT flaw text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 3 SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    name text;
+    value jsonb;
+    told text;
+BEGIN
+    FOR name, value IN SELECT e.key, e.value FROM jsonb_each(consents) e LOOP
+        CONTINUE WHEN value = 'null';
+        purpose := coalesce(value ->> 'typeIdentifier', regexp_replace(name, '/[^/]*$', ''));
+        channel := CASE WHEN value ? 'typeIdentifier' THEN '*'
+                        ELSE coalesce(nullif(substring(name FROM '/([^/]*)$'), ''), '*') END;
+        told := CASE WHEN jsonb_typeof(value) = 'object' THEN value ->> 'status' ELSE value #>> '{}' END;
+        flaw := NULL;
+        given_at := NULL;
+        valid_until := NULL;
+        state := CASE
+            WHEN lower(told) IN ('granted', 'grant', 'true', 'yes', 'allow', 'allowed', 'accepted', 'opt_in', 'opt-in',
+                                 'opted_in', 'subscribed', 'resume', 'start', '1') THEN 'granted'
+            WHEN lower(told) IN ('denied', 'deny', 'false', 'no', 'declined', 'rejected', 'refused', '0') THEN 'denied'
+            WHEN lower(told) IN ('withdrawn', 'revoked', 'stop', 'unsubscribed', 'opt_out', 'opt-out', 'opted_out')
+                THEN 'withdrawn'
+            WHEN lower(told) = 'expired' THEN 'expired' END;
+        IF state IS NULL THEN
+            flaw := format('consent to %s is none of granted, denied, withdrawn and expired: %s', left(name, 60),
+                           left(value::text, 60));
+        ELSIF octet_length(purpose) NOT BETWEEN 1 AND 255 OR octet_length(channel) > 255 THEN
+            flaw := 'purpose and channel of a consent must have 1 to 255 bytes';
+        ELSIF jsonb_typeof(value) = 'object' THEN
+            BEGIN
+                given_at := value ->> 'statusDate';
+                valid_until := CASE state WHEN 'granted' THEN value ->> 'revokeDate' END;
+                IF NOT isfinite(given_at) OR valid_until <= given_at THEN
+                    valid_until := NULL;
+                END IF;
+                given_at := CASE WHEN isfinite(given_at) THEN given_at END;
+            EXCEPTION WHEN data_exception THEN
+                flaw := format('statusDate or revokeDate of consent to %s is no time: %s', left(name, 60),
+                               left(value::text, 60));
+            END;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.read_consents(jsonb) IS
+    'what a payload says of consent, by purpose or purpose/channel; flaw: what of it can''t be read';
+
 -- Some payloads: so many that what they make stays in memory. All is recorded in one call, which locks it in one order;
 -- who calls this several times has locked it before. What is retried is limited to the items that were rejected, and to
 -- what stands in them.
 CREATE OR REPLACE FUNCTION @hub@.ingest_some(
     payloads text[], format text, rules json, retried bigint[],
     OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint,
-    OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_ats timestamptz[])
+    OUT told_ids bigint[], OUT told_traits jsonb[], OUT told_consents jsonb[], OUT told_ats timestamptz[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -178,11 +232,13 @@ DECLARE
     event_payloads integer[];
     event_items text[];
     event_traits jsonb[];
+    event_consents jsonb[];
     observations observation[];
     observation_payloads integer[];
     observation_items text[];
     observation_traits jsonb[];
-    bare boolean[];  -- which of them are none, but for traits
+    observation_consents jsonb[];
+    bare boolean[];  -- which of them are none, but for what they tell
     told observation[];
     wrong_payloads integer[];
     wrong_items text[];
@@ -190,7 +246,7 @@ DECLARE
     wrong_states text[];
     newest bigint;
     stored record;
-    tells boolean;           -- traits
+    tells boolean;           -- traits, or consents
     received timestamptz[];  -- when what is retried came in,
     wanted jsonb;            -- and which items of it are, a key for each: there may be a million of them
 BEGIN
@@ -210,28 +266,36 @@ BEGIN
            array_agg(f.payload) FILTER (WHERE f.is_event),
            array_agg(f.item) FILTER (WHERE f.is_event),
            array_agg(f.traits) FILTER (WHERE f.is_event),
+           array_agg(f.consents) FILTER (WHERE f.is_event),
            array_agg(ROW(f.identifiers, f.at, format, f.source_key)::observation) FILTER (WHERE f.is_seen),
            array_agg(f.payload) FILTER (WHERE f.is_seen),
            array_agg(f.item) FILTER (WHERE f.is_seen),
            array_agg(f.traits) FILTER (WHERE f.is_seen),
+           array_agg(f.consents) FILTER (WHERE f.is_seen),
            array_agg(f.kind = 'traits') FILTER (WHERE f.is_seen),
            coalesce(array_agg(f.payload) FILTER (WHERE f.is_wrong), '{}'),
            coalesce(array_agg(f.item) FILTER (WHERE f.is_wrong), '{}'),
            coalesce(array_agg(f.reason) FILTER (WHERE f.is_wrong), '{}'),
            coalesce(array_agg(f.sqlstate) FILTER (WHERE f.is_wrong), '{}'),
-           coalesce(bool_or(f.traits IS NOT NULL), false)
-    INTO events, event_payloads, event_items, event_traits, observations, observation_payloads, observation_items,
-         observation_traits, bare,
+           coalesce(bool_or(f.traits IS NOT NULL OR f.consents IS NOT NULL), false)
+    INTO events, event_payloads, event_items, event_traits, event_consents, observations, observation_payloads,
+         observation_items, observation_traits, observation_consents, bare,
          wrong_payloads, wrong_items, wrong_reasons, wrong_states, tells
-    FROM (SELECT p.payload, p.item, p.kind, p.reason, p.sqlstate, p.identifiers, p.channel, p.action, p.value,
+    FROM (SELECT p.payload, p.item, p.kind, coalesce(c.flaw, p.reason) AS reason,
+                 CASE WHEN c.flaw IS NULL THEN p.sqlstate ELSE '22023' END AS sqlstate,
+                 p.identifiers, p.channel, p.action, p.value,
                  p.currency, p.direction, p.conversation, p.agent, p.campaign, p.source_key, p.attributes, p.subject,
-                 p.url, p.traits, p.kind = 'touchpoint' AS is_event, p.kind IN ('evidence', 'traits') AS is_seen,
-                 p.kind = 'rejected' AS is_wrong,
+                 p.url, p.traits, p.consents, p.kind = 'touchpoint' AND c.flaw IS NULL AS is_event,
+                 p.kind IN ('evidence', 'traits') AND c.flaw IS NULL AS is_seen,
+                 p.kind = 'rejected' OR c.flaw IS NOT NULL AS is_wrong,
                  coalesce(p.occurred_at,
                           (SELECT k.occurred_at FROM touchpoint_keys k
                            WHERE k.source = format AND k.source_key = p.source_key),
                           received[p.payload], now()) AS at
           FROM journey_payload_events(payloads, rules) p
+               CROSS JOIN LATERAL (SELECT CASE WHEN p.consents IS NOT NULL
+                                               THEN (SELECT min(r.flaw) FROM read_consents(p.consents) r) END AS flaw
+                                   OFFSET 0) c
           WHERE retried IS NULL OR received[p.payload] IS NULL OR p.item = ''
                 OR EXISTS (SELECT FROM string_to_array(p.item, '/') s(parts),
                            generate_series(1, cardinality(s.parts)) d(depth)
@@ -265,14 +329,16 @@ BEGIN
     END IF;
     IF tells THEN
         SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
-               array_agg(e.traits ORDER BY e.n)
-        INTO told, told_traits
-        FROM (SELECT u.ordinality AS n, u.traits, u.identifiers, u.occurred_at AS at
-              FROM ROWS FROM (unnest(event_traits), unnest(events)) WITH ORDINALITY u(traits)
+               array_agg(e.traits ORDER BY e.n), array_agg(e.consents ORDER BY e.n)
+        INTO told, told_traits, told_consents
+        FROM (SELECT u.ordinality AS n, u.traits, u.consents, u.identifiers, u.occurred_at AS at
+              FROM ROWS FROM (unnest(event_traits), unnest(event_consents), unnest(events))
+                       WITH ORDINALITY u(traits, consents)
               UNION ALL
-              SELECT u.ordinality + coalesce(cardinality(events), 0), u.traits, u.identifiers, u.observed_at
-              FROM ROWS FROM (unnest(observation_traits), unnest(observations)) WITH ORDINALITY u(traits)) e
-        WHERE e.traits IS NOT NULL AND e.n NOT IN (SELECT unnest(stored.refused));
+              SELECT u.ordinality + coalesce(cardinality(events), 0), u.traits, u.consents, u.identifiers, u.observed_at
+              FROM ROWS FROM (unnest(observation_traits), unnest(observation_consents), unnest(observations))
+                       WITH ORDINALITY u(traits, consents)) e
+        WHERE (e.traits IS NOT NULL OR e.consents IS NOT NULL) AND e.n NOT IN (SELECT unnest(stored.refused));
     END IF;
     IF told IS NOT NULL THEN
         told_ats := array(SELECT o.observed_at FROM unnest(told) WITH ORDINALITY o ORDER BY o.ordinality);
@@ -293,7 +359,46 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.ingest_some(text[], text, json, bigint[]) IS
     'take in some payloads by the rules of a format; if they are retried, of rows of rejected. Returns what is to be '
-    'stored of traits, besides: of all payloads at once, so that rows are locked in one order';
+    'stored of traits and consents, besides: of all payloads at once, so that rows are locked in one order';
+
+-- A system says the same again and again, as with each event what its banner was told: that is nothing new.
+CREATE OR REPLACE FUNCTION @hub@.store_told(ids bigint[], traits jsonb[], consents jsonb[], source text,
+                                            ats timestamptz[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    said_ids bigint[];
+    said consent[];
+BEGIN
+    IF EXISTS (SELECT FROM unnest(traits) u(traits) WHERE u.traits IS NOT NULL) THEN
+        PERFORM store_traits(ids, traits, source, ats);
+    END IF;
+    SELECT array_agg(n.id ORDER BY n.n),
+           array_agg(ROW(NULL, n.purpose, n.channel, n.state, NULL, source, NULL, n.at, n.until)::consent ORDER BY n.n)
+    INTO said_ids, said
+    FROM (SELECT r.id, r.purpose, r.channel, r.state, r.at, r.until, row_number() OVER () AS n,
+                 lag(ROW(r.at, r.state, r.until)) OVER w AS told, lag(r.at) OVER w AS told_at
+          FROM (SELECT u.id, r.purpose, r.channel, r.state, coalesce(r.given_at, u.at) AS at, r.valid_until AS until
+                FROM unnest(ids, consents, ats) u(id, consents, at) CROSS JOIN LATERAL read_consents(u.consents) r
+                WHERE u.consents IS NOT NULL OFFSET 0) r
+          WINDOW w AS (PARTITION BY r.id, r.purpose, r.channel ORDER BY r.at, r.state, r.until)) n
+         LEFT JOIN LATERAL (SELECT ROW(c.given_at, c.state, c.valid_until) AS told, c.given_at, c.state, c.valid_until
+                            FROM consents c
+                            WHERE c.identity_id = n.id AND c.purpose = n.purpose AND c.channel = n.channel
+                                  AND c.source = store_told.source AND c.given_at <= n.at
+                            ORDER BY c.given_at DESC, c.state DESC LIMIT 1) k ON true
+    WHERE CASE WHEN k.given_at IS NULL AND n.told_at IS NULL THEN true
+               WHEN k.given_at IS NULL OR n.told_at >= k.given_at
+               THEN n.told IS DISTINCT FROM ROW(n.told_at, n.state, n.until)
+               ELSE k.told IS DISTINCT FROM ROW(k.given_at, n.state, n.until) END;
+    IF said_ids IS NOT NULL THEN
+        PERFORM store_consents(said_ids, said);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.store_told(bigint[], jsonb[], jsonb[], text, timestamptz[]) IS
+    'note what payloads said of identities, each as of a time: traits, and consents where they are not what the source'
+    ' has said before';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
     payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
@@ -307,6 +412,7 @@ DECLARE
     part record;
     told_ids bigint[];
     told_traits jsonb[];
+    told_consents jsonb[];
     told_ats timestamptz[];
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
@@ -335,6 +441,7 @@ BEGIN
         rejected := rejected + part.rejected;
         told_ids := told_ids || part.told_ids;
         told_traits := told_traits || part.told_traits;
+        told_consents := told_consents || part.told_consents;
         told_ats := told_ats || part.told_ats;
         IF size > at_once THEN
             RAISE NOTICE USING MESSAGE = format('ingest of %s: %s of %s payloads', format, least(n + at_once - 1, size),
@@ -342,7 +449,7 @@ BEGIN
         END IF;
     END LOOP;
     IF told_ids IS NOT NULL THEN
-        PERFORM store_traits(told_ids, told_traits, format, told_ats);
+        PERFORM store_told(told_ids, told_traits, told_consents, format, told_ats);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.ingest_payloads(text[], text) IS 'take in payloads';
@@ -435,6 +542,7 @@ DECLARE
     part record;
     told_ids bigint[];
     told_traits jsonb[];
+    told_consents jsonb[];
     told_ats timestamptz[];
 BEGIN
     PERFORM check_may('steward');
@@ -467,10 +575,11 @@ BEGIN
         done := done + cardinality(batch);
         told_ids := told_ids || part.told_ids;
         told_traits := told_traits || part.told_traits;
+        told_consents := told_consents || part.told_consents;
         told_ats := told_ats || part.told_ats;
     END LOOP;
     IF told_ids IS NOT NULL THEN
-        PERFORM store_traits(told_ids, told_traits, format, told_ats);
+        PERFORM store_told(told_ids, told_traits, told_consents, format, told_ats);
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.retry_rejected(text) IS

@@ -999,7 +999,7 @@ AS $$
 DECLARE
     oldest CONSTANT timestamptz := (
         SELECT min(u.at) FROM unnest(journey_field(events, 'occurred_at', '{}'::timestamptz[])) u(at)
-        WHERE u.at >= now() - least('10 years', (SELECT s.keep_touchpoints FROM settings s)));
+        WHERE u.at >= now() - least('10 years', kept_for('touchpoints')));
 BEGIN
     IF oldest < now() AND NOT EXISTS (SELECT FROM touchpoint_partitions() p WHERE p.since <= oldest
                                       AND oldest < p.until) THEN

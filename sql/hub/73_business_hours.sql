@@ -138,3 +138,24 @@ END $$;
 COMMENT ON FUNCTION @hub@.business_time(timestamptz, timestamptz, text) IS
     'how much of the time between is within business_hours of a calendar, default if it is NULL; all of it if it has'
     ' neither hours nor exceptions; negative if from is after to';
+
+CREATE OR REPLACE FUNCTION @hub@.business_time_after("from" timestamptz, amount interval, calendar text DEFAULT NULL)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN business_time_after("from", amount, calendar_hours(calendar));
+END $$;
+COMMENT ON FUNCTION @hub@.business_time_after(timestamptz, interval, text) IS
+    'the first time by which so much business_time of a calendar, default if it is NULL, has passed since another; of a'
+    ' negative amount the last since which it has, up to it. Infinite: there is none';
+
+CREATE OR REPLACE FUNCTION @hub@.queue_hours() RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT jsonb_object_agg(q.queue, calendar_hours(q.calendar)) FROM queues q WHERE q.calendar IS NOT NULL);
+END $$;
+COMMENT ON FUNCTION @hub@.queue_hours() IS 'hours by the queues that have a calendar of their own; NULL: none has';

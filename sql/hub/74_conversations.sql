@@ -142,7 +142,7 @@ COMMENT ON FUNCTION @hub@.reply_columns(text, timestamptz, timestamptz, timestam
 CREATE OR REPLACE FUNCTION @hub@.conversation_groups(since timestamptz, until timestamptz)
 RETURNS TABLE (
     customer_id bigint, source text, conversation text, facts @extschema@.conversation_facts,
-    replies @extschema@.conversation_reply[], subject text
+    replies @extschema@.conversation_reply[], subject text, spans @extschema@.conversation_span[]
 ) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000000
 BEGIN ATOMIC
     SELECT p.customer_id, p.source, p.conversation,
@@ -150,7 +150,9 @@ BEGIN ATOMIC
                                         p.means),
            @extschema@.conversation_replies_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
                                                 p.direction, p.means),
-           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1]
+           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1],
+           @extschema@.conversation_spans_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
+                                              p.direction, p.means)
     FROM @hub@.conversation_touchpoints p
     WHERE conversation_groups.since IS NULL AND conversation_groups.until IS NULL
     GROUP BY p.customer_id, p.source, p.conversation
@@ -160,7 +162,9 @@ BEGIN ATOMIC
                                         p.means),
            @extschema@.conversation_replies_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
                                                 p.direction, p.means),
-           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1]
+           (array_agg(p.subject ORDER BY p.occurred_at, p.touchpoint_id) FILTER (WHERE p.subject IS NOT NULL))[1],
+           @extschema@.conversation_spans_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot,
+                                              p.direction, p.means)
     FROM (SELECT DISTINCT t.source, t.conversation
           FROM @hub@.touchpoints t
           WHERE t.conversation IS NOT NULL AND t.occurred_at >= coalesce(conversation_groups.since, '-infinity')
@@ -360,14 +364,3 @@ END;
 COMMENT ON FUNCTION @hub@.replies_between(timestamptz, timestamptz) IS
     'replies given from the one time on and before the other; all of them if both are NULL. Faster for many than the '
     'view';
-
-CREATE OR REPLACE FUNCTION @hub@.waiting_now(since timestamptz DEFAULT NULL) RETURNS SETOF @hub@.conversations
-LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
-BEGIN ATOMIC
-    SELECT g.customer_id, g.source, g.conversation, (g.facts).started_at, g.subject, k.*
-    FROM @hub@.conversation_groups(waiting_now.since, NULL) g
-         CROSS JOIN LATERAL @hub@.conversation_columns(g.facts, g.source) k
-    WHERE (g.facts).waiting_since IS NOT NULL;
-END;
-COMMENT ON FUNCTION @hub@.waiting_now(timestamptz) IS
-    'conversations in which the customer waits for an answer, of those with a touchpoint since then; NULL: of all';

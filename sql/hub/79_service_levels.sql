@@ -42,10 +42,10 @@ DECLARE
     zone text := (SELECT s.time_zone FROM settings s);
     repeats_within interval := (SELECT s.repeat_within FROM settings s);
 BEGIN
-    IF breakdown NOT IN ('channel', 'agent', 'source', 'hours') THEN
+    IF breakdown NOT IN ('channel', 'queue', 'agent', 'source', 'hours') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown breakdown: "%s"', breakdown),
-            HINT = 'Use channel, agent, source or hours, or NULL for none.';
+            HINT = 'Use channel, queue, agent, source or hours, or NULL for none.';
     END IF;
     RETURN QUERY
     WITH whole AS (
@@ -53,6 +53,8 @@ BEGIN
     ), contact AS (
         SELECT coalesce(period_start(a.occurred_at, unit, zone), '-infinity') AS start,
                ARRAY[CASE breakdown WHEN 'channel' THEN a.channel WHEN 'agent' THEN a.agent WHEN 'source' THEN a.source
+                                    WHEN 'queue'
+                                    THEN (SELECT q.queue FROM assignment_at(a.source, a.conversation, 'infinity') q)
                                     WHEN 'hours' THEN in_hours(a.occurred_at, h.hours) END] AS key,
                count(a.contact_kind) AS contacts, count(*) FILTER (WHERE a.contact_kind = 'repeat') AS repeats,
                count(a.at_first_contact) FILTER (WHERE now() - a.occurred_at > repeats_within) AS resolutions,
@@ -106,6 +108,8 @@ BEGIN
                     AND l.occurred_at = a.resolved_at
              CROSS JOIN LATERAL (
                  SELECT CASE breakdown WHEN 'channel' THEN a.channel WHEN 'source' THEN g.source
+                                       WHEN 'queue'
+                                       THEN (SELECT q.queue FROM assignment_at(g.source, g.conversation, 'infinity') q)
                                        WHEN 'hours'
                                        THEN in_hours(coalesce(a.asked_at, (g.facts).started_at), h.hours) END,
                         true, true, true
@@ -124,6 +128,8 @@ BEGIN
     ), reply AS (
         SELECT coalesce(period_start(a.asked_at, unit, zone), '-infinity') AS start,
                ARRAY[CASE breakdown WHEN 'channel' THEN a.channel WHEN 'agent' THEN a.agent WHEN 'source' THEN g.source
+                                    WHEN 'queue'
+                                    THEN (SELECT q.queue FROM assignment_at(g.source, g.conversation, a.replied_at) q)
                                     WHEN 'hours' THEN in_hours(a.asked_at, h.hours) END] AS key,
                count(*) AS replies,
                percentile_cont('{0.5,0.9}'::double precision[])
@@ -167,8 +173,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.service_levels(text, timestamptz, timestamptz, text) IS
     'the service by day, week, month, quarter, year or all, in the time zone of settings; from one time until before'
-    ' another; and by channel, agent, source or hours, which is whether it was asked in business hours. By agent, who'
-    ' took part counts, answered first, resolved or replied, so that conversations must not be added';
+    ' another; and by channel, queue, agent, source or hours, which is whether it was asked in business hours. By'
+    ' agent, who took part counts, answered first, resolved or replied, so that conversations must not be added';
 
 CREATE OR REPLACE VIEW @hub@.service_levels_monthly WITH (security_invoker = true) AS
 SELECT s.period_start, s.contacts, s.repeat_contacts, s.repeat_contact_share, s.conversations, s.asked, s.answered,

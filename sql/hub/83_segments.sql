@@ -101,7 +101,8 @@ BEGIN
     -- times of different zones may be the other way round
     part := CASE WHEN since IS NULL AND until IS NULL THEN 'e.journey'
                  ELSE format('journey_slice(e.journey, tstzrange(%s, %s))',
-                             coalesce(CASE WHEN until IS NULL THEN since ELSE format('least(%s, %s)', since, until) END,
+                             coalesce(CASE WHEN since IS NULL OR until IS NULL THEN since
+                                           ELSE format('least(%s, %s)', since, until) END,
                                       'NULL'), coalesce(until, 'NULL')) END;
     words := concat(' within the last ' || (condition ->> 'within'),
                     CASE WHEN condition ?& '{within,older_than}' THEN ', but' END,
@@ -153,7 +154,8 @@ COMMENT ON FUNCTION @hub@.between_limits(text, text, text) IS 'whether something
 -- What does not match in all of the journey does not in a part, which is not cut out then; but where the pattern says
 -- where the journey begins or ends it might.
 CREATE OR REPLACE FUNCTION @hub@.compile_pattern(
-    condition jsonb, OUT code text, OUT turns text[], OUT candidates text, OUT inputs text[], OUT words text)
+    condition jsonb, OUT code text, OUT turns text[], OUT candidates text, OUT concerns text[], OUT inputs text[],
+    OUT words text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -165,7 +167,7 @@ DECLARE
     anchored boolean;
     one_step boolean := true;
     part text;
-    first text;
+    last text;  -- when its one step was done last
     wrong text;
 BEGIN
     IF jsonb_typeof(condition -> 'pattern') <> 'string' THEN
@@ -197,27 +199,31 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         one_step := false;
     END;
+    concerns := ARRAY[pattern];
     pattern := format('%L::journey_pattern', pattern);
     part := p.part;
     code := CASE WHEN times.words IS NULL THEN format('journey_matches(%s, %s)', part, pattern)
                  ELSE format('(%s)', between_limits(format('journey_match_count(%s, %s)', part, pattern), times.low,
                                                     times.high)) END;
-    IF part <> 'e.journey' AND NOT anchored AND (times.words IS NULL OR times.low::integer > 0) THEN
+    IF one_step AND times.words IS NULL THEN
+        last := format('journey_last_time(e.journey, %s)', pattern);
+    END IF;
+    IF last IS NOT NULL AND p.since IS NOT NULL AND p.until IS NULL THEN
+        code := format('coalesce(%s >= %s, false)', last, p.since);
+    ELSIF part <> 'e.journey' AND NOT anchored AND (times.words IS NULL OR times.low::integer > 0) THEN
         code := format('(journey_matches(e.journey, %s) AND %s)', pattern, code);
     END IF;
     -- The first thing that can change what matches: the first touchpoint of all, or of the first match, leaves within;
     -- or the first that is younger gets older. Of one step done at least once it is the last that leaves.
     IF p.within IS NOT NULL THEN
-        first := CASE WHEN anchored THEN format('journey_start(%s)', part)
-                      WHEN one_step AND times.words IS NULL
-                      THEN format('journey_end(journey_filter(%s, %s))', part, pattern)
-                      ELSE format('journey_start(journey_match(%s, %s))', part, pattern) END;
-        turns := ARRAY[CASE WHEN anchored THEN format('%s + %s', first, p.within)
-                            ELSE format('CASE WHEN journey_matches(e.journey, %s) THEN %s + %s END', pattern, first,
+        turns := ARRAY[CASE WHEN anchored THEN format('journey_next_time(e.journey, %s) + %s', p.since, p.within)
+                            WHEN last IS NOT NULL AND p.until IS NULL THEN format('%s + %s', last, p.within)
+                            ELSE format('CASE WHEN journey_matches(e.journey, %s) '
+                                        'THEN journey_start(journey_match(%s, %s)) + %s END', pattern, part, pattern,
                                         p.within) END];
     END IF;
     IF p.older IS NOT NULL THEN
-        turns := turns || format('journey_start(journey_slice(e.journey, tstzrange(%s, NULL))) + %s', p.until, p.older);
+        turns := turns || format('journey_next_time(e.journey, %s) + %s', p.until, p.older);
     END IF;
     IF (times.words IS NULL OR times.low::integer > 0) AND (part = 'e.journey' OR NOT anchored) THEN
         candidates := format('j.journey ~ %s', pattern);
@@ -295,7 +301,8 @@ BEGIN
     END IF;
     part := CASE WHEN of_time THEN 'e.journey' ELSE p.part END;
     code := CASE measure WHEN 'value' THEN format('coalesce(journey_value(%s), 0)', part)
-                         WHEN 'touchpoints' THEN format('journey_length(%s)', part)
+                         WHEN 'touchpoints' THEN CASE WHEN part = 'e.journey' THEN 'journey_length(e.journey)'
+                                                      ELSE 'journey_length' || substr(part, 14) END
                          WHEN 'channels' THEN format('cardinality(journey_channels(%s))', part)
                          WHEN 'open_conversations' THEN 'e.open_conversations'
                          WHEN 'first_seen' THEN 'journey_start(e.journey)'
@@ -307,9 +314,8 @@ BEGIN
         code := format('coalesce(%s, false)', concat_ws(' AND ', code || ' >= ' || p.since, code || ' < ' || p.until));
     ELSE
         code := format('(%s)', between_limits(code, limits.low, limits.high));
-        turns := array_remove(ARRAY['journey_start(' || part || ') + ' || p.within,
-                                    'journey_start(journey_slice(e.journey, tstzrange(' || p.until || ', NULL))) + '
-                                        || p.older], NULL);
+        turns := array_remove(ARRAY['journey_next_time(e.journey, ' || p.since || ') + ' || p.within,
+                                    'journey_next_time(e.journey, ' || p.until || ') + ' || p.older], NULL);
     END IF;
     phrase := CASE measure WHEN 'first_seen' THEN 'were first seen' WHEN 'last_seen' THEN 'were last seen'
                            WHEN 'last_own_at' THEN 'did last something of their own'
@@ -327,8 +333,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.compile_measure(jsonb) IS 'a condition on a measure, in SQL and in words';
 
 CREATE OR REPLACE FUNCTION @hub@.compile_segment(
-    condition jsonb, OUT code text, OUT turns text[], OUT candidates text, OUT inputs text[], OUT parts text[],
-    OUT words text)
+    condition jsonb, OUT code text, OUT turns text[], OUT candidates text, OUT concerns text[], OUT inputs text[],
+    OUT parts text[], OUT words text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -366,6 +372,7 @@ BEGIN
                                             ELSE 'There may be %s.' END, array_to_string(known, ', ')));
     END IF;
     turns := '{}';
+    concerns := '{}';
     inputs := '{}';
     parts := '{}';
     IF kind IN ('and', 'or') THEN
@@ -373,13 +380,14 @@ BEGIN
             PERFORM segment_mistake(format('"%s" of a condition must be a list of conditions', kind), condition,
                                     format('Such as {"%s": [{"pattern": "web.view"}, {"pattern": "app.view"}]}.', kind));
         END IF;
-        FOR made IN SELECT c.code, c.turns, c.candidates, c.inputs, c.parts, c.words, l.listed
+        FOR made IN SELECT c.code, c.turns, c.candidates, c.concerns, c.inputs, c.parts, c.words, l.listed
                     FROM jsonb_array_elements(condition -> kind) WITH ORDINALITY l(listed, n)
                          CROSS JOIN LATERAL compile_segment(l.listed) c ORDER BY l.n LOOP
             codes := codes || made.code;
             patterns := patterns || made.candidates;
             said := said || CASE WHEN made.listed ?| '{and,or}' THEN format('(%s)', made.words) ELSE made.words END;
             turns := turns || made.turns;
+            concerns := concerns || made.concerns;
             inputs := inputs || made.inputs;
             parts := parts || made.parts;
         END LOOP;
@@ -390,9 +398,11 @@ BEGIN
                                                          CASE kind WHEN 'and' THEN ' AND ' ELSE ' OR ' END));
         END IF;
     ELSIF kind = 'not' THEN
-        SELECT c.code, c.turns, c.inputs, c.parts, c.words INTO made FROM compile_segment(condition -> 'not') c;
+        SELECT c.code, c.turns, c.concerns, c.inputs, c.parts, c.words INTO made
+        FROM compile_segment(condition -> 'not') c;
         code := format('(NOT %s)', made.code);
         turns := made.turns;
+        concerns := made.concerns;
         inputs := made.inputs;
         parts := made.parts;
         words := CASE WHEN condition -> 'not' ?| '{and,or,not}' THEN format('not (%s)', made.words)
@@ -401,15 +411,18 @@ BEGIN
                       WHEN made.words LIKE 'have done %' THEN 'have not done ' || substr(made.words, 11)
                       ELSE format('not (%s)', made.words) END;
     ELSIF kind = 'pattern' THEN
-        SELECT c.code, c.turns, c.candidates, c.inputs, c.words INTO code, turns, candidates, inputs, words
+        SELECT c.code, c.turns, c.candidates, c.concerns, c.inputs, c.words
+        INTO code, turns, candidates, concerns, inputs, words
         FROM compile_pattern(condition) c;
     ELSIF kind = 'trait' THEN
         SELECT c.code, c.words INTO code, words FROM compile_trait(condition) c;
         inputs := '{traits,trait rules,settings}';  -- times without a time zone are in that of settings
     ELSIF kind = 'measure' THEN
         SELECT c.code, c.turns, c.inputs, c.words INTO code, turns, inputs, words FROM compile_measure(condition) c;
+        concerns := '{%}';
     ELSE
-        SELECT s.condition, s.turns, s.candidates, s.inputs INTO code, turns, candidates, inputs FROM segments s
+        SELECT s.condition, s.turns, s.candidates, s.concerns, s.inputs INTO code, turns, candidates, concerns, inputs
+        FROM segments s
         WHERE s.segment = condition ->> 'segment' AND jsonb_typeof(condition -> 'segment') = 'string';
         IF NOT FOUND THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_object',
@@ -421,6 +434,7 @@ BEGIN
         words := format('are in segment "%s"', condition ->> 'segment');
     END IF;
     turns := coalesce(turns, '{}');
+    concerns := ARRAY(SELECT DISTINCT unnest(concerns) ORDER BY 1);
     inputs := ARRAY(SELECT DISTINCT unnest(inputs) ORDER BY 1);
     parts := ARRAY(SELECT DISTINCT unnest(parts) ORDER BY 1);
     IF length(code) > 200000 THEN
@@ -445,7 +459,8 @@ BEGIN
             DETAIL = format('This would rename segment "%s".', OLD.segment),
             HINT = 'Make another one, and drop this one.';
     END IF;
-    SELECT c.code, c.turns, c.candidates, c.inputs, c.parts INTO made FROM compile_segment(NEW.definition) c;
+    SELECT c.code, c.turns, c.candidates, c.concerns, c.inputs, c.parts INTO made
+    FROM compile_segment(NEW.definition) c;
     IF EXISTS (WITH RECURSIVE named AS (SELECT unnest(made.parts) AS segment
                                         UNION
                                         SELECT unnest(s.parts) FROM named n JOIN segments s ON s.segment = n.segment)
@@ -458,6 +473,7 @@ BEGIN
     NEW.condition := made.code;
     NEW.turns := ARRAY(SELECT DISTINCT unnest(made.turns) ORDER BY 1);
     NEW.candidates := made.candidates;
+    NEW.concerns := made.concerns;
     NEW.inputs := made.inputs;
     NEW.parts := made.parts;
     IF TG_OP = 'UPDATE' AND NEW.definition <> OLD.definition THEN
@@ -643,8 +659,8 @@ BEGIN
     IF NOT has_table_privilege('segments', 'SELECT') THEN
         PERFORM check_may('reader');
     END IF;
-    SELECT s.segment, s.segment_id, s.definition, s.made_at, s.changed_at, s.condition, s.turns, s.candidates, s.inputs,
-           s.parts INTO named
+    SELECT s.segment, s.segment_id, s.definition, s.made_at, s.changed_at, s.condition, s.turns, s.candidates, s.concerns,
+           s.inputs, s.parts INTO named
     FROM segments s WHERE s.segment = name;
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
@@ -658,9 +674,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.segment_named(text) IS 'a segment by its name; an error if there is none';
 
--- Of customers, or of all if that is NULL, for some segments. One statement: the customers' journeys are read once,
--- and what is found, kept and logged is of one snapshot. A journey is unpacked once, not by each condition.
-CREATE OR REPLACE FUNCTION @hub@.find_segments(at timestamptz, ids integer[], customers bigint[], whys text[])
+-- One statement: the customers' journeys are read once, and what is found, kept and logged is of one snapshot. A journey
+-- is unpacked once, not by each condition.
+--
+-- Which segments a customer is looked at for are the bits of looked_at, by segment_id; of the others what was known
+-- stays. Where new touchpoints are all that has changed, it is those whose patterns name the labels of these, worked out
+-- once for each label. turns_at need not be exact if it is early: so it is not written each time it moves away.
+CREATE OR REPLACE FUNCTION @hub@.find_segments(
+    at timestamptz, ids integer[], customers bigint[], whys text[], added @extschema@.journey[])
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 SET enable_seqscan = on SET enable_hashjoin = on SET enable_mergejoin = on
@@ -668,48 +689,58 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     everybody CONSTANT boolean := customers IS NULL;
-    all_ids CONSTANT integer[] := ARRAY(SELECT s.segment_id FROM segments s ORDER BY 1);
-    partial CONSTANT boolean := NOT ids @> all_ids;
+    highest CONSTANT integer := (SELECT max(s.segment_id) FROM segments s);
+    all_bits varbit;
+    bits varbit;
     s record;
     made record;
     news text[];
     logged bigint;
 BEGIN
-    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO s FROM settings g WHERE g.one_row;
-    SELECT string_agg(format('CASE WHEN %s THEN %s END', d.condition, d.segment_id), ', ' ORDER BY d.segment_id)
-               AS conditions,
-           (SELECT string_agg(DISTINCT t.turn, ', ') FROM segments k CROSS JOIN LATERAL unnest(k.turns) t(turn)
-            WHERE k.segment_id = ANY (ids)) AS turns,
-           bool_or('traits' = ANY (d.inputs)) AS traits,
-           bool_or(d.condition ~ 'e\.open_conversations') AS conversations
-    INTO made
-    FROM segments d WHERE d.segment_id = ANY (ids);
-    IF made.conditions IS NULL THEN
+    IF highest IS NULL THEN
         RETURN 0;
     END IF;
+    all_bits := repeat('1', highest + 1)::varbit;
+    bits := (SELECT string_agg(CASE WHEN n.n = ANY (ids) THEN '1' ELSE '0' END, '' ORDER BY n.n)
+             FROM generate_series(0, highest) n(n))::varbit;
+    IF ids @> ARRAY(SELECT d.segment_id FROM segments d) THEN
+        bits := all_bits;
+    END IF;
+    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO s FROM settings g WHERE g.one_row;
+    SELECT string_agg(format('CASE WHEN CASE WHEN get_bit(e.bits, %1$s) = 1 THEN %2$s ELSE %1$s = ANY (e.former) END '
+                             'THEN %1$s END', d.segment_id, d.condition), ', ' ORDER BY d.segment_id) AS conditions,
+           (SELECT string_agg(format(CASE WHEN t.segments = 1 THEN 'nullif(greatest(CASE WHEN get_bit(e.bits, %s) = 1 '
+                                                                   'THEN %s END, $9), $9)'
+                                          ELSE 'nullif(greatest(%2$s, $9), $9)' END, t.segment_id, t.turn), ', ')
+            FROM (SELECT count(*) AS segments, min(k.segment_id) AS segment_id, t.turn
+                  FROM segments k CROSS JOIN LATERAL unnest(k.turns) t(turn)
+                  WHERE k.segment_id = ANY (ids) GROUP BY t.turn) t) AS turns,
+           bool_or('traits' = ANY (d.inputs) AND d.segment_id = ANY (ids)) AS traits,
+           bool_or(d.condition ~ 'e\.open_conversations' AND d.segment_id = ANY (ids)) AS conversations
+    INTO made
+    FROM segments d;
     PERFORM set_config('timezone', s.time_zone, true);
     IF cardinality(customers) < 1000 THEN
         PERFORM set_config(g.setting, 'off', true)
         FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) g(setting);
     END IF;
     EXECUTE format($run$
-        WITH looked_at AS MATERIALIZED (
-            %s
-        ), found AS MATERIALIZED (
-            SELECT e.customer_id, e.why,
-                   CASE WHEN e.is_there THEN array_remove(ARRAY[%s]::integer[], NULL) ELSE '{}' END AS segments,
-                   CASE WHEN e.is_there THEN %s END AS turns_at
-            FROM (SELECT l.customer_id, l.why, c.customer_id IS NOT NULL AS is_there,
+        WITH %s, compared AS MATERIALIZED (
+            SELECT e.customer_id, e.why, e.former,
+                   CASE WHEN e.is_there THEN array_remove(ARRAY[%s]::integer[], NULL) ELSE '{}' END AS latter,
+                   CASE WHEN NOT e.is_there THEN NULL
+                        WHEN e.turns_at >= $1 OR e.bits <> $11 THEN least(%s, e.turns_at)
+                        ELSE %3$s END AS turns_at
+            FROM (SELECT l.customer_id, l.why, l.bits, c.customer_id IS NOT NULL AS is_there,
+                         coalesce(m.segments, '{}') AS former, m.turns_at,
                          CASE WHEN j.journey IS NULL THEN '{}' WHEN pg_column_size(j.journey) < 1000 THEN j.journey
                               ELSE journey_slice(j.journey, '(,)') END AS journey,
                          %s AS traits, %s AS open_conversations
                   FROM looked_at l LEFT JOIN customers c ON c.customer_id = l.customer_id
+                       LEFT JOIN segment_members m ON m.customer_id = l.customer_id
                        LEFT JOIN customer_journeys j ON j.customer_id = l.customer_id
                        %s
                   OFFSET 0) e
-        ), compared AS MATERIALIZED (
-            SELECT f.customer_id, f.why, coalesce(m.segments, '{}') AS former, %s
-            FROM found f LEFT JOIN segment_members m ON m.customer_id = f.customer_id
         ), stored AS (
             INSERT INTO segment_members AS m (customer_id, segments, turns_at)
             SELECT c.customer_id, c.latter, c.turns_at FROM compared c WHERE c.latter <> '{}' OR c.turns_at IS NOT NULL
@@ -742,35 +773,54 @@ BEGIN
                                        ORDER BY l.log_id LIMIT 1001) END
         $run$,
         CASE WHEN everybody
-             THEN 'SELECT c.customer_id, $7 AS why FROM customers c
-                   UNION SELECT m.customer_id, $7 FROM segment_members m'
-             ELSE 'SELECT u.customer_id, string_to_array(u.why, '','') AS why FROM unnest($6, $7) u(customer_id, why)' END,
-        made.conditions,
-        CASE WHEN made.turns IS NULL THEN 'NULL::timestamptz'
-             ELSE format('(SELECT min(t.at) FROM unnest(ARRAY[%s]::timestamptz[]) t(at) WHERE t.at >= $1)', made.turns) END,
+             THEN $with$
+        looked_at AS MATERIALIZED (
+            SELECT c.customer_id, $7 AS why, $10 AS bits FROM customers c
+            UNION
+            SELECT m.customer_id, $7, $10 FROM segment_members m
+        )$with$
+             ELSE $with$
+        given AS MATERIALIZED (
+            SELECT u.customer_id, string_to_array(u.why, ',') AS why, journey_labels(u.added) AS labels
+            FROM unnest($6, $7, $12) u(customer_id, why, added)
+        ), news AS MATERIALIZED (
+            SELECT n.label, (SELECT string_agg(CASE WHEN EXISTS (
+                                     SELECT FROM segments s CROSS JOIN LATERAL unnest(s.concerns) c(pattern)
+                                     WHERE s.segment_id = b.n
+                                           AND journey_pattern_concerns(c.pattern::journey_pattern,
+                                                                        format('{%s@2000-01-01T00:00:00Z}', n.label)::journey))
+                                                    THEN '1' ELSE '0' END, '' ORDER BY b.n)::varbit
+                             FROM generate_series(0, length($10) - 1) b(n)) AS bits
+            FROM (SELECT DISTINCT unnest(g.labels) AS label FROM given g) n
+        ), looked_at AS MATERIALIZED (
+            SELECT g.customer_id, g.why, $10 AS bits FROM given g WHERE g.labels IS NULL
+            UNION ALL
+            SELECT g.customer_id, min(g.why), bit_or(n.bits)
+            FROM given g CROSS JOIN LATERAL unnest(g.labels) l(label) JOIN news n ON n.label = l.label
+            GROUP BY g.customer_id
+        )$with$ END,
+        made.conditions, coalesce('least(' || made.turns || ')', 'NULL::timestamptz'),
         CASE WHEN made.traits THEN 'p.traits' ELSE 'NULL::jsonb' END,
         CASE WHEN NOT made.conversations THEN 'NULL::bigint' WHEN everybody THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(l.customer_id)' END,
         concat_ws(' ', CASE WHEN made.traits THEN 'LEFT JOIN LATERAL customer_profile_of(l.customer_id) p ON true' END,
                   CASE WHEN made.conversations AND everybody
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
-                            'ON o.customer_id = l.customer_id' END),
-        -- of the other segments what was known stays
-        CASE WHEN partial
-             THEN 'ARRAY(SELECT unnest(f.segments) UNION SELECT k.id FROM unnest(m.segments) k(id) WHERE k.id <> ALL ($9) '
-                  'ORDER BY 1) AS latter, least(f.turns_at, m.turns_at) AS turns_at'
-             ELSE 'f.segments AS latter, f.turns_at' END)
+                            'ON o.customer_id = l.customer_id' END))
     INTO logged, news
-    USING at, s.session_gap, s.handoff_within, not_own_actions(), s.time_zone, customers, whys, s.notify, ids;
+    USING at, s.session_gap, s.handoff_within, not_own_actions(), s.time_zone, customers, whys, s.notify,
+          at - interval '1 microsecond', bits, all_bits, added;
     PERFORM tell(news) WHERE news IS NOT NULL;
     RETURN logged;
 END $$;
-COMMENT ON FUNCTION @hub@.find_segments(timestamptz, integer[], bigint[], text[]) IS
+COMMENT ON FUNCTION @hub@.find_segments(timestamptz, integer[], bigint[], text[], @extschema@.journey[]) IS
     'find out as of a time which customers, NULL: all, are in some segments; keep and log it. Returns how many entered '
-    'and left. whys: of each customer what has changed, with commas between; of all a list';
+    'and left. Of each customer: whys: what has changed, with commas between (of all: a list); added: new touchpoints, '
+    'if nothing else has changed';
 
 CREATE OR REPLACE FUNCTION @hub@.refresh_segments(
-    at timestamptz DEFAULT now(), changed bigint[] DEFAULT '{}', everything boolean DEFAULT false)
+    at timestamptz DEFAULT now(), changed bigint[] DEFAULT '{}', everything boolean DEFAULT false,
+    added @extschema@.journey[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -782,6 +832,7 @@ DECLARE
     whole integer[];
     customers bigint[];
     whys text[];
+    news @extschema@.journey[];
     logged bigint := 0;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
@@ -815,30 +866,32 @@ BEGIN
         whole := ARRAY(SELECT s.segment_id FROM segments s
                        WHERE s.segment_id = ANY (noted.segments) OR s.inputs && inputs OR 'all' = ANY (inputs) ORDER BY 1);
         IF whole <> '{}' THEN
-            logged := find_segments(at, whole, NULL, causes);
+            logged := find_segments(at, whole, NULL, causes, NULL);
         END IF;
-        SELECT array_agg(w.customer_id), array_agg(w.why) INTO customers, whys
-        FROM (SELECT c.customer_id, string_agg(DISTINCT c.why, ',' ORDER BY c.why) AS why
-              FROM (SELECT unnest(changed) AS customer_id, 'touchpoints' AS why
+        SELECT array_agg(w.customer_id), array_agg(w.why), array_agg(w.added) INTO customers, whys, news
+        FROM (SELECT c.customer_id, string_agg(DISTINCT c.why, ',' ORDER BY c.why) AS why,
+                     CASE count(*) WHEN 1 THEN (array_agg(c.added))[1] END AS added
+              FROM (SELECT u.customer_id, 'touchpoints' AS why, u.added FROM unnest(changed, added) u(customer_id, added)
                     UNION ALL
-                    SELECT i.customer_id, n.why
+                    SELECT i.customer_id, n.why, NULL
                     FROM unnest(noted.ids, noted.whys) n(id, why)
                          CROSS JOIN LATERAL (SELECT k.customer_id FROM identities k WHERE k.identity_id = n.id OFFSET 0) i
                     UNION ALL
-                    SELECT n.id, n.why FROM unnest(noted.ids, noted.whys) n(id, why) WHERE n.why <> 'traits'
+                    SELECT n.id, n.why, NULL FROM unnest(noted.ids, noted.whys) n(id, why) WHERE n.why <> 'traits'
                     UNION ALL
-                    SELECT m.customer_id, 'time' FROM segment_members m WHERE m.turns_at < at) c
+                    SELECT m.customer_id, 'time', NULL FROM segment_members m WHERE m.turns_at < at) c
               GROUP BY c.customer_id) w;
         IF customers IS NOT NULL THEN
-            logged := logged + find_segments(at, ARRAY(SELECT s.segment_id FROM segments s ORDER BY 1), customers, whys);
+            logged := logged + find_segments(at, ARRAY(SELECT s.segment_id FROM segments s ORDER BY 1), customers, whys,
+                                             news);
         END IF;
     END IF;
     UPDATE segment_clock c SET evaluated_at = at WHERE c.one_row AND c.evaluated_at IS DISTINCT FROM at;
     RETURN logged;
 END $$;
-COMMENT ON FUNCTION @hub@.refresh_segments(timestamptz, bigint[], boolean) IS
+COMMENT ON FUNCTION @hub@.refresh_segments(timestamptz, bigint[], boolean, @extschema@.journey[]) IS
     'bring segment_members up to date, as of a time, and log who entered and left; returns how many. refresh() does it, '
-    'and tells which customers'' journeys have changed, or everything';
+    'and tells which customers'' journeys have changed, and of each what has been added if that is all; or everything';
 
 -- Live, of one customer: what refresh() would find now.
 CREATE OR REPLACE FUNCTION @hub@.evaluate_segments(customer_id bigint, ids integer[], at timestamptz) RETURNS integer[]
@@ -1025,8 +1078,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('segment "%s" already exists', name),
             DETAIL = segment_text(name), HINT = 'replace => true defines it otherwise.';
     END IF;
-    INSERT INTO segments (segment, definition, condition, turns, inputs, parts)
-    SELECT name, definition, '', '{}', '{}', '{}' WHERE NOT EXISTS (SELECT FROM segments s WHERE s.segment = name);
+    INSERT INTO segments (segment, definition, condition, turns, concerns, inputs, parts)
+    SELECT name, definition, '', '{}', '{}', '{}', '{}' WHERE NOT EXISTS (SELECT FROM segments s WHERE s.segment = name);
     IF NOT FOUND THEN
         UPDATE segments s SET definition = create_segment.definition WHERE s.segment = name;
     END IF;

@@ -68,6 +68,8 @@ BEGIN ATOMIC
         ('reader', 'flow_transitions', 'SELECT'),
         ('reader', 'flow_variants', 'SELECT'),
         ('reader', 'unpacked_values', 'SELECT'),
+        ('reader', 'next_step_models', 'SELECT'),
+        ('reader', 'next_step_contexts', 'SELECT'),
         ('reader', 'queues', 'SELECT'),
         ('reader', 'agent_queues', 'SELECT'),
         ('reader', 'routing_rules', 'SELECT'),
@@ -79,6 +81,15 @@ BEGIN ATOMIC
         ('reader', 'segment_clock', 'SELECT'),
         ('reader', 'open_conversations', 'SELECT'),
         ('reader', 'customer_segments', 'SELECT'),
+        ('reader', 'service_targets', 'SELECT'),
+        ('reader', 'noted_waits', 'SELECT'),
+        ('reader', 'consents', 'SELECT'),
+        ('reader', 'contact_rules', 'SELECT'),
+        ('reader', 'quiet_hours', 'SELECT'),
+        ('reader', 'contact_caps', 'SELECT'),
+        ('reader', 'retention_rules', 'SELECT'),
+
+        ('reader', 'note_access', 'EXECUTE'),
 
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
@@ -140,6 +151,20 @@ BEGIN ATOMIC
         ('agent', 'segment_changes', 'SELECT'),
         ('agent', 'segment_clock', 'SELECT'),
         ('agent', 'open_conversations', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
+        ('agent', 'consents', 'SELECT'),
+        ('agent', 'contact_rules', 'SELECT'),
+        ('agent', 'quiet_hours', 'SELECT'),
+        ('agent', 'contact_caps', 'SELECT'),
+        ('agent', 'service_targets', 'SELECT'),
+        ('agent', 'noted_waits', 'SELECT'),
+        ('agent', 'next_step_models', 'SELECT'),
+        ('agent', 'next_step_contexts', 'SELECT'),
+        ('agent', 'consents', 'SELECT'),
+        ('agent', 'contact_rules', 'SELECT'),
+        ('agent', 'quiet_hours', 'SELECT'),
+        ('agent', 'contact_caps', 'SELECT'),
 
         ('agent''s identifiers', 'identities', 'SELECT'),
         ('agent''s identifiers', 'identifier_rules', 'SELECT'),
@@ -170,6 +195,15 @@ BEGIN ATOMIC
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'agent_maps', 'SELECT'),
+        ('writer', 'consents', 'SELECT, INSERT'),
+        ('writer', 'retention_rules', 'SELECT'),  -- who loads has no partitions made of what is too old
+        -- who sends asks whether he may
+        ('writer', 'contact_rules', 'SELECT'),
+        ('writer', 'quiet_hours', 'SELECT'),
+        ('writer', 'contact_caps', 'SELECT'),
+        ('writer', 'actions', 'SELECT'),
+        ('writer', 'customer_profile', 'SELECT'),
+        ('writer', 'note_access', 'EXECUTE'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'agents', 'SELECT, UPDATE (on_duty)'),
         ('writer', 'queues', 'SELECT'),
@@ -204,6 +238,8 @@ BEGIN ATOMIC
         ('steward', 'queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agent_queues', 'INSERT, UPDATE, DELETE'),
         ('steward', 'routing_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'service_targets', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'noted_waits', 'INSERT, UPDATE, DELETE, TRUNCATE'),
         ('steward', 'actions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'trait_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'formats', 'INSERT, UPDATE, DELETE'),
@@ -218,9 +254,17 @@ BEGIN ATOMIC
         ('steward', 'business_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'business_exceptions', 'INSERT, UPDATE, DELETE'),
         ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'access_log', 'SELECT'),
+        ('steward', 'erasure_requests', 'SELECT, DELETE'),
+        ('steward', 'portal_token', 'EXECUTE'),
+        ('steward', 'contact_rules', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'quiet_hours', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'contact_caps', 'INSERT, UPDATE, DELETE'),
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
+        ('steward', 'next_step_models', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'next_step_contexts', 'INSERT, UPDATE, DELETE'),
         ('steward', 'segments', 'INSERT, UPDATE, DELETE'),
         ('steward', 'segments_segment_id_seq', 'USAGE'),
         ('steward', 'segment_members', 'INSERT, UPDATE, DELETE'),
@@ -228,11 +272,26 @@ BEGIN ATOMIC
         ('steward', 'segment_log', 'INSERT, UPDATE, DELETE'),
         ('steward', 'segment_log_log_id_seq', 'USAGE'),
         ('steward', 'segment_clock', 'UPDATE'),
-        ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
+        ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
+
+        -- no table, nor a view of what is everybody's
+        ('portal', 'my_timeline', 'SELECT'),
+        ('portal', 'my_conversations', 'SELECT'),
+        ('portal', 'my_profile', 'SELECT'),
+        ('portal', 'my_consents', 'SELECT'),
+        ('portal', 'my_timeline', 'EXECUTE'),
+        ('portal', 'my_conversations', 'EXECUTE'),
+        ('portal', 'my_profile', 'EXECUTE'),
+        ('portal', 'my_consents', 'EXECUTE'),
+        ('portal', 'my_export', 'EXECUTE'),
+        ('portal', 'correct_my_trait', 'EXECUTE'),
+        ('portal', 'withdraw_my_consent', 'EXECUTE'),
+        ('portal', 'ask_for_erasure', 'EXECUTE');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
     'what grant_access grants: to readers, to those of them who see identifiers, to writers, and a steward has all of '
-    'it; and to agents';
+    'it; to agents; and to the portal. EXECUTE is on functions of that name, which run with the owner''s rights; all '
+    'else is on relations';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -258,14 +317,16 @@ DECLARE
                      WHEN 'reader' THEN ARRAY['reader', CASE WHEN identifiers THEN 'identifiers' END]
                      WHEN 'writer' THEN ARRAY['writer']
                      WHEN 'steward' THEN ARRAY['reader', 'identifiers', 'writer', 'steward']
-                     WHEN 'agent' THEN ARRAY['agent', CASE WHEN identifiers THEN 'agent''s identifiers' END] END;
+                     WHEN 'agent' THEN ARRAY['agent', CASE WHEN identifiers THEN 'agent''s identifiers' END]
+                     WHEN 'portal' THEN ARRAY['portal'] END;
     a record;
+    called regprocedure;
 BEGIN
     PERFORM check_access(role);
     IF levels IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown level of access: %s', coalesce(grant_access.level, 'NULL')),
-            HINT = 'There are reader, writer, steward and agent.';
+            HINT = 'There are reader, writer, steward, agent and portal.';
     ELSIF grant_access.level = 'agent'
           AND (has_table_privilege(role, 'memberships', 'SELECT')
                OR has_table_privilege(role, 'touchpoint_keys', 'INSERT')) THEN
@@ -288,12 +349,19 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
-        EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+        IF a.privileges <> 'EXECUTE' THEN
+            EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+        END IF;
+        FOR called IN SELECT p.oid FROM pg_proc p
+                      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname = a.relation
+                            AND a.privileges = 'EXECUTE' LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', called, role);
+        END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
-    'let a role read (and see identifiers), write, or be a steward, besides what it may already; or be an agent, who '
-    'sees the customers of the queues he serves: login of agents tells who he is';
+    'let a role read (and see identifiers), write, be a steward, or show customers themselves at the portal, besides '
+    'what it may already; or be an agent, who sees the customers of the queues he serves: login of agents tells who he is';
 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -301,6 +369,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     relation name;
+    called regprocedure;
 BEGIN
     PERFORM check_access(role), set_agent_policies(role, false);
     FOR relation IN
@@ -313,6 +382,14 @@ BEGIN
                           WHERE x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role))
     LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
+    END LOOP;
+    FOR called IN
+        SELECT p.oid
+        FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) x
+        WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
+              AND x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role)
+    LOOP
+        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I', called, role);
     END LOOP;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role);
 END $$;

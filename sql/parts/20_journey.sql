@@ -45,6 +45,10 @@ CREATE CAST (touchpoint AS journey) WITHOUT FUNCTION AS IMPLICIT;
 
 CREATE FUNCTION journey_length(journey) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_length(journey, during tstzrange) RETURNS integer
+AS 'MODULE_PATHNAME', 'journey_length_during' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_next_time(journey, since timestamptz) RETURNS timestamptz
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_start(journey) RETURNS timestamptz
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_end(journey) RETURNS timestamptz
@@ -253,6 +257,9 @@ COMMENT ON FUNCTION journey_recv(internal) IS 'I/O';
 COMMENT ON FUNCTION journey_send(journey) IS 'I/O';
 COMMENT ON FUNCTION journey_subscript(internal) IS 'subscripting: j[n] is a touchpoint, j[m:n] a journey';
 COMMENT ON FUNCTION journey_length(journey) IS 'number of touchpoints';
+COMMENT ON FUNCTION journey_length(journey, tstzrange) IS 'number of touchpoints in a range';
+COMMENT ON FUNCTION journey_next_time(journey, timestamptz) IS
+    'time of the first touchpoint from a time on, NULL if there is none';
 COMMENT ON FUNCTION journey_start(journey) IS 'time of the first touchpoint, NULL if empty';
 COMMENT ON FUNCTION journey_end(journey) IS 'time of the last touchpoint, NULL if empty';
 COMMENT ON FUNCTION journey_period(journey) IS 'range from the first to the last touchpoint, both included; the empty range if there is none';

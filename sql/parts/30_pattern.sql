@@ -100,6 +100,10 @@ CREATE FUNCTION journey_progress(journey, journey_pattern) RETURNS journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_filter(journey, journey_pattern) RETURNS journey
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_last_time(journey, journey_pattern) RETURNS timestamptz
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_pattern_concerns(journey_pattern, journey) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
 
 COMMENT ON TYPE journey_pattern IS 'a pattern that journeys may match: web.view -[<= 7 days]-> store.purchase';
 COMMENT ON FUNCTION journey_pattern_in(cstring) IS 'I/O';
@@ -123,6 +127,10 @@ COMMENT ON FUNCTION journey_match_count(journey, journey_pattern) IS 'number of 
 COMMENT ON FUNCTION journey_reached(journey, journey_pattern) IS 'how many items of the pattern the journey reaches in order';
 COMMENT ON FUNCTION journey_progress(journey, journey_pattern) IS 'touchpoints of the partial match that reaches most items';
 COMMENT ON FUNCTION journey_filter(journey, journey_pattern) IS 'touchpoints that match a pattern of one step';
+COMMENT ON FUNCTION journey_last_time(journey, journey_pattern) IS
+    'time of the last touchpoint that matches a pattern of one step, NULL if none does';
+COMMENT ON FUNCTION journey_pattern_concerns(journey_pattern, journey) IS
+    'may these touchpoints, among others of a journey, change how it matches?';
 COMMENT ON OPERATOR < (journey_pattern, journey_pattern) IS 'less than';
 COMMENT ON OPERATOR <= (journey_pattern, journey_pattern) IS 'less than or equal';
 COMMENT ON OPERATOR = (journey_pattern, journey_pattern) IS 'equal';

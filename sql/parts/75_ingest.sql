@@ -5,7 +5,8 @@ CREATE FUNCTION journey_payload_events(
     OUT payload integer, OUT item text, OUT kind text, OUT reason text, OUT sqlstate text,
     OUT identifiers identifier[], OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT value numeric, OUT currency text,
     OUT direction text, OUT conversation text, OUT agent text, OUT campaign text, OUT source_key text,
-    OUT subject text, OUT url text, OUT attributes jsonb, OUT traits jsonb)
+    OUT subject text, OUT url text, OUT attributes jsonb, OUT traits jsonb,
+    OUT consents jsonb)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
 

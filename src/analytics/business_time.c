@@ -1,6 +1,7 @@
 /*
  * business_time.c
- *		How much of the time between two instants is within hours of opening.
+ *		How much of the time between two instants is within hours of opening, and
+ *		the instant after so much of it.
  *
  * Hours are written in local time. Where no clock changes nearby, a day's hours
  * are added as they stand, and whole weeks at once; the days around a change
@@ -516,4 +517,92 @@ business_time(PG_FUNCTION_ARGS)
 	result->time = from <= to ? business_between(h, from, to) : -business_between(h, to, from);
 	PG_FREE_IF_COPY(source, 2);
 	PG_RETURN_INTERVAL_P(result);
+}
+
+/*
+ * The first instant by which so much has passed since another or, if "sign" is
+ * negative, the last since which it has, up to it. As time within hours never
+ * passes faster than the clock, "left" beyond "at" is the next to look at;
+ * where that falls short, doors were closed, and ever longer looks, then halves
+ * of one, tell how long.
+ */
+static int64
+business_after(Hours *h, int64 at, int64 left, int sign)
+{
+	int64 never = sign > 0 ? DT_NOEND : DT_NOBEGIN;
+	int64 end = sign > 0 ? END_TIMESTAMP - 1 : MIN_TIMESTAMP;
+	int64 step = left;
+	bool bounded = false; /* it is not beyond "bound" */
+	int64 bound = end;
+
+	for (;;)
+	{
+		uint64 room = sign > 0 ? (uint64) end - (uint64) at : (uint64) at - (uint64) end;
+		int64 next = at + sign * left;
+		int64 passed;
+
+		CHECK_FOR_INTERRUPTS();
+		if (room < left)
+			return never;
+		passed = h->always ? left : business_between(h, Min(at, next), Max(at, next));
+		if (passed == left)
+			return next;
+		left -= passed;
+		room -= (uint64) sign * ((uint64) next - (uint64) at);
+		at = next;
+		if (bounded)
+			next = at + (bound - at) / 2;
+		else
+		{
+			step = Min(step, PG_INT64_MAX / 4) * 2;
+			next = room <= step ? end : at + sign * step;
+		}
+		passed = business_between(h, Min(at, next), Max(at, next));
+		if (passed >= left)
+		{
+			bounded = true;
+			bound = next;
+		}
+		else if (next == end)
+			return never;
+		else
+		{
+			left -= passed;
+			at = next;
+		}
+	}
+}
+
+PG_FUNCTION_INFO_V1(business_time_after);
+Datum
+business_time_after(PG_FUNCTION_ARGS)
+{
+	TimestampTz from = PG_GETARG_TIMESTAMPTZ(0);
+	Interval *amount = PG_GETARG_INTERVAL_P(1);
+	Jsonb *source = PG_GETARG_JSONB_P(2);
+	Hours *h = hours_of_call(fcinfo->flinfo, source);
+	int64 usecs;
+
+	PG_FREE_IF_COPY(source, 2);
+	if (TIMESTAMP_NOT_FINITE(from))
+		PG_RETURN_TIMESTAMPTZ(from);
+#ifdef INTERVAL_NOT_FINITE
+	if (INTERVAL_IS_NOEND(amount))
+		PG_RETURN_TIMESTAMPTZ(DT_NOEND);
+	if (INTERVAL_IS_NOBEGIN(amount))
+		PG_RETURN_TIMESTAMPTZ(DT_NOBEGIN);
+#endif
+	if (amount->month != 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("business time is not counted in months: %s",
+							   DatumGetCString(DirectFunctionCall1(
+								   interval_out, IntervalPGetDatum(amount)))),
+						errhint("Give days, which have 24 hours, or less.")));
+	if (pg_mul_s64_overflow(amount->day, USECS_PER_DAY, &usecs) ||
+		pg_add_s64_overflow(usecs, amount->time, &usecs) || usecs == PG_INT64_MIN)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("interval out of range")));
+	if (usecs == 0)
+		PG_RETURN_TIMESTAMPTZ(from);
+	PG_RETURN_TIMESTAMPTZ(business_after(h, from, Abs(usecs), usecs > 0 ? 1 : -1));
 }

@@ -1,6 +1,7 @@
 /*
  * conversation_agg.c
- *		The aggregates conversation_agg and conversation_replies_agg: who waited for whom.
+ *		The aggregates conversation_agg, conversation_replies_agg and
+ *		conversation_spans_agg: who waited for whom.
  *
  * The touchpoints of a conversation are gone through once, in order. What each
  * of them is there, its turns, is what the hub's view turns says. A wait goes
@@ -68,6 +69,39 @@ typedef enum ReplyKind
 
 static const char *const reply_kinds[] = {"first", "reopened", "handed over", "next"};
 
+/* What lasts in a conversation. */
+typedef enum SpanKind
+{
+	SPAN_FIRST_RESPONSE,
+	SPAN_REPLY,
+	SPAN_HANDOVER,
+	SPAN_RESOLUTION,
+	SPAN_AGENT
+} SpanKind;
+
+static const char *const span_kinds[] = {"first_response", "reply", "handover", "resolution", "agent"};
+
+typedef enum SpanEnd
+{
+	STILL_LASTS,
+	BY_ANSWER,
+	BY_BEING_TAKEN,
+	BY_RESOLUTION,
+	BY_ANOTHER
+} SpanEnd;
+
+static const char *const span_ends[] = {NULL, "answer", "taken", "resolution", "another"};
+
+typedef struct Span
+{
+	SpanKind kind;
+	SpanEnd end;
+	const ConversationTouch *from;
+	const ConversationTouch *to; /* unless it still lasts */
+} Span;
+
+#define NO_SPAN SIZE_MAX
+
 typedef struct Reply
 {
 	ReplyKind kind;
@@ -109,13 +143,14 @@ typedef struct Walk
 	/* where it stands */
 	bool resolved;        /* by the last of questions, resolutions, reopenings */
 	MaybeTime reopening;  /* the last one, while it has no reply */
+	MaybeTime waiting;    /* the first question that nobody has answered, or taken */
 	uint32 person;        /* who of the people with names spoke last */
 	bool people_had_it;   /* a person has spoken since it began, or was resolved */
 	MaybeTime wait;       /* the wait's first question, while the customer waits */
 	TimestampTz question; /* its last */
-	bool was_taken;       /* which names an agent: nobody is waited for */
 	MaybeTime bot_at;     /* last word of a bot in the wait */
 	MaybeTime after_bot;  /* first question after it */
+	const ConversationTouch *bots; /* the touchpoint of the one that is known, of after_bot if both are */
 	MaybeTime handover;   /* one that was told, while no person has answered */
 	bool with_people;     /* since mark: the last word is a person's, or was taken by one */
 	TimestampTz mark;     /* up to where time belongs to somebody, or nobody */
@@ -124,6 +159,15 @@ typedef struct Walk
 	Reply *replies;
 	size_t n_replies;
 	size_t max_replies;
+
+	/* spans, if asked for; by number those that last */
+	Span *spans;
+	size_t n_spans;
+	size_t max_spans;
+	size_t wait_span;
+	size_t handover_span;
+	size_t resolution_span;
+	size_t agent_span;
 } Walk;
 
 static inline void
@@ -183,14 +227,42 @@ first_turn(const ConversationTouch *t)
 }
 
 static void
-person_speaks(Walk *w, uint32 agent)
+add_span(Walk *w, size_t *number, SpanKind kind, const ConversationTouch *from)
 {
-	w->people_had_it = true;
-	if (agent == NO_NAME)
+	if (w->max_spans == 0)
 		return;
-	if (w->person != NO_NAME && !same_name(w->c, w->person, agent))
-		w->transfers++;
-	w->person = agent;
+	if (w->n_spans == w->max_spans)
+		w->spans = repalloc_huge(w->spans, (w->max_spans *= 2) * sizeof(Span));
+	*number = w->n_spans++;
+	w->spans[*number] = (Span) {.kind = kind, .from = from};
+}
+
+static void
+end_span(Walk *w, size_t *number, SpanEnd end, const ConversationTouch *to)
+{
+	if (*number == NO_SPAN)
+		return;
+	w->spans[*number].end = end;
+	w->spans[*number].to = to;
+	*number = NO_SPAN;
+}
+
+static void
+person_speaks(Walk *w, const ConversationTouch *t)
+{
+	bool another = w->person == NO_NAME || !same_name(w->c, w->person, t->agent);
+
+	w->people_had_it = true;
+	if (t->agent == NO_NAME)
+		return;
+	if (another)
+	{
+		if (w->person != NO_NAME)
+			w->transfers++;
+		end_span(w, &w->agent_span, BY_ANOTHER, t);
+		add_span(w, &w->agent_span, SPAN_AGENT, t);
+	}
+	w->person = t->agent;
 }
 
 static inline void
@@ -219,14 +291,17 @@ time_of_wait(Walk *w, TimestampTz at)
 }
 
 static void
-is_handed_over(Walk *w, TimestampTz at)
+is_handed_over(Walk *w, const ConversationTouch *t)
 {
+	TimestampTz at = t->at;
+
 	/* people have it already, unless a bot has answered since */
 	if (w->handover.known || (w->people_had_it && !w->bot_at.known))
 		return;
 	w->handovers++;
 	know_first(&w->handed_over_at, at);
 	know(&w->handover, at);
+	add_span(w, &w->handover_span, SPAN_HANDOVER, t);
 	if (w->wait.known)
 	{
 		spend(&w->bot_time, w->mark, at);
@@ -235,12 +310,41 @@ is_handed_over(Walk *w, TimestampTz at)
 }
 
 static void
-is_reopened(Walk *w, TimestampTz at)
+is_reopened(Walk *w, const ConversationTouch *t)
 {
 	w->reopenings++;
 	w->resolved = false;
-	know_first(&w->reopened_at, at);
-	know(&w->reopening, at);
+	know_first(&w->reopened_at, t->at);
+	know(&w->reopening, t->at);
+	add_span(w, &w->resolution_span, SPAN_RESOLUTION, t);
+}
+
+/* It is open: since its first question or, as long as there is none, since it began. */
+static void
+is_open(Walk *w, const ConversationTouch *t)
+{
+	if (w->resolution_span == NO_SPAN)
+		add_span(w, &w->resolution_span, SPAN_RESOLUTION, t);
+	else if (w->messages_in == 1 && w->reopenings == 0)
+		w->spans[w->resolution_span].from = t;
+}
+
+/* Somebody waits from here on, unless he does already. */
+static void
+begins_to_wait(Walk *w, const ConversationTouch *t)
+{
+	if (w->waiting.known)
+		return;
+	know(&w->waiting, t->at);
+	if (t->means != MEANS_ASKS_AND_RESOLVES)
+		add_span(w, &w->wait_span, w->messages_in == 1 ? SPAN_FIRST_RESPONSE : SPAN_REPLY, t);
+}
+
+static void
+waits_no_more(Walk *w, SpanEnd end, const ConversationTouch *t)
+{
+	w->waiting.known = false;
+	end_span(w, &w->wait_span, end, t);
 }
 
 static void
@@ -249,7 +353,9 @@ asks(Walk *w, const ConversationTouch *t)
 	w->messages_in++;
 	know_first(&w->asked_at, t->at);
 	if (w->resolved)
-		is_reopened(w, t->at);
+		is_reopened(w, t);
+	else
+		is_open(w, t);
 	if (w->wait.known)
 		spend(&w->waited, w->question, t->at);
 	if (w->with_people)
@@ -262,9 +368,15 @@ asks(Walk *w, const ConversationTouch *t)
 		w->mark = t->at;
 	know_first(&w->wait, t->at);
 	w->question = t->at;
-	w->was_taken = agent_of(t) != NOBODY;
-	if (w->bot_at.known)
-		know_first(&w->after_bot, t->at);
+	if (w->bot_at.known && !w->after_bot.known)
+	{
+		know(&w->after_bot, t->at);
+		w->bots = t;
+	}
+	if (agent_of(t) == NOBODY)
+		begins_to_wait(w, t);
+	else
+		waits_no_more(w, BY_BEING_TAKEN, t);
 	switch (agent_of(t))
 	{
 		case NOBODY:
@@ -272,9 +384,11 @@ asks(Walk *w, const ConversationTouch *t)
 		case BOT:
 			know(&w->bot_at, t->at);
 			w->after_bot.known = false;
+			w->bots = t;
 			break;
 		case PERSON:
-			person_speaks(w, t->agent);
+			person_speaks(w, t);
+			end_span(w, &w->handover_span, BY_BEING_TAKEN, t);
 			time_of_wait(w, t->at);
 			w->bot_at.known = w->after_bot.known = false;
 			w->with_people = true;
@@ -285,15 +399,16 @@ asks(Walk *w, const ConversationTouch *t)
 }
 
 static void
-bot_answers(Walk *w, TimestampTz at)
+bot_answers(Walk *w, const ConversationTouch *t)
 {
 	w->messages_out++;
 	w->is_answered |= w->asked_at.known;
 	/* unasked it has nothing to hand over */
 	if (w->wait.known && !w->with_people)
 	{
-		know(&w->bot_at, at);
+		know(&w->bot_at, t->at);
 		w->after_bot.known = false;
+		w->bots = t;
 	}
 }
 
@@ -337,6 +452,7 @@ answers(Walk *w, const ConversationTouch *t)
 			w->handovers++;
 			know(&w->handover, untold_handover(w));
 			know_first(&w->handed_over_at, w->handover.at);
+			add_span(w, &w->handover_span, SPAN_HANDOVER, w->bots);
 		}
 	}
 	if (w->handover.known && w->handovers == 1)
@@ -361,12 +477,16 @@ answers(Walk *w, const ConversationTouch *t)
 	w->mark = t->at;
 	w->handover.known = false;
 	reset_wait(w);
-	person_speaks(w, t->agent);
+	waits_no_more(w, BY_ANSWER, t);
+	end_span(w, &w->handover_span, BY_ANSWER, t);
+	person_speaks(w, t);
 }
 
 static void
-resolves(Walk *w, TimestampTz at)
+resolves(Walk *w, const ConversationTouch *t)
 {
+	TimestampTz at = t->at;
+
 	if (w->wait.known)
 		spend(&w->waited, w->question, at);
 	if (w->with_people)
@@ -382,6 +502,9 @@ resolves(Walk *w, TimestampTz at)
 	w->handover.known = false;
 	w->people_had_it = false;
 	reset_wait(w);
+	waits_no_more(w, BY_RESOLUTION, t);
+	end_span(w, &w->handover_span, BY_RESOLUTION, t);
+	end_span(w, &w->resolution_span, BY_RESOLUTION, t);
 	if (!w->resolved)
 		know(&w->resolved_at, at);
 	know_first(&w->first_resolved_at, at);
@@ -389,13 +512,13 @@ resolves(Walk *w, TimestampTz at)
 }
 
 static void
-reopens(Walk *w, TimestampTz at)
+reopens(Walk *w, const ConversationTouch *t)
 {
 	w->own = true;
 	if (w->resolved)
-		is_reopened(w, at);
+		is_reopened(w, t);
 	else if (w->bot_at.known)
-		is_handed_over(w, at); /* it was the bot's, and is open to people now */
+		is_handed_over(w, t); /* it was the bot's, and is open to people now */
 }
 
 static void
@@ -406,6 +529,8 @@ walk_touch(Walk *w, const ConversationTouch *t)
 		w->own = true;
 	w->by_bot |= t->is_bot;
 	w->by_person |= agent_of(t) == PERSON;
+	if (!w->resolved && (w->own || t->means == MEANS_REOPENS) && w->resolution_span == NO_SPAN)
+		is_open(w, &w->c->touches[0]);
 	switch (first_turn(t))
 	{
 		case NO_TURN:
@@ -417,26 +542,27 @@ walk_touch(Walk *w, const ConversationTouch *t)
 			answers(w, t);
 			break;
 		case TURN_BOT_ANSWERS:
-			bot_answers(w, t->at);
+			bot_answers(w, t);
 			break;
 		case TURN_RESOLVES:
-			resolves(w, t->at);
+			resolves(w, t);
 			break;
 		case TURN_REOPENS:
-			reopens(w, t->at);
+			reopens(w, t);
 			break;
 		case TURN_HANDS_OVER:
-			is_handed_over(w, t->at);
+			is_handed_over(w, t);
 			break;
 	}
 	if (t->means == MEANS_ASKS_AND_RESOLVES)
-		resolves(w, t->at);
+		resolves(w, t);
 }
 
 static void
 walk(Walk *w, const Conversation *c)
 {
 	w->c = c;
+	w->wait_span = w->handover_span = w->resolution_span = w->agent_span = NO_SPAN;
 	for (uint32 i = 0; i < c->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -595,6 +721,7 @@ put_text(Row *row, const char *text)
 
 #define FACTS_COLUMNS 29
 #define REPLY_COLUMNS 8
+#define SPAN_COLUMNS 8
 
 PG_FUNCTION_INFO_V1(conversation_agg_finalfn);
 Datum
@@ -606,14 +733,12 @@ conversation_agg_finalfn(PG_FUNCTION_ARGS)
 	Walk w = {0};
 	Row row;
 	HeapTuple tuple;
-	bool waits;
 
 	aggregate_context(fcinfo, "conversation_agg");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	conversation_read(&c, PG_GETARG_DATUM(0));
 	walk(&w, &c);
-	waits = w.wait.known && !w.was_taken;
 
 	row_start(&row, get_func_rettype(fcinfo->flinfo->fn_oid), FACTS_COLUMNS);
 	put(&row, TimestampTzGetDatum(c.touches[0].at));
@@ -634,8 +759,7 @@ conversation_agg_finalfn(PG_FUNCTION_ARGS)
 	put_time(&row, w.asked_at);
 	put_time(&row, w.answered_at);
 	put_name(&row, &c, w.answered_by);
-	w.wait.known = waits;
-	put_time(&row, w.wait);
+	put_time(&row, w.waiting);
 	put_time(&row, w.first_resolved_at);
 	w.resolved_at.known &= w.resolved;
 	put_time(&row, w.resolved_at);
@@ -694,4 +818,48 @@ conversation_replies_agg_finalfn(PG_FUNCTION_ARGS)
 	}
 	ReleaseTupleDesc(row.desc);
 	PG_RETURN_ARRAYTYPE_P(construct_array(rows, w.n_replies, type, -1, false, TYPALIGN_DOUBLE));
+}
+
+PG_FUNCTION_INFO_V1(conversation_spans_agg_finalfn);
+Datum
+conversation_spans_agg_finalfn(PG_FUNCTION_ARGS)
+{
+	Oid type = get_element_type(get_func_rettype(fcinfo->flinfo->fn_oid));
+	Conversation c;
+	Walk w = {0};
+	Row row;
+	Datum *rows;
+
+	aggregate_context(fcinfo, "conversation_spans_agg");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	conversation_read(&c, PG_GETARG_DATUM(0));
+	w.max_spans = 8;
+	w.spans = palloc(w.max_spans * sizeof(Span));
+	walk(&w, &c);
+	row_start(&row, type, SPAN_COLUMNS);
+	rows = palloc_extended((w.n_spans + 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	for (size_t i = 0; i < w.n_spans; i++)
+	{
+		const Span *span = &w.spans[i];
+		bool has_ended = span->end != STILL_LASTS;
+
+		CHECK_FOR_INTERRUPTS();
+		row.n = 0;
+		put_text(&row, span_kinds[span->kind]);
+		put(&row, Int64GetDatum(span->from->ref));
+		put_name(&row, &c, span->from->channel);
+		put_name(&row, &c,
+				 span->kind == SPAN_AGENT ? span->from->agent : has_ended ? span->to->agent : NO_NAME);
+		put(&row, TimestampTzGetDatum(span->from->at));
+		put_time(&row, (MaybeTime) {has_ended, has_ended ? span->to->at : 0});
+		put_text(&row, span_ends[span->end]);
+		if (has_ended)
+			put(&row, Int64GetDatum(span->to->ref));
+		else
+			put_null(&row);
+		rows[i] = HeapTupleGetDatum(heap_form_tuple(row.desc, row.values, row.nulls));
+	}
+	ReleaseTupleDesc(row.desc);
+	PG_RETURN_ARRAYTYPE_P(construct_array(rows, w.n_spans, type, -1, false, TYPALIGN_DOUBLE));
 }

@@ -6,7 +6,7 @@
  *
  *		[name:] pointer | =text with {pointer} in it | now  [if test [and test ...]]
  *
- * (a pointer without a name in traits is that of an object whose members are traits)
+ * (a pointer without a name in traits or consents is that of an object whose members are those)
  *
  * and a test is
  *
@@ -563,7 +563,8 @@ check_terms(TextScan *s, const Rule *rule, const TermList *list, const char *nam
 			if (term->parts[j].literal != NULL)
 				len += strlen(term->parts[j].literal);
 			else if (!check_pointer(s, rule, &term->parts[j].pointer,
-									list != &rule->attributes && list != &rule->traits))
+									list != &rule->attributes && list != &rule->traits &&
+										list != &rule->consents))
 				return false;
 		if (len > most)
 			return text_fail_with(
@@ -603,7 +604,8 @@ check_rule(TextScan *s, const Rule *rule)
 		bool needed;
 	} lists[] = {{&rule->identifiers, "identifiers", rule->makes != MAKES_NOTHING},
 				 {&rule->time, "occurred_at", rule->makes != MAKES_NOTHING},
-				 {&rule->traits, "traits", rule->makes == MAKES_TRAITS},
+				 {&rule->traits, "traits",
+				  rule->makes == MAKES_TRAITS && rule->consents.nterms == 0},
 				 {&rule->fields[FIELD_CHANNEL], "channel", rule->makes == MAKES_TOUCHPOINT},
 				 {&rule->fields[FIELD_ACTION], "action", rule->makes == MAKES_TOUCHPOINT}};
 
@@ -614,7 +616,8 @@ check_rule(TextScan *s, const Rule *rule)
 		!check_terms(s, rule, &rule->time, "occurred_at", PAYLOAD_FIELD_MAX) ||
 		!check_terms(s, rule, &rule->identifiers, "identifiers", IDENTIFIER_VALUE_MAX) ||
 		!check_terms(s, rule, &rule->attributes, "attributes", PAYLOAD_FIELD_MAX) ||
-		!check_terms(s, rule, &rule->traits, "traits", PAYLOAD_FIELD_MAX))
+		!check_terms(s, rule, &rule->traits, "traits", PAYLOAD_FIELD_MAX) ||
+		!check_terms(s, rule, &rule->consents, "consents", PAYLOAD_FIELD_MAX))
 		return false;
 	for (int i = 0; i < EVENT_FIELDS; i++)
 		if (!check_terms(s, rule, &rule->fields[i], event_field_names[i], event_field_most(i)))
@@ -688,7 +691,8 @@ read_rule(TextScan *s, JsonNode *row, Rule *rule)
 	if (!read_terms(s, row, "occurred_at", USE_TIME, &rule->time) ||
 		!read_terms(s, row, "identifiers", USE_IDENTIFIER, &rule->identifiers) ||
 		!read_terms(s, row, "attributes", USE_ATTRIBUTE, &rule->attributes) ||
-		!read_terms(s, row, "traits", USE_TRAIT, &rule->traits))
+		!read_terms(s, row, "traits", USE_TRAIT, &rule->traits) ||
+		!read_terms(s, row, "consents", USE_TRAIT, &rule->consents))
 		return false;
 	find_signs(&rule->fields[FIELD_VALUE], "-");
 	find_signs(&rule->identifiers, "+");
@@ -800,6 +804,7 @@ number_pointers(PayloadFormat *format)
 		number_terms(&numbers, &rule->identifiers);
 		number_terms(&numbers, &rule->attributes);
 		number_terms(&numbers, &rule->traits);
+		number_terms(&numbers, &rule->consents);
 	}
 }
 

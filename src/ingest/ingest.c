@@ -35,6 +35,7 @@ enum
 	COLUMN_FIELDS,
 	COLUMN_ATTRIBUTES = COLUMN_FIELDS + EVENT_FIELDS,
 	COLUMN_TRAITS,
+	COLUMN_CONSENTS,
 	COLUMNS,
 };
 
@@ -140,7 +141,8 @@ put_event(Datum *values, bool *nulls, const PayloadEvent *event, Oid identifier_
 	nulls[COLUMN_TIME] = !event->has_time;
 	values[COLUMN_TIME] = TimestampTzGetDatum(event->time);
 	if (!put_json(values, nulls, COLUMN_ATTRIBUTES, event->attributes) ||
-		!put_json(values, nulls, COLUMN_TRAITS, event->traits))
+		!put_json(values, nulls, COLUMN_TRAITS, event->traits) ||
+		!put_json(values, nulls, COLUMN_CONSENTS, event->consents))
 		return false;
 	return put_identifiers(values, nulls, event, identifier_type);
 }

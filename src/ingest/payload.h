@@ -112,7 +112,7 @@ typedef struct TermPart
 typedef struct Term
 {
 	const char *text;
-	const char *name; /* namespace, or name of an attribute or trait; NULL: the object's members are traits */
+	const char *name; /* namespace, or name of an attribute, trait or consent; NULL: the object's members are those */
 	TermKind kind;
 	int nparts;
 	TermPart *parts;
@@ -144,6 +144,7 @@ typedef struct Rule
 	TermList identifiers;
 	TermList attributes;
 	TermList traits;
+	TermList consents;
 	int neach;
 	JsonPointer *each;
 } Rule;
@@ -186,6 +187,7 @@ typedef struct PayloadEvent
 	Identifier *identifiers;
 	const char *attributes; /* JSON */
 	const char *traits;     /* JSON; of a key that stands in it more than once the last counts */
+	const char *consents;   /* likewise */
 } PayloadEvent;
 
 typedef void (*PayloadEmit)(void *arg, const PayloadEvent *event);

@@ -429,9 +429,9 @@ read_attributes(Walk *w, const Rule *rule)
 	return THERE;
 }
 
-/* An object whose members are traits; null takes a trait back. */
+/* An object whose members are traits, or consents; null takes a trait back. */
 static Outcome
-read_members(Walk *w, const Term *term, StringInfo json)
+read_members(Walk *w, const Term *term, const char *what, StringInfo json)
 {
 	JsonCursor cursor = {0};
 	JsonNode *object = NULL;
@@ -446,14 +446,14 @@ read_members(Walk *w, const Term *term, StringInfo json)
 	if (json_kind(object) == JSON_ARRAY && json_length(object) == 0)
 		return ABSENT;
 	if (json_kind(object) != JSON_OBJECT)
-		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, "traits",
+		return wrong(w, ERRCODE_INVALID_TEXT_REPRESENTATION, what,
 					 psprintf("are %s, not an object", json_kind_name(object)), NULL, 0);
 	while (json_next_member(object, &cursor, &key, &child))
 	{
 		CHECK_FOR_INTERRUPTS();
 		len = strlen(key);
 		if (len == 0 || len > TRAIT_NAME_MAX)
-			return wrong(w, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, "traits",
+			return wrong(w, ERRCODE_STRING_DATA_RIGHT_TRUNCATION, what,
 						 len == 0 ? "have one without a name"
 								  : psprintf("have a name longer than %d bytes", TRAIT_NAME_MAX),
 						 len == 0 ? NULL : key, len);
@@ -466,13 +466,13 @@ read_members(Walk *w, const Term *term, StringInfo json)
 
 /* The first terms last, for of several of one name the last counts. */
 static Outcome
-read_traits(Walk *w, const Rule *rule)
+read_traits(Walk *w, const TermList *list, const char *what, const char **result)
 {
 	StringInfoData json = {0};
 
-	for (int i = rule->traits.nterms - 1; i >= 0; i--)
+	for (int i = list->nterms - 1; i >= 0; i--)
 	{
-		const Term *term = &rule->traits.terms[i];
+		const Term *term = &list->terms[i];
 		JsonNode *node = NULL;
 		const char *text;
 		size_t len;
@@ -482,7 +482,7 @@ read_traits(Walk *w, const Rule *rule)
 			continue;
 		if (term->name == NULL)
 		{
-			if (read_members(w, term, &json) == WRONG)
+			if (read_members(w, term, what, &json) == WRONG)
 				return WRONG;
 		}
 		else if (term->nparts == 1 && term->parts[0].literal == NULL)
@@ -509,9 +509,19 @@ read_traits(Walk *w, const Rule *rule)
 	}
 	if (json.data != NULL)
 		appendStringInfoChar(&json, '}');
-	else if (rule->makes == MAKES_TRAITS)
-		return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED, "traits", "are not there", NULL, 0);
-	w->event.traits = json.data;
+	*result = json.data;
+	return THERE;
+}
+
+static Outcome
+read_told(Walk *w, const Rule *rule)
+{
+	if (read_traits(w, &rule->traits, "traits", &w->event.traits) == WRONG ||
+		read_traits(w, &rule->consents, "consents", &w->event.consents) == WRONG)
+		return WRONG;
+	if (rule->makes == MAKES_TRAITS && w->event.traits == NULL && w->event.consents == NULL)
+		return wrong(w, ERRCODE_NULL_VALUE_NOT_ALLOWED,
+					 rule->traits.nterms > 0 ? "traits" : "consents", "are not there", NULL, 0);
 	return THERE;
 }
 
@@ -602,7 +612,7 @@ put_item(Walk *w)
 		w->event.item = w->item.data;
 		if (read_identifiers(w, rule) == THERE && read_time(w, rule) == THERE &&
 			read_fields(w, rule) == THERE && read_attributes(w, rule) == THERE &&
-			read_traits(w, rule) == THERE)
+			read_told(w, rule) == THERE)
 			w->emit(w->arg, &w->event);
 	}
 	else if (rule->reason != NULL)

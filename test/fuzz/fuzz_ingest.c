@@ -72,7 +72,7 @@ static const char *const usual_rules =
 	"\"action\": [\"=b if /type = a | b\", \"/type\", \"=a\"], \"value\": [\"/v\"], "
 	"\"direction\": [\"/d\"], "
 	"\"source_key\": [\"={2/key}:{/k}\"], \"attributes\": [\"x:/x\", \"x:=y\", \"y:={/y}\", "
-	"\"z:\"], \"traits\": [\"t:/x\", \"/tr\", \"0\", \"t:={/y}\"]},"
+	"\"z:\"], \"traits\": [\"t:/x\", \"/tr\", \"0\", \"t:={/y}\"], \"consents\": [\"m/e:/x\", \"/tr\"]},"
 	"{\"makes\": \"traits\", \"each\": [\"/a/*\"], \"identifiers\": [\"id:/k\"], "
 	"\"occurred_at\": [\"now\"], \"traits\": [\"/t if /x\", \"2/t\"]}]";
 
@@ -143,7 +143,12 @@ check_event(void *arg, const PayloadEvent *event)
 		text_scan_init(&s, event->traits, strlen(event->traits));
 		require(json_check(&s, &facts) || s.sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
 	}
-	require(event->kind != EVENT_TRAITS || event->traits != NULL);
+	if (event->consents != NULL)
+	{
+		text_scan_init(&s, event->consents, strlen(event->consents));
+		require(json_check(&s, &facts) || s.sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
+	}
+	require(event->kind != EVENT_TRAITS || event->traits != NULL || event->consents != NULL);
 }
 
 /* JSON is what it was after it was printed and read again. */
@@ -209,14 +214,14 @@ check_condition(const Rule *rule, const Condition *condition)
 static void
 check_rule(const Rule *rule)
 {
-	const TermList *lists[EVENT_FIELDS + 4] = {&rule->time, &rule->identifiers, &rule->attributes,
-												&rule->traits};
+	const TermList *lists[EVENT_FIELDS + 5] = {&rule->time, &rule->identifiers, &rule->attributes,
+												&rule->traits, &rule->consents};
 
 	require(rule->neach > 0);
 	require(rule->makes == MAKES_NOTHING ||
 			(rule->time.nterms > 0 && rule->identifiers.nterms > 0));
 	for (int i = 0; i < EVENT_FIELDS; i++)
-		lists[i + 4] = &rule->fields[i];
+		lists[i + 5] = &rule->fields[i];
 	check_condition(rule, &rule->condition);
 	for (size_t i = 0; i < lengthof(lists); i++)
 		for (int j = 0; j < lists[i]->nterms; j++)
@@ -230,7 +235,7 @@ check_rule(const Rule *rule)
 				{
 					check_pointer(rule, &term->parts[k].pointer);
 					require(term->parts[k].pointer.nparts > 0 || lists[i] == &rule->attributes ||
-							lists[i] == &rule->traits);
+							lists[i] == &rule->traits || lists[i] == &rule->consents);
 				}
 				else
 					require(term->parts[k].literal[0] != '\0');

@@ -102,7 +102,7 @@ FROM relation r CROSS JOIN member m
                          UNION ALL
                          SELECT x.grantee, x.privilege_type, string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a, aclexplode(a.attacl) x
                          WHERE a.attrelid = r.id GROUP BY x.grantee, x.privilege_type) l(grantee, privilege, columns)
-     LEFT JOIN (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd'), ('USAGE', 'U')) v(privilege, letter) ON v.privilege = l.privilege
+     LEFT JOIN (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd'), ('TRUNCATE', 'D'), ('USAGE', 'U')) v(privilege, letter) ON v.privilege = l.privilege
 WHERE l.grantee IN (0, (SELECT oid FROM pg_roles WHERE rolname = m.role)) AND m.who <> 'owner';
 CREATE FUNCTION letters(relation text, who text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(l, '' ORDER BY l)
@@ -154,7 +154,7 @@ CREATE TEMP TABLE fits (kind text, given text);
 INSERT INTO fits VALUES
     ('identifier', 'cookie:1'), ('identifier[]', '{cookie:1,phone:2}'), ('bigint', '1'), ('integer', '7'), ('text', 'x'), ('name', 'x'), ('regclass', 'public.sales'), ('sales', '(4,2026-03-01,c,p)'), ('boolean', 'true'),
     ('timestamp with time zone', '2026-03-01Z'), ('numeric', '1'), ('jsonb', '{}'), ('json', '{}'), ('interval', '1 day'),
-    ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('identifier_rules', '(*,5,0,0,{},"",""' || repeat(',', (SELECT count(*) - 7 FROM pg_attribute
+    ('observation', '("{cookie:1,phone:2}",2026-03-01Z,web,k2)'), ('consent', '(cookie:1,m,e,granted,consent,sql,,2026-03-01Z,)'), ('identifier_rules', '(*,5,0,0,{},"",""' || repeat(',', (SELECT count(*) - 7 FROM pg_attribute
         WHERE attrelid = '"It''s ""%I""".identifier_rules'::regclass AND attnum > 0)::int) || ')'),
     ('event', '("{cookie:1,phone:2}",2026-03-01Z,web,view,1,EUR,in,c,a,d,web,t3,{},,)');
 CREATE TEMP TABLE special (function text, arguments text);
@@ -177,6 +177,7 @@ INSERT INTO special VALUES
     ('source_field', $$'{public.sales}', '{sales}', 'channel', '"card"', 'text', 'public'$$),
     ('source_lookup', $$'{public.orders}', '{orders}', 'shop', '"shops(shop_id = orders.shop_id)"', 'public'$$),
     ('agent_name', $$'ann', 'web', NULL$$), ('is_bot', $$'ann'$$),
+    ('set_consent', $$'cookie:1', 'm', 'e', 'granted'$$), ('set_retention', $$'touchpoints', '1 year'$$), ('local_time_at', $$'2026-03-01Z', 'UTC', 'UTC'$$),
     ('put_traits', $$'crm', '{1,2}', '{cookie:1,phone:2}', '{"{}",NULL}', '{2026-03-01Z,NULL}'$$),
     ('identities_for', $$'{cookie:1}', '{2026-03-01Z}'$$),
     ('attach_source', $$'sales', '{"occurred_at": "sold_at", "channel": "card", "action": "card", "identifiers": {"card": "card"}}', 'again'$$),
@@ -216,7 +217,7 @@ SELECT query, o.* FROM (VALUES
     ($$UPDATE evidence SET identities = '{1,2}'$$),
     ($$DELETE FROM evidence$$),
     ($$DELETE FROM identities$$),
-    ($$UPDATE settings SET keep_touchpoints = '1 day'$$),
+    ($$INSERT INTO retention_rules (what, keep) VALUES ('touchpoints', '1 day')$$),
     ($$UPDATE settings SET months_ahead = 1200$$),
     ($$UPDATE settings SET notify = false$$),
     ($$UPDATE channels SET label = 'Shop' WHERE channel = 'store'$$),

@@ -55,7 +55,7 @@ INSERT INTO pair VALUES
 (11, 'all', $$TABLE replies$$, $$SELECT * FROM replies_between()$$),
 (12, 'all', $$TABLE replies$$, $$SELECT t.* FROM customers c, replies_of(c.customer_id) t$$),
 (13, 'all', $$TABLE customer_360$$, $$SELECT t.* FROM customers c, customer_360_of(c.customer_id) t$$),
-(14, 'all', $$SELECT * FROM conversations WHERE waiting_since IS NOT NULL$$, $$SELECT * FROM waiting_now()$$),
+(14, 'all', $$SELECT customer_id, source, conversation, subject, handled_by, handed_over_at, last_at, waiting_since, extract(epoch FROM now() - waiting_since) FROM conversations WHERE waiting_since IS NOT NULL$$, $$SELECT customer_id, source, conversation, subject, handled_by, handed_over_at, last_at, waiting_since, waits_seconds FROM waiting_now()$$),
 (15, 'all', $$SELECT customer_id, journey FROM current_journeys$$, $$SELECT customer_id, journey FROM journeys_by_customer WHERE journey <> '{}'$$),
 (16, 'all', $$SELECT customer_id, journey FROM own_journeys WHERE journey <> '{}'$$,
     $$SELECT customer_id, journey_agg(occurred_at, channel, action, CASE WHEN coalesce(currency, 'EUR') = 'EUR' THEN value END, touchpoint_id, packed_detail(direction, agent))

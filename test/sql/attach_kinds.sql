@@ -185,7 +185,7 @@ SELECT key, r.* FROM unnest(ARRAY['id || current_date::text', 'stable_key(id)', 
 \x off
 SELECT source, crm.detach_source(source, false) FROM crm.sources ORDER BY 1;
 
--- Evidence of a row whose touchpoint went before it, as with its month by keep_touchpoints
+-- Evidence of a row whose touchpoint went before it, as with its month by retention_rules
 CREATE TABLE old (id integer PRIMARY KEY, at timestamptz, a text, b text);
 SELECT crm.attach_source('old', '{"occurred_at": "at", "channel": "''x''", "action": "''y''", "identifiers": {"a": "a", "b": "b"}}');
 INSERT INTO old SELECT i, '2026-01-01', 'a' || i, 'b' || i FROM generate_series(1, 4) i;

@@ -214,7 +214,7 @@ SELECT count(*) FROM touchpoint_keys WHERE source_key = '2017';
 -- touchpoints that are too old go, with their keys, and journeys follow
 SELECT refresh() > 0 AS refreshed;
 SELECT count(*) AS touchpoints, count(source_key) AS keyed FROM touchpoints WHERE occurred_at < '2021-01-01' ;
-UPDATE settings SET keep_touchpoints = now() - '2021-03-05';
+SELECT set_retention('touchpoints', now() - '2021-03-05');
 CALL maintain();
 SELECT count(*) FROM touchpoints WHERE occurred_at < '2021-01-01';
 SELECT count(*) FROM touchpoint_keys k LEFT JOIN touchpoints t USING (touchpoint_id) WHERE t.touchpoint_id IS NULL;
@@ -226,7 +226,7 @@ SELECT count(*) AS stale FROM ((TABLE current_journeys EXCEPT SELECT customer_id
                                UNION ALL (SELECT customer_id, journey FROM customer_journeys EXCEPT TABLE current_journeys)) s;
 SELECT refresh(rebuild => true) AS rebuilt;
 -- keys go when their touchpoints came in long ago, whenever these were, but for those of tables that are or were attached
-UPDATE settings SET keep_touchpoints = '300000 years', keep_keys = '300000 years';
+SELECT set_retention('touchpoints', '300000 years'), set_retention('keys', '300000 years');
 CREATE TABLE public.tickets (id int PRIMARY KEY, who text);
 INSERT INTO public.tickets VALUES (1, '7'), (2, '7'), (3, '7');
 SELECT attach_source('public.tickets', '{"occurred_at": "''2026-01-01Z''::timestamptz", "channel": "''desk''", "action": "''ticket''", "identifiers": {"user": "who"}}');
@@ -237,7 +237,7 @@ SELECT count(record('{user:7}', '2026-01-01Z', 'web', 'view', source => 'keys', 
 CREATE VIEW keys_of AS SELECT source, count(*), min(source_key) AS least FROM touchpoint_keys WHERE source IN ('keys', 'many', 'tickets') GROUP BY 1 ORDER BY 1;
 CALL maintain();
 TABLE keys_of;
-UPDATE settings SET keep_touchpoints = NULL, keep_keys = '1 year';
+SELECT set_retention('touchpoints', NULL), set_retention('keys', '1 year');
 UPDATE touchpoints SET recorded_at = now() - interval '2 years' WHERE (source, source_key) <> ('keys', 'c');
 CALL maintain();
 TABLE keys_of;

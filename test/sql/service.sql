@@ -15,7 +15,7 @@ SELECT count(*) FROM crm.service_levels_monthly;
 -- what is refused, in an empty hub too
 SELECT * FROM crm.service_levels('fortnight');
 SELECT * FROM crm.service_levels('month', '2025-02-01', '2025-01-01');
-SELECT * FROM crm.service_levels('month', breakdown => 'queue');
+SELECT * FROM crm.service_levels('month', breakdown => 'team');
 
 -- Monday to Friday, 9 to 18; in winter Lisbon's time is UTC
 UPDATE crm.settings SET time_zone = 'Europe/Lisbon';

@@ -104,7 +104,7 @@ END
     rebuild => "SELECT hub.refresh(rebuild => true);\n",
     maintain => <<'END',
 \set kept random(1, 80)
-UPDATE hub.settings SET keep_touchpoints = now() - day(:kept);
+SELECT hub.set_retention('touchpoints', now() - day(:kept));
 CALL hub.maintain(since => day(0));
 END
     compare => <<'END',

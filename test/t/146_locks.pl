@@ -100,7 +100,7 @@ $wim->quit;
 is("$out$err", "0|0|0\n", 'there is nothing more to do');
 
 # what is not kept any more goes although the partition can't, and the partition later
-sql($node, q(UPDATE hub.settings SET keep_touchpoints = now() - '2020-02-15Z'));
+sql($node, q(SELECT hub.set_retention('touchpoints', now() - '2020-02-15Z')));
 $ana = session('ana', 'BEGIN', 'SELECT count(*) FROM hub.timeline');
 $wim = session('wim', q(SELECT hub.record('{c:1}', '2020-01-03Z', 'web', 'late', source => 'late', source_key => '1')));
 ($out, $err) = maintain_among_others('1s');
@@ -119,7 +119,7 @@ $stranger->quit;
 is(sql($node, 'SELECT flaws FROM flaws'), 0, 'journeys and keys are exact');
 
 # a view of somebody else's keeps an empty partition, and nothing more
-sql($node, q(UPDATE hub.settings SET keep_touchpoints = now() - '2020-03-15Z'));
+sql($node, q(SELECT hub.set_retention('touchpoints', now() - '2020-03-15Z')));
 session('ana', 'CREATE VIEW public.february AS SELECT touchpoint_id FROM hub.touchpoints_2020_02')->quit;
 (undef, $out, $err) = $node->psql('postgres', 'CALL hub.maintain()');
 is($out, '0|0|1', 'a view depends on a partition: it stays');

@@ -88,7 +88,7 @@ sub conversation
             push(@reopened, { at => $at }), $reopenings++ if ($state // '') eq 'resolved';
             $state = 'open';
             $waits = $at unless defined $last_word;
-            $waiting = defined $t->{agent} ? 0 : 1;
+            $waiting = defined $t->{agent} ? undef : $waiting // $at;
             $last_word = $at;
         }
         elsif ($turn =~ /^(answers|bot)$/)
@@ -122,7 +122,7 @@ sub conversation
     my $status = $state // ($own ? 'open' : undef);
     return { status => $status, replies => \@replies, line => text($first->{source}, $first->{conversation}, $status, $first->{channel}, scalar @touchpoints, $in, $out,
         ($human ? $bot ? 'both' : 'human' : $bot ? 'bot' : undef), $asked, $answered, (defined $asked ? $waited : undef),
-        ($waiting ? $waits : undef), ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
+        $waiting, ($done ? $resolved : undef), $done ? $resolved - ($asked // $first->{at}) : undef,
         $reopenings, (defined $asked && !$served ? 't' : 'f'), $answered_by, transfers(@touchpoints), $first_resolved,
         (@reopened ? @{ $reopened[0] }{qw(at took)} : (undef, undef)), @$served_by{qw(handovers handed_at took bot people)}) };
 }
@@ -351,7 +351,8 @@ SELECT 'differs', * FROM ((SELECT * FROM crm.conversations WHERE started_at >= '
                           EXCEPT ALL SELECT * FROM crm.conversations_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')) d;
 SELECT 'differs', * FROM (SELECT * FROM crm.replies_between('2015-01-01 00:10Z', '2015-01-01 00:40Z')
                           EXCEPT ALL SELECT * FROM crm.replies WHERE replied_at >= '2015-01-01 00:10Z' AND replied_at < '2015-01-01 00:40Z') d;
-SELECT 'differs', * FROM (SELECT * FROM crm.conversations WHERE waiting_since IS NOT NULL EXCEPT ALL SELECT * FROM crm.waiting_now()) d;
+SELECT 'differs', * FROM (SELECT customer_id, source, conversation, waiting_since, last_at, handled_by FROM crm.conversations WHERE waiting_since IS NOT NULL
+                          EXCEPT ALL SELECT customer_id, source, conversation, waiting_since, last_at, handled_by FROM crm.waiting_now()) d;
 SELECT 'card', customer_id, touchpoints, sessions, array_to_string(channels, ','), preferred_channel, handoffs, last_channel, last_action, minute(last_at), open_conversations
 FROM crm.customer_360 WHERE touchpoints > 0;
 SELECT 'mix', channel, touchpoints, share, customers, inbound, outbound, sessions, visits, visits_left, containment FROM crm.channel_mix;

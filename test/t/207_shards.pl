@@ -45,7 +45,7 @@ my @calls = (
 				q{'2026-01-01Z'::timestamptz + n * interval '1 min', n::bigint, CASE WHEN a THEN 'web' ELSE 'chat' END, CASE WHEN b THEN 'ana' WHEN c THEN 'bot' END, c,}
 				  . q{CASE WHEN b OR c THEN 'out' ELSE 'in' END, CASE WHEN n % 50 = 0 THEN 'resolves' END}
 			]
-		} 'conversation_agg', 'conversation_replies_agg'),
+		} 'conversation_agg', 'conversation_replies_agg', 'conversation_spans_agg'),
 	(   map {
 			[ "retention($_->[0])", $_->[1] ]
 		} [ 'boolean', 'a' ],

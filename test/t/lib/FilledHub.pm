@@ -33,7 +33,8 @@ SELECT must_link('c:1', 'c:300'), cannot_link('c:2', 'c:3');
 SELECT retract('x', i::text) FROM generate_series(1, 60) i;
 
 -- touchpoints in partitions and in the default one, journeys that are packed and some that are not yet
-UPDATE settings SET time_zone = 'Europe/Lisbon', session_gap = '1 h', keep_touchpoints = '50 years';
+UPDATE settings SET time_zone = 'Europe/Lisbon', session_gap = '1 h';
+SELECT set_retention('touchpoints', '50 years');
 CALL maintain('2025-11-01Z');
 SELECT cardinality(record_many(array_agg((ARRAY[identifier('c', ceil(random() * 400)::text)], timestamptz '2025-11-01Z' + i * interval '77 min',
        (ARRAY['web', 'store', 'phone', 'e-mail "x"'])[1 + i % 4], (ARRAY['view', 'buy', 'call', E'a\tb'])[1 + i % 4], CASE WHEN i % 4 = 1 THEN i / 100.0 END, 'EUR',
