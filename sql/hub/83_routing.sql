@@ -210,7 +210,7 @@ CREATE OR REPLACE FUNCTION @hub@.no_customer(customer_id bigint) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+    RAISE EXCEPTION USING ERRCODE = 'no_data_found',
         MESSAGE = format('customer %s does not exist', coalesce(customer_id::text, 'NULL')),
         HINT = 'customer_of() knows the customer of an identifier.';
 END $$;
@@ -591,7 +591,7 @@ BEGIN
                 RETURN found.held;
             ELSIF found.agents = '{}' THEN
                 IF found.queue IS NULL THEN
-                    RAISE EXCEPTION USING ERRCODE = 'no_data_found',
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                         MESSAGE = format('there is nobody to assign customer %s to', found.customer),
                         DETAIL = array_to_string(found.reasons, E'\n'),
                         HINT = 'Name a queue or an agent, or change routing_rules.';
@@ -682,7 +682,7 @@ BEGIN
     UPDATE assignments a SET released_at = greatest(clock_timestamp(), a.assigned_at), outcome = release.outcome
     WHERE a.assignment_id = release.assignment_id AND a.released_at IS NULL;
     IF NOT FOUND AND NOT EXISTS (SELECT FROM assignments a WHERE a.assignment_id = release.assignment_id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found',
             MESSAGE = format('assignment %s does not exist', coalesce(release.assignment_id::text, 'NULL'));
     END IF;
     RETURN FOUND;
