@@ -113,8 +113,8 @@ SELECT * FROM routed('long');
 UPDATE queues SET calendar = NULL;
 UPDATE settings SET last_agent_within = '0';
 -- assigned: queue, agent, priority, reasons of the rule; once more it is the same
-CREATE VIEW open AS SELECT assignment_id AS id, customer_id, source, conversation, channel, queue, agent, priority, reasons[cardinality(reasons)] AS reason
-FROM assignments JOIN identities USING (identity_id) WHERE released_at IS NULL;
+CREATE VIEW open AS SELECT a.assignment_id AS id, i.customer_id, a.source, a.conversation, a.channel, a.queue, a.agent, a.priority, a.reasons[cardinality(a.reasons)] AS reason
+FROM assignments a JOIN identities i ON i.identity_id = a.identity_id WHERE a.released_at IS NULL;
 
 SELECT assign(who('new'), channel => 'chat') AS id;
 SELECT assign(who('new'), channel => 'chat') AS id, assign(who('new')) AS again;
