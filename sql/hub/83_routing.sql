@@ -137,6 +137,7 @@ BEGIN
                                             p.agent, p.action, p.direction
                                      FROM touchpoints p
                                      WHERE p.identity_id = u.id AND p.occurred_at > since AND p.occurred_at <= at
+                                           AND (p.conversation IS NOT NULL OR p.agent IS NOT NULL)
                                      ORDER BY p.occurred_at DESC LIMIT most) t
                  LEFT JOIN actions a ON a.action = t.action
         ), horizon AS MATERIALIZED (  -- later than that nothing is missing
@@ -576,7 +577,7 @@ BEGIN
     LOOP
         IF told THEN
             SELECT i.customer_id AS customer, queue, ARRAY[agent] AS agents, channel AS on_channel,
-                   coalesce(priority, 0) AS priority, NULL::text[] AS reasons, NULL::bigint AS held
+                   0 AS priority, NULL::text[] AS reasons, NULL::bigint AS held
             INTO found FROM identities i WHERE i.identity_id = coalesce(
                 (SELECT n.identity_id FROM identities n WHERE n.identity_id = assign.customer_id),
                 current_customer(assign.customer_id));
@@ -602,7 +603,7 @@ BEGIN
 
         -- the open assignment that this one takes the place of
         IF conversation IS NULL THEN
-            SELECT a.assignment_id, a.queue, a.agent INTO was
+            SELECT a.assignment_id, a.queue, a.agent, a.priority INTO was
             FROM assignments a
             WHERE a.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
                                              WHERE i.customer_id = found.customer))
@@ -610,9 +611,12 @@ BEGIN
                   AND a.channel IS NOT DISTINCT FROM found.on_channel
             ORDER BY a.assignment_id LIMIT 1 FOR UPDATE;
         ELSE
-            SELECT a.assignment_id, a.queue, a.agent INTO was
+            SELECT a.assignment_id, a.queue, a.agent, a.priority INTO was
             FROM assignments a
             WHERE a.source = system AND a.conversation = assign.conversation AND a.released_at IS NULL FOR UPDATE;
+        END IF;
+        IF told THEN
+            found.priority := coalesce(priority, was.priority, 0);
         END IF;
         IF told AND queue IS NULL THEN  -- the agent stays in the queue, or is in one alone
             found.queue := coalesce((SELECT m.queue FROM agent_queues m
