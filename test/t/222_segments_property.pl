@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(14, 400);
+my $runs = $ENV{PGJ_RUNS} || slowly(8, 400);
 my $node = start_server('main');
 my @channels = qw(web store chat);
 my @actions = qw(view purchase message resolved);
@@ -236,7 +236,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir;
 for my $client (1 .. 4)
 {
     my @own = @segments;
-    my $sql = join '', map { my $c; do { $c = $client == 4 ? "SELECT crm.refresh();\n" : change() } while $c =~ /_segment/; $c } 1 .. slowly(40, 2000);
+    my $sql = join '', map { my $c; do { $c = $client == 4 ? "SELECT crm.refresh();\n" : change() } while $c =~ /_segment/; $c } 1 .. slowly(25, 2000);
     @segments = @own;
     write_bytes("$dir/$client", "SET client_min_messages = warning;\n$sql");
     my ($in, $out, $error) = ('', '', '');
