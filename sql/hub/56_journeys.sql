@@ -429,7 +429,7 @@ BEGIN
             )
             SELECT p.number, count(*) AS customers, sum(p.bytes) AS bytes,
                    array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids,
-                   NULL::journey[] AS added
+                   NULL::@extschema@.journey[] AS added
             FROM placed p
             GROUP BY p.number
             UNION ALL

@@ -250,5 +250,15 @@ for (@clients)
 }
 run_all("BEGIN; SELECT crm.refresh(); CREATE TEMP TABLE at ON COMMIT DROP AS SELECT now() AS at;\n" . judge(2000, 1) . 'COMMIT;');
 is(flaws(), '', 'after all at once');
+
+# Listeners are told, as the log has it
+like(sql($node, <<'END'), qr/Asynchronous notification "crm" with payload "\{"segment": "told", "customer_id": \d+, "entered": true\}"/, 'who listens is told');
+UPDATE crm.settings SET notify = true;
+SELECT crm.create_segment('told', '{"pattern": "web.told"}') IS NOT NULL;
+SELECT crm.refresh() IS NOT NULL;
+SELECT crm.record('{c:told}', now(), 'web', 'told') IS NOT NULL;
+LISTEN crm;
+SELECT crm.refresh() IS NOT NULL;
+END
 is(crashes($node), '', 'no crashes');
 done_testing();
