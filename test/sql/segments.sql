@@ -1,6 +1,16 @@
 -- Segments: definitions and what is wrong with them, who is in them, live and kept, the log, the queue, and who may what.
 \set VERBOSITY default
 \set SHOW_CONTEXT never
+-- what segments ask of journeys, without making others of them
+SELECT journey_length(j, '[2026-01-02Z,2026-01-04Z)') AS two, journey_length(j, 'empty') AS none, journey_length('{}', '(,)') AS zero,
+       journey_next_time(j, '2026-01-02 12:00Z') = '2026-01-03Z' AS next, journey_next_time(j, '-infinity') = '2026-01-01Z' AS first,
+       journey_next_time(j, '2026-01-04Z') = '2026-01-04Z' AS last, journey_next_time(j, '2026-01-04 00:00:01Z') AS after, journey_next_time('{}', 'now') AS empty,
+       journey_last_time(j, 'web.%') = '2026-01-03Z' AS web, journey_last_time(j, '%[value >= 5]') = '2026-01-02Z' AS worth, journey_last_time(j, 'sms.%') AS sms
+FROM (SELECT '{web.view@2026-01-01T00:00:00Z, store.purchase=5@2026-01-02T00:00:00Z, web.view@2026-01-03T00:00:00Z, app.view@2026-01-04T00:00:00Z}'::journey) v(j);
+SELECT journey_last_time('{}', 'web.view -> app.view');
+SELECT p, journey_pattern_concerns(p::journey_pattern, '{app.view@2026-01-01T00:00:00Z}') AS app, journey_pattern_concerns(p::journey_pattern, '{}') AS nothing
+FROM unnest('{web.view,app.view,app.%,web.view -> store.purchase,web.view -[!app.view]-> store.purchase,web.view => store.purchase,^ web.view,web.view $,'
+            'web.view -[!store.purchase for 1 day]-> $,app.view.sofas,web.view | app.view[value > 3]}'::text[]) p;
 SET timezone = 'America/Sao_Paulo';
 SET client_min_messages = warning;
 SELECT journey_create_hub('seg "1"');
