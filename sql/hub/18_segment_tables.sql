@@ -45,7 +45,7 @@ COMMENT ON COLUMN @hub@.segment_members.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.segment_members.segments IS
     'segment_id of the segments; numbers that no segment has are of those that were dropped';
 COMMENT ON COLUMN @hub@.segment_members.turns_at IS
-    'until when they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
+    'until when at least they stay the same if nothing happens: after that refresh() looks again; NULL: for ever';
 
 CREATE TABLE @hub@.segment_changes (
     identity_id bigint,
@@ -115,3 +115,9 @@ CREATE POLICY added ON @hub@.segment_log FOR INSERT WITH CHECK (true);
 CREATE POLICY changed ON @hub@.segment_log FOR UPDATE USING (true);
 CREATE POLICY removed ON @hub@.segment_log FOR DELETE USING (true);
 ALTER TABLE @hub@.segment_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY of_visible_identities ON @hub@.segment_changes FOR SELECT
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)) OR segment_changes.identity_id IS NULL
+           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = segment_changes.identity_id));
+CREATE POLICY added ON @hub@.segment_changes FOR INSERT WITH CHECK (true);
+CREATE POLICY removed ON @hub@.segment_changes FOR DELETE USING (true);
+ALTER TABLE @hub@.segment_changes ENABLE ROW LEVEL SECURITY;

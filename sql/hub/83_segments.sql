@@ -101,7 +101,8 @@ BEGIN
     -- times of different zones may be the other way round
     part := CASE WHEN since IS NULL AND until IS NULL THEN 'e.journey'
                  ELSE format('journey_slice(e.journey, tstzrange(%s, %s))',
-                             coalesce(CASE WHEN until IS NULL THEN since ELSE format('least(%s, %s)', since, until) END,
+                             coalesce(CASE WHEN since IS NULL OR until IS NULL THEN since
+                                           ELSE format('least(%s, %s)', since, until) END,
                                       'NULL'), coalesce(until, 'NULL')) END;
     words := concat(' within the last ' || (condition ->> 'within'),
                     CASE WHEN condition ?& '{within,older_than}' THEN ', but' END,
@@ -187,7 +188,7 @@ BEGIN
                       THEN (SELECT min(k.key) FROM jsonb_object_keys(condition -> 'times') k(key)
                             WHERE k.key NOT IN ('min', 'max')) END;
         IF jsonb_typeof(condition -> 'times') <> 'object' OR wrong IS NOT NULL OR times.words IS NULL THEN
-            PERFORM segment_mistake(coalesce(format('unknown key in times of a condition: "%s"', wrong),
+            PERFORM segment_mistake(coalesce('unknown key in times of a condition: "' || wrong || '"',
                                              'times of a condition must have min or max'), condition,
                                     'Such as {"pattern": "store.purchase", "times": {"min": 2}}.');
         END IF;
@@ -404,11 +405,11 @@ BEGIN
         concerns := made.concerns;
         inputs := made.inputs;
         parts := made.parts;
-        words := CASE WHEN condition -> 'not' ?| '{and,or,not}' THEN format('not (%s)', made.words)
+        words := CASE WHEN condition -> 'not' ?| '{and,or}' THEN format('are not among those who (%s)', made.words)
                       WHEN made.words LIKE 'were %' THEN 'were not ' || substr(made.words, 6)
-                      WHEN made.words LIKE 'are %' THEN 'are not ' || substr(made.words, 5)
+                      WHEN made.words LIKE 'are in %' THEN 'are not ' || substr(made.words, 5)
                       WHEN made.words LIKE 'have done %' THEN 'have not done ' || substr(made.words, 11)
-                      ELSE format('not (%s)', made.words) END;
+                      ELSE 'are not among those who ' || made.words END;
     ELSIF kind = 'pattern' THEN
         SELECT c.code, c.turns, c.candidates, c.concerns, c.inputs, c.words
         INTO code, turns, candidates, concerns, inputs, words
@@ -673,12 +674,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.segment_named(text) IS 'a segment by its name; an error if there is none';
 
--- Of customers, or of all if that is NULL, for some segments. One statement: the customers' journeys are read once,
--- and what is found, kept and logged is of one snapshot. A journey is unpacked once, not by each condition.
+-- One statement: the customers' journeys are read once, and what is found, kept and logged is of one snapshot. A journey
+-- is unpacked once, not by each condition.
 --
--- Of customers with new touchpoints alone only those segments are looked at whose patterns name what is new: these are
--- the bits of looked_at, by segment_id, worked out once for all who have touchpoints of the same labels. Of the other
--- segments what was known stays.
+-- Which segments a customer is looked at for are the bits of looked_at, by segment_id; of the others what was known
+-- stays. Where new touchpoints are all that has changed, it is those whose patterns name the labels of these, worked out
+-- once for each label. turns_at need not be exact if it is early: so it is not written each time it moves away.
 CREATE OR REPLACE FUNCTION @hub@.find_segments(
     at timestamptz, ids integer[], customers bigint[], whys text[], added @extschema@.journey[])
 RETURNS bigint
@@ -688,60 +689,58 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     everybody CONSTANT boolean := customers IS NULL;
-    all_ids CONSTANT integer[] := ARRAY(SELECT s.segment_id FROM segments s ORDER BY 1);
-    all_bits CONSTANT varbit := repeat('1', (SELECT max(s.segment_id) + 1 FROM segments s))::varbit;
-    partial CONSTANT boolean := NOT ids @> all_ids;
+    highest CONSTANT integer := (SELECT max(s.segment_id) FROM segments s);
+    all_bits varbit;
+    bits varbit;
     s record;
     made record;
     news text[];
     logged bigint;
 BEGIN
-    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO s FROM settings g WHERE g.one_row;
-    SELECT string_agg(format('CASE WHEN get_bit(e.bits, %1$s) = 1 AND %2$s THEN %1$s END', d.segment_id, d.condition),
-                      ', ' ORDER BY d.segment_id) AS conditions,
-           (SELECT string_agg(t.turn, ', ')
-            FROM (SELECT CASE count(*) WHEN 1 THEN format('CASE WHEN get_bit(e.bits, %s) = 1 THEN %s END',
-                                                          min(k.segment_id), t.turn)
-                                       ELSE t.turn END AS turn
-                  FROM segments k CROSS JOIN LATERAL unnest(k.turns) t(turn)
-                  WHERE k.segment_id = ANY (ids) GROUP BY t.turn) t) AS turns,
-           bool_or('traits' = ANY (d.inputs)) AS traits,
-           bool_or(d.condition ~ 'e\.open_conversations') AS conversations
-    INTO made
-    FROM segments d WHERE d.segment_id = ANY (ids);
-    IF made.conditions IS NULL THEN
+    IF highest IS NULL THEN
         RETURN 0;
     END IF;
+    all_bits := repeat('1', highest + 1)::varbit;
+    bits := (SELECT string_agg(CASE WHEN n.n = ANY (ids) THEN '1' ELSE '0' END, '' ORDER BY n.n)
+             FROM generate_series(0, highest) n(n))::varbit;
+    IF ids @> ARRAY(SELECT d.segment_id FROM segments d) THEN
+        bits := all_bits;
+    END IF;
+    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO s FROM settings g WHERE g.one_row;
+    SELECT string_agg(format('CASE WHEN CASE WHEN get_bit(e.bits, %1$s) = 1 THEN %2$s ELSE %1$s = ANY (e.former) END '
+                             'THEN %1$s END', d.segment_id, d.condition), ', ' ORDER BY d.segment_id) AS conditions,
+           (SELECT string_agg(format(CASE WHEN t.segments = 1 THEN 'nullif(greatest(CASE WHEN get_bit(e.bits, %s) = 1 '
+                                                                   'THEN %s END, $9), $9)'
+                                          ELSE 'nullif(greatest(%2$s, $9), $9)' END, t.segment_id, t.turn), ', ')
+            FROM (SELECT count(*) AS segments, min(k.segment_id) AS segment_id, t.turn
+                  FROM segments k CROSS JOIN LATERAL unnest(k.turns) t(turn)
+                  WHERE k.segment_id = ANY (ids) GROUP BY t.turn) t) AS turns,
+           bool_or('traits' = ANY (d.inputs) AND d.segment_id = ANY (ids)) AS traits,
+           bool_or(d.condition ~ 'e\.open_conversations' AND d.segment_id = ANY (ids)) AS conversations
+    INTO made
+    FROM segments d;
     PERFORM set_config('timezone', s.time_zone, true);
     IF cardinality(customers) < 1000 THEN
         PERFORM set_config(g.setting, 'off', true)
         FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) g(setting);
     END IF;
     EXECUTE format($run$
-        WITH %s, found AS MATERIALIZED (
-            SELECT e.customer_id, e.why, e.bits,
-                   CASE WHEN e.is_there THEN array_remove(ARRAY[%s]::integer[], NULL) ELSE '{}' END AS segments,
-                   CASE WHEN e.is_there THEN %s END AS turns_at
+        WITH %s, compared AS MATERIALIZED (
+            SELECT e.customer_id, e.why, e.former,
+                   CASE WHEN e.is_there THEN array_remove(ARRAY[%s]::integer[], NULL) ELSE '{}' END AS latter,
+                   CASE WHEN NOT e.is_there THEN NULL
+                        WHEN e.turns_at >= $1 OR e.bits <> $11 THEN least(%s, e.turns_at)
+                        ELSE %3$s END AS turns_at
             FROM (SELECT l.customer_id, l.why, l.bits, c.customer_id IS NOT NULL AS is_there,
+                         coalesce(m.segments, '{}') AS former, m.turns_at,
                          CASE WHEN j.journey IS NULL THEN '{}' WHEN pg_column_size(j.journey) < 1000 THEN j.journey
                               ELSE journey_slice(j.journey, '(,)') END AS journey,
                          %s AS traits, %s AS open_conversations
                   FROM looked_at l LEFT JOIN customers c ON c.customer_id = l.customer_id
+                       LEFT JOIN segment_members m ON m.customer_id = l.customer_id
                        LEFT JOIN customer_journeys j ON j.customer_id = l.customer_id
                        %s
                   OFFSET 0) e
-        ), compared AS MATERIALIZED (
-            SELECT f.customer_id, f.why, coalesce(m.segments, '{}') AS former,
-                   CASE WHEN $11 OR f.bits <> $12
-                        THEN ARRAY(SELECT unnest(f.segments)
-                                   UNION
-                                   SELECT k.id FROM unnest(m.segments) k(id)
-                                   WHERE k.id = ANY ($10)
-                                         AND (k.id <> ALL ($9) OR get_bit(f.bits, k.id) = 0)
-                                   ORDER BY 1)
-                        ELSE f.segments END AS latter,
-                   CASE WHEN $11 OR f.bits <> $12 THEN least(f.turns_at, m.turns_at) ELSE f.turns_at END AS turns_at
-            FROM found f LEFT JOIN segment_members m ON m.customer_id = f.customer_id
         ), stored AS (
             INSERT INTO segment_members AS m (customer_id, segments, turns_at)
             SELECT c.customer_id, c.latter, c.turns_at FROM compared c WHERE c.latter <> '{}' OR c.turns_at IS NOT NULL
@@ -776,30 +775,31 @@ BEGIN
         CASE WHEN everybody
              THEN $with$
         looked_at AS MATERIALIZED (
-            SELECT c.customer_id, $7 AS why, $12 AS bits FROM customers c
+            SELECT c.customer_id, $7 AS why, $10 AS bits FROM customers c
             UNION
-            SELECT m.customer_id, $7, $12 FROM segment_members m
+            SELECT m.customer_id, $7, $10 FROM segment_members m
         )$with$
              ELSE $with$
         given AS MATERIALIZED (
-            SELECT u.customer_id, string_to_array(u.why, ',') AS why, u.added, journey_labels(u.added) AS labels
-            FROM unnest($6, $7, $13) u(customer_id, why, added)
+            SELECT u.customer_id, string_to_array(u.why, ',') AS why, journey_labels(u.added) AS labels
+            FROM unnest($6, $7, $12) u(customer_id, why, added)
         ), news AS MATERIALIZED (
-            SELECT n.labels, (SELECT string_agg(CASE WHEN EXISTS (
-                                      SELECT FROM segments s CROSS JOIN LATERAL unnest(s.concerns) c(pattern)
-                                      WHERE s.segment_id = b.n
-                                            AND journey_pattern_concerns(c.pattern::journey_pattern, n.added))
-                                                     THEN '1' ELSE '0' END, '' ORDER BY b.n)::varbit
-                              FROM generate_series(0, length($12) - 1) b(n)) AS bits
-            FROM (SELECT DISTINCT ON (g.labels) g.labels, g.added FROM given g
-                  WHERE g.labels IS NOT NULL ORDER BY g.labels) n
+            SELECT n.label, (SELECT string_agg(CASE WHEN EXISTS (
+                                     SELECT FROM segments s CROSS JOIN LATERAL unnest(s.concerns) c(pattern)
+                                     WHERE s.segment_id = b.n
+                                           AND journey_pattern_concerns(c.pattern::journey_pattern,
+                                                                        format('{%s@2000-01-01T00:00:00Z}', n.label)::journey))
+                                                    THEN '1' ELSE '0' END, '' ORDER BY b.n)::varbit
+                             FROM generate_series(0, length($10) - 1) b(n)) AS bits
+            FROM (SELECT DISTINCT unnest(g.labels) AS label FROM given g) n
         ), looked_at AS MATERIALIZED (
-            SELECT g.customer_id, g.why, coalesce(n.bits, $12) AS bits
-            FROM given g LEFT JOIN news n ON n.labels = g.labels
+            SELECT g.customer_id, g.why, $10 AS bits FROM given g WHERE g.labels IS NULL
+            UNION ALL
+            SELECT g.customer_id, min(g.why), bit_or(n.bits)
+            FROM given g CROSS JOIN LATERAL unnest(g.labels) l(label) JOIN news n ON n.label = l.label
+            GROUP BY g.customer_id
         )$with$ END,
-        made.conditions,
-        CASE WHEN made.turns IS NULL THEN 'NULL::timestamptz'
-             ELSE format('(SELECT min(t.at) FROM unnest(ARRAY[%s]::timestamptz[]) t(at) WHERE t.at >= $1)', made.turns) END,
+        made.conditions, coalesce('least(' || made.turns || ')', 'NULL::timestamptz'),
         CASE WHEN made.traits THEN 'p.traits' ELSE 'NULL::jsonb' END,
         CASE WHEN NOT made.conversations THEN 'NULL::bigint' WHEN everybody THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(l.customer_id)' END,
@@ -808,8 +808,8 @@ BEGIN
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = l.customer_id' END))
     INTO logged, news
-    USING at, s.session_gap, s.handoff_within, not_own_actions(), s.time_zone, customers, whys, s.notify, ids, all_ids,
-          partial, all_bits, added;
+    USING at, s.session_gap, s.handoff_within, not_own_actions(), s.time_zone, customers, whys, s.notify,
+          at - interval '1 microsecond', bits, all_bits, added;
     PERFORM tell(news) WHERE news IS NOT NULL;
     RETURN logged;
 END $$;
