@@ -53,6 +53,15 @@ SELECT crm.assign(crm.customer_of('shop:dora'), channel => 'chat', source => 'sh
 \set ECHO none
 
 \echo
+\echo 'What Rita gets on her screen, in one call; here a little of it:'
+\echo
+
+\set ECHO queries
+SELECT h -> 'profile' AS profile, h -> 'segments' AS segments, h -> 'conversations' -> 0 ->> 'conversation' AS waits_in
+FROM crm.handover(crm.customer_of('shop:dora')) h;
+\set ECHO none
+
+\echo
 \echo 'Rita answers. What do customers do who were where Dora is now, in the year of the shop? With what chance, within what error,'
 \echo 'and how many of a hundred buy within a month if they take that step, and if they don''t:'
 \echo

@@ -1,9 +1,9 @@
 -- Routing: whom a customer is sent to, and what is assigned to whom.
 --
--- Locks: assign() locks the open assignment that it takes the place of, then the agent, by the trigger of assignments,
--- and of agents one at a time: one who has no room is let go before the next is tried. release() locks the assignment
--- alone. So there are no deadlocks among transactions that assign once, and last of all they do; one that assigns
--- several times does so in the order of its agents.
+-- Locks: assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
+-- open, then the agent, by the trigger of assignments; of agents one at a time: one who has no room is let go before
+-- the next is tried. release() locks the assignment alone. So there are no deadlocks among transactions that assign or
+-- release once, and last of all they do.
 
 CREATE OR REPLACE FUNCTION @hub@.speaks(language text, spoken text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -23,6 +23,7 @@ COMMENT ON FUNCTION @hub@.agent_key(text, text) IS
 
 CREATE OR REPLACE FUNCTION @hub@.language_of(customer_id bigint) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -39,6 +40,7 @@ COMMENT ON FUNCTION @hub@.language_of(bigint) IS
 CREATE OR REPLACE FUNCTION @hub@.is_open(queue text, channel text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -51,6 +53,7 @@ COMMENT ON FUNCTION @hub@.is_open(text, text, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION @hub@.why_not(agent text, has_room boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -71,6 +74,7 @@ COMMENT ON FUNCTION @hub@.why_not(text, boolean) IS
 CREATE OR REPLACE FUNCTION @hub@.free_agents(queue text, language text, skills text[], known text, without text[],
                                              OUT agents text[], OUT remark text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -91,7 +95,7 @@ BEGIN
                       WHEN NOT s.speaks AND bool_or(s.speaks) OVER () THEN 3
                       WHEN s.held >= s.capacity OR s.agent = ANY (without) THEN 4 END AS why
           FROM (SELECT g.agent, g.on_duty, g.skills, g.capacity, g.assigned_at, o.held,
-                       language IS NULL OR g.languages IS NULL
+                       language IS NULL OR g.languages IS NULL OR language = ANY (g.languages)
                            OR EXISTS (SELECT FROM unnest(g.languages) n(spoken) WHERE speaks(language, n.spoken))
                            AS speaks
                 FROM agent_queues m JOIN agents g ON g.agent = m.agent
@@ -133,6 +137,7 @@ BEGIN
                                             p.agent, p.action, p.direction
                                      FROM touchpoints p
                                      WHERE p.identity_id = u.id AND p.occurred_at > since AND p.occurred_at <= at
+                                           AND (p.conversation IS NOT NULL OR p.agent IS NOT NULL)
                                      ORDER BY p.occurred_at DESC LIMIT most) t
                  LEFT JOIN actions a ON a.action = t.action
         ), horizon AS MATERIALIZED (  -- later than that nothing is missing
@@ -206,7 +211,7 @@ CREATE OR REPLACE FUNCTION @hub@.no_customer(customer_id bigint) RETURNS void
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+    RAISE EXCEPTION USING ERRCODE = 'no_data_found',
         MESSAGE = format('customer %s does not exist', coalesce(customer_id::text, 'NULL')),
         HINT = 'customer_of() knows the customer of an identifier.';
 END $$;
@@ -230,6 +235,7 @@ CREATE OR REPLACE FUNCTION @hub@.find_agent(queue text, language text, skills te
                                             at timestamptz, without text[], INOUT reasons text[], OUT in_queue text,
                                             OUT agents text[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -308,7 +314,8 @@ CREATE OR REPLACE FUNCTION @hub@.routing(
     customer_id bigint, channel text, source text, conversation text, at timestamptz, without text[],
     OUT customer bigint, OUT queue text, OUT agents text[], OUT on_channel text, OUT priority integer,
     OUT reasons text[], OUT held bigint)
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_generic_plan SET jit = off SET intervalstyle = 'postgres'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -317,6 +324,9 @@ DECLARE
     served record;   -- his last one
     talk record;     -- his open conversation, and who served him last
     asked record;    -- what rules ask for
+    tried record;    -- why they don't apply
+    match integer;
+    upto integer := 0;
     rule record;
     found record;
     contact text;    -- channel he is on
@@ -384,52 +394,62 @@ BEGIN
     known := CASE WHEN served.assigned_at >= coalesce(talk.last_at, '-infinity') THEN served.agent
                   ELSE talk.last_agent END;
     language := language_of(customer);
-    SELECT bool_or(r.channel IS NOT NULL OR r.kind IS NOT NULL OR r.to_channel IS NOT NULL) AS channels,
+    SELECT count(*) AS rules, bool_or(r.segment IS NOT NULL) AS segments,
            bool_or(r.waiting_longer IS NOT NULL) AS waits
     INTO asked FROM routing_rules r;
-    IF contact IS NULL OR asked.channels THEN
+    IF contact IS NULL THEN
         ways := preferred_channels(customer);
     END IF;
     on_channel := coalesce(contact, ways[1]);
-    IF asked.waits THEN
+    IF asked.segments THEN
+        inside := array(SELECT segments_of(customer, at));
+    END IF;
+    IF asked.waits AND num_nonnulls(talk.conversation, was.assigned_at) > 0 THEN
         waiting := waited(ids, talk.source, talk.conversation, CASE WHEN was.agent IS NULL THEN was.assigned_at END,
                           at);
     END IF;
 
-    FOR rule IN
-        SELECT r.position, r.segment, r.queue, r.agent, r.to_channel, r.skills, r.priority, r.purpose, r.note,
-               CASE WHEN r.segment IS NOT NULL AND d.segment IS NULL THEN format('there is no segment %s', r.segment)
-                    WHEN num_nonnulls(r.channel, r.kind) > 0 AND w.way IS NULL THEN 'is on no channel, and prefers none'
-                    WHEN r.channel <> w.way THEN format('%s %s, not %s', w.does, w.way, r.channel)
-                    WHEN r.kind IS NOT NULL AND c.kind IS NULL THEN format('%s %s, which is not in channels', w.does,
-                                                                           w.way)
-                    WHEN r.kind <> c.kind THEN format('%s %s, which is %s, not %s', w.does, w.way, c.kind, r.kind)
-                    WHEN r.language IS NOT NULL AND language IS NULL THEN 'his language is not known'
-                    WHEN NOT speaks(language, r.language) THEN format('speaks %s, not %s', language, r.language)
-                    WHEN r.waiting_longer IS NOT NULL AND waiting IS NULL THEN 'does not wait'
-                    WHEN waiting <= r.waiting_longer THEN format('waits for %s, not for longer than %s',
-                                                                 date_trunc('second', waiting), r.waiting_longer)
-                    END AS why
-        FROM (SELECT coalesce(contact, ways[1]) AS way,
-                     CASE WHEN contact IS NULL THEN 'prefers' ELSE 'is on' END AS does) w
-             LEFT JOIN channels c ON c.channel = w.way
-             CROSS JOIN routing_rules r
-             LEFT JOIN segments d ON d.segment = r.segment
-        ORDER BY r.position
-    LOOP
-        name := format('rule %s', rule.position) || coalesce(' (' || rule.note || ')', '');
-        why := rule.why;
-        IF why IS NULL AND rule.segment IS NOT NULL THEN
-            inside := coalesce(inside, array(SELECT segments_of(customer, at)));
-            why := CASE WHEN rule.segment <> ALL (inside) THEN format('is not in segment %s', rule.segment) END;
-        END IF;
-        IF why IS NOT NULL THEN
-            reasons := reasons || (name || ': ' || why);
-            CONTINUE;
-        END IF;
+    -- In one query: the rules, each with why it does not apply; NULL: it does.
+    SELECT array_agg(t.told) AS told, array_agg(t.position) AS positions
+    INTO tried
+    FROM (SELECT f.position, concat('rule ', f.position, ' (' || f.note || ')', ': ') || f.why AS told
+          FROM (SELECT r.position, r.note,
+                       CASE WHEN r.channel <> w.way THEN concat(w.does, ' ', w.way, ', not ', r.channel)
+                            WHEN (r.channel IS NOT NULL OR r.kind IS NOT NULL) AND w.way IS NULL
+                            THEN 'is on no channel, and prefers none'
+                            WHEN r.kind <> w.kind
+                            THEN concat(w.does, ' ', w.way, ', which is ', w.kind, ', not ', r.kind)
+                            WHEN r.kind IS NOT NULL AND w.kind IS NULL
+                            THEN concat(w.does, ' ', w.way, ', which is not in channels')
+                            WHEN r.language IS NOT NULL AND language IS NULL THEN 'his language is not known'
+                            WHEN NOT speaks(language, r.language)
+                            THEN concat('speaks ', language, ', not ', r.language)
+                            WHEN r.waiting_longer IS NOT NULL AND waiting IS NULL THEN 'does not wait'
+                            WHEN waiting <= r.waiting_longer
+                            THEN concat('waits for ', date_trunc('second', waiting), ', not for longer than ',
+                                        r.waiting_longer)
+                            WHEN r.segment = ANY (inside) OR r.segment IS NULL THEN NULL
+                            WHEN r.segment = ANY (ARRAY(SELECT d.segment FROM segments d))
+                            THEN concat('is not in segment ', r.segment)
+                            ELSE concat('there is no segment ', r.segment) END AS why
+                FROM (SELECT p.way, p.does, c.kind
+                      FROM (SELECT on_channel AS way, CASE WHEN contact IS NULL THEN 'prefers' ELSE 'is on' END AS does)
+                               p
+                           LEFT JOIN channels c ON c.channel = p.way) w
+                     CROSS JOIN routing_rules r) f
+          ORDER BY f.position) t;
+    FOREACH match IN ARRAY array_positions(coalesce(tried.told, '{}'), NULL) LOOP
+        reasons := reasons || tried.told[upto + 1:match - 1];
+        upto := match;
+        SELECT r.position, r.queue, r.agent, r.to_channel, r.skills, r.priority, r.purpose,
+               concat('rule ', r.position, ' (' || r.note || ')') AS name
+        INTO rule FROM routing_rules r WHERE r.position = tried.positions[match];
+        name := rule.name;
         way := coalesce(contact, ways[1]);
         IF rule.to_channel IS NOT NULL THEN
-            found := find_channel(customer, rule.purpose, contact, rule.to_channel, ways, at, name, reasons);
+            found := find_channel(customer, rule.purpose, contact, rule.to_channel,
+                                  CASE WHEN contact IS NULL THEN ways ELSE preferred_channels(customer) END, at, name,
+                                  reasons);
             reasons := found.reasons;
             way := found.channel;
             IF way IS NULL THEN
@@ -466,8 +486,9 @@ BEGIN
         RETURN;
     END LOOP;
 
+    reasons := reasons || tried.told[upto + 1:];
     why := CASE WHEN known = ANY (without) THEN 'has just filled up' ELSE why_not(known) END;
-    reasons := reasons || CASE WHEN asked.waits IS NULL THEN 'there are no rules' ELSE 'no rule applies' END;
+    reasons := reasons || CASE WHEN asked.rules = 0 THEN 'there are no rules' ELSE 'no rule applies' END;
     IF known IS NOT NULL AND why = '' THEN
         reasons := reasons || format('%s, who served him last, is on duty', known);
         agents := ARRAY[known];
@@ -497,7 +518,8 @@ COMMENT ON FUNCTION @hub@.route(bigint, text, timestamptz) IS
     'the channel to serve him on, and why: all rules that were tried';
 
 -- Whoever adds an assignment: an agent has no more open ones than his capacity. His row is changed, not only locked, so
--- that above READ COMMITTED, too, one of two who count at once fails.
+-- that above READ COMMITTED, too, one of two who count at once fails. AFTER: what is open of a conversation is claimed
+-- by its index before the agent.
 CREATE OR REPLACE FUNCTION @hub@.check_assignment() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -511,24 +533,24 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
             MESSAGE = format('identity %s does not exist', NEW.identity_id);
     END IF;
-    IF NEW.agent IS NOT NULL AND NEW.released_at IS NULL THEN
+    IF NEW.agent IS NOT NULL THEN
         UPDATE agents g SET assigned_at = clock_timestamp() WHERE g.agent = NEW.agent RETURNING g.capacity INTO most;
         IF most IS NOT NULL THEN
-            held := (SELECT count(*) FROM assignments a
-                     WHERE a.agent = NEW.agent AND a.released_at IS NULL AND a.assignment_id <> NEW.assignment_id);
-            IF held >= most THEN
+            held := (SELECT count(*) FROM assignments a WHERE a.agent = NEW.agent AND a.released_at IS NULL);
+            IF held > most THEN
                 RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded',
                     MESSAGE = format('agent %s has no room for another customer', NEW.agent),
-                    DETAIL = format('The open assignments are %s, and the capacity is %s.', held, most),
+                    DETAIL = format('With this one the open assignments would be %s, and the capacity is %s.', held,
+                                    most),
                     HINT = 'Release one, choose another agent, or raise the capacity in agents.';
             END IF;
         END IF;
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.check_assignment() IS 'trigger: an agent has no more open assignments than his capacity';
 REVOKE EXECUTE ON FUNCTION @hub@.check_assignment() FROM PUBLIC;
-CREATE OR REPLACE TRIGGER check_assignment BEFORE INSERT OR UPDATE OF identity_id, agent, released_at
+CREATE OR REPLACE TRIGGER check_assignment AFTER INSERT OR UPDATE OF identity_id, agent, released_at
     ON @hub@.assignments FOR EACH ROW WHEN (NEW.released_at IS NULL) EXECUTE FUNCTION @hub@.check_assignment();
 
 CREATE OR REPLACE FUNCTION @hub@.assign(customer_id bigint, queue text DEFAULT NULL, agent text DEFAULT NULL,
@@ -555,7 +577,7 @@ BEGIN
     LOOP
         IF told THEN
             SELECT i.customer_id AS customer, queue, ARRAY[agent] AS agents, channel AS on_channel,
-                   coalesce(priority, 0) AS priority, NULL::text[] AS reasons, NULL::bigint AS held
+                   0 AS priority, NULL::text[] AS reasons, NULL::bigint AS held
             INTO found FROM identities i WHERE i.identity_id = coalesce(
                 (SELECT n.identity_id FROM identities n WHERE n.identity_id = assign.customer_id),
                 current_customer(assign.customer_id));
@@ -570,7 +592,7 @@ BEGIN
                 RETURN found.held;
             ELSIF found.agents = '{}' THEN
                 IF found.queue IS NULL THEN
-                    RAISE EXCEPTION USING ERRCODE = 'no_data_found',
+                    RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
                         MESSAGE = format('there is nobody to assign customer %s to', found.customer),
                         DETAIL = array_to_string(found.reasons, E'\n'),
                         HINT = 'Name a queue or an agent, or change routing_rules.';
@@ -581,7 +603,7 @@ BEGIN
 
         -- the open assignment that this one takes the place of
         IF conversation IS NULL THEN
-            SELECT a.assignment_id, a.queue, a.agent INTO was
+            SELECT a.assignment_id, a.queue, a.agent, a.priority INTO was
             FROM assignments a
             WHERE a.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i
                                              WHERE i.customer_id = found.customer))
@@ -589,9 +611,12 @@ BEGIN
                   AND a.channel IS NOT DISTINCT FROM found.on_channel
             ORDER BY a.assignment_id LIMIT 1 FOR UPDATE;
         ELSE
-            SELECT a.assignment_id, a.queue, a.agent INTO was
+            SELECT a.assignment_id, a.queue, a.agent, a.priority INTO was
             FROM assignments a
             WHERE a.source = system AND a.conversation = assign.conversation AND a.released_at IS NULL FOR UPDATE;
+        END IF;
+        IF told THEN
+            found.priority := coalesce(priority, was.priority, 0);
         END IF;
         IF told AND queue IS NULL THEN  -- the agent stays in the queue, or is in one alone
             found.queue := coalesce((SELECT m.queue FROM agent_queues m
@@ -628,9 +653,12 @@ BEGIN
                 WHEN unique_violation THEN  -- somebody else has just assigned it: then that is what this one replaces
                     GET STACKED DIAGNOSTICS failed = CONSTRAINT_NAME;
                     failures := failures + 1;
-                    IF failed NOT LIKE 'assignments_open_%'
-                       OR failures > 5 AND current_setting('transaction_isolation') <> 'read committed' THEN
+                    IF failed NOT LIKE 'assignments_open_%' THEN
                         RAISE;
+                    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+                        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+                            MESSAGE = 'could not serialize access: somebody else has just assigned the same',
+                            HINT = 'The transaction might succeed if retried.';
                     ELSIF failures > 5 THEN
                         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
                             MESSAGE = format('%s is assigned to others, whom you can''t see',
@@ -658,7 +686,7 @@ BEGIN
     UPDATE assignments a SET released_at = greatest(clock_timestamp(), a.assigned_at), outcome = release.outcome
     WHERE a.assignment_id = release.assignment_id AND a.released_at IS NULL;
     IF NOT FOUND AND NOT EXISTS (SELECT FROM assignments a WHERE a.assignment_id = release.assignment_id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+        RAISE EXCEPTION USING ERRCODE = 'no_data_found',
             MESSAGE = format('assignment %s does not exist', coalesce(release.assignment_id::text, 'NULL'));
     END IF;
     RETURN FOUND;

@@ -159,12 +159,6 @@ BEGIN ATOMIC
         ('agent', 'contact_caps', 'SELECT'),
         ('agent', 'service_targets', 'SELECT'),
         ('agent', 'noted_waits', 'SELECT'),
-        ('agent', 'next_step_models', 'SELECT'),
-        ('agent', 'next_step_contexts', 'SELECT'),
-        ('agent', 'consents', 'SELECT'),
-        ('agent', 'contact_rules', 'SELECT'),
-        ('agent', 'quiet_hours', 'SELECT'),
-        ('agent', 'contact_caps', 'SELECT'),
 
         ('agent''s identifiers', 'identities', 'SELECT'),
         ('agent''s identifiers', 'identifier_rules', 'SELECT'),

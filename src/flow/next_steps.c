@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"

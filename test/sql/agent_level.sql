@@ -93,7 +93,11 @@ SELECT name, args, left(other, 60) AS other, left(nobody, 60) AS nobody FROM cal
 SELECT name, names(other) AS leaks FROM called WHERE names(other) IS NOT NULL;
 SELECT f, names(tried('regress_ana', format('SELECT crm.%I(%s)', f, who('a')))) AS own FROM unnest('{timeline_of,conversations_of}'::text[]) f;
 -- nor by those that take no number
-SELECT f, names(tried('regress_ana', format('SELECT crm.%I()', f))) AS sees FROM unnest('{timeline_between,conversations_between,contacts_between}'::text[]) f;
+SELECT f, names(tried('regress_ana', format('SELECT crm.%I()', f))) AS sees FROM unnest('{timeline_between,conversations_between,contacts_between,waiting_now}'::text[]) f;
+-- what the next agent needs: of one's own, without identifiers for who may not see them; of others there is nothing
+SELECT names(tried('regress_ana', format('SELECT crm.handover(%s)', who('a')))) AS ana, names(tried('regress_bob', format('SELECT crm.handover(%s)', who('a')))) AS bob,
+       tried('regress_ana', format('SELECT crm.handover(%s) IS NULL', who('b'))) AS others, tried('regress_ana', format('SELECT crm.handover(%s) IS NULL', 987654321)) AS nobody,
+       tried('regress_ana', format('SELECT crm.handover(%s) ->> ''identifiers'', crm.handover(%1$s) -> ''profile''', who('a'))) AS without, tried('regress_seer', format('SELECT crm.handover(%s) ->> ''identifiers''', who('a'))) AS with;
 
 -- what agents do: within their queues
 CREATE VIEW held AS SELECT assignment_id AS id, conversation, channel, queue, agent, priority, outcome FROM crm.assignments WHERE outcome IS DISTINCT FROM 'done' ORDER BY 1;
@@ -160,7 +164,7 @@ SET client_min_messages = error;
 DROP FUNCTION leak(text);
 
 -- others notice nothing: no row is hidden, blocks are read, and the index of patterns is used
-SELECT role, tried(role, 'SELECT crm.hides_rows(c.oid) FROM pg_class c WHERE c.relrowsecurity AND c.relnamespace = ''crm''::regnamespace AND c.relname NOT IN (''journey_blocks'', ''trait_history'', ''traits'', ''segment_log'', ''segment_members'') GROUP BY 1') AS hides,
+SELECT role, tried(role, 'SELECT crm.hides_rows(p.polrelid) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = ''crm''::regnamespace AND p.polname = ''everyone'' GROUP BY 1') AS hides,
        tried(role, 'SELECT crm.sees_all_journeys(), crm.reads_stored(), crm.reads_blocks()') AS reads, tried(role, 'SELECT count(*) FROM crm.customers') AS customers
 FROM unnest('{regress_reader,regress_writer}'::text[]) role;
 CREATE FUNCTION index_of(role text) RETURNS text LANGUAGE plpgsql AS $$

@@ -113,8 +113,8 @@ SELECT * FROM routed('long');
 UPDATE queues SET calendar = NULL;
 UPDATE settings SET last_agent_within = '0';
 -- assigned: queue, agent, priority, reasons of the rule; once more it is the same
-CREATE VIEW open AS SELECT assignment_id AS id, customer_id, source, conversation, channel, queue, agent, priority, reasons[cardinality(reasons)] AS reason
-FROM assignments JOIN identities USING (identity_id) WHERE released_at IS NULL;
+CREATE VIEW open AS SELECT a.assignment_id AS id, i.customer_id, a.source, a.conversation, a.channel, a.queue, a.agent, a.priority, a.reasons[cardinality(a.reasons)] AS reason
+FROM assignments a JOIN identities i ON i.identity_id = a.identity_id WHERE a.released_at IS NULL;
 
 SELECT assign(who('new'), channel => 'chat') AS id;
 SELECT assign(who('new'), channel => 'chat') AS id, assign(who('new')) AS again;
@@ -125,7 +125,7 @@ SELECT assign(who('new'), 'support', 'rui', 'chat', 'desk', 'n1', 3) AS passed_o
 SELECT assign(who('new'), 'support', 'rui', 'chat', 'desk', 'n1', 4) AS again;
 SELECT assign(who('new'), agent => 'ana', channel => 'web') AS without_a_queue, assign(who('new'), 'night', channel => 'app') AS waits;
 SELECT * FROM refused($$SELECT crm.assign(crm.who('old'), 'support', 'rui')$$);
-SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT crm.who('old'), 'rui' FROM generate_series(1, 2)$$);
+SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, channel, agent) SELECT crm.who('old'), 'x' || n, 'rui' FROM generate_series(1, 2) n$$);
 SELECT * FROM refused($$INSERT INTO crm.assignments (identity_id, agent) SELECT i.identity_id, 'ana' FROM crm.identities i LIMIT 2$$);
 TABLE open ORDER BY id;
 -- rui has no room any more, but keeps whom he has
