@@ -53,7 +53,10 @@ class Backend {
       if (!waiting) return false;
       const { customer_id: customer, channel, source, conversation } = waiting;
       tried.add(`${source} ${conversation}`);
-      // if it has been assigned in the meantime, this gives the same assignment again
+      // another backend may have been done with it between the look and the lock
+      if ((await this.db.query(
+        `SELECT FROM ${this.hub}.assignments WHERE source = $1 AND conversation = $2 AND released_at IS NULL AND agent IS NOT NULL`,
+        [source, conversation])).rowCount) return true;
       const { rows: [{ id }] } = await this.db.query(
         `SELECT ${this.hub}.assign($1, channel => $2, source => $3, conversation => $4) AS id`, [customer, channel, source, conversation]);
       const { rows: [to] } = await this.db.query(

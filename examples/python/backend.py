@@ -28,6 +28,7 @@ WAITING = """
     SELECT w.customer_id, w.channel, w.source, w.conversation
     FROM waiting w JOIN {hub}.customers c ON c.customer_id = w.customer_id
     ORDER BY w.waiting_since LIMIT 1 FOR UPDATE OF c SKIP LOCKED"""
+TAKEN = "SELECT FROM {hub}.assignments WHERE source = %s AND conversation = %s AND released_at IS NULL AND agent IS NOT NULL"
 ASSIGN = "SELECT {hub}.assign(%s, channel => %s, source => %s, conversation => %s) AS id"
 ASSIGNED = "SELECT agent, queue, reasons FROM {hub}.assignments WHERE assignment_id = %s"
 
@@ -59,7 +60,9 @@ class Backend:
                 if who is None:
                     return False
                 tried.add(f"{who.source} {who.conversation}")
-                # if it has been assigned in the meantime, this gives the same assignment again
+                # another backend may have been done with it between the look and the lock
+                if self.execute(TAKEN, [who.source, who.conversation]).fetchone() is not None:
+                    return True
                 assignment = self.execute(ASSIGN, who).fetchone()
                 to = self.execute(ASSIGNED, assignment).fetchone()
                 reason = to.reasons[-1] if to.reasons else None

@@ -52,7 +52,9 @@ COMMENT ON TABLE @hub@.next_step_contexts IS
     'what came next after some last steps, and how often; made by refresh() and make_next_steps(), read by next_step()';
 COMMENT ON COLUMN @hub@.next_step_contexts.segment IS 'as in next_step_models';
 COMMENT ON COLUMN @hub@.next_step_contexts.context_key IS 'what the context is found by: a hash';
-COMMENT ON COLUMN @hub@.next_step_contexts.context IS 'the last steps, in their order';
+COMMENT ON COLUMN @hub@.next_step_contexts.context IS
+    'the last steps, in their order; NULL before them: the journey, or what is left of it since the last long pause, '
+    'begins there';
 COMMENT ON COLUMN @hub@.next_step_contexts.customers IS 'how many customers took them';
 COMMENT ON COLUMN @hub@.next_step_contexts.times IS 'how many times';
 COMMENT ON COLUMN @hub@.next_step_contexts.effective IS

@@ -1,9 +1,9 @@
 -- What comes next, by what came next for customers whose last steps were the same.
 --
 -- next_step_contexts holds counts over many customers, so it is, as journey_blocks, for whom no policy parts them, and
--- for agents if that is set; for others the same is counted of the journeys that they may see, when they ask. It is made
--- anew, never changed: by refresh(), when a part of all journeys has changed. So for each journey that a refresh packs,
--- it counts a fixed number of journeys, on average, and never more than the sample.
+-- for agents if that is set; for others the same is counted of the journeys that they may see, when they ask. It is
+-- made anew, never changed: by refresh(), when a part of all journeys has changed. So for each journey that a refresh
+-- packs, it counts a fixed number of journeys, on average, and never more than the sample.
 
 CREATE OR REPLACE FUNCTION @hub@.reads_next_steps() RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -169,11 +169,15 @@ COMMENT ON FUNCTION @hub@.keep_next_steps(bigint, boolean) IS
 CREATE OR REPLACE FUNCTION @hub@.wilson(share double precision, n double precision, side integer)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN wilson.share IS NOT NULL THEN
-    greatest(0, least(1, (wilson.share + 3.841458820694124 / (2 * wilson.n)
-        + wilson.side * 1.959963984540054 * sqrt(wilson.share * (1 - wilson.share) / wilson.n
-                                                 + 3.841458820694124 / (4 * wilson.n * wilson.n)))
-        / (1 + 3.841458820694124 / wilson.n))) END;
+RETURN (
+    -- rounding must not put the share outside
+    SELECT CASE WHEN wilson.side < 0 THEN greatest(0, least(wilson.share, v.e))
+                ELSE least(1, greatest(wilson.share, v.e)) END
+    FROM (VALUES ((wilson.share + 3.841458820694124 / (2 * wilson.n)
+                   + wilson.side * 1.959963984540054 * sqrt(wilson.share * (1 - wilson.share) / wilson.n
+                                                            + 3.841458820694124 / (4 * wilson.n * wilson.n)))
+                  / (1 + 3.841458820694124 / wilson.n))) v(e)
+    WHERE wilson.share IS NOT NULL);
 COMMENT ON FUNCTION @hub@.wilson(double precision, double precision, integer) IS
     'an end, the lower one: -1, the upper one: 1, of Wilson''s interval of a share of n, with a confidence of 95 %';
 
@@ -226,6 +230,9 @@ BEGIN
         first := coalesce((SELECT max(s.position) FROM journey_steps(journey) s
                            WHERE s.since_previous > model.within), 1);
         path := path[first:];
+        IF cardinality(path) < model.steps THEN
+            path := array_prepend(NULL, path);  -- it begins there
+        END IF;
         IF stored THEN
             SELECT c.context, c.customers, c.times, c.effective, c.converted, c.items, c.item_customers, c.item_times,
                    c.item_converted INTO best
@@ -256,7 +263,7 @@ BEGIN
            wilson(w.p, best.effective, 1), wilson(w.c, w.n, -1), wilson(w.c, w.n, 1),
            CASE WHEN best.customers - w.customers >= model.at_least
                 THEN (best.converted - w.converted) / (best.times - w.times)::double precision END,
-           best.context, best.customers, as_of,
+           array_replace(best.context, NULL, '(start)'), best.customers, as_of,
            CASE WHEN w.c IS NULL
                 THEN format('fewer than %s customers went so: their chance to convert is not told',
                             model.at_least) END
@@ -270,5 +277,6 @@ BEGIN
     ORDER BY w.p DESC, 1;
 END $$;
 COMMENT ON FUNCTION @hub@.next_step(bigint, text) IS
-    'what comes next for a customer, and with what chance, by customers, or members of a segment, whose last steps were '
-    'the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says so';
+    'what comes next for a customer, and with what chance, by customers, or members of a segment, whose last steps '
+    'were the same: the longest ones that enough of them took. Where too few did there is one row, whose reason says '
+    'so';

@@ -145,9 +145,9 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 20
 -- COST: some thousand journeys
 CREATE FUNCTION next_steps(journeys journey[], item text, conversion journey_pattern, within interval,
                            until timestamptz DEFAULT 'infinity', steps integer DEFAULT 3, at_least integer DEFAULT 30,
-                           OUT context text[], OUT journeys_met bigint, OUT times bigint, OUT effective double precision,
-                           OUT converted bigint, OUT items text[], OUT item_journeys bigint[],
-                           OUT item_times bigint[], OUT item_converted bigint[])
+                           OUT context text[], OUT journeys_met bigint, OUT times bigint,
+                           OUT effective double precision, OUT converted bigint, OUT items text[],
+                           OUT item_journeys bigint[], OUT item_times bigint[], OUT item_converted bigint[])
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000 ROWS 500;
 CREATE FUNCTION flow_what_if(flow, changes jsonb, OUT item text, OUT visits double precision,
@@ -222,8 +222,8 @@ COMMENT ON FUNCTION flow_next(flow, journey, integer) IS
     'what comes next after a journey, by the longest stretch of its end that was seen at_least so often; item NULL: the'
     ' path ends; conversion: share of those that came to the option "end"';
 COMMENT ON FUNCTION next_steps(journey[], text, journey_pattern, interval, timestamptz, integer, integer) IS
-    'what came next, within some time, after the last steps of journeys: a row for each context, of up to so many steps,'
-    ' that at least so many journeys were in; an item NULL: nothing came';
+    'what came next, within some time, after the last steps of journeys: a row for each context, of up to so many'
+    ' steps, that at least so many journeys were in; NULL in a context: it begins there; an item NULL: nothing came';
 COMMENT ON FUNCTION flow_what_if(flow, jsonb) IS
     'expected visits and conversions of each item if transitions into items were scaled, or moved to another item:'
     ' {"item": factor, "item": "other item"}';

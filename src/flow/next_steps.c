@@ -3,7 +3,8 @@
  *		What came next after the last steps of journeys, for all contexts that are met often enough.
  *
  * A place is a touchpoint of a journey. Its context of k steps are the items of the k touchpoints up
- * to it, as far as no pause between them is longer than the limit; its outcome is the item of the next
+ * to it, as far as no pause between them is longer than the limit; what is before the first of them
+ * is a step of its own, the beginning, for who has just begun is not as others are. Its outcome is the item of the next
  * touchpoint, if that comes within the limit, else the end. Places that are younger than the limit
  * are undecided, whether something has followed or not: to count only those that have gone on would
  * make going on likelier than it is. They are in contexts of others all the same.
@@ -83,6 +84,7 @@ typedef struct PlaceGroup
 	uint32 from;
 	uint32 n;
 	uint32 depth; /* steps of its context */
+	bool begun;   /* the first one of them is the beginning */
 } PlaceGroup;
 
 /* What is counted of a step that came next. */
@@ -123,7 +125,7 @@ typedef struct NextSteps
 	/* of what is told */
 	uint32 *order; /* places, by group */
 	uint32 *moved;
-	uint32 *counts; /* by item: zero in between */
+	uint32 *counts; /* by item, and of the beginning: zero in between */
 	uint32 *met;    /* items or outcomes, as they are met */
 	Outcome *outcomes;
 	PlaceGroup *groups;
@@ -173,10 +175,9 @@ item_of_number(NextSteps *s, uint32 number)
 	{
 		uint32 max = pg_nextpower2_32(Max(64, number + 1));
 
-		s->of_number =
-			s->of_number_max == 0
-				? palloc_extended(max * sizeof(uint32), MCXT_ALLOC_HUGE)
-				: repalloc_huge(s->of_number, max * sizeof(uint32));
+		s->of_number = s->of_number_max == 0
+						   ? palloc_extended(max * sizeof(uint32), MCXT_ALLOC_HUGE)
+						   : repalloc_huge(s->of_number, max * sizeof(uint32));
 		memset(s->of_number + s->of_number_max, 0, (max - s->of_number_max) * sizeof(uint32));
 		s->of_number_max = max;
 	}
@@ -202,10 +203,9 @@ add_conversion(void *arg, Walk *w, const WalkPath *path)
 	if (s->nconversions == s->conversions_max)
 	{
 		s->conversions_max = Max(64, 2 * s->conversions_max);
-		s->conversions =
-			s->conversions == NULL
-				? palloc_extended(s->conversions_max * sizeof(uint32), MCXT_ALLOC_HUGE)
-				: repalloc_huge(s->conversions, s->conversions_max * sizeof(uint32));
+		s->conversions = s->conversions == NULL
+							 ? palloc_extended(s->conversions_max * sizeof(uint32), MCXT_ALLOC_HUGE)
+							 : repalloc_huge(s->conversions, s->conversions_max * sizeof(uint32));
 	}
 	s->conversions[s->nconversions++] = path->conversion;
 }
@@ -355,7 +355,7 @@ number_in_order(NextSteps *s)
 /* --- groups --- */
 
 static void
-push_group(NextSteps *s, uint32 from, uint32 n, uint32 depth)
+push_group(NextSteps *s, PlaceGroup group)
 {
 	if (s->ngroups == s->groups_max)
 	{
@@ -364,10 +364,17 @@ push_group(NextSteps *s, uint32 from, uint32 n, uint32 depth)
 						? palloc_extended(s->groups_max * sizeof(PlaceGroup), MCXT_ALLOC_HUGE)
 						: repalloc_huge(s->groups, s->groups_max * sizeof(PlaceGroup));
 	}
-	s->groups[s->ngroups++] = (PlaceGroup) {from, n, depth};
+	s->groups[s->ngroups++] = group;
 }
 
-/* Divide a group by the step before its context; those that have none there are left. */
+/* The step before a context of so many, at a place: an item, or nitems: the beginning. */
+static inline uint32
+step_before(const NextSteps *s, uint32 place, uint32 depth)
+{
+	return s->places[place].back >= depth ? s->places[place - depth].item : s->nitems;
+}
+
+/* Divide a group by the step before its context. */
 static void
 divide(NextSteps *s, const PlaceGroup *g)
 {
@@ -377,12 +384,12 @@ divide(NextSteps *s, const PlaceGroup *g)
 
 	for (uint32 i = 0; i < g->n; i++)
 	{
-		uint32 p = order[i];
+		uint32 before = step_before(s, order[i], g->depth);
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (s->places[p].back >= g->depth && s->counts[s->places[p - g->depth].item]++ == 0)
-			s->met[nmet++] = s->places[p - g->depth].item;
+		if (s->counts[before]++ == 0)
+			s->met[nmet++] = before;
 	}
 	sort_numbers(s->met, nmet);
 	for (uint32 i = 0; i < nmet; i++)
@@ -393,13 +400,8 @@ divide(NextSteps *s, const PlaceGroup *g)
 		at += n;
 	}
 	for (uint32 i = 0; i < g->n; i++)
-	{
-		uint32 p = order[i];
-
-		if (s->places[p].back >= g->depth)
-			s->moved[s->counts[s->places[p - g->depth].item]++] = p;
-	}
-	memcpy(order, s->moved, at * sizeof(uint32));
+		s->moved[s->counts[step_before(s, order[i], g->depth)]++] = order[i];
+	memcpy(order, s->moved, g->n * sizeof(uint32));
 	/* counts are now where each ends; the last first, so that the first is on top */
 	for (uint32 i = nmet; i-- > 0;)
 	{
@@ -407,7 +409,8 @@ divide(NextSteps *s, const PlaceGroup *g)
 
 		/* no more journeys than places */
 		if (s->counts[s->met[i]] - from >= s->at_least)
-			push_group(s, g->from + from, s->counts[s->met[i]] - from, g->depth + 1);
+			push_group(s, (PlaceGroup) {g->from + from, s->counts[s->met[i]] - from, g->depth + 1,
+										s->met[i] == s->nitems});
 	}
 	for (uint32 i = 0; i < nmet; i++)
 		s->counts[s->met[i]] = 0;
@@ -476,6 +479,7 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 	const uint32 *order = s->order + g->from;
 	const Place *last = &s->places[order[0]];
 	Datum context[STEPS_MAX];
+	bool context_nulls[STEPS_MAX] = {g->begun};
 	Datum *columns[4];
 	bool *nulls;
 	int64 journeys = 0;
@@ -523,7 +527,7 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 		sort_outcomes(s->met, nmet, s);
 		if (other->times > 0)
 			s->met[nmet++] = NEXT_UNDECIDED;
-		for (uint32 i = 0; i < g->depth; i++)
+		for (uint32 i = g->begun ? 1 : 0; i < g->depth; i++)
 			context[i] = item_text(s, last[(int64) i - (g->depth - 1)].item);
 		for (int i = 0; i < 4; i++)
 			columns[i] = palloc(nmet * sizeof(Datum));
@@ -533,22 +537,23 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 			uint32 next = s->met[i];
 
 			nulls[i] = next == NEXT_END;
-			columns[0][i] = next == NEXT_END ? (Datum) 0
+			columns[0][i] = next == NEXT_END         ? (Datum) 0
 							: next == NEXT_UNDECIDED ? CStringGetTextDatum("(other)")
 													 : item_text(s, next - NEXT_ITEM);
 			columns[1][i] = Int64GetDatum(s->outcomes[next].journeys);
 			columns[2][i] = Int64GetDatum(s->outcomes[next].times);
 			columns[3][i] = Int64GetDatum(s->outcomes[next].converted);
 		}
+		dim = g->depth;
+		values[0] = PointerGetDatum(construct_md_array(context, context_nulls, 1, &dim, &lbound,
+													   TEXTOID, -1, false, TYPALIGN_INT));
 		dim = nmet;
-		values[0] = PointerGetDatum(
-			construct_array(context, g->depth, TEXTOID, -1, false, TYPALIGN_INT));
 		values[1] = Int64GetDatum(journeys);
 		values[2] = Int64GetDatum(g->n);
 		values[3] = Float8GetDatum((double) g->n * g->n / squares);
 		values[4] = Int64GetDatum(converted);
-		values[5] = PointerGetDatum(construct_md_array(columns[0], nulls, 1, &dim, &lbound,
-													   TEXTOID, -1, false, TYPALIGN_INT));
+		values[5] = PointerGetDatum(construct_md_array(columns[0], nulls, 1, &dim, &lbound, TEXTOID,
+													   -1, false, TYPALIGN_INT));
 		values[6] = numbers(columns[1], nmet);
 		values[7] = numbers(columns[2], nmet);
 		values[8] = numbers(columns[3], nmet);
@@ -571,7 +576,7 @@ next_row(void *arg, Datum *values, bool *nulls)
 		if (g.depth > 0)
 			told = tell_group(s, &g, values);
 		/* what is longer is not more frequent */
-		if (told && g.depth < s->steps)
+		if (told && !g.begun && g.depth < s->steps)
 			divide(s, &g);
 		if (told && g.depth > 0)
 			return true;
@@ -588,8 +593,8 @@ prepare_groups(NextSteps *s)
 	number_in_order(s);
 	s->order = palloc_extended(Max(s->nplaces, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	s->moved = palloc_extended(Max(s->nplaces, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	s->counts = palloc_extended(Max(s->nitems, 1) * sizeof(uint32),
-								MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	s->counts =
+		palloc_extended((s->nitems + 1) * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	s->met = palloc_extended((s->nitems + NEXT_ITEM + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
 	s->outcomes = palloc_extended((s->nitems + NEXT_ITEM) * sizeof(Outcome),
 								  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -602,7 +607,7 @@ prepare_groups(NextSteps *s)
 		if (s->places[i].next != NEXT_UNDECIDED)
 			s->order[n++] = i;
 	}
-	push_group(s, 0, n, 0);
+	push_group(s, (PlaceGroup) {0, n, 0, false});
 }
 
 static void

@@ -25,14 +25,18 @@ LANGUAGE sql AS \$\$
     WITH pause AS (
         SELECT t.*, lead(item) OVER w AS next_item, lead(at) OVER w AS next_at, coalesce(at - lag(at) OVER w > within, true) AS begins
         FROM touch t WINDOW w AS (PARTITION BY j ORDER BY n)
+    ), path AS (
+        SELECT p.*, row_number() OVER (PARTITION BY j, part ORDER BY n) AS b
+        FROM (SELECT p.*, sum(begins::int) OVER (PARTITION BY j ORDER BY n) AS part FROM pause p) p
     ), place AS MATERIALIZED (
-        SELECT p.j, p.n, CASE WHEN next_at - at <= within THEN next_item END AS outcome,
+        SELECT p.j, p.n, p.b, CASE WHEN next_at - at <= within THEN next_item END AS outcome,
                EXISTS (SELECT FROM touch c WHERE c.j = p.j AND c.n > p.n AND c.item = 'i0' AND c.at - p.at <= within) AS converts
-        FROM pause p WHERE until = 'infinity' OR until - at >= within
+        FROM path p WHERE until = 'infinity' OR until - at >= within
     ), met AS MATERIALIZED (
-        SELECT p.*, (SELECT array_agg(q.item ORDER BY q.n) FROM touch q WHERE q.j = p.j AND q.n BETWEEN p.n - k + 1 AND p.n) AS context
+        SELECT p.*, CASE WHEN k > b THEN ARRAY[NULL] ELSE '{}' END
+                    || (SELECT array_agg(q.item ORDER BY q.n) FROM touch q WHERE q.j = p.j AND q.n BETWEEN p.n - least(k, b) + 1 AND p.n) AS context
         FROM place p, generate_series(1, steps) k
-        WHERE k <= p.n AND NOT EXISTS (SELECT FROM pause q WHERE q.j = p.j AND q.n BETWEEN p.n - k + 2 AND p.n AND q.begins)
+        WHERE k <= b + 1
     ), whole AS (
         SELECT context, count(*) AS customers, sum(n) AS times, sum(n)::float8 ^ 2 / sum(n * n)::float8 AS effective, sum(c) AS converted
         FROM (SELECT context, j, count(*) AS n, count(*) FILTER (WHERE converts) AS c FROM met GROUP BY 1, 2) m
@@ -84,8 +88,9 @@ is($wrong, 0, "$rows rows of random journeys are as plain SQL has them");
 cmp_ok($rows, '>', 100, '... and there were some');
 
 # The same through a hub: each customer's last steps, the longest context that is known
-is(sql($node, <<"END"), 't|0|t', q(each customer's next steps are as plain SQL has them));
+like(sql($node, <<"END"), qr/^\s*t\|0\|t$/, q(each customer's next steps are as plain SQL has them));
 TRUNCATE touch;
+SELECT FROM setseed(($PgJourney::SEED % 1000) / 1000.0);
 SELECT FROM journey_create_hub('crm');
 UPDATE crm.next_step_models SET item = 'channel', conversion = 'i0.do', within = '2 days', at_least = 6;
 BEGIN;
@@ -105,11 +110,12 @@ CREATE TEMP TABLE last_steps AS  -- since the last pause that is too long
 SELECT l.j, k, (SELECT array_agg(q.item ORDER BY q.n) FROM touch q WHERE q.j = l.j AND q.n > l.n - k) AS context
 FROM (SELECT j, max(n) AS n, max(at) AS at FROM touch GROUP BY j HAVING now() - max(at) <= '2 days') l, generate_series(1, 3) k
 WHERE k <= l.n AND NOT EXISTS (SELECT FROM touch a JOIN touch b ON b.j = a.j AND b.n = a.n + 1 WHERE a.j = l.j AND a.n > l.n - k AND b.at - a.at > '2 days');
+INSERT INTO last_steps SELECT j, k + 1, ARRAY[NULL] || context FROM (SELECT DISTINCT ON (j) * FROM last_steps ORDER BY j, k DESC) l WHERE k < 3;
 CREATE TEMP TABLE wanted AS
 SELECT c.j, coalesce(o.item, '(end)') AS item, o.item_times / o.times::float8 AS probability, o.item_customers AS customers,
        CASE WHEN o.item IS NULL THEN 0 WHEN o.item_customers >= 6 THEN o.item_converted / o.item_times::float8 END AS converts,
-       CASE WHEN o.customers - o.item_customers >= 6 THEN (o.converted - o.item_converted) / (o.times - o.item_times)::float8 END AS otherwise, o.context
-FROM (SELECT DISTINCT ON (j) j, context FROM last_steps WHERE context IN (SELECT o.context FROM o) ORDER BY j, k DESC) c JOIN o ON o.context = c.context;
+       CASE WHEN o.customers - o.item_customers >= 6 THEN (o.converted - o.item_converted) / (o.times - o.item_times)::float8 END AS otherwise, array_replace(o.context, NULL, '(start)') AS context
+FROM (SELECT DISTINCT ON (j) j, context FROM last_steps WHERE EXISTS (SELECT FROM o WHERE o.context = last_steps.context) ORDER BY j, k DESC) c JOIN o ON o.context = c.context;
 SELECT (SELECT count(*) FROM wanted) > 100,
        (SELECT count(*) FROM wanted w FULL JOIN (SELECT * FROM said WHERE probability IS NOT NULL) s ON s.j = w.j AND s.item = w.item
         WHERE (w.probability, w.customers, w.converts, w.otherwise, w.context)
@@ -199,7 +205,7 @@ CREATE TABLE tell AS SELECT * FROM held('channel', 's1.do', '1 day', 'infinity',
 END
 my ($pairs, $covered) = split /\|/, sql($node, <<'END');
 SELECT count(*), avg((c.p BETWEEN t.low AND t.high)::int)
-FROM tell t JOIN chance c ON c.b = right(t.context[cardinality(t.context)], 1)::int AND c.a = right(t.context[cardinality(t.context) - 1], 1)::int
+FROM tell t JOIN chance c ON c.b = right(t.context[cardinality(t.context)], 1)::int AND c.a = coalesce(right(t.context[cardinality(t.context) - 1], 1)::int, 0)
                              AND c.c = CASE WHEN t.item IS NULL THEN 0 ELSE right(t.item, 1)::int END
 WHERE cardinality(t.context) >= 2
 END
