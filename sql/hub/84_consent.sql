@@ -14,12 +14,9 @@ BEGIN
         HINT = 'Say what holds now: set_consent adds it.';
 END $$;
 COMMENT ON FUNCTION @hub@.keep_consents() IS 'trigger: consents are added, not changed';
-CREATE OR REPLACE TRIGGER keep_consents BEFORE UPDATE ON @hub@.consents FOR EACH ROW
-    WHEN ((NEW.purpose, NEW.channel, NEW.state, NEW.basis, NEW.source, NEW.text_version, NEW.given_at, NEW.recorded_at,
-           NEW.valid_until)
-          IS DISTINCT FROM (OLD.purpose, OLD.channel, OLD.state, OLD.basis, OLD.source, OLD.text_version, OLD.given_at,
-                            OLD.recorded_at, OLD.valid_until))
-    EXECUTE FUNCTION @hub@.keep_consents();
+CREATE OR REPLACE TRIGGER keep_consents
+    BEFORE UPDATE OF purpose, channel, state, basis, source, text_version, given_at, recorded_at, valid_until
+    ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
 
 CREATE OR REPLACE FUNCTION @hub@.check_consent(said @hub@.consent) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
