@@ -205,6 +205,7 @@ SELECT i.identifier, r.reason FROM crm.erasure_requests r JOIN crm.identities i 
 -- who is gone is logged in nowhere
 SELECT crm.portal_token(:bruno) AS bruno \gset token_
 DELETE FROM crm.identities WHERE customer_id = :bruno;
+SELECT count(*) AS left_over FROM crm.consents c LEFT JOIN crm.identities i USING (identity_id) WHERE i.identity_id IS NULL;
 SET ROLE regress_portal;
 SET pg_journey_session.token = :'token_bruno';
 SELECT pg_temp.answer('TABLE crm.my_profile');
