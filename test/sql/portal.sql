@@ -210,6 +210,24 @@ SET ROLE regress_portal;
 SET pg_journey_session.token = :'token_bruno';
 SELECT pg_temp.answer('TABLE crm.my_profile');
 RESET ROLE;
+-- settings of a session can't have functions read in another way
+\c -
+SET client_min_messages = error;
+SELECT crm.portal_token(:ana) AS again \gset token_
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET backslash_quote = on;
+SET transform_null_equals = on;
+SET array_nulls = off;
+SET quote_all_identifiers = on;
+SET ROLE regress_portal;
+SET pg_journey_session.token = :'token_again';
+SELECT subject FROM crm.my_timeline;
+SELECT crm.correct_my_trait('city', '"Porto"');
+SELECT trait, value FROM crm.my_profile WHERE may_correct;
+SET pg_journey_session.token = :'token_ana';
+SELECT subject FROM crm.my_timeline;
+RESET ROLE;
 SELECT crm.revoke_access('regress_portal'), crm.revoke_access('regress_app');
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proacl::text ~ 'regress_';
 SELECT journey_drop_hub('crm', true);
