@@ -280,6 +280,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 BEGIN ATOMIC
     VALUES
         ('reader', 'note_access(text, bigint)'),
+        ('agent', 'note_access(text, bigint)'),
         ('writer', 'note_access(text, bigint)'),
         ('steward', 'portal_token(bigint, interval)'),
         ('portal', 'my_timeline()'),
