@@ -105,12 +105,14 @@ BEGIN
     -- who got a touchpoint that can't be in a journey must be told now
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
-        SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               o.direction, o.agent, o.conversation
+        SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.currency, o.value, o.touchpoint_id,
+               o.direction, CASE WHEN o.direction = 'out' OR o.conversation IS NOT NULL THEN o.agent END AS agent,
+               o.conversation
         FROM old_rows o
     ), latter AS (
-        SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               n.direction, n.agent, n.conversation
+        SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.currency, n.value, n.touchpoint_id,
+               n.direction, CASE WHEN n.direction = 'out' OR n.conversation IS NOT NULL THEN n.agent END AS agent,
+               n.conversation
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
@@ -454,7 +456,7 @@ BEGIN
             )
             SELECT p.number, count(*) AS customers, sum(p.bytes) AS bytes,
                    array_agg(p.customer_id ORDER BY p.nth) FILTER (WHERE p.nth <= few) AS ids,
-                   NULL::journey[] AS added
+                   NULL::@extschema@.journey[] AS added
             FROM placed p
             GROUP BY p.number
             UNION ALL

@@ -188,7 +188,7 @@ BEGIN
                       THEN (SELECT min(k.key) FROM jsonb_object_keys(condition -> 'times') k(key)
                             WHERE k.key NOT IN ('min', 'max')) END;
         IF jsonb_typeof(condition -> 'times') <> 'object' OR wrong IS NOT NULL OR times.words IS NULL THEN
-            PERFORM segment_mistake(coalesce(format('unknown key in times of a condition: "%s"', wrong),
+            PERFORM segment_mistake(coalesce('unknown key in times of a condition: "' || wrong || '"',
                                              'times of a condition must have min or max'), condition,
                                     'Such as {"pattern": "store.purchase", "times": {"min": 2}}.');
         END IF;
@@ -405,11 +405,11 @@ BEGIN
         concerns := made.concerns;
         inputs := made.inputs;
         parts := made.parts;
-        words := CASE WHEN condition -> 'not' ?| '{and,or,not}' THEN format('not (%s)', made.words)
+        words := CASE WHEN condition -> 'not' ?| '{and,or}' THEN format('are not among those who (%s)', made.words)
                       WHEN made.words LIKE 'were %' THEN 'were not ' || substr(made.words, 6)
-                      WHEN made.words LIKE 'are %' THEN 'are not ' || substr(made.words, 5)
+                      WHEN made.words LIKE 'are in %' THEN 'are not ' || substr(made.words, 5)
                       WHEN made.words LIKE 'have done %' THEN 'have not done ' || substr(made.words, 11)
-                      ELSE format('not (%s)', made.words) END;
+                      ELSE 'are not among those who ' || made.words END;
     ELSIF kind = 'pattern' THEN
         SELECT c.code, c.turns, c.candidates, c.concerns, c.inputs, c.words
         INTO code, turns, candidates, concerns, inputs, words

@@ -14,12 +14,27 @@ BEGIN
         HINT = 'Say what holds now: set_consent adds it.';
 END $$;
 COMMENT ON FUNCTION @hub@.keep_consents() IS 'trigger: consents are added, not changed';
-CREATE OR REPLACE TRIGGER keep_consents BEFORE UPDATE ON @hub@.consents FOR EACH ROW
-    WHEN ((NEW.purpose, NEW.channel, NEW.state, NEW.basis, NEW.source, NEW.text_version, NEW.given_at, NEW.recorded_at,
-           NEW.valid_until)
-          IS DISTINCT FROM (OLD.purpose, OLD.channel, OLD.state, OLD.basis, OLD.source, OLD.text_version, OLD.given_at,
-                            OLD.recorded_at, OLD.valid_until))
-    EXECUTE FUNCTION @hub@.keep_consents();
+CREATE OR REPLACE TRIGGER keep_consents
+    BEFORE UPDATE OF purpose, channel, state, basis, source, text_version, given_at, recorded_at, valid_until
+    ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
+
+-- Nobody but the owner may take it away; so it goes with the identity, whoever may take that away. So do rows of who
+-- has looked at it, and what it asked for.
+CREATE OR REPLACE FUNCTION @hub@.identities_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    DELETE FROM consents c USING old_rows o WHERE c.identity_id = o.identity_id;
+    DELETE FROM access_log l USING old_rows o WHERE l.identity_id = o.identity_id;
+    DELETE FROM erasure_requests r USING old_rows o WHERE r.identity_id = o.identity_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.identities_gone() IS 'trigger: what was said of consent goes with the identity, and the like';
+REVOKE EXECUTE ON FUNCTION @hub@.identities_gone() FROM PUBLIC;
+CREATE OR REPLACE TRIGGER identities_gone AFTER DELETE ON @hub@.identities
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.identities_gone();
 
 CREATE OR REPLACE FUNCTION @hub@.check_consent(said @hub@.consent) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp

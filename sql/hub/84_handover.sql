@@ -15,7 +15,6 @@ DECLARE
     ids bigint[];
     names bytea := agent_names();
     packed @extschema@.journey;
-    channels text[];
     told jsonb;
     part jsonb;
 BEGIN
@@ -40,9 +39,8 @@ BEGIN
                'channels', to_jsonb(coalesce(s.channels, '{}')), 'preferred_channel', s.preferred_channel,
                'value', journey_value(packed), 'currency', g.currency,
                'profile', (SELECT p.traits FROM customer_profile_of(whose) p),
-               'handoffs', coalesce(s.handoffs, 0)),
-           s.channels
-    INTO told, channels
+               'handoffs', coalesce(s.handoffs, 0))
+    INTO told
     FROM settings g
          LEFT JOIN LATERAL journey_summary(packed, g.session_gap, g.handoff_within, not_own_actions()) s ON true
     WHERE g.one_row;
@@ -154,7 +152,11 @@ BEGIN
     part := (SELECT coalesce(jsonb_object_agg(c.channel, jsonb_build_object('allowed', m.allowed, 'reasons',
                                                                             to_jsonb(coalesce(m.reasons, '{}')))),
                              '{}')
-             FROM unnest(channels) c(channel) CROSS JOIN LATERAL may_contact(whose, purpose, c.channel) m);
+             FROM (SELECT told ->> 'preferred_channel' AS channel
+                   UNION
+                   SELECT o.value ->> 'channel' FROM jsonb_array_elements(told -> 'conversations') o) c
+                  CROSS JOIN LATERAL may_contact(whose, purpose, c.channel) m
+             WHERE c.channel IS NOT NULL);
     told := told || jsonb_build_object('may_contact', part);
 
     part := (SELECT coalesce(jsonb_agg(jsonb_build_object('item', n.item, 'probability', n.probability,

@@ -89,8 +89,6 @@ BEGIN ATOMIC
         ('reader', 'contact_caps', 'SELECT'),
         ('reader', 'retention_rules', 'SELECT'),
 
-        ('reader', 'note_access', 'EXECUTE'),
-
         ('identifiers', 'identities', 'SELECT'),
         ('identifiers', 'evidence', 'SELECT'),
         ('identifiers', 'identity_pairs', 'SELECT'),
@@ -197,7 +195,6 @@ BEGIN ATOMIC
         ('writer', 'contact_caps', 'SELECT'),
         ('writer', 'actions', 'SELECT'),
         ('writer', 'customer_profile', 'SELECT'),
-        ('writer', 'note_access', 'EXECUTE'),
         ('writer', 'formats', 'SELECT'),
         ('writer', 'agents', 'SELECT, UPDATE (on_duty)'),
         ('writer', 'queues', 'SELECT'),
@@ -250,7 +247,6 @@ BEGIN ATOMIC
         ('steward', 'calendar_uses', 'INSERT, UPDATE, DELETE'),
         ('steward', 'access_log', 'SELECT'),
         ('steward', 'erasure_requests', 'SELECT, DELETE'),
-        ('steward', 'portal_token', 'EXECUTE'),
         ('steward', 'contact_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'quiet_hours', 'INSERT, UPDATE, DELETE'),
         ('steward', 'contact_caps', 'INSERT, UPDATE, DELETE'),
@@ -272,20 +268,31 @@ BEGIN ATOMIC
         ('portal', 'my_timeline', 'SELECT'),
         ('portal', 'my_conversations', 'SELECT'),
         ('portal', 'my_profile', 'SELECT'),
-        ('portal', 'my_consents', 'SELECT'),
-        ('portal', 'my_timeline', 'EXECUTE'),
-        ('portal', 'my_conversations', 'EXECUTE'),
-        ('portal', 'my_profile', 'EXECUTE'),
-        ('portal', 'my_consents', 'EXECUTE'),
-        ('portal', 'my_export', 'EXECUTE'),
-        ('portal', 'correct_my_trait', 'EXECUTE'),
-        ('portal', 'withdraw_my_consent', 'EXECUTE'),
-        ('portal', 'ask_for_erasure', 'EXECUTE');
+        ('portal', 'my_consents', 'SELECT');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
     'what grant_access grants: to readers, to those of them who see identifiers, to writers, and a steward has all of '
-    'it; to agents; and to the portal. EXECUTE is on functions of that name, which run with the owner''s rights; all '
-    'else is on relations';
+    'it; to agents; and to the portal';
+
+-- Functions that have the rights of the hub's owner: nobody else may call them.
+CREATE OR REPLACE FUNCTION @hub@.access_functions(OUT level text, OUT signature text) RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+    VALUES
+        ('reader', 'note_access(text, bigint)'),
+        ('agent', 'note_access(text, bigint)'),
+        ('writer', 'note_access(text, bigint)'),
+        ('steward', 'portal_token(bigint, interval)'),
+        ('portal', 'my_timeline()'),
+        ('portal', 'my_conversations()'),
+        ('portal', 'my_profile()'),
+        ('portal', 'my_consents()'),
+        ('portal', 'my_export()'),
+        ('portal', 'correct_my_trait(text, jsonb)'),
+        ('portal', 'withdraw_my_consent(text, text)'),
+        ('portal', 'ask_for_erasure(text)');
+END;
+COMMENT ON FUNCTION @hub@.access_functions() IS 'functions that grant_access lets a level call, and nobody else may';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -314,7 +321,6 @@ DECLARE
                      WHEN 'agent' THEN ARRAY['agent', CASE WHEN identifiers THEN 'agent''s identifiers' END]
                      WHEN 'portal' THEN ARRAY['portal'] END;
     a record;
-    called regprocedure;
 BEGIN
     PERFORM check_access(role);
     IF levels IS NULL THEN
@@ -343,14 +349,10 @@ BEGIN
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
-        IF a.privileges <> 'EXECUTE' THEN
-            EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
-        END IF;
-        FOR called IN SELECT p.oid FROM pg_proc p
-                      WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname = a.relation
-                            AND a.privileges = 'EXECUTE' LOOP
-            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', called, role);
-        END LOOP;
+        EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
+    END LOOP;
+    FOR a IN SELECT f.signature FROM access_functions() f WHERE f.level = ANY (levels) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', a.signature::regprocedure, role);
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS

@@ -73,13 +73,16 @@ SELECT h -> 'profile' AS profile, h -> 'identifiers' AS identifiers FROM crm.han
 SET ROLE regress_handover_none;
 SELECT crm.handover(:ana);
 RESET ROLE;
--- an agent is told of customers of his queues, and that there is no other
+-- an agent is told of customers of his queues, and that there is no other; where that is logged, it is
 UPDATE crm.agents SET login = 'regress_handover_agent' WHERE agent = 'rui';
 SELECT crm.grant_access('regress_handover_agent', 'agent');
+UPDATE crm.settings SET access_log = true;
 SET ROLE regress_handover_agent;
 SELECT h -> 'profile' AS profile, h ? 'identifiers' AS identifiers, h #>> '{conversations,0,conversation}' AS waits, h #>> '{target,holds_until}' AS holds_until FROM crm.handover(:ana) h;
 SELECT crm.handover(:bob);
 RESET ROLE;
+SELECT role, function FROM crm.access_log;
+UPDATE crm.settings SET access_log = false;
 SELECT crm.revoke_access('regress_handover_agent');
 -- nor is a tenant told of another's
 SELECT crm.grant_access('regress_handover_tenant', 'reader', identifiers => true);
