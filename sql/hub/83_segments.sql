@@ -200,7 +200,7 @@ BEGIN
         one_step := false;
     END;
     concerns := ARRAY[pattern];
-    pattern := format('%L::journey_pattern', pattern);
+    pattern := quote_literal(pattern) || '::@extschema@.journey_pattern';
     part := p.part;
     code := CASE WHEN times.words IS NULL THEN format('journey_matches(%s, %s)', part, pattern)
                  ELSE format('(%s)', between_limits(format('journey_match_count(%s, %s)', part, pattern), times.low,
@@ -787,11 +787,11 @@ BEGIN
             SELECT n.label, (SELECT string_agg(CASE WHEN EXISTS (
                                      SELECT FROM segments s CROSS JOIN LATERAL unnest(s.concerns) c(pattern)
                                      WHERE s.segment_id = b.n
-                                           AND journey_pattern_concerns(c.pattern::journey_pattern,
-                                                                        format('{%s@2000-01-01T00:00:00Z}', n.label)::journey))
+                                           AND journey_pattern_concerns(c.pattern::@extschema@.journey_pattern, n.news))
                                                     THEN '1' ELSE '0' END, '' ORDER BY b.n)::varbit
                              FROM generate_series(0, length($10) - 1) b(n)) AS bits
-            FROM (SELECT DISTINCT unnest(g.labels) AS label FROM given g) n
+            FROM (SELECT d.label, format('{%s@2000-01-01T00:00:00Z}', d.label)::@extschema@.journey AS news
+                  FROM (SELECT DISTINCT unnest(g.labels) AS label FROM given g) d OFFSET 0) n
         ), looked_at AS MATERIALIZED (
             SELECT g.customer_id, g.why, $10 AS bits FROM given g WHERE g.labels IS NULL
             UNION ALL
@@ -1051,7 +1051,7 @@ BEGIN
     RETURN concat_ws(E'\n', segment_text(name),
         CASE WHEN d.candidates IS NOT NULL
              THEN format('Found by the index of journeys, among those that match %s.',
-                         regexp_replace(d.candidates, 'j\.journey ~ (E?''(?:[^'']|'''')*'')::journey_pattern', '\1', 'g'))
+                         replace(replace(d.candidates, 'j.journey ~ ', ''), '::@extschema@.journey_pattern', ''))
              ELSE 'Found by reading all customers: there is no pattern that all of them must match.' END,
         format('It may change by %s.', array_to_string(array_replace(d.inputs, 'time', 'time alone'), ', ')));
 END $$;
