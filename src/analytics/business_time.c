@@ -604,5 +604,5 @@ business_time_after(PG_FUNCTION_ARGS)
 						errmsg("interval out of range")));
 	if (usecs == 0)
 		PG_RETURN_TIMESTAMPTZ(from);
-	PG_RETURN_TIMESTAMPTZ(business_after(h, from, Abs(usecs), usecs > 0 ? 1 : -1));
+	PG_RETURN_TIMESTAMPTZ(business_after(h, from, usecs > 0 ? usecs : -usecs, usecs > 0 ? 1 : -1));
 }
