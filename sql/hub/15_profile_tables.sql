@@ -79,7 +79,8 @@ INSERT INTO @hub@.trait_rules (trait, rule, personal) VALUES ('*', 'most_recent'
 -- Who may read traits: of identities they see, and personal ones if they see identifiers. A policy of a tenant's
 -- on identities is enough, therefore. Whoever may write traits may write all.
 CREATE POLICY of_visible_identities ON @hub@.traits FOR SELECT
-    USING (NOT (SELECT @hub@.hides_rows($$@hub@.identities$$))
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.identities$$))
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = traits.identity_id));
 CREATE POLICY personal ON @hub@.traits AS RESTRICTIVE FOR SELECT
     USING ((SELECT has_column_privilege($$@hub@.identities$$::regclass, 'identifier', 'SELECT'))
@@ -93,7 +94,8 @@ CREATE POLICY changed ON @hub@.traits FOR UPDATE USING (true);
 CREATE POLICY removed ON @hub@.traits FOR DELETE USING (true);
 ALTER TABLE @hub@.traits ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_visible_identities ON @hub@.trait_history FOR SELECT
-    USING (NOT (SELECT @hub@.hides_rows($$@hub@.identities$$))
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.identities$$))
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = trait_history.identity_id));
 CREATE POLICY personal ON @hub@.trait_history AS RESTRICTIVE FOR SELECT
     USING ((SELECT has_column_privilege($$@hub@.identities$$::regclass, 'identifier', 'SELECT'))

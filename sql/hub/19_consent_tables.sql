@@ -33,7 +33,8 @@ COMMENT ON COLUMN @hub@.consents.valid_until IS
     'until before when it holds, and is expired then; NULL: no end is known';
 
 CREATE POLICY of_visible_identities ON @hub@.consents FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass))
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.identities$$))
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = consents.identity_id));
 CREATE POLICY added ON @hub@.consents FOR INSERT WITH CHECK (true);
 ALTER TABLE @hub@.consents ENABLE ROW LEVEL SECURITY;

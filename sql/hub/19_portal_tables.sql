@@ -17,6 +17,7 @@ COMMENT ON COLUMN @hub@.erasure_requests.asked_at IS 'when it asked first';
 COMMENT ON COLUMN @hub@.erasure_requests.reason IS 'why, in the customer''s words';
 
 CREATE POLICY of_visible_identities ON @hub@.erasure_requests
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass))
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.identities$$))
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = erasure_requests.identity_id));
 ALTER TABLE @hub@.erasure_requests ENABLE ROW LEVEL SECURITY;

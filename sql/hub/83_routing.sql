@@ -13,17 +13,20 @@ COMMENT ON FUNCTION @hub@.speaks(text, text) IS
     'whether one language is the other: pt is pt-BR, and pt-BR is pt, but neither is pt-PT to the other';
 
 CREATE OR REPLACE FUNCTION @hub@.agent_key(agent text, source text) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-RETURN coalesce((SELECT a.agent FROM @hub@.agent_aliases a
-                 WHERE a.source = agent_key.source AND a.alias = agent_key.agent),
-                (SELECT a.agent FROM @hub@.agent_aliases a WHERE a.source = '' AND a.alias = agent_key.agent),
-                (SELECT g.agent FROM @hub@.agents g WHERE g.agent = agent_key.agent));
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN coalesce((SELECT a.agent FROM agent_aliases a
+                     WHERE a.source = agent_key.source AND a.alias = agent_key.agent),
+                    (SELECT a.agent FROM agent_aliases a WHERE a.source = '' AND a.alias = agent_key.agent),
+                    (SELECT g.agent FROM agents g WHERE g.agent = agent_key.agent));
+END $$;
 COMMENT ON FUNCTION @hub@.agent_key(text, text) IS
     'the row of agents that an agent of a touchpoint is; NULL: none';
 
 CREATE OR REPLACE FUNCTION @hub@.language_of(customer_id bigint) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -40,7 +43,6 @@ COMMENT ON FUNCTION @hub@.language_of(bigint) IS
 CREATE OR REPLACE FUNCTION @hub@.is_open(queue text, channel text DEFAULT NULL, at timestamptz DEFAULT now())
 RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -53,7 +55,6 @@ COMMENT ON FUNCTION @hub@.is_open(text, text, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION @hub@.why_not(agent text, has_room boolean DEFAULT false) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -74,7 +75,6 @@ COMMENT ON FUNCTION @hub@.why_not(text, boolean) IS
 CREATE OR REPLACE FUNCTION @hub@.free_agents(queue text, language text, skills text[], known text, without text[],
                                              OUT agents text[], OUT remark text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -113,12 +113,11 @@ CREATE OR REPLACE FUNCTION @hub@.recent_contact(ids bigint[], channel text, at t
                                                 OUT conversation text, OUT on_channel text, OUT agent text,
                                                 OUT last_agent text, OUT last_at timestamptz)
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
     since CONSTANT timestamptz := at - (SELECT s.last_agent_within FROM settings s WHERE s.one_row);
-    bots CONSTANT bytea := agent_bots();
+    bots CONSTANT bytea := (SELECT journey_aliases(m.bots) FROM agent_maps m WHERE m.one_row);
     most bigint;
     enough boolean;
     last_name text;
@@ -176,8 +175,12 @@ BEGIN
                         ORDER BY s.occurred_at DESC, s.touchpoint_id DESC LIMIT 1) l ON true;
         EXIT WHEN enough;
     END LOOP;
-    agent := coalesce(agent_key(open_name, source), open_name);
-    last_agent := coalesce(agent_key(last_name, last_source), last_name);
+    IF open_name IS NOT NULL THEN
+        agent := coalesce(agent_key(open_name, source), open_name);
+    END IF;
+    IF last_name IS NOT NULL THEN
+        last_agent := coalesce(agent_key(last_name, last_source), last_name);
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.recent_contact(bigint[], text, timestamptz) IS
     'of the identities of a customer: his newest open conversation, of a channel if there is one, and who serves it; '
@@ -187,11 +190,10 @@ COMMENT ON FUNCTION @hub@.recent_contact(bigint[], text, timestamptz) IS
 CREATE OR REPLACE FUNCTION @hub@.waited(ids bigint[], source text, conversation text, queued_at timestamptz,
                                         at timestamptz) RETURNS interval
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    bots CONSTANT bytea := agent_bots();
+    bots CONSTANT bytea := (SELECT journey_aliases(m.bots) FROM agent_maps m WHERE m.one_row);
     since CONSTANT timestamptz := at - (SELECT s.last_agent_within FROM settings s WHERE s.one_row);
     asked_at timestamptz;
 BEGIN
@@ -220,7 +222,6 @@ COMMENT ON FUNCTION @hub@.no_customer(bigint) IS 'say that a customer does not e
 -- As preferred_channel of customer_360 has it, and all others after it.
 CREATE OR REPLACE FUNCTION @hub@.preferred_channels(customer_id bigint) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -235,7 +236,6 @@ CREATE OR REPLACE FUNCTION @hub@.find_agent(queue text, language text, skills te
                                             at timestamptz, without text[], INOUT reasons text[], OUT in_queue text,
                                             OUT agents text[])
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -309,13 +309,13 @@ COMMENT ON FUNCTION @hub@.find_channel(bigint, text, text, text, text[], timesta
     'the channel of a rule, or else the one a customer is on, or else one of those he uses: the first that he is on, '
     'or may be written to on';
 
--- What route() and assign() go by.
+-- What route() and assign() go by. Its settings are those of all functions it calls: by index, and planned once.
 CREATE OR REPLACE FUNCTION @hub@.routing(
     customer_id bigint, channel text, source text, conversation text, at timestamptz, without text[],
     OUT customer bigint, OUT queue text, OUT agents text[], OUT on_channel text, OUT priority integer,
     OUT reasons text[], OUT held bigint)
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-SET plan_cache_mode = force_generic_plan SET jit = off SET intervalstyle = 'postgres'
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -506,9 +506,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.routing(bigint, text, text, text, timestamptz, text[]) IS
     'what route() says, all agents who can take the customer, the best first, and the assignment that holds already';
 
-CREATE OR REPLACE FUNCTION @hub@.route(customer_id bigint, channel text DEFAULT NULL, at timestamptz DEFAULT now(),
-                                       OUT queue text, OUT agent text, OUT channel text, OUT reasons text[])
-LANGUAGE sql STABLE
+-- Becomes part of the query that calls it.
+CREATE OR REPLACE FUNCTION @hub@.route(customer_id bigint, channel text DEFAULT NULL, at timestamptz DEFAULT now())
+RETURNS TABLE (queue text, agent text, channel text, reasons text[])
+LANGUAGE sql STABLE ROWS 1
 BEGIN ATOMIC
     SELECT r.queue, r.agents[1], r.on_channel, r.reasons
     FROM @hub@.routing(route.customer_id, route.channel, NULL, NULL, route.at, NULL) r;
