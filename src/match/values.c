@@ -1,0 +1,336 @@
+/*
+ * values.c
+ *		Levels of what is more than letters: dates, phone numbers, e-mail addresses, documents.
+ *
+ * Each reads its texts as what they are to be, and says LEVEL_UNKNOWN where one of them is
+ * no such thing: what cannot be read speaks neither for nor against.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "match/comparators.h"
+
+/* Longer ones are none; as normalize.h's readers have it. */
+#define PLAIN_MAX 64
+
+/* --- dates --- */
+
+/* What is not told is 0. Days and months are up to 31, for they may have been swapped. */
+typedef struct Date
+{
+	int year;
+	int month;
+	int day;
+} Date;
+
+static inline bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A number of digits at *p, its length in *n; 0 and 0 if there is none. */
+static int
+read_number(const char **p, const char *end, int *n)
+{
+	int number = 0;
+
+	for (*n = 0; *p < end && is_digit(**p) && *n < 9; ++*p, ++*n)
+		number = number * 10 + (**p - '0');
+	return number;
+}
+
+static bool
+is_day_or_month(int number)
+{
+	return number >= 0 && number <= 31;
+}
+
+/*
+ * 1980-03-04, 1980-03, 1980, 19800304, and the day first: 04/03/1980; with - . / or blanks
+ * between, and a time behind. Where the third number is the year, the order of the others is
+ * as asked for, unless only the other can be.
+ */
+static bool
+read_date(const char *text, Size len, bool month_first, Date *date)
+{
+	char plain[PLAIN_MAX];
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
+	const char *p = plain;
+	const char *end = plain + Max(plain_len, 0);
+	int number[3] = {0};
+	int digits[3] = {0};
+	int n = 0;
+	char between = '\0';
+
+	while (n < 3)
+	{
+		number[n] = read_number(&p, end, &digits[n]);
+		if (digits[n] == 0)
+			return false;
+		n++;
+		if (n == 3 || p == end || strchr("-./ ", *p) == NULL || p + 1 == end || !is_digit(p[1]) ||
+			(between != '\0' && *p != between))
+			break;
+		/* a time behind a year, or a year and a month, is none */
+		between = *p++;
+	}
+	if (n == 1 && digits[0] == 8)
+	{
+		number[2] = number[0] % 100;
+		number[1] = number[0] / 100 % 100;
+		number[0] /= 10000;
+		digits[0] = 4;
+	}
+	else if (n == 3 && digits[0] <= 2 && digits[1] <= 2 && digits[2] == 4)
+	{
+		int year = number[2];
+		bool swap =
+			month_first ? number[0] <= 12 || number[1] > 12 : number[1] > 12 && number[0] <= 12;
+
+		number[2] = swap ? number[1] : number[0];
+		number[1] = swap ? number[0] : number[1];
+		number[0] = year;
+		digits[0] = 4;
+	}
+	else if (digits[0] != 4 || digits[1] > 2 || digits[2] > 2)
+		return false;
+	/* only a time may stand behind */
+	if (p < end && !((*p == 'T' || *p == 't' || *p == ' ') && n != 2 && number[2] > 0 &&
+					 p + 1 < end && is_digit(p[1])))
+		return false;
+	if (number[0] == 0 || !is_day_or_month(number[1]) || !is_day_or_month(number[2]))
+		return false;
+	date->year = number[0];
+	date->month = number[1];
+	date->day = number[1] == 0 ? 0 : number[2];
+	return true;
+}
+
+static void
+write_date(const Date *date, char digits[8])
+{
+	int number = date->year * 10000 + date->month * 100 + date->day;
+
+	for (int i = 7; i >= 0; i--, number /= 10)
+		digits[i] = '0' + number % 10;
+}
+
+/* 4: the same; 3: day and month swapped; 2: one edit; 1: the same year; 0: none of these. */
+int
+date_level(const char *a, Size na, const char *b, Size nb, bool month_first)
+{
+	Date x;
+	Date y;
+
+	if (!read_date(a, na, month_first, &x) || !read_date(b, nb, month_first, &y))
+		return LEVEL_UNKNOWN;
+	if (x.day != 0 && y.day != 0)
+	{
+		char of_x[8];
+		char of_y[8];
+
+		if (x.year == y.year && x.month == y.month && x.day == y.day)
+			return 4;
+		if (x.year == y.year && x.month == y.day && x.day == y.month)
+			return 3;
+		write_date(&x, of_x);
+		write_date(&y, of_y);
+		if (within_one_edit(of_x, 8, of_y, 8))
+			return 2;
+	}
+	return x.year == y.year;
+}
+
+/* --- phone numbers --- */
+
+#define PHONE_TAIL 7
+#define PHONE_DIGITS_MAX 32
+
+typedef struct Phone
+{
+	char digits[PHONE_DIGITS_MAX];
+	int n;
+	bool whole; /* in E.164 */
+} Phone;
+
+/* What stands before the first digit, and from a letter behind seven of them on, is no part of it. */
+static bool
+read_phone(const char *text, Size len, const PhonePlan *home, Phone *phone)
+{
+	char plain[PLAIN_MAX];
+	char normal[PHONE_MAX + 1];
+	int plain_len;
+
+	phone->whole = phone_normalize(text, len, home, normal);
+	phone->n = 0;
+	if (phone->whole)
+	{
+		phone->n = strlen(normal) - 1;
+		memcpy(phone->digits, normal + 1, phone->n);
+		return true;
+	}
+	plain_len = plain_read(text, len, plain, sizeof(plain));
+	for (int i = 0; i < plain_len; i++)
+	{
+		if (is_digit(plain[i]))
+		{
+			if (phone->n == PHONE_DIGITS_MAX)
+				return false;
+			phone->digits[phone->n++] = plain[i];
+		}
+		else if (phone->n > 0 && strchr(" -.()/+", plain[i]) == NULL)
+		{
+			if (phone->n < PHONE_TAIL)
+				return false;
+			break;
+		}
+	}
+	return phone->n >= PHONE_TAIL;
+}
+
+/* 2: the same number; 1: the last seven digits are the same; 0: not. */
+int
+phone_level(const char *a, Size na, const char *b, Size nb, const PhonePlan *home)
+{
+	Phone x;
+	Phone y;
+
+	if (!read_phone(a, na, home, &x) || !read_phone(b, nb, home, &y))
+		return LEVEL_UNKNOWN;
+	if (x.n == y.n && memcmp(x.digits, y.digits, x.n) == 0)
+		return 2;
+	/* a number of E.164 that is short has no seven */
+	return x.n >= PHONE_TAIL && y.n >= PHONE_TAIL &&
+		   memcmp(x.digits + x.n - PHONE_TAIL, y.digits + y.n - PHONE_TAIL, PHONE_TAIL) == 0;
+}
+
+/* --- e-mail addresses --- */
+
+/* Below it, one edit makes another name, not a slip of the same. */
+#define LOCAL_PART_MIN 4
+
+typedef struct Email
+{
+	char text[EMAIL_MAX + 1];
+	Size local; /* lengths */
+	Size domain;
+} Email;
+
+/* What is no address may be meant as one: something, an @, and something. */
+static bool
+read_email(const char *text, Size len, bool compose, Email *email)
+{
+	const char *at;
+
+	if (email_normalize(text, len, compose, email->text))
+		len = strlen(email->text);
+	else
+	{
+		plain_trim(&text, &len);
+		if (len > EMAIL_MAX)
+			return false;
+		for (Size i = 0; i < len; i++)
+			email->text[i] = pg_ascii_tolower((unsigned char) text[i]);
+		email->text[len] = '\0';
+	}
+	at = strrchr(email->text, '@');
+	if (at == NULL || at == email->text || at + 1 == email->text + len)
+		return false;
+	email->local = at - email->text;
+	email->domain = len - email->local - 1;
+	return true;
+}
+
+static bool
+within_one_letter(MatchWork *w, const char *a, Size na, const char *b, Size nb, uint32 shortest)
+{
+	letters_read(w, &w->a, a, na, LETTERS_AS_THEY_ARE);
+	letters_read(w, &w->b, b, nb, LETTERS_AS_THEY_ARE);
+	return Min(w->a.n, w->b.n) >= shortest &&
+		   osa_letters(w, w->a.c, w->a.n, w->b.c, w->b.n, 1) <= 1;
+}
+
+/*
+ * 4: the same; 3: one edit, in the domain, or in the local part if that is not very short;
+ * 2: the same local part; 1: the same domain; 0: none of these.
+ */
+int
+email_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, bool compose)
+{
+	Email x;
+	Email y;
+	bool local;
+	bool domain;
+	const char *x_domain;
+	const char *y_domain;
+
+	if (!read_email(a, na, compose, &x) || !read_email(b, nb, compose, &y))
+		return LEVEL_UNKNOWN;
+	x_domain = x.text + x.local + 1;
+	y_domain = y.text + y.local + 1;
+	local = x.local == y.local && memcmp(x.text, y.text, x.local) == 0;
+	domain = x.domain == y.domain && memcmp(x_domain, y_domain, x.domain) == 0;
+	if (local && domain)
+		return 4;
+	if (local)
+		return within_one_letter(w, x_domain, x.domain, y_domain, y.domain, 1) ? 3 : 2;
+	if (domain)
+		return within_one_letter(w, x.text, x.local, y.text, y.local, LOCAL_PART_MIN) ? 3 : 1;
+	return 0;
+}
+
+/* --- documents --- */
+
+/* With fewer characters it is the number of none. */
+#define DOCUMENT_MIN 4
+
+typedef struct Document
+{
+	char text[PLAIN_MAX + 1];
+	int n;
+	bool checked; /* its check digits are right */
+} Document;
+
+static bool
+read_document(const char *text, Size len, Document *document)
+{
+	char plain[PLAIN_MAX];
+	int plain_len;
+
+	document->n = 0;
+	document->checked = document_normalize(text, len, document->text);
+	if (document->checked)
+	{
+		document->n = strlen(document->text);
+		return true;
+	}
+	plain_len = plain_read(text, len, plain, sizeof(plain));
+	for (int i = 0; i < plain_len; i++)
+	{
+		char c = pg_ascii_toupper((unsigned char) plain[i]);
+
+		if (is_digit(c) || (c >= 'A' && c <= 'Z'))
+			document->text[document->n++] = c;
+		else if (strchr(" -./", c) == NULL)
+			return false;
+	}
+	return document->n >= DOCUMENT_MIN;
+}
+
+/*
+ * 3: the same, and its check digits are right; 2: the same; 1: one edit, and they are not
+ * both right, for no slip makes one right number of another; 0: none of these.
+ */
+int
+document_level(const char *a, Size na, const char *b, Size nb)
+{
+	Document x;
+	Document y;
+
+	if (!read_document(a, na, &x) || !read_document(b, nb, &y))
+		return LEVEL_UNKNOWN;
+	if (x.n == y.n && memcmp(x.text, y.text, x.n) == 0)
+		return x.checked ? 3 : 2;
+	return !(x.checked && y.checked) && within_one_edit(x.text, x.n, y.text, y.n);
+}
