@@ -113,8 +113,11 @@ void
 map_begin(LetterMap *map)
 {
 	/* an error came between, and was caught */
-	if (map->in_use)
+	if (unlikely(map->in_use))
+	{
+		memset(map->latin, 0, sizeof(map->latin));
 		memset(map->pages, 0, map->npages * sizeof(*map->pages));
+	}
 	map->in_use = true;
 }
 

@@ -32,9 +32,10 @@ typedef struct Letters
 	Size room;
 } Letters;
 
-/* What is known of each letter, 64 bits that are 0 at first: pages of 256 letters. */
+/* What is known of each letter, 64 bits that are 0 at first: pages of 256 letters, the first one here. */
 typedef struct LetterMap
 {
+	uint64 latin[256];
 	uint16 index[LETTER_END >> 8]; /* 0: no letter of that page has anything */
 	uint64 (*pages)[256];          /* the first stays empty */
 	uint32 npages;
@@ -85,7 +86,7 @@ extern uint64 *map_new_page(MatchWork *w, uint32 c);
 static inline uint64
 map_get(const LetterMap *map, uint32 c)
 {
-	return map->pages[map->index[c >> 8]][c & 0xff];
+	return c < 256 ? map->latin[c] : map->pages[map->index[c >> 8]][c & 0xff];
 }
 
 /* Where to put what is known of a letter. */
@@ -94,6 +95,8 @@ map_place(MatchWork *w, uint32 c)
 {
 	LetterMap *map = &w->map;
 
+	if (c < 256)
+		return &map->latin[c];
 	if (map->index[c >> 8] == 0)
 		return map_new_page(w, c);
 	return &map->pages[map->index[c >> 8]][c & 0xff];
@@ -104,7 +107,9 @@ static inline void
 map_end(LetterMap *map, const uint32 *c, uint32 n)
 {
 	for (uint32 i = 0; i < n; i++)
-		if (map->index[c[i] >> 8] != 0)
+		if (c[i] < 256)
+			map->latin[c[i]] = 0;
+		else if (map->index[c[i] >> 8] != 0)
 			map->pages[map->index[c[i] >> 8]][c[i] & 0xff] = 0;
 	map->in_use = false;
 }

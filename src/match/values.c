@@ -151,26 +151,26 @@ typedef struct Phone
 {
 	char digits[PHONE_DIGITS_MAX];
 	int n;
-	bool whole; /* in E.164 */
 } Phone;
 
-/* What stands before the first digit, and from a letter behind seven of them on, is no part of it. */
+/* The last n digits of both are the same. */
 static bool
-read_phone(const char *text, Size len, const PhonePlan *home, Phone *phone)
+same_tail(const Phone *x, const Phone *y, int n)
+{
+	return x->n >= n && y->n >= n && memcmp(x->digits + x->n - n, y->digits + y->n - n, n) == 0;
+}
+
+/*
+ * The digits as they are written; what stands before the first, and from a letter behind
+ * seven of them on, is no part of the number. False if there are not seven.
+ */
+static bool
+read_digits(const char *text, Size len, Phone *phone)
 {
 	char plain[PLAIN_MAX];
-	char normal[PHONE_MAX + 1];
-	int plain_len;
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
 
-	phone->whole = phone_normalize(text, len, home, normal);
 	phone->n = 0;
-	if (phone->whole)
-	{
-		phone->n = strlen(normal) - 1;
-		memcpy(phone->digits, normal + 1, phone->n);
-		return true;
-	}
-	plain_len = plain_read(text, len, plain, sizeof(plain));
 	for (int i = 0; i < plain_len; i++)
 	{
 		if (is_digit(plain[i]))
@@ -180,13 +180,21 @@ read_phone(const char *text, Size len, const PhonePlan *home, Phone *phone)
 			phone->digits[phone->n++] = plain[i];
 		}
 		else if (phone->n > 0 && strchr(" -.()/+", plain[i]) == NULL)
-		{
-			if (phone->n < PHONE_TAIL)
-				return false;
 			break;
-		}
 	}
 	return phone->n >= PHONE_TAIL;
+}
+
+/* Those of E.164, if it can be read so. */
+static void
+read_e164(const char *text, Size len, const PhonePlan *home, Phone *phone)
+{
+	char normal[PHONE_MAX + 1];
+
+	if (!phone_normalize(text, len, home, normal))
+		return;
+	phone->n = strlen(normal) - 1;
+	memcpy(phone->digits, normal + 1, phone->n);
 }
 
 /* 2: the same number; 1: the last seven digits are the same; 0: not. */
@@ -196,13 +204,16 @@ phone_level(const char *a, Size na, const char *b, Size nb, const PhonePlan *hom
 	Phone x;
 	Phone y;
 
-	if (!read_phone(a, na, home, &x) || !read_phone(b, nb, home, &y))
+	if (!read_digits(a, na, &x) || !read_digits(b, nb, &y))
 		return LEVEL_UNKNOWN;
+	/* the last six are the same in E.164, wherever digits are dropped and put in */
+	if (!same_tail(&x, &y, PHONE_TAIL - 1))
+		return 0;
+	read_e164(a, na, home, &x);
+	read_e164(b, nb, home, &y);
 	if (x.n == y.n && memcmp(x.digits, y.digits, x.n) == 0)
 		return 2;
-	/* a number of E.164 that is short has no seven */
-	return x.n >= PHONE_TAIL && y.n >= PHONE_TAIL &&
-		   memcmp(x.digits + x.n - PHONE_TAIL, y.digits + y.n - PHONE_TAIL, PHONE_TAIL) == 0;
+	return same_tail(&x, &y, PHONE_TAIL);
 }
 
 /* --- e-mail addresses --- */
@@ -217,23 +228,27 @@ typedef struct Email
 	Size domain;
 } Email;
 
-/* What is no address may be meant as one: something, an @, and something. */
+/*
+ * What is no address may be meant as one: something, an @, and something. Of ASCII, without
+ * quotes and a scheme, the normal form would be the same small letters.
+ */
 static bool
 read_email(const char *text, Size len, bool compose, Email *email)
 {
 	const char *at;
+	bool simple = true;
 
-	if (email_normalize(text, len, compose, email->text))
-		len = strlen(email->text);
-	else
+	plain_trim(&text, &len);
+	for (Size i = 0; i < len && i < EMAIL_MAX; i++)
 	{
-		plain_trim(&text, &len);
-		if (len > EMAIL_MAX)
-			return false;
-		for (Size i = 0; i < len; i++)
-			email->text[i] = pg_ascii_tolower((unsigned char) text[i]);
-		email->text[len] = '\0';
+		email->text[i] = text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i];
+		simple &= !IS_HIGHBIT_SET(text[i]) && text[i] != '"' && text[i] != ':';
 	}
+	if ((!simple || len > EMAIL_MAX) && email_normalize(text, len, compose, email->text))
+		len = strlen(email->text);
+	if (len > EMAIL_MAX)
+		return false;
+	email->text[len] = '\0';
 	at = strrchr(email->text, '@');
 	if (at == NULL || at == email->text || at + 1 == email->text + len)
 		return false;
