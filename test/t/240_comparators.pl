@@ -403,23 +403,21 @@ SELECT a, b, jaro_winkler(a, b), osa_distance(a, b), match_level(a, b, 'jaro_win
        match_level(a, b, 'trigram', '{0.5}'), match_level(a, b, 'email'), match_level(a, b, 'phone PT'), match_level(a, b, 'date'), match_level(a, b, 'document'),
        match_level(a, b, 'metaphone_pt'), match_level(a, b, 'exact'), unaccented(a), folded(b), phonetic_pt(a), phonetic_es(b)
 FROM (VALUES ('João Gonçalves', 'JOAO GONSALVES'), ('Muñoz', 'MUÑOZ'), ('ana.é@x.pt', 'ANA.É@x.pt'), ('straße µ', 'STRASSE'), ('91 234 56 78', '+351912345678'),
-             ('1980-01-02', '02/01/1980'), ('501964843', 'PT501964843'), ('ªº²½¼ÆØ', 'æøÞþ'), ('Zé', 'José')) v(a, b);
+             ('1980-01-02', '02/01/1980'), ('501964843', 'PT501964843'), ('ªº²ÆØ', 'æøÞþ'), ('Zé', 'José')) v(a, b);
 SELECT match_level(a, b, 'name', '{}', match_nicknames('{"José": ["Zé", "Zeca"]}')) FROM (VALUES ('Zé Silva', 'José Silva'), ('Zeca', 'Zé')) v(a, b);
 END
 my $in_utf8 = $node->safe_psql('postgres', encode_utf8("SET client_encoding = 'UTF8';\n$questions"));
 for my $encoding (qw(LATIN1 LATIN9 WIN1252 SQL_ASCII))
 {
-    sql($node, "CREATE DATABASE in_$encoding TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");
-    (my $asked = "SET client_encoding = 'UTF8'; CREATE EXTENSION pg_journey;\n$questions") =~ s/½¼/xx/;
-    (my $expected = $in_utf8) =~ s/½¼/xx/g if $encoding eq 'LATIN9';
-    $asked =~ s/xx/½¼/ if $encoding ne 'LATIN9';
-    is($node->safe_psql("in_$encoding", encode_utf8($asked)), $expected // $in_utf8, "in $encoding as in UTF8");
+    my $name = lc "in_$encoding";
+    sql($node, "CREATE DATABASE $name TEMPLATE template0 ENCODING '$encoding' LOCALE 'C'");
+    is($node->safe_psql($name, encode_utf8("SET client_encoding = 'UTF8'; CREATE EXTENSION pg_journey;\n$questions")), $in_utf8, "in $encoding as in UTF8");
 }
 sql($node, "CREATE DATABASE in_euc TEMPLATE template0 ENCODING 'EUC_JP' LOCALE 'C'");
 is($node->safe_psql('in_euc', encode_utf8(q{SET client_encoding = 'UTF8'; CREATE EXTENSION pg_journey;
     SELECT osa_distance('日本語', '日語本'), folded('ＡＢ日'), match_level('山田 太郎', '太郎　山田', 'name'), jaro_winkler('日本', '日本')})), encode_utf8('1|ab日|5|1'), 'in EUC_JP');
 # bytes of no encoding are letters of their own
-is($node->safe_psql('in_SQL_ASCII', q{SELECT osa_distance(E'jo\xe3o', E'joao'), osa_distance(E'\xe3\xe9', E'\xe9\xe3'), jaro_winkler(E'\xff', E'\xff'),
+is($node->safe_psql('in_sql_ascii', q{SELECT osa_distance(E'jo\xe3o', E'joao'), osa_distance(E'\xe3\xe9', E'\xe9\xe3'), jaro_winkler(E'\xff', E'\xff'),
     folded(E'A\xe3B') = E'a\xe3b', match_level(E'A\xe3', E'a\xe3', 'name'), match_level(E'a\xe3@x.pt', 'a@x.pt', 'email') IS NULL, osa_distance(E'\xe2\x82', E'\xe2')}),
     '1|1|1|t|6|t|1', 'bytes that are no UTF-8');
 
