@@ -133,9 +133,12 @@ is_text(const uint32 *c, uint32 n, const char *text)
 	return i == n && text[i] == '\0';
 }
 
+/* first: the letters that they begin with */
 static bool
-is_one_of(const uint32 *c, uint32 n, const char *const *texts, int ntexts)
+is_one_of(const uint32 *c, uint32 n, const char *first, const char *const *texts, int ntexts)
 {
+	if (*c >= 0x80 || strchr(first, *c) == NULL)
+		return false;
 	for (int i = 0; i < ntexts; i++)
 		if (is_text(c, n, texts[i]))
 			return true;
@@ -152,7 +155,8 @@ is_title(const Person *p, const NamePart *name)
 		"profesora", "eng",  "ing",    "arq",     "lic",    "dom",       "don",        "dona",
 		"sir",       "lord", "lady",   "rev"};
 
-	return name->n <= 10 && is_one_of(p->c + name->begin, name->n, titles, lengthof(titles));
+	return name->n <= 10 &&
+		   is_one_of(p->c + name->begin, name->n, "adeilmprs", titles, lengthof(titles));
 }
 
 /* A letter that nothing stands before, or a dot behind, is an initial. */
@@ -164,7 +168,7 @@ is_particle(const Person *p, const NamePart *name, bool first)
 											"van",  "von", "der", "den", "ter", "e",   "y"};
 
 	return name->n <= 5 && !name->dotted && (name->n > 1 || !first) &&
-		   is_one_of(p->c + name->begin, name->n, particles, lengthof(particles));
+		   is_one_of(p->c + name->begin, name->n, "delvty", particles, lengthof(particles));
 }
 
 /* Some are family names as well, where no other is before them. */
@@ -184,7 +188,8 @@ suffix_of(const Person *p, const NamePart *name, int before)
 					{"sobrinho", SUFFIX_NEPHEW, true}, {"ii", SUFFIX_SECOND, false},
 					{"iii", SUFFIX_THIRD, false},      {"iv", SUFFIX_FOURTH, false}};
 
-	if (name->n >= 2 && name->n <= 8)
+	if (name->n >= 2 && name->n <= 8 && p->c[name->begin] < 0x80 &&
+		strchr("fhijns", p->c[name->begin]) != NULL)
 		for (int i = 0; i < lengthof(suffixes); i++)
 			if (before > suffixes[i].name && is_text(p->c + name->begin, name->n, suffixes[i].text))
 				return suffixes[i].suffix;

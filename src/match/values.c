@@ -46,19 +46,30 @@ is_day_or_month(int number)
 	return number >= 0 && number <= 31;
 }
 
-/*
- * 1980-03-04, 1980-03, 1980, 19800304, and the day first: 04/03/1980; with - . / or blanks
- * between, and a time behind. Where the third number is the year, the order of the others is
- * as asked for, unless only the other can be.
- */
+/* As most are: 1980-03-04. */
 static bool
-read_date(const char *text, Size len, bool month_first, Date *date)
+read_iso_date(const char *text, Size len, int number[3])
+{
+	if (len != 10 || text[4] != '-' || text[7] != '-')
+		return false;
+	for (int i = 0; i < 10; i++)
+		if (!is_digit(text[i]) && i != 4 && i != 7)
+			return false;
+	number[0] =
+		(text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
+	number[1] = (text[5] - '0') * 10 + text[6] - '0';
+	number[2] = (text[8] - '0') * 10 + text[9] - '0';
+	return true;
+}
+
+/* Year, month and day; false if it is none of the forms below. */
+static bool
+read_date_parts(const char *text, Size len, bool month_first, int number[3])
 {
 	char plain[PLAIN_MAX];
 	int plain_len = plain_read(text, len, plain, sizeof(plain));
 	const char *p = plain;
 	const char *end = plain + Max(plain_len, 0);
-	int number[3] = {0};
 	int digits[3] = {0};
 	int n = 0;
 	char between = '\0';
@@ -72,7 +83,6 @@ read_date(const char *text, Size len, bool month_first, Date *date)
 		if (n == 3 || p == end || strchr("-./ ", *p) == NULL || p + 1 == end || !is_digit(p[1]) ||
 			(between != '\0' && *p != between))
 			break;
-		/* a time behind a year, or a year and a month, is none */
 		between = *p++;
 	}
 	if (n == 1 && digits[0] == 8)
@@ -80,7 +90,6 @@ read_date(const char *text, Size len, bool month_first, Date *date)
 		number[2] = number[0] % 100;
 		number[1] = number[0] / 100 % 100;
 		number[0] /= 10000;
-		digits[0] = 4;
 	}
 	else if (n == 3 && digits[0] <= 2 && digits[1] <= 2 && digits[2] == 4)
 	{
@@ -91,13 +100,25 @@ read_date(const char *text, Size len, bool month_first, Date *date)
 		number[2] = swap ? number[1] : number[0];
 		number[1] = swap ? number[0] : number[1];
 		number[0] = year;
-		digits[0] = 4;
 	}
 	else if (digits[0] != 4 || digits[1] > 2 || digits[2] > 2)
 		return false;
-	/* only a time may stand behind */
-	if (p < end && !((*p == 'T' || *p == 't' || *p == ' ') && n != 2 && number[2] > 0 &&
-					 p + 1 < end && is_digit(p[1])))
+	/* only a time may stand behind, and only a whole date has one */
+	return p == end || ((*p == 'T' || *p == 't' || *p == ' ') && p + 1 < end && is_digit(p[1]) &&
+						n != 2 && number[2] > 0);
+}
+
+/*
+ * 1980-03-04, 1980-03, 1980, 19800304, and the day first: 04/03/1980; with - . / or blanks
+ * between, and a time behind. Where the third number is the year, the order of the others is
+ * as asked for, unless only the other can be.
+ */
+static bool
+read_date(const char *text, Size len, bool month_first, Date *date)
+{
+	int number[3] = {0};
+
+	if (!read_iso_date(text, len, number) && !read_date_parts(text, len, month_first, number))
 		return false;
 	if (number[0] == 0 || !is_day_or_month(number[1]) || !is_day_or_month(number[2]))
 		return false;
@@ -302,35 +323,46 @@ email_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, bool c
 
 typedef struct Document
 {
-	char text[PLAIN_MAX + 1];
+	char text[PLAIN_MAX];
 	int n;
-	bool checked; /* its check digits are right */
 } Document;
 
+/* Letters and digits alone; the NIF may stand behind PT. */
 static bool
 read_document(const char *text, Size len, Document *document)
 {
 	char plain[PLAIN_MAX];
-	int plain_len;
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
+	int letters = 0;
 
 	document->n = 0;
-	document->checked = document_normalize(text, len, document->text);
-	if (document->checked)
-	{
-		document->n = strlen(document->text);
-		return true;
-	}
-	plain_len = plain_read(text, len, plain, sizeof(plain));
 	for (int i = 0; i < plain_len; i++)
 	{
 		char c = pg_ascii_toupper((unsigned char) plain[i]);
 
 		if (is_digit(c) || (c >= 'A' && c <= 'Z'))
+		{
+			letters += !is_digit(c);
 			document->text[document->n++] = c;
+		}
 		else if (strchr(" -./", c) == NULL)
 			return false;
 	}
+	if (document->n == 11 && letters == 2 && memcmp(document->text, "PT", 2) == 0)
+	{
+		document->n -= 2;
+		memmove(document->text, document->text + 2, document->n);
+	}
 	return document->n >= DOCUMENT_MIN;
+}
+
+/* Are its check digits right? */
+static bool
+is_right(const Document *document)
+{
+	char normal[DOCUMENT_MAX + 1];
+
+	return document_normalize(document->text, document->n, normal);
 }
 
 /*
@@ -346,6 +378,6 @@ document_level(const char *a, Size na, const char *b, Size nb)
 	if (!read_document(a, na, &x) || !read_document(b, nb, &y))
 		return LEVEL_UNKNOWN;
 	if (x.n == y.n && memcmp(x.text, y.text, x.n) == 0)
-		return x.checked ? 3 : 2;
-	return !(x.checked && y.checked) && within_one_edit(x.text, x.n, y.text, y.n);
+		return is_right(&x) ? 3 : 2;
+	return within_one_edit(x.text, x.n, y.text, y.n) && !(is_right(&x) && is_right(&y));
 }
