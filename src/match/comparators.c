@@ -768,7 +768,7 @@ match_levels(PG_FUNCTION_ARGS)
 	ArrayType *given = PG_GETARG_ARRAYTYPE_P(0);
 	int n = ArrayGetNItems(ARR_NDIM(given), ARR_DIMS(given));
 	const int16 *levels = (const int16 *) ARR_DATA_PTR(given);
-	const bits8 *nulls = ARR_NULLBITMAP(given);
+	const uint8 *nulls = (const uint8 *) ARR_NULLBITMAP(given);
 	uint64 packed = 0;
 
 	if (ARR_NDIM(given) > 1 || n > LEVELS_MAX)

@@ -147,6 +147,13 @@ SELECT match_level('a', 'b', 'osa', '{1,NULL}');
 SELECT match_level('a', 'b', 'osa', ARRAY(SELECT generate_series(1, 14)));
 SELECT match_level('a', 'bcdefghijklmno', 'osa', ARRAY(SELECT generate_series(1, 13)));
 
+\set VERBOSITY default
+SELECT match_level('a', 'b', 'soundex');
+SELECT match_level('a', 'b', 'phone XX');
+SELECT match_level('a', 'b', 'date', '{0}');
+SELECT match_nicknames('{"a": 1}');
+\set VERBOSITY terse
+
 -- levels in one number
 SELECT l, ARRAY(SELECT match_level_at(l, n) FROM generate_series(1, 16) n) FROM (VALUES
     (match_levels(VARIADIC '{}')), (match_levels(VARIADIC '{3,NULL,0}')), (match_levels(VARIADIC array_fill(14, ARRAY[16])::smallint[])),

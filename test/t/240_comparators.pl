@@ -396,6 +396,14 @@ is(encode_utf8("@twice"), '', 'folded is folded');
 is(encode_utf8("@forms"), '', 'composed or not');
 is(encode_utf8("@cases"), '', 'capital or small');
 
+SKIP:
+{
+    require Unicode::UCD;
+    skip 'another Unicode than that of the table', 1 if Unicode::UCD::UnicodeVersion() ne '14.0.0';
+    my ($table) = run_command([ $^X, "$FindBin::Bin/../../scripts/letter_table.pl" ]);
+    is($table, slurp_file("$FindBin::Bin/../../src/match/letter_table.h") =~ s/\n\z//r, 'the table is what its script makes');
+}
+
 # --- other encodings ---
 
 my $questions = <<'END';
@@ -436,6 +444,17 @@ for my $query ('SELECT osa_distance(repeat(\'ab\', 4000000), repeat(\'bc\', 4000
 {
     my ($status, $out, $error) = $node->psql('postgres', "\\set VERBOSITY verbose\nSET statement_timeout = 300;\n$query");
     like($error, qr/57014: canceling statement due to statement timeout/, "can be cancelled: $query");
+}
+# What a session of its own takes at most, in kB: four times as long texts take no more than that for each letter more
+SKIP:
+{
+    skip 'no /proc to read memory from', 4 if !-r '/proc/self/status';
+    my $peak = sub { sql($node, "SET max_parallel_workers_per_gather = 0; CREATE TEMP TABLE answer AS SELECT $_[0]; SELECT substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\\s+(\\d+)')") };
+    for my $call ("osa_distance(a, b, 10)", "jaro_winkler(a, b)", "match_level(a, b, 'trigram', '{0.5}')", "match_level(a, b, 'name pt')")
+    {
+        my ($less, $more) = map { $peak->("$call AS x FROM (SELECT repeat('ab c', $_) || 'x' AS a, repeat('ab c', $_) || 'y' AS b OFFSET 0) s") } 100000, 400000;
+        cmp_ok($more - $less, '<', 1200000 * 64 / 1024, "memory is linear: $call");
+    }
 }
 is(crashes($node), '', 'nothing crashed');
 
