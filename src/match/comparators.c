@@ -680,7 +680,7 @@ match_level(PG_FUNCTION_ARGS)
 
 /* --- nicknames --- */
 
-/* The names of an object being read, and the letters of all of them. */
+/* The names of an object being read. */
 typedef struct NamePile
 {
 	NicknamePair *pairs;
@@ -692,15 +692,16 @@ typedef struct NamePile
 static void
 pile_name(NamePile *pile, const JsonbValue *value, uint32 group)
 {
-	Letters letters = {0};
+	Letters *letters = &pile->work.a;
 	Utf8 utf8;
+	uint32 *name;
 	uint32 n;
 
 	CHECK_FOR_INTERRUPTS();
 	utf8_of(&utf8, value->val.string.val, value->val.string.len);
-	letters_read(&pile->work, &letters, utf8.p, utf8.len, LETTERS_FOLDED);
+	letters_read(&pile->work, letters, utf8.p, utf8.len, LETTERS_FOLDED);
 	utf8_free(&utf8);
-	if (!name_is_one(&letters, &n))
+	if (!name_is_one(letters, &n))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid nickname \"%.*s\"", value->val.string.len, value->val.string.val),
@@ -710,7 +711,9 @@ pile_name(NamePile *pile, const JsonbValue *value, uint32 group)
 		pile->room *= 2;
 		pile->pairs = repalloc_huge(pile->pairs, pile->room * sizeof(NicknamePair));
 	}
-	pile->pairs[pile->n++] = (NicknamePair) {letters.c, n, group};
+	name = palloc(n * sizeof(uint32));
+	memcpy(name, letters->c, n * sizeof(uint32));
+	pile->pairs[pile->n++] = (NicknamePair) {name, n, group};
 }
 
 PG_FUNCTION_INFO_V1(match_nicknames);

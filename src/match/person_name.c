@@ -309,6 +309,7 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	const char *codes_x = NULL;
 	const char *codes_y = NULL;
 	bool same;
+	bool whole;
 	int fewer;
 	int paired = 0;
 	int not_initials = 0;
@@ -325,6 +326,7 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	if (x.suffix != y.suffix)
 		most = x.suffix != SUFFIX_NONE && y.suffix != SUFFIX_NONE ? 1 : 4;
 	fewer = Min(x.n, y.n);
+	whole = fewer > 1 || x.n == y.n; /* one name among several says little */
 	if (x.n == y.n)
 	{
 		int i = 0;
@@ -416,12 +418,12 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 		}
 		if (kind < KIND_INITIAL)
 			not_initials = paired;
-		if (paired == fewer)
+		if (whole ? paired == fewer : level > 0)
 			break;
 	}
 
-	/* one name among several says little; and so do initials alone */
-	if (paired == fewer && (fewer > 1 || x.n == y.n))
+	/* and so do initials alone */
+	if (whole && paired == fewer)
 		switch (kind)
 		{
 			case KIND_SAME:

@@ -97,7 +97,7 @@ INSERT INTO names VALUES
     ('J. Silva', 'João Silva'), ('E. Silva', 'Eduardo Silva'), ('J. P. Silva', 'João Pedro Silva'), ('J', 'João'), ('J. S.', 'João Silva'),
     ('Jhon Smith', 'John Smith'), ('Gonsalves, Ana', 'Ana Gonçalves'), ('Luiz Souza', 'Luís Sousa'), ('Katarina Christodoulou', 'Katerina Cristodulou'),
     ('John Smith Jr', 'John Smith Sr.'), ('John Smith II', 'John Smith III'), ('João Silva Filho', 'João Silva Neto'), ('João Silva Filho', 'João Silva Júnior'),
-    ('Ana Costa', 'Rui Costa'), ('Silva', 'Ana Silva'), ('Ana', 'Rui'), ('Ana Costa', 'Rui Melo'), ('', 'Ana'), ('...', 'Ana'), ('123', '123'),
+    ('Ana Costa', 'Rui Costa'), ('Silva', 'Ana Silva'), ('Alexander Costa A.', 'Alexandra'), ('Costa A.', 'Ana'), ('Ana', 'Rui'), ('Ana Costa', 'Rui Melo'), ('', 'Ana'), ('...', 'Ana'), ('123', '123'),
     (repeat('a b ', 32), repeat('b a ', 32)), (repeat('a b ', 33), 'a b'), ('王小明', '王 小明');
 SELECT left(a, 24) AS a, left(b, 24) AS b, match_level(a, b, 'name') AS plain, match_level(a, b, 'name pt') AS pt, match_level(a, b, 'name es') AS es,
        match_level(a, b, 'name', '{}', n) AS nicknames, match_level(b, a, 'name pt', '{}', n) AS back, match_level(a, b, 'name', '{5,3}', n) AS merged
