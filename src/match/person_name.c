@@ -43,7 +43,10 @@ typedef struct NamePart
 {
 	uint32 begin; /* in the letters */
 	uint32 n;
-	bool dotted; /* a dot stands behind it */
+	bool dotted;        /* a dot stands behind it */
+	const char *groups; /* of nicknames; NULL: none */
+	const char *sound;  /* NULL: not asked for */
+	uint32 sound_len;
 } NamePart;
 
 typedef struct Person
@@ -70,6 +73,7 @@ typedef struct Pairing
 	uint64 alike[NAMES_MAX];
 	int8 of_a[NAMES_MAX]; /* -1: none */
 	int8 of_b[NAMES_MAX];
+	int n;
 } Pairing;
 
 static inline bool
@@ -104,7 +108,8 @@ cut_names(Letters *letters, NamePart *names)
 		{
 			if (n == NAMES_MAX)
 				return NAMES_MAX + 1;
-			names[n++] = (NamePart) {begin, to - begin, i < letters->n && c[i] == '.'};
+			names[n++] = (NamePart) {
+				.begin = begin, .n = to - begin, .dotted = i < letters->n && c[i] == '.'};
 		}
 		i++;
 	}
@@ -247,10 +252,61 @@ same_letters(const uint32 *a, uint32 na, const uint32 *b, uint32 nb)
 	return true;
 }
 
-static inline bool
-same_name(const Person *a, const NamePart *x, const Person *b, const NamePart *y)
+/* --- pairs --- */
+
+static void
+find_groups(Person *p, const Nicknames *nicknames)
 {
-	return same_letters(a->c + x->begin, x->n, b->c + y->begin, y->n);
+	for (int i = 0; i < p->n; i++)
+		p->names[i].groups = nicknames_of(nicknames, p->c + p->names[i].begin, p->names[i].n);
+}
+
+/* Write the codes of a person's names, one behind the other. */
+static void
+find_sounds(MatchWork *w, Letters *letters, const char *text, Size len, SoundLanguage language,
+			Person *p, char *codes)
+{
+	NamePart names[NAMES_MAX];
+
+	/* cut as the folded ones are, so that names are in the same places */
+	letters_read(w, letters, text, len, LETTERS_SOUNDS);
+	cut_names(letters, names);
+	for (int i = 0; i < p->n; i++)
+	{
+		NamePart *name = &p->names[i];
+
+		name->sound = codes;
+		name->sound_len = sound_of_word(language, letters->c + name->begin, name->n, codes);
+		codes += name->sound_len;
+	}
+}
+
+static bool
+is_alike(MatchWork *w, Kind kind, const Person *a, const NamePart *x, const Person *b,
+		 const NamePart *y)
+{
+	const uint32 *c = a->c + x->begin;
+	const uint32 *d = b->c + y->begin;
+	uint32 shorter = Min(x->n, y->n);
+	uint32 slips = shorter >= TWO_SLIPS_FROM ? 2 : 1;
+
+	switch (kind)
+	{
+		case KIND_SAME:
+			return same_letters(c, x->n, d, y->n);
+		case KIND_NICKNAME:
+			return x->groups != NULL && y->groups != NULL && nicknames_meet(x->groups, y->groups);
+		case KIND_INITIAL:
+			return (x->n == 1) != (y->n == 1) && *c == *d;
+		case KIND_ALIKE:
+			/* a sound alone is that of too many */
+			return (x->sound != NULL && x->sound_len > 1 && x->sound_len == y->sound_len &&
+					memcmp(x->sound, y->sound, x->sound_len) == 0) ||
+				   (shorter >= SLIP_FROM && osa_letters(w, c, x->n, d, y->n, slips) <= slips);
+		case KINDS:
+			break;
+	}
+	return false;
 }
 
 /* Let a's i-th have one of b's, if need be by giving others another one. */
@@ -274,20 +330,39 @@ pair_name(Pairing *p, int i, uint64 *tried)
 	return false;
 }
 
-/* The codes of a person's names, one behind the other: where each begins. */
-static void
-write_sounds(MatchWork *w, Letters *letters, const char *text, Size len, SoundLanguage language,
-			 const Person *p, char *codes, Size *begin)
+/* Pair what can be paired if names of this kind may be, too; whether there are any. */
+static bool
+pair_kind(MatchWork *w, Pairing *p, Kind kind, const Person *a, const Person *b)
 {
-	NamePart names[NAMES_MAX];
+	bool any = false;
 
-	/* cut as the folded ones are, so that names are in the same places */
-	letters_read(w, letters, text, len, LETTERS_SOUNDS);
-	cut_names(letters, names);
-	begin[0] = 0;
-	for (int i = 0; i < p->n; i++)
-		begin[i + 1] = begin[i] + sound_of_word(language, letters->c + p->names[i].begin,
-												p->names[i].n, codes + begin[i]);
+	for (int i = 0; i < a->n; i++)
+		for (int j = 0; j < b->n; j++)
+			if ((p->alike[i] >> j & 1) == 0 && is_alike(w, kind, a, &a->names[i], b, &b->names[j]))
+			{
+				p->alike[i] |= UINT64CONST(1) << j;
+				any = true;
+			}
+	for (int i = 0; i < a->n; i++)
+	{
+		uint64 tried = 0;
+
+		if (p->of_a[i] < 0)
+			p->n += pair_name(p, i, &tried);
+	}
+	return any;
+}
+
+static bool
+same_order(const Person *a, const Person *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (int i = 0; i < a->n; i++)
+		if (!same_letters(a->c + a->names[i].begin, a->names[i].n, b->c + b->names[i].begin,
+						  b->names[i].n))
+			return false;
+	return true;
 }
 
 /*
@@ -302,18 +377,10 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	Person x;
 	Person y;
 	Pairing p;
-	const char *groups_x[NAMES_MAX];
-	const char *groups_y[NAMES_MAX];
-	Size begin_x[NAMES_MAX + 1];
-	Size begin_y[NAMES_MAX + 1];
-	const char *codes_x = NULL;
-	const char *codes_y = NULL;
 	bool same;
 	bool whole;
 	int fewer;
-	int paired = 0;
 	int not_initials = 0;
-	int kind;
 	int level = 0;
 	int most = NAME_LEVELS;
 
@@ -325,120 +392,56 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	leave_names(&y);
 	if (x.suffix != y.suffix)
 		most = x.suffix != SUFFIX_NONE && y.suffix != SUFFIX_NONE ? 1 : 4;
+	if (same_order(&x, &y))
+		return most;
+
 	fewer = Min(x.n, y.n);
 	whole = fewer > 1 || x.n == y.n; /* one name among several says little */
-	if (x.n == y.n)
-	{
-		int i = 0;
-
-		while (i < x.n && same_name(&x, &x.names[i], &y, &y.names[i]))
-			i++;
-		if (i == x.n)
-			return most;
-	}
-
+	p.n = 0;
 	memset(p.alike, 0, x.n * sizeof(p.alike[0]));
 	memset(p.of_a, -1, x.n * sizeof(p.of_a[0]));
 	memset(p.of_b, -1, y.n * sizeof(p.of_b[0]));
-	for (kind = KIND_SAME; kind < KINDS; kind++)
+	for (Kind kind = KIND_SAME; kind < KINDS; kind++)
 	{
 		if (kind == KIND_NICKNAME)
 		{
 			if (nicknames == NULL)
 				continue;
-			for (int i = 0; i < x.n; i++)
-				groups_x[i] = nicknames_of(nicknames, x.c + x.names[i].begin, x.names[i].n);
-			for (int j = 0; j < y.n; j++)
-				groups_y[j] = nicknames_of(nicknames, y.c + y.names[j].begin, y.names[j].n);
+			find_groups(&x, nicknames);
+			find_groups(&y, nicknames);
 		}
 		else if (kind == KIND_ALIKE && language != SOUND_NONE)
 		{
-			char *codes = work_room(w, 1, ((Size) x.letters + y.letters) * SOUND_MAX + 1);
+			char *codes = work_room(w, 1, ((Size) x.letters + y.letters) * SOUND_MAX);
 
-			codes_x = codes;
-			codes_y = codes + (Size) x.letters * SOUND_MAX;
-			write_sounds(w, &w->a_sounds, a, na, language, &x, codes, begin_x);
-			write_sounds(w, &w->b_sounds, b, nb, language, &y, codes + (Size) x.letters * SOUND_MAX,
-						 begin_y);
+			find_sounds(w, &w->a_sounds, a, na, language, &x, codes);
+			find_sounds(w, &w->b_sounds, b, nb, language, &y, codes + (Size) x.letters * SOUND_MAX);
 		}
-		for (int i = 0; i < x.n; i++)
-		{
-			const uint32 *c = x.c + x.names[i].begin;
-			uint32 n = x.names[i].n;
-			uint64 alike = 0;
-
-			for (int j = 0; j < y.n; j++)
-			{
-				const uint32 *d = y.c + y.names[j].begin;
-				uint32 m = y.names[j].n;
-				bool is = false;
-
-				if (p.alike[i] >> j & 1)
-					continue;
-				switch (kind)
-				{
-					case KIND_SAME:
-						is = same_letters(c, n, d, m);
-						break;
-					case KIND_NICKNAME:
-						is = groups_x[i] != NULL && groups_y[j] != NULL &&
-							 nicknames_meet(groups_x[i], groups_y[j]);
-						break;
-					case KIND_INITIAL:
-						is = (n == 1) != (m == 1) && *c == *d;
-						break;
-					case KIND_ALIKE:
-						if (codes_x != NULL)
-						{
-							Size len = begin_x[i + 1] - begin_x[i];
-
-							is = len > 1 && len == begin_y[j + 1] - begin_y[j] &&
-								 memcmp(codes_x + begin_x[i], codes_y + begin_y[j], len) == 0;
-						}
-						if (!is && Min(n, m) >= SLIP_FROM)
-						{
-							uint32 slips = Min(n, m) >= TWO_SLIPS_FROM ? 2 : 1;
-
-							is = osa_letters(w, c, n, d, m, slips) <= slips;
-						}
-						break;
-				}
-				alike |= (uint64) is << j;
-			}
-			p.alike[i] |= alike;
-			if (kind != KIND_INITIAL && alike != 0)
-				level = 1;
-		}
-		for (int i = 0; i < x.n; i++)
-		{
-			uint64 tried = 0;
-
-			if (p.of_a[i] < 0)
-				paired += pair_name(&p, i, &tried);
-		}
+		if (pair_kind(w, &p, kind, &x, &y) && kind != KIND_INITIAL)
+			level = 1;
 		if (kind < KIND_INITIAL)
-			not_initials = paired;
-		if (whole ? paired == fewer : level > 0)
+			not_initials = p.n;
+		if (whole && p.n == fewer)
+		{
+			switch (kind)
+			{
+				case KIND_SAME:
+					level = x.n == y.n ? 5 : 4;
+					break;
+				case KIND_NICKNAME:
+					level = 4;
+					break;
+				case KIND_INITIAL: /* nothing but initials says little, too */
+					level = not_initials > 0 || fewer == 1 ? 3 : 1;
+					break;
+				default:
+					level = 2;
+			}
+			break;
+		}
+		if (!whole && level > 0)
 			break;
 	}
-
-	/* and so do initials alone */
-	if (whole && paired == fewer)
-		switch (kind)
-		{
-			case KIND_SAME:
-				level = x.n == y.n ? 5 : 4;
-				break;
-			case KIND_NICKNAME:
-				level = 4;
-				break;
-			case KIND_INITIAL:
-				level = not_initials > 0 || fewer == 1 ? 3 : 1;
-				break;
-			case KIND_ALIKE:
-				level = 2;
-				break;
-		}
 	if (same)
 		level = Max(level, 5);
 	return Min(level, most);
