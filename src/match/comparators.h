@@ -65,7 +65,7 @@ extern void nicknames_open(Nicknames *n, const char *data, Size size);
 extern const char *nicknames_of(const Nicknames *n, const uint32 *name, uint32 len);
 extern bool nicknames_meet(const char *a, const char *b);
 
-/* A name and the groups it is in, one behind the other in text of its own. */
+/* A name, and a group it is in. */
 typedef struct NicknamePair
 {
 	const uint32 *name;
