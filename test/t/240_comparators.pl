@@ -307,7 +307,7 @@ my @people = map {
     my @y = map { rand() < 0.6 ? any(@x) : any(@names) } 1 .. 1 + int rand 4;
     @y = map { rand() < 0.2 ? substr $_, 0, 1 : $_ } @y;
     [ "@x", "@y" ]
-} 1 .. slowly(1500, 20000);
+} 1 .. slowly(1500, 5000);
 my $nicknames = 'match_nicknames(\'{' . join(', ', map { my $n = $_; "\"$n\": [" . join(', ', map { "\"$_\"" } @{ $nicknames{$n} }) . ']' } sort keys %nicknames) . '}\')';
 same('names', \@people, [ ask("match_level(a, b, 'name pt', '{}', (SELECT $nicknames))", @people) ], \&name_level);
 is(join(' ', ask("match_level(a, b, 'name pt', '{}', $nicknames) = match_level(b, upper(a), 'name pt', '{}', $nicknames)", @people)), join(' ', ('t') x @people), 'names, from both sides');
