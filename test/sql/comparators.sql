@@ -1,4 +1,4 @@
--- Comparators of people. More of them, against evaluators in Perl: test/t/240_comparators.pl
+-- Comparators of people. More of them, against evaluators in Perl: test/t/260_comparators.pl
 \set VERBOSITY terse
 
 -- Winkler's table (1994), of "Advanced Methods for Record Linkage", less the pairs that his program doesn't compare;
