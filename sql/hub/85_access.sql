@@ -111,6 +111,8 @@ BEGIN ATOMIC
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'suppressions', 'SELECT (suppressed_at)'),  -- to pass the gate
+        ('writer', 'suppressed_writes', 'INSERT'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'evidence', 'UPDATE (identities)'),
@@ -119,7 +121,7 @@ BEGIN ATOMIC
         ('steward', 'resolved_rules', 'INSERT, UPDATE, DELETE'),
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
-                                || 'trait_history, bots_version)'),
+                                || 'trait_history, bots_version, erased_at)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
@@ -142,10 +144,33 @@ BEGIN ATOMIC
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
-        ('steward', 'refresh_lock', 'UPDATE');  -- to lock it
+        ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
+        -- what erase() does, that others do not
+        ('steward', 'suppressions', 'UPDATE'),  -- to close the gate
+        ('steward', 'suppressed_writes', 'SELECT, INSERT, DELETE'),
+        ('steward', 'suppressed_by_day', 'SELECT'),
+        ('steward', 'personal_data', 'SELECT'),
+        ('steward', 'erasures', 'SELECT, INSERT'),
+        ('steward', 'erasures_erasure_id_seq', 'USAGE'),
+        ('steward', 'evidence', 'DELETE'),
+        ('steward', 'feed_notes', 'DELETE'),
+        ('steward', 'sources', 'UPDATE (last_error)'),
+        ('steward', 'work_done', 'UPDATE (error)');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
     'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
+
+-- Functions that have the rights of the hub's owner: nobody else may call them.
+CREATE OR REPLACE FUNCTION @hub@.access_functions(OUT level text, OUT signature text) RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
+BEGIN ATOMIC
+    VALUES
+        ('writer', 'suppressed_among(identifier[])'),
+        ('steward', 'suppress(identifier[], bigint)'),
+        ('steward', 'lift_suppression(identifier[])'),
+        ('steward', 'suppressed_identities(timestamptz)');
+END;
+COMMENT ON FUNCTION @hub@.access_functions() IS 'functions that grant_access lets a level call, and nobody else may';
 
 CREATE OR REPLACE FUNCTION @hub@.check_access(role name) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -183,6 +208,9 @@ BEGIN
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
         EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
     END LOOP;
+    FOR a IN SELECT f.signature FROM access_functions() f WHERE f.level = ANY (levels) LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', a.signature::regprocedure, role);
+    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
     'let a role read (and see identifiers), write, or be a steward, besides what it may already';
@@ -193,6 +221,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     relation name;
+    called regprocedure;
 BEGIN
     PERFORM check_access(role);
     FOR relation IN
@@ -205,6 +234,13 @@ BEGIN
                           WHERE x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role))
     LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM %I', current_schema(), relation, role);
+    END LOOP;
+    FOR called IN
+        SELECT p.oid::regprocedure FROM pg_proc p CROSS JOIN LATERAL aclexplode(p.proacl) x
+        WHERE p.pronamespace = quote_ident(current_schema())::regnamespace
+              AND x.grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = role)
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %I', called, role);
     END LOOP;
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), role);
 END $$;
