@@ -40,12 +40,14 @@ COMMENT ON COLUMN @hub@.erasures.counts IS 'how many rows went of each table, or
 -- Also the gate of those who write: see journey_pass.
 CREATE TABLE @hub@.suppressions (
     mark bytea PRIMARY KEY,
+    form bytea NOT NULL,
     erasure_id bigint NOT NULL,
     suppressed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE @hub@.suppressions IS
     'identifiers that were erased: what comes with one of them again is dropped, and counted in suppressed_writes';
 COMMENT ON COLUMN @hub@.suppressions.mark IS 'HMAC-SHA-256 of the identifier, under the key suppression of secrets';
+COMMENT ON COLUMN @hub@.suppressions.form IS 'the same of its normal form, by which spellings are lifted together';
 COMMENT ON COLUMN @hub@.suppressions.erasure_id IS 'receipt in erasures';
 COMMENT ON COLUMN @hub@.suppressions.suppressed_at IS 'since when';
 

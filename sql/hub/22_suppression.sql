@@ -24,7 +24,7 @@ DECLARE
     one @extschema@.identifier;
     form @extschema@.identifier;
     rule record;
-    found @extschema@.identifier[] := '{}';
+    known_again @extschema@.identifier[] := '{}';
 BEGIN
     IF cardinality(identifiers) <= 4 THEN
         FOREACH one IN ARRAY identifiers LOOP
@@ -43,7 +43,7 @@ BEGIN
                          WHERE k.known IS NULL AND g.identifier IS NOT NULL);
     END IF;
     IF unknown = '{}' THEN
-        RETURN found;
+        RETURN known_again;
     END IF;
     secret := (SELECT s.secret FROM secrets s WHERE s.name = 'suppression');
     IF cardinality(unknown) <= 4 THEN
@@ -57,10 +57,10 @@ BEGIN
                 PERFORM FROM suppressions s WHERE s.mark = suppression_mark(form, secret);
             END IF;
             IF FOUND THEN
-                found := found || one;
+                known_again := known_again || one;
             END IF;
         END LOOP;
-        RETURN found;
+        RETURN known_again;
     END IF;
     RETURN array(
         WITH rule AS MATERIALIZED (
@@ -73,12 +73,12 @@ BEGIN
         )
         SELECT f.identifier
         FROM form f
-             LEFT JOIN LATERAL (SELECT true AS found FROM suppressions s
+             LEFT JOIN LATERAL (SELECT true AS here FROM suppressions s
                                 WHERE s.mark = suppression_mark(f.identifier, secret) OFFSET 0) a ON true
-             LEFT JOIN LATERAL (SELECT true AS found FROM suppressions s
+             LEFT JOIN LATERAL (SELECT true AS here FROM suppressions s
                                 WHERE f.form <> f.identifier AND s.mark = suppression_mark(f.form, secret)
                                 OFFSET 0) b ON true
-        WHERE a.found OR b.found
+        WHERE a.here OR b.here
         ORDER BY f.identifier);
 END $$;
 COMMENT ON FUNCTION @hub@.suppressed_among(@extschema@.identifier[]) IS 'those of some identifiers that are suppressed';

@@ -294,7 +294,7 @@ BEGIN
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
     END IF;
-    IF tells THEN
+    IF tells AND (events IS NOT NULL OR observations IS NOT NULL) THEN
         SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
                array_agg(e.traits ORDER BY e.n)
         INTO told, told_traits

@@ -218,7 +218,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.told_with(bigint[]) IS 'identities that were seen with some others, by what, and when';
 
-CREATE OR REPLACE FUNCTION @hub@.suppress(identifiers @extschema@.identifier[], erasure_id bigint) RETURNS bigint
+-- forms: their normal forms
+CREATE OR REPLACE FUNCTION @hub@.suppress(
+    identifiers @extschema@.identifier[], forms @extschema@.identifier[], erasure_id bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -232,14 +234,34 @@ BEGIN
             DETAIL = 'Without it those who were erased could not be known again.',
             HINT = 'Restore the row from a backup.';
     END IF;
-    INSERT INTO suppressions AS s (mark, erasure_id)
-    SELECT DISTINCT suppression_mark(u.identifier, secret), suppress.erasure_id FROM unnest(identifiers) u(identifier)
+    INSERT INTO suppressions AS s (mark, form, erasure_id)
+    SELECT suppression_mark(u.identifier, secret), suppression_mark(u.form, secret), suppress.erasure_id
+    FROM unnest(identifiers, forms) u(identifier, form)
     ON CONFLICT ON CONSTRAINT suppressions_pkey DO NOTHING;
     GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $$;
-COMMENT ON FUNCTION @hub@.suppress(@extschema@.identifier[], bigint) IS 'suppress identifiers; returns how many are new';
-REVOKE EXECUTE ON FUNCTION @hub@.suppress(@extschema@.identifier[], bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identifier[], bigint) IS
+    'suppress identifiers; returns how many are new';
+REVOKE EXECUTE ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identifier[], bigint) FROM PUBLIC;
+
+-- The last errors of attached tables and of work(): a steward writes nothing else of these tables
+CREATE OR REPLACE FUNCTION @hub@.clear_errors(mention text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    of_sources bigint;
+    of_work bigint;
+BEGIN
+    UPDATE sources s SET last_error = NULL WHERE s.last_error ~ mention;
+    GET DIAGNOSTICS of_sources = ROW_COUNT;
+    UPDATE work_done w SET error = NULL WHERE w.error ~ mention;
+    GET DIAGNOSTICS of_work = ROW_COUNT;
+    RETURN jsonb_strip_nulls(jsonb_build_object('sources', nullif(of_sources, 0), 'work_done', nullif(of_work, 0)));
+END $$;
+COMMENT ON FUNCTION @hub@.clear_errors(text) IS 'take errors away that name somebody; returns how many, by table';
+REVOKE EXECUTE ON FUNCTION @hub@.clear_errors(text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @hub@.begin_erasing(caller text, reason text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -273,7 +295,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     identifiers @extschema@.identifier[];
-    usable @extschema@.identifier[];   -- those that are suppressed: one that is blocked is nobody's
+    usable @extschema@.identifier[];   -- those that are suppressed: one that is blocked is nobody's,
+    forms @extschema@.identifier[];    -- and their normal forms
     numbers bigint[];                  -- a customer may be known by in what is packed
     texts text[];
     mention text;
@@ -289,10 +312,11 @@ DECLARE
     n bigint;
     more bigint;
 BEGIN
-    SELECT array_agg(i.identifier), array_agg(i.identifier) FILTER (WHERE NOT (i.blocked OR i.shared)),
+    SELECT array_agg(i.identifier), array_agg(i.identifier ORDER BY i.identity_id) FILTER (WHERE NOT (i.blocked OR i.shared)),
+           array_agg(f.identifier ORDER BY i.identity_id) FILTER (WHERE NOT (i.blocked OR i.shared)),
            array_agg(DISTINCT i.customer_id)
-    INTO identifiers, usable, customers_were
-    FROM identities i WHERE i.identity_id = ANY (ids);
+    INTO identifiers, usable, forms, customers_were
+    FROM identities i JOIN identities f ON f.identity_id = i.normal_id WHERE i.identity_id = ANY (ids);
     numbers := array(SELECT u.id FROM unnest(ids || customers_were) u(id)
                      UNION
                      SELECT m.customer_id FROM former_memberships m WHERE m.identity_id = ANY (ids));
@@ -308,7 +332,8 @@ BEGIN
              LEFT JOIN LATERAL (SELECT string_agg(format('%I = NULL', o.column_name), ', ' ORDER BY o.column_name) AS cleared
                                 FROM personal_data o WHERE o.relation = p.relation AND o.on_erase = 'clear') c ON true
         WHERE p.reached_by IS NOT NULL AND (p.on_erase IN ('delete', 'strip') OR c.cleared IS NOT NULL)
-              AND p.relation <> ALL ('{identities,customers,evidence,touchpoints,customer_journeys,journey_blocks}')
+              AND p.relation <> ALL ('{identities,customers,evidence,touchpoints,customer_journeys,journey_blocks,sources,'
+                                     'work_done}')
         ORDER BY p.position, p.relation, p.column_name
     LOOP
         IF t.id IS NULL THEN
@@ -330,6 +355,8 @@ BEGIN
             counts := counts || jsonb_build_object(t.relation, coalesce((counts ->> t.relation)::bigint, 0) + n);
         END IF;
     END LOOP;
+
+    counts := counts || clear_errors(mention);
 
     -- what came with the person of those who stay, and then the person's
     DELETE FROM traits s USING told_with(ids) w
@@ -354,14 +381,18 @@ BEGIN
     components := components_of(neighbours, ids);
     customers_were := array(SELECT c.customer_id FROM customers c
                             WHERE c.customer_id = ANY (components) OR c.component_id = ANY (components));
+    -- evidence is others' too if it names somebody else; what is of the person alone says nothing of a device that stays
     DELETE FROM evidence e
     WHERE e.ctid = ANY (array(SELECT v.ctid FROM evidence v WHERE v.identities && ids))
-          AND cardinality(array(SELECT unnest(e.identities) EXCEPT SELECT unnest(ids))) < 2;
+          AND (cardinality(array(SELECT unnest(e.identities) EXCEPT SELECT unnest(ids))) < 2
+               OR NOT EXISTS (SELECT FROM identities i
+                              WHERE i.identity_id = ANY (e.identities) AND i.identity_id <> ALL (ids || kept)
+                                    AND NOT (i.blocked OR i.shared)));
     GET DIAGNOSTICS n = ROW_COUNT;
-    -- a key that names the person is a number from now on
+    -- the rest has another key, unless it is that of a row: what it was may come again when somebody is a customer again
     UPDATE evidence e
     SET identities = array(SELECT u.id FROM unnest(e.identities) u(id) WHERE u.id <> ALL (ids) ORDER BY u.id),
-        source_key = CASE WHEN e.source_key ~ mention
+        source_key = CASE WHEN e.source_key ~ mention OR NOT EXISTS (SELECT FROM sources s WHERE s.source = e.source)
                           THEN '#' || nextval('touchpoints_touchpoint_id_seq') ELSE e.source_key END
     WHERE e.ctid = ANY (array(SELECT v.ctid FROM evidence v WHERE v.identities && ids));
     GET DIAGNOSTICS more = ROW_COUNT;
@@ -399,7 +430,7 @@ BEGIN
           AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     DELETE FROM former_memberships m WHERE m.customer_id = ANY (ids);
 
-    counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, erasure_id), 0));
+    counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
     -- what was dropped is told by day
     WITH gone AS (
         DELETE FROM suppressed_writes w WHERE w.dropped_at < date_trunc('day', now())
@@ -431,7 +462,7 @@ DECLARE
     person record;
     attached jsonb;
     identifiers @extschema@.identifier[];
-    id CONSTANT bigint := nextval('erasures_erasure_id_seq');
+    id bigint;
     counts jsonb;
     anonymous bigint;
 BEGIN
@@ -458,6 +489,7 @@ BEGIN
                           'of them here alone: UPDATE %1$I.settings SET erase_attached = ''detach'';',
                           current_schema(), person.customer);
     END IF;
+    id := nextval('erasures_erasure_id_seq');
     IF kind = 'anonymize' THEN
         anonymous := copy_anonymous(person.ids);
     END IF;
@@ -544,7 +576,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'identifier must not be NULL';
     END IF;
     PERFORM lock_politely('{suppressions}', 'EXCLUSIVE');
-    gone := lift_suppression(ARRAY[identifier] || normal_identifiers(ARRAY[identifier]));
+    gone := lift_suppression(identifier || normal_identifiers(ARRAY[identifier]));
     IF gone THEN
         UPDATE settings s SET erased_at = clock_timestamp() WHERE s.one_row;
     END IF;
@@ -559,9 +591,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    WITH named AS MATERIALIZED (
+        SELECT suppression_mark(u.identifier, k.secret) AS mark
+        FROM unnest(identifiers) u(identifier), secrets k WHERE k.name = 'suppression'
+    )
     DELETE FROM suppressions s
-    WHERE s.mark = ANY (array(SELECT suppression_mark(u.identifier, k.secret)
-                              FROM unnest(identifiers) u(identifier), secrets k WHERE k.name = 'suppression'));
+    WHERE s.mark IN (SELECT n.mark FROM named n) OR s.form IN (SELECT n.mark FROM named n);
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION @hub@.lift_suppression(@extschema@.identifier[]) IS
@@ -600,9 +635,10 @@ BEGIN
         RETURN NULL;
     END IF;
     ids := array(SELECT n.identity_id FROM spellings(nodes_of(ids), NULL) n);
-    kept := array(SELECT i.identity_id FROM identities i
-                  WHERE i.customer_id IN (SELECT o.customer_id FROM identities o WHERE o.identity_id = ANY (ids))
-                        AND i.identity_id <> ALL (ids));
+    kept := array(SELECT u.id
+                  FROM (SELECT DISTINCT i.customer_id FROM identities i WHERE i.identity_id = ANY (ids)) c
+                       CROSS JOIN LATERAL person_of(c.customer_id) p CROSS JOIN LATERAL unnest(p.kept) u(id)
+                  WHERE u.id <> ALL (ids));
     id := nextval('erasures_erasure_id_seq');
     counts := erase_identities(ids, kept, ids, id);
     INSERT INTO erasures (erasure_id, kind, reason, counts) VALUES (id, 'reapply', 'a backup was restored', counts);

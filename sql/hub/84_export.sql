@@ -1,5 +1,18 @@
 -- What is kept of somebody, to be read by him; and of all, for the register of processing.
 
+-- An expression for the columns of a row x that are exported: one object each, for no function takes so many arguments.
+CREATE OR REPLACE FUNCTION @hub@.exported_fields(relation text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT string_agg(format('pg_catalog.jsonb_build_object(%L, x.%I)', p.column_name, p.column_name),
+                              ' OPERATOR(pg_catalog.||) ' ORDER BY p.column_name)
+            FROM personal_data p WHERE p.relation = exported_fields.relation AND p.exported);
+END $$;
+COMMENT ON FUNCTION @hub@.exported_fields(text) IS
+    'an expression for the columns of a table that are exported, as JSON; NULL: there are none';
+
 -- Rows of a person in a table, by the register: the columns that are exported, sorted, so that they are the same as long
 -- as nothing has changed.
 CREATE OR REPLACE FUNCTION @hub@.exported_rows(relation text, ids bigint[], known_by bigint[], texts text[], mention text)
@@ -18,10 +31,7 @@ BEGIN
     SELECT string_agg(personal_rows(format('SELECT x.tableoid, x.ctid, %s AS row FROM %s x', f.fields, id), ',',
                                     p.column_name, p.reached_by), ' UNION ')
     INTO queries
-    FROM (SELECT string_agg(format('pg_catalog.jsonb_build_object(%L, x.%I)', o.column_name, o.column_name),
-                            ' OPERATOR(pg_catalog.||) ') AS fields
-          FROM personal_data o WHERE o.relation = exported_rows.relation AND o.exported) f
-         CROSS JOIN personal_data p
+    FROM exported_fields(relation) f(fields) CROSS JOIN personal_data p
     WHERE f.fields IS NOT NULL AND p.relation = exported_rows.relation AND p.reached_by IS NOT NULL;
     IF queries IS NULL THEN
         RETURN NULL;
@@ -44,10 +54,13 @@ DECLARE
     identifiers @extschema@.identifier[];
     texts text[];
     mention text;
-    others_keys text[];  -- of touchpoints that came with others
+    other_ids bigint[];  -- what devices that are others' too were seen with, of those: by what, and when
+    other_sources text[];
+    other_keys text[];
+    other_times timestamptz[];
     told jsonb;
     result jsonb;
-    t record;
+    listed record;
 BEGIN
     PERFORM check_may('identifiers'), check_may('steward');
     PERFORM check_sees_all();
@@ -60,11 +73,35 @@ BEGIN
     result := jsonb_build_object(
         'customer_id', person.customer,
         'identifiers', coalesce(to_jsonb(identifiers), '[]'),
-        'profile', coalesce((SELECT p.traits FROM customer_profile_of(person.customer) p), '{}'),
-        'provenance', coalesce((SELECT p.provenance FROM customer_profile_of(person.customer) p), '{}'));
+        'profile', coalesce((SELECT profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+                                                   (SELECT rules_of_traits()))
+                             FROM traits t JOIN identities i ON i.identity_id = t.identity_id
+                             WHERE t.identity_id = ANY (person.ids) AND NOT (i.blocked OR i.shared)), '{}'));
 
-    -- who else there was is told by number only; what came with somebody else of a device that is his too is left out
+    -- what erase() would take: of what came with a device that is others' too what came with the person. Who else there
+    -- was is told by number
+    SELECT array_agg(w.identity_id), array_agg(w.source), array_agg(w.source_key), array_agg(w.at)
+    INTO other_ids, other_sources, other_keys, other_times
+    FROM told_with(person.ids) w JOIN identities i ON i.identity_id = w.identity_id
+    WHERE w.identity_id = ANY (person.kept) OR i.blocked OR i.shared;
+    EXECUTE format('SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(''identifier'', i.identifier) '
+                   'OPERATOR(pg_catalog.||) %s ORDER BY x.occurred_at, x.touchpoint_id) '
+                   'FROM touchpoints x JOIN identities i ON i.identity_id = x.identity_id '
+                   'WHERE x.identity_id = ANY ($1 || $2) AND (x.identity_id = ANY ($1) OR EXISTS (SELECT FROM ROWS FROM '
+                   '(pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) '
+                   'w(id, source, key, at) WHERE w.id = x.identity_id AND w.source = x.source '
+                   'AND (w.key = x.source_key OR x.source_key IS NULL AND w.at = x.occurred_at)))',
+                   exported_fields('touchpoints'))
+    INTO told USING person.ids, coalesce(other_ids, '{}'), other_sources, other_keys, other_times;
     result := result || jsonb_build_object(
+        'touchpoints', coalesce(told, '[]'),
+        'conversations',
+        coalesce((SELECT jsonb_agg(c.told ORDER BY c.told)
+                  FROM (SELECT jsonb_build_object('source', t.value ->> 'source', 'conversation', t.value ->> 'conversation',
+                                                  'touchpoints', count(*), 'first', min(t.value ->> 'occurred_at'),
+                                                  'last', max(t.value ->> 'occurred_at')) AS told
+                        FROM jsonb_array_elements(told) t(value) WHERE t.value ->> 'conversation' IS NOT NULL
+                        GROUP BY t.value ->> 'source', t.value ->> 'conversation') c), '[]'),
         'evidence',
         coalesce((SELECT jsonb_agg(e.told ORDER BY e.told)
                   FROM (SELECT jsonb_build_object(
@@ -73,59 +110,24 @@ BEGIN
                                    'identifiers', (SELECT jsonb_agg(i.identifier ORDER BY i.identifier)
                                                    FROM identities i WHERE i.identity_id = ANY (v.identities)
                                                                            AND i.identity_id = ANY (all_ids)),
-                                   'others', cardinality(array(SELECT unnest(v.identities) EXCEPT SELECT unnest(all_ids))))
-                               AS told
-                        FROM evidence_of(all_ids) v
-                        WHERE v.identities && person.ids
-                              OR NOT EXISTS (SELECT FROM identities o
-                                             WHERE o.identity_id = ANY (v.identities)
-                                                   AND o.customer_id <> person.customer
-                                                   AND NOT (o.blocked OR o.shared))) e), '[]'),
-        'touchpoints',
-        coalesce((SELECT jsonb_agg(p.told ORDER BY p.at, p.id)
-                  FROM (SELECT t.occurred_at AS at, t.touchpoint_id AS id,
-                               jsonb_build_object('identifier', i.identifier) || exported_fields('touchpoints', to_jsonb(t))
-                               AS told
-                        FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
-                        WHERE t.identity_id = ANY (all_ids)
-                              AND (t.identity_id = ANY (person.ids)
-                                   OR NOT EXISTS (SELECT FROM told_with(person.kept) w
-                                                       JOIN identities o ON o.identity_id = w.identity_id
-                                                  WHERE o.customer_id <> person.customer AND NOT (o.blocked OR o.shared)
-                                                        AND w.source = t.source
-                                                        AND (w.source_key = t.source_key
-                                                             OR t.source_key IS NULL AND w.at = t.occurred_at)))) p), '[]'),
-        'conversations',
-        coalesce((SELECT jsonb_agg(c.told ORDER BY c.told)
-                  FROM (SELECT jsonb_build_object('source', t.source, 'conversation', t.conversation, 'touchpoints',
-                                                  count(*), 'first', min(t.occurred_at), 'last', max(t.occurred_at)) AS told
-                        FROM touchpoints t WHERE t.identity_id = ANY (person.ids) AND t.conversation IS NOT NULL
-                        GROUP BY t.source, t.conversation) c), '[]'));
-    FOR t IN
+                                   'others', cardinality(array(SELECT unnest(v.identities)
+                                                               EXCEPT SELECT unnest(all_ids)))) AS told
+                        FROM evidence_of(person.ids) v) e), '[]'));
+    FOR listed IN
         SELECT p.relation FROM personal_data p
         WHERE p.relation <> ALL ('{evidence,touchpoints}')
         GROUP BY p.relation HAVING bool_or(p.exported) AND bool_or(p.reached_by IS NOT NULL)
         ORDER BY p.relation
     LOOP
-        told := exported_rows(t.relation, CASE WHEN t.relation = 'identities' THEN all_ids ELSE person.ids END,
+        told := exported_rows(listed.relation, CASE WHEN listed.relation = 'identities' THEN all_ids ELSE person.ids END,
                               person.ids || person.customer, texts, mention);
-        result := result || jsonb_build_object(t.relation, coalesce(told, '[]'));
+        result := result || jsonb_build_object(listed.relation, coalesce(told, '[]'));
     END LOOP;
     RETURN result;
 END $$;
 COMMENT ON FUNCTION @hub@.export_customer(bigint) IS
     'all that is kept of a customer, with where it came from, as the register has it: see the manual for its members. Of '
     'others there is but how many they were';
-
-CREATE OR REPLACE FUNCTION @hub@.exported_fields(relation text, fields jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN (SELECT jsonb_object_agg(p.column_name, fields -> p.column_name)
-            FROM personal_data p WHERE p.relation = exported_fields.relation AND p.exported);
-END $$;
-COMMENT ON FUNCTION @hub@.exported_fields(text, jsonb) IS 'of the fields of a row those that are exported';
 
 CREATE OR REPLACE VIEW @hub@.suppressed_by_day WITH (security_invoker = true) AS
 SELECT w.source, (w.dropped_at AT TIME ZONE s.time_zone)::date AS day, sum(w.touchpoints) AS touchpoints,
@@ -183,8 +185,8 @@ BEGIN
         EXECUTE format('SELECT count(*), %s, %s, %s, %s FROM %s x%s',
                        CASE WHEN by_identity IS NOT NULL THEN 'count(DISTINCT i.customer_id)' ELSE 'NULL::bigint' END,
                        CASE WHEN has_source THEN 'array_agg(DISTINCT x.source::pg_catalog.text)' ELSE 'NULL::pg_catalog.text[]' END,
-                       coalesce(format('min(x.%I)', at), 'NULL::pg_catalog.timestamptz'),
-                       coalesce(format('max(x.%I)', at), 'NULL::pg_catalog.timestamptz'), id,
+                       coalesce('min(x.' || quote_ident(at) || ')', 'NULL::pg_catalog.timestamptz'),
+                       coalesce('max(x.' || quote_ident(at) || ')', 'NULL::pg_catalog.timestamptz'), id,
                        CASE WHEN by_identity IS NOT NULL
                             THEN format(' LEFT JOIN %I.identities i ON i.identity_id = x.%I', current_schema(), by_identity)
                             ELSE '' END)

@@ -40,7 +40,7 @@ FROM (VALUES
     ('formats', '{format,rule,makes,each,condition,reason,identifiers,occurred_at,channel,action,value,currency,direction,'
                 'conversation,agent,campaign,source_key,attributes,subject,url,traits}'),
     ('trait_rules', '{trait,members,rule,source_order,personal}'),
-    ('spend', '{day,channel,campaign,amount,currency,source}'),
+    ('spend', '{day,channel,campaign,amount,currency}'),
     ('sources', '{source,part,source_id,relation,relation_id,relation_name,mapping,feed,search_path,compiled,columns,'
                 'columns_seen,key_columns,kept_columns,trusts,attached_at,backfilled_at,detached_at,rows_done,'
                 'rows_estimated,pending,read_by,next_block,end_block,began_at_xid,sweep,tables,triggers_seen,'
@@ -167,6 +167,7 @@ VALUES
     ('customers', 'identities', 'content', NULL, NULL, NULL, false, 910),
     ('customers', 'component_identities', 'content', NULL, NULL, NULL, false, 910),
     ('suppressions', 'mark', 'identifier', NULL, 'keep', NULL, false, 950),
+    ('suppressions', 'form', 'identifier', NULL, 'keep', NULL, false, 950),
     ('suppressions', 'erasure_id', 'number', NULL, 'keep', NULL, false, 950),
     ('suppressions', 'suppressed_at', 'content', NULL, 'keep', NULL, false, 950)
 ON CONFLICT DO NOTHING;

@@ -153,9 +153,7 @@ BEGIN ATOMIC
         ('steward', 'erasures', 'SELECT, INSERT'),
         ('steward', 'erasures_erasure_id_seq', 'USAGE'),
         ('steward', 'evidence', 'DELETE'),
-        ('steward', 'feed_notes', 'DELETE'),
-        ('steward', 'sources', 'UPDATE (last_error)'),
-        ('steward', 'work_done', 'UPDATE (error)');
+        ('steward', 'feed_notes', 'DELETE');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
     'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
@@ -165,10 +163,11 @@ CREATE OR REPLACE FUNCTION @hub@.access_functions(OUT level text, OUT signature 
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10
 BEGIN ATOMIC
     VALUES
-        ('writer', 'suppressed_among(identifier[])'),
-        ('steward', 'suppress(identifier[], bigint)'),
-        ('steward', 'lift_suppression(identifier[])'),
-        ('steward', 'suppressed_identities(timestamptz)');
+        ('writer', 'suppressed_among(@extschema@.identifier[])'),
+        ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
+        ('steward', 'lift_suppression(@extschema@.identifier[])'),
+        ('steward', 'suppressed_identities(timestamptz)'),
+        ('steward', 'clear_errors(text)');
 END;
 COMMENT ON FUNCTION @hub@.access_functions() IS 'functions that grant_access lets a level call, and nobody else may';
 
