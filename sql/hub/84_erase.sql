@@ -2,9 +2,11 @@
 --
 -- The person is the customer's identities, but for those that are others' too: where rules part what evidence connects,
 -- a device or a line may be seen with people of several customers, and is in one of them. Such an identity stays, and so
--- does what is known of it, but for what came with an identifier of the person. What an identifier may be only one of in
--- a customer (max_per_customer), or is kept apart from others by a steward, is the person himself. Who asks for a
--- customer asks for somebody: where nothing else is left to go, the strongest identities go.
+-- does what is known of it, but for what came with an identifier of the person. What there may be only so many of in a
+-- customer (max_per_customer), or is kept apart from others by a steward, is somebody himself; and what was seen with
+-- somebody of one customer only is his. Seen with either of another customer, an identity is others' too; where there
+-- is no such thing, with a stronger one. Who asks for a customer asks for somebody: where nothing else is left to go,
+-- the strongest identities go.
 --
 -- erase() closes the gate (see 22_suppression.sql) and keeps refresh() out: nobody writes meanwhile, so the law is
 -- written down anew for all that was connected with the person, without the locks of 40_stitch.sql.
@@ -60,23 +62,42 @@ BEGIN
     own_nodes := array(SELECT i.identity_id FROM identities i
                        WHERE i.customer_id = customer AND i.normal_id = i.identity_id);
     IF EXISTS (SELECT FROM customers c WHERE c.customer_id = customer AND c.component_id IS NOT NULL) THEN
-        contested := array(
-            SELECT DISTINCT m.normal_id
+        -- who it was seen with of others, and whom these were seen with of those who are somebody themselves
+        WITH crossing AS MATERIALIZED (
+            SELECT DISTINCT m.normal_id AS id, o.normal_id AS other, o.customer_id
             FROM evidence_of(array(SELECT s.identity_id FROM spellings(own_nodes, NULL) s)) e
                  CROSS JOIN LATERAL unnest(e.identities) u(id)
                  CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id FROM identities k
                                      WHERE k.identity_id = u.id OFFSET 0) m
-            WHERE e.retracted_at IS NULL AND m.customer_id = customer
-                  AND EXISTS (SELECT FROM unnest(e.identities) x(id) JOIN identities o ON o.identity_id = x.id
-                              WHERE o.customer_id <> customer AND NOT (o.blocked OR o.shared)));
-        contested := array(
-            SELECT r.identity_id FROM ruled_identities r
-            WHERE r.identity_id = ANY (contested) AND r.max_per_customer IS NULL
-                  AND NOT EXISTS (SELECT FROM identity_pairs p
-                                  WHERE p.kind = 'cannot'
-                                        AND (p.a IN (SELECT s.identity_id FROM spellings(ARRAY[r.identity_id], NULL) s)
-                                             OR p.b IN (SELECT s.identity_id
-                                                        FROM spellings(ARRAY[r.identity_id], NULL) s))));
+                 CROSS JOIN LATERAL unnest(e.identities) v(id)
+                 CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id, k.blocked OR k.shared AS unusable
+                                     FROM identities k WHERE k.identity_id = v.id OFFSET 0) o
+            WHERE e.retracted_at IS NULL AND m.customer_id = customer AND o.customer_id <> customer AND NOT o.unusable
+        ), met AS MATERIALIZED (
+            SELECT DISTINCT y.normal_id AS other, z.normal_id AS id, z.customer_id
+            FROM evidence_of(array(SELECT s.identity_id
+                                   FROM spellings(array(SELECT DISTINCT c.other FROM crossing c), NULL) s)) e
+                 CROSS JOIN LATERAL unnest(e.identities) u(id)
+                 CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = u.id OFFSET 0) y
+                 CROSS JOIN LATERAL unnest(e.identities) v(id)
+                 CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id FROM identities k
+                                     WHERE k.identity_id = v.id OFFSET 0) z
+            WHERE e.retracted_at IS NULL AND y.normal_id IN (SELECT c.other FROM crossing c)
+        ), ruled_node AS MATERIALIZED (
+            SELECT r.identity_id AS id, r.priority,
+                   r.max_per_customer IS NOT NULL
+                   OR EXISTS (SELECT FROM spellings(ARRAY[r.identity_id], NULL) s
+                                   JOIN identity_pairs p ON p.kind = 'cannot' AND s.identity_id IN (p.a, p.b)) AS somebody
+            FROM ruled_identities r
+            WHERE r.identity_id IN (SELECT c.id FROM crossing c UNION SELECT m.id FROM met m UNION SELECT m.other FROM met m)
+        ), owned AS (
+            SELECT m.other, array_agg(DISTINCT m.customer_id) AS owners
+            FROM met m JOIN ruled_node n ON n.id = m.id AND n.somebody GROUP BY m.other
+        )
+        SELECT coalesce(array_agg(DISTINCT c.id), '{}') INTO contested
+        FROM crossing c JOIN ruled_node x ON x.id = c.id AND NOT x.somebody JOIN ruled_node y ON y.id = c.other
+             LEFT JOIN owned o ON o.other = c.other
+        WHERE y.somebody OR o.owners = ARRAY[c.customer_id] OR o.owners IS NULL AND y.priority > x.priority;
         IF contested @> own_nodes THEN
             strongest := array(SELECT w.identity_id
                                FROM (SELECT n.identity_id, rank() OVER (ORDER BY n.priority DESC) AS place

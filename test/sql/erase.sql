@@ -220,3 +220,5 @@ SELECT revoke_access(r) FROM unnest('{regress_erase_steward,regress_erase_writer
 DROP ROLE regress_erase_steward, regress_erase_writer, regress_erase_reader;
 SET search_path = public;
 SELECT journey_drop_hub('crm', true);
+DROP TABLE orders;
+DROP FUNCTION stands_in, people, tell;
