@@ -4,9 +4,9 @@
 -- a device or a line may be seen with people of several customers, and is in one of them. Such an identity stays, and so
 -- does what is known of it, but for what came with an identifier of the person. What there may be only so many of in a
 -- customer (max_per_customer), or is kept apart from others by a steward, is somebody himself; and what was seen with
--- somebody of one customer only is his. Seen with either of another customer, an identity is others' too; where there
--- is no such thing, with a stronger one. Who asks for a customer asks for somebody: where nothing else is left to go,
--- the strongest identities go.
+-- such of one customer only, or with what is as strong as itself, is his. An identity that was seen with either of
+-- another customer is others' too; where there is no such thing, with a stronger one. Who asks for a customer asks for
+-- somebody: where nothing else is left to go, the strongest identities go.
 --
 -- erase() closes the gate (see 22_suppression.sql) and keeps refresh() out: nobody writes meanwhile, so the law is
 -- written down anew for all that was connected with the person, without the locks of 40_stitch.sql.
@@ -81,7 +81,7 @@ BEGIN
                  CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = u.id OFFSET 0) y
                  CROSS JOIN LATERAL unnest(e.identities) v(id)
                  CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id FROM identities k
-                                     WHERE k.identity_id = v.id OFFSET 0) z
+                                     WHERE k.identity_id = v.id AND NOT (k.blocked OR k.shared) OFFSET 0) z
             WHERE e.retracted_at IS NULL AND y.normal_id IN (SELECT c.other FROM crossing c)
         ), ruled_node AS MATERIALIZED (
             SELECT r.identity_id AS id, r.priority,
@@ -92,7 +92,9 @@ BEGIN
             WHERE r.identity_id IN (SELECT c.id FROM crossing c UNION SELECT m.id FROM met m UNION SELECT m.other FROM met m)
         ), owned AS (
             SELECT m.other, array_agg(DISTINCT m.customer_id) AS owners
-            FROM met m JOIN ruled_node n ON n.id = m.id AND n.somebody GROUP BY m.other
+            FROM met m JOIN ruled_node n ON n.id = m.id JOIN ruled_node y ON y.id = m.other
+            WHERE n.somebody OR n.id <> y.id AND n.priority >= y.priority
+            GROUP BY m.other
         )
         SELECT coalesce(array_agg(DISTINCT c.id), '{}') INTO contested
         FROM crossing c JOIN ruled_node x ON x.id = c.id AND NOT x.somebody JOIN ruled_node y ON y.id = c.other
@@ -325,6 +327,8 @@ DECLARE
     components bigint[];               -- and what it is part of
     wholes bigint[];
     customers_were bigint[];
+    rest bigint[];                     -- of what it was seen with, and what goes of that, too
+    gone bigint[];
     doubtful bigint[];
     shared_now bigint[];
     usable_again bigint[];
@@ -401,14 +405,25 @@ BEGIN
     -- components as they are before, whose members the law is asked of
     components := components_of(neighbours, ids);
     customers_were := array(SELECT c.customer_id FROM customers c
-                            WHERE c.customer_id = ANY (components) OR c.component_id = ANY (components));
-    -- evidence is others' too if it names somebody else; what is of the person alone says nothing of a device that stays
+                            WHERE c.customer_id = ANY (components || neighbours) OR c.component_id = ANY (components));
+    -- evidence is others' too if it names somebody else, who is as strong as the person in it: what is of the person alone
+    -- says nothing of devices that stay
+    WITH named AS MATERIALIZED (
+        SELECT i.identity_id AS id, r.priority, r.max_per_customer IS NOT NULL AS somebody, i.identity_id = ANY (ids) AS goes
+        FROM identities i JOIN ruled_identities r ON r.identity_id = i.normal_id
+        WHERE i.identity_id = ANY (ids)
+              OR i.identity_id = ANY (neighbours) AND i.identity_id <> ALL (kept) AND NOT (i.blocked OR i.shared)
+    ), judged AS MATERIALIZED (
+        SELECT v.place, max(w.priority) FILTER (WHERE w.goes) AS goes, max(w.priority) FILTER (WHERE NOT w.goes) AS stays,
+               bool_or(w.somebody AND NOT w.goes) AS somebody, v.size - count(*) FILTER (WHERE w.goes) AS size
+        FROM (SELECT e.ctid AS place, e.identities, cardinality(e.identities) AS size FROM evidence e
+              WHERE e.identities && ids) v
+             CROSS JOIN LATERAL unnest(v.identities) u(id) LEFT JOIN named w ON w.id = u.id
+        GROUP BY v.place, v.size
+    )
     DELETE FROM evidence e
-    WHERE e.ctid = ANY (array(SELECT v.ctid FROM evidence v WHERE v.identities && ids))
-          AND (cardinality(array(SELECT unnest(e.identities) EXCEPT SELECT unnest(ids))) < 2
-               OR NOT EXISTS (SELECT FROM identities i
-                              WHERE i.identity_id = ANY (e.identities) AND i.identity_id <> ALL (ids || kept)
-                                    AND NOT (i.blocked OR i.shared)));
+    WHERE e.ctid = ANY (array(SELECT j.place FROM judged j
+                              WHERE j.size < 2 OR (j.somebody OR j.stays >= j.goes) IS NOT TRUE));
     GET DIAGNOSTICS n = ROW_COUNT;
     -- the rest has another key, unless it is that of a row: what it was may come again when somebody is a customer again
     UPDATE evidence e
@@ -422,9 +437,17 @@ BEGIN
 
     n := unpack_customers(numbers);
     counts := counts || CASE WHEN n > 0 THEN jsonb_build_object('customer_journeys', n) ELSE '{}' END;
-    DELETE FROM identities i WHERE i.identity_id = ANY (ids);
-    counts := counts || jsonb_build_object('identities', cardinality(ids));
-    DELETE FROM journey_changes c WHERE c.identity_id = ANY (ids);
+    -- and what nothing names any more that it came with: such as what can't be read, and joined nobody
+    rest := array(SELECT s.identity_id FROM spellings(nodes_of(neighbours), NULL) s WHERE s.identity_id <> ALL (ids));
+    gone := unreferenced(rest);
+    gone := ids || array(SELECT u.id FROM unnest(gone) u(id)
+                         WHERE NOT EXISTS (SELECT FROM identities i
+                                           WHERE i.normal_id = u.id AND i.identity_id <> ALL (ids || gone)));
+    DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
+    DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
+    DELETE FROM identities i WHERE i.identity_id = ANY (gone);
+    counts := counts || jsonb_build_object('identities', cardinality(gone));
+    DELETE FROM journey_changes c WHERE c.identity_id = ANY (gone);
     INSERT INTO journey_changes (identity_id)
     SELECT i.identity_id FROM identities i WHERE i.identity_id = ANY (numbers || kept);
 
@@ -449,7 +472,7 @@ BEGIN
     DELETE FROM customers c
     WHERE c.customer_id = ANY (customers_were)
           AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
-    DELETE FROM former_memberships m WHERE m.customer_id = ANY (ids);
+    DELETE FROM former_memberships m WHERE m.customer_id = ANY (gone);
 
     counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
     -- what was dropped is told by day
