@@ -16,7 +16,8 @@ CREATE TABLE @hub@.consents (
 );
 ALTER TABLE @hub@.consents REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.consents IS
-    'what was said of consent, a row each time; nothing of it is changed later. consent_of() tells what holds';
+    'what was said of consent, a row each time; nothing of it is changed later, and it goes with the identity.'
+    ' consent_of() tells what holds';
 COMMENT ON COLUMN @hub@.consents.identity_id IS 'identity of whom it was said';
 COMMENT ON COLUMN @hub@.consents.purpose IS 'what for, such as marketing; *: everything';
 COMMENT ON COLUMN @hub@.consents.channel IS 'where: see channels; *: everywhere';
@@ -35,8 +36,6 @@ CREATE POLICY of_visible_identities ON @hub@.consents FOR SELECT
     USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass))
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = consents.identity_id));
 CREATE POLICY added ON @hub@.consents FOR INSERT WITH CHECK (true);
-CREATE POLICY changed ON @hub@.consents FOR UPDATE USING (true);
-CREATE POLICY removed ON @hub@.consents FOR DELETE USING (true);
 ALTER TABLE @hub@.consents ENABLE ROW LEVEL SECURITY;
 
 CREATE TYPE @hub@.consent AS (

@@ -42,7 +42,7 @@ CREATE INDEX ON @hub@.access_log (identity_id);
 ALTER TABLE @hub@.access_log REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.access_log IS
     'who has looked at which customer through a function, while access_log of settings was on. Readers add to it, and'
-    ' change nothing';
+    ' change nothing; rows go with the identity';
 COMMENT ON COLUMN @hub@.access_log.seen_at IS 'when';
 COMMENT ON COLUMN @hub@.access_log.role IS 'role that looked';
 COMMENT ON COLUMN @hub@.access_log.login IS 'role that was logged in';

@@ -18,6 +18,24 @@ CREATE OR REPLACE TRIGGER keep_consents
     BEFORE UPDATE OF purpose, channel, state, basis, source, text_version, given_at, recorded_at, valid_until
     ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
 
+-- Nobody but the owner may take it away; so it goes with the identity, whoever may take that away. So do rows of who
+-- has looked at it, and what it asked for.
+CREATE OR REPLACE FUNCTION @hub@.identities_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    DELETE FROM consents c USING old_rows o WHERE c.identity_id = o.identity_id;
+    DELETE FROM access_log l USING old_rows o WHERE l.identity_id = o.identity_id;
+    DELETE FROM erasure_requests r USING old_rows o WHERE r.identity_id = o.identity_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.identities_gone() IS 'trigger: what was said of consent goes with the identity, and the like';
+REVOKE EXECUTE ON FUNCTION @hub@.identities_gone() FROM PUBLIC;
+CREATE OR REPLACE TRIGGER identities_gone AFTER DELETE ON @hub@.identities
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.identities_gone();
+
 CREATE OR REPLACE FUNCTION @hub@.check_consent(said @hub@.consent) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -84,6 +102,7 @@ DECLARE
     said consent;
     identifiers @extschema@.identifier[];
     times timestamptz[];
+    suppressed record;
 BEGIN
     IF NOT has_table_privilege('consents', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -97,6 +116,17 @@ BEGIN
                                             valid_until, n);
     IF identifiers IS NULL THEN
         RETURN 0;
+    ELSIF journey_pass('suppressions') THEN
+        SELECT n.of_whose AS gone, n.any_is INTO suppressed FROM names_suppressed(NULL, NULL, identifiers) n;
+        IF suppressed.any_is THEN
+            PERFORM count_suppressed(u.source, 0, count(*))
+            FROM ROWS FROM (unnest(suppressed.gone), unnest(consents)) u(gone) WHERE u.gone
+            GROUP BY u.source;
+            RETURN set_consents(array(SELECT u.said
+                                      FROM (SELECT generate_subscripts(consents, 1) AS n,
+                                                   unnest(suppressed.gone) AS gone, unnest(consents) AS said) u
+                                      WHERE NOT u.gone ORDER BY u.n));
+        END IF;
     END IF;
     RETURN store_consents(identities_for(identifiers, times), consents);
 END $$;
@@ -119,7 +149,7 @@ END $$;
 COMMENT ON FUNCTION
     @hub@.set_consent(@extschema@.identifier, text, text, text, text, text, text, timestamptz, timestamptz) IS
     'note that consent was granted, denied, withdrawn or has expired, for a purpose and a channel, or all of them'
-    ' (NULL or *). Returns the customer';
+    ' (NULL or *). Returns the customer; NULL: he is suppressed';
 
 -- The statement that holds: see the head of this file
 CREATE OR REPLACE FUNCTION @hub@.consent_in_force(

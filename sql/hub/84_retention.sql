@@ -157,6 +157,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.old_customers(timestamptz, bigint) IS 'customers that were last heard of before a time';
 
+-- Few at a time: erase() keeps everybody else from writing until the transaction ends.
 CREATE OR REPLACE FUNCTION @hub@.retain_customers("then" text, before timestamptz, most bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -167,7 +168,7 @@ DECLARE
     refused bigint := 0;
     why text;
 BEGIN
-    FOREACH id IN ARRAY ARRAY(SELECT o.id FROM old_customers(before, least(most, 1000)) o(id)) LOOP
+    FOREACH id IN ARRAY ARRAY(SELECT o.id FROM old_customers(before, least(most, 50)) o(id)) LOOP
         BEGIN
             IF "then" = 'delete' THEN
                 PERFORM erase(id, 'retention');
@@ -248,7 +249,7 @@ BEGIN
                     done := rows < left_over;
                 WHEN 'customers' THEN
                     rows := retain_customers("then", before, left_over);
-                    done := rows < least(left_over, 1000);
+                    done := rows < least(left_over, 50);
                 WHEN 'keys' THEN
                     FOR step IN 1 .. greatest(left_over / 5000, 1) LOOP
                         done := NOT drop_keys();
