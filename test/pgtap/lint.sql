@@ -245,11 +245,11 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
     WHERE p.pronamespace = 'linted'::regnamespace
-          AND (p.prosecdef OR p.proleakproof
+          AND (p.prosecdef AND coalesce(has_function_privilege('public', p.oid, 'EXECUTE'), true) OR p.proleakproof
                OR p.prosqlbody IS NULL
                   AND NOT (l.lanname = 'journey_plpgsql'
                            AND (p.proconfig IS NULL OR 'search_path=linted, installed, pg_temp' = ANY (p.proconfig))))
-    $$, 'functions of a hub run in its schema, as the invoker, and leak nothing');
+    $$, 'functions of a hub run in its schema, as the invoker unless they are for few, and leak nothing');
 SELECT is_empty($$
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = 'linted'::regnamespace AND c.relkind = 'v' AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)
