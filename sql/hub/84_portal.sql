@@ -54,14 +54,15 @@ END $$;
 COMMENT ON FUNCTION @hub@.revoke_portal_tokens() IS 'make all tokens invalid that were made until now';
 
 -- Whatever is wrong, the answer is the same. The signature comes first, so that nothing else can be learnt without a
--- true one; what is compared are signatures of the two, of which nobody knows which byte differs, or when.
+-- true one; what is compared are signatures of the two, of which nobody knows which byte differs, or when. No backslash,
+-- which a caller could have read in another way.
 CREATE OR REPLACE FUNCTION @hub@.portal_identity() RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     parts CONSTANT text[] := regexp_match(current_setting('pg_journey_session.token', true),
-                                          '^(0|[1-9]\d{0,17})\.([1-9]\d{0,11})\.([0-9a-f]{64})$');
+                                          '^(0|[1-9][0-9]{0,17})[.]([1-9][0-9]{0,11})[.]([0-9a-f]{64})$');
     id bigint;
 BEGIN
     IF journey_hmac(decode(parts[3], 'hex'), (SELECT s.secret FROM secrets s WHERE s.name = 'portal'))

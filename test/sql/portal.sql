@@ -205,9 +205,28 @@ SELECT i.identifier, r.reason FROM crm.erasure_requests r JOIN crm.identities i 
 -- who is gone is logged in nowhere
 SELECT crm.portal_token(:bruno) AS bruno \gset token_
 DELETE FROM crm.identities WHERE customer_id = :bruno;
+SELECT count(*) AS left_over FROM crm.consents c LEFT JOIN crm.identities i USING (identity_id) WHERE i.identity_id IS NULL;
 SET ROLE regress_portal;
 SET pg_journey_session.token = :'token_bruno';
 SELECT pg_temp.answer('TABLE crm.my_profile');
+RESET ROLE;
+-- settings of a session can't have functions read in another way
+\c -
+SET client_min_messages = error;
+SELECT crm.portal_token(:ana) AS again \gset token_
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET backslash_quote = on;
+SET transform_null_equals = on;
+SET array_nulls = off;
+SET quote_all_identifiers = on;
+SET ROLE regress_portal;
+SET pg_journey_session.token = :'token_again';
+SELECT subject FROM crm.my_timeline;
+SELECT crm.correct_my_trait('city', '"Porto"');
+SELECT trait, value FROM crm.my_profile WHERE may_correct;
+SET pg_journey_session.token = :'token_ana';
+SELECT subject FROM crm.my_timeline;
 RESET ROLE;
 SELECT crm.revoke_access('regress_portal'), crm.revoke_access('regress_app');
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proacl::text ~ 'regress_';
