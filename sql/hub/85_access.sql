@@ -152,8 +152,7 @@ BEGIN ATOMIC
         ('steward', 'personal_data', 'SELECT'),
         ('steward', 'erasures', 'SELECT, INSERT'),
         ('steward', 'erasures_erasure_id_seq', 'USAGE'),
-        ('steward', 'evidence', 'DELETE'),
-        ('steward', 'feed_notes', 'DELETE');
+        ('steward', 'evidence', 'DELETE');
 END;
 COMMENT ON FUNCTION @hub@.access_rights() IS
     'what grant_access grants: to readers, to those of them who see identifiers, to writers; a steward has all of it';
@@ -167,7 +166,7 @@ BEGIN ATOMIC
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
         ('steward', 'lift_suppression(@extschema@.identifier[])'),
         ('steward', 'suppressed_identities(timestamptz)'),
-        ('steward', 'clear_errors(text)');
+        ('steward', 'erase_listed(bigint[], bigint[], text[], text)');
 END;
 COMMENT ON FUNCTION @hub@.access_functions() IS 'functions that grant_access lets a level call, and nobody else may';
 
