@@ -19,11 +19,11 @@ AS $$
 DECLARE
     hidden text;
 BEGIN
-    -- the hub's own policies follow from those of identities
+    -- the hub's own policies follow from those of identities, or are for what erase_listed does
     SELECT string_agg(r.relation, ', ' ORDER BY r.relation) INTO hidden
     FROM (SELECT DISTINCT p.relation, to_regclass(personal_relation(p.relation)) AS id FROM personal_data p
-          WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,erasure_requests,access_log}')
-                AND p.holds IS NOT NULL) r
+          WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,'
+                                     'erasure_requests,segment_members,segment_log,segment_changes}') AND p.holds IS NOT NULL) r
     WHERE CASE WHEN r.id IS NOT NULL THEN row_security_active(r.id) END;
     IF hidden IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
@@ -269,23 +269,58 @@ COMMENT ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identif
     'suppress identifiers; returns how many are new';
 REVOKE EXECUTE ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identifier[], bigint) FROM PUBLIC;
 
--- The last errors of attached tables and of work(): a steward writes nothing else of these tables
-CREATE OR REPLACE FUNCTION @hub@.clear_errors(mention text) RETURNS jsonb
+-- Tables of the hub and others by the register, but for those that erase_identities knows itself: with the rights of the
+-- owner, for there are some that nobody else deletes from, and some whose rows policies show to few.
+CREATE OR REPLACE FUNCTION @hub@.erase_listed(ids bigint[], known_by bigint[], texts text[], mention text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET gin_fuzzy_search_limit = 0 SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    of_sources bigint;
-    of_work bigint;
+    counts jsonb := '{}';
+    t record;
+    n bigint;
 BEGIN
-    UPDATE sources s SET last_error = NULL WHERE s.last_error ~ mention;
-    GET DIAGNOSTICS of_sources = ROW_COUNT;
-    UPDATE work_done w SET error = NULL WHERE w.error ~ mention;
-    GET DIAGNOSTICS of_work = ROW_COUNT;
-    RETURN jsonb_strip_nulls(jsonb_build_object('sources', nullif(of_sources, 0), 'work_done', nullif(of_work, 0)));
+    IF (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = 'identities'::regclass)
+       AND NOT pg_has_role(session_user, current_user, 'USAGE') THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('must be owner of hub %s', current_schema()),
+            DETAIL = 'Row-level security applies to identities.';
+    END IF;
+    FOR t IN
+        SELECT p.relation, p.column_name, p.reached_by, p.on_erase, c.cleared, to_regclass(personal_relation(p.relation)) AS id
+        FROM personal_data p
+             LEFT JOIN LATERAL (SELECT string_agg(format('%I = NULL', o.column_name), ', ' ORDER BY o.column_name) AS cleared
+                                FROM personal_data o WHERE o.relation = p.relation AND o.on_erase = 'clear') c ON true
+        WHERE p.reached_by IS NOT NULL AND (p.on_erase IN ('delete', 'strip') OR c.cleared IS NOT NULL)
+              AND p.relation <> ALL ('{identities,customers,evidence,touchpoints,customer_journeys,journey_blocks}')
+        ORDER BY p.position, p.relation, p.column_name
+    LOOP
+        IF t.id IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+                MESSAGE = format('table %s of personal_data does not exist', t.relation),
+                HINT = 'Who drops a table takes its rows out of personal_data.';
+        END IF;
+        EXECUTE CASE WHEN t.on_erase = 'delete'
+                     THEN personal_rows(format('DELETE FROM %s x', t.id), 'USING', t.column_name, t.reached_by)
+                     ELSE personal_rows(format('UPDATE %s x SET %s', t.id,
+                                               CASE WHEN t.on_erase = 'strip'
+                                                    THEN format('%1$I = ARRAY(SELECT u.id FROM pg_catalog.unnest(x.%1$I) '
+                                                                'WITH ORDINALITY u(id, n) WHERE u.id <> ALL ($1) '
+                                                                'ORDER BY u.n)', t.column_name) ELSE t.cleared END),
+                                        'FROM', t.column_name, t.reached_by) END
+        USING ids, known_by, texts, mention;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        IF n > 0 THEN
+            counts := counts || jsonb_build_object(t.relation, coalesce((counts ->> t.relation)::bigint, 0) + n);
+        END IF;
+    END LOOP;
+
+    RETURN counts;
 END $$;
-COMMENT ON FUNCTION @hub@.clear_errors(text) IS 'take errors away that name somebody; returns how many, by table';
-REVOKE EXECUTE ON FUNCTION @hub@.clear_errors(text) FROM PUBLIC;
+COMMENT ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text) IS
+    'erase a person from tables by the register; returns how many rows went, by table';
+REVOKE EXECUTE ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @hub@.begin_erasing(caller text, reason text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -333,8 +368,7 @@ DECLARE
     doubtful bigint[];
     shared_now bigint[];
     usable_again bigint[];
-    counts jsonb := '{}';
-    t record;
+    counts jsonb;
     n bigint;
     more bigint;
 BEGIN
@@ -351,38 +385,7 @@ BEGIN
     mention := mention_of(identifiers);
     neighbours := array(SELECT DISTINCT w.identity_id FROM told_with(ids) w);
 
-    -- tables of the hub and others by the register, but for those below
-    FOR t IN
-        SELECT p.relation, p.column_name, p.reached_by, p.on_erase, c.cleared, to_regclass(personal_relation(p.relation)) AS id
-        FROM personal_data p
-             LEFT JOIN LATERAL (SELECT string_agg(format('%I = NULL', o.column_name), ', ' ORDER BY o.column_name) AS cleared
-                                FROM personal_data o WHERE o.relation = p.relation AND o.on_erase = 'clear') c ON true
-        WHERE p.reached_by IS NOT NULL AND (p.on_erase IN ('delete', 'strip') OR c.cleared IS NOT NULL)
-              AND p.relation <> ALL ('{identities,customers,evidence,touchpoints,customer_journeys,journey_blocks,sources,'
-                                     'work_done}')
-        ORDER BY p.position, p.relation, p.column_name
-    LOOP
-        IF t.id IS NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'undefined_table',
-                MESSAGE = format('table %s of personal_data does not exist', t.relation),
-                HINT = 'Who drops a table takes its rows out of personal_data.';
-        END IF;
-        EXECUTE CASE WHEN t.on_erase = 'delete'
-                     THEN personal_rows(format('DELETE FROM %s x', t.id), 'USING', t.column_name, t.reached_by)
-                     ELSE personal_rows(format('UPDATE %s x SET %s', t.id,
-                                               CASE WHEN t.on_erase = 'strip'
-                                                    THEN format('%1$I = ARRAY(SELECT u.id FROM pg_catalog.unnest(x.%1$I) '
-                                                                'WITH ORDINALITY u(id, n) WHERE u.id <> ALL ($1) '
-                                                                'ORDER BY u.n)', t.column_name) ELSE t.cleared END),
-                                        'FROM', t.column_name, t.reached_by) END
-        USING ids, known_by, texts, mention;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        IF n > 0 THEN
-            counts := counts || jsonb_build_object(t.relation, coalesce((counts ->> t.relation)::bigint, 0) + n);
-        END IF;
-    END LOOP;
-
-    counts := counts || clear_errors(mention);
+    counts := erase_listed(ids, known_by, texts, mention);
 
     -- what came with the person of those who stay, and then the person's
     DELETE FROM traits s USING told_with(ids) w

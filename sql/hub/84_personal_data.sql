@@ -1,5 +1,5 @@
 -- The register, of the tables of this hub: which of their columns may hold something of a person. What is listed already
--- stays as it is. Columns without a row are either new, or were added by the owner, who lists them.
+-- stays as it is, and what the hub has not is not listed. Columns without a row were added by the owner, who lists them.
 
 CREATE OR REPLACE FUNCTION @hub@.unlisted_columns(OUT relation text, OUT column_name text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
@@ -24,7 +24,7 @@ INSERT INTO @hub@.personal_data (relation, column_name)
 SELECT t.relation, c.column_name
 FROM (VALUES
     ('settings', '{one_row,hub_version,quarantine_above,rules_changed_at,forget_unreferenced,notify,time_zone,session_gap,'
-                 'handoff_within,repeat_within,months_ahead,future_within,past_within,currency,access_log,portal_traits,'
+                 'handoff_within,repeat_within,months_ahead,future_within,past_within,currency,'
                  'bots_version,trait_history,worker,refresh_every,maintain_every,erase_attached,erased_at}'),
     ('identifier_rules', '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
     ('resolved_rules', '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
@@ -33,10 +33,6 @@ FROM (VALUES
     ('agent_aliases', '{source,alias,agent}'),
     ('agent_maps', '{one_row,names,bots}'),
     ('actions', '{action,means}'),
-    ('contact_rules', '{purpose,channel,basis,allowed}'),
-    ('quiet_hours', '{purpose,channel,weekday,quiet_from,quiet_until}'),
-    ('contact_caps', '{purpose,channel,most,within}'),
-    ('retention_rules', '{what,channel,action,source,keep,then}'),
     ('business_calendars', '{calendar,time_zone}'),
     ('business_hours', '{weekday,opens,closes,calendar}'),
     ('business_exceptions', '{day,opens,closes,calendar}'),
@@ -53,17 +49,33 @@ FROM (VALUES
                        'columns_seen,key_columns,tables,fixed}'),
     ('work_done', '{task,done_at,upto}'),
     ('secrets', '{name,secret}'),
+    ('settings', '{portal_traits,access_log,language_traits,last_agent_within,agents_see_released}'),
+    ('contact_rules', '{purpose,channel,basis,allowed}'),
+    ('quiet_hours', '{purpose,channel,weekday,quiet_from,quiet_until}'),
+    ('contact_caps', '{purpose,channel,most,within}'),
+    ('retention_rules', '{what,channel,action,source,keep,then}'),
+    ('agents', '{on_duty,languages,skills,capacity,login,assigned_at}'),
+    ('queues', '{queue,label,calendar,skills,next_queue}'),
+    ('agent_queues', '{agent,queue}'),
+    ('routing_rules', '{position,segment,channel,kind,language,waiting_longer,queue,agent,to_channel,skills,priority,'
+                      'purpose,note}'),
+    ('segments', '{segment,segment_id,definition,made_at,changed_at,condition,turns,candidates,concerns,inputs,parts}'),
+    ('segment_clock', '{one_row,evaluated_at}'),
     ('erasures', '{erasure_id,kind,erased_at,erased_by,reason,counts}'),
     ('suppressed_writes', '{source,dropped_at,touchpoints,others}'),
     ('personal_data', '{relation,column_name,holds,reached_by,on_erase,on_anonymize,exported,position,purpose,basis}')
     ) t(relation, columns)
     CROSS JOIN LATERAL unnest(t.columns::text[]) c(column_name)
+WHERE EXISTS (SELECT FROM pg_attribute a
+              WHERE a.attrelid = to_regclass($$@hub@.$$ || quote_ident(t.relation)) AND a.attname = c.column_name
+                    AND NOT a.attisdropped)
 ON CONFLICT DO NOTHING;
 
 -- What may hold something. Marks of suppressions stay: they are what the hub knows an erased person by, and lead back to
 -- nobody without the key.
 INSERT INTO @hub@.personal_data (relation, column_name, holds, reached_by, on_erase, on_anonymize, exported, position)
-VALUES
+SELECT v.relation, v.column_name, v.holds, v.reached_by, v.on_erase, v.on_anonymize, v.exported, v.position
+FROM (VALUES
     -- what names somebody in passing: first, for the others tell who it is
     ('rejected', 'payload', 'mention', 'mention', 'delete', NULL, true, 100),
     ('rejected', 'reason', 'mention', 'mention', 'delete', NULL, true, 100),
@@ -170,28 +182,59 @@ VALUES
     ('customers', 'component_id', 'number', NULL, NULL, NULL, false, 910),
     ('customers', 'identities', 'content', NULL, NULL, NULL, false, 910),
     ('customers', 'component_identities', 'content', NULL, NULL, NULL, false, 910),
-    -- what goes with the identity, by a trigger of it
-    ('consents', 'identity_id', 'number', 'identity', NULL, NULL, true, 920),
-    ('consents', 'purpose', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'channel', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'state', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'basis', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'source', 'reference', NULL, NULL, NULL, true, 920),
-    ('consents', 'text_version', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'given_at', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'recorded_at', 'content', NULL, NULL, NULL, true, 920),
-    ('consents', 'valid_until', 'content', NULL, NULL, NULL, true, 920),
-    ('erasure_requests', 'identity_id', 'number', 'identity', NULL, NULL, true, 930),
-    ('erasure_requests', 'asked_at', 'content', NULL, NULL, NULL, true, 930),
-    ('erasure_requests', 'reason', 'content', NULL, NULL, NULL, true, 930),
-    ('access_log', 'identity_id', 'number', 'identity', NULL, NULL, true, 940),
-    ('access_log', 'seen_at', 'content', NULL, NULL, NULL, true, 940),
-    ('access_log', 'purpose', 'content', NULL, NULL, NULL, true, 940),
-    ('access_log', 'function', 'content', NULL, NULL, NULL, true, 940),
-    ('access_log', 'role', 'content', NULL, NULL, NULL, false, 940),  -- who of the company it was
-    ('access_log', 'login', 'content', NULL, NULL, NULL, false, 940),
     ('suppressions', 'mark', 'identifier', NULL, 'keep', NULL, false, 950),
     ('suppressions', 'form', 'identifier', NULL, 'keep', NULL, false, 950),
     ('suppressions', 'erasure_id', 'number', NULL, 'keep', NULL, false, 950),
-    ('suppressions', 'suppressed_at', 'content', NULL, 'keep', NULL, false, 950)
+    ('suppressions', 'suppressed_at', 'content', NULL, 'keep', NULL, false, 950),
+    -- what somebody agreed to, and who looked
+    ('consents', 'identity_id', 'number', 'identity', 'delete', NULL, true, 220),
+    ('consents', 'purpose', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'channel', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'state', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'basis', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'source', 'reference', NULL, NULL, NULL, true, 220),
+    ('consents', 'text_version', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'given_at', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'recorded_at', 'content', NULL, NULL, NULL, true, 220),
+    ('consents', 'valid_until', 'content', NULL, NULL, NULL, true, 220),
+    ('erasure_requests', 'identity_id', 'number', 'identity', 'delete', NULL, true, 230),
+    ('erasure_requests', 'asked_at', 'content', NULL, NULL, NULL, true, 230),
+    ('erasure_requests', 'reason', 'content', NULL, NULL, NULL, true, 230),
+    ('access_log', 'seen_at', 'content', NULL, NULL, NULL, true, 240),
+    ('access_log', 'role', 'content', NULL, NULL, NULL, true, 240),
+    ('access_log', 'login', 'content', NULL, NULL, NULL, false, 240),
+    ('access_log', 'purpose', 'content', NULL, NULL, NULL, true, 240),
+    ('access_log', 'function', 'content', NULL, NULL, NULL, true, 240),
+    ('access_log', 'identity_id', 'number', 'identity', 'delete', NULL, true, 240),
+    -- who serves somebody, and which segments somebody is in
+    ('assignments', 'assignment_id', 'number', NULL, NULL, NULL, true, 250),
+    ('assignments', 'identity_id', 'number', 'identity', 'delete', NULL, true, 250),
+    ('assignments', 'source', 'reference', NULL, NULL, NULL, true, 250),
+    ('assignments', 'conversation', 'reference', NULL, NULL, NULL, true, 250),
+    ('assignments', 'channel', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'queue', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'agent', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'priority', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'reasons', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'assigned_at', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'released_at', 'content', NULL, NULL, NULL, true, 250),
+    ('assignments', 'outcome', 'content', NULL, NULL, NULL, true, 250),
+    ('segment_members', 'customer_id', 'number', 'customer', 'delete', NULL, false, 260),
+    ('segment_members', 'segments', 'content', NULL, NULL, NULL, false, 260),
+    ('segment_members', 'turns_at', 'content', NULL, NULL, NULL, false, 260),
+    ('segment_changes', 'identity_id', 'number', 'identity', 'delete', NULL, false, 261),
+    ('segment_changes', 'segment_id', 'number', NULL, NULL, NULL, false, 261),
+    ('segment_changes', 'input', 'content', NULL, NULL, NULL, false, 261),
+    ('segment_changes', 'cause', 'content', NULL, NULL, NULL, false, 261),
+    ('segment_log', 'log_id', 'number', NULL, NULL, NULL, false, 262),
+    ('segment_log', 'segment', 'content', NULL, NULL, NULL, true, 262),
+    ('segment_log', 'customer_id', 'number', 'customer', 'delete', NULL, true, 262),
+    ('segment_log', 'entered', 'content', NULL, NULL, NULL, true, 262),
+    ('segment_log', 'at', 'content', NULL, NULL, NULL, true, 262),
+    ('segment_log', 'why', 'content', NULL, NULL, NULL, true, 262),
+    ('segment_log', 'taken_at', 'content', NULL, NULL, NULL, false, 262)
+    ) v(relation, column_name, holds, reached_by, on_erase, on_anonymize, exported, position)
+WHERE EXISTS (SELECT FROM pg_attribute a
+              WHERE a.attrelid = to_regclass($$@hub@.$$ || quote_ident(v.relation)) AND a.attname = v.column_name
+                    AND NOT a.attisdropped)
 ON CONFLICT DO NOTHING;

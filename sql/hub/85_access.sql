@@ -171,7 +171,6 @@ BEGIN ATOMIC
         ('steward', 'erasures', 'SELECT, INSERT'),
         ('steward', 'erasures_erasure_id_seq', 'USAGE'),
         ('steward', 'evidence', 'DELETE'),
-        ('steward', 'feed_notes', 'DELETE'),
 
         -- no table, nor a view of what is everybody's
         ('portal', 'my_timeline', 'SELECT'),
@@ -195,7 +194,7 @@ BEGIN ATOMIC
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
         ('steward', 'lift_suppression(@extschema@.identifier[])'),
         ('steward', 'suppressed_identities(timestamptz)'),
-        ('steward', 'clear_errors(text)'),
+        ('steward', 'erase_listed(bigint[], bigint[], text[], text)'),
         ('portal', 'my_timeline()'),
         ('portal', 'my_conversations()'),
         ('portal', 'my_profile()'),

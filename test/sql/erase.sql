@@ -154,7 +154,7 @@ SELECT detach_source('orders', keep => false);
 SELECT count(*), sum(value), count(DISTINCT conversation) FROM touchpoints;
 SELECT jsonb_pretty(anonymize(customer_of('account:1003'), 'ticket 4') - 'erased_at' - 'erased_by');
 SELECT count(*), sum(value), count(DISTINCT conversation) FROM touchpoints;
-SELECT value, s.* FROM unnest('{dora,1003,d1}'::text[]) value, stands_in(value) s;
+SELECT value, s.* FROM unnest('{dora,1003}'::text[]) value, stands_in(value) s;
 SELECT channel, action, value, subject, attributes, source_key, conversation ~ '^anonymous \d+-1$' AS talk FROM touchpoints t JOIN identities i USING (identity_id) WHERE identifier_namespace(i.identifier) = 'anonymous';
 SELECT tell('dora');
 SELECT * FROM stitch_check();
@@ -186,7 +186,7 @@ CREATE ROLE regress_erase_writer;
 CREATE ROLE regress_erase_reader;
 SELECT grant_access('regress_erase_steward', 'steward'), grant_access('regress_erase_writer', 'writer'), grant_access('regress_erase_reader', 'reader', identifiers => true);
 GRANT SELECT ON was TO regress_erase_steward;
-GRANT DELETE, SELECT ON notes TO regress_erase_steward;
+GRANT SELECT ON notes TO regress_erase_steward;  -- to export it: erase() has the owner's rights
 \set VERBOSITY terse
 SELECT customer_of('account:1004') AS carl \gset
 SET ROLE regress_erase_writer;
