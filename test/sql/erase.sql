@@ -150,9 +150,33 @@ SELECT value, s.* FROM unnest('{eva@,fay@,Fay,gil@}'::text[]) value, stands_in(v
 SELECT source_key FROM touchpoints WHERE source = 'orders';
 SELECT detach_source('orders', keep => false);
 
+-- by notes: what was noted before, and comes after, names her no more; nor do changes of its columns
+CREATE TABLE public.talks (id int PRIMARY KEY, email text, at timestamptz, status text);
+SELECT attach_source('public.talks', '{"occurred_at": "at", "channel": "''chat''", "action": "''talk''", "identifiers": {"email": "email"}, "on_change": {"column": "status", "at": "at", "actions": {"done": "resolved"}}}'::json) \gset
+INSERT INTO public.talks VALUES (1, 'hal@example.pt', '2026-01-01Z', 'new'), (2, 'ivy@example.pt', '2026-01-01Z', 'new');
+CALL feed() \gset
+UPDATE public.talks SET status = 'done';
+CALL feed() \gset
+SELECT source_key, action FROM touchpoints WHERE source = 'talks' ORDER BY 1;
+UPDATE public.talks SET status = 'hal@example.pt' WHERE id = 1;
+SELECT erase(customer_of('email:hal@example.pt'), 'ticket 4') -> 'delete_there' AS delete_there;
+SELECT count(*) AS notes_of_her FROM feed_notes;
+UPDATE public.talks SET status = 'open';
+UPDATE public.talks SET status = 'done', email = lower(email);
+CALL feed() \gset
+INSERT INTO public.talks VALUES (3, 'hal@example.pt', '2026-01-01Z', 'done');
+CALL feed() \gset
+SELECT source_key, action FROM touchpoints WHERE source = 'talks' ORDER BY 1;
+SELECT value, s.* FROM unnest('{hal@}'::text[]) value, stands_in(value) s;
+SELECT source, row_key, source_key FROM source_changes ORDER BY 3;
+SELECT * FROM source_rejects;
+SELECT count(*) AS differs FROM check_source('talks');
+SELECT detach_source('talks', keep => false);
+DROP TABLE public.talks;
+
 -- anonymized: counts stay, and nothing leads back
 SELECT count(*), sum(value), count(DISTINCT conversation) FROM touchpoints;
-SELECT jsonb_pretty(anonymize(customer_of('account:1003'), 'ticket 4') - 'erased_at' - 'erased_by');
+SELECT jsonb_pretty(anonymize(customer_of('account:1003'), 'ticket 5') - 'erased_at' - 'erased_by');
 SELECT count(*), sum(value), count(DISTINCT conversation) FROM touchpoints;
 SELECT value, s.* FROM unnest('{dora,1003}'::text[]) value, stands_in(value) s;
 SELECT channel, action, value, subject, attributes, source_key, conversation ~ '^anonymous \d+-1$' AS talk FROM touchpoints t JOIN identities i USING (identity_id) WHERE identifier_namespace(i.identifier) = 'anonymous';

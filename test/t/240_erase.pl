@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(12, 300);
+my $runs = $ENV{PGJ_RUNS} || slowly(5, 300);
 my $node = start_server('main');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 
@@ -109,7 +109,7 @@ is(sql($node, $packed), $was, 'packed journeys are what they are when all are pa
 
 # ---- the storm ----
 
-my ($erased, $kept) = (6, 20);
+my ($erased, $kept) = (slowly(4, 6), slowly(8, 20));
 sql($node, "
 SELECT journey_drop_hub('crm', true), journey_drop_hub('reference', true), journey_create_hub('crm');
 SELECT count(*) FROM crm.use_recommended_rules('PT');
@@ -145,7 +145,7 @@ my $before = sql($node, $others);
 append_to_file("$dir/replay.sql", "\\set who random(1, $erased + $kept)\n\\set how random(0, 6)\nSELECT write_of(:who, :how);\n");
 append_to_file("$dir/merge.sql", "\\set a random($erased + 1, $erased + $kept)\n\\set b random(1, $erased + $kept)\nSELECT crm.link(('cookie:private' || :a)::identifier, ('cookie:tablet' || :b % 5)::identifier, '2026-01-02Z', 'merge', :a || '-' || :b);\nSELECT crm.retract('merge', :a || '-' || :b);\n");
 append_to_file("$dir/refresh.sql", "SELECT crm.refresh();\n");
-my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', slowly(40, 1500), '-f', "$dir/replay.sql\@12", '-f', "$dir/merge.sql\@2", '-f', "$dir/refresh.sql\@1",
+my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', slowly(25, 1500), '-f', "$dir/replay.sql\@12", '-f', "$dir/merge.sql\@2", '-f', "$dir/refresh.sql\@1",
         '-d', $node->connstr('postgres') ], '>', \my $bench_out, '2>', \my $bench_error);
 for my $p (1 .. $erased)
 {
@@ -187,7 +187,7 @@ is(named_in("$dir/old"), '', 'and nobody is named');
 
 # ---- much, and halfway ----
 
-my $many = slowly(3000, 100000);
+my $many = slowly(2000, 100000);
 sql($node, "SELECT crm.record_many(array_agg(ROW(ARRAY[identifier('account', 'much'), identifier('cookie', 'much' || n % 50)], '2026-01-01Z'::timestamptz + n * interval '1 second', 'web', 'view', n, 'EUR',
     NULL, 'talk ' || n / 10, NULL, NULL, 'shop', 'much-' || n, '{\"a\": 1}', NULL, NULL)::crm.event)) FROM generate_series(1, $many) n; SELECT crm.refresh()");
 my $state = "SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (SELECT identity_id || ' ' || touchpoint_id FROM crm.touchpoints UNION ALL SELECT identities::text FROM crm.evidence "
