@@ -1,6 +1,8 @@
 -- Writing the partition down, under locks.
 --
 -- What guards what:
+--   suppressions, table lock  Whoever writes or stitches holds it in ROW SHARE mode (journey_pass) before he looks who
+--                          is known; erase() in EXCLUSIVE mode, which keeps all of them out.
 --   evidence, table lock   Whoever stitches holds it in ROW EXCLUSIVE mode before reading rules;
 --                          whoever changes rules, in SHARE ROW EXCLUSIVE mode.
 --   identities.identifier  Unknown identifiers are added first, in their order.
@@ -99,6 +101,7 @@ BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM journey_pass('suppressions');
     LOCK TABLE evidence IN ROW EXCLUSIVE MODE;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if rules have changed since the snapshot
@@ -120,6 +123,7 @@ BEGIN
                 'seen.',
                             upper(current_setting('transaction_isolation')));
     END IF;
+    PERFORM journey_pass('suppressions');
     PERFORM lock_politely('{evidence}', 'SHARE ROW EXCLUSIVE');
     UPDATE settings s SET rules_changed_at = clock_timestamp() WHERE s.one_row;
 END $$;

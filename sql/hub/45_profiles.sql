@@ -228,6 +228,9 @@ BEGIN
     source := coalesce(source, 'sql');
     PERFORM check_observation(ARRAY[identifier], observed_at, source);
     PERFORM check_time('observed_at', observed_at), check_traits(traits);
+    IF NOT admits(ARRAY[identifier], source) THEN
+        RETURN NULL;
+    END IF;
     ids := identities_for(ARRAY[identifier], ARRAY[observed_at]);
     PERFORM store_traits(ids, ARRAY[traits], source, ARRAY[observed_at]);
     RETURN (SELECT i.customer_id FROM identities i WHERE i.identity_id = ids[1]);
@@ -286,6 +289,15 @@ BEGIN
     END IF;
     PERFORM check_time('the time of traits', min(u.at)), check_time('the time of traits', max(u.at))
     FROM unnest(ats) u(at);
+    IF journey_pass('suppressions') THEN
+        -- who is suppressed is told nothing of
+        SELECT n.of_whose AS gone, n.any_is INTO wrong FROM names_suppressed(NULL, NULL, identifiers) n;
+        IF wrong.any_is THEN
+            PERFORM count_suppressed(source, 0, (SELECT count(*) FROM unnest(wrong.gone) g(gone) WHERE g.gone));
+            traits := array(SELECT CASE WHEN NOT wrong.gone[u.n] THEN u.traits END
+                            FROM unnest(traits) WITH ORDINALITY u(traits, n) ORDER BY u.n);
+        END IF;
+    END IF;
 
     -- of a key that is given more than once the last counts
     SELECT array_agg(k.key), array_agg(k.identifier), array_agg(k.traits), array_agg(k.at)

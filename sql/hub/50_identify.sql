@@ -698,7 +698,28 @@ DECLARE
                                         AND has_table_privilege('identities', 'INSERT')
                                    THEN coalesce(pg_sequence_last_value('identities_identity_id_seq'), 0) END;
     customers bigint[];
+    suppressed record;
 BEGIN
+    IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_observations AS gone, n.any_is INTO suppressed FROM names_suppressed(NULL, observations, NULL) n;
+        IF suppressed.any_is THEN
+            PERFORM count_suppressed(o.source, 0, count(*))
+            FROM ROWS FROM (unnest(suppressed.gone), unnest(observations)) o(gone) WHERE o.gone
+            GROUP BY o.source;
+            customers := identify_many(array(SELECT u.observation
+                                             FROM (SELECT generate_subscripts(suppressed.gone, 1) AS n,
+                                                          unnest(suppressed.gone) AS gone,
+                                                          unnest(observations) AS observation) u
+                                             WHERE NOT u.gone ORDER BY u.n));
+            -- NULL for what was dropped
+            RETURN array(SELECT CASE WHEN NOT u.gone
+                                     THEN customers[count(*) FILTER (WHERE NOT u.gone) OVER (ORDER BY u.n)] END
+                         FROM unnest(suppressed.gone) WITH ORDINALITY u(gone, n) ORDER BY u.n);
+        END IF;
+    END IF;
     PERFORM check_time('observed_at', min(o.observed_at)), check_time('observed_at', max(o.observed_at))
     FROM unnest(observations) o
     WHERE isfinite(o.observed_at);
@@ -1242,8 +1263,9 @@ CREATE OR REPLACE FUNCTION @hub@.identify(
 RETURNS bigint
 LANGUAGE sql
 BEGIN ATOMIC
-    SELECT (@hub@.identify_one(identify.identifiers, @hub@.check_time('observed_at', identify.observed_at),
-                               identify.source, identify.source_key)).customer;
+    SELECT CASE WHEN @hub@.admits(identify.identifiers, identify.source)
+                THEN (@hub@.identify_one(identify.identifiers, @hub@.check_time('observed_at', identify.observed_at),
+                                         identify.source, identify.source_key)).customer END;
 END;
 COMMENT ON FUNCTION @hub@.identify(@extschema@.identifier[], timestamptz, text, text)
     IS 'record that identifiers were seen together; returns their customer';

@@ -325,6 +325,12 @@ BEGIN
     IF event.source IS NULL THEN
         event.source := 'sql';
     END IF;
+    IF journey_pass('suppressions') THEN
+        IF suppressed_now(event.identifiers) <> '{}' THEN
+            PERFORM count_suppressed(event.source, 1, 0);
+            RETURN NULL;
+        END IF;
+    END IF;
     id := nextval('touchpoints_touchpoint_id_seq');
     IF id % 1000 = 999 THEN
         PERFORM make_partitions_for(ARRAY[event.occurred_at]);
@@ -472,9 +478,38 @@ DECLARE
     again record;               -- keys of evidence that was retracted
     violated text;
     found bigint[];
+    suppressed record;
 BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
+    END IF;
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_events, n.of_observations, n.any_is INTO suppressed
+        FROM names_suppressed(events, observations, NULL) n;
+        IF suppressed.any_is THEN
+            PERFORM count_suppressed(u.source, count(*) FILTER (WHERE u.is_event),
+                                     count(*) FILTER (WHERE NOT u.is_event))
+            FROM (SELECT e.source, true AS is_event
+                  FROM ROWS FROM (unnest(suppressed.of_events), unnest(events)) e(gone) WHERE e.gone
+                  UNION ALL
+                  SELECT o.source, false
+                  FROM ROWS FROM (unnest(suppressed.of_observations), unnest(observations)) o(gone) WHERE o.gone) u
+            GROUP BY u.source;
+            numbers := record_events(
+                array(SELECT u.event
+                      FROM (SELECT generate_subscripts(suppressed.of_events, 1) AS n,
+                                   unnest(suppressed.of_events) AS gone, unnest(events) AS event) u
+                      WHERE NOT u.gone ORDER BY u.n), history, sent_again,
+                array(SELECT u.observation
+                      FROM (SELECT generate_subscripts(suppressed.of_observations, 1) AS n,
+                                   unnest(suppressed.of_observations) AS gone,
+                                   unnest(observations) AS observation) u
+                      WHERE NOT u.gone ORDER BY u.n));
+            -- NULL for what was dropped
+            RETURN array(SELECT CASE WHEN NOT u.gone THEN numbers[count(*) FILTER (WHERE NOT u.gone) OVER (ORDER BY u.n)]
+                                     END
+                         FROM unnest(suppressed.of_events) WITH ORDINALITY u(gone, n) ORDER BY u.n);
+        END IF;
     END IF;
     IF observations <> '{}' THEN
         PERFORM check_time('observed_at', min(o.observed_at)), check_time('observed_at', max(o.observed_at))
@@ -805,6 +840,7 @@ BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM journey_pass('suppressions');
     attached := (SELECT s.relation FROM sources s WHERE s.source = unrecord_many.source AND s.detached_at IS NULL
                  ORDER BY s.part <> '' AND starts_with(keys[1], s.part || ':') DESC, s.part LIMIT 1);
     IF attached IS NOT NULL THEN

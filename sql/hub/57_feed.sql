@@ -135,6 +135,7 @@ DECLARE
     claimed text[];
     ids bigint[];  -- whose touchpoints they were
 BEGIN
+    PERFORM journey_pass('suppressions');
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         -- what others have recorded since this snapshot can't be seen, but this collides with it
         WITH claim AS (
@@ -617,6 +618,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM journey_pass('suppressions');
     IF cardinality(keys) > 1000 THEN
         PERFORM lock_rows(source, keys);
     END IF;

@@ -244,6 +244,8 @@ DECLARE
     wrong_items text[];
     wrong_reasons text[];
     wrong_states text[];
+    suppressed record;
+    unkept integer[] := '{}';  -- payloads that name somebody who is suppressed
     newest bigint;
     stored record;
     tells boolean;           -- traits, or consents
@@ -310,6 +312,35 @@ BEGIN
                      WITH ORDINALITY o(bare, bearer)
             ORDER BY o.ordinality);
     END IF;
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_events, n.of_observations, n.any_is INTO suppressed
+        FROM names_suppressed(events, observations, NULL) n;
+        IF suppressed.any_is THEN
+            unkept := array(SELECT u.payload
+                            FROM ROWS FROM (unnest(suppressed.of_events || suppressed.of_observations),
+                                            unnest(event_payloads || observation_payloads)) u(gone, payload)
+                            WHERE u.gone);
+            PERFORM count_suppressed(format, count(*) FILTER (WHERE u.n <= coalesce(cardinality(events), 0)),
+                                     count(*) FILTER (WHERE u.n > coalesce(cardinality(events), 0)))
+            FROM unnest(suppressed.of_events || suppressed.of_observations) WITH ORDINALITY u(gone, n)
+            WHERE u.gone;
+            SELECT array_agg(u.event ORDER BY u.n), array_agg(u.payload ORDER BY u.n), array_agg(u.item ORDER BY u.n),
+                   array_agg(u.traits ORDER BY u.n), array_agg(u.consents ORDER BY u.n)
+            INTO events, event_payloads, event_items, event_traits, event_consents
+            FROM (SELECT generate_subscripts(suppressed.of_events, 1) AS n, unnest(suppressed.of_events) AS gone,
+                         unnest(events) AS event, unnest(event_payloads) AS payload, unnest(event_items) AS item,
+                         unnest(event_traits) AS traits, unnest(event_consents) AS consents) u
+            WHERE NOT u.gone;
+            SELECT array_agg(u.observation ORDER BY u.n), array_agg(u.payload ORDER BY u.n),
+                   array_agg(u.item ORDER BY u.n), array_agg(u.traits ORDER BY u.n), array_agg(u.consents ORDER BY u.n)
+            INTO observations, observation_payloads, observation_items, observation_traits, observation_consents
+            FROM (SELECT generate_subscripts(suppressed.of_observations, 1) AS n,
+                         unnest(suppressed.of_observations) AS gone, unnest(observations) AS observation,
+                         unnest(observation_payloads) AS payload, unnest(observation_items) AS item,
+                         unnest(observation_traits) AS traits, unnest(observation_consents) AS consents) u
+            WHERE NOT u.gone;
+        END IF;
+    END IF;
     touchpoints := 0;
     duplicates := 0;
     evidence := coalesce(cardinality(observations), 0);
@@ -327,7 +358,7 @@ BEGIN
         wrong_reasons := wrong_reasons || stored.reasons;
         wrong_states := wrong_states || stored.sqlstates;
     END IF;
-    IF tells THEN
+    IF tells AND (events IS NOT NULL OR observations IS NOT NULL) THEN
         SELECT array_agg(ROW(e.identifiers, e.at, NULL, NULL)::observation ORDER BY e.n),
                array_agg(e.traits ORDER BY e.n), array_agg(e.consents ORDER BY e.n)
         INTO told, told_traits, told_consents
@@ -343,6 +374,16 @@ BEGIN
     IF told IS NOT NULL THEN
         told_ats := array(SELECT o.observed_at FROM unnest(told) WITH ORDINALITY o ORDER BY o.ordinality);
         told_ids := identities_for(bearers(told), told_ats);
+    END IF;
+    IF unkept <> '{}' AND wrong_payloads && unkept THEN
+        -- a payload that names somebody who is suppressed is not kept
+        PERFORM count_suppressed(format, 0, count(*)) FROM unnest(wrong_payloads) u(n) WHERE u.n = ANY (unkept);
+        SELECT coalesce(array_agg(u.payload ORDER BY u.n), '{}'), array_agg(u.item ORDER BY u.n),
+               array_agg(u.reason ORDER BY u.n), array_agg(u.state ORDER BY u.n)
+        INTO wrong_payloads, wrong_items, wrong_reasons, wrong_states
+        FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states)
+             WITH ORDINALITY u(payload, item, reason, state, n)
+        WHERE u.payload <> ALL (unkept);
     END IF;
     rejected := cardinality(wrong_payloads);
     IF rejected > 0 THEN
@@ -418,6 +459,7 @@ BEGIN
     IF NOT has_table_privilege('touchpoint_keys', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM journey_pass('suppressions');
     rules := format_rules(format);
     IF array_ndims(payloads) > 1 OR array_lower(payloads, 1) <> 1 THEN
         payloads := array(SELECT unnest(payloads));
@@ -546,6 +588,7 @@ DECLARE
     told_ats timestamptz[];
 BEGIN
     PERFORM check_may('steward');
+    PERFORM journey_pass('suppressions');
     rules := format_rules(format);
     ids := array(SELECT r.rejected_id FROM rejected r WHERE r.format = retry_rejected.format
                  ORDER BY r.rejected_id FOR UPDATE SKIP LOCKED);

@@ -565,6 +565,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     r record;
+    suppressed record;
     reason text;
     state text;
     forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
@@ -586,6 +587,21 @@ BEGIN
         SELECT read_list(source_id, noted_keys(source_id), key_values) AS keys, ARRAY[NULL::event] AS events,
                ARRAY[NULL::observation] AS observations, ARRAY[NULL::jsonb] AS traits INTO r;
     END;
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_events, n.of_observations, n.any_is INTO suppressed
+        FROM names_suppressed(r.events, r.observations, NULL) n;
+        IF suppressed.any_is THEN
+            -- such rows tell nothing
+            SELECT array_agg(u.key ORDER BY u.n) AS keys,
+                   array_agg(CASE WHEN NOT suppressed.of_events[u.n] THEN u.event END ORDER BY u.n) AS events,
+                   array_agg(CASE WHEN NOT suppressed.of_observations[u.n] THEN u.observation END ORDER BY u.n) AS observations,
+                   array_agg(CASE WHEN NOT (suppressed.of_events[u.n] OR suppressed.of_observations[u.n]) THEN u.traits END
+                             ORDER BY u.n) AS traits
+            INTO r
+            FROM (SELECT generate_subscripts(r.keys, 1) AS n, unnest(r.keys) AS key, unnest(r.events) AS event,
+                         unnest(r.observations) AS observation, unnest(r.traits) AS traits) u;
+        END IF;
+    END IF;
 
     RETURN QUERY
     WITH flaws AS MATERIALIZED (

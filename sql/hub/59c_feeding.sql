@@ -274,7 +274,33 @@ DECLARE
     told_ids bigint[];     -- and those they were told of
     tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
     told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
+    suppressed record;
 BEGIN
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_events, n.of_observations, n.of_whose, n.any_is INTO suppressed
+        FROM names_suppressed(events, observations, whose) n;
+        IF suppressed.any_is THEN
+            -- such a row tells nothing, nor why it can't
+            FOR i IN 1 .. cardinality(keys) LOOP
+                IF suppressed.of_events[i] OR suppressed.of_observations[i] OR suppressed.of_whose[i] THEN
+                    PERFORM count_suppressed(source, ((events[i]).source IS NOT NULL)::integer,
+                                             ((events[i]).source IS NULL)::integer);
+                    events[i] := NULL;
+                    observations[i] := NULL;
+                    IF i <= cardinality(whose) THEN
+                        whose[i] := NULL;
+                    END IF;
+                    IF i <= cardinality(traits) THEN
+                        traits[i] := NULL;
+                    END IF;
+                    IF i <= cardinality(states) THEN
+                        reasons[i] := NULL;
+                        states[i] := NULL;
+                    END IF;
+                END IF;
+            END LOOP;
+        END IF;
+    END IF;
     whose := bearers_of_rows(whose, traits, events, observations);
     IF keys = '{}' THEN
         RETURN 0;
@@ -542,7 +568,20 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     fresh text[];
+    suppressed record;
+    kept integer[];
 BEGIN
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_events AS gone, n.any_is INTO suppressed FROM names_suppressed(events, NULL, NULL) n;
+        IF suppressed.any_is THEN
+            kept := array(SELECT u.n FROM unnest(suppressed.gone) WITH ORDINALITY u(gone, n)
+                          WHERE NOT u.gone ORDER BY u.n);
+            PERFORM count_suppressed(source, cardinality(keys) - cardinality(kept), 0);
+            row_keys := array(SELECT row_keys[k.n] FROM unnest(kept) WITH ORDINALITY k(n, place) ORDER BY k.place);
+            keys := array(SELECT keys[k.n] FROM unnest(kept) WITH ORDINALITY k(n, place) ORDER BY k.place);
+            events := array(SELECT events[k.n] FROM unnest(kept) WITH ORDINALITY k(n, place) ORDER BY k.place);
+        END IF;
+    END IF;
     WITH fresh AS (
         INSERT INTO source_changes AS c (source, row_key, source_key)
         SELECT source, u.row_key, u.key FROM unnest(row_keys, keys) u(row_key, key)
@@ -1520,6 +1559,7 @@ DECLARE
     detail text;
     hint text;
 BEGIN
+    PERFORM journey_pass('suppressions');
     FOR attempt IN 1 .. 10 LOOP
         BEGIN
             RETURN feed_some(source_id, beginning);
@@ -1705,6 +1745,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security 
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM journey_pass('suppressions');
     PERFORM check_may('owner');
     IF NOT hold_source(source_id, true) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = 'the source was detached';
@@ -1788,6 +1829,7 @@ DECLARE
     total bigint;
     step record;
 BEGIN
+    PERFORM journey_pass('suppressions');
     IF NOT hold_source(source_id, true) THEN
         RETURN 0;
     END IF;
@@ -1824,6 +1866,7 @@ DECLARE
     others text[];
     keys text[];
 BEGIN
+    PERFORM journey_pass('suppressions');
     SELECT t.source, t.part INTO s FROM sources t WHERE t.source_id = remove_source.source_id;
     others := array(SELECT t.part || ':' FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
     -- all that goes in several steps; of several parts more than that

@@ -559,6 +559,15 @@ BEGIN
     END IF;
     PERFORM check_observation(given, now(), '');
     PERFORM begin_stitching();
+    IF kind IS NOT NULL AND journey_pass('suppressions') THEN
+        IF suppressed_now(given) <> '{}' THEN
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+                MESSAGE = format('identifier %s is suppressed', (suppressed_now(given))[1]),
+                DETAIL = 'It was erased, and the hub takes in nothing that comes with it.',
+                HINT = format('When somebody becomes a customer again: SELECT %I.unsuppress(%L);', current_schema(),
+                              (suppressed_now(given))[1]);
+        END IF;
+    END IF;
     IF (normal_identifiers(given))[1] = (normal_identifiers(given))[2] THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a pair needs two identifiers',
             DETAIL = format('Both are %s.', (normal_identifiers(given))[1]);

@@ -102,6 +102,7 @@ DECLARE
     said consent;
     identifiers @extschema@.identifier[];
     times timestamptz[];
+    suppressed record;
 BEGIN
     IF NOT has_table_privilege('consents', 'INSERT') THEN
         PERFORM check_may('writer');
@@ -115,6 +116,17 @@ BEGIN
                                             valid_until, n);
     IF identifiers IS NULL THEN
         RETURN 0;
+    ELSIF journey_pass('suppressions') THEN
+        SELECT n.of_whose AS gone, n.any_is INTO suppressed FROM names_suppressed(NULL, NULL, identifiers) n;
+        IF suppressed.any_is THEN
+            PERFORM count_suppressed(u.source, 0, count(*))
+            FROM ROWS FROM (unnest(suppressed.gone), unnest(consents)) u(gone) WHERE u.gone
+            GROUP BY u.source;
+            RETURN set_consents(array(SELECT u.said
+                                      FROM (SELECT generate_subscripts(consents, 1) AS n,
+                                                   unnest(suppressed.gone) AS gone, unnest(consents) AS said) u
+                                      WHERE NOT u.gone ORDER BY u.n));
+        END IF;
     END IF;
     RETURN store_consents(identities_for(identifiers, times), consents);
 END $$;
@@ -137,7 +149,7 @@ END $$;
 COMMENT ON FUNCTION
     @hub@.set_consent(@extschema@.identifier, text, text, text, text, text, text, timestamptz, timestamptz) IS
     'note that consent was granted, denied, withdrawn or has expired, for a purpose and a channel, or all of them'
-    ' (NULL or *). Returns the customer';
+    ' (NULL or *). Returns the customer; NULL: he is suppressed';
 
 -- The statement that holds: see the head of this file
 CREATE OR REPLACE FUNCTION @hub@.consent_in_force(

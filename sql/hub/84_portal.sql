@@ -172,8 +172,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose CONSTANT bigint := portal_identity();
+    whose bigint;
 BEGIN
+    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
+    whose := portal_identity();
     IF NOT coalesce(trait = ANY ((SELECT s.portal_traits FROM settings s WHERE s.one_row)::text[]), false) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('trait %s can''t be corrected at the portal',
@@ -195,9 +197,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose CONSTANT bigint := portal_identity();
+    whose bigint;
     said consent;
 BEGIN
+    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
+    whose := portal_identity();
     said := ROW((SELECT i.identifier FROM identities i WHERE i.identity_id = whose), purpose, channel, 'withdrawn',
                 NULL, 'portal', NULL, clock_timestamp(), NULL);
     PERFORM check_consent(said);
@@ -211,8 +215,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose CONSTANT bigint := portal_identity();
+    whose bigint;
 BEGIN
+    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
+    whose := portal_identity();
     INSERT INTO erasure_requests (identity_id, reason) VALUES (whose, left(reason, 1000)) ON CONFLICT DO NOTHING;
     RETURN (SELECT r.asked_at FROM erasure_requests r WHERE r.identity_id = whose);
 END $$;

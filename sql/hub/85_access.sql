@@ -211,6 +211,8 @@ BEGIN ATOMIC
         ('writer', 'feed_notes_note_id_seq', 'USAGE'),
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'suppressions', 'SELECT (suppressed_at)'),  -- to pass the gate
+        ('writer', 'suppressed_writes', 'INSERT'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
         ('steward', 'evidence', 'UPDATE (identities)'),
@@ -220,7 +222,7 @@ BEGIN ATOMIC
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
                                 || 'trait_history, bots_version, language_traits, last_agent_within, '
-                                || 'agents_see_released)'),
+                                || 'agents_see_released, erased_at)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
@@ -263,6 +265,14 @@ BEGIN ATOMIC
         ('steward', 'segment_log_log_id_seq', 'USAGE'),
         ('steward', 'segment_clock', 'UPDATE'),
         ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
+        -- what erase() does, that others do not
+        ('steward', 'suppressions', 'UPDATE'),  -- to close the gate
+        ('steward', 'suppressed_writes', 'SELECT, INSERT, DELETE'),
+        ('steward', 'suppressed_by_day', 'SELECT'),
+        ('steward', 'personal_data', 'SELECT'),
+        ('steward', 'erasures', 'SELECT, INSERT'),
+        ('steward', 'erasures_erasure_id_seq', 'USAGE'),
+        ('steward', 'evidence', 'DELETE'),
 
         -- no table, nor a view of what is everybody's
         ('portal', 'my_timeline', 'SELECT'),
@@ -283,6 +293,11 @@ BEGIN ATOMIC
         ('agent', 'note_access(text, bigint)'),
         ('writer', 'note_access(text, bigint)'),
         ('steward', 'portal_token(bigint, interval)'),
+        ('writer', 'suppressed_among(@extschema@.identifier[])'),
+        ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
+        ('steward', 'lift_suppression(@extschema@.identifier[])'),
+        ('steward', 'suppressed_identities(timestamptz)'),
+        ('steward', 'erase_listed(bigint[], bigint[], text[], text)'),
         ('portal', 'my_timeline()'),
         ('portal', 'my_conversations()'),
         ('portal', 'my_profile()'),

@@ -7,6 +7,8 @@ CREATE TRUSTED LANGUAGE journey_plpgsql HANDLER journey_plpgsql_call VALIDATOR j
 
 CREATE FUNCTION journey_run_as_owner(schema text, command text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION journey_pass(gate regclass) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
 CREATE FUNCTION journey_make_months(schema text, since timestamptz, until timestamptz) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
@@ -210,6 +212,8 @@ COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_p
 COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
 COMMENT ON FUNCTION journey_run_as_owner(text, text)
     IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
+COMMENT ON FUNCTION journey_pass(regclass) IS
+    'hold a weak lock of a table until the transaction ends; returns whether it must be asked: it may have rows';
 COMMENT ON FUNCTION journey_make_months(text, timestamptz, timestamptz) IS
     'have the partitions of months of a hub made by a process of its owner, and wait for it, or from -infinity to '
     'infinity those that the default partition has many touchpoints of, and do not wait; false: there can be none';
