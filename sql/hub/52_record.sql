@@ -506,7 +506,8 @@ BEGIN
                                    unnest(observations) AS observation) u
                       WHERE NOT u.gone ORDER BY u.n));
             -- NULL for what was dropped
-            RETURN array(SELECT CASE WHEN NOT u.gone THEN numbers[count(*) FILTER (WHERE NOT u.gone) OVER (ORDER BY u.n)]
+            RETURN array(SELECT CASE WHEN NOT u.gone
+                         THEN numbers[count(*) FILTER (WHERE NOT u.gone) OVER (ORDER BY u.n)]
                                      END
                          FROM unnest(suppressed.of_events) WITH ORDINALITY u(gone, n) ORDER BY u.n);
         END IF;

@@ -594,8 +594,10 @@ BEGIN
             -- such rows tell nothing
             SELECT array_agg(u.key ORDER BY u.n) AS keys,
                    array_agg(CASE WHEN NOT suppressed.of_events[u.n] THEN u.event END ORDER BY u.n) AS events,
-                   array_agg(CASE WHEN NOT suppressed.of_observations[u.n] THEN u.observation END ORDER BY u.n) AS observations,
-                   array_agg(CASE WHEN NOT (suppressed.of_events[u.n] OR suppressed.of_observations[u.n]) THEN u.traits END
+                   array_agg(CASE WHEN NOT suppressed.of_observations[u.n]
+                             THEN u.observation END ORDER BY u.n) AS observations,
+                   array_agg(CASE WHEN NOT (suppressed.of_events[u.n] OR suppressed.of_observations[u.n])
+                             THEN u.traits END
                              ORDER BY u.n) AS traits
             INTO r
             FROM (SELECT generate_subscripts(r.keys, 1) AS n, unnest(r.keys) AS key, unnest(r.events) AS event,

@@ -1,9 +1,9 @@
 -- Erasing a person: all that the hub keeps of him, in one transaction, by the register personal_data.
 --
 -- The person is the customer's identities, but for those that are others' too: where rules part what evidence connects,
--- a device or a line may be seen with people of several customers, and is in one of them. Such an identity stays, and so
--- does what is known of it, but for what came with an identifier of the person. What there may be only so many of in a
--- customer (max_per_customer), or is kept apart from others by a steward, is somebody himself; and what was seen with
+-- a device or a line may be seen with people of several customers, and is in one of them. Such an identity stays, and
+-- so does what is known of it, but for what came with an identifier of the person. What there may be only so many of in
+-- a customer (max_per_customer), or is kept apart from others by a steward, is somebody himself; and what was seen with
 -- such of one customer only, or with what is as strong as itself, is his. An identity that was seen with either of
 -- another customer is others' too; where there is no such thing, with a stronger one. Who asks for a customer asks for
 -- somebody: where nothing else is left to go, the strongest identities go.
@@ -23,7 +23,8 @@ BEGIN
     SELECT string_agg(r.relation, ', ' ORDER BY r.relation) INTO hidden
     FROM (SELECT DISTINCT p.relation, to_regclass(personal_relation(p.relation)) AS id FROM personal_data p
           WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,'
-                                     'erasure_requests,segment_members,segment_log,segment_changes}') AND p.holds IS NOT NULL) r
+                                     'erasure_requests,segment_members,segment_log,segment_changes}')
+                                         AND p.holds IS NOT NULL) r
     WHERE CASE WHEN r.id IS NOT NULL THEN row_security_active(r.id) END;
     IF hidden IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
@@ -88,9 +89,11 @@ BEGIN
             SELECT r.identity_id AS id, r.priority,
                    r.max_per_customer IS NOT NULL
                    OR EXISTS (SELECT FROM spellings(ARRAY[r.identity_id], NULL) s
-                                   JOIN identity_pairs p ON p.kind = 'cannot' AND s.identity_id IN (p.a, p.b)) AS somebody
+                                   JOIN identity_pairs p ON p.kind = 'cannot' AND s.identity_id IN (p.a, p.b))
+                   AS somebody
             FROM ruled_identities r
-            WHERE r.identity_id IN (SELECT c.id FROM crossing c UNION SELECT m.id FROM met m UNION SELECT m.other FROM met m)
+            WHERE r.identity_id IN (SELECT c.id FROM crossing c UNION SELECT m.id FROM met m
+                                    UNION SELECT m.other FROM met m)
         ), owned AS (
             SELECT m.other, array_agg(DISTINCT m.customer_id) AS owners
             FROM met m JOIN ruled_node n ON n.id = m.id JOIN ruled_node y ON y.id = m.other
@@ -133,10 +136,12 @@ BEGIN
     UNION
     SELECT t.source, t.source_key FROM traits t WHERE t.identity_id = ANY (ids) AND t.source_key <> '';
 END $$;
-COMMENT ON FUNCTION @hub@.keys_told(bigint[], boolean) IS 'keys of rows, touchpoints and evidence that told of some identities';
+COMMENT ON FUNCTION @hub@.keys_told(bigint[], boolean)
+    IS 'keys of rows, touchpoints and evidence that told of some identities';
 
 -- A regular expression that finds identifiers in text, as values on their own: plain, as JSON writes them, and in an
--- address. What is short must stand alone between quotes, or as a number, as in JSON: else it would be found everywhere.
+-- address. What is short must stand alone between quotes, or as a number, as in JSON: else it would be found
+-- everywhere.
 CREATE OR REPLACE FUNCTION @hub@.mention_of(identifiers @extschema@.identifier[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -172,7 +177,8 @@ BEGIN
          CROSS JOIN LATERAL keys_told(p.ids, true) k
          JOIN LATERAL (SELECT s.relation FROM sources s
                        WHERE s.source = k.source AND s.detached_at IS NULL
-                       ORDER BY s.part <> '' AND starts_with(k.source_key, s.part || ':') DESC, s.part LIMIT 1) a ON true
+                       ORDER BY s.part <> '' AND starts_with(k.source_key, s.part || ':') DESC,
+                           s.part LIMIT 1) a ON true
          LEFT JOIN source_changes c ON c.source = k.source AND c.source_key = k.source_key
     ORDER BY 1, 2, 3;
 END $$;
@@ -208,8 +214,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.unpack_customers(bigint[]) IS
     'take customers out of customer_journeys and journey_blocks; returns how many journeys there were';
 
--- A statement on the rows of a table, called x, that are found by a column of it. $1: identities, $2: numbers the person
--- is known by, $3: identifiers and values, $4: a regular expression.
+-- A statement on the rows of a table, called x, that are found by a column of it. $1: identities, $2: numbers the
+-- person is known by, $3: identifiers and values, $4: a regular expression.
 CREATE OR REPLACE FUNCTION @hub@.personal_rows(head text, middle text, column_name text, reached_by text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -269,8 +275,8 @@ COMMENT ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identif
     'suppress identifiers; returns how many are new';
 REVOKE EXECUTE ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.identifier[], bigint) FROM PUBLIC;
 
--- Tables of the hub and others by the register, but for those that erase_identities knows itself: with the rights of the
--- owner, for there are some that nobody else deletes from, and some whose rows policies show to few.
+-- Tables of the hub and others by the register, but for those that erase_identities knows itself: with the rights of
+-- the owner, for there are some that nobody else deletes from, and some whose rows policies show to few.
 CREATE OR REPLACE FUNCTION @hub@.erase_listed(ids bigint[], known_by bigint[], texts text[], mention text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET gin_fuzzy_search_limit = 0 SET jit = off
@@ -288,9 +294,11 @@ BEGIN
             DETAIL = 'Row-level security applies to identities.';
     END IF;
     FOR t IN
-        SELECT p.relation, p.column_name, p.reached_by, p.on_erase, c.cleared, to_regclass(personal_relation(p.relation)) AS id
+        SELECT p.relation, p.column_name, p.reached_by, p.on_erase, c.cleared,
+            to_regclass(personal_relation(p.relation)) AS id
         FROM personal_data p
-             LEFT JOIN LATERAL (SELECT string_agg(format('%I = NULL', o.column_name), ', ' ORDER BY o.column_name) AS cleared
+             LEFT JOIN LATERAL (SELECT string_agg(format('%I = NULL', o.column_name),
+                                                  ', ' ORDER BY o.column_name) AS cleared
                                 FROM personal_data o WHERE o.relation = p.relation AND o.on_erase = 'clear') c ON true
         WHERE p.reached_by IS NOT NULL AND (p.on_erase IN ('delete', 'strip') OR c.cleared IS NOT NULL)
               AND p.relation <> ALL ('{identities,customers,evidence,touchpoints,customer_journeys,journey_blocks}')
@@ -305,8 +313,9 @@ BEGIN
                      THEN personal_rows(format('DELETE FROM %s x', t.id), 'USING', t.column_name, t.reached_by)
                      ELSE personal_rows(format('UPDATE %s x SET %s', t.id,
                                                CASE WHEN t.on_erase = 'strip'
-                                                    THEN format('%1$I = ARRAY(SELECT u.id FROM pg_catalog.unnest(x.%1$I) '
-                                                                'WITH ORDINALITY u(id, n) WHERE u.id <> ALL ($1) '
+                                                    THEN format('%1$I = ARRAY(SELECT u.id FROM pg_catalog.unnest('
+                                                                'x.%1$I) WITH ORDINALITY u(id, n) '
+                                                                'WHERE u.id <> ALL ($1) '
                                                                 'ORDER BY u.n)', t.column_name) ELSE t.cleared END),
                                         'FROM', t.column_name, t.reached_by) END
         USING ids, known_by, texts, mention;
@@ -372,7 +381,8 @@ DECLARE
     n bigint;
     more bigint;
 BEGIN
-    SELECT array_agg(i.identifier), array_agg(i.identifier ORDER BY i.identity_id) FILTER (WHERE NOT (i.blocked OR i.shared)),
+    SELECT array_agg(i.identifier),
+           array_agg(i.identifier ORDER BY i.identity_id) FILTER (WHERE NOT (i.blocked OR i.shared)),
            array_agg(f.identifier ORDER BY i.identity_id) FILTER (WHERE NOT (i.blocked OR i.shared)),
            array_agg(DISTINCT i.customer_id)
     INTO identifiers, usable, forms, customers_were
@@ -410,15 +420,17 @@ BEGIN
     components := components_of(neighbours, ids);
     customers_were := array(SELECT c.customer_id FROM customers c
                             WHERE c.customer_id = ANY (components || neighbours) OR c.component_id = ANY (components));
-    -- evidence is others' too if it names somebody else, who is as strong as the person in it: what is of the person alone
-    -- says nothing of devices that stay
+    -- evidence is others' too if it names somebody else, who is as strong as the person in it: what is of the person
+    -- alone says nothing of devices that stay
     WITH named AS MATERIALIZED (
-        SELECT i.identity_id AS id, r.priority, r.max_per_customer IS NOT NULL AS somebody, i.identity_id = ANY (ids) AS goes
+        SELECT i.identity_id AS id, r.priority, r.max_per_customer IS NOT NULL AS somebody,
+            i.identity_id = ANY (ids) AS goes
         FROM identities i JOIN ruled_identities r ON r.identity_id = i.normal_id
         WHERE i.identity_id = ANY (ids)
               OR i.identity_id = ANY (neighbours) AND i.identity_id <> ALL (kept) AND NOT (i.blocked OR i.shared)
     ), judged AS MATERIALIZED (
-        SELECT v.place, max(w.priority) FILTER (WHERE w.goes) AS goes, max(w.priority) FILTER (WHERE NOT w.goes) AS stays,
+        SELECT v.place, max(w.priority) FILTER (WHERE w.goes) AS goes,
+            max(w.priority) FILTER (WHERE NOT w.goes) AS stays,
                bool_or(w.somebody AND NOT w.goes) AS somebody, v.size - count(*) FILTER (WHERE w.goes) AS size
         FROM (SELECT e.ctid AS place, e.identities, cardinality(e.identities) AS size FROM evidence e
               WHERE e.identities && ids) v
@@ -429,7 +441,8 @@ BEGIN
     WHERE e.ctid = ANY (array(SELECT j.place FROM judged j
                               WHERE j.size < 2 OR (j.somebody OR j.stays >= j.goes) IS NOT TRUE));
     GET DIAGNOSTICS n = ROW_COUNT;
-    -- the rest has another key, unless it is that of a row: what it was may come again when somebody is a customer again
+    -- the rest has another key, unless it is that of a row: what it was may come again when somebody is a customer
+    -- again
     UPDATE evidence e
     SET identities = array(SELECT u.id FROM unnest(e.identities) u(id) WHERE u.id <> ALL (ids) ORDER BY u.id),
         source_key = CASE WHEN e.source_key ~ mention OR NOT EXISTS (SELECT FROM sources s WHERE s.source = e.source)
@@ -519,7 +532,8 @@ BEGIN
     identifiers := array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (person.ids));
     IF reason ~ mention_of(identifiers) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the reason names the person',
-            DETAIL = 'It stays in the receipt.', HINT = 'Refer to the request instead: its date, or the number of a ticket.';
+            DETAIL = 'It stays in the receipt.',
+                HINT = 'Refer to the request instead: its date, or the number of a ticket.';
     END IF;
     attached := (SELECT jsonb_agg(jsonb_build_object('source', a.source, 'table', a.relation, 'keys', a.keys)
                                   ORDER BY a.source, a.relation)
@@ -546,7 +560,8 @@ BEGIN
         counts := counts || jsonb_build_object('anonymous_touchpoints', anonymous);
     END IF;
     INSERT INTO erasures (erasure_id, kind, reason, counts) VALUES (id, kind, btrim(reason), counts);
-    RETURN receipt(id) || CASE WHEN attached IS NOT NULL THEN jsonb_build_object('delete_there', attached) ELSE '{}' END;
+    RETURN receipt(id) || CASE WHEN attached IS NOT NULL THEN jsonb_build_object('delete_there', attached)
+                               ELSE '{}' END;
 END $$;
 COMMENT ON FUNCTION @hub@.erase_person(bigint, text, text) IS 'erase or anonymize a customer';
 
@@ -562,8 +577,8 @@ COMMENT ON FUNCTION @hub@.erase(bigint, text) IS
     'identifiers again is dropped. Returns a receipt, which names nobody; and, where attached tables are let go of, '
     'what is to be deleted there, which the receipt that is kept lacks';
 
--- The touchpoints under a number with no way back: a new one, of an identifier that is made up, without what the register
--- says is to be cleared, and of what is to become a number the number of a conversation of these.
+-- The touchpoints under a number with no way back: a new one, of an identifier that is made up, without what the
+-- register says is to be cleared, and of what is to become a number the number of a conversation of these.
 CREATE OR REPLACE FUNCTION @hub@.copy_anonymous(ids bigint[]) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -609,8 +624,8 @@ BEGIN
     RETURN erase_person(customer_id, reason, 'anonymize');
 END $$;
 COMMENT ON FUNCTION @hub@.anonymize(bigint, text) IS
-    'erase a person, as erase() does, but leave the touchpoints under a number that nothing leads back from: when, where, '
-    'what, and what it was worth, so that counts stay what they were';
+    'erase a person, as erase() does, but leave the touchpoints under a number that nothing leads back from: when, '
+    'where, what, and what it was worth, so that counts stay what they were';
 
 CREATE OR REPLACE FUNCTION @hub@.unsuppress(identifier @extschema@.identifier) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

@@ -13,9 +13,10 @@ END $$;
 COMMENT ON FUNCTION @hub@.exported_fields(text) IS
     'an expression for the columns of a table that are exported, as JSON; NULL: there are none';
 
--- Rows of a person in a table, by the register: the columns that are exported, sorted, so that they are the same as long
--- as nothing has changed.
-CREATE OR REPLACE FUNCTION @hub@.exported_rows(relation text, ids bigint[], known_by bigint[], texts text[], mention text)
+-- Rows of a person in a table, by the register: the columns that are exported, sorted, so that they are the same as
+-- long as nothing has changed.
+CREATE OR REPLACE FUNCTION @hub@.exported_rows(relation text, ids bigint[], known_by bigint[], texts text[],
+                                               mention text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 AS $$
@@ -73,7 +74,8 @@ BEGIN
     result := jsonb_build_object(
         'customer_id', person.customer,
         'identifiers', coalesce(to_jsonb(identifiers), '[]'),
-        'profile', coalesce((SELECT profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at,
+        'profile', coalesce((SELECT profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key,
+                                                   t.observed_at,
                                                    (SELECT rules_of_traits()))
                              FROM traits t JOIN identities i ON i.identity_id = t.identity_id
                              WHERE t.identity_id = ANY (person.ids) AND NOT (i.blocked OR i.shared)), '{}'));
@@ -87,8 +89,8 @@ BEGIN
     EXECUTE format('SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(''identifier'', i.identifier) '
                    'OPERATOR(pg_catalog.||) %s ORDER BY x.occurred_at, x.touchpoint_id) '
                    'FROM touchpoints x JOIN identities i ON i.identity_id = x.identity_id '
-                   'WHERE x.identity_id = ANY ($1 || $2) AND (x.identity_id = ANY ($1) OR EXISTS (SELECT FROM ROWS FROM '
-                   '(pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) '
+                   'WHERE x.identity_id = ANY ($1 || $2) AND (x.identity_id = ANY ($1) OR EXISTS (SELECT FROM ROWS '
+                   'FROM (pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) '
                    'w(id, source, key, at) WHERE w.id = x.identity_id AND w.source = x.source '
                    'AND (w.key = x.source_key OR x.source_key IS NULL AND w.at = x.occurred_at)))',
                    exported_fields('touchpoints'))
@@ -97,7 +99,8 @@ BEGIN
         'touchpoints', coalesce(told, '[]'),
         'conversations',
         coalesce((SELECT jsonb_agg(c.told ORDER BY c.told)
-                  FROM (SELECT jsonb_build_object('source', t.value ->> 'source', 'conversation', t.value ->> 'conversation',
+                  FROM (SELECT jsonb_build_object('source', t.value ->> 'source', 'conversation',
+                                                  t.value ->> 'conversation',
                                                   'touchpoints', count(*), 'first', min(t.value ->> 'occurred_at'),
                                                   'last', max(t.value ->> 'occurred_at')) AS told
                         FROM jsonb_array_elements(told) t(value) WHERE t.value ->> 'conversation' IS NOT NULL
@@ -119,22 +122,24 @@ BEGIN
         GROUP BY p.relation HAVING bool_or(p.exported) AND bool_or(p.reached_by IS NOT NULL)
         ORDER BY p.relation
     LOOP
-        told := exported_rows(listed.relation, CASE WHEN listed.relation = 'identities' THEN all_ids ELSE person.ids END,
+        told := exported_rows(listed.relation, CASE WHEN listed.relation = 'identities'
+                              THEN all_ids ELSE person.ids END,
                               person.ids || person.customer, texts, mention);
         result := result || jsonb_build_object(listed.relation, coalesce(told, '[]'));
     END LOOP;
     RETURN result;
 END $$;
 COMMENT ON FUNCTION @hub@.export_customer(bigint) IS
-    'all that is kept of a customer, with where it came from, as the register has it: see the manual for its members. Of '
-    'others there is but how many they were';
+    'all that is kept of a customer, with where it came from, as the register has it: see the manual for its members. '
+    'Of others there is but how many they were';
 
 CREATE OR REPLACE VIEW @hub@.suppressed_by_day WITH (security_invoker = true) AS
 SELECT w.source, (w.dropped_at AT TIME ZONE s.time_zone)::date AS day, sum(w.touchpoints) AS touchpoints,
        sum(w.others) AS others
 FROM @hub@.suppressed_writes w CROSS JOIN @hub@.settings s
 GROUP BY 1, 2;
-COMMENT ON VIEW @hub@.suppressed_by_day IS 'what was dropped because it came with an erased identifier, by source and day';
+COMMENT ON VIEW @hub@.suppressed_by_day
+    IS 'what was dropped because it came with an erased identifier, by source and day';
 COMMENT ON COLUMN @hub@.suppressed_by_day.source IS 'system it came from';
 COMMENT ON COLUMN @hub@.suppressed_by_day.day IS 'the day, in the time zone of settings';
 COMMENT ON COLUMN @hub@.suppressed_by_day.touchpoints IS 'how many touchpoints';
@@ -143,7 +148,8 @@ COMMENT ON COLUMN @hub@.suppressed_by_day.others IS 'how much evidence, traits a
 -- Times of a table are those of the column that comes first of these
 CREATE OR REPLACE FUNCTION @hub@.privacy_report(
     OUT relation text, OUT holds text[], OUT columns text[], OUT rows bigint, OUT people bigint, OUT sources text[],
-    OUT oldest timestamptz, OUT newest timestamptz, OUT kept_for interval, OUT on_erase text, OUT purpose text, OUT basis text)
+    OUT oldest timestamptz, OUT newest timestamptz, OUT kept_for interval, OUT on_erase text, OUT purpose text,
+        OUT basis text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 30 SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
@@ -173,9 +179,10 @@ BEGIN
         id := to_regclass(personal_relation(t.relation));
         CONTINUE WHEN id IS NULL;
         SELECT max(a.attname) FILTER (WHERE p.reached_by = 'identity'),
-               (array_agg(a.attname ORDER BY array_position('{occurred_at,observed_at,received_at,rejected_at,noted_at,set_at,'
-                                                            'first_seen,suppressed_at}'::name[], a.attname))
-                FILTER (WHERE a.attname IN ('occurred_at', 'observed_at', 'received_at', 'rejected_at', 'noted_at', 'set_at',
+               (array_agg(a.attname ORDER BY array_position('{occurred_at,observed_at,received_at,rejected_at,noted_at,'
+                                                            'set_at,first_seen,suppressed_at}'::name[], a.attname))
+                FILTER (WHERE a.attname IN ('occurred_at', 'observed_at', 'received_at', 'rejected_at', 'noted_at',
+                                            'set_at',
                                             'first_seen', 'suppressed_at')
                               AND a.atttypid = 'timestamptz'::regtype))[1],
                coalesce(bool_or(a.attname = 'source'), false)
@@ -184,11 +191,13 @@ BEGIN
         WHERE a.attrelid = id AND a.attnum > 0 AND NOT a.attisdropped;
         EXECUTE format('SELECT count(*), %s, %s, %s, %s FROM %s x%s',
                        CASE WHEN by_identity IS NOT NULL THEN 'count(DISTINCT i.customer_id)' ELSE 'NULL::bigint' END,
-                       CASE WHEN has_source THEN 'array_agg(DISTINCT x.source::pg_catalog.text)' ELSE 'NULL::pg_catalog.text[]' END,
+                       CASE WHEN has_source
+                           THEN 'array_agg(DISTINCT x.source::pg_catalog.text)' ELSE 'NULL::pg_catalog.text[]' END,
                        coalesce('min(x.' || quote_ident(at) || ')', 'NULL::pg_catalog.timestamptz'),
                        coalesce('max(x.' || quote_ident(at) || ')', 'NULL::pg_catalog.timestamptz'), id,
                        CASE WHEN by_identity IS NOT NULL
-                            THEN format(' LEFT JOIN %I.identities i ON i.identity_id = x.%I', current_schema(), by_identity)
+                            THEN format(' LEFT JOIN %I.identities i ON i.identity_id = x.%I', current_schema(),
+                                        by_identity)
                             ELSE '' END)
         INTO rows, people, sources, oldest, newest;
         kept_for := kept_for(CASE t.relation WHEN 'touchpoint_keys' THEN 'keys' ELSE t.relation END);
@@ -196,6 +205,6 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.privacy_report() IS
-    'the register of processing: of each table that may hold something of people what that is, of how many, where it came '
-    'from, since when, how long it is kept, what erase() does with it, and for what purpose and on which basis, as '
-    'personal_data has it';
+    'the register of processing: of each table that may hold something of people what that is, of how many, where it '
+    'came from, since when, how long it is kept, what erase() does with it, for what purpose and on which '
+    'basis, as personal_data has it';

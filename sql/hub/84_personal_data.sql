@@ -1,5 +1,6 @@
--- The register, of the tables of this hub: which of their columns may hold something of a person. What is listed already
--- stays as it is, and what the hub has not is not listed. Columns without a row were added by the owner, who lists them.
+-- The register, of the tables of this hub: which of their columns may hold something of a person. What is listed
+-- already stays as it is, and what the hub has not is not listed. Columns without a row were added by the owner, who
+-- lists them.
 
 CREATE OR REPLACE FUNCTION @hub@.unlisted_columns(OUT relation text, OUT column_name text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
@@ -23,11 +24,14 @@ COMMENT ON FUNCTION @hub@.unlisted_columns() IS
 INSERT INTO @hub@.personal_data (relation, column_name)
 SELECT t.relation, c.column_name
 FROM (VALUES
-    ('settings', '{one_row,hub_version,quarantine_above,rules_changed_at,forget_unreferenced,notify,time_zone,session_gap,'
-                 'handoff_within,repeat_within,months_ahead,future_within,past_within,currency,'
-                 'bots_version,trait_history,worker,refresh_every,maintain_every,erase_attached,erased_at}'),
-    ('identifier_rules', '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
-    ('resolved_rules', '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
+    ('settings', '{one_row,hub_version,quarantine_above,rules_changed_at,forget_unreferenced,notify,time_zone,'
+                 'session_gap,handoff_within,repeat_within,months_ahead,future_within,'
+                 'past_within,currency,bots_version,trait_history,worker,refresh_every,maintain_every,'
+                 'erase_attached,erased_at}'),
+    ('identifier_rules',
+     '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
+    ('resolved_rules',
+     '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
     ('channels', '{channel,label,kind,ownership,service}'),
     ('agents', '{agent,name,is_bot}'),
     ('agent_aliases', '{source,alias,agent}'),
@@ -37,8 +41,8 @@ FROM (VALUES
     ('business_hours', '{weekday,opens,closes,calendar}'),
     ('business_exceptions', '{day,opens,closes,calendar}'),
     ('calendar_uses', '{used_by,name,calendar}'),
-    ('formats', '{format,rule,makes,each,condition,reason,identifiers,occurred_at,channel,action,value,currency,direction,'
-                'conversation,agent,campaign,source_key,attributes,subject,url,traits,consents}'),
+    ('formats', '{format,rule,makes,each,condition,reason,identifiers,occurred_at,channel,action,value,currency,'
+                'direction,conversation,agent,campaign,source_key,attributes,subject,url,traits,consents}'),
     ('trait_rules', '{trait,members,rule,source_order,personal}'),
     ('spend', '{day,channel,campaign,amount,currency}'),
     ('sources', '{source,part,source_id,relation,relation_id,relation_name,mapping,feed,search_path,compiled,columns,'
@@ -71,8 +75,8 @@ WHERE EXISTS (SELECT FROM pg_attribute a
                     AND NOT a.attisdropped)
 ON CONFLICT DO NOTHING;
 
--- What may hold something. Marks of suppressions stay: they are what the hub knows an erased person by, and lead back to
--- nobody without the key.
+-- What may hold something. Marks of suppressions stay: they are what the hub knows an erased person by, and lead back
+-- to nobody without the key.
 INSERT INTO @hub@.personal_data (relation, column_name, holds, reached_by, on_erase, on_anonymize, exported, position)
 SELECT v.relation, v.column_name, v.holds, v.reached_by, v.on_erase, v.on_anonymize, v.exported, v.position
 FROM (VALUES
