@@ -160,7 +160,7 @@ DECLARE
     highest CONSTANT integer := (SELECT max(s.segment_id) FROM segments s);
     all_bits varbit;
     bits varbit;
-    s record;
+    ruled record;
     made record;
     news text[];
     logged bigint;
@@ -174,7 +174,7 @@ BEGIN
     IF ids @> ARRAY(SELECT d.segment_id FROM segments d) THEN
         bits := all_bits;
     END IF;
-    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO s FROM settings g WHERE g.one_row;
+    SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO ruled FROM settings g WHERE g.one_row;
     SELECT string_agg(format('CASE WHEN CASE WHEN get_bit(e.bits, %1$s) = 1 THEN %2$s ELSE %1$s = ANY (e.former) END '
                              'THEN %1$s END', d.segment_id, d.condition), ', ' ORDER BY d.segment_id) AS conditions,
            (SELECT string_agg(format(CASE WHEN t.segments = 1 THEN 'nullif(greatest(CASE WHEN get_bit(e.bits, %s) = 1 '
@@ -187,7 +187,7 @@ BEGIN
            bool_or(d.condition ~ 'e\.open_conversations' AND d.segment_id = ANY (ids)) AS conversations
     INTO made
     FROM segments d;
-    PERFORM set_config('timezone', s.time_zone, true);
+    PERFORM set_config('timezone', ruled.time_zone, true);
     IF cardinality(customers) < 1000 THEN
         PERFORM set_config(g.setting, 'off', true)
         FROM unnest('{enable_seqscan,enable_hashjoin,enable_mergejoin}'::text[]) g(setting);
@@ -276,7 +276,8 @@ BEGIN
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = l.customer_id' END))
     INTO logged, news
-    USING at, s.session_gap, s.handoff_within, not_own_actions(), s.time_zone, customers, whys, s.notify,
+    USING at, ruled.session_gap, ruled.handoff_within, not_own_actions(), ruled.time_zone, customers, whys,
+          ruled.notify,
           at - interval '1 microsecond', bits, all_bits, added;
     PERFORM tell(news) WHERE news IS NOT NULL;
     RETURN logged;
@@ -372,14 +373,14 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 AS $$
 #variable_conflict use_variable
 DECLARE
-    s record;
+    ruled record;
     made record;
     journey @extschema@.journey;
     traits jsonb;
     conversations bigint;
     those integer[];
 BEGIN
-    SELECT g.session_gap, g.handoff_within, g.time_zone INTO s FROM settings g WHERE g.one_row;
+    SELECT g.session_gap, g.handoff_within, g.time_zone INTO ruled FROM settings g WHERE g.one_row;
     SELECT string_agg(format('CASE WHEN %s THEN %s END', d.condition, d.segment_id), ', ' ORDER BY d.segment_id)
                AS conditions,
            bool_or('traits' = ANY (d.inputs)) AS traits,
@@ -397,12 +398,12 @@ BEGIN
     IF made.conversations THEN
         conversations := open_conversations_of(customer_id);
     END IF;
-    PERFORM set_config('timezone', s.time_zone, true);
+    PERFORM set_config('timezone', ruled.time_zone, true);
     EXECUTE format('SELECT array_remove(ARRAY[%s]::integer[], NULL) '
                    'FROM (SELECT $6 AS journey, $7 AS traits, $8 AS open_conversations OFFSET 0) e', made.conditions)
     INTO those
-    USING at, s.session_gap, s.handoff_within, CASE WHEN made.conditions ~ '\$4' THEN not_own_actions() END,
-          s.time_zone, journey, traits, conversations;
+    USING at, ruled.session_gap, ruled.handoff_within, CASE WHEN made.conditions ~ '\$4' THEN not_own_actions() END,
+          ruled.time_zone, journey, traits, conversations;
     RETURN those;
 END $$;
 COMMENT ON FUNCTION @hub@.evaluate_segments(bigint, integer[], timestamptz) IS
@@ -414,15 +415,15 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_variable
 DECLARE
-    s segments := segment_named(name);
+    named segments := segment_named(name);
     who bigint := current_customer(customer_id);
 BEGIN
     IF NOT EXISTS (SELECT FROM customers c WHERE c.customer_id = who) THEN
         RETURN NULL;
-    ELSIF 'traits' = ANY (s.inputs) AND NOT sees_traits() THEN
-        RETURN EXISTS (SELECT FROM segment_members m WHERE m.customer_id = who AND s.segment_id = ANY (m.segments));
+    ELSIF 'traits' = ANY (named.inputs) AND NOT sees_traits() THEN
+        RETURN EXISTS (SELECT FROM segment_members m WHERE m.customer_id = who AND named.segment_id = ANY (m.segments));
     END IF;
-    RETURN evaluate_segments(who, ARRAY[s.segment_id], coalesce(at, now())) <> '{}';
+    RETURN evaluate_segments(who, ARRAY[named.segment_id], coalesce(at, now())) <> '{}';
 END $$;
 COMMENT ON FUNCTION @hub@.in_segment(text, bigint, timestamptz) IS
     'whether a customer is in a segment, as of now or by the clock of another time; a former number stands for the '
@@ -474,14 +475,14 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     d segments := segment_named(name);
-    s record;
+    ruled record;
 BEGIN
     IF 'traits' = ANY (d.inputs) AND NOT sees_traits() THEN
         RETURN QUERY SELECT m.customer_id FROM segment_members m WHERE d.segment_id = ANY (m.segments);
         RETURN;
     END IF;
-    SELECT g.session_gap, g.handoff_within, g.time_zone INTO s FROM settings g WHERE g.one_row;
-    PERFORM set_config('timezone', s.time_zone, true);
+    SELECT g.session_gap, g.handoff_within, g.time_zone INTO ruled FROM settings g WHERE g.one_row;
+    PERFORM set_config('timezone', ruled.time_zone, true);
     RETURN QUERY EXECUTE format(
         'SELECT e.customer_id FROM (SELECT j.customer_id, coalesce(j.journey, ''{}'') AS journey, %s AS traits, '
         '%s AS open_conversations FROM (%s) j %s OFFSET 0) e WHERE %s',
@@ -498,7 +499,7 @@ BEGIN
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = j.customer_id' END),
         d.condition)
-    USING coalesce(at, now()), s.session_gap, s.handoff_within, not_own_actions(), s.time_zone;
+    USING coalesce(at, now()), ruled.session_gap, ruled.handoff_within, not_own_actions(), ruled.time_zone;
 END $$;
 COMMENT ON FUNCTION @hub@.segment_members(text, timestamptz) IS
     'the customers who are in a segment, as in_segment says; where its patterns allow, by the index of journeys';
