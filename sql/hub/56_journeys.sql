@@ -99,12 +99,12 @@ BEGIN
     -- who got a touchpoint that can't be in a journey must be told now
     PERFORM touchpoint(n.occurred_at, n.channel, n.action, n.value, n.touchpoint_id) FROM new_rows n;
     WITH former AS (
-        SELECT o.identity_id, o.occurred_at, o.channel, o.action, o.value, o.currency, o.touchpoint_id,
-               o.direction, o.conversation, CASE o.direction WHEN 'out' THEN o.agent END AS agent
+        SELECT o.identity_id, o.conversation, o.occurred_at, o.channel, o.action, o.value, o.currency,
+               o.touchpoint_id, o.direction, CASE o.direction WHEN 'out' THEN o.agent END AS agent
         FROM old_rows o
     ), latter AS (
-        SELECT n.identity_id, n.occurred_at, n.channel, n.action, n.value, n.currency, n.touchpoint_id,
-               n.direction, n.conversation, CASE n.direction WHEN 'out' THEN n.agent END AS agent
+        SELECT n.identity_id, n.conversation, n.occurred_at, n.channel, n.action, n.value, n.currency,
+               n.touchpoint_id, n.direction, CASE n.direction WHEN 'out' THEN n.agent END AS agent
         FROM new_rows n
     )
     INSERT INTO journey_changes (identity_id)
