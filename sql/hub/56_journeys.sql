@@ -494,5 +494,5 @@ BEGIN
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS
-    'bring customer_journeys, journey_blocks and segment_members up to date, or make them anew; returns how many journeys '
-    'have changed';
+    'bring customer_journeys, journey_blocks and segment_members up to date, or make them anew; returns how many '
+    'journeys have changed';
