@@ -311,7 +311,8 @@ BEGIN
                  report_number(m.first::numeric, 'parts'), report_number(m.last::numeric, 'parts'),
                  report_number(m.linear::numeric, 'parts'), report_number(m.time_decay::numeric, 'parts'),
                  report_number(m.shapley::numeric, 'parts'), report_number(m.markov::numeric, 'parts'),
-                 report_number(m.value, 'money'), p.spent, report_number(m.value / nullif(m.spent, 0), 'money')])
+                 report_number(m.value, 'money'), p.spent,
+                 CASE WHEN customers IS NULL THEN report_number(m.value / nullif(m.spent, 0), 'money') END])
                  WITH ORDINALITY AS x(cell, n);
         page := page || report_section(
             'Credit', format('What channels have of conversions (%s), by model, for touchpoints within 30 days before; '

@@ -41,7 +41,7 @@ FROM (VALUES (1, 1, '(end)'), (1, 2, '(more)'), (1, 3, '"(other)"'), (1, 4, 'a')
 SELECT e.step, e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel') FROM named)) e;
 SELECT e.step, e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel', '{"max_steps": 2}') FROM named), 1) e;
 SELECT v.path, v.journeys FROM flow_variants((SELECT flow_agg(journey, 'channel', '{"max_steps": 1}') FROM named)) v;
-SELECT string_agg(t.text[1], ' ' ORDER BY t.text[1] COLLATE "C") FROM regexp_matches(svg_flow((SELECT flow_agg(journey, 'channel') FROM named)), '>([^<>]*(?:end|other|more)\)[^<>]*)</text>', 'g') t(text);
+SELECT string_agg(t.text[1], ', ' ORDER BY t.text[1] COLLATE "C") FROM regexp_matches(svg_flow((SELECT flow_agg(journey, 'channel') FROM named), '{"width": 2000}'), '<g><title>([^<→]*)</title>', 'g') t(text);
 -- groups of different options side by side
 SELECT count(*), sum(flow_paths(flow)), sum(edges) FROM (SELECT f AS flow, (SELECT count(*) FROM flow_edges(f)) AS edges
     FROM (SELECT flow_agg(journey, 'channel', jsonb_build_object('max_steps', n)) AS f FROM shop, generate_series(1, 40) n GROUP BY n) g) e;

@@ -168,7 +168,7 @@ BEGIN
     EXECUTE format('SELECT jsonb_agg(q ORDER BY q::text) FROM (%s) q', query) INTO told USING customers;
 END $$;
 CREATE TABLE part AS
-SELECT array_agg(customer_id) AS everybody, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 0) AS some, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 1) AS others
+SELECT array_agg(customer_id) AS everybody, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 0) AS even, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 1) AS odd
 FROM crm.current_journeys;
 SELECT query, told(query, everybody) = told(query, NULL) AS everybody, jsonb_array_length(told(query, '{}')) AS of_nobody
 FROM part, unnest(ARRAY['SELECT * FROM crm.channel_mix(''week'', among => $1)', 'SELECT * FROM crm.channel_mix(NULL, ''2015-03-02 10:10Z'', ''2015-03-09Z'', $1)', 'SELECT * FROM crm.channel_transitions(''week'', among => $1)',
@@ -179,7 +179,7 @@ SELECT w.who, (SELECT sum(touchpoints) FROM crm.channel_mix(among => w.customers
        (SELECT sum(v.value::numeric) FROM crm.channel_mix(among => w.customers), jsonb_each_text(value_by_currency) v) AS value, (SELECT sum(handoffs) FROM crm.channel_transitions(among => w.customers)) AS handoffs,
        o.customers, o.cross_channel, o.contacts, o.repeat_contacts, o.resolved, (SELECT sum(f.customers) FROM crm.funnel('%.% -> %.%', among => w.customers) f) AS reached,
        (SELECT conversations + 1000 * replies FROM crm.service_levels(among => w.customers)) AS served
-FROM part CROSS JOIN LATERAL (VALUES ('all', NULL), ('some', some), ('others', others)) w(who, customers) CROSS JOIN LATERAL crm.omnichannel(among => w.customers) o;
+FROM part CROSS JOIN LATERAL (VALUES ('all', NULL), ('even', even), ('odd', odd)) w(who, customers) CROSS JOIN LATERAL crm.omnichannel(among => w.customers) o;
 DROP TABLE part;
 DROP FUNCTION told;
 
