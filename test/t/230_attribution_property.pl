@@ -14,7 +14,7 @@ use POSIX 'strftime';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(20, 300);
+my $runs = $ENV{PGJ_RUNS} || slowly(30, 300);
 my @rules = qw(first last last_non_direct linear position j_shape inverse_j time_decay participation shapley ordered_shapley);
 
 my @conversions = (
