@@ -58,7 +58,7 @@ lane() { # lane DATABASE FOLDER TESTS...
 
 all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
 
-layer_regress() { lanes $(all_regress); }
+layer_regress() { lanes ${REGRESS_TESTS:-$(all_regress)}; } # REGRESS_TESTS="a b" for some
 
 # The same with every plan made parallel that may be. To start workers for each statement takes several times as long as the
 # statements, so in "make test" it is done where plans can differ: aggregates, scans of journeys, row-level security.
