@@ -18,7 +18,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(25, 1000);
+my $runs = $ENV{PGJ_RUNS} || slowly(40, 1000);
 my $batch = 25;    # sets in one script
 
 # The namespaces don't sort as the identifiers' texts do
