@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the test layers named as arguments, one after the other, against a
-# throw-away cluster, and ends in one summary: test.sh LAYER...
+# throw-away cluster, and ends in one summary: test.sh LAYER...; those of LAYER+OTHER run at once.
 # The layers are the functions below called layer_NAME. A layer that fails
 # shows the end of its log, and the others still run.
 
