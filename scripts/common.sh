@@ -173,7 +173,7 @@ install_extension() {
 
 # --- a throw-away cluster: own folder, unix socket only ---
 
-# start_cluster [COMMAND...]: COMMAND, if given, runs pg_ctl (as root where we are root)
+# start_cluster [COMMAND...]: COMMAND, if given, runs pg_ctl (as root where we are root); $settings, if set, are the server's
 start_cluster() {
 	local name
 	for name in $(compgen -e PG); do # forget the caller's own server
@@ -187,6 +187,7 @@ start_cluster() {
 		fsync = off
 		timezone = 'UTC'
 		jit = off
+		${settings:-}
 	CONF
 	export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 	"${@:-as_user}" pg_ctl -D "$work/data" -l "$work/server.log" -w -t 3600 start >/dev/null ||

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the test layers named as arguments, one after the other, against a
-# throw-away cluster, and ends in one summary: test.sh LAYER...
+# throw-away cluster, and ends in one summary: test.sh LAYER...; those of LAYER+OTHER run at once.
 # The layers are the functions below called layer_NAME. A layer that fails
 # shows the end of its log, and the others still run.
 
@@ -35,9 +35,14 @@ lanes() {
 			more+=" $test"
 		fi
 	done
-	lane contrib_regression hubs $hubs & lane more more $more & lane others . $others || status=1
-	wait -n || status=1
-	wait -n || status=1
+	local first second
+	lane contrib_regression hubs $hubs &
+	first=$!
+	lane more more $more &
+	second=$!
+	lane others . $others || status=1
+	wait $first || status=1
+	wait $second || status=1
 	cat "$work"/log/{contrib_regression,more,others}.log
 	return $status
 }
@@ -53,13 +58,15 @@ lane() { # lane DATABASE FOLDER TESTS...
 
 all_regress() { for test in "$root"/test/sql/*.sql; do basename "$test" .sql; done; }
 
-layer_regress() { lanes $(all_regress); }
+layer_regress() { lanes ${REGRESS_TESTS:-$(all_regress)}; } # REGRESS_TESTS="a b" for some
 
 # The same with every plan made parallel that may be. To start workers for each statement takes several times as long as the
 # statements, so in "make test" it is done where plans can differ: aggregates, scans of journeys, row-level security.
 PARALLEL="analytics channel_measures components components_identifier funnel graph index journey_agg journeys_policies measures property rows sessions"
 layer_parallel() { in_parallel $PARALLEL; }
 layer_allparallel() { in_parallel $(all_regress); }
+# Some ask all of their questions with PGJ_SLOW alone
+layer_slowregress() { PGJ_SLOW=1 lanes $(cd "$root/test/sql" && grep -l PGJ_SLOW -- *.sql | sed 's/\.sql$//'); }
 in_parallel() {
 	local force=debug_parallel_query
 	[ "$(major "$PG_CONFIG")" -ge 16 ] || force=force_parallel_mode
@@ -73,7 +80,7 @@ layer_pgtap() { # in an empty database: each file creates the extensions it need
 		as_user sh -c 'cd "$1" && pg_prove --verbose -d pgtap test/pgtap/*.sql' sh "$work/tree"
 }
 
-# Two scripts at a time. Those that say "# Slow" are left to the slow layer, where PGJ_SLOW makes others longer, too.
+# Three scripts at a time. Those that say "# Slow" are left to the slow layer, where PGJ_SLOW makes others longer, too.
 layer_tap() { tap_scripts ${PROVE_TESTS:-$(cd "$root" && grep -L '^# Slow' test/t/*.pl)}; }
 layer_slow() { PGJ_SLOW=1 tap_scripts $(cd "$root" && grep -lE '^# Slow|slowly' test/t/*.pl); }
 tap_scripts() {
@@ -82,13 +89,31 @@ tap_scripts() {
 	as_user env -u PGHOST -u PGPORT -u PGUSER -u PGDATABASE \
 		PERL5LIB="$pgxs/src/test/perl" PG_REGRESS="$pgxs/src/test/regress/pg_regress" \
 		PG_TEST_TIMEOUT_DEFAULT=3600 TMPDIR="$work" TESTDIR="$work/tree" TESTDATADIR="$work/tree/tmp_check" TESTLOGDIR="$work/tree/tmp_check/log" \
-		sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
+		PATH="$(once_initdb):$PATH" sh -c 'cd "$1" && shift && mkdir -p tmp_check/prove && printf "%s\n" "$@" |
 			xargs -P 3 -I @ sh -c "prove --verbose --timer @ >tmp_check/prove/\$(basename @).log 2>&1"
 			status=$?; cat tmp_check/prove/*.log; rm -r tmp_check/prove; exit $status' sh "$work/tree" "$@"
 	local status=$?
 	[ ! -d "$work/tree/tmp_check/pictures" ] || # what a test drew, to be looked at
 		{ mkdir -p "$root/.build/pictures" && cp "$work"/tree/tmp_check/pictures/* "$root/.build/pictures/"; } 2>/dev/null
 	return $status
+}
+
+# A folder with an initdb that copies what it made before, asked the same
+once_initdb() {
+	as_user mkdir -p "$work/once" && as_user tee "$work/once/initdb" >/dev/null <<-'SCRIPT' && as_user chmod 755 "$work/once/initdb"
+		#!/bin/sh
+		real=$("$PG_CONFIG" --bindir)/initdb
+		[ "$1" = -D ] && [ ! -e "$2" ] || exec "$real" "$@"
+		data=$2
+		shift 2
+		made=$(dirname "$0")/made.$(echo "$@" | cksum | tr ' ' .)
+		if [ ! -d "$made" ]; then
+			"$real" -D "$made.$$" "$@" || exit
+			mv -T "$made.$$" "$made" 2>/dev/null || rm -rf "$made.$$" # another one was first
+		fi
+		cp -a "$made" "$data"
+	SCRIPT
+	echo "$work/once"
 }
 
 layer_clients() { PGJ_SLOW=1 PROVE_TESTS="test/t/180_clients.pl test/t/242_backends.pl" layer_tap; }
@@ -157,10 +182,28 @@ layer_valgrind() { # fails on errors with a function of ours in the stack: Postg
 
 # run LAYER: one line, and on failure what went wrong
 run() {
-	local name=$1 log=$work/log/$1.log start=$SECONDS status ok bad skip why
-	printf '%-10s ' "$name"
-	"layer_$name" >"$log" 2>&1
-	status=$?
+	local start=$SECONDS
+	printf '%-10s ' "$1"
+	"layer_$1" >"$work/log/$1.log" 2>&1
+	report "$1" $? $((SECONDS - start))
+}
+
+# run_beside LAYER OTHER: both at once, because neither takes all that the machine has
+run_beside() {
+	local status=$work/log/$2.status start=$SECONDS
+	{
+		"layer_$2" >"$work/log/$2.log" 2>&1
+		echo "$? $((SECONDS - start))" >"$status"
+	} &
+	local other=$!
+	run "$1"
+	wait $other
+	printf '%-10s ' "$2"
+	report "$2" $(cat "$status")
+}
+
+report() { # report LAYER STATUS SECONDS
+	local name=$1 log=$work/log/$1.log status=$2 took=$3 ok bad skip why
 	# "ok 1 - x" is TAP, "test x ... ok" pg_regress of 15, "(Wstat: ... Failed: 0)" a
 	# script that died; a layer that knows no cases is one
 	ok=$(grep -E '^ok [0-9]+|^(test|    ) .*\.\.\. ok ' "$log" | grep -ciEv '# *(skip|todo)')
@@ -172,7 +215,7 @@ run() {
 	[ "$bad" = 0 ] || status=1
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 	printf '%-7s %5d passed, %d failed, %d skipped%s  (%d s)\n' "$([ $status = 0 ] && echo passed || echo FAILED)" \
-		"$ok" "$bad" "$skip" "${why:+: $why}" $((SECONDS - start))
+		"$ok" "$bad" "$skip" "${why:+: $why}" "$took"
 	[ $status = 0 ] && return
 	explain "$name" "$log"
 	culprits+="$name: $(sed -nE 's/^(test|    ) +([^ ]*) .*\.\.\. FAILED.*/\2/p; s/^(not ok [0-9]+.*)/\1/p; s/^(test[^ ]*) .*Failed: .*/\1/p' "$log" |
@@ -200,7 +243,7 @@ explain() {
 
 exists() { # exists LAYER: has it any test yet?
 	case $1 in
-	regress | *parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
+	*regress | *parallel | asan | valgrind) compgen -G "$root/test/sql/*.sql" ;;
 	isolation) compgen -G "$root/test/specs/*.spec" ;;
 	pgtap) compgen -G "$root/test/pgtap/*.sql" ;;
 	tap | slow | clients | upgrade) compgen -G "$root/test/t/*.pl" ;;
@@ -232,6 +275,8 @@ if data=$(cd "$root" && cd "$data" 2>/dev/null && pwd); then
 fi
 export PGJ_SHARED_DATA=$work/shared_data
 
+settings="autovacuum = off" # which would decide by the clock what plans there are
+
 as_user mkdir "$work/log"
 copy_tree "$work/tree"
 say "pg_journey on $("$PG_CONFIG" --version)"
@@ -240,7 +285,11 @@ run build
 install_extension >"$work/log/install.log" 2>&1 || { cat "$work/log/install.log"; die "make install failed."; }
 start_cluster || die "No throw-away cluster, no tests."
 for layer in "$@"; do
-	[ "$layer" = build ] || ! exists "$layer" || run "$layer"
+	case $layer in
+	build) ;;
+	*+*) run_beside "${layer%+*}" "${layer#*+}" ;;
+	*) ! exists "$layer" || run "$layer" ;;
+	esac
 done
 
 say

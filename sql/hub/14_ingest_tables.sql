@@ -121,7 +121,8 @@ UPDATE @hub@.formats SET
     action = CASE rule WHEN 40 THEN '{/type}' WHEN 41 THEN '{/action}' ELSE '{/event}' END::text[],
     channel = ARRAY[
         '=app if /type = screen', '=app if /action = screen and not /event',
-        '=email if /event = Email Delivered | Email Opened | Email Link Clicked | Email Bounced | Email Marked as Spam | Unsubscribed',
+        '=email if /event = Email Delivered | Email Opened | Email Link Clicked | Email Bounced | Email Marked as '
+        'Spam | Unsubscribed',
         '=push if /event = Push Notification Received | Push Notification Tapped | Push Notification Bounced',
         '=app if /event = Application Installed | Application Opened | Application Updated | Application Backgrounded'
             ' | Application Crashed | Application Uninstalled | Install Attributed | Deep Link Opened | Deep Link'
@@ -177,10 +178,13 @@ WHERE format = 'segment' AND makes = 'touchpoint';
 -- CloudEvents 0.1 to 1.0, JSON: who the customer is, is not in the specification. It is looked for under the usual
 -- names in the data. The subject is none of them: it may be anything, and what many customers share would make them
 -- one.
-INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, value, currency, conversation, source_key, attributes)
+INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, value, currency,
+                           conversation, source_key, attributes)
 SELECT 'cloudevents', v.rule, v.condition,
-    ARRAY['user_id:/data/user_id', 'user_id:/data/userId', 'customer_id:/data/customer_id', 'customer_id:/data/customerId',
-          'email:/data/email', 'phone:/data/phone', 'anonymous_id:/data/anonymous_id', 'anonymous_id:/data/anonymousId'],
+    ARRAY['user_id:/data/user_id', 'user_id:/data/userId', 'customer_id:/data/customer_id',
+          'customer_id:/data/customerId',
+          'email:/data/email', 'phone:/data/phone', 'anonymous_id:/data/anonymous_id',
+          'anonymous_id:/data/anonymousId'],
     ARRAY[v.time, 'now'], '{/data/channel,=unknown}', ARRAY[v.type], '{/data/amount,/data/value}', '{/data/currency}',
     '{/data/conversation_id,/data/conversationId}', ARRAY[v.key], '{source:/source,subject:/subject,data:/data}'
 FROM (VALUES (10, '/specversion and /id and /source and /type', '/time', '/type', '={/source} {/id}'),
@@ -237,7 +241,8 @@ INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, oc
     ('whatsapp', 75, '{/entry/*/changes/*/value/state_sync/*}',
      '/type = contact and /contact/phone_number and /contact/user_id', 'evidence',
      ARRAY['phone:=+{/contact/phone_number}', 'whatsapp:/contact/user_id'], '{/metadata/timestamp,now}');
-INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel, action, direction, conversation, campaign, source_key, attributes) VALUES
+INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel, action, direction, conversation,
+                           campaign, source_key, attributes) VALUES
     ('whatsapp', 30, '{/entry/*/changes/*/value/messages/*,/messages/*}',
      ARRAY['phone:=+{/from}', 'whatsapp:/from_user_id', 'whatsapp:2/contacts/?wa_id=from/user_id',
            'whatsapp_parent:/from_parent_user_id', 'whatsapp_parent:2/contacts/?wa_id=from/parent_user_id'],
@@ -248,7 +253,8 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      ARRAY['=in if not /type = system | request_welcome'],
      ARRAY['=whatsapp group:{/group_id}', '=whatsapp:{2/metadata/phone_number_id}', '=whatsapp'],
      '{/referral/source_id}', '{/id}',
-     ARRAY['type:/type', 'text:/text/body', 'reply:/interactive', 'reply:/button', 'reaction:/reaction', 'order:/order', 'referral:/referral',
+     ARRAY['type:/type', 'text:/text/body', 'reply:/interactive', 'reply:/button', 'reaction:/reaction', 'order:/order',
+           'referral:/referral',
            'system:/system', 'group_id:/group_id', 'unsupported:/unsupported', 'errors:/errors',
            'in_reply_to:/context/id',
            'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
@@ -263,14 +269,16 @@ INSERT INTO @hub@.formats (format, rule, each, identifiers, occurred_at, channel
      ARRAY['=whatsapp:{6/metadata/phone_number_id}', '=whatsapp'],
      NULL, '{/id}', ARRAY['type:/type', 'text:/text/body', 'reaction:/reaction', 'history:/history_context']),
     ('whatsapp', 40, '{/entry/*/changes/*/value/message_echoes/*,/message_echoes/*}',
-     ARRAY['phone:=+{/to}', 'whatsapp:/to_user_id', 'whatsapp:2/contacts/?wa_id=to/user_id', 'whatsapp_parent:/to_parent_user_id'],
+     ARRAY['phone:=+{/to}', 'whatsapp:/to_user_id', 'whatsapp:2/contacts/?wa_id=to/user_id',
+           'whatsapp_parent:/to_parent_user_id'],
      '{/timestamp}', '{=whatsapp}',
      ARRAY['/type if /type = reaction', '=message_edited if /type = edit', '=message_deleted if /type = revoke',
            '=message'],
      ARRAY['=out'],
      ARRAY['=whatsapp:{2/metadata/phone_number_id}', '=whatsapp'],
      NULL, '{/id}',
-     ARRAY['type:/type', 'text:/text/body', 'original_message_id:/edit/original_message_id', 'original_message_id:/revoke/original_message_id']),
+     ARRAY['type:/type', 'text:/text/body', 'original_message_id:/edit/original_message_id',
+           'original_message_id:/revoke/original_message_id']),
     -- what the application sends is seen only by its status "sent"; what it sends to a group, by "delivered" to each
     -- who is in it
     ('whatsapp', 50, '{/entry/*/changes/*/value/statuses/*,/statuses/*}',
@@ -384,12 +392,14 @@ FROM (VALUES
                   '=bot if /message_type = outgoing | 1 and not /content_attributes/external_echo = true'],
      ARRAY['=message {/id}'], ARRAY['content:/content', 'content_type:/content_type', 'inbox:/inbox/name']),
     (40, '/event = conversation_created',
-     ARRAY['user_id:/meta/sender/identifier', 'email:/meta/sender/email', 'phone:/meta/sender/phone_number', 'chatwoot_contact:/meta/sender/id',
+     ARRAY['user_id:/meta/sender/identifier', 'email:/meta/sender/email', 'phone:/meta/sender/phone_number',
+           'chatwoot_contact:/meta/sender/id',
            'chatwoot_contact:/contact_inbox/contact_id'],
      ARRAY['/created_at', '/timestamp', 'now'], ARRAY['/event'], NULL, ARRAY['=chatwoot:{/inbox_id}:{/id}'], NULL,
      ARRAY['=conversation {/inbox_id} {/id}'], ARRAY['labels:/labels', 'priority:/priority']),
     (50, '/event = conversation_status_changed | conversation_opened | conversation_resolved',
-     ARRAY['user_id:/meta/sender/identifier', 'email:/meta/sender/email', 'phone:/meta/sender/phone_number', 'chatwoot_contact:/meta/sender/id',
+     ARRAY['user_id:/meta/sender/identifier', 'email:/meta/sender/email', 'phone:/meta/sender/phone_number',
+           'chatwoot_contact:/meta/sender/id',
            'chatwoot_contact:/contact_inbox/contact_id'],
      ARRAY['/updated_at', '/timestamp', 'now'],
      ARRAY['=conversation_opened if /status = open | 0', '=conversation_resolved if /status = resolved | 1',
@@ -415,7 +425,8 @@ SELECT 'snowplow', v.rule, '/collector_tstamp and ' || v.condition, 'nothing', '
 FROM (VALUES (1, '/contexts_com_iab_snowplow_spiders_and_robots_1/0/spiderOrRobot = true'),
              (2, '/contexts_nl_basjes_yauaa_context_1/0/agentClass = Robot | Robot Mobile'),
              (3, '/br_type = Robot')) v(rule, condition);
-INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, value, currency, campaign, source_key, attributes)
+INSERT INTO @hub@.formats (format, rule, condition, identifiers, occurred_at, channel, action, value, currency,
+                           campaign, source_key, attributes)
 VALUES ('snowplow', 10, '/collector_tstamp',
     ARRAY['user_id:/user_id', 'domain_userid:/domain_userid',
           'network_userid:/network_userid if not /network_userid = 00000000-0000-0000-0000-000000000000'],
@@ -442,7 +453,8 @@ INSERT INTO @hub@.formats (format, rule, condition, makes, reason) VALUES
     ('unomi', 13, '/parameterValues', 'nothing', 'a definition, not an event'),
     ('unomi', 14, '/itemType = persona | personaSession', 'nothing', 'of a persona, not a customer');
 INSERT INTO @hub@.formats (format, rule, condition, makes, identifiers, occurred_at) VALUES
-    ('unomi', 20, '/itemType = profile', 'evidence', '{unomi_profile:/itemId,unomi_profile:/mergedWith,email:/properties/email,phone:/properties/phoneNumber}',
+    ('unomi', 20, '/itemType = profile', 'evidence',
+     '{unomi_profile:/itemId,unomi_profile:/mergedWith,email:/properties/email,phone:/properties/phoneNumber}',
      '{/properties/lastVisit,now}'),
     ('unomi', 21, '/itemType = profileAlias', 'evidence', '{unomi_profile:/itemId,unomi_profile:/profileID}',
      '{/modifiedTime,/creationTime,now}'),
@@ -452,11 +464,14 @@ INSERT INTO @hub@.formats (format, rule, condition, makes, identifiers, occurred
      '{unomi_profile:/profileId,unomi_session:/sessionId}', '{now}');
 INSERT INTO @hub@.formats (format, rule, each, condition, makes, identifiers, occurred_at, source_key) VALUES
     ('unomi', 30, '{"",/events/*}', '/eventType = identify', 'evidence',
-     ARRAY['user_id:/target/itemId', 'unomi_profile:/profileId', 'unomi_profile:2/profileId', 'unomi_session:/sessionId', 'unomi_session:2/sessionId'],
+     ARRAY['user_id:/target/itemId', 'unomi_profile:/profileId', 'unomi_profile:2/profileId',
+           'unomi_session:/sessionId', 'unomi_session:2/sessionId'],
      '{/timeStamp,now}', '{/itemId}');
-INSERT INTO @hub@.formats (format, rule, each, condition, identifiers, occurred_at, channel, action, campaign, source_key, attributes) VALUES
+INSERT INTO @hub@.formats (format, rule, each, condition, identifiers, occurred_at, channel, action, campaign,
+                           source_key, attributes) VALUES
     ('unomi', 40, '{"",/events/*}', '/eventType',
-     ARRAY['user_id:/target/itemId if /eventType = login', 'unomi_profile:/profileId', 'unomi_profile:2/profileId', 'unomi_session:/sessionId',
+     ARRAY['user_id:/target/itemId if /eventType = login', 'unomi_profile:/profileId', 'unomi_profile:2/profileId',
+           'unomi_session:/sessionId',
            'unomi_session:2/sessionId'],
      '{/timeStamp,now}', '{=web}', '{/eventType}', ARRAY['/target/itemId if /target/itemType = campaign'], '{/itemId}',
      '{scope:/scope,target:/target,properties:/properties}');

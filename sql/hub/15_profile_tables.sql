@@ -21,7 +21,8 @@ COMMENT ON COLUMN @hub@.traits.identity_id IS
     'identity it was said of. Of one that is blocked or shared it counts for nobody, as long as it is';
 COMMENT ON COLUMN @hub@.traits.trait IS 'what it says something about, such as name';
 COMMENT ON COLUMN @hub@.traits.value IS
-    'what it says; null: that there is none, which takes back what the source said before of any identity of the customer';
+    'what it says; null: that there is none, which takes back what the source said before of any '
+    'identity of the customer';
 COMMENT ON COLUMN @hub@.traits.source IS 'system that says so';
 COMMENT ON COLUMN @hub@.traits.source_key IS
     'key there of what says so, a row of a table, which says so until it changes; empty: it was said as of a time';
@@ -68,7 +69,8 @@ COMMENT ON COLUMN @hub@.trait_rules.members IS
     'of a group: its traits. They are taken together, from what one source said of one identity at one time; NULL: '
     'it is a trait';
 COMMENT ON COLUMN @hub@.trait_rules.rule IS
-    'most_recent; source_order; most_frequent: what most sources, or rows of them, say; longest; min; max. Of several the '
+    'most_recent; source_order; most_frequent: what most sources, or rows of them, say; longest; min; '
+    'max. Of several the '
     'most recent. NULL: as * says';
 COMMENT ON COLUMN @hub@.trait_rules.source_order IS
     'of source_order: the sources, the best first; all others come after';

@@ -51,7 +51,8 @@ COMMENT ON COLUMN @hub@.sources.relation_name IS
     'what it was called when it was looked at last: by that it is found again';
 COMMENT ON COLUMN @hub@.sources.mapping IS 'what its rows mean, as given to attach_source';
 COMMENT ON COLUMN @hub@.sources.feed IS
-    'queued: a trigger notes which rows change, and feed() reads them; row: so for each row, with triggers that fire on '
+    'queued: a trigger notes which rows change, and feed() reads them; row: so for each row, with '
+    'triggers that fire on '
     'a logical subscriber too; immediate: triggers do it all; poll: none, feed() looks for rows of late';
 COMMENT ON COLUMN @hub@.sources.search_path IS 'where names in the mapping are looked for';
 COMMENT ON COLUMN @hub@.sources.compiled IS 'the mapping as SQL texts, from which queries are made';
@@ -82,7 +83,8 @@ COMMENT ON COLUMN @hub@.sources.began_at_xid IS
 COMMENT ON COLUMN @hub@.sources.sweep IS 'whether what has no row any more must be looked for, once all rows are read';
 COMMENT ON COLUMN @hub@.sources.tables IS 'the table and its partitions, as they were when they were looked at last';
 COMMENT ON COLUMN @hub@.sources.triggers_seen IS
-    'triggers on them: one that is another, or was disabled for a while, may have missed something. NULL: they rest, or '
+    'triggers on them: one that is another, or was disabled for a while, may have missed something. '
+    'NULL: they rest, or '
     'have not been made';
 COMMENT ON COLUMN @hub@.sources.watermark IS
     'of feed poll: rows from that value on are read, and those where it is NULL';

@@ -2,7 +2,8 @@
 --
 -- A statement is what a source says of a trait of an identity as of a time. Of those without a key the newest of a
 -- source counts, whichever came last; those of a key hold as long as the row they come from says so, and are replaced
--- with it. Of two of one time null is the newer, else the text that sorts last: nothing hangs on the order they come in.
+-- with it. Of two of one time null is the newer, else the text that sorts last: nothing hangs on the order they come
+-- in.
 
 -- Space says as little as null does.
 CREATE OR REPLACE FUNCTION @hub@.told_value(value jsonb) RETURNS jsonb
@@ -29,10 +30,12 @@ BEGIN
             DETAIL = format('Given: %s.', coalesce(left(traits::text, 100), 'NULL')),
             HINT = 'Its members are the traits, such as {"name": "Ana"}; null as the value of one takes it back.';
     END IF;
-    name := (SELECT min(k.name) FROM jsonb_object_keys(traits) k(name) WHERE octet_length(k.name) NOT BETWEEN 1 AND 255);
+    name := (SELECT min(k.name) FROM jsonb_object_keys(traits) k(name)
+             WHERE octet_length(k.name) NOT BETWEEN 1 AND 255);
     IF name IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = CASE name WHEN '' THEN 'a trait has no name' ELSE 'the name of a trait is longer than 255 bytes' END,
+            MESSAGE = CASE name WHEN '' THEN 'a trait has no name'
+                ELSE 'the name of a trait is longer than 255 bytes' END,
             DETAIL = CASE name WHEN '' THEN format('Given: %s.', left(traits::text, 100))
                                ELSE format('It begins with %s.', left(name, 60)) END;
     END IF;
@@ -85,7 +88,8 @@ BEGIN
               UNION ALL
               SELECT t.identity_id, t.trait COLLATE "C", t.value, t.observed_at, t.recorded_at
               FROM unnest(told_ids, names) u(id, name)
-                   CROSS JOIN LATERAL (SELECT k.identity_id, k.trait, k.value, k.observed_at, k.recorded_at FROM traits k
+                   CROSS JOIN LATERAL (SELECT k.identity_id, k.trait, k.value, k.observed_at, k.recorded_at
+                                       FROM traits k
                                        WHERE k.identity_id = u.id AND k.trait = u.name
                                              AND k.source = store_traits.source AND k.source_key = '' OFFSET 0) t) n
         ORDER BY n.id, n.name, n.at, (n.value = 'null') DESC, n.value::text COLLATE "C" DESC
@@ -326,7 +330,8 @@ BEGIN
                     FROM unnest(keys, ats) WITH ORDINALITY u(key, at, n) ORDER BY u.key, u.n DESC) k
                    CROSS JOIN LATERAL (SELECT t.identity_id, t.trait, t.source_key, t.value, t.observed_at
                                        FROM traits t
-                                       WHERE t.source = put_traits.source AND t.source_key = k.key AND t.source_key <> ''
+                                       WHERE t.source = put_traits.source AND t.source_key = k.key
+                                           AND t.source_key <> ''
                                        OFFSET 0) o) s
         GROUP BY s.id, s.name, s.key
         HAVING count(*) = 1 OR min(s.value::text COLLATE "C") <> max(s.value::text COLLATE "C")

@@ -64,7 +64,8 @@ CREATE OR REPLACE TRIGGER spell_currency BEFORE INSERT OR UPDATE ON @hub@.settin
 CREATE OR REPLACE FUNCTION @hub@.is_event(event @hub@.event) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN coalesce(cardinality(event.identifiers) > 0 AND array_position(event.identifiers, NULL) IS NULL
-                AND event.occurred_at >= '0001-01-01 00:00Z'::timestamptz AND event.occurred_at < '10000-01-01 00:00Z'::timestamptz, false)
+                AND event.occurred_at >= '0001-01-01 00:00Z'::timestamptz
+                    AND event.occurred_at < '10000-01-01 00:00Z'::timestamptz, false)
        AND event.channel IS NOT NULL AND event.action IS NOT NULL AND coalesce(event.direction, 'in') IN ('in', 'out')
        AND (event.source IS NOT NULL OR event.source_key IS NULL);
 COMMENT ON FUNCTION @hub@.is_event(@hub@.event) IS 'whether an event is a touchpoint';
@@ -79,18 +80,24 @@ DECLARE
                        WHEN event.action IS NULL THEN 'action' END;
 BEGIN
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('%s of a touchpoint must not be NULL', wrong),
-            DETAIL = format('Identifiers: %s; source: %s, key: %s.', coalesce(event.identifiers::text, 'NULL'), coalesce(event.source, 'NULL'),
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('%s of a touchpoint must not be NULL', wrong),
+            DETAIL = format('Identifiers: %s; source: %s, key: %s.', coalesce(event.identifiers::text, 'NULL'),
+                            coalesce(event.source, 'NULL'),
                             coalesce(event.source_key, 'NULL'));
     ELSIF event.source IS NULL AND event.source_key IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('key %s has no source', event.source_key),
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('key %s has no source', event.source_key),
             DETAIL = format('Identifiers: %s.', event.identifiers::text),
-            HINT = 'Keys of two programs may be the same: say in source where it comes from, such as source => ''shop''.';
+            HINT = 'Keys of two programs may be the same: say in source where it comes from, such as '
+                   'source => ''shop''.';
     ELSIF event.direction NOT IN ('in', 'out') THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('direction of a touchpoint must be in or out, not %s', event.direction),
             HINT = 'It is NULL where neither the customer nor the company wrote to the other.';
     ELSIF event.occurred_at < '0001-01-01 00:00Z' OR event.occurred_at >= '10000-01-01 00:00Z' THEN
-        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at),
+        RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
+            MESSAGE = format('occurred_at of a touchpoint must not be %s', event.occurred_at),
             DETAIL = 'It must be in the years 1 to 9999.';
     END IF;
     PERFORM check_observation(event.identifiers, event.occurred_at, coalesce(event.source, 'sql'), event.source_key);
@@ -241,7 +248,8 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
         MESSAGE = format('key %s of source %s is there with other %s', event.source_key, event.source, differ),
         DETAIL = format('Touchpoint %s has %s; given: %s.', known.touchpoint_id, were, given),
-        HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint needs a key of its own.',
+        HINT = format('To correct it, take it back first: SELECT %I.unrecord(%L, %L). What is another touchpoint '
+                      'needs a key of its own.',
                       current_schema(), event.source, event.source_key);
 END $$;
 COMMENT ON FUNCTION @hub@.check_replay(@hub@.event, boolean) IS
@@ -399,7 +407,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.record(@extschema@.identifier[], timestamptz, text, text, numeric, text, text, text, text,
                                 text, text, text, jsonb, text, text)
-    IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key is the same touchpoint';
+    IS 'record a touchpoint, and that its identifiers were seen together; returns its number. The same source and key '
+       'is the same touchpoint';
 
 -- In the order of keys, as all do who claim several: by their bytes, which is the quickest. To look for each key's like
 -- before it is put in costs as much as to put it in: where a hundred of many are new, all are taken for new, and looked
@@ -701,7 +710,8 @@ BEGIN
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('identifiers can''t be made of: %s', given),
-            HINT = 'They are written ["email:ana@example.pt", "cookie:8f3a"], or {"email": "ana@example.pt", "cookie": ["8f3a", "91c0"]}.';
+            HINT = 'They are written ["email:ana@example.pt", "cookie:8f3a"], or {"email": "ana@example.pt", '
+                   '"cookie": ["8f3a", "91c0"]}.';
     END IF;
     RETURN CASE WHEN json_typeof(given) <> 'null' THEN coalesce(found, '{}') END;
 END $$;
@@ -772,7 +782,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('events must be a JSON array of objects, not %s',
                                                                                     left(given::text, 100)),
-            HINT = 'One event is written [{"identifiers": ["email:ana@example.pt"], "occurred_at": ..., "channel": ..., "action": ...}].';
+            HINT = 'One event is written [{"identifiers": ["email:ana@example.pt"], "occurred_at": ..., "channel": '
+                   '..., "action": ...}].';
     END IF;
     FOR element IN SELECT j.value FROM json_array_elements(given) j LOOP
         place := place + 1;

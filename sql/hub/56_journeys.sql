@@ -64,7 +64,8 @@ COMMENT ON FUNCTION @hub@.note_added() IS 'trigger: touchpoints are new';
 -- keys may have been counted when there were none: so they are looked up by index, one by one, and old and new rows
 -- are compared by set operations, which hash.
 CREATE OR REPLACE FUNCTION @hub@.note_removed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
+    SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -85,7 +86,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.note_removed() IS 'trigger: touchpoints are gone, and their keys with them';
 
 CREATE OR REPLACE FUNCTION @hub@.note_changed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
+    SET enable_mergejoin = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -99,7 +101,8 @@ DECLARE
                         SELECT n.touchpoint_id, n.source FROM new_rows n WHERE n.source_key IS NULL) d);
 BEGIN
     IF id IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'number, source and key of a touchpoint can''t be changed',
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+            MESSAGE = 'number, source and key of a touchpoint can''t be changed',
             DETAIL = format('This would change those of touchpoint %s.', id), HINT = 'Delete it and record it again.';
     END IF;
     -- who got a touchpoint that can't be in a journey must be told now
@@ -354,7 +357,8 @@ BEGIN
     IF NOT rebuild THEN
         PERFORM feed_here();
     END IF;
-    -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be anybody's.
+    -- One at a time. A lock of a table that is filled would keep autovacuum from it; an advisory one could be
+    -- anybody's.
     LOCK TABLE refresh_lock IN SHARE ROW EXCLUSIVE MODE;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM FROM agent_maps m WHERE m.one_row FOR SHARE;  -- fails if bots have changed since the snapshot
@@ -386,7 +390,8 @@ BEGIN
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
             GROUP BY i.customer_id
         ), gone AS (
-            DELETE FROM customer_journeys j WHERE NOT EXISTS (SELECT FROM made m WHERE m.customer_id = j.customer_id) RETURNING 1
+            DELETE FROM customer_journeys j
+            WHERE NOT EXISTS (SELECT FROM made m WHERE m.customer_id = j.customer_id) RETURNING 1
         ), stored AS (
             INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
             ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey

@@ -93,7 +93,8 @@ BEGIN
                         THEN 'Say in which time zone it is, such as ' || bare || ' AT TIME ZONE ''Europe/Lisbon''.'
                         WHEN wanted = 'timestamp with time zone'
                              AND (SELECT t.typcategory = 'N' FROM pg_type t WHERE t.oid = type)
-                        THEN format('Of seconds since 1970 it is to_timestamp(%s), of milliseconds to_timestamp(%1$s / 1000.0).',
+                        THEN format('Of seconds since 1970 it is to_timestamp(%s), of milliseconds '
+                                    'to_timestamp(%1$s / 1000.0).',
                                     bare)
                         WHEN wanted = 'jsonb' THEN 'Use jsonb_build_object or to_jsonb.'
                         ELSE format('Cast it, or write an expression that is of type %s.', wanted) END;
@@ -159,7 +160,8 @@ BEGIN
                 ELSE format('(%s::pg_catalog.text)', e.code) END, e.uses INTO of, uses
     FROM source_expression(tables, aliases, field || '.case', given ->> 'case', 'any', search_path) e;
     otherwise := given -> 'else';
-    SELECT format('(CASE %s%s ELSE %L::pg_catalog.%s END)', of, string_agg(format(' WHEN %L THEN %L::pg_catalog.%s', v.key,
+    SELECT format('(CASE %s%s ELSE %L::pg_catalog.%s END)', of, string_agg(format(' WHEN %L THEN '
+                                                                                  '%L::pg_catalog.%s', v.key,
                                                                                 v.value #>> '{}', kind), ''),
                   otherwise #>> '{}', kind),
            CASE WHEN bool_or(json_typeof(v.value) = 'null') OR json_typeof(otherwise) = 'null'
@@ -176,8 +178,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.source_field(regclass[], text[], text, json, text, text) IS
     'check a field of a mapping, and return it as SQL';
 
--- Identifiers by namespace, each a column or expression, or an array of them; one of an array type is as many. As SQL, an array of
--- what is not NULL and not empty.
+-- Identifiers by namespace, each a column or expression, or an array of them; one of an array type is as many. As SQL,
+-- an array of what is not NULL and not empty.
 CREATE OR REPLACE FUNCTION @hub@.source_identifiers(
     tables regclass[], aliases text[], field text, given json, search_path text,
     OUT code text, OUT uses text[], OUT namespaces text[])
@@ -190,7 +192,8 @@ DECLARE
                              'nullif(u.v OPERATOR(pg_catalog.#>>) ''{}'', ''''))) '
                              'FROM pg_catalog.jsonb_path_query(%s::pg_catalog.jsonb, ''lax $[*]'') u(v) '
                              'WHERE pg_catalog.jsonb_typeof(u.v) OPERATOR(pg_catalog.~) ''^[sn]'')';
-    several CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, nullif(u.v::pg_catalog.text, ''''))) '
+    several CONSTANT text := '(SELECT pg_catalog.array_agg(@extschema@.identifier(%L, '
+                             'nullif(u.v::pg_catalog.text, ''''))) '
                              'FROM pg_catalog.unnest%s u(v))';
     plain text := '';
     arrays text := '';
@@ -351,7 +354,8 @@ BEGIN
     FROM pg_class c WHERE c.oid = relation;
     IF detail IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
-            MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation), DETAIL = detail || '.',
+            MESSAGE = format('mapping field %s: nothing can be looked up in %s', field, relation),
+            DETAIL = detail || '.',
             HINT = CASE WHEN detail LIKE '%watched' THEN 'Say "fixed": true, and resync the source after a refresh.'
                        WHEN detail LIKE '%unique key'
                        THEN 'Look it up in a table, or attach a view that joins it, with feed => ''poll''.'
@@ -400,7 +404,8 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT string_agg(CASE a.attname WHEN 'identifiers' THEN identifiers WHEN 'source' THEN quote_literal(source)
+    RETURN (SELECT string_agg(CASE a.attname WHEN 'identifiers' THEN identifiers WHEN 'source'
+                              THEN quote_literal(source)
                                   WHEN 'source_key' THEN source_key
                                   ELSE coalesce(code ->> a.attname,
                                                 'NULL::pg_catalog.' || (SELECT t.typname FROM pg_type t
@@ -505,7 +510,8 @@ BEGIN
             wrong := 'mapping field where says which rows are touchpoints, and the mapping makes none';
             hint := 'Which rows are evidence, or have traits, is said by evidence_where.';
         ELSIF given ? 'evidence_where' AND NOT given ?| '{traits,on_change}' AND NOT 'evidence' = ANY (makes) THEN
-            wrong := 'mapping field evidence_where says of which rows evidence or traits hold, and the mapping makes none';
+            wrong := 'mapping field evidence_where says of which rows evidence or traits hold, and '
+                     'the mapping makes none';
             hint := 'Which rows are touchpoints is said by where.';
         ELSIF given ? 'traits_at' AND NOT given ? 'traits' THEN
             wrong := 'mapping field traits_at says as of when traits are, and the mapping has none';
@@ -514,7 +520,8 @@ BEGIN
             hint := 'With keep, what a row made stays when the row is deleted.';
         ELSIF NOT given ? 'key' AND primary_key_of(relation) IS NULL THEN
             wrong := format('table %s has no primary key', relation);
-            hint := coalesce((SELECT 'Give the mapping a key: ' || string_agg(DISTINCT format('"ROW(%s)"', k.names), ' or ')
+            hint := coalesce((SELECT 'Give the mapping a key: '
+                              || string_agg(DISTINCT format('"ROW(%s)"', k.names), ' or ')
                               FROM unique_keys_of(relation) k WHERE k.never_null) || '.',
                              'Give the mapping a key: columns that identify a row, and are never NULL.')
                     || ' For a log, to which rows are only added, it may be "*".';
@@ -529,7 +536,8 @@ BEGIN
     -- the key, which sees the row only
     IF mapping ->> 'key' = '*' THEN
         key_columns := array(SELECT a.attnum FROM pg_attribute a
-                             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
+                             WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+                                 AND a.attgenerated <> 'v'
                              ORDER BY a.attnum);
         code := code || jsonb_build_object('key', (
             SELECT format('pg_catalog.md5(ROW(%s)::pg_catalog.text)',
@@ -542,19 +550,22 @@ BEGIN
                                CASE json_typeof(mapping -> 'key')
                                    WHEN 'array' THEN (SELECT 'ROW(' || string_agg(quote_ident(k.name), ', ') || ')'
                                                       FROM json_array_elements_text(mapping -> 'key') k(name))
-                                   ELSE coalesce(mapping ->> 'key', primary_key_of(relation)) END, 'text', search_path) e;
+                                   ELSE coalesce(mapping ->> 'key', primary_key_of(relation)) END, 'text',
+                                   search_path) e;
         key_columns := array(SELECT DISTINCT u.attnum::smallint
                              FROM unnest(expression.uses) x(use) CROSS JOIN LATERAL split_part(x.use, ':', 2) u(attnum)
                              ORDER BY 1);
         nullable := (SELECT a.attname FROM pg_attribute a
                      WHERE a.attrelid = relation AND a.attnum = ANY (key_columns) AND NOT a.attnotnull
-                           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind IN ('r', 'p')) LIMIT 1);
+                           AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation
+                                       AND c.relkind IN ('r', 'p')) LIMIT 1);
         IF nullable IS NOT NULL OR key_columns = '{}' OR 0 = ANY (key_columns) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
                 MESSAGE = format('mapping field key does not identify a row: %s', mapping ->> 'key'),
                 DETAIL = CASE WHEN nullable IS NOT NULL THEN format('Column %s may be NULL.', nullable)
                               WHEN key_columns = '{}' THEN 'It uses no column.' ELSE 'It uses the whole row.' END,
-                HINT = coalesce((SELECT 'Unique and never NULL: ' || string_agg(DISTINCT format('(%s)', k.names), ', ') || '.'
+                HINT = coalesce((SELECT 'Unique and never NULL: '
+                                 || string_agg(DISTINCT format('(%s)', k.names), ', ') || '.'
                                  FROM unique_keys_of(relation) k WHERE k.never_null),
                                 'All columns of a log without a key are "*".');
         ELSIF NOT expression.immutable THEN
@@ -569,7 +580,8 @@ BEGIN
         code := code || jsonb_build_object('key', CASE
                     WHEN given ? 'on_change' AND EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
                                                          WHERE a.attrelid = relation AND a.attnum = ANY (key_columns)
-                                                               AND t.typcategory NOT IN ('N', 'D') AND t.oid <> 'uuid'::regtype)
+                                                               AND t.typcategory NOT IN ('N', 'D')
+                                                                   AND t.oid <> 'uuid'::regtype)
                     THEN format('pg_catalog.replace(%s, ''/'', ''//'')', expression.typed) ELSE expression.typed END)
                 || CASE WHEN expression.counting THEN jsonb_build_object('place', expression.code) ELSE '{}' END;
     END IF;
@@ -636,7 +648,8 @@ BEGIN
             SELECT f.typed, f.uses INTO found
             FROM source_field(tables, aliases, 'traits.' || item.key, item.value, 'any', search_path) f;
             uses := uses || found.uses;
-            wrong := wrong || format('%s(%L, pg_catalog.to_jsonb(%s))', CASE wrong WHEN '' THEN '' ELSE ', ' END, item.key,
+            wrong := wrong || format('%s(%L, pg_catalog.to_jsonb(%s))',
+                                     CASE wrong WHEN '' THEN '' ELSE ', ' END, item.key,
                                      found.typed);
         END LOOP;
         IF wrong = '' THEN
@@ -663,7 +676,8 @@ BEGIN
                 MESSAGE = format('mapping field on_change must be an object, or an array of objects, not %s', change);
         END IF;
         wrong := (SELECT k.key FROM json_object_keys(change) k(key)
-                  WHERE k.key <> ALL ('{column,at,where,actions,initially}') AND NOT event_types - 'occurred_at'::text ? k.key LIMIT 1);
+                  WHERE k.key <> ALL ('{column,at,where,actions,initially}')
+                      AND NOT event_types - 'occurred_at'::text ? k.key LIMIT 1);
         number := (SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = change ->> 'column'
                    AND a.attnum > 0 AND NOT a.attisdropped);
         IF wrong IS NOT NULL THEN
@@ -676,7 +690,8 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'undefined_column',
                 MESSAGE = coalesce(format('mapping field on_change.column must be a column of %s, not ', relation)
                                    || (change -> 'column')::text, 'mapping field on_change.column is missing'),
-                HINT = coalesce('Perhaps you mean ' || hint || '.', 'An expression can''t be watched: name its column.');
+                HINT = coalesce('Perhaps you mean ' || hint || '.',
+                                'An expression can''t be watched: name its column.');
         ELSIF (change -> 'actions' IS NULL) = (change -> 'action' IS NULL)
               OR change -> 'actions' IS NOT NULL AND json_typeof(change -> 'actions') <> 'object' THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
@@ -690,14 +705,17 @@ BEGIN
         change_columns := change_columns || number::text;
         change_code := code - '{occurred_at,action,value,currency}'::text[] || jsonb_build_object(
             'occurred_at', format('%s.noted_at', note_alias));
-        FOR item IN SELECT c.key, c.value FROM json_each(change) c WHERE c.key NOT IN ('column', 'actions', 'initially') LOOP
+        FOR item IN SELECT c.key,
+        c.value FROM json_each(change) c WHERE c.key NOT IN ('column', 'actions', 'initially') LOOP
             SELECT f.typed, f.uses INTO found
             FROM source_field(CASE item.key WHEN 'at' THEN tables[:1] ELSE tables END,
-                              CASE item.key WHEN 'at' THEN aliases[:1] ELSE aliases END, 'on_change.' || item.key, item.value,
+                              CASE item.key WHEN 'at' THEN aliases[:1] ELSE aliases END, 'on_change.'
+                                  || item.key, item.value,
                               CASE item.key WHEN 'at' THEN 'timestamp with time zone' WHEN 'where' THEN 'boolean'
                                   ELSE event_types ->> item.key END, search_path) f;
             uses := uses || found.uses;
-            change_code := change_code || jsonb_build_object(CASE item.key WHEN 'at' THEN 'occurred_at' ELSE item.key END,
+            change_code := change_code || jsonb_build_object(CASE item.key WHEN 'at' THEN 'occurred_at'
+                                                             ELSE item.key END,
                                                              found.typed);
             IF item.key = 'at' THEN
                 change_columns := change_columns
@@ -708,20 +726,24 @@ BEGIN
         FOREACH field IN ARRAY '{actions,initially}'::text[] LOOP
             CONTINUE WHEN change -> field IS NULL;
             IF json_typeof(change -> field) <> 'object'
-               OR EXISTS (SELECT FROM json_each(change -> field) a WHERE json_typeof(a.value) NOT IN ('string', 'null')) THEN
+               OR EXISTS (SELECT FROM json_each(change -> field) a
+                          WHERE json_typeof(a.value) NOT IN ('string', 'null')) THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
-                    MESSAGE = format('mapping field on_change.%s must say what values mean, each an action or null, not %s',
+                    MESSAGE = format('mapping field on_change.%s must say what values mean, each an '
+                                     'action or null, not %s',
                                      field, change -> field);
             END IF;
             action := (SELECT CASE WHEN count(*) > 0 THEN format('(CASE%s ELSE %L::pg_catalog.text END)',
-                                     string_agg(format(' WHEN %s.after = %L THEN %L::pg_catalog.text', note_alias, a.key,
+                                     string_agg(format(' WHEN %s.after = %L THEN %L::pg_catalog.text',
+                                                       note_alias, a.key,
                                                        a.value #>> '{}'), ''), change -> field ->> 'else') END
                        FROM json_each(change -> field) a WHERE a.key <> 'else');
             IF action IS NULL THEN
                 RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', HINT = hint,
                     MESSAGE = format('mapping field on_change.%s says of no value what it means', field);
             END IF;
-            change_code := change_code || jsonb_build_object(CASE field WHEN 'actions' THEN 'action' ELSE field END, action);
+            change_code := change_code
+                || jsonb_build_object(CASE field WHEN 'actions' THEN 'action' ELSE field END, action);
         END LOOP;
         change_code := change_code || jsonb_build_object(
             'action', format('(CASE WHEN %s.note_id = 0 THEN %s ELSE %s END)', note_alias,
@@ -730,7 +752,8 @@ BEGIN
             'column', change ->> 'column',
             'initially', change -> 'initially' IS NOT NULL,
             'key', format('%s.key || %L || %s.note_id', is_alias, '/' || (change ->> 'column') || '/', note_alias),
-            'wanted', format('%s IS NOT NULL AND coalesce(%s AND %s, false)', change_code ->> 'action', coalesce(code ->> 'evidence_where', 'true'),
+            'wanted', format('%s IS NOT NULL AND coalesce(%s AND %s, false)', change_code ->> 'action',
+                             coalesce(code ->> 'evidence_where', 'true'),
                              CASE WHEN change -> 'where' IS NULL THEN 'true' ELSE change_code ->> 'where' END),
             'event', event_fields(change_code, who_alias || '.identifiers', source,
                                   format('%s.key || %L || %s.note_id', is_alias, '/' || (change ->> 'column') || '/',
@@ -764,9 +787,11 @@ BEGIN
         'changer', format('(pg_catalog.array_remove(%s, NULL))[1:1]', array_to_string(references_first, ' || ')),
         'wanted', CASE WHEN touchpoint
                        THEN concat_ws(' AND ', coalesce(code ->> 'where', 'true'),
-                                      nullif(array_to_string(array(SELECT 'NOT ' || s.skip FROM unnest(skips) s(skip)), ' AND '),
+                                      nullif(array_to_string(array(SELECT 'NOT ' || s.skip
+                                                                   FROM unnest(skips) s(skip)), ' AND '),
                                              '')) ELSE 'false' END,
-        'told', CASE WHEN 'evidence' = ANY (makes) OR given ?| '{traits,on_change}' THEN coalesce(code ->> 'evidence_where', 'true')
+        'told', CASE WHEN 'evidence' = ANY (makes) OR given ?| '{traits,on_change}'
+            THEN coalesce(code ->> 'evidence_where', 'true')
                      ELSE 'false' END,
         'observation', format('ROW(%s.identifiers, %s, %L::pg_catalog.text, %s.key)', who_alias,
                               coalesce(code ->> 'occurred_at', 'NULL::pg_catalog.timestamptz'), source, is_alias),
@@ -812,8 +837,10 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET plan_c
 AS $$
 #variable_conflict use_variable
 BEGIN
-    SELECT coalesce(jsonb_object_agg(c.value, a.attname ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
-           coalesce(jsonb_object_agg(c.value, format('%I.%I', n.nspname, t.typname)) FILTER (WHERE a.attnum IS NOT NULL),
+    SELECT coalesce(jsonb_object_agg(c.value, a.attname
+                                     ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
+           coalesce(jsonb_object_agg(c.value,
+                                     format('%I.%I', n.nspname, t.typname)) FILTER (WHERE a.attnum IS NOT NULL),
                     '{}'),
            coalesce(array_agg(c.value ORDER BY c.key::integer) FILTER (WHERE a.attnum IS NULL), '{}')
     INTO names, types, gone
@@ -832,9 +859,11 @@ END $$;
 COMMENT ON FUNCTION @hub@.columns_now(regclass, boolean, jsonb, jsonb) IS
     'what the columns of a mapping are called now, their types, and which there are no more';
 
--- A compiled mapping with the tables it reads: relations are told by number and, if there is none such any more, by name.
+-- A compiled mapping with the tables it reads: relations are told by number and, if there is none such any more, by
+-- name.
 CREATE OR REPLACE FUNCTION @hub@.locate_mapping(
-    compiled jsonb, relation regclass, relation_id text, relation_name text, columns jsonb, columns_seen jsonb, lookups jsonb)
+    compiled jsonb, relation regclass, relation_id text, relation_name text, columns jsonb, columns_seen jsonb,
+    lookups jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -859,7 +888,8 @@ BEGIN
         found := find_table(each_table.relation, each_table.relation_name);
         IF found IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'undefined_table',
-                MESSAGE = format('table %s was dropped', coalesce(each_table.relation_name, each_table.relation::oid::text)),
+                MESSAGE = format('table %s was dropped',
+                                 coalesce(each_table.relation_name, each_table.relation::oid::text)),
                 DETAIL = CASE WHEN each_table.lookup IS NULL THEN 'It is attached.'
                          ELSE format('Lookup %s of the mapping reads it.', each_table.lookup) END;
         END IF;
@@ -904,7 +934,8 @@ BEGIN
     INTO located
     FROM sources s WHERE s.source_id = mapping_of.source_id;
     IF located IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no source of number %s', source_id);
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no source of number %s', source_id);
     END IF;
     RETURN located;
 END $$;
@@ -927,23 +958,28 @@ DECLARE
     renamed text;
 BEGIN
     SELECT string_agg(format('r.%I AS c%s', c.value, c.n), ', ' ORDER BY c.n),
-           string_agg(format('%s AS %I', coalesce(kept ->> c.key, format('%s.c%s', row_alias, c.n)), c.key), ', ' ORDER BY c.n)
+           string_agg(format('%s AS %I', coalesce(kept ->> c.key, format('%s.c%s', row_alias, c.n)), c.key), ', '
+                      ORDER BY c.n)
     INTO columns, renamed
     FROM jsonb_each_text(mapping -> 'names') WITH ORDINALITY c(key, value, n);
     IF rows_from IS NOT NULL THEN
         items := format('(SELECT %s%s FROM %s r) %s CROSS JOIN LATERAL ', columns,
-                        CASE WHEN numbered THEN ', pg_catalog.row_number() OVER () AS n' ELSE '' END, rows_from, row_alias);
+                        CASE WHEN numbered THEN ', pg_catalog.row_number() OVER () AS n' ELSE '' END,
+                        rows_from, row_alias);
     END IF;
     items := items || format('(SELECT %s) %I', renamed, mapping ->> 'alias');
     FOR item IN
         SELECT l.value ->> 'lookup' AS lookup, l.value ->> 'table' AS source_table,
-               (SELECT string_agg(format('l.%I AS %I', c.value, c.key), ', ') FROM jsonb_each_text(l.value -> 'names') c) AS columns,
-               (SELECT string_agg(c.value, ' AND ') FROM jsonb_array_elements_text(l.value -> 'conditions') c) AS condition
+               (SELECT string_agg(format('l.%I AS %I', c.value, c.key), ', ')
+                FROM jsonb_each_text(l.value -> 'names') c) AS columns,
+               (SELECT string_agg(c.value, ' AND ')
+                FROM jsonb_array_elements_text(l.value -> 'conditions') c) AS condition
         FROM jsonb_array_elements(mapping -> 'lookups') WITH ORDINALITY l(value, n)
         ORDER BY l.n
     LOOP
         EXIT WHEN item.lookup = until_lookup;
-        items := items || format(' LEFT JOIN (SELECT %s FROM %s l) %I ON %s', item.columns, item.source_table, item.lookup,
+        items := items || format(' LEFT JOIN (SELECT %s FROM %s l) %I ON %s', item.columns,
+                                 item.source_table, item.lookup,
                                  item.condition);
     END LOOP;
     RETURN items;
@@ -963,39 +999,42 @@ DECLARE
     hub CONSTANT name := current_schema();
     tells_traits CONSTANT boolean := mapping ? 'traits';
 BEGIN
-    RETURN format('SELECT %1$s.key AS key, %1$s.wanted AS wanted, %2$s.identifiers AS identifiers, ', is_alias, who_alias)
+    RETURN format('SELECT %1$s.key AS key, %1$s.wanted AS wanted, %2$s.identifiers AS identifiers, ',
+                  is_alias, who_alias)
            || CASE WHEN mapping ? 'event'
-                   THEN format('CASE WHEN %s.wanted THEN ROW(%s)::%I.event END AS event, ', is_alias, mapping ->> 'event', hub)
+                   THEN format('CASE WHEN %s.wanted THEN ROW(%s)::%I.event END AS event, ', is_alias,
+                               mapping ->> 'event', hub)
                    ELSE format('NULL::%I.event AS event, ', hub) END
            || CASE WHEN (mapping ->> 'makes_evidence')::boolean
-                   THEN format('CASE WHEN %1$s.told AND NOT %1$s.wanted THEN %2$s::%3$I.observation END AS observation, ',
+                   THEN format('CASE WHEN %1$s.told AND NOT %1$s.wanted THEN %2$s::%3$I.observation '
+                               'END AS observation, ',
                                is_alias, mapping ->> 'observation', hub)
                    ELSE format('NULL::%I.observation AS observation, ', hub) END
            || CASE WHEN tells_traits
                    THEN format('CASE WHEN %s.told THEN (SELECT pg_catalog.jsonb_object_agg(t.trait, t.value) '
                                'FROM %s t(trait, value) WHERE %4$I.told_value(t.value) <> ''null'') END AS traits, '
                                'CASE WHEN %1$s.told THEN %3$s END AS traits_at, ',
-                               is_alias, mapping ->> 'traits', coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
+                               is_alias, mapping ->> 'traits',
+                               coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
                                hub)
                    ELSE 'NULL::pg_catalog.jsonb AS traits, NULL::pg_catalog.timestamptz AS traits_at, ' END
            || format('%s AS place FROM %s', coalesce(mapping ->> 'place', quote_ident('row' || ending) || '.n'),
                      mapping_from(mapping, rows_from, NOT mapping ? 'place'))
-           || format(' CROSS JOIN LATERAL (SELECT %s AS key, coalesce(%s, false) AS wanted, coalesce(%s, false) AS told OFFSET 0) %s',
+           || format(' CROSS JOIN LATERAL (SELECT %s AS key, coalesce(%s, false) AS wanted, coalesce(%s, false) '
+                     'AS told OFFSET 0) %s',
                      mapping ->> 'key', mapping ->> 'wanted', mapping ->> 'told', is_alias)
-           || format(' CROSS JOIN LATERAL (SELECT CASE WHEN %1$s.wanted OR %1$s.told THEN %2$s END AS identifiers OFFSET 0) %3$s',
+           || format(' CROSS JOIN LATERAL (SELECT CASE WHEN %1$s.wanted OR %1$s.told THEN %2$s END AS '
+                     'identifiers OFFSET 0) %3$s',
                      is_alias, mapping ->> 'identifiers', who_alias);
 END $$;
 COMMENT ON FUNCTION @hub@.mapping_query(jsonb, text) IS 'the query that tells what rows mean, by a mapping';
 
--- What rows of a source mean: a query over rows_from, a FROM item of rows of the table, or of rows with its columns. The query
--- must be run under the source's search_path, with the settings that the text of values depends on. Its columns:
---   key          source_key, with the part
---   wanted       whether the row is a touchpoint
---   identifiers  of the row, references last; NULL: it is neither touchpoint nor tells anything
---   event        the touchpoint; NULL: not wanted
---   observation  evidence of a row that is no touchpoint; its time is NULL where the mapping tells none: it is now
---   traits, traits_at   as of when; NULL: now
---   place        the order rows come in
+-- What rows of a source mean: a query over rows_from, a FROM item of rows of the table, or of rows with its columns.
+-- The query must be run under the source's search_path, with the settings that the text of values depends on. Its
+-- columns: key          source_key, with the part wanted       whether the row is a touchpoint identifiers  of the row,
+-- references last; NULL: it is neither touchpoint nor tells anything event        the touchpoint; NULL: not wanted
+-- observation  evidence of a row that is no touchpoint; its time is NULL where the mapping tells none: it is now
+-- traits, traits_at   as of when; NULL: now place        the order rows come in
 CREATE OR REPLACE FUNCTION @hub@.mapped_rows(source_id integer, rows_from text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1005,7 +1044,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what rows of an attached table mean';
 
--- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of them
+-- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of
+-- them
 CREATE OR REPLACE FUNCTION @hub@.untold_rows(source_id integer, rows_from text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1014,7 +1054,8 @@ DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
 BEGIN
     RETURN format('SELECT k.key FROM (SELECT %s AS key FROM %s WHERE NOT coalesce(%s, false)) k WHERE EXISTS (SELECT '
-                  'FROM %I.source_changes c WHERE c.source OPERATOR(pg_catalog.=) %L AND c.row_key OPERATOR(pg_catalog.=) k.key)',
+                  'FROM %I.source_changes c WHERE c.source OPERATOR(pg_catalog.=) %L AND c.row_key '
+                  'OPERATOR(pg_catalog.=) k.key)',
                   mapping ->> 'key', mapping_from(mapping, rows_from), mapping ->> 'told', current_schema(),
                   (SELECT s.source FROM sources s WHERE s.source_id = untold_rows.source_id));
 END $$;
@@ -1022,7 +1063,8 @@ COMMENT ON FUNCTION @hub@.untold_rows(integer, text) IS
     'query for keys of rows whose changes count no more';
 
 -- Values of key columns in a text[], as many as the key has for each row, as conditions or columns of a query
-CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text, separator text)
+CREATE OR REPLACE FUNCTION @hub@.key_values(columns jsonb, types jsonb, parameter text, number text, pattern text,
+                                            separator text)
 RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1055,7 +1097,8 @@ AS $$
 DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
     width CONSTANT integer := jsonb_array_length(mapping -> 'key_columns');
-    keys CONSTANT text := format('pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) i(n)',
+    keys CONSTANT text := format('pg_catalog.generate_series(1, '
+                                 'pg_catalog.cardinality($1::pg_catalog.text[]) / %s) i(n)',
                                  width);
     now jsonb := '[]';
     types jsonb;
@@ -1070,9 +1113,11 @@ BEGIN
     INTO now, types
     FROM jsonb_array_elements_text(mapping -> 'key_columns') WITH ORDINALITY k(name, n);
     IF (mapping ->> 'log')::boolean THEN
-        RETURN format('(SELECT %s FROM %s ORDER BY i.n)', key_values(now, types, '$1', 'i.n', '%2$s AS %1$I', ', '), keys);
+        RETURN format('(SELECT %s FROM %s ORDER BY i.n)',
+                      key_values(now, types, '$1', 'i.n', '%2$s AS %1$I', ', '), keys);
     ELSIF has_index((mapping ->> 'oid')::oid, array(SELECT j.name FROM jsonb_array_elements_text(now) j(name))) THEN
-        RETURN format('(SELECT t.* FROM %s CROSS JOIN LATERAL (SELECT * FROM %s t WHERE %s OFFSET 0) t ORDER BY i.n)', keys,
+        RETURN format('(SELECT t.* FROM %s CROSS JOIN LATERAL (SELECT * FROM %s t WHERE %s OFFSET 0) t '
+                      'ORDER BY i.n)', keys,
                       mapping ->> 'table', key_values(now, types, '$1', 'i.n', same, ' AND '));
     END IF;
     RETURN format('(SELECT t.* FROM %s JOIN %s t ON %s ORDER BY i.n)', keys, mapping ->> 'table',
@@ -1088,10 +1133,12 @@ DECLARE
     mapping CONSTANT jsonb := mapping_of(source_id);
     noted_alias CONSTANT text := quote_ident('noted' || (mapping ->> 'ending'));
 BEGIN
-    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, pg_catalog.cardinality($1::pg_catalog.text[]) / %s) '
+    RETURN format('SELECT %s AS key FROM pg_catalog.generate_series(1, '
+                  'pg_catalog.cardinality($1::pg_catalog.text[]) / %s) '
                   '%5$s(n) CROSS JOIN LATERAL (SELECT %3$s) %4$I ORDER BY %5$s.n', mapping ->> 'key',
                   jsonb_array_length(mapping -> 'key_columns'),
-                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', noted_alias || '.n', '%2$s AS %1$I', ', '),
+                  key_values(mapping -> 'key_columns', mapping -> 'types', '$1', noted_alias || '.n',
+                             '%2$s AS %1$I', ', '),
                   mapping ->> 'alias', noted_alias);
 END $$;
 COMMENT ON FUNCTION @hub@.noted_keys(integer) IS
@@ -1126,8 +1173,8 @@ COMMENT ON FUNCTION @hub@.looked_up_rows(integer, text) IS
 
 -- Query for what on_change makes of notes: key values in $1, the kept columns as they were in $2 and became in $3, each
 -- as many as there are columns, numbers in $4 and times in $5. The row is read as it is now, but for the kept columns.
--- Number 0 is a row that is seen for the first time, with its values then. Columns: key of the row, change, its own key,
--- and event; NULL: nothing
+-- Number 0 is a row that is seen for the first time, with its values then. Columns: key of the row, change, its own
+-- key, and event; NULL: nothing
 CREATE OR REPLACE FUNCTION @hub@.changed_events(source_id integer) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1175,7 +1222,8 @@ BEGIN
     IF rows_from IS NOT NULL THEN
         items := format('(SELECT 0::pg_catalog.int8 AS note_id, pg_catalog.now() AS noted_at) %s', noted_alias);
     ELSE
-        items := format('ROWS FROM (pg_catalog.unnest($4::pg_catalog.int8[]), pg_catalog.unnest($5::pg_catalog.timestamptz[])) '
+        items := format('ROWS FROM (pg_catalog.unnest($4::pg_catalog.int8[]), '
+                        'pg_catalog.unnest($5::pg_catalog.timestamptz[])) '
                         'WITH ORDINALITY %s(note_id, noted_at, n)', noted_alias);
         kept_values := (SELECT coalesce(jsonb_object_agg(k.name, format(value_at || '::%s', 3, noted_alias, width, k.n,
                                                                         mapping -> 'types' ->> k.name)), '{}')
@@ -1184,7 +1232,8 @@ BEGIN
                           THEN format('(SELECT %s)', key_values(now_named, now_typed, '$1', noted_alias || '.n',
                                                                 '%2$s AS %1$I', ', '))
                           ELSE format('(SELECT * FROM %s t WHERE %s)', mapping ->> 'table',
-                                      key_values(now_named, now_typed, '$1', noted_alias || '.n', 't.%I = %s', ' AND ')) END;
+                                      key_values(now_named, now_typed, '$1', noted_alias || '.n', 't.%I = %s',
+                                                 ' AND ')) END;
     END IF;
     items := items
              || format(' CROSS JOIN LATERAL (SELECT %s FROM %s r OFFSET 0) %s CROSS JOIN LATERAL %s',
@@ -1194,14 +1243,17 @@ BEGIN
              || format(' CROSS JOIN LATERAL (SELECT %s AS key OFFSET 0) %s', mapping ->> 'key', is_alias);
     RETURN (
         SELECT string_agg(
-            format('(SELECT %1$s.key AS key, %13$s AS change, CASE WHEN %12$s THEN ROW(%3$s)::%4$I.event END AS event FROM %5$s '
-                   'CROSS JOIN LATERAL (SELECT %6$s.note_id, %6$s.noted_at, %7$s AS before, %9$s AS after OFFSET 0) %2$s '
+            format('(SELECT %1$s.key AS key, %13$s AS change, CASE WHEN %12$s THEN ROW(%3$s)::%4$I.event '
+                   'END AS event FROM %5$s '
+                   'CROSS JOIN LATERAL (SELECT %6$s.note_id, %6$s.noted_at, %7$s AS before, %9$s AS '
+                   'after OFFSET 0) %2$s '
                    'CROSS JOIN LATERAL (SELECT %10$s AS identifiers OFFSET 0) %11$s%8$s)',
                    is_alias, note_alias, c.value ->> 'event', hub, items, noted_alias,
                    CASE WHEN kept_values = '{}' THEN 'NULL::pg_catalog.text'
                         ELSE format(value_at, 2, noted_alias, width, k.n) END,
                    CASE WHEN kept_values = '{}' THEN ''
-                        ELSE format(' WHERE %1$s.note_id = 0 OR %1$s.before IS DISTINCT FROM %1$s.after ORDER BY %2$s.n',
+                        ELSE format(' WHERE %1$s.note_id = 0 OR %1$s.before IS DISTINCT FROM '
+                                    '%1$s.after ORDER BY %2$s.n',
                                     note_alias, noted_alias) END,
                    format('%I.%I::pg_catalog.text', mapping ->> 'alias', c.value ->> 'column'), mapping ->> 'changer',
                    who_alias, c.value ->> 'wanted', c.value ->> 'key'),
@@ -1217,14 +1269,16 @@ COMMENT ON FUNCTION @hub@.changes_query(jsonb, text) IS
 CREATE OR REPLACE FUNCTION @hub@.columns_to_see(relation regclass, columns jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = @hub@, @extschema@, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(jsonb_object_agg(a.attnum, jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod))), '{}')
+    SELECT coalesce(jsonb_object_agg(a.attnum,
+                                     jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod))), '{}')
     FROM pg_attribute a
     WHERE a.attrelid = columns_to_see.relation AND a.attnum > 0 AND columns_to_see.columns ? a.attnum::text;
 END;
 COMMENT ON FUNCTION @hub@.columns_to_see(regclass, jsonb) IS 'columns of a mapping with their names and types of now';
 
 -- Put what a mapping says into sources, of which the row is there, and source_lookups
-CREATE OR REPLACE FUNCTION @hub@.store_mapping(source_id integer, mapping json, search_path text, OUT unique_key boolean,
+CREATE OR REPLACE FUNCTION @hub@.store_mapping(source_id integer, mapping json, search_path text,
+                                               OUT unique_key boolean,
                                                OUT internal_namespaces text[], OUT lookups jsonb)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1234,24 +1288,29 @@ DECLARE
     read record;
 BEGIN
     SELECT o.source, o.part, o.relation INTO s FROM sources o WHERE o.source_id = store_mapping.source_id;
-    SELECT r.compiled, r.columns, r.key_columns, r.kept_columns, r.lookups, r.internal_namespaces, r.unique_key INTO read
+    SELECT r.compiled, r.columns, r.key_columns, r.kept_columns, r.lookups, r.internal_namespaces,
+           r.unique_key INTO read
     FROM read_mapping(s.relation, mapping, s.source, s.part, search_path) r;
     unique_key := read.unique_key;
     internal_namespaces := read.internal_namespaces;
     lookups := read.lookups;
     UPDATE sources o
-    SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled, columns = read.columns,
+    SET mapping = store_mapping.mapping, search_path = store_mapping.search_path, compiled = read.compiled,
+        columns = read.columns,
         columns_seen = columns_to_see(s.relation, read.columns), key_columns = read.key_columns,
-        kept_columns = read.kept_columns, relation_id = id_of_table(s.relation), relation_name = name_of_table(s.relation)
+        kept_columns = read.kept_columns, relation_id = id_of_table(s.relation),
+        relation_name = name_of_table(s.relation)
     WHERE o.source_id = store_mapping.source_id;
     DELETE FROM source_lookups l WHERE l.source_id = store_mapping.source_id;
-    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_id, relation_name,
+    INSERT INTO source_lookups (source_id, lookup, position, conditions, key_names, relation, relation_id,
+                                relation_name,
                                 columns, columns_seen, key_columns, tables, fixed)
     SELECT source_id, l.value ->> 'lookup', l.n, array(SELECT jsonb_array_elements_text(l.value -> 'conditions')),
            array(SELECT jsonb_array_elements_text(l.value -> 'key_columns')), c.oid, id_of_table(c.oid),
            name_of_table(c.oid), l.value -> 'columns', columns_to_see(c.oid, l.value -> 'columns'),
            array(SELECT jsonb_array_elements_text(l.value -> 'key_numbers')::smallint),
-           array(SELECT m.member FROM source_tables(c.oid) m WHERE NOT (l.value ->> 'fixed')::boolean ORDER BY m.member),
+           array(SELECT m.member FROM source_tables(c.oid) m WHERE NOT (l.value ->> 'fixed')::boolean
+                 ORDER BY m.member),
            (l.value ->> 'fixed')::boolean
     FROM jsonb_array_elements(read.lookups) WITH ORDINALITY l(value, n)
          JOIN pg_class c ON c.oid = (l.value ->> 'relation')::oid;

@@ -117,6 +117,21 @@ COMMENT ON VIEW @hub@.current_blocks IS
 COMMENT ON COLUMN @hub@.current_blocks.block IS
     'customers by customer_id, with their journeys as in current_journeys; each customer is in one block';
 
+-- Becomes part of the query that calls it: of all customers it is current_blocks.
+CREATE OR REPLACE FUNCTION @hub@.blocks_among(customers bigint[]) RETURNS SETOF @extschema@.journey_block
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT b.block FROM @hub@.current_blocks b WHERE blocks_among.customers IS NULL
+    UNION ALL
+    SELECT p.block
+    FROM (SELECT @extschema@.journey_block_agg(j.customer_id, j.journey) AS block
+          FROM @hub@.current_journeys j WHERE j.customer_id = ANY (blocks_among.customers)
+          GROUP BY @hub@.block_of(j.customer_id, j.journey)) p
+    WHERE blocks_among.customers IS NOT NULL;
+END;
+COMMENT ON FUNCTION @hub@.blocks_among(bigint[]) IS
+    'blocks of journeys of customers as they are now; NULL: of all, as current_blocks';
+
 CREATE OR REPLACE FUNCTION @hub@.empty_blocks() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$

@@ -93,7 +93,8 @@ BEGIN
                                        t.conversation, t.agent, t.campaign, t.source, t.source_key,
                                        t.attributes, t.subject, t.url)::event AS event
                             FROM touchpoints t
-                            WHERE t.touchpoint_id = k.touchpoint_id AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
+                            WHERE t.touchpoint_id = k.touchpoint_id
+                                AND t.occurred_at = k.occurred_at OFFSET 0) t ON true
          LEFT JOIN LATERAL (SELECT v.source_key, v.identities, v.observed_at, v.retracted_at FROM evidence v
                             WHERE v.source = stored_events.source AND v.source_key = u.key OFFSET 0) v ON true
          LEFT JOIN LATERAL (SELECT r.source_key FROM source_rejects r
@@ -472,7 +473,8 @@ BEGIN
            coalesce(array_agg(d.e ORDER BY d.n) FILTER (WHERE d.act = 'changed'), '{}'),
            array_agg(NOT d.same_people OR d.holds AND d.several AND NOT d.same_time ORDER BY d.n)
            FILTER (WHERE d.act = 'changed'),
-           coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation ORDER BY d.n)
+           coalesce(array_agg(ROW(d.o_identifiers, coalesce(d.o_at, now()), source, d.row_key)::observation
+                              ORDER BY d.n)
                     FILTER (WHERE d.act = 'seen'), '{}'),
            count(*) FILTER (WHERE d.act IN ('gone', 'fresh', 'changed', 'seen', 'only seen')
                                   OR d.act = 'bad' AND NOT d.rejected)
@@ -669,7 +671,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.note_functions(integer, name) IS 'trigger functions that note changes for a source';
 
 -- The triggers of a source, whatever they and the hub are called by now; events: what they fire for, as a sum of 4 for
--- INSERT, 8 DELETE, 16 UPDATE and 32 TRUNCATE; lookup NULL: of the table itself; cloned: of a partition, made by PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
+-- INSERT, 8 DELETE, 16 UPDATE and 32 TRUNCATE; lookup NULL: of the table itself; cloned: of a partition, made by
+-- PostgreSQL; seen: which it is, and which transaction has made, enabled or disabled it
 CREATE OR REPLACE FUNCTION @hub@.source_triggers(
     source_id integer, OUT relation regclass, OUT trigger name, OUT enabled "char", OUT statement boolean,
     OUT events integer, OUT lookup text, OUT cloned boolean, OUT seen text)
@@ -893,8 +896,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.see_triggers(integer) IS 'write down the triggers that an attached table has';
 
 -- After the hub was renamed, from former, or upgraded. Triggers are called by its name, if that can be without anybody
--- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for longer
--- than this transaction.
+-- waiting; what they are called does not matter. Nobody has noted what changed if the schema has had its name for
+-- longer than this transaction.
 CREATE OR REPLACE FUNCTION @hub@.renew_functions(former name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -926,8 +929,10 @@ BEGIN
             PERFORM read_all_again(s.source_id);
         END IF;
         FOR made IN
-            SELECT g.relation, g.trigger, source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
-            FROM source_triggers(s.source_id) g CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
+            SELECT g.relation, g.trigger,
+                   source_object(current_schema() || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AS wanted
+            FROM source_triggers(s.source_id) g
+            CROSS JOIN unnest('{insert,update,delete,truncate,change}'::text[]) k(kind)
                  JOIN pg_class c ON c.oid = g.relation
             WHERE g.trigger = source_object(former || '_' || k.kind, concat_ws(' ', s.title, g.lookup)) AND NOT g.cloned
                   AND pg_has_role(c.relowner, 'USAGE')
@@ -1079,7 +1084,8 @@ BEGIN
         total := (SELECT count(*) FROM new_rows);
         FOR place IN 0 .. (total - 1) / most LOOP
             BEGIN
-                query := rows_query(id, format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', place * most, most), false);
+                query := rows_query(id,
+                                    format('(SELECT * FROM new_rows n OFFSET %s LIMIT %s)', place * most, most), false);
                 PERFORM set_config('search_path', s.search_path, true);
                 EXECUTE query INTO r;
                 PERFORM pg_catalog.set_config('search_path', own_path, true);
@@ -1162,7 +1168,8 @@ BEGIN
     END IF;
     IF total > 0 THEN
         PERFORM apply_changes(id, changed, befores, afters,
-                              array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]), array_fill(now(), ARRAY[total]));
+                              array_fill(nextval('feed_notes_note_id_seq'), ARRAY[total]),
+                              array_fill(now(), ARRAY[total]));
     END IF;
     RETURN NULL;
 END $feed_source$;

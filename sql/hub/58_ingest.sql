@@ -12,7 +12,8 @@ BEGIN
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION @hub@.check_format() IS 'refuse a rule that can''t be read';
-CREATE OR REPLACE TRIGGER check_format BEFORE INSERT OR UPDATE ON @hub@.formats FOR EACH ROW EXECUTE FUNCTION @hub@.check_format();
+CREATE OR REPLACE TRIGGER check_format BEFORE INSERT OR UPDATE ON @hub@.formats FOR EACH ROW
+    EXECUTE FUNCTION @hub@.check_format();
 
 CREATE OR REPLACE FUNCTION @hub@.format_rules(format text) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
@@ -22,7 +23,8 @@ DECLARE
     rules json := (SELECT json_agg(f.* ORDER BY f.rule) FROM formats f WHERE f.format = format_rules.format);
 BEGIN
     IF rules IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no format %s', coalesce(format, 'NULL')),
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no format %s', coalesce(format, 'NULL')),
             DETAIL = format('There are %s.', (SELECT string_agg(DISTINCT f.format, ', ') FROM formats f)),
             HINT = 'A format is made of rows of the table formats.';
     END IF;
@@ -34,7 +36,8 @@ COMMENT ON FUNCTION @hub@.format_rules(text) IS 'rules of a format, as journey_p
 -- lock the one and then the other. Keys first, as record() claims them: each is put in and taken away, and whoever
 -- else records it waits as if it were there. A single identifier that is known tells nothing with a touchpoint.
 CREATE OR REPLACE FUNCTION @hub@.hold(recorded @hub@.observation[], identified @hub@.observation[]) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
+    SET plan_cache_mode = force_generic_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -389,8 +392,10 @@ BEGIN
     IF rejected > 0 THEN
         INSERT INTO rejected (received_at, format, payload, items, reason, sqlstate)
         SELECT coalesce(r.received_at, now()), format, p.payload, w.items, w.reason, w.sqlstate
-        FROM (SELECT u.payload AS n, array_agg(u.item ORDER BY u.ord) AS items, string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
-              FROM unnest(wrong_payloads, wrong_items, wrong_reasons, wrong_states) WITH ORDINALITY u(payload, item, reason, sqlstate, ord)
+        FROM (SELECT u.payload AS n, array_agg(u.item ORDER BY u.ord) AS items,
+                     string_agg(DISTINCT u.reason, E'\n') AS reason, min(u.sqlstate) AS sqlstate
+              FROM unnest(wrong_payloads, wrong_items, wrong_reasons,
+                          wrong_states) WITH ORDINALITY u(payload, item, reason, sqlstate, ord)
               GROUP BY u.payload) w
              JOIN unnest(payloads) WITH ORDINALITY p(payload, n) ON p.n = w.n
              LEFT JOIN unnest(retried) WITH ORDINALITY u(rejected_id, n) ON u.n = w.n
@@ -442,7 +447,8 @@ COMMENT ON FUNCTION @hub@.store_told(bigint[], jsonb[], jsonb[], text, timestamp
     ' has said before';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_payloads(
-    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint,
+    OUT rejected bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -527,7 +533,8 @@ COMMENT ON FUNCTION @hub@.ingest(jsonb, text) IS
     'of it was rejected';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
-    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    payloads text[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads, ingest_many.format);
@@ -535,7 +542,8 @@ END;
 COMMENT ON FUNCTION @hub@.ingest_many(text[], text) IS 'take in many payloads at once; returns what all of them made';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
-    payloads json[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    payloads json[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
@@ -543,7 +551,8 @@ END;
 COMMENT ON FUNCTION @hub@.ingest_many(json[], text) IS 'take in many payloads at once; returns what all of them made';
 
 CREATE OR REPLACE FUNCTION @hub@.ingest_many(
-    payloads jsonb[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint, OUT rejected bigint)
+    payloads jsonb[], format text, OUT touchpoints bigint, OUT duplicates bigint, OUT evidence bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT * FROM @hub@.ingest_payloads(ingest_many.payloads::text[], ingest_many.format);
@@ -597,7 +606,8 @@ BEGIN
                      FILTER (WHERE f.kind = 'touchpoint'),
                      array_agg(ROW(f.identifiers, f.occurred_at, format, f.source_key)::observation)
                          FILTER (WHERE f.kind IN ('evidence', 'traits')))
-        FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f WHERE r.rejected_id = ANY (ids);
+        FROM rejected r CROSS JOIN LATERAL journey_payload_events(ARRAY[r.payload], rules) f
+        WHERE r.rejected_id = ANY (ids);
     END IF;
     touchpoints := 0;
     duplicates := 0;
@@ -605,7 +615,8 @@ BEGIN
     rejected := 0;
     WHILE done < cardinality(ids) LOOP
         -- as many as there is memory for
-        SELECT array_agg(r.rejected_id ORDER BY r.rejected_id), array_agg(r.payload ORDER BY r.rejected_id) INTO batch, texts
+        SELECT array_agg(r.rejected_id ORDER BY r.rejected_id),
+               array_agg(r.payload ORDER BY r.rejected_id) INTO batch, texts
         FROM (SELECT r.rejected_id, r.payload, sum(octet_length(r.payload)) OVER (ORDER BY r.rejected_id) AS bytes
               FROM rejected r WHERE r.rejected_id = ANY (ids[done + 1 : done + 1000])) r
         WHERE r.rejected_id = ids[done + 1] OR coalesce(r.bytes, 0) <= 64 * 1024 * 1024;

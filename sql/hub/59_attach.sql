@@ -18,7 +18,8 @@ DECLARE
     domains oid[] := '{}';
     calls record;
 BEGIN
-    FOREACH query IN ARRAY array_remove(ARRAY[mapping_query(mapping, mapping ->> 'table'), changes_query(mapping)], NULL)
+    FOREACH query IN ARRAY array_remove(ARRAY[mapping_query(mapping, mapping ->> 'table'),
+                                              changes_query(mapping)], NULL)
     LOOP
         PERFORM set_config('search_path', search_path, true);
         SELECT c.functions, c.domains INTO calls FROM @extschema@.journey_query_calls(query) c;
@@ -62,7 +63,8 @@ BEGIN
             MESSAGE = format('row-level security of %s may hide rows', hiding),
             HINT = 'Read it as its owner, or as a role that bypasses row-level security.';
     END IF;
-    stranger := (SELECT min(t.role) FROM unnest(trusted_roles(mapping, search_path)) t(role) WHERE t.role <> ALL (trusts));
+    stranger := (SELECT min(t.role) FROM unnest(trusted_roles(mapping, search_path)) t(role)
+                 WHERE t.role <> ALL (trusts));
     IF stranger IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('reading rows of %s could run code of role %s, '
@@ -70,7 +72,8 @@ BEGIN
                              stranger),
             DETAIL = 'It owns the table, a partition of it, a table of a lookup, the type of a column, or a function '
                      'of the mapping.',
-            HINT = format('If you trust that role: UPDATE %I.sources SET trusts = trusts || %L::name WHERE source = %L%s.',
+            HINT = format('If you trust that role: UPDATE %I.sources SET trusts = trusts || %L::name '
+                          'WHERE source = %L%s.',
                           current_schema(), stranger, source, ' AND part = ' || nullif(quote_literal(part), ''''''));
     END IF;
 END $$;
@@ -120,10 +123,12 @@ BEGIN
             HINT = CASE WHEN c.relispartition THEN 'Attach the partitioned table.'
                         WHEN kind LIKE '% of the hub' THEN 'Attach a table of your own.'
                         WHEN c.relkind IN ('v', 'm', 'f')
-                        THEN 'It has no triggers. Attach it with feed => ''poll'', a key, and a watermark: a column that '
+                        THEN 'It has no triggers. Attach it with feed => ''poll'', a key, and a '
+                             'watermark: a column that '
                              'tells when a row was written.'
                         WHEN kind LIKE '% inheritance tree'
-                        THEN 'Attach it with feed => ''poll'', a key, and a watermark: so rows of its children are read too.'
+                        THEN 'Attach it with feed => ''poll'', a key, and a watermark: so rows of its '
+                             'children are read too.'
                         ELSE 'Pass its rows to record_many.' END;
     END IF;
 END $$;
@@ -262,7 +267,8 @@ DECLARE
     located jsonb;
     twice text[];
 BEGIN
-    SELECT m.unique_key, m.internal_namespaces, m.lookups INTO read FROM store_mapping(source_id, mapping, search_path) m;
+    SELECT m.unique_key, m.internal_namespaces, m.lookups INTO read
+    FROM store_mapping(source_id, mapping, search_path) m;
     PERFORM make_internal(read.internal_namespaces);
     SELECT t.relation, t.feed INTO s FROM sources t WHERE t.source_id = take_mapping.source_id;
     located := mapping_of(source_id);
@@ -285,8 +291,10 @@ BEGIN
         PERFORM look_at_watermark(source_id, NULL);
     END IF;
     IF NOT read.unique_key THEN
-        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k WHERE k.key IS NOT NULL GROUP BY k.key '
-                                             'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1', located ->> 'key',
+        twice := read_list(source_id, format('SELECT k.key FROM (SELECT %s AS key FROM %s) k WHERE k.key IS NOT '
+                                             'NULL GROUP BY k.key '
+                                             'HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1',
+                                             located ->> 'key',
                                              mapping_from(located || '{"lookups": []}', located ->> 'table')), NULL);
         IF twice <> '{}' THEN
             RAISE EXCEPTION USING ERRCODE = 'unique_violation',
@@ -322,7 +330,8 @@ BEGIN
     ELSIF EXISTS (SELECT FROM sources s WHERE s.source = check_source_name.source
                   AND (s.part = '') <> (check_source_name.part = '')) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = format(CASE part WHEN '' THEN 'source %s has parts' ELSE 'source %s has no parts, but is one table' END,
+            MESSAGE = format(CASE part WHEN '' THEN 'source %s has parts'
+                             ELSE 'source %s has no parts, but is one table' END,
                              source),
             HINT = CASE part WHEN '' THEN 'Name the part, by part => ''name'', or choose another name for the source.'
                         ELSE 'Choose another name for the source.' END;
@@ -390,7 +399,8 @@ BEGIN
     IF backfill THEN
         IF estimated > 100000 THEN
             RAISE NOTICE USING MESSAGE = format('some %s rows of %s are read in one transaction', estimated, relation),
-                HINT = format('With backfill => false nobody waits for that: CALL %I.backfill_source(%L) reads them then.',
+                HINT = format('With backfill => false nobody waits for that: CALL '
+                              '%I.backfill_source(%L) reads them then.',
                               hub, source);
         END IF;
         FOR attempt IN 1 .. 10 LOOP
@@ -407,7 +417,8 @@ BEGIN
     RAISE NOTICE USING
         MESSAGE = format(CASE feed WHEN 'immediate' THEN 'rows of %s go to the hub as they are written'
                              WHEN 'poll' THEN 'rows of %s are looked for when the hub is fed'
-                             ELSE 'rows of %s that are written are noted, and go to the hub when it is fed' END, relation),
+                             ELSE 'rows of %s that are written are noted, and go to the hub when it '
+                                  'is fed' END, relation),
         HINT = CASE WHEN feed = 'immediate' THEN 'Whoever writes them must be a writer of the hub.'
                     ELSE format('Feed it by CALL %I.feed(), every minute, say, or once and for ever by '
                                 'CALL %1$I.feed(forever => true).', hub) END;
@@ -433,7 +444,8 @@ COMMENT ON FUNCTION @hub@.attach_table(regclass, json, text, text, text, boolean
 -- A name has another collation than text, which all functions called would inherit, and no index on text would fit.
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping json, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
@@ -447,7 +459,8 @@ END;
 -- What is text takes literals, which fit none of json and jsonb better
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping jsonb, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
@@ -456,7 +469,8 @@ BEGIN ATOMIC
 END;
 CREATE OR REPLACE FUNCTION @hub@.attach_source(
     source_table regclass, mapping text, source text DEFAULT NULL, backfill boolean DEFAULT true,
-    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint, OUT rejected bigint)
+    part text DEFAULT NULL, feed text DEFAULT 'queued', OUT rows_read bigint, OUT touchpoints bigint,
+    OUT rejected bigint)
 LANGUAGE sql
 BEGIN ATOMIC
     SELECT t.rows_read, t.touchpoints, t.rejected
@@ -464,7 +478,8 @@ BEGIN ATOMIC
                              attach_source.backfill, attach_source.part, attach_source.feed) t;
 END;
 COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean, text, text) IS
-    'make touchpoints, evidence and traits of the rows of a table, and of those that come, when the hub is fed; returns '
+    'make touchpoints, evidence and traits of the rows of a table, and of those that come, when the '
+    'hub is fed; returns '
     'how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see '
     'source_rejects. Without backfill rows there were are left to backfill_source';
 COMMENT ON FUNCTION @hub@.attach_source(regclass, jsonb, text, boolean, text, text) IS
@@ -627,13 +642,15 @@ BEGIN
                to_jsonb(s.event) - 'identifiers' AS was,
                to_jsonb(g.event) - 'identifiers'
                || CASE WHEN (g.event).currency IS NOT NULL
-                       THEN jsonb_build_object('currency', currency_code((g.event).currency)) ELSE '{}' END AS should_be,
+                       THEN jsonb_build_object('currency', currency_code((g.event).currency))
+                           ELSE '{}' END AS should_be,
                coalesce(g.people = s.identifiers, false) AS same_people,
                coalesce(s.observed_at = coalesce((g.event).occurred_at, (g.observation).observed_at), true)
                OR NOT s.holds AS same_time,
                coalesce(g.traits, '{}') AS traits,
                coalesce((SELECT jsonb_object_agg(t.trait, t.value) FROM traits t
-                         WHERE t.source = check_rows.source AND t.source_key = g.key AND t.source_key <> ''), '{}') AS traits_were
+                         WHERE t.source = check_rows.source AND t.source_key = g.key AND t.source_key <> ''),
+                               '{}') AS traits_were
         FROM given g JOIN stored_events(source, r.keys) s ON s.n = g.n
     ), told AS (
         SELECT c.n, c.key, 'missing' AS problem,
@@ -650,9 +667,11 @@ BEGIN
         UNION ALL
         SELECT c.n, c.key, 'differs',
                concat_ws(', ',
-                         (SELECT string_agg(format('%s is %s, should be %s', w.key, c.was -> w.key, w.value), ', ' ORDER BY w.key)
+                         (SELECT string_agg(format('%s is %s, should be %s', w.key, c.was -> w.key, w.value), ', '
+                                            ORDER BY w.key)
                           FROM jsonb_each(c.should_be) w WHERE c.was -> w.key IS DISTINCT FROM w.value),
-                         CASE WHEN NOT c.same_people THEN format('identifiers are %s, should be %s', c.identifiers::text,
+                         CASE WHEN NOT c.same_people THEN format('identifiers are %s, should be %s',
+                                                                 c.identifiers::text,
                                                                  c.people::text)
                               WHEN NOT c.same_time THEN 'its evidence is of another time' END)
         FROM compared c
@@ -712,7 +731,8 @@ BEGIN
         problem := 'too many';
         detail := 'There is no such row.';
         FOREACH source_key IN ARRAY read_list(id, format(
-            'SELECT k.key FROM %1$I.stored_keys(%2$L) k(key) WHERE pg_catalog.starts_with(k.key, %3$L) EXCEPT SELECT %4$s FROM %5$s '
+            'SELECT k.key FROM %1$I.stored_keys(%2$L) k(key) WHERE pg_catalog.starts_with(k.key, %3$L) EXCEPT '
+            'SELECT %4$s FROM %5$s '
             'ORDER BY 1', current_schema(), source, CASE part WHEN '' THEN '' ELSE part || ':' END,
             mapping ->> 'key', mapping_from(mapping || '{"lookups": []}', mapping ->> 'table')), NULL) LOOP
             RETURN NEXT;
@@ -755,7 +775,8 @@ BEGIN
     PERFORM check_trusted(located, search_path, '', '', trusted_roles(located, search_path));
     FOR n IN 0 .. coalesce(max_rows, 10) - 1 LOOP
         of_row := format('(SELECT * FROM %s OFFSET %s LIMIT 1)', located ->> 'table', n);
-        queries := ARRAY[format('SELECT %s FROM %s', located ->> 'key', mapping_from(located || '{"lookups": []}', of_row)),
+        queries := ARRAY[format('SELECT %s FROM %s', located ->> 'key',
+                                mapping_from(located || '{"lookups": []}', of_row)),
                          format('SELECT %s FROM %s', located ->> 'wanted', mapping_from(located, of_row)),
                          format('SELECT ARRAY[m.event], ARRAY[m.observation], m.identifiers, m.traits FROM (%s) m',
                                 mapping_query(located, of_row))];

@@ -137,8 +137,8 @@ COMMENT ON FUNCTION @hub@.lock_at_once(regclass[], text) IS 'lock tables; return
 
 -- Find the tables of a source, and their columns, after whatever was done to them: renamed, restored from a dump, made
 -- anew, disabled triggers, partitions that came or went; and make triggers that are lacking. Where rows may have
--- changed that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at once, but
--- not if that is wanted.
+-- changed that nobody has noted, all are read again. New partitions wait for another time if they can't be locked at
+-- once, but not if that is wanted.
 CREATE OR REPLACE FUNCTION @hub@.locate_source(source_id integer, waiting boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -258,8 +258,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.locate_source(integer, boolean) IS
     'find an attached table, its columns, partitions and triggers again, after whatever was done to them';
 
--- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub in
--- line with them
+-- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub
+-- in line with them
 CREATE OR REPLACE FUNCTION @hub@.bring_in_line(
     source text, keys text[], events @hub@.event[], observations @hub@.observation[],
     whose @extschema@.identifier[], traits jsonb[], traits_at timestamptz[], reasons text[], states text[],
@@ -607,8 +607,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.store_changes(text, text[], text[], @hub@.event[]) IS 'record touchpoints of changes of rows';
 
--- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0 for
--- a row that is seen for the first time, which is tried again when the row is read again.
+-- What a change of a row is can't be told: of key values, those of the kept columns before and after, and a number, 0
+-- for a row that is seen for the first time, which is tried again when the row is read again.
 CREATE OR REPLACE FUNCTION @hub@.reject_change(source_id integer, key_values text[], before text[], after text[],
                                                note bigint, reason text, state text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -658,7 +658,8 @@ BEGIN
     SELECT t.source, t.search_path INTO s FROM sources t WHERE t.source_id = apply_changes.source_id;
     BEGIN
         PERFORM set_config('search_path', s.search_path, true);
-        EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), pg_catalog.array_agg(m.event) FROM ('
+        EXECUTE 'SELECT pg_catalog.array_agg(m.key), pg_catalog.array_agg(m.change), '
+                'pg_catalog.array_agg(m.event) FROM ('
                 || query || ') m'
         INTO row_keys, keys, events USING key_values, befores, afters, notes, times;
         PERFORM pg_catalog.set_config('search_path', own_path, true);
@@ -684,8 +685,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.apply_changes(integer, text[], text[], text[], bigint[], timestamptz[]) IS
     'record touchpoints of changes that a mapping''s on_change names';
 
--- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may be
--- values: key of the row, change, its own key, and event. NULL: nothing
+-- What the values of on_change's columns mean in rows that are seen for the first time, of a FROM item in which $1 may
+-- be values: key of the row, change, its own key, and event. NULL: nothing
 CREATE OR REPLACE FUNCTION @hub@.first_values(source_id integer, rows_from text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -694,10 +695,13 @@ DECLARE
     query CONSTANT text := first_events(source_id, rows_from);
 BEGIN
     RETURN CASE WHEN query IS NOT NULL
-                THEN format('SELECT m.key, m.change, m.event FROM (%1$s) m WHERE NOT EXISTS (SELECT FROM %2$I.source_changes c '
-                            'WHERE c.source OPERATOR(pg_catalog.=) %3$L AND c.source_key OPERATOR(pg_catalog.=) m.change '
+                THEN format('SELECT m.key, m.change, m.event FROM (%1$s) m WHERE NOT EXISTS (SELECT FROM '
+                            '%2$I.source_changes c '
+                            'WHERE c.source OPERATOR(pg_catalog.=) %3$L AND c.source_key '
+                            'OPERATOR(pg_catalog.=) m.change '
                             'AND NOT EXISTS (SELECT FROM %2$I.source_rejects r '
-                            'WHERE r.source OPERATOR(pg_catalog.=) %3$L AND r.source_key OPERATOR(pg_catalog.=) m.change))',
+                            'WHERE r.source OPERATOR(pg_catalog.=) %3$L AND r.source_key '
+                            'OPERATOR(pg_catalog.=) m.change))',
                             query, current_schema(),
                             (SELECT s.source FROM sources s WHERE s.source_id = first_values.source_id)) END;
 END $$;
@@ -850,7 +854,8 @@ BEGIN
                  CASE WHEN NOT s.changes OR x.note_id >= coalesce(x.lost, 0) THEN x.before END AS before
           FROM (SELECT y.place, y.note_id, y.lookup, y.key, y.gone, y.before, y.after, y.noted_at,
                        CASE WHEN s.changes
-                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL AND y.after IS NOT NULL)
+                            THEN greatest(max(y.note_id) FILTER (WHERE y.gone OR y.before IS NULL
+                                                                 AND y.after IS NOT NULL)
                                               OVER (PARTITION BY y.lookup, y.key),
                                           CASE WHEN s.alone
                                                THEN max(y.note_id) FILTER (WHERE y.key IS NULL AND y.lookup IS NULL)
@@ -880,7 +885,8 @@ BEGIN
              CROSS JOIN LATERAL unnest(l.key) WITH ORDINALITY v(value, n)
         GROUP BY l.lookup
     LOOP
-        query := format('INSERT INTO %I.feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)', current_schema(),
+        query := format('INSERT INTO %I.feed_notes (source_id, key) SELECT %s, u.key FROM (%s) u(key)',
+                        current_schema(),
                         source_id, looked_up_rows(source_id, looked_up.lookup));
         PERFORM set_config('search_path', s.search_path, true);
         EXECUTE query USING looked_up.key_values;
@@ -974,9 +980,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.reject_nobody(text, text) IS 'write down that rows have no key';
 
--- Rows of a FROM item, all in their order. Returns from when on there should be a partition of touchpoints that there is
--- not; then nothing was done, or not all. Those of ten years at most, so that a wrong date makes no thousand: what is
--- older has the default one.
+-- Rows of a FROM item, all in their order. Returns from when on there should be a partition of touchpoints that there
+-- is not; then nothing was done, or not all. Those of ten years at most, so that a wrong date makes no thousand: what
+-- is older has the default one.
 CREATE OR REPLACE FUNCTION @hub@.apply_from(source_id integer, rows_from text, partitioned boolean,
                                             OUT lacking timestamptz, OUT row_count bigint, OUT mended bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off SET synchronize_seqscans = off
@@ -1235,7 +1241,8 @@ COMMENT ON FUNCTION @hub@.sweep_some(integer) IS
     'remove what the hub has of rows that are gone; returns how many, and whether all';
 
 -- Read the next rows of those that are to be read; returns how many, NULL: there are no more.
-CREATE OR REPLACE FUNCTION @hub@.backfill_step(source_id integer, partitioned boolean, OUT row_count bigint, OUT mended bigint)
+CREATE OR REPLACE FUNCTION @hub@.backfill_step(source_id integer, partitioned boolean, OUT row_count bigint,
+                                               OUT mended bigint)
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1
     SET bytea_output = 'hex'
@@ -1248,7 +1255,8 @@ DECLARE
     oldest timestamptz;
     catch_up text;
 BEGIN
-    SELECT t.source, t.relation, t.feed, t.pending, t.read_by, t.next_key, t.next_block, t.end_block, t.began_at_xid, t.sweep
+    SELECT t.source, t.relation, t.feed, t.pending, t.read_by, t.next_key, t.next_block, t.end_block,
+           t.began_at_xid, t.sweep
     INTO s FROM sources t WHERE t.source_id = backfill_step.source_id;
     mended := 0;
     WHILE s.pending <> '{}' AND NOT EXISTS (SELECT FROM source_tables(s.relation) t WHERE t.member = s.pending[1]) LOOP
@@ -1354,7 +1362,8 @@ BEGIN
     FOR name IN
         SELECT name_of_table(c.oid) FROM pg_class c
         WHERE c.relkind = 'p'
-              AND c.oid = ANY (array(SELECT s.relation::oid FROM sources s WHERE s.source_id = lock_partitioned.source_id
+              AND c.oid = ANY (array(SELECT s.relation::oid FROM sources s
+                                     WHERE s.source_id = lock_partitioned.source_id
                                      UNION ALL
                                      SELECT l.relation::oid FROM source_lookups l
                                      WHERE l.source_id = lock_partitioned.source_id))
@@ -1574,7 +1583,8 @@ BEGIN
     END LOOP;
     UPDATE sources s
     SET last_error = why, last_error_at = clock_timestamp(),
-        retry_at = clock_timestamp() + least(2 * greatest(s.retry_at - s.last_error_at, interval '0.5 s'), interval '5 min')
+        retry_at = clock_timestamp() + least(2 * greatest(s.retry_at - s.last_error_at, interval '0.5 s'),
+                                             interval '5 min')
     WHERE s.source_id = try_to_feed.source_id;
     RETURN NULL;
 END $$;
@@ -1632,7 +1642,8 @@ COMMENT ON FUNCTION @hub@.failing_sources(text) IS 'attached tables that can''t 
 
 -- Without settings, so that it can commit. Nobody is woken: a NOTIFY could not be prepared, and takes a lock of the
 -- whole server, in somebody else's transaction.
-CREATE OR REPLACE PROCEDURE @hub@.feed(forever boolean DEFAULT false, source text DEFAULT NULL, INOUT fed bigint DEFAULT 0)
+CREATE OR REPLACE PROCEDURE @hub@.feed(forever boolean DEFAULT false, source text DEFAULT NULL,
+                                       INOUT fed bigint DEFAULT 0)
 LANGUAGE plpgsql
 AS $feed$
 #variable_conflict use_variable
@@ -1868,7 +1879,8 @@ DECLARE
 BEGIN
     PERFORM journey_pass('suppressions');
     SELECT t.source, t.part INTO s FROM sources t WHERE t.source_id = remove_source.source_id;
-    others := array(SELECT t.part || ':' FROM sources t WHERE t.source = s.source AND t.part <> s.part AND t.part <> '');
+    others := array(SELECT t.part || ':' FROM sources t WHERE t.source = s.source AND t.part <> s.part
+                    AND t.part <> '');
     -- all that goes in several steps; of several parts more than that
     PERFORM lock_ahead(array(SELECT t.identity_id
                              FROM touchpoint_keys k JOIN touchpoints t ON t.touchpoint_id = k.touchpoint_id
@@ -1882,7 +1894,8 @@ BEGIN
     LOOP
         keys := array(SELECT k.key FROM stored_keys(s.source) k(key)
                       WHERE CASE WHEN s.part <> '' THEN starts_with(k.key, s.part || ':')
-                                 ELSE NOT EXISTS (SELECT FROM unnest(others) o(prefix) WHERE starts_with(k.key, o.prefix)) END
+                                 ELSE NOT EXISTS (SELECT FROM unnest(others) o(prefix)
+                                                  WHERE starts_with(k.key, o.prefix)) END
                       LIMIT 20000);
         EXIT WHEN keys = '{}';
         FOR i IN 0 .. (cardinality(keys) - 1) / 1000 LOOP
@@ -1920,7 +1933,8 @@ BEGIN
             DELETE FROM feed_notes n WHERE n.source_id = id;
             UPDATE sources s
             SET detached_at = now(), pending = '{}', read_by = NULL, next_key = NULL, next_block = NULL,
-                end_block = NULL, began_at_xid = NULL, sweep = false, last_error = NULL, last_error_at = NULL, retry_at = NULL
+                end_block = NULL, began_at_xid = NULL, sweep = false, last_error = NULL, last_error_at = NULL,
+                retry_at = NULL
             WHERE s.source_id = id;
         END IF;
         IF keep IS FALSE THEN

@@ -108,7 +108,8 @@ BEGIN
     -- its lock is on the number of the schema
     RETURN EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                    WHERE l.locktype = 'advisory' AND l.objid = x'6a6f7572'::integer::oid AND l.objsubid = 3
-                         AND l.classid = quote_ident(current_schema())::regnamespace AND d.datname = current_database());
+                         AND l.classid = quote_ident(current_schema())::regnamespace
+                             AND d.datname = current_database());
 END $$;
 COMMENT ON FUNCTION @hub@.worker_runs() IS 'whether the hub''s background worker is there';
 

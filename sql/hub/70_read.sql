@@ -97,4 +97,5 @@ BEGIN
     ORDER BY i.identifier;
 END $$;
 COMMENT ON FUNCTION @hub@.identifiers_of(bigint, boolean)
-    IS 'the identifiers of a customer, in normal form, internal ones only if they are asked for; a former customer_id stands for the customer it is part of now';
+    IS 'the identifiers of a customer, in normal form, internal ones only if they are asked for; a former customer_id '
+       'stands for the customer it is part of now';

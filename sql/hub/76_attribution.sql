@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS @hub@.spend (
     amount numeric NOT NULL,
     currency text,
     CHECK (channel IS NOT NULL OR campaign IS NOT NULL),
-    UNIQUE NULLS NOT DISTINCT (day, channel, campaign, currency)
+    CONSTRAINT one_amount UNIQUE NULLS NOT DISTINCT (day, channel, campaign, currency)
 );
 COMMENT ON TABLE @hub@.spend IS
     'what was spent on a channel or a campaign on a day: for you to fill; see return_on_spend';

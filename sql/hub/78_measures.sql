@@ -4,7 +4,8 @@
 -- joined is unique by what it is joined by. That can't be NULL, so of all time it is -infinity.
 
 CREATE OR REPLACE FUNCTION @hub@.channel_measures(period text DEFAULT NULL, since timestamptz DEFAULT NULL,
-                                                  until timestamptz DEFAULT NULL, measures text[] DEFAULT NULL)
+                                                  until timestamptz DEFAULT NULL, measures text[] DEFAULT NULL,
+                                                  among bigint[] DEFAULT NULL)
 RETURNS SETOF @extschema@.channel_measures LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT @extschema@.channel_measures_agg(
@@ -15,30 +16,31 @@ BEGIN ATOMIC
                (SELECT @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until)),
                (SELECT s.time_zone FROM @hub@.settings s), channel_measures.since, channel_measures.until,
                channel_measures.measures)
-    FROM @hub@.current_blocks b
+    FROM @hub@.blocks_among(channel_measures.among) b(block)
     -- also where there are no journeys
     HAVING @hub@.check_period(channel_measures.period, channel_measures.since, channel_measures.until) IS NOT NULL;
 END;
-COMMENT ON FUNCTION @hub@.channel_measures(text, timestamptz, timestamptz, text[]) IS
+COMMENT ON FUNCTION @hub@.channel_measures(text, timestamptz, timestamptz, text[], bigint[]) IS
     'one row: what channel_mix, channel_transitions and omnichannel tell of journeys, or only these measures of it: '
     'channels, transitions, median_time, customers; NULL: there are none';
 
 CREATE OR REPLACE FUNCTION @hub@.channel_transitions(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    OUT period_start date, OUT from_channel text, OUT to_channel text, OUT handoffs bigint, OUT customers bigint,
-    OUT share numeric, OUT median_time interval, OUT median_seconds numeric)
+    among bigint[] DEFAULT NULL, OUT period_start date, OUT from_channel text, OUT to_channel text,
+    OUT handoffs bigint, OUT customers bigint, OUT share numeric, OUT median_time interval, OUT median_seconds numeric)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT t.period_start, t.from_channel, t.to_channel, t.handoffs, t.customers,
            round(t.handoffs / sum(t.handoffs) OVER (PARTITION BY t.period_start, t.from_channel), 4), t.median_time,
            extract(epoch FROM t.median_time)
     FROM @hub@.channel_measures(channel_transitions.period, channel_transitions.since, channel_transitions.until,
-                                '{median_time}') AS m(measures)
+                                '{median_time}', channel_transitions.among) AS m(measures)
          CROSS JOIN LATERAL @extschema@.channel_transitions(m.measures) t;
 END;
-COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION @hub@.channel_transitions(text, timestamptz, timestamptz, bigint[]) IS
     'hand-offs by day, week, month, quarter, year or all, and the channels they go from and to; from one time until '
-    'before another. Customers of several periods or rows must not be added: who is in two is one customer';
+    'before another; among these customers, NULL: all. Customers of several periods or rows must not be added: who is '
+    'in two is one customer';
 
 CREATE OR REPLACE VIEW @hub@.channel_transitions WITH (security_invoker = true) AS
 SELECT t.from_channel, t.to_channel, t.handoffs, t.customers, t.share, t.median_time,
@@ -71,8 +73,9 @@ COMMENT ON COLUMN @hub@.channel_transitions_monthly.median_seconds IS 'median_ti
 
 CREATE OR REPLACE FUNCTION @hub@.channel_mix(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    OUT period_start date, OUT channel text, OUT label text, OUT kind text, OUT touchpoints bigint, OUT share numeric,
-    OUT customers bigint, OUT inbound bigint, OUT outbound bigint, OUT sessions bigint, OUT visits bigint,
+    among bigint[] DEFAULT NULL, OUT period_start date, OUT channel text, OUT label text, OUT kind text,
+    OUT touchpoints bigint, OUT share numeric, OUT customers bigint, OUT inbound bigint, OUT outbound bigint,
+    OUT sessions bigint, OUT visits bigint,
     OUT visits_left bigint, OUT containment numeric, OUT value numeric, OUT currency text, OUT value_by_currency jsonb)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -81,7 +84,8 @@ BEGIN ATOMIC
            x.customers, x.inbound, x.outbound, x.sessions, x.visits, x.visits_left,
            round(1 - x.visits_left::numeric / nullif(x.visits, 0), 4), v.value, v.currency,
            coalesce(v.value_by_currency, '{}')
-    FROM @hub@.channel_measures(channel_mix.period, channel_mix.since, channel_mix.until, '{channels}') AS m(measures)
+    FROM @hub@.channel_measures(channel_mix.period, channel_mix.since, channel_mix.until, '{channels}',
+                                channel_mix.among) AS m(measures)
          CROSS JOIN LATERAL @extschema@.channel_mix(m.measures) x
          LEFT JOIN @hub@.channels c ON c.channel = x.channel
          LEFT JOIN (SELECT s.channel, s.start, CASE WHEN count(*) = 1 THEN min(s.value) END AS value,
@@ -92,7 +96,9 @@ BEGIN ATOMIC
                                                              (SELECT z.time_zone FROM @hub@.settings z)),
                                           '-infinity') AS start
                           FROM @hub@.identities i JOIN @hub@.touchpoints t ON t.identity_id = i.identity_id
-                          WHERE t.value IS NOT NULL AND t.occurred_at >= coalesce(channel_mix.since, '-infinity')
+                          WHERE t.value IS NOT NULL
+                                AND (channel_mix.among IS NULL OR i.customer_id = ANY (channel_mix.among))
+                                AND t.occurred_at >= coalesce(channel_mix.since, '-infinity')
                                 AND t.occurred_at < coalesce(channel_mix.until, 'infinity')
                                 AND @hub@.check_period(channel_mix.period, channel_mix.since, channel_mix.until)
                                     IS NOT NULL
@@ -100,9 +106,10 @@ BEGIN ATOMIC
                     GROUP BY s.channel, s.start) v
              ON v.channel = x.channel AND v.start = coalesce(x.period_start, '-infinity');
 END;
-COMMENT ON FUNCTION @hub@.channel_mix(text, timestamptz, timestamptz) IS
-    'channels by day, week, month, quarter, year or all; from one time until before another. A visit counts where it '
-    'begins. Customers of several periods or channels must not be added: who is in two is one customer';
+COMMENT ON FUNCTION @hub@.channel_mix(text, timestamptz, timestamptz, bigint[]) IS
+    'channels by day, week, month, quarter, year or all; from one time until before another; among these customers, '
+    'NULL: all. A visit counts where it begins. Customers of several periods or channels must not be added: who is in '
+    'two is one customer';
 
 CREATE OR REPLACE VIEW @hub@.channel_mix WITH (security_invoker = true) AS
 SELECT m.channel, m.label, m.kind, m.touchpoints, m.share, m.customers, m.inbound, m.outbound, m.sessions, m.visits,
@@ -168,7 +175,8 @@ COMMENT ON COLUMN @hub@.unknown_channels.last_at IS 'time of the last of them';
 -- Whatever counts is a touchpoint, so channels tell what periods there are.
 CREATE OR REPLACE FUNCTION @hub@.omnichannel(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    OUT period_start date, OUT customers bigint, OUT multichannel bigint, OUT multichannel_share numeric,
+    among bigint[] DEFAULT NULL, OUT period_start date, OUT customers bigint, OUT multichannel bigint,
+    OUT multichannel_share numeric,
     OUT cross_channel bigint, OUT cross_channel_share numeric, OUT omnichannel bigint, OUT omnichannel_share numeric,
     OUT handoffs bigint, OUT resolved bigint, OUT resolved_at_first_contact bigint,
     OUT first_contact_resolution numeric, OUT contacts bigint, OUT repeat_contacts bigint,
@@ -184,7 +192,7 @@ BEGIN ATOMIC
            coalesce(s.contacts, 0), coalesce(s.repeats, 0), round(s.repeats::numeric / nullif(s.contacts, 0), 4),
            round(s.repeats::numeric / nullif(s.customers, 0), 4)
     FROM @hub@.channel_measures(omnichannel.period, omnichannel.since, omnichannel.until,
-                                '{channels,customers}') AS m(measures)
+                                '{channels,customers}', omnichannel.among) AS m(measures)
          CROSS JOIN LATERAL (SELECT x.period_start FROM @extschema@.channel_mix(m.measures) x
                              UNION
                              SELECT NULL::date AS period_start WHERE coalesce(omnichannel.period, 'all') = 'all') p
@@ -203,13 +211,15 @@ BEGIN ATOMIC
                                           '-infinity') AS start
                           FROM @hub@.contact_turns(omnichannel.since, omnichannel.until, true, true) t
                           WHERE @hub@.check_period(omnichannel.period, omnichannel.since, omnichannel.until)
-                                IS NOT NULL) b
+                                IS NOT NULL
+                                AND (omnichannel.among IS NULL OR t.customer_id = ANY (omnichannel.among))) b
                     GROUP BY b.start) s ON s.start = coalesce(p.period_start, '-infinity');
 END;
-COMMENT ON FUNCTION @hub@.omnichannel(text, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION @hub@.omnichannel(text, timestamptz, timestamptz, bigint[]) IS
     'how customers use channels together, by day, week, month, quarter, year or all; from one time until before '
-    'another. A hand-off counts when it happens, a contact when it is made, a conversation when it is first resolved. '
-    'Customers of several periods must not be added: who is in two is one customer';
+    'another; among these customers, NULL: all. A hand-off counts when it happens, a contact when it is made, a '
+    'conversation when it is first resolved. Customers of several periods must not be added: who is in two is one '
+    'customer';
 
 CREATE OR REPLACE VIEW @hub@.omnichannel WITH (security_invoker = true) AS
 SELECT o.customers, o.multichannel, o.multichannel_share, o.cross_channel, o.cross_channel_share, o.omnichannel,

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION @hub@.in_hours(timestamptz, jsonb) IS
 -- compile all this.
 CREATE OR REPLACE FUNCTION @hub@.service_levels(
     period text DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    breakdown text DEFAULT NULL, OUT period_start date, OUT breakdown_value text,
+    breakdown text DEFAULT NULL, among bigint[] DEFAULT NULL, OUT period_start date, OUT breakdown_value text,
     OUT contacts bigint, OUT repeat_contacts bigint, OUT repeat_contact_share numeric, OUT conversations bigint,
     OUT asked bigint, OUT answered bigint, OUT first_response_median interval,
     OUT first_response_median_seconds double precision, OUT first_response_p90 interval,
@@ -60,11 +60,13 @@ BEGIN
                count(a.at_first_contact) FILTER (WHERE now() - a.occurred_at > repeats_within) AS resolutions,
                count(*) FILTER (WHERE a.at_first_contact AND now() - a.occurred_at > repeats_within) AS at_first_contact
         FROM contact_turns(since, until, true, true) a CROSS JOIN LATERAL hours_of(a.source, a.channel) h
-        WHERE a.contact_kind IS NOT NULL OR now() - a.occurred_at > repeats_within
+        WHERE (a.contact_kind IS NOT NULL OR now() - a.occurred_at > repeats_within)
+              AND (among IS NULL OR a.customer_id = ANY (among))
         GROUP BY 1, 2
     ), grouped AS (
         -- with a touchpoint in the range, be it but the one by which they, or a wait in them, began
         SELECT g.customer_id, g.source, g.conversation, g.facts, g.replies FROM conversation_groups(since, until) g
+        WHERE among IS NULL OR g.customer_id = ANY (among)
     ), conversation AS (
         SELECT coalesce(period_start(coalesce(a.asked_at, (g.facts).started_at), unit, zone), '-infinity') AS start,
                ARRAY[w.name] AS key,
@@ -171,10 +173,11 @@ BEGIN
     FROM whole t FULL JOIN contact c USING (start, key) FULL JOIN conversation v USING (start, key)
          FULL JOIN reply r USING (start, key) AS k;
 END $$;
-COMMENT ON FUNCTION @hub@.service_levels(text, timestamptz, timestamptz, text) IS
+COMMENT ON FUNCTION @hub@.service_levels(text, timestamptz, timestamptz, text, bigint[]) IS
     'the service by day, week, month, quarter, year or all, in the time zone of settings; from one time until before'
     ' another; and by channel, queue, agent, source or hours, which is whether it was asked in business hours. By'
-    ' agent, who took part counts, answered first, resolved or replied, so that conversations must not be added';
+    ' agent, who took part counts, answered first, resolved or replied, so that conversations must not be added. Among'
+    ' these customers, NULL: all';
 
 CREATE OR REPLACE VIEW @hub@.service_levels_monthly WITH (security_invoker = true) AS
 SELECT s.period_start, s.contacts, s.repeat_contacts, s.repeat_contact_share, s.conversations, s.asked, s.answered,

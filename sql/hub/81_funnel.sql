@@ -2,8 +2,9 @@
 
 CREATE OR REPLACE FUNCTION @hub@.funnel(pattern @extschema@.journey_pattern, period text DEFAULT NULL,
                                         since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-                                        breakdown text DEFAULT NULL, OUT period_start date, OUT breakdown_value text,
-                                        OUT step integer, OUT item text, OUT customers bigint,
+                                        breakdown text DEFAULT NULL, among bigint[] DEFAULT NULL,
+                                        OUT period_start date, OUT breakdown_value text, OUT step integer,
+                                        OUT item text, OUT customers bigint,
                                         OUT share numeric, OUT share_of_previous numeric,
                                         OUT median_time interval, OUT p90_time interval,
                                         OUT median_seconds numeric, OUT p90_seconds numeric)
@@ -24,11 +25,11 @@ BEGIN
            extract(epoch FROM f.median_time), extract(epoch FROM f.p90_time)
     FROM (SELECT journey_funnel_agg(b.block, pattern, period, (SELECT s.time_zone FROM settings s), since, until,
                                     breakdown) AS steps
-          FROM current_blocks b) a
+          FROM blocks_among(among) b(block)) a
          CROSS JOIN unnest(a.steps) f
     ORDER BY f.period_start, f.breakdown COLLATE "C" NULLS FIRST, f.step;
 END $$;
-COMMENT ON FUNCTION @hub@.funnel(@extschema@.journey_pattern, text, timestamptz, timestamptz, text) IS
+COMMENT ON FUNCTION @hub@.funnel(@extschema@.journey_pattern, text, timestamptz, timestamptz, text, bigint[]) IS
     'how many customers reach each item of a pattern, counted in the period in which the attempt begins and followed to'
     ' its end; period: day, week, month, quarter, year or all; breakdown by channel, action, detail or label of its'
-    ' first touchpoint';
+    ' first touchpoint; among these customers, NULL: all';

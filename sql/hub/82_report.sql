@@ -6,6 +6,7 @@
 CREATE OR REPLACE FUNCTION @hub@.report_number(value numeric, unit text DEFAULT 'count') RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE report_number.unit
+       WHEN 'parts' THEN to_char(report_number.value, 'FM9G999G999G999G999G990D0')
        WHEN 'share' THEN to_char(100 * report_number.value, 'FM999G990D0') || '%'
        WHEN 'money' THEN to_char(report_number.value, 'FM9G999G999G999G999G990D00')
        WHEN 'seconds' THEN
@@ -15,7 +16,7 @@ RETURN CASE report_number.unit
                 ELSE to_char(report_number.value / 86400, 'FM999G990D0') || ' days' END
        ELSE to_char(report_number.value, 'FM9G999G999G999G999G990') END;
 COMMENT ON FUNCTION @hub@.report_number(numeric, text) IS
-    'a number as a report shows it, by lc_numeric: unit count, share, money or seconds';
+    'a number as a report shows it, by lc_numeric: unit count, parts (of such), share, money or seconds';
 
 CREATE OR REPLACE FUNCTION @hub@.report_period(start date, period text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -139,7 +140,8 @@ COMMENT ON FUNCTION @hub@.report_page(text, text, text, text) IS
 
 CREATE OR REPLACE FUNCTION @hub@.report(
     period text DEFAULT 'month', since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
-    pattern @extschema@.journey_pattern DEFAULT NULL, title text DEFAULT NULL) RETURNS text
+    pattern @extschema@.journey_pattern DEFAULT NULL, title text DEFAULT NULL, customers bigint[] DEFAULT NULL,
+    conversion @extschema@.journey_pattern DEFAULT '%.purchase') RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -147,8 +149,8 @@ DECLARE
     most constant integer := 24;  -- rows of a table, periods of a picture
     unit text := check_period(period, since, until);
     zone text := (SELECT s.time_zone FROM settings s);
-    first_at timestamptz := coalesce(since, (SELECT min(t.occurred_at) FROM touchpoints t));
-    last_at timestamptz := (SELECT max(t.occurred_at) FROM touchpoints t);
+    first_at timestamptz;
+    last_at timestamptz;
     cohort_unit text := CASE unit WHEN 'all' THEN 'month' ELSE unit END;
     cohort_step interval := CASE cohort_unit WHEN 'quarter' THEN '3 months' ELSE '1 ' || cohort_unit END;
     first_period date;
@@ -162,16 +164,24 @@ DECLARE
     steps @extschema@.funnel_step[];
     cohorts @extschema@.retention_cell[];
 BEGIN
+    IF customers IS NULL THEN
+        SELECT min(t.occurred_at), max(t.occurred_at) INTO first_at, last_at FROM touchpoints t;
+    ELSE
+        SELECT min(journey_start(j.journey)), max(journey_end(j.journey)) INTO first_at, last_at
+        FROM current_journeys j WHERE j.customer_id = ANY (customers);
+    END IF;
     page := '<dl class="tiles">'
         || (SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd></div>', svg_escape(f.name),
                                      coalesce(svg_escape(f.figure), '&#8211;')), '' ORDER BY f.n)
-            FROM omnichannel(NULL, since, until) o
-                 CROSS JOIN (SELECT sum(m.touchpoints) AS touchpoints FROM channel_mix(NULL, since, until) m) m
+            FROM omnichannel(NULL, since, until, customers) o
+                 CROSS JOIN (SELECT sum(m.touchpoints) AS touchpoints
+                             FROM channel_mix(NULL, since, until, customers) m) m
                  CROSS JOIN LATERAL (
                      SELECT string_agg(concat_ws(' ', report_number(v.value, 'money'), nullif(v.currency, '')), ', '
                                        ORDER BY v.value DESC, v.currency COLLATE "C") AS value
                      FROM (SELECT e.key AS currency, sum(e.value::numeric) AS value
-                           FROM channel_mix(NULL, since, until) c CROSS JOIN jsonb_each_text(c.value_by_currency) e
+                           FROM channel_mix(NULL, since, until, customers) c
+                                CROSS JOIN jsonb_each_text(c.value_by_currency) e
                            GROUP BY e.key) v) v
                  CROSS JOIN LATERAL (VALUES
                      (1, 'Customers', report_number(o.customers)),
@@ -191,7 +201,7 @@ BEGIN
         INTO cells, first_period, left_out
         FROM (SELECT p.period_start, p.customers, p.multichannel_share, p.handoffs, p.contacts, p.repeat_contact_share,
                      p.first_contact_resolution, count(*) OVER () AS periods
-              FROM omnichannel(unit, since, until) p ORDER BY p.period_start DESC LIMIT most) o
+              FROM omnichannel(unit, since, until, customers) p ORDER BY p.period_start DESC LIMIT most) o
              CROSS JOIN LATERAL unnest(ARRAY[report_period(o.period_start, unit), report_number(o.customers),
                                              report_number(o.multichannel_share, 'share'), report_number(o.handoffs),
                                              report_number(o.contacts), report_number(o.repeat_contact_share, 'share'),
@@ -216,7 +226,7 @@ BEGIN
           FROM (SELECT b.channel, b.label, b.touchpoints, b.share, b.customers, b.visits, b.containment, b.value,
                        b.currency, count(*) OVER () AS channels,
                        row_number() OVER (ORDER BY b.touchpoints DESC, b.channel COLLATE "C") AS place
-                FROM channel_mix(NULL, since, until) b) c
+                FROM channel_mix(NULL, since, until, customers) b) c
           GROUP BY 1) m
          CROSS JOIN LATERAL unnest(ARRAY[m.name, report_number(m.touchpoints), report_number(m.share, 'share'),
                                          report_number(m.customers), report_number(m.visits),
@@ -231,7 +241,7 @@ BEGIN
     INTO mix
     FROM (SELECT c.period_start, c.channel, c.label, c.touchpoints,
                  sum(c.touchpoints) OVER (PARTITION BY c.channel) AS in_all
-          FROM channel_mix(unit, since, until) c
+          FROM channel_mix(unit, since, until, customers) c
           WHERE unit <> 'all' AND c.period_start >= first_period) b;
     IF unit <> 'all' THEN
         page := page || report_section('Touchpoints by channel and ' || unit, NULL,
@@ -243,7 +253,7 @@ BEGIN
                                t.handoffs)::@extschema@.flow_edge
                               ORDER BY t.from_channel COLLATE "C", t.to_channel COLLATE "C"), '{}')
     INTO handoffs
-    FROM channel_transitions(NULL, since, until) t
+    FROM channel_transitions(NULL, since, until, customers) t
          LEFT JOIN channels f ON f.channel = t.from_channel
          LEFT JOIN channels g ON g.channel = t.to_channel;
     page := page || report_section('Hand-offs', 'From channel to channel, as customers go on their own.',
@@ -253,14 +263,68 @@ BEGIN
         SELECT coalesce(array_agg((f.step, f.item, f.customers, f.share, f.share_of_previous, f.median_time,
                                    f.p90_time)::@extschema@.funnel_step ORDER BY f.step), '{}')
         INTO steps
-        FROM funnel(pattern, NULL, since, until) f;
+        FROM funnel(pattern, NULL, since, until, among => customers) f;
         page := page || report_section('Funnel', pattern::text, svg_funnel(steps, wide),
                                        svg_funnel(steps, narrow));
     END IF;
 
+    IF conversion IS NOT NULL THEN
+        WITH credit AS MATERIALIZED (
+            SELECT r.model, r.item, r.conversions, r.value, r.spent, r.spent_in_others
+            FROM return_on_spend(NULL, since, until, conversion, customers => customers,
+                                 models => '{first,last,linear,time_decay,shapley,markov}') r
+        ), lines AS (
+            SELECT c.item, least(row_number() OVER (ORDER BY c.conversions DESC, c.item COLLATE "C"),
+                                 CASE WHEN count(*) OVER () > most THEN most END) AS line
+            FROM (SELECT a.item, sum(a.conversions) AS conversions FROM credit a GROUP BY 1) c
+        ), spent AS (
+            SELECT m.line, string_agg(concat_ws(' ', report_number(m.amount, 'money'), nullif(m.currency, '')), ', '
+                                      ORDER BY m.currency COLLATE "C") AS spent
+            FROM (SELECT l.line, e.currency, sum(e.amount) AS amount
+                  FROM credit c JOIN lines l ON l.item IS NOT DISTINCT FROM c.item
+                       CROSS JOIN LATERAL (SELECT '' AS currency, c.spent AS amount
+                                           UNION ALL
+                                           SELECT o.key, o.value::numeric
+                                           FROM jsonb_each_text(c.spent_in_others) o) e
+                  WHERE c.model = 'markov' AND e.amount IS NOT NULL
+                  GROUP BY 1, 2) m
+            GROUP BY 1
+        )
+        SELECT array_agg(x.cell ORDER BY m.line, x.n) INTO cells
+        FROM (SELECT l.line, min(coalesce(h.label, l.item)) AS name,
+                     count(*) FILTER (WHERE c.model = 'markov') AS items,
+                     sum(c.conversions) FILTER (WHERE c.model = 'first') AS first,
+                     sum(c.conversions) FILTER (WHERE c.model = 'last') AS last,
+                     sum(c.conversions) FILTER (WHERE c.model = 'linear') AS linear,
+                     sum(c.conversions) FILTER (WHERE c.model = 'time_decay') AS time_decay,
+                     sum(c.conversions) FILTER (WHERE c.model = 'shapley') AS shapley,
+                     sum(c.conversions) FILTER (WHERE c.model = 'markov') AS markov,
+                     sum(c.value) FILTER (WHERE c.model = 'markov') AS value,
+                     sum(c.spent) FILTER (WHERE c.model = 'markov') AS spent
+              FROM credit c JOIN lines l ON l.item IS NOT DISTINCT FROM c.item
+                   LEFT JOIN channels h ON h.channel = l.item
+              GROUP BY l.line) m
+             LEFT JOIN spent p ON p.line = m.line
+             CROSS JOIN LATERAL unnest(ARRAY[
+                 CASE m.items WHEN 1 THEN coalesce(m.name, '(none)')
+                              ELSE format('(other: %s)', report_number(m.items)) END,
+                 report_number(m.first::numeric, 'parts'), report_number(m.last::numeric, 'parts'),
+                 report_number(m.linear::numeric, 'parts'), report_number(m.time_decay::numeric, 'parts'),
+                 report_number(m.shapley::numeric, 'parts'), report_number(m.markov::numeric, 'parts'),
+                 report_number(m.value, 'money'), p.spent,
+                 CASE WHEN customers IS NULL THEN report_number(m.value / nullif(m.spent, 0), 'money') END])
+                 WITH ORDINALITY AS x(cell, n);
+        page := page || report_section(
+            'Credit', format('What channels have of conversions (%s), by model, for touchpoints within 30 days before; '
+                             'of their value by Markov; and what was spent on all customers.', conversion),
+            report_table(ARRAY['Channel', 'First', 'Last', 'Linear', 'Time decay', 'Shapley', 'Markov', 'Value',
+                               'Spent', 'Value for each spent'], cells));
+    END IF;
+
     SELECT coalesce(array_agg((c.cohort, c.bracket, c.customers)::@extschema@.retention_cell), '{}')
     INTO cohorts
-    FROM (SELECT journey_retention_agg(j.journey, '%', '%', cohort_unit, zone) AS cells FROM own_journeys j) a
+    FROM (SELECT journey_retention_agg(j.journey, '%', '%', cohort_unit, zone) AS cells
+          FROM own_journeys j WHERE customers IS NULL OR j.customer_id = ANY (customers)) a
          CROSS JOIN unnest(a.cells) c
     WHERE (since IS NULL OR c.cohort >= period_start(since, cohort_unit, zone))
           AND (until IS NULL OR (c.cohort + c.bracket * cohort_step) AT TIME ZONE zone < until);
@@ -274,11 +338,11 @@ BEGIN
     SELECT array_agg(x.cell ORDER BY s.period_start DESC NULLS FIRST, x.n) INTO cells
     FROM (SELECT l.period_start, l.conversations, l.first_response_median_seconds, l.first_response_p90_seconds,
                  l.resolution_median_seconds, l.abandonment, l.bot_containment, l.first_contact_resolution
-          FROM service_levels(NULL, since, until) l
+          FROM service_levels(NULL, since, until, among => customers) l
           UNION ALL
           SELECT l.period_start, l.conversations, l.first_response_median_seconds, l.first_response_p90_seconds,
                  l.resolution_median_seconds, l.abandonment, l.bot_containment, l.first_contact_resolution
-          FROM service_levels(unit, since, until) l
+          FROM service_levels(unit, since, until, among => customers) l
           WHERE unit <> 'all' AND l.period_start >= first_period) s
          CROSS JOIN LATERAL unnest(ARRAY[coalesce(report_period(s.period_start, unit), 'All'),
                                          report_number(s.conversations),
@@ -300,10 +364,16 @@ BEGIN
                             THEN format('From %s to %s, %s', report_time(first_at, zone), report_time(last_at, zone),
                                         zone)
                             ELSE format('From %s until before %s, %s', report_time(first_at, zone),
-                                        report_time(until, zone), zone) END,
+                                        report_time(until, zone), zone) END
+                       || CASE WHEN customers IS NOT NULL
+                               THEN (SELECT format('; %s of %s customers', report_number(count(*) FILTER (
+                                                       WHERE c.customer_id = ANY (customers))), report_number(count(*)))
+                                     FROM current_journeys c) ELSE '' END,
                        page, format('%s, made by pg_journey on %s.', current_schema(),
                                     report_time(now(), zone)));
 END $$;
-COMMENT ON FUNCTION @hub@.report(text, timestamptz, timestamptz, @extschema@.journey_pattern, text) IS
+COMMENT ON FUNCTION @hub@.report(text, timestamptz, timestamptz, @extschema@.journey_pattern, text, bigint[],
+                                 @extschema@.journey_pattern) IS
     'a page of HTML that needs nothing else: figures from one time until before another, by day, week, month, quarter,'
-    ' year or all, channels, hand-offs, the funnel of a pattern, cohorts, and the service';
+    ' year or all, channels, hand-offs, the funnel of a pattern, credit for conversions, cohorts, and the service; of'
+    ' customers, NULL: all';

@@ -215,11 +215,53 @@ ordered_cells(LabelCounts *s, uint32 *n)
 	return places;
 }
 
+/* --- a worker's state --- */
+
 static void
-send_text(StringInfo out, const char *p, size_t len)
+send_part(StringInfo out, const char *p, size_t len)
 {
 	pq_sendint8(out, len);
 	pq_sendbytes(out, p, len);
+}
+
+void
+send_labels(StringInfo out, const LabelDict *dict, const uint32 *these, uint32 n)
+{
+	pq_sendint32(out, n);
+	for (uint32 i = 0; i < n; i++)
+	{
+		const TouchLabel *label = &dict->labels[these ? these[i] : i].text;
+
+		send_part(out, label->channel, label->channel_len);
+		send_part(out, label->action, label->action_len);
+		send_part(out, label->detail, label->detail_len);
+	}
+}
+
+static const char *
+receive_part(StringInfo in, uint8 *len)
+{
+	*len = pq_getmsgbyte(in);
+	return pq_getmsgbytes(in, *len);
+}
+
+uint32 *
+receive_labels(StringInfo in, LabelDict *dict, uint32 *n)
+{
+	uint32 *numbers;
+
+	*n = pq_getmsgint(in, 4);
+	numbers = palloc_extended(Max(*n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < *n; i++)
+	{
+		TouchLabel label;
+
+		label.channel = receive_part(in, &label.channel_len);
+		label.action = receive_part(in, &label.action_len);
+		label.detail = receive_part(in, &label.detail_len);
+		numbers[i] = label_dict_add(dict, &label);
+	}
+	return numbers;
 }
 
 PG_FUNCTION_INFO_V1(journey_label_agg_serialfn);
@@ -241,15 +283,7 @@ journey_label_agg_serialfn(PG_FUNCTION_ARGS)
 		pq_sendstring(&out, pg_get_timezone_name(q->zone));
 	pq_sendint64(&out, q->since);
 	pq_sendint64(&out, q->until);
-	pq_sendint32(&out, n);
-	for (uint32 i = 0; i < n; i++)
-	{
-		const TouchLabel *label = &s->dict->labels[s->dict->used[i]].text;
-
-		send_text(&out, label->channel, label->channel_len);
-		send_text(&out, label->action, label->action_len);
-		send_text(&out, label->detail, label->detail_len);
-	}
+	send_labels(&out, s->dict, s->dict->used, n);
 	pq_sendint32(&out, s->ncells);
 	for (uint32 i = 0; i < s->ncells; i++)
 	{
@@ -261,13 +295,6 @@ journey_label_agg_serialfn(PG_FUNCTION_ARGS)
 		pq_sendint64(&out, cell->customers);
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
-static const char *
-receive_text(StringInfo in, uint8 *len)
-{
-	*len = pq_getmsgbyte(in);
-	return pq_getmsgbytes(in, *len);
 }
 
 PG_FUNCTION_INFO_V1(journey_label_agg_deserialfn);
@@ -297,17 +324,7 @@ journey_label_agg_deserialfn(PG_FUNCTION_ARGS)
 	q.until = pq_getmsgint64(&in);
 	/* it lasts until it has been combined: in the aggregate's context all of them would pile up */
 	s = label_counts_create(CurrentMemoryContext, &q);
-	n = pq_getmsgint(&in, 4);
-	numbers = palloc_extended(Max(n, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < n; i++)
-	{
-		TouchLabel label;
-
-		label.channel = receive_text(&in, &label.channel_len);
-		label.action = receive_text(&in, &label.action_len);
-		label.detail = receive_text(&in, &label.detail_len);
-		numbers[i] = label_dict_add(s->dict, &label);
-	}
+	numbers = receive_labels(&in, s->dict, &n);
 	for (uint32 left = pq_getmsgint(&in, 4); left > 0; left--)
 	{
 		int32 period = (int32) pq_getmsgint(&in, 4);

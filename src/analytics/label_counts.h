@@ -7,6 +7,7 @@
 
 #include "analytics/calendar.h"
 #include "journey/journey.h"
+#include "lib/stringinfo.h"
 
 /* What is counted: labels, or one of their parts (LabelPart), or whatever has one. */
 #define PART_ALL (PART_LABEL + 1)
@@ -60,5 +61,11 @@ extern uint32 label_counts_cell(LabelCounts *s, int32 period, uint32 number);
  * label or a part of it; of all one, at 0.
  */
 extern uint32 *counted_numbers(LabelDict *dict, const JourneyView *v, int part);
+
+/* Labels of a state, for another process; these: by their numbers, NULL: the first ones. */
+extern void send_labels(StringInfo out, const LabelDict *dict, const uint32 *these, uint32 n);
+
+/* Their numbers in dict; how many there are in *n. */
+extern uint32 *receive_labels(StringInfo in, LabelDict *dict, uint32 *n);
 
 #endif /* PGJ_LABEL_COUNTS_H */

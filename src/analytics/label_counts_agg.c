@@ -329,26 +329,6 @@ row_of(LabelSite *site, int64 time, int64 *end)
 
 /* --- the labels of a value --- */
 
-/* Number of what is counted of a label. */
-static uint32
-counted_number(LabelDict *dict, uint32 number, int part)
-{
-	const LabelInfo *info = &dict->labels[number];
-	TouchLabel none = {.channel = "", .action = "", .detail = ""};
-
-	switch (part)
-	{
-		case PART_CHANNEL:
-			return info->channel;
-		case PART_ACTION:
-			return info->action;
-		case PART_DETAIL:
-			return info->text.detail_len > 0 ? info->detail : label_dict_add(dict, &none);
-		default:
-			return number;
-	}
-}
-
 /* Begin with a value whose labels are those of v. */
 static void
 tally_start(Tally *t, LabelCounts *s, const JourneyView *v)
@@ -377,7 +357,7 @@ tally_start(Tally *t, LabelCounts *s, const JourneyView *v)
 		label_dict_new_stamp(s->dict);
 		for (uint32 label = 0; label < v->nlabels; label++)
 		{
-			uint32 number = counted_number(s->dict, t->numbers[label], part);
+			uint32 number = label_part_number(s->dict, t->numbers[label], part);
 			LabelMark *mark = &s->dict->marks[number];
 
 			if (mark->stamp != s->dict->stamp)
@@ -557,7 +537,7 @@ counted_numbers(LabelDict *dict, const JourneyView *v, int part)
 	numbers = journey_intern_labels(v, dict);
 	if (part != PART_LABEL)
 		for (uint32 label = 0; label < v->nlabels; label++)
-			numbers[label] = counted_number(dict, numbers[label], part);
+			numbers[label] = label_part_number(dict, numbers[label], part);
 	return numbers;
 }
 

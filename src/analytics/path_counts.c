@@ -369,34 +369,18 @@ journey_path_agg_combinefn(PG_FUNCTION_ARGS)
 
 /* --- a worker's state --- */
 
-static void
-send_part(StringInfo out, const char *p, size_t len)
-{
-	pq_sendint8(out, len);
-	pq_sendbytes(out, p, len);
-}
-
 PG_FUNCTION_INFO_V1(journey_path_agg_serialfn);
 Datum
 journey_path_agg_serialfn(PG_FUNCTION_ARGS)
 {
 	const PathCounts *s = (const PathCounts *) PG_GETARG_POINTER(0);
-	const LabelDict *dict = s->tree.dict;
 	StringInfoData out;
 
 	aggregate_context(fcinfo, "journey_path_agg");
 	pq_begintypsend(&out);
 	pq_sendint8(&out, s->part);
 	pq_sendint32(&out, s->length);
-	pq_sendint32(&out, dict->nlabels);
-	for (uint32 i = 0; i < dict->nlabels; i++)
-	{
-		const TouchLabel *label = &dict->labels[i].text;
-
-		send_part(&out, label->channel, label->channel_len);
-		send_part(&out, label->action, label->action_len);
-		send_part(&out, label->detail, label->detail_len);
-	}
+	send_labels(&out, s->tree.dict, NULL, s->tree.dict->nlabels);
 	pq_sendint32(&out, s->tree.n);
 	for (uint32 i = 0; i < s->tree.n; i++)
 	{
@@ -409,13 +393,6 @@ journey_path_agg_serialfn(PG_FUNCTION_ARGS)
 		pq_sendint64(&out, node->journeys);
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&out));
-}
-
-static const char *
-receive_part(StringInfo in, uint8 *len)
-{
-	*len = pq_getmsgbyte(in);
-	return pq_getmsgbytes(in, *len);
 }
 
 PG_FUNCTION_INFO_V1(journey_path_agg_deserialfn);
@@ -436,17 +413,7 @@ journey_path_agg_deserialfn(PG_FUNCTION_ARGS)
 	part = pq_getmsgbyte(&in);
 	/* it lasts until it has been combined: in the aggregate's context all of them would pile up */
 	s = path_counts_create(CurrentMemoryContext, part, pq_getmsgint(&in, 4));
-	nlabels = pq_getmsgint(&in, 4);
-	numbers = palloc_extended(Max(nlabels, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < nlabels; i++)
-	{
-		TouchLabel label;
-
-		label.channel = receive_part(&in, &label.channel_len);
-		label.action = receive_part(&in, &label.action_len);
-		label.detail = receive_part(&in, &label.detail_len);
-		numbers[i] = label_dict_add(s->tree.dict, &label);
-	}
+	numbers = receive_labels(&in, s->tree.dict, &nlabels);
 	n = pq_getmsgint(&in, 4);
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -477,19 +444,10 @@ path_text(const TouchLabel *label, int part)
 	StringInfoData out;
 	Datum result;
 
-	switch (part)
-	{
-		case PART_CHANNEL:
-			return PointerGetDatum(cstring_to_text_with_len(label->channel, label->channel_len));
-		case PART_ACTION:
-			return PointerGetDatum(cstring_to_text_with_len(label->action, label->action_len));
-		case PART_DETAIL:
-			if (label->detail_len == 0)
-				return 0;
-			return PointerGetDatum(cstring_to_text_with_len(label->detail, label->detail_len));
-	}
+	if (part == PART_DETAIL && label->detail_len == 0)
+		return 0;
 	initStringInfo(&out);
-	touch_label_print(&out, label);
+	label_text_print(&out, label, part);
 	result = PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
 	pfree(out.data);
 	return result;

@@ -184,7 +184,7 @@ learn_item(AttrSite *site, AttrState *s, uint32 number)
 	if (s->of_site[number] != 0)
 		return s->of_site[number] - 1;
 	initStringInfo(&text);
-	walk_item_text(&site->walk, number, &text);
+	label_text_print(&text, &site->walk.dict->labels[number].text, site->walk.part);
 	item = attr_state_item(s, &(AttrText) {text.data, text.len});
 	pfree(text.data);
 	s->of_site[number] = item + 1;

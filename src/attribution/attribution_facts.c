@@ -55,7 +55,10 @@ attr_out_of_range(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					errmsg("sum of values of an attribution is out of range"),
-					errdetail("It must not be more than %lld.", (long long) PG_INT64_MAX)));
+					errdetail("It must be between -%lld and %lld.", (long long) PG_INT64_MAX,
+							  (long long) PG_INT64_MAX),
+					errhint("Add up fewer journeys, by segment or period, or give touchpoints values "
+							"in a larger unit.")));
 }
 
 /* --- fields --- */

@@ -53,17 +53,6 @@ typedef struct KeyEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-#define SH_PREFIX attr_paths
-#define SH_ELEMENT_TYPE KeyEntry
-#define SH_KEY_TYPE uint64
-#define SH_KEY key
-#define SH_HASH_KEY(tb, key) hash_number(key)
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
 typedef struct PlaceEntry
 {
 	uint64 key;
@@ -146,7 +135,7 @@ attr_state_create(const AttrParams *params, MemoryContext aggregate)
 		s->grams = attr_grams_create(cxt, 8, NULL);
 	if (params->paths)
 	{
-		s->paths = attr_paths_create(cxt, 8, NULL);
+		s->paths = attr_keys_create(cxt, 8, NULL);
 		s->nodes_max = 8;
 		s->nodes = palloc(s->nodes_max * sizeof(AttrNode));
 		s->nodes[0] = (AttrNode) {0};
@@ -318,7 +307,7 @@ uint32
 attr_state_node(AttrState *s, uint32 parent, uint32 item)
 {
 	bool found;
-	KeyEntry *entry = attr_paths_insert(s->paths, (uint64) parent << 32 | item, &found);
+	KeyEntry *entry = attr_keys_insert(s->paths, (uint64) parent << 32 | item, &found);
 
 	if (found)
 		return entry->number;
@@ -335,6 +324,20 @@ attr_state_node(AttrState *s, uint32 parent, uint32 item)
 	entry->number = s->nnodes;
 	s->nodes[s->nnodes] = (AttrNode) {.parent = parent, .item = item};
 	return s->nnodes++;
+}
+
+/* What came before, and what came after, by other numbers of the items. */
+static AttrGram
+renumbered(uint64 from, uint32 to, int64 times, const uint32 *numbers)
+{
+	AttrGram gram = {0, to, times};
+
+	for (int k = ATTR_ORDER_MAX; k-- > 0;)
+		if (from >> 16 * k != 0)
+			gram.from = gram.from << 16 | (numbers[(from >> 16 * k & 0xffff) - 1] + 1);
+	if (to >= ATTR_TO_ITEM)
+		gram.to = ATTR_TO_ITEM + numbers[to - ATTR_TO_ITEM];
+	return gram;
 }
 
 /* --- merging --- */
@@ -371,17 +374,10 @@ attr_state_merge(AttrState *s, const AttrFacts *f)
 		attr_state_place(s, items[f->places[i].item], f->places[i].place, &f->places[i].sum);
 	for (uint32 i = 0; i < f->ngrams; i++)
 	{
-		const AttrGram *gram = &f->grams[i];
-		uint64 from = 0;
+		AttrGram gram = renumbered(f->grams[i].from, f->grams[i].to, f->grams[i].times, items);
 
 		CHECK_FOR_INTERRUPTS();
-		for (int k = ATTR_ORDER_MAX; k-- > 0;)
-			if (gram->from >> 16 * k != 0)
-				from = from << 16 | (items[(gram->from >> 16 * k & 0xffff) - 1] + 1);
-		attr_state_gram(s, from,
-						gram->to < ATTR_TO_ITEM ? gram->to
-												: ATTR_TO_ITEM + items[gram->to - ATTR_TO_ITEM],
-						gram->times);
+		attr_state_gram(s, gram.from, gram.to, gram.times);
 	}
 	if (f->params.paths)
 	{
@@ -560,18 +556,8 @@ attr_state_flat(AttrState *s)
 		attr_grams_start_iterate(s->grams, &it);
 		while ((entry = attr_grams_iterate(s->grams, &it)) != NULL)
 		{
-			AttrGram *gram = &f.grams[f.ngrams++];
-
 			CHECK_FOR_INTERRUPTS();
-			gram->from = 0;
-			for (int k = ATTR_ORDER_MAX; k-- > 0;)
-				if (entry->key.from >> 16 * k != 0)
-					gram->from =
-						gram->from << 16 | (ranks[(entry->key.from >> 16 * k & 0xffff) - 1] + 1);
-			gram->to = entry->key.to < ATTR_TO_ITEM
-						   ? entry->key.to
-						   : ATTR_TO_ITEM + ranks[entry->key.to - ATTR_TO_ITEM];
-			gram->times = entry->times;
+			f.grams[f.ngrams++] = renumbered(entry->key.from, entry->key.to, entry->times, ranks);
 		}
 		qsort(f.grams, f.ngrams, sizeof(AttrGram), gram_order);
 	}

@@ -41,7 +41,7 @@ typedef struct AttrState
 	struct attr_places_hash *places; /* NULL: not kept; likewise below */
 	struct attr_grams_hash *grams;
 	int64 *pairs; /* and some grams of order 1, those of small numbers; NULL: none */
-	struct attr_paths_hash *paths; /* nodes by parent and item */
+	struct attr_keys_hash *paths; /* nodes by parent and item */
 	AttrNode *nodes;               /* with the empty path in front */
 	uint32 nnodes;
 	uint32 nodes_max;

@@ -172,47 +172,6 @@ pattern_matches_value(const CompiledPattern *c, const TouchLabel *label, bool ha
 	return false;
 }
 
-/* What stands in the dictionary for an item: a label, or a part of one. */
-static uint32
-item_of(LabelDict *dict, uint32 number, int part)
-{
-	const LabelInfo *info = &dict->labels[number];
-	TouchLabel none = {.channel = "", .action = "", .detail = ""};
-
-	switch (part)
-	{
-		case PART_CHANNEL:
-			return info->channel;
-		case PART_ACTION:
-			return info->action;
-		case PART_DETAIL:
-			return info->text.detail_len > 0 ? info->detail : label_dict_add(dict, &none);
-		default:
-			return number;
-	}
-}
-
-void
-walk_item_text(const Walk *w, uint32 item, StringInfo buf)
-{
-	const TouchLabel *label = &w->dict->labels[item].text;
-
-	switch (w->part)
-	{
-		case PART_CHANNEL:
-			appendBinaryStringInfo(buf, label->channel, label->channel_len);
-			break;
-		case PART_ACTION:
-			appendBinaryStringInfo(buf, label->action, label->action_len);
-			break;
-		case PART_DETAIL:
-			appendBinaryStringInfo(buf, label->detail, label->detail_len);
-			break;
-		default:
-			touch_label_print(buf, label);
-	}
-}
-
 /* A label that is met for the first time. */
 static pg_noinline void
 learn_label(Walk *w, uint32 number)
@@ -223,7 +182,7 @@ learn_label(Walk *w, uint32 number)
 
 	flags |= pattern_flags(w->conversion, &label, WALK_CONVERSION, WALK_CONVERSION_VALUE);
 	flags |= pattern_flags(w->touches, &label, WALK_TOUCH, WALK_TOUCH_VALUE);
-	item = item_of(w->dict, number, w->part);
+	item = label_part_number(w->dict, number, w->part);
 	if (Max(number, item) >= w->known_max)
 	{
 		uint32 max = w->dict->labels_max;

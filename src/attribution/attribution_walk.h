@@ -91,7 +91,4 @@ extern uint8 walk_labels(Walk *w, const JourneyView *v);
 /* Tell all paths of a journey with that dictionary, in order. */
 extern void walk_journey(Walk *w, const JourneyView *v, WalkFn fn, void *arg);
 
-/* The text of an item, in buf. */
-extern void walk_item_text(const Walk *w, uint32 item, StringInfo buf);
-
 #endif /* PGJ_ATTRIBUTION_WALK_H */

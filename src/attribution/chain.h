@@ -9,7 +9,7 @@
 
 /*
  * States from 0, where every path begins and none returns to. What their rows lack to 1 ends
- * without a conversion. From every state that can be reached an end must be reached.
+ * without a conversion. None goes to itself at once, and from every one an end can be reached.
  */
 typedef struct Chain
 {
@@ -24,7 +24,7 @@ typedef struct Chain
 
 /* What iteration leaves: the error of the chance to convert, as a part of it, and of an effect. */
 #define CHAIN_ERROR 1e-12
-#define CHAIN_EFFECT_ERROR 1e-11
+#define CHAIN_EFFECT_ERROR 1e-10
 
 typedef enum ChainMethod
 {

@@ -192,7 +192,7 @@ state_argument(FunctionCallInfo fcinfo, FlowSite *site)
 static uint32
 item_of_number(FlowSite *site, Flow *m, uint32 number)
 {
-	const TouchLabel *label;
+	StringInfoData text;
 	uint32 item;
 
 	if (number >= m->numbers_max)
@@ -211,28 +211,10 @@ item_of_number(FlowSite *site, Flow *m, uint32 number)
 	}
 	if (m->numbers[number] > 0)
 		return m->numbers[number] - 1;
-	label = &site->dict->labels[number].text;
-	switch (site->options->item)
-	{
-		case PART_CHANNEL:
-			item = flow_add_item(m, label->channel, label->channel_len);
-			break;
-		case PART_ACTION:
-			item = flow_add_item(m, label->action, label->action_len);
-			break;
-		case PART_DETAIL:
-			item = flow_add_item(m, label->detail, label->detail_len);
-			break;
-		default:
-		{
-			StringInfoData out;
-
-			initStringInfo(&out);
-			touch_label_print(&out, label);
-			item = flow_add_item(m, out.data, out.len);
-			pfree(out.data);
-		}
-	}
+	initStringInfo(&text);
+	label_text_print(&text, &site->dict->labels[number].text, site->options->item);
+	item = flow_add_item(m, text.data, text.len);
+	pfree(text.data);
 	m->numbers[number] = item + 1;
 	return item;
 }

@@ -223,6 +223,17 @@ flow_transitions(PG_FUNCTION_ARGS)
 /* --- flow_follows --- */
 
 static void
+add_pair(FlowRows *set, uint32 source, uint32 target, const PairEntry *pair)
+{
+	FlowRow *row = flow_add_row(set);
+
+	row->source = source + FLOW_ITEM;
+	row->target = target + FLOW_ITEM;
+	row->a = pair->times;
+	row->b = pair->paths;
+}
+
+static void
 make_follows(FunctionCallInfo fcinfo, FlowRows *set)
 {
 	Flow *m = set->m;
@@ -265,14 +276,7 @@ make_follows(FunctionCallInfo fcinfo, FlowRows *set)
 			const PairEntry *pair = pair_of(&pairs, source, target);
 
 			if (pair->times > 0)
-			{
-				FlowRow *row = flow_add_row(set);
-
-				row->source = source + FLOW_ITEM;
-				row->target = target + FLOW_ITEM;
-				row->a = pair->times;
-				row->b = pair->paths;
-			}
+				add_pair(set, source, target, pair);
 		}
 	if (pairs.table)
 	{
@@ -281,14 +285,7 @@ make_follows(FunctionCallInfo fcinfo, FlowRows *set)
 
 		pair_table_start_iterate(pairs.table, &it);
 		while ((pair = pair_table_iterate(pairs.table, &it)) != NULL)
-		{
-			FlowRow *row = flow_add_row(set);
-
-			row->source = pair->key / m->nitems + FLOW_ITEM;
-			row->target = pair->key % m->nitems + FLOW_ITEM;
-			row->a = pair->times;
-			row->b = pair->paths;
-		}
+			add_pair(set, pair->key / m->nitems, pair->key % m->nitems, pair);
 	}
 	flow_sort_rows(set);
 }
@@ -482,6 +479,7 @@ static Datum
 variant_array(FlowRows *set, const FlowPath *path)
 {
 	bool cut = (path->key[0] & FLOW_CUT) != 0;
+	StringInfoData text;
 	Unpacked u = {0};
 	Datum *texts;
 	uint32 n = 0;
@@ -493,10 +491,15 @@ variant_array(FlowRows *set, const FlowPath *path)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("a path is too long for an array"),
 				 errdetail("It has %u steps.", u.n), errhint("Use max_steps.")));
 	texts = palloc(((size_t) u.n + 1) * sizeof(Datum));
+	initStringInfo(&text);
 	if (cut && set->m->options.backward)
 		texts[n++] = CStringGetTextDatum("(more)");
 	for (uint32 i = 0; i < u.n; i++)
-		texts[n++] = flow_item_text(set, u.items[i]);
+	{
+		resetStringInfo(&text);
+		flow_append_item(&text, &set->m->items[u.items[i]]);
+		texts[n++] = PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
+	}
 	if (cut && !set->m->options.backward)
 		texts[n++] = CStringGetTextDatum("(more)");
 	result = PointerGetDatum(construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT));

@@ -304,6 +304,30 @@ make_edges(FunctionCallInfo fcinfo, FlowRows *set)
 	flow_sort_rows(set);
 }
 
+/*
+ * An item beside nodes that are none of the data: one that is called like such a node, be it within
+ * quotes, is told in quotes more, so that no two are told alike.
+ */
+void
+flow_append_item(StringInfo out, const FlowText *item)
+{
+	static const char *const nodes[] = {"(start)", "(end)", "(other)", "(more)"};
+	uint32 quotes = 0;
+	bool quoted = false;
+
+	while (item->len > 2 * quotes + 2 && item->text[quotes] == '"' &&
+		   item->text[item->len - 1 - quotes] == '"')
+		quotes++;
+	for (int i = 0; i < lengthof(nodes); i++)
+		quoted |= item->len - 2 * quotes == strlen(nodes[i]) &&
+				  memcmp(item->text + quotes, nodes[i], strlen(nodes[i])) == 0;
+	if (quoted)
+		appendStringInfoChar(out, '"');
+	appendBinaryStringInfo(out, item->text, item->len);
+	if (quoted)
+		appendStringInfoChar(out, '"');
+}
+
 /* A node of a Sankey: its step and its item. */
 static Datum
 node_text(const FlowRows *set, int32 step, uint32 node)
@@ -321,8 +345,7 @@ node_text(const FlowRows *set, int32 step, uint32 node)
 	else if (node == FLOW_MORE)
 		appendStringInfoString(&out, "(more)");
 	else
-		appendBinaryStringInfo(&out, m->items[node - FLOW_ITEM].text,
-							   m->items[node - FLOW_ITEM].len);
+		flow_append_item(&out, &m->items[node - FLOW_ITEM]);
 	result = PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
 	pfree(out.data);
 	return result;

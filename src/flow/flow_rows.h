@@ -72,6 +72,7 @@ extern FlowRow *flow_add_row(FlowRows *set);
 extern void flow_sort_rows(FlowRows *set);
 extern Datum flow_rows(FunctionCallInfo fcinfo, MakeRows make, RowSetRow next);
 extern Datum flow_item_text(FlowRows *set, uint32 item);
+extern void flow_append_item(StringInfo out, const FlowText *item);
 
 /* Keep an interval in a row. */
 extern void flow_keep_interval(FlowRow *row, int i, Datum interval);

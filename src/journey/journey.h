@@ -64,6 +64,11 @@ typedef enum LabelPart
 
 extern LabelPart label_part_argument(Datum d);
 
+extern void label_text_print(StringInfo out, const TouchLabel *label, LabelPart part);
+
+/* What stands in a dictionary for a part of a label: numbers of equal parts are equal. */
+extern uint32 label_part_number(LabelDict *dict, uint32 number, LabelPart part);
+
 /* That text of each label, as text datums, 0 where there is no detail; and their order, bytewise. */
 extern Datum *label_texts(const JourneyView *v, LabelPart part);
 extern int label_text_cmp(Datum a, Datum b);

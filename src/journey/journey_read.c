@@ -67,6 +67,44 @@ label_part_argument(Datum d)
 					errhint("Use \"label\", \"channel\", \"action\" or \"detail\".")));
 }
 
+void
+label_text_print(StringInfo out, const TouchLabel *label, LabelPart part)
+{
+	switch (part)
+	{
+		case PART_CHANNEL:
+			appendBinaryStringInfo(out, label->channel, label->channel_len);
+			break;
+		case PART_ACTION:
+			appendBinaryStringInfo(out, label->action, label->action_len);
+			break;
+		case PART_DETAIL:
+			appendBinaryStringInfo(out, label->detail, label->detail_len);
+			break;
+		default:
+			touch_label_print(out, label);
+	}
+}
+
+uint32
+label_part_number(LabelDict *dict, uint32 number, LabelPart part)
+{
+	const LabelInfo *info = &dict->labels[number];
+	TouchLabel none = {.channel = "", .action = "", .detail = ""};
+
+	switch (part)
+	{
+		case PART_CHANNEL:
+			return info->channel;
+		case PART_ACTION:
+			return info->action;
+		case PART_DETAIL:
+			return info->text.detail_len > 0 ? info->detail : label_dict_add(dict, &none);
+		default:
+			return number;
+	}
+}
+
 Datum *
 label_texts(const JourneyView *v, LabelPart part)
 {
@@ -78,25 +116,14 @@ label_texts(const JourneyView *v, LabelPart part)
 	for (uint32 i = 0; i < v->nlabels; i++)
 	{
 		const TouchLabel *label = &labels[i];
-		text *t = NULL;
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (part == PART_DETAIL && label->detail_len == 0)
-			; /* none */
-		else if (part == PART_DETAIL)
-			t = cstring_to_text_with_len(label->detail, label->detail_len);
-		else if (part == PART_CHANNEL)
-			t = cstring_to_text_with_len(label->channel, label->channel_len);
-		else if (part == PART_ACTION)
-			t = cstring_to_text_with_len(label->action, label->action_len);
-		else
-		{
-			resetStringInfo(&out);
-			touch_label_print(&out, label);
-			t = cstring_to_text_with_len(out.data, out.len);
-		}
-		texts[i] = PointerGetDatum(t);
+		resetStringInfo(&out);
+		label_text_print(&out, label, part);
+		texts[i] = part == PART_DETAIL && out.len == 0
+					   ? 0
+					   : PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
 	}
 	pfree(labels);
 	return texts;

@@ -94,16 +94,7 @@ MD
   echo "### The same four models elsewhere"; echo
   peers attribution 3000 900
   sql <<'SQL'
-SELECT '| four rule-based models | 1 thread, ms | 2 threads | to stored journeys, 1 thread |' || E'\n|---|---:|---:|---:|';
-SELECT format('| %s | %s | %s | %s |', c.name, plain(a.median), coalesce(plain(b.median), '–'), plain(a.median / o.median))
-FROM (SELECT name, min(seq) AS seq FROM contestant WHERE job = 'credit' GROUP BY name) c
-     JOIN summary a ON a.section = 'credit_1' AND a.name = c.name LEFT JOIN summary b ON b.section = 'credit_2' AND b.name = c.name
-     JOIN summary o ON o.section = 'credit_1' AND o.name = 'pg_journey: journeys'
-ORDER BY c.seq;
-SELECT '';
-SELECT report_answers('credit');
-SELECT '';
-SELECT format('**%s failed:** %s.', name, failed) || E'\n' FROM contestant WHERE job = 'credit' AND failed IS NOT NULL;
+SELECT report_scans('credit', 'four rule-based models');
 SELECT '### Reading' || E'\n\n| of a stored value | median ms | min | max |\n|---|---:|---:|---:|';
 SELECT format('| %s | %s | %s | %s |', c.name, plain(s.median), plain(s.min), plain(s.max))
 FROM candidate c JOIN summary s USING (section, name) WHERE section IN ('attribution_read', 'attribution_tenth') ORDER BY c.section, c.seq;

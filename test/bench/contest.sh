@@ -34,6 +34,22 @@ AS $$
           AND r.answer <> hashtextextended(c.answer, 0)
     GROUP BY r.name, r.section
 $$;
+
+-- The table of a job of scans, with the answers and what failed.
+CREATE FUNCTION report_scans(which text, what text) RETURNS SETOF text LANGUAGE sql
+AS $$
+    (SELECT format('| %s | 1 thread, ms | 2 threads | to stored journeys, 1 thread |', what) || E'\n|---|---:|---:|---:|')
+    UNION ALL
+    (SELECT format('| %s | %s | %s | %s |', c.name, bench.plain(a.median), coalesce(bench.plain(b.median), '–'), bench.plain(a.median / o.median))
+     FROM (SELECT name, min(seq) AS seq FROM bench.contestant WHERE job = which GROUP BY name) c
+          JOIN bench.summary a ON a.section = which || '_1' AND a.name = c.name
+          LEFT JOIN bench.summary b ON b.section = which || '_2' AND b.name = c.name
+          JOIN bench.summary o ON o.section = which || '_1' AND o.name = 'pg_journey: journeys'
+     ORDER BY c.seq)
+    UNION ALL SELECT '' UNION ALL SELECT bench.report_answers(which) UNION ALL SELECT ''
+    UNION ALL
+    (SELECT format('**%s failed:** %s.', name, failed) || E'\n' FROM bench.contestant WHERE job = which AND failed IS NOT NULL)
+$$;
 SQL
 
 # The peers' answers and times of the jobs in peers_$1.mjs into contestant and result; what could not be had, into the report.

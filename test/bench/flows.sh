@@ -90,16 +90,7 @@ MD
   echo "### Transitions, with counts and median times, elsewhere"; echo
   peers flows 3000 900
   sql <<'SQL'
-SELECT '| transitions | 1 thread, ms | 2 threads | to stored journeys, 1 thread |' || E'\n|---|---:|---:|---:|';
-SELECT format('| %s | %s | %s | %s |', c.name, plain(a.median), coalesce(plain(b.median), '–'), plain(a.median / o.median))
-FROM (SELECT name, min(seq) AS seq FROM contestant WHERE job = 'follows' GROUP BY name) c
-     JOIN summary a ON a.section = 'follows_1' AND a.name = c.name LEFT JOIN summary b ON b.section = 'follows_2' AND b.name = c.name
-     JOIN summary o ON o.section = 'follows_1' AND o.name = 'pg_journey: journeys'
-ORDER BY c.seq;
-SELECT '';
-SELECT report_answers('follows');
-SELECT '';
-SELECT format('**%s failed:** %s.', name, failed) || E'\n' FROM contestant WHERE job = 'follows' AND failed IS NOT NULL;
+SELECT report_scans('follows', 'transitions');
 SELECT '### Reading' || E'\n\n| of a stored flow | median ms | min | max |\n|---|---:|---:|---:|';
 SELECT format('| %s | %s | %s | %s |', c.name, plain(s.median), plain(s.min), plain(s.max))
 FROM candidate c JOIN summary s USING (section, name) WHERE section IN ('flows_read', 'flows_tenth') ORDER BY c.section, c.seq;

@@ -84,6 +84,8 @@ check_chain(const uint8 *data, size_t len)
 		for (int k = at < len ? data[at++] % 6 : 0; k > 0 && at + 1 < len; k--, at += 2)
 		{
 			c.to[transitions] = 1 + data[at] % (n - 1);
+			if (c.to[transitions] == i)
+				continue;
 			c.p[transitions] = data[at + 1];
 			all += c.p[transitions++];
 		}

@@ -65,6 +65,16 @@ FROM attribution_markov((SELECT attribution_agg(journey, 'c.x', '%', '30 days', 
 -- a chain without a conversion, one with nothing but conversions, and no journey at all
 SELECT m.* FROM attribution_markov((SELECT attribution_agg(journey, 'fax.%', '%', '30 days', 'channel') FROM j)) m;
 SELECT c.* FROM attribution_credit((SELECT attribution_agg(journey, 'fax.%', '%', '30 days', 'channel') FROM j), 'markov') c;
+-- more states than are factorised: half of the paths convert, half of what follows h is an item again, each as often
+SELECT count(*) AS items, max(abs(m.removal_effect - CASE m.item WHEN 'h' THEN 1 ELSE 1 - 4199 / 4200.0 * 0.5 / (1 - 0.5 * 4199 / 4200.0) END)) < 1e-10 AS exact
+FROM attribution_markov((SELECT attribution_agg(journey, '%.buy', '%.x', '30 days', 'channel', '{"models": ["markov"]}')
+                         FROM (SELECT journey_agg('2026-03-01Z'::timestamptz + n * interval '1 min', CASE n WHEN 1 THEN 'l' || i WHEN 3 THEN 'l' || i % 4200 + 1 ELSE 'h' END,
+                                                  CASE WHEN n = 5 THEN 'buy' ELSE 'x' END) AS journey
+                               FROM generate_series(1, 4200) i, generate_series(1, 5) n WHERE n < 5 OR i % 2 = 0 GROUP BY i) p)) m;
+-- values as large as there can be, and beyond
+SELECT n, (attribution_summary((SELECT attribution_agg('{a.x@2026-03-01T00:00:00Z, b.buy=999999999999999999@2026-03-02T00:00:00Z}'::journey, '%.buy', '%', '30 days', 'channel') FROM generate_series(1, n)))).value
+FROM unnest('{1,9}'::int[]) n;
+SELECT attribution_agg('{a.x@2026-03-01T00:00:00Z, b.buy=-999999999999999999@2026-03-02T00:00:00Z}'::journey, '%.buy', '%', '30 days', 'channel') FROM generate_series(1, 10);
 SELECT count(*) FROM attribution_credit((SELECT attribution_agg(journey, '%', 'fax.%', '30 days', 'channel') FROM j)) c WHERE c.item IS NOT NULL;
 SELECT attribution_agg(journey, '%', '%', '30 days', 'channel') IS NULL FROM j WHERE false;
 SELECT s.* FROM attribution_summary((SELECT attribution_agg(journey, '%', '%', '30 days', 'channel') FROM j WHERE id = 6)) s;

@@ -72,6 +72,19 @@ FROM return_on_spend('month', models => '{linear}');
 SELECT item, round(conversions::numeric, 6) AS conversions, round(value, 4) AS value, spent, cost_per_conversion, return_on_spend, spent_in_others
 FROM return_on_spend(by => 'campaign', models => '{linear}');
 
+-- the same in a report, of all and of a segment
+SET lc_numeric = 'C';
+CREATE FUNCTION told(page text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT regexp_replace(regexp_replace(l, '</t[hd]>(?=<)', ' | ', 'g'), '<[^>]+>', '', 'g') FROM regexp_split_to_table(substring(page FROM '<h2>Credit.*?</section>'), '\n') l $$;
+SELECT told(report('all'));
+SELECT told(report('month', since => '2024-02-01', conversion => 'app.%', customers => ARRAY(SELECT customer_id FROM identities WHERE identifier_value(identifier) IN ('bob', 'eve'))));
+SELECT told(report('all', conversion => 'store.%')), told(report('all', conversion => NULL)) IS NULL AS none;
+SELECT substring(report('all', customers => ARRAY(SELECT customer_id FROM identities WHERE identifier_value(identifier) = 'bob')) FROM '<header>.*?</header>');
+SELECT report('all', customers => ARRAY(SELECT customer_id FROM customers)) ~ '; 3 of 3 customers</p>' AS all;
+SELECT report('month', customers => '{}') ~ 'no touchpoints as yet.; 0 of 3' AS nobody;
+DROP FUNCTION told;
+RESET lc_numeric;
+
 -- who may
 CREATE ROLE regress_attribution_reader;
 SELECT grant_access('regress_attribution_reader');

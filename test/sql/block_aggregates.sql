@@ -76,7 +76,13 @@ SELECT k, (ARRAY['0', '1 us', '10 min', '00:29:59.999999', '30 min', '1 h', '1 d
        (ARRAY['channel', 'action', 'detail', 'label', NULL])[1 + rnd(-k, 10, 5)] AS breakdown
 FROM generate_series(1, 24) k;
 
--- no row below is a difference
+-- no row below is a difference. Of some questions one in five is asked, unless PGJ_SLOW is set
+\getenv slow PGJ_SLOW
+\if :{?slow}
+\set every 1
+\else
+\set every 5
+\endif
 SELECT k, d.* FROM setting, differ(format('channel_measures_agg(@, %L, %L, %L, ''{web,app}'', ''{phone,"Loja São João"}'', %L, %L, %L, %L)',
                                           gap, within, not_own, period, zone, since, until)) d;
 SELECT k, m, d.* FROM setting, unnest('{"{channels}","{transitions}","{median_time}","{customers}"}'::text[]) m,
@@ -87,11 +93,11 @@ SELECT k, p, d.* FROM setting, unnest('{all,channel,action,detail,label}'::text[
 SELECT p, d.* FROM pattern, differ(format('journey_funnel_agg(@, %L)', p)) d;
 SELECT k, p, d.* FROM setting, pattern,
               differ(format('journey_funnel_agg(@, %L, %L, %L, %L, %L, %L)', p, period, zone, since, until, breakdown)) d
-WHERE (k + i) % 4 = 0;
+WHERE (k + i) % (4 * :every) = 0;
 -- without the times between the steps: else the same, over journeys and over blocks; of all time labels alone may tell
 SELECT k, p, d.* FROM setting, pattern,
               differ(format('journey_funnel_agg(@, %L, %L, %L, %L, %L, %L, false)', p, period, zone, since, until, breakdown)) d
-WHERE (k + i) % 4 = 1;
+WHERE (k + i) % (4 * :every) = 1;
 CREATE FUNCTION untimed_differ(p journey_pattern, period text, zone text, since timestamptz, until timestamptz, breakdown text) RETURNS bigint
 LANGUAGE sql RETURN (
     SELECT count(*)
@@ -104,10 +110,10 @@ LANGUAGE sql RETURN (
           OR j.untimed <> ARRAY(SELECT ROW(period_start, t.breakdown, step, label, reached, conversion_first, conversion_previous,
                                            NULL, NULL)::funnel_period_step FROM unnest(j.timed) WITH ORDINALITY
                                 t(period_start, breakdown, step, label, reached, conversion_first, conversion_previous, m, q, n) ORDER BY n));
-SELECT count(*) AS asked, sum(untimed_differ(p::journey_pattern, 'all', NULL, NULL, NULL, breakdown)) AS differ
-FROM pattern, unnest('{channel,action,detail,label,NULL}'::text[]) breakdown;
-SELECT count(*) AS asked, sum(untimed_differ(p::journey_pattern, period, zone, since, until, breakdown)) AS differ
-FROM setting, pattern WHERE (k + i) % 8 = 2;
+SELECT count(*) > 30 AS asked, sum(untimed_differ(p::journey_pattern, 'all', NULL, NULL, NULL, breakdown)) AS differ
+FROM pattern, unnest('{channel,action,detail,label,NULL}'::text[]) WITH ORDINALITY b(breakdown, n) WHERE (i + n) % :every = 0;
+SELECT count(*) > 15 AS asked, sum(untimed_differ(p::journey_pattern, period, zone, since, until, breakdown)) AS differ
+FROM setting, pattern WHERE (k + i) % (8 * :every) = 2;
 DROP FUNCTION untimed_differ;
 SELECT a.p, r.p, d.* FROM pattern a, pattern r, unnest('{day,week,month,year}'::text[]) unit,
               differ(format('journey_retention_agg(@, %L, %L, %L, %L)', a.p, r.p, unit, 'Europe/Lisbon')) d

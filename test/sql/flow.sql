@@ -33,6 +33,15 @@ SELECT v.path, v.journeys FROM flow_variants((SELECT flow_agg(journey, 'channel'
 SELECT e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel', '{"max_steps": 2, "direction": "backward", "end": "shop.buy"}') FROM shop)) e;
 SELECT id, item, v.path FROM shop CROSS JOIN (VALUES ('label'), ('action'), ('detail')) i(item) CROSS JOIN LATERAL flow_variants((SELECT flow_agg(s.journey, item) FROM shop s WHERE s.id = shop.id)) v WHERE id IN (1, 4) ORDER BY id, item;
 SELECT flow_agg(journey, 'channel', NULL) = flow_agg(journey, 'channel', '{}') AND flow_agg(journey, 'channel') = flow_agg(journey, 'channel', '{"direction": "forward", "collapse": false, "start": null}') FROM shop;
+-- items that are called like nodes which are no items
+CREATE TABLE named (journey journey);
+INSERT INTO named SELECT journey_agg('2026-03-01Z'::timestamptz + n * interval '1 min', channel, 'x')
+FROM (VALUES (1, 1, '(end)'), (1, 2, '(more)'), (1, 3, '"(other)"'), (1, 4, 'a'), (2, 1, '(end)'), (3, 1, 'a'), (3, 2, '(other)'), (3, 3, '""(start)""'), (4, 1, '"(end)'), (4, 2, '(End)'))
+     v(id, n, channel) GROUP BY id;
+SELECT e.step, e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel') FROM named)) e;
+SELECT e.step, e.source, e.target, e.journeys FROM flow_edges((SELECT flow_agg(journey, 'channel', '{"max_steps": 2}') FROM named), 1) e;
+SELECT v.path, v.journeys FROM flow_variants((SELECT flow_agg(journey, 'channel', '{"max_steps": 1}') FROM named)) v;
+SELECT string_agg(t.text[1], ', ' ORDER BY t.text[1] COLLATE "C") FROM regexp_matches(svg_flow((SELECT flow_agg(journey, 'channel') FROM named), '{"width": 2000}'), '<g><title>([^<→]*)</title>', 'g') t(text);
 -- groups of different options side by side
 SELECT count(*), sum(flow_paths(flow)), sum(edges) FROM (SELECT f AS flow, (SELECT count(*) FROM flow_edges(f)) AS edges
     FROM (SELECT flow_agg(journey, 'channel', jsonb_build_object('max_steps', n)) AS f FROM shop, generate_series(1, 40) n GROUP BY n) g) e;

@@ -39,10 +39,16 @@ BEGIN
     DROP TABLE "names $$ sale";
     PERFORM journey_drop_hub(new_name, true);
 END $life$;
-SELECT name, l.* FROM (VALUES
-    ('it''s "%I" \ $$ ""', 'plain, too'), ('$feed_source$ q$q$', 'CASE  "x"'), ('-- @hub@ @extschema@ @version@ /*', '*/ $part$'),
-    (repeat('ß', 31), repeat('日', 21)), ('pg', 'select'), ('$1 %s :x', '''; SELECT 1; --')
-) v(name, new_name), life(name, new_name) l;
+\getenv slow PGJ_SLOW
+\if :{?slow}
+\set every 1
+\else
+\set every 2
+\endif
+SELECT DISTINCT l.* FROM (VALUES
+    (0, 'it''s "%I" \ $$ ""', '''; SELECT 1; --'), (1, '$feed_source$ q$q$', 'CASE  "x"'), (2, '-- @hub@ @extschema@ @version@ /*', repeat('日', 21)),
+    (3, repeat('ß', 31), '*/ $part$'), (4, '$1 %s :x', 'select'), (5, 'pg', 'plain, too')
+) v(n, name, new_name), life(name, new_name) l WHERE n % :every = 0;
 
 -- renaming
 SELECT journey_create_hub('crm');

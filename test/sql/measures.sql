@@ -162,6 +162,27 @@ SELECT reads_touchpoints('EXECUTE transitions(''day'', NULL)'), reads_touchpoint
 RESET plan_cache_mode;
 DEALLOCATE ALL;
 
+-- Among customers: everybody is all, nobody is nothing; two halves count what all do
+CREATE FUNCTION told(query text, customers bigint[], OUT told jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SELECT jsonb_agg(q ORDER BY q::text) FROM (%s) q', query) INTO told USING customers;
+END $$;
+CREATE TABLE part AS
+SELECT array_agg(customer_id) AS everybody, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 0) AS even, array_agg(customer_id) FILTER (WHERE customer_id % 2 = 1) AS odd
+FROM crm.current_journeys;
+SELECT query, told(query, everybody) = told(query, NULL) AS everybody, jsonb_array_length(told(query, '{}')) AS of_nobody
+FROM part, unnest(ARRAY['SELECT * FROM crm.channel_mix(''week'', among => $1)', 'SELECT * FROM crm.channel_mix(NULL, ''2015-03-02 10:10Z'', ''2015-03-09Z'', $1)', 'SELECT * FROM crm.channel_transitions(''week'', among => $1)',
+    'SELECT * FROM crm.omnichannel(''week'', among => $1)', 'SELECT * FROM crm.omnichannel(among => $1)', 'SELECT * FROM crm.funnel(''web.% -> %.%'', ''week'', among => $1)',
+    'SELECT * FROM crm.service_levels(''week'', among => $1)', 'SELECT * FROM crm.service_levels(breakdown => ''channel'', among => $1)']) query;
+SELECT customers, handoffs, contacts, resolved FROM crm.omnichannel(among => '{}');
+SELECT w.who, (SELECT sum(touchpoints) FROM crm.channel_mix(among => w.customers)) AS touchpoints, (SELECT sum(visits) FROM crm.channel_mix(among => w.customers)) AS visits,
+       (SELECT sum(v.value::numeric) FROM crm.channel_mix(among => w.customers), jsonb_each_text(value_by_currency) v) AS value, (SELECT sum(handoffs) FROM crm.channel_transitions(among => w.customers)) AS handoffs,
+       o.customers, o.cross_channel, o.contacts, o.repeat_contacts, o.resolved, (SELECT sum(f.customers) FROM crm.funnel('%.% -> %.%', among => w.customers) f) AS reached,
+       (SELECT conversations + 1000 * replies FROM crm.service_levels(among => w.customers)) AS served
+FROM part CROSS JOIN LATERAL (VALUES ('all', NULL), ('even', even), ('odd', odd)) w(who, customers) CROSS JOIN LATERAL crm.omnichannel(among => w.customers) o;
+DROP TABLE part;
+DROP FUNCTION told;
+
 -- Once 店 is known as a place, it is listed no more. Bea is Cid, it turns out: 12:00 is between his web at 9:30 and his store at 20:00,
 -- so web to store becomes web to 店 (2:30 h) and 店 to store (8 h): one more hand-off, one customer less.
 INSERT INTO crm.channels VALUES ('店', '店', 'physical', 'owned', 'assisted');

@@ -1,10 +1,28 @@
 -- The law where rules come after the data: spellings are one identifier, shared_above counts
 -- people, what is blocked is told, and what was broken by hand is mended.
 SET client_min_messages = warning;
+-- a hub as it is when it is made: to empty it takes a tenth of what it takes to make another
+CREATE SCHEMA blank;
+CREATE VIEW blank.tables AS
+SELECT relname AS name, (SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '' AND NOT attisdropped) AS columns
+FROM pg_class c WHERE relnamespace = to_regnamespace('crm') AND relkind IN ('r', 'p') AND NOT relispartition AND relnatts > 0;
 CREATE FUNCTION anew() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t record;
 BEGIN
-    PERFORM journey_drop_hub('crm', true) WHERE to_regnamespace('crm') IS NOT NULL;
-    PERFORM journey_create_hub('crm');
+    IF to_regnamespace('crm') IS NULL THEN
+        PERFORM journey_create_hub('crm');
+        FOR t IN TABLE blank.tables LOOP
+            EXECUTE format('CREATE TABLE blank.%I AS SELECT %s FROM crm.%1$I', t.name, t.columns);
+        END LOOP;
+        RETURN;
+    END IF;
+    SET LOCAL session_replication_role = replica;  -- no triggers
+    EXECUTE (SELECT format('TRUNCATE %s RESTART IDENTITY CASCADE', string_agg(format('crm.%I', i.name), ', ')) FROM blank.tables i);
+    FOR t IN TABLE blank.tables LOOP
+        EXECUTE format('INSERT INTO crm.%I (%s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM blank.%1$I', t.name, t.columns);
+    END LOOP;
+    PERFORM setval(c.oid, 1, false) FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind = 'S';
 END $$;
 -- customers as people see them, and whatever is wrong
 CREATE FUNCTION customers(OUT customer text, OUT shared text, OUT blocked text) RETURNS SETOF record LANGUAGE plpgsql AS $$
@@ -277,3 +295,5 @@ SELECT count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE shared) 
 SELECT crm.link('c:a1', 'd:a1') > 0 AS joined;
 SELECT count(DISTINCT customer_id) AS customers, count(*) FILTER (WHERE shared) AS shared, (SELECT count(*) FROM crm.stitch_check()) AS wrong FROM crm.identities;
 SELECT journey_drop_hub('crm', true);
+SET client_min_messages = warning;
+DROP SCHEMA blank CASCADE;

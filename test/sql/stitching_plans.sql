@@ -25,9 +25,12 @@ CREATE FUNCTION run(step, OUT few boolean) LANGUAGE plpgsql AS $$
 DECLARE
     n bigint;
     r record;
+    before record;  -- of statements before, whose counts have not gone out
 BEGIN
+    SELECT * INTO before FROM rows_read();
     EXECUTE $1.sql INTO n;
-    SELECT * INTO r FROM rows_read();
+    SELECT s.of_identities - coalesce(before.of_identities, 0) AS of_identities, s.of_customers - coalesce(before.of_customers, 0) AS of_customers,
+           s.of_evidence - coalesce(before.of_evidence, 0) AS of_evidence INTO r FROM rows_read() s;
     few := greatest(r.of_identities, r.of_customers, r.of_evidence) < 100;
     IF NOT few THEN
         RAISE WARNING 'rows read, an identity: %', r;

@@ -10,6 +10,9 @@ SELECT journey_create_hub('shops');
 ALTER TABLE shops.identities ADD COLUMN tenant text
     GENERATED ALWAYS AS ('regress_shop_' || split_part(identifier_namespace(identifier), '_', 1)) STORED;
 ALTER TABLE shops.touchpoints ADD COLUMN tenant text NOT NULL, ALTER tenant SET DEFAULT current_setting('shops.tenant');
+ALTER TABLE shops.spend ADD tenant text NOT NULL DEFAULT current_user, DROP CONSTRAINT one_amount, ADD UNIQUE NULLS NOT DISTINCT (tenant, day, channel, campaign, currency);
+INSERT INTO shops.spend (day, channel, campaign, amount, tenant) SELECT '2026-03-01', 'ads', 'call ' || t, 1, 'regress_shop_' || t FROM unnest('{a,b}'::text[]) t;
+INSERT INTO shops.spend (day, channel, amount, tenant) SELECT '2026-03-01', 'web', 1, 'regress_shop_' || t FROM unnest('{a,b}'::text[]) t;
 DO $$
 DECLARE
     t record;
@@ -22,7 +25,8 @@ BEGIN
         ('former_memberships', 'EXISTS (SELECT FROM shops.identities i WHERE i.identity_id = former_memberships.identity_id)'),
         ('journey_changes', 'EXISTS (SELECT FROM shops.identities i WHERE i.identity_id = journey_changes.identity_id)'),
         ('evidence', 'EXISTS (SELECT FROM shops.identities i WHERE i.identity_id = ANY (evidence.identities))'),
-        ('identity_pairs', 'EXISTS (SELECT FROM shops.identities i WHERE i.identity_id = identity_pairs.a)')) v(name, condition)
+        ('identity_pairs', 'EXISTS (SELECT FROM shops.identities i WHERE i.identity_id = identity_pairs.a)'),
+        ('spend', 'tenant = current_user')) v(name, condition)
     LOOP
         EXECUTE format('ALTER TABLE shops.%I ENABLE ROW LEVEL SECURITY', t.name);
         EXECUTE format('CREATE POLICY own_tenant ON shops.%I FOR SELECT USING (%s)', t.name, t.condition);
@@ -76,7 +80,7 @@ SELECT q, 'SELECT * FROM shops.' || q FROM unnest(ARRAY[
     $$identifiers_of((SELECT min(identity_id) FROM shops.identities))$$, $$identifier_values(5)$$, $$current_customer(5)$$, $$current_customer(2)$$,
     $$simulate()$$, $$stitch_findings()$$, $$evidence_of('{2,3,4,5,6,7}')$$, $$members_of('{2,3,4,5,6,7}')$$, $$linked_with('{2,3,4,5,6,7}')$$,
     $$ruled(NULL, NULL, NULL)$$, $$stitch_flags()$$, $$partition_of(NULL)$$, $$look_up('{b_card:1,a_card:1}')$$,
-    $$customer_profile_at((SELECT min(customer_id) FROM shops.customers), '2026-03-01Z')$$]) q;
+    $$customer_profile_at((SELECT min(customer_id) FROM shops.customers), '2026-03-01Z')$$, $$return_on_spend(by => 'campaign', conversion => '%.buy', models => '{last}')$$]) q;
 SELECT q.name, a.n AS a, b.n AS b, o.n AS nobody, s.n AS everybody,
        a.texts ~ 'b_card|b_cookie|store b|thread b|call b' OR b.texts ~ 'a_card|a_cookie|store a|thread a|call a' AS leaks
 FROM query q, pg_temp.seen('regress_shop_a', q.query) a, pg_temp.seen('regress_shop_b', q.query) b, pg_temp.seen('regress_shop_none', q.query) o,

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $pairs = $ENV{PGJ_PAIRS} || slowly(5000, 20000);
+my $pairs = $ENV{PGJ_PAIRS} || slowly(3000, 20000);
 my $batch = $pairs < 5000 ? $pairs : 5000;
 my $journeys = 4;    # for each pattern
 

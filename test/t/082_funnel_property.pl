@@ -12,7 +12,7 @@ use POSIX 'floor';
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $pairs = $ENV{PGJ_PAIRS} || slowly(4000, 20000);
+my $pairs = $ENV{PGJ_PAIRS} || slowly(2500, 20000);
 my $journeys = 4;    # for each pattern
 
 use constant { S => 1000000, D => 86400000000 };

@@ -13,7 +13,7 @@ use PgJourney;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $runs = $ENV{PGJ_RUNS} || slowly(60, 200);
+my $runs = $ENV{PGJ_RUNS} || slowly(40, 200);
 use constant { GAP => 3, HANDOFF => 6, REPEAT => 12 };    # minutes
 
 my %kind = (web => 'digital', app => 'digital', phone => 'human', store => 'physical');

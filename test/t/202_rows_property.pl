@@ -19,7 +19,7 @@ use Test::More;
 # duration that is told from the time between them, which is longer than any
 use constant { MIN_TIME => -212634028800000000, MAX_TIME => 9222550790399999999, LONGEST => 9223372036854775806 };
 
-my $runs = $ENV{PGJ_RUNS} || slowly(200, 600);
+my $runs = $ENV{PGJ_RUNS} || slowly(120, 600);
 my $batch = $runs < 300 ? $runs : 300;
 
 # Each set of modes

@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::Local 'timegm';
 
-my $runs = $ENV{PGJ_RUNS} || slowly(500, 2000);
+my $runs = $ENV{PGJ_RUNS} || slowly(300, 2000);
 
 # Steps: their text, and which touchpoints they match
 my @steps = (

@@ -181,12 +181,13 @@ SELECT count(crm.record(ARRAY[identifier('id', (i % 40)::text)], timestamptz '20
 SELECT crm.refresh();
 END
 my $pattern = q{'%.% -> "<script>alert(1)</script>"."]]>" | chat.message'};
-foreach my $arguments ('', "NULL", "'day'", "'week', '2026-02-01', '2026-03-01'", "'quarter', NULL, NULL, $pattern, (SELECT string_agg(label, ' ') FROM hostile WHERE id < 10)") {
+foreach my $arguments ('', "NULL", "'day'", "'week', '2026-02-01', '2026-03-01'", "'quarter', NULL, NULL, $pattern, (SELECT string_agg(label, ' ') FROM hostile WHERE id < 10)",
+	"'month', '2026-02-01', customers => ARRAY(SELECT customer_id FROM crm.customers ORDER BY customer_id LIMIT 7), conversion => '%.%'") {
 	my $page = checked("report($arguments)", "SELECT crm.report($arguments)", \%html);
 	is(scalar(() = $page =~ /<meta http-equiv="Content-Security-Policy"\s+content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"\/>/g), 1,
 		'the page forbids scripts and whatever is fetched');
 	like($page, qr/^<!DOCTYPE html>\n<html xmlns="[^"]+" lang="en">/, 'a page of HTML');
-	like($page, qr/&lt;b onclick=x&gt;Chat&lt;\/b&gt; &amp; &quot;more&quot;/, 'a label is text') if $arguments !~ /quarter/;
+	like($page, qr/&lt;b onclick=x&gt;Chat&lt;\/b&gt; &amp; &quot;more&quot;/, 'a label is text') if $arguments !~ /quarter|customers/;
 	like($page, qr/\@media print/, 'it can be printed');
 }
 sql($node, q{CREATE ROLE boss; SELECT crm.grant_access('boss')});
