@@ -58,7 +58,8 @@ CREATE TABLE @hub@.personal_data (
     relation text NOT NULL,
     column_name text NOT NULL,
     holds text CHECK (holds IN ('identifier', 'number', 'content', 'reference', 'mention')),
-    reached_by text CHECK (reached_by IN ('identity', 'customer', 'identities', 'identifier', 'key', 'mention')),
+    reached_by text CHECK (reached_by IN ('identity', 'customer', 'identities', 'identifier', 'key', 'conversation',
+                                             'mention')),
     on_erase text CHECK (on_erase IN ('delete', 'strip', 'clear', 'keep')),
     on_anonymize text CHECK (on_anonymize IN ('clear', 'keep', 'number')),
     exported boolean NOT NULL DEFAULT false,
@@ -82,7 +83,8 @@ COMMENT ON COLUMN @hub@.personal_data.holds IS
 COMMENT ON COLUMN @hub@.personal_data.reached_by IS
     'how rows of a person are found by it: identity: it is an identity_id, or was a customer_id; customer: a '
     'customer_id, now or before; identities: an array of identity_id; identifier: namespace:value, or the value; key: '
-    'with a column source beside it, the key of a row or touchpoint that told of the person; mention: one of the '
+    'with a column source beside it, the key of a row or touchpoint that told of the person; conversation: likewise, one '
+    'that nobody else takes part in; mention: one of the '
     'person''s identifiers stands in it. NULL: its rows are found by other columns';
 COMMENT ON COLUMN @hub@.personal_data.on_erase IS
     'delete: the rows that are found by it go; strip: the person is taken out of the array, and rows that less than '

@@ -23,9 +23,9 @@ BEGIN
     SELECT string_agg(r.relation, ', ' ORDER BY r.relation) INTO hidden
     FROM (SELECT DISTINCT p.relation, to_regclass(personal_relation(p.relation)) AS id FROM personal_data p
           WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,'
-                                     'erasure_requests,segment_members,segment_log,segment_changes}')
-                                         AND p.holds IS NOT NULL) r
-    WHERE CASE WHEN r.id IS NOT NULL THEN row_security_active(r.id) END;
+                                   'erasure_requests,segment_members,segment_log,segment_changes,noted_waits}')
+                AND p.holds IS NOT NULL) r
+    WHERE CASE WHEN r.id IS NOT NULL THEN hides_rows(r.id) END;
     IF hidden IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('row-level security may hide rows of hub %s from role %s', current_schema(), current_user),
@@ -139,6 +139,23 @@ END $$;
 COMMENT ON FUNCTION @hub@.keys_told(bigint[], boolean)
     IS 'keys of rows, touchpoints and evidence that told of some identities';
 
+-- Those that nobody else takes part in
+CREATE OR REPLACE FUNCTION @hub@.conversations_told(ids bigint[], OUT source text, OUT conversation text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT c.source, c.conversation
+    FROM (SELECT DISTINCT t.source, t.conversation FROM touchpoints t
+          WHERE t.identity_id = ANY (ids) AND t.conversation IS NOT NULL) c
+    WHERE NOT EXISTS (SELECT FROM touchpoints o
+                      WHERE o.source = c.source AND o.conversation = c.conversation AND o.identity_id <> ALL (ids));
+END $$;
+COMMENT ON FUNCTION @hub@.conversations_told(bigint[]) IS 'conversations of some identities alone';
+
 -- A regular expression that finds identifiers in text, as values on their own: plain, as JSON writes them, and in an
 -- address. What is short must stand alone between quotes, or as a number, as in JSON: else it would be found
 -- everywhere.
@@ -223,6 +240,8 @@ AS $$
 BEGIN
     RETURN format(CASE reached_by
                       WHEN 'key' THEN '%s %s %s.keys_told($1) k WHERE k.source = x.source AND k.source_key = x.%s'
+                      WHEN 'conversation' THEN '%s %s %s.conversations_told($1) k '
+                                               'WHERE k.source = x.source AND k.conversation = x.%s'
                       ELSE '%1$s WHERE ' || CASE reached_by WHEN 'identity' THEN 'x.%4$s = ANY ($1)'
                                                             WHEN 'customer' THEN 'x.%4$s = ANY ($2)'
                                                             WHEN 'identities' THEN 'x.%4$s && $1'
@@ -490,6 +509,10 @@ BEGIN
     WHERE c.customer_id = ANY (customers_were)
           AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     DELETE FROM former_memberships m WHERE m.customer_id = ANY (gone);
+
+    -- what was counted of few is counted anew by the next refresh
+    DELETE FROM next_step_contexts c USING next_step_models m WHERE m.segment = c.segment AND m.at_least < 10;
+    UPDATE next_step_models m SET made_at = NULL WHERE m.at_least < 10;
 
     counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
     -- what was dropped is told by day

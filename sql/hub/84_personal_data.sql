@@ -65,6 +65,12 @@ FROM (VALUES
                       'purpose,note}'),
     ('segments', '{segment,segment_id,definition,made_at,changed_at,condition,turns,candidates,concerns,inputs,parts}'),
     ('segment_clock', '{one_row,evaluated_at}'),
+    ('service_targets', '{what,within,in_business_hours,queue,priority,source,channel}'),
+    ('next_step_models', '{segment,item,conversion,within,steps,at_least,sample,stale_after,for_agents,made_at,'
+                         'customers,changed}'),
+    -- counts of many, and where they may be of few, erase() has them made anew
+    ('next_step_contexts', '{segment,context_key,context,customers,times,effective,converted,items,item_customers,'
+                           'item_times,item_converted}'),
     ('erasures', '{erasure_id,kind,erased_at,erased_by,reason,counts}'),
     ('suppressed_writes', '{source,dropped_at,touchpoints,others}'),
     ('personal_data', '{relation,column_name,holds,reached_by,on_erase,on_anonymize,exported,position,purpose,basis}')
@@ -142,6 +148,7 @@ FROM (VALUES
     ('evidence', 'observed_at', 'content', NULL, NULL, NULL, true, 800),
     ('evidence', 'recorded_at', 'content', NULL, NULL, NULL, true, 800),
     ('evidence', 'retracted_at', 'content', NULL, NULL, NULL, true, 800),
+    ('evidence', 'strength', 'content', NULL, NULL, NULL, true, 800),
     ('touchpoints', 'touchpoint_id', 'number', NULL, NULL, 'clear', true, 810),
     ('touchpoints', 'identity_id', 'number', 'identity', 'delete', 'clear', true, 810),
     ('touchpoints', 'occurred_at', 'content', NULL, NULL, 'keep', true, 810),
@@ -236,7 +243,11 @@ FROM (VALUES
     ('segment_log', 'entered', 'content', NULL, NULL, NULL, true, 262),
     ('segment_log', 'at', 'content', NULL, NULL, NULL, true, 262),
     ('segment_log', 'why', 'content', NULL, NULL, NULL, true, 262),
-    ('segment_log', 'taken_at', 'content', NULL, NULL, NULL, false, 262)
+    ('segment_log', 'taken_at', 'content', NULL, NULL, NULL, false, 262),
+    ('noted_waits', 'source', 'reference', NULL, NULL, NULL, false, 263),
+    ('noted_waits', 'conversation', 'reference', 'conversation', 'delete', NULL, false, 263),
+    ('noted_waits', 'started_at', 'content', NULL, NULL, NULL, false, 263),
+    ('noted_waits', 'last_at', 'content', NULL, NULL, NULL, false, 263)
     ) v(relation, column_name, holds, reached_by, on_erase, on_anonymize, exported, position)
 WHERE EXISTS (SELECT FROM pg_attribute a
               WHERE a.attrelid = to_regclass($$@hub@.$$ || quote_ident(v.relation)) AND a.attname = v.column_name

@@ -186,7 +186,7 @@ item_of_number(NextSteps *s, uint32 number)
 		StringInfoData text;
 
 		initStringInfo(&text);
-		walk_item_text(&s->walk, number, &text);
+		label_text_print(&text, &s->walk.dict->labels[number].text, s->walk.part);
 		s->of_number[number] = 1 + item_of_text(s, text.data, text.len);
 		pfree(text.data);
 	}
