@@ -318,8 +318,8 @@ BEGIN
                  CASE WHEN customers IS NULL THEN report_number(m.value / nullif(m.spent, 0), 'money') END])
                  WITH ORDINALITY AS x(cell, n);
         page := page || report_section(
-            'Credit', format('What channels have of conversions (%s), by model, for touchpoints within 30 days before; '
-                             'of their value by Markov; and what was spent on all customers.', conversion),
+            'Credit', format('Conversions (%s) by the channels that led to them within 30 days, by model; (none): none '
+                             'did. Value by the model Markov; spent on all customers.', conversion),
             report_table(ARRAY['Channel', 'First', 'Last', 'Linear', 'Time decay', 'Shapley', 'Markov', 'Value',
                                'Spent', 'Value for each spent'], cells));
     END IF;
