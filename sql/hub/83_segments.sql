@@ -524,10 +524,10 @@ DECLARE
 BEGIN
     RETURN concat_ws(E'\n', segment_text(name),
         CASE WHEN d.candidates IS NOT NULL
-             THEN format('Found by the index of journeys, among those that match %s.',
+             THEN format('The index of journeys finds the candidates: those that match %s.',
                          replace(replace(d.candidates, 'j.journey ~ ', ''), '::@extschema@.journey_pattern', ''))
              ELSE 'Found by reading all customers: there is no pattern that all of them must match.' END,
-        format('It may change by %s.', array_to_string(array_replace(d.inputs, 'time', 'time alone'), ', ')));
+        format('What may change it: %s.', array_to_string(array_replace(d.inputs, 'time', 'time alone'), ', ')));
 END $$;
 COMMENT ON FUNCTION @hub@.explain_segment(text) IS
     'who is in a segment, in English, how segment_members finds them, and by what they may enter or leave';
