@@ -1,0 +1,45 @@
+-- Comparators of people: how alike two texts are.
+
+CREATE FUNCTION jaro_winkler(text, text) RETURNS float8
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE FUNCTION osa_distance(a text, b text, max integer DEFAULT NULL) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5;
+CREATE FUNCTION match_level(
+    a text, b text, comparator text, thresholds float8[] DEFAULT '{}', nicknames bytea DEFAULT NULL)
+RETURNS smallint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10;
+
+CREATE FUNCTION unaccented(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
+CREATE FUNCTION folded(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 2;
+CREATE FUNCTION phonetic_pt(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+CREATE FUNCTION phonetic_es(text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION match_nicknames(jsonb) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION match_levels(VARIADIC levels smallint[]) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION match_level_at(levels bigint, n integer) RETURNS smallint
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION jaro_winkler(text, text) IS
+    'how alike two texts are, letter by letter: 1: the same, 0: nothing in common (Jaro''s comparator, with Winkler''s'
+    ' weight of the beginning)';
+COMMENT ON FUNCTION osa_distance(text, text, integer) IS
+    'fewest insertions, deletions, substitutions and swaps of neighbours that make one text of the other; above max:'
+    ' max + 1';
+COMMENT ON FUNCTION match_level(text, text, text, float8[], bytea) IS
+    'level of agreement of two texts by a comparator, 0: none, to the highest: the same; NULL: one says nothing';
+COMMENT ON FUNCTION unaccented(text) IS 'text without accents: base letters of Latin, Greek and Cyrillic';
+COMMENT ON FUNCTION folded(text) IS 'text in small letters without accents, as comparators read it';
+COMMENT ON FUNCTION phonetic_pt(text) IS 'what the words of a text sound like in Portuguese: a code of each';
+COMMENT ON FUNCTION phonetic_es(text) IS 'what the words of a text sound like in Spanish: a code of each';
+COMMENT ON FUNCTION match_nicknames(jsonb) IS
+    'names and what is short for them, {"Robert": ["Bob", "Rob"]}, in a form that match_level looks into; for one'
+    ' query, not to be stored';
+COMMENT ON FUNCTION match_levels(smallint[]) IS
+    'up to 16 levels of match_level, NULLs among them, in one number; to group by';
+COMMENT ON FUNCTION match_level_at(bigint, integer) IS 'the n-th of the levels in a number of match_levels, from 1';

@@ -1,0 +1,383 @@
+/*
+ * values.c
+ *		Levels of what is more than letters: dates, phone numbers, e-mail addresses, documents.
+ *
+ * Each reads its texts as what they are to be, and says LEVEL_UNKNOWN where one of them is
+ * no such thing: what cannot be read speaks neither for nor against.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "match/comparators.h"
+
+/* Longer ones are none; as normalize.h's readers have it. */
+#define PLAIN_MAX 64
+
+/* --- dates --- */
+
+/* What is not told is 0. Days and months are up to 31, for they may have been swapped. */
+typedef struct Date
+{
+	int year;
+	int month;
+	int day;
+} Date;
+
+static inline bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A number of digits at *p, its length in *n; 0 and 0 if there is none. */
+static int
+read_number(const char **p, const char *end, int *n)
+{
+	int number = 0;
+
+	for (*n = 0; *p < end && is_digit(**p) && *n < 9; ++*p, ++*n)
+		number = number * 10 + (**p - '0');
+	return number;
+}
+
+static bool
+is_day_or_month(int number)
+{
+	return number >= 0 && number <= 31;
+}
+
+/* As most are: 1980-03-04. */
+static bool
+read_iso_date(const char *text, Size len, int number[3])
+{
+	if (len != 10 || text[4] != '-' || text[7] != '-')
+		return false;
+	for (int i = 0; i < 10; i++)
+		if (!is_digit(text[i]) && i != 4 && i != 7)
+			return false;
+	number[0] =
+		(text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
+	number[1] = (text[5] - '0') * 10 + text[6] - '0';
+	number[2] = (text[8] - '0') * 10 + text[9] - '0';
+	return true;
+}
+
+/* Year, month and day; false if it is none of the forms below. */
+static bool
+read_date_parts(const char *text, Size len, bool month_first, int number[3])
+{
+	char plain[PLAIN_MAX];
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
+	const char *p = plain;
+	const char *end = plain + Max(plain_len, 0);
+	int digits[3] = {0};
+	int n = 0;
+	char between = '\0';
+
+	while (n < 3)
+	{
+		number[n] = read_number(&p, end, &digits[n]);
+		if (digits[n] == 0)
+			return false;
+		n++;
+		if (n == 3 || p == end || strchr("-./ ", *p) == NULL || p + 1 == end || !is_digit(p[1]) ||
+			(between != '\0' && *p != between))
+			break;
+		between = *p++;
+	}
+	if (n == 1 && digits[0] == 8)
+	{
+		number[2] = number[0] % 100;
+		number[1] = number[0] / 100 % 100;
+		number[0] /= 10000;
+	}
+	else if (n == 3 && digits[0] <= 2 && digits[1] <= 2 && digits[2] == 4)
+	{
+		int year = number[2];
+		bool swap =
+			month_first ? number[0] <= 12 || number[1] > 12 : number[1] > 12 && number[0] <= 12;
+
+		number[2] = swap ? number[1] : number[0];
+		number[1] = swap ? number[0] : number[1];
+		number[0] = year;
+	}
+	else if (digits[0] != 4 || digits[1] > 2 || digits[2] > 2)
+		return false;
+	/* only a time may stand behind, and only a whole date has one */
+	return p == end || ((*p == 'T' || *p == 't' || *p == ' ') && p + 1 < end && is_digit(p[1]) &&
+						n != 2 && number[2] > 0);
+}
+
+/*
+ * 1980-03-04, 1980-03, 1980, 19800304, and the day first: 04/03/1980; with - . / or blanks
+ * between, and a time behind. Where the third number is the year, the order of the others is
+ * as asked for, unless only the other can be.
+ */
+static bool
+read_date(const char *text, Size len, bool month_first, Date *date)
+{
+	int number[3] = {0};
+
+	if (!read_iso_date(text, len, number) && !read_date_parts(text, len, month_first, number))
+		return false;
+	if (number[0] == 0 || !is_day_or_month(number[1]) || !is_day_or_month(number[2]))
+		return false;
+	date->year = number[0];
+	date->month = number[1];
+	date->day = number[1] == 0 ? 0 : number[2];
+	return true;
+}
+
+static void
+write_date(const Date *date, char digits[8])
+{
+	int number = date->year * 10000 + date->month * 100 + date->day;
+
+	for (int i = 7; i >= 0; i--, number /= 10)
+		digits[i] = '0' + number % 10;
+}
+
+/* 4: the same; 3: day and month swapped; 2: one edit; 1: the same year; 0: none of these. */
+int
+date_level(const char *a, Size na, const char *b, Size nb, bool month_first)
+{
+	Date x;
+	Date y;
+
+	if (!read_date(a, na, month_first, &x) || !read_date(b, nb, month_first, &y))
+		return LEVEL_UNKNOWN;
+	if (x.day != 0 && y.day != 0)
+	{
+		char of_x[8];
+		char of_y[8];
+
+		if (x.year == y.year && x.month == y.month && x.day == y.day)
+			return 4;
+		if (x.year == y.year && x.month == y.day && x.day == y.month)
+			return 3;
+		write_date(&x, of_x);
+		write_date(&y, of_y);
+		if (within_one_edit(of_x, 8, of_y, 8))
+			return 2;
+	}
+	return x.year == y.year;
+}
+
+/* --- phone numbers --- */
+
+#define PHONE_TAIL 7
+#define PHONE_DIGITS_MAX 32
+
+typedef struct Phone
+{
+	char digits[PHONE_DIGITS_MAX];
+	int n;
+} Phone;
+
+/* The last n digits of both are the same. */
+static bool
+same_tail(const Phone *x, const Phone *y, int n)
+{
+	return x->n >= n && y->n >= n && memcmp(x->digits + x->n - n, y->digits + y->n - n, n) == 0;
+}
+
+/*
+ * The digits as they are written; what stands before the first, and from a letter behind
+ * seven of them on, is no part of the number. False if there are not seven.
+ */
+static bool
+read_digits(const char *text, Size len, Phone *phone)
+{
+	char plain[PLAIN_MAX];
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
+
+	phone->n = 0;
+	for (int i = 0; i < plain_len; i++)
+	{
+		if (is_digit(plain[i]))
+		{
+			if (phone->n == PHONE_DIGITS_MAX)
+				return false;
+			phone->digits[phone->n++] = plain[i];
+		}
+		else if (phone->n > 0 && strchr(" -.()/+", plain[i]) == NULL)
+			break;
+	}
+	return phone->n >= PHONE_TAIL;
+}
+
+/* Those of E.164, if it can be read so. */
+static void
+read_e164(const char *text, Size len, const PhonePlan *home, Phone *phone)
+{
+	char normal[PHONE_MAX + 1];
+
+	if (!phone_normalize(text, len, home, normal))
+		return;
+	phone->n = strlen(normal) - 1;
+	memcpy(phone->digits, normal + 1, phone->n);
+}
+
+/* 2: the same number; 1: the last seven digits are the same; 0: not. */
+int
+phone_level(const char *a, Size na, const char *b, Size nb, const PhonePlan *home)
+{
+	Phone x;
+	Phone y;
+
+	if (!read_digits(a, na, &x) || !read_digits(b, nb, &y))
+		return LEVEL_UNKNOWN;
+	/* the last six are the same in E.164, wherever digits are dropped and put in */
+	if (!same_tail(&x, &y, PHONE_TAIL - 1))
+		return 0;
+	read_e164(a, na, home, &x);
+	read_e164(b, nb, home, &y);
+	if (x.n == y.n && memcmp(x.digits, y.digits, x.n) == 0)
+		return 2;
+	return same_tail(&x, &y, PHONE_TAIL);
+}
+
+/* --- e-mail addresses --- */
+
+/* Below it, one edit makes another name, not a slip of the same. */
+#define LOCAL_PART_MIN 4
+
+typedef struct Email
+{
+	char text[EMAIL_MAX + 1];
+	Size local; /* lengths */
+	Size domain;
+} Email;
+
+/*
+ * What is no address may be meant as one: something, an @, and something. Of ASCII, without
+ * quotes and a scheme, the normal form would be the same small letters.
+ */
+static bool
+read_email(const char *text, Size len, bool compose, Email *email)
+{
+	const char *at;
+	bool simple = true;
+
+	plain_trim(&text, &len);
+	for (Size i = 0; i < len && i < EMAIL_MAX; i++)
+	{
+		email->text[i] = text[i] >= 'A' && text[i] <= 'Z' ? text[i] + ('a' - 'A') : text[i];
+		simple &= !IS_HIGHBIT_SET(text[i]) && text[i] != '"' && text[i] != ':';
+	}
+	if ((!simple || len > EMAIL_MAX) && email_normalize(text, len, compose, email->text))
+		len = strlen(email->text);
+	if (len > EMAIL_MAX)
+		return false;
+	email->text[len] = '\0';
+	at = strrchr(email->text, '@');
+	if (at == NULL || at == email->text || at + 1 == email->text + len)
+		return false;
+	email->local = at - email->text;
+	email->domain = len - email->local - 1;
+	return true;
+}
+
+static bool
+within_one_letter(MatchWork *w, const char *a, Size na, const char *b, Size nb, uint32 shortest)
+{
+	letters_read(w, &w->a, a, na, LETTERS_AS_THEY_ARE);
+	letters_read(w, &w->b, b, nb, LETTERS_AS_THEY_ARE);
+	return Min(w->a.n, w->b.n) >= shortest &&
+		   osa_letters(w, w->a.c, w->a.n, w->b.c, w->b.n, 1) <= 1;
+}
+
+/*
+ * 4: the same; 3: one edit, in the domain, or in the local part if that is not very short;
+ * 2: the same local part; 1: the same domain; 0: none of these.
+ */
+int
+email_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, bool compose)
+{
+	Email x;
+	Email y;
+	bool local;
+	bool domain;
+	const char *x_domain;
+	const char *y_domain;
+
+	if (!read_email(a, na, compose, &x) || !read_email(b, nb, compose, &y))
+		return LEVEL_UNKNOWN;
+	x_domain = x.text + x.local + 1;
+	y_domain = y.text + y.local + 1;
+	local = x.local == y.local && memcmp(x.text, y.text, x.local) == 0;
+	domain = x.domain == y.domain && memcmp(x_domain, y_domain, x.domain) == 0;
+	if (local && domain)
+		return 4;
+	if (local)
+		return within_one_letter(w, x_domain, x.domain, y_domain, y.domain, 1) ? 3 : 2;
+	if (domain)
+		return within_one_letter(w, x.text, x.local, y.text, y.local, LOCAL_PART_MIN) ? 3 : 1;
+	return 0;
+}
+
+/* --- documents --- */
+
+/* With fewer characters it is the number of none. */
+#define DOCUMENT_MIN 4
+
+typedef struct Document
+{
+	char text[PLAIN_MAX];
+	int n;
+} Document;
+
+/* Letters and digits alone; the NIF may stand behind PT. */
+static bool
+read_document(const char *text, Size len, Document *document)
+{
+	char plain[PLAIN_MAX];
+	int plain_len = plain_read(text, len, plain, sizeof(plain));
+	int letters = 0;
+
+	document->n = 0;
+	for (int i = 0; i < plain_len; i++)
+	{
+		char c = pg_ascii_toupper((unsigned char) plain[i]);
+
+		if (is_digit(c) || (c >= 'A' && c <= 'Z'))
+		{
+			letters += !is_digit(c);
+			document->text[document->n++] = c;
+		}
+		else if (strchr(" -./", c) == NULL)
+			return false;
+	}
+	if (document->n == 11 && letters == 2 && memcmp(document->text, "PT", 2) == 0)
+	{
+		document->n -= 2;
+		memmove(document->text, document->text + 2, document->n);
+	}
+	return document->n >= DOCUMENT_MIN;
+}
+
+/* Are its check digits right? */
+static bool
+is_right(const Document *document)
+{
+	char normal[DOCUMENT_MAX + 1];
+
+	return document_normalize(document->text, document->n, normal);
+}
+
+/*
+ * 3: the same, and its check digits are right; 2: the same; 1: one edit, and they are not
+ * both right, for no slip makes one right number of another; 0: none of these.
+ */
+int
+document_level(const char *a, Size na, const char *b, Size nb)
+{
+	Document x;
+	Document y;
+
+	if (!read_document(a, na, &x) || !read_document(b, nb, &y))
+		return LEVEL_UNKNOWN;
+	if (x.n == y.n && memcmp(x.text, y.text, x.n) == 0)
+		return is_right(&x) ? 3 : 2;
+	return within_one_edit(x.text, x.n, y.text, y.n) && !(is_right(&x) && is_right(&y));
+}
