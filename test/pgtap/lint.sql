@@ -110,13 +110,9 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'attribution_agg_transfn', 'attribution_agg_combinefn', 'attribution_agg_finalfn',  -- likewise
     'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise
     'flow_edges',               -- top NULL: all items
-<<<<<<< HEAD
+    'osa_distance', 'match_level',  -- max NULL: no limit; thresholds and nicknames NULL: none
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',
     'conversation_spans_agg_finalfn',  -- likewise
-=======
-    'osa_distance', 'match_level',  -- max NULL: no limit; thresholds and nicknames NULL: none
-    'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',  -- likewise
->>>>>>> match
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise
     'identifier_components_transfn', 'identifier_components_combinefn', 'identifier_components_finalfn',  -- likewise
     'profile_transfn', 'profile_combinefn', 'profile_traits_finalfn', 'profile_provenance_finalfn',  -- likewise
