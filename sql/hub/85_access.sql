@@ -273,6 +273,23 @@ BEGIN ATOMIC
         ('steward', 'segment_log_log_id_seq', 'USAGE'),
         ('steward', 'segment_clock', 'UPDATE'),
         ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
+        ('steward', 'match_records', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_records_record_id_seq', 'USAGE'),
+        ('steward', 'match_comparisons', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_nicknames', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_blocks', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_blocks_block_seq', 'USAGE'),
+        ('steward', 'match_keys', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_conflicts', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_conflicts_conflict_seq', 'USAGE'),
+        ('steward', 'match_models', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_weights', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_terms', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_due', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_pairs', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('steward', 'match_large_blocks', 'SELECT'),
+        ('steward', 'match_review', 'SELECT'),
+        ('steward', 'match_report', 'SELECT'),
 
         -- no table, nor a view of what is everybody's
         ('portal', 'my_timeline', 'SELECT'),
