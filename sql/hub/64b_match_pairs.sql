@@ -5,7 +5,7 @@
 -- line with it.
 
 CREATE OR REPLACE FUNCTION @hub@.find_matches(
-    since timestamptz DEFAULT NULL, model text DEFAULT 'default', keep_above double precision DEFAULT -5)
+    since timestamptz DEFAULT NULL, model text DEFAULT 'default', keep_above double precision DEFAULT -30)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -142,13 +142,20 @@ BEGIN
               FROM match_pairs p JOIN match_records s ON s.record_id = p.a JOIN match_records t ON t.record_id = p.b
                    JOIN identities i ON i.identity_id = s.identity_id JOIN identities j ON j.identity_id = t.identity_id
                    JOIN person x ON x.node = i.normal_id JOIN person y ON y.node = j.normal_id
-              WHERE p.model = match_links.model AND p.score::real >= match_links.above::real
-                    AND i.normal_id <> j.normal_id
-                    AND NOT EXISTS (SELECT FROM node_pairs('cannot') c
-                                    WHERE c.a = least(i.normal_id, j.normal_id)
-                                          AND c.b = greatest(i.normal_id, j.normal_id))
+              WHERE p.model = match_links.model AND i.normal_id <> j.normal_id
               ORDER BY least(i.normal_id, j.normal_id), greatest(i.normal_id, j.normal_id), p.score::real DESC,
                        least(i.identifier, j.identifier), greatest(i.identifier, j.identifier)) l
+    ), scored AS MATERIALIZED (
+        -- what a steward keeps apart no sum outweighs
+        SELECT l.place, l.a, l.b, l.node_a, l.node_b, l.identifier_a, l.identifier_b, l.strength,
+               l.strength >= match_links.above::real AND c.a IS NULL AS taken,
+               CASE WHEN c.a IS NULL THEN l.strength::float8 ELSE -1e6 END AS score
+        FROM link l LEFT JOIN node_pairs('cannot') c ON c.a = least(l.node_a, l.node_b)
+                                                        AND c.b = greatest(l.node_a, l.node_b)
+    ), tried AS MATERIALIZED (
+        SELECT s.place, s.a, s.b, s.node_a, s.node_b, s.identifier_a, s.identifier_b, s.strength, s.score, s.taken,
+               row_number() OVER (ORDER BY s.taken DESC, s.place) AS number
+        FROM scored s
     ), told AS MATERIALIZED (
         SELECT x.person, c.place, hashtextextended(v.value, 0) AS value
         FROM match_records r JOIN identities i ON i.identity_id = r.identity_id JOIN person x ON x.node = i.normal_id
@@ -160,29 +167,33 @@ BEGIN
                                  FROM unnest(c.columns) WITH ORDINALITY u(name, n)) v(value)
         WHERE v.value IS NOT NULL
     ), choice AS MATERIALIZED (
-        SELECT h.conflict, h.place
-        FROM unnest(match_choose((SELECT array_agg(l.a ORDER BY l.place) FROM link l),
-                                 (SELECT array_agg(l.b ORDER BY l.place) FROM link l), 0,
-                                 (SELECT coalesce(array_agg(w.person ORDER BY w.person, w.place, w.value), '{}') FROM told w),
-                                 (SELECT coalesce(array_agg(w.place ORDER BY w.person, w.place, w.value), '{}') FROM told w),
-                                 (SELECT coalesce(array_agg(w.value ORDER BY w.person, w.place, w.value), '{}') FROM told w)))
-             WITH ORDINALITY h(conflict, place)
-    ), taken AS MATERIALIZED (
-        SELECT l.a, l.b, l.place, row_number() OVER (ORDER BY l.place) AS number
-        FROM link l JOIN choice h ON h.place = l.place WHERE h.conflict = 0 AND l.a <> l.b
+        SELECT h.conflict, h.number
+        FROM unnest(match_choose(
+                 (SELECT array_agg(l.a ORDER BY l.number) FROM tried l),
+                 (SELECT array_agg(l.b ORDER BY l.number) FROM tried l),
+                 (SELECT array_agg(l.score ORDER BY l.number) FROM tried l),
+                 (SELECT count(*)::integer FROM tried l WHERE l.taken),
+                 (SELECT coalesce(array_agg(w.person ORDER BY w.person, w.place, w.value), '{}') FROM told w),
+                 (SELECT coalesce(array_agg(w.place ORDER BY w.person, w.place, w.value), '{}') FROM told w),
+                 (SELECT coalesce(array_agg(w.value ORDER BY w.person, w.place, w.value), '{}') FROM told w)))
+             WITH ORDINALITY h(conflict, number)
+    ), joined AS MATERIALIZED (
+        SELECT l.a, l.b, l.number, row_number() OVER (ORDER BY l.number) AS position
+        FROM tried l JOIN choice h ON h.number = l.number WHERE l.taken AND h.conflict = 0 AND l.a <> l.b
     ), held AS (
-        SELECT t.place, g.smaller
-        FROM @extschema@.identity_bridges((SELECT coalesce(array_agg(t.a ORDER BY t.number), '{}') FROM taken t),
-                                          (SELECT coalesce(array_agg(t.b ORDER BY t.number), '{}') FROM taken t)) g
-             JOIN taken t ON t.number = g.position
+        SELECT t.number, g.smaller
+        FROM @extschema@.identity_bridges((SELECT coalesce(array_agg(t.a ORDER BY t.position), '{}') FROM joined t),
+                                          (SELECT coalesce(array_agg(t.b ORDER BY t.position), '{}') FROM joined t)) g
+             JOIN joined t ON t.position = g.position
     )
     SELECT l.a, l.b, l.node_a, l.node_b, l.identifier_a, l.identifier_b, l.strength, h.conflict, g.smaller
-    FROM link l JOIN choice h ON h.place = l.place LEFT JOIN held g ON g.place = l.place
-    ORDER BY l.place;
+    FROM tried l JOIN choice h ON h.number = l.number LEFT JOIN held g ON g.number = l.number
+    WHERE l.taken
+    ORDER BY l.number;
 END $$;
 COMMENT ON FUNCTION @hub@.match_links(text, double precision) IS
-    'what accept_matches takes: links in the order of their strength, the attribute that keeps their ends apart, or 0, and '
-    'how many people are on the smaller side where one alone holds two sides together';
+    'what accept_matches takes: links in the order of their strength; 0, the attribute that keeps their ends apart, or -1, '
+    'where all that was compared between them speaks against it; and how many people are on the smaller side where one alone holds two sides together';
 
 CREATE OR REPLACE FUNCTION @hub@.accept_matches(
     above double precision DEFAULT NULL, review_above double precision DEFAULT NULL, model text DEFAULT 'default',

@@ -50,8 +50,8 @@ CREATE FUNCTION match_fit(blocks integer[], levels bigint[], pairs float8[], lef
                           pairs_in_all float8)
 RETURNS float8[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
-CREATE FUNCTION match_choose(a bigint[], b bigint[], facts integer, nodes bigint[], attributes integer[],
-                             "values" bigint[])
+CREATE FUNCTION match_choose(a bigint[], b bigint[], scores float8[], taken integer, nodes bigint[],
+                             attributes integer[], "values" bigint[])
 RETURNS integer[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 
@@ -59,6 +59,6 @@ COMMENT ON FUNCTION match_fit(integer[], bigint[], float8[], bigint[], integer[]
     'a model of matching, of patterns of levels and how many pairs have each: of block -1 pairs of one person, of 0 any'
     ' two, of 1 all candidates, of others those of a block, where the bits of left_out say nothing. The chance that two'
     ' are one person, then m, then u of each level of each comparison';
-COMMENT ON FUNCTION match_choose(bigint[], bigint[], integer, bigint[], integer[], bigint[]) IS
-    'links, added in their order: of each the attribute whose values keep its ends apart, or 0; the first ones are facts,'
-    ' and always join';
+COMMENT ON FUNCTION match_choose(bigint[], bigint[], float8[], integer, bigint[], integer[], bigint[]) IS
+    'links, of which the first, as many as taken, are added in their order: of each 0, or the attribute whose values keep'
+    ' its ends apart, or -1, where all links between what they would join, together, speak against it';

@@ -255,12 +255,14 @@ match_fit(PG_FUNCTION_ARGS)
 
 /* --- which links to take --- */
 
+#define ATTRIBUTES_MAX 1000
+
 /* What is known of an attribute of all in a component. */
 typedef struct Known
 {
 	int64 value;
 	bool known;
-	bool several; /* values, for facts joined them: what is known elsewhere is another */
+	bool several; /* values, as of a node: what is known elsewhere is another */
 } Known;
 
 static bool
@@ -279,10 +281,68 @@ learn(Known *a, const Known *b)
 	a->known = true;
 }
 
+/* The links of each node, and who else is in its component. */
+typedef struct Neighbours
+{
+	LinkEnds *ends;
+	Datum *scores;
+	uint32 *first; /* those of node x are at[first[x]] to before at[first[x + 1]] */
+	uint32 *at;
+	uint32 *next; /* the next one in the component, in a ring */
+} Neighbours;
+
+static void
+arrange(Neighbours *g, int n, uint32 nnodes)
+{
+	g->first = palloc_many((size_t) nnodes + 3, sizeof(uint32));
+	g->at = palloc_many(2 * (size_t) n, sizeof(uint32));
+	g->next = palloc_many((size_t) nnodes + 1, sizeof(uint32));
+	for (uint32 x = 1; x <= nnodes; x++)
+		g->next[x] = x;
+	/* counted two places further: where they end moves to where they begin */
+	for (int i = 0; i < n; i++)
+	{
+		g->first[g->ends[i].a + 2]++;
+		g->first[g->ends[i].b + 2]++;
+	}
+	for (uint32 x = 1; x <= nnodes + 2; x++)
+		g->first[x] += g->first[x - 1];
+	for (int i = 0; i < n; i++)
+	{
+		g->at[g->first[g->ends[i].a + 1]++] = i;
+		g->at[g->first[g->ends[i].b + 1]++] = i;
+	}
+}
+
+/* What all links between two components say together. */
+static double
+score_between(const Neighbours *g, Components *c, uint32 x, uint32 y)
+{
+	double sum = 0;
+	uint32 from = components_size(c, x) <= components_size(c, y) ? x : y;
+	uint32 to = from == x ? y : x;
+	uint32 node = from;
+
+	do
+	{
+		for (uint32 k = g->first[node]; k < g->first[node + 1]; k++)
+		{
+			const LinkEnds *ends = &g->ends[g->at[k]];
+
+			CHECK_FOR_INTERRUPTS();
+			if (components_root(c, ends->a == node ? ends->b : ends->a) == to)
+				sum += DatumGetFloat8(g->scores[g->at[k]]);
+		}
+		node = g->next[node];
+	} while (node != from);
+	return sum;
+}
+
 /*
- * match_choose(a, b, facts, nodes, attributes, values) -> of each link 0, or the first
- * attribute of which the two components have different values. The first links are facts,
- * which always join; the others are tried in their order.
+ * match_choose(a, b, scores, taken, nodes, attributes, values) -> of each link 0, or the
+ * first attribute of which the two components have different values, or -1 where all links
+ * between them together speak against it. The first links, as many as taken, are tried, in
+ * their order; the others only speak.
  */
 PG_FUNCTION_INFO_V1(match_choose);
 Datum
@@ -294,38 +354,40 @@ match_choose(PG_FUNCTION_ARGS)
 	Datum *attributes;
 	Datum *values;
 	int n = plain_array(fcinfo, 0, &a);
-	int32 facts = PG_GETARG_INT32(2);
-	int nvalues = plain_array(fcinfo, 3, &nodes);
+	int32 taken = PG_GETARG_INT32(3);
+	int nvalues = plain_array(fcinfo, 4, &nodes);
 	int nattributes = 0;
 	Datum *result = palloc_many(n, sizeof(Datum));
-	LinkEnds *ends = palloc_many(n, sizeof(LinkEnds));
 	uint32 *of_value = palloc_many(nvalues, sizeof(uint32));
+	Neighbours g = {palloc_many(n, sizeof(LinkEnds))};
 	Known *known;
 	Components c;
 
 	check_parallel(n, plain_array(fcinfo, 1, &b));
-	check_parallel(nvalues, plain_array(fcinfo, 4, &attributes));
-	check_parallel(nvalues, plain_array(fcinfo, 5, &values));
+	check_parallel(n, plain_array(fcinfo, 2, &g.scores));
+	check_parallel(nvalues, plain_array(fcinfo, 5, &attributes));
+	check_parallel(nvalues, plain_array(fcinfo, 6, &values));
 	components_init(&c, CurrentMemoryContext);
 	for (int i = 0; i < n; i++)
 	{
 		check_interrupts_sometimes(i);
-		ends[i].a = components_number(&c, DatumGetInt64(a[i]));
-		ends[i].b = components_number(&c, DatumGetInt64(b[i]));
+		g.ends[i].a = components_number(&c, DatumGetInt64(a[i]));
+		g.ends[i].b = components_number(&c, DatumGetInt64(b[i]));
 	}
 	for (int i = 0; i < nvalues; i++)
 	{
 		int32 attribute = DatumGetInt32(attributes[i]);
 
 		check_interrupts_sometimes(i);
-		if (attribute < 1 || attribute > 1000)
+		if (attribute < 1 || attribute > ATTRIBUTES_MAX)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("there is no attribute %d", attribute),
-							errdetail("They are numbered from 1 to 1000.")));
+							errdetail("They are numbered from 1 to %d.", ATTRIBUTES_MAX)));
 		nattributes = Max(nattributes, attribute);
 		of_value[i] = components_number(&c, DatumGetInt64(nodes[i]));
 	}
-	known = palloc_many((size_t) (c.n + 1) * nattributes, sizeof(Known));
+	arrange(&g, n, c.n);
+	known = palloc_many(((size_t) c.n + 1) * nattributes, sizeof(Known));
 	for (int i = 0; i < nvalues; i++)
 	{
 		Known value = {DatumGetInt64(values[i]), true, false};
@@ -335,22 +397,27 @@ match_choose(PG_FUNCTION_ARGS)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		uint32 x = components_root(&c, ends[i].a);
-		uint32 y = components_root(&c, ends[i].b);
+		uint32 x = components_root(&c, g.ends[i].a);
+		uint32 y = components_root(&c, g.ends[i].b);
 		Known *of_x = known + (size_t) x * nattributes;
 		Known *of_y = known + (size_t) y * nattributes;
 		int32 apart = 0;
 
 		check_interrupts_sometimes(i);
-		if (x != y)
+		if (i < taken && x != y)
 		{
-			for (int k = 0; i >= facts && apart == 0 && k < nattributes; k++)
+			for (int k = 0; apart == 0 && k < nattributes; k++)
 				if (parts(&of_x[k], &of_y[k]))
 					apart = k + 1;
+			if (apart == 0 && score_between(&g, &c, x, y) < 0)
+				apart = -1;
 			if (apart == 0)
 			{
 				uint32 root = components_join(&c, x, y);
+				uint32 next = g.next[x];
 
+				g.next[x] = g.next[y];
+				g.next[y] = next;
 				for (int k = 0; k < nattributes; k++)
 					learn(root == x ? &of_x[k] : &of_y[k], root == x ? &of_y[k] : &of_x[k]);
 			}
