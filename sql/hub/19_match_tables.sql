@@ -54,7 +54,8 @@ CREATE TABLE @hub@.match_blocks (
     expressions text[] NOT NULL UNIQUE,
     most integer NOT NULL CHECK (most > 1)
 );
-COMMENT ON TABLE @hub@.match_blocks IS 'which records are compared at all: those that agree in one of these. See set_block';
+COMMENT ON TABLE @hub@.match_blocks IS
+    'which records are compared at all: those that agree in one of these. See set_block';
 COMMENT ON COLUMN @hub@.match_blocks.block IS 'number of the block';
 COMMENT ON COLUMN @hub@.match_blocks.expressions IS 'what records must agree in, all of it';
 COMMENT ON COLUMN @hub@.match_blocks.most IS
@@ -81,7 +82,8 @@ CREATE TABLE @hub@.match_conflicts (
 COMMENT ON TABLE @hub@.match_conflicts IS 'what keeps people apart, but never joins them: see set_conflict';
 COMMENT ON COLUMN @hub@.match_conflicts.conflict IS 'number of the conflict';
 COMMENT ON COLUMN @hub@.match_conflicts.columns IS
-    'fields in which records of one customer must not differ; none: whatever they say, two records of the source are two';
+    'fields in which records of one customer must not differ; none: whatever they say, two records of the source are '
+    'two';
 COMMENT ON COLUMN @hub@.match_conflicts.source IS 'source of such records; NULL: any';
 
 CREATE TABLE @hub@.match_models (

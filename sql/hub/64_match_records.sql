@@ -32,8 +32,7 @@ BEGIN
     END LOOP;
     field := rest;
     FOR n IN 1 .. cardinality(names) LOOP
-        IF coalesce(names[n] NOT IN ('left', 'right', 'year', 'digits', 'local_part', 'phonetic_pt', 'phonetic_es', 'words'),
-                    true)
+        IF names[n] NOT IN ('left', 'right', 'year', 'digits', 'local_part', 'phonetic_pt', 'phonetic_es', 'words')
            OR (names[n] IN ('left', 'right')) <> (numbers[n] IS NOT NULL) OR numbers[n] = 0
            OR names[n] = 'words' AND n < cardinality(names) THEN
             field := NULL;
@@ -92,12 +91,14 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    EXECUTE format('WITH r AS (SELECT m.record_id, m.fields FROM match_records m WHERE $1 IS NULL OR m.record_id = ANY ($1))
+    EXECUTE format('WITH r AS (SELECT m.record_id, m.fields FROM match_records m
+                               WHERE $1 IS NULL OR m.record_id = ANY ($1))
                     INSERT INTO match_keys (block, key, record_id) SELECT k.block, k.key, k.record_id
                     FROM (%s) k(block, key, record_id)
                     ON CONFLICT DO NOTHING', match_key_code(block)) USING ids;
 END $$;
-COMMENT ON FUNCTION @hub@.make_match_keys(bigint[], integer) IS 'fill match_keys, of some records or all, for a block or all';
+COMMENT ON FUNCTION @hub@.make_match_keys(bigint[], integer) IS
+    'fill match_keys, of some records or all, for a block or all';
 
 CREATE OR REPLACE FUNCTION @hub@.match_records_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -143,7 +144,8 @@ BEGIN
     FROM unnest(ids, sources, keys, fields) g(id, source, key, fields)
     ORDER BY g.source COLLATE "C", g.key COLLATE "C"
     ON CONFLICT ON CONSTRAINT match_records_source_key DO UPDATE
-    SET identity_id = excluded.identity_id, taken_from = excluded.taken_from, fields = excluded.fields, changed_at = now()
+    SET identity_id = excluded.identity_id, taken_from = excluded.taken_from, fields = excluded.fields,
+        changed_at = now()
     WHERE (r.identity_id, r.taken_from, r.fields)
           IS DISTINCT FROM (excluded.identity_id, excluded.taken_from, excluded.fields);
     GET DIAGNOSTICS put = ROW_COUNT;
@@ -207,8 +209,8 @@ BEGIN
                              fields);
 END $$;
 COMMENT ON FUNCTION @hub@.take_match_records(regclass, text, text[], text, text) IS
-    'bring match_records in line with a table: a record for each row, about the identity namespace:key, with the columns '
-    'for fields; returns how many have changed. namespace and source are the table''s name, if you give none';
+    'bring match_records in line with a table: a record for each row, about the identity namespace:key, with the '
+    'columns for fields; returns how many have changed. namespace and source are the table''s name, if you give none';
 
 CREATE OR REPLACE FUNCTION @hub@.take_match_traits(traits text[] DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
@@ -236,8 +238,8 @@ BEGIN
     RETURN put_match_records('traits', ids, sources, keys, fields);
 END $$;
 COMMENT ON FUNCTION @hub@.take_match_traits(text[]) IS
-    'bring match_records in line with traits: a record for what each source says of each identity, its newest values for '
-    'fields; returns how many have changed. NULL: all traits';
+    'bring match_records in line with traits: a record for what each source says of each identity, its newest values '
+    'for fields; returns how many have changed. NULL: all traits';
 
 CREATE OR REPLACE FUNCTION @hub@.set_block(expressions text[], most integer DEFAULT 300) RETURNS integer
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -268,7 +270,8 @@ BEGIN
     RETURN number;
 END $$;
 COMMENT ON FUNCTION @hub@.set_block(text[], integer) IS
-    'compare records that agree in all of some expressions, if no more than most records do; returns the block''s number';
+    'compare records that agree in all of some expressions, if no more than most records do; returns the number of the '
+    'block';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_block(expressions text[]) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

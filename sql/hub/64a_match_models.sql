@@ -53,8 +53,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.set_match(text, text[], text, boolean) IS
     'compare fields of records, as one text, by a comparator of match_level with thresholds behind it, such as '
-    '"jaro_winkler 0.92 0.8"; NULL: exact. Models are to be trained anew then. term_frequency NULL: for names and other '
-    'texts';
+    '"jaro_winkler 0.92 0.8"; NULL: exact. Models are to be trained anew then. term_frequency NULL: for names and '
+    'other texts';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_match(comparison text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -83,8 +83,8 @@ BEGIN
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION @hub@.set_conflict(text[], text) IS
-    'match no records into one customer that differ in some fields, all as one text; with a source: only records of that; '
-    'and without fields: no two records of that. accept_matches minds it. Returns whether that is new';
+    'match no records into one customer that differ in some fields, all as one text; with a source: only records of '
+    'that; and without fields: no two records of that. accept_matches minds it. Returns whether that is new';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_conflict(columns text[] DEFAULT '{}', source text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -109,10 +109,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.nicknames_of_matching() IS 'match_nicknames, as match_level reads it; NULL: there are none';
 
--- SQL of the comparisons, in the order of their names. values: c1, c2 ... of a record r, what is compared. terms: t1, t2 ...
--- of a row v with those, how many records of $2, the model, have the value. levels: of rows x and y, with $1, nicknames.
--- score: of a row p with levels, and x and y with terms, by $3, the weights of match_weights_of, $4, u of the highest level
--- of each comparison, and $5, the number of records.
+-- A value that only the two have is as frequent as can be told of so many records: the rarer it is on average, the less
+-- can be told.
+CREATE OR REPLACE FUNCTION @hub@.term_bits(u double precision, having_it bigint, records double precision)
+RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ln(term_bits.u * (term_bits.records + 0.5 / term_bits.u)
+          / (coalesce(greatest(term_bits.having_it, 2), 2) - 1.5)::double precision) / ln(2::double precision);
+COMMENT ON FUNCTION @hub@.term_bits(double precision, bigint, double precision) IS
+    'what is added for a value that so many of all records have, two of which agree in it, where two agree in u of all '
+    'pairs; in bits';
+
+CREATE OR REPLACE FUNCTION @hub@.match_probability(score double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN 1 / (1 + power(2::double precision, -least(greatest(match_probability.score, -500), 500)));
+COMMENT ON FUNCTION @hub@.match_probability(double precision) IS 'the probability of a score, which is in bits';
+
+-- SQL of the comparisons, in the order of their names. values: c1, c2 ... of a record r, what is compared. terms: t1,
+-- t2 ... of a row v with those, how many records of $2, the model, have the value. levels: of rows x and y, with $1,
+-- nicknames. score: of a row p with levels, and x and y with terms, by $3, weights of match_weights_of, $4, u of the
+-- highest level of each comparison, and $5, the number of records.
 CREATE OR REPLACE FUNCTION @hub@.match_code(OUT "values" text, OUT terms text, OUT levels text, OUT score text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET extra_float_digits = 1
 AS $$
@@ -127,9 +143,9 @@ BEGIN
                                     CASE WHEN c.comparator ~ '^name\M' THEN ', $1' END), ', ' ORDER BY c.n)),
            '$3[1]'
            || string_agg(format(' + coalesce($3[%s + match_level_at(p.levels, %s)], 0)', c.place, c.n), '' ORDER BY c.n)
-           || coalesce(string_agg(format(' + CASE WHEN match_level_at(p.levels, %1$s) = %2$s THEN ln($4[%1$s] * '
-                                         '($5 + 0.5 / $4[%1$s]) / (greatest(x.t%1$s, y.t%1$s, 2) - 1.5)) / ln(2::float8) '
-                                         'ELSE 0 END', c.n, c.top), '' ORDER BY c.n)
+           || coalesce(string_agg(format(' + CASE WHEN match_level_at(p.levels, %1$s) = %2$s '
+                                         'THEN term_bits($4[%1$s], greatest(x.t%1$s, y.t%1$s), $5) ELSE 0 END',
+                                         c.n, c.top), '' ORDER BY c.n)
                            FILTER (WHERE c.term_frequency), '')
     INTO "values", terms, levels, score
     FROM (SELECT m.comparison, m.columns, m.comparator, m.thresholds, m.top, m.term_frequency,
@@ -270,8 +286,9 @@ BEGIN
 
     -- any two: each with those next to it in an order that hangs on keys and the seed only
     EXECUTE format('WITH r AS MATERIALIZED (
-                        SELECT row_number() OVER (ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), $2),
-                                                           r.source COLLATE "C", r.source_key COLLATE "C") AS n, %s
+                        SELECT row_number() OVER (
+                                   ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), $2),
+                                            r.source COLLATE "C", r.source_key COLLATE "C") AS n, %s
                         FROM match_records r
                     )
                     SELECT array_agg(0 ORDER BY p.levels) AS numbers, array_agg(p.levels ORDER BY p.levels) AS levels,
@@ -356,6 +373,6 @@ BEGIN
     FROM match_weights w WHERE w.model = train_matches.model ORDER BY w.comparison, w.level DESC;
 END $$;
 COMMENT ON FUNCTION @hub@.train_matches(double precision, bigint, text, bigint) IS
-    'learn, without labels, how often records of one person and of two agree on each level of each comparison. recall is '
-    'what share of true pairs the blocks find, about; seed draws random pairs. What stewards have joined counts as known. '
-    'Returns m, u, and bits, what a level says for or against';
+    'learn, without labels, how often records of one person and of two agree on each level of each comparison. recall '
+    'is what share of true pairs the blocks find, about; seed draws random pairs. What stewards have joined counts as '
+    'known. Returns m, u, and bits, what a level says for or against';

@@ -84,24 +84,23 @@ COMMENT ON FUNCTION @hub@.find_matches(timestamptz, text, double precision) IS
     'compare records that are new, or have changed, with all others, and keep the pairs that score keep_above or more; '
     'since a time: those that have changed since then besides; -infinity: all. Returns how many pairs were compared';
 
--- The score from which on pairs, taken together, are expected to do best: F1, the harmonic mean of precision and recall.
+-- By F1, the harmonic mean of precision and recall.
 CREATE OR REPLACE FUNCTION @hub@.match_threshold(model text DEFAULT 'default') RETURNS double precision
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     RETURN (SELECT f.score
-            FROM (SELECT p.score, sum(1 / (1 + power(2::float8, -p.score)))
-                                      OVER (ORDER BY p.score DESC, p.a, p.b) AS right_ones,
+            FROM (SELECT p.score, sum(match_probability(p.score)) OVER (ORDER BY p.score DESC, p.a, p.b) AS right_ones,
                          row_number() OVER (ORDER BY p.score DESC, p.a, p.b) AS taken,
                          m.prior * m.records * (m.records - 1) / 2 AS all_of_them
-                  FROM (SELECT k.a, k.b, least(greatest(k.score, -100), 100) AS score FROM match_pairs k
-                        WHERE k.model = match_threshold.model) p
-                       JOIN match_models m ON m.model = match_threshold.model) f
+                  FROM match_pairs p JOIN match_models m ON m.model = p.model
+                  WHERE p.model = match_threshold.model) f
             ORDER BY f.right_ones / (f.taken + greatest(f.all_of_them, f.right_ones)) DESC, f.score DESC LIMIT 1);
 END $$;
 COMMENT ON FUNCTION @hub@.match_threshold(text) IS
-    'the score from which on matches are expected to be best, precision and recall weighing the same; NULL: no pair was found';
+    'the score from which on matches are expected to be best, precision and recall weighing the same; NULL: no pair '
+    'was found';
 
 -- Each link of match_pairs between two people, by the facts, with the strongest of its pairs; in the order of the law.
 -- Where nodes are one by facts, they stand for one: the smallest.
@@ -162,8 +161,8 @@ BEGIN
              JOIN (SELECT k.columns, k.source, row_number() OVER (ORDER BY k.conflict)::integer AS place
                    FROM match_conflicts k) c ON c.source = r.source OR c.source IS NULL
              CROSS JOIN LATERAL (SELECT CASE WHEN c.columns = '{}' THEN r.source_key
-                                             ELSE nullif(string_agg(folded(btrim(r.fields ->> u.name)), chr(31) ORDER BY u.n),
-                                                         '') END
+                                             ELSE nullif(string_agg(folded(btrim(r.fields ->> u.name)), chr(31)
+                                                                    ORDER BY u.n), '') END
                                  FROM unnest(c.columns) WITH ORDINALITY u(name, n)) v(value)
         WHERE v.value IS NOT NULL
     ), choice AS MATERIALIZED (
@@ -192,8 +191,9 @@ BEGIN
     ORDER BY l.number;
 END $$;
 COMMENT ON FUNCTION @hub@.match_links(text, double precision) IS
-    'what accept_matches takes: links in the order of their strength; 0, the attribute that keeps their ends apart, or -1, '
-    'where all that was compared between them speaks against it; and how many people are on the smaller side where one alone holds two sides together';
+    'what accept_matches takes: links in the order of their strength; 0, the attribute that keeps their ends apart, or '
+    '-1, where all that was compared between them speaks against it; and how many people are on the smaller side where '
+    'one alone holds two sides together';
 
 CREATE OR REPLACE FUNCTION @hub@.accept_matches(
     above double precision DEFAULT NULL, review_above double precision DEFAULT NULL, model text DEFAULT 'default',
@@ -273,12 +273,13 @@ END $$;
 COMMENT ON FUNCTION @hub@.accept_matches(double precision, double precision, text, double precision) IS
     'make evidence of the pairs that score above or more, weaker than any fact, and take back what is no such pair any '
     'more; those of review_above or more wait in match_review, and so do those below bridge_above that alone join two '
-    'groups of people. above NULL: match_threshold(); the others 3 below and above it. Returns how many guesses are new, '
-    'were taken back, and how many pairs wait';
+    'groups of people. above NULL: match_threshold(); the others 3 below and above it. Returns how many guesses are '
+    'new, were taken back, and how many pairs wait';
 
 CREATE OR REPLACE VIEW @hub@.match_review WITH (security_invoker = true) AS
-SELECT p.model, i.identifier AS a, j.identifier AS b, p.score, 1 / (1 + power(2::double precision, -p.score)) AS probability,
-       p.status AS why, least(c.identities, d.identities) AS changes, i.customer_id AS customer_a,
+SELECT p.model, i.identifier AS a, j.identifier AS b, p.score,
+       @hub@.match_probability(p.score) AS probability, p.status AS why,
+       least(c.identities, d.identities) AS changes, i.customer_id AS customer_a,
        j.customer_id AS customer_b, p.a AS record_a, p.b AS record_b, x.fields AS fields_a, y.fields AS fields_b
 FROM @hub@.match_pairs p JOIN @hub@.match_records x ON x.record_id = p.a JOIN @hub@.match_records y ON y.record_id = p.b
      JOIN @hub@.identities i ON i.identity_id = x.identity_id JOIN @hub@.identities j ON j.identity_id = y.identity_id
@@ -323,7 +324,8 @@ BEGIN
             FROM evidence e WHERE e.source = evidence_source AND e.retracted_at IS NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.retract_model(text) IS
-    'take back all guesses of a model, as if it had never been; what stewards decided stays. Returns how many there were';
+    'take back all guesses of a model, as if it had never been; what stewards decided stays. Returns how many there '
+    'were';
 
 -- Locked together, so that two who decide much at once wait for each other instead of dying.
 CREATE OR REPLACE FUNCTION @hub@.cannot_link_many(a @extschema@.identifier[], b @extschema@.identifier[]) RETURNS bigint
@@ -369,7 +371,8 @@ DECLARE
 BEGIN
     PERFORM begin_matching();
     ids := array(SELECT i.normal_id FROM unnest(ARRAY[a, b]) WITH ORDINALITY u(identifier, n)
-                 CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k WHERE k.identity_id = identity_of(u.identifier)) i
+                 CROSS JOIN LATERAL (SELECT k.normal_id FROM identities k
+                                     WHERE k.identity_id = identity_of(u.identifier)) i
                  ORDER BY u.n);
     IF cardinality(ids) < 2 THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
@@ -384,7 +387,8 @@ BEGIN
                               WHERE i.normal_id = ANY ($6)) v
                     ), p AS MATERIALIZED (
                         SELECT x.record_id AS a, y.record_id AS b, %s AS levels
-                        FROM r x JOIN r y ON y.record_id <> x.record_id WHERE x.normal_id = $6[1] AND y.normal_id = $6[2]
+                        FROM r x JOIN r y ON y.record_id <> x.record_id
+                        WHERE x.normal_id = $6[1] AND y.normal_id = $6[2]
                     )
                     SELECT p.a, p.b, p.levels, %s AS score
                     FROM p JOIN r x ON x.record_id = p.a JOIN r y ON y.record_id = p.b
@@ -398,7 +402,7 @@ BEGIN
     step := 'prior';
     bits := known.weights[1];
     score := bits;
-    probability := 1 / (1 + power(2::float8, -score));
+    probability := match_probability(score);
     RETURN NEXT;
     FOR one IN
         SELECT c.comparison, c.top, c.n, c.place, v.a AS value_a, v.b AS value_b,
@@ -424,20 +428,20 @@ BEGIN
         level := one.level;
         bits := coalesce(known.weights[one.place + one.level], 0);
         score := score + bits;
-        probability := 1 / (1 + power(2::float8, -score));
+        probability := match_probability(score);
         RETURN NEXT;
         IF one.level = one.top AND one.records IS NOT NULL THEN
             step := one.comparison || ', how frequent';
-            bits := ln(known.tops[one.n] * (known.records + 0.5 / known.tops[one.n]) / (one.records - 1.5)) / ln(2::float8);
+            bits := term_bits(known.tops[one.n], one.records, known.records);
             score := score + bits;
-            probability := 1 / (1 + power(2::float8, -score));
+            probability := match_probability(score);
             RETURN NEXT;
         END IF;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.why_match(@extschema@.identifier, @extschema@.identifier, text) IS
-    'what makes a model think that two identifiers are of one person, or not: the chance that any two are, then what each '
-    'comparison adds in bits, and what comes of it so far; of their records the two that agree best';
+    'what makes a model think that two identifiers are of one person, or not: the chance that any two are, then what '
+    'each comparison adds in bits, and what comes of it so far; of their records the two that agree best';
 
 CREATE OR REPLACE FUNCTION @hub@.match_of(
     fields jsonb, model text DEFAULT 'default', above double precision DEFAULT 0,
@@ -482,8 +486,9 @@ BEGIN
          ), scored AS (
              SELECT p.record_id, p.levels, %4$s AS score FROM p CROSS JOIN x JOIN y ON y.record_id = p.record_id
          )
-         SELECT i.customer_id, i.identifier, r.source, r.source_key, s.score, 1 / (1 + power(2::float8, -s.score)), s.levels
-         FROM scored s JOIN match_records r ON r.record_id = s.record_id JOIN identities i ON i.identity_id = r.identity_id
+         SELECT i.customer_id, i.identifier, r.source, r.source_key, s.score, match_probability(s.score), s.levels
+         FROM scored s JOIN match_records r ON r.record_id = s.record_id
+              JOIN identities i ON i.identity_id = r.identity_id
          WHERE s.score >= $7
          ORDER BY s.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
         code.terms, code."values", code.levels, code.score, match_key_code())
@@ -496,27 +501,31 @@ COMMENT ON FUNCTION @hub@.match_of(jsonb, text, double precision) IS
 -- By whole bits: what would come of accepting all pairs from there on.
 CREATE OR REPLACE VIEW @hub@.match_report WITH (security_invoker = true) AS
 SELECT s.model, s.score, s.pairs, s.pairs_above, s.right_above / s.pairs_above AS precision,
-       s.right_above / greatest(s.expected, s.right_above) AS recall, 1 - s.linked::double precision / s.records AS unlinked
+       s.right_above / greatest(s.expected, s.right_above) AS recall,
+       1 - s.linked::double precision / s.records AS unlinked
 FROM (SELECT g.model, g.score, g.pairs, m.prior * m.records * (m.records - 1) / 2 AS expected,
-             sum(g.pairs) OVER w AS pairs_above, sum(g.right_ones) OVER w AS right_above, sum(g.newly_linked) OVER w AS linked,
+             sum(g.pairs) OVER w AS pairs_above, sum(g.right_ones) OVER w AS right_above,
+             sum(g.newly_linked) OVER w AS linked,
              (SELECT greatest(count(*), 1) FROM @hub@.match_records r) AS records
       FROM (SELECT e.model, e.score, count(*) FILTER (WHERE e.side = 1) AS pairs,
-                   coalesce(sum(1 / (1 + power(2::double precision, -e.exactly))) FILTER (WHERE e.side = 1), 0) AS right_ones,
+                   coalesce(sum(@hub@.match_probability(e.exactly)) FILTER (WHERE e.side = 1), 0) AS right_ones,
                    count(*) FILTER (WHERE e.is_first) AS newly_linked
-            FROM (SELECT p.model, floor(p.score)::integer AS score, least(greatest(p.score, -100), 100) AS exactly, u.side,
-                         row_number() OVER (PARTITION BY p.model, u.record_id ORDER BY p.score DESC, p.a, p.b) = 1 AS is_first
+            FROM (SELECT p.model, floor(p.score)::integer AS score, p.score AS exactly, u.side,
+                         row_number() OVER (PARTITION BY p.model, u.record_id
+                                            ORDER BY p.score DESC, p.a, p.b) = 1 AS is_first
                   FROM @hub@.match_pairs p CROSS JOIN LATERAL (VALUES (1, p.a), (2, p.b)) u(side, record_id)) e
             GROUP BY e.model, e.score) g
            JOIN @hub@.match_models m ON m.model = g.model
       WINDOW w AS (PARTITION BY g.model ORDER BY g.score DESC)) s
 ORDER BY s.model, s.score DESC;
 COMMENT ON VIEW @hub@.match_report IS
-    'what to choose a threshold by: for each score, in whole bits, what would come of accepting all pairs from there on, as '
-    'the model expects it';
+    'what to choose a threshold by: for each score, in whole bits, what would come of accepting all pairs from there '
+    'on, as the model expects it';
 COMMENT ON COLUMN @hub@.match_report.model IS 'the model';
 COMMENT ON COLUMN @hub@.match_report.score IS 'pairs that score so much, and less than one more';
 COMMENT ON COLUMN @hub@.match_report.pairs IS 'how many there are';
 COMMENT ON COLUMN @hub@.match_report.pairs_above IS 'these and all that score more';
 COMMENT ON COLUMN @hub@.match_report.precision IS 'expected share of right ones among those';
-COMMENT ON COLUMN @hub@.match_report.recall IS 'expected share of those right ones among all pairs of one person there are';
+COMMENT ON COLUMN @hub@.match_report.recall IS
+    'expected share of those right ones among all pairs of one person there are';
 COMMENT ON COLUMN @hub@.match_report.unlinked IS 'share of records that none of those pairs has';

@@ -191,6 +191,7 @@ BEGIN ATOMIC
         ('writer', 'segment_changes', 'INSERT'),
         ('writer', 'segment_log', 'SELECT, UPDATE (taken_at)'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('writer', 'match_records', 'SELECT (identity_id)'),  -- who forgets minds them
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
