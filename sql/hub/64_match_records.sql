@@ -5,6 +5,7 @@
 CREATE OR REPLACE FUNCTION @hub@.begin_matching() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     IF NOT has_table_privilege('match_pairs', 'INSERT') THEN
         PERFORM check_may('steward');

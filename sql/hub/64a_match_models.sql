@@ -179,12 +179,13 @@ BEGIN
     IF known.trained_at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('there is no model %s of matching', coalesce(quote_literal(model), 'NULL')),
-            HINT = format('SELECT * FROM %I.train_matches(); makes one.', current_schema());
+            HINT = format('SELECT * FROM %I.train_matches(model => %L); makes one.', current_schema(),
+                          coalesce(model, 'default'));
     ELSIF known.definition <> match_definition() THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('model %L of matching was trained for other comparisons', model),
             DETAIL = format('It was trained for %s, and there are %s.', known.definition, match_definition()),
-            HINT = format('Train it anew: SELECT * FROM %I.train_matches();', current_schema());
+            HINT = format('Train it anew: SELECT * FROM %I.train_matches(model => %L);', current_schema(), model);
     END IF;
     trained_at := known.trained_at;
     found_at := known.found_at;

@@ -218,10 +218,10 @@ BEGIN
     IF known.found_at IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('model %L has found no matches yet', accept_matches.model),
-            HINT = format('SELECT %I.find_matches(); does.', current_schema());
+            HINT = format('SELECT %I.find_matches(model => %L); does.', current_schema(), accept_matches.model);
     END IF;
     above := coalesce(above, match_threshold(accept_matches.model), 0);
-    review_above := coalesce(review_above, above - 3);
+    review_above := coalesce(review_above, least(above, 0) - 3);
     bridge_above := coalesce(bridge_above, above + 3);
     IF above = 'NaN' OR review_above = 'NaN' OR bridge_above = 'NaN' OR review_above > above THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -273,8 +273,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.accept_matches(double precision, double precision, text, double precision) IS
     'make evidence of the pairs that score above or more, weaker than any fact, and take back what is no such pair any '
     'more; those of review_above or more wait in match_review, and so do those below bridge_above that alone join two '
-    'groups of people. above NULL: match_threshold(); the others 3 below and above it. Returns how many guesses are '
-    'new, were taken back, and how many pairs wait';
+    'groups of people. above NULL: match_threshold(); review_above NULL: 3 below that, and -3 at most; bridge_above '
+    'NULL: 3 above it. Returns how many guesses are new, were taken back, and how many pairs wait';
 
 CREATE OR REPLACE VIEW @hub@.match_review WITH (security_invoker = true) AS
 SELECT p.model, i.identifier AS a, j.identifier AS b, p.score,
