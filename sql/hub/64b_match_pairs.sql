@@ -211,6 +211,7 @@ DECLARE
     identifiers_b @extschema@.identifier[];
     strengths real[];
     outcomes text[];
+    change record;
 BEGIN
     PERFORM begin_matching();
     PERFORM FROM match_models m WHERE m.model = accept_matches.model FOR NO KEY UPDATE;
@@ -236,20 +237,33 @@ BEGIN
     INTO nodes_a, nodes_b, identifiers_a, identifiers_b, strengths, outcomes
     FROM match_links(accept_matches.model, above) l;
 
-    -- evidence that is no match any more, or of another strength, gives its keys back
+    -- evidence that is no match any more, or of another strength, gives its keys back; all is locked at once
     WITH wanted AS MATERIALIZED (
-        SELECT least(u.a, u.b)::text || ' ' || greatest(u.a, u.b)::text AS key, u.strength
+        SELECT u.a, u.b, u.strength, least(u.a, u.b)::text || ' ' || greatest(u.a, u.b)::text AS key
         FROM unnest(identifiers_a, identifiers_b, strengths, outcomes) u(a, b, strength, outcome)
         WHERE u.outcome = 'accepted'
+    ), there AS MATERIALIZED (
+        SELECT e.source_key AS key, e.strength, e.identities FROM evidence e
+        WHERE e.source = evidence_source AND e.retracted_at IS NULL
+    ), gone AS (
+        SELECT t.key, t.identities FROM there t
+        WHERE NOT EXISTS (SELECT FROM wanted w WHERE w.key = t.key AND w.strength = t.strength)
+    ), fresh AS (
+        SELECT w.a, w.b, w.strength FROM wanted w
+        WHERE NOT EXISTS (SELECT FROM there t WHERE t.key = w.key AND t.strength = w.strength)
     )
-    SELECT set_aside(evidence_source, array_agg(e.source_key ORDER BY e.source_key)) INTO withdrawn
-    FROM evidence e
-    WHERE e.source = evidence_source AND e.retracted_at IS NULL
-          AND NOT EXISTS (SELECT FROM wanted w WHERE w.key = e.source_key AND w.strength = e.strength);
-    SELECT guess_many(array_agg(u.a), array_agg(u.b), array_agg(u.strength), source => evidence_source,
-                      observed_at => known.trained_at) INTO accepted
-    FROM unnest(identifiers_a, identifiers_b, strengths, outcomes) u(a, b, strength, outcome)
-    WHERE u.outcome = 'accepted';
+    SELECT array(SELECT g.key FROM gone g ORDER BY g.key) AS gone,
+           array(SELECT DISTINCT i.id FROM gone g CROSS JOIN LATERAL unnest(g.identities) i(id)) AS ids,
+           f.a, f.b, f.strengths
+    INTO change
+    FROM (SELECT array_agg(r.a ORDER BY r.a, r.b) AS a, array_agg(r.b ORDER BY r.a, r.b) AS b,
+                 array_agg(r.strength ORDER BY r.a, r.b) AS strengths FROM fresh r) f;
+    IF change.gone <> '{}' OR change.a IS NOT NULL THEN
+        PERFORM lock_ahead(change.ids, coalesce(change.a || change.b, '{}'));
+    END IF;
+    withdrawn := set_aside(evidence_source, change.gone);
+    accepted := guess_many(change.a, change.b, change.strengths, source => evidence_source,
+                           observed_at => known.trained_at);
 
     UPDATE match_pairs p
     SET status = s.status
