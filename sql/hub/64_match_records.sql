@@ -115,7 +115,8 @@ BEGIN
     INSERT INTO match_due (model, record_id)
     SELECT m.model, u.id FROM match_models m CROSS JOIN unnest(ids) u(id)
     ORDER BY 2, 1
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT ON CONSTRAINT match_due_pkey DO UPDATE  -- so that find_matches waits
+    SET record_id = excluded.record_id;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.match_records_changed() IS 'trigger: records have other keys, and are to be matched';

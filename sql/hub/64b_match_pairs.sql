@@ -13,6 +13,7 @@ AS $$
 DECLARE
     code record;
     known record;
+    due bigint[];
     ids bigint[];  -- records to look at; NULL: all
     scored bigint;
     large bigint;
@@ -24,10 +25,15 @@ BEGIN
     PERFORM FROM match_models m WHERE m.model = find_matches.model FOR NO KEY UPDATE;
     SELECT w.weights, w.tops, w.records, w.found_at INTO known FROM match_weights_of(find_matches.model) w;
     SELECT c."values", c.terms, c.levels, c.score INTO code FROM match_code() c;
+    -- before all else: what changes from now on is due again
+    due := array(SELECT l.record_id
+                 FROM (SELECT d.record_id FROM match_due d WHERE d.model = find_matches.model
+                       ORDER BY d.record_id FOR UPDATE) l);
+    DELETE FROM match_due d WHERE d.model = find_matches.model AND d.record_id = ANY (due);
     IF known.found_at IS NULL OR since = '-infinity' THEN
         DELETE FROM match_pairs p WHERE p.model = find_matches.model;
     ELSE
-        ids := array(SELECT d.record_id FROM match_due d WHERE d.model = find_matches.model
+        ids := array(SELECT u.id FROM unnest(due) u(id)
                      UNION
                      SELECT r.record_id FROM match_records r WHERE r.changed_at >= find_matches.since);
         DELETE FROM match_pairs p WHERE p.model = find_matches.model AND (p.a = ANY (ids) OR p.b = ANY (ids));
@@ -70,7 +76,6 @@ BEGIN
                     SELECT count(*) FROM scored', code.terms, code."values", code.levels, code.score)
     INTO scored
     USING nicknames_of_matching(), find_matches.model, known.weights, known.tops, known.records, ids, keep_above;
-    DELETE FROM match_due d WHERE d.model = find_matches.model AND (ids IS NULL OR d.record_id = ANY (ids));
     UPDATE match_models m SET found_at = now() WHERE m.model = find_matches.model;
     large := (SELECT count(*) FROM match_large_blocks l);
     IF large > 0 THEN
