@@ -125,6 +125,54 @@ CREATE OR REPLACE TRIGGER match_records_added AFTER INSERT ON @hub@.match_record
 CREATE OR REPLACE TRIGGER match_records_changed AFTER UPDATE ON @hub@.match_records
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_changed();
 
+-- Nothing is left of what is gone.
+CREATE OR REPLACE FUNCTION @hub@.match_records_removed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[] := array(SELECT o.record_id FROM old_rows o);
+BEGIN
+    DELETE FROM match_keys k WHERE k.record_id = ANY (ids);
+    DELETE FROM match_due d WHERE d.record_id = ANY (ids);
+    DELETE FROM match_pairs p WHERE p.a = ANY (ids);
+    DELETE FROM match_pairs p WHERE p.b = ANY (ids);
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_records_removed() IS 'trigger: of records that are gone nothing is matched';
+CREATE OR REPLACE TRIGGER match_records_removed AFTER DELETE ON @hub@.match_records
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_removed();
+
+CREATE OR REPLACE FUNCTION @hub@.match_block_removed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    DELETE FROM match_keys k WHERE k.block = OLD.block;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_block_removed() IS 'trigger: a block that is gone has no keys';
+CREATE OR REPLACE TRIGGER match_block_removed AFTER DELETE ON @hub@.match_blocks
+    FOR EACH ROW EXECUTE FUNCTION @hub@.match_block_removed();
+
+CREATE OR REPLACE FUNCTION @hub@.match_model_removed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        UPDATE match_due d SET model = NEW.model WHERE d.model = OLD.model;
+        UPDATE match_pairs p SET model = NEW.model WHERE p.model = OLD.model;
+    ELSE
+        DELETE FROM match_due d WHERE d.model = OLD.model;
+        DELETE FROM match_pairs p WHERE p.model = OLD.model;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_model_removed() IS 'trigger: pairs go with their model, or have its new name';
+CREATE OR REPLACE TRIGGER match_model_removed AFTER DELETE OR UPDATE OF model ON @hub@.match_models
+    FOR EACH ROW EXECUTE FUNCTION @hub@.match_model_removed();
+
 -- Parallel arrays. Records that came from there and are not among these go.
 CREATE OR REPLACE FUNCTION @hub@.put_match_records(
     taken_from text, ids bigint[], sources text[], keys text[], fields jsonb[])

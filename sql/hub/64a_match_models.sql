@@ -13,7 +13,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.match_definition() IS 'the comparisons, as models note them';
 
 CREATE OR REPLACE FUNCTION @hub@.set_match(
-    comparison text, columns text[], levels text DEFAULT NULL, term_frequency boolean DEFAULT NULL)
+    comparison text, columns text[], levels text DEFAULT 'exact', term_frequency boolean DEFAULT true)
 RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -46,15 +46,15 @@ BEGIN
     END IF;
     INSERT INTO match_comparisons (comparison, columns, comparator, thresholds, top, term_frequency)
     VALUES (set_match.comparison, set_match.columns, parts[1], thresholds, top,
-            coalesce(set_match.term_frequency, kind IN ('exact', 'name', 'jaro_winkler', 'trigram', 'osa')))
+            coalesce(set_match.term_frequency, true))
     ON CONFLICT ON CONSTRAINT match_comparisons_pkey DO UPDATE
     SET columns = excluded.columns, comparator = excluded.comparator, thresholds = excluded.thresholds,
         top = excluded.top, term_frequency = excluded.term_frequency;
 END $$;
 COMMENT ON FUNCTION @hub@.set_match(text, text[], text, boolean) IS
     'compare fields of records, as one text, by a comparator of match_level with thresholds behind it, such as '
-    '"jaro_winkler 0.92 0.8"; NULL: exact. Models are to be trained anew then. term_frequency NULL: for names and '
-    'other texts';
+    '"jaro_winkler 0.92 0.8". Models are to be trained anew then. term_frequency: whether a rare value that both have '
+    'says more than a common one';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_match(comparison text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -127,9 +127,10 @@ COMMENT ON FUNCTION @hub@.match_probability(double precision) IS 'the probabilit
 
 -- SQL of the comparisons, in the order of their names. values: c1, c2 ... of a record r, what is compared. terms: t1,
 -- t2 ... of a row v with those, how many records of $2, the model, have the value. levels: of rows x and y, with $1,
--- nicknames. score: of a row p with levels, and x and y with terms, by $3, weights of match_weights_of, $4, u of the
--- highest level of each comparison, and $5, the number of records.
-CREATE OR REPLACE FUNCTION @hub@.match_code(OUT "values" text, OUT terms text, OUT levels text, OUT score text)
+-- nicknames; having_it: terms of both. score: of a row p with levels and those, by $3, weights of match_weights_of, $4,
+-- u of the highest level of each comparison, and $5, the number of records.
+CREATE OR REPLACE FUNCTION @hub@.match_code(
+    OUT "values" text, OUT terms text, OUT levels text, OUT having_it text, OUT score text)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET extra_float_digits = 1
 AS $$
 #variable_conflict use_variable
@@ -141,13 +142,15 @@ BEGIN
            format('match_levels(%s)',
                   string_agg(format('match_level(x.c%1$s, y.c%1$s, %2$L, %3$L%4$s)', c.n, c.comparator, c.thresholds,
                                     CASE WHEN c.comparator ~ '^name\M' THEN ', $1' END), ', ' ORDER BY c.n)),
+           string_agg(format(', greatest(x.t%1$s, y.t%1$s) AS t%1$s', c.n), '' ORDER BY c.n)
+               FILTER (WHERE c.term_frequency),
            '$3[1]'
            || string_agg(format(' + coalesce($3[%s + match_level_at(p.levels, %s)], 0)', c.place, c.n), '' ORDER BY c.n)
            || coalesce(string_agg(format(' + CASE WHEN match_level_at(p.levels, %1$s) = %2$s '
-                                         'THEN term_bits($4[%1$s], greatest(x.t%1$s, y.t%1$s), $5) ELSE 0 END',
+                                         'THEN term_bits($4[%1$s], p.t%1$s, $5) ELSE 0 END',
                                          c.n, c.top), '' ORDER BY c.n)
                            FILTER (WHERE c.term_frequency), '')
-    INTO "values", terms, levels, score
+    INTO "values", terms, levels, having_it, score
     FROM (SELECT m.comparison, m.columns, m.comparator, m.thresholds, m.top, m.term_frequency,
                  row_number() OVER (ORDER BY m.comparison) AS n,
                  2 + coalesce(sum(m.top + 1) OVER (ORDER BY m.comparison ROWS BETWEEN UNBOUNDED PRECEDING

@@ -24,7 +24,7 @@ BEGIN
     END IF;
     PERFORM FROM match_models m WHERE m.model = find_matches.model FOR NO KEY UPDATE;
     SELECT w.weights, w.tops, w.records, w.found_at INTO known FROM match_weights_of(find_matches.model) w;
-    SELECT c."values", c.terms, c.levels, c.score INTO code FROM match_code() c;
+    SELECT c."values", c.terms, c.levels, c.having_it, c.score INTO code FROM match_code() c;
     -- before all else: what changes from now on is due again
     due := array(SELECT l.record_id
                  FROM (SELECT d.record_id FROM match_due d WHERE d.model = find_matches.model
@@ -61,19 +61,18 @@ BEGIN
                         SELECT v.*, %s
                         FROM (SELECT r.record_id, %s FROM match_records r
                               WHERE $6 IS NULL OR r.record_id IN (SELECT c.a FROM c UNION SELECT c.b FROM c)) v
-                    ), p AS (
-                        SELECT c.a, c.b, c.blocks[1] AS rule, %s AS levels
+                    ), p AS MATERIALIZED (
+                        SELECT c.a, c.b, c.blocks[1] AS rule, %s AS levels%s
                         FROM c JOIN r x ON x.record_id = c.a JOIN r y ON y.record_id = c.b
-                    ), scored AS (
-                        SELECT p.a, p.b, p.rule, p.levels, %s AS score
-                        FROM p JOIN r x ON x.record_id = p.a JOIN r y ON y.record_id = p.b
+                    ), scored AS MATERIALIZED (
+                        SELECT p.a, p.b, p.rule, p.levels, %s AS score FROM p
                     ), kept AS (
                         INSERT INTO match_pairs (a, b, model, score, levels, rule)
                         SELECT s.a, s.b, $2, s.score, s.levels, s.rule FROM scored s WHERE s.score >= $7
                         ORDER BY s.a, s.b
                         RETURNING 1
                     )
-                    SELECT count(*) FROM scored', code.terms, code."values", code.levels, code.score)
+                    SELECT count(*) FROM scored', code.terms, code."values", code.levels, code.having_it, code.score)
     INTO scored
     USING nicknames_of_matching(), find_matches.model, known.weights, known.tops, known.records, ids, keep_above;
     UPDATE match_models m SET found_at = now() WHERE m.model = find_matches.model;
@@ -398,21 +397,21 @@ BEGIN
             MESSAGE = format('identifier %s is not known', CASE WHEN identity_of(a) IS NULL THEN a ELSE b END);
     END IF;
     SELECT w.weights, w.tops, w.records INTO known FROM match_weights_of(why_match.model) w;
-    SELECT c."values", c.terms, c.levels, c.score INTO code FROM match_code() c;
+    SELECT c."values", c.terms, c.levels, c.having_it, c.score INTO code FROM match_code() c;
     EXECUTE format('WITH r AS MATERIALIZED (
                         SELECT v.*, %s
                         FROM (SELECT r.record_id, i.normal_id, r.source, r.source_key, %s
                               FROM match_records r JOIN identities i ON i.identity_id = r.identity_id
                               WHERE i.normal_id = ANY ($6)) v
                     ), p AS MATERIALIZED (
-                        SELECT x.record_id AS a, y.record_id AS b, %s AS levels
+                        SELECT x.record_id AS a, y.record_id AS b, x.source AS source_a, x.source_key AS key_a,
+                               y.source AS source_b, y.source_key AS key_b, %s AS levels%s
                         FROM r x JOIN r y ON y.record_id <> x.record_id
                         WHERE x.normal_id = $6[1] AND y.normal_id = $6[2]
                     )
-                    SELECT p.a, p.b, p.levels, %s AS score
-                    FROM p JOIN r x ON x.record_id = p.a JOIN r y ON y.record_id = p.b
-                    ORDER BY 4 DESC, x.source, x.source_key, y.source, y.source_key LIMIT 1',
-                   code.terms, code."values", code.levels, code.score)
+                    SELECT p.a, p.b, p.levels, %s AS score FROM p
+                    ORDER BY 4 DESC, p.source_a, p.key_a, p.source_b, p.key_b LIMIT 1',
+                   code.terms, code."values", code.levels, code.having_it, code.score)
     INTO best USING nicknames_of_matching(), why_match.model, known.weights, known.tops, known.records, ids;
     IF best.a IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
@@ -481,7 +480,7 @@ BEGIN
             HINT = 'Such as {"name": "Ana Silva", "email": "ana@example.pt"}.';
     END IF;
     SELECT w.weights, w.tops, w.records INTO known FROM match_weights_of(match_of.model) w;
-    SELECT c."values", c.terms, c.levels, c.score INTO code FROM match_code() c;
+    SELECT c."values", c.terms, c.levels, c.having_it, c.score INTO code FROM match_code() c;
     RETURN QUERY EXECUTE format(
         'WITH r AS MATERIALIZED (
              SELECT 0::bigint AS record_id, $6 AS fields
@@ -501,16 +500,16 @@ BEGIN
              SELECT v.*, %1$s
              FROM (SELECT r.record_id, %2$s FROM candidate c JOIN match_records r ON r.record_id = c.record_id) v
          ), p AS MATERIALIZED (
-             SELECT y.record_id, %3$s AS levels FROM x CROSS JOIN y
+             SELECT y.record_id, %3$s AS levels%6$s FROM x CROSS JOIN y
          ), scored AS (
-             SELECT p.record_id, p.levels, %4$s AS score FROM p CROSS JOIN x JOIN y ON y.record_id = p.record_id
+             SELECT p.record_id, p.levels, %4$s AS score FROM p
          )
          SELECT i.customer_id, i.identifier, r.source, r.source_key, s.score, match_probability(s.score), s.levels
          FROM scored s JOIN match_records r ON r.record_id = s.record_id
               JOIN identities i ON i.identity_id = r.identity_id
          WHERE s.score >= $7
          ORDER BY s.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
-        code.terms, code."values", code.levels, code.score, match_key_code())
+        code.terms, code."values", code.levels, code.score, match_key_code(), code.having_it)
     USING nicknames_of_matching(), match_of.model, known.weights, known.tops, known.records, fields, above;
 END $$;
 COMMENT ON FUNCTION @hub@.match_of(jsonb, text, double precision) IS

@@ -57,7 +57,7 @@ SELECT block, key FROM match_keys WHERE record_id = (SELECT record_id FROM match
 SELECT take_match_records('people', 'id', '{name,born,phone,email,city}', 'person', 'shop') AS again;
 
 -- a model
-SELECT set_match('born', '{born}', 'date 4 2 1'), set_match('phone', '{phone}', 'phone PT'), set_match('email', '{email}', 'email'),
+SELECT set_match('born', '{born}', 'date 4 2 1', term_frequency => false), set_match('phone', '{phone}', 'phone PT'), set_match('email', '{email}', 'email'),
        set_match('city', '{city}'), set_match('odd', '{odd}', 'jaro_winkler 0.9, 0.8');
 SELECT comparison, columns, comparator, thresholds, top, term_frequency FROM match_comparisons;
 SELECT drop_match('odd'), drop_match('odd');
