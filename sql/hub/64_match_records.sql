@@ -101,6 +101,33 @@ END $$;
 COMMENT ON FUNCTION @hub@.make_match_keys(bigint[], integer) IS
     'fill match_keys, of some records or all, for a block or all';
 
+-- Of what was too large for its block and is no longer, all are to be compared.
+CREATE OR REPLACE FUNCTION @hub@.drop_match_keys(ids bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    blocks integer[];
+    keys text[];
+BEGIN
+    SELECT array_agg(t.block), array_agg(t.key) INTO blocks, keys
+    FROM (SELECT DISTINCT k.block, k.key, m.most FROM match_keys k JOIN match_blocks m ON m.block = k.block
+          WHERE k.record_id = ANY (ids)) t
+    WHERE (SELECT count(*) FROM (SELECT FROM match_keys q WHERE q.block = t.block AND q.key = t.key
+                                 LIMIT t.most + 1) e) > t.most;
+    DELETE FROM match_keys k WHERE k.record_id = ANY (ids);
+    INSERT INTO match_due (model, record_id)
+    SELECT DISTINCT d.model, k.record_id
+    FROM unnest(blocks, keys) t(block, key) JOIN match_blocks m ON m.block = t.block
+         CROSS JOIN LATERAL (SELECT q.record_id FROM match_keys q WHERE q.block = t.block AND q.key = t.key) k
+         CROSS JOIN match_models d
+    WHERE (SELECT count(*) FROM (SELECT FROM match_keys q WHERE q.block = t.block AND q.key = t.key
+                                 LIMIT m.most + 1) e) <= m.most
+    ORDER BY 2, 1
+    ON CONFLICT ON CONSTRAINT match_due_pkey DO UPDATE SET record_id = excluded.record_id;
+END $$;
+COMMENT ON FUNCTION @hub@.drop_match_keys(bigint[]) IS 'forget the keys of records that have changed or are gone';
+
 CREATE OR REPLACE FUNCTION @hub@.match_records_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -109,7 +136,7 @@ DECLARE
     ids bigint[] := array(SELECT n.record_id FROM new_rows n);
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        DELETE FROM match_keys k WHERE k.record_id = ANY (ids);
+        PERFORM drop_match_keys(ids);
     END IF;
     PERFORM make_match_keys(ids);
     INSERT INTO match_due (model, record_id)
@@ -133,7 +160,7 @@ AS $$
 DECLARE
     ids bigint[] := array(SELECT o.record_id FROM old_rows o);
 BEGIN
-    DELETE FROM match_keys k WHERE k.record_id = ANY (ids);
+    PERFORM drop_match_keys(ids);
     DELETE FROM match_due d WHERE d.record_id = ANY (ids);
     DELETE FROM match_pairs p WHERE p.a = ANY (ids);
     DELETE FROM match_pairs p WHERE p.b = ANY (ids);

@@ -111,6 +111,15 @@ for my $portion (0 .. 3)
 }
 isnt(pairs_of('a'), $pairs, 'small blocks compare less');
 is(pairs_of('c'), pairs_of('a'), 'in portions: the same');
+# and shrink again
+sql($node, 'CREATE TABLE people_left AS SELECT * FROM people WHERE record_id % 5 > 0');
+foreach my $hub (qw(a c))
+{
+    taken($hub, 'people_left');
+    sql($node, "DELETE FROM $hub.match_records WHERE taken_from <> 'people_left'");
+}
+sql($node, "SELECT c.find_matches(), a.find_matches('-infinity')");
+is(pairs_of('c'), pairs_of('a'), 'blocks that shrink: the same');
 cmp_ok(sql($node, 'SELECT count(*) FROM a.match_large_blocks'), '>', 0, 'and it is told which are too large');
 
 # the truth
