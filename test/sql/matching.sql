@@ -4,6 +4,26 @@ SET client_min_messages = warning;
 SELECT journey_create_hub('crm');
 SET search_path = crm, public;
 
+-- in C: values that keep apart, several of a node among them, and links that speak against
+SELECT match_choose('{1,2,3}', '{2,3,4}', '{5,4,3}', 3, '{1,3}', '{1,1}', '{10,20}') AS conflict,
+       match_choose('{1,2,3}', '{2,3,4}', '{5,4,3}', 3, '{1,3}', '{1,2}', '{10,20}') AS none,
+       match_choose('{1,2}', '{2,3}', '{5,4}', 2, '{1,1,3}', '{1,1,1}', '{10,20,10}') AS several,
+       match_choose('{1,2,1}', '{2,3,3}', '{5,4,-9}', 2, '{}', '{}', '{}') AS against,
+       match_choose('{1,2,1}', '{2,3,3}', '{5,4,-4}', 2, '{}', '{}', '{}') AS even,
+       match_choose('{1,1}', '{1,2}', '{5,5}', 0, '{}', '{}', '{}') AS tries_none, match_choose('{}', '{}', '{}', 1, '{1}', '{1}', '{1}') AS nothing;
+SELECT match_choose('{1}', '{2,3}', '{5}', 1, '{}', '{}', '{}');
+SELECT match_choose('{1}', '{2}', '{5}', 1, '{1}', '{0}', '{1}');
+SELECT match_choose('{1}', '{NULL}', '{5}', 1, '{}', '{}', '{}');
+-- two comparisons of two levels; in block 2 the first says nothing
+SELECT array(SELECT round(x::numeric, 3) FROM unnest(match_fit('{0,0,1,1,2,2}', ARRAY[match_levels(0::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(0::int2, 0::int2),
+           match_levels(1::int2, 1::int2), match_levels(1::int2, 0::int2)], '{9900,100,90,10,90,10}', '{1}', '{1,1}', 10000)) x) AS fitted;
+SELECT match_fit('{0}', '{1}', '{1}', '{}', '{15}', 1);
+SELECT match_fit('{0}', '{4}', '{1}', '{}', '{1}', 1);
+SELECT match_fit('{2}', '{1}', '{1}', '{}', '{1}', 1);
+SELECT match_fit('{0}', '{1}', '{-1}', '{}', '{1}', 1);
+SELECT match_fit('{0}', '{1}', '{1}', '{}', '{1}', 0);
+SELECT match_fit('{}', '{}', '{}', '{}', array_fill(1, ARRAY[17]), 1);
+
 -- what is refused before anything is there
 SELECT train_matches();
 SELECT set_match('name', '{name}', 'name pt');
