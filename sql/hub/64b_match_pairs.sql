@@ -76,9 +76,17 @@ BEGIN
     INTO scored
     USING nicknames_of_matching(), find_matches.model, known.weights, known.tops, known.records, ids, keep_above;
     UPDATE match_models m SET found_at = now() WHERE m.model = find_matches.model;
-    large := (SELECT count(*) FROM match_large_blocks l);
+    IF ids IS NULL THEN
+        large := (SELECT count(*) FROM match_large_blocks l);
+    ELSE
+        large := (SELECT count(*)
+                  FROM (SELECT DISTINCT k.block, k.key, m.most
+                        FROM match_keys k JOIN match_blocks m ON m.block = k.block WHERE k.record_id = ANY (ids)) t
+                  WHERE (SELECT count(*) FROM (SELECT FROM match_keys q WHERE q.block = t.block AND q.key = t.key
+                                               LIMIT t.most + 1) e) > t.most);
+    END IF;
     IF large > 0 THEN
-        RAISE NOTICE USING MESSAGE = format('%s groups of records were too large for their block', large),
+        RAISE NOTICE USING MESSAGE = format('%s groups of records are too large for their block', large),
             DETAIL = 'They are compared only where another block has them.',
             HINT = format('TABLE %I.match_large_blocks; tells which.', current_schema());
     END IF;
