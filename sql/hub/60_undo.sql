@@ -139,7 +139,9 @@ BEGIN
                                          WHERE s.identity_id = u.id LIMIT 1) s ON true
                       LEFT JOIN LATERAL (SELECT true AS found FROM consents c
                                          WHERE c.identity_id = u.id LIMIT 1) c ON true
-                 WHERE t.found IS NULL AND s.found IS NULL AND c.found IS NULL
+                      LEFT JOIN LATERAL (SELECT true AS found FROM match_records r
+                                         WHERE r.identity_id = u.id LIMIT 1) r ON true
+                 WHERE t.found IS NULL AND s.found IS NULL AND c.found IS NULL AND r.found IS NULL
                        AND NOT EXISTS (SELECT FROM assignments g
                                        WHERE g.identity_id = u.id AND g.released_at IS NULL));
 END $$;
