@@ -644,8 +644,13 @@ BEGIN
                 WHERE a.assignment_id = was.assignment_id;
                 INSERT INTO assignments AS a (identity_id, source, conversation, channel, queue, agent, priority,
                                               reasons)
-                VALUES (found.customer, system, assign.conversation, found.on_channel, found.queue, candidate,
-                        found.priority, found.reasons)
+                VALUES (coalesce((SELECT t.identity_id
+                                  FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
+                                  WHERE t.source = system AND t.conversation = assign.conversation
+                                        AND i.customer_id = found.customer
+                                  ORDER BY t.occurred_at DESC LIMIT 1), found.customer),
+                        system, assign.conversation, found.on_channel, found.queue, candidate, found.priority,
+                        found.reasons)
                 RETURNING a.assignment_id INTO id;
                 RETURN id;
             EXCEPTION
