@@ -317,6 +317,7 @@ CREATE OR REPLACE FUNCTION @hub@.routing(
     OUT reasons text[], OUT held bigint)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -98,7 +98,7 @@ COMMENT ON COLUMN @hub@.open_conversations.conversation IS 'its name there';
 CREATE OR REPLACE FUNCTION @hub@.open_conversations_of(customer_id bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -373,6 +373,7 @@ COMMENT ON FUNCTION @hub@.refresh_segments(timestamptz, bigint[], boolean, @exts
 CREATE OR REPLACE FUNCTION @hub@.evaluate_segments(customer_id bigint, ids integer[], at timestamptz) RETURNS integer[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE
