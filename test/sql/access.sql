@@ -9,7 +9,7 @@ CREATE ROLE "regress ""Reader""";
 CREATE ROLE regress_seer;
 CREATE ROLE regress_writer;
 CREATE ROLE regress_steward;
-CREATE ROLE regress_agent;
+CREATE ROLE regress_access_agent;
 SET ROLE regress_hub_owner;
 SELECT journey_create_hub('It''s "%I"');
 SET search_path = "It's ""%I""", public;
@@ -17,8 +17,8 @@ SELECT grant_access('regress "Reader"');
 SELECT grant_access('regress_seer', 'reader', identifiers => true);
 SELECT grant_access('regress_writer', 'writer');
 SELECT grant_access('regress_steward', 'steward');
-SELECT grant_access('regress_agent', 'agent');
-INSERT INTO agents (agent, name, login) VALUES ('ann', 'Ann', 'regress_agent');
+SELECT grant_access('regress_access_agent', 'agent');
+INSERT INTO agents (agent, name, login) VALUES ('ann', 'Ann', 'regress_access_agent');
 
 -- what is refused
 CREATE FUNCTION pg_temp.refused(query text, OUT state text, OUT message text, OUT hint text)
@@ -83,13 +83,13 @@ SELECT attach_source('public.orders', $${"occurred_at": "at", "channel": "'store
                                          "subject": "shop.label", "lookups": {"shop": "shops(shop_id = orders.shop_id)"},
                                          "traits": {"shop": "shop.label"},
                                          "on_change": {"column": "status", "at": "at", "actions": {"paid": "pay"}}}$$, feed => 'immediate');
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales, public.orders, public.shops TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_agent;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales, public.orders, public.shops TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_access_agent;
 RESET ROLE;
 RESET search_path;
 SELECT oid AS hub FROM pg_namespace WHERE nspname = 'It''s "%I"' \gset
 CREATE TEMP TABLE member (who text, role text);
 INSERT INTO member VALUES ('stranger', 'regress Stranger''s'), ('reader', 'regress "Reader"'), ('seer', 'regress_seer'), ('writer', 'regress_writer'),
-                          ('steward', 'regress_steward'), ('agent', 'regress_agent'), ('owner', 'regress_hub_owner');
+                          ('steward', 'regress_steward'), ('agent', 'regress_access_agent'), ('owner', 'regress_hub_owner');
 GRANT SELECT ON member TO PUBLIC;
 
 -- (unaligned, so that a longer name changes no other line)
@@ -332,7 +332,7 @@ DROP SCHEMA trap CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()); END $$;
 SELECT journey_drop_hub('It''s "%I"', true);
 DROP TABLE public.sales, public.orders, public.shops;
-DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_agent;
+DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_access_agent;
 DROP VIEW granted, relation;
 DROP TABLE member;
 DROP FUNCTION pg_temp.refused;
