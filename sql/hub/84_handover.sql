@@ -29,7 +29,9 @@ BEGIN
             MESSAGE = format('latest must be a number from 0 on, not %s', coalesce(latest::text, 'NULL')),
             HINT = 'So many touchpoints, hand-offs, open conversations, and messages of each, are told at most.';
     END IF;
-    PERFORM note_access('handover', whose);
+    IF (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
+        PERFORM note_access('handover', whose);
+    END IF;
     ids := ARRAY(SELECT i.identity_id FROM identities i WHERE i.customer_id = whose);
     packed := (SELECT j.journey FROM journeys_by_customer j WHERE j.customer_id = whose);
 
