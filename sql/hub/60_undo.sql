@@ -183,7 +183,6 @@ BEGIN
     DELETE FROM identities i WHERE i.identity_id = ANY (gone);
     DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
     DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
-    DELETE FROM assignments g WHERE g.identity_id = ANY (gone);
     DELETE FROM customers c
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     IF left_over <> '{}' THEN

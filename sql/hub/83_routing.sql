@@ -1,6 +1,6 @@
 -- Routing: whom a customer is sent to, and what is assigned to whom.
 --
--- Locks: assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
+-- Locks: who assigns or releases passes the gate of erase(). assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
 -- open, then the agent, by the trigger of assignments; of agents one at a time: one who has no room is let go before
 -- the next is tried. release() locks the assignment alone. So there are no deadlocks among transactions that assign or
 -- release once, and last of all they do.
@@ -32,7 +32,8 @@ AS $$
 BEGIN
     RETURN (SELECT nullif(p.traits ->> n.trait, '')
             FROM settings s CROSS JOIN LATERAL unnest(s.language_traits) WITH ORDINALITY n(trait, nth)
-                 CROSS JOIN (SELECT f.traits FROM customer_profile_of(language_of.customer_id) f OFFSET 0) p
+                 CROSS JOIN (SELECT f.traits FROM customer_profile f
+                             WHERE f.customer_id = language_of.customer_id OFFSET 0) p
             WHERE s.one_row AND jsonb_typeof(p.traits -> n.trait) = 'string' AND p.traits ->> n.trait <> ''
             ORDER BY n.nth LIMIT 1);
 END $$;
@@ -227,7 +228,7 @@ AS $$
 BEGIN
     RETURN coalesce((SELECT array_agg(c.channel ORDER BY c.visits DESC, c.ended_at DESC)
                      FROM (SELECT v.channel, count(*) AS visits, max(v.ended_at) AS ended_at
-                           FROM visits_of(preferred_channels.customer_id) v GROUP BY v.channel) c), '{}');
+                           FROM visits v WHERE v.customer_id = preferred_channels.customer_id GROUP BY v.channel) c), '{}');
 END $$;
 COMMENT ON FUNCTION @hub@.preferred_channels(bigint) IS 'channels of a customer''s visits, the preferred one first';
 
@@ -316,6 +317,7 @@ CREATE OR REPLACE FUNCTION @hub@.routing(
     OUT reasons text[], OUT held bigint)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -529,6 +531,7 @@ DECLARE
     most integer;
     held bigint;
 BEGIN
+    PERFORM journey_pass('suppressions');
     PERFORM FROM identities i WHERE i.identity_id = NEW.identity_id FOR KEY SHARE;  -- so that nobody forgets it now
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
@@ -575,6 +578,7 @@ BEGIN
     IF NOT has_column_privilege('assignments', 'queue', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM pass_gate();
     LOOP
         IF told THEN
             SELECT i.customer_id AS customer, queue, ARRAY[agent] AS agents, channel AS on_channel,
@@ -641,8 +645,13 @@ BEGIN
                 WHERE a.assignment_id = was.assignment_id;
                 INSERT INTO assignments AS a (identity_id, source, conversation, channel, queue, agent, priority,
                                               reasons)
-                VALUES (found.customer, system, assign.conversation, found.on_channel, found.queue, candidate,
-                        found.priority, found.reasons)
+                VALUES (coalesce((SELECT t.identity_id
+                                  FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
+                                  WHERE t.source = system AND t.conversation = assign.conversation
+                                        AND i.customer_id = found.customer
+                                  ORDER BY t.occurred_at DESC LIMIT 1), found.customer),
+                        system, assign.conversation, found.on_channel, found.queue, candidate, found.priority,
+                        found.reasons)
                 RETURNING a.assignment_id INTO id;
                 RETURN id;
             EXCEPTION
@@ -684,6 +693,7 @@ BEGIN
     IF NOT has_column_privilege('assignments', 'released_at', 'UPDATE') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM pass_gate();
     UPDATE assignments a SET released_at = greatest(clock_timestamp(), a.assigned_at), outcome = release.outcome
     WHERE a.assignment_id = release.assignment_id AND a.released_at IS NULL;
     IF NOT FOUND AND NOT EXISTS (SELECT FROM assignments a WHERE a.assignment_id = release.assignment_id) THEN

@@ -19,7 +19,7 @@ CREATE OR REPLACE TRIGGER keep_consents
     ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
 
 -- Nobody but the owner may take it away; so it goes with the identity, whoever may take that away. So do rows of who
--- has looked at it, and what it asked for.
+-- has looked at it, what it asked for, and whom it was sent to.
 CREATE OR REPLACE FUNCTION @hub@.identities_gone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -29,6 +29,7 @@ BEGIN
     DELETE FROM consents c USING old_rows o WHERE c.identity_id = o.identity_id;
     DELETE FROM access_log l USING old_rows o WHERE l.identity_id = o.identity_id;
     DELETE FROM erasure_requests r USING old_rows o WHERE r.identity_id = o.identity_id;
+    DELETE FROM assignments a USING old_rows o WHERE a.identity_id = o.identity_id;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_gone() IS 'trigger: what was said of consent goes with the identity, and the like';
@@ -296,7 +297,7 @@ BEGIN
                                                AND q.channel IN (may_contact.channel, '*')) THEN
         SELECT l.time_zone AS name, l.local_time::time AS hour, date_part('isodow', l.local_time)::integer AS day
         INTO there
-        FROM local_time_at(at, (SELECT p.traits ->> 'time_zone' FROM customer_profile_of(whose) p),
+        FROM local_time_at(at, (SELECT p.traits ->> 'time_zone' FROM customer_profile p WHERE p.customer_id = whose),
                            (SELECT s.time_zone FROM settings s WHERE s.one_row)) l;
         PERFORM FROM (SELECT q.weekday, q.quiet_from, q.quiet_until,
                              dense_rank() OVER (ORDER BY q.purpose = '*', q.channel = '*') AS place

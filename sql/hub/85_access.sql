@@ -312,6 +312,8 @@ BEGIN ATOMIC
         ('reader', 'note_access(text, bigint)'),
         ('agent', 'note_access(text, bigint)'),
         ('writer', 'note_access(text, bigint)'),
+        ('agent', 'pass_gate()'),
+        ('writer', 'pass_gate()'),
         ('steward', 'portal_token(bigint, interval)'),
         ('writer', 'suppressed_among(@extschema@.identifier[])'),
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
