@@ -32,7 +32,8 @@ AS $$
 BEGIN
     RETURN (SELECT nullif(p.traits ->> n.trait, '')
             FROM settings s CROSS JOIN LATERAL unnest(s.language_traits) WITH ORDINALITY n(trait, nth)
-                 CROSS JOIN (SELECT f.traits FROM customer_profile_of(language_of.customer_id) f OFFSET 0) p
+                 CROSS JOIN (SELECT f.traits FROM customer_profile f
+                             WHERE f.customer_id = language_of.customer_id OFFSET 0) p
             WHERE s.one_row AND jsonb_typeof(p.traits -> n.trait) = 'string' AND p.traits ->> n.trait <> ''
             ORDER BY n.nth LIMIT 1);
 END $$;
@@ -227,7 +228,8 @@ AS $$
 BEGIN
     RETURN coalesce((SELECT array_agg(c.channel ORDER BY c.visits DESC, c.ended_at DESC)
                      FROM (SELECT v.channel, count(*) AS visits, max(v.ended_at) AS ended_at
-                           FROM visits_of(preferred_channels.customer_id) v GROUP BY v.channel) c), '{}');
+                           FROM visits v WHERE v.customer_id = preferred_channels.customer_id GROUP BY v.channel) c),
+                    '{}');
 END $$;
 COMMENT ON FUNCTION @hub@.preferred_channels(bigint) IS 'channels of a customer''s visits, the preferred one first';
 

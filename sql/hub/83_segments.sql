@@ -271,7 +271,9 @@ BEGIN
         CASE WHEN made.traits THEN 'p.traits' ELSE 'NULL::jsonb' END,
         CASE WHEN NOT made.conversations THEN 'NULL::bigint' WHEN everybody THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(l.customer_id)' END,
-        concat_ws(' ', CASE WHEN made.traits THEN 'LEFT JOIN LATERAL customer_profile_of(l.customer_id) p ON true' END,
+        concat_ws(' ', CASE WHEN made.traits
+                            THEN 'LEFT JOIN LATERAL (SELECT v.traits FROM customer_profile v '
+                                 'WHERE v.customer_id = l.customer_id OFFSET 0) p ON true' END,
                   CASE WHEN made.conversations AND everybody
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = l.customer_id' END))
@@ -393,7 +395,7 @@ BEGIN
     journey := coalesce((SELECT j.journey FROM journeys_by_customer j
                          WHERE j.customer_id = evaluate_segments.customer_id), '{}');
     IF made.traits THEN
-        traits := (SELECT p.traits FROM customer_profile_of(customer_id) p);
+        traits := (SELECT p.traits FROM customer_profile p WHERE p.customer_id = evaluate_segments.customer_id);
     END IF;
     IF made.conversations THEN
         conversations := open_conversations_of(customer_id);
@@ -494,7 +496,8 @@ BEGIN
                  'SELECT c.customer_id, j.journey FROM customers c LEFT JOIN journeys_by_customer j '
                  'ON j.customer_id = c.customer_id'),
         concat_ws(' ', CASE WHEN 'traits' = ANY (d.inputs)
-                            THEN 'LEFT JOIN LATERAL customer_profile_of(j.customer_id) p ON true' END,
+                            THEN 'LEFT JOIN LATERAL (SELECT v.traits FROM customer_profile v '
+                                 'WHERE v.customer_id = j.customer_id OFFSET 0) p ON true' END,
                   CASE WHEN d.condition ~ 'e\.open_conversations' AND d.candidates IS NULL
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = j.customer_id' END),

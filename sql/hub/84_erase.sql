@@ -57,7 +57,7 @@ BEGIN
     customer := current_customer(customer_id);
     IF customer IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'no_data_found',
-            MESSAGE = format('there is no customer %s', coalesce(customer_id::text, 'NULL')),
+            MESSAGE = format('customer %s does not exist', coalesce(customer_id::text, 'NULL')),
             HINT = format('SELECT %I.customer_of(''email:ana@example.pt''); tells the customer of an identifier.',
                           current_schema());
     END IF;
@@ -157,21 +157,22 @@ END $$;
 COMMENT ON FUNCTION @hub@.conversations_told(bigint[]) IS 'conversations of some identities alone';
 
 -- A regular expression that finds identifiers in text, as values on their own: plain, as JSON writes them, and in an
--- address. What is short must stand alone between quotes, or as a number, as in JSON: else it would be found
--- everywhere.
+-- address. What is short must stand alone between quotes, or as a number, as in JSON, or come with its namespace: else
+-- it would be found everywhere.
 CREATE OR REPLACE FUNCTION @hub@.mention_of(identifiers @extschema@.identifier[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT '(?i)' || string_agg(DISTINCT CASE WHEN length(s.v) >= 6 OR s.v ~ '@'
+    RETURN (SELECT '(?i)' || string_agg(DISTINCT CASE WHEN s.whole OR length(s.v) >= 6 OR s.v ~ '@'
                                                       THEN '(?<![[:alnum:]])' || s.e || '(?![[:alnum:]])'
                                                       ELSE format('"%s"|[:\[,]\s*%s\s*[],}]', s.e, s.e) END, '|')
-            FROM (SELECT w.v, regexp_replace(w.v, '([^[:alnum:]])', '\\\1', 'g') AS e
+            FROM (SELECT w.v, w.whole, regexp_replace(w.v, '([^[:alnum:]])', '\\\1', 'g') AS e
                   FROM unnest(identifiers) i(identifier)
                        CROSS JOIN LATERAL (SELECT @extschema@.identifier_value(i.identifier) AS v) p
-                       CROSS JOIN LATERAL (VALUES (p.v), (trim('"' FROM to_json(p.v)::text)),
-                                           (replace(replace(p.v, '+', '%2B'), '@', '%40'))) w(v)
+                       CROSS JOIN LATERAL (VALUES (p.v, false), (trim('"' FROM to_json(p.v)::text), false),
+                                           (replace(replace(p.v, '+', '%2B'), '@', '%40'), false),
+                                           (CASE WHEN length(p.v) < 6 THEN i.identifier::text END, true)) w(v, whole)
                   WHERE w.v <> '') s);
 END $$;
 COMMENT ON FUNCTION @hub@.mention_of(@extschema@.identifier[]) IS

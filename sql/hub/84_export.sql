@@ -80,6 +80,10 @@ BEGIN
                              FROM traits t JOIN identities i ON i.identity_id = t.identity_id
                              WHERE t.identity_id = ANY (person.ids) AND NOT (i.blocked OR i.shared)), '{}'));
 
+    result := result || jsonb_build_object(
+        'segments', coalesce((SELECT jsonb_agg(s.segment ORDER BY s.segment COLLATE "C")
+                              FROM customer_segments s WHERE s.customer_id = person.customer), '[]'));
+
     -- what erase() would take: of what came with a device that is others' too what came with the person. Who else there
     -- was is told by number
     SELECT array_agg(w.identity_id), array_agg(w.source), array_agg(w.source_key), array_agg(w.at)

@@ -29,6 +29,9 @@ BEGIN
             MESSAGE = format('latest must be a number from 0 on, not %s', coalesce(latest::text, 'NULL')),
             HINT = 'So many touchpoints, hand-offs, open conversations, and messages of each, are told at most.';
     END IF;
+    IF (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
+        PERFORM note_access('handover', customer_id);
+    END IF;
     ids := ARRAY(SELECT i.identity_id FROM identities i WHERE i.customer_id = whose);
     packed := (SELECT j.journey FROM journeys_by_customer j WHERE j.customer_id = whose);
 
@@ -38,7 +41,7 @@ BEGIN
                'touchpoints', coalesce(s.touchpoints, 0), 'sessions', coalesce(s.sessions, 0),
                'channels', to_jsonb(coalesce(s.channels, '{}')), 'preferred_channel', s.preferred_channel,
                'value', journey_value(packed), 'currency', g.currency,
-               'profile', (SELECT p.traits FROM customer_profile_of(whose) p),
+               'profile', (SELECT p.traits FROM customer_profile p WHERE p.customer_id = whose),
                'handoffs', coalesce(s.handoffs, 0))
     INTO told
     FROM settings g

@@ -14,8 +14,9 @@ SELECT count(*) FROM timeline_of(:ana);
 SELECT portal_token(:ana) AS token \gset
 SET pg_journey_session.token = :'token';
 SELECT ask_for_erasure('Enough') IS NOT NULL AS asked;
+SELECT create_segment('viewers', '{"pattern": "web.view"}') IS NOT NULL AS made, refresh() AS refreshed;
 -- what is exported
-SELECT jsonb_path_query_array(e, '$.consents[*].text_version') AS consents, e -> 'erasure_requests' -> 0 ->> 'reason' AS asked, jsonb_path_query_array(e, '$.access_log[*].function') AS seen_by FROM export_customer(:ana) e;
+SELECT jsonb_path_query_array(e, '$.consents[*].text_version') AS consents, e -> 'erasure_requests' -> 0 ->> 'reason' AS asked, jsonb_path_query_array(e, '$.access_log[*].function') AS seen_by, e -> 'segments' AS segments FROM export_customer(:ana) e;
 SELECT my_export() -> 'identifiers' AS identifiers;
 -- and erased
 SELECT e - 'erased_at' - 'receipt' IS NOT NULL AS receipt FROM erase(:ana, 'request 1') e;

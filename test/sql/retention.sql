@@ -130,6 +130,16 @@ COMMIT;
 SELECT r.state, query FROM unnest(ARRAY['TABLE access_log', 'DELETE FROM access_log', 'UPDATE access_log SET purpose = NULL', $$INSERT INTO access_log (role, login, function, identity_id) VALUES ('a', 'b', 'c', 1)$$]) query, helper.refused(query) r;
 RESET ROLE;
 SELECT role, login = session_user AS login, purpose, function, count(*) FROM access_log WHERE identity_id = :u1 GROUP BY 1, 2, 3, 4 ORDER BY function, purpose;
+-- nor by what the hub looks up itself: segments, the language of whom it routes, his hours
+CREATE TABLE helper.looks AS TABLE access_log;
+SELECT create_segment('told', '{"trait": "exists($.*)"}') IS NOT NULL AS made, refresh() IS NOT NULL AS refreshed;
+INSERT INTO quiet_hours (quiet_from, quiet_until) VALUES ('22:00', '08:00');
+SELECT count(*) >= 0 AS members, in_segment('told', :u1) IS NOT NULL AS inside FROM segment_members('told');
+SELECT (SELECT count(*) FROM route(:u1)) AS route, (may_contact(:u1, 'a', 'b')).allowed IS NOT NULL AS may_contact;
+SELECT count(*) AS looks FROM (SELECT seen_at FROM access_log EXCEPT ALL SELECT seen_at FROM helper.looks) l;
+SELECT handover(:u1) IS NOT NULL AS handover;
+SELECT l.function, l.identity_id = :u1 AS u1 FROM access_log l WHERE l.seen_at NOT IN (SELECT w.seen_at FROM helper.looks w);
+SELECT drop_segment('told');
 -- an upgrade keeps it so, and off is as it was
 SELECT journey_upgrade_hub('crm');
 SELECT count(*) AS logged FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proname = ANY (logged_functions()) AND provolatile = 'v';
