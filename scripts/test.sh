@@ -25,7 +25,9 @@ build_with() {
 # Three lanes at once, each in a database and folder of its own: tests with hubs in two of them, of which one is named as
 # some of their results say, and all others. lanes TESTS...
 lanes() {
-	local test hubs= more= others= status=0
+	local test hubs= more= others= status=0 twice
+	twice=$(for test in "$root"/test/sql/*.sql; do grep -oE 'CREATE (ROLE|USER) "?[^"; ]+' "$test" | sort -u; done | sort | uniq -d)
+	[ -z "$twice" ] || { echo "not ok 1 - tests run at the same time, and a role is everybody's: $twice"; return 1; }
 	for test in "$@"; do
 		if ! grep -q journey_create_hub "$root/test/sql/$test.sql"; then
 			others+=" $test"

@@ -92,7 +92,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if somebody was erased since the snapshot
+        PERFORM FROM last_erasure l WHERE l.one_row FOR SHARE;  -- fails if somebody was erased since the snapshot
     END IF;
     RETURN suppressed_among(identifiers);
 END $$;

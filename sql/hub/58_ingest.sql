@@ -191,7 +191,7 @@ BEGIN
         valid_until := NULL;
         state := CASE
             WHEN lower(told) IN ('granted', 'grant', 'true', 'yes', 'allow', 'allowed', 'accepted', 'opt_in', 'opt-in',
-                                 'opted_in', 'subscribed', 'resume', 'start', '1') THEN 'granted'
+                                 'opted_in', 'subscribed', 'signup', 'resume', 'start', '1') THEN 'granted'
             WHEN lower(told) IN ('denied', 'deny', 'false', 'no', 'declined', 'rejected', 'refused', '0') THEN 'denied'
             WHEN lower(told) IN ('withdrawn', 'revoked', 'stop', 'unsubscribed', 'opt_out', 'opt-out', 'opted_out')
                 THEN 'withdrawn'

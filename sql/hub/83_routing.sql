@@ -501,7 +501,7 @@ BEGIN
         reasons := found.reasons;
     ELSE
         reasons := reasons || format('%snobody to send him to: add a rule without conditions, as INSERT INTO '
-                                     '%I.routing_rules (position, queue) VALUES (1000, ''…'');',
+                                     '%I.routing_rules (position, queue) VALUES (1000, ''...'');',
                                      known || ', who served him last, ' || why || '; ', current_schema());
     END IF;
 END $$;

@@ -369,7 +369,7 @@ BEGIN
     PERFORM check_sees_all();
     -- all at once, or none: who refreshes may have passed the gate, and waits for nobody
     PERFORM lock_politely('{suppressions,refresh_lock}', 'EXCLUSIVE');
-    UPDATE settings s SET erased_at = clock_timestamp() WHERE s.one_row;
+    UPDATE last_erasure l SET changed_at = clock_timestamp() WHERE l.one_row;
 END $$;
 COMMENT ON FUNCTION @hub@.begin_erasing(text, text) IS
     'keep everybody else from writing until the transaction ends';
@@ -665,7 +665,7 @@ BEGIN
     PERFORM lock_politely('{suppressions}', 'EXCLUSIVE');
     gone := lift_suppression(identifier || normal_identifiers(ARRAY[identifier]));
     IF gone THEN
-        UPDATE settings s SET erased_at = clock_timestamp() WHERE s.one_row;
+        UPDATE last_erasure l SET changed_at = clock_timestamp() WHERE l.one_row;
     END IF;
     RETURN gone;
 END $$;

@@ -27,7 +27,8 @@ FROM (VALUES
     ('settings', '{one_row,hub_version,quarantine_above,rules_changed_at,forget_unreferenced,notify,time_zone,'
                  'session_gap,handoff_within,repeat_within,months_ahead,future_within,'
                  'past_within,currency,bots_version,trait_history,worker,refresh_every,maintain_every,'
-                 'erase_attached,erased_at}'),
+                 'erase_attached}'),
+    ('last_erasure', '{one_row,changed_at}'),
     ('identifier_rules',
      '{namespace,priority,max_per_customer,shared_above,blocked,normalizer,default_country,internal}'),
     ('resolved_rules',

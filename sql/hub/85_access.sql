@@ -212,6 +212,7 @@ BEGIN ATOMIC
         ('writer', 'source_rejects', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'source_changes', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'suppressions', 'SELECT (suppressed_at)'),  -- to pass the gate
+        ('writer', 'last_erasure', 'SELECT, UPDATE (one_row)'),
         ('writer', 'suppressed_writes', 'INSERT'),
 
         ('steward', 'identities', 'UPDATE (blocked, normal_id)'),
@@ -222,7 +223,7 @@ BEGIN ATOMIC
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
                                 || 'trait_history, bots_version, language_traits, last_agent_within, '
-                                || 'agents_see_released, erased_at)'),
+                                || 'agents_see_released)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
@@ -267,6 +268,7 @@ BEGIN ATOMIC
         ('steward', 'refresh_lock', 'UPDATE'),  -- to lock it
         -- what erase() does, that others do not
         ('steward', 'suppressions', 'UPDATE'),  -- to close the gate
+        ('steward', 'last_erasure', 'UPDATE (changed_at)'),
         ('steward', 'suppressed_writes', 'SELECT, INSERT, DELETE'),
         ('steward', 'suppressed_by_day', 'SELECT'),
         ('steward', 'personal_data', 'SELECT'),

@@ -8,14 +8,14 @@ CREATE ROLE regress_team;
 CREATE ROLE regress_ana IN ROLE regress_team;
 CREATE ROLE regress_bob IN ROLE regress_team;
 CREATE ROLE regress_none IN ROLE regress_team;
-CREATE ROLE regress_seer;
+CREATE ROLE regress_agents_seer;
 CREATE ROLE regress_reader;
-CREATE ROLE regress_writer;
+CREATE ROLE regress_agents_writer;
 SELECT journey_create_hub('crm');
 UPDATE crm.settings SET future_within = NULL, past_within = NULL;
-SELECT count(crm.grant_access(role, level)) FROM (VALUES ('regress_reader', 'reader'), ('regress_writer', 'writer'), ('regress_writer', 'reader')) v(role, level);
+SELECT count(crm.grant_access(role, level)) FROM (VALUES ('regress_reader', 'reader'), ('regress_agents_writer', 'writer'), ('regress_agents_writer', 'reader')) v(role, level);
 INSERT INTO crm.agents (agent, on_duty, capacity, login) VALUES
-    ('ana', true, 5, 'regress_ana'), ('ann', true, 1, NULL), ('bob', true, NULL, 'regress_bob'), ('old', false, NULL, 'regress_none'), ('seer', true, NULL, 'regress_seer');
+    ('ana', true, 5, 'regress_ana'), ('ann', true, 1, NULL), ('bob', true, NULL, 'regress_bob'), ('old', false, NULL, 'regress_none'), ('seer', true, NULL, 'regress_agents_seer');
 INSERT INTO crm.queues (queue) VALUES ('a'), ('b'), ('c');
 INSERT INTO crm.agent_queues (queue, agent) VALUES ('a', 'ana'), ('a', 'ann'), ('b', 'bob'), ('a', 'seer');
 -- customers of team a, of team b, of nobody, of both, and one who was released lately, and long ago
@@ -35,7 +35,7 @@ UPDATE crm.assignments SET assigned_at = '2026-01-01Z', released_at = '2026-01-0
 -- the first agent turns policies on
 SELECT count(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = 'crm'::regnamespace AND p.polname IN ('agents', 'everyone');
 SELECT crm.grant_access('regress_team', 'agent');
-SELECT crm.grant_access('regress_seer', 'agent', identifiers => true);
+SELECT crm.grant_access('regress_agents_seer', 'agent', identifiers => true);
 SELECT c.relname, p.polname, p.polpermissive, p.polcmd, array_to_string(p.polroles::regrole[], ', ') AS roles
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 WHERE c.relnamespace = 'crm'::regnamespace AND c.relname NOT IN ('traits', 'trait_history', 'journey_blocks') ORDER BY c.relname COLLATE "C", p.polname COLLATE "C";
@@ -69,8 +69,8 @@ FROM readable r WHERE r.of_customers AND names(tried(current_user, r.query)) IS 
 SELECT r.name, (SELECT string_agg(DISTINCT w, ' ' ORDER BY w) FROM unnest('{a,b,nobody,both,lately,once}'::text[]) w JOIN crm.identities i ON i.customer_id = who(w)
                 JOIN regexp_matches(tried('regress_ana', r.query), '^\((\d+)', 'gn') m(number) ON m.number[1] = i.identity_id::text) AS ana
 FROM readable r WHERE r.of_customers AND names(tried(current_user, r.query)) IS NULL ORDER BY r.name COLLATE "C";
-SELECT tried('regress_seer', 'SELECT identifiers, profile FROM crm.customer_360 WHERE customer_id = ' || who('a')) AS seer, tried('regress_ana', 'SELECT identifiers, profile FROM crm.customer_360 WHERE customer_id = ' || who('a')) AS ana;
-SELECT tried('regress_seer', $$SELECT crm.customer_of('a_card:1') IS NOT NULL, crm.customer_of('b_card:1')$$) AS seer, tried('regress_ana', $$SELECT crm.customer_of('a_card:1')$$) AS ana;
+SELECT tried('regress_agents_seer', 'SELECT identifiers, profile FROM crm.customer_360 WHERE customer_id = ' || who('a')) AS seer, tried('regress_ana', 'SELECT identifiers, profile FROM crm.customer_360 WHERE customer_id = ' || who('a')) AS ana;
+SELECT tried('regress_agents_seer', $$SELECT crm.customer_of('a_card:1') IS NOT NULL, crm.customer_of('b_card:1')$$) AS seer, tried('regress_ana', $$SELECT crm.customer_of('a_card:1')$$) AS ana;
 SELECT tried('regress_ana', 'TABLE crm.my_queues') AS ana, tried('regress_none', 'TABLE crm.my_queues') AS none, tried('regress_team', 'TABLE crm.my_queues') AS team;
 
 -- every function: of a customer of the other team's it says what it says of one that there is not
@@ -97,7 +97,7 @@ SELECT f, names(tried('regress_ana', format('SELECT crm.%I()', f))) AS sees FROM
 -- what the next agent needs: of one's own, without identifiers for who may not see them; of others there is nothing
 SELECT names(tried('regress_ana', format('SELECT crm.handover(%s)', who('a')))) AS ana, names(tried('regress_bob', format('SELECT crm.handover(%s)', who('a')))) AS bob,
        tried('regress_ana', format('SELECT crm.handover(%s) IS NULL', who('b'))) AS others, tried('regress_ana', format('SELECT crm.handover(%s) IS NULL', 987654321)) AS nobody,
-       tried('regress_ana', format('SELECT crm.handover(%s) ->> ''identifiers'', crm.handover(%1$s) -> ''profile''', who('a'))) AS without, tried('regress_seer', format('SELECT crm.handover(%s) ->> ''identifiers''', who('a'))) AS with;
+       tried('regress_ana', format('SELECT crm.handover(%s) ->> ''identifiers'', crm.handover(%1$s) -> ''profile''', who('a'))) AS without, tried('regress_agents_seer', format('SELECT crm.handover(%s) ->> ''identifiers''', who('a'))) AS with;
 
 -- what agents do: within their queues
 CREATE VIEW held AS SELECT assignment_id AS id, conversation, channel, queue, agent, priority, outcome FROM crm.assignments WHERE outcome IS DISTINCT FROM 'done' ORDER BY 1;
@@ -166,7 +166,7 @@ DROP FUNCTION leak(text);
 -- others notice nothing: no row is hidden, blocks are read, and the index of patterns is used
 SELECT role, tried(role, 'SELECT crm.hides_rows(p.polrelid) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = ''crm''::regnamespace AND p.polname = ''everyone'' GROUP BY 1') AS hides,
        tried(role, 'SELECT crm.sees_all_journeys(), crm.reads_stored(), crm.reads_blocks()') AS reads, tried(role, 'SELECT count(*) FROM crm.customers') AS customers
-FROM unnest('{regress_reader,regress_writer}'::text[]) role;
+FROM unnest('{regress_reader,regress_agents_writer}'::text[]) role;
 CREATE FUNCTION index_of(role text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     line text;
@@ -180,7 +180,7 @@ END $$;
 SET enable_seqscan = off;
 SELECT index_of('regress_reader') AS reader, index_of('regress_ana') AS agent;
 RESET enable_seqscan;
-SET ROLE regress_writer;
+SET ROLE regress_agents_writer;
 SELECT crm.record('{c_card:1}', '2026-03-01Z', 'web', 'view') > 0 AS recorded;
 SELECT crm.assign(crm.customer_of('c_card:1'), 'c') > 0 AS writer, (SELECT r.queue FROM crm.route(crm.customer_of('c_card:1')) r) AS routed;
 SELECT count(crm.release(a.assignment_id)) FROM crm.assignments a WHERE a.queue = 'c';
@@ -201,13 +201,13 @@ DROP POLICY no_email ON crm.touchpoints;
 SELECT tried('regress_reader', 'SELECT count(*) FROM crm.touchpoints') AS without_any;
 -- taken away: from one, and from the last
 SELECT crm.revoke_access('regress_team');
-SELECT tried('regress_ana', 'SELECT count(*) FROM crm.customers') AS ana, tried('regress_seer', 'SELECT count(*) FROM crm.customers') AS seer;
-SELECT crm.revoke_access('regress_seer');
+SELECT tried('regress_ana', 'SELECT count(*) FROM crm.customers') AS ana, tried('regress_agents_seer', 'SELECT count(*) FROM crm.customers') AS seer;
+SELECT crm.revoke_access('regress_agents_seer');
 SELECT relname FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relrowsecurity ORDER BY relname COLLATE "C";
 SELECT count(*) FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = 'crm'::regnamespace AND p.polname IN ('agents', 'everyone', 'own_row');
 DROP VIEW held, readable;
-DROP OWNED BY regress_team, regress_ana, regress_bob, regress_none, regress_seer, regress_reader, regress_writer;
+DROP OWNED BY regress_team, regress_ana, regress_bob, regress_none, regress_agents_seer, regress_reader, regress_agents_writer;
 SELECT journey_drop_hub('crm', true);
-DROP ROLE regress_team, regress_ana, regress_bob, regress_none, regress_seer, regress_reader, regress_writer;
+DROP ROLE regress_team, regress_ana, regress_bob, regress_none, regress_agents_seer, regress_reader, regress_agents_writer;
 DROP TABLE called;
 DROP FUNCTION refused, who, tried, names, call_of, done, index_of;

@@ -5,8 +5,8 @@ SET datestyle = 'ISO, MDY';
 SET client_min_messages = error;
 SELECT journey_create_hub('crm');
 CREATE ROLE regress_portal;
-CREATE ROLE regress_app;
-SELECT crm.grant_access('regress_portal', 'portal'), crm.grant_access('regress_app', 'steward');
+CREATE ROLE regress_portal_app;
+SELECT crm.grant_access('regress_portal', 'portal'), crm.grant_access('regress_portal_app', 'steward');
 DO $$
 BEGIN
     IF to_regprocedure('crm.export_customer(bigint)') IS NULL THEN
@@ -33,7 +33,7 @@ SELECT count(*) AS columns FROM pg_class c JOIN pg_attribute a ON a.attrelid = c
 WHERE c.relnamespace = 'crm'::regnamespace AND c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND has_column_privilege('regress_portal', c.oid, a.attnum, 'SELECT, INSERT, UPDATE, REFERENCES');
 SELECT count(*) AS sequences FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('regress_portal', c.oid, 'USAGE, SELECT, UPDATE') END;
 SELECT count(*) AS roles FROM pg_auth_members WHERE member = 'regress_portal'::regrole;
-SELECT p.oid::regprocedure AS function, has_function_privilege('regress_app', p.oid, 'EXECUTE') AS steward
+SELECT p.oid::regprocedure AS function, has_function_privilege('regress_portal_app', p.oid, 'EXECUTE') AS steward
 FROM pg_proc p WHERE p.pronamespace = 'crm'::regnamespace AND p.prosecdef AND has_function_privilege('regress_portal', p.oid, 'EXECUTE') ORDER BY p.proname;
 SELECT count(*) AS everybodys FROM pg_proc p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'crm'::regnamespace AND p.prosecdef AND a.grantee = 0;
 SELECT p.proname AS path FROM pg_proc p WHERE p.pronamespace = 'crm'::regnamespace AND p.prosecdef AND NOT coalesce(p.proconfig[1] LIKE 'search_path=crm, public, pg_temp', false);
@@ -55,7 +55,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN concat_ws(' | ', state, message, nullif(detail, ''), nullif(hint, ''), CASE WHEN whole THEN context END);
 END $$;
 SELECT pg_temp.answer(q) FROM unnest(ARRAY['SELECT crm.portal_token(-1)', 'SELECT crm.portal_token(NULL)', 'SELECT crm.portal_token(1, NULL)', $$SELECT crm.portal_token(1, '0')$$, $$SELECT crm.portal_token(1, '2 years')$$]) q;
-SET ROLE regress_app;
+SET ROLE regress_portal_app;
 SELECT crm.portal_token(:ana) AS ana, crm.portal_token(:bruno, '1 day') AS bruno \gset token_
 SELECT pg_temp.answer(q) FROM unnest('{SELECT crm.portal_customer(),SELECT crm.my_timeline(),SELECT crm.revoke_portal_tokens(),"SELECT crm.portal_signature(1, 1)"}'::text[]) q;
 SET ROLE regress_portal;
@@ -228,9 +228,9 @@ SELECT trait, value FROM crm.my_profile WHERE may_correct;
 SET pg_journey_session.token = :'token_ana';
 SELECT subject FROM crm.my_timeline;
 RESET ROLE;
-SELECT crm.revoke_access('regress_portal'), crm.revoke_access('regress_app');
+SELECT crm.revoke_access('regress_portal'), crm.revoke_access('regress_portal_app');
 SELECT count(*) FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND proacl::text ~ 'regress_';
 SELECT journey_drop_hub('crm', true);
-DROP ROLE regress_app;
+DROP ROLE regress_portal_app;
 DROP OWNED BY regress_portal;
 DROP ROLE regress_portal;

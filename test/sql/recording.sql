@@ -23,7 +23,7 @@ SELECT f.*, p.name FROM fields f FULL JOIN (
     ON p.n = f.n AND p.name = f.field AND p.type = f.type WHERE f.n IS NULL OR p.n IS NULL;
 SELECT f.field, p.attname AS of_format FROM (SELECT * FROM fields WHERE field <> 'source') f
 FULL JOIN (SELECT * FROM pg_attribute WHERE attrelid = 'formats'::regclass AND col_description(attrelid, attnum) <> ''
-                AND attname NOT IN ('format', 'rule', 'makes', 'each', 'condition', 'reason', 'traits')) p
+                AND attname NOT IN ('format', 'rule', 'makes', 'each', 'condition', 'reason', 'traits', 'consents')) p
     ON p.attname = f.field WHERE f.n IS NULL OR p.attname IS NULL;
 -- and each goes to its column, by every way
 CREATE VIEW stored AS

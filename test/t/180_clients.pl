@@ -123,7 +123,7 @@ SKIP: {
         compare("ODBC$prepare", {
             %common, bigint => 1, recorded => 'true', timestamptz => '2026-03-01 20:00:00.123456', interval => '01:00:00.123456',
             array => '{phone,store,web}', identifier => '{cookie:1,email:ana@example.pt}', attributes => '{"till": 3}',
-            views => 'changed_journeys channel_mix channel_mix_monthly channel_transitions channel_transitions_monthly contacts conversation_touchpoints conversations conversions current_blocks current_journeys customer_360 customer_profile', columns => 'customer_id int8 journey journey',
+            views => 'changed_journeys channel_mix channel_mix_monthly channel_transitions channel_transitions_monthly contacts conversation_touchpoints conversations conversions current_blocks current_journeys customer_360 customer_profile customer_segments', columns => 'customer_id int8 journey journey',
             stored => $stored }, $out);
         }
 }
@@ -138,7 +138,7 @@ SKIP: {
         %common, bigint => '1 true', numeric => '49.90 true', timestamptz => '2026-03-01T11:00:00.123456Z', interval => '1 h', jsonb => '{"till": 3}',
         identifier => '{cookie:1,email:ana@example.pt}', 'recorded 1' => 'true', 'recorded 2' => 'true', untyped => 'true 1',
         kinds => 'BIGINT VARCHAR NUMERIC TIMESTAMP BIT OTHER ARRAY OTHER',
-        views => 'changed_journeys channel_mix channel_mix_monthly channel_transitions channel_transitions_monthly contacts conversation_touchpoints conversations conversions current_blocks current_journeys customer_360 customer_profile',
+        views => 'changed_journeys channel_mix channel_mix_monthly channel_transitions channel_transitions_monthly contacts conversation_touchpoints conversations conversions current_blocks current_journeys customer_360 customer_profile customer_segments',
         columns => 'customer_id int8: the customer; journey journey: all touchpoints of the customer, with touchpoint_id as ref, in, out or bot as detail, and values that are in the settings\' currency, or in none; ',
         stored => $stored }, $out);
 }
