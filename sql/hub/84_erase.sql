@@ -554,10 +554,15 @@ BEGIN
     PERFORM begin_erasing(kind, reason);
     SELECT p.customer, p.ids, p.kept INTO person FROM person_of(customer_id) p;
     identifiers := array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (person.ids));
-    IF reason ~ mention_of(identifiers) THEN
+    -- whoever is called retention must not keep what is old from going
+    IF reason <> 'retention'
+       AND reason ~ mention_of(identifiers || array(
+           SELECT identifier('name', t.value #>> '{}') FROM traits t
+           WHERE t.identity_id = ANY (person.ids) AND t.trait = ANY ('{name,first_name,last_name,email,phone}')
+                 AND jsonb_typeof(t.value) = 'string' AND octet_length(t.value #>> '{}') BETWEEN 1 AND 200)) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the reason names the person',
             DETAIL = 'It stays in the receipt.',
-                HINT = 'Refer to the request instead: its date, or the number of a ticket.';
+            HINT = 'Refer to the request instead: its date, or the number of a ticket.';
     END IF;
     attached := (SELECT jsonb_agg(jsonb_build_object('source', a.source, 'table', a.relation, 'keys', a.keys)
                                   ORDER BY a.source, a.relation)

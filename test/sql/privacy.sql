@@ -50,6 +50,10 @@ SELECT what, rows, done FROM apply_retention();
 SELECT what, rows, done FROM apply_retention(false);
 SELECT what, rows, done FROM apply_retention();
 SELECT customer_of('email:old@x.pt') AS old, customer_of('email:older@x.pt') AS older, customer_of('user_id:rui') IS NOT NULL AS other, (SELECT count(*) FROM stitch_check()) AS flaws;
+-- whoever is called so
+SELECT record('{anonymous_id:retention}', '2014-01-01Z', 'web', 'view') > 0 AS called;
+SELECT what, rows, done FROM apply_retention(false);
+SELECT customer_of('anonymous_id:retention') AS nobody;
 SELECT set_retention('customers', '5 years', "then" => 'anonymise'), record('{email:other@x.pt}', '2014-01-01Z', 'web', 'view') > 0 AS other;
 SELECT what, rows, done FROM apply_retention(false);
 SELECT what, rows, done FROM apply_retention();
