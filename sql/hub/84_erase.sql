@@ -164,16 +164,20 @@ LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN (SELECT '(?i)' || string_agg(DISTINCT CASE WHEN s.whole OR length(s.v) >= 6 OR s.v ~ '@'
-                                                      THEN '(?<![[:alnum:]])' || s.e || '(?![[:alnum:]])'
-                                                      ELSE format('"%s"|[:\[,]\s*%s\s*[],}]', s.e, s.e) END, '|')
-            FROM (SELECT w.v, w.whole, regexp_replace(w.v, '([^[:alnum:]])', '\\\1', 'g') AS e
-                  FROM unnest(identifiers) i(identifier)
-                       CROSS JOIN LATERAL (SELECT @extschema@.identifier_value(i.identifier) AS v) p
-                       CROSS JOIN LATERAL (VALUES (p.v, false), (trim('"' FROM to_json(p.v)::text), false),
-                                           (replace(replace(p.v, '+', '%2B'), '@', '%40'), false),
-                                           (CASE WHEN length(p.v) < 6 THEN i.identifier::text END, true)) w(v, whole)
-                  WHERE w.v <> '') s);
+    -- what all have is written once: thousands of identifiers take hundreds of times longer with it in each
+    RETURN (SELECT '(?i)' || nullif(concat_ws('|', '(?<![[:alnum:]])(?:' || m.long || ')(?![[:alnum:]])',
+                                              '"(?:' || m.short || ')"|[:\[,]\s*(?:' || m.short || ')\s*[],}]'), '')
+            FROM (SELECT string_agg(DISTINCT s.e, '|') FILTER (WHERE s.is_long) AS long,
+                         string_agg(DISTINCT s.e, '|') FILTER (WHERE NOT s.is_long) AS short
+                  FROM (SELECT w.whole OR length(w.v) >= 6 OR w.v ~ '@' AS is_long,
+                               regexp_replace(w.v, '([^[:alnum:]])', '\\\1', 'g') AS e
+                        FROM unnest(identifiers) i(identifier)
+                             CROSS JOIN LATERAL (SELECT @extschema@.identifier_value(i.identifier) AS v) p
+                             CROSS JOIN LATERAL (VALUES (p.v, false), (trim('"' FROM to_json(p.v)::text), false),
+                                                 (replace(replace(p.v, '+', '%2B'), '@', '%40'), false),
+                                                 (CASE WHEN length(p.v) < 6 THEN i.identifier::text END, true))
+                                                 w(v, whole)
+                        WHERE w.v <> '') s) m);
 END $$;
 COMMENT ON FUNCTION @hub@.mention_of(@extschema@.identifier[]) IS
     'a regular expression that finds identifiers in text; NULL: there are none';
