@@ -64,7 +64,7 @@ COMMENT ON COLUMN @hub@.suppressed_writes.others IS
     'how much else: evidence, traits, payloads that would have been kept in rejected';
 
 CREATE TABLE @hub@.personal_data (
-    relation text NOT NULL,
+    relation text NOT NULL CHECK (cardinality(parse_ident(relation)) <= 2),
     column_name text NOT NULL,
     holds text CHECK (holds IN ('identifier', 'number', 'content', 'reference', 'mention')),
     reached_by text CHECK (reached_by IN ('identity', 'customer', 'identities', 'identifier', 'key', 'conversation',

@@ -79,7 +79,7 @@ BEGIN ATOMIC
                  UNION
                  SELECT k.identity_id FROM unnest(o.identifiers) g(identifier)
                         JOIN @hub@.unknown_identifiers(live_evidence.extra) k
-                            ON k.identifier = g.identifier), o.observed_at, NULL
+                            ON k.identifier = g.identifier), o.observed_at, NULL AS strength
     FROM unnest(live_evidence.extra) o
     WHERE live_evidence.extra IS NOT NULL
           AND NOT EXISTS (SELECT FROM @hub@.evidence e WHERE e.source = o.source AND e.source_key = o.source_key);

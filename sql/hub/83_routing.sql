@@ -117,7 +117,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 DECLARE
-    since CONSTANT timestamptz := at - (SELECT s.last_agent_within FROM settings s WHERE s.one_row);
+    since CONSTANT timestamptz := time_before(at, (SELECT s.last_agent_within FROM settings s WHERE s.one_row));
     bots CONSTANT bytea := (SELECT journey_aliases(m.bots) FROM agent_maps m WHERE m.one_row);
     most bigint;
     enough boolean;
@@ -195,7 +195,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     bots CONSTANT bytea := (SELECT journey_aliases(m.bots) FROM agent_maps m WHERE m.one_row);
-    since CONSTANT timestamptz := at - (SELECT s.last_agent_within FROM settings s WHERE s.one_row);
+    since CONSTANT timestamptz := time_before(at, (SELECT s.last_agent_within FROM settings s WHERE s.one_row));
     asked_at timestamptz;
 BEGIN
     asked_at := (SELECT f.waiting_since
@@ -228,7 +228,8 @@ AS $$
 BEGIN
     RETURN coalesce((SELECT array_agg(c.channel ORDER BY c.visits DESC, c.ended_at DESC)
                      FROM (SELECT v.channel, count(*) AS visits, max(v.ended_at) AS ended_at
-                           FROM visits v WHERE v.customer_id = preferred_channels.customer_id GROUP BY v.channel) c), '{}');
+                           FROM visits v WHERE v.customer_id = preferred_channels.customer_id GROUP BY v.channel) c),
+                    '{}');
 END $$;
 COMMENT ON FUNCTION @hub@.preferred_channels(bigint) IS 'channels of a customer''s visits, the preferred one first';
 
@@ -391,7 +392,8 @@ BEGIN
 
     SELECT a.agent, a.assigned_at INTO served
     FROM assignments a CROSS JOIN settings s
-    WHERE s.one_row AND a.identity_id = ANY (ids) AND a.agent IS NOT NULL AND a.assigned_at > at - s.last_agent_within
+    WHERE s.one_row AND a.identity_id = ANY (ids) AND a.agent IS NOT NULL
+          AND a.assigned_at > time_before(at, s.last_agent_within)
     ORDER BY a.assigned_at DESC LIMIT 1;
     known := CASE WHEN served.assigned_at >= coalesce(talk.last_at, '-infinity') THEN served.agent
                   ELSE talk.last_agent END;

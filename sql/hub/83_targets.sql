@@ -323,7 +323,7 @@ BEGIN ATOMIC
                             AND (waiting_groups.since IS NULL OR w.last_at IS NULL
                                  OR w.last_at >= waiting_groups.since)
                       UNION ALL
-                      SELECT n.source, n.conversation, '-infinity', n.may_wait
+                      SELECT n.source, n.conversation, '-infinity' AS started_at, n.may_wait
                       FROM @hub@.changed_conversations() n) u
                 GROUP BY u.source, u.conversation
                 HAVING bool_or(u.may_wait)) n

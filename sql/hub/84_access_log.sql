@@ -1,7 +1,7 @@
 -- Who has looked at whom: see access_log.
 --
 -- While it is written the functions that show one customer are others: each notes who calls it, and becomes part of no
--- query. So it costs nothing while it is not.
+-- query. So it costs nothing while it is not. What the hub itself looks up, as for segments, it reads from the views.
 
 -- With the owner's rights, since those who read write nothing. The setting role is the caller's, whoever's rights are
 -- lent. Where nothing can be written, as on a standby, nothing is.

@@ -35,7 +35,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_t
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN now() - (SELECT s.agents_see_released FROM settings s WHERE s.one_row);
+    RETURN time_before(now(), (SELECT s.agents_see_released FROM settings s WHERE s.one_row));
 END $$;
 COMMENT ON FUNCTION @hub@.seen_since() IS 'agents see customers that were released since then: see settings';
 

@@ -43,6 +43,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     long text;
+    given text;
 BEGIN
     IF NOT isfinite(said.given_at) THEN
         RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow',
@@ -63,13 +64,14 @@ BEGIN
             DETAIL = format('It was given at %s and is valid until %s.', coalesce(said.given_at, now()),
                             said.valid_until);
     END IF;
-    long := (SELECT u.name
-             FROM unnest('{purpose,channel,basis,source,text_version}'::text[],
-                         ARRAY[said.purpose, said.channel, said.basis, said.source, said.text_version]) u(name, value)
-             WHERE octet_length(u.value) NOT BETWEEN 1 AND 255 LIMIT 1);
-    IF long IS NOT NULL THEN
+    SELECT u.name, u.value INTO long, given
+    FROM unnest('{purpose,channel,basis,source,text_version}'::text[],
+                ARRAY[said.purpose, said.channel, said.basis, said.source, said.text_version]) u(name, value)
+    WHERE octet_length(u.value) NOT BETWEEN 1 AND 255 LIMIT 1;
+    IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('%s of a consent must have 1 to 255 bytes', long);
+            MESSAGE = format('%s of a consent must have 1 to 255 bytes', long),
+            DETAIL = format('Given: "%s".', left(given, 60));
     END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.check_consent(@hub@.consent) IS 'refuse what is no consent';
@@ -226,14 +228,15 @@ END $$;
 COMMENT ON FUNCTION @hub@.consents_of(bigint, timestamptz) IS
     'what holds for each purpose and channel that something was said of, as of a time, and what says so';
 
--- What is no time zone is told of customers, too. Not for parallel queries, which can't try.
+-- What is no time zone is told of customers, too; and what the server would take for an offset, which it reads as POSIX
+-- does, the other way round. Not for parallel queries, which can't try.
 CREATE OR REPLACE FUNCTION @hub@.local_time_at(at timestamptz, INOUT time_zone text, fallback text,
                                                OUT local_time timestamp)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF time_zone IS NOT NULL THEN
+    IF time_zone ~ '^[A-Za-z][A-Za-z_-]*([0-9][A-Z]{3})?(/[A-Za-z0-9_+-]+)*$' THEN
         BEGIN
             local_time := at AT TIME ZONE time_zone;
             RETURN;
@@ -297,7 +300,8 @@ BEGIN
                                                AND q.channel IN (may_contact.channel, '*')) THEN
         SELECT l.time_zone AS name, l.local_time::time AS hour, date_part('isodow', l.local_time)::integer AS day
         INTO there
-        FROM local_time_at(at, (SELECT p.traits ->> 'time_zone' FROM customer_profile p WHERE p.customer_id = whose),
+        FROM local_time_at(at, (SELECT p.traits ->> 'time_zone' FROM customer_profile p
+                                WHERE p.customer_id = whose AND jsonb_typeof(p.traits -> 'time_zone') = 'string'),
                            (SELECT s.time_zone FROM settings s WHERE s.one_row)) l;
         PERFORM FROM (SELECT q.weekday, q.quiet_from, q.quiet_until,
                              dense_rank() OVER (ORDER BY q.purpose = '*', q.channel = '*') AS place

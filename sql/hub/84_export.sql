@@ -80,6 +80,10 @@ BEGIN
                              FROM traits t JOIN identities i ON i.identity_id = t.identity_id
                              WHERE t.identity_id = ANY (person.ids) AND NOT (i.blocked OR i.shared)), '{}'));
 
+    result := result || jsonb_build_object(
+        'segments', coalesce((SELECT jsonb_agg(s.segment ORDER BY s.segment COLLATE "C")
+                              FROM customer_segments s WHERE s.customer_id = person.customer), '[]'));
+
     -- what erase() would take: of what came with a device that is others' too what came with the person. Who else there
     -- was is told by number
     SELECT array_agg(w.identity_id), array_agg(w.source), array_agg(w.source_key), array_agg(w.at)
@@ -106,18 +110,28 @@ BEGIN
                         FROM jsonb_array_elements(told) t(value) WHERE t.value ->> 'conversation' IS NOT NULL
                         GROUP BY t.value ->> 'source', t.value ->> 'conversation') c), '[]'),
         'evidence',
-        coalesce((SELECT jsonb_agg(e.told ORDER BY e.told)
+        coalesce((WITH own AS MATERIALIZED (
+                      SELECT i.identity_id, i.identifier FROM identities i WHERE i.identity_id = ANY (all_ids)
+                  ), seen AS MATERIALIZED (
+                      SELECT row_number() OVER () AS n, v.source, v.source_key, v.observed_at, v.recorded_at,
+                             v.retracted_at, v.strength, v.identities
+                      FROM evidence_of(person.ids) v
+                  ), named AS (
+                      SELECT s.n, jsonb_agg(o.identifier ORDER BY o.identifier)
+                                      FILTER (WHERE o.identifier IS NOT NULL) AS identifiers,
+                             count(*) FILTER (WHERE o.identifier IS NULL) AS others
+                      FROM seen s CROSS JOIN LATERAL (SELECT DISTINCT unnest(s.identities) AS id) u
+                           LEFT JOIN own o ON o.identity_id = u.id
+                      GROUP BY s.n
+                  )
+                  SELECT jsonb_agg(e.told ORDER BY e.told)
                   FROM (SELECT jsonb_build_object(
-                                   'source', v.source, 'source_key', v.source_key, 'observed_at', v.observed_at,
-                                   'recorded_at', v.recorded_at, 'retracted_at', v.retracted_at,
-                                   'identifiers', (SELECT jsonb_agg(i.identifier ORDER BY i.identifier)
-                                                   FROM identities i WHERE i.identity_id = ANY (v.identities)
-                                                                           AND i.identity_id = ANY (all_ids)),
-                                   'others', cardinality(array(SELECT unnest(v.identities)
-                                                               EXCEPT SELECT unnest(all_ids))))
-                               || CASE WHEN v.strength IS NOT NULL THEN jsonb_build_object('strength', v.strength)
+                                   'source', s.source, 'source_key', s.source_key, 'observed_at', s.observed_at,
+                                   'recorded_at', s.recorded_at, 'retracted_at', s.retracted_at,
+                                   'identifiers', d.identifiers, 'others', d.others)
+                               || CASE WHEN s.strength IS NOT NULL THEN jsonb_build_object('strength', s.strength)
                                        ELSE '{}' END AS told
-                        FROM evidence_of(person.ids) v) e), '[]'));
+                        FROM seen s JOIN named d ON d.n = s.n) e), '[]'));
     FOR listed IN
         SELECT p.relation FROM personal_data p
         WHERE p.relation <> ALL ('{evidence,touchpoints}')

@@ -18,7 +18,9 @@ DECLARE
     told jsonb;
     part jsonb;
 BEGIN
-    IF handover.customer_id IS NULL THEN
+    IF NOT has_table_privilege('journeys_by_customer', 'SELECT') THEN
+        PERFORM check_may('reader');
+    ELSIF handover.customer_id IS NULL THEN
         RETURN NULL;
     ELSIF whose IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'no_data_found',

@@ -27,7 +27,7 @@ DECLARE
 BEGIN
     IF whose IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'no_data_found',
-            MESSAGE = format('there is no customer %s', coalesce(customer_id::text, 'NULL'));
+            MESSAGE = format('customer %s does not exist', coalesce(customer_id::text, 'NULL'));
     ELSIF valid_for IS NULL OR valid_for <= '0' OR valid_for > '1 year' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('a token can''t be valid for %s', coalesce(valid_for::text, 'NULL')),

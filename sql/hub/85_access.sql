@@ -385,6 +385,11 @@ BEGIN
         PERFORM set_agent_policies(role, true);
     END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
+    IF grant_access.level <> 'portal' AND NOT has_schema_privilege(role, '@extschema@'::regnamespace, 'USAGE') THEN
+        RAISE WARNING USING MESSAGE = format('role %I may not use schema %s', role, '@extschema@'::regnamespace),
+            DETAIL = 'The functions of the extension are in it, which those of the hub call.',
+            HINT = format('GRANT USAGE ON SCHEMA %s TO %I;', '@extschema@'::regnamespace, role);
+    END IF;
     FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
         EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
     END LOOP;

@@ -20,6 +20,15 @@ SELECT grant_access('regress_steward', 'steward');
 SELECT grant_access('regress_access_agent', 'agent');
 INSERT INTO agents (agent, name, login) VALUES ('ann', 'Ann', 'regress_access_agent');
 
+-- who may not use the extension is told of
+BEGIN;
+RESET ROLE;
+SET LOCAL client_min_messages = warning;
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+SELECT "It's ""%I""".grant_access('regress Stranger''s');
+SELECT "It's ""%I""".grant_access('regress Stranger''s', 'portal');
+ROLLBACK;
+
 -- what is refused
 CREATE FUNCTION pg_temp.refused(query text, OUT state text, OUT message text, OUT hint text)
 LANGUAGE plpgsql AS $$

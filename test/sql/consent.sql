@@ -93,6 +93,14 @@ SELECT set_traits('n:9', '{"time_zone": "America/Sao_Paulo"}') = :nine AS moved;
 SELECT at, m.* FROM unnest('{2026-03-28 00:59Z,2026-03-28 01:00Z,2026-03-28 10:59Z,2026-03-28 11:00Z}'::timestamptz[]) at, may_contact(:nine, 'marketing', 'sms', at) m;
 SELECT set_traits('n:9', '{"time_zone": "Mars/Olympus"}', observed_at => now() + '1 s') = :nine AS moved;
 SELECT * FROM may_contact(:nine, 'marketing', 'sms', '2026-03-28 22:00Z');
+-- nor is an offset one: the server would read it as POSIX does, the other way round
+SELECT set_traits('n:9', '{"time_zone": "+08:00"}', observed_at => now() + '2 s') = :nine AS moved;
+SELECT * FROM may_contact(:nine, 'marketing', 'sms', '2026-03-28 22:00Z');
+SELECT set_traits('n:9', '{"time_zone": 8}', observed_at => now() + '3 s') = :nine AS moved;
+SELECT * FROM may_contact(:nine, 'marketing', 'sms', '2026-03-28 22:00Z');
+SELECT set_traits('n:9', '{"time_zone": "Etc/GMT-8"}', observed_at => now() + '4 s') = :nine AS moved;
+SELECT * FROM may_contact(:nine, 'marketing', 'sms', '2026-03-28 22:00Z');
+SELECT set_traits('n:9', '{"time_zone": ""}', observed_at => now() + '5 s') = :nine AS moved;
 -- all of a day
 INSERT INTO quiet_hours (purpose, channel, weekday, quiet_from, quiet_until) VALUES ('news', 'sms', 7, '00:00', '00:00'), ('offers', 'sms', 7, '00:00', '24:00');
 SELECT p, at, reasons FROM unnest('{news,offers}'::text[]) p, unnest('{2026-03-28 23:59Z,2026-03-29 00:00Z,2026-03-29 22:59Z,2026-03-29 23:00Z}'::timestamptz[]) at, may_contact(:nine, p, 'sms', at);

@@ -80,6 +80,11 @@ CREATE TEMP TABLE was AS SELECT export_customer(customer_of('account:1004')) AS 
 -- erase: refused, and then done
 SELECT erase(customer_of('account:1001'), ' ');
 SELECT erase(customer_of('account:1001'), 'request of Ana@Example.pt');
+SELECT erase(customer_of('account:1001'), 'asked by ACCOUNT:1001.');
+BEGIN;
+SELECT set_traits('account:1001', '{"name": "Ana D. (Dias)"}') IS NOT NULL AS named;
+SELECT erase(customer_of('account:1001'), 'ana d. (dias) asked');
+ROLLBACK;
 SELECT erase(NULL, 'ticket 1');
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT erase(customer_of('account:1001'), 'ticket 1');

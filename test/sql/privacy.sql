@@ -14,8 +14,9 @@ SELECT count(*) FROM timeline_of(:ana);
 SELECT portal_token(:ana) AS token \gset
 SET pg_journey_session.token = :'token';
 SELECT ask_for_erasure('Enough') IS NOT NULL AS asked;
+SELECT create_segment('viewers', '{"pattern": "web.view"}') IS NOT NULL AS made, refresh() AS refreshed;
 -- what is exported
-SELECT jsonb_path_query_array(e, '$.consents[*].text_version') AS consents, e -> 'erasure_requests' -> 0 ->> 'reason' AS asked, jsonb_path_query_array(e, '$.access_log[*].function') AS seen_by FROM export_customer(:ana) e;
+SELECT jsonb_path_query_array(e, '$.consents[*].text_version') AS consents, e -> 'erasure_requests' -> 0 ->> 'reason' AS asked, jsonb_path_query_array(e, '$.access_log[*].function') AS seen_by, e -> 'segments' AS segments FROM export_customer(:ana) e;
 SELECT my_export() -> 'identifiers' AS identifiers;
 -- and erased
 SELECT e - 'erased_at' - 'receipt' IS NOT NULL AS receipt FROM erase(:ana, 'request 1') e;
@@ -49,6 +50,10 @@ SELECT what, rows, done FROM apply_retention();
 SELECT what, rows, done FROM apply_retention(false);
 SELECT what, rows, done FROM apply_retention();
 SELECT customer_of('email:old@x.pt') AS old, customer_of('email:older@x.pt') AS older, customer_of('user_id:rui') IS NOT NULL AS other, (SELECT count(*) FROM stitch_check()) AS flaws;
+-- whoever is called so
+SELECT record('{anonymous_id:retention}', '2014-01-01Z', 'web', 'view') > 0 AS called;
+SELECT what, rows, done FROM apply_retention(false);
+SELECT customer_of('anonymous_id:retention') AS nobody;
 SELECT set_retention('customers', '5 years', "then" => 'anonymise'), record('{email:other@x.pt}', '2014-01-01Z', 'web', 'view') > 0 AS other;
 SELECT what, rows, done FROM apply_retention(false);
 SELECT what, rows, done FROM apply_retention();

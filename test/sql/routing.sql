@@ -179,6 +179,15 @@ SELECT * FROM routed('slow', 'chat', now());
 UPDATE agents SET on_duty = true;
 -- duty is no other name: what is packed is not packed anew
 SELECT bots_version FROM settings;
+-- how long somebody is known does not hang on the clocks of who asks
+SELECT record('{card:dst}', '2026-03-28 12:30Z', 'chat', 'message', direction => 'in', conversation => 'dst', source => 'desk') > 0 AS asked,
+       record('{card:dst}', '2026-03-28 12:30Z', 'chat', 'resolved', direction => 'out', conversation => 'dst', source => 'desk', agent => 'ana') > 0 AS answered;
+UPDATE settings SET last_agent_within = '1 day';
+DELETE FROM routing_rules;
+SELECT * FROM routed('dst', 'chat', '2026-03-29 12:00Z');
+SET timezone = 'Europe/Lisbon';
+SELECT * FROM routed('dst', 'chat', '2026-03-29 12:00Z');
+SET timezone = 'UTC';
 RESET search_path;
 SELECT journey_drop_hub('crm', true);
 DROP FUNCTION refused;

@@ -92,13 +92,31 @@ sql($node, "UPDATE theirs.settings SET worker = false");
 comes($node, q{SELECT NOT theirs.worker_runs()}, 'it is not asked for any more');
 sql($node, "SELECT journey_drop_hub('theirs', true)");
 
-# a standby has none before it is promoted
+# a standby has none before it is promoted, and answers
+sql($node, <<'END');
+SELECT care.create_segment('buyers', '{"pattern": "store.buy"}'), care.create_segment('told', '{"trait": "$.vip == true"}');
+INSERT INTO care.queues (queue) VALUES ('desk');
+INSERT INTO care.routing_rules (position, queue) VALUES (1, 'desk');
+INSERT INTO care.quiet_hours (quiet_from, quiet_until) VALUES ('22:00', '08:00');
+UPDATE care.settings SET access_log = true;
+END
+my $answers = <<'END';
+SELECT care.in_segment('buyers', c.customer_id), care.in_segment('told', c.customer_id), (SELECT count(*) FROM care.segment_members('buyers')),
+       (SELECT count(*) FROM care.segments_of(c.customer_id)), r.queue, r.reasons, care.handover(c.customer_id) - 'at' - 'may_contact', (SELECT count(*) FROM care.next_step(c.customer_id)),
+       (SELECT count(*) FROM care.waiting_now()), (SELECT allowed FROM care.may_contact(c.customer_id, 'news', 'email')), care.export_customer(c.customer_id) - 'access_log'
+FROM (SELECT min(customer_id) AS customer_id FROM care.customers) c CROSS JOIN LATERAL care.route(c.customer_id, 'chat') r
+END
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
 is(sql($standby, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'pg_journey'}), 0, 'a standby has none');
+comes($node, q{SELECT NOT EXISTS (SELECT FROM care.journey_changes) AND NOT EXISTS (SELECT FROM care.segment_changes)}, 'all is refreshed');
+$node->wait_for_catchup($standby);
+my $answered = sql($standby, $answers);
+like($answered, qr/^t\|f\|\d+\|1\|desk\|/, 'segments, routes and hand-overs are told there');
+is($answered, sql($node, $answers), 'as on the primary');
 $standby->promote;
 search($standby);
 comes($standby, q{SELECT care.worker_runs()}, 'one that was promoted has');
