@@ -63,7 +63,7 @@ FROM crm.handover(crm.customer_of('shop:dora')) h;
 
 \echo
 \echo 'Rita answers. What do customers do who were where Dora is now, in the year of the shop? With what chance, within what error,'
-\echo 'and how many of a hundred buy within a month if they take that step, and if they don''t:'
+\echo 'and how many of a hundred buy within a month if they take that step, and if they don''t? (Blank: too few to tell.)'
 \echo
 
 \set ECHO queries

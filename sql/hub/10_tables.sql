@@ -14,7 +14,8 @@ COMMENT ON COLUMN @hub@.settings.quarantine_above IS
     'identities a component may have, spellings of one counted once; a larger one is quarantined, NULL: none is';
 COMMENT ON COLUMN @hub@.settings.rules_changed_at IS 'when a rule or this row was last changed';
 COMMENT ON COLUMN @hub@.settings.forget_unreferenced IS
-    'whether identifiers go that no evidence that holds, touchpoint, trait, consent or pair names any more: when '
+    'whether identifiers go that no evidence that holds, touchpoint, trait, consent, pair or record of match_records '
+    'names any more: when '
     'evidence is retracted, a touchpoint taken back, a row of an attached table changes, and by maintain()';
 
 CREATE TABLE @hub@.identifier_rules (

@@ -118,7 +118,9 @@ CREATE POLICY changed ON @hub@.segment_log FOR UPDATE USING (true);
 CREATE POLICY removed ON @hub@.segment_log FOR DELETE USING (true);
 ALTER TABLE @hub@.segment_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY of_visible_identities ON @hub@.segment_changes FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)) OR segment_changes.identity_id IS NULL
+    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
+                       AND @hub@.hides_rows($$@hub@.identities$$))
+           OR segment_changes.identity_id IS NULL
            OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = segment_changes.identity_id));
 CREATE POLICY added ON @hub@.segment_changes FOR INSERT WITH CHECK (true);
 CREATE POLICY removed ON @hub@.segment_changes FOR DELETE USING (true);

@@ -16,7 +16,8 @@ COMMENT ON TABLE @hub@.retention_rules IS
     ' names is kept';
 COMMENT ON COLUMN @hub@.retention_rules.what IS
     'touchpoints, by occurred_at; keys, by when their touchpoints came in; rejected payloads, by received_at; traits,'
-    ' trait_history, by recorded_at; former_memberships, by member_until; access_log, by seen_at; customers, by when'
+    ' trait_history, by recorded_at; former_memberships, by member_until; access_log, by seen_at; assignments, by'
+    ' released_at; segment_log, by at; customers, by when'
     ' they were last heard of';
 COMMENT ON COLUMN @hub@.retention_rules.channel IS 'of touchpoints: those of this channel; * or NULL: of all';
 COMMENT ON COLUMN @hub@.retention_rules.action IS 'of touchpoints: those of this action; * or NULL: of all';

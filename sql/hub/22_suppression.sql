@@ -4,7 +4,8 @@
 --
 -- All writers pass the gate, the table suppressions, before they look who is known (journey_pass), and erase() closes
 -- it: so nothing is recorded of whom it is erasing meanwhile. What is known is not suppressed, so only what is new is
--- looked for.
+-- looked for. Who locks rows of a person otherwise (assign, take_segment_events) passes it before: if he came to it with
+-- them, erase() could be waiting for him.
 
 CREATE OR REPLACE FUNCTION @hub@.suppression_mark(identifier @extschema@.identifier, secret bytea) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -83,6 +84,17 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.suppressed_among(@extschema@.identifier[]) IS 'those of some identifiers that are suppressed';
 REVOKE EXECUTE ON FUNCTION @hub@.suppressed_among(@extschema@.identifier[]) FROM PUBLIC;
+
+-- For those who have no right to the gate, or hold rows that erase() takes away: before the first of these.
+CREATE OR REPLACE FUNCTION @hub@.pass_gate() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    PERFORM journey_pass('suppressions');
+END $$;
+COMMENT ON FUNCTION @hub@.pass_gate() IS
+    'wait until nobody is being erased, and let nobody be until the transaction ends';
+REVOKE EXECUTE ON FUNCTION @hub@.pass_gate() FROM PUBLIC;
 
 -- What all writers ask who have passed the gate, and were told that the answer is not plain.
 CREATE OR REPLACE FUNCTION @hub@.suppressed_now(identifiers @extschema@.identifier[])

@@ -667,6 +667,7 @@ BEGIN
         IF NOT is_row_error(SQLSTATE) THEN
             RAISE;
         ELSIF n = 1 THEN
+            PERFORM set_config('row_security', 'on', true);
             PERFORM reject_change(source_id, key_values, befores, afters, notes[1], SQLERRM, SQLSTATE);
         ELSE
             n := n / 2;
@@ -679,6 +680,7 @@ BEGIN
         RETURN;
     END;
     IF row_keys IS NOT NULL THEN
+        PERFORM set_config('row_security', 'on', true);  -- policies of the hub's tables may be there
         PERFORM store_changes(s.source, row_keys, keys, events);
     END IF;
 END $$;
@@ -731,15 +733,16 @@ BEGIN
         keys := pg_catalog.array_append(keys, change.change);
         events := pg_catalog.array_append(events, change.event);
         IF pg_catalog.cardinality(keys) OPERATOR(pg_catalog.=) 1000 THEN
-            PERFORM pg_catalog.set_config('search_path', own_path, true);
+            PERFORM pg_catalog.set_config('search_path', own_path, true),
+                    pg_catalog.set_config('row_security', 'on', true);
             PERFORM store_changes(s.source, row_keys, keys, events);
             row_keys := '{}';
             keys := '{}';
             events := '{}';
-            PERFORM set_config('search_path', s.search_path, true);
+            PERFORM set_config('row_security', 'off', true), set_config('search_path', s.search_path, true);
         END IF;
     END LOOP;
-    PERFORM pg_catalog.set_config('search_path', own_path, true);
+    PERFORM pg_catalog.set_config('search_path', own_path, true), pg_catalog.set_config('row_security', 'on', true);
     PERFORM store_changes(s.source, row_keys, keys, events);
 END $$;
 COMMENT ON FUNCTION @hub@.apply_first_values(integer, text, text[]) IS

@@ -142,6 +142,13 @@ FROM (SELECT 'source' AS topic, p.source || CASE WHEN p.part <> '' THEN ' ' || p
       FROM (SELECT count(*) AS touchpoints FROM @hub@.touchpoints_default) d
            LEFT JOIN @hub@.work_done w ON w.task = 'maintain'
       UNION ALL
+      SELECT 'policies', c.relname, 'failing', NULL, NULL,
+             'policy everyone lets through what policies of your own hide: call grant_access once more for an agent'
+      FROM pg_policy e JOIN pg_class c ON c.oid = e.polrelid
+      WHERE c.relnamespace = $$@hub@$$::regnamespace AND e.polname = 'everyone'
+            AND EXISTS (SELECT FROM pg_policy o
+                        WHERE o.polrelid = e.polrelid AND o.polpermissive AND o.polname <> 'everyone')
+      UNION ALL
       SELECT 'worker', NULL, CASE WHEN x.runs = s.worker THEN 'ok' ELSE 'failing' END, NULL, NULL,
              CASE WHEN x.runs THEN 'it runs'
                   WHEN s.worker THEN 'settings ask for it, but it does not run: pg_journey must be in '
@@ -152,7 +159,7 @@ FROM (SELECT 'source' AS topic, p.source || CASE WHEN p.part <> '' THEN ' ' || p
 COMMENT ON VIEW @hub@.health IS 'whether the hub keeps up, and what keeps it from that';
 COMMENT ON COLUMN @hub@.health.topic IS
     'source: an attached table; rejects: of one; journeys: what refresh() has to do; partitions: what maintain() has '
-    'to; worker: the background worker';
+    'to; policies: yours, which agents'' leave without effect; worker: the background worker';
 COMMENT ON COLUMN @hub@.health.name IS 'which source';
 COMMENT ON COLUMN @hub@.health.status IS
     'ok; behind: there is something to do, or changes wait for more than five minutes; failing: it needs somebody';

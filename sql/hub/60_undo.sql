@@ -139,7 +139,9 @@ BEGIN
                                          WHERE s.identity_id = u.id LIMIT 1) s ON true
                       LEFT JOIN LATERAL (SELECT true AS found FROM consents c
                                          WHERE c.identity_id = u.id LIMIT 1) c ON true
-                 WHERE t.found IS NULL AND s.found IS NULL AND c.found IS NULL
+                      LEFT JOIN LATERAL (SELECT true AS found FROM match_records r
+                                         WHERE r.identity_id = u.id LIMIT 1) r ON true
+                 WHERE t.found IS NULL AND s.found IS NULL AND c.found IS NULL AND r.found IS NULL
                        AND NOT EXISTS (SELECT FROM assignments g
                                        WHERE g.identity_id = u.id AND g.released_at IS NULL));
 END $$;
@@ -181,7 +183,6 @@ BEGIN
     DELETE FROM identities i WHERE i.identity_id = ANY (gone);
     DELETE FROM former_memberships m WHERE m.identity_id = ANY (gone);
     DELETE FROM trait_history h WHERE h.identity_id = ANY (gone);
-    DELETE FROM assignments g WHERE g.identity_id = ANY (gone);
     DELETE FROM customers c
     WHERE c.customer_id = ANY (gone) AND NOT EXISTS (SELECT FROM identities i WHERE i.customer_id = c.customer_id);
     IF left_over <> '{}' THEN

@@ -170,6 +170,9 @@ BEGIN
         SELECT min(journey_start(j.journey)), max(journey_end(j.journey)) INTO first_at, last_at
         FROM current_journeys j WHERE j.customer_id = ANY (customers);
     END IF;
+    IF first_at IS NOT NULL AND isfinite(since) THEN  -- the report is of that time, whatever was before
+        first_at := since;
+    END IF;
     page := '<dl class="tiles">'
         || (SELECT string_agg(format('<div><dt>%s</dt><dd>%s</dd></div>', svg_escape(f.name),
                                      coalesce(svg_escape(f.figure), '&#8211;')), '' ORDER BY f.n)
@@ -315,8 +318,8 @@ BEGIN
                  CASE WHEN customers IS NULL THEN report_number(m.value / nullif(m.spent, 0), 'money') END])
                  WITH ORDINALITY AS x(cell, n);
         page := page || report_section(
-            'Credit', format('What channels have of conversions (%s), by model, for touchpoints within 30 days before; '
-                             'of their value by Markov; and what was spent on all customers.', conversion),
+            'Credit', format('Conversions (%s) by the channels that led to them within 30 days, by model; (none): none '
+                             'did. Value by the model Markov; spent on all customers.', conversion),
             report_table(ARRAY['Channel', 'First', 'Last', 'Linear', 'Time decay', 'Shapley', 'Markov', 'Value',
                                'Spent', 'Value for each spent'], cells));
     END IF;
@@ -360,11 +363,11 @@ BEGIN
                            'Resolved at first contact'], cells));
     RETURN report_page(coalesce(title, 'Customer journeys'),
                        CASE WHEN first_at IS NULL THEN 'There are no touchpoints as yet.'
-                            WHEN until IS NULL
-                            THEN format('From %s to %s, %s', report_time(first_at, zone), report_time(last_at, zone),
-                                        zone)
-                            ELSE format('From %s until before %s, %s', report_time(first_at, zone),
-                                        report_time(until, zone), zone) END
+                            WHEN isfinite(until)
+                            THEN format('From %s until before %s, %s', report_time(first_at, zone),
+                                        report_time(until, zone), zone)
+                            ELSE format('From %s to %s, %s', report_time(first_at, zone),
+                                        report_time(greatest(first_at, last_at), zone), zone) END
                        || CASE WHEN customers IS NOT NULL
                                THEN (SELECT format('; %s of %s customers', report_number(count(*) FILTER (
                                                        WHERE c.customer_id = ANY (customers))), report_number(count(*)))

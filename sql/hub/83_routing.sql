@@ -1,6 +1,6 @@
 -- Routing: whom a customer is sent to, and what is assigned to whom.
 --
--- Locks: assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
+-- Locks: who assigns or releases passes the gate of erase(). assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
 -- open, then the agent, by the trigger of assignments; of agents one at a time: one who has no room is let go before
 -- the next is tried. release() locks the assignment alone. So there are no deadlocks among transactions that assign or
 -- release once, and last of all they do.
@@ -318,6 +318,7 @@ CREATE OR REPLACE FUNCTION @hub@.routing(
     OUT reasons text[], OUT held bigint)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET intervalstyle = 'postgres'
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -532,6 +533,7 @@ DECLARE
     most integer;
     held bigint;
 BEGIN
+    PERFORM journey_pass('suppressions');
     PERFORM FROM identities i WHERE i.identity_id = NEW.identity_id FOR KEY SHARE;  -- so that nobody forgets it now
     IF NOT FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
@@ -578,6 +580,7 @@ BEGIN
     IF NOT has_column_privilege('assignments', 'queue', 'INSERT') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM pass_gate();
     LOOP
         IF told THEN
             SELECT i.customer_id AS customer, queue, ARRAY[agent] AS agents, channel AS on_channel,
@@ -644,8 +647,13 @@ BEGIN
                 WHERE a.assignment_id = was.assignment_id;
                 INSERT INTO assignments AS a (identity_id, source, conversation, channel, queue, agent, priority,
                                               reasons)
-                VALUES (found.customer, system, assign.conversation, found.on_channel, found.queue, candidate,
-                        found.priority, found.reasons)
+                VALUES (coalesce((SELECT t.identity_id
+                                  FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
+                                  WHERE t.source = system AND t.conversation = assign.conversation
+                                        AND i.customer_id = found.customer
+                                  ORDER BY t.occurred_at DESC LIMIT 1), found.customer),
+                        system, assign.conversation, found.on_channel, found.queue, candidate, found.priority,
+                        found.reasons)
                 RETURNING a.assignment_id INTO id;
                 RETURN id;
             EXCEPTION
@@ -687,6 +695,7 @@ BEGIN
     IF NOT has_column_privilege('assignments', 'released_at', 'UPDATE') THEN
         PERFORM check_may('writer');
     END IF;
+    PERFORM pass_gate();
     UPDATE assignments a SET released_at = greatest(clock_timestamp(), a.assigned_at), outcome = release.outcome
     WHERE a.assignment_id = release.assignment_id AND a.released_at IS NULL;
     IF NOT FOUND AND NOT EXISTS (SELECT FROM assignments a WHERE a.assignment_id = release.assignment_id) THEN

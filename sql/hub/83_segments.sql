@@ -98,7 +98,7 @@ COMMENT ON COLUMN @hub@.open_conversations.conversation IS 'its name there';
 CREATE OR REPLACE FUNCTION @hub@.open_conversations_of(customer_id bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 BEGIN
@@ -106,6 +106,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.open_conversations_of(bigint) IS 'how many conversations of a customer are open';
 
+-- Here and elsewhere the hub reads the view customer_profile, not customer_profile_of, which tells who looks at whom.
 -- Personal traits are hidden from who may not read identifiers, whose answers would be wrong.
 CREATE OR REPLACE FUNCTION @hub@.sees_traits() RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
@@ -272,8 +273,8 @@ BEGIN
         CASE WHEN NOT made.conversations THEN 'NULL::bigint' WHEN everybody THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(l.customer_id)' END,
         concat_ws(' ', CASE WHEN made.traits
-                            THEN 'LEFT JOIN LATERAL (SELECT v.traits FROM customer_profile v '
-                                 'WHERE v.customer_id = l.customer_id OFFSET 0) p ON true' END,
+                            THEN 'LEFT JOIN LATERAL (SELECT f.traits FROM customer_profile f '
+                                 'WHERE f.customer_id = l.customer_id OFFSET 0) p ON true' END,
                   CASE WHEN made.conversations AND everybody
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = l.customer_id' END))
@@ -372,6 +373,7 @@ COMMENT ON FUNCTION @hub@.refresh_segments(timestamptz, bigint[], boolean, @exts
 CREATE OR REPLACE FUNCTION @hub@.evaluate_segments(customer_id bigint, ids integer[], at timestamptz) RETURNS integer[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -496,8 +498,8 @@ BEGIN
                  'SELECT c.customer_id, j.journey FROM customers c LEFT JOIN journeys_by_customer j '
                  'ON j.customer_id = c.customer_id'),
         concat_ws(' ', CASE WHEN 'traits' = ANY (d.inputs)
-                            THEN 'LEFT JOIN LATERAL (SELECT v.traits FROM customer_profile v '
-                                 'WHERE v.customer_id = j.customer_id OFFSET 0) p ON true' END,
+                            THEN 'LEFT JOIN LATERAL (SELECT f.traits FROM customer_profile f '
+                                 'WHERE f.customer_id = j.customer_id OFFSET 0) p ON true' END,
                   CASE WHEN d.condition ~ 'e\.open_conversations' AND d.candidates IS NULL
                        THEN 'LEFT JOIN (SELECT o.customer_id, count(*) AS open FROM open_conversations o GROUP BY 1) o '
                             'ON o.customer_id = j.customer_id' END),
@@ -527,10 +529,10 @@ DECLARE
 BEGIN
     RETURN concat_ws(E'\n', segment_text(name),
         CASE WHEN d.candidates IS NOT NULL
-             THEN format('Found by the index of journeys, among those that match %s.',
+             THEN format('The index of journeys finds the candidates: those that match %s.',
                          replace(replace(d.candidates, 'j.journey ~ ', ''), '::@extschema@.journey_pattern', ''))
              ELSE 'Found by reading all customers: there is no pattern that all of them must match.' END,
-        format('It may change by %s.', array_to_string(array_replace(d.inputs, 'time', 'time alone'), ', ')));
+        format('What may change it: %s.', array_to_string(array_replace(d.inputs, 'time', 'time alone'), ', ')));
 END $$;
 COMMENT ON FUNCTION @hub@.explain_segment(text) IS
     'who is in a segment, in English, how segment_members finds them, and by what they may enter or leave';
@@ -594,6 +596,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'at_most must not be negative',
             DETAIL = format('Given: %s.', at_most);
     END IF;
+    PERFORM pass_gate();
     RETURN QUERY
     WITH next AS MATERIALIZED (
         SELECT l.log_id FROM segment_log l WHERE l.taken_at IS NULL ORDER BY l.log_id LIMIT at_most

@@ -12,10 +12,15 @@ AS $$
 BEGIN
     IF customer_id IS NOT NULL AND current_setting('transaction_read_only') = 'off'
        AND (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
-        INSERT INTO access_log (role, login, purpose, function, identity_id)
-        VALUES (coalesce(nullif(current_setting('role'), 'none'), session_user), session_user,
-                nullif(left(current_setting('pg_journey_session.purpose', true), 255), ''), left(function, 63),
-                customer_id);
+        -- whoever has been erased meanwhile, or is forgotten, is looked at no more
+        PERFORM journey_pass('suppressions');
+        PERFORM FROM identities i WHERE i.identity_id = note_access.customer_id FOR KEY SHARE;
+        IF FOUND THEN
+            INSERT INTO access_log (role, login, purpose, function, identity_id)
+            VALUES (coalesce(nullif(current_setting('role'), 'none'), session_user), session_user,
+                    nullif(left(current_setting('pg_journey_session.purpose', true), 255), ''), left(function, 63),
+                    customer_id);
+        END IF;
     END IF;
     RETURN true;
 END $$;

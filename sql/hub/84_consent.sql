@@ -19,7 +19,7 @@ CREATE OR REPLACE TRIGGER keep_consents
     ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
 
 -- Nobody but the owner may take it away; so it goes with the identity, whoever may take that away. So do rows of who
--- has looked at it, and what it asked for.
+-- has looked at it, what it asked for, and whom it was sent to.
 CREATE OR REPLACE FUNCTION @hub@.identities_gone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -29,6 +29,7 @@ BEGIN
     DELETE FROM consents c USING old_rows o WHERE c.identity_id = o.identity_id;
     DELETE FROM access_log l USING old_rows o WHERE l.identity_id = o.identity_id;
     DELETE FROM erasure_requests r USING old_rows o WHERE r.identity_id = o.identity_id;
+    DELETE FROM assignments a USING old_rows o WHERE a.identity_id = o.identity_id;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_gone() IS 'trigger: what was said of consent goes with the identity, and the like';

@@ -22,7 +22,7 @@ BEGIN
     -- the hub's own policies follow from those of identities, or are for what erase_listed does
     SELECT string_agg(r.relation, ', ' ORDER BY r.relation) INTO hidden
     FROM (SELECT DISTINCT p.relation, to_regclass(personal_relation(p.relation)) AS id FROM personal_data p
-          WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,'
+          WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,assignments,'
                                    'erasure_requests,segment_members,segment_log,segment_changes,noted_waits}')
                 AND p.holds IS NOT NULL) r
     WHERE CASE WHEN r.id IS NOT NULL THEN hides_rows(r.id) END;

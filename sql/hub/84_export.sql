@@ -114,7 +114,7 @@ BEGIN
                       SELECT i.identity_id, i.identifier FROM identities i WHERE i.identity_id = ANY (all_ids)
                   ), seen AS MATERIALIZED (
                       SELECT row_number() OVER () AS n, v.source, v.source_key, v.observed_at, v.recorded_at,
-                             v.retracted_at, v.identities
+                             v.retracted_at, v.strength, v.identities
                       FROM evidence_of(person.ids) v
                   ), named AS (
                       SELECT s.n, jsonb_agg(o.identifier ORDER BY o.identifier)
@@ -128,7 +128,9 @@ BEGIN
                   FROM (SELECT jsonb_build_object(
                                    'source', s.source, 'source_key', s.source_key, 'observed_at', s.observed_at,
                                    'recorded_at', s.recorded_at, 'retracted_at', s.retracted_at,
-                                   'identifiers', d.identifiers, 'others', d.others) AS told
+                                   'identifiers', d.identifiers, 'others', d.others)
+                               || CASE WHEN s.strength IS NOT NULL THEN jsonb_build_object('strength', s.strength)
+                                       ELSE '{}' END AS told
                         FROM seen s JOIN named d ON d.n = s.n) e), '[]'));
     FOR listed IN
         SELECT p.relation FROM personal_data p
@@ -193,15 +195,14 @@ BEGIN
         id := to_regclass(personal_relation(t.relation));
         CONTINUE WHEN id IS NULL;
         SELECT max(a.attname) FILTER (WHERE p.reached_by = 'identity'),
-               (array_agg(a.attname ORDER BY array_position('{occurred_at,observed_at,received_at,rejected_at,noted_at,'
-                                                            'set_at,first_seen,suppressed_at}'::name[], a.attname))
-                FILTER (WHERE a.attname IN ('occurred_at', 'observed_at', 'received_at', 'rejected_at', 'noted_at',
-                                            'set_at',
-                                            'first_seen', 'suppressed_at')
-                              AND a.atttypid = 'timestamptz'::regtype))[1],
+               (array_agg(a.attname ORDER BY u.n)
+                FILTER (WHERE u.n IS NOT NULL AND a.atttypid = 'timestamptz'::regtype))[1],
                coalesce(bool_or(a.attname = 'source'), false)
         INTO by_identity, at, has_source
         FROM pg_attribute a LEFT JOIN personal_data p ON p.relation = t.relation AND p.column_name = a.attname
+             LEFT JOIN unnest('{occurred_at,observed_at,received_at,rejected_at,noted_at,set_at,first_seen,'
+                              'suppressed_at,given_at,seen_at,asked_at,assigned_at,at}'::name[]) WITH ORDINALITY u(name, n)
+                 ON u.name = a.attname
         WHERE a.attrelid = id AND a.attnum > 0 AND NOT a.attisdropped;
         EXECUTE format('SELECT count(*), %s, %s, %s, %s FROM %s x%s',
                        CASE WHEN by_identity IS NOT NULL THEN 'count(DISTINCT i.customer_id)' ELSE 'NULL::bigint' END,

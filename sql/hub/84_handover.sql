@@ -6,7 +6,7 @@
 CREATE OR REPLACE FUNCTION @hub@.handover(customer_id bigint, latest integer DEFAULT 10) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan SET jit = off
+SET plan_cache_mode = force_generic_plan SET jit = off SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -32,7 +32,7 @@ BEGIN
             HINT = 'So many touchpoints, hand-offs, open conversations, and messages of each, are told at most.';
     END IF;
     IF (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
-        PERFORM note_access('handover', customer_id);
+        PERFORM note_access('handover', whose);
     END IF;
     ids := ARRAY(SELECT i.identity_id FROM identities i WHERE i.customer_id = whose);
     packed := (SELECT j.journey FROM journeys_by_customer j WHERE j.customer_id = whose);

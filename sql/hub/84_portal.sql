@@ -82,6 +82,23 @@ COMMENT ON FUNCTION @hub@.portal_identity() IS
 REVOKE EXECUTE ON FUNCTION @hub@.portal_identity() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION @hub@.portal_signature(bigint, bigint) FROM PUBLIC;
 
+-- Whoever is being erased says nothing any more; above READ COMMITTED, nor does who was erased since the snapshot.
+CREATE OR REPLACE FUNCTION @hub@.portal_speaker() RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    id bigint;
+BEGIN
+    PERFORM journey_pass('suppressions');
+    id := portal_identity();
+    PERFORM FROM identities i WHERE i.identity_id = id FOR KEY SHARE;
+    RETURN id;
+END $$;
+COMMENT ON FUNCTION @hub@.portal_speaker() IS
+    'the identity that the session''s token names, which stays until the transaction ends';
+REVOKE EXECUTE ON FUNCTION @hub@.portal_speaker() FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @hub@.portal_customer() RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -172,10 +189,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose bigint;
+    whose CONSTANT bigint := portal_speaker();
 BEGIN
-    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
-    whose := portal_identity();
     IF NOT coalesce(trait = ANY ((SELECT s.portal_traits FROM settings s WHERE s.one_row)::text[]), false) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('trait %s can''t be corrected at the portal',
@@ -197,11 +212,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose bigint;
+    whose CONSTANT bigint := portal_speaker();
     said consent;
 BEGIN
-    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
-    whose := portal_identity();
     said := ROW((SELECT i.identifier FROM identities i WHERE i.identity_id = whose), purpose, channel, 'withdrawn',
                 NULL, 'portal', NULL, clock_timestamp(), NULL);
     PERFORM check_consent(said);
@@ -215,10 +228,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose bigint;
+    whose CONSTANT bigint := portal_speaker();
 BEGIN
-    PERFORM journey_pass('suppressions');  -- whoever is being erased says nothing any more
-    whose := portal_identity();
     INSERT INTO erasure_requests (identity_id, reason) VALUES (whose, left(reason, 1000)) ON CONFLICT DO NOTHING;
     RETURN (SELECT r.asked_at FROM erasure_requests r WHERE r.identity_id = whose);
 END $$;

@@ -9,7 +9,8 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    known CONSTANT text[] := '{touchpoints,keys,rejected,traits,trait_history,former_memberships,access_log,customers}';
+    known CONSTANT text[] := '{touchpoints,keys,rejected,traits,trait_history,former_memberships,access_log,'
+                             'assignments,segment_log,customers}';
     column_name text;
 BEGIN
     IF NEW.what <> ALL (known) THEN
@@ -198,7 +199,9 @@ RETURN CASE retained_rows.what
            WHEN 'traits' THEN 'traits t WHERE t.recorded_at < $1 AND $2 IN (t.source, ''*'') AND t.source_key = '''''
            WHEN 'trait_history' THEN 'trait_history t WHERE t.recorded_at < $1 AND $2 IN (t.source, ''*'')'
            WHEN 'former_memberships' THEN 'former_memberships t WHERE t.member_until < $1 AND $2 = ''*'''
-           WHEN 'access_log' THEN 'access_log t WHERE t.seen_at < $1 AND $2 = ''*''' END;
+           WHEN 'access_log' THEN 'access_log t WHERE t.seen_at < $1 AND $2 = ''*'''
+           WHEN 'assignments' THEN 'assignments t WHERE t.released_at < $1 AND $2 = ''*'''
+           WHEN 'segment_log' THEN 'segment_log t WHERE t.at < $1 AND $2 = ''*''' END;
 COMMENT ON FUNCTION @hub@.retained_rows(text) IS 'the rows of a table, from before a time and of a source, as SQL';
 
 CREATE OR REPLACE FUNCTION @hub@.apply_retention(

@@ -43,3 +43,22 @@ COMMENT ON FUNCTION match_nicknames(jsonb) IS
 COMMENT ON FUNCTION match_levels(smallint[]) IS
     'up to 16 levels of match_level, NULLs among them, in one number; to group by';
 COMMENT ON FUNCTION match_level_at(bigint, integer) IS 'the n-th of the levels in a number of match_levels, from 1';
+
+-- Models of matching (src/match/fit.c).
+
+CREATE FUNCTION match_fit(blocks integer[], levels bigint[], pairs float8[], left_out bigint[], tops integer[],
+                          pairs_in_all float8)
+RETURNS float8[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+CREATE FUNCTION match_choose(a bigint[], b bigint[], scores float8[], taken integer, nodes bigint[],
+                             attributes integer[], "values" bigint[])
+RETURNS integer[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+
+COMMENT ON FUNCTION match_fit(integer[], bigint[], float8[], bigint[], integer[], float8) IS
+    'a model of matching, of patterns of levels and how many pairs have each: of block -1 pairs of one person, of 0 any'
+    ' two, of 1 all candidates, of others those of a block, where the bits of left_out say nothing. The chance that two'
+    ' are one person, then m, then u of each level of each comparison';
+COMMENT ON FUNCTION match_choose(bigint[], bigint[], float8[], integer, bigint[], integer[], bigint[]) IS
+    'links, of which the first, as many as taken, are added in their order: of each 0, or the attribute whose values'
+    ' keep its ends apart, or -1, where all links between what they would join, together, speak against it';

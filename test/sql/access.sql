@@ -9,6 +9,7 @@ CREATE ROLE "regress ""Reader""";
 CREATE ROLE regress_seer;
 CREATE ROLE regress_writer;
 CREATE ROLE regress_steward;
+CREATE ROLE regress_access_agent;
 SET ROLE regress_hub_owner;
 SELECT journey_create_hub('It''s "%I"');
 SET search_path = "It's ""%I""", public;
@@ -16,6 +17,8 @@ SELECT grant_access('regress "Reader"');
 SELECT grant_access('regress_seer', 'reader', identifiers => true);
 SELECT grant_access('regress_writer', 'writer');
 SELECT grant_access('regress_steward', 'steward');
+SELECT grant_access('regress_access_agent', 'agent');
+INSERT INTO agents (agent, name, login) VALUES ('ann', 'Ann', 'regress_access_agent');
 
 -- who may not use the extension is told of
 BEGIN;
@@ -89,13 +92,13 @@ SELECT attach_source('public.orders', $${"occurred_at": "at", "channel": "'store
                                          "subject": "shop.label", "lookups": {"shop": "shops(shop_id = orders.shop_id)"},
                                          "traits": {"shop": "shop.label"},
                                          "on_change": {"column": "status", "at": "at", "actions": {"paid": "pay"}}}$$, feed => 'immediate');
-GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales, public.orders, public.shops TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON public.sales, public.orders, public.shops TO "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_access_agent;
 RESET ROLE;
 RESET search_path;
 SELECT oid AS hub FROM pg_namespace WHERE nspname = 'It''s "%I"' \gset
 CREATE TEMP TABLE member (who text, role text);
 INSERT INTO member VALUES ('stranger', 'regress Stranger''s'), ('reader', 'regress "Reader"'), ('seer', 'regress_seer'), ('writer', 'regress_writer'),
-                          ('steward', 'regress_steward'), ('owner', 'regress_hub_owner');
+                          ('steward', 'regress_steward'), ('agent', 'regress_access_agent'), ('owner', 'regress_hub_owner');
 GRANT SELECT ON member TO PUBLIC;
 
 -- (unaligned, so that a longer name changes no other line)
@@ -119,7 +122,7 @@ CREATE FUNCTION letters(relation text, who text) RETURNS text LANGUAGE sql AS $$
           FROM granted g WHERE g.relation = letters.relation AND g.who = letters.who GROUP BY g.letter) s
 $$;
 SELECT relation, letters(relation, 'stranger') AS stranger, letters(relation, 'reader') AS reader, letters(relation, 'seer') AS seer,
-       letters(relation, 'writer') AS writer, letters(relation, 'steward') AS steward
+       letters(relation, 'writer') AS writer, letters(relation, 'steward') AS steward, letters(relation, 'agent') AS agent
 FROM (SELECT DISTINCT relation FROM relation) r ORDER BY relation COLLATE "C";
 SELECT relation, letter, string_agg(who, ', ' ORDER BY who) AS who, columns
 FROM granted WHERE columns IS NOT NULL GROUP BY relation, letter, columns ORDER BY relation COLLATE "C", letter, who;
@@ -128,7 +131,7 @@ FROM granted WHERE columns IS NOT NULL GROUP BY relation, letter, columns ORDER 
 CREATE TEMP TABLE before AS TABLE granted;
 SET ROLE regress_hub_owner;
 SELECT count("It's ""%I""".grant_access(role, 'reader', who = 'seer')) FROM pg_temp.member WHERE who IN ('reader', 'seer');
-SELECT count("It's ""%I""".grant_access(role, who)) FROM pg_temp.member WHERE who IN ('writer', 'steward');
+SELECT count("It's ""%I""".grant_access(role, who)) FROM pg_temp.member WHERE who IN ('writer', 'steward', 'agent');
 SELECT journey_upgrade_hub('It''s "%I"');
 RESET ROLE;
 SELECT count(*) FROM (TABLE before EXCEPT TABLE granted) s;
@@ -204,9 +207,9 @@ CREATE FUNCTION call_of(function oid) RETURNS text LANGUAGE sql AS $$
                                  LEFT JOIN fits e ON e.kind || '[]' = a.bare)))
     FROM pg_proc p WHERE p.oid = function
 $$;
-CREATE FUNCTION outcomes(query text, OUT stranger text, OUT reader text, OUT seer text, OUT writer text, OUT steward text, OUT owner text) LANGUAGE sql AS $$
+CREATE FUNCTION outcomes(query text, OUT stranger text, OUT reader text, OUT seer text, OUT writer text, OUT steward text, OUT agent text, OUT owner text) LANGUAGE sql AS $$
     SELECT min(o) FILTER (WHERE who = 'stranger'), min(o) FILTER (WHERE who = 'reader'), min(o) FILTER (WHERE who = 'seer'),
-           min(o) FILTER (WHERE who = 'writer'), min(o) FILTER (WHERE who = 'steward'), min(o) FILTER (WHERE who = 'owner')
+           min(o) FILTER (WHERE who = 'writer'), min(o) FILTER (WHERE who = 'steward'), min(o) FILTER (WHERE who = 'agent'), min(o) FILTER (WHERE who = 'owner')
     FROM (SELECT who, outcome(role, query) AS o FROM member) m
 $$;
 SELECT c.relname AS view, o.* FROM pg_class c, outcomes(format('SELECT * FROM %s', c.oid::regclass)) o
@@ -338,7 +341,7 @@ DROP SCHEMA trap CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_hub_owner', current_database()); END $$;
 SELECT journey_drop_hub('It''s "%I"', true);
 DROP TABLE public.sales, public.orders, public.shops;
-DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward;
+DROP ROLE "regress Stranger's", "regress ""Reader""", regress_seer, regress_writer, regress_steward, regress_access_agent;
 DROP VIEW granted, relation;
 DROP TABLE member;
 DROP FUNCTION pg_temp.refused;

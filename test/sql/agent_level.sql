@@ -192,8 +192,10 @@ SELECT query, r.message, r.hint FROM (VALUES
     ($$SELECT crm.grant_access('regress_ana', 'boss')$$)) v(query), refused(v.query) r;
 -- policies of one's own: agents see what both let them see, and what lets all others see all goes
 CREATE POLICY no_email ON crm.touchpoints USING (channel <> 'email');
+SELECT topic, name, status FROM crm.health WHERE topic = 'policies';
 SELECT crm.grant_access('regress_team', 'agent');
 SELECT polname FROM pg_policy WHERE polrelid = 'crm.touchpoints'::regclass ORDER BY polname;
+SELECT count(*) FROM crm.health WHERE topic = 'policies';
 SELECT role, tried(role, 'SELECT string_agg(DISTINCT channel, '' '') FROM crm.touchpoints') AS touchpoints, tried(role, 'SELECT string_agg(DISTINCT channel, '' '') FROM crm.timeline') AS timeline,
        tried(role, 'SELECT string_agg(DISTINCT c, '' '') FROM crm.current_journeys j, unnest(public.journey_channels(j.journey)) c') AS journeys
 FROM unnest('{regress_reader,regress_ana}'::text[]) role;

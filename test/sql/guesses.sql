@@ -41,6 +41,7 @@ SELECT clear_pair('card:4', 'email:b@x.pt'), clear_pair('card:4', 'email:a@x.pt'
 SELECT retract_many('match', array_agg(source_key)) FROM evidence WHERE source = 'match';
 TABLE people;
 SELECT are_there_guesses(), count(*) FROM stitch_check();
+SELECT e ->> 'source' AS source, count(*) FROM jsonb_array_elements(export_customer(customer_of('card:4')) -> 'evidence') e WHERE e ? 'strength' GROUP BY 1;
 -- what is no guess
 SELECT guess_many('{card:3}', '{card:9}', '{5}');
 SELECT guess_many('{card:3}', '{card:3}', '{5}');

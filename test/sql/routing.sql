@@ -159,6 +159,12 @@ SELECT assign(who('brief'), 'empty') AS id \gset
 SELECT unrecord('desk', 'b'), who('brief') IS NOT NULL AS still_there;
 SELECT release(:id), forget_some(ARRAY[who('brief')]);
 SELECT who('brief'), count(*) FROM assignments WHERE assignment_id = :id;
+-- what is of a conversation is its owner's when the customer is parted
+SELECT record('{card:left}', '2026-03-11Z', 'chat', 'message', source => 'desk', conversation => 'left') > 0 AND record('{card:right}', '2026-03-11Z', 'chat', 'message', source => 'desk', conversation => 'right') > 0 AS recorded;
+SELECT identify('{card:left,card:right}', '2026-03-11Z', 'desk', 'one') IS NOT NULL AS one;
+SELECT count(assign(who('left'), 'empty', source => 'desk', conversation => c)) FROM unnest('{left,right}'::text[]) c;
+SELECT retract('desk', 'one');
+SELECT a.conversation, i.identifier FROM assignments a JOIN identities i ON i.customer_id = current_customer(a.identity_id) WHERE a.conversation IN ('left', 'right') ORDER BY 1;
 -- what refers to nothing
 SELECT message, hint FROM (VALUES
     ($$INSERT INTO crm.assignments (identity_id, queue) VALUES (-1, 'empty')$$), ($$INSERT INTO crm.assignments (identity_id) VALUES (1)$$),

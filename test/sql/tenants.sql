@@ -49,7 +49,10 @@ SELECT shops.retract('a', '1');
 -- traits are seen with the identity they are of, which needs no policy of the shop's
 SELECT count(shops.set_traits(identifier(t || '_card', '1'), jsonb_build_object('shop', 'store ' || t, 'name', 'thread ' || t), t, '2026-03-01Z'))
 FROM unnest('{a,b}'::text[]) t;
+-- so are assignments
 RESET ROLE;
+INSERT INTO shops.queues (queue) VALUES ('desk');
+SELECT count(shops.assign(shops.customer_of(identifier(t || '_card', '2')), 'desk', source => t, conversation => 'call ' || t)) FROM unnest('{a,b}'::text[]) t;
 UPDATE shops.settings SET trait_history = true;
 SELECT count(shops.set_traits(identifier(t || '_card', '1'), jsonb_build_object('shop', 'store ' || t || ' now'), t, '2026-03-02Z'))
 FROM unnest('{a,b}'::text[]) t;

@@ -11,7 +11,7 @@ use Test::More;
 
 sub people { my @options = @_; my ($out, $err) = run_command([ $^X, "$FindBin::Bin/../people.pl", @options ]); is($err, '', "people.pl @options"); return $out }
 
-my $people = slowly(2000, 20000);
+my $people = slowly(600, 20000);
 my $csv = people('--people', $people, '--seed', 7);
 is(people('--people', $people, '--seed', 7), $csv, 'the same again');
 isnt(people('--people', $people, '--seed', 8), $csv, 'others of another seed');
