@@ -157,31 +157,33 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.conversations_told(bigint[]) IS 'conversations of some identities alone';
 
--- A regular expression that finds identifiers in text, as values on their own: plain, as JSON writes them, and in an
+-- Regular expressions that find identifiers in text, as values on their own: plain, as JSON writes them, and in an
 -- address. What is short must stand alone between quotes, or as a number, as in JSON, or come with its namespace: else
 -- it would be found everywhere.
-CREATE OR REPLACE FUNCTION @hub@.mention_of(identifiers @extschema@.identifier[]) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.mention_of(identifiers @extschema@.identifier[]) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    -- what all have is written once: thousands of identifiers take hundreds of times longer with it in each
-    RETURN (SELECT '(?i)' || nullif(concat_ws('|', '(?<![[:alnum:]])(?:' || m.long || ')(?![[:alnum:]])',
-                                              '"(?:' || m.short || ')"|[:\[,]\s*(?:' || m.short || ')\s*[],}]'), '')
+    -- some hundreds in each, and what all have written once: the time an expression takes grows with its square, and
+    -- there is one that is too large
+    RETURN (SELECT array_agg('(?i)' || concat_ws('|', '(?<![[:alnum:]])(?:' || m.long || ')(?![[:alnum:]])',
+                                                 '"(?:' || m.short || ')"|[:\[,]\s*(?:' || m.short || ')\s*[],}]'))
             FROM (SELECT string_agg(DISTINCT s.e, '|') FILTER (WHERE s.is_long) AS long,
                          string_agg(DISTINCT s.e, '|') FILTER (WHERE NOT s.is_long) AS short
-                  FROM (SELECT w.whole OR length(w.v) >= 6 OR w.v ~ '@' AS is_long,
+                  FROM (SELECT i.n / 300 AS part, w.whole OR length(w.v) >= 6 OR w.v ~ '@' AS is_long,
                                regexp_replace(w.v, '([^[:alnum:]])', '\\\1', 'g') AS e
-                        FROM unnest(identifiers) i(identifier)
+                        FROM unnest(identifiers) WITH ORDINALITY i(identifier, n)
                              CROSS JOIN LATERAL (SELECT @extschema@.identifier_value(i.identifier) AS v) p
                              CROSS JOIN LATERAL (VALUES (p.v, false), (trim('"' FROM to_json(p.v)::text), false),
                                                  (replace(replace(p.v, '+', '%2B'), '@', '%40'), false),
                                                  (CASE WHEN length(p.v) < 6 THEN i.identifier::text END, true))
                                                  w(v, whole)
-                        WHERE w.v <> '') s) m);
+                        WHERE w.v <> '') s
+                  GROUP BY s.part) m);
 END $$;
 COMMENT ON FUNCTION @hub@.mention_of(@extschema@.identifier[]) IS
-    'a regular expression that finds identifiers in text; NULL: there are none';
+    'regular expressions, one of which finds identifiers in text; NULL: there are none';
 
 -- Rows of attached tables that tell of identities
 CREATE OR REPLACE FUNCTION @hub@.attached_rows(customer_id bigint, OUT source text, OUT relation text,
@@ -238,7 +240,7 @@ COMMENT ON FUNCTION @hub@.unpack_customers(bigint[]) IS
     'take customers out of customer_journeys and journey_blocks; returns how many journeys there were';
 
 -- A statement on the rows of a table, called x, that are found by a column of it. $1: identities, $2: numbers the
--- person is known by, $3: identifiers and values, $4: a regular expression.
+-- person is known by, $3: identifiers and values, $4: regular expressions.
 CREATE OR REPLACE FUNCTION @hub@.personal_rows(head text, middle text, column_name text, reached_by text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -252,7 +254,8 @@ BEGIN
                                                             WHEN 'customer' THEN 'x.%4$s = ANY ($2)'
                                                             WHEN 'identities' THEN 'x.%4$s && $1'
                                                             WHEN 'identifier' THEN 'x.%4$s::pg_catalog.text = ANY ($3)'
-                                                            WHEN 'mention' THEN 'x.%4$s::pg_catalog.text ~ $4' END END,
+                                                            WHEN 'mention'
+                                                            THEN 'x.%4$s::pg_catalog.text ~ ANY ($4)' END END,
                   head, middle, quote_ident(current_schema()), quote_ident(column_name));
 END $$;
 COMMENT ON FUNCTION @hub@.personal_rows(text, text, text, text) IS
@@ -302,7 +305,8 @@ REVOKE EXECUTE ON FUNCTION @hub@.suppress(@extschema@.identifier[], @extschema@.
 
 -- Tables of the hub and others by the register, but for those that erase_identities knows itself: with the rights of
 -- the owner, for there are some that nobody else deletes from, and some whose rows policies show to few.
-CREATE OR REPLACE FUNCTION @hub@.erase_listed(ids bigint[], known_by bigint[], texts text[], mention text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION @hub@.erase_listed(ids bigint[], known_by bigint[], texts text[], mention text[])
+RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET gin_fuzzy_search_limit = 0 SET jit = off
 AS $$
@@ -352,9 +356,9 @@ BEGIN
 
     RETURN counts;
 END $$;
-COMMENT ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text) IS
+COMMENT ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text[]) IS
     'erase a person from tables by the register; returns how many rows went, by table';
-REVOKE EXECUTE ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @hub@.erase_listed(bigint[], bigint[], text[], text[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @hub@.begin_erasing(caller text, reason text) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -392,7 +396,7 @@ DECLARE
     forms @extschema@.identifier[];    -- and their normal forms
     numbers bigint[];                  -- a customer may be known by in what is packed
     texts text[];
-    mention text;
+    mention text[];
     neighbours bigint[];               -- what the person was seen with,
     components bigint[];               -- and what it is part of
     wholes bigint[];
@@ -470,7 +474,8 @@ BEGIN
     -- again
     UPDATE evidence e
     SET identities = array(SELECT u.id FROM unnest(e.identities) u(id) WHERE u.id <> ALL (ids) ORDER BY u.id),
-        source_key = CASE WHEN e.source_key ~ mention OR NOT EXISTS (SELECT FROM sources s WHERE s.source = e.source)
+        source_key = CASE WHEN e.source_key ~ ANY (mention)
+                               OR NOT EXISTS (SELECT FROM sources s WHERE s.source = e.source)
                           THEN '#' || nextval('touchpoints_touchpoint_id_seq') ELSE e.source_key END
     WHERE e.ctid = ANY (array(SELECT v.ctid FROM evidence v WHERE v.identities && ids));
     GET DIAGNOSTICS more = ROW_COUNT;
@@ -561,10 +566,10 @@ BEGIN
     identifiers := array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (person.ids));
     -- whoever is called retention must not keep what is old from going
     IF reason <> 'retention'
-       AND reason ~ mention_of(identifiers || array(
+       AND reason ~ ANY (mention_of(identifiers || array(
            SELECT identifier('name', t.value #>> '{}') FROM traits t
            WHERE t.identity_id = ANY (person.ids) AND t.trait = ANY ('{name,first_name,last_name,email,phone}')
-                 AND jsonb_typeof(t.value) = 'string' AND octet_length(t.value #>> '{}') BETWEEN 1 AND 200)) THEN
+                 AND jsonb_typeof(t.value) = 'string' AND octet_length(t.value #>> '{}') BETWEEN 1 AND 200))) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the reason names the person',
             DETAIL = 'It stays in the receipt.',
             HINT = 'Refer to the request instead: its date, or the number of a ticket.';

@@ -16,7 +16,7 @@ COMMENT ON FUNCTION @hub@.exported_fields(text) IS
 -- Rows of a person in a table, by the register: the columns that are exported, sorted, so that they are the same as
 -- long as nothing has changed.
 CREATE OR REPLACE FUNCTION @hub@.exported_rows(relation text, ids bigint[], known_by bigint[], texts text[],
-                                               mention text)
+                                               mention text[])
 RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 AS $$
@@ -41,7 +41,7 @@ BEGIN
     INTO found USING ids, known_by, texts, mention;
     RETURN found;
 END $$;
-COMMENT ON FUNCTION @hub@.exported_rows(text, bigint[], bigint[], text[], text) IS
+COMMENT ON FUNCTION @hub@.exported_rows(text, bigint[], bigint[], text[], text[]) IS
     'what is kept of a person in a table; NULL: nothing';
 
 CREATE OR REPLACE FUNCTION @hub@.export_customer(customer_id bigint) RETURNS jsonb
@@ -54,7 +54,7 @@ DECLARE
     all_ids bigint[];
     identifiers @extschema@.identifier[];
     texts text[];
-    mention text;
+    mention text[];
     other_ids bigint[];  -- what devices that are others' too were seen with, of those: by what, and when
     other_sources text[];
     other_keys text[];

@@ -319,7 +319,7 @@ BEGIN ATOMIC
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
         ('steward', 'lift_suppression(@extschema@.identifier[])'),
         ('steward', 'suppressed_identities(timestamptz)'),
-        ('steward', 'erase_listed(bigint[], bigint[], text[], text)'),
+        ('steward', 'erase_listed(bigint[], bigint[], text[], text[])'),
         ('portal', 'my_timeline()'),
         ('portal', 'my_conversations()'),
         ('portal', 'my_profile()'),

@@ -81,6 +81,9 @@ CREATE TEMP TABLE was AS SELECT export_customer(customer_of('account:1004')) AS 
 SELECT erase(customer_of('account:1001'), ' ');
 SELECT erase(customer_of('account:1001'), 'request of Ana@Example.pt');
 SELECT erase(customer_of('account:1001'), 'asked by ACCOUNT:1001.');
+-- however many identifiers there are: an expression of all of them would be too large
+SELECT count(*) > 1 AS several, bool_or('{"v":"COOKIE-700"}' ~ m) AS found, bool_or('cookie-7000' ~ m) AS another, bool_or('{"v":"c99"}' ~ m) AS short
+FROM (SELECT mention_of(array_agg(identifier('c', CASE i WHEN 99 THEN 'c' ELSE 'cookie-' END || i))) AS expressions FROM generate_series(1, 700) i) e CROSS JOIN LATERAL unnest(e.expressions) m;
 BEGIN;
 SELECT set_traits('account:1001', '{"name": "Ana D. (Dias)"}') IS NOT NULL AS named;
 SELECT erase(customer_of('account:1001'), 'ana d. (dias) asked');
