@@ -243,8 +243,11 @@ DECLARE
     keys text[];
     fields jsonb[];
     ids bigint[];
+    identifiers @extschema@.identifier[];
+    suppressed @extschema@.identifier[];
 BEGIN
     PERFORM begin_matching();
+    PERFORM pass_gate();
     IF name IS NULL OR key IS NULL OR coalesce(columns, '{}') = '{}' OR array_position(columns, NULL) IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
             MESSAGE = 'records are taken from a table: its key, and columns to compare',
@@ -277,10 +280,19 @@ BEGIN
             MESSAGE = format('column %s of %s is no key', quote_ident(key), relation),
             DETAIL = format('There are several rows of %s.', wrong);
     END IF;
+    identifiers := array(SELECT @extschema@.identifier(namespace, u.key)
+                         FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
+    -- who was erased is not taken in again, though the table has him still
+    suppressed := suppressed_now(identifiers);
+    IF suppressed <> '{}' THEN
+        PERFORM count_suppressed(source, 0, cardinality(suppressed));
+        SELECT array_agg(u.key ORDER BY u.n), array_agg(u.fields ORDER BY u.n), array_agg(u.identifier ORDER BY u.n)
+        INTO keys, fields, identifiers
+        FROM unnest(keys, fields, identifiers) WITH ORDINALITY u(key, fields, identifier, n)
+        WHERE u.identifier <> ALL (suppressed);
+    END IF;
     IF keys IS NOT NULL THEN
-        ids := identities_for(array(SELECT @extschema@.identifier(namespace, u.key)
-                                    FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n),
-                              array_fill(now(), ARRAY[cardinality(keys)]));
+        ids := identities_for(identifiers, array_fill(now(), ARRAY[cardinality(keys)]));
     END IF;
     RETURN put_match_records(relation::text, ids, array_fill(source, ARRAY[coalesce(cardinality(keys), 0)]), keys,
                              fields);
@@ -300,6 +312,7 @@ DECLARE
     fields jsonb[];
 BEGIN
     PERFORM begin_matching();
+    PERFORM pass_gate(), suppressed_now('{}');  -- fails if somebody was erased since the snapshot
     SELECT array_agg(f.identity_id), array_agg(f.source), array_agg(f.identifier), array_agg(f.fields)
     INTO ids, sources, keys, fields
     FROM (SELECT t.identity_id, t.source, i.identifier::text AS identifier,

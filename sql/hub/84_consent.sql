@@ -30,6 +30,7 @@ BEGIN
     DELETE FROM access_log l USING old_rows o WHERE l.identity_id = o.identity_id;
     DELETE FROM erasure_requests r USING old_rows o WHERE r.identity_id = o.identity_id;
     DELETE FROM assignments a USING old_rows o WHERE a.identity_id = o.identity_id;
+    DELETE FROM match_records m USING old_rows o WHERE m.identity_id = o.identity_id;
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.identities_gone() IS 'trigger: what was said of consent goes with the identity, and the like';

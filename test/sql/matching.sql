@@ -222,6 +222,15 @@ SELECT revoke_access('matching_reader'), revoke_access('matching_steward');
 REVOKE SELECT ON public.people FROM matching_steward;
 DROP ROLE matching_reader, matching_steward;
 SELECT * FROM stitch_check();
+-- who was erased is not taken in again, and records go with their identity
+CREATE TABLE public.clients (id integer PRIMARY KEY, name text);
+INSERT INTO public.clients SELECT n, 'Client ' || n FROM generate_series(1, 3) n;
+SELECT take_match_records('public.clients', 'id', '{name}');
+SELECT erase(customer_of('clients:2'), 'request') -> 'counts' -> 'match_records' AS erased;
+SELECT take_match_records('public.clients', 'id', '{name}'), customer_of('clients:2') AS nobody, (SELECT others FROM suppressed_by_day WHERE source = 'clients') AS dropped;
+DELETE FROM identities WHERE identifier = 'clients:3';
+SELECT source_key FROM match_records WHERE source = 'clients';
+DROP TABLE public.clients;
 DROP FUNCTION public.found();
 DROP TABLE public.people;
 SELECT journey_drop_hub('crm', true);
