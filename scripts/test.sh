@@ -277,7 +277,7 @@ if data=$(cd "$root" && cd "$data" 2>/dev/null && pwd); then
 fi
 export PGJ_SHARED_DATA=$work/shared_data
 
-settings="autovacuum = off" # which would decide by the clock what plans there are
+settings=$'autovacuum = off\nmax_locks_per_transaction = 256' # autovacuum would decide by the clock what plans there are
 
 as_user mkdir "$work/log"
 copy_tree "$work/tree"
