@@ -45,14 +45,16 @@ endif
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
-# The hub's template is a function of the extension, a row for each file
+# The hub's template is a function of the extension, a row for each file. What is alike for all hubs is filled in here: the
+# language, which runs in no other schema, the version, and where the tags of dollar-quoted strings get what the hub's name lacks.
+TEMPLATE = sed -E -e 's/LANGUAGE plpgsql/LANGUAGE journey_plpgsql/' -e 's/@version@/$(EXTVERSION)/' -e 's/\$$([A-Za-z0-9_]*)\$$/$$\1@tag@$$/g'
 $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	@{ cat $(SQL_PARTS) && \
 	echo && echo 'CREATE FUNCTION journey_hub_template(OUT part text, OUT script text) RETURNS SETOF record' && \
-	echo 'LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10' && echo 'BEGIN ATOMIC' && \
+	echo 'LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp' && echo 'AS $$template$$' && \
 	for part in $(HUB_PARTS); do \
-		echo "$${union}SELECT '$$(basename $$part .sql)', \$$part\$$" && cat $$part && echo '$$part$$' || exit; union='UNION ALL '; \
-	done && echo '; END;' && \
+		echo "$${union:-VALUES }('$$(basename $$part .sql)', \$$part\$$" && $(TEMPLATE) $$part && echo '$$part$$)' || exit; union=', '; \
+	done && echo '$$template$$;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
 .PHONY: help demo test slowtest releasecheck pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench

@@ -50,12 +50,12 @@ BEGIN
     END IF;
 END $$;
 
--- Functions in PL/pgSQL become functions in journey_plpgsql, which run in no other schema than their own. No quoting
--- may hang on the name: it could contain the tag of a dollar-quoted string.
+-- No quoting may hang on the name: it could contain the tag of a dollar-quoted string. The bodies of functions are as good
+-- as in the hub before, and are not compiled.
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET plpgsql.extra_errors = 'none' SET plpgsql.extra_warnings = 'none'
+SET check_function_bodies = off
 AS $$
 DECLARE
     script text;
@@ -65,10 +65,7 @@ BEGIN
         tag := tag || 'q';
     END LOOP;
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
-        script := regexp_replace(script, '\$(\w*)\$', '$\1' || tag || '$', 'g');
-        script := regexp_replace(script, '\mLANGUAGE plpgsql\M', 'LANGUAGE journey_plpgsql', 'g');
-        script := replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
-        PERFORM journey_run_as_owner(name, replace(script, '@hub@', quote_ident(name)));
+        PERFORM journey_run_as_owner(name, replace(replace(script, '@tag@', tag), '@hub@', quote_ident(name)));
     END LOOP;
 END $$;
 

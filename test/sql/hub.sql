@@ -57,6 +57,11 @@ SELECT hub, 'type', typname::text, typtype::text, t.oid, 'pg_type'
 FROM pg_type t JOIN hub ON typnamespace = hub.id WHERE typelem = 0 AND (typtype <> 'c' OR (SELECT relkind FROM pg_class WHERE oid = typrelid) = 'c');
 SELECT count(*) AS hubs, count(*) FILTER (WHERE parts > 20) AS filled FROM (SELECT hub, count(*) AS parts FROM part GROUP BY hub) s;
 SELECT kind, name FROM part GROUP BY kind, name HAVING count(*) % 7 <> 0;  -- overloaded functions have a multiple
+-- all bodies compile, which making a hub doesn't ask
+SET search_path = crm, public;
+SELECT count(journey_plpgsql_validator(p.oid)) > 400 AS all_compile
+FROM pg_proc p WHERE p.pronamespace = 'crm'::regnamespace AND p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'journey_plpgsql');
+RESET search_path;
 SELECT "My ""Hub""".identify('{a:1,a:2}'), "My ""Hub""".identify('{a:3,a:2}', source => 'sql', source_key => 'k');
 SELECT größe.identify('{a:1,b:2}'), größe.identify('{a:3}'), crm.identify('{a:2,a:3}');
 SELECT hub, members FROM hub, groups(hub) ORDER BY hub COLLATE "C", members COLLATE "C";

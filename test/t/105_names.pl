@@ -49,6 +49,7 @@ sub flaws
 is_deeply([ map { flaws($_) } @parts, sort glob "$top/sql/parts/*.sql" ], [], 'the template and the extension keep to the rules of names');
 
 my $node = start_server('main');
+my $version = sql($node, q(SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
 my $reserved = join '|', split ' ', sql($node, q{SELECT string_agg(word, ' ') FROM pg_get_keywords() WHERE catcode IN ('R', 'T')});
 my $system = 'tableoid|xmin|xmax|cmin|cmax|ctid';
 
@@ -94,6 +95,10 @@ sub worded
             $has{$_} = 1 foreach $template =~ /^ALTER TABLE \@hub\@\.$table ADD COLUMN (\w+)/mg;
             $head . join('', map { ",\n$_ pg_catalog.$type" } grep { !$has{$_} } sort keys %{ $words{$table} }) . "\n)"
         }gse;
+        # as the Makefile does
+        s/LANGUAGE plpgsql/LANGUAGE journey_plpgsql/g;
+        s/\@version\@/$version/g;
+        s/\$(\w*)\$/\$$1\@tag\@\$/g;
         s/\@extschema\@/public/g;
     }
     return %script;
