@@ -68,10 +68,10 @@ demo: ## an example shop in a throw-away cluster; KEEP=1 leaves the cluster up
 	@bash demo/run.sh
 
 test: ## every quick test layer, in a throw-away cluster, and one summary
-	@bash scripts/test.sh build regress parallel+isolation pgtap tap+fuzz
+	@bash scripts/test.sh build pgtap regress,parallel+isolation,fuzz+tap
 
 slowtest: ## what takes too long for "make test": storms, large memory, long random runs, all statements with workers
-	@bash scripts/test.sh build allparallel slowregress slow
+	@bash scripts/test.sh build bitcode allparallel slowregress slow
 
 releasecheck: ## before a release: test, slowtest, versioncheck and upgradecheck
 	@$(MAKE) --no-print-directory test slowtest versioncheck upgradecheck

@@ -168,7 +168,7 @@ copy_tree() { # copy_tree TO
 build() { as_user make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" "$@"; }
 
 install_extension() {
-	$installer make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" install
+	$installer make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" install "$@"
 }
 
 # --- a throw-away cluster: own folder, unix socket only ---

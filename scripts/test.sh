@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the test layers named as arguments, one after the other, against a
-# throw-away cluster, and ends in one summary: test.sh LAYER...; those of LAYER+OTHER run at once.
+# throw-away cluster, and ends in one summary: test.sh LAYER...; in A,B+C the layers A and then B run beside C.
 # The layers are the functions below called layer_NAME. A layer that fails
 # shows the end of its log, and the others still run.
 
@@ -8,8 +8,11 @@ source "$(dirname "$0")/common.sh"
 
 # --- the layers; each is a command whose output is counted ---
 
-layer_build() { # no warning from our own files; PostgreSQL's headers may warn
-	build -j 2 all 2>"$work/warnings"
+# Bitcode for the server's JIT compiler takes clang as long again, and only "make slowtest" asks for it.
+layer_build() { compiled with_llvm=no; }
+layer_bitcode() { compiled; }
+compiled() { # no warning from our own files; PostgreSQL's headers may warn
+	build -j 2 all "$@" 2>"$work/warnings"
 	local status=$?
 	cat "$work/warnings"
 	grep -qE '^src/.*warning:' "$work/warnings" && status=1
@@ -186,22 +189,46 @@ layer_valgrind() { # fails on errors with a function of ours in the stack: Postg
 run() {
 	local start=$SECONDS
 	printf '%-10s ' "$1"
-	"layer_$1" >"$work/log/$1.log" 2>&1
+	run_layer "$1"
 	report "$1" $? $((SECONDS - start))
 }
+run_layer() {
+	local status
+	"layer_$1" >"$work/log/$1.log" 2>&1
+	status=$?
+	# what differs goes when the next layer begins
+	[ $status = 0 ] || head -n 100 "$work"/tree/{,hubs/,more/}regression.diffs >"$work/log/$1.diffs" 2>/dev/null
+	return $status
+}
 
-# run_beside LAYER OTHER: both at once, because neither takes all that the machine has
-run_beside() {
-	local status=$work/log/$2.status start=$SECONDS
-	{
-		"layer_$2" >"$work/log/$2.log" 2>&1
-		echo "$? $((SECONDS - start))" >"$status"
-	} &
-	local other=$!
-	run "$1"
-	wait $other
-	printf '%-10s ' "$2"
-	report "$2" $(cat "$status")
+# run_at_once CHAIN...: the layers of a chain, A,B,C, one after the other, and all chains at once, because none takes all
+# that the machine has from its beginning to its end; each is reported when it has ended
+run_at_once() {
+	local chain layer left running=1
+	for chain in "$@"; do
+		for layer in ${chain//,/ }; do
+			local start=$SECONDS
+			run_layer "$layer"
+			echo "$? $((SECONDS - start))" >"$work/log/$layer.ended"
+			mv "$work/log/$layer.ended" "$work/log/$layer.status"
+		done &
+	done
+	left=$(echo "$@" | tr , ' ')
+	while [ "$left" ]; do
+		[ "$(jobs -r)" ] && sleep 1 || running=
+		chain=$left left=
+		for layer in $chain; do
+			if [ -f "$work/log/$layer.status" ]; then
+				printf '%-10s ' "$layer"
+				report "$layer" $(cat "$work/log/$layer.status")
+			elif [ "$running" ]; then
+				left+=" $layer"
+			else # its shell was killed
+				printf '%-10s ' "$layer"
+				report "$layer" 1 0
+			fi
+		done
+	done
 }
 
 report() { # report LAYER STATUS SECONDS
@@ -236,7 +263,7 @@ explain() {
 		sed -n '/^Test Summary Report/,/^Result:/p' "$2" ;;
 	*)
 		[ "$1" != isolation ] || head -n 100 "$work/tree/output_iso/regression.diffs" 2>/dev/null
-		[ "$1" = build ] || [ "$1" = isolation ] || head -n 100 "$work"/tree/{,hubs/,more/}regression.diffs 2>/dev/null
+		case $1 in build | bitcode | isolation | fuzz*) ;; *) cat "$work/log/$1.diffs" 2>/dev/null ;; esac
 		tail -n 30 "$2" ;;
 	esac
 	[ ! -f "$work/server.log" ] || grep -E 'PANIC|TRAP:|server process .*(terminated by|exited with)' "$work/server.log" | tail -n 5
@@ -284,12 +311,12 @@ copy_tree "$work/tree"
 say "pg_journey on $("$PG_CONFIG" --version)"
 run build
 [ -f "$work/tree/pg_journey.so" ] || { say; say "$passed passed, $failed failed, $skipped skipped"; exit 1; }
-install_extension >"$work/log/install.log" 2>&1 || { cat "$work/log/install.log"; die "make install failed."; }
+install_extension with_llvm=no >"$work/log/install.log" 2>&1 || { cat "$work/log/install.log"; die "make install failed."; }
 start_cluster || die "No throw-away cluster, no tests."
 for layer in "$@"; do
 	case $layer in
 	build) ;;
-	*+*) run_beside "${layer%+*}" "${layer#*+}" ;;
+	*+*) run_at_once ${layer//+/ } ;;
 	*) ! exists "$layer" || run "$layer" ;;
 	esac
 done

@@ -64,6 +64,7 @@ BEGIN
     WHILE position(tag IN name) > 0 LOOP
         tag := tag || 'q';
     END LOOP;
+    EXECUTE 'DISCARD PLANS';  -- each of thousands of changes would be looked for in each plan of the session
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
         PERFORM journey_run_as_owner(name, replace(replace(script, '@tag@', tag), '@hub@', quote_ident(name)));
     END LOOP;
@@ -200,6 +201,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('hub %s holds data', name),
             HINT = format('SELECT journey_drop_hub(%L, force => true) drops it all the same.', name);
     END IF;
+    EXECUTE 'DISCARD PLANS';  -- as for journey_run_hub_template
     PERFORM journey_run_as_owner(name, format('DROP SCHEMA %I CASCADE', name));
 END $$;
 

@@ -85,21 +85,26 @@ FROM computed c FULL JOIN expected e USING (a, b)
 END
 
 # The same by patterns: a pattern for each ordered pair of activities, each put to
-# each ticket. eventually_follows.csv counts pairs of events (above), not tickets, so
+# each ticket, of three patterns one unless PGJ_SLOW is set. eventually_follows.csv counts pairs of events (above), not tickets, so
 # what is to be compared with it is which pairs there are; how many tickets have each
 # pair, and in how many of a ticket's matches, is compared with the rows.
-sql($node, <<'END');
+my $every = slowly(3, 1);
+sql($node, <<"END");
 CREATE FUNCTION step(activity text) RETURNS text LANGUAGE sql RETURN 'support."' || replace(activity, '"', '""') || '"';
 CREATE TABLE pair AS
 SELECT a, b, (step(a) || ' -> ' || step(b))::journey_pattern AS later, (step(a) || ' => ' || step(b))::journey_pattern AS next
-FROM (SELECT DISTINCT activity FROM event) x(a), (SELECT DISTINCT activity FROM event) y(b);
+FROM (SELECT a, b, row_number() OVER (ORDER BY a COLLATE "C", b COLLATE "C") AS n
+      FROM (SELECT DISTINCT activity FROM event) x(a), (SELECT DISTINCT activity FROM event) y(b)) x
+WHERE n % $every = 0;
+CREATE TABLE some_variants AS
+SELECT variant, cases FROM (SELECT *, row_number() OVER (ORDER BY variant COLLATE "C") AS n FROM variants) v WHERE n % $every = 0;
 CREATE TABLE found AS
 SELECT a, b, count(*) FILTER (WHERE j ~ later) AS tickets, count(*) FILTER (WHERE journey_reached(j, later) = 2) AS reached,
        sum(journey_match_count(j, next)) AS next
 FROM pair, ticket GROUP BY a, b;
 END
 is(sql($node, 'SELECT count(*), count(*) FILTER (WHERE tickets > 0) FROM found'),
-    '196|' . sql($node, 'SELECT count(*) FROM eventually'), 'pairs, and those that some ticket has');
+    int(196 / $every) . '|' . sql($node, 'SELECT count(*) FROM eventually JOIN pair USING (a, b)'), 'pairs, and those that some ticket has');
 is(sql($node, <<'END'), '', 'a -> b: the tickets that have it, all pairs');
 SELECT f.* FROM found f LEFT JOIN eventually e USING (a, b)
 LEFT JOIN (SELECT x.activity AS a, y.activity AS b, count(DISTINCT case_id) AS tickets
@@ -130,15 +135,15 @@ SELECT f.* FROM found f LEFT JOIN (
 WHERE a = b AND next <> coalesce(matches, 0)
 END
 is(sql($node, <<'END'), '', 'a => b: seconds between, all pairs of different activities');
-SELECT a, b, seconds, sum FROM dfg LEFT JOIN (
+SELECT a, b, seconds, sum FROM dfg JOIN pair USING (a, b) LEFT JOIN (
     SELECT a, b, sum(extract(epoch FROM journey_end(m) - journey_start(m)))::float8 AS seconds
     FROM pair, ticket, journey_match_all(j, next) m GROUP BY a, b) s USING (a, b)
 WHERE a <> b AND seconds IS DISTINCT FROM sum
 END
-same_rows('variants', <<'END');
+same_rows('some_variants', <<'END');
 SELECT variant, sum((j ~ p)::integer)
 FROM (SELECT variant, ('^ ' || (SELECT string_agg(step(a), ' => ' ORDER BY n) FROM unnest(string_to_array(variant, ' > ')) WITH ORDINALITY u(a, n))
-                       || ' $')::journey_pattern AS p FROM variants) v, ticket GROUP BY variant
+                       || ' $')::journey_pattern AS p FROM some_variants) v, ticket GROUP BY variant
 END
 same_rows('starts', "SELECT a, count(*) FROM (SELECT DISTINCT a FROM pair) p, ticket WHERE j ~ ('^ ' || step(a))::journey_pattern GROUP BY a");
 same_rows('ends', "SELECT a, count(*) FROM (SELECT DISTINCT a FROM pair) p, ticket WHERE j ~ (step(a) || ' \$')::journey_pattern GROUP BY a");

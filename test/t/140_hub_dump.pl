@@ -45,11 +45,8 @@ for my $name (slowly([qw(directory owner parts)], [ sort keys %dump ])->@*)
         command_ok($dump, "$name: dump");
         command_ok([ @$restore, '-d', $node->connstr($name) ], "$name: restore");
     }
-    for (sort keys %$checks)
-    {
-        is($node->safe_psql($name, $owner && $_ eq 'grants' ? $grants_alone : $checks->{$_}), $owner && $_ eq 'grants' ? sql($node, $grants_alone) : $before->{$_},
-            "$name: $_");
-    }
+    my %answers = answers($node, $name, %$checks, $owner ? (grants => $grants_alone) : ());
+    is($answers{$_}, $owner && $_ eq 'grants' ? sql($node, $grants_alone) : $before->{$_}, "$name: $_") for sort keys %answers;
     is($node->safe_psql($name, $owner ? "SET ROLE new_owner;\n$goes_on" : $goes_on), $went_on, "$name: the hub goes on");
 }
 

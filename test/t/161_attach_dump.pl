@@ -87,7 +87,8 @@ my %dump = (
     triggers => [ [ [ 'pg_dump', '-s', '-f', "$dir/schema", $from ], [ 'pg_dump', '-a', '-f', "$dir/data", $from ] ],
         [ [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/schema" ], [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/data" ] ] ],
 );
-for my $name (sort keys %dump)
+# Plain and directory alone are little else than schema and custom
+for my $name (slowly([qw(custom schema triggers)], [ sort keys %dump ])->@*)
 {
     my ($dump, $restore) = @{ $dump{$name} };
     sql($node, "CREATE DATABASE $name TEMPLATE template0");

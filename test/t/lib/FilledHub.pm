@@ -7,7 +7,7 @@ use Exporter 'import';
 use PgJourney;
 use Test::More;
 
-our @EXPORT = qw(fill_hub $grants_alone $goes_on $went_on);
+our @EXPORT = qw(fill_hub answers $grants_alone $goes_on $went_on);
 my $hub = '"größe ""x"""';
 
 my $fill = <<'END';
@@ -166,11 +166,21 @@ SELECT count(*) FROM $hub.current_journeys c
 CREATE TEMP TABLE stale AS SELECT * FROM $hub.current_journeys;
 SELECT $hub.refresh() > 0, $hub.refresh(rebuild => true);
 SELECT count(*) FROM stale s FULL JOIN $hub.customer_journeys j USING (customer_id) WHERE s.journey IS DISTINCT FROM j.journey;
-SELECT $hub.make_partitions('2024-01-01Z') > 0;
+SELECT $hub.make_partitions('2025-08-01Z') > 0;
 SELECT journey_upgrade_hub('größe "x"'), journey_drop_hub('empty');
 END
 our $went_on = join "\n", 't', 't|t|0', '0', 't', 't', 'by trigger', 'sales  attached 0, tickets desk attached 0', 'opened 19, solved 9', 0,
     'Norden Süd', 't', 'R. Costa|Rui', 475, 0, 't|0', 0, 't', '|';
+
+# What a database answers to questions by name, in one session
+sub answers
+{
+    my ($node, $database, %questions) = @_;
+    my $script = join '', map { "\\echo \@question $_\n$questions{$_};\nRESET ALL;\nRESET ROLE;\n" } sort keys %questions;
+    my (undef, %answers) = split /^\@question (\w+)\n/m, $node->safe_psql($database, $script) . "\n";
+    chomp foreach values %answers;
+    return %answers;
+}
 
 # Makes the hub; returns what to ask of it, by name, and what it answers
 sub fill_hub
@@ -201,7 +211,7 @@ END
         parts => $parts,
         grants => $grants);
 
-    my %before = map { $_ => sql($node, $checks{$_}) } keys %checks;
+    my %before = answers($node, 'postgres', %checks);
     like($before{$_}, qr/^[1-9]\d*\|/, "there is something in $_")
         for qw(former_memberships touchpoints customer_journeys timeline conversations touchpoint_keys identity_pairs touchpoints_default
                rejected sources source_lookups source_rejects source_changes feed_notes agents agent_aliases traits trait_history
