@@ -46,10 +46,13 @@ END $life$;
 \set every 2
 \endif
 SELECT DISTINCT l.* FROM (VALUES
-    (0, 'it''s "%I" \ $$ ""', '''; SELECT 1; --'), (1, '$feed_source$ q$q$', 'CASE  "x"'), (2, '-- @hub@ @extschema@ @version@ /*', repeat('日', 21)),
+    (0, 'it''s "%I" \ $$ ""', '''; SELECT 1; --'), (1, '$feed_source$ q$q$', 'CASE  "x"'), (2, '-- @hub@ @extschema@ @version@ @tag@ /*', repeat('日', 21)),
     (3, repeat('ß', 31), '*/ $part$'), (4, '$1 %s :x', 'select'), (5, 'pg', 'plain, too')
 ) v(n, name, new_name), life(name, new_name) l WHERE n % :every = 0;
 
+-- anew now and then: who has planned much, makes and drops hubs slowly
+\c -
+SET client_min_messages = warning;
 -- renaming
 SELECT journey_create_hub('crm');
 CREATE TABLE names_sale (id int PRIMARY KEY, at timestamptz, who text);
@@ -152,18 +155,23 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid::regclass::text LIKE 'names\_%';
 -- the name it had once again
 SELECT journey_rename_hub('shop', 'crm');
 SELECT count(*) FROM crm.stitch_check();
+\c -
 SELECT journey_drop_hub('sales', true), journey_drop_hub('crm', true);
 DROP TABLE names_sale, names_visit;
 
+\c -
+SET client_min_messages = warning;
 -- columns that are filled by the server are when touchpoints move to a new partition, too
 SET plpgsql.extra_errors = 'all';  -- is for code of one's own
 SELECT journey_create_hub('own');
 RESET plpgsql.extra_errors;
 ALTER TABLE own.touchpoints ADD COLUMN day date NOT NULL GENERATED ALWAYS AS ((occurred_at AT TIME ZONE 'UTC')::date) STORED;
-SELECT own.record('{a:1}', '2024-02-05Z', 'web', 'view'), own.make_partitions('2024-02-01Z') > 20 AS made;
+SELECT own.record('{a:1}', '2025-11-05Z', 'web', 'view'), own.make_partitions('2025-11-01Z') > 10 AS made;
 SELECT tableoid::regclass, day FROM own.touchpoints;
 SELECT journey_drop_hub('own', true);
 
+\c -
+SET client_min_messages = warning;
 -- The hub's owner lends his code to whoever upgrades, renames or drops the hub: it runs as the owner all the same.
 CREATE ROLE regress_names_owner;
 CREATE ROLE regress_names_member IN ROLE regress_names_owner;

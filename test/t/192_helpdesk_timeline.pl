@@ -26,6 +26,7 @@ WITH told AS (
 )
 INSERT INTO crm.touchpoints (identity_id, occurred_at, channel, action, conversation)
 SELECT t.id, e.ts, e.activity, e.activity, e.case_id FROM event e JOIN told t USING (case_id) ORDER BY e.case_id, e.ts, e.seq;
+ANALYZE;
 END
 is(sql($node, 'SELECT count(*), count(DISTINCT customer_id) FROM crm.timeline'), '21348|4580', 'touchpoints and customers');
 is(sql($node, 'SELECT count(*), sum(count) > 10000 FROM dfg WHERE a <> b'), sql($node, 'SELECT count(*), sum(handoffs) > 10000 FROM crm.channel_transitions'),
