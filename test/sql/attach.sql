@@ -474,6 +474,11 @@ SELECT count(*) FROM pg_trigger WHERE tgrelid = '"My ""Shop"""."Or''der %s"'::re
 DROP TABLE "My ""Shop"""."Or'der %s";
 SELECT journey_drop_hub('it''s $$ %I \ hub', true);
 
+-- anew: who has planned much, makes and drops hubs slowly
+\c -
+SET client_min_messages = warning;
+SET max_parallel_workers_per_gather = 0;
+SET timezone = 'UTC';
 -- another owner, and roles that may write the table but not the hub
 CREATE ROLE regress_attach_owner;
 CREATE ROLE regress_attach_clerk;
@@ -515,6 +520,8 @@ DROP SCHEMA owned_shop CASCADE;
 DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_attach_owner', current_database()); END $$;
 DROP ROLE regress_attach_owner, regress_attach_clerk;
 -- the database is other tests' too
+\c -
+SET client_min_messages = warning;
 SELECT journey_drop_hub('crm', true), journey_drop_hub('fresh', true);
 DROP FOREIGN DATA WRAPPER nowhere CASCADE;
 DROP SCHEMA shop, names, "My ""Shop""" CASCADE;

@@ -100,7 +100,7 @@ SELECT DISTINCT ON (substr(pattern, 1, 3)) pattern FROM pattern ORDER BY substr(
 
 -- most of them find some customers, and none of them all
 SELECT count(*) FILTER (WHERE found > 0) AS finding, count(*) FILTER (WHERE found = 20003) AS finding_all
-FROM (SELECT (SELECT count(*) FROM visits WHERE journey ~ p.pattern::journey_pattern) AS found FROM pattern p) f;
+FROM (SELECT (SELECT count(*) FROM visits WHERE journey ~ p.pattern::journey_pattern) AS found FROM pattern p WHERE n % 4 = 0) f;
 SELECT * FROM differing('visits', (SELECT array_agg(pattern ORDER BY n) FROM pattern));
 
 -- an index built empty, with another horizon, that lives through changes

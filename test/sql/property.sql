@@ -10,6 +10,13 @@
 -- Every query lists what is wrong, so the right answer is always no row.
 \set seed 1
 \getenv seed PGJ_SEED
+-- more of them where PGJ_SLOW is set
+\getenv slow PGJ_SLOW
+\if :{?slow}
+\set groups 1000
+\else
+\set groups 400
+\endif
 \set VERBOSITY terse
 SET client_encoding = 'UTF8';
 SET client_min_messages = warning;
@@ -108,7 +115,7 @@ FROM (SELECT g, rnd(-g, 2, 5) AS label_kind,
              CASE rnd(-g, 5, 50) WHEN 0 THEN 200 + rnd(-g, 6, 300)
                                  WHEN 1 THEN 20 + rnd(-g, 6, 100)
                                  WHEN 2 THEN 1 ELSE 1 + rnd(-g, 6, 12) END AS size
-      FROM generate_series(1, 1000) g) kinds,
+      FROM generate_series(1, :groups) g) kinds,
      LATERAL (SELECT g::bigint * 1000 + n AS i FROM generate_series(1, size) n) rows
 ORDER BY hashint8extended(i, 3);
 -- twins, so that equal touchpoints in a journey and equal journeys are not rare
@@ -179,10 +186,10 @@ RETURN coalesce(a = b AND NOT a <> b AND a <= b AND a >= b AND NOT a < b AND NOT
                 AND ROW(a)::record *= ROW(b)::record, false);
 
 -- there is something to test: enough touchpoints, ties, twins and kinds of everything
-SELECT count(*) > 15000 AND count(*) FILTER (WHERE ref IS NULL) > 1000
-       AND count(*) FILTER (WHERE value IS NULL) > 1000 AND count(*) - count(DISTINCT "rank") > 3000
-       AND count(DISTINCT label) > 1000 AND count(*) FILTER (WHERE detail IS NULL) > 5000
-       AND count(*) FILTER (WHERE detail IN ('in', 'out', 'bot')) > 3000 AND count(DISTINCT detail) > 80 AS enough FROM step;
+SELECT count(*) > 15 * :groups AND count(*) FILTER (WHERE ref IS NULL) > :groups
+       AND count(*) FILTER (WHERE value IS NULL) > :groups AND count(*) - count(DISTINCT "rank") > 3 * :groups
+       AND count(DISTINCT label) > :groups AND count(*) FILTER (WHERE detail IS NULL) > 5 * :groups
+       AND count(*) FILTER (WHERE detail IN ('in', 'out', 'bot')) > 3 * :groups AND count(DISTINCT detail) > 80 AS enough FROM step;
 
 -- journeys print as plain SQL says
 SELECT :seed AS seed, g FROM expected FULL JOIN built USING (g)

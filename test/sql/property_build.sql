@@ -1,5 +1,5 @@
 -- Property tests, part 2: however its touchpoints reach it, a journey is the same value.
--- Reads the schema made by property.sql; every query lists what is wrong.
+-- Reads the schema made by property.sql, of more journeys where PGJ_SLOW is set; every query lists what is wrong.
 \set seed 1
 \getenv seed PGJ_SEED
 SET search_path = property, public;

@@ -1,6 +1,6 @@
 -- Property tests, part 5: touchpoints and journeys sort, compare, hash, group and
 -- join as the rows they are made of do.
--- Reads the schema made by property.sql; every query lists what is wrong.
+-- Reads the schema made by property.sql, of more journeys where PGJ_SLOW is set; every query lists what is wrong.
 \set seed 1
 \getenv seed PGJ_SEED
 SET search_path = property, public;
