@@ -85,7 +85,7 @@ CREATE TABLE pairs AS
 SELECT (SELECT count(*) FROM point a JOIN point b USING ("rank") WHERE a.g % 3 = 0 AND b.g % 5 = 0) AS points,
        (SELECT count(*) FROM line a JOIN line b USING (ranks) WHERE a.g <> b.g) AS lines,
        (SELECT count(*) FROM point a JOIN line b ON ARRAY[a."rank"] = b.ranks) AS mixed;
-SELECT points > 500 AND lines > 200 AND mixed > 50 AS enough FROM pairs;
+SELECT points > 200 AND lines > 80 AND mixed > 20 AS enough FROM pairs;
 CREATE VIEW found AS
 SELECT (SELECT count(*) FROM point a JOIN point b USING (t) WHERE a.g % 3 = 0 AND b.g % 5 = 0) AS points,
        (SELECT count(*) FROM line a JOIN line b USING (j) WHERE a.g <> b.g) AS lines,
