@@ -223,16 +223,16 @@ BEGIN
             INSERT INTO segment_log AS l (segment, customer_id, entered, at, why)
             SELECT s.segment, c.customer_id, x.entered, $1, w.why
             FROM compared c
-                 CROSS JOIN LATERAL (SELECT n.id, true AS entered
-                                     FROM (SELECT unnest(c.latter) AS id EXCEPT SELECT unnest(c.former)) n
+                 CROSS JOIN LATERAL (SELECT unnest(journey_array_minus(c.latter, c.former)) AS id, true AS entered
                                      UNION ALL
-                                     SELECT o.id, false
-                                     FROM (SELECT unnest(c.former) AS id EXCEPT SELECT unnest(c.latter)) o) x
+                                     SELECT unnest(journey_array_minus(c.former, c.latter)), false) x
                  JOIN segments s ON s.segment_id = x.id
-                 CROSS JOIN LATERAL (SELECT coalesce(array_agg(y.why ORDER BY y.why)
-                                                     FILTER (WHERE y.why = ANY (s.inputs || '{identities,definition}')),
-                                                     c.why) AS why
-                                     FROM unnest(c.why) y(why)) w
+                 CROSS JOIN LATERAL (SELECT CASE cardinality(c.why) WHEN 1 THEN c.why
+                                                 ELSE coalesce((SELECT array_agg(y.why ORDER BY y.why)
+                                                                FROM unnest(c.why) y(why)
+                                                                WHERE y.why = ANY (s.inputs
+                                                                                   || '{identities,definition}')),
+                                                               c.why) END AS why) w
             WHERE c.latter <> c.former
             ORDER BY c.customer_id, x.entered, s.segment
             RETURNING l.log_id, l.segment, l.customer_id, l.entered

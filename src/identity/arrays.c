@@ -5,6 +5,8 @@
 #include "postgres.h"
 
 #include "compat.h"
+
+#include "catalog/pg_type.h"
 #include "identity/arrays.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -87,4 +89,26 @@ places_argument(FunctionCallInfo fcinfo, Datum **numbers, Datum **places, int n)
 							errmsg("there is no place %d, or no observation %d",
 								   DatumGetInt32((*places)[i]), DatumGetInt32((*numbers)[i]))));
 	return given;
+}
+
+PG_FUNCTION_INFO_V1(journey_array_minus);
+
+/* What is in the first of two ascending arrays of integers and not in the second. */
+Datum
+journey_array_minus(PG_FUNCTION_ARGS)
+{
+	Datum *a;
+	Datum *b;
+	int na = plain_array(fcinfo, 0, &a);
+	int nb = plain_array(fcinfo, 1, &b);
+	int n = 0;
+
+	for (int i = 0, j = 0; i < na; i++)
+	{
+		while (j < nb && DatumGetInt32(b[j]) < DatumGetInt32(a[i]))
+			j++;
+		if (j == nb || DatumGetInt32(b[j]) != DatumGetInt32(a[i]))
+			a[n++] = a[i];
+	}
+	PG_RETURN_DATUM(make_array(a, NULL, n, INT4OID));
 }
