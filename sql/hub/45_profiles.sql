@@ -382,12 +382,14 @@ COMMENT ON FUNCTION @hub@.drop_traits(text, text[]) IS
     'rows of a source that are gone, by their keys, say nothing any more';
 
 CREATE OR REPLACE FUNCTION @hub@.rules_of_traits() RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT jsonb_agg(jsonb_build_object('trait', r.trait, 'members', r.members, 'rule', r.rule,
-                                        'source_order', r.source_order))
-    FROM @hub@.trait_rules r;
-END;
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (SELECT jsonb_agg(jsonb_build_object('trait', r.trait, 'members', r.members, 'rule', r.rule,
+                                                'source_order', r.source_order))
+            FROM trait_rules r);
+END $$;
 COMMENT ON FUNCTION @hub@.rules_of_traits() IS 'trait_rules, as profile_traits takes them';
 
 CREATE OR REPLACE FUNCTION @hub@.check_trait_rules() RETURNS trigger

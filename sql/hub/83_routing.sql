@@ -335,9 +335,11 @@ DECLARE
     contact text;    -- channel he is on
     known text;      -- who knows him
     language text;
+    spoken text[];   -- that and what else rules call it
     waiting interval;
     ways text[] := '{}';
     inside text[];   -- his segments
+    segment_names text[];
     way text;
     name text;
     why text;
@@ -399,14 +401,18 @@ BEGIN
                   ELSE talk.last_agent END;
     language := language_of(customer);
     SELECT count(*) AS rules, bool_or(r.segment IS NOT NULL) AS segments,
-           bool_or(r.waiting_longer IS NOT NULL) AS waits
+           bool_or(r.waiting_longer IS NOT NULL) AS waits,
+           array_agg(DISTINCT r.language) FILTER (WHERE r.language IS NOT NULL) AS languages
     INTO asked FROM routing_rules r;
+    spoken := array(SELECT u.rule_language FROM unnest(asked.languages) u(rule_language)
+                    WHERE speaks(language, u.rule_language));
     IF contact IS NULL THEN
         ways := preferred_channels(customer);
     END IF;
     on_channel := coalesce(contact, ways[1]);
     IF asked.segments THEN
         inside := array(SELECT segments_of(customer, at));
+        segment_names := array(SELECT d.segment FROM segments d);
     END IF;
     IF asked.waits AND num_nonnulls(talk.conversation, was.assigned_at) > 0 THEN
         waiting := waited(ids, talk.source, talk.conversation, CASE WHEN was.agent IS NULL THEN was.assigned_at END,
@@ -416,30 +422,26 @@ BEGIN
     -- In one query: the rules, each with why it does not apply; NULL: it does.
     SELECT array_agg(t.told) AS told, array_agg(t.position) AS positions
     INTO tried
-    FROM (SELECT f.position, concat('rule ', f.position, ' (' || f.note || ')', ': ') || f.why AS told
+    FROM (SELECT f.position, 'rule ' || f.position || coalesce(' (' || f.note || ')', '') || ': ' || f.why AS told
           FROM (SELECT r.position, r.note,
-                       CASE WHEN r.channel <> w.way THEN concat(w.does, ' ', w.way, ', not ', r.channel)
+                       CASE WHEN r.channel <> w.way THEN w.is_on || ', not ' || r.channel
                             WHEN (r.channel IS NOT NULL OR r.kind IS NOT NULL) AND w.way IS NULL
                             THEN 'is on no channel, and prefers none'
-                            WHEN r.kind <> w.kind
-                            THEN concat(w.does, ' ', w.way, ', which is ', w.kind, ', not ', r.kind)
-                            WHEN r.kind IS NOT NULL AND w.kind IS NULL
-                            THEN concat(w.does, ' ', w.way, ', which is not in channels')
+                            WHEN r.kind <> w.kind THEN w.is_kind || ', not ' || r.kind
+                            WHEN r.kind IS NOT NULL AND w.kind IS NULL THEN w.is_on || ', which is not in channels'
                             WHEN r.language IS NOT NULL AND language IS NULL THEN 'his language is not known'
-                            WHEN NOT speaks(language, r.language)
-                            THEN concat('speaks ', language, ', not ', r.language)
+                            WHEN r.language IS NOT NULL AND r.language <> ALL (spoken)
+                            THEN w.speaks || ', not ' || r.language
                             WHEN r.waiting_longer IS NOT NULL AND waiting IS NULL THEN 'does not wait'
-                            WHEN waiting <= r.waiting_longer
-                            THEN concat('waits for ', date_trunc('second', waiting), ', not for longer than ',
-                                        r.waiting_longer)
+                            WHEN waiting <= r.waiting_longer THEN w.waits || ', not for longer than ' || r.waiting_longer
                             WHEN r.segment = ANY (inside) OR r.segment IS NULL THEN NULL
-                            WHEN r.segment = ANY (ARRAY(SELECT d.segment FROM segments d))
-                            THEN concat('is not in segment ', r.segment)
-                            ELSE concat('there is no segment ', r.segment) END AS why
-                FROM (SELECT p.way, p.does, c.kind
-                      FROM (SELECT on_channel AS way, CASE WHEN contact IS NULL THEN 'prefers' ELSE 'is on' END AS does)
-                               p
-                           LEFT JOIN channels c ON c.channel = p.way) w
+                            WHEN r.segment = ANY (segment_names) THEN 'is not in segment ' || r.segment
+                            ELSE 'there is no segment ' || r.segment END AS why
+                FROM (SELECT p.way, c.kind, p.is_on, p.is_on || ', which is ' || c.kind AS is_kind,
+                             'speaks ' || language AS speaks, 'waits for ' || date_trunc('second', waiting) AS waits
+                      FROM (SELECT on_channel AS way,
+                                   CASE WHEN contact IS NULL THEN 'prefers ' ELSE 'is on ' END || on_channel AS is_on) p
+                           LEFT JOIN channels c ON c.channel = p.way OFFSET 0) w
                      CROSS JOIN routing_rules r) f
           ORDER BY f.position) t;
     FOREACH match IN ARRAY array_positions(coalesce(tried.told, '{}'), NULL) LOOP

@@ -170,14 +170,14 @@ BEGIN
         RETURN 0;
     END IF;
     all_bits := repeat('1', highest + 1)::varbit;
-    bits := (SELECT string_agg(CASE WHEN n.n = ANY (ids) THEN '1' ELSE '0' END, '' ORDER BY n.n)
-             FROM generate_series(0, highest) n(n))::varbit;
+    bits := (SELECT string_agg(CASE WHEN s.segment_id <> ALL (ids) THEN '0' ELSE '1' END, '' ORDER BY n.n)
+             FROM generate_series(0, highest) n(n) LEFT JOIN segments s ON s.segment_id = n.n)::varbit;
     IF ids @> ARRAY(SELECT d.segment_id FROM segments d) THEN
         bits := all_bits;
     END IF;
     SELECT g.session_gap, g.handoff_within, g.time_zone, g.notify INTO ruled FROM settings g WHERE g.one_row;
-    SELECT string_agg(format('CASE WHEN CASE WHEN get_bit(e.bits, %1$s) = 1 THEN %2$s ELSE %1$s = ANY (e.former) END '
-                             'THEN %1$s END', d.segment_id, d.condition), ', ' ORDER BY d.segment_id) AS conditions,
+    SELECT string_agg(format('CASE WHEN CASE WHEN get_bit(e.bits, %1$s) = 1 THEN %2$s END THEN %1$s END',
+                             d.segment_id, d.condition), ', ' ORDER BY d.segment_id) AS conditions,
            (SELECT string_agg(format(CASE WHEN t.segments = 1 THEN 'nullif(greatest(CASE WHEN get_bit(e.bits, %s) = 1 '
                                                                    'THEN %s END, $9), $9)'
                                           ELSE 'nullif(greatest(%2$s, $9), $9)' END, t.segment_id, t.turn), ', ')
@@ -196,11 +196,12 @@ BEGIN
     EXECUTE format($run$
         WITH %s, compared AS MATERIALIZED (
             SELECT e.customer_id, e.why, e.former,
-                   CASE WHEN e.is_there THEN array_remove(ARRAY[%s]::integer[], NULL) ELSE '{}' END AS latter,
+                   CASE WHEN e.is_there THEN journey_array_renew(e.former, e.bits, ARRAY[%s]::integer[]) ELSE '{}' END
+                       AS latter,
                    CASE WHEN NOT e.is_there THEN NULL
                         WHEN e.turns_at >= $1 OR e.bits <> $11 THEN least(%s, e.turns_at)
                         ELSE %3$s END AS turns_at
-            FROM (SELECT l.customer_id, l.why, l.bits, c.customer_id IS NOT NULL AS is_there,
+            FROM (SELECT l.customer_id, l.why, l.bits || B'' AS bits, c.customer_id IS NOT NULL AS is_there,
                          coalesce(m.segments, '{}') AS former, m.turns_at,
                          CASE WHEN j.journey IS NULL THEN '{}' WHEN pg_column_size(j.journey) < 1000 THEN j.journey
                               ELSE journey_slice(j.journey, '(,)') END AS journey,
@@ -223,16 +224,16 @@ BEGIN
             INSERT INTO segment_log AS l (segment, customer_id, entered, at, why)
             SELECT s.segment, c.customer_id, x.entered, $1, w.why
             FROM compared c
-                 CROSS JOIN LATERAL (SELECT n.id, true AS entered
-                                     FROM (SELECT unnest(c.latter) AS id EXCEPT SELECT unnest(c.former)) n
+                 CROSS JOIN LATERAL (SELECT unnest(journey_array_minus(c.latter, c.former)) AS id, true AS entered
                                      UNION ALL
-                                     SELECT o.id, false
-                                     FROM (SELECT unnest(c.former) AS id EXCEPT SELECT unnest(c.latter)) o) x
+                                     SELECT unnest(journey_array_minus(c.former, c.latter)), false) x
                  JOIN segments s ON s.segment_id = x.id
-                 CROSS JOIN LATERAL (SELECT coalesce(array_agg(y.why ORDER BY y.why)
-                                                     FILTER (WHERE y.why = ANY (s.inputs || '{identities,definition}')),
-                                                     c.why) AS why
-                                     FROM unnest(c.why) y(why)) w
+                 CROSS JOIN LATERAL (SELECT CASE cardinality(c.why) WHEN 1 THEN c.why
+                                                 ELSE coalesce((SELECT array_agg(y.why ORDER BY y.why)
+                                                                FROM unnest(c.why) y(why)
+                                                                WHERE y.why = ANY (s.inputs
+                                                                                   || '{identities,definition}')),
+                                                               c.why) END AS why) w
             WHERE c.latter <> c.former
             ORDER BY c.customer_id, x.entered, s.segment
             RETURNING l.log_id, l.segment, l.customer_id, l.entered
@@ -253,12 +254,12 @@ BEGIN
             SELECT u.customer_id, string_to_array(u.why, ',') AS why, journey_labels(u.added) AS labels
             FROM unnest($6, $7, $12) u(customer_id, why, added)
         ), news AS MATERIALIZED (
-            SELECT n.label, (SELECT string_agg(CASE WHEN EXISTS (
-                                     SELECT FROM segments s CROSS JOIN LATERAL unnest(s.concerns) c(pattern)
-                                     WHERE s.segment_id = b.n
-                                           AND journey_pattern_concerns(c.pattern::@extschema@.journey_pattern, n.news))
-                                                    THEN '1' ELSE '0' END, '' ORDER BY b.n)::varbit
-                             FROM generate_series(0, length($10) - 1) b(n)) AS bits
+            SELECT n.label, (SELECT string_agg(CASE WHEN NOT EXISTS (
+                                     SELECT FROM unnest(s.concerns) c(pattern)
+                                     WHERE journey_pattern_concerns(c.pattern::@extschema@.journey_pattern, n.news))
+                                                    AND s.segment_id = b.n THEN '0' ELSE '1' END, '' ORDER BY b.n)::varbit
+                             FROM generate_series(0, length($10) - 1) b(n)
+                                  LEFT JOIN segments s ON s.segment_id = b.n) AS bits
             FROM (SELECT d.label, format('{%s@2000-01-01T00:00:00Z}', d.label)::@extschema@.journey AS news
                   FROM (SELECT DISTINCT unnest(g.labels) AS label FROM given g) d OFFSET 0) n
         ), looked_at AS MATERIALIZED (

@@ -9,6 +9,10 @@ CREATE FUNCTION journey_run_as_owner(schema text, command text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION journey_pass(gate regclass) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
+CREATE FUNCTION journey_array_minus(integer[], integer[]) RETURNS integer[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION journey_array_renew(integer[], varbit, integer[]) RETURNS integer[]
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION journey_make_months(schema text, since timestamptz, until timestamptz) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
@@ -211,6 +215,10 @@ COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_p
 COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
 COMMENT ON FUNCTION journey_run_as_owner(text, text)
     IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
+COMMENT ON FUNCTION journey_array_renew(integer[], varbit, integer[]) IS
+    'of ascending numbers those whose bit is 0, and with them others, ascending too, but NULLs';
+COMMENT ON FUNCTION journey_array_minus(integer[], integer[]) IS
+    'what is in the first of two ascending arrays, and not in the second';
 COMMENT ON FUNCTION journey_pass(regclass) IS
     'hold a weak lock of a table until the transaction ends; returns whether it must be asked: it may have rows';
 COMMENT ON FUNCTION journey_make_months(text, timestamptz, timestamptz) IS

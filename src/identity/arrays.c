@@ -5,10 +5,13 @@
 #include "postgres.h"
 
 #include "compat.h"
+
+#include "catalog/pg_type.h"
 #include "identity/arrays.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/varbit.h"
 
 #define ST_SORT sort_named
 #define ST_ELEMENT_TYPE Named
@@ -87,4 +90,65 @@ places_argument(FunctionCallInfo fcinfo, Datum **numbers, Datum **places, int n)
 							errmsg("there is no place %d, or no observation %d",
 								   DatumGetInt32((*places)[i]), DatumGetInt32((*numbers)[i]))));
 	return given;
+}
+
+PG_FUNCTION_INFO_V1(journey_array_minus);
+
+/* What is in the first of two ascending arrays of integers and not in the second. */
+Datum
+journey_array_minus(PG_FUNCTION_ARGS)
+{
+	Datum *a;
+	Datum *b;
+	int na = plain_array(fcinfo, 0, &a);
+	int nb = plain_array(fcinfo, 1, &b);
+	int n = 0;
+
+	for (int i = 0, j = 0; i < na; i++)
+	{
+		while (j < nb && DatumGetInt32(b[j]) < DatumGetInt32(a[i]))
+			j++;
+		if (j == nb || DatumGetInt32(b[j]) != DatumGetInt32(a[i]))
+			a[n++] = a[i];
+	}
+	PG_RETURN_DATUM(make_array(a, NULL, n, INT4OID));
+}
+
+PG_FUNCTION_INFO_V1(journey_array_renew);
+
+/* Of ascending numbers keep those whose bit is 0, not those that have none, and put in others that are not NULL. */
+Datum
+journey_array_renew(PG_FUNCTION_ARGS)
+{
+	Datum *old;
+	int nold = plain_array(fcinfo, 0, &old);
+	VarBit *bits = PG_GETARG_VARBIT_P(1);
+	Oid type;
+	Datum *found;
+	bool *nulls;
+	int nfound = array_elements(fcinfo, 2, &type, &found, &nulls);
+	Datum *all = palloc_many((size_t) nold + nfound, sizeof(Datum));
+	int n = 0;
+
+	for (int i = 0, j = 0; i < nold || j < nfound;)
+	{
+		int32 number;
+
+		if (j < nfound && nulls[j])
+		{
+			j++;
+			continue;
+		}
+		if (i == nold || (j < nfound && DatumGetInt32(found[j]) <= DatumGetInt32(old[i])))
+		{
+			all[n++] = found[j++];
+			continue;
+		}
+		number = DatumGetInt32(old[i]);
+		if (number >= 0 && number < VARBITLEN(bits) &&
+			(VARBITS(bits)[number / BITS_PER_BYTE] & (1 << (BITS_PER_BYTE - 1 - number % BITS_PER_BYTE))) == 0)
+			all[n++] = old[i];
+		i++;
+	}
+	PG_RETURN_DATUM(make_array(all, NULL, n, INT4OID));
 }

@@ -186,3 +186,7 @@ DROP ROLE segment_reader;
 DROP ROLE segment_steward;
 SELECT journey_drop_hub('seg2', force => true);
 DROP SCHEMA help CASCADE;
+
+-- what refresh() compares and keeps by
+SELECT journey_array_minus('{1,3,5}', '{3,4}'), journey_array_minus('{}', '{1}'), journey_array_minus('{1}', '{}'),
+       journey_array_renew('{1,3,5,9}', B'010001', '{2,NULL,4}'), journey_array_renew('{}', B'', '{}');
