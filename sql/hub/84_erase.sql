@@ -135,7 +135,9 @@ BEGIN
     UNION
     SELECT e.source, e.source_key FROM evidence_of(ids) e WHERE e.retracted_at IS NULL OR live IS NOT TRUE
     UNION
-    SELECT t.source, t.source_key FROM traits t WHERE t.identity_id = ANY (ids) AND t.source_key <> '';
+    SELECT t.source, t.source_key FROM traits t WHERE t.identity_id = ANY (ids) AND t.source_key <> ''
+    UNION
+    SELECT c.source, c.source_key FROM consents c WHERE c.identity_id = ANY (ids) AND c.source_key <> '';
 END $$;
 COMMENT ON FUNCTION @hub@.keys_told(bigint[], boolean)
     IS 'keys of rows, touchpoints and evidence that told of some identities';

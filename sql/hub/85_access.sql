@@ -314,6 +314,7 @@ BEGIN ATOMIC
         ('writer', 'note_access(text, bigint)'),
         ('agent', 'pass_gate()'),
         ('writer', 'pass_gate()'),
+        ('writer', 'renew_consents(text, text[], text[], text[], bigint[], consent[])'),
         ('steward', 'portal_token(bigint, interval)'),
         ('writer', 'suppressed_among(@extschema@.identifier[])'),
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
