@@ -178,9 +178,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose CONSTANT bigint := portal_customer();
+    whose CONSTANT bigint := portal_identity();
 BEGIN
-    RETURN export_customer(whose);
+    PERFORM note_access('my_export', whose);
+    RETURN export_person(whose, NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.my_export() IS 'all that is stored of the customer who is logged in at the portal';
 

@@ -172,9 +172,9 @@ BEGIN
     FOREACH id IN ARRAY ARRAY(SELECT o.id FROM old_customers(before, least(most, 50)) o(id)) LOOP
         BEGIN
             IF "then" = 'delete' THEN
-                PERFORM erase(id, 'retention');
+                PERFORM erase(id, 'retention', true);  -- all that guesses join is too old
             ELSE
-                PERFORM anonymize(id, 'retention');
+                PERFORM anonymize(id, 'retention', true);
             END IF;
             done := done + 1;
         EXCEPTION WHEN object_not_in_prerequisite_state OR dependent_objects_still_exist THEN
