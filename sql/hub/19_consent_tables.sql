@@ -19,8 +19,8 @@ CREATE TABLE @hub@.consents (
 CREATE INDEX ON @hub@.consents (source, source_key) WHERE source_key <> '';
 ALTER TABLE @hub@.consents REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.consents IS
-    'what was said of consent, a row each time; nothing of it is changed later, and it goes with the identity. What rows'
-    ' of attached tables say follows these. consent_of() tells what holds';
+    'what was said of consent, a row each time; nothing of it is changed later, and it goes with the identity. What'
+    ' rows of attached tables say follows these. consent_of() tells what holds';
 COMMENT ON COLUMN @hub@.consents.identity_id IS 'identity of whom it was said';
 COMMENT ON COLUMN @hub@.consents.purpose IS 'what for, such as marketing; *: everything';
 COMMENT ON COLUMN @hub@.consents.channel IS 'where: see channels; *: everywhere';
@@ -37,12 +37,7 @@ COMMENT ON COLUMN @hub@.consents.recorded_at IS 'when it came in: before that th
 COMMENT ON COLUMN @hub@.consents.valid_until IS
     'until before when it holds, and is expired then; NULL: no end is known';
 
-CREATE POLICY of_visible_identities ON @hub@.consents FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = consents.identity_id));
-CREATE POLICY added ON @hub@.consents FOR INSERT WITH CHECK (true);
-ALTER TABLE @hub@.consents ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('consents', others => '{INSERT}');
 
 CREATE TYPE @hub@.consent AS (
     identifier @extschema@.identifier,

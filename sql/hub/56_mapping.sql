@@ -524,7 +524,7 @@ BEGIN
             wrong := 'mapping field consents_at says since when consents are, and the mapping has none';
         ELSIF given ? 'consents' AND NOT given ?| '{consents_at,occurred_at}' THEN
             wrong := 'mapping field consents_at is missing';
-            hint := 'It says when consent was given or refused, which decides what holds: such as "consent_changed_at". '
+            hint := 'It says when consent was given or refused, which decides what holds: as "consent_changed_at". '
                     'Where nothing tells, the time of the row''s creation is safer than that of its last change.';
         ELSIF given ? 'on_delete' AND coalesce(mapping ->> 'on_delete', '') NOT IN ('remove', 'keep') THEN
             wrong := format('mapping field on_delete must be remove or keep, not %s', mapping -> 'on_delete');

@@ -884,6 +884,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.preview_source(regclass, json, integer) IS
     'what attach_source would make of some rows of a table: whether they are wanted by where, the touchpoint, or the '
-    'reason why there can be none, whether they are evidence instead, their traits, and their consents. Changes nothing';
+    'reason why there can be none, whether they are evidence instead, their traits and consents. Changes nothing';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, jsonb, integer) IS 'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, text, integer) IS 'the same with a mapping in text';

@@ -624,13 +624,7 @@ BEGIN
     UPDATE next_step_models m SET made_at = NULL WHERE m.at_least < 10;
 
     counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
-    -- what was dropped is told by day
-    WITH gone AS (
-        DELETE FROM suppressed_writes w WHERE w.dropped_at < date_trunc('day', now())
-        RETURNING w.source, w.dropped_at, w.touchpoints, w.others
-    )
-    INSERT INTO suppressed_writes (source, dropped_at, touchpoints, others)
-    SELECT g.source, date_trunc('day', g.dropped_at), sum(g.touchpoints), sum(g.others) FROM gone g GROUP BY 1, 2;
+    PERFORM sum_up_suppressed();
     RETURN counts;
 END $$;
 COMMENT ON FUNCTION @hub@.erase_identities(bigint[], bigint[], bigint[], bigint) IS

@@ -313,6 +313,7 @@ BEGIN ATOMIC
         ('agent', 'note_access(text, bigint)'),
         ('writer', 'note_access(text, bigint)'),
         ('agent', 'pass_gate()'),
+        ('agent', 'is_conversation_of_others(text, text, bigint)'),
         ('writer', 'pass_gate()'),
         ('writer', 'renew_consents(text, text[], text[], text[], bigint[], consent[])'),
         ('steward', 'portal_token(bigint, interval)'),
