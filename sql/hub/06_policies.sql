@@ -43,3 +43,4 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.show_with_identities(name, name, text[]) IS
     'make policies by which rows of a table can be read where identities they are of can';
+REVOKE EXECUTE ON FUNCTION @hub@.show_with_identities(name, name, text[]) FROM PUBLIC;

@@ -101,7 +101,8 @@ BEGIN
     END IF;
     code := format(E'(%s\n)', code);
     -- a string of JSON is text without its quotes
-    typed := CASE WHEN wanted = 'any' THEN code
+    typed := CASE WHEN wanted = 'any' AND type = 'unknown'::regtype THEN format(E'(%s::pg_catalog.text)', code)
+                 WHEN wanted = 'any' THEN code
                  WHEN wanted = 'text' AND type IN ('json'::regtype, 'jsonb'::regtype)
                  THEN format(E'(%s OPERATOR(pg_catalog.#>>) ''{}'')', code)
                  ELSE format(E'(%s::pg_catalog.%s)', code,

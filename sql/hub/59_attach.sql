@@ -656,8 +656,8 @@ BEGIN
                coalesce((SELECT jsonb_object_agg(t.trait, t.value) FROM traits t
                          WHERE t.source = check_rows.source AND t.source_key = g.key AND t.source_key <> ''),
                                '{}') AS traits_were,
-               coalesce((SELECT jsonb_object_agg(c.purpose || '/' || c.channel, c.state)
-                         FROM read_consents(g.consents) c WHERE c.flaw IS NULL), '{}') AS consents,
+               coalesce((SELECT jsonb_object_agg(coalesce(c.purpose, '') || '/' || c.channel, c.state)
+                         FROM read_consents(g.consents) c), '{}') AS consents,
                coalesce((SELECT jsonb_object_agg(k.purpose || '/' || k.channel, k.state)
                          FROM (SELECT DISTINCT ON (c.purpose, c.channel) c.purpose, c.channel, c.state, c.valid_until
                                FROM consents c
@@ -708,7 +708,7 @@ BEGIN
         WHERE CASE WHEN c.reason IS NOT NULL THEN c.known OR c.holds
                    WHEN c.is_event THEN false
                    WHEN c.observed THEN c.known
-                   ELSE c.known OR c.holds OR c.rejected END
+                   ELSE c.known OR c.holds OR c.rejected AND c.consents = '{}' END  -- which may be what it is for
     )
     SELECT t.key, t.problem, t.detail FROM told t ORDER BY t.n;
 END $$;

@@ -134,7 +134,10 @@ BEGIN
                   )
                   SELECT jsonb_agg(e.told ORDER BY e.told)
                   FROM (SELECT jsonb_build_object(
-                                   'source', s.source, 'source_key', s.source_key, 'observed_at', s.observed_at,
+                                   'source', s.source,
+                                   -- that of a guess may name whom it is about
+                                   'source_key', CASE WHEN s.strength IS NULL OR d.others = 0 THEN s.source_key END,
+                                   'observed_at', s.observed_at,
                                    'recorded_at', s.recorded_at, 'retracted_at', s.retracted_at,
                                    'identifiers', d.identifiers, 'others', d.others)
                                || CASE WHEN s.strength IS NOT NULL THEN jsonb_build_object('strength', s.strength)
