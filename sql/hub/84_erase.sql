@@ -522,6 +522,22 @@ BEGIN
     mention := mention_of(identifiers);
     neighbours := array(SELECT DISTINCT w.identity_id FROM told_with(ids) w);
 
+    -- of values that matching has counted: one that few others have could be the person's
+    WITH gone AS MATERIALIZED (
+        SELECT c.comparison, folded(nullif(f.value, '')) AS term, count(*) AS n
+        FROM match_records r CROSS JOIN match_comparisons c
+             CROSS JOIN LATERAL (SELECT string_agg(nullif(btrim(r.fields ->> u.name), ''), ' ' ORDER BY u.n) AS value
+                                 FROM unnest(c.columns) WITH ORDINALITY u(name, n)) f
+        WHERE r.identity_id = ANY (ids) AND c.term_frequency
+        GROUP BY 1, 2
+    )
+    UPDATE match_terms t SET records = t.records - g.n
+    FROM gone g CROSS JOIN match_models m
+    WHERE t.model = m.model AND t.comparison = g.comparison AND t.term = g.term;
+    IF FOUND THEN
+        DELETE FROM match_terms t WHERE t.records < 3;
+    END IF;
+
     counts := erase_listed(ids, known_by, texts, mention);
 
     -- what came with the person of those who stay, and then the person's
