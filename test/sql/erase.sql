@@ -241,7 +241,14 @@ SELECT * FROM stitch_check();
 
 -- erased, and then merged; merged, and then erased
 SELECT identify('{account:3001,email:nia@x.pt}', '2026-01-01Z', 'm', '1') > 0 AS nia, identify('{account:3002,email:ola@x.pt}', '2026-01-01Z', 'm', '2') > 0 AS ola, identify('{device:n}', '2026-01-01Z') > 0 AS device;
+-- what was counted of few is gone, until it is counted again
+UPDATE next_step_models SET at_least = 1;
+SELECT record('{account:3001}', '2026-01-02Z', 'web', v) > 0 AS seen FROM unnest('{rare1,rare2}'::text[]) v;
+SELECT refresh() >= 0 AS refreshed, make_next_steps() > 0 AS counted;
+SELECT count(*) > 0 AS told FROM next_step_contexts c WHERE 'rare2' = ANY (c.items) OR c.items::text ~ 'rare2';
 SELECT erase(customer_of('account:3001'), 'ticket 9') -> 'counts' -> 'identities' AS identities;
+SELECT (SELECT count(*) FROM next_step_contexts) AS contexts, (SELECT count(*) FROM next_step_models WHERE made_at IS NOT NULL) AS counted, make_next_steps() > 0 AS again;
+SELECT count(*) AS still_told FROM next_step_contexts c WHERE c.items::text ~ 'rare' OR c.context::text ~ 'rare';
 SELECT link('email:nia@x.pt', 'email:ola@x.pt', '2026-02-01Z') AS not_linked, identify('{account:3002,device:n}', '2026-02-01Z', 'm', '3') > 0 AS merged, customer_of('email:nia@x.pt') AS nobody;
 SELECT erase(customer_of('device:n'), 'ticket 10') -> 'counts' -> 'identities' AS identities;
 SELECT customer_of('device:n') AS nobody, retract('m', '3') AS retracted;
