@@ -666,7 +666,7 @@ BEGIN
                                          found.typed);
                 IF field = 'consents' THEN
                     hint := (SELECT min(r.flaw)
-                             FROM (SELECT trim('''' FROM item.value #>> '{}') AS word
+                             FROM (SELECT btrim(item.value #>> '{}', '''') AS word
                                    WHERE item.value #>> '{}' ~ '^''[^'']*''$'
                                    UNION ALL
                                    SELECT m.value #>> '{}'
