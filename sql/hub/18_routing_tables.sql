@@ -138,12 +138,4 @@ COMMENT ON COLUMN @hub@.assignments.assigned_at IS 'since when';
 COMMENT ON COLUMN @hub@.assignments.released_at IS 'until when; NULL: it is open';
 COMMENT ON COLUMN @hub@.assignments.outcome IS 'what came of it, in the words of whoever released it';
 
--- Who may read of whom: of customers whose identities are visible. A policy of a tenant's on identities is enough.
-CREATE POLICY of_visible_identities ON @hub@.assignments FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = assignments.identity_id));
-CREATE POLICY added ON @hub@.assignments FOR INSERT WITH CHECK (true);
-CREATE POLICY changed ON @hub@.assignments FOR UPDATE USING (true);
-CREATE POLICY removed ON @hub@.assignments FOR DELETE USING (true);
-ALTER TABLE @hub@.assignments ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('assignments');

@@ -101,27 +101,6 @@ COMMENT ON COLUMN @hub@.segment_clock.one_row IS 'always true: there is one row'
 COMMENT ON COLUMN @hub@.segment_clock.evaluated_at IS 'as of when refresh() last found out who is in which segment';
 
 -- Who may read of whom: of customers whose identities are visible. A policy of a tenant's on identities is enough.
-CREATE POLICY of_visible_identities ON @hub@.segment_members FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = segment_members.customer_id));
-CREATE POLICY added ON @hub@.segment_members FOR INSERT WITH CHECK (true);
-CREATE POLICY changed ON @hub@.segment_members FOR UPDATE USING (true);
-CREATE POLICY removed ON @hub@.segment_members FOR DELETE USING (true);
-ALTER TABLE @hub@.segment_members ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_visible_identities ON @hub@.segment_log FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = segment_log.customer_id));
-CREATE POLICY added ON @hub@.segment_log FOR INSERT WITH CHECK (true);
-CREATE POLICY changed ON @hub@.segment_log FOR UPDATE USING (true);
-CREATE POLICY removed ON @hub@.segment_log FOR DELETE USING (true);
-ALTER TABLE @hub@.segment_log ENABLE ROW LEVEL SECURITY;
-CREATE POLICY of_visible_identities ON @hub@.segment_changes FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR segment_changes.identity_id IS NULL
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = segment_changes.identity_id));
-CREATE POLICY added ON @hub@.segment_changes FOR INSERT WITH CHECK (true);
-CREATE POLICY removed ON @hub@.segment_changes FOR DELETE USING (true);
-ALTER TABLE @hub@.segment_changes ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('segment_members', 'customer_id');
+SELECT @hub@.show_with_identities('segment_log', 'customer_id');
+SELECT @hub@.show_with_identities('segment_changes', others => '{INSERT,DELETE}');

@@ -8,16 +8,19 @@ CREATE TABLE @hub@.consents (
     state text NOT NULL CHECK (state IN ('granted', 'denied', 'withdrawn', 'expired')),
     basis text NOT NULL DEFAULT 'consent' CHECK (octet_length(basis) BETWEEN 1 AND 255),
     source text NOT NULL DEFAULT 'sql' CHECK (octet_length(source) BETWEEN 1 AND 255),
+    source_key text NOT NULL DEFAULT '',
     text_version text CHECK (octet_length(text_version) BETWEEN 1 AND 255),
     given_at timestamptz NOT NULL CHECK (isfinite(given_at)),
     recorded_at timestamptz NOT NULL DEFAULT now(),
     valid_until timestamptz CHECK (valid_until > given_at),
-    UNIQUE NULLS NOT DISTINCT (identity_id, purpose, channel, given_at, state, basis, source, text_version, valid_until)
+    UNIQUE NULLS NOT DISTINCT (identity_id, purpose, channel, given_at, state, basis, source, text_version, valid_until,
+                               source_key)
 );
+CREATE INDEX ON @hub@.consents (source, source_key) WHERE source_key <> '';
 ALTER TABLE @hub@.consents REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.consents IS
-    'what was said of consent, a row each time; nothing of it is changed later, and it goes with the identity.'
-    ' consent_of() tells what holds';
+    'what was said of consent, a row each time; nothing of it is changed later, and it goes with the identity. What'
+    ' rows of attached tables say follows these. consent_of() tells what holds';
 COMMENT ON COLUMN @hub@.consents.identity_id IS 'identity of whom it was said';
 COMMENT ON COLUMN @hub@.consents.purpose IS 'what for, such as marketing; *: everything';
 COMMENT ON COLUMN @hub@.consents.channel IS 'where: see channels; *: everywhere';
@@ -26,18 +29,15 @@ COMMENT ON COLUMN @hub@.consents.state IS
 COMMENT ON COLUMN @hub@.consents.basis IS
     'what makes it lawful, such as consent, contract, legal obligation, legitimate interest';
 COMMENT ON COLUMN @hub@.consents.source IS 'system it comes from';
+COMMENT ON COLUMN @hub@.consents.source_key IS
+    'key there of what says so, a row of an attached table; empty: it was said as of a time';
 COMMENT ON COLUMN @hub@.consents.text_version IS 'which text it was said to; NULL: not known';
 COMMENT ON COLUMN @hub@.consents.given_at IS 'when it was said: it holds from then on';
 COMMENT ON COLUMN @hub@.consents.recorded_at IS 'when it came in: before that the hub could not know it';
 COMMENT ON COLUMN @hub@.consents.valid_until IS
     'until before when it holds, and is expired then; NULL: no end is known';
 
-CREATE POLICY of_visible_identities ON @hub@.consents FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = consents.identity_id));
-CREATE POLICY added ON @hub@.consents FOR INSERT WITH CHECK (true);
-ALTER TABLE @hub@.consents ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('consents', others => '{INSERT}');
 
 CREATE TYPE @hub@.consent AS (
     identifier @extschema@.identifier,

@@ -56,7 +56,8 @@ CREATE TABLE @hub@.suppressed_writes (
 );
 ALTER TABLE @hub@.suppressed_writes REPLICA IDENTITY FULL;  -- rows are summed up, and have no key
 COMMENT ON TABLE @hub@.suppressed_writes IS
-    'what was dropped because it came with an erased identifier, a row a call; erase() sums up those of a day';
+    'what was dropped because it came with an erased identifier, a row a call; maintain() and erase() sum up those of a'
+    ' day. suppressed_by_day shows it';
 COMMENT ON COLUMN @hub@.suppressed_writes.source IS 'system it came from';
 COMMENT ON COLUMN @hub@.suppressed_writes.dropped_at IS 'when';
 COMMENT ON COLUMN @hub@.suppressed_writes.touchpoints IS 'how many touchpoints';

@@ -180,10 +180,4 @@ COMMENT ON COLUMN @hub@.match_pairs.status IS
     'values of match_conflicts, or stronger matches, keep them apart; cannot: a steward does';
 
 -- Who may read records: of identities they see, as traits
-CREATE POLICY of_visible_identities ON @hub@.match_records FOR SELECT
-    USING (NOT (SELECT @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = match_records.identity_id));
-CREATE POLICY added ON @hub@.match_records FOR INSERT WITH CHECK (true);
-CREATE POLICY changed ON @hub@.match_records FOR UPDATE USING (true);
-CREATE POLICY removed ON @hub@.match_records FOR DELETE USING (true);
-ALTER TABLE @hub@.match_records ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('match_records');

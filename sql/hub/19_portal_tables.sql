@@ -16,8 +16,4 @@ COMMENT ON COLUMN @hub@.erasure_requests.identity_id IS 'identity that asked';
 COMMENT ON COLUMN @hub@.erasure_requests.asked_at IS 'when it asked first';
 COMMENT ON COLUMN @hub@.erasure_requests.reason IS 'why, in the customer''s words';
 
-CREATE POLICY of_visible_identities ON @hub@.erasure_requests
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = erasure_requests.identity_id));
-ALTER TABLE @hub@.erasure_requests ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('erasure_requests', others => NULL);

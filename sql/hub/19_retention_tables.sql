@@ -52,8 +52,4 @@ COMMENT ON COLUMN @hub@.access_log.purpose IS
 COMMENT ON COLUMN @hub@.access_log.function IS 'function that was called';
 COMMENT ON COLUMN @hub@.access_log.identity_id IS 'the customer, by the number the caller gave';
 
-CREATE POLICY of_visible_identities ON @hub@.access_log FOR SELECT
-    USING (NOT (SELECT row_security_active($$@hub@.identities$$::regclass)
-                       AND @hub@.hides_rows($$@hub@.identities$$))
-           OR EXISTS (SELECT FROM @hub@.identities i WHERE i.identity_id = access_log.identity_id));
-ALTER TABLE @hub@.access_log ENABLE ROW LEVEL SECURITY;
+SELECT @hub@.show_with_identities('access_log', others => '{}');

@@ -123,6 +123,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.count_suppressed(text, bigint, bigint) IS 'note what was dropped';
 
+CREATE OR REPLACE FUNCTION @hub@.sum_up_suppressed() RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = on
+AS $$
+#variable_conflict use_variable
+DECLARE
+    zone CONSTANT text := (SELECT s.time_zone FROM settings s WHERE s.one_row);
+BEGIN
+    WITH gone AS (
+        DELETE FROM suppressed_writes w
+        USING (SELECT n.source, date_trunc('day', n.dropped_at, zone) AS day
+               FROM suppressed_writes n GROUP BY 1, 2 HAVING count(*) > 1) d
+        WHERE w.source = d.source AND date_trunc('day', w.dropped_at, zone) = d.day
+        RETURNING w.source, d.day, w.touchpoints, w.others
+    )
+    INSERT INTO suppressed_writes (source, dropped_at, touchpoints, others)
+    SELECT g.source, g.day, sum(g.touchpoints), sum(g.others) FROM gone g GROUP BY 1, 2;
+END $$;
+COMMENT ON FUNCTION @hub@.sum_up_suppressed() IS
+    'make one row a source and day of what was dropped, in the time zone of settings';
+
 CREATE OR REPLACE FUNCTION @hub@.admits(identifiers @extschema@.identifier[], source text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$

@@ -3,7 +3,7 @@
 -- Nothing in the hub depends on the application's columns: they may be renamed, dropped and made anew. Rows are read
 -- under the names their columns had when the mapping was read, by what they are called now. A compiled mapping is a
 -- JSON object of SQL texts over rows that are called as the table was then, and over lookups; they also see
---   "is "   key, whether the row is wanted as a touchpoint, and whether evidence or traits of it are told
+--   "is "   key, whether the row is wanted as a touchpoint, and whether evidence, traits or consents of it are told
 --   "who "  its identifiers
 --   "note " of a change: its number and time
 -- names which no table of an application has. Where a table has one nevertheless, they end with a dot.
@@ -101,7 +101,8 @@ BEGIN
     END IF;
     code := format(E'(%s\n)', code);
     -- a string of JSON is text without its quotes
-    typed := CASE WHEN wanted = 'any' THEN code
+    typed := CASE WHEN wanted = 'any' AND type = 'unknown'::regtype THEN format(E'(%s::pg_catalog.text)', code)
+                 WHEN wanted = 'any' THEN code
                  WHEN wanted = 'text' AND type IN ('json'::regtype, 'jsonb'::regtype)
                  THEN format(E'(%s OPERATOR(pg_catalog.#>>) ''{}'')', code)
                  ELSE format(E'(%s::pg_catalog.%s)', code,
@@ -122,7 +123,7 @@ AS $$
 DECLARE
     kind CONSTANT text := CASE wanted WHEN 'timestamp with time zone' THEN 'timestamptz' WHEN 'boolean' THEN 'bool'
                               WHEN 'any' THEN 'text' ELSE wanted END;
-    directed CONSTANT boolean := field ~ '(^|[.])direction$' AND field !~ '^traits';
+    directed CONSTANT boolean := field ~ '(^|[.])direction$' AND field !~ '^(traits|consents)';
     of text;
     otherwise json;
     wrong record;
@@ -429,8 +430,8 @@ DECLARE
         "value": "numeric", "currency": "text", "direction": "text", "conversation": "text", "agent": "text",
         "campaign": "text", "attributes": "jsonb", "subject": "text", "url": "text"}';
     others CONSTANT jsonb := '{"key": "any", "where": "boolean", "evidence_where": "boolean",
-        "traits_at": "timestamp with time zone", "watermark": "any"}';
-    objects CONSTANT text[] := '{identifiers,references,lookups,makes,traits,on_change,on_delete}';
+        "traits_at": "timestamp with time zone", "consents_at": "timestamp with time zone", "watermark": "any"}';
+    objects CONSTANT text[] := '{identifiers,references,lookups,makes,traits,consents,on_change,on_delete}';
     all_fields CONSTANT text[] := array(SELECT k.key FROM jsonb_object_keys(event_types || others) k(key)) || objects;
     alias CONSTANT text := (SELECT c.relname FROM pg_class c WHERE c.oid = relation);
     ending CONSTANT text := CASE WHEN alias LIKE '% ' THEN '.' ELSE ' ' END;
@@ -493,28 +494,39 @@ BEGIN
                       THEN array(SELECT m.value FROM json_array_elements_text(mapping -> 'makes') m(value)) END;
         touchpoint := 'touchpoint' = ANY (makes);
         needed := CASE WHEN touchpoint THEN '{occurred_at,channel,action}'::text[] ELSE '{}' END;
-        IF makes IS NULL OR makes = '{}' OR NOT makes <@ '{touchpoint,evidence,traits}'::text[] THEN
-            wrong := format('mapping field makes must be touchpoint, evidence or traits, or an array of them, not %s',
-                            mapping -> 'makes');
+        IF makes IS NULL OR makes = '{}' OR NOT makes <@ '{touchpoint,evidence,traits,consents}'::text[] THEN
+            wrong := format('mapping field makes must be touchpoint, evidence, traits or consents, or an array of '
+                            'them, not %s', mapping -> 'makes');
         ELSIF 'traits' = ANY (makes) AND NOT given ? 'traits' THEN
             wrong := 'mapping field traits is missing';
             hint := 'The mapping makes traits: name them, such as "traits": {"name": "full_name"}.';
+        ELSIF 'consents' = ANY (makes) AND NOT given ? 'consents' THEN
+            wrong := 'mapping field consents is missing';
+            hint := 'The mapping makes consents: name them, such as "consents": {"marketing/email": "newsletter"}.';
         ELSIF NOT given ?& needed OR NOT given ?| '{identifiers,references}' THEN
             wrong := format('mapping field %s is missing',
                             (SELECT f.name FROM unnest(needed || 'identifiers'::text) f(name)
                              WHERE NOT given ? f.name LIMIT 1));
             hint := CASE WHEN touchpoint THEN 'A mapping needs occurred_at, channel, action, and identifiers or '
-                             'references. One that makes no touchpoints, but evidence or traits, needs only these.'
+                             'references. One that makes no touchpoints, but evidence, traits or consents, needs only '
+                             'these.'
                          ELSE 'A mapping needs identifiers, or references.' END;
         ELSIF NOT touchpoint AND given ? 'where' THEN
             wrong := 'mapping field where says which rows are touchpoints, and the mapping makes none';
-            hint := 'Which rows are evidence, or have traits, is said by evidence_where.';
-        ELSIF given ? 'evidence_where' AND NOT given ?| '{traits,on_change}' AND NOT 'evidence' = ANY (makes) THEN
-            wrong := 'mapping field evidence_where says of which rows evidence or traits hold, and '
+            hint := 'Which rows are evidence, or have traits or consents, is said by evidence_where.';
+        ELSIF given ? 'evidence_where' AND NOT given ?| '{traits,consents,on_change}'
+              AND NOT 'evidence' = ANY (makes) THEN
+            wrong := 'mapping field evidence_where says of which rows evidence, traits or consents hold, and '
                      'the mapping makes none';
             hint := 'Which rows are touchpoints is said by where.';
         ELSIF given ? 'traits_at' AND NOT given ? 'traits' THEN
             wrong := 'mapping field traits_at says as of when traits are, and the mapping has none';
+        ELSIF given ? 'consents_at' AND NOT given ? 'consents' THEN
+            wrong := 'mapping field consents_at says since when consents are, and the mapping has none';
+        ELSIF given ? 'consents' AND NOT given ?| '{consents_at,occurred_at}' THEN
+            wrong := 'mapping field consents_at is missing';
+            hint := 'It says when consent was given or refused, which decides what holds: as "consent_changed_at". '
+                    'Where nothing tells, the time of the row''s creation is safer than that of its last change.';
         ELSIF given ? 'on_delete' AND coalesce(mapping ->> 'on_delete', '') NOT IN ('remove', 'keep') THEN
             wrong := format('mapping field on_delete must be remove or keep, not %s', mapping -> 'on_delete');
             hint := 'With keep, what a row made stays when the row is deleted.';
@@ -641,28 +653,51 @@ BEGIN
             MESSAGE = format('mapping field watermark must be a column, not %s', mapping -> 'watermark');
     END IF;
 
-    -- traits that are NULL or empty are not told
-    IF given ? 'traits' AND json_typeof(mapping -> 'traits') = 'object' THEN
-        wrong := '';
-        FOR item IN SELECT t.key, t.value FROM json_each(mapping -> 'traits') t LOOP
+    -- what is NULL or empty is not told
+    FOREACH field IN ARRAY '{traits,consents}'::text[] LOOP
+        IF given ? field AND json_typeof(mapping -> field) = 'object' THEN
+            wrong := '';
+            FOR item IN SELECT t.key, t.value FROM json_each(mapping -> field) t LOOP
+                SELECT f.typed, f.uses INTO found
+                FROM source_field(tables, aliases, field || '.' || item.key, item.value, 'any', search_path) f;
+                uses := uses || found.uses;
+                wrong := wrong || format('%s(%L, pg_catalog.to_jsonb(%s))',
+                                         CASE wrong WHEN '' THEN '' ELSE ', ' END, item.key,
+                                         found.typed);
+                IF field = 'consents' THEN
+                    hint := (SELECT min(r.flaw)
+                             FROM (SELECT btrim(item.value #>> '{}', '''') AS word
+                                   WHERE item.value #>> '{}' ~ '^''[^'']*''$'
+                                   UNION ALL
+                                   SELECT m.value #>> '{}'
+                                   FROM json_each(CASE json_typeof(item.value) WHEN 'object' THEN item.value
+                                                      ELSE '{}' END) m
+                                   WHERE m.key <> 'case'
+                                   UNION ALL
+                                   SELECT 'granted') w
+                                  CROSS JOIN LATERAL read_consents(jsonb_build_object(item.key, w.word)) r);
+                    IF hint IS NOT NULL THEN
+                        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                            MESSAGE = format('mapping field consents.%s is not understood', item.key),
+                            DETAIL = upper(left(hint, 1)) || substr(hint, 2) || '.',
+                            HINT = 'The name is a purpose, or purpose/channel; values are true, false, granted, '
+                                   'denied, withdrawn or expired.';
+                    END IF;
+                END IF;
+            END LOOP;
+            IF wrong = '' THEN
+                RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                    MESSAGE = format('mapping field %s names none', field);
+            END IF;
+            code := code || jsonb_build_object(field, format('(VALUES %s)', wrong));
+            wrong := NULL;
+        ELSIF given ? field THEN
             SELECT f.typed, f.uses INTO found
-            FROM source_field(tables, aliases, 'traits.' || item.key, item.value, 'any', search_path) f;
+            FROM source_field(tables, aliases, field, mapping -> field, 'jsonb', search_path) f;
             uses := uses || found.uses;
-            wrong := wrong || format('%s(%L, pg_catalog.to_jsonb(%s))',
-                                     CASE wrong WHEN '' THEN '' ELSE ', ' END, item.key,
-                                     found.typed);
-        END LOOP;
-        IF wrong = '' THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'mapping field traits names none';
+            code := code || jsonb_build_object(field, format('pg_catalog.jsonb_each(%s)', found.typed));
         END IF;
-        code := code || jsonb_build_object('traits', format('(VALUES %s)', wrong));
-        wrong := NULL;
-    ELSIF given ? 'traits' THEN
-        SELECT f.typed, f.uses INTO found
-        FROM source_field(tables, aliases, 'traits', mapping -> 'traits', 'jsonb', search_path) f;
-        uses := uses || found.uses;
-        code := code || jsonb_build_object('traits', format('pg_catalog.jsonb_each(%s)', found.typed));
-    END IF;
+    END LOOP;
 
     FOR change IN
         SELECT c.value FROM json_array_elements(CASE json_typeof(mapping -> 'on_change')
@@ -790,12 +825,13 @@ BEGIN
                                       nullif(array_to_string(array(SELECT 'NOT ' || s.skip
                                                                    FROM unnest(skips) s(skip)), ' AND '),
                                              '')) ELSE 'false' END,
-        'told', CASE WHEN 'evidence' = ANY (makes) OR given ?| '{traits,on_change}'
+        'told', CASE WHEN 'evidence' = ANY (makes) OR given ?| '{traits,consents,on_change}'
             THEN coalesce(code ->> 'evidence_where', 'true')
                      ELSE 'false' END,
         'observation', format('ROW(%s.identifiers, %s, %L::pg_catalog.text, %s.key)', who_alias,
                               coalesce(code ->> 'occurred_at', 'NULL::pg_catalog.timestamptz'), source, is_alias),
         'traits', code -> 'traits', 'traits_at', coalesce(code -> 'traits_at', code -> 'occurred_at'),
+        'consents', code -> 'consents', 'consents_at', coalesce(code -> 'consents_at', code -> 'occurred_at'),
         'event', CASE WHEN touchpoint
                       THEN event_fields(code, who_alias || '.identifiers', source, is_alias || '.key') END,
         'changes', changes));
@@ -1018,6 +1054,12 @@ BEGIN
                                coalesce(mapping ->> 'traits_at', 'NULL::pg_catalog.timestamptz'),
                                hub)
                    ELSE 'NULL::pg_catalog.jsonb AS traits, NULL::pg_catalog.timestamptz AS traits_at, ' END
+           || CASE WHEN mapping ? 'consents'
+                   THEN format('CASE WHEN %s.told THEN (SELECT coalesce(pg_catalog.jsonb_object_agg(t.name, '
+                               '%3$I.dated_consent(t.value, %4$s)), ''{}'') '
+                               'FROM %2$s t(name, value) WHERE %3$I.told_value(t.value) <> ''null'') END AS consents, ',
+                               is_alias, mapping ->> 'consents', hub, mapping ->> 'consents_at')
+                   ELSE 'NULL::pg_catalog.jsonb AS consents, ' END
            || format('%s AS place FROM %s', coalesce(mapping ->> 'place', quote_ident('row' || ending) || '.n'),
                      mapping_from(mapping, rows_from, NOT mapping ? 'place'))
            || format(' CROSS JOIN LATERAL (SELECT %s AS key, coalesce(%s, false) AS wanted, coalesce(%s, false) '
@@ -1034,7 +1076,7 @@ COMMENT ON FUNCTION @hub@.mapping_query(jsonb, text) IS 'the query that tells wh
 -- columns: key          source_key, with the part wanted       whether the row is a touchpoint identifiers  of the row,
 -- references last; NULL: it is neither touchpoint nor tells anything event        the touchpoint; NULL: not wanted
 -- observation  evidence of a row that is no touchpoint; its time is NULL where the mapping tells none: it is now
--- traits, traits_at   as of when; NULL: now place        the order rows come in
+-- traits, traits_at   as of when; NULL: now consents     each with its time place        the order rows come in
 CREATE OR REPLACE FUNCTION @hub@.mapped_rows(source_id integer, rows_from text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -1044,8 +1086,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.mapped_rows(integer, text) IS 'query that tells what rows of an attached table mean';
 
--- Query for the source_keys of rows that are no evidence and have no traits, though on_change has made something of
--- them
+-- Query for the source_keys of rows that tell nothing but touchpoints, though on_change has made something of them
 CREATE OR REPLACE FUNCTION @hub@.untold_rows(source_id integer, rows_from text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$

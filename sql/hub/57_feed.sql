@@ -553,7 +553,9 @@ BEGIN
     WHERE r.source = stored_keys.source AND r.source_key !~ '(^|:)\(NULL\)$'  -- see key_of_none
           AND NOT EXISTS (SELECT FROM source_changes c WHERE c.source = r.source AND c.source_key = r.source_key)
     UNION
-    SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL;
+    SELECT t.source_key FROM traits t WHERE t.source = stored_keys.source AND t.source_key IS NOT NULL
+    UNION
+    SELECT c.source_key FROM consents c WHERE c.source = stored_keys.source AND c.source_key <> '';
 END $$;
 COMMENT ON FUNCTION @hub@.stored_keys(text) IS 'keys of rows of which the hub has something';
 
@@ -609,7 +611,14 @@ BEGIN
                              FROM unnest(keys) u(key)
                                   CROSS JOIN LATERAL (SELECT x.identity_id FROM traits x
                                                       WHERE x.source = lock_rows.source AND x.source_key = u.key
-                                                      OFFSET 0) t),
+                                                      OFFSET 0) t
+                             UNION
+                             SELECT c.identity_id
+                             FROM unnest(keys) u(key)
+                                  CROSS JOIN LATERAL (SELECT x.identity_id FROM consents x
+                                                      WHERE x.source = lock_rows.source AND x.source_key = u.key
+                                                            AND x.source_key <> ''
+                                                      OFFSET 0) c),
                        identifiers);
 END $$;
 COMMENT ON FUNCTION @hub@.lock_rows(text, text[], @extschema@.identifier[]) IS
@@ -630,6 +639,9 @@ BEGIN
     END LOOP;
     IF EXISTS (SELECT FROM traits t WHERE t.source = forget_rows.source) THEN
         PERFORM drop_traits(source, keys);
+    END IF;
+    IF EXISTS (SELECT FROM consents c WHERE c.source = forget_rows.source AND c.source_key <> '') THEN
+        PERFORM drop_consents(source, keys);
     END IF;
     DELETE FROM source_rejects r WHERE r.source = forget_rows.source AND r.source_key = ANY (keys);
 END $$;
@@ -1094,7 +1106,8 @@ BEGIN
                                           r.events[i * 1000 + 1:i * 1000 + 1000],
                                           r.observations[i * 1000 + 1:i * 1000 + 1000],
                                           r.whose[i * 1000 + 1:i * 1000 + 1000], r.traits[i * 1000 + 1:i * 1000 + 1000],
-                                          r.traits_at[i * 1000 + 1:i * 1000 + 1000], NULL, NULL, false, false);
+                                          r.traits_at[i * 1000 + 1:i * 1000 + 1000],
+                                          r.consents[i * 1000 + 1:i * 1000 + 1000], NULL, NULL, false, false);
                 END LOOP;
                 found := found || r.keys;
             EXCEPTION WHEN OTHERS THEN
@@ -1115,13 +1128,14 @@ BEGIN
                         EXECUTE query INTO r;
                         PERFORM pg_catalog.set_config('search_path', own_path, true);
                         PERFORM bring_in_line(s.source, r.keys, r.events, r.observations, r.whose, r.traits,
-                                              r.traits_at, NULL, NULL, true, false);
+                                              r.traits_at, r.consents, NULL, NULL, true, false);
                     EXCEPTION WHEN OTHERS THEN
                         IF NOT is_row_error(SQLSTATE) THEN
                             RAISE;
                         END IF;
                         PERFORM bring_in_line(s.source, ARRAY[key], ARRAY[NULL::event], ARRAY[NULL::observation], NULL,
-                                              ARRAY[NULL::jsonb], NULL, ARRAY[SQLERRM], ARRAY[SQLSTATE], true, false);
+                                              ARRAY[NULL::jsonb], NULL, NULL, ARRAY[SQLERRM], ARRAY[SQLSTATE], true,
+                                              false);
                     END;
                 END LOOP;
             END;

@@ -166,11 +166,11 @@ END $$;
 COMMENT ON FUNCTION @hub@.record_good(@hub@.event[], @hub@.observation[]) IS
     'record events and observations, but for those that are refused';
 
--- What systems call granted, denied, withdrawn and expired. Of Unomi a consent is an object. To try a time takes a
--- subtransaction, which is not for parallel queries.
+-- What systems call granted, denied, withdrawn and expired. A consent may be an object, with the names of consents, or
+-- those of Unomi. To try a time takes a subtransaction, which is not for parallel queries.
 CREATE OR REPLACE FUNCTION @hub@.read_consents(
-    consents jsonb, OUT purpose text, OUT channel text, OUT state text, OUT given_at timestamptz,
-    OUT valid_until timestamptz, OUT flaw text)
+    consents jsonb, OUT purpose text, OUT channel text, OUT state text, OUT basis text, OUT text_version text,
+    OUT given_at timestamptz, OUT valid_until timestamptz, OUT flaw text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 3 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -185,7 +185,10 @@ BEGIN
         purpose := coalesce(value ->> 'typeIdentifier', regexp_replace(name, '/[^/]*$', ''));
         channel := CASE WHEN value ? 'typeIdentifier' THEN '*'
                         ELSE coalesce(nullif(substring(name FROM '/([^/]*)$'), ''), '*') END;
-        told := CASE WHEN jsonb_typeof(value) = 'object' THEN value ->> 'status' ELSE value #>> '{}' END;
+        told := CASE WHEN jsonb_typeof(value) = 'object' THEN coalesce(value ->> 'state', value ->> 'status')
+                    ELSE value #>> '{}' END;
+        basis := CASE WHEN jsonb_typeof(value) = 'object' THEN nullif(value ->> 'basis', '') END;
+        text_version := CASE WHEN jsonb_typeof(value) = 'object' THEN nullif(value ->> 'text_version', '') END;
         flaw := NULL;
         given_at := NULL;
         valid_until := NULL;
@@ -199,19 +202,20 @@ BEGIN
         IF state IS NULL THEN
             flaw := format('consent to %s is none of granted, denied, withdrawn and expired: %s', left(name, 60),
                            left(value::text, 60));
-        ELSIF octet_length(purpose) NOT BETWEEN 1 AND 255 OR octet_length(channel) > 255 THEN
-            flaw := 'purpose and channel of a consent must have 1 to 255 bytes';
+        ELSIF octet_length(purpose) NOT BETWEEN 1 AND 255 OR octet_length(channel) > 255
+              OR octet_length(basis) > 255 OR octet_length(text_version) > 255 THEN
+            flaw := 'purpose, channel, basis and text_version of a consent must have 1 to 255 bytes';
         ELSIF jsonb_typeof(value) = 'object' THEN
             BEGIN
-                given_at := value ->> 'statusDate';
-                valid_until := CASE state WHEN 'granted' THEN value ->> 'revokeDate' END;
+                given_at := coalesce(value ->> 'given_at', value ->> 'statusDate');
+                valid_until := coalesce(value ->> 'valid_until',
+                                        CASE state WHEN 'granted' THEN value ->> 'revokeDate' END);
                 IF NOT isfinite(given_at) OR valid_until <= given_at THEN
                     valid_until := NULL;
                 END IF;
                 given_at := CASE WHEN isfinite(given_at) THEN given_at END;
             EXCEPTION WHEN data_exception THEN
-                flaw := format('statusDate or revokeDate of consent to %s is no time: %s', left(name, 60),
-                               left(value::text, 60));
+                flaw := format('a time of consent to %s can''t be read: %s', left(name, 60), left(value::text, 60));
             END;
         END IF;
         RETURN NEXT;
@@ -421,23 +425,26 @@ BEGIN
         PERFORM store_traits(ids, traits, source, ats);
     END IF;
     SELECT array_agg(n.id ORDER BY n.n),
-           array_agg(ROW(NULL, n.purpose, n.channel, n.state, NULL, source, NULL, n.at, n.until)::consent ORDER BY n.n)
+           array_agg(ROW(NULL, n.purpose, n.channel, n.state, n.basis, source, n.text_version, n.at, n.until)::consent
+                     ORDER BY n.n)
     INTO said_ids, said
-    FROM (SELECT r.id, r.purpose, r.channel, r.state, r.at, r.until, row_number() OVER () AS n,
-                 lag(ROW(r.at, r.state, r.until)) OVER w AS told, lag(r.at) OVER w AS told_at
-          FROM (SELECT u.id, r.purpose, r.channel, r.state, coalesce(r.given_at, u.at) AS at, r.valid_until AS until
+    FROM (SELECT r.id, r.purpose, r.channel, r.state, r.basis, r.text_version, r.at, r.until,
+                 row_number() OVER () AS n, lag(ROW(r.at, r.state, r.until, r.basis, r.text_version)) OVER w AS told,
+                 lag(r.at) OVER w AS told_at
+          FROM (SELECT u.id, r.purpose, r.channel, r.state, coalesce(r.basis, 'consent') AS basis, r.text_version,
+                       coalesce(r.given_at, u.at) AS at, r.valid_until AS until
                 FROM unnest(ids, consents, ats) u(id, consents, at) CROSS JOIN LATERAL read_consents(u.consents) r
                 WHERE u.consents IS NOT NULL OFFSET 0) r
           WINDOW w AS (PARTITION BY r.id, r.purpose, r.channel ORDER BY r.at, r.state, r.until)) n
-         LEFT JOIN LATERAL (SELECT ROW(c.given_at, c.state, c.valid_until) AS told, c.given_at, c.state, c.valid_until
+         LEFT JOIN LATERAL (SELECT ROW(c.given_at, c.state, c.valid_until, c.basis, c.text_version) AS told, c.given_at
                             FROM consents c
                             WHERE c.identity_id = n.id AND c.purpose = n.purpose AND c.channel = n.channel
                                   AND c.source = store_told.source AND c.given_at <= n.at
                             ORDER BY c.given_at DESC, c.state DESC LIMIT 1) k ON true
     WHERE CASE WHEN k.given_at IS NULL AND n.told_at IS NULL THEN true
                WHEN k.given_at IS NULL OR n.told_at >= k.given_at
-               THEN n.told IS DISTINCT FROM ROW(n.told_at, n.state, n.until)
-               ELSE k.told IS DISTINCT FROM ROW(k.given_at, n.state, n.until) END;
+               THEN n.told IS DISTINCT FROM ROW(n.told_at, n.state, n.until, n.basis, n.text_version)
+               ELSE k.told IS DISTINCT FROM ROW(k.given_at, n.state, n.until, n.basis, n.text_version) END;
     IF said_ids IS NOT NULL THEN
         PERFORM store_consents(said_ids, said);
     END IF;

@@ -478,7 +478,7 @@ BEGIN ATOMIC
                              attach_source.backfill, attach_source.part, attach_source.feed) t;
 END;
 COMMENT ON FUNCTION @hub@.attach_source(regclass, json, text, boolean, text, text) IS
-    'make touchpoints, evidence and traits of the rows of a table, and of those that come, when the '
+    'make touchpoints, evidence, traits and consents of the rows of a table, and of those that come, when the '
     'hub is fed; returns '
     'how many rows there were that have been read now, the touchpoints made of them, and how many can be none: see '
     'source_rejects. Without backfill rows there were are left to backfill_source';
@@ -586,7 +586,7 @@ DECLARE
     forgetful CONSTANT boolean := (SELECT s.forget_unreferenced FROM settings s WHERE s.one_row);
 BEGIN
     BEGIN
-        SELECT x.keys, x.events, x.observations, x.traits INTO r
+        SELECT x.keys, x.events, x.observations, x.traits, x.consents INTO r
         FROM read_rows(source_id, noted_rows(source_id), key_values, NULL, NULL) x;
     EXCEPTION WHEN OTHERS THEN
         IF NOT is_row_error(SQLSTATE) THEN
@@ -600,7 +600,8 @@ BEGIN
         reason := SQLERRM;
         state := SQLSTATE;
         SELECT read_list(source_id, noted_keys(source_id), key_values) AS keys, ARRAY[NULL::event] AS events,
-               ARRAY[NULL::observation] AS observations, ARRAY[NULL::jsonb] AS traits INTO r;
+               ARRAY[NULL::observation] AS observations, ARRAY[NULL::jsonb] AS traits, ARRAY[NULL::jsonb] AS consents
+        INTO r;
     END;
     IF journey_pass('suppressions') THEN
         SELECT n.of_events, n.of_observations, n.any_is INTO suppressed
@@ -613,10 +614,14 @@ BEGIN
                              THEN u.observation END ORDER BY u.n) AS observations,
                    array_agg(CASE WHEN NOT (suppressed.of_events[u.n] OR suppressed.of_observations[u.n])
                              THEN u.traits END
-                             ORDER BY u.n) AS traits
+                             ORDER BY u.n) AS traits,
+                   array_agg(CASE WHEN NOT (suppressed.of_events[u.n] OR suppressed.of_observations[u.n])
+                             THEN u.consents END
+                             ORDER BY u.n) AS consents
             INTO r
             FROM (SELECT generate_subscripts(r.keys, 1) AS n, unnest(r.keys) AS key, unnest(r.events) AS event,
-                         unnest(r.observations) AS observation, unnest(r.traits) AS traits) u;
+                         unnest(r.observations) AS observation, unnest(r.traits) AS traits,
+                         unnest(r.consents) AS consents) u;
         END IF;
     END IF;
 
@@ -626,13 +631,13 @@ BEGIN
         FROM flaws_of_rows(r.events, r.observations, array_fill(reason, ARRAY[cardinality(r.keys)]),
                            array_fill(state, ARRAY[cardinality(r.keys)])) f
     ), given AS MATERIALIZED (
-        SELECT u.n, u.key, u.reason, e.event, o.observation, u.traits,
+        SELECT u.n, u.key, u.reason, e.event, o.observation, u.traits, u.consents,
                array(SELECT DISTINCT i.identifier
                      FROM unnest(coalesce((e.event).identifiers, (o.observation).identifiers)) i(identifier)
                      ORDER BY 1) AS people
         FROM flaws f
-             CROSS JOIN LATERAL ROWS FROM (unnest(r.keys), unnest(f.reasons), unnest(r.traits))
-                                WITH ORDINALITY u(key, reason, traits, n)
+             CROSS JOIN LATERAL ROWS FROM (unnest(r.keys), unnest(f.reasons), unnest(r.traits), unnest(r.consents))
+                                WITH ORDINALITY u(key, reason, traits, consents, n)
              CROSS JOIN LATERAL (SELECT r.events[u.n] AS event) e
              CROSS JOIN LATERAL (SELECT r.observations[u.n] AS observation) o
     ), compared AS MATERIALIZED (
@@ -650,7 +655,17 @@ BEGIN
                coalesce(g.traits, '{}') AS traits,
                coalesce((SELECT jsonb_object_agg(t.trait, t.value) FROM traits t
                          WHERE t.source = check_rows.source AND t.source_key = g.key AND t.source_key <> ''),
-                               '{}') AS traits_were
+                               '{}') AS traits_were,
+               coalesce((SELECT jsonb_object_agg(coalesce(c.purpose, '') || '/' || c.channel, c.state)
+                         FROM read_consents(g.consents) c), '{}') AS consents,
+               coalesce((SELECT jsonb_object_agg(k.purpose || '/' || k.channel, k.state)
+                         FROM (SELECT DISTINCT ON (c.purpose, c.channel) c.purpose, c.channel, c.state, c.valid_until
+                               FROM consents c
+                               WHERE c.source = check_rows.source AND c.source_key = g.key AND c.source_key <> ''
+                               ORDER BY c.purpose, c.channel, c.given_at DESC, c.recorded_at DESC) k
+                         WHERE k.valid_until > now() OR k.valid_until IS NULL
+                               OR g.consents ? (k.purpose || '/' || k.channel) OR g.consents ? k.purpose),
+                        '{}') AS consents_were
         FROM given g JOIN stored_events(source, r.keys) s ON s.n = g.n
     ), told AS (
         SELECT c.n, c.key, 'missing' AS problem,
@@ -682,6 +697,9 @@ BEGIN
         SELECT c.n, c.key, 'differs', format('traits are %s, should be %s', c.traits_were, c.traits)
         FROM compared c WHERE c.reason IS NULL AND NOT c.rejected AND c.traits_were <> c.traits
         UNION ALL
+        SELECT c.n, c.key, 'differs', format('consents are %s, should be %s', c.consents_were, c.consents)
+        FROM compared c WHERE c.reason IS NULL AND NOT c.rejected AND c.consents_were <> c.consents
+        UNION ALL
         SELECT c.n, c.key, 'too many',
                CASE WHEN c.reason IS NOT NULL THEN 'Nothing can be made of it: ' || c.reason || '.'
                     WHEN c.known THEN 'It is no touchpoint.'
@@ -690,7 +708,7 @@ BEGIN
         WHERE CASE WHEN c.reason IS NOT NULL THEN c.known OR c.holds
                    WHEN c.is_event THEN false
                    WHEN c.observed THEN c.known
-                   ELSE c.known OR c.holds OR c.rejected END
+                   ELSE c.known OR c.holds OR c.rejected AND c.consents = '{}' END  -- which may be what it is for
     )
     SELECT t.key, t.problem, t.detail FROM told t ORDER BY t.n;
 END $$;
@@ -748,7 +766,7 @@ CREATE OR REPLACE FUNCTION @hub@.preview_table(relation regclass, mapping json, 
 RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
                occurred_at timestamptz, channel text, action text, value numeric, currency text, direction text,
                conversation text, agent text, campaign text, attributes jsonb, subject text, url text,
-               evidence boolean, traits jsonb)
+               evidence boolean, traits jsonb, consents jsonb)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
     SET synchronize_seqscans = off SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres'
     SET extra_float_digits = 1 SET bytea_output = 'hex'
@@ -778,7 +796,8 @@ BEGIN
         queries := ARRAY[format('SELECT %s FROM %s', located ->> 'key',
                                 mapping_from(located || '{"lookups": []}', of_row)),
                          format('SELECT %s FROM %s', located ->> 'wanted', mapping_from(located, of_row)),
-                         format('SELECT ARRAY[m.event], ARRAY[m.observation], m.identifiers, m.traits FROM (%s) m',
+                         format('SELECT ARRAY[m.event], ARRAY[m.observation], m.identifiers, m.traits, m.consents '
+                                'FROM (%s) m',
                                 mapping_query(located, of_row))];
         source_key := NULL;
         wanted := NULL;
@@ -787,11 +806,12 @@ BEGIN
         observations := NULL;
         identifiers := NULL;
         traits := NULL;
+        consents := NULL;
         BEGIN
             PERFORM set_config('search_path', search_path, true);
             EXECUTE queries[1] INTO source_key;
             EXECUTE queries[2] INTO wanted;
-            EXECUTE queries[3] INTO events, observations, identifiers, traits;
+            EXECUTE queries[3] INTO events, observations, identifiers, traits, consents;
             PERFORM pg_catalog.set_config('search_path', own_path, true);
         EXCEPTION WHEN OTHERS THEN
             IF NOT is_row_error(SQLSTATE) THEN
@@ -801,7 +821,8 @@ BEGIN
         END;
         EXIT WHEN source_key IS NULL AND reason IS NULL;
         IF reason IS NULL THEN
-            reason := (SELECT f.reasons[1] FROM flaws_of_rows(events, observations, NULL, NULL) f);
+            reason := coalesce((SELECT f.reasons[1] FROM flaws_of_rows(events, observations, NULL, NULL) f),
+                               (SELECT min(c.flaw) FROM read_consents(consents) c));
         END IF;
         wanted := coalesce(wanted, CASE WHEN reason IS NULL THEN false END);
         event := events[1];
@@ -828,11 +849,12 @@ CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping j
 RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
                occurred_at timestamptz, channel text, action text, value numeric, currency text, direction text,
                conversation text, agent text, campaign text, attributes jsonb, subject text, url text,
-               evidence boolean, traits jsonb)
+               evidence boolean, traits jsonb, consents jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
-           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits
+           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits,
+           p.consents
     FROM @hub@.preview_table(preview_source.source_table, preview_source.mapping, preview_source.max_rows,
                              concat_ws(', ', nullif(current_setting('search_path'), ''), '@extschema@')) p;
 END;
@@ -840,26 +862,28 @@ CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping j
 RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
                occurred_at timestamptz, channel text, action text, value numeric, currency text, direction text,
                conversation text, agent text, campaign text, attributes jsonb, subject text, url text,
-               evidence boolean, traits jsonb)
+               evidence boolean, traits jsonb, consents jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
-           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits
+           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits,
+           p.consents
     FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
 END;
 CREATE OR REPLACE FUNCTION @hub@.preview_source(source_table regclass, mapping text, max_rows integer DEFAULT 10)
 RETURNS TABLE (source_key text, wanted boolean, reason text, identifiers @extschema@.identifier[],
                occurred_at timestamptz, channel text, action text, value numeric, currency text, direction text,
                conversation text, agent text, campaign text, attributes jsonb, subject text, url text,
-               evidence boolean, traits jsonb)
+               evidence boolean, traits jsonb, consents jsonb)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT p.source_key, p.wanted, p.reason, p.identifiers, p.occurred_at, p.channel, p.action, p.value, p.currency,
-           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits
+           p.direction, p.conversation, p.agent, p.campaign, p.attributes, p.subject, p.url, p.evidence, p.traits,
+           p.consents
     FROM @hub@.preview_source(preview_source.source_table, preview_source.mapping::json, preview_source.max_rows) p;
 END;
 COMMENT ON FUNCTION @hub@.preview_source(regclass, json, integer) IS
     'what attach_source would make of some rows of a table: whether they are wanted by where, the touchpoint, or the '
-    'reason why there can be none, whether they are evidence instead, and their traits. Changes nothing';
+    'reason why there can be none, whether they are evidence instead, their traits and consents. Changes nothing';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, jsonb, integer) IS 'the same with a mapping in jsonb';
 COMMENT ON FUNCTION @hub@.preview_source(regclass, text, integer) IS 'the same with a mapping in text';

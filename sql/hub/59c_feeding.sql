@@ -258,22 +258,27 @@ END $$;
 COMMENT ON FUNCTION @hub@.locate_source(integer, boolean) IS
     'find an attached table, its columns, partitions and triggers again, after whatever was done to them';
 
--- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits are of: bring the hub
--- in line with them
+-- Rows as their mapping reads them, in parallel arrays, whose being the identifiers that traits and consents are of:
+-- bring the hub in line with them
 CREATE OR REPLACE FUNCTION @hub@.bring_in_line(
     source text, keys text[], events @hub@.event[], observations @hub@.observation[],
-    whose @extschema@.identifier[], traits jsonb[], traits_at timestamptz[], reasons text[], states text[],
-    careful boolean, history boolean)
+    whose @extschema@.identifier[], traits jsonb[], traits_at timestamptz[], consents jsonb[], reasons text[],
+    states text[], careful boolean, history boolean)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     total bigint;
-    unknown @extschema@.identifier[];  -- that traits are told of,
+    unknown @extschema@.identifier[];  -- that traits or consents are told of,
     told_ids bigint[];     -- and those they were told of
-    tells CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL);
-    told CONSTANT boolean := EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
+    tells_traits CONSTANT boolean := EXISTS (SELECT FROM unnest(traits) t(t) WHERE t.t IS NOT NULL)
+                                     OR EXISTS (SELECT FROM traits t WHERE t.source = bring_in_line.source);
+    tells_consents CONSTANT boolean := EXISTS (SELECT FROM unnest(consents) t(t) WHERE t.t IS NOT NULL)
+                                       OR EXISTS (SELECT FROM consents c WHERE c.source = bring_in_line.source
+                                                                               AND c.source_key <> '');
+    telling jsonb[];       -- either
+    readable text[];       -- keys of rows that are not rejected
     suppressed record;
 BEGIN
     IF journey_pass('suppressions') THEN
@@ -293,6 +298,9 @@ BEGIN
                     IF i <= cardinality(traits) THEN
                         traits[i] := NULL;
                     END IF;
+                    IF i <= cardinality(consents) THEN
+                        consents[i] := NULL;
+                    END IF;
                     IF i <= cardinality(states) THEN
                         reasons[i] := NULL;
                         states[i] := NULL;
@@ -301,38 +309,61 @@ BEGIN
             END LOOP;
         END IF;
     END IF;
-    whose := bearers_of_rows(whose, traits, events, observations);
+    telling := CASE WHEN tells_consents AND tells_traits
+                    THEN array(SELECT coalesce(u.traits, u.consents)
+                               FROM unnest(traits, consents) WITH ORDINALITY u(traits, consents, n) ORDER BY u.n)
+                    WHEN tells_consents THEN consents ELSE traits END;
+    whose := bearers_of_rows(whose, telling, events, observations);
     IF keys = '{}' THEN
         RETURN 0;
     END IF;
-    IF tells THEN
+    IF tells_traits OR tells_consents THEN
         unknown := array(SELECT DISTINCT u.identifier
-                         FROM unnest(whose, traits, (look_up(whose)).ids) u(identifier, traits, id)
-                         WHERE u.traits IS NOT NULL AND u.id IS NULL AND u.identifier IS NOT NULL);
-    END IF;
-    IF told THEN
-        told_ids := array(SELECT DISTINCT o.identity_id
+                         FROM unnest(whose, telling, (look_up(whose)).ids) u(identifier, telling, id)
+                         WHERE u.telling IS NOT NULL AND u.id IS NULL AND u.identifier IS NOT NULL);
+        told_ids := array(SELECT o.identity_id
                           FROM unnest(keys) u(key)
                                CROSS JOIN LATERAL (SELECT t.identity_id FROM traits t
                                                    WHERE t.source = bring_in_line.source AND t.source_key = u.key
-                                                         AND t.source_key <> '' OFFSET 0) o);
+                                                         AND t.source_key <> '' OFFSET 0) o
+                          UNION
+                          SELECT o.identity_id
+                          FROM unnest(keys) u(key)
+                               CROSS JOIN LATERAL (SELECT c.identity_id FROM consents c
+                                                   WHERE c.source = bring_in_line.source AND c.source_key = u.key
+                                                         AND c.source_key <> '' OFFSET 0) o);
     END IF;
     total := apply_rows(source, keys, events, observations, reasons, states, careful, history, unknown, told_ids);
-    IF NOT tells AND NOT told THEN
+    IF NOT tells_traits AND NOT tells_consents THEN
         RETURN total;
     END IF;
+    -- of a row that can't be read it is not known that it takes a consent, or a refusal, back
     SELECT array_agg(CASE WHEN r.source IS NULL THEN u.traits END ORDER BY u.n),
-           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n) INTO traits, traits_at
+           array_agg(CASE WHEN r.source IS NULL THEN u.at END ORDER BY u.n),
+           array_agg(CASE WHEN r.source IS NULL THEN u.key END ORDER BY u.n) INTO traits, traits_at, readable
     FROM unnest(keys, traits, traits_at) WITH ORDINALITY u(key, traits, at, n)
          LEFT JOIN LATERAL (SELECT r.source FROM source_rejects r WHERE r.source = bring_in_line.source
                             AND r.source_key = u.key OFFSET 0) r ON true;
     IF NOT careful THEN
-        PERFORM put_traits(source, keys, whose, traits, traits_at);
+        IF tells_traits THEN
+            PERFORM put_traits(source, keys, whose, traits, traits_at);
+        END IF;
+        IF tells_consents THEN
+            PERFORM put_consents(source, array_agg(u.key ORDER BY u.n), array_agg(u.identifier ORDER BY u.n),
+                                 array_agg(u.consents ORDER BY u.n))
+            FROM unnest(readable, whose, consents) WITH ORDINALITY u(key, identifier, consents, n)
+            WHERE u.key IS NOT NULL;
+        END IF;
         RETURN total;
     END IF;
     FOR i IN 1 .. cardinality(keys) LOOP
         BEGIN
-            PERFORM put_traits(source, keys[i:i], whose[i:i], traits[i:i], traits_at[i:i]);
+            IF tells_traits THEN
+                PERFORM put_traits(source, keys[i:i], whose[i:i], traits[i:i], traits_at[i:i]);
+            END IF;
+            IF tells_consents AND readable[i] IS NOT NULL THEN
+                PERFORM put_consents(source, keys[i:i], whose[i:i], consents[i:i]);
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             IF NOT is_row_error(SQLSTATE) THEN
                 RAISE;
@@ -344,19 +375,20 @@ BEGIN
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.bring_in_line(text, text[], @hub@.event[], @hub@.observation[], @extschema@.identifier[],
-                                        jsonb[], timestamptz[], text[], text[], boolean, boolean) IS
+                                        jsonb[], timestamptz[], jsonb[], text[], text[], boolean, boolean) IS
     'bring the hub in line with rows of an attached table; returns how many told something else';
 
--- Whose traits of a row m are that tells nothing else; of others bring_in_line finds out
+-- Whose traits and consents of a row m are that tells nothing else; of others bring_in_line finds out
 CREATE OR REPLACE FUNCTION @hub@.bearer_column() RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN format('CASE WHEN m.traits IS NOT NULL AND m.event IS NULL AND m.observation IS NULL '
+    RETURN format('CASE WHEN (m.traits IS NOT NULL OR m.consents IS NOT NULL) AND m.event IS NULL '
+                  'AND m.observation IS NULL '
                   'THEN %I.bearer(m.identifiers) ELSE m.identifiers[1] END', current_schema());
 END $$;
-COMMENT ON FUNCTION @hub@.bearer_column() IS 'the expression that tells whose traits of a mapped row are';
+COMMENT ON FUNCTION @hub@.bearer_column() IS 'the expression that tells whose traits and consents of a mapped row are';
 
 -- The query that tells what rows mean, in parallel arrays, of a FROM item in which $1 may be values: in the order of
 -- their place, or first of the notes $3 of keys $2. It must be run where names of the mapping are looked for.
@@ -369,8 +401,10 @@ DECLARE
 BEGIN
     RETURN (SELECT 'SELECT ' || string_agg(format('pg_catalog.array_agg(%s) AS %s', c.field, c.name), ', '
                                            ORDER BY c.n)
-            FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
-                        '{keys,events,observations,whose,traits,traits_at}'::text[]) WITH ORDINALITY c(field, name, n))
+            FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at',
+                              'm.consents'],
+                        '{keys,events,observations,whose,traits,traits_at,consents}'::text[])
+                 WITH ORDINALITY c(field, name, n))
            || format(' FROM (SELECT m.* FROM (%s) m%s ORDER BY %s) m', mapped_rows(source_id, rows_from),
                      CASE WHEN noted THEN ' LEFT JOIN ROWS FROM (pg_catalog.unnest($2), pg_catalog.unnest($3)) '
                                           'u(key, note) ON u.key OPERATOR(pg_catalog.=) m.key' END, ordering);
@@ -381,7 +415,7 @@ COMMENT ON FUNCTION @hub@.rows_query(integer, text, boolean) IS
 CREATE OR REPLACE FUNCTION @hub@.read_rows(
     source_id integer, rows_from text, key_values text[], ordered_keys text[], notes bigint[],
     OUT keys text[], OUT events @hub@.event[], OUT observations @hub@.observation[],
-    OUT whose @extschema@.identifier[], OUT traits jsonb[], OUT traits_at timestamptz[])
+    OUT whose @extschema@.identifier[], OUT traits jsonb[], OUT traits_at timestamptz[], OUT consents jsonb[])
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET row_security = off
 AS $$
 #variable_conflict use_variable
@@ -391,7 +425,8 @@ DECLARE
     query CONSTANT text := rows_query(source_id, rows_from, notes IS NOT NULL);
 BEGIN
     PERFORM set_config('search_path', path, true);
-    EXECUTE query INTO keys, events, observations, whose, traits, traits_at USING key_values, ordered_keys, notes;
+    EXECUTE query INTO keys, events, observations, whose, traits, traits_at, consents
+    USING key_values, ordered_keys, notes;
     PERFORM pg_catalog.set_config('search_path', own_path, true);
     keys := coalesce(keys, '{}');
 END $$;
@@ -436,6 +471,7 @@ DECLARE
     whose @extschema@.identifier[] := '{}';
     traits jsonb[] := '{}';
     traits_at timestamptz[] := '{}';
+    consents jsonb[] := '{}';
     reasons text[];
     states text[];
     given text[];
@@ -458,7 +494,7 @@ BEGIN
             keys := keys || key;
             CONTINUE WHEN gone[i];
             BEGIN
-                SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at INTO r
+                SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at, x.consents INTO r
                 FROM read_rows(source_id, rows_from, given, NULL, NULL) x;
                 n := cardinality(r.keys);
                 CONTINUE WHEN n = 0;
@@ -468,6 +504,7 @@ BEGIN
                 whose := whose || r.whose;
                 traits := traits || r.traits;
                 traits_at := traits_at || r.traits_at;
+                consents := consents || r.consents;
                 reasons := reasons || array_fill(NULL::text, ARRAY[n]);
                 states := states || array_fill(NULL::text, ARRAY[n]);
             EXCEPTION WHEN OTHERS THEN
@@ -480,6 +517,7 @@ BEGIN
                 whose := array_append(whose, NULL);
                 traits := array_append(traits, NULL);
                 traits_at := array_append(traits_at, NULL);
+                consents := array_append(consents, NULL);
                 reasons := reasons || SQLERRM;
                 states := states || SQLSTATE;
             END;
@@ -490,8 +528,8 @@ BEGIN
             key_values := array(SELECT v.value FROM unnest(key_values) WITH ORDINALITY v(value, n)
                                 WHERE NOT gone[(v.n - 1) / width + 1] ORDER BY v.n);
         END IF;
-        SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at
-        INTO found_keys, events, observations, whose, traits, traits_at
+        SELECT x.keys, x.events, x.observations, x.whose, x.traits, x.traits_at, x.consents
+        INTO found_keys, events, observations, whose, traits, traits_at, consents
         FROM read_rows(source_id, rows_from, key_values, keys, notes) x;
     END IF;
     IF true = ANY (gone) THEN
@@ -512,9 +550,10 @@ BEGIN
         whose := whose || array_fill(NULL::@extschema@.identifier, ARRAY[n]);
         traits := traits || array_fill(NULL::jsonb, ARRAY[n]);
         traits_at := traits_at || array_fill(NULL::timestamptz, ARRAY[n]);
+        consents := consents || array_fill(NULL::jsonb, ARRAY[n]);
     END IF;
-    RETURN bring_in_line(source, found_keys, events, observations, whose, traits, traits_at, reasons, states, careful,
-                         history);
+    RETURN bring_in_line(source, found_keys, events, observations, whose, traits, traits_at, consents, reasons, states,
+                         careful, history);
 END $$;
 COMMENT ON FUNCTION @hub@.apply_keys(integer, text, integer, text[], bigint[], boolean[], boolean, boolean) IS
     'bring the hub in line with rows of an attached table, by the values of their key columns';
@@ -1004,8 +1043,9 @@ DECLARE
                       'ORDER BY part, n.n) m GROUP BY m.part ORDER BY m.part',
                       string_agg(format('pg_catalog.array_agg(%s) FILTER (WHERE m.key IS NOT NULL) AS %s', c.field,
                                         c.name), ', '), mapped_rows(source_id, rows_from))
-        FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at'],
-                    '{keys,events,observations,whose,traits,traits_at}'::text[]) c(field, name));
+        FROM unnest(ARRAY['m.key', 'm.event', 'm.observation', bearer_column(), 'm.traits', 'm.traits_at',
+                          'm.consents'],
+                    '{keys,events,observations,whose,traits,traits_at,consents}'::text[]) c(field, name));
 BEGIN
     SELECT t.source, t.search_path, t.part INTO s FROM sources t WHERE t.source_id = apply_from.source_id;
     row_count := 0;
@@ -1029,7 +1069,8 @@ BEGIN
             PERFORM reject_nobody(s.source, s.part);
         END IF;
         mended := mended + bring_in_line(s.source, coalesce(part.keys, '{}'), part.events, part.observations,
-                                         part.whose, part.traits, part.traits_at, NULL, NULL, false, true);
+                                         part.whose, part.traits, part.traits_at, part.consents, NULL, NULL,
+                                         false, true);
         row_count := row_count + part.row_count;
         IF row_count % 100000 = 0 THEN
             RAISE NOTICE USING MESSAGE = format('backfill of %s: %s rows', s.source, row_count);
@@ -1893,7 +1934,10 @@ BEGIN
                              SELECT i.id FROM evidence v CROSS JOIN LATERAL unnest(v.identities) i(id)
                              WHERE v.source = s.source AND v.retracted_at IS NULL
                              UNION
-                             SELECT t.identity_id FROM traits t WHERE t.source = s.source), '{}');
+                             SELECT t.identity_id FROM traits t WHERE t.source = s.source
+                             UNION
+                             SELECT c.identity_id FROM consents c WHERE c.source = s.source AND c.source_key <> ''),
+                       '{}');
     LOOP
         keys := array(SELECT k.key FROM stored_keys(s.source) k(key)
                       WHERE CASE WHEN s.part <> '' THEN starts_with(k.key, s.part || ':')

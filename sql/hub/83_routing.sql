@@ -1,9 +1,9 @@
 -- Routing: whom a customer is sent to, and what is assigned to whom.
 --
--- Locks: who assigns or releases passes the gate of erase(). assign() locks the open assignment that it takes the place of, then claims its place in the index of what is
--- open, then the agent, by the trigger of assignments; of agents one at a time: one who has no room is let go before
--- the next is tried. release() locks the assignment alone. So there are no deadlocks among transactions that assign or
--- release once, and last of all they do.
+-- Locks: who assigns or releases passes the gate of erase(). assign() locks the open assignment that it takes the place
+-- of, then claims its place in the index of what is open, then the agent, by the trigger of assignments; of agents one
+-- at a time: one who has no room is let go before the next is tried. release() locks the assignment alone. So there are
+-- no deadlocks among transactions that assign or release once, and last of all they do.
 
 CREATE OR REPLACE FUNCTION @hub@.speaks(language text, spoken text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -581,6 +581,16 @@ DECLARE
 BEGIN
     IF NOT has_column_privilege('assignments', 'queue', 'INSERT') THEN
         PERFORM check_may('writer');
+    END IF;
+    IF queue IS NOT NULL AND NOT EXISTS (SELECT FROM queues q WHERE q.queue = assign.queue) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('queue "%s" does not exist', queue),
+            HINT = format('There are %s. Others are rows of queues.',
+                          coalesce((SELECT string_agg(format('"%s"', q.queue), ', ' ORDER BY q.queue COLLATE "C")
+                                    FROM queues q), 'none'));
+    ELSIF agent IS NOT NULL AND NOT EXISTS (SELECT FROM agents g WHERE g.agent = assign.agent) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('agent "%s" is not in agents', agent),
+            HINT = format('Give the name he has there; or add him: INSERT INTO %I.agents (agent) VALUES (%L);',
+                          current_schema(), agent);
     END IF;
     PERFORM pass_gate();
     LOOP

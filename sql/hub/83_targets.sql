@@ -163,7 +163,8 @@ COMMENT ON FUNCTION @hub@.breaches(text, timestamptz, timestamptz, text) IS
     ' source. What has not ended and is in time yet is running';
 
 -- An open conversation is counted from the first full hour that is not before it began, or came to a queue or agent, up
--- to the first that is not before it was resolved, or went on.
+-- to the first that is not before it was resolved, or went on. What ended with a resolution before then is left out
+-- before it is looked at more closely: that is most of history.
 CREATE OR REPLACE FUNCTION @hub@.backlog(
     since timestamptz DEFAULT now() - interval '1 day', until timestamptz DEFAULT now(), breakdown text DEFAULT NULL,
     OUT hour_start timestamptz, OUT breakdown_value text, OUT open_conversations bigint, OUT waiting bigint)
@@ -192,10 +193,27 @@ BEGIN
                    WHERE h.at >= since AND h.at < until AND date_trunc('hour', h.at, z.time_zone) = h.at
                    ORDER BY h.at);
     RETURN QUERY
-    WITH clock AS (
+    WITH candidate AS MATERIALIZED (
+        SELECT p.customer_id, p.source, p.conversation
+        FROM conversation_touchpoints p
+        GROUP BY p.customer_id, p.source, p.conversation
+        HAVING min(p.occurred_at) < until
+               AND (max(p.occurred_at) >= since
+                    OR coalesce(max(p.occurred_at) FILTER (WHERE p.means NOT IN ('resolves', 'asks_and_resolves')
+                                                                 OR p.means IS NULL)
+                                >= max(p.occurred_at) FILTER (WHERE p.means IN ('resolves', 'asks_and_resolves')),
+                                bool_and(p.means NOT IN ('resolves', 'asks_and_resolves') IS NOT FALSE)))
+    ), clock AS (
         SELECT g.source, g.conversation, g.spans, s.channel, s.what = 'resolution' AS is_open, s.began_at,
                coalesce(s.ended_at, 'infinity') AS ended_at
-        FROM conversation_groups(NULL, until) g CROSS JOIN LATERAL unnest(g.spans) s
+        FROM (SELECT p.source, p.conversation,
+                     conversation_spans_agg(p.occurred_at, p.touchpoint_id, p.channel, p.agent, p.is_bot, p.direction,
+                                            p.means) AS spans
+              FROM candidate n
+                   JOIN conversation_touchpoints p ON p.customer_id = n.customer_id AND p.source = n.source
+                                                      AND p.conversation = n.conversation
+              GROUP BY p.customer_id, p.source, p.conversation) g
+             CROSS JOIN LATERAL unnest(g.spans) s
         WHERE s.what IN ('resolution', 'first_response', 'reply') AND s.began_at < until
               AND (s.ended_at IS NULL OR s.ended_at > since)
     ), piece AS (

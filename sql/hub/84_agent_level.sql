@@ -56,6 +56,26 @@ FROM @hub@.my_customers m JOIN @hub@.identities o ON o.customer_id = m.customer_
 COMMENT ON VIEW @hub@.my_identities IS 'identities of my_customers, a row an assignment';
 COMMENT ON COLUMN @hub@.my_identities.identity_id IS 'the identity';
 
+-- With the rights of the owner, since an agent sees nothing of it. A name that nobody has yet is free.
+CREATE OR REPLACE FUNCTION @hub@.is_conversation_of_others(source text, conversation text, identity_id bigint)
+RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM touchpoints t WHERE t.source = is_conversation_of_others.source
+                                                   AND t.conversation = is_conversation_of_others.conversation)
+           AND NOT EXISTS (SELECT FROM identities o JOIN identities i ON i.customer_id = o.customer_id
+                                JOIN touchpoints t ON t.identity_id = i.identity_id
+                           WHERE o.identity_id = is_conversation_of_others.identity_id
+                                 AND t.source = is_conversation_of_others.source
+                                 AND t.conversation = is_conversation_of_others.conversation);
+END $$;
+COMMENT ON FUNCTION @hub@.is_conversation_of_others(text, text, bigint) IS
+    'whether a conversation is of others than the customer of an identity: it has touchpoints, and none of his';
+REVOKE EXECUTE ON FUNCTION @hub@.is_conversation_of_others(text, text, bigint) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @hub@.agent_policies(OUT relation name, OUT policy name, OUT command text,
                                                 OUT clauses text)
 RETURNS SETOF record
@@ -87,7 +107,10 @@ BEGIN
          'WITH CHECK ((assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) OR assignments.queue IS NULL) '
          'AND (assignments.agent IS NULL OR assignments.agent IN (SELECT m.agent FROM %1$I.my_queues m) '
          'OR EXISTS (SELECT FROM %1$I.agent_queues s JOIN %1$I.my_queues m ON m.queue = s.queue '
-         'WHERE s.agent = assignments.agent)))'),
+         'WHERE s.agent = assignments.agent)) '
+         -- nor may he take the name of what another team has not assigned yet
+         'AND (assignments.conversation IS NULL OR NOT %1$I.is_conversation_of_others(assignments.source, '
+         'assignments.conversation, assignments.identity_id)))'),
         -- whom he has released he sees for a time: so that time is not for him to choose
         ('assignments', 'from_own_queues', 'UPDATE',
          'USING (assignments.released_at IS NULL AND (assignments.queue IN (SELECT m.queue FROM %1$I.my_queues m) '

@@ -15,7 +15,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.keep_consents() IS 'trigger: consents are added, not changed';
 CREATE OR REPLACE TRIGGER keep_consents
-    BEFORE UPDATE OF purpose, channel, state, basis, source, text_version, given_at, recorded_at, valid_until
+    BEFORE UPDATE OF purpose, channel, state, basis, source, source_key, text_version, given_at, recorded_at,
+        valid_until
     ON @hub@.consents FOR EACH ROW EXECUTE FUNCTION @hub@.keep_consents();
 
 -- Nobody but the owner may take it away; so it goes with the identity, whoever may take that away. So do rows of who
@@ -154,6 +155,183 @@ COMMENT ON FUNCTION
     @hub@.set_consent(@extschema@.identifier, text, text, text, text, text, text, timestamptz, timestamptz) IS
     'note that consent was granted, denied, withdrawn or has expired, for a purpose and a channel, or all of them'
     ' (NULL or *). Returns the customer; NULL: he is suppressed';
+
+-- What a mapping says of consent, with its time: a value, or an object that may have a time of its own
+CREATE OR REPLACE FUNCTION @hub@.dated_consent(value jsonb, at timestamptz) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN jsonb_strip_nulls(jsonb_build_object('given_at', dated_consent.at)
+                         || CASE jsonb_typeof(dated_consent.value) WHEN 'object' THEN dated_consent.value
+                                ELSE jsonb_build_object('state', dated_consent.value) END);
+COMMENT ON FUNCTION @hub@.dated_consent(jsonb, timestamptz) IS 'what is said of consent, as of a time';
+
+-- With the rights of the owner, since nobody else may take away what was said. told: keys of those of some rows that
+-- are there, and of these what they say, each by its key.
+CREATE OR REPLACE FUNCTION @hub@.renew_consents(source text, keys text[], told text[], said_keys text[], ids bigint[],
+                                                said @hub@.consent[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    fresh bigint[];  -- what of it is news
+BEGIN
+    -- what is gone says nothing, and never did; what is about somebody else now always was
+    DELETE FROM consents c
+    WHERE c.source = renew_consents.source AND c.source_key <> ''
+          AND c.source_key = ANY (array(SELECT unnest(keys) EXCEPT SELECT unnest(told)));
+    UPDATE consents c SET identity_id = u.id
+    FROM (SELECT DISTINCT ON (k.key) k.key, k.id FROM unnest(said_keys, ids) k(key, id)) u
+    WHERE c.source = renew_consents.source AND c.source_key = u.key AND c.source_key <> '' AND c.identity_id <> u.id;
+
+    -- what a row says no longer has ended
+    WITH ended AS (
+        DELETE FROM consents c
+        WHERE c.ctid = ANY (array(
+            SELECT l.place
+            FROM (SELECT DISTINCT ON (k.source_key, k.purpose, k.channel) k.ctid AS place, k.source_key, k.purpose,
+                         k.channel, k.valid_until
+                  FROM consents k
+                  WHERE k.source = renew_consents.source AND k.source_key = ANY (told) AND k.source_key <> ''
+                  ORDER BY k.source_key, k.purpose, k.channel, k.given_at DESC, k.recorded_at DESC) l
+            WHERE (l.valid_until > now() OR l.valid_until IS NULL)
+                  AND NOT EXISTS (SELECT FROM ROWS FROM (unnest(said_keys), unnest(said)) s(key)
+                                  WHERE s.key = l.source_key AND s.purpose = l.purpose AND s.channel = l.channel)))
+        RETURNING c.identity_id, c.purpose, c.channel, c.state, c.basis, c.source_key, c.text_version, c.given_at,
+                  c.recorded_at
+    )
+    INSERT INTO consents (identity_id, purpose, channel, state, basis, source, source_key, text_version, given_at,
+                          recorded_at, valid_until)
+    SELECT e.identity_id, e.purpose, e.channel, e.state, e.basis, source, e.source_key, e.text_version, e.given_at,
+           e.recorded_at, now()
+    FROM ended e WHERE e.given_at < now();
+
+    -- what it goes on to say is not news; what it says of an earlier time puts right what it said later
+    fresh := array(
+        SELECT s.n
+        FROM ROWS FROM (unnest(said_keys), unnest(said)) WITH ORDINALITY
+                 s(key, identifier, purpose, channel, state, basis, source, text_version, given_at, valid_until, n)
+             LEFT JOIN LATERAL (SELECT c.given_at, c.state, c.basis, c.text_version, c.valid_until FROM consents c
+                                WHERE c.source = renew_consents.source AND c.source_key = s.key AND c.source_key <> ''
+                                      AND c.purpose = s.purpose AND c.channel = s.channel
+                                ORDER BY c.given_at DESC, c.recorded_at DESC LIMIT 1) l ON true
+        WHERE l.given_at IS NULL OR s.given_at < l.given_at
+              OR ROW(s.state, s.basis, s.text_version, s.valid_until)
+                 IS DISTINCT FROM ROW(l.state, l.basis, l.text_version, l.valid_until));
+    DELETE FROM consents c
+    USING ROWS FROM (unnest(said_keys), unnest(said)) WITH ORDINALITY
+          s(key, identifier, purpose, channel, state, basis, source, text_version, given_at, valid_until, n)
+    WHERE s.n = ANY (fresh) AND c.source = renew_consents.source AND c.source_key = s.key AND c.source_key <> ''
+          AND c.purpose = s.purpose AND c.channel = s.channel AND c.given_at >= coalesce(s.given_at, now());
+    INSERT INTO consents (identity_id, purpose, channel, state, basis, source, source_key, text_version, given_at,
+                          valid_until)
+    SELECT s.id, s.purpose, s.channel, s.state, s.basis, source, s.key, s.text_version, coalesce(s.given_at, now()),
+           s.valid_until
+    FROM ROWS FROM (unnest(said_keys), unnest(ids), unnest(said)) WITH ORDINALITY
+             s(key, id, identifier, purpose, channel, state, basis, source, text_version, given_at, valid_until, n)
+    WHERE s.n = ANY (fresh)
+    ORDER BY s.id, s.purpose, s.channel, s.n
+    ON CONFLICT DO NOTHING;
+END $$;
+COMMENT ON FUNCTION @hub@.renew_consents(text, text[], text[], text[], bigint[], @hub@.consent[]) IS
+    'bring what rows have said of consent in line with what they say now';
+REVOKE EXECUTE ON FUNCTION @hub@.renew_consents(text, text[], text[], text[], bigint[], @hub@.consent[]) FROM PUBLIC;
+
+-- Rows of tables, by their keys, as put_traits has them. When a row changes its word, what it said before stays: it was
+-- said.
+CREATE OR REPLACE FUNCTION @hub@.put_consents(source text, keys text[], identifiers @extschema@.identifier[],
+                                              consents jsonb[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    wrong record;
+    flaw text;
+    told text[];
+    whose @extschema@.identifier[];
+    said_keys text[];
+    said consent[];
+    one consent;
+    ids bigint[];
+    old_ids bigint[];
+BEGIN
+    IF NOT has_table_privilege('consents', 'INSERT') THEN
+        PERFORM check_may('writer');
+    ELSIF source IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'source must not be NULL';
+    END IF;
+    SELECT u.key, u.identifier, u.consents INTO wrong
+    FROM unnest(keys, identifiers, consents) u(key, identifier, consents)
+    WHERE coalesce(u.key, '') = '' OR u.consents IS NOT NULL AND jsonb_typeof(u.consents) <> 'object'
+          OR u.identifier IS NULL AND jsonb_strip_nulls(u.consents) <> '{}'
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = CASE WHEN jsonb_typeof(wrong.consents) <> 'object' AND wrong.key <> ''
+                                             THEN 'invalid_parameter_value' ELSE 'null_value_not_allowed' END,
+            MESSAGE = CASE WHEN coalesce(wrong.key, '') = '' THEN 'the key of consents must not be empty'
+                           WHEN jsonb_typeof(wrong.consents) <> 'object'
+                           THEN format('consents must be an object, not %s', left(wrong.consents::text, 60))
+                           ELSE 'consents need an identifier' END,
+            DETAIL = format('Source: %s, key: %s, identifier: %s.', source, coalesce(wrong.key, 'NULL'),
+                            coalesce(wrong.identifier::text, 'NULL'));
+    END IF;
+    IF journey_pass('suppressions') THEN
+        SELECT n.of_whose AS gone, n.any_is INTO wrong FROM names_suppressed(NULL, NULL, identifiers) n;
+        IF wrong.any_is THEN
+            PERFORM count_suppressed(source, 0, (SELECT count(*) FROM unnest(wrong.gone) g(gone) WHERE g.gone));
+            consents := array(SELECT CASE WHEN NOT wrong.gone[u.n] THEN u.consents END
+                              FROM unnest(consents) WITH ORDINALITY u(consents, n) ORDER BY u.n);
+        END IF;
+    END IF;
+
+    -- of a key that is given more than once the last counts
+    SELECT array_agg(k.key), array_agg(k.identifier), array_agg(k.consents) INTO told, whose, consents
+    FROM (SELECT DISTINCT ON (u.key) u.key, u.identifier, u.consents
+          FROM unnest(keys, identifiers, consents) WITH ORDINALITY u(key, identifier, consents, n)
+          ORDER BY u.key, u.n DESC) k
+    WHERE k.consents IS NOT NULL;
+    SELECT array_agg(s.key ORDER BY s.key, s.n), min(s.flaw),
+           array_agg(ROW(s.identifier, s.purpose, s.channel, s.state, coalesce(s.basis, 'consent'), source,
+                         s.text_version, s.given_at, s.valid_until)::consent ORDER BY s.key, s.n)
+    INTO said_keys, flaw, said
+    FROM (SELECT DISTINCT ON (u.key, r.purpose, r.channel) u.key, u.identifier, r.purpose, r.channel, r.state, r.basis,
+                 r.text_version, r.given_at, r.valid_until, r.n, r.flaw
+          FROM unnest(told, whose, consents) u(key, identifier, consents)
+               CROSS JOIN LATERAL read_consents(u.consents) WITH ORDINALITY
+                   r(purpose, channel, state, basis, text_version, given_at, valid_until, flaw, n)
+          ORDER BY u.key, r.purpose, r.channel, r.n DESC) s;
+    IF flaw IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = flaw;
+    END IF;
+    FOREACH one IN ARRAY coalesce(said, '{}') LOOP
+        PERFORM check_consent(one);
+    END LOOP;
+    old_ids := array(SELECT DISTINCT o.identity_id
+                     FROM unnest(keys) u(key)
+                          CROSS JOIN LATERAL (SELECT c.identity_id FROM consents c
+                                              WHERE c.source = put_consents.source AND c.source_key = u.key
+                                                    AND c.source_key <> '' OFFSET 0) o);
+    IF said_keys IS NOT NULL THEN
+        ids := identities_for(array(SELECT s.identifier FROM unnest(said) s),
+                              array(SELECT coalesce(s.given_at, now()) FROM unnest(said) s));
+    ELSIF old_ids = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM renew_consents(source, keys, told, said_keys, ids, said);
+    PERFORM forget_some(old_ids);
+END $$;
+COMMENT ON FUNCTION @hub@.put_consents(text, text[], @extschema@.identifier[], jsonb[]) IS
+    'what rows of a source say of consent now, by their keys: of each the identifier, and an object of purpose or '
+    'purpose/channel and what is said of it, in place of what they said before, which stays where it was said earlier '
+    '(NULL: the row is gone, and with it all it said)';
+
+CREATE OR REPLACE FUNCTION @hub@.drop_consents(source text, keys text[]) RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT @hub@.put_consents(drop_consents.source, drop_consents.keys, NULL, NULL);
+END;
+COMMENT ON FUNCTION @hub@.drop_consents(text, text[]) IS
+    'rows of a source that are gone, by their keys, say nothing of consent any more';
 
 -- The statement that holds: see the head of this file
 CREATE OR REPLACE FUNCTION @hub@.consent_in_force(

@@ -8,6 +8,9 @@
 -- another customer is others' too; where there is no such thing, with a stronger one. Who asks for a customer asks for
 -- somebody: where nothing else is left to go, the strongest identities go.
 --
+-- What only a guess joins may be two people, and nobody but the caller can tell: erase() refuses, and says which guess
+-- it is. Being guessed to be somebody is not being seen with him: so a guess makes nothing others' too.
+--
 -- erase() closes the gate (see 22_suppression.sql) and keeps refresh() out: nobody writes meanwhile, so the law is
 -- written down anew for all that was connected with the person, without the locks of 40_stitch.sql.
 
@@ -45,7 +48,93 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.personal_relation(text) IS 'a relation of personal_data with its schema';
 
-CREATE OR REPLACE FUNCTION @hub@.person_of(customer_id bigint, OUT customer bigint, OUT ids bigint[], OUT kept bigint[])
+-- What of a customer facts and stewards join, each by its smallest node
+CREATE OR REPLACE FUNCTION @hub@.fact_parts(customer_id bigint, OUT node bigint, OUT part bigint) RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    nodes CONSTANT bigint[] := array(SELECT i.identity_id FROM identities i
+                                     WHERE i.customer_id = fact_parts.customer_id AND i.normal_id = i.identity_id);
+BEGIN
+    RETURN QUERY
+    WITH own AS MATERIALIZED (
+        SELECT s.identity_id, s.normal_id FROM spellings(nodes, NULL) s
+    )
+    SELECT m.node, m.component
+    FROM identity_members((
+        SELECT identity_components(x.a, x.b)
+        FROM (SELECT o.normal_id, NULL::bigint FROM own o
+              UNION ALL
+              SELECT min(o.normal_id) OVER (PARTITION BY e.source, e.source_key), o.normal_id
+              FROM evidence_of(array(SELECT o.identity_id FROM own o)) e CROSS JOIN LATERAL unnest(e.identities) u(id)
+                   JOIN own o ON o.identity_id = u.id
+              WHERE e.retracted_at IS NULL AND e.strength IS NULL
+              UNION ALL
+              SELECT w.a, w.b FROM must_links_of(nodes) w WHERE w.b IN (SELECT o.normal_id FROM own o)) x(a, b))) m;
+END $$;
+COMMENT ON FUNCTION @hub@.fact_parts(bigint) IS 'normal identities of a customer, and which of them facts join';
+
+-- Guesses that join what neither facts nor stewards do
+CREATE OR REPLACE FUNCTION @hub@.guesses_within(customer_id bigint, OUT source text, OUT source_key text,
+                                                OUT strength real, OUT a bigint, OUT b bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT are_there_guesses() THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH own AS MATERIALIZED (
+        SELECT i.identity_id, i.normal_id FROM identities i WHERE i.customer_id = guesses_within.customer_id
+    ), guess AS MATERIALIZED (
+        SELECT e.source, e.source_key, e.strength, x.normal_id AS a, y.normal_id AS b
+        FROM evidence_of(array(SELECT o.identity_id FROM own o)) e JOIN own x ON x.identity_id = e.identities[1]
+             JOIN own y ON y.identity_id = e.identities[2]
+        WHERE e.retracted_at IS NULL AND e.strength IS NOT NULL
+    ), parts AS MATERIALIZED (
+        SELECT f.node, f.part FROM fact_parts(guesses_within.customer_id) f WHERE EXISTS (SELECT FROM guess g)
+    )
+    SELECT g.source, g.source_key, g.strength, g.a, g.b
+    FROM guess g JOIN parts p ON p.node = g.a JOIN parts q ON q.node = g.b
+    WHERE p.part <> q.part
+    ORDER BY g.strength DESC, g.source COLLATE "C", g.source_key COLLATE "C";
+END $$;
+COMMENT ON FUNCTION @hub@.guesses_within(bigint) IS
+    'guesses that hold a customer together where nothing else does, and which identities they join';
+
+CREATE OR REPLACE FUNCTION @hub@.check_guesses(caller text, customer_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    found record;
+BEGIN
+    SELECT count(*) AS guesses, (array_agg(g.source))[1] AS source, (array_agg(g.source_key))[1] AS source_key,
+           string_agg(format('%s and %s (%s, %s)', x.identifier, y.identifier, g.source, g.strength), '; ')
+               FILTER (WHERE g.n <= 5) AS told
+    INTO found
+    FROM guesses_within(customer_id) WITH ORDINALITY g(source, source_key, strength, a, b, n)
+         JOIN identities x ON x.identity_id = g.a JOIN identities y ON y.identity_id = g.b;
+    IF found.guesses > 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('customer %s may be several people: guesses hold him together', customer_id),
+            DETAIL = format('Guessed to be one: %s%s.', found.told,
+                            CASE WHEN found.guesses > 5 THEN format('; and %s more', found.guesses - 5) ELSE '' END),
+            HINT = format('If it is one person, call %s with true as its last argument. If not, take the guess back '
+                          'first, as by %I.retract(%L, %L), and name the one whom you mean.', caller,
+                          current_schema(), found.source, found.source_key);
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.check_guesses(text, bigint) IS 'refuse a customer whom only guesses hold together';
+
+-- facts: of what guesses hold together, what facts join with the identity that has the number
+CREATE OR REPLACE FUNCTION @hub@.person_of(customer_id bigint, facts boolean DEFAULT false, OUT customer bigint,
+                                           OUT ids bigint[], OUT kept bigint[])
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET gin_fuzzy_search_limit = 0 SET jit = off
 AS $$
@@ -64,6 +153,12 @@ BEGIN
     END IF;
     own_nodes := array(SELECT i.identity_id FROM identities i
                        WHERE i.customer_id = customer AND i.normal_id = i.identity_id);
+    IF facts AND are_there_guesses() THEN
+        own_nodes := array(WITH parts AS MATERIALIZED (SELECT f.node, f.part FROM fact_parts(customer) f)
+                           SELECT p.node
+                           FROM identities i JOIN parts o ON o.node = i.normal_id JOIN parts p ON p.part = o.part
+                           WHERE i.identity_id = person_of.customer_id);
+    END IF;
     IF EXISTS (SELECT FROM customers c WHERE c.customer_id = customer AND c.component_id IS NOT NULL) THEN
         -- who it was seen with of others, and whom these were seen with of those who are somebody themselves
         WITH crossing AS MATERIALIZED (
@@ -75,7 +170,8 @@ BEGIN
                  CROSS JOIN LATERAL unnest(e.identities) v(id)
                  CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id, k.blocked OR k.shared AS unusable
                                      FROM identities k WHERE k.identity_id = v.id OFFSET 0) o
-            WHERE e.retracted_at IS NULL AND m.customer_id = customer AND o.customer_id <> customer AND NOT o.unusable
+            WHERE e.retracted_at IS NULL AND e.strength IS NULL AND m.customer_id = customer
+                  AND o.customer_id <> customer AND NOT o.unusable
         ), met AS MATERIALIZED (
             SELECT DISTINCT y.normal_id AS other, z.normal_id AS id, z.customer_id
             FROM evidence_of(array(SELECT s.identity_id
@@ -85,7 +181,7 @@ BEGIN
                  CROSS JOIN LATERAL unnest(e.identities) v(id)
                  CROSS JOIN LATERAL (SELECT k.normal_id, k.customer_id FROM identities k
                                      WHERE k.identity_id = v.id AND NOT (k.blocked OR k.shared) OFFSET 0) z
-            WHERE e.retracted_at IS NULL AND y.normal_id IN (SELECT c.other FROM crossing c)
+            WHERE e.retracted_at IS NULL AND e.strength IS NULL AND y.normal_id IN (SELECT c.other FROM crossing c)
         ), ruled_node AS MATERIALIZED (
             SELECT r.identity_id AS id, r.priority,
                    r.max_per_customer IS NOT NULL
@@ -118,7 +214,7 @@ BEGIN
                  ORDER BY 1);
     kept := array(SELECT s.identity_id FROM spellings(contested, NULL) s ORDER BY 1);
 END $$;
-COMMENT ON FUNCTION @hub@.person_of(bigint) IS
+COMMENT ON FUNCTION @hub@.person_of(bigint, boolean) IS
     'of a customer the identities that are the person, and those that are others'' too';
 
 -- live: not by evidence that was retracted, whose row is gone or tells something else
@@ -135,7 +231,9 @@ BEGIN
     UNION
     SELECT e.source, e.source_key FROM evidence_of(ids) e WHERE e.retracted_at IS NULL OR live IS NOT TRUE
     UNION
-    SELECT t.source, t.source_key FROM traits t WHERE t.identity_id = ANY (ids) AND t.source_key <> '';
+    SELECT t.source, t.source_key FROM traits t WHERE t.identity_id = ANY (ids) AND t.source_key <> ''
+    UNION
+    SELECT c.source, c.source_key FROM consents c WHERE c.identity_id = ANY (ids) AND c.source_key <> '';
 END $$;
 COMMENT ON FUNCTION @hub@.keys_told(bigint[], boolean)
     IS 'keys of rows, touchpoints and evidence that told of some identities';
@@ -424,6 +522,22 @@ BEGIN
     mention := mention_of(identifiers);
     neighbours := array(SELECT DISTINCT w.identity_id FROM told_with(ids) w);
 
+    -- of values that matching has counted: one that few others have could be the person's
+    WITH gone AS MATERIALIZED (
+        SELECT c.comparison, folded(nullif(f.value, '')) AS term, count(*) AS n
+        FROM match_records r CROSS JOIN match_comparisons c
+             CROSS JOIN LATERAL (SELECT string_agg(nullif(btrim(r.fields ->> u.name), ''), ' ' ORDER BY u.n) AS value
+                                 FROM unnest(c.columns) WITH ORDINALITY u(name, n)) f
+        WHERE r.identity_id = ANY (ids) AND c.term_frequency
+        GROUP BY 1, 2
+    )
+    UPDATE match_terms t SET records = t.records - g.n
+    FROM gone g CROSS JOIN match_models m
+    WHERE t.model = m.model AND t.comparison = g.comparison AND t.term = g.term;
+    IF FOUND THEN
+        DELETE FROM match_terms t WHERE t.records < 3;
+    END IF;
+
     counts := erase_listed(ids, known_by, texts, mention);
 
     -- what came with the person of those who stay, and then the person's
@@ -526,13 +640,7 @@ BEGIN
     UPDATE next_step_models m SET made_at = NULL WHERE m.at_least < 10;
 
     counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
-    -- what was dropped is told by day
-    WITH gone AS (
-        DELETE FROM suppressed_writes w WHERE w.dropped_at < date_trunc('day', now())
-        RETURNING w.source, w.dropped_at, w.touchpoints, w.others
-    )
-    INSERT INTO suppressed_writes (source, dropped_at, touchpoints, others)
-    SELECT g.source, date_trunc('day', g.dropped_at), sum(g.touchpoints), sum(g.others) FROM gone g GROUP BY 1, 2;
+    PERFORM sum_up_suppressed();
     RETURN counts;
 END $$;
 COMMENT ON FUNCTION @hub@.erase_identities(bigint[], bigint[], bigint[], bigint) IS
@@ -549,7 +657,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.receipt(bigint) IS 'the receipt of an erasure';
 
-CREATE OR REPLACE FUNCTION @hub@.erase_person(customer_id bigint, reason text, kind text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION @hub@.erase_person(customer_id bigint, reason text, kind text, guesses boolean)
+RETURNS jsonb
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -559,6 +668,7 @@ DECLARE
     identifiers @extschema@.identifier[];
     id bigint;
     counts jsonb;
+    guessed bigint;
     anonymous bigint;
 BEGIN
     PERFORM begin_erasing(kind, reason);
@@ -573,6 +683,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the reason names the person',
             DETAIL = 'It stays in the receipt.',
             HINT = 'Refer to the request instead: its date, or the number of a ticket.';
+    END IF;
+    IF guesses IS NOT TRUE THEN
+        PERFORM check_guesses(kind, person.customer);
     END IF;
     attached := (SELECT jsonb_agg(jsonb_build_object('source', a.source, 'table', a.relation, 'keys', a.keys)
                                   ORDER BY a.source, a.relation)
@@ -591,6 +704,7 @@ BEGIN
                           current_schema(), person.customer);
     END IF;
     id := nextval('erasures_erasure_id_seq');
+    guessed := CASE WHEN guesses THEN (SELECT count(*) FROM guesses_within(person.customer) g) ELSE 0 END;
     IF kind = 'anonymize' THEN
         anonymous := copy_anonymous(person.ids);
     END IF;
@@ -598,19 +712,31 @@ BEGIN
     IF anonymous IS NOT NULL THEN
         counts := counts || jsonb_build_object('anonymous_touchpoints', anonymous);
     END IF;
+    IF guessed > 0 THEN
+        counts := counts || jsonb_build_object('guesses_followed', guessed);
+    END IF;
     INSERT INTO erasures (erasure_id, kind, reason, counts) VALUES (id, kind, btrim(reason), counts);
     RETURN receipt(id) || CASE WHEN attached IS NOT NULL THEN jsonb_build_object('delete_there', attached)
                                ELSE '{}' END;
 END $$;
-COMMENT ON FUNCTION @hub@.erase_person(bigint, text, text) IS 'erase or anonymize a customer';
+COMMENT ON FUNCTION @hub@.erase_person(bigint, text, text, boolean) IS 'erase or anonymize a customer';
 
 CREATE OR REPLACE FUNCTION @hub@.erase(customer_id bigint, reason text) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN erase_person(customer_id, reason, 'erase');
+    RETURN erase_person(customer_id, reason, 'erase', false);
 END $$;
+CREATE OR REPLACE FUNCTION @hub@.erase(customer_id bigint, reason text, guesses boolean) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN erase_person(customer_id, reason, 'erase', guesses);
+END $$;
+COMMENT ON FUNCTION @hub@.erase(bigint, text, boolean) IS
+    'the same, also of a customer whom guesses hold together: all that they join is one person, the caller says';
 COMMENT ON FUNCTION @hub@.erase(bigint, text) IS
     'erase a person: all that the hub keeps of the customer, but for what is others'' too; what comes with one of the '
     'identifiers again is dropped. Returns a receipt, which names nobody; and, where attached tables are let go of, '
@@ -660,8 +786,17 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN erase_person(customer_id, reason, 'anonymize');
+    RETURN erase_person(customer_id, reason, 'anonymize', false);
 END $$;
+CREATE OR REPLACE FUNCTION @hub@.anonymize(customer_id bigint, reason text, guesses boolean) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN erase_person(customer_id, reason, 'anonymize', guesses);
+END $$;
+COMMENT ON FUNCTION @hub@.anonymize(bigint, text, boolean) IS
+    'the same, also of a customer whom guesses hold together: all that they join is one person, the caller says';
 COMMENT ON FUNCTION @hub@.anonymize(bigint, text) IS
     'erase a person, as erase() does, but leave the touchpoints under a number that nothing leads back from: when, '
     'where, what, and what it was worth, so that counts stay what they were';

@@ -44,7 +44,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.exported_rows(text, bigint[], bigint[], text[], text[]) IS
     'what is kept of a person in a table; NULL: nothing';
 
-CREATE OR REPLACE FUNCTION @hub@.export_customer(customer_id bigint) RETURNS jsonb
+-- guesses: true: all that they join; false: refuse whom they hold together; NULL: what facts join with the identity
+CREATE OR REPLACE FUNCTION @hub@.export_person(customer_id bigint, guesses boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp SET timezone = 'UTC' SET jit = off
 SET enable_seqscan = off
 AS $$
@@ -64,8 +65,15 @@ DECLARE
     listed record;
 BEGIN
     PERFORM check_may('identifiers'), check_may('steward');
-    PERFORM check_sees_all(), note_access('export_customer', customer_id);
-    SELECT p.customer, p.ids, p.kept INTO person FROM person_of(customer_id) p;
+    PERFORM check_sees_all();
+    SELECT p.customer, p.ids, p.kept INTO person FROM person_of(customer_id, guesses IS NULL) p;
+    IF NOT guesses THEN
+        PERFORM check_guesses('export_customer', person.customer);
+    END IF;
+    -- the number is another's where guesses alone join it
+    IF guesses IS NULL AND person.customer <> ALL (person.ids || person.kept) THEN
+        person.customer := (SELECT min(u.id) FROM unnest(person.ids || person.kept) u(id));
+    END IF;
     all_ids := person.ids || person.kept;
     identifiers := array(SELECT i.identifier FROM identities i WHERE i.identity_id = ANY (all_ids) ORDER BY 1);
     texts := array(SELECT u.i::text FROM unnest(identifiers) u(i)
@@ -126,7 +134,10 @@ BEGIN
                   )
                   SELECT jsonb_agg(e.told ORDER BY e.told)
                   FROM (SELECT jsonb_build_object(
-                                   'source', s.source, 'source_key', s.source_key, 'observed_at', s.observed_at,
+                                   'source', s.source,
+                                   -- that of a guess may name whom it is about
+                                   'source_key', CASE WHEN s.strength IS NULL OR d.others = 0 THEN s.source_key END,
+                                   'observed_at', s.observed_at,
                                    'recorded_at', s.recorded_at, 'retracted_at', s.retracted_at,
                                    'identifiers', d.identifiers, 'others', d.others)
                                || CASE WHEN s.strength IS NOT NULL THEN jsonb_build_object('strength', s.strength)
@@ -145,6 +156,26 @@ BEGIN
     END LOOP;
     RETURN result;
 END $$;
+COMMENT ON FUNCTION @hub@.export_person(bigint, boolean) IS 'what export_customer and my_export return';
+
+CREATE OR REPLACE FUNCTION @hub@.export_customer(customer_id bigint) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM check_may('identifiers'), check_may('steward'), note_access('export_customer', customer_id);
+    RETURN export_person(customer_id, false);
+END $$;
+CREATE OR REPLACE FUNCTION @hub@.export_customer(customer_id bigint, guesses boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM check_may('identifiers'), check_may('steward'), note_access('export_customer', customer_id);
+    RETURN export_person(customer_id, coalesce(guesses, false));
+END $$;
+COMMENT ON FUNCTION @hub@.export_customer(bigint, boolean) IS
+    'the same, also of a customer whom guesses hold together: all that they join is one person, the caller says';
 COMMENT ON FUNCTION @hub@.export_customer(bigint) IS
     'all that is kept of a customer, with where it came from, as the register has it: see the manual for its members. '
     'Of others there is but how many they were';

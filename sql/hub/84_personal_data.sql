@@ -212,6 +212,7 @@ FROM (VALUES
     ('consents', 'state', 'content', NULL, NULL, NULL, true, 220),
     ('consents', 'basis', 'content', NULL, NULL, NULL, true, 220),
     ('consents', 'source', 'reference', NULL, NULL, NULL, true, 220),
+    ('consents', 'source_key', 'reference', NULL, NULL, NULL, true, 220),
     ('consents', 'text_version', 'content', NULL, NULL, NULL, true, 220),
     ('consents', 'given_at', 'content', NULL, NULL, NULL, true, 220),
     ('consents', 'recorded_at', 'content', NULL, NULL, NULL, true, 220),

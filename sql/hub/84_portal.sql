@@ -109,6 +109,27 @@ END $$;
 COMMENT ON FUNCTION @hub@.portal_customer() IS 'the customer of the session''s token; an error without a valid one';
 REVOKE EXECUTE ON FUNCTION @hub@.portal_customer() FROM PUBLIC;
 
+-- A guess may be wrong, so he is shown nothing that it alone joins.
+CREATE OR REPLACE FUNCTION @hub@.portal_part() RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    whose CONSTANT bigint := portal_customer();
+BEGIN
+    IF NOT EXISTS (SELECT FROM guesses_within(whose)) THEN
+        RETURN NULL;
+    END IF;
+    RETURN array(WITH parts AS MATERIALIZED (SELECT f.node, f.part FROM fact_parts(whose) f)
+                 SELECT n.identity_id
+                 FROM identities i JOIN parts o ON o.node = i.normal_id JOIN parts p ON p.part = o.part
+                      JOIN identities n ON n.normal_id = p.node
+                 WHERE i.identity_id = portal_identity());
+END $$;
+COMMENT ON FUNCTION @hub@.portal_part() IS
+    'what facts join with the identity of the session''s token, if guesses join more with it; NULL: they do not';
+REVOKE EXECUTE ON FUNCTION @hub@.portal_part() FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @hub@.my_timeline(
     OUT occurred_at timestamptz, OUT channel text, OUT action text, OUT subject text, OUT url text, OUT value numeric,
     OUT currency text, OUT direction text, OUT conversation text)
@@ -118,10 +139,16 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     whose CONSTANT bigint := portal_customer();
+    part CONSTANT bigint[] := portal_part();
 BEGIN
     RETURN QUERY
     SELECT t.occurred_at, t.channel, t.action, t.subject, t.url, t.value, t.currency, t.direction, t.conversation
-    FROM timeline t WHERE t.customer_id = whose ORDER BY t.occurred_at, t.touchpoint_id;
+    FROM timeline t
+    WHERE t.customer_id = whose
+          AND (part IS NULL OR EXISTS (SELECT FROM touchpoints p
+                                       WHERE p.touchpoint_id = t.touchpoint_id AND p.occurred_at = t.occurred_at
+                                             AND p.identity_id = ANY (part)))
+    ORDER BY t.occurred_at, t.touchpoint_id;
 END $$;
 COMMENT ON FUNCTION @hub@.my_timeline() IS 'timeline of the customer who is logged in at the portal';
 
@@ -134,10 +161,16 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     whose CONSTANT bigint := portal_customer();
+    part CONSTANT bigint[] := portal_part();
 BEGIN
     RETURN QUERY
     SELECT c.conversation, c.subject, c.channel, c.status, c.started_at, c.last_at, c.touchpoints
-    FROM conversations c WHERE c.customer_id = whose ORDER BY c.started_at, c.source, c.conversation;
+    FROM conversations c
+    WHERE c.customer_id = whose
+          AND (part IS NULL OR EXISTS (SELECT FROM touchpoints p
+                                       WHERE p.source = c.source AND p.conversation = c.conversation
+                                             AND p.identity_id = ANY (part)))
+    ORDER BY c.started_at, c.source, c.conversation;
 END $$;
 COMMENT ON FUNCTION @hub@.my_conversations() IS 'conversations of the customer who is logged in at the portal';
 
@@ -149,12 +182,21 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     whose CONSTANT bigint := portal_customer();
+    part CONSTANT bigint[] := portal_part();
 BEGIN
     RETURN QUERY
     SELECT e.key, e.value, p.provenance #>> ARRAY[e.key, 'source'],
            (p.provenance #>> ARRAY[e.key, 'observed_at'])::timestamptz, e.key = ANY (s.portal_traits)
-    FROM customer_profile p CROSS JOIN LATERAL jsonb_each(p.traits) e CROSS JOIN settings s
-    WHERE p.customer_id = whose AND s.one_row ORDER BY e.key COLLATE "C";
+    FROM (SELECT c.traits, c.provenance FROM customer_profile c WHERE c.customer_id = whose AND part IS NULL
+          UNION ALL
+          SELECT profile_traits(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at, t.rules),
+                 profile_provenance(t.identity_id, t.trait, t.value, t.source, t.source_key, t.observed_at, t.rules)
+          FROM (SELECT r.identity_id, r.trait, r.value, r.source, r.source_key, r.observed_at,
+                       (SELECT rules_of_traits()) AS rules
+                FROM traits r JOIN identities i ON i.identity_id = r.identity_id
+                WHERE r.identity_id = ANY (part) AND NOT (i.blocked OR i.shared)) t) p
+         CROSS JOIN LATERAL jsonb_each(p.traits) e CROSS JOIN settings s
+    WHERE s.one_row ORDER BY e.key COLLATE "C";
 END $$;
 COMMENT ON FUNCTION @hub@.my_profile() IS 'traits of the customer who is logged in at the portal';
 
@@ -167,9 +209,16 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     whose CONSTANT bigint := portal_customer();
+    part CONSTANT bigint[] := portal_part();
 BEGIN
     RETURN QUERY
-    SELECT c.purpose, c.channel, c.state, c.text_version, c.given_at, c.valid_until FROM consents_of(whose) c;
+    SELECT c.purpose, c.channel, c.state, c.text_version, c.given_at, c.valid_until
+    FROM consents_of(whose) c
+    WHERE part IS NULL
+          OR EXISTS (SELECT FROM consents o
+                     WHERE o.identity_id = ANY (part) AND o.purpose IN (c.purpose, '*')
+                           AND o.channel IN (c.channel, '*') AND o.given_at = c.given_at AND o.source = c.source
+                           AND o.recorded_at = c.recorded_at);
 END $$;
 COMMENT ON FUNCTION @hub@.my_consents() IS 'what holds of the consent of the customer who is logged in at the portal';
 
@@ -178,9 +227,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    whose CONSTANT bigint := portal_customer();
+    whose CONSTANT bigint := portal_identity();
 BEGIN
-    RETURN export_customer(whose);
+    PERFORM note_access('my_export', whose);
+    RETURN export_person(whose, NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.my_export() IS 'all that is stored of the customer who is logged in at the portal';
 

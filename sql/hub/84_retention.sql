@@ -172,9 +172,9 @@ BEGIN
     FOREACH id IN ARRAY ARRAY(SELECT o.id FROM old_customers(before, least(most, 50)) o(id)) LOOP
         BEGIN
             IF "then" = 'delete' THEN
-                PERFORM erase(id, 'retention');
+                PERFORM erase(id, 'retention', true);  -- all that guesses join is too old
             ELSE
-                PERFORM anonymize(id, 'retention');
+                PERFORM anonymize(id, 'retention', true);
             END IF;
             done := done + 1;
         EXCEPTION WHEN object_not_in_prerequisite_state OR dependent_objects_still_exist THEN
@@ -279,9 +279,10 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
+    PERFORM sum_up_suppressed();
     RETURN (SELECT coalesce(bool_or(NOT a.done AND a.rows > 0), false) FROM apply_retention(false, 50000) a);
 EXCEPTION WHEN deadlock_detected OR serialization_failure OR lock_not_available THEN
     RETURN false;  -- somebody else changes the same: another time
 END $$;
 COMMENT ON FUNCTION @hub@.retain_some() IS
-    'do some of what retention_rules ask for; returns whether there may be more';
+    'sum up what was dropped, and do some of what retention_rules ask for; returns whether there may be more';

@@ -153,6 +153,92 @@ SELECT rejected, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1)
 SELECT rejected, (SELECT reason FROM rejected ORDER BY rejected_id DESC LIMIT 1) FROM ingest('{"who": "d@x.pt", "at": "2026-01-01T00:00:00Z", "choices": ["news"]}', 'center');
 SELECT r.state, r.message, r.detail FROM refused($$UPDATE formats SET consents = '{news}' WHERE format = 'center'$$) r;
 
+-- Attached tables: what a row says now holds since when it says so; what it said before stays, for it was said
+CREATE TABLE public.clients (id integer PRIMARY KEY, email text, newsletter boolean, sms text, said_at timestamptz, active boolean DEFAULT true);
+INSERT INTO public.clients VALUES (1, 'eva@x.pt', true, 'Y', '2026-01-01Z'), (2, 'gil@x.pt', false, NULL, '2026-01-02Z'), (3, 'hal@x.pt', NULL, 'N', '2026-01-03Z');
+CREATE FUNCTION of_clients(part text) RETURNS json LANGUAGE sql AS $$
+    SELECT (jsonb_build_object('makes', 'consents', 'identifiers', '{"email": "email"}'::jsonb, 'consents_at', 'said_at', 'evidence_where', 'active',
+        'consents', '{"news/email": "newsletter", "news/sms": {"case": "sms", "Y": "granted", "N": "withdrawn"}}'::jsonb) || part::jsonb)::json $$;
+SELECT source_key, wanted, reason, identifiers, consents FROM preview_source('public.clients', of_clients('{}')) ORDER BY 1;
+SELECT attach_source('public.clients', of_clients('{}'), feed => 'immediate') \gset
+CALL backfill_source('clients');
+CREATE VIEW public.of_rows AS
+SELECT i.identifier, c.purpose, c.channel, c.state, c.source, c.source_key, c.given_at, c.valid_until IS NOT NULL AS ended
+FROM crm.consents c JOIN crm.identities i USING (identity_id) WHERE c.source_key <> '' ORDER BY c.source, c.source_key, c.channel, c.given_at;
+TABLE public.of_rows;
+UPDATE public.clients SET newsletter = false, said_at = '2026-02-01Z' WHERE id = 1;  -- of the other one it says the same
+UPDATE public.clients SET newsletter = NULL WHERE id = 2;
+UPDATE public.clients SET email = 'hal@new.pt' WHERE id = 3;
+TABLE public.of_rows;
+SELECT at, consent_of(customer_of('email:eva@x.pt'), 'news', 'email', at) FROM unnest('{2026-01-15Z,2026-02-15Z}'::timestamptz[]) at;
+SELECT consent_of(customer_of('email:gil@x.pt'), 'news', 'email') AS nothing_any_more, consent_of(customer_of('email:hal@x.pt'), 'news', 'sms') AS not_his;
+SELECT source, relation, source_key FROM attached_rows(customer_of('email:hal@new.pt'));
+-- an earlier time puts right what was said; of what can't be read, nothing is taken back
+UPDATE public.clients SET newsletter = true, said_at = '2025-12-01Z' WHERE id = 1;
+UPDATE public.clients SET sms = 'Y', said_at = '2999-01-01Z' WHERE id = 3;
+TABLE public.of_rows;
+SELECT source_key, reason FROM source_rejects WHERE source = 'clients';
+SELECT * FROM check_source('clients');
+UPDATE public.clients SET said_at = '2026-02-03Z' WHERE id = 3;
+UPDATE public.clients SET active = false WHERE id = 2;
+SELECT source_key, state FROM public.of_rows WHERE source_key <> '1';
+DELETE FROM public.clients WHERE id = 3;
+SELECT source_key, channel, state FROM public.of_rows;
+SELECT * FROM check_source('clients');
+DELETE FROM consents WHERE source_key = '1' AND channel = 'sms';
+SELECT * FROM check_source('clients');
+SELECT resync_source('clients') IS NOT NULL AS mended;
+SELECT * FROM check_source('clients');
+-- by another mapping; by none
+SELECT alter_source('clients', of_clients('{"consents": {"news": "newsletter"}}'));
+SELECT purpose, channel, state, ended FROM public.of_rows;
+SELECT detach_source('clients', keep => false);
+SELECT count(*) AS left_over FROM public.of_rows;
+-- a journal, of any purpose; a list of those who want nothing
+CREATE TABLE public.journal (id integer PRIMARY KEY, email text, purpose text, state text, version text, at timestamptz, until timestamptz);
+CREATE TABLE public.opted_out (email text PRIMARY KEY, at timestamptz);
+INSERT INTO public.journal VALUES (1, 'eva@x.pt', 'news/email', 'opt_in', 'v1', '2026-01-01Z', NULL), (2, 'eva@x.pt', 'news/email', 'stop', NULL, '2026-02-01Z', NULL),
+    (3, 'eva@x.pt', 'ads', 'GRANTED', 'v2', '2026-02-01Z', '2026-03-01Z'), (4, 'eva@x.pt', 'ads', 'maybe', NULL, '2026-04-01Z', NULL), (5, NULL, 'ads', 'stop', NULL, '2026-04-01Z', NULL), (6, 'eva@x.pt', '', 'stop', NULL, '2026-04-01Z', NULL);
+SELECT attach_source('public.journal', '{"makes": "consents", "identifiers": {"email": "email"}, "consents_at": "at",
+    "consents": "jsonb_build_object(purpose, jsonb_build_object(''state'', state, ''text_version'', version, ''valid_until'', until))"}'::json) \gset
+SELECT attach_source('public.opted_out', '{"makes": ["consents", "evidence"], "identifiers": {"email": "email"}, "consents_at": "at", "consents": {"*": "''withdrawn''"}}'::json) \gset
+CALL backfill_source('journal');
+CALL backfill_source('opted_out');
+INSERT INTO public.opted_out VALUES ('eva@x.pt', '2026-02-15Z');
+CALL feed();
+SELECT c.purpose, c.channel, c.state, c.text_version, c.source, c.source_key, c.given_at, c.valid_until FROM consents c WHERE c.source_key <> '' ORDER BY c.source, c.source_key;
+SELECT source_key, reason FROM source_rejects ORDER BY 1;
+SELECT at, consent_of(customer_of('email:eva@x.pt'), 'ads', 'email', at) FROM unnest('{2026-02-10Z,2026-02-20Z}'::timestamptz[]) at;
+DELETE FROM public.opted_out;
+DELETE FROM public.journal WHERE id = 2;
+CALL feed();
+SELECT purpose, state FROM consents_of(customer_of('email:eva@x.pt'), '2026-02-20Z');
+SELECT * FROM check_source('journal');
+-- whoever is erased is not told of again
+UPDATE settings SET erase_attached = 'detach';
+SELECT erase(customer_of('email:eva@x.pt'), 'ticket 1') #> '{delete_there,0,keys}' AS delete_there;
+UPDATE public.journal SET version = 'v9';
+INSERT INTO public.opted_out VALUES ('eva@x.pt', '2026-02-15Z'), ('ivo@x.pt', '2026-02-15Z');
+CALL feed();
+TABLE public.of_rows;
+-- by hand, with keys
+SELECT put_consents('list', '{1,2}', '{email:jo@x.pt,email:ka@x.pt}', ARRAY['{"news": "yes"}', '{"news/sms": {"state": "denied", "given_at": "2026-01-01T00:00:00Z"}}']::jsonb[]);
+SELECT put_consents('list', '{1}', '{email:jo@x.pt}', '{"{}"}'), drop_consents('list', '{2}');
+SELECT identifier, purpose, channel, state FROM public.of_rows WHERE source = 'list';
+\x on
+SELECT query, r.state, r.message, r.detail, r.hint FROM (VALUES
+    ($$SELECT put_consents('list', '{""}', '{n:1}', '{"{}"}')$$), ($$SELECT put_consents('list', '{1}', '{n:1}', '{"1"}')$$),
+    ($$SELECT put_consents('list', '{1}', NULL, '{"{\"a\": \"yes\"}"}')$$), ($$SELECT put_consents('list', '{1}', '{n:1}', '{"{\"a\": \"perhaps\"}"}')$$),
+    ($$SELECT attach_source('public.clients', of_clients('{"consents_at": null}'))$$), ($$SELECT attach_source('public.clients', of_clients('{"consents": {}}'))$$),
+    ($$SELECT attach_source('public.clients', (of_clients('{}')::jsonb - 'consents_at')::json)$$), ($$SELECT attach_source('public.clients', (of_clients('{}')::jsonb - 'consents')::json)$$),
+    ($$SELECT attach_source('public.clients', of_clients('{"consents": {"news": "''perhaps''"}}'))$$), ($$SELECT attach_source('public.clients', of_clients('{"consents": {"news": {"case": "sms", "Y": "si"}}}'))$$),
+    ($$SELECT attach_source('public.clients', of_clients('{"consents": {"/email": "newsletter"}}'))$$), ($$SELECT attach_source('public.clients', of_clients('{"consents": "email"}'))$$)
+) v(query) CROSS JOIN LATERAL refused(query) r;
+\x off
+SELECT detach_source('journal', keep => true), detach_source('opted_out', keep => false);
+DROP VIEW public.of_rows;
+DROP TABLE public.clients, public.journal, public.opted_out;
+
 -- Each tenant sees what was said of its own
 CREATE ROLE regress_consent_tenant;
 CREATE ROLE regress_consent_writer;

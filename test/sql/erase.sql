@@ -212,6 +212,54 @@ SELECT kind, reason, counts -> 'identities' AS identities FROM erasures ORDER BY
 UPDATE personal_data SET purpose = 'service', basis = 'contract' WHERE relation = 'touchpoints';
 SELECT relation, rows, people, sources, on_erase, purpose, basis FROM privacy_report() WHERE relation IN ('touchpoints', 'notes', 'identities', 'rejected');
 
+-- whom only a guess joins: refused, and told which; followed, where the caller says that it is one; taken back, where it is not
+SELECT identify('{account:2001,email:kim@x.pt}', '2026-01-01Z', 'k', '1') > 0 AS kim, identify('{account:2002,email:lou@x.pt}', '2026-01-01Z', 'k', '2') > 0 AS lou,
+       identify('{cookie:kim,email:k@y.pt}', '2026-01-01Z', 'k', '3') > 0 AS perhaps, record('{email:k@y.pt}', '2026-01-02Z', 'web', 'view', source_key => 'k4', source => 'k') > 0 AS seen;
+SELECT guess_many('{email:kim@x.pt,cookie:kim}', '{email:k@y.pt,email:lou@x.pt}', '{9,3}', 'match names', '{kim,lou}') AS guesses;
+SELECT customer_of('email:k@y.pt') = customer_of('account:2001') AS joined, customer_of('account:2002') = customer_of('account:2001') AS and_another;
+SELECT a.identifier, b.identifier, g.source, g.source_key, g.strength FROM guesses_within(customer_of('account:2001')) g JOIN identities a ON a.identity_id = g.a JOIN identities b ON b.identity_id = g.b;
+SELECT erase(customer_of('account:2001'), 'ticket 7');
+SELECT anonymize(customer_of('email:k@y.pt'), 'ticket 7');
+SELECT export_customer(customer_of('account:2001'));
+SELECT export_customer(customer_of('account:2001'), true) -> 'identifiers' AS all_of_them;
+SELECT export_person(identity_of('email:k@y.pt'), NULL) -> 'identifiers' AS of_facts, export_person(identity_of('account:2001'), NULL) -> 'identifiers' AS others;
+BEGIN;
+SELECT erase(customer_of('account:2001'), 'ticket 7', true) -> 'counts' AS counts;
+SELECT value, s.* FROM unnest('{kim@,2001,k@y,k4,cookie:kim}'::text[]) value, stands_in(value) s WHERE s.name <> 'evidence';
+SELECT customer_of('account:2002') IS NOT NULL AS lou, (SELECT count(*) FROM stitch_check()) AS wrong;
+ROLLBACK;
+SELECT retract('match names', 'kim');
+SELECT customer_of('email:k@y.pt') = customer_of('account:2002') AS then_of_lou;
+SELECT retract('match names', 'lou');
+SELECT erase(customer_of('account:2001'), 'ticket 7') -> 'counts' AS counts, customer_of('email:k@y.pt') IS NOT NULL AS other;
+-- a guess that joins nothing makes nothing another's, too
+SELECT identify('{account:2001,email:mia@x.pt}', '2026-02-01Z') AS suppressed, identify('{account:2003,email:mia@x.pt}', '2026-02-01Z', 'k', '5') > 0 AS mia;
+SELECT guess_many('{email:mia@x.pt}', '{account:2002}', '{9}', 'match names', '{mia}') AS guesses, customer_of('account:2003') = customer_of('account:2002') AS joined;
+SELECT erase(customer_of('account:2003'), 'ticket 8') -> 'counts' -> 'identities' AS identities;
+SELECT customer_of('email:mia@x.pt') AS nobody;
+SELECT * FROM stitch_check();
+
+-- erased, and then merged; merged, and then erased
+SELECT identify('{account:3001,email:nia@x.pt}', '2026-01-01Z', 'm', '1') > 0 AS nia, identify('{account:3002,email:ola@x.pt}', '2026-01-01Z', 'm', '2') > 0 AS ola, identify('{device:n}', '2026-01-01Z') > 0 AS device;
+-- what was counted of few is gone, until it is counted again
+UPDATE next_step_models SET at_least = 1;
+SELECT record('{account:3001}', '2026-01-02Z', 'web', v) > 0 AS seen FROM unnest('{rare1,rare2}'::text[]) v;
+SELECT refresh() >= 0 AS refreshed, make_next_steps() > 0 AS counted;
+SELECT count(*) > 0 AS told FROM next_step_contexts c WHERE 'rare2' = ANY (c.items) OR c.items::text ~ 'rare2';
+SELECT erase(customer_of('account:3001'), 'ticket 9') -> 'counts' -> 'identities' AS identities;
+SELECT (SELECT count(*) FROM next_step_contexts) AS contexts, (SELECT count(*) FROM next_step_models WHERE made_at IS NOT NULL) AS counted, make_next_steps() > 0 AS again;
+SELECT count(*) AS still_told FROM next_step_contexts c WHERE c.items::text ~ 'rare' OR c.context::text ~ 'rare';
+SELECT link('email:nia@x.pt', 'email:ola@x.pt', '2026-02-01Z') AS not_linked, identify('{account:3002,device:n}', '2026-02-01Z', 'm', '3') > 0 AS merged, customer_of('email:nia@x.pt') AS nobody;
+SELECT erase(customer_of('device:n'), 'ticket 10') -> 'counts' -> 'identities' AS identities;
+SELECT customer_of('device:n') AS nobody, retract('m', '3') AS retracted;
+SELECT * FROM stitch_check();
+
+-- what was dropped is a row a source and day
+SELECT record('{account:3001}', '2026-02-01Z', 'web', 'view') AS dropped FROM generate_series(1, 3);
+SELECT sum(touchpoints) AS were FROM suppressed_by_day \gset
+CALL maintain() \gset
+SELECT bool_and(n = 1) AS one_each, sum(touchpoints) = :were AS as_many FROM (SELECT count(*) AS n, sum(touchpoints) AS touchpoints FROM suppressed_writes GROUP BY source, dropped_at::date) s;
+
 -- who may: stewards and the owner; who sees all
 CREATE ROLE regress_erase_steward;
 CREATE ROLE regress_erase_writer;

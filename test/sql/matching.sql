@@ -231,6 +231,17 @@ SELECT take_match_records('public.clients', 'id', '{name}'), customer_of('client
 DELETE FROM identities WHERE identifier = 'clients:3';
 SELECT source_key FROM match_records WHERE source = 'clients';
 DROP TABLE public.clients;
+-- nor does what was counted of values name him: of four records two are left
+CREATE TABLE public.clients (id integer PRIMARY KEY, city text);
+INSERT INTO public.clients SELECT n, 'Vila Rara ' || n / 4 FROM generate_series(4, 11) n;
+SELECT take_match_records('public.clients', 'id', '{city}', 'rare', 'rare');
+SELECT set_match('rare city', '{city}');
+SELECT count(*) > 0 AS trained FROM train_matches(seed => 3);
+SELECT identify('{rare:4,rare:5}') > 0 AS one;
+SELECT term, records FROM match_terms WHERE term ~ 'rara' AND comparison = 'rare city' ORDER BY 1;
+SELECT erase(customer_of('rare:4'), 'request') -> 'counts' -> 'match_records' AS erased;
+SELECT term, records FROM match_terms WHERE term ~ 'rara';
+DROP TABLE public.clients;
 DROP FUNCTION public.found();
 DROP TABLE public.people;
 SELECT journey_drop_hub('crm', true);

@@ -75,6 +75,20 @@ INSERT INTO tried SELECT overlay(:'token_ana' PLACING CASE substr(:'token_ana', 
 SELECT t.answer, count(*), count(DISTINCT why) FROM tried CROSS JOIN LATERAL (SELECT set_config('pg_journey_session.token', token, false) AS set OFFSET 0) s
     CROSS JOIN LATERAL (SELECT pg_temp.answer(CASE WHEN s.set IS NULL THEN 'SELECT 1' ELSE q END) AS answer FROM unnest('{TABLE crm.my_timeline,TABLE crm.my_conversations,TABLE crm.my_profile,TABLE crm.my_consents,SELECT crm.my_export(),"SELECT crm.correct_my_trait(''name'', ''1'')",SELECT crm.withdraw_my_consent(''x''),SELECT crm.ask_for_erasure()}'::text[]) q) t
 GROUP BY t.answer;
+-- nor is there anything to be learnt from how long it takes: whoever a forged one names, the same is read, and nothing of him
+CREATE FUNCTION pg_temp.reads(token text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    reads CONSTANT text := $q$SELECT jsonb_object_agg(relname, seq_scan + coalesce(idx_scan, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'crm'$q$;
+    before jsonb;
+    after jsonb;
+BEGIN
+    EXECUTE reads INTO before;
+    PERFORM set_config('pg_journey_session.token', token, true), pg_temp.answer('TABLE crm.my_profile');
+    EXECUTE reads INTO after;
+    RETURN (SELECT string_agg(format('%s: %s', a.key, a.value::int - coalesce((before ->> a.key)::int, 0)), ', ' ORDER BY a.key) FROM jsonb_each_text(after) a
+            WHERE a.value::int > coalesce((before ->> a.key)::int, 0));
+END $$;
+SELECT pg_temp.reads(t.token) AS reads, count(*), string_agg(DISTINCT t.why, ', ' ORDER BY t.why) AS why FROM tried t WHERE t.token ~ '^\d{1,18}\.\d{1,12}\.[0-9a-f]{64}$' GROUP BY 1;
 RESET pg_journey_session.token;
 SELECT pg_temp.answer('TABLE crm.my_profile');
 RESET ROLE;
@@ -120,8 +134,12 @@ SELECT count(*) > 300 AS many FROM attempt;
 GRANT SELECT ON attempt TO PUBLIC;
 SET ROLE regress_portal;
 -- what was asked for comes back in messages, so that is left out of them
-SELECT a.query, t.answer FROM attempt a CROSS JOIN LATERAL (SELECT pg_temp.answer(a.query, true) AS answer OFFSET 0) t
-WHERE regexp_replace(t.answer, 'bruno1|email:bruno@x\.pt|phone:bruno', '', 'gi') ~* 'bruno|^42P01' OR t.answer ~ 'bruno' AND t.answer !~ '^[0-9A-Z]{5} ' AND a.query !~ 'bruno';
+CREATE TEMP TABLE answered AS SELECT a.query, t.answer FROM attempt a CROSS JOIN LATERAL (SELECT pg_temp.answer(a.query, true) AS answer OFFSET 0) t;
+SELECT t.query, t.answer FROM answered t
+WHERE regexp_replace(t.answer, 'bruno1|email:bruno@x\.pt|phone:bruno', '', 'gi') ~* 'bruno|^42P01' OR t.answer ~ 'bruno' AND t.answer !~ '^[0-9A-Z]{5} ' AND t.query !~ 'bruno';
+-- the errors: what may not be is refused, and the rest is about what was given
+SELECT DISTINCT regexp_replace(rtrim(regexp_replace(t.answer, '^([^|]*[|][^|\n]*).*', '\1')), '(permission denied for (?!hub)\w+|must be owner of (?!hub)\w+|"bruno1"|customer) .*', '\1 ...') AS refused FROM answered t WHERE t.answer ~ '^(28|42501|P)' ORDER BY 1;
+SELECT DISTINCT left(t.answer, 2) AS class FROM answered t WHERE t.answer ~ '^[0-9A-Z]{5} \|' ORDER BY 1;
 
 -- The token is another's within the session: by prepared plans, by cursors
 SET plan_cache_mode = force_generic_plan;
@@ -194,6 +212,21 @@ SELECT crm.retract('web', 'm');
 SET ROLE regress_portal;
 SELECT subject FROM crm.my_timeline;
 RESET ROLE;
+-- a guess may be wrong: what it alone joins is not shown; what he exports is noted
+SELECT crm.guess_many('{email:ana@x.pt}', '{email:bruno@x.pt}', '{9}') AS guesses;
+SELECT crm.customer_of('email:bruno@x.pt') = :ana AS joined;
+UPDATE crm.settings SET access_log = true;
+SET pg_journey_session.token = :'token_ana';
+SET ROLE regress_portal;
+SELECT subject FROM crm.my_timeline;
+SELECT conversation FROM crm.my_conversations;
+SELECT trait, value FROM crm.my_profile;
+SELECT purpose, channel, state FROM crm.my_consents;
+SELECT crm.my_export() -> 'identifiers' AS identifiers, crm.my_export()::text ~ 'bruno(@| (agent|desk|crm|campaign))|Bruno' AS others;
+RESET ROLE;
+SELECT role, function, identity_id = :ana AS own, count(*) FROM crm.access_log GROUP BY 1, 2, 3;
+UPDATE crm.settings SET access_log = false;
+SELECT crm.retract_many('match', array_agg(e.source_key)) AS retracted FROM crm.evidence e WHERE e.source = 'match';
 SELECT crm.revoke_portal_tokens();
 SET ROLE regress_portal;
 SELECT pg_temp.answer('TABLE crm.my_profile');

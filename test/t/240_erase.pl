@@ -2,8 +2,9 @@
 # - the law: whatever people shared, the partition of the others, and their touchpoints, are those of a hub that never
 #   got what named the person;
 # - a dump names nobody who was erased, each value looked for; restored, the hub knows them again and drops what comes;
-# - eight writers replay those who are being erased, by every way in, while others are recorded, merged and refreshed:
-#   nothing of the erased is left, the law holds, and the others have all that was told of them;
+# - eight writers replay those who are being erased, by every way in, rows of an attached table too, while others are
+#   recorded, merged, fed and refreshed: nothing of the erased is left, the law holds, and the others have all that was
+#   told of them;
 # - an erasure that is interrupted has done nothing; one of a customer of many touchpoints takes no more memory.
 # PGJ_SEED repeats a run, PGJ_RUNS sets the number of random worlds.
 use strict;
@@ -114,7 +115,10 @@ sql($node, "
 SELECT journey_drop_hub('crm', true), journey_drop_hub('reference', true), journey_create_hub('crm');
 SELECT count(*) FROM crm.use_recommended_rules('PT');
 SELECT crm.set_rule('till', priority => -1, shared_above => 2);
-UPDATE crm.settings SET trait_history = true;
+UPDATE crm.settings SET trait_history = true, erase_attached = 'detach';
+CREATE TABLE talk (who int PRIMARY KEY, body text, at timestamptz);
+SELECT crm.attach_source('talk', '{\"key\": \"who\", \"occurred_at\": \"at\", \"channel\": \"''chat''\", \"action\": \"''talk''\", \"subject\": \"body\",
+    \"identifiers\": {\"account\": \"''p'' || who\", \"cookie\": \"''private'' || who\"}, \"traits\": {\"name\": \"body\"}, \"consents\": {\"news\": \"who % 2 = 0\"}}'::json);
 CREATE FUNCTION events_of(who int) RETURNS SETOF crm.event LANGUAGE sql AS \$\$
     SELECT (CASE n WHEN 1 THEN ARRAY[identifier('account', 'p' || who), identifier('email', 'Secret' || who || '\@Mail.example')]
                    WHEN 2 THEN ARRAY[identifier('account', 'p' || who), identifier('cookie', 'tablet' || who % 5)]
@@ -133,19 +137,22 @@ BEGIN
              WHEN 4 THEN PERFORM crm.ingest(jsonb_build_object('type', 'track', 'event', 'View', 'messageId', 'secret' || who, 'timestamp', '2026-01-05T00:00:00Z', 'userId', 'p' || who,
                                             'context', jsonb_build_object('traits', jsonb_build_object('email', 'secret' || who || '\@mail.example'))), 'segment');
              WHEN 5 THEN PERFORM crm.record(ARRAY[identifier('cookie', 'private' || who)], '2026-01-03Z', 'app', 'open');
+             WHEN 7 THEN INSERT INTO talk VALUES (who, 'talk of secret' || who, '2026-01-06Z') ON CONFLICT ON CONSTRAINT talk_pkey DO UPDATE SET at = talk.at + interval '1 minute';
              ELSE PERFORM crm.identify_many(array(SELECT ROW(e.identifiers, e.occurred_at, 'seen', e.source_key)::crm.observation FROM events_of(who) e)); END CASE;
 END \$\$;
-SELECT write_of(p, h) FROM generate_series(1, $erased + $kept) p, generate_series(0, 6) h;
+SELECT write_of(p, h) FROM generate_series(1, $erased + $kept) p, generate_series(0, 7) h;
+CALL crm.feed();
 SELECT crm.ingest('{\"type\": \"track\", \"event\": \"\", \"userId\": \"secret' || p || '\@mail.example\"}', 'segment') FROM generate_series(1, $erased) p;
 SELECT crm.refresh();
 ");
 my $others = "SELECT md5(string_agg(e::text, E'\\n' ORDER BY p)) FROM generate_series($erased + 1, $erased + $kept) p, LATERAL (SELECT string_agg(t.source_key || t.occurred_at, ' ' ORDER BY t.touchpoint_id) "
   . "FROM crm.touchpoints t WHERE t.source_key ~ ('order-secret' || p || '-')) e";
 my $before = sql($node, $others);
-append_to_file("$dir/replay.sql", "\\set who random(1, $erased + $kept)\n\\set how random(0, 6)\nSELECT write_of(:who, :how);\n");
+append_to_file("$dir/replay.sql", "\\set who random(1, $erased + $kept)\n\\set how random(0, 7)\nSELECT write_of(:who, :how);\n");
+append_to_file("$dir/feed.sql", "CALL crm.feed();\n");
 append_to_file("$dir/merge.sql", "\\set a random($erased + 1, $erased + $kept)\n\\set b random(1, $erased + $kept)\nSELECT crm.link(('cookie:private' || :a)::identifier, ('cookie:tablet' || :b % 5)::identifier, '2026-01-02Z', 'merge', :a || '-' || :b);\nSELECT crm.retract('merge', :a || '-' || :b);\n");
 append_to_file("$dir/refresh.sql", "SELECT crm.refresh();\n");
-my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', slowly(25, 1500), '-f', "$dir/replay.sql\@12", '-f', "$dir/merge.sql\@2", '-f', "$dir/refresh.sql\@1",
+my $writers = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', slowly(25, 1500), '-f', "$dir/replay.sql\@12", '-f', "$dir/merge.sql\@2", '-f', "$dir/refresh.sql\@1", '-f', "$dir/feed.sql\@1",
         '-d', $node->connstr('postgres') ], '>', \my $bench_out, '2>', \my $bench_error);
 for my $p (1 .. $erased)
 {
@@ -154,7 +161,9 @@ for my $p (1 .. $erased)
 }
 $writers->finish;
 is(join("\n", grep { !/^pgbench \(|^(?:pgbench: )?warning/ } grep { /error|abort|ERROR/i } split /\n/, $bench_error), '', 'no writer failed');
-sql($node, "SELECT write_of(p, h) FROM generate_series(1, $erased + $kept) p, generate_series(0, 6) h; SELECT crm.refresh()");
+sql($node, "SELECT write_of(p, h) FROM generate_series(1, $erased + $kept) p, generate_series(0, 7) h; CALL crm.feed(); SELECT crm.refresh()");
+is(sql($node, "SELECT count(*) FROM crm.touchpoints t WHERE t.source = 'talk' AND t.source_key::int <= $erased"), 0, 'what the attached table says of the erased is not fed');
+is(sql($node, "SELECT count(DISTINCT identity_id) FROM crm.consents WHERE source = 'talk'"), $kept, 'but of the others');
 is(sql($node, 'SELECT count(*) FROM crm.stitch_check()'), 0, 'the law holds');
 is(sql($node, $others), $before, 'the others have what they had');
 cmp_ok(sql($node, 'SELECT sum(touchpoints) FROM crm.suppressed_by_day'), '>=', 4 * $erased, 'what was dropped is counted');
@@ -179,7 +188,7 @@ is(named_in("$dir/again"), '', 'the restored hub knows whom it was told to forge
 
 # an old backup: the marks are brought over, and the erasures done again
 $node->safe_psql('restored', "CREATE TABLE marks AS TABLE crm.suppressions; DELETE FROM crm.suppressions;
-    SELECT write_of(p, h) FROM generate_series(1, $erased) p, generate_series(0, 6) h; SELECT crm.refresh(); INSERT INTO crm.suppressions TABLE marks; DROP TABLE marks;
+    SELECT write_of(p, h) FROM generate_series(1, $erased) p, generate_series(0, 7) h; CALL crm.feed(); SELECT crm.refresh(); INSERT INTO crm.suppressions TABLE marks; DROP TABLE marks;
     SELECT crm.reapply_erasures()");
 is($node->safe_psql('restored', 'SELECT count(*) FROM crm.stitch_check()'), 0, 'erased again: the law holds');
 command_ok([ 'pg_dump', '--schema', 'crm', '-f', "$dir/old", $node->connstr('restored') ], 'dumped');
