@@ -94,8 +94,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.node_pairs(text) IS 'nodes that a steward joined or keeps apart';
 
--- Components that can't be one customer: too large, more of a namespace than may be, a pair to be kept apart; or that can't
--- if guesses hold them together: records say different things.
+-- Components that can't be one customer: too large, more of a namespace than may be, a pair to be kept apart; or that
+-- can't if guesses hold them together: records say different things.
 CREATE OR REPLACE FUNCTION @hub@.broken_components(
     nodes bigint[], components bigint[], given_rules @hub@.identifier_rules[], above integer, extra @hub@.observation[])
 RETURNS bigint[]

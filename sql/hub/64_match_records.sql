@@ -143,7 +143,7 @@ BEGIN
     FROM match_records r JOIN match_conflicts c ON c.source = r.source OR c.source IS NULL
          CROSS JOIN LATERAL (SELECT 0, r.source_key WHERE c.columns = '{}'
                              UNION ALL
-                             SELECT u.n, nullif(folded(r.fields ->> u.name), '')
+                             SELECT u.n, nullif(folded(btrim(r.fields ->> u.name)), '')
                              FROM unnest(c.columns) WITH ORDINALITY u(name, n)) x(field, value)
     WHERE x.value IS NOT NULL AND (ids IS NULL OR r.record_id = ANY (ids));
 END $$;

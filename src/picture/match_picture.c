@@ -15,6 +15,7 @@
 #define BIN_LEAST 4 /* width */
 #define TICK_LEAST 44
 #define SCORE_MOST 1e6
+#define BEYOND_MOST 30 /* bits */
 
 /* Columns of match_score */
 enum
@@ -215,21 +216,38 @@ draw_legend(Picture *p, double x)
 	p->y += 22;
 }
 
+/* The scale goes on to a threshold that is not far. */
 static void
-draw_threshold(Picture *p, const Plot *plot, double score, const char *name, double top,
-			   double bottom, double text)
+show_threshold(Plot *plot, double score)
 {
+	if (score >= plot->low - BEYOND_MOST && score <= plot->high + BEYOND_MOST)
+	{
+		plot->low = Min(plot->low, floor(score));
+		plot->high = Max(plot->high, ceil(score));
+	}
+}
+
+/* A line through bars and shares; its name stands on the side it likes best, or else where there is room. */
+static void
+draw_threshold(Picture *p, const Plot *plot, double score, const char *name, bool to_left,
+			   double bars, double shares, double text)
+{
+	TextStyle style = {12, INK_TEXT, 's', .bold = true, .halo = true};
 	double x = x_of(plot, score);
-	bool to_left = x > plot->left + plot->width / 2;
+	double width;
 
 	if (score < plot->low || score > plot->high)
 		return;
-	picture_put(p, "<path d=\"M%s %sV%s\" stroke-width=\"1.5\"", px(x), px(top), px(bottom));
+	name = psprintf("%s %s", name, shown_value(score));
+	width = shown_width(name, style) + 5;
+	if (to_left ? x - width < plot->left : x + width > plot->left + plot->width)
+		to_left = !to_left;
+	style.anchor = to_left ? 'e' : 's';
+	picture_put(p, "<path d=\"M%s %sV%sM%s %sV%s\" stroke-width=\"1.5\"", px(x), px(text - 10),
+				px(bars + PLOT_HEIGHT), px(x), px(shares), px(shares + PLOT_HEIGHT));
 	picture_ink(p, INK_NONE, INK_TEXT);
 	picture_put(p, "/>");
-	picture_text(p, x + (to_left ? -5 : 5), text,
-				 (TextStyle) {12, INK_TEXT, to_left ? 'e' : 's', .bold = true, .halo = true},
-				 psprintf("%s %s", name, shown_value(score)));
+	picture_text(p, x + (to_left ? -5 : 5), text, style, name);
 }
 
 /* What is to be expected from the score on, which may be above all. */
@@ -272,8 +290,8 @@ svg_matches(PG_FUNCTION_ARGS)
 	Score *scores;
 	int n;
 	int64 pairs = 0;
-	double above;
-	double review;
+	double above = 0;
+	double review = 0;
 	bool has_above;
 	bool has_review;
 	double top;
@@ -300,6 +318,10 @@ svg_matches(PG_FUNCTION_ARGS)
 	plot.width = p.width - PICTURE_MARGIN - plot.left;
 	plot.low = floor(scores[0].score);
 	plot.high = floor(scores[n - 1].score) + 1;
+	if (has_review)
+		show_threshold(&plot, review);
+	if (has_above)
+		show_threshold(&plot, above);
 	picture_text(&p, plot.left, p.y + 10, (TextStyle) {12, INK_MUTED, 's'},
 				 "pairs by score, on a logarithmic scale");
 	p.y += 34;
@@ -327,8 +349,8 @@ svg_matches(PG_FUNCTION_ARGS)
 				 "score from which on pairs are accepted, in bits");
 	p.y += 2;
 	if (has_review && (!has_above || review != above))
-		draw_threshold(&p, &plot, review, "review from", top - 8, lines + PLOT_HEIGHT, top - 12);
+		draw_threshold(&p, &plot, review, "review from", true, top, lines, top - 10);
 	if (has_above)
-		draw_threshold(&p, &plot, above, "accepted from", top - 8, lines + PLOT_HEIGHT, top + 4);
+		draw_threshold(&p, &plot, above, "accepted from", false, top, lines, top + 5);
 	PG_RETURN_TEXT_P(picture_finish(&p, "Matches"));
 }
