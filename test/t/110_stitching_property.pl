@@ -118,7 +118,8 @@ sub detour
 
 sub question
 {
-    my ($universe, $observations) = @_;
+    my ($universe, $observations, @guesses) = @_;
+    return [ 'why', any(@guesses)->{ids}->@* ] if @guesses && rand() < 0.5;
     return [ 'why', some_of(2, @$universe) ] if rand() < 0.6;
     my @observations = map { random_observation($universe, 4) } 1 .. any(0 .. 3);
     push @observations, any(@$observations) if rand() < 0.3;
@@ -164,6 +165,8 @@ sub random_programs
     my @records = map { random_record($universe) } 1 .. (@conflicts ? any(2, 4, 8) : 0);
     push @rules, @conflicts;
 
+    my @guessed = map { @$_[ 2 .. $#$_ ] } @guesses;
+
     my @batches;
     my @left = shuffle(@again);
     push @batches, [ 'identify_many', splice @left, 0, rand() < 0.15 ? @left : 1 + int rand 6 ] while @left;
@@ -175,8 +178,8 @@ sub random_programs
         [   @{  interspersed(
                     [ map({ observe($_) } shuffle(@observations)), @guesses, @pairs, @rules, @records ],
                     map({ detour($universe, \@observations, \@pairs, \@records) } 1 .. 5 + int rand 8),
-                    map({ question($universe, \@observations) } 1 .. 2)) },
-            map({ question($universe, \@observations) } 1 .. 3) ]);
+                    map({ question($universe, \@observations, @guessed) } 1 .. 2)) },
+            map({ question($universe, \@observations, @guessed) } 1 .. 3) ]);
 }
 
 # Runs every other batch, from the given one on, in its own database; returns how many
