@@ -111,11 +111,22 @@ SELECT * FROM stitch_check();
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT drop_conflict(source => 'a');
 ROLLBACK;
+-- who is erased parts nobody any more
+SELECT drop_conflict(source => 'a'), set_conflict('{born}');
+UPDATE match_records SET fields = '{"born": "1980-01-01"}' WHERE source_key IN ('1', '2', '3');
+TABLE partition;
+UPDATE match_records SET fields = '{"born": "1999-01-01"}' WHERE source_key = '2';
+TABLE partition;
+SELECT erase(customer_of('p:2'), 'request') -> 'counts' -> 'match_records' AS erased;
+TABLE partition;
+SELECT * FROM stitch_check();
+SELECT count(*) AS former FROM former_memberships m WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = m.identity_id);
+SELECT unsuppress('p:2') IS NOT NULL, identify('{p:2}') > 0;
 -- without the guesses they part nobody
 SELECT retract_many('match', array_agg(source_key)) > 0 FROM evidence WHERE source = 'match' AND retracted_at IS NULL;
 SELECT identify('{p:1,p:2}') = identify('{p:2,p:3}') AS facts;
 TABLE partition;
-SELECT drop_conflict(source => 'a');
+SELECT drop_conflict('{born}');
 SELECT count(*) AS values FROM match_values;
 DROP VIEW public.partition, public.persons;
 DROP VIEW public.people;

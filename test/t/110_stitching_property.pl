@@ -162,19 +162,20 @@ sub random_programs
     @guesses = grep { @$_ > 2 } @guesses;
     my %conflicts = map { join(' ', $_->[1]->@*, '|', $_->[2] // '') => $_ } map { random_conflict() } 1 .. (@guesses ? any(0, 1, 1, 2) : any(0, 0, 1));
     my @conflicts = map { $conflicts{$_} } sort keys %conflicts;
-    my @records = map { random_record($universe) } 1 .. (@conflicts ? any(2, 4, 8) : 0);
     push @rules, @conflicts;
-
     my @guessed = map { @$_[ 2 .. $#$_ ] } @guesses;
+    my $likely = [ @$universe, map { @{ $_->{ids} } } @guessed ];
+    my @records = map { random_record($likely) } 1 .. (@conflicts ? any(2, 4, 8) : 0);
+    my @asked = @records && @guessed ? map { [ 'why', any(@guessed)->{ids}->@* ] } 1 .. 2 : ();
 
     my @batches;
     my @left = shuffle(@again);
     push @batches, [ 'identify_many', splice @left, 0, rand() < 0.15 ? @left : 1 + int rand 6 ] while @left;
 
     return (
-        [ @rules, @records, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @guesses, @pairs ],
-        interspersed([ shuffle(map { observe($_) } @again), shuffle(@guesses) ], @pairs, @rules, @records),
-        interspersed([ @batches, @guesses ], @pairs, @rules, @guesses, shuffle(@records)),
+        [ @rules, @records, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @guesses, @pairs, @asked ],
+        [ @{ interspersed([ shuffle(map { observe($_) } @again), shuffle(@guesses) ], @pairs, @rules, @records) }, @asked ],
+        [ @{ interspersed([ @batches, @guesses ], @pairs, @rules, @guesses, shuffle(@records)) }, @asked ],
         [   @{  interspersed(
                     [ map({ observe($_) } shuffle(@observations)), @guesses, @pairs, @rules, @records ],
                     map({ detour($universe, \@observations, \@pairs, \@records) } 1 .. 5 + int rand 8),
