@@ -154,7 +154,7 @@ sub random_programs
     # the rules are set, or set otherwise and then so
     my %rules = map { $_ => [ 'set_rule', $_, random_rule() ] } some_of(int rand 4, @spaces), rand() < 0.2 ? '*' : ();
     my @rules = map { $rules{$_} } sort keys %rules;
-    push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.25;
+    push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.35;
     my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
     my @pairs = map { $pairs{$_} } sort keys %pairs;
     my @again = (@observations, map { any(@observations) } 1 .. 2);
