@@ -189,7 +189,7 @@ draw_share(Picture *p, const Plot *plot, const Score *scores, int n, int share, 
 		x = i + 1 < n ? x_of(plot, scores[i].score) : plot->left + plot->width;
 		picture_put(p, "H%s", px(x));
 	}
-	picture_put(p, "\" stroke-width=\"2\" stroke-linejoin=\"round\"%s",
+	picture_put(p, "\" stroke-width=\"2\"%s",
 				share == 2 ? " stroke-dasharray=\"5 3\"" : "");
 	picture_ink(p, INK_NONE, share_inks[share]);
 	picture_put(p, "/>\n");
