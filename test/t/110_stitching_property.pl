@@ -158,15 +158,15 @@ sub random_programs
     my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
     my @pairs = map { $pairs{$_} } sort keys %pairs;
     my @again = (@observations, map { any(@observations) } 1 .. 2);
-    my @guesses = map { [ 'guess_many', any(1 .. 3), random_guesses(\@observations) ] } 1 .. any(0, 0, 1, 2, 3);
+    my @guesses = map { [ 'guess_many', any(1 .. 3), random_guesses(\@observations) ] } 1 .. any(0, 1, 1, 2, 3);
     @guesses = grep { @$_ > 2 } @guesses;
-    my %conflicts = map { join(' ', $_->[1]->@*, '|', $_->[2] // '') => $_ } map { random_conflict() } 1 .. (@guesses ? any(0, 1, 1, 2) : any(0, 0, 1));
+    my %conflicts = map { join(' ', $_->[1]->@*, '|', $_->[2] // '') => $_ } map { random_conflict() } 1 .. (@guesses ? any(0, 1, 1, 1, 2) : any(0, 0, 1));
     my @conflicts = map { $conflicts{$_} } sort keys %conflicts;
     push @rules, @conflicts;
     my @guessed = map { @$_[ 2 .. $#$_ ] } @guesses;
     my $likely = [ @$universe, map { @{ $_->{ids} } } @guessed ];
-    my @records = map { random_record($likely) } 1 .. (@conflicts ? any(2, 4, 8) : 0);
-    my @asked = @records && @guessed ? map { [ 'why', any(@guessed)->{ids}->@* ] } 1 .. 2 : ();
+    my @records = map { random_record($likely) } 1 .. (@conflicts ? any(4, 8, 12) : 0);
+    my @asked = @records && @guessed ? map { [ 'why', any(@guessed)->{ids}->@* ] } 1 .. 3 : ();
 
     my @batches;
     my @left = shuffle(@again);

@@ -192,6 +192,7 @@ sub guess_many
     my $new = 0;
     for my $g (@guesses)
     {
+        $self->{known}{$_} = 1 for @{ $g->{ids} };
         my $key = "match\t=$g->{key}";
         $self->{evidence}{$key} ||= do { $new++; { ids => [ distinct(@{ $g->{ids} }) ], at => $at, source => 'match', key => $g->{key},
             strength => $g->{strength}, retracted => 0 } };
