@@ -95,3 +95,27 @@ BEGIN
     RETURN EXISTS (SELECT FROM evidence e WHERE e.strength IS NOT NULL AND e.retracted_at IS NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.are_there_guesses() IS 'whether any evidence that holds is a guess';
+
+CREATE OR REPLACE FUNCTION @hub@.do_conflicts_matter() RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN EXISTS (SELECT FROM match_conflicts c) AND are_there_guesses();
+END $$;
+COMMENT ON FUNCTION @hub@.do_conflicts_matter() IS 'whether there are conflicts, and guesses that give way to them';
+
+-- Of nodes of a scope what records say of fields in which there may be conflicts. scope NULL: of all nodes.
+CREATE OR REPLACE FUNCTION @hub@.conflict_values(
+    scope bigint[], OUT node bigint, OUT conflict integer, OUT field smallint, OUT value bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = on SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT DISTINCT s.normal_id, v.conflict, v.field, v.value
+    FROM spellings(scope, NULL) s JOIN match_values v ON v.identity_id = s.identity_id;
+END $$;
+COMMENT ON FUNCTION @hub@.conflict_values(bigint[]) IS 'what keeps nodes apart from others of which it differs';

@@ -94,7 +94,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION @hub@.node_pairs(text) IS 'nodes that a steward joined or keeps apart';
 
--- Components that can't be one customer: too large, more of a namespace than may be, or a pair to be kept apart.
+-- Components that can't be one customer: too large, more of a namespace than may be, a pair to be kept apart; or that
+-- can't if guesses hold them together: records say different things.
 CREATE OR REPLACE FUNCTION @hub@.broken_components(
     nodes bigint[], components bigint[], given_rules @hub@.identifier_rules[], above integer, extra @hub@.observation[])
 RETURNS bigint[]
@@ -122,6 +123,15 @@ BEGIN
             SELECT x.component
             FROM node_pairs('cannot') p JOIN unnest(nodes, components) x(id, component) ON x.id = p.a
                  JOIN unnest(nodes, components) y(id, component) ON y.id = p.b AND y.component = x.component);
+    END IF;
+    IF do_conflicts_matter() THEN
+        broken := broken || array(
+            SELECT c.component
+            FROM unnest(nodes, components) c(id, component)
+                JOIN conflict_values(CASE WHEN cardinality(nodes) < 100000 THEN nodes END) v
+                ON v.node = c.id
+            GROUP BY c.component, v.conflict, v.field
+            HAVING min(v.value) < max(v.value));
     END IF;
     RETURN array(SELECT DISTINCT unnest(broken));
 END $$;
@@ -207,7 +217,7 @@ BEGIN
                          WHERE c.component IN (SELECT unnest(broken))), given_rules, extra) n
     ), tried AS MATERIALIZED (
         -- the links of such components in the order in which they are tried
-        SELECT l.a, l.b, row_number() OVER (
+        SELECT l.a, l.b, l.strength IS NULL AS is_fact, row_number() OVER (
                    ORDER BY l.must DESC, l.strength IS NULL DESC, least(x.priority, y.priority) DESC,
                             greatest(x.priority, y.priority) DESC, l.strength DESC, l.newest DESC NULLS LAST,
                             least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)) AS position
@@ -227,9 +237,17 @@ BEGIN
         WHERE guesses AND c.component IN (SELECT unnest(large)) AND c.id NOT IN (SELECT q.id FROM quarantine q)
     ), apart AS (
         SELECT p.a, p.b FROM node_pairs('cannot') p WHERE p.a IN (SELECT n.identity_id FROM node n)
+    ), told AS MATERIALIZED (
+        -- what keeps apart whom guesses would join
+        SELECT v.node, v.value, v.conflict, v.field, dense_rank() OVER (ORDER BY v.conflict, v.field)::integer AS number
+        FROM conflict_values(array(SELECT n.identity_id FROM node n WHERE do_conflicts_matter())) v
     ), skipped AS MATERIALIZED (
-        SELECT t.a, t.b, CASE WHEN m.number IS NULL THEN 'cannot_link'
-                              ELSE coalesce('max_per_customer: ' || m.namespace, 'too large') END AS reason
+        SELECT t.a, t.b, CASE WHEN m.number IS NOT NULL
+                              THEN coalesce('max_per_customer: ' || m.namespace, 'too large')
+                              WHEN x.attribute IS NULL THEN 'cannot_link'
+                              ELSE (SELECT 'conflict: ' || coalesce(c.columns[w.field], 'records of ' || c.source)
+                                    FROM told w JOIN match_conflicts c ON c.conflict = w.conflict
+                                    WHERE w.number = x.attribute LIMIT 1) END AS reason
         FROM @extschema@.identity_conflicts(
                  coalesce((SELECT array_agg(o.a ORDER BY o.position) FROM tried o), '{}'),
                  coalesce((SELECT array_agg(o.b ORDER BY o.position) FROM tried o), '{}'),
@@ -237,7 +255,11 @@ BEGIN
                  coalesce((SELECT array_agg(n.number ORDER BY n.identity_id, n.number) FROM counted n), '{}'),
                  coalesce((SELECT array_agg(n.max_per_customer ORDER BY n.number) FROM limited n), '{}'),
                  coalesce((SELECT array_agg(p.a ORDER BY p.a, p.b) FROM apart p), '{}'),
-                 coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}')) x
+                 coalesce((SELECT array_agg(p.b ORDER BY p.a, p.b) FROM apart p), '{}'),
+                 (SELECT count(*)::integer FROM tried o WHERE o.is_fact),
+                 coalesce((SELECT array_agg(w.node ORDER BY w.node, w.number, w.value) FROM told w), '{}'),
+                 coalesce((SELECT array_agg(w.number ORDER BY w.node, w.number, w.value) FROM told w), '{}'),
+                 coalesce((SELECT array_agg(w.value ORDER BY w.node, w.number, w.value) FROM told w), '{}')) x
              JOIN tried t ON t.position = x.position LEFT JOIN limited m ON m.number = x.limit_group
     )
     SELECT l.a, l.b, l.must, l.newest, l.strength, l.component,

@@ -80,6 +80,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.members_of(bigint[]) IS 'nodes in components';
 
+CREATE OR REPLACE FUNCTION @hub@.has_conflict(customers bigint[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN do_conflicts_matter()
+           AND EXISTS (SELECT
+                       FROM unnest(customers) u(id)
+                            CROSS JOIN LATERAL (SELECT k.identity_id AS id FROM identities k
+                                                WHERE k.customer_id = u.id OFFSET 0) i
+                            CROSS JOIN LATERAL (SELECT m.conflict, m.field, m.value FROM match_values m
+                                                WHERE m.identity_id = i.id OFFSET 0) v
+                       GROUP BY v.conflict, v.field HAVING min(v.value) < max(v.value));
+END $$;
+COMMENT ON FUNCTION @hub@.has_conflict(bigint[]) IS 'whether a guess may not join what some customers are, together';
+
 CREATE OR REPLACE FUNCTION @hub@.nodes_of(ids bigint[]) RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off

@@ -902,6 +902,13 @@ BEGIN
                                  WHERE k.identity_id = p.b OFFSET 0) j
              JOIN grouped y ON y.component = j.customer_id AND y.to_component = x.to_component
         WHERE j.normal_id <> i.normal_id AND EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'cannot')
+        UNION
+        -- guesses of what facts join may join no longer
+        SELECT s.to_component
+        FROM (SELECT g.to_component, array_agg(g.component) AS components
+              FROM grouped g JOIN sized s ON s.to_component = g.to_component AND s.joins AND NOT s.parted
+              GROUP BY g.to_component) s
+        WHERE has_conflict(s.components)
     )
     SELECT coalesce((SELECT array_agg(l.to_component) FROM lawful l), '{}'),
            array(SELECT s.to_component FROM sized s WHERE s.was_large EXCEPT SELECT l.to_component FROM lawful l),

@@ -23,7 +23,7 @@ COMMENT ON FUNCTION @hub@.linked_with(bigint[]) IS 'nodes that evidence or must-
 -- and has done nothing, where the whole component must be looked at: the rules part it already, or what would have to
 -- be read or moved is large. From all but one of the nodes is searched what each is connected with, from those with
 -- little evidence first; what is complete and lacks the others is a customer of its own. Parts of what no rule minds no
--- rule minds.
+-- rule minds; but what facts have joined may be what guesses must not.
 CREATE OR REPLACE FUNCTION @hub@.part(nodes bigint[]) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
 AS $$
@@ -49,6 +49,8 @@ BEGIN
           FROM identities i WHERE i.identity_id = ANY (nodes) AND NOT (i.blocked OR i.shared)) u;
     IF NOT EXISTS (SELECT FROM customers c WHERE c.customer_id = customer AND c.component_id IS NULL) THEN
         RETURN starts IS NULL;
+    ELSIF cardinality(starts) > 1 AND has_conflict(ARRAY[customer]) THEN
+        RETURN false;  -- guesses may join no longer what facts joined
     END IF;
     WHILE cardinality(starts) > 1 LOOP
         start := starts[1];
@@ -285,6 +287,7 @@ AS $$
 DECLARE
     above CONSTANT integer := (SELECT s.quarantine_above FROM settings s WHERE s.one_row);
     decided CONSTANT boolean := EXISTS (SELECT FROM identity_pairs p WHERE p.kind = 'must') OR are_there_guesses();
+    conflicts CONSTANT boolean := do_conflicts_matter();  -- a guess may not join what a fact did
 BEGIN
     RETURN QUERY
     SELECT DISTINCT l.component, n.id, l.parted, l.size
@@ -302,7 +305,9 @@ BEGIN
           HAVING count(DISTINCT i.normal_id) > 1) l
          CROSS JOIN LATERAL unnest(l.nodes) n(id)
     WHERE l.parted AND (decided OR (l.size > above) IS NOT TRUE)
-          OR NOT EXISTS (SELECT FROM evidence e WHERE e.identities @> l.ids AND e.retracted_at IS NULL);
+          OR NOT EXISTS (SELECT FROM evidence e
+                         WHERE e.identities @> l.ids AND e.retracted_at IS NULL
+                               AND (e.strength IS NULL OR NOT conflicts));
 END $$;
 COMMENT ON FUNCTION @hub@.loosened(integer[], bigint[]) IS 'nodes that may have come off by the loss of evidence';
 

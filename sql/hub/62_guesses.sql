@@ -66,6 +66,9 @@ BEGIN
         BEGIN
             nodes := nodes_of(ids_a || ids_b);
             SELECT l.locked INTO locked FROM lock_components(nodes, '{}', '{}', '{}') l;
+            -- one that was there only as the normal form of others has come in now, and stays
+            UPDATE identities i SET first_seen = now(), last_seen = now()
+            WHERE i.identity_id = ANY (ids_a || ids_b) AND i.last_seen IS NULL;
             WITH inserted AS (
                 INSERT INTO evidence (source, source_key, identities, observed_at, strength)
                 SELECT source, g.key, ARRAY[least(g.x, g.y), greatest(g.x, g.y)], observed_at, max(g.strength)

@@ -128,13 +128,123 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.drop_match_keys(bigint[]) IS 'forget the keys of records that have changed or are gone';
 
-CREATE OR REPLACE FUNCTION @hub@.match_records_changed() RETURNS trigger
+-- What records say of fields of conflicts: of some records, or all.
+CREATE OR REPLACE FUNCTION @hub@.told_values(
+    ids bigint[], OUT record_id bigint, OUT identity_id bigint, OUT conflict integer, OUT field smallint,
+    OUT value bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 1000 SET search_path = @hub@, @extschema@, pg_temp
+SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY
+    SELECT r.record_id, r.identity_id, c.conflict, x.field::smallint, hashtextextended(x.value, c.salt)
+    FROM match_records r JOIN match_conflicts c ON c.source = r.source OR c.source IS NULL
+         CROSS JOIN LATERAL (SELECT 0, r.source_key WHERE c.columns = '{}'
+                             UNION ALL
+                             SELECT u.n, nullif(folded(btrim(r.fields ->> u.name)), '')
+                             FROM unnest(c.columns) WITH ORDINALITY u(name, n)) x(field, value)
+    WHERE x.value IS NOT NULL AND (ids IS NULL OR r.record_id = ANY (ids));
+END $$;
+COMMENT ON FUNCTION @hub@.told_values(bigint[]) IS 'what records say of fields of match_conflicts';
+
+CREATE OR REPLACE FUNCTION @hub@.put_match_values(ids bigint[]) RETURNS bigint[]
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    gone bigint[];
+    added bigint[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM match_conflicts c) AND NOT EXISTS (SELECT FROM match_values v) THEN
+        RETURN '{}';
+    END IF;
+    WITH told AS MATERIALIZED (
+        SELECT t.record_id, t.identity_id, t.conflict, t.field, t.value FROM told_values(ids) t
+    ), removed AS (
+        DELETE FROM match_values v
+        WHERE (ids IS NULL OR v.record_id = ANY (ids))
+              AND NOT EXISTS (SELECT FROM told t
+                              WHERE t.record_id = v.record_id AND t.conflict = v.conflict AND t.field = v.field
+                                    AND t.identity_id = v.identity_id AND t.value = v.value)
+        RETURNING v.identity_id
+    )
+    SELECT array_agg(DISTINCT r.identity_id) INTO gone FROM removed r;
+    WITH put AS (
+        INSERT INTO match_values AS v (record_id, identity_id, conflict, field, value)
+        SELECT t.record_id, t.identity_id, t.conflict, t.field, t.value FROM told_values(ids) t
+        ON CONFLICT DO NOTHING
+        RETURNING v.identity_id
+    )
+    SELECT array_agg(DISTINCT p.identity_id) INTO added FROM put p;
+    RETURN array(SELECT unnest(gone) UNION SELECT unnest(added));
+END $$;
+COMMENT ON FUNCTION @hub@.put_match_values(bigint[]) IS
+    'fill match_values, of some records or all; returns the identities of which that has changed';
+
+-- Stitch anew where guesses may join now what they did not, or not what they did. Locked even where there are none:
+-- somebody may be about to record one.
+CREATE OR REPLACE FUNCTION @hub@.match_values_changed(ids bigint[]) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    nodes bigint[];
+    locked bigint[];
+    components bigint[];
+BEGIN
+    IF ids = '{}' THEN
+        RETURN;
+    END IF;
+    FOR try IN 1 .. 1000 LOOP
+        BEGIN
+            nodes := nodes_of(ids);
+            SELECT l.locked INTO locked FROM lock_components(nodes, nodes, '{}', '{}') l;
+            components := '{}';
+            IF are_there_guesses() THEN
+                components := array(
+                    SELECT u.id FROM unnest(components_of(nodes, nodes)) u(id)
+                    WHERE EXISTS (SELECT FROM customers c WHERE c.component_id = u.id)
+                    UNION
+                    SELECT i.component
+                    FROM (SELECT u.id AS component, k.identity_id AS id
+                          FROM unnest(components_of(nodes, nodes)) u(id)
+                               CROSS JOIN LATERAL (SELECT o.identity_id FROM identities o
+                                                   WHERE o.customer_id = u.id OFFSET 0) k) i
+                         CROSS JOIN LATERAL (SELECT m.conflict, m.field, m.value FROM match_values m
+                                             WHERE m.identity_id = i.id OFFSET 0) v
+                    GROUP BY i.component, v.conflict, v.field HAVING min(v.value) < max(v.value));
+            END IF;
+            IF components <> '{}' THEN
+                PERFORM restitch(members_of(components));
+            END IF;
+            -- written even if nothing in it changes: it tells whoever works from an older snapshot
+            UPDATE customers c SET identities = c.identities WHERE c.customer_id = ANY (locked);
+            RETURN;
+        EXCEPTION WHEN SQLSTATE 'PJ001' THEN
+            NULL;  -- components have moved
+        END;
+    END LOOP;
+    RAISE EXCEPTION USING ERRCODE = 'data_corrupted', MESSAGE = 'identities don''t fit together',
+        HINT = 'Tables were changed by hand: stitch_check() tells what is wrong, and stitch_all() mends it.';
+END $$;
+COMMENT ON FUNCTION @hub@.match_values_changed(bigint[]) IS
+    'stitch anew what conflicts may part, or part no longer, now that records say something else of some identities';
+
+-- Who may write records may do what follows from it: these have the rights of the hub's owner.
+CREATE OR REPLACE FUNCTION @hub@.match_records_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[] := array(SELECT n.record_id FROM new_rows n);
 BEGIN
+    IF ids = '{}' THEN
+        RETURN NULL;
+    END IF;
+    PERFORM begin_stitching();  -- no conflict is set meanwhile
     IF TG_OP = 'UPDATE' THEN
         PERFORM drop_match_keys(ids);
     END IF;
@@ -144,9 +254,11 @@ BEGIN
     ORDER BY 2, 1
     ON CONFLICT ON CONSTRAINT match_due_pkey DO UPDATE  -- so that find_matches waits
     SET record_id = excluded.record_id;
+    PERFORM match_values_changed(put_match_values(ids));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.match_records_changed() IS 'trigger: records have other keys, and are to be matched';
+REVOKE EXECUTE ON FUNCTION @hub@.match_records_changed() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER match_records_added AFTER INSERT ON @hub@.match_records
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_changed();
 CREATE OR REPLACE TRIGGER match_records_changed AFTER UPDATE ON @hub@.match_records
@@ -154,21 +266,43 @@ CREATE OR REPLACE TRIGGER match_records_changed AFTER UPDATE ON @hub@.match_reco
 
 -- Nothing is left of what is gone.
 CREATE OR REPLACE FUNCTION @hub@.match_records_removed() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     ids bigint[] := array(SELECT o.record_id FROM old_rows o);
 BEGIN
-    PERFORM drop_match_keys(ids);
+    IF ids = '{}' THEN
+        RETURN NULL;
+    END IF;
+    PERFORM begin_stitching(), drop_match_keys(ids);
     DELETE FROM match_due d WHERE d.record_id = ANY (ids);
     DELETE FROM match_pairs p WHERE p.a = ANY (ids);
     DELETE FROM match_pairs p WHERE p.b = ANY (ids);
+    PERFORM match_values_changed(put_match_values(ids));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.match_records_removed() IS 'trigger: of records that are gone nothing is matched';
+REVOKE EXECUTE ON FUNCTION @hub@.match_records_removed() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER match_records_removed AFTER DELETE ON @hub@.match_records
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_removed();
+
+CREATE OR REPLACE FUNCTION @hub@.match_conflicts_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM begin_changing_rules(CASE TG_OP WHEN 'DELETE' THEN 'drop_conflict' ELSE 'set_conflict' END);
+    PERFORM put_match_values(NULL);
+    IF are_there_guesses() THEN
+        PERFORM restitch(NULL);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_conflicts_changed() IS 'trigger: guesses give way to other conflicts';
+REVOKE EXECUTE ON FUNCTION @hub@.match_conflicts_changed() FROM PUBLIC;
+CREATE OR REPLACE TRIGGER match_conflicts_changed AFTER INSERT OR UPDATE OR DELETE ON @hub@.match_conflicts
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_conflicts_changed();
 
 CREATE OR REPLACE FUNCTION @hub@.match_block_removed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -200,11 +334,11 @@ COMMENT ON FUNCTION @hub@.match_model_removed() IS 'trigger: pairs go with their
 CREATE OR REPLACE TRIGGER match_model_removed AFTER DELETE OR UPDATE OF model ON @hub@.match_models
     FOR EACH ROW EXECUTE FUNCTION @hub@.match_model_removed();
 
--- Parallel arrays. Records that came from there and are not among these go.
+-- Parallel arrays. Records that came from there and are not among these go; of some identities, or all.
 CREATE OR REPLACE FUNCTION @hub@.put_match_records(
-    taken_from text, ids bigint[], sources text[], keys text[], fields jsonb[])
+    taken_from text, ids bigint[], sources text[], keys text[], fields jsonb[], among bigint[] DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -212,7 +346,7 @@ DECLARE
     put bigint;
 BEGIN
     DELETE FROM match_records r
-    WHERE r.taken_from = put_match_records.taken_from
+    WHERE r.taken_from = put_match_records.taken_from AND (among IS NULL OR r.identity_id = ANY (among))
           AND NOT EXISTS (SELECT FROM unnest(sources, keys) g(source, key)
                           WHERE g.source = r.source AND g.key = r.source_key);
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -228,11 +362,76 @@ BEGIN
     GET DIAGNOSTICS put = ROW_COUNT;
     RETURN gone + put;
 END $$;
-COMMENT ON FUNCTION @hub@.put_match_records(text, bigint[], text[], text[], jsonb[]) IS
+COMMENT ON FUNCTION @hub@.put_match_records(text, bigint[], text[], text[], jsonb[], bigint[]) IS
     'bring the records that come from one place in line with what there is now; returns how many have changed';
 
+-- Of rows of a table t, keys and fields. A column that is gone says nothing.
+CREATE OR REPLACE FUNCTION @hub@.match_row_code(relation regclass, key text, columns text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN format('array_agg(t.%1$I::text ORDER BY t.%1$I::text COLLATE "C"), '
+                  'array_agg(jsonb_strip_nulls(jsonb_build_object(%2$s)) ORDER BY t.%1$I::text COLLATE "C")', key,
+                  (SELECT string_agg(format('%L, t.%I::text', u.name, u.name), ', ')
+                   FROM (SELECT DISTINCT c.name FROM unnest(columns) c(name)) u
+                        JOIN pg_attribute a ON a.attrelid = relation AND a.attname = u.name AND a.attnum > 0
+                                               AND NOT a.attisdropped));
+END $$;
+COMMENT ON FUNCTION @hub@.match_row_code(regclass, text, text[]) IS
+    'SQL that makes keys and fields of rows t of a table';
+
+-- Parallel arrays. was: keys that rows had, of which no others are left; NULL: of all that came from there none are.
+CREATE OR REPLACE FUNCTION @hub@.take_match_rows(
+    relation regclass, key text, taken_from text, namespace text, source text, keys text[], fields jsonb[],
+    was text[] DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    repeated text;
+    identifiers @extschema@.identifier[];
+    suppressed @extschema@.identifier[];
+    ids bigint[];
+BEGIN
+    IF array_position(keys, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('column %s of %s has NULLs, and is no key', quote_ident(key), relation);
+    END IF;
+    SELECT u.key INTO repeated FROM unnest(keys) u(key) GROUP BY u.key HAVING count(*) > 1 ORDER BY u.key LIMIT 1;
+    IF repeated IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+            MESSAGE = format('column %s of %s is no key', quote_ident(key), relation),
+            DETAIL = format('There are several rows of %s.', repeated);
+    END IF;
+    identifiers := array(SELECT @extschema@.identifier(namespace, u.key)
+                         FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
+    -- who was erased is not taken in again, though the table has him still
+    suppressed := suppressed_now(identifiers);
+    IF suppressed <> '{}' THEN
+        PERFORM count_suppressed(source, 0, cardinality(suppressed));
+        SELECT array_agg(u.key ORDER BY u.n), array_agg(u.fields ORDER BY u.n), array_agg(u.identifier ORDER BY u.n)
+        INTO keys, fields, identifiers
+        FROM unnest(keys, fields, identifiers) WITH ORDINALITY u(key, fields, identifier, n)
+        WHERE u.identifier <> ALL (suppressed);
+    END IF;
+    IF cardinality(keys) > 0 THEN
+        ids := identities_for(identifiers, array_fill(now(), ARRAY[cardinality(keys)]));
+    END IF;
+    RETURN put_match_records(taken_from, ids, array_fill(source, ARRAY[coalesce(cardinality(keys), 0)]), keys, fields,
+                             CASE WHEN was IS NOT NULL
+                                  THEN array(SELECT r.identity_id
+                                             FROM unnest(was) u(key)
+                                                  JOIN match_records r ON r.source = take_match_rows.source
+                                                                          AND r.source_key = u.key) END);
+END $$;
+COMMENT ON FUNCTION @hub@.take_match_rows(regclass, text, text, text, text, text[], jsonb[], text[]) IS
+    'make records of rows of a table; returns how many have changed';
+
 CREATE OR REPLACE FUNCTION @hub@.take_match_records(
-    relation regclass, key text, columns text[], namespace text DEFAULT NULL, source text DEFAULT NULL)
+    relation regclass, key text, columns text[], namespace text DEFAULT NULL, source text DEFAULT NULL,
+    keep boolean DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET datestyle = ISO SET intervalstyle = postgres
 AS $$
@@ -242,9 +441,6 @@ DECLARE
     wrong text;
     keys text[];
     fields jsonb[];
-    ids bigint[];
-    identifiers @extschema@.identifier[];
-    suppressed @extschema@.identifier[];
 BEGIN
     PERFORM begin_matching();
     PERFORM pass_gate();
@@ -264,72 +460,164 @@ BEGIN
     END IF;
     namespace := coalesce(namespace, name);
     source := coalesce(source, name);
-    EXECUTE format('SELECT array_agg(t.%1$I::text ORDER BY t.%1$I::text COLLATE "C"),
-                           array_agg(jsonb_strip_nulls(jsonb_build_object(%2$s)) ORDER BY t.%1$I::text COLLATE "C")
-                    FROM %3$s t', key,
-                   (SELECT string_agg(format('%L, t.%I::text', u.name, u.name), ', ')
-                    FROM (SELECT DISTINCT c.name FROM unnest(columns) c(name)) u),
-                   relation) INTO keys, fields;
-    IF array_position(keys, NULL) IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-            MESSAGE = format('column %s of %s has NULLs, and is no key', quote_ident(key), relation);
-    END IF;
-    SELECT u.key INTO wrong FROM unnest(keys) u(key) GROUP BY u.key HAVING count(*) > 1 ORDER BY u.key LIMIT 1;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'unique_violation',
-            MESSAGE = format('column %s of %s is no key', quote_ident(key), relation),
-            DETAIL = format('There are several rows of %s.', wrong);
-    END IF;
-    identifiers := array(SELECT @extschema@.identifier(namespace, u.key)
-                         FROM unnest(keys) WITH ORDINALITY u(key, n) ORDER BY u.n);
-    -- who was erased is not taken in again, though the table has him still
-    suppressed := suppressed_now(identifiers);
-    IF suppressed <> '{}' THEN
-        PERFORM count_suppressed(source, 0, cardinality(suppressed));
-        SELECT array_agg(u.key ORDER BY u.n), array_agg(u.fields ORDER BY u.n), array_agg(u.identifier ORDER BY u.n)
-        INTO keys, fields, identifiers
-        FROM unnest(keys, fields, identifiers) WITH ORDINALITY u(key, fields, identifier, n)
-        WHERE u.identifier <> ALL (suppressed);
-    END IF;
-    IF keys IS NOT NULL THEN
-        ids := identities_for(identifiers, array_fill(now(), ARRAY[cardinality(keys)]));
-    END IF;
-    RETURN put_match_records(relation::text, ids, array_fill(source, ARRAY[coalesce(cardinality(keys), 0)]), keys,
-                             fields);
+    PERFORM keep_match_records(relation, ARRAY[relation::text, key, columns::text, namespace, source], keep);
+    EXECUTE format('SELECT %s FROM %s t', match_row_code(relation, key, columns), relation) INTO keys, fields;
+    RETURN take_match_rows(relation, key, relation::text, namespace, source, keys, fields);
 END $$;
-COMMENT ON FUNCTION @hub@.take_match_records(regclass, text, text[], text, text) IS
+COMMENT ON FUNCTION @hub@.take_match_records(regclass, text, text[], text, text, boolean) IS
     'bring match_records in line with a table: a record for each row, about the identity namespace:key, with the '
-    'columns for fields; returns how many have changed. namespace and source are the table''s name, if you give none';
+    'columns for fields; returns how many have changed. namespace and source are the table''s name, if you give none. '
+    'keep: triggers keep records in line from now on; false: no longer; NULL: as it is';
+
+-- Who writes to the table writes records, then, and must be a writer of the hub.
+CREATE OR REPLACE FUNCTION @hub@.match_table_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET datestyle = ISO SET intervalstyle = postgres
+AS $$
+#variable_conflict use_variable
+DECLARE
+    key text := TG_ARGV[1];
+    was text[] := '{}';
+    keys text[] := '{}';
+    fields jsonb[] := '{}';
+BEGIN
+    IF NOT has_table_privilege('match_records', 'INSERT') THEN
+        PERFORM check_may('writer');
+    END IF;
+    PERFORM pass_gate();
+    IF TG_OP = 'TRUNCATE' THEN
+        DELETE FROM match_records r WHERE r.taken_from = TG_ARGV[0];
+        RETURN NULL;
+    END IF;
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        EXECUTE format('SELECT array_agg(t.%I::text) FROM old_rows t', key) INTO was;
+    END IF;
+    IF TG_OP IN ('UPDATE', 'INSERT') THEN
+        EXECUTE format('SELECT %s FROM new_rows t', match_row_code(TG_RELID, key, TG_ARGV[2]::text[]))
+        INTO keys, fields;
+    END IF;
+    PERFORM take_match_rows(TG_RELID, key, TG_ARGV[0], TG_ARGV[3], TG_ARGV[4], keys, fields, coalesce(was, '{}'));
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_table_changed() IS 'trigger: rows that are records of match_records have changed';
+
+-- Made before the table is read: whoever writes to it meanwhile has written, or waits.
+CREATE OR REPLACE FUNCTION @hub@.keep_match_records(relation regclass, arguments text[], keep boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    made name;
+    kind text[];
+BEGIN
+    FOR made IN SELECT g.tgname FROM pg_trigger g
+                WHERE keep IS NOT NULL AND g.tgrelid = relation AND g.tgfoid = 'match_table_changed()'::regprocedure
+                ORDER BY g.tgname LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', made, relation);
+    END LOOP;
+    IF keep THEN
+        FOREACH kind SLICE 1 IN ARRAY ARRAY[
+            ['INSERT', 'REFERENCING NEW TABLE AS new_rows'],
+            ['UPDATE', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'],
+            ['DELETE', 'REFERENCING OLD TABLE AS old_rows'], ['TRUNCATE', '']] LOOP
+            EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT '
+                           'EXECUTE FUNCTION match_table_changed(%s)',
+                           lower('match_records_' || kind[1]) || '_' || left(md5(current_schema()), 8), kind[1],
+                           relation, kind[2],
+                           (SELECT string_agg(quote_literal(u.argument), ', ' ORDER BY u.n)
+                            FROM unnest(arguments) WITH ORDINALITY u(argument, n)));
+        END LOOP;
+    END IF;
+END $$;
+COMMENT ON FUNCTION @hub@.keep_match_records(regclass, text[], boolean) IS
+    'make the triggers by which records follow a table, or drop them; NULL: neither';
+
+-- ids NULL: of all identities
+CREATE OR REPLACE FUNCTION @hub@.follow_traits(ids bigint[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    names text[] := (SELECT s.match_traits FROM settings s WHERE s.one_row);
+    about bigint[];
+    sources text[];
+    keys text[];
+    fields jsonb[];
+BEGIN
+    SELECT array_agg(f.identity_id), array_agg(f.source), array_agg(f.identifier), array_agg(f.fields)
+    INTO about, sources, keys, fields
+    FROM (SELECT t.identity_id, t.source, i.identifier::text AS identifier,
+                 jsonb_object_agg(t.trait, t.value #>> '{}') AS fields
+          FROM (SELECT DISTINCT ON (s.identity_id, s.source, s.trait) s.identity_id, s.source, s.trait, s.value
+                FROM traits s
+                WHERE (ids IS NULL OR s.identity_id = ANY (ids)) AND (names = '{*}' OR s.trait = ANY (names))
+                ORDER BY s.identity_id, s.source, s.trait, s.observed_at DESC, s.value::text COLLATE "C" DESC,
+                         s.source_key COLLATE "C") t
+               JOIN identities i ON i.identity_id = t.identity_id
+          WHERE jsonb_typeof(t.value) IN ('string', 'number', 'boolean')
+          GROUP BY t.identity_id, t.source, i.identifier) f;
+    RETURN put_match_records('traits', about, sources, keys, fields, ids);
+END $$;
+COMMENT ON FUNCTION @hub@.follow_traits(bigint[]) IS
+    'bring records that come from traits in line with these; returns how many have changed';
 
 CREATE OR REPLACE FUNCTION @hub@.take_match_traits(traits text[] DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-    ids bigint[];
-    sources text[];
-    keys text[];
-    fields jsonb[];
+    names CONSTANT text[] := CASE WHEN traits IS NULL THEN '{*}' ELSE nullif(traits, '{}') END;
 BEGIN
     PERFORM begin_matching();
     PERFORM pass_gate(), suppressed_now('{}');  -- fails if somebody was erased since the snapshot
-    SELECT array_agg(f.identity_id), array_agg(f.source), array_agg(f.identifier), array_agg(f.fields)
-    INTO ids, sources, keys, fields
-    FROM (SELECT t.identity_id, t.source, i.identifier::text AS identifier,
-                 jsonb_object_agg(t.trait, t.value #>> '{}') AS fields
-          FROM (SELECT DISTINCT ON (s.identity_id, s.source, s.trait) s.identity_id, s.source, s.trait, s.value
-                FROM traits s
-                WHERE take_match_traits.traits IS NULL OR s.trait = ANY (take_match_traits.traits)
-                ORDER BY s.identity_id, s.source, s.trait, s.observed_at DESC, s.value::text COLLATE "C" DESC,
-                         s.source_key COLLATE "C") t
-               JOIN identities i ON i.identity_id = t.identity_id
-          WHERE jsonb_typeof(t.value) IN ('string', 'number', 'boolean')
-          GROUP BY t.identity_id, t.source, i.identifier) f;
-    RETURN put_match_records('traits', ids, sources, keys, fields);
+    IF (SELECT s.match_traits FROM settings s WHERE s.one_row) IS DISTINCT FROM names THEN
+        PERFORM lock_politely('{traits}', 'SHARE');  -- who writes meanwhile does not know it
+        UPDATE settings s SET match_traits = names WHERE s.one_row;
+    END IF;
+    RETURN follow_traits(NULL);
 END $$;
 COMMENT ON FUNCTION @hub@.take_match_traits(text[]) IS
-    'bring match_records in line with traits: a record for what each source says of each identity, its newest values '
-    'for fields; returns how many have changed. NULL: all traits';
+    'bring match_records in line with traits, and keep them so from now on: a record for what each source says of each '
+    'identity, its newest values for fields; returns how many have changed. NULL: all traits; {}: none any more';
+
+-- Of two who change traits of one identity at once the second waits, and sees what the first has written when it looks
+-- again.
+CREATE OR REPLACE FUNCTION @hub@.match_traits_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    ids bigint[] := '{}';
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM settings s WHERE s.one_row FOR SHARE;  -- fails if they have changed since the snapshot
+    END IF;
+    IF NOT EXISTS (SELECT FROM settings s WHERE s.one_row AND s.match_traits IS NOT NULL) THEN
+        RETURN NULL;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        PERFORM follow_traits(NULL);
+        RETURN NULL;
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        ids := array(SELECT DISTINCT n.identity_id FROM new_rows n);
+    END IF;
+    IF TG_OP IN ('DELETE', 'UPDATE') THEN
+        ids := ids || array(SELECT DISTINCT o.identity_id FROM old_rows o);
+    END IF;
+    IF ids <> '{}' AND follow_traits(ids) > 0 THEN
+        PERFORM follow_traits(ids);
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION @hub@.match_traits_changed() IS 'trigger: records follow traits';
+CREATE OR REPLACE TRIGGER match_new_traits AFTER INSERT ON @hub@.traits
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_traits_changed();
+CREATE OR REPLACE TRIGGER match_changed_traits AFTER UPDATE ON @hub@.traits
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_traits_changed();
+CREATE OR REPLACE TRIGGER match_removed_traits AFTER DELETE ON @hub@.traits
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_traits_changed();
+CREATE OR REPLACE TRIGGER match_emptied_traits AFTER TRUNCATE ON @hub@.traits
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_traits_changed();
 
 CREATE OR REPLACE FUNCTION @hub@.set_block(expressions text[], most integer DEFAULT 300) RETURNS integer
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

@@ -83,8 +83,9 @@ BEGIN
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION @hub@.set_conflict(text[], text) IS
-    'match no records into one customer that differ in some fields, all as one text; with a source: only records of '
-    'that; and without fields: no two records of that. accept_matches minds it. Returns whether that is new';
+    'let guesses join no records that differ in one of some fields; with a source: only records of that; and without '
+    'fields: no two records of that. What a record does not say differs from nothing, and facts are stronger. Returns '
+    'whether that is new';
 
 CREATE OR REPLACE FUNCTION @hub@.drop_conflict(columns text[] DEFAULT '{}', source text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

@@ -168,15 +168,8 @@ BEGIN
                row_number() OVER (ORDER BY s.taken DESC, s.place) AS number
         FROM scored s
     ), told AS MATERIALIZED (
-        SELECT x.person, c.place, hashtextextended(v.value, 0) AS value
-        FROM match_records r JOIN identities i ON i.identity_id = r.identity_id JOIN person x ON x.node = i.normal_id
-             JOIN (SELECT k.columns, k.source, row_number() OVER (ORDER BY k.conflict)::integer AS place
-                   FROM match_conflicts k) c ON c.source = r.source OR c.source IS NULL
-             CROSS JOIN LATERAL (SELECT CASE WHEN c.columns = '{}' THEN r.source_key
-                                             ELSE nullif(string_agg(folded(btrim(r.fields ->> u.name)), chr(31)
-                                                                    ORDER BY u.n), '') END
-                                 FROM unnest(c.columns) WITH ORDINALITY u(name, n)) v(value)
-        WHERE v.value IS NOT NULL
+        SELECT x.person, dense_rank() OVER (ORDER BY v.conflict, v.field)::integer AS place, v.value
+        FROM conflict_values(NULL) v JOIN person x ON x.node = v.node
     ), choice AS MATERIALIZED (
         SELECT h.conflict, h.number
         FROM unnest(match_choose(

@@ -127,12 +127,66 @@ END $$;
 COMMENT ON FUNCTION @hub@.simulate(@hub@.observation[], @hub@.identifier_rules[])
     IS 'the customers there would be with some more observations and other rules; nothing is written';
 
+-- Pairs of records that accept_matches did not accept, of some nodes; for who may see them.
+CREATE OR REPLACE FUNCTION @hub@.matches_not_taken(
+    nodes bigint[], OUT x bigint, OUT y bigint, OUT source text, OUT score real, OUT outcome text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF NOT has_table_privilege('match_pairs', 'SELECT') OR NOT has_table_privilege('match_models', 'SELECT') THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT DISTINCT ON (1, 2) least(i.normal_id, j.normal_id), greatest(i.normal_id, j.normal_id), 'match ' || p.model,
+           p.score::real, 'not accepted: ' || p.status || coalesce(', ' || (
+               SELECT coalesce(c.columns[v.field], 'records of ' || c.source)
+               FROM match_values v
+                    JOIN match_values w ON w.conflict = v.conflict AND w.field = v.field AND w.value <> v.value
+                    JOIN match_conflicts c ON c.conflict = v.conflict
+               WHERE p.status = 'conflict' AND v.record_id = p.a AND w.record_id = p.b
+               ORDER BY v.conflict, v.field LIMIT 1), '')
+    FROM match_models m JOIN match_pairs p ON p.model = m.model AND p.status NOT IN ('found', 'accepted')
+         JOIN match_records s ON s.record_id = p.a JOIN match_records t ON t.record_id = p.b
+         JOIN identities i ON i.identity_id = s.identity_id JOIN identities j ON j.identity_id = t.identity_id
+    WHERE m.accepted_at IS NOT NULL
+          AND p.a IN (SELECT r.record_id FROM match_records r
+                      WHERE r.identity_id IN (SELECT f.identity_id FROM spellings(nodes, NULL) f))
+          AND j.normal_id IN (SELECT unnest(nodes))
+    ORDER BY 1, 2, p.score DESC, p.model;
+END $$;
+COMMENT ON FUNCTION @hub@.matches_not_taken(bigint[]) IS
+    'pairs of records of some identities that accept_matches did not accept, and why';
+
+-- What why_match tells of a guess of a model; NULL where it can't, or to who may not ask it.
+CREATE OR REPLACE FUNCTION @hub@.match_waterfall(
+    a @extschema@.identifier, b @extschema@.identifier, source text)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF source NOT LIKE 'match %' OR NOT has_table_privilege('match_pairs', 'INSERT') THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                       'step', w.step, 'value_a', w.value_a, 'value_b', w.value_b, 'level', w.level, 'bits', w.bits,
+                       'score', w.score)) ORDER BY w.n)
+            FROM why_match(a, b, substr(source, 7)) WITH ORDINALITY
+                 w(step, value_a, value_b, level, bits, score, probability, n));
+EXCEPTION WHEN undefined_object OR object_not_in_prerequisite_state THEN
+    RETURN NULL;  -- the model, or the records, are gone or others
+END $$;
+COMMENT ON FUNCTION @hub@.match_waterfall(@extschema@.identifier, @extschema@.identifier, text) IS
+    'what makes a model guess that two identifiers are one customer: the rows of why_match';
+
 -- The way from one identifier to another by evidence, retracted or not: the shortest of those on which the fewest links
 -- do not join, among all that is named together with their components; if there is none, with the components of that,
 -- and so on.
 CREATE OR REPLACE FUNCTION @hub@.why(a @extschema@.identifier, b @extschema@.identifier)
 RETURNS TABLE (step integer, from_identifier @extschema@.identifier, to_identifier @extschema@.identifier, source text,
-               source_key text, observed_at timestamptz, outcome text)
+               source_key text, observed_at timestamptz, outcome text, strength real, waterfall jsonb)
 LANGUAGE plpgsql STABLE ROWS 10 SET search_path = @hub@, @extschema@, pg_temp SET gin_fuzzy_search_limit = 0
     SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
@@ -160,37 +214,45 @@ BEGIN
             SELECT l.a, l.b, l.must, l.outcome
                 FROM stitch_links(scope, above => (SELECT s.quarantine_above FROM settings s)) l
         ), named AS MATERIALIZED (
-            SELECT DISTINCT e.source, e.source_key, e.observed_at, e.retracted_at, e.identities
+            SELECT DISTINCT e.source, e.source_key, e.observed_at, e.retracted_at, e.identities, e.strength
             FROM evidence_of(array(SELECT s.identity_id FROM spellings(scope, NULL) s)) e
         ), star AS (
             -- the centre of the usable ones; of others, where there are none
-            SELECT e.source, e.source_key, e.observed_at, e.retracted_at,
+            SELECT e.source, e.source_key, e.observed_at, e.retracted_at, e.strength,
                    array_agg(r.identity_id ORDER BY r.blocked OR r.shared, r.priority DESC, r.identifier) AS ids
             FROM named e CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN identities i ON i.identity_id = u.id
                  JOIN ruled_identities r ON r.identity_id = i.normal_id
-            GROUP BY e.source, e.source_key, e.observed_at, e.retracted_at
+            GROUP BY e.source, e.source_key, e.observed_at, e.retracted_at, e.strength
         ), link AS (
             SELECT least(s.ids[1], o.id) AS x, greatest(s.ids[1], o.id) AS y, s.source, s.source_key, s.observed_at,
-                   CASE WHEN s.retracted_at IS NOT NULL THEN 'retracted'
+                   s.strength, CASE WHEN s.retracted_at IS NOT NULL THEN 'retracted'
                         WHEN c.blocked OR i.blocked THEN 'blocked'
                         WHEN c.shared OR i.shared THEN 'shared' END AS outcome
             FROM star s CROSS JOIN LATERAL unnest(s.ids[2:]) o(id)
                  JOIN identities c ON c.identity_id = s.ids[1] JOIN identities i ON i.identity_id = o.id
             WHERE o.id <> s.ids[1]
             UNION ALL
-            SELECT r.a, r.b, NULL, NULL, NULL, coalesce(r.outcome, 'must_link') FROM rule r WHERE r.must
+            SELECT r.a, r.b, NULL, NULL, NULL, NULL, coalesce(r.outcome, 'must_link') FROM rule r WHERE r.must
+            UNION ALL
+            SELECT t.x, t.y, t.source, NULL, NULL, t.score, t.outcome FROM matches_not_taken(scope) t
         ), judged AS (
-            SELECT l.x, l.y, l.source, l.source_key, l.observed_at, coalesce(l.outcome, r.outcome, 'joined') AS outcome
+            SELECT l.x, l.y, l.source, l.source_key, l.observed_at, l.strength,
+                   coalesce(l.outcome, r.outcome, 'joined') AS outcome
             FROM link l LEFT JOIN rule r ON r.a = l.x AND r.b = l.y
             WHERE l.outcome IS NOT NULL OR r.a IS NOT NULL  -- the law has not been asked about others
         ), best AS MATERIALIZED (
-            SELECT j.x, j.y, j.source, j.source_key, j.observed_at, j.outcome, j.cost,
+            SELECT j.x, j.y, j.source, j.source_key, j.observed_at, j.strength, j.outcome, j.cost,
                    row_number() OVER (ORDER BY j.x, j.y)::integer AS position
-            FROM (SELECT DISTINCT ON (k.x, k.y) k.x, k.y, k.source, k.source_key, k.observed_at, k.outcome,
-                         CASE WHEN k.outcome IN ('joined', 'must_link') THEN 1 ELSE 1000000 END AS cost
+            FROM (SELECT DISTINCT ON (k.x, k.y) k.x, k.y, k.source, k.source_key, k.observed_at, k.strength, k.outcome,
+                         CASE WHEN k.outcome IN ('joined', 'must_link') THEN 1
+                              WHEN k.outcome LIKE 'not accepted: %' THEN 2000000
+                              -- what a model took back, it may have a reason for
+                              WHEN k.outcome = 'retracted' AND k.strength IS NOT NULL THEN 3000000
+                              ELSE 1000000 END AS cost
                   FROM judged k ORDER BY k.x, k.y, cost, k.observed_at DESC NULLS FIRST, k.source, k.source_key) j
         ), path AS (
-            SELECT p.position, p.step::integer AS step, g.x, g.y, g.source, g.source_key, g.observed_at, g.outcome
+            SELECT p.position, p.step::integer AS step, g.x, g.y, g.source, g.source_key, g.observed_at, g.outcome,
+                   g.strength
             FROM @extschema@.identity_path(coalesce((SELECT array_agg(g.x ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.y ORDER BY g.position) FROM best g), '{}'),
                                coalesce((SELECT array_agg(g.cost ORDER BY g.position) FROM best g), '{}'), ids[1],
@@ -199,11 +261,12 @@ BEGIN
                  JOIN best g ON g.position = p.position
         ), walked AS (
             -- a link begins where the one before it ends
-            SELECT p.step, p.x, p.y, p.source, p.source_key, p.observed_at, p.outcome,
+            SELECT p.step, p.x, p.y, p.source, p.source_key, p.observed_at, p.outcome, p.strength,
                    CASE WHEN p.step = 1 THEN ids[1] WHEN p.x IN (q.x, q.y) THEN p.x ELSE p.y END AS start
             FROM path p LEFT JOIN path q ON q.step = p.step - 1
         )
-        SELECT w.step, i.identifier, j.identifier, w.source, w.source_key, w.observed_at, w.outcome
+        SELECT w.step, i.identifier, j.identifier, w.source, w.source_key, w.observed_at, w.outcome, w.strength,
+               CASE WHEN w.strength IS NOT NULL THEN match_waterfall(i.identifier, j.identifier, w.source) END
         FROM walked w JOIN identities i ON i.identity_id = w.start
              JOIN identities j ON j.identity_id = CASE WHEN w.start = w.x THEN w.y ELSE w.x END
         ORDER BY w.step;
@@ -215,7 +278,8 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.why(@extschema@.identifier, @extschema@.identifier)
-    IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one customer';
+    IS 'the evidence that leads from one identifier to another, and what keeps them apart if they are not one '
+       'customer; of guesses the strength and, of those of a model, what makes it';
 
 CREATE OR REPLACE FUNCTION @hub@.stitch_findings(
     OUT finding text, OUT component_id bigint, OUT identifier @extschema@.identifier, OUT other @extschema@.identifier,

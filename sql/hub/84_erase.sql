@@ -27,7 +27,7 @@ BEGIN
     FROM (SELECT DISTINCT p.relation, to_regclass(personal_relation(p.relation)) AS id FROM personal_data p
           WHERE p.relation <> ALL ('{traits,trait_history,journey_blocks,consents,access_log,assignments,'
                                    'erasure_requests,segment_members,segment_log,segment_changes,noted_waits,'
-                                   'match_records}')
+                                   'match_records,match_values,match_keys,match_due,match_pairs}')
                 AND p.holds IS NOT NULL) r
     WHERE CASE WHEN r.id IS NOT NULL THEN hides_rows(r.id) END;
     IF hidden IS NOT NULL THEN
@@ -538,6 +538,7 @@ BEGIN
         DELETE FROM match_terms t WHERE t.records < 3;
     END IF;
 
+    DELETE FROM match_values v WHERE v.identity_id = ANY (ids);  -- so that nothing is stitched for that: below all is
     counts := erase_listed(ids, known_by, texts, mention);
 
     -- what came with the person of those who stay, and then the person's

@@ -96,6 +96,9 @@ BEGIN ATOMIC
         ('identifiers', 'resolved_rules', 'SELECT'),
         ('identifiers', 'ruled_identities', 'SELECT'),
         ('identifiers', 'stitch_report', 'SELECT'),
+        -- with hashes of values, not with what they are made of
+        ('identifiers', 'match_conflicts', 'SELECT (conflict, columns, source)'),
+        ('identifiers', 'match_values', 'SELECT'),
 
         -- An agent: of customers of his queues, by policies; of no other, and no figures. Not the logins of others.
         ('agent', 'settings', 'SELECT'),
@@ -183,7 +186,10 @@ BEGIN ATOMIC
         ('writer', 'segment_changes', 'INSERT'),
         ('writer', 'segment_log', 'SELECT, UPDATE (taken_at)'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('writer', 'match_records', 'SELECT (identity_id)'),  -- who forgets minds them
+        ('writer', 'match_records', 'SELECT, INSERT, UPDATE, DELETE'),  -- which follow traits, and tables
+        ('writer', 'match_records_record_id_seq', 'USAGE'),
+        ('writer', 'match_conflicts', 'SELECT (conflict, columns, source)'),
+        ('writer', 'match_values', 'SELECT'),
         ('writer', 'trait_history', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'trait_rules', 'SELECT'),
         ('writer', 'spend', 'SELECT, INSERT, UPDATE, DELETE'),
@@ -224,7 +230,7 @@ BEGIN ATOMIC
         ('steward', 'settings', 'UPDATE (quarantine_above, rules_changed_at, forget_unreferenced, notify, time_zone, '
                                 || 'session_gap, handoff_within, repeat_within, future_within, past_within, currency, '
                                 || 'trait_history, bots_version, language_traits, last_agent_within, '
-                                || 'agents_see_released)'),
+                                || 'agents_see_released, match_traits)'),
         ('steward', 'evidence', 'UPDATE'),  -- to lock the table, though nothing else of it is changed
         ('steward', 'channels', 'INSERT, UPDATE, DELETE'),
         ('steward', 'agents', 'INSERT, UPDATE, DELETE'),
@@ -276,8 +282,7 @@ BEGIN ATOMIC
         ('steward', 'erasures', 'SELECT, INSERT'),
         ('steward', 'erasures_erasure_id_seq', 'USAGE'),
         ('steward', 'evidence', 'DELETE'),
-        ('steward', 'match_records', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('steward', 'match_records_record_id_seq', 'USAGE'),
+        ('steward', 'match_values', 'DELETE'),  -- erase() does
         ('steward', 'match_comparisons', 'SELECT, INSERT, UPDATE, DELETE'),
         ('steward', 'match_nicknames', 'SELECT, INSERT, UPDATE, DELETE'),
         ('steward', 'match_blocks', 'SELECT, INSERT, UPDATE, DELETE'),

@@ -2,12 +2,13 @@
  * conflicts.c
  *		Links that would make a component break a rule.
  *
- * Each component keeps two lists: tallies, how many nodes of which group it has,
- * and enemies, the nodes that must stay apart from one of its own. Hash tables
- * find the tally of a component and a group, and whether two components are
- * enemies. When two become one, the shorter list goes into the longer, so that an
- * item moves only as often as its list can double. A link that is skipped costs
- * one look-up for the enemies and one for each group of the shorter list.
+ * Each component keeps three lists: tallies, how many nodes of which group it has,
+ * enemies, the nodes that must stay apart from one of its own, and what is known of
+ * which attribute. Hash tables find the tally of a component and a group, the value of
+ * a component and an attribute, and whether two components are enemies. When two
+ * become one, the shorter list goes into the longer, so that an item moves only as
+ * often as its list can double. A link that is skipped costs one look-up for the
+ * enemies and one for each group and attribute of the shorter lists.
  */
 #include "postgres.h"
 
@@ -35,8 +36,8 @@ typedef struct PairEntry
 
 typedef struct Item
 {
-	uint32 what;  /* a group, or an enemy */
-	uint32 count; /* nodes of the group */
+	uint32 what;  /* a group, an enemy, or an attribute */
+	uint32 count; /* nodes of the group; place of the value, from 1, 0: several differ */
 	uint32 next;  /* 0: the last */
 } Item;
 
@@ -53,7 +54,7 @@ typedef struct Lists
 	List *lists;
 	Item *items; /* from 1 */
 	uint32 nitems;
-	pairs_hash *pairs; /* (list, group) to its item, or the two lists of enemies */
+	pairs_hash *pairs; /* (list, group or attribute) to its item, or the two lists of enemies */
 } Lists;
 
 typedef struct Partition
@@ -63,6 +64,7 @@ typedef struct Partition
 	uint32 *broken; /* the smallest group of which a node alone is too many; 0: none */
 	Lists tallies;
 	Lists enemies;
+	Lists known;
 } Partition;
 
 static void
@@ -173,8 +175,59 @@ broken_group(Partition *p, uint32 a, uint32 b)
 	return broken;
 }
 
+/* The place of the value that two items have both, by the places of theirs; 0: they have several. */
+static inline uint32
+same_value(const Partition *p, uint32 a, uint32 b)
+{
+	const int64 *values = p->rules->values;
+
+	return a != 0 && b != 0 && values[a - 1] == values[b - 1] ? a : 0;
+}
+
+static void
+add_value(Partition *p, uint32 node, uint32 attribute, uint32 place)
+{
+	Lists *l = &p->known;
+	bool found;
+	PairEntry *entry = pairs_insert(l->pairs, tally_key(node, attribute), &found);
+
+	if (found)
+	{
+		Item *item = &l->items[entry->item];
+
+		item->count = same_value(p, item->count, place);
+		return;
+	}
+	push_new(l, node, attribute);
+	l->items[l->nitems].count = place;
+	entry->item = l->nitems;
+}
+
+/* The smallest attribute of which two components have different values; 0: none. */
 static uint32
-join_tallies(Lists *l, uint32 a, uint32 b)
+parting_attribute(Partition *p, uint32 a, uint32 b)
+{
+	const Lists *l = &p->known;
+	uint32 parting = 0;
+	uint32 shorter;
+	uint32 longer;
+
+	find_lists(l, a, b, &shorter, &longer);
+	for (uint32 i = l->lists[shorter].first; i != 0; i = l->items[i].next)
+	{
+		const Item *value = &l->items[i];
+		PairEntry *entry = pairs_lookup(l->pairs, tally_key(longer, value->what));
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry != NULL && same_value(p, value->count, l->items[entry->item].count) == 0)
+			parting = smaller_group(parting, value->what);
+	}
+	return parting;
+}
+
+/* Of tallies, or of what is known. */
+static uint32
+join_items(Partition *p, Lists *l, uint32 a, uint32 b)
 {
 	uint32 shorter;
 	uint32 longer;
@@ -191,7 +244,10 @@ join_tallies(Lists *l, uint32 a, uint32 b)
 		next = tally->next;
 		pairs_delete(l->pairs, tally_key(shorter, tally->what));
 		entry = pairs_insert(l->pairs, tally_key(longer, tally->what), &found);
-		if (found)
+		if (found && l == &p->known)
+			l->items[entry->item].count =
+				same_value(p, l->items[entry->item].count, tally->count);
+		else if (found)
 			l->items[entry->item].count += tally->count;
 		else
 		{
@@ -226,11 +282,12 @@ join_enemies(Lists *l, Components *c, uint32 a, uint32 b)
 }
 
 static uint32
-add_link(Partition *p, uint32 a, uint32 b)
+add_link(Partition *p, uint32 a, uint32 b, bool is_fact, uint32 *attribute)
 {
 	uint32 broken;
 	uint32 tallies;
 	uint32 enemies;
+	uint32 known;
 	uint32 root;
 
 	a = components_root(&p->c, a);
@@ -242,33 +299,44 @@ add_link(Partition *p, uint32 a, uint32 b)
 		return broken;
 	if (pairs_lookup(p->enemies.pairs, enemies_key(p->enemies.of[a], p->enemies.of[b])) != NULL)
 		return GRAPH_APART;
-	tallies = join_tallies(&p->tallies, a, b);
+	if (!is_fact)
+		*attribute = parting_attribute(p, a, b);
+	if (*attribute != 0)
+		return GRAPH_APART;
+	tallies = join_items(p, &p->tallies, a, b);
 	enemies = join_enemies(&p->enemies, &p->c, a, b);
+	known = join_items(p, &p->known, a, b);
 	root = components_join(&p->c, a, b);
 	p->tallies.of[root] = tallies;
 	p->enemies.of[root] = enemies;
+	p->known.of[root] = known;
 	return 0;
 }
 
 /* The arrays of nodes are made when all nodes are known. */
 uint32 *
-graph_conflicts(const Links *links, const Rules *rules)
+graph_conflicts(const Links *links, const Rules *rules, uint32 **attributes)
 {
 	uint32 *broken = graph_array(links->n, sizeof(uint32));
 	Links members = {rules->nmembers, rules->members, rules->members};
 	Links apart = {rules->napart, rules->apart_a, rules->apart_b};
+	Links valued = {rules->nvalues, rules->valued, rules->valued};
 	Partition p = {.rules = rules};
 	LinkEnds *ends;
 	LinkEnds *member_ends;
 	LinkEnds *apart_ends;
+	LinkEnds *valued_ends;
 
+	*attributes = graph_array(links->n, sizeof(uint32));
 	components_init(&p.c, CurrentMemoryContext);
 	ends = graph_number_links(&p.c, links);
 	member_ends = graph_number_links(&p.c, &members);
 	apart_ends = graph_number_links(&p.c, &apart);
+	valued_ends = graph_number_links(&p.c, &valued);
 	p.broken = graph_array(p.c.n, sizeof(uint32));
 	lists_init(&p.tallies, p.c.n, members.n);
 	lists_init(&p.enemies, p.c.n, 2 * (size_t) apart.n);
+	lists_init(&p.known, p.c.n, valued.n);
 	for (uint32 i = 0; i < members.n; i++)
 	{
 		check_interrupts_sometimes(i);
@@ -279,10 +347,15 @@ graph_conflicts(const Links *links, const Rules *rules)
 		check_interrupts_sometimes(i);
 		add_enemies(&p, apart_ends[i].a, apart_ends[i].b);
 	}
+	for (uint32 i = 0; i < valued.n; i++)
+	{
+		check_interrupts_sometimes(i);
+		add_value(&p, valued_ends[i].a, rules->attributes[i], i + 1);
+	}
 	for (uint32 i = 0; i < links->n; i++)
 	{
 		check_interrupts_sometimes(i);
-		broken[i] = add_link(&p, ends[i].a, ends[i].b);
+		broken[i] = add_link(&p, ends[i].a, ends[i].b, i < rules->nfacts, &(*attributes)[i]);
 	}
 	return broken;
 }

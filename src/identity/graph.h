@@ -30,7 +30,9 @@ typedef struct LinkEnds
 
 /*
  * What a component may hold: at most limits[g - 1] nodes of group g, groups[i]
- * being one of members[i]'s; and not both apart_a[i] and apart_b[i].
+ * being one of members[i]'s; and not both apart_a[i] and apart_b[i]. Links but for
+ * the first nfacts join no components of which both have a value of an attribute,
+ * and not all the same; values[i] is one of valued[i]'s, of attributes[i].
  */
 typedef struct Rules
 {
@@ -42,6 +44,11 @@ typedef struct Rules
 	uint32 napart;
 	const int64 *apart_a;
 	const int64 *apart_b;
+	uint32 nfacts;
+	uint32 nvalues;
+	const int64 *valued;
+	const int32 *attributes;
+	const int64 *values;
 } Rules;
 
 /* graph.c */
@@ -67,9 +74,10 @@ extern uint32 *graph_bridges(const Links *links);
  *
  * Add the links one after another, but for those that would make a component break
  * a rule: for these the smallest group that has too many nodes, or GRAPH_APART
- * where none has and a pair would no longer be apart. 0: added.
+ * where none has and a pair would no longer be apart, or values differ: then the
+ * smallest such attribute stands in attributes, which has 0 for all others. 0: added.
  */
 #define GRAPH_APART PG_UINT32_MAX
-extern uint32 *graph_conflicts(const Links *links, const Rules *rules);
+extern uint32 *graph_conflicts(const Links *links, const Rules *rules, uint32 **attributes);
 
 #endif /* PGJ_GRAPH_H */

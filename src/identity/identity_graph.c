@@ -62,9 +62,16 @@ rules_argument(FunctionCallInfo fcinfo)
 	Column limits = column(fcinfo, 4, "limits");
 	Column apart_a = column(fcinfo, 5, "apart_a");
 	Column apart_b = column(fcinfo, 6, "apart_b");
-	Rules rules = {limits.n,      limits.values, members.n,      members.values,
-				   groups.values, apart_a.n,     apart_a.values, apart_b.values};
+	int32 facts = PG_GETARG_INT32(7);
+	Column valued = column(fcinfo, 8, "valued");
+	Column attributes = column(fcinfo, 9, "attributes");
+	Column values = column(fcinfo, 10, "values");
+	Rules rules = {limits.n,  limits.values,  members.n,      members.values,    groups.values,
+				   apart_a.n, apart_a.values, apart_b.values, Max(facts, 0),     valued.n,
+				   valued.values, attributes.values, values.values};
 
+	check_same_length(&valued, &attributes);
+	check_same_length(&valued, &values);
 	check_same_length(&members, &groups);
 	check_same_length(&apart_a, &apart_b);
 	for (uint32 i = 0; i < rules.nmembers; i++)
@@ -83,6 +90,14 @@ rules_argument(FunctionCallInfo fcinfo)
 							errmsg("limit of group %u must not be negative", i + 1),
 							errdetail("It is %d.", rules.limits[i])));
 	}
+	for (uint32 i = 0; i < rules.nvalues; i++)
+	{
+		check_interrupts_sometimes(i);
+		if (rules.attributes[i] < 1)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("attribute %d does not exist", rules.attributes[i]),
+							errdetail("They are numbered from 1.")));
+	}
 	return rules;
 }
 
@@ -93,13 +108,15 @@ identity_conflicts(PG_FUNCTION_ARGS)
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Links links = links_argument(fcinfo);
 	Rules rules = rules_argument(fcinfo);
-	uint32 *broken = graph_conflicts(&links, &rules);
+	uint32 *attributes;
+	uint32 *broken = graph_conflicts(&links, &rules, &attributes);
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (uint32 i = 0; i < links.n; i++)
 	{
-		Datum values[2] = {Int32GetDatum(i + 1), Int32GetDatum(broken[i])};
-		bool nulls[2] = {false, broken[i] == GRAPH_APART};
+		Datum values[3] = {Int32GetDatum(i + 1), Int32GetDatum(broken[i]),
+						   Int32GetDatum(attributes[i])};
+		bool nulls[3] = {false, broken[i] == GRAPH_APART, attributes[i] == 0};
 
 		check_interrupts_sometimes(i);
 		if (broken[i] != 0)

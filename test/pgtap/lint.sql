@@ -68,7 +68,7 @@ SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolat
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_hub_holds_data', 's'),                    -- looks at tables
-    ('svg_funnel', 's'), ('svg_heatmap', 's'), ('svg_retention', 's'), ('svg_journey', 's'), ('svg_flow', 's'),  -- lc_numeric, TimeZone
+    ('svg_funnel', 's'), ('svg_matches', 's'), ('svg_heatmap', 's'), ('svg_retention', 's'), ('svg_journey', 's'), ('svg_flow', 's'),  -- lc_numeric, TimeZone
     ('journey_changed_rows', 'v'), ('journey_note_rows', 'v'), ('journey_note_row', 'v'),  -- of triggers: look at what has changed, and write
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
@@ -112,6 +112,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise
     'flow_edges',               -- top NULL: all items
     'osa_distance', 'match_level',  -- max NULL: no limit; thresholds and nicknames NULL: none
+    'svg_matches',              -- thresholds NULL: none are drawn
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',
     'conversation_spans_agg_finalfn',  -- likewise
     'identity_components_transfn', 'identity_components_combinefn', 'identity_components_finalfn',  -- likewise

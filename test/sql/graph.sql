@@ -18,6 +18,14 @@ SELECT * FROM identity_conflicts('{1,2,2,2}', '{2,3,1,4}', '{2,3,4,2}', '{2,1,3,
 SELECT * FROM identity_conflicts('{-1}', '{9223372036854775807}', '{5,-1}', '{1,1}', '{1}', '{7}', '{8}');
 SELECT * FROM identity_conflicts('{}', '{}', '{}', '{}', '{}', '{}', '{}');
 SELECT * FROM identity_conflicts('{1}', '{2}', '{}', '{}', '{}', NULL, '{}');
+-- values that differ, through others; of a node that has several; not of facts
+SELECT * FROM identity_conflicts('{1,2,3,3}', '{2,3,4,1}', '{}', '{}', '{}', '{}', '{}', 0, '{1,3,4}', '{1,1,1}', '{10,20,20}');
+SELECT * FROM identity_conflicts('{1,2,3}', '{2,3,4}', '{}', '{}', '{}', '{}', '{}', 2, '{1,3,4}', '{1,1,1}', '{10,20,20}');
+SELECT * FROM identity_conflicts('{1,1,1}', '{2,3,4}', '{}', '{}', '{}', '{}', '{}', valued => '{1,1,2,3,4,4}', attributes => '{2,2,2,3,2,2}', "values" => '{10,20,20,1,10,20}');
+-- the smallest attribute; a limit and a pair before it
+SELECT * FROM identity_conflicts('{1,1,1}', '{2,3,4}', '{1,3}', '{1,1}', '{1}', '{1}', '{4}', 0, '{1,2,1,2,3,4}', '{2,2,1,1,1,1}', '{1,2,1,2,2,2}');
+SELECT * FROM identity_conflicts('{1}', '{2}', '{}', '{}', '{}', '{}', '{}', 0, '{1}', '{0}', '{10}');
+SELECT * FROM identity_conflicts('{1}', '{2}', '{}', '{}', '{}', '{}', '{}', 0, '{1}', '{1}', '{}');
 SELECT identity_conflicts('[5:6]={1,1}', '[0:1]={2,3}', '{2,3}', '{1,1}', '{1}', '{}', '{}');
 
 -- the path that costs least; then the one of fewest links; then the links that come first
@@ -55,10 +63,11 @@ SELECT id, array_agg(1 + (h & 7)) AS a, array_agg(1 + (h >> 3 & 7)) AS b,
        array_agg(1 + (h >> 11 & 3)::int) FILTER (WHERE i % 2 = 0) AS groups,
        ARRAY[id % 3, 1, 1 + id % 2, 2] AS limits,
        coalesce(array_agg(1 + (h >> 14 & 7)) FILTER (WHERE i % 4 = 1 AND id % 5 > 0), '{}') AS apart_a,
-       coalesce(array_agg(1 + (h >> 17 & 7)) FILTER (WHERE i % 4 = 1 AND id % 5 > 0), '{}') AS apart_b
+       coalesce(array_agg(1 + (h >> 17 & 7)) FILTER (WHERE i % 4 = 1 AND id % 5 > 0), '{}') AS apart_b,
+       id % 4 AS facts, array_agg(1 + (h >> 20 & 7)) AS valued, array_agg(1 + (h >> 23 & 1)::int) AS attributes, array_agg(h >> 24 & 3) AS vals
 FROM generate_series(1, 300) id, generate_series(1, 2 + id % 12) i, hashint8extended(id, i) h GROUP BY id;
 
-CREATE FUNCTION naive_conflicts(g graph) RETURNS TABLE ("position" int, limit_group int) LANGUAGE plpgsql AS $$
+CREATE FUNCTION naive_conflicts(g graph) RETURNS TABLE ("position" int, limit_group int, attribute int) LANGUAGE plpgsql AS $$
 DECLARE
     component bigint[] := ARRAY(SELECT generate_series(1, 8));
     merged bigint[];
@@ -73,7 +82,14 @@ BEGIN
               GROUP BY 1 HAVING count(DISTINCT u.member) > g.limits[u.grp]) m;
         SELECT bool_or(merged[u.x] = component[g.b[i]] AND merged[u.y] = component[g.b[i]] AND u.x <> u.y) INTO apart
         FROM unnest(g.apart_a, g.apart_b) u(x, y);
-        IF limit_group IS NOT NULL OR apart THEN
+        attribute := NULL;
+        IF limit_group IS NULL AND apart IS NOT TRUE AND i > g.facts THEN
+            SELECT min(m.attribute) INTO attribute
+            FROM (SELECT u.attribute FROM unnest(g.valued, g.attributes, g.vals) u(node, attribute, value)
+                  WHERE component[u.node] IN (component[g.a[i]], component[g.b[i]])
+                  GROUP BY 1 HAVING count(DISTINCT u.value) > 1 AND count(DISTINCT component[u.node]) > 1) m;
+        END IF;
+        IF limit_group IS NOT NULL OR apart OR attribute IS NOT NULL THEN
             position := i;
             RETURN NEXT;
         ELSE
@@ -81,10 +97,10 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-SELECT count(*) > 500 AS many, count(limit_group) BETWEEN 200 AND count(*) - 100 AS both
+SELECT count(*) > 500 AS many, count(limit_group) BETWEEN 200 AND count(*) - 100 AS both, count(attribute) > 100 AS parted
 FROM graph g, naive_conflicts(g);
 SELECT id FROM graph g
-WHERE ARRAY(SELECT c FROM identity_conflicts(a, b, members, groups, limits, apart_a, apart_b) c)::text
+WHERE ARRAY(SELECT c FROM identity_conflicts(a, b, members, groups, limits, apart_a, apart_b, facts, valued, attributes, vals) c)::text
       <> ARRAY(SELECT c FROM naive_conflicts(g) c)::text;
 
 -- all paths that meet no node twice

@@ -104,7 +104,10 @@ SELECT step, value_a, value_b, level, sign(bits) AS bits, probability > 0.5 AS l
 SELECT round(w.score::numeric, 6) = round(p.score::numeric, 6) AS same
 FROM match_pairs p, (SELECT score FROM why_match('person:247', 'person:7') WITH ORDINALITY ORDER BY ordinality DESC LIMIT 1) w
 WHERE '{7,247}' = array(SELECT r.source_key::int FROM match_records r WHERE r.record_id IN (p.a, p.b) ORDER BY 1);
-SELECT step, from_identifier, to_identifier, source, outcome FROM why('person:7', 'person:247');
+SELECT step, from_identifier, to_identifier, source, outcome, strength > 5 AS strong FROM why('person:7', 'person:247');
+SELECT array(SELECT e ->> 'step' FROM jsonb_array_elements(y.waterfall) e) = array(SELECT w.step FROM why_match('person:7', 'person:247') w) AS steps,
+       round((y.waterfall -> -1 ->> 'score')::numeric, 3) = round(y.strength::numeric, 3) AS sum
+FROM why('person:7', 'person:247') y;
 SELECT * FROM why_match('person:7', 'person:0');
 SELECT identify('{email:x@example.pt}') > 0;
 SELECT * FROM why_match('person:7', 'email:x@example.pt');
@@ -150,6 +153,8 @@ SELECT set_conflict('{born}'), set_conflict('{born}') AS again, set_conflict(sou
 SELECT accepted, withdrawn > 200 AS withdrawn FROM accept_matches(0);
 SELECT DISTINCT status FROM match_pairs WHERE score > 0 ORDER BY 1;
 SELECT why, count(*) > 100 AS waiting FROM match_review GROUP BY 1 ORDER BY 1;
+SELECT step, from_identifier, to_identifier, source, outcome, strength > 5 AS strong, jsonb_array_length(waterfall) AS steps FROM why('person:11', 'person:251');
+SELECT * FROM stitch_check();
 SELECT drop_conflict(source => 'shop'), drop_conflict('{city}');
 SELECT accepted > 200 AS accepted FROM accept_matches(0);
 -- but for those a steward has joined
@@ -176,6 +181,14 @@ SELECT count(*) > 0 AS trained FROM train_matches();
 SELECT find_matches() > 0;
 SELECT * FROM accept_matches(1, 2);
 
+-- the report as a picture, with the thresholds; before anything was accepted with the one there would be
+SELECT a.accepted > 200 AS accepted, customer_of('person:10') <> customer_of('person:250') AS parted_still, customer_of('person:8') = customer_of('person:248') AS joined_still
+FROM accept_matches(2.5, -1) a;
+SELECT substring(p FROM '<desc>[\d,]+ (pairs. From 2.5 on: )') AS told, p ~ 'accepted from 2.5' AS accepted, p ~ 'review from -1' AS review, p ~ '<title>Ours' AS title FROM match_picture(options => '{"title": "Ours"}') p;
+SELECT retract_model() > 200;
+SELECT p ~ format('accepted from %s', round(match_threshold()::numeric, 2)) AS would, p ~ 'review from' AS review FROM match_picture() p;
+SELECT match_picture('none');
+
 -- traits
 SELECT set_traits('card:5', '{"name": "Ana Prata", "city": "Évora", "tags": ["a"], "gone": null}', 'till', '2026-01-01Z'), set_traits('card:5', '{"name": "Ana Prata Luz"}', 'web', '2026-01-02Z');
 SELECT take_match_traits();
@@ -183,6 +196,43 @@ SELECT source, source_key, fields FROM match_records WHERE taken_from = 'traits'
 SELECT take_match_traits('{name}'), take_match_traits('{name}') AS again;
 SELECT set_traits('card:5', '{"name": null}', 'till', '2026-01-03Z');
 SELECT take_match_traits('{name}'), count(*) FROM match_records WHERE taken_from = 'traits';
+-- records follow them from then on: of who says something else, of a row that changes or goes, and of what is forgotten
+SELECT set_traits('card:5', '{"name": "Ana Prata", "city": "Faro"}', 'till', '2026-01-04Z') > 0, set_traits('card:6', '{"name": "Rui Prata"}', 'till', '2026-01-04Z') > 0;
+SELECT put_traits('rows', '{1,2}', '{card:7,card:8}', '{"{\"name\": \"Eva Luz\"}","{\"name\": \"Ivo Luz\"}"}', NULL);
+SELECT source, source_key, fields FROM match_records WHERE taken_from = 'traits' ORDER BY 1, 2;
+SELECT put_traits('rows', '{1}', '{card:7}', '{"{\"name\": \"Eva Luz Reis\"}"}', NULL), drop_traits('rows', '{2}');
+UPDATE traits SET value = '"Rui"' WHERE trait = 'name' AND source = 'till' AND value = '"Rui Prata"';
+SELECT source, source_key, fields FROM match_records WHERE taken_from = 'traits' ORDER BY 1, 2;
+SELECT take_match_traits('{name}') AS in_line, take_match_traits('{}') AS none;
+SELECT set_traits('card:6', '{"name": "Rui Prata"}', 'till', '2026-01-05Z') > 0, count(*) FROM match_records WHERE taken_from = 'traits';
+
+-- and a table: what is new is matched in its transaction, as if later
+SELECT count(*) > 0 AS trained FROM train_matches();
+SELECT find_matches() > 0;
+SELECT take_match_records('people', 'id', '{name,born,phone,email,city}', 'person', 'shop', keep => true) AS unchanged;
+BEGIN;
+INSERT INTO public.people SELECT 600 + id, id, name, born, phone, email, city FROM public.people WHERE id IN (11, 12);
+UPDATE public.people SET name = 'Nobody Else', phone = NULL, email = NULL WHERE id = 13;
+DELETE FROM public.people WHERE id = 14;
+SELECT find_matches() BETWEEN 1 AND 60 AS few;
+SELECT accepted > 0 FROM accept_matches(5);
+SELECT customer_of('person:611') = customer_of('person:11') AS one, (SELECT fields ->> 'name' FROM match_records WHERE source_key = '13') AS changed, count(*) AS gone FROM match_records WHERE source_key = '14';
+COMMIT;
+SELECT find_matches() AS nothing;
+CREATE TEMP TABLE followed AS SELECT a, b, score, levels FROM match_pairs;
+SELECT find_matches('-infinity') > 200 AS compared;
+SELECT count(*) AS differ FROM (SELECT a, b, score, levels FROM match_pairs EXCEPT TABLE followed UNION ALL (TABLE followed EXCEPT SELECT a, b, score, levels FROM match_pairs)) d;
+UPDATE public.people SET id = 613 WHERE id = 611;
+SELECT source_key FROM match_records WHERE source_key IN ('611', '613');
+ALTER TABLE public.people DROP COLUMN city;
+UPDATE public.people SET name = 'Rui Novo' WHERE id = 612;
+SELECT fields ? 'city' AS city, fields ->> 'name' AS name FROM match_records WHERE source_key = '612';
+DELETE FROM public.people WHERE id > 600;
+SELECT take_match_records('people', 'id', '{name,born,phone,email}', 'person', 'shop', keep => false) > 400 AS without_cities;
+SELECT count(*) AS triggers FROM pg_trigger WHERE tgrelid = 'public.people'::regclass;
+ALTER TABLE public.people ADD COLUMN city text;
+SELECT * FROM stitch_check();
+SELECT retract_model() > 0;
 
 -- nicknames
 SELECT set_match('name', '{name}', 'name');

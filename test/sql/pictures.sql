@@ -76,6 +76,17 @@ SELECT said(svg_flow(flow_agg(journey, 'action', '{"direction": "backward", "max
 SELECT svg_flow(flow_agg(journey, 'channel')) IS NULL AS null_of_none FROM lives WHERE false;
 SELECT said(svg_flow(flow_agg(journey, 'channel'))) FROM (VALUES ('{}'::journey)) v(journey);
 
+-- matches: bars of scores, and what is expected from each on; a threshold beyond all is told, and not drawn
+CREATE TABLE scores AS
+SELECT ARRAY[(5, 90, 0.99, 0.7, 0.4), (-20, 4000, 0.02, 1, 0), (0, 10, 0.95, 0.85, 0.3), (-3, 20, 0.9, 0.9, 0.25), (5, 10, 0.99, 0.7, 0.4)]::match_score[] AS scores;
+SELECT said(svg_matches(scores, 2, -3)), drawn(svg_matches(scores, 2, -3), 'g') AS bars FROM scores;
+SELECT (regexp_match(svg_matches(scores, 2, -3, '{"title": "Ours", "width": 400}'), '<title>.*?</desc>'))[1] FROM scores;
+SELECT drawn(svg_matches(scores, 50), 'path') - drawn(svg_matches(scores, 5), 'path') AS lines_less, (regexp_match(svg_matches(scores, 50), '<desc>(.*?)</desc>'))[1] FROM scores;
+SELECT svg_matches(scores) = svg_matches(ARRAY(SELECT s FROM unnest(scores) s ORDER BY s.pairs)) AS same_in_any_order FROM scores;
+SELECT drawn(svg_matches(array_agg((i, i % 7, 1 - i / 4000.0, i / 4000.0, 0)::match_score)), 'g') < 190 AS put_together FROM generate_series(0, 3000) i;
+SELECT said(svg_matches('{}')), svg_matches(NULL) IS NULL AS none, svg_matches('{}', options => NULL) IS NULL AS nothing;
+SELECT said(svg_matches(ARRAY[(7.5, 0, 1, 1, 1)]::match_score[], 'infinity', '-infinity'));
+
 -- bands leave a node and come to it beside each other, never one upon the other
 SELECT count(*) AS bands, count(DISTINCT start) AS starts, count(DISTINCT goal) AS goals
 FROM edges, regexp_matches(svg_flow(edges), '<path d="M(\S+ \S+?)C\S+ \S+ \S+ \S+ (\S+ [^V]+)V', 'g') m, LATERAL (SELECT m[1], m[2]) b(start, goal);
@@ -105,10 +116,18 @@ SELECT svg_funnel(ARRAY[(1, 'a', NULL, 1, 1, NULL, NULL)]::funnel_step[]);
 SELECT svg_funnel(ARRAY[(NULL, 'a', 1, 1, 1, NULL, NULL)]::funnel_step[]);
 SELECT svg_funnel(ARRAY[(1, 'a', -1, 1, 1, NULL, NULL)]::funnel_step[]);
 SELECT svg_heatmap(ARRAY[('a', 'b', 'NaN')]::heatmap_cell[]);
+SELECT svg_matches(ARRAY[('NaN', 1, 1, 1, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(2e6, 1, 1, 1, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(1, -1, 1, 1, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(1, 1, 1, 1.5, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(1, 1, NULL, 1, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(1, 9223372036854775807, 1, 1, 1), (1, 1, 1, 1, 1)]::match_score[]);
+SELECT svg_matches(ARRAY[(1, 1, 1, 1, 1)]::match_score[], 'NaN');
+SELECT svg_matches(ARRAY[(1, 1, 1, 1, 1)]::match_score[], options => '{"top": 5}');
 SELECT svg_retention(ARRAY[('infinity', 0, 1)]::retention_cell[]);
 SELECT svg_retention(ARRAY[('2026-01-01', -1, 1)]::retention_cell[]);
 SELECT svg_flow(ARRAY[(1, 'a', 'b', 9223372036854775807), (1, 'a', 'c', 1)]::flow_edge[]);
 SELECT svg_flow(ARRAY[(NULL, 'a', 'b', 1)]::flow_edge[]);
 
 DROP FUNCTION drawn, said;
-DROP TABLE funnels, cells, cohorts, lives, edges;
+DROP TABLE funnels, cells, cohorts, lives, edges, scores;

@@ -65,6 +65,16 @@ SELECT set_config('shops.tenant', 'regress_shop_b', false), shops.record('{b_mai
 SELECT set_config('shops.tenant', 'regress_shop_a', false), shops.record('{a_mail:A@x.pt,a_card:1}', '2026-03-03Z', 'web', 'view') > 0 AS a;
 SELECT count(shops.set_rule(mail, normalizer => 'email')) FROM unnest('{a_mail,b_mail}'::text[]) mail;
 
+-- Matching knows all shops; what is of two of them neither sees, if they may read it at all
+INSERT INTO shops.match_records (identity_id, source, source_key, fields)
+SELECT shops.identity_of(identifier(t || '_card', n::text)), t, n::text, jsonb_build_object('name', 'thread ' || t) FROM unnest('{a,b}'::text[]) t, generate_series(1, 2) n;
+SELECT shops.set_block('{name}') > 0, shops.set_match('name', '{name}'), shops.set_conflict('{name}');
+INSERT INTO shops.match_pairs (a, b, model, score, levels, rule)
+SELECT x.record_id, y.record_id, 'default', 9, 0, 1 FROM shops.match_records x JOIN shops.match_records y ON y.record_id > x.record_id;
+SELECT count(*) AS pairs, (SELECT count(*) FROM shops.match_keys) AS keys, (SELECT count(*) FROM shops.match_values) AS values FROM shops.match_pairs;
+GRANT SELECT ON shops.match_records, shops.match_pairs, shops.match_keys, shops.match_due, shops.match_blocks, shops.match_models, shops.match_report, shops.match_review,
+    shops.match_large_blocks TO regress_shop_a, regress_shop_b, regress_shop_none;
+
 -- Each view, and each function that reads: whose rows does each tenant see? Texts of the other tenant's must not be among them.
 CREATE FUNCTION pg_temp.seen(role text, query text, OUT n bigint, OUT texts text) LANGUAGE plpgsql AS $$
 BEGIN

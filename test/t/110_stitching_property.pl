@@ -75,10 +75,25 @@ sub random_guesses
     return map { { ids => [ some_of(2, @known) ], strength => any(0.5, 1, 1, 2, 7.25), key => 'g' . ++$made } } 1 .. any(1, 2, 3, 6);
 }
 
+# What is said of an identifier, in a way that another may say, too
+sub random_record
+{
+    my ($universe) = @_;
+    return [ 'tell', any(@$universe), any('clean', 'web'), 'r' . ++$made, born => any(undef, 1, 2, ' 2 '), suffix => any(undef, undef, 'jr', 'Jr', 'sr', '') ];
+}
+
+sub random_conflict { return [ 'set_conflict', any([ ['born'], undef ], [ ['born'], undef ], [ ['suffix'], 'web' ], [ [ 'born', 'suffix' ], undef ], [ [], 'clean' ])->@* ] }
+
 # Calls that lead somewhere else
 sub detour
 {
-    my ($universe, $observations, $pairs) = @_;
+    my ($universe, $observations, $pairs, $records) = @_;
+    if (@$records && rand() < 0.25)
+    {
+        my $record = any(@$records);
+        return any([ 'untell', @$record[ 2, 3 ] ], random_record($universe), [ @{ random_record($universe) }[ 0, 1 ], @$record[ 2, 3 ], born => any(1, 2) ],
+            random_conflict(), [ 'drop_conflict', @{ random_conflict() }[ 1, 2 ] ]);
+    }
     my $what = rand;
     my $o = any(@$observations);
     return [ 'retract', $o->{source}, $o->{key} ] if $what < 0.15 && defined $o->{key};
@@ -103,7 +118,8 @@ sub detour
 
 sub question
 {
-    my ($universe, $observations) = @_;
+    my ($universe, $observations, @guesses) = @_;
+    return [ 'why', any(@guesses)->{ids}->@* ] if @guesses && rand() < 0.5;
     return [ 'why', some_of(2, @$universe) ] if rand() < 0.6;
     my @observations = map { random_observation($universe, 4) } 1 .. any(0 .. 3);
     push @observations, any(@$observations) if rand() < 0.3;
@@ -138,26 +154,33 @@ sub random_programs
     # the rules are set, or set otherwise and then so
     my %rules = map { $_ => [ 'set_rule', $_, random_rule() ] } some_of(int rand 4, @spaces), rand() < 0.2 ? '*' : ();
     my @rules = map { $rules{$_} } sort keys %rules;
-    push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.25;
+    push @rules, [ 'set_quarantine_above', any(undef, 1, 2, 3, 4) ] if rand() < 0.35;
     my %pairs = map { pair_of(@$_[ 1, 2 ]) => $_ } map { random_pair($universe) } 1 .. any(0, 0, 1, 2, 3);
     my @pairs = map { $pairs{$_} } sort keys %pairs;
     my @again = (@observations, map { any(@observations) } 1 .. 2);
-    my @guesses = map { [ 'guess_many', any(1 .. 3), random_guesses(\@observations) ] } 1 .. any(0, 0, 1, 2, 3);
+    my @guesses = map { [ 'guess_many', any(1 .. 3), random_guesses(\@observations) ] } 1 .. any(0, 1, 1, 2, 3);
     @guesses = grep { @$_ > 2 } @guesses;
+    my %conflicts = map { join(' ', $_->[1]->@*, '|', $_->[2] // '') => $_ } map { random_conflict() } 1 .. (@guesses ? any(0, 1, 1, 1, 2) : any(0, 0, 1));
+    my @conflicts = map { $conflicts{$_} } sort keys %conflicts;
+    push @rules, @conflicts;
+    my @guessed = map { @$_[ 2 .. $#$_ ] } @guesses;
+    my $likely = [ @$universe, map { @{ $_->{ids} } } @guessed ];
+    my @records = map { random_record($likely) } 1 .. (@conflicts ? any(4, 8, 12) : 0);
+    my @asked = @records && @guessed ? map { [ 'why', any(@guessed)->{ids}->@* ] } 1 .. 3 : ();
 
     my @batches;
     my @left = shuffle(@again);
     push @batches, [ 'identify_many', splice @left, 0, rand() < 0.15 ? @left : 1 + int rand 6 ] while @left;
 
     return (
-        [ @rules, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @guesses, @pairs ],
-        interspersed([ shuffle(map { observe($_) } @again), shuffle(@guesses) ], @pairs, @rules),
-        interspersed([ @batches, @guesses ], @pairs, @rules, @guesses),
+        [ @rules, @records, (rand() < 0.5 ? [ 'identify_many', @observations ] : map { observe($_) } @observations), @guesses, @pairs, @asked ],
+        [ @{ interspersed([ shuffle(map { observe($_) } @again), shuffle(@guesses) ], @pairs, @rules, @records) }, @asked ],
+        [ @{ interspersed([ @batches, @guesses ], @pairs, @rules, @guesses, shuffle(@records)) }, @asked ],
         [   @{  interspersed(
-                    [ map({ observe($_) } shuffle(@observations)), @guesses, @pairs, @rules ],
-                    map({ detour($universe, \@observations, \@pairs) } 1 .. 5 + int rand 8),
-                    map({ question($universe, \@observations) } 1 .. 2)) },
-            map({ question($universe, \@observations) } 1 .. 3) ]);
+                    [ map({ observe($_) } shuffle(@observations)), @guesses, @pairs, @rules, @records ],
+                    map({ detour($universe, \@observations, \@pairs, \@records) } 1 .. 5 + int rand 8),
+                    map({ question($universe, \@observations, @guessed) } 1 .. 2)) },
+            map({ question($universe, \@observations, @guessed) } 1 .. 3) ]);
 }
 
 # Runs every other batch, from the given one on, in its own database; returns how many
@@ -228,9 +251,9 @@ if (!@failed)
 {
     note join ', ', map { "$covered{$_} $_" } sort keys %covered;
     cmp_ok($covered{$_} // 0, '>', $runs / 10, "enough programs end with $_")
-      for qw(merged blocked shared skipped quarantined retracted guessed);
+      for 'in conflict', qw(merged blocked shared skipped quarantined retracted guessed);
     cmp_ok($covered{$_} // 0, '>', $runs / 100, "enough answers: $_") for 'simulated to move',
-      map { "why: $_" } qw(joined must_link retracted blocked shared max cannot_link quarantined);
+      map { "why: $_" } qw(joined must_link retracted blocked shared max cannot_link conflict quarantined);
 }
 
 # Hubs too large for the model, where much is stitched without the whole law: what a rebuild gives, always
@@ -249,7 +272,7 @@ BEGIN
     PERFORM setseed(seed);
     PERFORM large.set_rule('account', priority => 9, max_per_customer => 1), large.set_rule('email', priority => 5, normalizer => 'email'),
             large.set_rule('tab', shared_above => 2), large.set_rule('mail', priority => 7, shared_above => 3, normalizer => 'email'),
-            large.set_quarantine_above(above);
+            large.set_quarantine_above(above), large.set_conflict('{born}');
     COMMIT;
     FOR step IN 1 .. 120 LOOP
         k := CASE WHEN step = 1 THEN 0.99 ELSE random() END;
@@ -273,6 +296,13 @@ BEGIN
                 FROM generate_series(1, (ARRAY[1, 20, n])[1 + floor(random() * 3)::int]) g
                      CROSS JOIN LATERAL (SELECT i.identifier FROM large.identities i WHERE g > 0 ORDER BY random() LIMIT 1) x
                      CROSS JOIN LATERAL (SELECT i.identifier FROM large.identities i WHERE i.identifier <> x.identifier ORDER BY random() LIMIT 1) y;
+            ELSIF k < 0.88 THEN
+                -- records that say something else, or are gone
+                INSERT INTO large.match_records (identity_id, source, source_key, fields)
+                SELECT i.identity_id, 'a', i.identity_id % n, jsonb_build_object('born', floor(random() * 3))
+                FROM (SELECT DISTINCT ON (identity_id % n) identity_id FROM (SELECT identity_id FROM large.identities ORDER BY random() LIMIT n / 4) x) i
+                ON CONFLICT ON CONSTRAINT match_records_source_key DO UPDATE SET identity_id = excluded.identity_id, fields = excluded.fields;
+                DELETE FROM large.match_records WHERE random() < 0.2;
             ELSIF k < 0.9 THEN
                 PERFORM large.must_link(any_identifier(n), any_identifier(n));
             ELSIF k < 0.95 THEN

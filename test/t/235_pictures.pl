@@ -26,7 +26,7 @@ my @shape = qw(class fill);
 my %svg = (
 	svg => [qw(xmlns viewBox width height role font-family font-size)], title => [], desc => [], style => [], g => [],
 	rect => [ @shape, qw(x y width height rx) ], circle => [ @shape, qw(cx cy r stroke stroke-width) ],
-	path => [ @shape, qw(d opacity stroke stroke-width) ], tspan => [ @shape, qw(font-weight stroke) ],
+	path => [ @shape, qw(d opacity stroke stroke-width stroke-dasharray) ], tspan => [ @shape, qw(font-weight stroke) ],
 	text => [ @shape, qw(x y font-size text-anchor font-weight transform stroke stroke-width stroke-linejoin paint-order) ]);
 my %html = (%svg,
 	html => [qw(xmlns lang)], head => [], meta => [qw(charset http-equiv content name)], body => [], header => [], main => [],
@@ -109,6 +109,7 @@ my %pictures = (
 	retention => q{svg_retention(array_agg((date '2026-01-01' + 7 * i, j, 90 - 3 * i - 9 * j)::retention_cell), %s)
 		FROM generate_series(0, 6) i, generate_series(0, 6) j WHERE i + j < 7},
 	journey => q{svg_journey((SELECT journey_agg(journey) FROM journeys), %s)},
+	matches => q{svg_matches(array_agg((id - 8, id * id, 0.04 * id, 1 - 0.04 * id, 0.02 * id)::match_score), 3, -2, %s) FROM hostile},
 	edges => q{svg_flow(array_agg((s, a.label, b.label, a.id * b.id)::flow_edge), %s) FROM hostile a, hostile b, generate_series(1, 2) s},
 	flow => q{svg_flow((SELECT flow_agg(journey, 'label') FROM journeys), %s)});
 foreach my $name (sort keys %pictures) {

@@ -52,6 +52,8 @@ sub new
         evidence => {},     # by source and key: { ids, at, retracted }
         pairs => {},        # by pair: must or cannot
         known => {},        # identifiers
+        records => {},      # by key: { id, source, fields }
+        conflicts => {},    # by fields and source: { fields, source }
         quarantine => 10000,
     }, $class;
 }
@@ -64,6 +66,8 @@ sub copy
         evidence => { map { $_ => { %{ $self->{evidence}{$_} } } } keys %{ $self->{evidence} } },
         pairs => { %{ $self->{pairs} } },
         known => { %{ $self->{known} } },
+        records => { %{ $self->{records} } },
+        conflicts => { %{ $self->{conflicts} } },
         quarantine => $self->{quarantine},
     }, ref $self;
 }
@@ -188,6 +192,7 @@ sub guess_many
     my $new = 0;
     for my $g (@guesses)
     {
+        $self->{known}{$_} = 1 for @{ $g->{ids} };
         my $key = "match\t=$g->{key}";
         $self->{evidence}{$key} ||= do { $new++; { ids => [ distinct(@{ $g->{ids} }) ], at => $at, source => 'match', key => $g->{key},
             strength => $g->{strength}, retracted => 0 } };
@@ -197,6 +202,35 @@ sub guess_many
 
 # The normal form of something known?
 sub is_node { my ($self, $id) = @_; return scalar grep { $self->node($_) eq $id } keys %{ $self->{known} } }
+
+# A record says something of an identifier; one of that key is replaced
+sub tell
+{
+    my ($self, $id, $source, $key, %fields) = @_;
+    $self->{known}{$id} = 1;
+    $self->{records}{"$source $key"} = { id => $id, source => $source, key => $key, fields => \%fields };
+    return ['yes'];
+}
+
+sub untell
+{
+    my ($self, $source, $key) = @_;
+    return [ delete $self->{records}{"$source $key"} ? 'yes' : 'no' ];
+}
+
+sub set_conflict
+{
+    my ($self, $fields, $source) = @_;
+    my $is_new = !$self->{conflicts}{"@$fields|" . ($source // '')};
+    $self->{conflicts}{"@$fields|" . ($source // '')} = { fields => $fields, source => $source };
+    return [ $is_new ? 'yes' : 'no' ];
+}
+
+sub drop_conflict
+{
+    my ($self, $fields, $source) = @_;
+    return [ delete $self->{conflicts}{"@$fields|" . ($source // '')} ? 'yes' : 'no' ];
+}
 
 sub retract
 {
@@ -354,6 +388,45 @@ sub objections
     return @reasons;
 }
 
+# What records say of each node in fields of conflicts: attribute to node to a list of values. An attribute is what is
+# told of a conflict in it, and which conflict that is
+sub attributes
+{
+    my ($self) = @_;
+    my %attributes;
+    for my $conflict (sort keys %{ $self->{conflicts} })
+    {
+        my ($fields, $source) = @{ $self->{conflicts}{$conflict} }{qw(fields source)};
+        for my $record (grep { !defined $source || $_->{source} eq $source } values %{ $self->{records} })
+        {
+            my $node = $self->node($record->{id});
+            push @{ $attributes{"conflict: records of $source\n$conflict"}{$node} }, $record->{key} if !@$fields;
+            for my $field (@$fields)
+            {
+                my $value = lc($record->{fields}{$field} // '') =~ s/^ +| +$//gr;
+                push @{ $attributes{"conflict: $field\n$conflict"}{$node} }, $value if $value ne '';
+            }
+        }
+    }
+    return \%attributes;
+}
+
+# Why a guess may not join two groups: both have values of an attribute, and not all are the same
+sub conflicts_between
+{
+    my ($attributes, $x, $y) = @_;
+    my %reasons;
+    for (keys %$attributes)
+    {
+        my $values = $attributes->{$_};
+        my @in_x = map { @{ $values->{$_} || [] } } @$x;
+        my @in_y = map { @{ $values->{$_} || [] } } @$y;
+        my %different = map { $_ => 1 } @in_x, @in_y;
+        $reasons{ (split /\n/)[0] } = 1 if @in_x && @in_y && keys %different > 1;
+    }
+    return sort keys %reasons;
+}
+
 # Pairs of nodes; one that has become one node is none
 sub node_pairs
 {
@@ -463,12 +536,14 @@ sub stitch
 
     # then guesses, as far as that is lawful
     my ($strength, $seen) = $self->guesses(\%usable, \%facts);
+    my $attributes = $self->attributes;
     for ($self->guess_order($strength, $seen))
     {
         my ($x, $y) = split / /;
         next if $quarantined{$x} || $quarantined{$y} || $customer->{$x} == $customer->{$y};
         my @together = (@{ $customer->{$x} }, @{ $customer->{$y} });
         my @objections = $self->objections(@together);
+        push @objections, conflicts_between($attributes, $customer->{$x}, $customer->{$y});
         push @objections, 'too large' if defined $self->{quarantine} && @together > $self->{quarantine};
         if (@objections) { $skipped{$_} = \@objections }
         else { unite($customer, $x, $y) }

@@ -38,6 +38,9 @@ DECLARE
     name regclass;
 BEGIN
     DELETE FROM past;
+    IF EXISTS (SELECT FROM $HUB.match_conflicts) THEN
+        DELETE FROM $HUB.match_conflicts;
+    END IF;
     FOR name IN SELECT oid FROM pg_class
                 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $name) AND relkind = 'r'
                   AND relname NOT IN ('identifier_rules', 'settings') LOOP
@@ -49,6 +52,19 @@ BEGIN
     IF (SELECT quarantine_above FROM $HUB.settings) IS DISTINCT FROM 10000 THEN
         PERFORM $HUB.set_quarantine_above(10000);
     END IF;
+END \$\$;
+
+CREATE FUNCTION tell(id identifier, source text, key text, fields jsonb) RETURNS boolean LANGUAGE plpgsql AS \$\$
+BEGIN
+    INSERT INTO $HUB.match_records (identity_id, source, source_key, fields)
+    SELECT ($HUB.identities_for(ARRAY[id], ARRAY[timestamptz '2026-01-01Z']))[1], tell.source, key, tell.fields
+    ON CONFLICT ON CONSTRAINT match_records_source_key DO UPDATE SET identity_id = excluded.identity_id, fields = excluded.fields;
+    RETURN true;
+END \$\$;
+CREATE FUNCTION untell(source text, key text) RETURNS boolean LANGUAGE plpgsql AS \$\$
+BEGIN
+    DELETE FROM $HUB.match_records r WHERE r.source = untell.source AND r.source_key = key;
+    RETURN FOUND;
 END \$\$;
 
 -- every identity, then every customer
@@ -190,6 +206,14 @@ sub call_sql
           . ', ARRAY[' . join(', ', map { $_->{strength} } @guesses) . ']::real[], source_keys => ' . array('text', map { $_->{key} } @guesses)
           . ', observed_at => ' . at($at) . ')';
     }
+    if ($name eq 'tell')
+    {
+        my ($id, $source, $key, %fields) = @a;
+        return 'SELECT tell(' . join(', ', map { text($_) } $id, $source, $key) . ', jsonb_strip_nulls(jsonb_build_object('
+          . join(', ', map { text($_), text($fields{$_}) } sort keys %fields) . ')))';
+    }
+    return 'SELECT untell(' . join(', ', map { text($_) } @a) . ')' if $name eq 'untell';
+    return "SELECT $HUB.$name(" . array('text', @{ $a[0] }) . ', ' . text($a[1]) . ')' if $name =~ /^(set|drop)_conflict$/;
     return "SELECT $HUB.retract_many(" . text($a[0]) . ', ' . array('text', @a[ 1 .. $#a ]) . ')' if $name eq 'retract_many';
     return "SELECT $HUB.$name(" . join(', ', map { literal($_) } @a) . ')';
 }
@@ -250,6 +274,7 @@ sub script
     {
         my $stitch = $expected[-1]{stitch};
         $covered{$_} += keys %{ $stitch->{$_} } > 0 for qw(blocked shared skipped quarantined guessed);
+        $covered{'in conflict'} += grep({ grep { /^conflict/ } @$_ } values %{ $stitch->{skipped} }) > 0;
         $covered{merged} += grep({ @$_ > 1 } @{ $stitch->{customers} }) > 0;
         $covered{retracted} += grep({ $_->{retracted} } values %{ $model->{evidence} }) > 0;
     }
@@ -426,7 +451,7 @@ sub judge_why
         my ($step, $x, $y, $source, $key, $day, $outcome) = @$_;
         return "not a path:\n$result" if $step != ++$number || $x ne $at;
         $at = $y;
-        $covered{ 'why: ' . $outcome =~ s/max.*/max/r }++;
+        $covered{ 'why: ' . $outcome =~ s/(max|conflict).*/$1/r }++;
         my $objection = judge_hop($model, $stitch, $x, $y, $source, $key, $day, $outcome);
         return "hop $step, $objection:\n$result" if $objection;
         $apart = 1 if $outcome !~ /^(joined|must_link)$/;
