@@ -273,7 +273,7 @@ BEGIN
             DETAIL = format('Given: %s, %s, %s.', coalesce(recall::text, 'NULL'), coalesce(seed::text, 'NULL'),
                             coalesce(random_pairs::text, 'NULL'));
     END IF;
-    SELECT c."values", c.levels, p.comparators INTO code FROM match_code() c CROSS JOIN match_record_code() p;
+    SELECT c."values", c.levels, p.names, p.comparators INTO code FROM match_code() c CROSS JOIN match_record_code() p;
     n := (SELECT count(*) FROM match_records r);
     IF n < 3 OR NOT EXISTS (SELECT FROM match_blocks b) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -294,11 +294,10 @@ BEGIN
                     FROM (SELECT match_record(0, 0, true, ''{}'', ARRAY[%s]::text[],
                                               array_fill(NULL::double precision, ARRAY[jsonb_array_length($3)]), $3)
                                      AS record
-                          FROM (SELECT r.source, r.source_key, %s FROM match_records r) v
+                          FROM (SELECT r.source, r.source_key, %s FROM match_records r OFFSET 0) v
                           ORDER BY hashtextextended(concat(v.source, chr(31), v.source_key), $1),
                                    v.source COLLATE "C", v.source_key COLLATE "C" OFFSET 0) s',
-                   (SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n)
-                    FROM (SELECT row_number() OVER () AS n FROM match_comparisons q) c), code."values")
+                   code.names, code."values")
     INTO patterns
     USING seed, least((n - 1) / 2, ceil(random_pairs::numeric / n))::integer, code.comparators, nicknames;
 
@@ -319,7 +318,7 @@ BEGIN
 
     -- pairs of blocks, each as one of all, 1, and of its blocks
     SELECT array_agg(b.block ORDER BY b.expressions COLLATE "C") INTO ordered FROM match_blocks b;
-    EXECUTE match_portions_code(true, code."values")
+    EXECUTE match_portions_code(true, false)
             || ' SELECT $8 || match_patterns(s.groups, s.records, $5, $7) FROM portion s'
     INTO patterns
     USING NULL::bigint[], NULL::text, NULL::float8[], NULL::float8, code.comparators, ordered, nicknames, patterns;

@@ -4,21 +4,24 @@
 -- came at once. What is accepted hangs on the pairs, on facts, and on the thresholds; accept_matches brings evidence in
 -- line with it.
 
--- SQL of the comparisons, in the order of their names, as match_compare takes them. values: c1, c2 ... of a record r;
--- bits: of a row v with those, what two add that agree in them, by $2, the model, $3, u of the highest levels, and $4, the
--- number of records. comparators: those of match_compare.
-CREATE OR REPLACE FUNCTION @hub@.match_record_code(OUT "values" text, OUT bits text, OUT comparators jsonb)
+-- SQL of the comparisons, in the order of their names, as match_compare takes them. values: c1, c2 ... of a record r.
+-- bits: of rows v with those, joined with frequencies, what two add that agree in them, by $2, the model, $3, u of the
+-- highest levels, and $4, the number of records. comparators: those of match_compare.
+CREATE OR REPLACE FUNCTION @hub@.match_record_code(
+    OUT "values" text, OUT names text, OUT frequencies text, OUT bits text, OUT comparators jsonb)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
     "values" := (SELECT c."values" FROM match_code() c);
-    SELECT string_agg(CASE WHEN c.term_frequency
-                           THEN format('term_bits($3[%1$s], (SELECT t.records FROM match_terms t WHERE t.model = $2 AND '
-                                       't.comparison = %2$L AND t.term = folded(v.c%1$s)), $4)', c.n, c.comparison)
+    SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n),
+           coalesce(string_agg(format(' LEFT JOIN match_terms t%1$s ON t%1$s.model = $2 AND t%1$s.comparison = %2$L AND '
+                                      't%1$s.term = folded(v.c%1$s)', c.n, c.comparison), '' ORDER BY c.n)
+                        FILTER (WHERE c.term_frequency), ''),
+           string_agg(CASE WHEN c.term_frequency THEN format('term_bits($3[%1$s], t%1$s.records, $4)', c.n)
                            ELSE 'NULL' END, ', ' ORDER BY c.n),
            jsonb_agg(to_jsonb(c.comparator) || to_jsonb(c.thresholds) ORDER BY c.n)
-    INTO bits, comparators
+    INTO names, frequencies, bits, comparators
     FROM (SELECT m.comparison, m.comparator, m.thresholds, m.term_frequency,
                  row_number() OVER (ORDER BY m.comparison) AS n
           FROM match_comparisons m) c;
@@ -27,13 +30,16 @@ COMMENT ON FUNCTION @hub@.match_record_code() IS 'SQL that packs records to be c
 
 -- SQL of records in portions, each with some whole groups: numbers of groups, and records parallel to them. Groups are
 -- those of a key that more than one record has, but not too many; of all records, or all of $1. $2 to $4: see
--- match_record_code, bits NULL: frequencies don't matter; $5: its comparators; $6: blocks whose places, counted from 2, are
--- the rules of groups; NULL: their own numbers are. Sorts keep it in work_mem, and so do the sets of numbers.
-CREATE OR REPLACE FUNCTION @hub@.match_portions_code(is_all boolean, "values" text, bits text DEFAULT NULL) RETURNS text
+-- match_record_code, if frequencies matter; $5: its comparators; $6: blocks whose places, counted from 2, are the rules of
+-- groups; NULL: their own numbers are. Sorts keep it in work_mem.
+CREATE OR REPLACE FUNCTION @hub@.match_portions_code(is_all boolean, frequencies boolean) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    code record;
 BEGIN
+    SELECT c."values", c.names, c.frequencies, c.bits INTO code FROM match_record_code() c;
     RETURN format(
         'WITH fresh AS MATERIALIZED (
              SELECT DISTINCT u.id FROM unnest($1) u(id)
@@ -49,12 +55,12 @@ BEGIN
              FROM keyed k JOIN rule r ON r.block = k.block WHERE k.records BETWEEN 2 AND r.most
          ), packed AS MATERIALIZED (
              SELECT v.record_id,
-                    match_record(v.record_id, v.normal_id, %2$s, v.groups, ARRAY[%3$s]::text[], %4$s, $5) AS record
-             FROM (SELECT g.record_id, g.groups, i.normal_id, %5$s
-                   FROM (SELECT m.record_id, array_agg(m.number ORDER BY m.number) AS groups FROM member m
-                         GROUP BY m.record_id) g
-                        JOIN match_records r ON r.record_id = g.record_id
-                        JOIN identities i ON i.identity_id = r.identity_id) v
+                    match_record(v.record_id, v.normal_id, v.is_new, v.groups, ARRAY[%2$s]::text[], %3$s, $5) AS record
+             FROM (SELECT r.record_id, i.normal_id, coalesce(g.groups, ''{}'') AS groups, %4$s AS is_new, %5$s
+                   FROM match_records r JOIN identities i ON i.identity_id = r.identity_id
+                        %6$s JOIN (SELECT m.record_id, array_agg(m.number ORDER BY m.number) AS groups FROM member m
+                              GROUP BY m.record_id) g ON g.record_id = r.record_id
+                   OFFSET 0) v %7$s
          ), portion AS (
              SELECT s.portion, array_agg(s.number) AS groups, array_agg(s.record) AS records
              FROM (SELECT m.portion, m.number, p.record FROM member m JOIN packed p ON p.record_id = m.record_id
@@ -67,14 +73,16 @@ BEGIN
                          JOIN rule q ON q.block = t.block
                          CROSS JOIN LATERAL (SELECT o.record_id FROM match_keys o
                                              WHERE o.block = t.block AND o.key = t.key LIMIT q.most + 1) l) k' END,
-        CASE WHEN is_all THEN 'true' ELSE 'v.record_id IN (SELECT s.id FROM fresh s)' END,
-        (SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n)
-         FROM (SELECT row_number() OVER () AS n FROM match_comparisons m) c),
-        coalesce('ARRAY[' || bits || ']::double precision[]',
-                 'array_fill(NULL::double precision, ARRAY[jsonb_array_length($5)])'),
-        "values");
+        code.names,
+        CASE WHEN frequencies THEN format('ARRAY[%s]::double precision[]', code.bits)
+             ELSE 'array_fill(NULL::double precision, ARRAY[jsonb_array_length($5)])' END,
+        CASE WHEN is_all THEN 'true' ELSE 'r.record_id IN (SELECT s.id FROM fresh s)' END,
+        code."values",
+        -- so that it is known how many there are: those in no group are not looked at
+        CASE WHEN is_all THEN 'LEFT' END,
+        CASE WHEN frequencies THEN code.frequencies END);
 END $$;
-COMMENT ON FUNCTION @hub@.match_portions_code(boolean, text, text) IS
+COMMENT ON FUNCTION @hub@.match_portions_code(boolean, boolean) IS
     'SQL of records that blocks compare, in portions for match_compare';
 
 CREATE OR REPLACE FUNCTION @hub@.find_matches(
@@ -84,7 +92,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mo
 AS $$
 #variable_conflict use_variable
 DECLARE
-    code record;
+    comparators jsonb;
     known record;
     due bigint[];
     ids bigint[];  -- records to look at; NULL: all
@@ -97,7 +105,7 @@ BEGIN
     END IF;
     PERFORM FROM match_models m WHERE m.model = find_matches.model FOR NO KEY UPDATE;
     SELECT w.weights, w.tops, w.records, w.found_at INTO known FROM match_weights_of(find_matches.model) w;
-    SELECT c."values", c.bits, c.comparators INTO code FROM match_record_code() c;
+    comparators := (SELECT c.comparators FROM match_record_code() c);
     -- before all else: what changes from now on is due again
     due := array(SELECT l.record_id
                  FROM (SELECT d.record_id FROM match_due d WHERE d.model = find_matches.model
@@ -134,7 +142,7 @@ BEGIN
         WHERE p.model = find_matches.model AND p.a = d.a AND p.b = d.b
               AND NOT EXISTS (SELECT FROM still s WHERE s.a = d.a AND s.b = d.b);
     END IF;
-    EXECUTE match_portions_code(ids IS NULL, code."values", code.bits)
+    EXECUTE match_portions_code(ids IS NULL, true)
             || ', scored AS MATERIALIZED (
                     SELECT p.a, p.b, p.rule, p.levels, p.score, p.compared
                     FROM portion s CROSS JOIN LATERAL match_compare(s.groups, s.records, $5, $7, $8, $9) p
@@ -145,11 +153,14 @@ BEGIN
                 )
                 SELECT coalesce(sum(s.compared), 0) FROM scored s'
     INTO scored
-    USING ids, find_matches.model, known.tops, known.records, code.comparators, NULL::integer[],
-          nicknames_of_matching(), known.weights, keep_above;
+    USING ids, find_matches.model, known.tops, known.records, comparators, NULL::integer[], nicknames_of_matching(),
+          known.weights, keep_above;
     UPDATE match_models m SET found_at = now() WHERE m.model = find_matches.model;
     IF ids IS NULL THEN
-        large := (SELECT count(*) FROM match_large_blocks l);
+        large := (SELECT count(*)
+                  FROM (SELECT k.block, count(*) AS records FROM match_keys k GROUP BY k.block, k.key
+                        HAVING count(*) > 2) t JOIN match_blocks m ON m.block = t.block
+                  WHERE t.records > m.most);
     ELSE
         large := (SELECT count(*)
                   FROM (SELECT DISTINCT k.block, k.key, m.most
@@ -173,24 +184,14 @@ CREATE OR REPLACE FUNCTION @hub@.match_threshold(model text DEFAULT 'default') R
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
-DECLARE
-    best record;
-    low float8;
 BEGIN
-    -- what is less likely than the best share so far only lowers it: mostly a few are enough
-    FOREACH low IN ARRAY ARRAY[-6, '-infinity']::float8[] LOOP
-        SELECT f.score, f.share INTO best
-        FROM (SELECT s.score, s.right_ones / (s.taken + greatest(s.all_of_them, s.right_ones)) AS share
-              FROM (SELECT p.score,
-                           sum(match_probability(p.score)) OVER (ORDER BY p.score DESC, p.a, p.b) AS right_ones,
-                           row_number() OVER (ORDER BY p.score DESC, p.a, p.b) AS taken,
-                           m.prior * m.records * (m.records - 1) / 2 AS all_of_them
-                    FROM match_pairs p JOIN match_models m ON m.model = p.model
-                    WHERE p.model = match_threshold.model AND p.score >= low) s) f
-        ORDER BY f.share DESC, f.score DESC LIMIT 1;
-        EXIT WHEN best.share >= match_probability(low);
-    END LOOP;
-    RETURN best.score;
+    RETURN (SELECT f.score
+            FROM (SELECT p.score, sum(match_probability(p.score)) OVER (ORDER BY p.score DESC, p.a, p.b) AS right_ones,
+                         row_number() OVER (ORDER BY p.score DESC, p.a, p.b) AS taken,
+                         m.prior * m.records * (m.records - 1) / 2 AS all_of_them
+                  FROM match_pairs p JOIN match_models m ON m.model = p.model
+                  WHERE p.model = match_threshold.model) f
+            ORDER BY f.right_ones / (f.taken + greatest(f.all_of_them, f.right_ones)) DESC, f.score DESC LIMIT 1);
 END $$;
 COMMENT ON FUNCTION @hub@.match_threshold(text) IS
     'the score from which on matches are expected to be best, precision and recall weighing the same; NULL: no pair '
@@ -600,7 +601,7 @@ BEGIN
             HINT = 'Such as {"name": "Ana Silva", "email": "ana@example.pt"}.';
     END IF;
     SELECT w.weights, w.tops, w.records INTO known FROM match_weights_of(match_of.model) w;
-    SELECT c."values", c.bits, c.comparators INTO code FROM match_record_code() c;
+    SELECT c."values", c.names, c.frequencies, c.bits, c.comparators INTO code FROM match_record_code() c;
     -- one group of all: the new record, of nobody, and those that a block has with it
     RETURN QUERY EXECUTE format(
         'WITH candidate AS MATERIALIZED (
@@ -618,7 +619,7 @@ BEGIN
                    FROM (SELECT -9223372036854775808 AS record_id, $1 AS fields, true AS is_new
                          UNION ALL
                          SELECT o.record_id, o.fields, false FROM candidate c
-                                JOIN match_records o ON o.record_id = c.record_id) r) v
+                                JOIN match_records o ON o.record_id = c.record_id) r OFFSET 0) v %4$s
          )
          SELECT i.customer_id, i.identifier, r.source, r.source_key, p.score, match_probability(p.score), p.levels
          FROM packed s
@@ -626,8 +627,7 @@ BEGIN
                                                $8, $9) p
               JOIN match_records r ON r.record_id = p.b JOIN identities i ON i.identity_id = r.identity_id
          ORDER BY p.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
-        (SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n)
-         FROM (SELECT row_number() OVER () AS n FROM match_comparisons m) c), code.bits, code."values")
+        code.names, code.bits, code."values", code.frequencies)
     USING fields, match_of.model, known.tops, known.records, code.comparators, blocks_of_matching(),
           nicknames_of_matching(), known.weights, above;
 END $$;

@@ -160,7 +160,7 @@ BEGIN
         CASE call
             WHEN 'take_match_records' THEN
                 PERFORM take_match_records('historical', 'id', '{first_name,surname,full_name,dob,birth_place,postcode,gender,occupation}', 'person');
-            WHEN 'ANALYZE' THEN ANALYZE match_records, match_keys, identities, identifiers;
+            WHEN 'ANALYZE' THEN ANALYZE match_records, match_keys, identities;
             WHEN 'train_matches' THEN PERFORM train_matches();
             WHEN 'find_matches' THEN found := find_matches();
             WHEN 'accept_matches' THEN taken := (SELECT a.accepted FROM accept_matches() a);

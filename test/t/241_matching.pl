@@ -105,7 +105,7 @@ BEGIN
     EXECUTE format('SELECT match_patterns_near(s.record, 20, $1, NULL) FROM (SELECT match_record(0, 0, true, ''{}'', ARRAY[v.c1, v.c2, v.c3, v.c4, v.c5, v.c6], array_fill(NULL::float8, ARRAY[6]), $1) AS record
         FROM (SELECT r.source, r.source_key, %s FROM match_records r) v ORDER BY hashtextextended(concat(v.source, chr(31), v.source_key), 3), v.source COLLATE "C", v.source_key COLLATE "C" OFFSET 0) s',
         code."values") INTO patterns USING code.comparators;
-    EXECUTE match_portions_code(true, code."values") || ' SELECT $8 || match_patterns(s.groups, s.records, $5, $7) FROM portion s' INTO patterns
+    EXECUTE match_portions_code(true, false) || ' SELECT $8 || match_patterns(s.groups, s.records, $5, $7) FROM portion s' INTO patterns
     USING NULL::bigint[], NULL::text, NULL::float8[], NULL::float8, code.comparators, blocks, NULL::bytea, patterns;
 END $$});
 is(sql($node, 'SELECT differ, pairs > 1000 FROM plain(\'a\')'), '0|t', 'pairs, rules, levels and scores are those of plain SQL, to the last bit');
