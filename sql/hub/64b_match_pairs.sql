@@ -375,7 +375,8 @@ BEGIN
     FROM (SELECT array_agg(r.a ORDER BY r.a, r.b) AS a, array_agg(r.b ORDER BY r.a, r.b) AS b,
                  array_agg(r.strength ORDER BY r.a, r.b) AS strengths FROM fresh r) f;
     IF change.gone <> '{}' OR change.a IS NOT NULL THEN
-        PERFORM lock_ahead(change.ids, coalesce(change.a || change.b, '{}'));
+        PERFORM lock_ahead(change.ids,
+                           array(SELECT DISTINCT u.identifier FROM unnest(change.a || change.b) u(identifier)));
     END IF;
     withdrawn := set_aside(evidence_source, change.gone);
     accepted := guess_many(change.a, change.b, change.strengths, source => evidence_source,
