@@ -255,7 +255,7 @@ DECLARE
     code record;
     nicknames bytea := nicknames_of_matching();
     n bigint;
-    patterns bigint[];
+    near bigint;        -- how many records next to each it is compared with
     numbers integer[];  -- of patterns: of which block,
     levels bigint[];
     counts float8[];    -- and how many pairs have it
@@ -289,44 +289,72 @@ BEGIN
     END IF;
     PERFORM FROM match_models k WHERE k.model = train_matches.model FOR NO KEY UPDATE;
 
-    -- any two: each with those next to it in an order that hangs on keys and the seed only
-    EXECUTE format('SELECT match_patterns_near(s.record, $2, $3, $4)
-                    FROM (SELECT match_record(0, 0, true, ''{}'', ARRAY[%s]::text[],
-                                              array_fill(NULL::double precision, ARRAY[jsonb_array_length($3)]), $3)
-                                     AS record
-                          FROM (SELECT r.source, r.source_key, %s FROM match_records r OFFSET 0) v
-                          ORDER BY hashtextextended(concat(v.source, chr(31), v.source_key), $1),
-                                   v.source COLLATE "C", v.source_key COLLATE "C" OFFSET 0) s',
-                   code.names, code."values")
-    INTO patterns
-    USING seed, least((n - 1) / 2, ceil(random_pairs::numeric / n))::integer, code.comparators, nicknames;
+    -- any two: each with those next to it in an order that hangs on keys and the seed only, the first ones next to the
+    -- last; in portions, each with those behind it
+    near := least((n - 1) / 2, ceil(random_pairs::numeric / n));
+    EXECUTE format('WITH r AS MATERIALIZED (
+                        SELECT v.n, v.portion, match_record(v.n, v.n, true, ''{}'', ARRAY[%s]::text[],
+                                            array_fill(NULL::double precision, ARRAY[jsonb_array_length($4)]), $4)
+                                   AS record
+                        FROM (SELECT o.n, least(o.n / $3, greatest($2 / $3 - 1, 0)) AS portion, %s
+                              FROM (SELECT r.fields, row_number() OVER (
+                                               ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), $1),
+                                                        r.source COLLATE "C", r.source_key COLLATE "C") - 1 AS n
+                                    FROM match_records r) r
+                                   CROSS JOIN LATERAL (SELECT r.n) o OFFSET 0) v
+                    ), portion AS (
+                        SELECT o.portion, array_agg(o.place) AS places, array_agg(o.record) AS records
+                        FROM (SELECT x.portion, x.n AS place, x.record FROM r x
+                              UNION ALL
+                              SELECT CASE WHEN x.portion > 0 THEN x.portion - 1 ELSE greatest($2 / $3 - 1, 0) END,
+                                     CASE WHEN x.portion > 0 THEN x.n ELSE $2 + x.n END, x.record
+                              FROM r x WHERE x.n - x.portion * $3 < $5
+                              ORDER BY 1 OFFSET 0) o
+                        GROUP BY o.portion
+                    )
+                    SELECT array_agg(c.rule ORDER BY c.levels) AS numbers,
+                           array_agg(c.levels ORDER BY c.levels) AS levels,
+                           array_agg(c.pairs ORDER BY c.levels) AS pairs
+                    FROM (SELECT p.rule, p.levels, sum(p.pairs)::float8 AS pairs
+                          FROM portion s
+                               CROSS JOIN LATERAL match_patterns_near(s.places, s.records, $5::integer, $4, $6) p
+                          GROUP BY 1, 2) c', code.names, code."values")
+    INTO more USING seed, n, greatest(near, 1000), code.comparators, near, nicknames;
+    numbers := more.numbers;
+    levels := more.levels;
+    counts := more.pairs;
 
     -- those a steward has joined, -1
     EXECUTE format('WITH r AS MATERIALIZED (
                         SELECT r.record_id, r.identity_id, %s FROM match_records r
                         WHERE EXISTS (SELECT FROM node_pairs(''must''))
                     )
-                    SELECT $2 || coalesce(array_agg(k.x ORDER BY p.levels, k.n), ''{}'')
-                    FROM (SELECT %s AS levels, count(*) AS pairs
+                    SELECT array_agg(-1) AS numbers, array_agg(p.levels ORDER BY p.levels) AS levels,
+                           array_agg(p.pairs ORDER BY p.levels) AS pairs
+                    FROM (SELECT %s AS levels, count(*)::float8 AS pairs
                           FROM node_pairs(''must'') m
                                JOIN identities i ON i.normal_id = m.a JOIN r x ON x.identity_id = i.identity_id
                                JOIN identities j ON j.normal_id = m.b JOIN r y ON y.identity_id = j.identity_id
-                          GROUP BY 1) p
-                         CROSS JOIN LATERAL (VALUES (1, -1), (2, p.levels), (3, p.pairs)) k(n, x)',
-                   code."values", code.levels)
-    INTO patterns USING nicknames, patterns;
+                          GROUP BY 1) p', code."values", code.levels)
+    INTO more USING nicknames;
+    numbers := numbers || more.numbers;
+    levels := levels || more.levels;
+    counts := counts || more.pairs;
 
     -- pairs of blocks, each as one of all, 1, and of its blocks
     SELECT array_agg(b.block ORDER BY b.expressions COLLATE "C") INTO ordered FROM match_blocks b;
     EXECUTE match_portions_code(true, false)
-            || ' SELECT $8 || match_patterns(s.groups, s.records, $5, $7) FROM portion s'
-    INTO patterns
-    USING NULL::bigint[], NULL::text, NULL::float8[], NULL::float8, code.comparators, ordered, nicknames, patterns;
-    SELECT array_agg(u.x::integer ORDER BY u.n) FILTER (WHERE u.n % 3 = 1),
-           array_agg(u.x ORDER BY u.n) FILTER (WHERE u.n % 3 = 2),
-           array_agg(u.x::float8 ORDER BY u.n) FILTER (WHERE u.n % 3 = 0)
-    INTO numbers, levels, counts
-    FROM unnest(patterns) WITH ORDINALITY u(x, n);
+            || ' SELECT array_agg(c.rule ORDER BY c.rule, c.levels) AS numbers,
+                        array_agg(c.levels ORDER BY c.rule, c.levels) AS levels,
+                        array_agg(c.pairs ORDER BY c.rule, c.levels) AS pairs
+                 FROM (SELECT p.rule, p.levels, sum(p.pairs)::float8 AS pairs
+                       FROM portion s CROSS JOIN LATERAL match_patterns(s.groups, s.records, $5, $7) p
+                       GROUP BY 1, 2) c'
+    INTO more
+    USING NULL::bigint[], NULL::text, NULL::float8[], NULL::float8, code.comparators, ordered, nicknames;
+    numbers := numbers || more.numbers;
+    levels := levels || more.levels;
+    counts := counts || more.pairs;
 
     -- comparisons of what a block is about say nothing in it
     SELECT array_agg(o.bits ORDER BY o.n) INTO left_out

@@ -15,8 +15,8 @@ AS $$
 BEGIN
     "values" := (SELECT c."values" FROM match_code() c);
     SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n),
-           coalesce(string_agg(format(' LEFT JOIN match_terms t%1$s ON t%1$s.model = $2 AND t%1$s.comparison = %2$L AND '
-                                      't%1$s.term = folded(v.c%1$s)', c.n, c.comparison), '' ORDER BY c.n)
+           coalesce(string_agg(format(' LEFT JOIN match_terms t%1$s ON t%1$s.model = $2 AND t%1$s.comparison = %2$L '
+                                      'AND t%1$s.term = folded(v.c%1$s)', c.n, c.comparison), '' ORDER BY c.n)
                         FILTER (WHERE c.term_frequency), ''),
            string_agg(CASE WHEN c.term_frequency THEN format('term_bits($3[%1$s], t%1$s.records, $4)', c.n)
                            ELSE 'NULL' END, ', ' ORDER BY c.n),
@@ -30,8 +30,8 @@ COMMENT ON FUNCTION @hub@.match_record_code() IS 'SQL that packs records to be c
 
 -- SQL of records in portions, each with some whole groups: numbers of groups, and records parallel to them. Groups are
 -- those of a key that more than one record has, but not too many; of all records, or all of $1. $2 to $4: see
--- match_record_code, if frequencies matter; $5: its comparators; $6: blocks whose places, counted from 2, are the rules of
--- groups; NULL: their own numbers are. Sorts keep it in work_mem.
+-- match_record_code, if frequencies matter; $5: its comparators; $6: blocks whose places, counted from 2, are the rules
+-- of groups; NULL: their own numbers are. Sorts keep it in work_mem.
 CREATE OR REPLACE FUNCTION @hub@.match_portions_code(is_all boolean, frequencies boolean) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
@@ -234,7 +234,8 @@ BEGIN
     ), strong AS MATERIALIZED (
         SELECT DISTINCT ON (least(x.node, y.node), greatest(x.node, y.node))
                x.node AS node_a, y.node AS node_b, x.person AS a, y.person AS b,
-               x.identifier AS identifier_a, y.identifier AS identifier_b, p.score::real AS strength, c.a IS NULL AS taken
+               x.identifier AS identifier_a, y.identifier AS identifier_b, p.score::real AS strength,
+               c.a IS NULL AS taken
         FROM match_pairs p JOIN of_record x ON x.record_id = p.a JOIN of_record y ON y.record_id = p.b
              LEFT JOIN apart c ON c.a = least(x.node, y.node) AND c.b = greatest(x.node, y.node)
         WHERE p.model = match_links.model AND x.node <> y.node AND p.score::real >= match_links.above::real

@@ -248,7 +248,7 @@ read_folded(MatchWork *w, Letters *room, MatchText *t, bool keep)
 	f.c = room->c;
 	f.n = room->n;
 	trim(&f.c, &f.n);
-	if (keep && t->len <= KEPT_MAX)
+	if (keep && f.n > 0 && t->len <= KEPT_MAX)
 	{
 		kept = palloc(sizeof(Folded) + f.n * sizeof(uint32));
 		memcpy(kept + 1, f.c, f.n * sizeof(uint32));

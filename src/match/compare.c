@@ -22,6 +22,10 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+/* Rules of patterns that are of no rule: any two, and all pairs */
+#define RULE_RANDOM 0
+#define RULE_ALL 1
+
 /* After so many pairs it is told how many there were. */
 #define TELL_EVERY INT64CONST(1000000)
 
@@ -433,223 +437,124 @@ typedef struct PatternCount
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-/* What is read of records in a row is forgotten after so many. */
-#define FORGET_EVERY 256
-
-/* A record in the order of match_patterns_near. */
-typedef struct Near
-{
-	bytea *packed; /* NULL: none as yet */
-	MatchRecord record;
-} Near;
-
-typedef struct Patterns
-{
-	CompareSite *site;
-	patterns_hash *counts;
-	/* of match_patterns_near: */
-	int64 distance;
-	int64 n;
-	Near *first; /* as many as distance, */
-	Near *last;  /* and the last ones, in a ring */
-} Patterns;
-
 static void
-count_pattern(Patterns *p, int32 rule, uint64 levels)
+count_pattern(patterns_hash *counts, int32 rule, uint64 levels)
 {
 	bool found;
-	PatternCount *count = patterns_insert(p->counts, (PatternKey) {levels, rule}, &found);
+	PatternCount *count = patterns_insert(counts, (PatternKey) {levels, rule}, &found);
 
 	count->pairs = (found ? count->pairs : 0) + 1;
 }
 
-static Patterns *
-patterns_state(FunctionCallInfo fcinfo)
-{
-	MemoryContext cxt;
-	MemoryContext old;
-	Patterns *p;
-
-	if (!AggCheckCallContext(fcinfo, &cxt))
-		elog(ERROR, "match_patterns called in non-aggregate context");
-	if (!PG_ARGISNULL(0))
-		return (Patterns *) PG_GETARG_POINTER(0);
-	old = MemoryContextSwitchTo(cxt);
-	p = palloc0(sizeof(Patterns));
-	p->site = site_init(cxt);
-	p->counts = patterns_create(cxt, 1024, NULL);
-	MemoryContextSwitchTo(old);
-	return p;
-}
-
 /* Of all pairs, and of each rule that finds them: they are in groups of all these. */
 static void
-count_seen(CompareSite *site, void *arg, const MatchRecord *a, const MatchRecord *b, int64 group,
-		   uint64 levels)
+count_seen(CompareSite *site, void *counts, const MatchRecord *a, const MatchRecord *b,
+		   int64 group, uint64 levels)
 {
-	Patterns *p = arg;
 	int32 last = RULE_OF_GROUP(group);
 	uint32 i = 0;
 	uint32 j = 0;
 
-	count_pattern(p, 1, levels);
-	count_pattern(p, last, levels);
+	count_pattern(counts, RULE_ALL, levels);
+	count_pattern(counts, last, levels);
 	while (i < a->ngroups && j < b->ngroups)
 	{
 		int64 x = a->groups[i];
 		int64 y = b->groups[j];
 
+		CHECK_NOW_AND_THEN(i + j);
 		if (x == y && RULE_OF_GROUP(x) != last)
-			count_pattern(p, last = RULE_OF_GROUP(x), levels);
+			count_pattern(counts, last = RULE_OF_GROUP(x), levels);
 		i += x <= y;
 		j += y <= x;
 	}
 }
 
-/* match_patterns(groups, records, comparators, nicknames): the transition */
-PG_FUNCTION_INFO_V1(match_patterns_add);
-Datum
-match_patterns_add(PG_FUNCTION_ARGS)
-{
-	Patterns *p = patterns_state(fcinfo);
-
-	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
-	{
-		take_arguments(p->site, fcinfo, 3);
-		compare_groups(p->site, fcinfo, 1, count_seen, p);
-	}
-	PG_RETURN_POINTER(p);
-}
-
 static void
-set_near(Patterns *p, Near *near, Datum given)
+return_patterns(FunctionCallInfo fcinfo, patterns_hash *counts)
 {
-	MemoryContext old = MemoryContextSwitchTo(p->site->cxt);
-
-	near->packed = DatumGetByteaPCopy(given);
-	open_record(p->site, &near->record, PointerGetDatum(near->packed));
-	MemoryContextSwitchTo(old);
-}
-
-static void
-count_near(Patterns *p, Near *a, Near *b)
-{
-	MemoryContext old = MemoryContextSwitchTo(p->site->group_cxt);
-
-	count_pattern(p, 0, compare_two(p->site, &a->record, &b->record));
-	MemoryContextSwitchTo(old);
-}
-
-static void
-forget_read(Patterns *p)
-{
-	for (int64 i = 0; i < p->distance; i++)
-		for (int k = 0; k < LEVELS_MAX; k++)
-			p->first[i].record.values[k].text.read = p->last[i].record.values[k].text.read = NULL;
-	work_end(&p->site->work);
-	MemoryContextReset(p->site->group_cxt);
-}
-
-/* match_patterns_near(record, distance, comparators, nicknames): the transition */
-PG_FUNCTION_INFO_V1(match_patterns_near_add);
-Datum
-match_patterns_near_add(PG_FUNCTION_ARGS)
-{
-	Patterns *p = patterns_state(fcinfo);
-	Near given = {0};
-	Near *last;
-
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_POINTER(p);
-	take_arguments(p->site, fcinfo, 3);
-	if (p->first == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(p->site->cxt);
-
-		p->distance = PG_GETARG_INT32(2);
-		if (p->distance < 1)
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("distance must be positive"),
-							errdetail("It is %lld.", (long long) p->distance)));
-		p->last = palloc_many(p->distance, sizeof(Near));
-		p->first = palloc_many(p->distance, sizeof(Near));
-		MemoryContextSwitchTo(old);
-	}
-	if (p->n % FORGET_EVERY == 0)
-		forget_read(p);
-	if (p->n < p->distance)
-		set_near(p, &p->first[p->n], PG_GETARG_DATUM(1));
-	set_near(p, &given, PG_GETARG_DATUM(1));
-	for (int64 i = Max(p->n - p->distance, 0); i < p->n; i++)
-		count_near(p, &p->last[i % p->distance], &given);
-	/* in the place of the one that was the farthest */
-	last = &p->last[p->n % p->distance];
-	if (last->packed != NULL)
-	{
-		pfree(last->packed);
-		pfree(last->record.groups);
-	}
-	*last = given;
-	p->n++;
-	PG_RETURN_POINTER(p);
-}
-
-static int
-compare_patterns(const void *x, const void *y)
-{
-	const PatternKey *a = &((const PatternCount *) x)->key;
-	const PatternKey *b = &((const PatternCount *) y)->key;
-
-	if (a->rule != b->rule)
-		return a->rule < b->rule ? -1 : 1;
-	return (int64) a->levels < (int64) b->levels ? -1 : (int64) a->levels > (int64) b->levels;
-}
-
-static Datum
-patterns_result(FunctionCallInfo fcinfo)
-{
-	Patterns *p = (Patterns *) PG_GETARG_POINTER(0);
-	PatternCount *sorted = palloc_many(p->counts->members, sizeof(PatternCount));
-	Datum *result = palloc_many(3 * (size_t) p->counts->members, sizeof(Datum));
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	patterns_iterator it;
 	PatternCount *count;
-	int n = 0;
 
-	patterns_start_iterate(p->counts, &it);
-	while ((count = patterns_iterate(p->counts, &it)) != NULL)
-		sorted[n++] = *count;
-	qsort(sorted, n, sizeof(PatternCount), compare_patterns);
-	for (int i = 0; i < n; i++)
+	patterns_start_iterate(counts, &it);
+	while ((count = patterns_iterate(counts, &it)) != NULL)
 	{
-		result[3 * i] = Int64GetDatum(sorted[i].key.rule);
-		result[3 * i + 1] = Int64GetDatum((int64) sorted[i].key.levels);
-		result[3 * i + 2] = Int64GetDatum(sorted[i].pairs);
+		Datum values[3] = {Int32GetDatum(count->key.rule), Int64GetDatum((int64) count->key.levels),
+						   Int64GetDatum(count->pairs)};
+		bool nulls[3] = {false, false, false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
-	return make_array(result, NULL, 3 * n, INT8OID);
+	patterns_destroy(counts);
 }
 
-/* of each pattern, in order: rule, levels, how many pairs */
-PG_FUNCTION_INFO_V1(match_patterns_get);
+/*
+ * match_patterns(groups, records, comparators, nicknames) -> rule, levels, and how many of
+ * the pairs that match_compare compares have them.
+ */
+PG_FUNCTION_INFO_V1(match_patterns);
 Datum
-match_patterns_get(PG_FUNCTION_ARGS)
+match_patterns(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	return patterns_result(fcinfo);
+	CompareSite *site = call_site(fcinfo);
+	patterns_hash *counts;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return (Datum) 0;
+	take_arguments(site, fcinfo, 2);
+	counts = patterns_create(CurrentMemoryContext, 1024, NULL);
+	compare_groups(site, fcinfo, 0, count_seen, counts);
+	return_patterns(fcinfo, counts);
+	return (Datum) 0;
 }
 
-/* the same; the last records are next to the first ones */
-PG_FUNCTION_INFO_V1(match_patterns_near_get);
+/*
+ * match_patterns_near(places, records, distance, comparators, nicknames) -> the same, with
+ * rule 0, of each record with those that come next to it in the order of places, as many as
+ * distance; the last ones, as many as that, are only compared with.
+ */
+PG_FUNCTION_INFO_V1(match_patterns_near);
 Datum
-match_patterns_near_get(PG_FUNCTION_ARGS)
+match_patterns_near(PG_FUNCTION_ARGS)
 {
-	Patterns *p;
+	CompareSite *site = call_site(fcinfo);
+	patterns_hash *counts;
+	Datum *numbers;
+	Datum *records;
+	Place *places;
+	MatchRecord *r;
+	MemoryContext old;
+	int32 distance;
+	int n;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	p = (Patterns *) PG_GETARG_POINTER(0);
-	for (int64 d = 1; d <= Min(p->distance, p->n - 1); d++)
-		for (int64 k = 0; k < d; k++)
-			count_near(p, &p->last[(p->n - d + k) % p->distance], &p->first[k]);
-	return patterns_result(fcinfo);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return (Datum) 0;
+	take_arguments(site, fcinfo, 3);
+	distance = PG_GETARG_INT32(2);
+	if (distance < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("distance must be positive"),
+				 errdetail("It is %d.", distance)));
+	n = plain_array(fcinfo, 0, &numbers);
+	check_parallel(n, plain_array(fcinfo, 1, &records));
+	places = palloc_many(n, sizeof(Place));
+	for (int i = 0; i < n; i++)
+		places[i] = (Place) {DatumGetInt64(numbers[i]), i};
+	sort_places(places, n);
+	counts = patterns_create(CurrentMemoryContext, 1024, NULL);
+	old = MemoryContextSwitchTo(site->group_cxt);
+	r = palloc_many(n, sizeof(MatchRecord));
+	for (int i = 0; i < n; i++)
+		open_record(site, &r[i], records[places[i].at]);
+	for (int i = 0; i < n - distance; i++)
+		for (int k = i + 1; k <= i + distance; k++)
+			count_pattern(counts, RULE_RANDOM, compare_two(site, &r[i], &r[k]));
+	work_end(&site->work);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(site->group_cxt);
+	return_patterns(fcinfo, counts);
+	return (Datum) 0;
 }

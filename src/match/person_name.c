@@ -483,9 +483,13 @@ name_read(MatchWork *w, const char *text, Size len)
 	uint32 *c;
 
 	read_person(w, &w->a, names, text, len, &p);
+	if (p.n == 0)
+		p.letters = 0; /* nothing is asked of them */
 	kept = palloc(sizeof(Person) + p.n * sizeof(NamePart) + p.letters * sizeof(uint32));
 	*kept = p;
 	kept->kept = true;
+	if (p.n == 0)
+		return kept;
 	kept->names = (NamePart *) (kept + 1);
 	memcpy(kept->names, names, p.n * sizeof(NamePart));
 	kept->c = c = (uint32 *) (kept->names + p.n);

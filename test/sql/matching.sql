@@ -47,12 +47,16 @@ SELECT match_record(1, 1, true, '{}', '{}', '{}', '[["soundex"]]');
 SELECT match_record(1, 1, true, '{}', '{}', '{}', '[["osa", 0]]');
 SELECT match_record(1, 1, true, '{}', '{}', '{}', (SELECT jsonb_agg('["exact"]'::jsonb) FROM generate_series(1, 17)));
 SELECT match_record(1, 1, true, '{}', '{}', '{}', (SELECT jsonb_build_array('["jaro_winkler"]'::jsonb || jsonb_agg(0.5 + n / 100.0)) FROM generate_series(1, 14) n));
-SELECT match_patterns(ARRAY[1::bigint << 33, 1::bigint << 33], ARRAY[packed(1, ARRAY[1::bigint << 33], 'Ana', NULL), packed(2, ARRAY[1::bigint << 33], 'Ana', NULL)],
-                      '[["name"], ["date", 4, 1]]', NULL) AS patterns,
-       (SELECT match_patterns_near(packed(n, '{}', 'Ana', NULL), 2, '[["name"], ["date", 4, 1]]', NULL) FROM generate_series(1, 5) n) AS near,
-       (SELECT match_patterns_near(packed(n, '{}', 'Ana', NULL), 2, '[["name"], ["date", 4, 1]]', NULL) FROM generate_series(1, 0) n) AS none,
-       (SELECT match_patterns_near(packed(n, '{}', 'Ana', NULL), 9, '[["name"], ["date", 4, 1]]', NULL) FROM generate_series(1, 1) n) AS one;
-SELECT match_patterns_near('\x00', 0, '[["name"]]', NULL);
+SELECT rule, levels, pairs
+FROM match_patterns(ARRAY[1::bigint << 33, 1::bigint << 33], ARRAY[packed(1, ARRAY[1::bigint << 33], 'Ana', NULL), packed(2, ARRAY[1::bigint << 33], 'Ana', NULL)],
+                    '[["name"], ["date", 4, 1]]', NULL) ORDER BY 1;
+SELECT p.*
+FROM (SELECT array_agg(6 - n) AS places, array_agg(packed(n, '{}', CASE WHEN n < 3 THEN 'Ana' ELSE 'Rui' END, NULL)) AS records FROM generate_series(1, 5) n) r,
+     match_patterns_near(r.places, r.records, 2, '[["name"], ["date", 4, 1]]', NULL) p ORDER BY levels;
+SELECT * FROM match_patterns_near('{1}', ARRAY[packed(1, '{}', 'Ana', NULL)], 2, '[["name"], ["date", 4, 1]]', NULL);
+SELECT * FROM match_patterns_near('{1}', '{NULL}', 2, '[["name"], ["date", 4, 1]]', NULL);
+SELECT * FROM match_patterns_near('{}', '{}', 0, '[["name"]]', NULL);
+SELECT * FROM match_patterns('{}', '{}', NULL, NULL);
 DROP FUNCTION public.packed(bigint, bigint[], text, text, bigint, boolean, float8);
 -- keys of blocks
 SELECT block, replace(key, chr(31), '|') AS key
