@@ -383,29 +383,30 @@ BEGIN
     accepted := guess_many(change.a, change.b, change.strengths, source => evidence_source,
                            observed_at => known.trained_at);
 
+    WITH node AS MATERIALIZED (
+        SELECT r.record_id, i.normal_id AS node FROM match_records r JOIN identities i ON i.identity_id = r.identity_id
+    ), apart AS MATERIALIZED (
+        SELECT c.a, c.b FROM node_pairs('cannot') c
+    ), pair AS MATERIALIZED (
+        SELECT q.ctid AS place, q.score, q.status, least(x.node, y.node) AS a, greatest(x.node, y.node) AS b
+        FROM match_pairs q JOIN node x ON x.record_id = q.a JOIN node y ON y.record_id = q.b
+        WHERE q.model = accept_matches.model
+              AND (q.score::real >= review_above::real OR q.status <> 'found'
+                   OR (least(x.node, y.node), greatest(x.node, y.node)) IN (SELECT c.a, c.b FROM apart c))
+    ), decided AS MATERIALIZED (
+        SELECT k.place, k.status AS before,
+               CASE WHEN c.a IS NOT NULL THEN 'cannot'
+                    WHEN l.outcome IS NOT NULL THEN l.outcome
+                    WHEN k.score::real >= review_above::real THEN 'review' ELSE 'found' END AS status
+        FROM pair k
+             LEFT JOIN unnest(nodes_a, nodes_b, outcomes) l(a, b, outcome)
+                 ON least(l.a, l.b) = k.a AND greatest(l.a, l.b) = k.b AND k.score::real >= above::real
+             LEFT JOIN apart c ON c.a = k.a AND c.b = k.b
+    )
     UPDATE match_pairs p
-    SET status = s.status
-    FROM (SELECT k.a, k.b, CASE WHEN c.a IS NOT NULL THEN 'cannot'
-                                WHEN l.outcome IS NOT NULL THEN l.outcome
-                                WHEN k.score::real >= review_above::real THEN 'review' ELSE 'found' END AS status
-          FROM (SELECT q.a, q.b, q.score FROM match_pairs q
-                WHERE q.model = accept_matches.model
-                      AND (q.score::real >= review_above::real OR q.status <> 'found')
-                UNION
-                SELECT q.a, q.b, q.score
-                FROM node_pairs('cannot') n
-                     CROSS JOIN LATERAL (VALUES (n.a, n.b), (n.b, n.a)) e(a, b)
-                     JOIN identities i ON i.normal_id = e.a JOIN match_records x ON x.identity_id = i.identity_id
-                     JOIN identities j ON j.normal_id = e.b JOIN match_records y ON y.identity_id = j.identity_id
-                     JOIN match_pairs q ON q.model = accept_matches.model AND q.a = x.record_id AND q.b = y.record_id) k
-               JOIN match_records x ON x.record_id = k.a JOIN match_records y ON y.record_id = k.b
-               JOIN identities i ON i.identity_id = x.identity_id JOIN identities j ON j.identity_id = y.identity_id
-               LEFT JOIN unnest(nodes_a, nodes_b, outcomes) l(a, b, outcome)
-                   ON least(l.a, l.b) = least(i.normal_id, j.normal_id)
-                      AND greatest(l.a, l.b) = greatest(i.normal_id, j.normal_id) AND k.score::real >= above::real
-               LEFT JOIN node_pairs('cannot') c ON c.a = least(i.normal_id, j.normal_id)
-                                                   AND c.b = greatest(i.normal_id, j.normal_id)) s
-    WHERE p.model = accept_matches.model AND p.a = s.a AND p.b = s.b AND p.status <> s.status;
+    SET status = d.status
+    FROM decided d
+    WHERE p.ctid = d.place AND p.model = accept_matches.model AND d.status <> d.before;
     UPDATE match_models m
     SET accepted_at = now(), above = accept_matches.above, review_above = accept_matches.review_above
     WHERE m.model = accept_matches.model;
