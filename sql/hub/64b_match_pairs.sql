@@ -6,9 +6,10 @@
 
 -- SQL of the comparisons, in the order of their names, as match_compare takes them. values: c1, c2 ... of a record r.
 -- bits: of rows v with those, joined with frequencies, what two add that agree in them, by $2, the model, $3, u of the
--- highest levels, and $4, the number of records. comparators: those of match_compare.
+-- highest levels, and $4, the number of records; of few rows, without a join. comparators: those of match_compare.
 CREATE OR REPLACE FUNCTION @hub@.match_record_code(
-    OUT "values" text, OUT names text, OUT frequencies text, OUT bits text, OUT comparators jsonb)
+    OUT "values" text, OUT names text, OUT frequencies text, OUT bits text, OUT bits_of_few text,
+    OUT comparators jsonb)
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -20,8 +21,12 @@ BEGIN
                         FILTER (WHERE c.term_frequency), ''),
            string_agg(CASE WHEN c.term_frequency THEN format('term_bits($3[%1$s], t%1$s.records, $4)', c.n)
                            ELSE 'NULL' END, ', ' ORDER BY c.n),
+           string_agg(CASE WHEN c.term_frequency
+                           THEN format('term_bits($3[%1$s], (SELECT t.records FROM match_terms t WHERE t.model = $2 '
+                                       'AND t.comparison = %2$L AND t.term = folded(v.c%1$s)), $4)', c.n, c.comparison)
+                           ELSE 'NULL' END, ', ' ORDER BY c.n),
            jsonb_agg(to_jsonb(c.comparator) || to_jsonb(c.thresholds) ORDER BY c.n)
-    INTO names, frequencies, bits, comparators
+    INTO names, frequencies, bits, bits_of_few, comparators
     FROM (SELECT m.comparison, m.comparator, m.thresholds, m.term_frequency,
                  row_number() OVER (ORDER BY m.comparison) AS n
           FROM match_comparisons m) c;
@@ -604,7 +609,7 @@ BEGIN
             HINT = 'Such as {"name": "Ana Silva", "email": "ana@example.pt"}.';
     END IF;
     SELECT w.weights, w.tops, w.records INTO known FROM match_weights_of(match_of.model) w;
-    SELECT c."values", c.names, c.frequencies, c.bits, c.comparators INTO code FROM match_record_code() c;
+    SELECT c."values", c.names, c.bits_of_few, c.comparators INTO code FROM match_record_code() c;
     -- one group of all: the new record, of nobody, and those that a block has with it
     RETURN QUERY EXECUTE format(
         'WITH candidate AS MATERIALIZED (
@@ -622,15 +627,19 @@ BEGIN
                    FROM (SELECT -9223372036854775808 AS record_id, $1 AS fields, true AS is_new
                          UNION ALL
                          SELECT o.record_id, o.fields, false FROM candidate c
-                                JOIN match_records o ON o.record_id = c.record_id) r OFFSET 0) v %4$s
+                                JOIN match_records o ON o.record_id = c.record_id) r OFFSET 0) v
          )
          SELECT i.customer_id, i.identifier, r.source, r.source_key, p.score, match_probability(p.score), p.levels
          FROM packed s
               CROSS JOIN LATERAL match_compare(array_fill(0::bigint, ARRAY[cardinality(s.records)]), s.records, $5, $7,
                                                $8, $9) p
-              JOIN match_records r ON r.record_id = p.b JOIN identities i ON i.identity_id = r.identity_id
+              -- one by one: there are few
+              CROSS JOIN LATERAL (SELECT o.identity_id, o.source, o.source_key FROM match_records o
+                                  WHERE o.record_id = p.b OFFSET 0) r
+              CROSS JOIN LATERAL (SELECT o.customer_id, o.identifier FROM identities o
+                                  WHERE o.identity_id = r.identity_id OFFSET 0) i
          ORDER BY p.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
-        code.names, code.bits, code."values", code.frequencies)
+        code.names, code.bits_of_few, code."values")
     USING fields, match_of.model, known.tops, known.records, code.comparators, blocks_of_matching(),
           nicknames_of_matching(), known.weights, above;
 END $$;
