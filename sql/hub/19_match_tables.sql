@@ -185,7 +185,6 @@ CREATE TABLE @hub@.match_pairs (
     PRIMARY KEY (model, a, b),
     CHECK (a < b)
 );
-CREATE INDEX ON @hub@.match_pairs (a);
 CREATE INDEX ON @hub@.match_pairs (b);
 CREATE INDEX ON @hub@.match_pairs (status) WHERE status IN ('review', 'bridge', 'conflict');
 COMMENT ON TABLE @hub@.match_pairs IS 'pairs of records that may be of one person: see find_matches';

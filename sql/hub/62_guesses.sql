@@ -33,12 +33,16 @@ BEGIN
             DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b), cardinality(strengths),
                             ', and ' || cardinality(source_keys) || ' keys');
     END IF;
+    -- each is looked up once, however many guesses are about it
+    WITH known AS MATERIALIZED (
+        SELECT u.identifier, identity_of(u.identifier) AS identity_id
+        FROM (SELECT DISTINCT x.identifier FROM unnest(guess_many.a || guess_many.b) x(identifier)) u
+    )
     SELECT array_agg(x.identity_id ORDER BY g.n), array_agg(y.identity_id ORDER BY g.n),
            array_agg(coalesce(g.key, least(g.a, g.b)::text || ' ' || greatest(g.a, g.b)::text) ORDER BY g.n)
     INTO ids_a, ids_b, keys
     FROM unnest(a, b, source_keys) WITH ORDINALITY g(a, b, key, n)
-         LEFT JOIN LATERAL (SELECT identity_of(g.a) AS identity_id OFFSET 0) x ON true
-         LEFT JOIN LATERAL (SELECT identity_of(g.b) AS identity_id OFFSET 0) y ON true;
+         LEFT JOIN known x ON x.identifier = g.a LEFT JOIN known y ON y.identifier = g.b;
     FOR wrong IN
         SELECT g.a, g.b, g.strength, g.x = g.y AS same,
                CASE WHEN g.x IS NULL THEN g.a WHEN g.y IS NULL THEN g.b END AS unknown

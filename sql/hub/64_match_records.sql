@@ -14,7 +14,7 @@ END $$;
 COMMENT ON FUNCTION @hub@.begin_matching() IS 'refuse whoever is no steward';
 
 -- A block's expression: name of a field, or function(expression [, number]). words must be innermost.
-CREATE OR REPLACE FUNCTION @hub@.block_expression(expression text, OUT field text, OUT code text)
+CREATE OR REPLACE FUNCTION @hub@.block_expression(expression text, OUT field text)
 LANGUAGE plpgsql IMMUTABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -46,57 +46,37 @@ BEGIN
                    'local_part(field), phonetic_pt(field), phonetic_es(field), words(field), or one in another, such '
                    'as phonetic_pt(words(name)).';
     END IF;
-    code := format('SELECT folded(nullif(btrim(r.fields ->> %L), ''''))', field);
-    IF names[cardinality(names)] = 'words' THEN
-        code := format('SELECT w.v FROM regexp_split_to_table(folded(r.fields ->> %L), ''[^[:alnum:]]+'') w(v)'
-                       ' WHERE length(w.v) > 1', field);
-        names := names[:cardinality(names) - 1];
-    END IF;
-    FOR n IN REVERSE cardinality(names) .. 1 LOOP
-        code := format(CASE names[n]
-                       WHEN 'left' THEN 'SELECT left(x.v, %2$s) FROM (%1$s) x(v)'
-                       WHEN 'right' THEN 'SELECT right(x.v, %2$s) FROM (%1$s) x(v)'
-                       WHEN 'year' THEN 'SELECT substring(x.v FROM ''[0-9]{4}'') FROM (%1$s) x(v)'
-                       WHEN 'digits' THEN 'SELECT regexp_replace(x.v, ''[^0-9]'', '''', ''g'') FROM (%1$s) x(v)'
-                       WHEN 'local_part' THEN 'SELECT split_part(x.v, ''@'', 1) FROM (%1$s) x(v)'
-                       WHEN 'phonetic_pt' THEN 'SELECT phonetic_pt(x.v) FROM (%1$s) x(v)'
-                       WHEN 'phonetic_es' THEN 'SELECT phonetic_es(x.v) FROM (%1$s) x(v)' END, code, numbers[n]);
-    END LOOP;
 END $$;
 COMMENT ON FUNCTION @hub@.block_expression(text) IS
-    'an expression of a block: the field it is about, and SQL that makes its values of a row r';
+    'the field that an expression of a block is about';
 
--- Keys of the rows of r, for all blocks or one. A record has no key where an expression has no value.
-CREATE OR REPLACE FUNCTION @hub@.match_key_code(block integer DEFAULT NULL) RETURNS text
+CREATE OR REPLACE FUNCTION @hub@.blocks_of_matching(block integer DEFAULT NULL) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN coalesce((
-        SELECT string_agg(format('SELECT DISTINCT %s AS block, concat_ws(chr(31), %s) COLLATE "C" AS key, r.record_id '
-                                 'FROM r %s WHERE %s', c.block, c.names, c.code, c.conditions), E'\nUNION ALL ')
-        FROM (SELECT b.block, string_agg(format('e%s.v', x.n), ', ' ORDER BY x.n) AS names,
-                     string_agg(format('CROSS JOIN LATERAL (%s) e%s(v)', p.code, x.n), ' ' ORDER BY x.n) AS code,
-                     string_agg(format('e%s.v <> ''''', x.n), ' AND ' ORDER BY x.n) AS conditions
-              FROM match_blocks b CROSS JOIN LATERAL unnest(b.expressions) WITH ORDINALITY x(expression, n)
-                   CROSS JOIN LATERAL block_expression(x.expression) p
-              WHERE b.block = match_key_code.block OR match_key_code.block IS NULL
-              GROUP BY b.block) c),
-        'SELECT 0, ''''::text COLLATE "C", 0::bigint WHERE false');
+    RETURN (SELECT coalesce(jsonb_agg(to_jsonb(b.block) || to_jsonb(b.expressions) ORDER BY b.block), '[]')
+            FROM match_blocks b
+            WHERE b.block = blocks_of_matching.block OR blocks_of_matching.block IS NULL);
 END $$;
-COMMENT ON FUNCTION @hub@.match_key_code(integer) IS 'SQL that makes keys of the records r';
+COMMENT ON FUNCTION @hub@.blocks_of_matching(integer) IS 'blocks, or one, as match_block_keys reads them';
 
--- ids NULL: of all records
+-- ids NULL: of all records. In the order of the index, for its sake.
 CREATE OR REPLACE FUNCTION @hub@.make_match_keys(ids bigint[], block integer DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET jit = off
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_variable
+DECLARE
+    blocks CONSTANT jsonb := blocks_of_matching(block);
 BEGIN
-    EXECUTE format('WITH r AS (SELECT m.record_id, m.fields FROM match_records m
-                               WHERE $1 IS NULL OR m.record_id = ANY ($1))
-                    INSERT INTO match_keys (block, key, record_id) SELECT k.block, k.key, k.record_id
-                    FROM (%s) k(block, key, record_id)
-                    ON CONFLICT DO NOTHING', match_key_code(block)) USING ids;
+    IF blocks <> '[]' THEN
+        INSERT INTO match_keys (block, key, record_id)
+        SELECT k.block, k.key, r.record_id
+        FROM match_records r CROSS JOIN LATERAL match_block_keys(r.fields, blocks) k
+        WHERE ids IS NULL OR r.record_id = ANY (ids)
+        ORDER BY k.block, k.key COLLATE "C", r.record_id
+        ON CONFLICT DO NOTHING;
+    END IF;
 END $$;
 COMMENT ON FUNCTION @hub@.make_match_keys(bigint[], integer) IS
     'fill match_keys, of some records or all, for a block or all';
@@ -277,8 +257,8 @@ BEGIN
     END IF;
     PERFORM begin_stitching(), drop_match_keys(ids);
     DELETE FROM match_due d WHERE d.record_id = ANY (ids);
-    DELETE FROM match_pairs p WHERE p.a = ANY (ids);
-    DELETE FROM match_pairs p WHERE p.b = ANY (ids);
+    DELETE FROM match_pairs p USING match_models m, unnest(ids) u(id) WHERE p.model = m.model AND p.a = u.id;
+    DELETE FROM match_pairs p USING unnest(ids) u(id) WHERE p.b = u.id;
     PERFORM match_values_changed(put_match_values(ids));
     RETURN NULL;
 END $$;

@@ -256,9 +256,10 @@ DECLARE
     code record;
     nicknames bytea := nicknames_of_matching();
     n bigint;
-    numbers integer[] := '{}';  -- of patterns: of which block,
-    levels bigint[] := '{}';
-    counts float8[] := '{}';    -- and how many pairs have it
+    near bigint;        -- how many records next to each it is compared with
+    numbers integer[];  -- of patterns: of which block,
+    levels bigint[];
+    counts float8[];    -- and how many pairs have it
     more record;
     ordered integer[];          -- blocks, by their expressions
     left_out bigint[];
@@ -273,7 +274,7 @@ BEGIN
             DETAIL = format('Given: %s, %s, %s.', coalesce(recall::text, 'NULL'), coalesce(seed::text, 'NULL'),
                             coalesce(random_pairs::text, 'NULL'));
     END IF;
-    SELECT c."values", c.terms, c.levels, c.score INTO code FROM match_code() c;
+    SELECT c."values", c.levels, p.names, p.comparators INTO code FROM match_code() c CROSS JOIN match_record_code() p;
     n := (SELECT count(*) FROM match_records r);
     IF n < 3 OR NOT EXISTS (SELECT FROM match_blocks b) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -289,48 +290,69 @@ BEGIN
     END IF;
     PERFORM FROM match_models k WHERE k.model = train_matches.model FOR NO KEY UPDATE;
 
-    -- any two: each with those next to it in an order that hangs on keys and the seed only
+    -- any two: each with those next to it in an order that hangs on keys and the seed only, the first ones next to the
+    -- last; in portions, each with those behind it
+    near := least((n - 1) / 2, ceil(random_pairs::numeric / n));
     EXECUTE format('WITH r AS MATERIALIZED (
-                        SELECT row_number() OVER (
-                                   ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), $2),
-                                            r.source COLLATE "C", r.source_key COLLATE "C") AS n, %s
-                        FROM match_records r
+                        SELECT v.n, v.portion, match_record(v.n, v.n, true, ''{}'', ARRAY[%s]::text[],
+                                            array_fill(NULL::double precision, ARRAY[jsonb_array_length($4)]), $4)
+                                   AS record
+                        FROM (SELECT o.n, least(o.n / $3, greatest($2 / $3 - 1, 0)) AS portion, %s
+                              FROM (SELECT r.fields, row_number() OVER (
+                                               ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), $1),
+                                                        r.source COLLATE "C", r.source_key COLLATE "C") - 1 AS n
+                                    FROM match_records r) r
+                                   CROSS JOIN LATERAL (SELECT r.n) o OFFSET 0) v
+                    ), portion AS (
+                        SELECT o.portion, array_agg(o.place) AS places, array_agg(o.record) AS records
+                        FROM (SELECT x.portion, x.n AS place, x.record FROM r x
+                              UNION ALL
+                              SELECT CASE WHEN x.portion > 0 THEN x.portion - 1 ELSE greatest($2 / $3 - 1, 0) END,
+                                     CASE WHEN x.portion > 0 THEN x.n ELSE $2 + x.n END, x.record
+                              FROM r x WHERE x.n - x.portion * $3 < $5
+                              ORDER BY 1 OFFSET 0) o
+                        GROUP BY o.portion
                     )
-                    SELECT array_agg(0 ORDER BY p.levels) AS numbers, array_agg(p.levels ORDER BY p.levels) AS levels,
-                           array_agg(p.pairs ORDER BY p.levels) AS pairs
-                    FROM (SELECT %s AS levels, count(*)::float8 AS pairs
-                          FROM r x CROSS JOIN generate_series(1, $3) d JOIN r y ON y.n = (x.n - 1 + d) %% $4 + 1
-                          GROUP BY 1) p', code."values", code.levels)
-    INTO more USING nicknames, seed, least((n - 1) / 2, ceil(random_pairs::numeric / n))::bigint, n;
+                    SELECT array_agg(c.rule ORDER BY c.levels) AS numbers,
+                           array_agg(c.levels ORDER BY c.levels) AS levels,
+                           array_agg(c.pairs ORDER BY c.levels) AS pairs
+                    FROM (SELECT p.rule, p.levels, sum(p.pairs)::float8 AS pairs
+                          FROM portion s
+                               CROSS JOIN LATERAL match_patterns_near(s.places, s.records, $5::integer, $4, $6) p
+                          GROUP BY 1, 2) c', code.names, code."values")
+    INTO more USING seed, n, greatest(near, 1000), code.comparators, near, nicknames;
     numbers := more.numbers;
     levels := more.levels;
     counts := more.pairs;
 
-    -- pairs of blocks, each as one of all, 1, and of its blocks; and those a steward has joined, -1
-    SELECT array_agg(b.block ORDER BY b.expressions COLLATE "C") INTO ordered FROM match_blocks b;
+    -- those a steward has joined, -1
     EXECUTE format('WITH r AS MATERIALIZED (
                         SELECT r.record_id, r.identity_id, %s FROM match_records r
-                    ), pattern AS MATERIALIZED (
-                        SELECT c.blocks, %s AS levels, count(*) AS pairs
-                        FROM match_candidates(NULL) c JOIN r x ON x.record_id = c.a JOIN r y ON y.record_id = c.b
-                        GROUP BY 1, 2
-                    ), counted AS (
-                        SELECT 1 AS number, p.levels, sum(p.pairs)::float8 AS pairs FROM pattern p GROUP BY p.levels
-                        UNION ALL
-                        SELECT array_position($2, b.block) + 1, p.levels, sum(p.pairs)::float8
-                        FROM pattern p CROSS JOIN LATERAL unnest(p.blocks) b(block) GROUP BY b.block, p.levels
-                        UNION ALL
-                        SELECT -1, %2$s, count(*)::float8
-                        FROM node_pairs(''must'') m
-                             JOIN identities i ON i.normal_id = m.a JOIN r x ON x.identity_id = i.identity_id
-                             JOIN identities j ON j.normal_id = m.b JOIN r y ON y.identity_id = j.identity_id
-                        GROUP BY 2
+                        WHERE EXISTS (SELECT FROM node_pairs(''must''))
                     )
-                    SELECT array_agg(c.number ORDER BY c.number, c.levels) AS numbers,
-                           array_agg(c.levels ORDER BY c.number, c.levels) AS levels,
-                           array_agg(c.pairs ORDER BY c.number, c.levels) AS pairs
-                    FROM counted c', code."values", code.levels)
-    INTO more USING nicknames, ordered;
+                    SELECT array_agg(-1) AS numbers, array_agg(p.levels ORDER BY p.levels) AS levels,
+                           array_agg(p.pairs ORDER BY p.levels) AS pairs
+                    FROM (SELECT %s AS levels, count(*)::float8 AS pairs
+                          FROM node_pairs(''must'') m
+                               JOIN identities i ON i.normal_id = m.a JOIN r x ON x.identity_id = i.identity_id
+                               JOIN identities j ON j.normal_id = m.b JOIN r y ON y.identity_id = j.identity_id
+                          GROUP BY 1) p', code."values", code.levels)
+    INTO more USING nicknames;
+    numbers := numbers || more.numbers;
+    levels := levels || more.levels;
+    counts := counts || more.pairs;
+
+    -- pairs of blocks, each as one of all, 1, and of its blocks
+    SELECT array_agg(b.block ORDER BY b.expressions COLLATE "C") INTO ordered FROM match_blocks b;
+    EXECUTE match_portions_code(true, false)
+            || ' SELECT array_agg(c.rule ORDER BY c.rule, c.levels) AS numbers,
+                        array_agg(c.levels ORDER BY c.rule, c.levels) AS levels,
+                        array_agg(c.pairs ORDER BY c.rule, c.levels) AS pairs
+                 FROM (SELECT p.rule, p.levels, sum(p.pairs)::float8 AS pairs
+                       FROM portion s CROSS JOIN LATERAL match_patterns(s.groups, s.records, $5, $7) p
+                       GROUP BY 1, 2) c'
+    INTO more
+    USING NULL::bigint[], NULL::text, NULL::float8[], NULL::float8, code.comparators, ordered, nicknames;
     numbers := numbers || more.numbers;
     levels := levels || more.levels;
     counts := counts || more.pairs;
@@ -340,8 +362,8 @@ BEGIN
     FROM (SELECT k.n, coalesce(bit_or(1::bigint << (c.n - 1)::integer), 0) AS bits
           FROM unnest(ordered) WITH ORDINALITY k(block, n) JOIN match_blocks b ON b.block = k.block
                LEFT JOIN (SELECT q.columns, row_number() OVER (ORDER BY q.comparison) AS n FROM match_comparisons q) c
-                   ON c.columns && array(SELECT e.field FROM unnest(b.expressions) x(expression)
-                                         CROSS JOIN LATERAL block_expression(x.expression) e)
+                   ON c.columns && array(SELECT block_expression(x.expression)
+                                         FROM unnest(b.expressions) x(expression))
           GROUP BY k.n) o;
     SELECT string_agg(c.comparison, ', ' ORDER BY c.n) INTO unseen
     FROM (SELECT q.comparison, row_number() OVER (ORDER BY q.comparison)::integer AS n FROM match_comparisons q) c

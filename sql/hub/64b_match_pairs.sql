@@ -4,6 +4,92 @@
 -- came at once. What is accepted hangs on the pairs, on facts, and on the thresholds; accept_matches brings evidence in
 -- line with it.
 
+-- SQL of the comparisons, in the order of their names, as match_compare takes them. values: c1, c2 ... of a record r.
+-- bits: of rows v with those, joined with frequencies, what two add that agree in them, by $2, the model, $3, u of the
+-- highest levels, and $4, the number of records; of few rows, without a join. comparators: those of match_compare.
+CREATE OR REPLACE FUNCTION @hub@.match_record_code(
+    OUT "values" text, OUT names text, OUT frequencies text, OUT bits text, OUT bits_of_few text,
+    OUT comparators jsonb)
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    "values" := (SELECT c."values" FROM match_code() c);
+    SELECT string_agg('v.c' || c.n, ', ' ORDER BY c.n),
+           coalesce(string_agg(format(' LEFT JOIN match_terms t%1$s ON t%1$s.model = $2 AND t%1$s.comparison = %2$L '
+                                      'AND t%1$s.term = folded(v.c%1$s)', c.n, c.comparison), '' ORDER BY c.n)
+                        FILTER (WHERE c.term_frequency), ''),
+           string_agg(CASE WHEN c.term_frequency THEN format('term_bits($3[%1$s], t%1$s.records, $4)', c.n)
+                           ELSE 'NULL' END, ', ' ORDER BY c.n),
+           string_agg(CASE WHEN c.term_frequency
+                           THEN format('term_bits($3[%1$s], (SELECT t.records FROM match_terms t WHERE t.model = $2 '
+                                       'AND t.comparison = %2$L AND t.term = folded(v.c%1$s)), $4)', c.n, c.comparison)
+                           ELSE 'NULL' END, ', ' ORDER BY c.n),
+           jsonb_agg(to_jsonb(c.comparator) || to_jsonb(c.thresholds) ORDER BY c.n)
+    INTO names, frequencies, bits, bits_of_few, comparators
+    FROM (SELECT m.comparison, m.comparator, m.thresholds, m.term_frequency,
+                 row_number() OVER (ORDER BY m.comparison) AS n
+          FROM match_comparisons m) c;
+END $$;
+COMMENT ON FUNCTION @hub@.match_record_code() IS 'SQL that packs records to be compared';
+
+-- SQL of records in portions, each with some whole groups: numbers of groups, and records parallel to them. Groups are
+-- those of a key that more than one record has, but not too many; of all records, or all of $1. $2 to $4: see
+-- match_record_code, if frequencies matter; $5: its comparators; $6: blocks whose places, counted from 2, are the rules
+-- of groups; NULL: their own numbers are. Sorts keep it in work_mem.
+CREATE OR REPLACE FUNCTION @hub@.match_portions_code(is_all boolean, frequencies boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    code record;
+BEGIN
+    SELECT c."values", c.names, c.frequencies, c.bits INTO code FROM match_record_code() c;
+    RETURN format(
+        'WITH fresh AS MATERIALIZED (
+             SELECT DISTINCT u.id FROM unnest($1) u(id)
+         ), rule AS MATERIALIZED (
+             SELECT m.block, m.most, coalesce(array_position($6, m.block) + 1, m.block)::bigint << 32 AS base
+             FROM match_blocks m
+         ), keyed AS (
+             SELECT k.block, k.record_id, count(*) OVER (PARTITION BY k.block, k.key) AS records,
+                    rank() OVER (ORDER BY k.block, k.key) AS place
+             FROM %1$s
+         ), member AS MATERIALIZED (
+             SELECT k.record_id, r.base + k.place AS number, k.place / 2000 AS portion
+             FROM keyed k JOIN rule r ON r.block = k.block WHERE k.records BETWEEN 2 AND r.most
+         ), packed AS MATERIALIZED (
+             SELECT v.record_id,
+                    match_record(v.record_id, v.normal_id, v.is_new, v.groups, ARRAY[%2$s]::text[], %3$s, $5) AS record
+             FROM (SELECT r.record_id, i.normal_id, coalesce(g.groups, ''{}'') AS groups, %4$s AS is_new, %5$s
+                   FROM match_records r JOIN identities i ON i.identity_id = r.identity_id
+                        %6$s JOIN (SELECT m.record_id, array_agg(m.number ORDER BY m.number) AS groups FROM member m
+                              GROUP BY m.record_id) g ON g.record_id = r.record_id
+                   OFFSET 0) v %7$s
+         ), portion AS (
+             SELECT s.portion, array_agg(s.number) AS groups, array_agg(s.record) AS records
+             FROM (SELECT m.portion, m.number, p.record FROM member m JOIN packed p ON p.record_id = m.record_id
+                   ORDER BY m.portion OFFSET 0) s
+             GROUP BY s.portion
+         )',
+        CASE WHEN is_all THEN 'match_keys k'
+             ELSE '(SELECT t.block, t.key, l.record_id
+                    FROM (SELECT DISTINCT f.block, f.key FROM fresh s JOIN match_keys f ON f.record_id = s.id) t
+                         JOIN rule q ON q.block = t.block
+                         CROSS JOIN LATERAL (SELECT o.record_id FROM match_keys o
+                                             WHERE o.block = t.block AND o.key = t.key LIMIT q.most + 1) l) k' END,
+        code.names,
+        CASE WHEN frequencies THEN format('ARRAY[%s]::double precision[]', code.bits)
+             ELSE 'array_fill(NULL::double precision, ARRAY[jsonb_array_length($5)])' END,
+        CASE WHEN is_all THEN 'true' ELSE 'r.record_id IN (SELECT s.id FROM fresh s)' END,
+        code."values",
+        -- so that it is known how many there are: those in no group are not looked at
+        CASE WHEN is_all THEN 'LEFT' END,
+        CASE WHEN frequencies THEN code.frequencies END);
+END $$;
+COMMENT ON FUNCTION @hub@.match_portions_code(boolean, boolean) IS
+    'SQL of records that blocks compare, in portions for match_compare';
+
 CREATE OR REPLACE FUNCTION @hub@.find_matches(
     since timestamptz DEFAULT NULL, model text DEFAULT 'default', keep_above double precision DEFAULT -30)
 RETURNS bigint
@@ -11,7 +97,7 @@ LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET plan_cache_mo
 AS $$
 #variable_conflict use_variable
 DECLARE
-    code record;
+    comparators jsonb;
     known record;
     due bigint[];
     ids bigint[];  -- records to look at; NULL: all
@@ -24,7 +110,7 @@ BEGIN
     END IF;
     PERFORM FROM match_models m WHERE m.model = find_matches.model FOR NO KEY UPDATE;
     SELECT w.weights, w.tops, w.records, w.found_at INTO known FROM match_weights_of(find_matches.model) w;
-    SELECT c."values", c.terms, c.levels, c.having_it, c.score INTO code FROM match_code() c;
+    comparators := (SELECT c.comparators FROM match_record_code() c);
     -- before all else: what changes from now on is due again
     due := array(SELECT l.record_id
                  FROM (SELECT d.record_id FROM match_due d WHERE d.model = find_matches.model
@@ -37,11 +123,17 @@ BEGIN
                      UNION
                      SELECT r.record_id FROM match_records r WHERE r.changed_at >= find_matches.since);
         DELETE FROM match_pairs p WHERE p.model = find_matches.model AND (p.a = ANY (ids) OR p.b = ANY (ids));
-        -- pairs that a block compares no longer, for too many agree in it by now
-        WITH grown AS MATERIALIZED (
-            SELECT k.block, k.key FROM match_keys k JOIN match_blocks m ON m.block = k.block
-            WHERE (k.block, k.key) IN (SELECT f.block, f.key FROM match_keys f WHERE f.record_id = ANY (ids))
-            GROUP BY k.block, k.key, m.most HAVING count(*) > m.most
+        -- pairs that a block compares no longer, for too many agree in it by now; what was too large before had none
+        WITH entered AS MATERIALIZED (
+            SELECT f.block, f.key, count(*) AS fresh FROM match_keys f WHERE f.record_id = ANY (ids)
+            GROUP BY f.block, f.key
+        ), grown AS MATERIALIZED (
+            SELECT t.block, t.key
+            FROM entered t JOIN match_blocks m ON m.block = t.block
+                 CROSS JOIN LATERAL (SELECT count(*) AS records
+                                     FROM (SELECT FROM match_keys q WHERE q.block = t.block AND q.key = t.key
+                                           LIMIT m.most + t.fresh + 1) e) c
+            WHERE c.records > m.most AND c.records <= m.most + t.fresh
         ), member AS MATERIALIZED (
             SELECT k.block, k.key, k.record_id FROM grown g JOIN match_keys k ON k.block = g.block AND k.key = g.key
         ), doubtful AS (
@@ -55,29 +147,25 @@ BEGIN
         WHERE p.model = find_matches.model AND p.a = d.a AND p.b = d.b
               AND NOT EXISTS (SELECT FROM still s WHERE s.a = d.a AND s.b = d.b);
     END IF;
-    EXECUTE format('WITH c AS MATERIALIZED (
-                        SELECT m.a, m.b, m.blocks FROM match_candidates($6) m
-                    ), r AS MATERIALIZED (
-                        SELECT v.*, %s
-                        FROM (SELECT r.record_id, %s FROM match_records r
-                              WHERE $6 IS NULL OR r.record_id IN (SELECT c.a FROM c UNION SELECT c.b FROM c)) v
-                    ), p AS MATERIALIZED (
-                        SELECT c.a, c.b, c.blocks[1] AS rule, %s AS levels%s
-                        FROM c JOIN r x ON x.record_id = c.a JOIN r y ON y.record_id = c.b
-                    ), scored AS MATERIALIZED (
-                        SELECT p.a, p.b, p.rule, p.levels, %s AS score FROM p
-                    ), kept AS (
-                        INSERT INTO match_pairs (a, b, model, score, levels, rule)
-                        SELECT s.a, s.b, $2, s.score, s.levels, s.rule FROM scored s WHERE s.score >= $7
-                        ORDER BY s.a, s.b
-                        RETURNING 1
-                    )
-                    SELECT count(*) FROM scored', code.terms, code."values", code.levels, code.having_it, code.score)
+    EXECUTE match_portions_code(ids IS NULL, true)
+            || ', scored AS MATERIALIZED (
+                    SELECT p.a, p.b, p.rule, p.levels, p.score, p.compared
+                    FROM portion s CROSS JOIN LATERAL match_compare(s.groups, s.records, $5, $7, $8, $9) p
+                ), kept AS (
+                    INSERT INTO match_pairs (a, b, model, score, levels, rule)
+                    SELECT s.a, s.b, $2, s.score, s.levels, s.rule FROM scored s WHERE s.a IS NOT NULL
+                    ORDER BY s.a, s.b
+                )
+                SELECT coalesce(sum(s.compared), 0) FROM scored s'
     INTO scored
-    USING nicknames_of_matching(), find_matches.model, known.weights, known.tops, known.records, ids, keep_above;
+    USING ids, find_matches.model, known.tops, known.records, comparators, NULL::integer[], nicknames_of_matching(),
+          known.weights, keep_above;
     UPDATE match_models m SET found_at = now() WHERE m.model = find_matches.model;
     IF ids IS NULL THEN
-        large := (SELECT count(*) FROM match_large_blocks l);
+        large := (SELECT count(*)
+                  FROM (SELECT k.block, count(*) AS records FROM match_keys k GROUP BY k.block, k.key
+                        HAVING count(*) > 2) t JOIN match_blocks m ON m.block = t.block
+                  WHERE t.records > m.most);
     ELSE
         large := (SELECT count(*)
                   FROM (SELECT DISTINCT k.block, k.key, m.most
@@ -143,30 +231,52 @@ BEGIN
     RETURN QUERY
     WITH person AS MATERIALIZED (
         SELECT u.node, u.person FROM unnest(nodes, people) u(node, person)
-    ), link AS MATERIALIZED (
-        SELECT l.node_a, l.node_b, l.a, l.b, l.identifier_a, l.identifier_b, l.strength,
-               row_number() OVER (ORDER BY l.strength DESC, least(l.identifier_a, l.identifier_b),
-                                           greatest(l.identifier_a, l.identifier_b))::integer AS place
-        FROM (SELECT DISTINCT ON (least(i.normal_id, j.normal_id), greatest(i.normal_id, j.normal_id))
-                     i.normal_id AS node_a, j.normal_id AS node_b, x.person AS a, y.person AS b,
-                     i.identifier AS identifier_a, j.identifier AS identifier_b, p.score::real AS strength
-              FROM match_pairs p JOIN match_records s ON s.record_id = p.a JOIN match_records t ON t.record_id = p.b
-                   JOIN identities i ON i.identity_id = s.identity_id JOIN identities j ON j.identity_id = t.identity_id
-                   JOIN person x ON x.node = i.normal_id JOIN person y ON y.node = j.normal_id
-              WHERE p.model = match_links.model AND i.normal_id <> j.normal_id
-              ORDER BY least(i.normal_id, j.normal_id), greatest(i.normal_id, j.normal_id), p.score::real DESC,
-                       least(i.identifier, j.identifier), greatest(i.identifier, j.identifier)) l
-    ), scored AS MATERIALIZED (
-        -- what a steward keeps apart no sum outweighs
-        SELECT l.place, l.a, l.b, l.node_a, l.node_b, l.identifier_a, l.identifier_b, l.strength,
-               l.strength >= match_links.above::real AND c.a IS NULL AS taken,
-               CASE WHEN c.a IS NULL THEN l.strength::float8 ELSE -1e6 END AS score
-        FROM link l LEFT JOIN node_pairs('cannot') c ON c.a = least(l.node_a, l.node_b)
-                                                        AND c.b = greatest(l.node_a, l.node_b)
+    ), of_record AS MATERIALIZED (
+        SELECT r.record_id, i.normal_id AS node, i.identifier, x.person
+        FROM match_records r JOIN identities i ON i.identity_id = r.identity_id JOIN person x ON x.node = i.normal_id
+    ), apart AS MATERIALIZED (
+        SELECT c.a, c.b FROM node_pairs('cannot') c
+    ), strong AS MATERIALIZED (
+        SELECT DISTINCT ON (least(x.node, y.node), greatest(x.node, y.node))
+               x.node AS node_a, y.node AS node_b, x.person AS a, y.person AS b,
+               x.identifier AS identifier_a, y.identifier AS identifier_b, p.score::real AS strength,
+               c.a IS NULL AS taken
+        FROM match_pairs p JOIN of_record x ON x.record_id = p.a JOIN of_record y ON y.record_id = p.b
+             LEFT JOIN apart c ON c.a = least(x.node, y.node) AND c.b = greatest(x.node, y.node)
+        WHERE p.model = match_links.model AND x.node <> y.node AND p.score::real >= match_links.above::real
+        ORDER BY least(x.node, y.node), greatest(x.node, y.node), p.score::real DESC,
+                 least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)
+    ), side AS MATERIALIZED (
+        -- only what is between people who may be joined speaks for or against it
+        SELECT r.record_id, r.node, r.identifier, r.person, g.component
+        FROM @extschema@.identity_members((SELECT @extschema@.identity_components(t.a, t.b)
+                                           FROM strong t WHERE t.taken AND t.a <> t.b)) g
+             JOIN of_record r ON r.person = g.node
+    ), weak AS MATERIALIZED (
+        SELECT DISTINCT ON (least(x.node, y.node), greatest(x.node, y.node))
+               x.node AS node_a, y.node AS node_b, x.person AS a, y.person AS b,
+               x.identifier AS identifier_a, y.identifier AS identifier_b, p.score::real AS strength
+        FROM match_pairs p JOIN side x ON x.record_id = p.a
+             JOIN side y ON y.record_id = p.b AND y.component = x.component
+        WHERE p.model = match_links.model AND x.node <> y.node AND p.score::real < match_links.above::real
+        ORDER BY least(x.node, y.node), greatest(x.node, y.node), p.score::real DESC,
+                 least(x.identifier, y.identifier), greatest(x.identifier, y.identifier)
+    ), link AS (
+        SELECT s.node_a, s.node_b, s.a, s.b, s.identifier_a, s.identifier_b, s.strength, s.taken,
+               -- what a steward keeps apart no sum outweighs
+               CASE WHEN s.taken THEN s.strength::float8 ELSE -1e6 END AS score
+        FROM strong s
+        UNION ALL
+        SELECT w.node_a, w.node_b, w.a, w.b, w.identifier_a, w.identifier_b, w.strength, false,
+               CASE WHEN c.a IS NULL THEN w.strength::float8 ELSE -1e6 END
+        FROM weak w LEFT JOIN apart c ON c.a = least(w.node_a, w.node_b) AND c.b = greatest(w.node_a, w.node_b)
+        WHERE NOT EXISTS (SELECT FROM strong s WHERE least(s.node_a, s.node_b) = least(w.node_a, w.node_b)
+                                                     AND greatest(s.node_a, s.node_b) = greatest(w.node_a, w.node_b))
     ), tried AS MATERIALIZED (
-        SELECT s.place, s.a, s.b, s.node_a, s.node_b, s.identifier_a, s.identifier_b, s.strength, s.score, s.taken,
-               row_number() OVER (ORDER BY s.taken DESC, s.place) AS number
-        FROM scored s
+        SELECT l.a, l.b, l.node_a, l.node_b, l.identifier_a, l.identifier_b, l.strength, l.score, l.taken,
+               row_number() OVER (ORDER BY l.taken DESC, l.strength DESC, least(l.identifier_a, l.identifier_b),
+                                           greatest(l.identifier_a, l.identifier_b)) AS number
+        FROM link l
     ), told AS MATERIALIZED (
         SELECT x.person, dense_rank() OVER (ORDER BY v.conflict, v.field)::integer AS place, v.value
         FROM conflict_values(NULL) v JOIN person x ON x.node = v.node
@@ -264,26 +374,37 @@ BEGIN
     FROM (SELECT array_agg(r.a ORDER BY r.a, r.b) AS a, array_agg(r.b ORDER BY r.a, r.b) AS b,
                  array_agg(r.strength ORDER BY r.a, r.b) AS strengths FROM fresh r) f;
     IF change.gone <> '{}' OR change.a IS NOT NULL THEN
-        PERFORM lock_ahead(change.ids, coalesce(change.a || change.b, '{}'));
+        PERFORM lock_ahead(change.ids,
+                           array(SELECT DISTINCT u.identifier FROM unnest(change.a || change.b) u(identifier)));
     END IF;
     withdrawn := set_aside(evidence_source, change.gone);
     accepted := guess_many(change.a, change.b, change.strengths, source => evidence_source,
                            observed_at => known.trained_at);
 
+    WITH node AS MATERIALIZED (
+        SELECT r.record_id, i.normal_id AS node FROM match_records r JOIN identities i ON i.identity_id = r.identity_id
+    ), apart AS MATERIALIZED (
+        SELECT c.a, c.b FROM node_pairs('cannot') c
+    ), pair AS MATERIALIZED (
+        SELECT q.ctid AS place, q.score, q.status, least(x.node, y.node) AS a, greatest(x.node, y.node) AS b
+        FROM match_pairs q JOIN node x ON x.record_id = q.a JOIN node y ON y.record_id = q.b
+        WHERE q.model = accept_matches.model
+              AND (q.score::real >= review_above::real OR q.status <> 'found'
+                   OR (least(x.node, y.node), greatest(x.node, y.node)) IN (SELECT c.a, c.b FROM apart c))
+    ), decided AS MATERIALIZED (
+        SELECT k.place, k.status AS before,
+               CASE WHEN c.a IS NOT NULL THEN 'cannot'
+                    WHEN l.outcome IS NOT NULL THEN l.outcome
+                    WHEN k.score::real >= review_above::real THEN 'review' ELSE 'found' END AS status
+        FROM pair k
+             LEFT JOIN unnest(nodes_a, nodes_b, outcomes) l(a, b, outcome)
+                 ON least(l.a, l.b) = k.a AND greatest(l.a, l.b) = k.b AND k.score::real >= above::real
+             LEFT JOIN apart c ON c.a = k.a AND c.b = k.b
+    )
     UPDATE match_pairs p
-    SET status = s.status
-    FROM (SELECT k.a, k.b, CASE WHEN c.a IS NOT NULL THEN 'cannot'
-                                WHEN l.outcome IS NOT NULL THEN l.outcome
-                                WHEN k.score::real >= review_above::real THEN 'review' ELSE 'found' END AS status
-          FROM match_pairs k JOIN match_records x ON x.record_id = k.a JOIN match_records y ON y.record_id = k.b
-               JOIN identities i ON i.identity_id = x.identity_id JOIN identities j ON j.identity_id = y.identity_id
-               LEFT JOIN unnest(nodes_a, nodes_b, outcomes) l(a, b, outcome)
-                   ON least(l.a, l.b) = least(i.normal_id, j.normal_id)
-                      AND greatest(l.a, l.b) = greatest(i.normal_id, j.normal_id) AND k.score::real >= above::real
-               LEFT JOIN node_pairs('cannot') c ON c.a = least(i.normal_id, j.normal_id)
-                                                   AND c.b = greatest(i.normal_id, j.normal_id)
-          WHERE k.model = accept_matches.model) s
-    WHERE p.model = accept_matches.model AND p.a = s.a AND p.b = s.b AND p.status <> s.status;
+    SET status = d.status
+    FROM decided d
+    WHERE p.ctid = d.place AND p.model = accept_matches.model AND d.status <> d.before;
     UPDATE match_models m
     SET accepted_at = now(), above = accept_matches.above, review_above = accept_matches.review_above
     WHERE m.model = accept_matches.model;
@@ -481,37 +602,39 @@ BEGIN
             HINT = 'Such as {"name": "Ana Silva", "email": "ana@example.pt"}.';
     END IF;
     SELECT w.weights, w.tops, w.records INTO known FROM match_weights_of(match_of.model) w;
-    SELECT c."values", c.terms, c.levels, c.having_it, c.score INTO code FROM match_code() c;
+    SELECT c."values", c.names, c.bits_of_few, c.comparators INTO code FROM match_record_code() c;
+    -- one group of all: the new record, of nobody, and those that a block has with it
     RETURN QUERY EXECUTE format(
-        'WITH r AS MATERIALIZED (
-             SELECT 0::bigint AS record_id, $6 AS fields
-         ), keys AS MATERIALIZED (
-             SELECT k.block, k.key FROM (%5$s) k(block, key, record_id)
-         ), candidate AS MATERIALIZED (
+        'WITH candidate AS MATERIALIZED (
              SELECT DISTINCT l.record_id
-             FROM keys k JOIN match_blocks m ON m.block = k.block
+             FROM match_block_keys($1, $6) k JOIN match_blocks m ON m.block = k.block
                   CROSS JOIN LATERAL (SELECT array_agg(e.record_id) AS ids
                                       FROM (SELECT q.record_id FROM match_keys q
                                             WHERE q.block = k.block AND q.key = k.key LIMIT m.most + 1) e) g
                   CROSS JOIN LATERAL unnest(g.ids) l(record_id)
              WHERE cardinality(g.ids) <= m.most
-         ), x AS MATERIALIZED (
-             SELECT v.*, %1$s FROM (SELECT %2$s FROM r) v
-         ), y AS MATERIALIZED (
-             SELECT v.*, %1$s
-             FROM (SELECT r.record_id, %2$s FROM candidate c JOIN match_records r ON r.record_id = c.record_id) v
-         ), p AS MATERIALIZED (
-             SELECT y.record_id, %3$s AS levels%6$s FROM x CROSS JOIN y
-         ), scored AS (
-             SELECT p.record_id, p.levels, %4$s AS score FROM p
+         ), packed AS (
+             SELECT array_agg(match_record(v.record_id, v.record_id, v.is_new, ''{0}'', ARRAY[%1$s]::text[],
+                                           ARRAY[%2$s]::double precision[], $5)) AS records
+             FROM (SELECT r.record_id, r.is_new, %3$s
+                   FROM (SELECT -9223372036854775808 AS record_id, $1 AS fields, true AS is_new
+                         UNION ALL
+                         SELECT o.record_id, o.fields, false FROM candidate c
+                                JOIN match_records o ON o.record_id = c.record_id) r OFFSET 0) v
          )
-         SELECT i.customer_id, i.identifier, r.source, r.source_key, s.score, match_probability(s.score), s.levels
-         FROM scored s JOIN match_records r ON r.record_id = s.record_id
-              JOIN identities i ON i.identity_id = r.identity_id
-         WHERE s.score >= $7
-         ORDER BY s.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
-        code.terms, code."values", code.levels, code.score, match_key_code(), code.having_it)
-    USING nicknames_of_matching(), match_of.model, known.weights, known.tops, known.records, fields, above;
+         SELECT i.customer_id, i.identifier, r.source, r.source_key, p.score, match_probability(p.score), p.levels
+         FROM packed s
+              CROSS JOIN LATERAL match_compare(array_fill(0::bigint, ARRAY[cardinality(s.records)]), s.records, $5, $7,
+                                               $8, $9) p
+              -- one by one: there are few
+              CROSS JOIN LATERAL (SELECT o.identity_id, o.source, o.source_key FROM match_records o
+                                  WHERE o.record_id = p.b OFFSET 0) r
+              CROSS JOIN LATERAL (SELECT o.customer_id, o.identifier FROM identities o
+                                  WHERE o.identity_id = r.identity_id OFFSET 0) i
+         ORDER BY p.score DESC, r.source COLLATE "C", r.source_key COLLATE "C"',
+        code.names, code.bits_of_few, code."values")
+    USING fields, match_of.model, known.tops, known.records, code.comparators, blocks_of_matching(),
+          nicknames_of_matching(), known.weights, above;
 END $$;
 COMMENT ON FUNCTION @hub@.match_of(jsonb, text, double precision) IS
     'records that may be of the person whom some fields are of, by a model, likeliest first, with their customers; '

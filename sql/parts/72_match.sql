@@ -25,6 +25,45 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION match_level_at(levels bigint, n integer) RETURNS smallint
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- Records, packed, compared within groups of them (src/match/compare.c).
+
+CREATE FUNCTION match_block_keys(fields jsonb, blocks jsonb, OUT block integer, OUT key text) RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 20;
+CREATE FUNCTION match_record(record bigint, person bigint, is_new boolean, groups bigint[], "values" text[],
+                             bits float8[], comparators jsonb)
+RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+CREATE FUNCTION match_compare(
+    groups bigint[], records bytea[], comparators jsonb, nicknames bytea, weights float8[], keep_above float8,
+    OUT a bigint, OUT b bigint, OUT rule integer, OUT levels bigint, OUT score float8, OUT compared bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10000 ROWS 2000;
+CREATE FUNCTION match_patterns(groups bigint[], records bytea[], comparators jsonb, nicknames bytea, OUT rule integer,
+                               OUT levels bigint, OUT pairs bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10000 ROWS 2000;
+CREATE FUNCTION match_patterns_near(places bigint[], records bytea[], distance integer, comparators jsonb,
+                                    nicknames bytea, OUT rule integer, OUT levels bigint, OUT pairs bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 10000 ROWS 2000;
+
+COMMENT ON FUNCTION match_block_keys(jsonb, jsonb) IS
+    'keys of blocks, [[1, "email"], [2, "born", "left(name, 1)"]], for the fields of a record: what it has to have in'
+    ' common with another one to be compared';
+COMMENT ON FUNCTION match_record(bigint, bigint, boolean, bigint[], text[], float8[], jsonb) IS
+    'a record as match_compare reads it: who it is of, whether it is new, the groups it is in, in order; for each'
+    ' comparator its value, and what two add that have it, NULL: nothing; for one query, not to be stored';
+COMMENT ON FUNCTION match_compare(bigint[], bytea[], jsonb, bytea, float8[], float8) IS
+    'pairs of records of one group, of two people and one of them new, by comparators, [["name pt"], ["osa", 1, 2]],'
+    ' with levels and score, if that is keep_above or more; each pair in the first group both are in, whose number has'
+    ' the rule in its higher half. weights: of no knowledge, and of each level of each comparator. The last row has how'
+    ' many were compared';
+COMMENT ON FUNCTION match_patterns(bigint[], bytea[], jsonb, bytea) IS
+    'the pairs that match_compare compares, counted: by each rule of a group that both are in, and levels; rule 1: all';
+COMMENT ON FUNCTION match_patterns_near(bigint[], bytea[], integer, jsonb, bytea) IS
+    'the same of pairs of records no farther apart than distance in the order of places, by rule 0; the last records,'
+    ' as many as distance, are only compared with those before';
+
 COMMENT ON FUNCTION jaro_winkler(text, text) IS
     'how alike two texts are, letter by letter: 1: the same, 0: nothing in common (Jaro''s comparator, with Winkler''s'
     ' weight of the beginning)';

@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
@@ -19,70 +17,6 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
-
-/* With the levels below and above them they make 15: four bits with the unknown. */
-#define THRESHOLDS_MAX 13
-#define LEVEL_MAX (THRESHOLDS_MAX + 1)
-#define LEVEL_BITS 4
-#define LEVELS_MAX (64 / LEVEL_BITS)
-
-typedef enum ComparatorKind
-{
-	COMPARE_EXACT,
-	COMPARE_JARO_WINKLER,
-	COMPARE_OSA,
-	COMPARE_TRIGRAM,
-	COMPARE_DATE,
-	COMPARE_PHONE,
-	COMPARE_EMAIL,
-	COMPARE_DOCUMENT,
-	COMPARE_NAME,
-	COMPARE_SOUND
-} ComparatorKind;
-
-/* What thresholds are. */
-typedef enum ThresholdKind
-{
-	THRESHOLD_NONE,
-	THRESHOLD_SIMILARITY,
-	THRESHOLD_DISTANCE,
-	THRESHOLD_LEVEL
-} ThresholdKind;
-
-typedef struct ComparatorName
-{
-	const char *name;
-	ComparatorKind kind;
-	SoundLanguage language;
-	ThresholdKind thresholds;
-	int levels; /* the highest of its own */
-} ComparatorName;
-
-static const ComparatorName comparator_names[] = {
-	{"exact", COMPARE_EXACT, SOUND_NONE, THRESHOLD_NONE, 1},
-	{"jaro_winkler", COMPARE_JARO_WINKLER, SOUND_NONE, THRESHOLD_SIMILARITY, 0},
-	{"osa", COMPARE_OSA, SOUND_NONE, THRESHOLD_DISTANCE, 0},
-	{"trigram", COMPARE_TRIGRAM, SOUND_NONE, THRESHOLD_SIMILARITY, 0},
-	{"date", COMPARE_DATE, SOUND_NONE, THRESHOLD_LEVEL, DATE_LEVELS},
-	{"phone", COMPARE_PHONE, SOUND_NONE, THRESHOLD_LEVEL, PHONE_LEVELS},
-	{"email", COMPARE_EMAIL, SOUND_NONE, THRESHOLD_LEVEL, EMAIL_LEVELS},
-	{"document", COMPARE_DOCUMENT, SOUND_NONE, THRESHOLD_LEVEL, DOCUMENT_LEVELS},
-	{"name", COMPARE_NAME, SOUND_NONE, THRESHOLD_LEVEL, NAME_LEVELS},
-	{"metaphone_pt", COMPARE_SOUND, SOUND_PORTUGUESE, THRESHOLD_LEVEL, SOUND_LEVELS},
-	{"metaphone_es", COMPARE_SOUND, SOUND_SPANISH, THRESHOLD_LEVEL, SOUND_LEVELS},
-};
-
-typedef struct Comparator
-{
-	const ComparatorName *name;
-	SoundLanguage language;
-	const PhonePlan *home;
-	bool month_first;
-	int n;
-	double thresholds[THRESHOLDS_MAX];
-	double least; /* of the thresholds */
-	double most;
-} Comparator;
 
 typedef struct MatchSite
 {
@@ -315,141 +249,14 @@ phonetic_es(PG_FUNCTION_ARGS)
 
 /* --- comparators --- */
 
-/* The word at *p, and on to what is behind it and the blanks. */
-static Size
-next_word(const char **p, const char *end)
-{
-	const char *begin = *p;
-	Size len;
-
-	while (*p < end && **p != ' ')
-		++*p;
-	len = *p - begin;
-	while (*p < end && **p == ' ')
-		++*p;
-	return len;
-}
-
-static bool
-is_word(const char *word, Size len, const char *name)
-{
-	return len == strlen(name) && pg_strncasecmp(word, name, len) == 0;
-}
-
-/* Parse what is a text such as "phone PT". */
-static void
-parse_comparator(Comparator *c, text *given)
-{
-	const char *p = VARDATA_ANY(given);
-	const char *end = p + VARSIZE_ANY_EXHDR(given);
-	const char *word = p;
-	Size len = next_word(&p, end);
-	const char *option = p;
-	Size option_len = end - p;
-	const char *hint = NULL;
-
-	while (option_len > 0 && option[option_len - 1] == ' ')
-		option_len--;
-	memset(c, 0, sizeof(Comparator));
-	for (int i = 0; i < lengthof(comparator_names); i++)
-		if (is_word(word, len, comparator_names[i].name))
-			c->name = &comparator_names[i];
-	if (c->name == NULL)
-	{
-		StringInfoData names;
-
-		initStringInfo(&names);
-		for (int i = 0; i < lengthof(comparator_names); i++)
-			appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", comparator_names[i].name);
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("unknown comparator \"%s\"", text_to_cstring(given)),
-						errhint("There are %s.", names.data)));
-	}
-	c->language = c->name->language;
-	if (option_len == 0)
-		return;
-	switch (c->name->kind)
-	{
-		case COMPARE_DATE:
-			c->month_first = is_word(option, option_len, "mdy");
-			if (!c->month_first && !is_word(option, option_len, "dmy"))
-				hint = "date takes dmy or mdy: how to read 04/03/1980.";
-			break;
-		case COMPARE_PHONE:
-			c->home = phone_plan_of_country(option, option_len);
-			if (c->home == NULL)
-				hint = "phone takes a country by its two letters in ISO 3166-1, such as PT.";
-			break;
-		case COMPARE_NAME:
-			if (is_word(option, option_len, "pt"))
-				c->language = SOUND_PORTUGUESE;
-			else if (is_word(option, option_len, "es"))
-				c->language = SOUND_SPANISH;
-			else
-				hint = "name takes pt or es: the language whose sounds count.";
-			break;
-		default:
-			hint = "Only date, phone and name take one.";
-	}
-	if (hint != NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("invalid option of comparator \"%s\"", text_to_cstring(given)),
-						errhint("%s", hint)));
-}
-
-static void
-invalid_threshold(const Comparator *c, double threshold, const char *detail)
-{
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("invalid threshold %g of comparator %s", threshold, c->name->name),
-					errdetail("%s", detail)));
-}
-
 static void
 parse_thresholds(Comparator *c, ArrayType *given)
 {
-	int n = ArrayGetNItems(ARR_NDIM(given), ARR_DIMS(given));
-	const float8 *thresholds = (const float8 *) ARR_DATA_PTR(given);
-
 	if (ARR_NDIM(given) > 1 || array_contains_nulls(given))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("thresholds must be an array of one dimension without NULLs")));
-	if (n > THRESHOLDS_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many thresholds"),
-						errdetail("There are %d; the limit is %d.", n, THRESHOLDS_MAX)));
-	if (n > 0 && c->name->thresholds == THRESHOLD_NONE)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("comparator %s takes no thresholds", c->name->name)));
-	c->n = n;
-	for (int i = 0; i < n; i++)
-	{
-		double t = thresholds[i];
-
-		switch (c->name->thresholds)
-		{
-			case THRESHOLD_SIMILARITY:
-				if (!(t > 0 && t <= 1))
-					invalid_threshold(c, t, "It must be a similarity, above 0 and at most 1.");
-				break;
-			case THRESHOLD_DISTANCE:
-				if (!(t >= 1 && t <= PG_INT32_MAX && t == floor(t)))
-					invalid_threshold(c, t, "It must be a number of edits, 1 or more.");
-				break;
-			case THRESHOLD_LEVEL:
-				if (!(t >= 1 && t <= c->name->levels && t == floor(t)))
-					invalid_threshold(
-						c, t, psprintf("It must be one of its levels, 1 to %d.", c->name->levels));
-				break;
-			case THRESHOLD_NONE:
-				break;
-		}
-		for (int k = 0; k < i; k++)
-			if (c->thresholds[k] == t)
-				invalid_threshold(c, t, "It is there twice.");
-		c->thresholds[i] = t;
-		c->least = i == 0 ? t : Min(c->least, t);
-		c->most = i == 0 ? t : Max(c->most, t);
-	}
+	comparator_thresholds(c, (const float8 *) ARR_DATA_PTR(given),
+						  ArrayGetNItems(ARR_NDIM(given), ARR_DIMS(given)));
 }
 
 /* Comparator and thresholds of this call, parsed when they differ from the last one's. */
@@ -475,7 +282,8 @@ site_comparator(FunctionCallInfo fcinfo, MatchSite *site)
 		(thresholds && memcmp(site->given + name_len, thresholds, VARSIZE(thresholds)) != 0))
 	{
 		site->parsed = false;
-		parse_comparator(&site->comparator, name);
+		comparator_parse(&site->comparator, VARDATA_ANY(name), name_len);
+		site->comparator.compose = GetDatabaseEncoding() == PG_UTF8;
 		if (thresholds != NULL)
 			parse_thresholds(&site->comparator, thresholds);
 		if (site->given == NULL || site->given_room < len)
@@ -501,117 +309,6 @@ site_comparator(FunctionCallInfo fcinfo, MatchSite *site)
 	return &site->comparator;
 }
 
-/* Cut blanks off both ends. */
-static void
-trim(const uint32 **c, uint32 *n)
-{
-	while (*n > 0 && is_plain_blank((*c)[*n - 1]))
-	{
-		CHECK_NOW_AND_THEN(*n);
-		--*n;
-	}
-	while (*n > 0 && is_plain_blank(**c))
-	{
-		CHECK_NOW_AND_THEN(*n);
-		++*c;
-		--*n;
-	}
-}
-
-static int
-count_reached(const Comparator *c, double score)
-{
-	int level = 0;
-
-	for (int i = 0; i < c->n; i++)
-		level += score >= c->thresholds[i];
-	return level;
-}
-
-/* The most that the comparator can say of texts of such lengths. */
-static double
-jaro_winkler_most(uint32 na, uint32 nb)
-{
-	double jaro = (2 + (double) Min(na, nb) / Max(na, nb)) / 3;
-
-	return jaro + 0.4 * (1 - jaro);
-}
-
-static int
-sound_level(MatchWork *w, const Utf8 *a, const Utf8 *b, SoundLanguage language)
-{
-	char *code_a;
-	char *code_b;
-	Size in_a;
-	Size in_b;
-
-	letters_read(w, &w->a_sounds, a->p, a->len, LETTERS_SOUNDS);
-	letters_read(w, &w->b_sounds, b->p, b->len, LETTERS_SOUNDS);
-	code_a = work_room(w, 0, (Size) w->a_sounds.n * SOUND_MAX + 1);
-	code_b = work_room(w, 1, (Size) w->b_sounds.n * SOUND_MAX + 1);
-	in_a = sound_of_text(language, w->a_sounds.c, w->a_sounds.n, code_a);
-	in_b = sound_of_text(language, w->b_sounds.c, w->b_sounds.n, code_b);
-	return in_a > 0 && in_a == in_b && memcmp(code_a, code_b, in_a) == 0;
-}
-
-/* Of texts by their letters; blank ones say nothing. */
-static int
-letters_level(MatchWork *w, const Comparator *c, const Utf8 *a, const Utf8 *b)
-{
-	const uint32 *x;
-	const uint32 *y;
-	uint32 nx;
-	uint32 ny;
-	uint32 distance;
-	int level = 0;
-
-	letters_read(w, &w->a, a->p, a->len, LETTERS_FOLDED);
-	letters_read(w, &w->b, b->p, b->len, LETTERS_FOLDED);
-	x = w->a.c;
-	nx = w->a.n;
-	y = w->b.c;
-	ny = w->b.n;
-	trim(&x, &nx);
-	trim(&y, &ny);
-	if (nx == 0 || ny == 0)
-		return LEVEL_UNKNOWN;
-	if (nx == ny && memcmp(x, y, nx * sizeof(uint32)) == 0)
-		return c->name->levels > 0 ? c->name->levels : c->n + 1;
-	switch (c->name->kind)
-	{
-		case COMPARE_JARO_WINKLER:
-			if (c->n == 0 || jaro_winkler_most(nx, ny) < c->least)
-				return 0;
-			return count_reached(c, jaro_winkler_letters(w, x, nx, y, ny));
-		case COMPARE_TRIGRAM:
-			return c->n == 0 ? 0 : count_reached(c, trigram_letters(w, x, nx, y, ny));
-		case COMPARE_OSA:
-			if (c->n == 0)
-				return 0;
-			distance = osa_letters(w, x, nx, y, ny, c->most);
-			for (int i = 0; i < c->n; i++)
-				level += distance <= c->thresholds[i];
-			return level;
-		default:
-			return sound_level(w, a, b, c->language);
-	}
-}
-
-static int
-exact_level(const Utf8 *a, const Utf8 *b)
-{
-	const char *p = a->p;
-	const char *q = b->p;
-	Size np = a->len;
-	Size nq = b->len;
-
-	plain_trim(&p, &np);
-	plain_trim(&q, &nq);
-	if (np == 0 || nq == 0)
-		return LEVEL_UNKNOWN;
-	return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
-}
-
 PG_FUNCTION_INFO_V1(match_level);
 Datum
 match_level(PG_FUNCTION_ARGS)
@@ -625,6 +322,8 @@ match_level(PG_FUNCTION_ARGS)
 	Nicknames nicknames;
 	Utf8 x;
 	Utf8 y;
+	MatchText of_a;
+	MatchText of_b;
 	int level;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -633,39 +332,16 @@ match_level(PG_FUNCTION_ARGS)
 	b = PG_GETARG_TEXT_PP(1);
 	utf8_of(&x, VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a));
 	utf8_of(&y, VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b));
-	switch (c->name->kind)
+	if (!PG_ARGISNULL(4) && c->name->kind == COMPARE_NAME)
 	{
-		case COMPARE_EXACT:
-			level = exact_level(&x, &y);
-			break;
-		case COMPARE_JARO_WINKLER:
-		case COMPARE_OSA:
-		case COMPARE_TRIGRAM:
-		case COMPARE_SOUND:
-			level = letters_level(w, c, &x, &y);
-			break;
-		case COMPARE_NAME:
-			if (!PG_ARGISNULL(4))
-			{
-				given = PG_GETARG_BYTEA_PP(4);
-				nicknames_open(&nicknames, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
-			}
-			level = name_level(w, x.p, x.len, y.p, y.len, c->language, given ? &nicknames : NULL);
-			if (given != NULL)
-				PG_FREE_IF_COPY(given, 4);
-			break;
-		default:
-			if (!is_utf8(&x) || !is_utf8(&y))
-				level = LEVEL_UNKNOWN;
-			else if (c->name->kind == COMPARE_DATE)
-				level = date_level(x.p, x.len, y.p, y.len, c->month_first);
-			else if (c->name->kind == COMPARE_PHONE)
-				level = phone_level(x.p, x.len, y.p, y.len, c->home);
-			else if (c->name->kind == COMPARE_EMAIL)
-				level = email_level(w, x.p, x.len, y.p, y.len, GetDatabaseEncoding() == PG_UTF8);
-			else
-				level = document_level(x.p, x.len, y.p, y.len);
+		given = PG_GETARG_BYTEA_PP(4);
+		nicknames_open(&nicknames, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
 	}
+	of_a = (MatchText) {x.p, x.len, is_utf8(&x)};
+	of_b = (MatchText) {y.p, y.len, is_utf8(&y)};
+	level = comparator_level(w, c, &of_a, &of_b, given ? &nicknames : NULL, false);
+	if (given != NULL)
+		PG_FREE_IF_COPY(given, 4);
 	utf8_free(&x);
 	utf8_free(&y);
 	work_end(w);
@@ -673,8 +349,6 @@ match_level(PG_FUNCTION_ARGS)
 	PG_FREE_IF_COPY(b, 1);
 	if (level == LEVEL_UNKNOWN)
 		PG_RETURN_NULL();
-	if (c->n > 0 && c->name->thresholds == THRESHOLD_LEVEL)
-		level = count_reached(c, level);
 	PG_RETURN_INT16(level);
 }
 

@@ -51,11 +51,16 @@ typedef struct NamePart
 
 typedef struct Person
 {
+	const char *text;
+	Size len;
 	const uint32 *c;
 	uint32 letters;
-	NamePart names[NAMES_MAX];
-	int n;
+	NamePart *names;
+	int n; /* 0: there is no name in it, or more than anybody has */
 	Suffix suffix;
+	bool kept;    /* what is found out later is, too */
+	bool grouped; /* groups are found, */
+	bool sounded; /* and sounds */
 } Person;
 
 typedef enum Kind
@@ -208,18 +213,6 @@ drop_name(Person *p, int i)
 	p->n--;
 }
 
-/* False if there is no name in it, or more than anybody has. */
-static bool
-read_person(MatchWork *w, Letters *letters, const char *text, Size len, Person *p)
-{
-	letters_read(w, letters, text, len, LETTERS_FOLDED);
-	p->n = cut_names(letters, p->names);
-	p->c = letters->c;
-	p->letters = letters->n;
-	p->suffix = SUFFIX_NONE;
-	return p->n > 0 && p->n <= NAMES_MAX;
-}
-
 static void
 leave_names(Person *p)
 {
@@ -236,6 +229,22 @@ leave_names(Person *p)
 			drop_name(p, i);
 		else
 			i++;
+}
+
+static void
+read_person(MatchWork *w, Letters *letters, NamePart *names, const char *text, Size len, Person *p)
+{
+	letters_read(w, letters, text, len, LETTERS_FOLDED);
+	memset(p, 0, sizeof(Person));
+	p->text = text;
+	p->len = len;
+	p->names = names;
+	p->n = cut_names(letters, names);
+	p->c = letters->c;
+	p->letters = letters->n;
+	if (p->n > NAMES_MAX)
+		p->n = 0;
+	leave_names(p);
 }
 
 static inline bool
@@ -257,19 +266,25 @@ same_letters(const uint32 *a, uint32 na, const uint32 *b, uint32 nb)
 static void
 find_groups(Person *p, const Nicknames *nicknames)
 {
+	if (p->grouped)
+		return;
 	for (int i = 0; i < p->n; i++)
 		p->names[i].groups = nicknames_of(nicknames, p->c + p->names[i].begin, p->names[i].n);
+	p->grouped = true;
 }
 
 /* Write the codes of a person's names, one behind the other. */
 static void
-find_sounds(MatchWork *w, Letters *letters, const char *text, Size len, SoundLanguage language,
-			Person *p, char *codes)
+find_sounds(MatchWork *w, Letters *letters, SoundLanguage language, Person *p, char *codes)
 {
 	NamePart names[NAMES_MAX];
 
+	if (p->sounded)
+		return;
+	if (p->kept)
+		codes = palloc((Size) p->letters * SOUND_MAX);
 	/* cut as the folded ones are, so that names are in the same places */
-	letters_read(w, letters, text, len, LETTERS_SOUNDS);
+	letters_read(w, letters, p->text, p->len, LETTERS_SOUNDS);
 	cut_names(letters, names);
 	for (int i = 0; i < p->n; i++)
 	{
@@ -279,6 +294,7 @@ find_sounds(MatchWork *w, Letters *letters, const char *text, Size len, SoundLan
 		name->sound_len = sound_of_word(language, letters->c + name->begin, name->n, codes);
 		codes += name->sound_len;
 	}
+	p->sounded = true;
 }
 
 static bool
@@ -371,11 +387,9 @@ same_order(const Person *a, const Person *b)
  * alone leaves 4.
  */
 int
-name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLanguage language,
-		   const Nicknames *nicknames)
+name_compare(MatchWork *w, Person *x, Person *y, SoundLanguage language,
+			 const Nicknames *nicknames)
 {
-	Person x;
-	Person y;
 	Pairing p;
 	bool same;
 	bool whole;
@@ -384,40 +398,38 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	int level = 0;
 	int most = NAME_LEVELS;
 
-	if (!read_person(w, &w->a, a, na, &x) || !read_person(w, &w->b, b, nb, &y))
+	if (x->n == 0 || y->n == 0)
 		return LEVEL_UNKNOWN;
 	/* cut otherwise: Anamaria */
-	same = same_letters(x.c, x.letters, y.c, y.letters);
-	leave_names(&x);
-	leave_names(&y);
-	if (x.suffix != y.suffix)
-		most = x.suffix != SUFFIX_NONE && y.suffix != SUFFIX_NONE ? 1 : 4;
-	if (same_order(&x, &y))
+	same = same_letters(x->c, x->letters, y->c, y->letters);
+	if (x->suffix != y->suffix)
+		most = x->suffix != SUFFIX_NONE && y->suffix != SUFFIX_NONE ? 1 : 4;
+	if (same_order(x, y))
 		return most;
 
-	fewer = Min(x.n, y.n);
-	whole = fewer > 1 || x.n == y.n; /* one name among several says little */
+	fewer = Min(x->n, y->n);
+	whole = fewer > 1 || x->n == y->n; /* one name among several says little */
 	p.n = 0;
-	memset(p.alike, 0, x.n * sizeof(p.alike[0]));
-	memset(p.of_a, -1, x.n * sizeof(p.of_a[0]));
-	memset(p.of_b, -1, y.n * sizeof(p.of_b[0]));
+	memset(p.alike, 0, x->n * sizeof(p.alike[0]));
+	memset(p.of_a, -1, x->n * sizeof(p.of_a[0]));
+	memset(p.of_b, -1, y->n * sizeof(p.of_b[0]));
 	for (Kind kind = KIND_SAME; kind < KINDS; kind++)
 	{
 		if (kind == KIND_NICKNAME)
 		{
 			if (nicknames == NULL)
 				continue;
-			find_groups(&x, nicknames);
-			find_groups(&y, nicknames);
+			find_groups(x, nicknames);
+			find_groups(y, nicknames);
 		}
 		else if (kind == KIND_ALIKE && language != SOUND_NONE)
 		{
-			char *codes = work_room(w, 1, ((Size) x.letters + y.letters) * SOUND_MAX);
+			char *codes = work_room(w, 1, ((Size) x->letters + y->letters) * SOUND_MAX);
 
-			find_sounds(w, &w->a_sounds, a, na, language, &x, codes);
-			find_sounds(w, &w->b_sounds, b, nb, language, &y, codes + (Size) x.letters * SOUND_MAX);
+			find_sounds(w, &w->a_sounds, language, x, codes);
+			find_sounds(w, &w->b_sounds, language, y, codes + (Size) x->letters * SOUND_MAX);
 		}
-		if (pair_kind(w, &p, kind, &x, &y) && kind != KIND_INITIAL)
+		if (pair_kind(w, &p, kind, x, y) && kind != KIND_INITIAL)
 			level = 1;
 		if (kind < KIND_INITIAL)
 			not_initials = p.n;
@@ -426,7 +438,7 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 			switch (kind)
 			{
 				case KIND_SAME:
-					level = x.n == y.n ? 5 : 4;
+					level = x->n == y->n ? 5 : 4;
 					break;
 				case KIND_NICKNAME:
 					level = 4;
@@ -445,4 +457,42 @@ name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLa
 	if (same)
 		level = Max(level, 5);
 	return Min(level, most);
+}
+
+int
+name_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, SoundLanguage language,
+		   const Nicknames *nicknames)
+{
+	NamePart of_a[NAMES_MAX];
+	NamePart of_b[NAMES_MAX];
+	Person x;
+	Person y;
+
+	read_person(w, &w->a, of_a, a, na, &x);
+	read_person(w, &w->b, of_b, b, nb, &y);
+	return name_compare(w, &x, &y, language, nicknames);
+}
+
+/* A name that is compared with many: all of it is kept in the current memory context, but the text. */
+Person *
+name_read(MatchWork *w, const char *text, Size len)
+{
+	NamePart names[NAMES_MAX];
+	Person p;
+	Person *kept;
+	uint32 *c;
+
+	read_person(w, &w->a, names, text, len, &p);
+	if (p.n == 0)
+		p.letters = 0; /* nothing is asked of them */
+	kept = palloc(sizeof(Person) + p.n * sizeof(NamePart) + p.letters * sizeof(uint32));
+	*kept = p;
+	kept->kept = true;
+	if (p.n == 0)
+		return kept;
+	kept->names = (NamePart *) (kept + 1);
+	memcpy(kept->names, names, p.n * sizeof(NamePart));
+	kept->c = c = (uint32 *) (kept->names + p.n);
+	memcpy(c, p.c, p.letters * sizeof(uint32));
+	return kept;
 }

@@ -10,18 +10,7 @@
 #include "compat.h"
 #include "match/comparators.h"
 
-/* Longer ones are none; as normalize.h's readers have it. */
-#define PLAIN_MAX 64
-
 /* --- dates --- */
-
-/* What is not told is 0. Days and months are up to 31, for they may have been swapped. */
-typedef struct Date
-{
-	int year;
-	int month;
-	int day;
-} Date;
 
 static inline bool
 is_digit(char c)
@@ -66,7 +55,7 @@ read_iso_date(const char *text, Size len, int number[3])
 static bool
 read_date_parts(const char *text, Size len, bool month_first, int number[3])
 {
-	char plain[PLAIN_MAX];
+	char plain[VALUE_MAX];
 	int plain_len = plain_read(text, len, plain, sizeof(plain));
 	const char *p = plain;
 	const char *end = plain + Max(plain_len, 0);
@@ -113,8 +102,8 @@ read_date_parts(const char *text, Size len, bool month_first, int number[3])
  * between, and a time behind. Where the third number is the year, the order of the others is
  * as asked for, unless only the other can be.
  */
-static bool
-read_date(const char *text, Size len, bool month_first, Date *date)
+bool
+date_read(const char *text, Size len, bool month_first, MatchDate *date)
 {
 	int number[3] = {0};
 
@@ -125,58 +114,46 @@ read_date(const char *text, Size len, bool month_first, Date *date)
 	date->year = number[0];
 	date->month = number[1];
 	date->day = number[1] == 0 ? 0 : number[2];
+	date->written = false;
 	return true;
 }
 
-static void
-write_date(const Date *date, char digits[8])
+static const char *
+date_digits(MatchDate *date)
 {
-	int number = date->year * 10000 + date->month * 100 + date->day;
+	if (!date->written)
+	{
+		int number = date->year * 10000 + date->month * 100 + date->day;
 
-	for (int i = 7; i >= 0; i--, number /= 10)
-		digits[i] = '0' + number % 10;
+		for (int i = 7; i >= 0; i--, number /= 10)
+			date->digits[i] = '0' + number % 10;
+		date->written = true;
+	}
+	return date->digits;
 }
 
 /* 4: the same; 3: day and month swapped; 2: one edit; 1: the same year; 0: none of these. */
 int
-date_level(const char *a, Size na, const char *b, Size nb, bool month_first)
+date_compare(MatchDate *x, MatchDate *y)
 {
-	Date x;
-	Date y;
-
-	if (!read_date(a, na, month_first, &x) || !read_date(b, nb, month_first, &y))
-		return LEVEL_UNKNOWN;
-	if (x.day != 0 && y.day != 0)
+	if (x->day != 0 && y->day != 0)
 	{
-		char of_x[8];
-		char of_y[8];
-
-		if (x.year == y.year && x.month == y.month && x.day == y.day)
+		if (x->year == y->year && x->month == y->month && x->day == y->day)
 			return 4;
-		if (x.year == y.year && x.month == y.day && x.day == y.month)
+		if (x->year == y->year && x->month == y->day && x->day == y->month)
 			return 3;
-		write_date(&x, of_x);
-		write_date(&y, of_y);
-		if (within_one_edit(of_x, 8, of_y, 8))
+		if (within_one_edit(date_digits(x), 8, date_digits(y), 8))
 			return 2;
 	}
-	return x.year == y.year;
+	return x->year == y->year;
 }
 
 /* --- phone numbers --- */
 
 #define PHONE_TAIL 7
-#define PHONE_DIGITS_MAX 32
-
-typedef struct Phone
-{
-	char digits[PHONE_DIGITS_MAX];
-	int n;
-} Phone;
-
 /* The last n digits of both are the same. */
 static bool
-same_tail(const Phone *x, const Phone *y, int n)
+same_tail(const MatchPhone *x, const MatchPhone *y, int n)
 {
 	return x->n >= n && y->n >= n && memcmp(x->digits + x->n - n, y->digits + y->n - n, n) == 0;
 }
@@ -185,10 +162,10 @@ same_tail(const Phone *x, const Phone *y, int n)
  * The digits as they are written; what stands before the first, and from a letter behind
  * seven of them on, is no part of the number. False if there are not seven.
  */
-static bool
-read_digits(const char *text, Size len, Phone *phone)
+bool
+phone_read(const char *text, Size len, MatchPhone *phone)
 {
-	char plain[PLAIN_MAX];
+	char plain[VALUE_MAX];
 	int plain_len = plain_read(text, len, plain, sizeof(plain));
 
 	phone->n = 0;
@@ -208,7 +185,7 @@ read_digits(const char *text, Size len, Phone *phone)
 
 /* Those of E.164, if it can be read so. */
 static void
-read_e164(const char *text, Size len, const PhonePlan *home, Phone *phone)
+read_e164(const char *text, Size len, const PhonePlan *home, MatchPhone *phone)
 {
 	char normal[PHONE_MAX + 1];
 
@@ -218,23 +195,24 @@ read_e164(const char *text, Size len, const PhonePlan *home, Phone *phone)
 	memcpy(phone->digits, normal + 1, phone->n);
 }
 
-/* 2: the same number; 1: the last seven digits are the same; 0: not. */
+/* 2: the same number; 1: the last seven digits are the same; 0: not. a and b: as written. */
 int
-phone_level(const char *a, Size na, const char *b, Size nb, const PhonePlan *home)
+phone_compare(const MatchPhone *x, const char *a, Size na, const MatchPhone *y, const char *b,
+			  Size nb, const PhonePlan *home)
 {
-	Phone x;
-	Phone y;
+	MatchPhone of_x;
+	MatchPhone of_y;
 
-	if (!read_digits(a, na, &x) || !read_digits(b, nb, &y))
-		return LEVEL_UNKNOWN;
 	/* the last six are the same in E.164, wherever digits are dropped and put in */
-	if (!same_tail(&x, &y, PHONE_TAIL - 1))
+	if (!same_tail(x, y, PHONE_TAIL - 1))
 		return 0;
-	read_e164(a, na, home, &x);
-	read_e164(b, nb, home, &y);
-	if (x.n == y.n && memcmp(x.digits, y.digits, x.n) == 0)
+	of_x = *x;
+	of_y = *y;
+	read_e164(a, na, home, &of_x);
+	read_e164(b, nb, home, &of_y);
+	if (of_x.n == of_y.n && memcmp(of_x.digits, of_y.digits, of_x.n) == 0)
 		return 2;
-	return same_tail(&x, &y, PHONE_TAIL);
+	return same_tail(&of_x, &of_y, PHONE_TAIL);
 }
 
 /* --- e-mail addresses --- */
@@ -242,19 +220,12 @@ phone_level(const char *a, Size na, const char *b, Size nb, const PhonePlan *hom
 /* Below it, one edit makes another name, not a slip of the same. */
 #define LOCAL_PART_MIN 4
 
-typedef struct Email
-{
-	char text[EMAIL_MAX + 1];
-	Size local; /* lengths */
-	Size domain;
-} Email;
-
 /*
  * What is no address may be meant as one: something, an @, and something. Of ASCII, without
  * quotes and a scheme, the normal form would be the same small letters.
  */
-static bool
-read_email(const char *text, Size len, bool compose, Email *email)
+bool
+email_read(const char *text, Size len, bool compose, MatchEmail *email)
 {
 	const char *at;
 	bool simple = true;
@@ -292,27 +263,19 @@ within_one_letter(MatchWork *w, const char *a, Size na, const char *b, Size nb, 
  * 2: the same local part; 1: the same domain; 0: none of these.
  */
 int
-email_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, bool compose)
+email_compare(MatchWork *w, const MatchEmail *x, const MatchEmail *y)
 {
-	Email x;
-	Email y;
-	bool local;
-	bool domain;
-	const char *x_domain;
-	const char *y_domain;
+	const char *x_domain = x->text + x->local + 1;
+	const char *y_domain = y->text + y->local + 1;
+	bool local = x->local == y->local && memcmp(x->text, y->text, x->local) == 0;
+	bool domain = x->domain == y->domain && memcmp(x_domain, y_domain, x->domain) == 0;
 
-	if (!read_email(a, na, compose, &x) || !read_email(b, nb, compose, &y))
-		return LEVEL_UNKNOWN;
-	x_domain = x.text + x.local + 1;
-	y_domain = y.text + y.local + 1;
-	local = x.local == y.local && memcmp(x.text, y.text, x.local) == 0;
-	domain = x.domain == y.domain && memcmp(x_domain, y_domain, x.domain) == 0;
 	if (local && domain)
 		return 4;
 	if (local)
-		return within_one_letter(w, x_domain, x.domain, y_domain, y.domain, 1) ? 3 : 2;
+		return within_one_letter(w, x_domain, x->domain, y_domain, y->domain, 1) ? 3 : 2;
 	if (domain)
-		return within_one_letter(w, x.text, x.local, y.text, y.local, LOCAL_PART_MIN) ? 3 : 1;
+		return within_one_letter(w, x->text, x->local, y->text, y->local, LOCAL_PART_MIN) ? 3 : 1;
 	return 0;
 }
 
@@ -321,17 +284,11 @@ email_level(MatchWork *w, const char *a, Size na, const char *b, Size nb, bool c
 /* With fewer characters it is the number of none. */
 #define DOCUMENT_MIN 4
 
-typedef struct Document
-{
-	char text[PLAIN_MAX];
-	int n;
-} Document;
-
 /* Letters and digits alone; the NIF may stand behind PT. */
-static bool
-read_document(const char *text, Size len, Document *document)
+bool
+document_read(const char *text, Size len, MatchDocument *document)
 {
-	char plain[PLAIN_MAX];
+	char plain[VALUE_MAX];
 	int plain_len = plain_read(text, len, plain, sizeof(plain));
 	int letters = 0;
 
@@ -358,7 +315,7 @@ read_document(const char *text, Size len, Document *document)
 
 /* Are its check digits right? */
 static bool
-is_right(const Document *document)
+is_right(const MatchDocument *document)
 {
 	char normal[DOCUMENT_MAX + 1];
 
@@ -370,14 +327,9 @@ is_right(const Document *document)
  * both right, for no slip makes one right number of another; 0: none of these.
  */
 int
-document_level(const char *a, Size na, const char *b, Size nb)
+document_compare(const MatchDocument *x, const MatchDocument *y)
 {
-	Document x;
-	Document y;
-
-	if (!read_document(a, na, &x) || !read_document(b, nb, &y))
-		return LEVEL_UNKNOWN;
-	if (x.n == y.n && memcmp(x.text, y.text, x.n) == 0)
-		return is_right(&x) ? 3 : 2;
-	return within_one_edit(x.text, x.n, y.text, y.n) && !(is_right(&x) && is_right(&y));
+	if (x->n == y->n && memcmp(x->text, y->text, x->n) == 0)
+		return is_right(x) ? 3 : 2;
+	return within_one_edit(x->text, x->n, y->text, y->n) && !(is_right(x) && is_right(y));
 }

@@ -5,14 +5,15 @@
  * The input is two texts, apart by its first line feed. Distances are compared with plain
  * evaluators, fast ways with general ones, each comparator with itself the other way round;
  * all of it again after memory or a cancel has failed it somewhere; and the input is looked
- * into as if it were nicknames. An input is accepted if the two have a name in common.
+ * into as if it were nicknames, and a packed record. Records with the two in them, packed, opened and compared, say the
+ * same as the comparators. An input is accepted if the two have a name in common.
  */
 #include "postgres.h"
 
 #include "compat.h"
 #include "fuzz.h"
 #include "mb/pg_wchar.h"
-#include "match/comparators.h"
+#include "match/record.h"
 
 /* the evaluator's table */
 #define TABLE_MAX 256
@@ -50,7 +51,7 @@ typedef struct Texts
 	Size na;
 	Size nb;
 	MatchWork *work;
-	int levels[8];
+	int levels[16];
 } Texts;
 
 static uint32
@@ -151,13 +152,153 @@ is_ascii(const char *text, Size len)
 	return true;
 }
 
+static const struct
+{
+	const char *name;
+	int n;
+	double thresholds[2];
+} comparators[] = {{"exact", 0},
+				   {"jaro_winkler", 2, {0.92, 0.8}},
+				   {"osa", 2, {1, 2}},
+				   {"trigram", 1, {0.5}},
+				   {"date mdy", 0},
+				   {"phone PT", 0},
+				   {"email", 0},
+				   {"document", 0},
+				   {"name es", 2, {5, 2}},
+				   {"metaphone_pt", 0}};
+
+static void
+make_comparator(Comparator *c, int i)
+{
+	comparator_parse(c, comparators[i].name, strlen(comparators[i].name));
+	comparator_thresholds(c, comparators[i].thresholds, comparators[i].n);
+	c->compose = true;
+}
+
+/* Values, which take only valid UTF-8, are read of ASCII. */
+static int
+level_of(MatchWork *w, const Comparator *c, const char *a, Size na, const char *b, Size nb,
+		 bool readable)
+{
+	MatchText x = {a, na, readable};
+	MatchText y = {b, nb, readable};
+	MatchText x_kept = x;
+	MatchText y_kept = y;
+	int level = comparator_level(w, c, &x, &y, NULL, false);
+
+	require(x.read == NULL && y.read == NULL);
+	for (int i = 0; i < 2; i++)
+		require(comparator_level(w, c, &x_kept, &y_kept, NULL, true) == level);
+	return level;
+}
+
+/* Records of both texts, of the first twice, and of none. */
+static void
+check_records(const Texts *t)
+{
+	Comparison c = {lengthof(comparators)};
+	int64 groups[3][2] = {{1, 7}, {3, 7}, {1, 3}};
+	double weights[100];
+	MatchRecord made[3];
+	MatchRecord opened[3];
+	bool readable = is_ascii(t->a, t->na) && is_ascii(t->b, t->nb);
+	uint64 levels;
+
+	for (int i = 0; i < c.n; i++)
+	{
+		make_comparator(&c.comparators[i], i);
+		c.tops[i] = comparator_top(&c.comparators[i]);
+	}
+	for (int k = 0; k < 3; k++)
+	{
+		Size size;
+		char *data;
+
+		made[k] = (MatchRecord) {k, k, true, 2, groups[k]};
+		for (int i = 0; i < c.n; i++)
+		{
+			made[k].values[i].rated = i % 2 == 0;
+			made[k].values[i].bits = made[k].values[i].rated ? k : 0;
+			if (k < 2)
+				made[k].values[i].text = k == 0 ? (MatchText) {t->a, t->na, readable}
+												: (MatchText) {t->b, t->nb, readable};
+		}
+		record_know(t->work, &c, &made[k]);
+		size = record_size(&made[k], c.n);
+		data = palloc(size);
+		record_write(&made[k], c.n, data);
+		data = exact_copy(data, size);
+		record_open(&opened[k], &c, data, size);
+		require(opened[k].record == k && opened[k].person == k && opened[k].is_new);
+		for (int i = 0; i < c.n; i++)
+		{
+			require(opened[k].values[i].self == made[k].values[i].self);
+			opened[k].values[i].text.readable = readable;
+		}
+	}
+	require(records_meet_first(&opened[0], &opened[1], 7));
+	require(!records_meet_first(&opened[0], &opened[2], 7) &&
+			records_meet_first(&opened[0], &opened[2], 1));
+	levels = records_levels(t->work, &c, &opened[0], &opened[1]);
+	for (int i = 0; i < c.n; i++)
+		require((int) (levels >> (i * LEVEL_BITS) & 15) - 1 == t->levels[3 + i]);
+	require(levels == records_levels(t->work, &c, &opened[1], &opened[0]));
+	require(records_levels(t->work, &c, &opened[0], &opened[2]) == 0);
+	require(weights_of(&c) < lengthof(weights));
+	for (int i = 0; i < weights_of(&c); i++)
+		weights[i] = i;
+	require(records_score(&c, weights, &opened[0], &opened[1], levels) ==
+			records_score(&c, weights, &opened[1], &opened[0], levels));
+	require(records_score(&c, weights, &opened[0], &opened[2], 0) == 0);
+}
+
+/* The input as a packed record, and one that is so but for some bytes. */
+static void
+open_record(void *arg)
+{
+	const Texts *t = arg;
+	Comparison c = {2};
+	MatchRecord r = {.ngroups = 1, .groups = (int64[]) {5}};
+	MatchRecord opened;
+	Size size;
+	char *data;
+
+	for (int i = 0; i < c.n; i++)
+	{
+		make_comparator(&c.comparators[i], i);
+		c.tops[i] = comparator_top(&c.comparators[i]);
+		r.values[i].text = (MatchText) {t->a, Min(t->na, 3)};
+	}
+	record_know(t->work, &c, &r);
+	size = record_size(&r, c.n);
+	data = palloc(size);
+	record_write(&r, c.n, data);
+	for (Size i = 0; i + 1 < t->nb; i += 2)
+		data[(uint8) t->b[i] % size] ^= t->b[i + 1];
+	data = exact_copy(data, size);
+	record_open(&opened, &c, data, size);
+	for (int i = 0; i < c.n; i++)
+		require(opened.values[i].self <= c.tops[i]);
+	records_levels(t->work, &c, &opened, &opened);
+}
+
+static void
+open_input(void *arg)
+{
+	const Texts *t = arg;
+	Comparison c = {0};
+	MatchRecord opened;
+
+	record_open(&opened, &c, t->a, t->na);
+}
+
 /* All levels, both ways round; those of values, which take only valid UTF-8, of ASCII. */
 static void
 find_levels(void *arg)
 {
 	Texts *t = arg;
 	MatchWork *w = t->work;
-	const PhonePlan *home = phone_plan_of_country("PT", 2);
 
 	for (SoundLanguage l = SOUND_NONE; l <= SOUND_SPANISH; l++)
 	{
@@ -165,22 +306,23 @@ find_levels(void *arg)
 		require(t->levels[l] == name_level(w, t->b, t->nb, t->a, t->na, l, NULL));
 		require(t->levels[l] >= LEVEL_UNKNOWN && t->levels[l] <= NAME_LEVELS);
 	}
-	if (!is_ascii(t->a, t->na) || !is_ascii(t->b, t->nb))
-		goto letters;
-	t->levels[3] = date_level(t->a, t->na, t->b, t->nb, false);
-	require(t->levels[3] == date_level(t->b, t->nb, t->a, t->na, false));
-	t->levels[4] = phone_level(t->a, t->na, t->b, t->nb, home);
-	require(t->levels[4] == phone_level(t->b, t->nb, t->a, t->na, home));
-	t->levels[5] = email_level(w, t->a, t->na, t->b, t->nb, true);
-	require(t->levels[5] == email_level(w, t->b, t->nb, t->a, t->na, true));
-	t->levels[6] = document_level(t->a, t->na, t->b, t->nb);
-	require(t->levels[6] == document_level(t->b, t->nb, t->a, t->na));
-	require(t->levels[3] <= DATE_LEVELS && t->levels[4] <= PHONE_LEVELS &&
-			t->levels[5] <= EMAIL_LEVELS && t->levels[6] <= DOCUMENT_LEVELS);
-letters:
+	for (int i = 0; i < lengthof(comparators); i++)
+	{
+		Comparator c;
+		bool ascii = is_ascii(t->a, t->na) && is_ascii(t->b, t->nb);
+		int top;
+		int level;
+
+		make_comparator(&c, i);
+		top = comparator_top(&c);
+		level = level_of(w, &c, t->a, t->na, t->b, t->nb, ascii);
+		require(level >= LEVEL_UNKNOWN && level <= top);
+		require(level == level_of(w, &c, t->b, t->nb, t->a, t->na, ascii));
+		t->levels[3 + i] = level;
+	}
 	letters_read(w, &w->a, t->a, t->na, LETTERS_FOLDED);
 	letters_read(w, &w->b, t->b, t->nb, LETTERS_FOLDED);
-	t->levels[7] = osa_letters(w, w->a.c, w->a.n, w->b.c, w->b.n, 5) * 1000000 +
+	t->levels[lengthof(t->levels) - 1] = osa_letters(w, w->a.c, w->a.n, w->b.c, w->b.n, 5) * 1000000 +
 				   jaro_winkler_letters(w, w->a.c, w->a.n, w->b.c, w->b.n) * 1000;
 }
 
@@ -260,8 +402,14 @@ fuzz_input(const uint8 *data, size_t len)
 	state = backend_run(look_up, &t);
 	require(state == 0 || state == ERRCODE_DATA_CORRUPTED);
 
+	state = backend_run(open_input, &t);
+	require(state == 0 || state == ERRCODE_DATA_CORRUPTED);
+	state = backend_run(open_record, &t);
+	require(state == 0 || state == ERRCODE_DATA_CORRUPTED);
+
 	memset(t.levels, 0, sizeof(t.levels));
 	find_levels(&t);
+	check_records(&t);
 	memcpy(levels, t.levels, sizeof(levels));
 	work_end(&work);
 	work_free(&work);

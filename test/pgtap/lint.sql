@@ -112,6 +112,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise
     'flow_edges',               -- top NULL: all items
     'osa_distance', 'match_level',  -- max NULL: no limit; thresholds and nicknames NULL: none
+    'match_compare', 'match_patterns', 'match_patterns_near',  -- likewise
     'svg_matches',              -- thresholds NULL: none are drawn
     'conversation_agg_transfn', 'conversation_agg_combinefn', 'conversation_agg_finalfn', 'conversation_replies_agg_finalfn',
     'conversation_spans_agg_finalfn',  -- likewise

@@ -24,6 +24,49 @@ SELECT match_fit('{0}', '{1}', '{-1}', '{}', '{1}', 1);
 SELECT match_fit('{0}', '{1}', '{1}', '{}', '{1}', 0);
 SELECT match_fit('{}', '{}', '{}', '{}', array_fill(1, ARRAY[17]), 1);
 
+-- records packed, and compared in groups: each pair in its first group, of two people, one new
+CREATE FUNCTION public.packed(record bigint, groups bigint[], name text, born text, person bigint DEFAULT NULL, is_new boolean DEFAULT true, bits float8 DEFAULT NULL)
+RETURNS bytea LANGUAGE sql RETURN public.match_record(record, coalesce(person, record), is_new, groups, ARRAY[name, born], ARRAY[bits, NULL], '[["name"], ["date", 4, 1]]');
+SELECT a, b, rule, array(SELECT match_level_at(levels, n) FROM generate_series(1, 2) n) AS levels, score, compared
+FROM match_compare(ARRAY[(7::bigint << 32) + 1, (7::bigint << 32) + 1, (9::bigint << 32) + 5, (9::bigint << 32) + 5, (9::bigint << 32) + 5, (9::bigint << 32) + 5],
+                   ARRAY[packed(2, '{30064771073,38654705669}', 'Ana Silva', '1980-01-02', bits => 2), packed(1, '{30064771073,38654705669}', 'SILVA, Ana', '1980-02-01', bits => 0.5),
+                         packed(2, '{30064771073,38654705669}', 'Ana Silva', '1980-01-02', bits => 2), packed(1, '{30064771073,38654705669}', 'SILVA, Ana', '1980-02-01', bits => 0.5),
+                         packed(3, '{38654705669}', 'Ana Silva', NULL, bits => 1.5), packed(4, '{38654705669}', 'Rui', '', person => 3, is_new => false)],
+                   '[["name"], ["date", 4, 1]]', NULL, '{-9,0,1,2,3,4,5,6,0,1,2}', -9);
+SELECT match_compare('{1,1}', ARRAY[packed(1, '{1}', 'a', NULL, is_new => false), packed(2, '{1}', 'a', NULL, is_new => false)], '[["name"], ["date", 4, 1]]', NULL, '{0,0,1,2,3,4,5,6,0,1,2}', 0);
+SELECT match_compare('{1,1}', ARRAY[packed(1, '{1}', 'a', NULL), packed(2, '{1}', 'b', NULL)], '[["name"], ["date", 4, 1]]', NULL, '{0,0,1}', 0);
+SELECT match_compare('{1,1}', ARRAY[packed(1, '{1}', 'a', NULL), packed(2, '{1}', 'b', NULL)], '[["name"]]', NULL, '{0,0,1,2,3,4,5,6}', 0);
+SELECT match_compare('{1,1}', ARRAY[packed(1, '{1}', 'a', NULL), '\x00'], '[["name"], ["date", 4, 1]]', NULL, '{0,0,1,2,3,4,5,6,0,1,2}', 0);
+SELECT match_compare('{1}', '{}', '[["name"]]', NULL, '{0,0,1,2,3,4,5,6}', 0);
+SELECT match_compare(NULL, '{}', '[["name"]]', NULL, '{0}', 0);
+SELECT match_record(1, 1, true, '{2,1}', '{}', '{}', '[]');
+SELECT match_record(1, 1, true, '{}', '{a}', '{}', '[["name"]]');
+SELECT match_record(1, 1, true, '{}', '{}', '{}', c::jsonb) FROM unnest('{"[[]]","[[1]]","[\"name\"]","{}","\"name\"","[[\"soundex\"]]","[[\"osa\", 1, \"x\"]]"}'::text[]) c;
+SELECT match_record(1, 1, true, '{}', '{}', '{}', '[[1]]');
+SELECT match_record(1, 1, true, '{}', '{}', '{}', '[["soundex"]]');
+SELECT match_record(1, 1, true, '{}', '{}', '{}', '[["osa", 0]]');
+SELECT match_record(1, 1, true, '{}', '{}', '{}', (SELECT jsonb_agg('["exact"]'::jsonb) FROM generate_series(1, 17)));
+SELECT match_record(1, 1, true, '{}', '{}', '{}', (SELECT jsonb_build_array('["jaro_winkler"]'::jsonb || jsonb_agg(0.5 + n / 100.0)) FROM generate_series(1, 14) n));
+SELECT rule, levels, pairs
+FROM match_patterns(ARRAY[1::bigint << 33, 1::bigint << 33], ARRAY[packed(1, ARRAY[1::bigint << 33], 'Ana', NULL), packed(2, ARRAY[1::bigint << 33], 'Ana', NULL)],
+                    '[["name"], ["date", 4, 1]]', NULL) ORDER BY 1;
+SELECT p.*
+FROM (SELECT array_agg(6 - n) AS places, array_agg(packed(n, '{}', CASE WHEN n < 3 THEN 'Ana' ELSE 'Rui' END, NULL)) AS records FROM generate_series(1, 5) n) r,
+     match_patterns_near(r.places, r.records, 2, '[["name"], ["date", 4, 1]]', NULL) p ORDER BY levels;
+SELECT * FROM match_patterns_near('{1}', ARRAY[packed(1, '{}', 'Ana', NULL)], 2, '[["name"], ["date", 4, 1]]', NULL);
+SELECT * FROM match_patterns_near('{1}', '{NULL}', 2, '[["name"], ["date", 4, 1]]', NULL);
+SELECT * FROM match_patterns_near('{}', '{}', 0, '[["name"]]', NULL);
+SELECT * FROM match_patterns('{}', '{}', NULL, NULL);
+DROP FUNCTION public.packed(bigint, bigint[], text, text, bigint, boolean, float8);
+-- keys of blocks
+SELECT block, replace(key, chr(31), '|') AS key
+FROM match_block_keys('{"name": " Luís d''Ávila  Gonçalves ", "born": "born 12/1980-03-041975", "phone": "+351 912", "email": "ana@x@y", "n": 12.50, "yes": true, "list": [1, 2], "none": null, "blank": " "}',
+       '[[1, "name"], [2, "words(name)"], [3, "left(name, 4)", "right(name,3)"], [4, "year(born)"], [5, "digits( phone )"], [6, "local_part(email)"], [7, "phonetic_pt(words(name))", "n"],
+         [8, "yes"], [9, "list"], [10, "none"], [11, "blank"], [12, "n", "blank"], [13, "absent"], [14, "left(phonetic_es(name), 2)"], [15, "right(digits(phone), 9)"]]');
+SELECT * FROM match_block_keys('[]', '[[1, "name"]]');
+SELECT * FROM match_block_keys('{}', '[[1, "left(name)"]]');
+SELECT * FROM match_block_keys('{}', '[[1]]');
+
 -- what is refused before anything is there
 SELECT train_matches();
 SELECT set_match('name', '{name}', 'name pt');

@@ -77,6 +77,38 @@ my $matched = customers('a');
 is(customers('b'), $matched, 'the same customers');
 checked($_, "hub $_") foreach qw(a b);
 
+# the same by plain SQL: pairs of blocks, each once, compared value by value, and what random pairs and blocks are counted to
+sql($node, q{CREATE FUNCTION plain(hub text, OUT patterns bigint[], OUT differ bigint, OUT pairs bigint, OUT fitted float8[]) LANGUAGE plpgsql SET search_path = a, public AS $$
+DECLARE code record; w record; nicknames bytea := nicknames_of_matching();
+BEGIN
+    SELECT * INTO code FROM match_code();
+    SELECT * INTO w FROM match_weights_of('default');
+    EXECUTE format('WITH r AS MATERIALIZED (SELECT v.*, %s FROM (SELECT r.record_id, %s FROM match_records r) v), p AS MATERIALIZED (
+            SELECT c.a, c.b, c.blocks[1] AS rule, %s AS levels%s FROM match_candidates(NULL) c JOIN r x ON x.record_id = c.a JOIN r y ON y.record_id = c.b),
+        scored AS MATERIALIZED (SELECT p.a, p.b, p.rule, p.levels, %s AS score FROM p), kept AS (SELECT * FROM scored WHERE score >= -30)
+        SELECT (SELECT count(*) FROM ((TABLE kept EXCEPT SELECT a, b, rule, levels, score FROM match_pairs WHERE model = $2)
+                                      UNION ALL (SELECT a, b, rule, levels, score FROM match_pairs WHERE model = $2 EXCEPT TABLE kept)) d), (SELECT count(*) FROM scored)',
+        code.terms, code."values", code.levels, code.having_it, code.score) INTO differ, pairs USING nicknames, 'default', w.weights, w.tops, w.records;
+    EXECUTE format('WITH r AS MATERIALIZED (SELECT r.record_id, row_number() OVER (ORDER BY hashtextextended(concat(r.source, chr(31), r.source_key), 3), r.source COLLATE "C", r.source_key COLLATE "C") AS n, %s
+            FROM match_records r), pattern AS MATERIALIZED (
+            SELECT c.blocks, %s AS levels FROM match_candidates(NULL) c JOIN r x ON x.record_id = c.a JOIN r y ON y.record_id = c.b), counted AS (
+            SELECT 0 AS number, %2$s AS levels, count(*) AS pairs FROM r x CROSS JOIN generate_series(1, $2) d JOIN r y ON y.n = (x.n - 1 + d) %% (SELECT count(*) FROM r) + 1 GROUP BY 2
+            UNION ALL SELECT 1, levels, count(*) FROM pattern GROUP BY 2
+            UNION ALL SELECT array_position((SELECT array_agg(block ORDER BY expressions COLLATE "C") FROM match_blocks), b) + 1, levels, count(*) FROM pattern, unnest(blocks) b GROUP BY 1, 2)
+        SELECT array_agg(k.x ORDER BY c.number, c.levels, k.n) FROM counted c, LATERAL (VALUES (1, c.number), (2, c.levels), (3, c.pairs)) k(n, x)', code."values", code.levels)
+    INTO patterns USING nicknames, (SELECT least((count(*) - 1) / 2, ceil(500000.0 / count(*)))::int FROM match_records);
+    fitted := match_fit((SELECT array_agg(x::int ORDER BY n) FROM unnest(patterns) WITH ORDINALITY u(x, n) WHERE n % 3 = 1), (SELECT array_agg(x ORDER BY n) FROM unnest(patterns) WITH ORDINALITY u(x, n) WHERE n % 3 = 2),
+        (SELECT array_agg(x::float8 ORDER BY n) FROM unnest(patterns) WITH ORDINALITY u(x, n) WHERE n % 3 = 0),
+        (SELECT array_agg((SELECT sum(1 << c.n::int - 1) FROM (SELECT columns, row_number() OVER (ORDER BY comparison) AS n FROM match_comparisons) c
+                           WHERE c.columns && array(SELECT block_expression(x) FROM unnest(b.expressions) x)) ORDER BY b.expressions COLLATE "C") FROM match_blocks b),
+        (SELECT array_agg(top::int ORDER BY comparison) FROM match_comparisons), (SELECT 0.9::float8 * count(*) * (count(*) - 1) / 2 FROM match_records));
+END $$;
+});
+is(sql($node, 'SELECT differ, pairs > 1000 FROM plain(\'a\')'), '0|t', 'pairs, rules, levels and scores are those of plain SQL, to the last bit');
+is(sql($node, q{SELECT cardinality(p.patterns) > 1000, f.fitted = p.fitted FROM plain('a') p,
+    (SELECT m.prior || array_agg(w.m ORDER BY w.comparison, w.level) || array_agg(w.u ORDER BY w.comparison, w.level) AS fitted FROM a.match_models m JOIN a.match_weights w USING (model)
+     WHERE m.model = 'default' GROUP BY m.prior) f}), 't|t', 'and so is the model, fitted to the patterns of plain SQL');
+
 # c: in portions, by the model of a
 my $last = sql($node, 'SELECT max(record_id) FROM people');
 sql($node, 'CREATE TABLE portion AS SELECT * FROM people WHERE false');
