@@ -305,7 +305,7 @@ BEGIN
     levels := more.levels;
     counts := more.pairs;
 
-    -- pairs of blocks, each as one of all, 1, and of its blocks; and those a steward has joined, -1
+    -- pairs of blocks, each as one of all, 1, and of its blocks; those a steward has joined, -1, and kept apart, -2
     SELECT array_agg(b.block ORDER BY b.expressions COLLATE "C") INTO ordered FROM match_blocks b;
     EXECUTE format('WITH r AS MATERIALIZED (
                         SELECT r.record_id, r.identity_id, %s FROM match_records r
@@ -319,11 +319,12 @@ BEGIN
                         SELECT array_position($2, b.block) + 1, p.levels, sum(p.pairs)::float8
                         FROM pattern p CROSS JOIN LATERAL unnest(p.blocks) b(block) GROUP BY b.block, p.levels
                         UNION ALL
-                        SELECT -1, %2$s, count(*)::float8
-                        FROM node_pairs(''must'') m
-                             JOIN identities i ON i.normal_id = m.a JOIN r x ON x.identity_id = i.identity_id
-                             JOIN identities j ON j.normal_id = m.b JOIN r y ON y.identity_id = j.identity_id
-                        GROUP BY 2
+                        SELECT d.number, %2$s, count(*)::float8
+                        FROM (SELECT -1 AS number, m.a, m.b FROM node_pairs(''must'') m
+                              UNION ALL SELECT -2, m.a, m.b FROM node_pairs(''cannot'') m) d
+                             JOIN identities i ON i.normal_id = d.a JOIN r x ON x.identity_id = i.identity_id
+                             JOIN identities j ON j.normal_id = d.b JOIN r y ON y.identity_id = j.identity_id
+                        GROUP BY 1, 2
                     )
                     SELECT array_agg(c.number ORDER BY c.number, c.levels) AS numbers,
                            array_agg(c.levels ORDER BY c.number, c.levels) AS levels,
