@@ -325,18 +325,20 @@ BEGIN
     levels := more.levels;
     counts := more.pairs;
 
-    -- those a steward has joined, -1
+    -- those a steward has joined, -1, and kept apart, -2
     EXECUTE format('WITH r AS MATERIALIZED (
                         SELECT r.record_id, r.identity_id, %s FROM match_records r
-                        WHERE EXISTS (SELECT FROM node_pairs(''must''))
+                        WHERE EXISTS (SELECT FROM identity_pairs)
                     )
-                    SELECT array_agg(-1) AS numbers, array_agg(p.levels ORDER BY p.levels) AS levels,
-                           array_agg(p.pairs ORDER BY p.levels) AS pairs
-                    FROM (SELECT %s AS levels, count(*)::float8 AS pairs
-                          FROM node_pairs(''must'') m
-                               JOIN identities i ON i.normal_id = m.a JOIN r x ON x.identity_id = i.identity_id
-                               JOIN identities j ON j.normal_id = m.b JOIN r y ON y.identity_id = j.identity_id
-                          GROUP BY 1) p', code."values", code.levels)
+                    SELECT array_agg(p.number ORDER BY p.number, p.levels) AS numbers,
+                           array_agg(p.levels ORDER BY p.number, p.levels) AS levels,
+                           array_agg(p.pairs ORDER BY p.number, p.levels) AS pairs
+                    FROM (SELECT d.number, %s AS levels, count(*)::float8 AS pairs
+                          FROM (SELECT -1 AS number, m.a, m.b FROM node_pairs(''must'') m
+                                UNION ALL SELECT -2, m.a, m.b FROM node_pairs(''cannot'') m) d
+                               JOIN identities i ON i.normal_id = d.a JOIN r x ON x.identity_id = i.identity_id
+                               JOIN identities j ON j.normal_id = d.b JOIN r y ON y.identity_id = j.identity_id
+                          GROUP BY 1, 2) p', code."values", code.levels)
     INTO more USING nicknames;
     numbers := numbers || more.numbers;
     levels := levels || more.levels;

@@ -95,9 +95,9 @@ RETURNS integer[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 
 COMMENT ON FUNCTION match_fit(integer[], bigint[], float8[], bigint[], integer[], float8) IS
-    'a model of matching, of patterns of levels and how many pairs have each: of block -1 pairs of one person, of 0 any'
-    ' two, of 1 all candidates, of others those of a block, where the bits of left_out say nothing. The chance that two'
-    ' are one person, then m, then u of each level of each comparison';
+    'a model of matching, of patterns of levels and how many pairs have each: of block -2 pairs of two persons, of -1'
+    ' of one, of 0 any two, of 1 all candidates, of others those of a block, where the bits of left_out say nothing.'
+    ' The chance that two are one person, then m, then u of each level of each comparison';
 COMMENT ON FUNCTION match_choose(bigint[], bigint[], float8[], integer, bigint[], integer[], bigint[]) IS
     'links, of which the first, as many as taken, are added in their order: of each 0, or the attribute whose values'
     ' keep its ends apart, or -1, where all links between what they would join, together, speak against it';

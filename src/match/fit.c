@@ -22,15 +22,27 @@
 #define LEVELS_MAX (1 << LEVEL_BITS)
 
 /* What rows of patterns are; others, from BLOCK_FIRST on, are of a block each. */
-#define BLOCK_LABELS (-1) /* pairs known to be of one person */
-#define BLOCK_RANDOM 0    /* any two */
-#define BLOCK_ALL 1       /* all that blocks find */
+#define BLOCK_APART (-2) /* pairs known to be of two persons, */
+#define BLOCK_SAME (-1)  /* and of one */
+#define BLOCK_RANDOM 0   /* any two */
+#define BLOCK_ALL 1      /* all that blocks find */
 #define BLOCK_FIRST 2
 
-/* As if each level had been seen half a time: none is impossible. */
-#define PSEUDO_COUNT 0.5
+/*
+ * What is known before anything is seen, in pairs: two of one person disagree now and then,
+ * two others as a rule; no level is impossible. It weighs where there is little data.
+ */
+#define M_DISAGREE 0.25
+#define M_AGREE 4.0 /* all such levels together, each as much as those below */
+#define U_DISAGREE 50.0
+#define U_AGREE 0.5            /* each */
+#define U_OF_BLOCK_HOLD 1000.0 /* how long u of a block is u */
 #define ROUNDS_MAX 200
 #define CLOSE_ENOUGH 1e-7
+
+/* Decisions move what was learnt without them: as if it were known to half a nat. */
+#define DECISIONS_ROUNDS 500
+#define DECISIONS_HOLD 4.0
 
 typedef struct Pattern
 {
@@ -46,8 +58,13 @@ typedef struct Model
 	double m[COMPARISONS_MAX][LEVELS_MAX];
 	double u[COMPARISONS_MAX][LEVELS_MAX];
 	double weights[COMPARISONS_MAX][LEVELS_MAX];
+	double m_known[COMPARISONS_MAX][LEVELS_MAX]; /* before anything is seen */
+	double u_known[COMPARISONS_MAX][LEVELS_MAX];
 	double prior;     /* that any two are of one person */
 	double *of_block; /* that two of a block are */
+	/* u of two persons whom a block finds: relatives, if it is about addresses, ... */
+	double (*u_of_block)[COMPARISONS_MAX][LEVELS_MAX];
+	double (*weights_of_block)[COMPARISONS_MAX][LEVELS_MAX];
 } Model;
 
 static double
@@ -56,16 +73,17 @@ clamp(double p, double low, double high)
 	return p < low ? low : p > high ? high : p;
 }
 
+/* counts, and weight of what was known before as shares */
 static void
-to_shares(double *counts, int top, double *shares, double *change)
+to_shares(const double *counts, int top, const double *known, double *shares, double *change)
 {
 	double sum = 0;
 
 	for (int l = 0; l <= top; l++)
-		sum += counts[l] + PSEUDO_COUNT;
+		sum += counts[l] + known[l];
 	for (int l = 0; l <= top; l++)
 	{
-		double share = (counts[l] + PSEUDO_COUNT) / sum;
+		double share = (counts[l] + known[l]) / sum;
 
 		*change = Max(*change, fabs(share - shares[l]));
 		shares[l] = share;
@@ -77,13 +95,109 @@ probability(const Model *model, const Pattern *p)
 {
 	double prior = p->block >= BLOCK_FIRST ? model->of_block[p->block] : model->prior;
 	double odds = log(prior / (1 - prior));
+	const double(*weights)[LEVELS_MAX];
 
-	if (p->block == BLOCK_LABELS)
-		return 1;
+	if (p->block < 0)
+		return p->block == BLOCK_SAME;
+	weights = p->block >= BLOCK_FIRST ? model->weights_of_block[p->block] : model->weights;
 	for (int c = 0; c < model->ncomparisons; c++)
 		if (p->levels[c] >= 0)
-			odds += model->weights[c][p->levels[c]];
+			odds += weights[c][p->levels[c]];
 	return 1 / (1 + exp(-odds));
+}
+
+/*
+ * What decisions cost, if m is as moved: the logarithms of how likely they were, and how far
+ * m is from where it was. Sets model->weights, and the slope of each move.
+ */
+static double
+cost_of(Model *model, const Pattern *patterns, int n, double moved[COMPARISONS_MAX][LEVELS_MAX],
+		double m[COMPARISONS_MAX][LEVELS_MAX], double slope[COMPARISONS_MAX][LEVELS_MAX])
+{
+	double cost = 0;
+
+	for (int c = 0; c < model->ncomparisons; c++)
+	{
+		double sum = 0;
+
+		for (int l = 0; l <= model->tops[c]; l++)
+			sum += m[c][l] = model->m[c][l] * exp(moved[c][l]);
+		for (int l = 0; l <= model->tops[c]; l++)
+		{
+			m[c][l] /= sum;
+			model->weights[c][l] = log(m[c][l] / model->u[c][l]);
+			slope[c][l] = DECISIONS_HOLD * moved[c][l];
+			cost += DECISIONS_HOLD / 2 * moved[c][l] * moved[c][l];
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		const Pattern *p = &patterns[i];
+		double odds = log(model->prior / (1 - model->prior));
+		double wrong;
+
+		check_interrupts_sometimes(i);
+		if (p->block >= 0)
+			continue;
+		for (int c = 0; c < model->ncomparisons; c++)
+			if (p->levels[c] >= 0)
+				odds += model->weights[c][p->levels[c]];
+		if (p->block == BLOCK_SAME)
+			odds = -odds;
+		/* log(1 + exp(odds)), without an overflow */
+		cost += p->pairs * (Max(odds, 0) + log1p(exp(-fabs(odds))));
+		wrong = p->pairs / (1 + exp(-odds));
+		if (p->block == BLOCK_SAME)
+			wrong = -wrong;
+		for (int c = 0; c < model->ncomparisons; c++)
+			if (p->levels[c] >= 0)
+			{
+				slope[c][p->levels[c]] += wrong;
+				for (int l = 0; l <= model->tops[c]; l++)
+					slope[c][l] -= wrong * m[c][l];
+			}
+	}
+	return cost;
+}
+
+/*
+ * Move m so that it agrees better with what stewards decided, both ways: there are too few
+ * decisions to count, and they are about the doubtful pairs.
+ */
+static void
+mind_decisions(Model *model, const Pattern *patterns, int n)
+{
+	double moved[COMPARISONS_MAX][LEVELS_MAX] = {{0}};
+	double m[COMPARISONS_MAX][LEVELS_MAX];
+	double slope[COMPARISONS_MAX][LEVELS_MAX];
+	double cost = cost_of(model, patterns, n, moved, m, slope);
+	double step = 0.1;
+
+	if (cost == 0)
+		return; /* there are none */
+	for (int round = 0; round < DECISIONS_ROUNDS && step > 1e-12; round++)
+	{
+		double next_moved[COMPARISONS_MAX][LEVELS_MAX];
+		double next_m[COMPARISONS_MAX][LEVELS_MAX];
+		double next_slope[COMPARISONS_MAX][LEVELS_MAX];
+		double next;
+
+		for (int c = 0; c < model->ncomparisons; c++)
+			for (int l = 0; l <= model->tops[c]; l++)
+				next_moved[c][l] = moved[c][l] - step * slope[c][l];
+		next = cost_of(model, patterns, n, next_moved, next_m, next_slope);
+		if (next >= cost)
+		{
+			step /= 2;
+			continue;
+		}
+		memcpy(moved, next_moved, sizeof(moved));
+		memcpy(m, next_m, sizeof(m));
+		memcpy(slope, next_slope, sizeof(slope));
+		cost = next;
+		step *= 1.2;
+	}
+	memcpy(model->m, m, sizeof(m));
 }
 
 /* One round; returns the largest change. */
@@ -94,12 +208,17 @@ fit_once(Model *model, const Pattern *patterns, int n, int nblocks, double pairs
 	double u[COMPARISONS_MAX][LEVELS_MAX] = {{0}};
 	double *matches = palloc_many(nblocks + 1, sizeof(double));
 	double *pairs = palloc_many(nblocks + 1, sizeof(double));
+	double(*u_of_block)[COMPARISONS_MAX][LEVELS_MAX] = palloc_many(nblocks, sizeof(*u_of_block));
 	double change = 0;
 	double prior;
 
 	for (int c = 0; c < model->ncomparisons; c++)
 		for (int l = 0; l <= model->tops[c]; l++)
+		{
 			model->weights[c][l] = log(model->m[c][l] / model->u[c][l]);
+			for (int b = BLOCK_FIRST; b < nblocks; b++)
+				model->weights_of_block[b][c][l] = log(model->m[c][l] / model->u_of_block[b][c][l]);
+		}
 	for (int i = 0; i < n; i++)
 	{
 		const Pattern *p = &patterns[i];
@@ -112,8 +231,10 @@ fit_once(Model *model, const Pattern *patterns, int n, int nblocks, double pairs
 				continue;
 			if (p->block == BLOCK_RANDOM)
 				u[c][p->levels[c]] += p->pairs - of_one;
-			else if (p->block != BLOCK_ALL)
+			else if (p->block != BLOCK_ALL && p->block != BLOCK_APART)
 				m[c][p->levels[c]] += of_one;
+			if (p->block >= BLOCK_FIRST)
+				u_of_block[p->block][c][p->levels[c]] += p->pairs - of_one;
 		}
 		if (p->block >= 0)
 		{
@@ -128,9 +249,18 @@ fit_once(Model *model, const Pattern *patterns, int n, int nblocks, double pairs
 		for (int l = 0; l <= model->tops[c]; l++)
 			seen += m[c][l];
 		if (seen > 0)
-			to_shares(m[c], model->tops[c], model->m[c], &change);
-		to_shares(u[c], model->tops[c], model->u[c], &change);
+			to_shares(m[c], model->tops[c], model->m_known[c], model->m[c], &change);
+		to_shares(u[c], model->tops[c], model->u_known[c], model->u[c], &change);
 	}
+	for (int b = BLOCK_FIRST; b < nblocks; b++)
+		for (int c = 0; c < model->ncomparisons; c++)
+		{
+			double known[LEVELS_MAX];
+
+			for (int l = 0; l <= model->tops[c]; l++)
+				known[l] = U_OF_BLOCK_HOLD * model->u[c][l];
+			to_shares(u_of_block[b][c], model->tops[c], known, model->u_of_block[b][c], &change);
+		}
 	for (int b = BLOCK_FIRST; b < nblocks; b++)
 		if (pairs[b] > 0)
 			model->of_block[b] = clamp(matches[b] / pairs[b], 1e-9, 1 - 1e-9);
@@ -139,6 +269,7 @@ fit_once(Model *model, const Pattern *patterns, int n, int nblocks, double pairs
 	model->prior = prior;
 	pfree(matches);
 	pfree(pairs);
+	pfree(u_of_block);
 	return change;
 }
 
@@ -186,7 +317,12 @@ match_fit(PG_FUNCTION_ARGS)
 		for (int l = 0; l <= model->tops[c]; l++)
 			sum += model->m[c][l] = ldexp(1, l);
 		for (int l = 0; l <= model->tops[c]; l++)
+		{
 			model->m[c][l] /= sum;
+			model->m_known[c][l] =
+				l == 0 ? M_DISAGREE : M_AGREE * ldexp(1, l) / ldexp(1, model->tops[c] + 1);
+			model->u_known[c][l] = l == 0 ? U_DISAGREE : U_AGREE;
+		}
 		nresult += 2 * (model->tops[c] + 1);
 	}
 	for (int i = 0; i < n; i++)
@@ -198,7 +334,7 @@ match_fit(PG_FUNCTION_ARGS)
 		check_interrupts_sometimes(i);
 		p->block = DatumGetInt32(blocks[i]);
 		p->pairs = DatumGetFloat8(pairs[i]);
-		if (p->block < BLOCK_LABELS || p->block >= nblocks)
+		if (p->block < BLOCK_APART || p->block >= nblocks)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("there is no block %d", p->block)));
 		if (!(p->pairs >= 0) || isinf(p->pairs))
@@ -232,7 +368,11 @@ match_fit(PG_FUNCTION_ARGS)
 				if (patterns[i].levels[c] >= 0)
 					u[c][patterns[i].levels[c]] += patterns[i].pairs;
 		for (int c = 0; c < model->ncomparisons; c++)
-			to_shares(u[c], model->tops[c], model->u[c], &change);
+			to_shares(u[c], model->tops[c], model->u_known[c], model->u[c], &change);
+		model->u_of_block = palloc_many(nblocks, sizeof(*model->u_of_block));
+		model->weights_of_block = palloc_many(nblocks, sizeof(*model->u_of_block));
+		for (int b = 0; b < nblocks; b++)
+			memcpy(model->u_of_block[b], model->u, sizeof(model->u));
 	}
 	for (int round = 0; round < ROUNDS_MAX; round++)
 	{
@@ -240,6 +380,7 @@ match_fit(PG_FUNCTION_ARGS)
 		if (fit_once(model, patterns, n, nblocks, pairs_in_all) < CLOSE_ENOUGH)
 			break;
 	}
+	mind_decisions(model, patterns, n);
 
 	result = palloc_many(nresult, sizeof(Datum));
 	nresult = 0;

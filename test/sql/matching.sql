@@ -17,6 +17,13 @@ SELECT match_choose('{1}', '{NULL}', '{5}', 1, '{}', '{}', '{}');
 -- two comparisons of two levels; in block 2 the first says nothing
 SELECT array(SELECT round(x::numeric, 3) FROM unnest(match_fit('{0,0,1,1,2,2}', ARRAY[match_levels(0::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(0::int2, 0::int2),
            match_levels(1::int2, 1::int2), match_levels(1::int2, 0::int2)], '{9900,100,90,10,90,10}', '{1}', '{1,1}', 10000)) x) AS fitted;
+-- what is known of pairs, -1: of one person, -2: of two, moves what their levels say, both ways; the odds of such pairs, in bits
+SELECT known, round((log(f[1] / (1 - f[1])) + log(f[3] / f[7]) + log(f[4] / f[8])) / log(2.0))::int AS bits,
+       round((f[2] + f[3])::numeric, 9) = 1 AS whole
+FROM (VALUES (NULL::int, 0), (-1, 1), (-1, 10), (-2, 1), (-2, 10)) k(known, pairs),
+     LATERAL (SELECT match_fit(ARRAY[0,0,1,1,2,2] || CASE WHEN pairs > 0 THEN ARRAY[known] ELSE '{}' END, ARRAY[match_levels(0::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(0::int2, 0::int2),
+                                     match_levels(1::int2, 1::int2), match_levels(1::int2, 0::int2)] || CASE WHEN pairs > 0 THEN ARRAY[match_levels(1::int2, 0::int2)] ELSE '{}' END, ARRAY[9900,100,90,10,90,10]::float8[] || CASE WHEN pairs > 0 THEN ARRAY[pairs::float8] ELSE '{}' END, '{1}', '{1,1}', 10000) AS f) m;
+SELECT match_fit('{-3}', '{1}', '{1}', '{}', '{1}', 1);
 SELECT match_fit('{0}', '{1}', '{1}', '{}', '{15}', 1);
 SELECT match_fit('{0}', '{4}', '{1}', '{}', '{1}', 1);
 SELECT match_fit('{2}', '{1}', '{1}', '{}', '{1}', 1);
@@ -118,6 +125,10 @@ SELECT drop_block(ARRAY['left(city, 3)']), set_block(ARRAY['left(city, 3)'], 100
 UPDATE match_records SET fields = fields || '{"phone": "912345678"}' WHERE source_key = '247';
 SELECT block, key FROM match_keys WHERE record_id = (SELECT record_id FROM match_records WHERE source_key = '247') AND block = 2;
 SELECT take_match_records('people', 'id', '{name,born,phone,email,city}', 'person', 'shop') AS again;
+
+-- what to begin with
+SELECT field, kind FROM match_fields();
+SELECT replace(call, 'SELECT crm.', '') AS call FROM suggest_matching();
 
 -- a model
 SELECT set_match('born', '{born}', 'date 4 2 1', term_frequency => false), set_match('phone', '{phone}', 'phone PT'), set_match('email', '{email}', 'email'),
@@ -231,6 +242,16 @@ SELECT substring(p FROM '<desc>[\d,]+ (pairs. From 2.5 on: )') AS told, p ~ 'acc
 SELECT retract_model() > 200;
 SELECT p ~ format('accepted from %s', round(match_threshold()::numeric, 2)) AS would, p ~ 'review from' AS review FROM match_picture() p;
 SELECT match_picture('none');
+-- what stewards have decided of some pairs teaches of others like them, both ways
+CREATE TEMP TABLE alike AS
+SELECT p.a, p.b, p.score, row_number() OVER (ORDER BY p.a, p.b) AS n FROM match_pairs p
+WHERE p.model = 'default' AND p.levels = (SELECT q.levels FROM match_pairs q WHERE q.model = 'default' AND q.score > 0 GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1);
+SELECT cannot_link_many(array_agg(i.identifier ORDER BY l.n), array_agg(j.identifier ORDER BY l.n)) >= 5 AS apart
+FROM alike l JOIN match_records x ON x.record_id = l.a JOIN match_records y ON y.record_id = l.b
+     JOIN identities i ON i.identity_id = x.identity_id JOIN identities j ON j.identity_id = y.identity_id WHERE l.n <= 8;
+SELECT count(*) > 0 AS trained FROM train_matches();
+SELECT find_matches() > 0;
+SELECT bool_and(p.score < l.score - 1) AS less, count(*) > 0 AS others FROM alike l JOIN match_pairs p ON p.model = 'default' AND p.a = l.a AND p.b = l.b WHERE l.n > 8;
 
 -- traits
 SELECT set_traits('card:5', '{"name": "Ana Prata", "city": "Évora", "tags": ["a"], "gone": null}', 'till', '2026-01-01Z'), set_traits('card:5', '{"name": "Ana Prata Luz"}', 'web', '2026-01-02Z');
