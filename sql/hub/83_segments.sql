@@ -44,7 +44,7 @@ COMMENT ON FUNCTION @hub@.note_customers() IS 'trigger: customers are new, or go
 -- Most hubs have no segments, and new customers are many. While segments is empty they leave no note, and whoever makes
 -- the first one waits until they can be seen.
 CREATE OR REPLACE TRIGGER note_new_customers AFTER INSERT ON @hub@.customers
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (@extschema@.journey_pass('@hub@.segments'))
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (@extschema@.journey_pass($$@hub@.segments$$))
     EXECUTE FUNCTION @hub@.note_customers();
 CREATE OR REPLACE TRIGGER note_removed_customers AFTER DELETE ON @hub@.customers
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_customers();
