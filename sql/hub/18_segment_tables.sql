@@ -58,7 +58,7 @@ CREATE INDEX ON @hub@.segment_changes (identity_id);
 ALTER TABLE @hub@.segment_changes REPLICA IDENTITY FULL;  -- as journey_changes, and for the same reason
 COMMENT ON TABLE @hub@.segment_changes IS
     'what segment_members does not know yet, besides what journey_changes say. Each transaction adds what it has '
-    'changed, and refresh() takes it away';
+    'changed, and refresh() takes it away; of new customers only if there are segments';
 COMMENT ON COLUMN @hub@.segment_changes.identity_id IS
     'identity something has changed for, or customer, who may be gone; NULL: not for one';
 COMMENT ON COLUMN @hub@.segment_changes.segment_id IS 'segment that is new, or defined otherwise; NULL: none';

@@ -312,6 +312,39 @@ COMMENT ON FUNCTION @hub@.replayed(@hub@.event[], bigint[], boolean[], boolean, 
     'numbers of the touchpoints of events, of which those that are not fresh have been recorded before; refuse what '
     'differs from what was';
 
+-- Once more, if somebody has made a partition while rows of its month were on their way to the default one.
+CREATE OR REPLACE FUNCTION @hub@.insert_touchpoints(numbers bigint[], identity_ids bigint[], fresh boolean[],
+                                                    events @hub@.event[]) RETURNS void
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    violated text;
+BEGIN
+    FOR try IN 1 .. 5 LOOP
+        BEGIN
+            INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency,
+                                     direction, conversation, agent, campaign, source, source_key, attributes,
+                                     subject, url)
+            SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action,
+                   (u.event).value, (u.event).currency, (u.event).direction, (u.event).conversation,
+                   (u.event).agent, (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
+                   (u.event).attributes, (u.event).subject, (u.event).url
+            FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
+                         unnest(events) AS event) u
+            WHERE u.fresh IS NOT FALSE;
+            RETURN;
+        EXCEPTION WHEN check_violation THEN
+            GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+            IF try = 5 OR violated <> '' THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION @hub@.insert_touchpoints(bigint[], bigint[], boolean[], @hub@.event[]) IS
+    'store touchpoints of events, those that are fresh, or all if that is NULL';
+
 CREATE OR REPLACE FUNCTION @hub@.record_one(event @hub@.event, sent_again boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan SET jit = off
@@ -379,11 +412,15 @@ BEGIN
             identity := (keep_identities(ARRAY[identity]))[1];
         END IF;
     END LOOP;
-    INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
-                             conversation, agent, campaign, source, source_key, attributes, subject, url)
-    VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency, event.direction,
-            event.conversation, event.agent, event.campaign, event.source, event.source_key, event.attributes,
-            event.subject, event.url);
+    IF to_regclass('touchpoints_' || to_char(event.occurred_at AT TIME ZONE 'UTC', 'YYYY_MM')) IS NULL THEN
+        PERFORM insert_touchpoints(ARRAY[id], ARRAY[identity], NULL, ARRAY[event]);
+    ELSE  -- no other can be chosen: so without a subtransaction
+        INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency, direction,
+                                 conversation, agent, campaign, source, source_key, attributes, subject, url)
+        VALUES (id, identity, event.occurred_at, event.channel, event.action, event.value, event.currency,
+                event.direction, event.conversation, event.agent, event.campaign, event.source, event.source_key,
+                event.attributes, event.subject, event.url);
+    END IF;
     IF notify THEN
         PERFORM pg_notify(current_schema(), news(i.customer_id, id)) FROM identities i WHERE i.identity_id = identity;
     END IF;
@@ -485,7 +522,6 @@ DECLARE
     stitched integer[];         -- events whose identifiers tell something
     telling observation[];      -- which are these
     again record;               -- keys of evidence that was retracted
-    violated text;
     found bigint[];
     suppressed record;
 BEGIN
@@ -617,27 +653,7 @@ BEGIN
             END IF;
         END IF;
 
-        -- once more, if somebody has made a partition while rows of its month were on their way to the default one
-        FOR try IN 1 .. 5 LOOP
-            BEGIN
-                INSERT INTO touchpoints (touchpoint_id, identity_id, occurred_at, channel, action, value, currency,
-                                         direction, conversation, agent, campaign, source, source_key, attributes,
-                                         subject, url)
-                SELECT u.id, u.identity_id, (u.event).occurred_at, (u.event).channel, (u.event).action,
-                       (u.event).value, (u.event).currency, (u.event).direction, (u.event).conversation,
-                       (u.event).agent, (u.event).campaign, coalesce((u.event).source, 'sql'), (u.event).source_key,
-                       (u.event).attributes, (u.event).subject, (u.event).url
-                FROM (SELECT unnest(numbers) AS id, unnest(identity_ids) AS identity_id, unnest(fresh) AS fresh,
-                             unnest(events) AS event) u
-                WHERE u.fresh IS NOT FALSE;
-                EXIT;
-            EXCEPTION WHEN check_violation THEN
-                GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
-                IF try = 5 OR violated <> '' THEN
-                    RAISE;
-                END IF;
-            END;
-        END LOOP;
+        PERFORM insert_touchpoints(numbers, identity_ids, fresh, events);
         IF cardinality(numbers) >= 1000 THEN
             PERFORM gather_statistics(numbers[1], numbers[cardinality(numbers)]);
         END IF;

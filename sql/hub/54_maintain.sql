@@ -91,7 +91,8 @@ BEGIN
     WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
           AND l.relation = ANY (tables)
           AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-          AND (mode = 'ACCESS EXCLUSIVE' OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'));
+          AND (mode = 'ACCESS EXCLUSIVE' OR l.mode <> 'AccessShareLock')
+          AND (mode IN ('EXCLUSIVE', 'ACCESS EXCLUSIVE') OR l.mode <> 'RowShareLock');
 END $$;
 COMMENT ON FUNCTION @hub@.lock_holders(regclass[], text) IS
     'who holds locks of tables that are in the way of one in SHARE ROW EXCLUSIVE mode, or a stronger one';

@@ -287,7 +287,8 @@ COMMENT ON COLUMN @hub@.current_journeys.journey IS
     'settings'' currency, or in none';
 
 -- Joined by customer_id, of which UNION ALL with a GROUP BY under it knows nothing. LEFT JOIN of one row: what comes
--- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too.
+-- from behind it is worked out before it is joined to anything, once a customer, and in parallel workers too. What is
+-- read is asked by subqueries: from PostgreSQL 18 on it is asked of each pair that is joined.
 CREATE OR REPLACE VIEW @hub@.journeys_by_customer WITH (security_invoker = true) AS
 SELECT m.customer_id, m.journey
 FROM (SELECT) one LEFT JOIN (
@@ -297,10 +298,10 @@ FROM (SELECT) one LEFT JOIN (
                 WHEN p.customer_id IS NOT NULL THEN coalesce(j.journey OPERATOR(@extschema@.||) p.added, p.added)
                 ELSE j.journey END AS journey
     FROM @hub@.customers c
-         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j WHERE @hub@.reads_stored()) j
-             ON j.customer_id = c.customer_id
-         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p WHERE @hub@.reads_stored()) p
-             ON p.customer_id = c.customer_id) m ON true
+         LEFT JOIN (SELECT j.customer_id, j.journey FROM @hub@.customer_journeys j
+                    WHERE (SELECT @hub@.reads_stored())) j ON j.customer_id = c.customer_id
+         LEFT JOIN (SELECT p.customer_id, p.anew, p.added FROM @hub@.pending_journeys p
+                    WHERE (SELECT @hub@.reads_stored())) p ON p.customer_id = c.customer_id) m ON true
 WHERE m.customer_id IS NOT NULL AND m.journey IS NOT NULL;
 COMMENT ON VIEW @hub@.journeys_by_customer IS
     'the rows of current_journeys, in a form that joins by customer_id go through by index; patterns of all customers '

@@ -453,6 +453,9 @@ DECLARE
     made record;
 BEGIN
     LOCK TABLE segments IN SHARE ROW EXCLUSIVE MODE;  -- so that none it names changes meanwhile
+    IF TG_OP = 'INSERT' AND pg_relation_size('segments') = 0 THEN  -- see note_new_customers
+        PERFORM lock_politely('{segments}', 'EXCLUSIVE');
+    END IF;
     IF TG_OP = 'UPDATE' AND (NEW.segment, NEW.segment_id) IS DISTINCT FROM (OLD.segment, OLD.segment_id) THEN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'a segment keeps its name and its number',
             DETAIL = format('This would rename segment "%s".', OLD.segment),

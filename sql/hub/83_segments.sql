@@ -41,8 +41,11 @@ BEGIN
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @hub@.note_customers() IS 'trigger: customers are new, or gone';
+-- Most hubs have no segments, and new customers are many. While segments is empty they leave no note, and whoever makes
+-- the first one waits until they can be seen.
 CREATE OR REPLACE TRIGGER note_new_customers AFTER INSERT ON @hub@.customers
-    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_customers();
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT WHEN (@extschema@.journey_pass($$@hub@.segments$$))
+    EXECUTE FUNCTION @hub@.note_customers();
 CREATE OR REPLACE TRIGGER note_removed_customers AFTER DELETE ON @hub@.customers
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.note_customers();
 

@@ -183,6 +183,7 @@ BEGIN ATOMIC
         ('writer', 'touchpoints_touchpoint_id_seq', 'USAGE'),
         ('writer', 'touchpoint_keys', 'SELECT, INSERT, UPDATE, DELETE'),
         ('writer', 'journey_changes', 'INSERT'),
+        ('writer', 'segments', 'SELECT (made_at)'),  -- to know whether there are any
         ('writer', 'segment_changes', 'INSERT'),
         ('writer', 'segment_log', 'SELECT, UPDATE (taken_at)'),
         ('writer', 'traits', 'SELECT, INSERT, UPDATE, DELETE'),
