@@ -36,8 +36,6 @@ my @calls = (
 	[   'journey_retention_agg(journey, journey_pattern, journey_pattern, text, text)',
 		q{j, 'web.view'::journey_pattern, 'web.buy'::journey_pattern, 'week'::text, 'UTC'::text}
 	],
-	[ 'journey_funnel_partial(journey, journey_pattern, jsonb)', q{j, 'web.view -> web.buy'::journey_pattern, '{"period": "week", "time_zone": "UTC"}'::jsonb} ],
-	[ 'journey_retention_partial(journey, journey_pattern, journey_pattern, jsonb)', q{j, 'web.view'::journey_pattern, 'web.buy'::journey_pattern, '{"unit": "week", "time_zone": "UTC"}'::jsonb} ],
 	[ 'flow_agg(journey, jsonb)', q{j, '{"item": "channel"}'::jsonb} ],
 	[ 'attribution_agg(journey, journey_pattern, journey_pattern, interval, jsonb)', q{j, 'web.buy'::journey_pattern, 'web.%'::journey_pattern, '30 days'::interval, '{"item": "label"}'::jsonb} ],
 	[   'channel_measures_agg(' . join(', ', 'journey', ('interval') x 2, ('text[]') x 3, ('text') x 2, ('timestamptz') x 2) . ')',
