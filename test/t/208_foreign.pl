@@ -105,9 +105,9 @@ for my $table (sort keys %columns)
 }
 my $options = '{"period": "week", "time_zone": "Europe/Lisbon", "breakdown": "channel", "since": "2026-01-05 00:00Z"}';
 my @spread = (
-	[ q{SELECT customer FROM %s WHERE journey ~ 'web.view -> store.buy' ORDER BY customer}, 'journeys', qr/~/, 1 ],
+	[ q{SELECT array_agg(customer ORDER BY customer) FROM %s WHERE journey ~ 'web.view -> store.buy'}, 'journeys', qr/~/, 1 ],
 	[ q{SELECT customer FROM %s WHERE journey_matches(journey, 'web.cart') AND region = 'eu' ORDER BY customer}, 'journeys', qr/journey_matches/, 0 ],
-	[ q{SELECT count(*) FROM %s WHERE journey && tstzrange('2026-01-03Z', '2026-01-04Z')}, 'journeys', qr/&&/, 1 ],
+	[ q{SELECT array_agg(customer ORDER BY customer) FROM %s WHERE journey && tstzrange('2026-01-03Z', '2026-01-04Z')}, 'journeys', qr/&&/, 1 ],
 	[ q{SELECT region, customer, journey_agg(at, channel, action) FROM %s GROUP BY 1, 2 ORDER BY 1, 2}, 'log', qr/public\.journey_agg\(at, channel, action\)/, 1 ],
 	map {
 		my ($table, $column) = @$_;
