@@ -98,7 +98,20 @@ CREATE PROCEDURE follow_regions() LANGUAGE plpgsql AS $$
 DECLARE
     gone identifier;
 BEGIN
-    -- what they have learnt
+    -- what they have taken back
+    PERFORM world.retract(e.source, e.source_key)
+    FROM world.evidence e
+    WHERE e.retracted_at IS NULL
+          AND NOT EXISTS (SELECT FROM regional_evidence r WHERE r.source = e.source AND r.source_key = e.source_key);
+    -- whom they have erased: of one who falls apart by that, each part
+    FOR gone IN
+        SELECT unnest(array_agg(i.identifier))
+        FROM world.identities i LEFT JOIN regional_identities r ON r.identifier = i.identifier
+        GROUP BY i.customer_id HAVING count(r.identifier) = 0
+    LOOP
+        PERFORM world.erase(world.customer_of(gone), 'erased in its region') WHERE world.customer_of(gone) IS NOT NULL;
+    END LOOP;
+    -- and what they have learnt
     PERFORM world.identify_many(array_agg((r.identifiers, r.observed_at, r.source, r.source_key)::world.observation))
     FROM regional_evidence r
     WHERE NOT EXISTS (SELECT FROM world.evidence e WHERE e.source = r.source AND e.source_key = r.source_key
@@ -108,19 +121,6 @@ BEGIN
     FROM regional_identities r
     WHERE r.last_seen IS NOT NULL AND NOT EXISTS (SELECT FROM world.identities i WHERE i.identifier = r.identifier)
     HAVING count(*) > 0;
-    -- what they have taken back
-    PERFORM world.retract(e.source, e.source_key)
-    FROM world.evidence e
-    WHERE e.retracted_at IS NULL
-          AND NOT EXISTS (SELECT FROM regional_evidence r WHERE r.source = e.source AND r.source_key = e.source_key);
-    -- and whom they have erased: of one who falls apart by that, each part
-    FOR gone IN
-        SELECT unnest(array_agg(i.identifier))
-        FROM world.identities i LEFT JOIN regional_identities r ON r.identifier = i.identifier
-        GROUP BY i.customer_id HAVING count(r.identifier) = 0
-    LOOP
-        PERFORM world.erase(world.customer_of(gone), 'erased in its region') WHERE world.customer_of(gone) IS NOT NULL;
-    END LOOP;
 END $$;
 END
 
@@ -163,15 +163,16 @@ same('retracted');
 is($centre->safe_psql('reporting', q{SELECT world.customer_of('cookie:ana-us') <> world.customer_of('cookie:ana-eu')}), 't', 'so it is in the world');
 
 # something happens; a customer of one region is erased, and one of all of them, in one of them
-$regions->safe_psql('us', q{SELECT crm.record('{account:us3,cookie:new}', '2026-04-01Z', 'store', 'purchase'), crm.refresh()});
-$regions->safe_psql('eu', q{SELECT crm.erase(crm.customer_of(i), 'request 4711') FROM unnest('{account:eu7,account:ana-eu}'::identifier[]) i});
+$regions->safe_psql('us', q{SELECT crm.record('{account:us3,cookie:new}', '2026-04-01Z', 'store', 'purchase'), crm.record('{email:8@eu.example}', '2026-04-01Z', 'web', 'view'), crm.refresh()});
+$regions->safe_psql('eu', q{SELECT crm.erase(crm.customer_of(i), 'request 4711') FROM unnest('{account:eu7,account:eu8,account:ana-eu}'::identifier[]) i});
 same('erased');
 is($centre->safe_psql('reporting', $ana), '2|1|4', 'she is a customer of the others');
+is($centre->safe_psql('reporting', q{SELECT world.customer_of('email:8\@eu.example') IS NOT NULL}), 't', 'as is one of whom another region knows nothing else');
 for my $database ('eu', 'reporting')
 {
 	$centre->safe_psql($database, 'VACUUM');
 	my ($dump) = run_command([ 'pg_dump', '-d', $centre->connstr($database) ]);
-	ok($dump !~ /\b\Q$_\E\b/, "$_ is nowhere in $database") for 'ana-eu', 'eu7', '7@eu.example';
+	ok($dump !~ /\b\Q$_\E\b/, "$_ is nowhere in $database") for 'ana-eu', 'eu7', 'eu8', '7@eu.example';
 }
 
 # the person comes again
