@@ -289,8 +289,9 @@ DECLARE
     of_nodes bigint[];
     broken bigint[];
 BEGIN
-    -- A graph of identities and of evidence, whose numbers are larger than an identity's, so that the smallest of a
-    -- component is an identity
+    -- A graph of identities. An evidence is a star whose centre is the first of what it names, or the last, if that is
+    -- usable: to find the first usable one would be to sort all evidence. Where neither is, the evidence is a node
+    -- itself; its number is larger than an identity's, so that the smallest of a component is an identity
     WITH node AS MATERIALIZED (
         SELECT i.id, CASE WHEN unusable IS NULL THEN NOT i.marked ELSE x.id IS NULL END AS usable
         FROM (SELECT n.identity_id AS id, n.blocked OR n.shared AS marked FROM identities n
@@ -305,8 +306,10 @@ BEGIN
     ), spelled AS MATERIALIZED (
         SELECT s.identity_id, s.normal_id, n.usable FROM spellings(scope, extra) s JOIN node n ON n.id = s.normal_id
     ), edge AS (
-        SELECT 9223372036854775807 - e.row AS a, s.identity_id AS b
+        SELECT coalesce(f.identity_id, l.identity_id, 9223372036854775807 - e.row) AS a, s.identity_id AS b
         FROM (SELECT row_number() OVER () AS row, v.identities FROM live_evidence(scope, extra) v) e
+             LEFT JOIN spelled f ON f.identity_id = e.identities[1] AND f.usable
+             LEFT JOIN spelled l ON l.identity_id = e.identities[cardinality(e.identities)] AND l.usable
              CROSS JOIN LATERAL unnest(e.identities) u(id) JOIN spelled s ON s.identity_id = u.id
         WHERE s.usable
         UNION ALL
@@ -386,17 +389,19 @@ BEGIN
              CROSS JOIN LATERAL unnest(e.identities) u(id)
              JOIN spellings(named, extra) s ON s.identity_id = u.id JOIN node n ON n.id = s.normal_id
         WHERE NOT n.blocked
+    ), star AS MATERIALIZED (
+        -- anchors come first
+        SELECT array_agg(s.id ORDER BY s.place) AS ids, count(*) FILTER (WHERE s.anchor) AS anchors
+        FROM seen s GROUP BY s.row
     ), person AS MATERIALIZED (
         SELECT m.node, m.component
         FROM @extschema@.identity_members((
                  SELECT @extschema@.identity_components(e.a, e.b)
-                 FROM (SELECT 9223372036854775807 - s.row AS a, s.id AS b FROM seen s WHERE s.anchor
+                 FROM (SELECT s.ids[1] AS a, u.id AS b FROM star s CROSS JOIN LATERAL unnest(s.ids[:s.anchors]) u(id)
                        UNION ALL
                        SELECT p.a, p.b
                        FROM node_pairs('must') p JOIN node x ON x.id = p.a JOIN node y ON y.id = p.b
                        WHERE x.anchor AND y.anchor AND NOT x.blocked AND NOT y.blocked) e)) m
-    ), star AS (
-        SELECT array_agg(s.id ORDER BY s.place) AS ids FROM seen s GROUP BY s.row HAVING NOT bool_and(s.anchor)
     ), partner AS (
         SELECT DISTINCT l.id, coalesce(p.component, CASE WHEN l.id = s.ids[1] THEN o.id ELSE s.ids[1] END) AS person
         FROM star s
@@ -405,6 +410,7 @@ BEGIN
                                  WHERE x.id <> s.ids[1]) o
              CROSS JOIN LATERAL unnest(s.ids) l(id)
              LEFT JOIN person p ON p.node = s.ids[1] AND l.id <> s.ids[1]
+        WHERE s.anchors < cardinality(s.ids)
     ), crowd AS (
         SELECT n.id
         FROM partner p JOIN node n ON n.id = p.id

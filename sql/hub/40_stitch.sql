@@ -290,25 +290,26 @@ BEGIN
     INSERT INTO former_memberships (identity_id, customer_id, member_from, member_until)
     SELECT i.identity_id, i.customer_id, i.member_since, at
     FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
-    WHERE i.member_since < at AND i.identity_id NOT IN (SELECT unnest(fresh));
+    WHERE i.member_since < at AND NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = i.identity_id);
     INSERT INTO journey_changes (identity_id)
     SELECT i.customer_id
     FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
-    WHERE i.identity_id NOT IN (SELECT unnest(fresh))
+    WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = i.identity_id)
     UNION
-    SELECT m.customer_id FROM unnest(ids, customer_ids) m(id, customer_id) WHERE m.id NOT IN (SELECT unnest(fresh));
+    SELECT m.customer_id FROM unnest(ids, customer_ids) m(id, customer_id)
+    WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = m.id);
     INSERT INTO segment_changes (identity_id, cause)
     SELECT m.customer_id, 'identities' FROM unnest(ids, customer_ids) m(id, customer_id)
-    WHERE m.id NOT IN (SELECT unnest(fresh))
+    WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = m.id)
     UNION
     SELECT i.customer_id, 'identities'
     FROM unnest(ids) u(id) JOIN identities i ON i.identity_id = u.id
-    WHERE i.identity_id NOT IN (SELECT unnest(fresh));
+    WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = i.identity_id);
     IF notify THEN
         SELECT array_agg(m.old_id), array_agg(m.new_id) INTO old_ids, new_ids
         FROM (SELECT DISTINCT i.customer_id AS old_id, u.customer_id AS new_id
               FROM unnest(ids, customer_ids) u(id, customer_id) JOIN identities i ON i.identity_id = u.id
-              WHERE i.identity_id NOT IN (SELECT unnest(fresh))
+              WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = i.identity_id)
               LIMIT 1001) m;
     END IF;
     UPDATE identities i SET customer_id = u.customer_id, member_since = greatest(at, i.member_since)
@@ -383,7 +384,7 @@ BEGIN
     DELETE FROM customers c
     WHERE c.customer_id IN (SELECT unnest(old_ids) EXCEPT SELECT unnest(new_ids));
     IF scope IS NULL THEN
-        DELETE FROM customers c WHERE c.customer_id NOT IN (SELECT unnest(new_ids));
+        DELETE FROM customers c WHERE NOT EXISTS (SELECT FROM unnest(new_ids) u(id) WHERE u.id = c.customer_id);
     END IF;
     -- a row that stays is written even so: it tells whoever works from an older snapshot
     INSERT INTO customers (customer_id, component_id, identities, component_identities)
@@ -396,7 +397,8 @@ BEGIN
     ON CONFLICT (customer_id) DO UPDATE
     SET component_id = excluded.component_id, identities = excluded.identities,
         component_identities = excluded.component_identities;
-    RETURN (SELECT count(*) FROM unnest(moved_ids) u(id) WHERE u.id NOT IN (SELECT unnest(fresh)));
+    RETURN (SELECT count(*) FROM unnest(moved_ids) u(id)
+            WHERE NOT EXISTS (SELECT FROM unnest(fresh) f(id) WHERE f.id = u.id));
 END $$;
 COMMENT ON FUNCTION @hub@.restitch(bigint[], bigint[])
     IS 'write the partition of nodes, and return how many identities have another customer now';

@@ -351,6 +351,12 @@ DECLARE
     changed bigint[];             -- customers with changes, if there are segments,
     added @extschema@.journey[];  -- and what is new, if that is all
     total bigint := 0;
+    at_once constant numeric := 100000000;  -- of so many touchpoints, some, journeys are made in one statement
+    portions integer := 1;        -- of customers by their number, if all are made anew
+    first_id bigint;
+    last_id bigint;
+    since bigint;                 -- the bounds of a portion; NULL: none
+    before bigint;
 BEGIN
     IF NOT has_table_privilege('refresh_lock', 'UPDATE') THEN
         PERFORM check_may('steward');
@@ -379,8 +385,24 @@ BEGIN
         firsts := ARRAY(SELECT b.first_customer FROM journey_blocks b ORDER BY 1);
     END IF;
     IF rebuild THEN
+        SELECT min(c.customer_id), max(c.customer_id) INTO first_id, last_id FROM customers c;
+        portions := (SELECT ceil(greatest(sum(greatest(c.reltuples, 0)), sum(pg_relation_size(c.oid)) / 150, 1)
+                                 / at_once)
+                     FROM pg_partition_tree('touchpoints') t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf);
+        portions := greatest(least(portions, last_id - first_id), 1);
+    END IF;
+    -- Each portion has a snapshot of its own, in which its notes are taken. What concerns two customers stays, for what
+    -- else follows.
+    FOR portion IN 1 .. CASE WHEN rebuild THEN portions ELSE 0 END LOOP
+        since := CASE WHEN portion > 1 THEN first_id + (last_id - first_id) / portions * (portion - 1) END;
+        before := CASE WHEN portion < portions THEN first_id + (last_id - first_id) / portions * portion END;
         WITH taken AS (
-            DELETE FROM journey_changes
+            DELETE FROM journey_changes n WHERE portions = 1
+        ), taken_here AS (
+            DELETE FROM journey_changes n USING identities i
+            WHERE portions > 1 AND i.identity_id = n.identity_id
+                  AND (since IS NULL OR i.customer_id >= since) AND (before IS NULL OR i.customer_id < before)
+                  AND (n.touchpoint IS NOT NULL OR i.customer_id = n.identity_id)
         ), made AS MATERIALIZED (
             SELECT i.customer_id,
                    journey_agg(t.occurred_at, t.channel, t.action,
@@ -389,17 +411,24 @@ BEGIN
                                packed_detail(t.direction, t.agent, t.source, (SELECT agent_bots())))
                        AS journey
             FROM touchpoints t JOIN identities i ON i.identity_id = t.identity_id
+            WHERE (since IS NULL OR i.customer_id >= since) AND (before IS NULL OR i.customer_id < before)
             GROUP BY i.customer_id
         ), gone AS (
             DELETE FROM customer_journeys j
-            WHERE NOT EXISTS (SELECT FROM made m WHERE m.customer_id = j.customer_id) RETURNING 1
+            WHERE (since IS NULL OR j.customer_id >= since) AND (before IS NULL OR j.customer_id < before)
+                  AND NOT EXISTS (SELECT FROM made m WHERE m.customer_id = j.customer_id) RETURNING 1
         ), stored AS (
             INSERT INTO customer_journeys AS j (customer_id, journey) SELECT m.customer_id, m.journey FROM made m
             ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey WHERE j.journey <> excluded.journey
             RETURNING 1
         )
-        SELECT (SELECT count(*) FROM stored) + (SELECT count(*) FROM gone) INTO total;
-    ELSE
+        SELECT total + (SELECT count(*) FROM stored) + (SELECT count(*) FROM gone) INTO total;
+        IF portions > 1 THEN
+            RAISE NOTICE USING MESSAGE = format('refresh: portion %s of %s is done, %s journeys are packed', portion,
+                                                portions, total);
+        END IF;
+    END LOOP;
+    IF NOT rebuild OR portions > 1 THEN
         FOR place IN
             WITH taken AS MATERIALIZED (
                 DELETE FROM journey_changes n RETURNING n.identity_id, n.touchpoint, n.packed_for, n.packed_by

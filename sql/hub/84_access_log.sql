@@ -4,23 +4,32 @@
 -- query. So it costs nothing while it is not. What the hub itself looks up, as for segments, it reads from the views.
 
 -- With the owner's rights, since those who read write nothing. The setting role is the caller's, whoever's rights are
--- lent. Where nothing can be written, as on a standby, nothing is.
+-- lent. Where no row can be written, as on a standby, the look is noted in the server's log, so that no transaction that
+-- only reads goes unseen.
 CREATE OR REPLACE FUNCTION @hub@.note_access(function text, customer_id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    caller CONSTANT name := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    purpose CONSTANT text := nullif(left(current_setting('pg_journey_session.purpose', true), 255), '');
 BEGIN
-    IF customer_id IS NOT NULL AND current_setting('transaction_read_only') = 'off'
-       AND (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
-        -- whoever has been erased meanwhile, or is forgotten, is looked at no more
-        PERFORM journey_pass('suppressions');
-        PERFORM FROM identities i WHERE i.identity_id = note_access.customer_id FOR KEY SHARE;
-        IF FOUND THEN
-            INSERT INTO access_log (role, login, purpose, function, identity_id)
-            VALUES (coalesce(nullif(current_setting('role'), 'none'), session_user), session_user,
-                    nullif(left(current_setting('pg_journey_session.purpose', true), 255), ''), left(function, 63),
-                    customer_id);
+    IF customer_id IS NULL OR NOT (SELECT s.access_log FROM settings s WHERE s.one_row) THEN
+        RETURN true;
+    ELSIF current_setting('transaction_read_only') = 'on' THEN
+        IF EXISTS (SELECT FROM identities i WHERE i.identity_id = note_access.customer_id) THEN
+            RAISE LOG USING MESSAGE = format('hub %I: role %I (login %I) looks at customer %s by %s, purpose %s',
+                                             current_schema(), caller, session_user, customer_id, left(function, 63),
+                                             coalesce(quote_literal(purpose), 'not told'));
         END IF;
+        RETURN true;
+    END IF;
+    -- whoever has been erased meanwhile, or is forgotten, is looked at no more
+    PERFORM journey_pass('suppressions');
+    PERFORM FROM identities i WHERE i.identity_id = note_access.customer_id FOR KEY SHARE;
+    IF FOUND THEN
+        INSERT INTO access_log (role, login, purpose, function, identity_id)
+        VALUES (caller, session_user, purpose, left(function, 63), customer_id);
     END IF;
     RETURN true;
 END $$;

@@ -174,6 +174,26 @@ CREATE AGGREGATE journey_funnel_agg(journey_block, journey_pattern) (
     PARALLEL = SAFE
 );
 
+-- In two steps: what several servers, or partitions, have counted, which is kilobytes, and all of it together
+CREATE AGGREGATE journey_funnel_partial(journey, journey_pattern) (
+    SFUNC = journey_funnel_agg_transfn, STYPE = bytea, SSPACE = 1000, COMBINEFUNC = journey_funnel_agg_combinefn,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_funnel_partial(journey_block, journey_pattern) (
+    SFUNC = journey_funnel_agg_transfn, STYPE = bytea, SSPACE = 1000, COMBINEFUNC = journey_funnel_agg_combinefn,
+    PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_funnel_merge(partial bytea) (
+    SFUNC = journey_funnel_agg_combinefn, STYPE = bytea, SSPACE = 1000, COMBINEFUNC = journey_funnel_agg_combinefn,
+    FINALFUNC = journey_funnel_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON AGGREGATE journey_funnel_partial(journey, journey_pattern) IS
+    'what journey_funnel_merge makes the result of journey_funnel_agg from: of some of the journeys';
+COMMENT ON AGGREGATE journey_funnel_partial(journey_block, journey_pattern) IS
+    'journey_funnel_partial over the journeys of blocks';
+COMMENT ON AGGREGATE journey_funnel_merge(bytea) IS
+    'the result of journey_funnel_agg over all journeys that results of journey_funnel_partial are of';
 COMMENT ON TYPE funnel_step IS 'how many journeys reach a step of a funnel, and in what time from the step before';
 COMMENT ON FUNCTION journey_funnel_agg_transfn(bytea, journey, journey_pattern) IS 'transition of journey_funnel_agg';
 COMMENT ON FUNCTION journey_funnel_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_funnel_agg';

@@ -165,6 +165,71 @@ COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, te
                                         boolean) IS
     'journey_funnel_agg by period over the journeys of blocks, with the times between the steps or (false) without';
 
+-- In two steps: what several servers, or partitions, have counted, and all of it together. What is asked comes as jsonb,
+-- because postgres_fdw does not send constants of type text to aggregates. STABLE: times in options may depend on the
+-- time zone
+CREATE FUNCTION journey_funnel_partial_transfn(bytea, journey, journey_pattern, options jsonb) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_funnel_partial_transfn(bytea, journey_block, journey_pattern, options jsonb) RETURNS bytea
+AS 'MODULE_PATHNAME', 'journey_funnel_partial_block_transfn' LANGUAGE C STABLE PARALLEL SAFE COST 50000;
+CREATE AGGREGATE journey_funnel_partial(journey, journey_pattern, options jsonb) (
+    SFUNC = journey_funnel_partial_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_funnel_partial(journey_block, journey_pattern, options jsonb) (
+    SFUNC = journey_funnel_partial_transfn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_funnel_period_merge(partial bytea) (
+    SFUNC = journey_funnel_period_agg_combinefn, STYPE = bytea, SSPACE = 10000,
+    COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE FUNCTION journey_retention_partial_transfn(bytea, journey, start_step journey_pattern,
+                                                  return_step journey_pattern, options jsonb) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION journey_retention_partial_transfn(bytea, journey_block, start_step journey_pattern,
+                                                  return_step journey_pattern, options jsonb) RETURNS bytea
+AS 'MODULE_PATHNAME', 'journey_retention_partial_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
+CREATE AGGREGATE journey_retention_partial(journey, start_step journey_pattern, return_step journey_pattern,
+                                           options jsonb) (
+    SFUNC = journey_retention_partial_transfn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_retention_agg_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_retention_partial(journey_block, start_step journey_pattern, return_step journey_pattern,
+                                           options jsonb) (
+    SFUNC = journey_retention_partial_transfn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_retention_agg_combinefn, PARALLEL = SAFE
+);
+CREATE AGGREGATE journey_retention_merge(partial bytea) (
+    SFUNC = journey_retention_agg_combinefn, STYPE = bytea, SSPACE = 1000,
+    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+
+COMMENT ON FUNCTION journey_funnel_partial_transfn(bytea, journey, journey_pattern, jsonb) IS
+    'transition of journey_funnel_partial by period';
+COMMENT ON FUNCTION journey_funnel_partial_transfn(bytea, journey_block, journey_pattern, jsonb) IS
+    'transition of journey_funnel_partial by period over blocks';
+COMMENT ON AGGREGATE journey_funnel_partial(journey, journey_pattern, jsonb) IS
+    'what journey_funnel_period_merge makes the result of journey_funnel_agg by period from: of some of the journeys; '
+    'options: period, time_zone, since, until, breakdown, times';
+COMMENT ON AGGREGATE journey_funnel_partial(journey_block, journey_pattern, jsonb) IS
+    'journey_funnel_partial by period over the journeys of blocks';
+COMMENT ON AGGREGATE journey_funnel_period_merge(bytea) IS
+    'the result of journey_funnel_agg by period over all journeys that results of journey_funnel_partial are of';
+COMMENT ON FUNCTION journey_retention_partial_transfn(bytea, journey, journey_pattern, journey_pattern, jsonb) IS
+    'transition of journey_retention_partial';
+COMMENT ON FUNCTION journey_retention_partial_transfn(bytea, journey_block, journey_pattern, journey_pattern, jsonb) IS
+    'transition of journey_retention_partial over blocks';
+COMMENT ON AGGREGATE journey_retention_partial(journey, journey_pattern, journey_pattern, jsonb) IS
+    'what journey_retention_merge makes the result of journey_retention_agg from: of some of the journeys; options: '
+    'unit, time_zone';
+COMMENT ON AGGREGATE journey_retention_partial(journey_block, journey_pattern, journey_pattern, jsonb) IS
+    'journey_retention_partial over the journeys of blocks';
+COMMENT ON AGGREGATE journey_retention_merge(bytea) IS
+    'the result of journey_retention_agg over all journeys that results of journey_retention_partial are of';
+
 -- Sessions of a block. COST: some 50 us for 1000 journeys of 20 touchpoints
 CREATE FUNCTION journey_block_sessions(journey_block, gap interval) RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;

@@ -99,6 +99,15 @@ CREATE FUNCTION attribution_agg_transfn(attribution, journey_block, conversion j
                                         lookback interval, item text, options jsonb)
 RETURNS attribution
 AS 'MODULE_PATHNAME', 'attribution_agg_block_transfn' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
+-- With the item among the options: postgres_fdw does not send constants of type text to aggregates
+CREATE FUNCTION attribution_agg_transfn(attribution, journey, conversion journey_pattern, touches journey_pattern,
+                                        lookback interval, options jsonb)
+RETURNS attribution
+AS 'MODULE_PATHNAME', 'attribution_agg_options_transfn' LANGUAGE C STABLE PARALLEL SAFE COST 100;
+CREATE FUNCTION attribution_agg_transfn(attribution, journey_block, conversion journey_pattern, touches journey_pattern,
+                                        lookback interval, options jsonb)
+RETURNS attribution
+AS 'MODULE_PATHNAME', 'attribution_agg_options_block_transfn' LANGUAGE C STABLE PARALLEL SAFE COST 100000;
 CREATE FUNCTION attribution_agg_combinefn(attribution, attribution) RETURNS attribution
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
 CREATE FUNCTION attribution_agg_finalfn(attribution) RETURNS attribution
@@ -125,6 +134,18 @@ CREATE AGGREGATE attribution_agg(journey_block, conversion journey_pattern, touc
 );
 CREATE AGGREGATE attribution_agg(journey_block, conversion journey_pattern, touches journey_pattern, lookback interval,
                                  item text, options jsonb) (
+    SFUNC = attribution_agg_transfn, STYPE = attribution, SSPACE = 10000,
+    COMBINEFUNC = attribution_agg_combinefn, FINALFUNC = attribution_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE attribution_agg(journey, conversion journey_pattern, touches journey_pattern, lookback interval,
+                                 options jsonb) (
+    SFUNC = attribution_agg_transfn, STYPE = attribution, SSPACE = 10000,
+    COMBINEFUNC = attribution_agg_combinefn, FINALFUNC = attribution_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE attribution_agg(journey_block, conversion journey_pattern, touches journey_pattern, lookback interval,
+                                 options jsonb) (
     SFUNC = attribution_agg_transfn, STYPE = attribution, SSPACE = 10000,
     COMBINEFUNC = attribution_agg_combinefn, FINALFUNC = attribution_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
@@ -196,6 +217,11 @@ COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey_block, journey_
 COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey_block, journey_pattern, journey_pattern, interval,
                                             text, jsonb) IS
     'transition function of attribution_agg of blocks with options';
+COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey, journey_pattern, journey_pattern, interval, jsonb) IS
+    'transition function of attribution_agg with the item among the options';
+COMMENT ON FUNCTION attribution_agg_transfn(attribution, journey_block, journey_pattern, journey_pattern, interval,
+                                            jsonb) IS
+    'transition function of attribution_agg of blocks with the item among the options';
 COMMENT ON FUNCTION attribution_agg_combinefn(attribution, attribution) IS 'combine function of attribution_agg';
 COMMENT ON FUNCTION attribution_agg_finalfn(attribution) IS 'final function of attribution_agg';
 COMMENT ON AGGREGATE attribution_agg(journey, journey_pattern, journey_pattern, interval, text) IS
@@ -207,6 +233,10 @@ COMMENT ON AGGREGATE attribution_agg(journey_block, journey_pattern, journey_pat
     'the same of journey blocks';
 COMMENT ON AGGREGATE attribution_agg(journey_block, journey_pattern, journey_pattern, interval, text, jsonb) IS
     'the same of journey blocks, with options';
+COMMENT ON AGGREGATE attribution_agg(journey, journey_pattern, journey_pattern, interval, jsonb) IS
+    'attribution_agg with the item among the options, as postgres_fdw can send it';
+COMMENT ON AGGREGATE attribution_agg(journey_block, journey_pattern, journey_pattern, interval, jsonb) IS
+    'attribution_agg over the journeys of blocks, with the item among the options';
 COMMENT ON AGGREGATE attribution_agg(attribution) IS 'attributions of the same question, added up';
 COMMENT ON FUNCTION attribution_credit(attribution) IS
     'conversions and value that each item gets, by every model that is kept; item NULL: conversions without a touch';

@@ -83,6 +83,11 @@ CREATE FUNCTION flow_agg_transfn(flow, journey_block, item text) RETURNS flow
 AS 'MODULE_PATHNAME', 'flow_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
 CREATE FUNCTION flow_agg_transfn(flow, journey_block, item text, options jsonb) RETURNS flow
 AS 'MODULE_PATHNAME', 'flow_agg_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
+-- With the item among the options: postgres_fdw does not send constants of type text to aggregates
+CREATE FUNCTION flow_agg_transfn(flow, journey, options jsonb) RETURNS flow
+AS 'MODULE_PATHNAME', 'flow_agg_options_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
+CREATE FUNCTION flow_agg_transfn(flow, journey_block, options jsonb) RETURNS flow
+AS 'MODULE_PATHNAME', 'flow_agg_options_block_transfn' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
 CREATE FUNCTION flow_agg_combinefn(flow, flow) RETURNS flow
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100;
 CREATE FUNCTION flow_agg_finalfn(flow) RETURNS flow
@@ -104,6 +109,16 @@ CREATE AGGREGATE flow_agg(journey_block, item text) (
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
 );
 CREATE AGGREGATE flow_agg(journey_block, item text, options jsonb) (
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
+    COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE flow_agg(journey, options jsonb) (
+    SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
+    COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
+);
+CREATE AGGREGATE flow_agg(journey_block, options jsonb) (
     SFUNC = flow_agg_transfn, STYPE = flow, SSPACE = 10000,
     COMBINEFUNC = flow_agg_combinefn, FINALFUNC = flow_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
@@ -195,6 +210,10 @@ COMMENT ON FUNCTION flow_agg_transfn(flow, journey, text) IS 'transition of flow
 COMMENT ON FUNCTION flow_agg_transfn(flow, journey, text, jsonb) IS 'transition of flow_agg';
 COMMENT ON FUNCTION flow_agg_transfn(flow, journey_block, text) IS 'transition of flow_agg over blocks';
 COMMENT ON FUNCTION flow_agg_transfn(flow, journey_block, text, jsonb) IS 'transition of flow_agg over blocks';
+COMMENT ON FUNCTION flow_agg_transfn(flow, journey, jsonb) IS
+    'transition of flow_agg with the item among the options';
+COMMENT ON FUNCTION flow_agg_transfn(flow, journey_block, jsonb) IS
+    'transition of flow_agg over blocks with the item among the options';
 COMMENT ON FUNCTION flow_agg_combinefn(flow, flow) IS 'sum of two states of flow_agg';
 COMMENT ON FUNCTION flow_agg_finalfn(flow) IS 'result of flow_agg';
 COMMENT ON AGGREGATE flow_agg(journey, text) IS
@@ -204,6 +223,10 @@ COMMENT ON AGGREGATE flow_agg(journey, text, jsonb) IS
     ' direction, max_steps, gap, collapse';
 COMMENT ON AGGREGATE flow_agg(journey_block, text) IS 'flow_agg over the journeys of blocks';
 COMMENT ON AGGREGATE flow_agg(journey_block, text, jsonb) IS 'flow_agg over the journeys of blocks';
+COMMENT ON AGGREGATE flow_agg(journey, jsonb) IS
+    'flow_agg with the item among the options, as postgres_fdw can send it';
+COMMENT ON AGGREGATE flow_agg(journey_block, jsonb) IS
+    'flow_agg over the journeys of blocks, with the item among the options';
 COMMENT ON AGGREGATE flow_agg(flow) IS 'sum of flows of the same item and options';
 COMMENT ON FUNCTION flow_edges(flow, integer) IS
     'what a Sankey shows: at each step, from which item to which; the most frequent items of each step, the rest is'

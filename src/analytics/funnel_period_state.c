@@ -5,13 +5,11 @@
 #include "postgres.h"
 
 #include "analytics/calendar.h"
+#include "analytics/funnel.h"
 #include "analytics/funnel_period.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
-
-/* Differs from itself on a machine with another byte order, too. */
-#define FUNNEL_VERSION 0x46500001
 
 #define ROOM_MIN 8
 #define ROOM_MAX (1 << 25) /* what fits in a value */
@@ -49,7 +47,11 @@ funnel_state_argument(Datum d)
 		funnel_corrupt("It is too short.");
 	if (state != (PeriodFunnelState *) MAXALIGN(state))
 		state = memcpy(palloc(size), state, size);
-	if (state->version != FUNNEL_VERSION)
+	if (state->version == FUNNEL_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("journey_funnel_period_merge can't merge partial results that have no periods"),
+						errhint("Use journey_funnel_merge.")));
+	if (state->version != FUNNEL_PERIOD_VERSION)
 		funnel_corrupt("Its version is not known.");
 	if (state->room < ROOM_MIN || state->room > ROOM_MAX ||
 		(state->room & (state->room - 1)) != 0 || state->n > most_of(state->room) ||
@@ -134,7 +136,7 @@ state_create(MemoryContext cxt, uint32 room, uint32 slots, uint64 texts_room)
 		funnel_too_many();
 	state = MemoryContextAllocZero(cxt, size);
 	SET_VARSIZE(state, size);
-	state->version = FUNNEL_VERSION;
+	state->version = FUNNEL_PERIOD_VERSION;
 	state->room = room;
 	state->slots = slots;
 	state->texts_room = texts_room;

@@ -28,9 +28,6 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-/* Differs from itself on a machine with another byte order, too. */
-#define FUNNEL_VERSION 0x464e0001
-
 #define FUNNEL_STEP_COLUMNS 7
 
 typedef struct FunnelStep
@@ -89,6 +86,10 @@ state_argument(Datum d)
 		state_corrupt("It is too short.");
 	if (state != (FunnelState *) MAXALIGN(state))
 		state = memcpy(palloc(size), state, size);
+	if (state->version == FUNNEL_PERIOD_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("journey_funnel_merge can't merge partial results by period"),
+						errhint("Use journey_funnel_period_merge.")));
 	if (state->version != FUNNEL_VERSION)
 		state_corrupt("Its version is not known.");
 	if (state->nsteps < 1 || state->nsteps > PATTERN_POSITIONS_MAX ||

@@ -1,7 +1,8 @@
 /*
  * journey_selectivity.c
- *		What the planner should know: how many journeys a condition selects, and
- *		that the function form of an operator can use the operator's index.
+ *		What the planner should know: how many journeys a condition selects,
+ *		that the function form of an operator can use the operator's index, and that
+ *		a function minds no collation.
  */
 #include "postgres.h"
 
@@ -272,6 +273,23 @@ index_condition(SupportRequestIndexCondition *req)
 									req->indexcollation));
 }
 
+/*
+ * None of these functions minds a collation. postgres_fdw would keep a call at home that has one
+ * from a constant alone.
+ */
+static Node *
+without_collation(const FuncExpr *call)
+{
+	FuncExpr *same;
+
+	if (!OidIsValid(call->inputcollid))
+		return NULL;
+	same = makeNode(FuncExpr);
+	*same = *call;
+	same->inputcollid = InvalidOid;
+	return (Node *) same;
+}
+
 PG_FUNCTION_INFO_V1(journey_support);
 Datum
 journey_support(PG_FUNCTION_ARGS)
@@ -281,6 +299,8 @@ journey_support(PG_FUNCTION_ARGS)
 
 	if (IsA(request, SupportRequestIndexCondition))
 		result = (Node *) index_condition((SupportRequestIndexCondition *) request);
+	else if (IsA(request, SupportRequestSimplify))
+		result = without_collation(((SupportRequestSimplify *) request)->fcall);
 	else if (IsA(request, SupportRequestSelectivity))
 	{
 		SupportRequestSelectivity *req = (SupportRequestSelectivity *) request;

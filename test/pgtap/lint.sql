@@ -64,7 +64,7 @@ SELECT is_empty($$
 -- functions
 SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolatile <> 'i'$$, $$VALUES
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
-    ('attribution_agg_transfn', 's'),                   -- with options: times in them may depend on the time zone
+    ('attribution_agg_transfn', 's'), ('journey_funnel_partial_transfn', 's'),  -- with options: times in them may depend on the time zone
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
     ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
     ('journey_hub_holds_data', 's'),                    -- looks at tables
@@ -107,6 +107,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_funnel_agg_transfn', 'journey_funnel_agg_combinefn', 'journey_funnel_agg_finalfn',  -- likewise
     'journey_funnel_period_agg_transfn', 'journey_funnel_period_agg_combinefn', 'journey_funnel_period_agg_finalfn',  -- likewise; NULL: all
     'journey_retention_agg_transfn', 'journey_retention_agg_combinefn', 'journey_retention_agg_finalfn',  -- likewise
+    'journey_funnel_partial_transfn', 'journey_retention_partial_transfn',  -- likewise
     'channel_measures_agg_transfn', 'channel_measures_agg_combinefn', 'channel_measures_agg_finalfn',  -- likewise
     'attribution_agg_transfn', 'attribution_agg_combinefn', 'attribution_agg_finalfn',  -- likewise
     'flow_agg_transfn', 'flow_agg_combinefn', 'flow_agg_finalfn',  -- likewise

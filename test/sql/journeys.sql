@@ -300,5 +300,19 @@ GROUP BY 1 ORDER BY 1;
 RESET max_parallel_workers_per_gather;
 RESET min_parallel_table_scan_size;
 RESET cpu_tuple_cost;
+-- of very many touchpoints, which is pretended here, in portions of customers: whatever is pending, of whomever
+SELECT record('{p:3}', '2026-12-03Z', 'web', 'view') > 0 AS recorded, link('p:4', 'p:1996', source => 'sql', source_key => 'portions') > 0 AS linked,
+       link('p:1500', 'p:20') > 0 AS linked_too;
+SELECT retract('sql', 'portions');
+DELETE FROM touchpoints WHERE touchpoint_id % 11 = 0;
+UPDATE customer_journeys SET journey = '{}' WHERE customer_id % 7 = 0;
+DELETE FROM customer_journeys WHERE customer_id % 7 = 1;
+INSERT INTO customer_journeys (customer_id, journey) VALUES (1000000000, '{web.view@2026-12-03T00:00:00Z}');
+UPDATE pg_class SET reltuples = 250000000 WHERE oid = 'touchpoints_default'::regclass;
+SET client_min_messages = notice;
+SELECT refresh(rebuild => true) > 100 AS packed;
+SET client_min_messages = warning;
+SELECT flaws('customer_journeys'), flaws('current_journeys'), (SELECT count(*) FROM journey_changes) AS pending, (SELECT count(*) FROM stitch_check()) AS wrong;
+ANALYZE touchpoints_default;
 SET search_path = public;
 SELECT journey_drop_hub('crm', true);

@@ -36,6 +36,8 @@ my @calls = (
 	[   'journey_retention_agg(journey, journey_pattern, journey_pattern, text, text)',
 		q{j, 'web.view'::journey_pattern, 'web.buy'::journey_pattern, 'week'::text, 'UTC'::text}
 	],
+	[ 'flow_agg(journey, jsonb)', q{j, '{"item": "channel"}'::jsonb} ],
+	[ 'attribution_agg(journey, journey_pattern, journey_pattern, interval, jsonb)', q{j, 'web.buy'::journey_pattern, 'web.%'::journey_pattern, '30 days'::interval, '{"item": "label"}'::jsonb} ],
 	[   'channel_measures_agg(' . join(', ', 'journey', ('interval') x 2, ('text[]') x 3, ('text') x 2, ('timestamptz') x 2) . ')',
 		q{j, '1 hour'::interval, '3 days'::interval, '{}'::text[], '{web}'::text[], NULL::text[], 'month'::text, 'UTC'::text, NULL::timestamptz,
 			'2027-01-01Z'::timestamptz}
