@@ -533,6 +533,7 @@ BEGIN
     )
     INSERT INTO suppressed_writes (source, dropped_at, touchpoints, others)
     SELECT g.source, date_trunc('day', g.dropped_at), sum(g.touchpoints), sum(g.others) FROM gone g GROUP BY 1, 2;
+    PERFORM spread();  -- what workers have of them goes, too
     RETURN counts;
 END $$;
 COMMENT ON FUNCTION @hub@.erase_identities(bigint[], bigint[], bigint[], bigint) IS
