@@ -31,11 +31,14 @@ build_citus() {
 	# Later minor releases have this function themselves.
 	! grep -qs have_createdb_privilege "$("$PG_CONFIG" --includedir-server)/commands/dbcommands.h" ||
 		sed -i 's/^have_createdb_privilege(void)/citus_&/' "$work/citus/src/include/pg_version_compat.h"
+	need "liblz4-dev libzstd-dev" "compression, to build Citus" sh -c 'test -f /usr/include/lz4.h && test -f /usr/include/zstd.h'
+	need libkrb5-dev "GSSAPI, likewise" test -d /usr/include/gssapi
+	install_missing
 	say "Building Citus $rev ..."
 	rm -rf "$store" && mkdir -p "$store" && copy_postgres "$store" || die "PostgreSQL can't be copied to $store."
 	local pg_config
 	pg_config=$store$("$PG_CONFIG" --bindir)/pg_config
-	(cd "$work/citus" && touch configure && ./configure -q PG_CONFIG="$pg_config" --without-libcurl --without-lz4 --without-zstd &&
+	(cd "$work/citus" && touch configure && ./configure -q PG_CONFIG="$pg_config" --without-libcurl &&
 		make -s -j "$(nproc)" with_llvm=no && make -s with_llvm=no install-all) >"$work/citus.log" 2>&1 ||
 		{ tail -n 20 "$work/citus.log"; rm -rf "$store"; die "Citus can't be built."; }
 	echo "$rev" >"$store/rev"

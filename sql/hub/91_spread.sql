@@ -224,7 +224,7 @@ AS $$
 DECLARE
     portion constant integer := 2000;
     ids bigint[];
-    some bigint[];
+    slice bigint[];
     wholes bigint[];
     parts bigint[];
     first bigint;
@@ -235,15 +235,15 @@ BEGIN
     WITH taken AS (DELETE FROM unspread u RETURNING u.customer_id)
     SELECT array_agg(DISTINCT t.customer_id) INTO ids FROM taken t;
     FOR first IN SELECT g.n FROM generate_series(1, cardinality(ids), portion) g(n) LOOP
-        some := ids[first : first + portion - 1];
+        slice := ids[first : first + portion - 1];
         SELECT array_agg(j.customer_id) AS ids, array_agg(j.journey) AS journeys INTO stored
-        FROM customer_journeys j WHERE j.customer_id = ANY (some);
+        FROM customer_journeys j WHERE j.customer_id = ANY (slice);
         INSERT INTO spread_journeys AS s (customer_id, journey)
         SELECT n.customer_id, n.journey FROM unnest(stored.ids, stored.journeys) n(customer_id, journey)
         ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey;
-        some := ARRAY(SELECT u.id FROM unnest(some) u(id) EXCEPT SELECT u.id FROM unnest(stored.ids) u(id));
-        IF some <> '{}' THEN
-            DELETE FROM spread_journeys s WHERE s.customer_id = ANY (some);
+        slice := ARRAY(SELECT u.id FROM unnest(slice) u(id) EXCEPT SELECT u.id FROM unnest(stored.ids) u(id));
+        IF slice <> '{}' THEN
+            DELETE FROM spread_journeys s WHERE s.customer_id = ANY (slice);
         END IF;
     END LOOP;
 

@@ -16,14 +16,14 @@ BEGIN
     END IF;
     EXECUTE 'SELECT citus_is_coordinator(), (SELECT count(*) FROM citus_get_active_worker_nodes())'
         INTO is_coordinator, workers;
-    IF NOT is_coordinator THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'a hub can be distributed from the coordinator of Citus only',
-            HINT = 'On the coordinator: SELECT citus_set_coordinator_host(...); and citus_add_node(...) for each worker.';
-    ELSIF workers = 0 THEN
+    IF workers = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = 'there is no worker to distribute a hub to',
-            HINT = 'SELECT citus_add_node(host, port); adds one.';
+            HINT = 'On the coordinator, for each worker: SELECT citus_add_node(host, port);';
+    ELSIF NOT is_coordinator THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'a hub can be distributed from the coordinator of Citus only',
+            DETAIL = 'This is a worker.';
     END IF;
 END $$;
 

@@ -26,6 +26,7 @@ max_locks_per_transaction = 400
 fsync = off
 jit = off
 log_statement = none
+log_min_duration_statement = 1000
 END
 		$node->start;
 		sql($node, 'CREATE EXTENSION citus');
