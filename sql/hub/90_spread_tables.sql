@@ -24,27 +24,30 @@ COMMENT ON COLUMN @hub@.spread_blocks.block IS 'as in journey_blocks';
 COMMENT ON COLUMN @hub@.spread_blocks.newer IS 'as in journey_blocks';
 COMMENT ON COLUMN @hub@.spread_blocks.gone IS 'as in journey_blocks';
 
--- A query is run on each shard. What is read at home must be counted on one of them only: on that of its anchor.
-CREATE TABLE @hub@.spread_anchors (
-    slot bigint PRIMARY KEY,
-    place integer NOT NULL,
-    serial bigint NOT NULL
+-- A query is run on each shard. What is read at home must be counted on one of them only: on that of its anchor. And
+-- Citus joins to nothing what is read of two tables, unless both are joined by what they are shared out by to a third.
+CREATE TABLE @hub@.spread_keys (
+    key bigint PRIMARY KEY,
+    place integer,
+    serial bigint
 );
-COMMENT ON TABLE @hub@.spread_anchors IS 'a row in each shard';
-COMMENT ON COLUMN @hub@.spread_anchors.slot IS 'some number that belongs in the shard';
-COMMENT ON COLUMN @hub@.spread_anchors.place IS 'number of the row, from 0';
-COMMENT ON COLUMN @hub@.spread_anchors.serial IS
-    'number of the last spread(): where it is not that of spread_state, a worker has yet to commit it';
+CREATE INDEX ON @hub@.spread_keys (place, serial) WHERE place IS NOT NULL;
+COMMENT ON TABLE @hub@.spread_keys IS
+    'the numbers that spread_journeys and spread_blocks are shared out by, and an anchor in each shard';
+COMMENT ON COLUMN @hub@.spread_keys.key IS 'customer_id, first_customer, or any number that belongs in the shard';
+COMMENT ON COLUMN @hub@.spread_keys.place IS 'number of the anchor, from 0; NULL: this is none';
+COMMENT ON COLUMN @hub@.spread_keys.serial IS
+    'of an anchor, number of the last spread(): where it is not that of spread_state, a worker has yet to commit it';
 
 CREATE TABLE @hub@.spread_state (
     one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     serial bigint NOT NULL,
     places integer NOT NULL
 );
-COMMENT ON TABLE @hub@.spread_state IS 'what the coordinator knows of spread_anchors: one row';
+COMMENT ON TABLE @hub@.spread_state IS 'what the hub knows of the anchors in spread_keys: one row';
 COMMENT ON COLUMN @hub@.spread_state.one_row IS 'always true: there is one row';
 COMMENT ON COLUMN @hub@.spread_state.serial IS 'number of the last spread()';
-COMMENT ON COLUMN @hub@.spread_state.places IS 'how many rows spread_anchors has';
+COMMENT ON COLUMN @hub@.spread_state.places IS 'how many anchors there are';
 -- A sequence, for it tells whoever reads an old snapshot, too
 CREATE SEQUENCE @hub@.spread_serial;
 COMMENT ON SEQUENCE @hub@.spread_serial IS 'number of the last spread(), also of one that failed';

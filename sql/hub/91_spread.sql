@@ -7,7 +7,7 @@
 --
 -- Workers and coordinator have no snapshot in common. So spread() commits while nobody reads: readers hold a lock of
 -- unspread to the end of their transaction, and look at what is noted only when they have it. And a worker that died
--- before it heard that a transaction was committed is a step behind until it is told: its anchors say so.
+-- before it heard that a transaction was committed is a step behind until it is told: its anchor says so.
 
 CREATE OR REPLACE FUNCTION @hub@.note_unspread() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
@@ -78,7 +78,7 @@ BEGIN
             DETAIL = 'Workers were sent newer ones since this transaction began.',
             HINT = 'Try the transaction again, or use READ COMMITTED. home_journeys and home_blocks can be read.';
     END IF;
-    SELECT count(*) INTO behind FROM spread_anchors a WHERE a.serial <> state.serial;
+    SELECT count(*) INTO behind FROM spread_keys k WHERE k.place IS NOT NULL AND k.serial <> state.serial;
     IF behind > 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = 'a worker has yet to commit journeys that it was sent',
@@ -132,9 +132,10 @@ FROM (SELECT j.customer_id, NULL::bigint AS beside, j.journey
            LEFT JOIN beside b ON b.customer_id = j.customer_id
       WHERE b.customer_id IS NULL
       UNION ALL
-      SELECT a.slot, b.customer_id, b.journey
-      FROM @hub@.spread_anchors a JOIN beside b ON b.place = a.place
-      WHERE b.journey IS NOT NULL) u;
+      SELECT a.key, b.customer_id, b.journey
+      FROM @hub@.spread_keys a JOIN beside b ON b.place = a.place
+      WHERE b.journey IS NOT NULL) u
+     JOIN @hub@.spread_keys k ON k.key = u.customer_id;
 
 CREATE OR REPLACE FUNCTION @hub@.blocks_beside(OUT place integer, OUT customers bigint[],
                                                OUT block @extschema@.journey_block)
@@ -172,7 +173,7 @@ COMMENT ON FUNCTION @hub@.blocks_beside() IS
 CREATE OR REPLACE VIEW @hub@.current_blocks WITH (security_invoker = true) AS
 WITH beside AS MATERIALIZED (SELECT b.place, b.customers, b.block FROM @hub@.blocks_beside() b)
 SELECT u.block
-FROM (SELECT b.first_customer,
+FROM (SELECT b.first_customer AS key,
              coalesce(@extschema@.journey_block_without(
                           b.block, @extschema@.journey_block_customers(b.newer) || b.gone || g.customers), b.block)
                  AS block
@@ -183,7 +184,8 @@ FROM (SELECT b.first_customer,
       FROM @hub@.spread_blocks b JOIN beside g ON g.place IS NULL
       WHERE b.newer IS NOT NULL
       UNION ALL
-      SELECT a.slot, b.block FROM @hub@.spread_anchors a JOIN beside b ON b.place = a.place) u;
+      SELECT a.key, b.block FROM @hub@.spread_keys a JOIN beside b ON b.place = a.place) u
+     JOIN @hub@.spread_keys k ON k.key = u.key;
 
 -- What becomes part of a query that calls it can't be run by workers: so this is a function that does not.
 CREATE OR REPLACE FUNCTION @hub@.channel_measures(period text DEFAULT NULL, since timestamptz DEFAULT NULL,
@@ -241,9 +243,12 @@ BEGIN
         INSERT INTO spread_journeys AS s (customer_id, journey)
         SELECT n.customer_id, n.journey FROM unnest(stored.ids, stored.journeys) n(customer_id, journey)
         ON CONFLICT (customer_id) DO UPDATE SET journey = excluded.journey;
+        INSERT INTO spread_keys AS s (key) SELECT n.id FROM unnest(stored.ids) n(id) ON CONFLICT (key) DO NOTHING;
         slice := ARRAY(SELECT u.id FROM unnest(slice) u(id) EXCEPT SELECT u.id FROM unnest(stored.ids) u(id));
         IF slice <> '{}' THEN
             DELETE FROM spread_journeys s WHERE s.customer_id = ANY (slice);
+            slice := ARRAY(SELECT u.id FROM unnest(slice) u(id) EXCEPT SELECT b.first_customer FROM journey_blocks b);
+            DELETE FROM spread_keys s WHERE s.key = ANY (slice) AND s.place IS NULL;
         END IF;
     END LOOP;
 
@@ -256,6 +261,7 @@ BEGIN
     END IF;
     IF wholes IS NOT NULL THEN
         DELETE FROM spread_blocks s WHERE s.first_customer = ANY (wholes);
+        INSERT INTO spread_keys AS s (key) SELECT n.id FROM unnest(wholes) n(id) ON CONFLICT (key) DO NOTHING;
     END IF;
     FOR first IN SELECT u.id FROM unnest(wholes) u(id) LOOP
         SELECT b.block, b.newer, b.gone INTO stored FROM journey_blocks b WHERE b.first_customer = first;
@@ -275,7 +281,7 @@ BEGIN
     LOCK TABLE unspread IN ACCESS EXCLUSIVE MODE;
     new_serial := nextval('spread_serial');
     UPDATE spread_state s SET serial = new_serial;
-    UPDATE spread_anchors a SET serial = new_serial;
+    UPDATE spread_keys k SET serial = new_serial WHERE k.place IS NOT NULL;
     RETURN coalesce(cardinality(ids), 0);
 END $$;
 COMMENT ON FUNCTION @hub@.spread_now() IS 'send workers the journeys that have changed, and return how many';
@@ -306,19 +312,19 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     shards constant bigint := (SELECT count(*) FROM pg_dist_shard s
-                               WHERE s.logicalrelid = 'spread_anchors'::regclass);
+                               WHERE s.logicalrelid = 'spread_keys'::regclass);
     started constant bigint := nextval('spread_serial');
     shard bigint;
     seen bigint[] := '{}';
-    slot bigint := 0;
+    key bigint := 0;
 BEGIN
     WHILE cardinality(seen) < shards LOOP
-        shard := get_shard_id_for_distribution_column('spread_anchors', slot);
+        shard := get_shard_id_for_distribution_column('spread_keys', key);
         IF shard <> ALL (seen) THEN
-            INSERT INTO spread_anchors (slot, place, serial) VALUES (slot, cardinality(seen), started);
+            INSERT INTO spread_keys (key, place, serial) VALUES (key, cardinality(seen), started);
             seen := seen || shard;
         END IF;
-        slot := slot + 1;
+        key := key + 1;
     END LOOP;
     INSERT INTO spread_state (serial, places) VALUES (started, shards);
     INSERT INTO unspread (customer_id) SELECT j.customer_id FROM customer_journeys j;

@@ -56,11 +56,11 @@ BEGIN
             journey_run_hub_template(name, '^90_spread'),
             journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''customer_id'')',
                                               format('%I.spread_journeys', name))),
-            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''slot'', colocate_with => %L)',
-                                              format('%I.spread_anchors', name), format('%I.spread_journeys', name))),
+            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''key'', colocate_with => %L)',
+                                              format('%I.spread_keys', name), format('%I.spread_journeys', name))),
             journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''first_customer'', colocate_with => %L)',
                                               format('%I.spread_blocks', name), format('%I.spread_journeys', name)));
-    PERFORM journey_run_hub_template(name, '^91_spread');
+    PERFORM journey_run_hub_template(name, '^(91_spread|84_personal_data)$');
     sent := journey_run_as_owner(name, format('SELECT %I.fill_spread()', name));
     RETURN QUERY
     SELECT format('%s: journeys of %s customers are on %s shards of %s workers', t.relation, sent, t.shards, t.nodes)
@@ -90,10 +90,10 @@ BEGIN
                 '%1$I.note_unspread_blocks(), %1$I.hold_spread(), %1$I.journeys_beside(), %1$I.blocks_beside(), '
                 '%1$I.spread_now(), %1$I.fill_spread() CASCADE', name)),
             journey_run_as_owner(name, format('DROP TABLE %1$I.spread_journeys, %1$I.spread_blocks, '
-                '%1$I.spread_anchors, %1$I.spread_state, %1$I.unspread, %1$I.unspread_blocks', name)),
+                '%1$I.spread_keys, %1$I.spread_state, %1$I.unspread, %1$I.unspread_blocks', name)),
             journey_run_as_owner(name, format('DROP SEQUENCE %I.spread_serial', name)),
             journey_run_as_owner(name, format('DELETE FROM %I.personal_data p WHERE p.relation = ANY (''{spread_journeys,'
-                'spread_blocks,spread_anchors,spread_state,unspread,unspread_blocks}'')', name));
+                'spread_blocks,spread_keys,spread_state,unspread,unspread_blocks}'')', name));
 END $$;
 
 COMMENT ON FUNCTION journey_check_coordinator() IS 'refuse where there is no Citus, no coordinator or no worker';

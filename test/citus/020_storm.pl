@@ -86,8 +86,8 @@ sub exact
 	my ($when) = @_;
 	is(sql($node, <<'END'), '0|0|0', "$when: all is exact");
 SELECT (SELECT count(*) FROM ((TABLE crm.current_journeys EXCEPT ALL TABLE crm.home_journeys) UNION ALL (TABLE crm.home_journeys EXCEPT ALL TABLE crm.current_journeys)) d),
-       (SELECT count(*) FROM ((SELECT u.* FROM crm.current_blocks b, unnest(b.block) u EXCEPT ALL TABLE crm.home_journeys)
-                              UNION ALL (TABLE crm.home_journeys EXCEPT ALL SELECT u.* FROM crm.current_blocks b, unnest(b.block) u)) d),
+       (SELECT count(*) FROM ((SELECT u.customer, u.journey FROM crm.current_blocks b, unnest(b.block) u EXCEPT ALL TABLE crm.home_journeys)
+                              UNION ALL (TABLE crm.home_journeys EXCEPT ALL SELECT u.customer, u.journey FROM crm.current_blocks b, unnest(b.block) u)) d),
        (SELECT sum(journey_length(journey)) FROM crm.current_journeys) - (SELECT count(*) FROM crm.touchpoints)
 END
 }
