@@ -256,9 +256,6 @@ BEGIN
     SELECT array_agg(t.first_customer ORDER BY t.first_customer) FILTER (WHERE t.whole),
            array_agg(t.first_customer ORDER BY t.first_customer) FILTER (WHERE NOT t.whole) INTO wholes, parts
     FROM (SELECT t.first_customer, bool_or(t.whole) AS whole FROM taken t GROUP BY t.first_customer) t;
-    IF ids IS NULL AND wholes IS NULL AND parts IS NULL THEN
-        RETURN 0;
-    END IF;
     IF wholes IS NOT NULL THEN
         DELETE FROM spread_blocks s WHERE s.first_customer = ANY (wholes);
         INSERT INTO spread_keys AS s (key) SELECT n.id FROM unnest(wholes) n(id) ON CONFLICT (key) DO NOTHING;
@@ -293,6 +290,24 @@ AS $$
 DECLARE
     reason text;
 BEGIN
+    -- a number that was drawn in vain would keep out whoever reads an older snapshot
+    IF NOT EXISTS (SELECT FROM unspread u) AND NOT EXISTS (SELECT FROM unspread_blocks b)
+       AND (SELECT s.serial FROM spread_state s) = (SELECT q.last_value FROM spread_serial q) THEN
+        RETURN 0;
+    END IF;
+    -- no error of a connection can be caught: the transaction could not be committed
+    reason := (SELECT string_agg(format('%s:%s', n.node_name, n.node_port), ', ')
+               FROM citus_get_active_worker_nodes() n
+               WHERE NOT citus_check_connection_to_node(n.node_name, n.node_port::integer));
+    IF reason IS NOT NULL AND strict THEN
+        RAISE EXCEPTION USING ERRCODE = 'connection_failure', MESSAGE = 'workers can''t be reached: ' || reason,
+            HINT = 'What they have of the hub must be changed with it. Try again when they can.';
+    ELSIF reason IS NOT NULL THEN
+        RAISE WARNING USING MESSAGE = 'workers were not sent the journeys that have changed',
+            DETAIL = format('Some can''t be reached: %s.', reason),
+            HINT = 'These are read of the hub until the next refresh(), or spread(), has sent them.';
+        RETURN 0;
+    END IF;
     IF strict THEN
         RETURN spread_now();
     END IF;

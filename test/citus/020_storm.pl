@@ -118,6 +118,7 @@ like($error, qr/WARNING:  workers were not sent the journeys that have changed.*
 cmp_ok(sql($node, 'SELECT count(*) FROM crm.unspread'), '>', 0, 'what they lack is noted');
 ($status, undef, $error) = $node->psql('postgres', "SELECT crm.erase(crm.customer_of('c:2'), 'asked for')");
 isnt($status, 0, 'nobody is erased by half');
+like($error, qr/ERROR:  workers can't be reached: 127.0.0.1/, 'and that is said');
 
 $workers[1]->start;
 sql($node, 'SELECT recover_prepared_transactions()');
@@ -134,16 +135,7 @@ sql($node, 'UPDATE crm.spread_state SET serial = serial - 1');
 exact('when it is not');
 
 # a snapshot that is older than what workers have
-(undef, undef, $error) = $node->psql('postgres', <<'END');
-\set VERBOSITY verbose
-BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT count(*) FROM crm.customers;
-\! true
-\setenv PGOPTIONS ''
-SELECT 1 / (SELECT count(*) FROM crm.current_journeys WHERE journey ~ 'web.view');
-COMMIT;
-END
-unlike($error, qr/ERROR/, 'a snapshot that is as new can be read');
+is(sql($node, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) > 0 FROM crm.current_journeys; COMMIT'), 't', 'a snapshot that is as new can be read');
 my $session = $node->background_psql('postgres', on_error_stop => 0) if $node->can('background_psql');
 SKIP:
 {
