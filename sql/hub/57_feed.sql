@@ -705,6 +705,7 @@ CREATE OR REPLACE FUNCTION @hub@.make_note_function(
     former name DEFAULT NULL)
 RETURNS regprocedure
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
+SET citus.enable_ddl_propagation = off  -- it is for this server, where there are others
 AS $make_note_function$
 #variable_conflict use_variable
 DECLARE

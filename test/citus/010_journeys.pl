@@ -53,7 +53,7 @@ FROM (SELECT CASE WHEN p.pronargs = p.pronargdefaults THEN format('%s() f', p.oi
       WHERE p.pronamespace = '$hub'::regnamespace AND p.prokind = 'f' AND p.provolatile = 's' AND p.prorettype <> 'trigger'::regtype
             AND (p.pronargs = p.pronargdefaults
                  OR p.pronargs - p.pronargdefaults = 1 AND p.proargtypes[0] = 'bigint'::regtype AND p.proargnames[1] = 'customer_id')
-            AND p.proname !~ '^(my_|personal_|open_portal|locked|access_level|waiting_now|check_source|portal|next_messages|no_customer|match_code|unlisted_columns|seen_since|service_clocks_between|handover|report)') f
+            AND p.proname !~ '^(my_|personal_|open_portal|locked|access_level|waiting_now|check_source|portal|next_messages|no_customer|match_code|unlisted_columns|privacy_report|seen_since|service_clocks_between|handover|report)') f
 ORDER BY call
 END
 push @functions, map { s/HUB/$hub/gr } (
