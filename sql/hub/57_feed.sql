@@ -705,7 +705,6 @@ CREATE OR REPLACE FUNCTION @hub@.make_note_function(
     former name DEFAULT NULL)
 RETURNS regprocedure
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp SET client_min_messages = warning
-SET citus.enable_ddl_propagation = off  -- it is for this server, where there are others
 AS $make_note_function$
 #variable_conflict use_variable
 DECLARE
@@ -722,7 +721,11 @@ DECLARE
     call text;
     body text;
     made regprocedure;
+    propagates CONSTANT boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
 BEGIN
+    IF propagates THEN  -- the table is here
+        PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    END IF;
     SELECT t.source, t.part, t.feed INTO s FROM sources t WHERE t.source_id = make_note_function.source_id;
     title := s.source || CASE WHEN s.part <> '' OR lookup <> '' THEN concat_ws(' ', ':', s.part, lookup) ELSE '' END;
     name := source_object(current_schema() || '_note', title);
@@ -769,6 +772,9 @@ BEGIN
                    format('trigger: notes for pg_journey which rows change, if hub %I is there', current_schema()));
     IF owner <> current_user THEN
         EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
+    END IF;
+    IF propagates THEN
+        PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
     END IF;
     RETURN made;
 END $make_note_function$;

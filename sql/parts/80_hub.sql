@@ -63,21 +63,28 @@ END $$;
 CREATE FUNCTION journey_run_hub_template(name text, parts text) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET plpgsql.extra_errors = 'none' SET plpgsql.extra_warnings = 'none' SET citus.enable_ddl_propagation = off  -- a hub is where it is made
+SET plpgsql.extra_errors = 'none' SET plpgsql.extra_warnings = 'none'
 AS $$
 DECLARE
     script text;
     tag text := 'q';
+    propagates constant boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
 BEGIN
     WHILE position(tag IN name) > 0 LOOP
         tag := tag || 'q';
     END LOOP;
+    IF propagates THEN  -- a hub is where it is made, and nowhere else
+        PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    END IF;
     FOR script IN SELECT t.script FROM journey_hub_template() t WHERE t.part ~ parts ORDER BY t.part LOOP
         script := regexp_replace(script, '\$(\w*)\$', '$\1' || tag || '$', 'g');
         script := regexp_replace(script, '\mLANGUAGE plpgsql\M', 'LANGUAGE journey_plpgsql', 'g');
         script := replace(script, '@version@', (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
         PERFORM journey_run_as_owner(name, replace(script, '@hub@', quote_ident(name)));
     END LOOP;
+    IF propagates THEN
+        PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+    END IF;
 END $$;
 
 CREATE FUNCTION journey_create_hub(name text) RETURNS void

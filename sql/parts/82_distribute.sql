@@ -28,7 +28,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION journey_distribute_hub(name text, layout text DEFAULT 'journeys') RETURNS SETOF text
-LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp
+LANGUAGE plpgsql ROWS 4 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     sent text;

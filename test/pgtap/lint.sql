@@ -125,7 +125,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'session_number', 'contact_kind', 'resolved_at_first_contact',  -- the server ignores it in window functions
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_lock_hub', 'journey_hub_is_in_use',
     'journey_check_hub', 'journey_check_hub_name', 'journey_hub_name_in_functions',  -- NULL is no hub: an error, not silence
-    'journey_hub_holds_data',
+    'journey_hub_holds_data', 'journey_distribute_hub', 'journey_undistribute_hub', 'journey_check_coordinator',
     'journey_changed_rows', 'journey_note_rows', 'journey_note_row',  -- no used columns: any may have changed; no lookup: the table
     'journey_hub_template', 'journey_plpgsql_call'  -- take nothing
     ], 'functions are STRICT but for these');
