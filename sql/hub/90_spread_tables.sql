@@ -56,8 +56,8 @@ CREATE TABLE @hub@.unspread (
     customer_id bigint NOT NULL
 );
 COMMENT ON TABLE @hub@.unspread IS
-    'customers whose journeys spread_journeys and spread_blocks lack, or have otherwise. Whoever reads those has a lock '
-    'of it, and spread() waits for them before it commits';
+    'customers whose journeys spread_journeys and spread_blocks lack, or have otherwise. Whoever reads those locks it, '
+    'and spread() waits for that before it commits';
 COMMENT ON COLUMN @hub@.unspread.customer_id IS 'the customer';
 
 CREATE TABLE @hub@.unspread_blocks (
@@ -66,4 +66,5 @@ CREATE TABLE @hub@.unspread_blocks (
 );
 COMMENT ON TABLE @hub@.unspread_blocks IS 'rows of journey_blocks that spread_blocks lacks, or has otherwise';
 COMMENT ON COLUMN @hub@.unspread_blocks.first_customer IS 'the row';
-COMMENT ON COLUMN @hub@.unspread_blocks.whole IS 'whether it is new, gone, or its block is another; else newer and gone are';
+COMMENT ON COLUMN @hub@.unspread_blocks.whole IS
+    'whether it is new, gone, or its block is another; else newer and gone are';

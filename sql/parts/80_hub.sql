@@ -242,7 +242,8 @@ COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the n
 COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
 COMMENT ON FUNCTION journey_hub_is_in_use(text) IS 'say who holds locks in a hub that can''t be had';
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
-COMMENT ON FUNCTION journey_run_hub_template(text, text) IS 'run the parts of the template whose names match in a schema';
+COMMENT ON FUNCTION journey_run_hub_template(text, text)
+    IS 'run the parts of the template whose names match in a schema';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';
 COMMENT ON FUNCTION journey_upgrade_hub(text)
     IS 'bring a hub to the installed version of the extension, and to the name its schema has';

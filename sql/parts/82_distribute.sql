@@ -31,6 +31,7 @@ CREATE FUNCTION journey_distribute_hub(name text, layout text DEFAULT 'journeys'
 LANGUAGE plpgsql ROWS 4 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
+    copies constant text := format('%I.spread_journeys', name);
     sent text;
 BEGIN
     PERFORM journey_check_hub(name);
@@ -39,8 +40,8 @@ BEGIN
             DETAIL = 'Changes of journeys are noted by statement triggers with transition tables, in the transaction '
                      'that makes them, and refresh() takes notes and touchpoints in one snapshot. On distributed '
                      'tables Citus has neither: journeys would have touchpoints twice, or lack them.',
-            HINT = format('SELECT journey_distribute_hub(%L, layout => ''journeys''); has workers answer questions over '
-                          'all customers, exactly.', name);
+            HINT = format('SELECT journey_distribute_hub(%L, layout => ''journeys''); has workers answer questions '
+                          'over all customers, exactly.', name);
     ELSIF layout IS DISTINCT FROM 'journeys' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('unknown layout: %s', coalesce(quote_literal(layout), 'NULL')),
@@ -52,26 +53,27 @@ BEGIN
             HINT = format('SELECT journey_undistribute_hub(%L); takes it back.', name);
     END IF;
     PERFORM journey_lock_hub(name),
-            journey_run_as_owner(name, format('LOCK TABLE %1$I.refresh_lock, %1$I.customer_journeys, %1$I.journey_blocks', name)),
+            journey_run_as_owner(name, format('LOCK TABLE %1$I.refresh_lock, %1$I.customer_journeys, '
+                                              '%1$I.journey_blocks', name)),
             journey_run_hub_template(name, '^90_spread'),
-            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''customer_id'')',
-                                              format('%I.spread_journeys', name))),
+            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''customer_id'')', copies)),
             journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''key'', colocate_with => %L)',
-                                              format('%I.spread_keys', name), format('%I.spread_journeys', name))),
-            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''first_customer'', colocate_with => %L)',
-                                              format('%I.spread_blocks', name), format('%I.spread_journeys', name)));
+                                              format('%I.spread_keys', name), copies)),
+            journey_run_as_owner(name, format('SELECT create_distributed_table(%L, ''first_customer'', '
+                                              'colocate_with => %L)', format('%I.spread_blocks', name), copies));
     PERFORM journey_run_hub_template(name, '^(91_spread|84_personal_data)$');
     sent := journey_run_as_owner(name, format('SELECT %I.fill_spread()', name));
     RETURN QUERY
     SELECT format('%s: journeys of %s customers are on %s shards of %s workers', t.relation, sent, t.shards, t.nodes)
-    FROM (SELECT format('%I.spread_journeys', name) AS relation, (x.counts ->> 0)::bigint AS shards,
+    FROM (SELECT copies AS relation, (x.counts ->> 0)::bigint AS shards,
                  (x.counts ->> 1)::bigint AS nodes
           FROM (SELECT journey_run_as_owner(name, format(
                     'SELECT jsonb_build_array(count(DISTINCT p.shardid), count(DISTINCT p.groupid))
                      FROM pg_dist_shard s JOIN pg_dist_placement p ON p.shardid = s.shardid
-                     WHERE s.logicalrelid = %L::regclass', format('%I.spread_journeys', name)))::jsonb AS counts) x) t;
+                     WHERE s.logicalrelid = %L::regclass', copies))::jsonb AS counts) x) t;
     RETURN NEXT format('%1$I.spread_blocks: likewise, of %1$I.journey_blocks', name);
-    RETURN NEXT format('%1$I.current_journeys, %1$I.current_blocks: workers are asked, and all that is asked of these', name);
+    RETURN NEXT format('%1$I.current_journeys, %1$I.current_blocks: workers are asked, and all that is asked of these',
+                       name);
     RETURN NEXT 'all else stays here, and is read and written here';
 END $$;
 
@@ -92,8 +94,8 @@ BEGIN
             journey_run_as_owner(name, format('DROP TABLE %1$I.spread_journeys, %1$I.spread_blocks, '
                 '%1$I.spread_keys, %1$I.spread_state, %1$I.unspread, %1$I.unspread_blocks', name)),
             journey_run_as_owner(name, format('DROP SEQUENCE %I.spread_serial', name)),
-            journey_run_as_owner(name, format('DELETE FROM %I.personal_data p WHERE p.relation = ANY (''{spread_journeys,'
-                'spread_blocks,spread_keys,spread_state,unspread,unspread_blocks}'')', name));
+            journey_run_as_owner(name, format('DELETE FROM %I.personal_data p WHERE p.relation = ANY ('
+                '''{spread_journeys,spread_blocks,spread_keys,spread_state,unspread,unspread_blocks}'')', name));
 END $$;
 
 COMMENT ON FUNCTION journey_check_coordinator() IS 'refuse where there is no Citus, no coordinator or no worker';
