@@ -31,7 +31,7 @@ CREATE FUNCTION journey_distribute_hub(name text, layout text DEFAULT 'journeys'
 LANGUAGE plpgsql ROWS 4 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    copies constant text := format('%I.spread_journeys', name);
+    copies constant text := format('%I.spread_journeys', coalesce(name, ''));
     sent text;
 BEGIN
     PERFORM journey_check_hub(name);

@@ -1,6 +1,5 @@
 # Proves that a hub whose journeys are spread over workers answers everything as one that is not: all its views and
-# functions, before and after what is recorded, joined, undone and erased; that workers do the work; and that it
-# refuses what it can't do.
+# functions, and goes on as one; that workers do the work; and that it refuses what it can't do.
 use strict;
 use warnings;
 use FindBin;
@@ -132,59 +131,4 @@ same('after that, and taken back', answers(), $spread);
 is(sql($node, "SELECT count(*) FROM pg_dist_partition"), 0, 'nothing is distributed any more');
 is(sql($node, "SELECT count(*) FROM pg_class WHERE relnamespace = '$hub'::regnamespace AND relname LIKE '%spread%'"), 0, 'nothing is left');
 refused('not distributed', "SELECT journey_undistribute_hub('größe \"x\"')", qr/ERROR:  55000: hub größe "x" is not distributed/);
-
-# what has changed since the last refresh, of all kinds
-sql($node, "SELECT journey_distribute_hub('größe \"x\"')");
-my $change = <<"END";
-SELECT $hub.record('{c:7}', '2026-02-05Z', 'web', 'view'), $hub.record('{brandnew:1}', '2026-02-05Z', 'web', 'view');
-SELECT $hub.must_link('c:10', 'c:20'), $hub.must_link('brandnew:1', 'c:30');
-DELETE FROM $hub.touchpoints WHERE touchpoint_id IN (SELECT touchpoint_id FROM $hub.touchpoints WHERE source = 'y' ORDER BY 1 LIMIT 20);
-UPDATE $hub.touchpoints SET channel = 'store' WHERE touchpoint_id IN (SELECT touchpoint_id FROM $hub.touchpoints WHERE source = 'y' ORDER BY 1 DESC LIMIT 20);
-INSERT INTO $hub.agents VALUES ('bot:new', NULL, false);
-SELECT $hub.record('{c:8}', '2026-02-05Z', 'chat', 'answer', direction => 'out', agent => 'bot:new');
-END
-sub exact
-{
-	my ($when) = @_;
-	is(sql($node, <<"END"), '0|0', "$when: current_journeys and current_blocks are exact");
-SELECT (SELECT count(*) FROM ((TABLE $hub.current_journeys EXCEPT ALL TABLE $hub.home_journeys) UNION ALL (TABLE $hub.home_journeys EXCEPT ALL TABLE $hub.current_journeys)) d),
-       (SELECT count(*) FROM ((SELECT u.customer, u.journey FROM $hub.current_blocks b, unnest(b.block) u EXCEPT ALL TABLE $hub.home_journeys)
-                              UNION ALL (TABLE $hub.home_journeys EXCEPT ALL SELECT u.customer, u.journey FROM $hub.current_blocks b, unnest(b.block) u)) d)
-END
-}
-sql($node, $change);
-exact('changed');
-sql($node, "SELECT $hub.refresh()");
-exact('refreshed');
-is(sql($node, "SELECT (SELECT count(*) FROM $hub.unspread), (SELECT count(*) FROM (TABLE $hub.spread_journeys EXCEPT TABLE $hub.customer_journeys) d)"), '0|0', 'workers have it all');
-sql($node, "SELECT $hub.refresh(true); SELECT $hub.set_rule('tab', shared_above => 2), $hub.stitch_all()");
-exact('stitched again');
-sql($node, "SELECT $hub.refresh()");
-exact('and refreshed');
-my $erased = sql($node, "SELECT $hub.customer_of('c:8')");
-sql($node, "SELECT $hub.erase($erased, 'asked for')");
-is(sql($node, "SELECT count(*) FROM $hub.spread_journeys WHERE customer_id = $erased"), 0, 'workers forget who is erased');
-is(sql($node, "SELECT count(*) FROM (SELECT u.customer FROM $hub.spread_blocks b, unnest(b.block) u UNION ALL SELECT u.customer FROM $hub.spread_blocks b, unnest(b.newer) u) u WHERE customer = $erased"),
-	0, 'in blocks, too');
-exact('erased');
-sql($node, "UPDATE $hub.settings SET currency = 'USD'");
-exact('another currency');
-sql($node, "TRUNCATE $hub.customer_journeys");
-is(sql($node, "SELECT count(*) FROM $hub.current_journeys"), sql($node, "SELECT count(*) FROM $hub.home_journeys"), 'truncated');
-sql($node, "SELECT $hub.refresh(true)");
-exact('and made anew');
-my $changed = answers();
-sql($node, "SELECT journey_rename_hub('größe \"x\"', 'renamed'), journey_upgrade_hub('renamed')");
-sql($node, "SELECT journey_rename_hub('renamed', 'größe \"x\"')");
-same('renamed, and back', answers(), $changed);
-
-# rights: a reader reads what workers have, and agents and strangers do not
-sql($node, "SELECT $hub.grant_access('hub_analyst'), $hub.grant_access('hub_steward', 'steward')");
-is(sql($node, "SET ROLE hub_analyst; SELECT count(*) FROM $hub.current_journeys"), sql($node, "SET ROLE hub_analyst; SELECT count(*) FROM $hub.home_journeys"), 'a reader reads it');
-refused('a stranger', "SET ROLE hub_reader; SELECT count(*) FROM $hub.current_journeys", qr/permission denied/);
-is(sql($node, "SET ROLE hub_steward; SELECT $hub.record('{c:9}', '2026-02-06Z', 'web', 'view') > 0, $hub.refresh() > 0"), 't|t', 'a steward refreshes');
-exact('by a steward');
-
-sql($node, "SELECT journey_drop_hub('größe \"x\"', force => true)");
-is(sql($workers[0], "SELECT count(*) FROM pg_class WHERE relname LIKE 'spread_journeys%'"), 0, 'a dropped hub leaves nothing on workers');
 done_testing();
