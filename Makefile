@@ -57,7 +57,7 @@ $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	done && echo '$$template$$;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
-.PHONY: help demo test slowtest releasecheck pgtapcheck tapcheck clientcheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
+.PHONY: help demo test slowtest releasecheck pgtapcheck tapcheck clientcheck cituscheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
 
 help: ## this list
 	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
@@ -84,6 +84,9 @@ tapcheck: ## TAP only: test/t (dump, crash, replica ...); PROVE_TESTS="test/t/x.
 
 clientcheck: ## ODBC, JDBC and Node's pg, which it installs (120 MB); "make test" tries those there are
 	@bash scripts/test.sh clients
+
+cituscheck: ## hubs on Citus: test/citus; builds it, in a copy of PostgreSQL, where it is not installed; CITUS_SOURCE=, CITUS_REV=
+	@bash scripts/citus.sh $(CITUS_TESTS)
 
 fuzzcheck: ## fuzzers, for minutes: test/fuzz
 	@bash scripts/test.sh fuzzlong

@@ -265,7 +265,7 @@ COMMENT ON COLUMN @hub@.changed_journeys.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.changed_journeys.journey IS 'as in current_journeys';
 
 -- A row of customer_journeys is also stale if its number is marked: the customer may be gone.
-CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW @hub@.home_journeys WITH (security_invoker = true) AS
 SELECT j.customer_id, j.journey
 FROM @hub@.customer_journeys j
 WHERE @hub@.reads_stored()
@@ -280,6 +280,14 @@ FROM (SELECT c.customer_id,
              CASE WHEN clock_timestamp() IS NOT NULL THEN @hub@.visible_journey(c.customer_id) END AS journey
       FROM @hub@.customers c) m
 WHERE NOT @hub@.reads_stored() AND m.journey IS NOT NULL;
+COMMENT ON VIEW @hub@.home_journeys IS
+    'the rows of current_journeys, read where the hub is, also where workers have journeys too';
+COMMENT ON COLUMN @hub@.home_journeys.customer_id IS 'the customer';
+COMMENT ON COLUMN @hub@.home_journeys.journey IS 'as in current_journeys';
+
+-- Where the hub is spread workers answer what is asked of it: see 91_spread
+CREATE OR REPLACE VIEW @hub@.current_journeys WITH (security_invoker = true) AS
+SELECT j.customer_id, j.journey FROM @hub@.home_journeys j;
 COMMENT ON VIEW @hub@.current_journeys IS 'journeys of customers as they are now';
 COMMENT ON COLUMN @hub@.current_journeys.customer_id IS 'the customer';
 COMMENT ON COLUMN @hub@.current_journeys.journey IS
@@ -337,6 +345,17 @@ END $$;
 COMMENT ON FUNCTION @hub@.currency_changed() IS 'trigger: journeys must be packed anew';
 CREATE OR REPLACE TRIGGER currency_changed AFTER UPDATE ON @hub@.settings FOR EACH ROW
     WHEN (NEW.currency IS DISTINCT FROM OLD.currency) EXECUTE FUNCTION @hub@.currency_changed();
+
+-- What a hub that is spread has another one of
+CREATE OR REPLACE FUNCTION @hub@.spread(strict boolean DEFAULT true) RETURNS bigint
+LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp
+AS $$
+BEGIN
+    RETURN 0;
+END $$;
+COMMENT ON FUNCTION @hub@.spread(boolean) IS
+    'send workers the journeys that have changed, and return how many; not strict: only warn where it fails. Does '
+    'nothing where the hub is not spread';
 
 -- Blocks are kept of what is written to customer_journeys. Who can't read them empties them: so they are never wrong.
 CREATE OR REPLACE FUNCTION @hub@.refresh(rebuild boolean DEFAULT false) RETURNS bigint
@@ -526,6 +545,7 @@ BEGIN
         PERFORM gather_statistics(0, 1);
     END IF;
     PERFORM keep_next_steps(total, rebuild);
+    PERFORM spread(false);
     RETURN total;
 END $$;
 COMMENT ON FUNCTION @hub@.refresh(boolean) IS

@@ -96,7 +96,7 @@ BEGIN
     SELECT journey_block_agg(j.customer_id, j.journey)
     FROM (SELECT c.customer_id, c.journey FROM changed_journeys c WHERE stored
           UNION ALL
-          SELECT c.customer_id, c.journey FROM current_journeys c WHERE NOT stored) j
+          SELECT c.customer_id, c.journey FROM home_journeys c WHERE NOT stored) j
     GROUP BY block_of(j.customer_id, j.journey);
 END $$;
 COMMENT ON FUNCTION @hub@.packed_blocks() IS
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION @hub@.packed_blocks() IS
 
 -- Who has changed is left out of blocks, and comes in blocks of its own: to put newer into a block takes several times
 -- as long as to leave something out, which is but a copy, and none where nothing has changed.
-CREATE OR REPLACE VIEW @hub@.current_blocks WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW @hub@.home_blocks WITH (security_invoker = true) AS
 SELECT coalesce(@extschema@.journey_block_without(s.block, s.gone), s.block) AS block
 FROM @hub@.journey_blocks b LEFT JOIN @hub@.changed_blocks() c ON c.first_customer = b.first_customer
      CROSS JOIN LATERAL (VALUES (b.block, @extschema@.journey_block_customers(b.newer) || b.gone || c.customers),
@@ -112,25 +112,31 @@ FROM @hub@.journey_blocks b LEFT JOIN @hub@.changed_blocks() c ON c.first_custom
 WHERE @hub@.reads_blocks() AND s.block IS NOT NULL
 UNION ALL
 SELECT p.block FROM @hub@.packed_blocks() p(block);
+COMMENT ON VIEW @hub@.home_blocks IS
+    'the rows of current_blocks, read where the hub is, also where workers have journeys too';
+COMMENT ON COLUMN @hub@.home_blocks.block IS 'as in current_blocks';
+
+CREATE OR REPLACE VIEW @hub@.current_blocks WITH (security_invoker = true) AS
+SELECT b.block FROM @hub@.home_blocks b;
 COMMENT ON VIEW @hub@.current_blocks IS
     'journeys of customers as they are now, those of many customers in one value: for questions over all of them';
 COMMENT ON COLUMN @hub@.current_blocks.block IS
     'customers by customer_id, with their journeys as in current_journeys; each customer is in one block';
 
--- Becomes part of the query that calls it: of all customers it is current_blocks.
+-- Becomes part of the query that calls it: of all customers it is home_blocks.
 CREATE OR REPLACE FUNCTION @hub@.blocks_among(customers bigint[]) RETURNS SETOF @extschema@.journey_block
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT b.block FROM @hub@.current_blocks b WHERE blocks_among.customers IS NULL
+    SELECT b.block FROM @hub@.home_blocks b WHERE blocks_among.customers IS NULL
     UNION ALL
     SELECT p.block
     FROM (SELECT @extschema@.journey_block_agg(j.customer_id, j.journey) AS block
-          FROM @hub@.current_journeys j WHERE j.customer_id = ANY (blocks_among.customers)
+          FROM @hub@.home_journeys j WHERE j.customer_id = ANY (blocks_among.customers)
           GROUP BY @hub@.block_of(j.customer_id, j.journey)) p
     WHERE blocks_among.customers IS NOT NULL;
 END;
 COMMENT ON FUNCTION @hub@.blocks_among(bigint[]) IS
-    'blocks of journeys of customers as they are now; NULL: of all, as current_blocks';
+    'blocks of journeys of customers as they are now; NULL: of all, as home_blocks';
 
 CREATE OR REPLACE FUNCTION @hub@.empty_blocks() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

@@ -733,7 +733,11 @@ DECLARE
     call text;
     body text;
     made regprocedure;
+    propagates CONSTANT boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
 BEGIN
+    IF propagates THEN  -- the table is here
+        PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    END IF;
     SELECT t.source, t.part, t.feed INTO s FROM sources t WHERE t.source_id = make_note_function.source_id;
     title := s.source || CASE WHEN s.part <> '' OR lookup <> '' THEN concat_ws(' ', ':', s.part, lookup) ELSE '' END;
     name := source_object(current_schema() || '_note', title);
@@ -780,6 +784,9 @@ BEGIN
                    format('trigger: notes for pg_journey which rows change, if hub %I is there', current_schema()));
     IF owner <> current_user THEN
         EXECUTE format('ALTER FUNCTION %s OWNER TO %I', made, owner);
+    END IF;
+    IF propagates THEN
+        PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
     END IF;
     RETURN made;
 END $make_note_function$;

@@ -273,7 +273,7 @@ BEGIN ATOMIC
            extract(epoch FROM w.since_previous), extract(epoch FROM w.since_own),
            (w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::date,
            extract(hour FROM w.occurred_at AT TIME ZONE (SELECT s.time_zone FROM @hub@.settings s))::integer
-    FROM @hub@.current_journeys j
+    FROM @hub@.home_journeys j
          CROSS JOIN LATERAL @extschema@.journey_timeline(j.journey, (SELECT s.session_gap FROM @hub@.settings s),
                                                          (SELECT s.handoff_within FROM @hub@.settings s),
                                                          (SELECT @hub@.not_own_actions())) w

@@ -50,7 +50,7 @@ FROM (SELECT g.day::date AS day,
                  AS open_seconds
       FROM (SELECT s.time_zone, min(@extschema@.journey_start(j.journey)) AT TIME ZONE s.time_zone AS first_at,
                    max(@extschema@.journey_end(j.journey)) AT TIME ZONE s.time_zone AS last_at
-            FROM @hub@.settings s CROSS JOIN @hub@.current_journeys j
+            FROM @hub@.settings s CROSS JOIN @hub@.home_journeys j
             GROUP BY s.time_zone) r
            CROSS JOIN LATERAL generate_series(date_trunc('year', r.first_at),
                                               date_trunc('year', r.last_at) + interval '1 year -1 day', '1 day') g(day)

@@ -109,7 +109,7 @@ BEGIN
                       FROM campaign_journeys(customers) j);
         ELSIF customers IS NOT NULL THEN
             facts := (SELECT attribution_agg(j.journey, conversion, touches, lookback, part, asked)
-                      FROM current_journeys j WHERE j.customer_id = ANY (customers));
+                      FROM home_journeys j WHERE j.customer_id = ANY (customers));
         ELSE
             facts := (SELECT attribution_agg(b.block, conversion, touches, lookback, part, asked)
                       FROM current_blocks b);
@@ -205,7 +205,7 @@ BEGIN
            f.channels[cardinality(f.channels)], f.channels, f.at - journey_start(f.path)
     FROM (SELECT j.customer_id, c.conversion, c.path, touchpoint_time(c.conversion) AS at,
                  journey_path(c.path, 'channel') AS channels
-          FROM current_journeys j
+          FROM home_journeys j
                CROSS JOIN LATERAL journey_conversions(j.journey, conversion, touches, lookback) c
           WHERE c.conversion IS NOT NULL AND (customers IS NULL OR j.customer_id = ANY (customers))) f
     WHERE (since IS NULL OR f.at >= since) AND (until IS NULL OR f.at < until);

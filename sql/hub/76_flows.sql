@@ -37,7 +37,7 @@ BEGIN
         FROM (SELECT g.at::date AS start,
                      journey_slice(j.journey, range * tstzrange(g.at AT TIME ZONE time_zone,
                                                                 (g.at + step) AT TIME ZONE time_zone)) AS journey
-              FROM current_journeys j
+              FROM home_journeys j
                    CROSS JOIN LATERAL generate_series(
                        date_trunc(period, greatest(journey_start(j.journey), since) AT TIME ZONE time_zone),
                        least(journey_end(j.journey), until) AT TIME ZONE time_zone, step) g(at)

@@ -12,6 +12,9 @@ RETURNS SETOF record
 LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 100 SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    time_zone text := (SELECT s.time_zone FROM settings s);
+    steps @extschema@.funnel_period_step[];
 BEGIN
     period := check_period(period, since, until);
     IF breakdown NOT IN ('channel', 'action', 'detail', 'label') THEN
@@ -19,14 +22,19 @@ BEGIN
             MESSAGE = format('unknown breakdown: "%s"', breakdown),
             HINT = 'Use channel, action, detail or label, or NULL for none.';
     END IF;
+    -- not SELECT INTO, which would keep workers out
+    IF among IS NULL THEN
+        steps := (SELECT journey_funnel_agg(b.block, pattern, period, time_zone, since, until, breakdown)
+                  FROM current_blocks b);
+    ELSE
+        steps := (SELECT journey_funnel_agg(b.block, pattern, period, time_zone, since, until, breakdown)
+                  FROM blocks_among(among) b(block));
+    END IF;
     RETURN QUERY
     SELECT f.period_start, f.breakdown, f.step, f.label, f.reached, round(f.conversion_first::numeric, 4),
            round(f.conversion_previous::numeric, 4), f.median_time, f.p90_time,
            extract(epoch FROM f.median_time), extract(epoch FROM f.p90_time)
-    FROM (SELECT journey_funnel_agg(b.block, pattern, period, (SELECT s.time_zone FROM settings s), since, until,
-                                    breakdown) AS steps
-          FROM blocks_among(among) b(block)) a
-         CROSS JOIN unnest(a.steps) f
+    FROM unnest(steps) f
     ORDER BY f.period_start, f.breakdown COLLATE "C" NULLS FIRST, f.step;
 END $$;
 COMMENT ON FUNCTION @hub@.funnel(@extschema@.journey_pattern, text, timestamptz, timestamptz, text, bigint[]) IS

@@ -168,7 +168,7 @@ BEGIN
         SELECT min(t.occurred_at), max(t.occurred_at) INTO first_at, last_at FROM touchpoints t;
     ELSE
         SELECT min(journey_start(j.journey)), max(journey_end(j.journey)) INTO first_at, last_at
-        FROM current_journeys j WHERE j.customer_id = ANY (customers);
+        FROM home_journeys j WHERE j.customer_id = ANY (customers);
     END IF;
     IF first_at IS NOT NULL AND isfinite(since) THEN  -- the report is of that time, whatever was before
         first_at := since;
@@ -371,7 +371,7 @@ BEGIN
                        || CASE WHEN customers IS NOT NULL
                                THEN (SELECT format('; %s of %s customers', report_number(count(*) FILTER (
                                                        WHERE c.customer_id = ANY (customers))), report_number(count(*)))
-                                     FROM current_journeys c) ELSE '' END,
+                                     FROM home_journeys c) ELSE '' END,
                        page, format('%s, made by pg_journey on %s.', current_schema(),
                                     report_time(now(), zone)));
 END $$;

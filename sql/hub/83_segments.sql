@@ -498,7 +498,7 @@ BEGIN
         CASE WHEN d.condition !~ 'e\.open_conversations' THEN 'NULL::bigint'
              WHEN d.candidates IS NULL THEN 'coalesce(o.open, 0)'
              ELSE 'open_conversations_of(j.customer_id)' END,
-        coalesce('SELECT j.customer_id, j.journey FROM current_journeys j WHERE ' || d.candidates,
+        coalesce('SELECT j.customer_id, j.journey FROM home_journeys j WHERE ' || d.candidates,
                  'SELECT c.customer_id, j.journey FROM customers c LEFT JOIN journeys_by_customer j '
                  'ON j.customer_id = c.customer_id'),
         concat_ws(' ', CASE WHEN 'traits' = ANY (d.inputs)

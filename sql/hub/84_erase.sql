@@ -642,6 +642,7 @@ BEGIN
 
     counts := counts || jsonb_build_object('suppressed', coalesce(suppress(usable, forms, erasure_id), 0));
     PERFORM sum_up_suppressed();
+    PERFORM spread();  -- what workers have of them goes, too
     RETURN counts;
 END $$;
 COMMENT ON FUNCTION @hub@.erase_identities(bigint[], bigint[], bigint[], bigint) IS

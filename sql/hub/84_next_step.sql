@@ -86,7 +86,7 @@ BEGIN
             SELECT k.journey
             FROM (SELECT j.customer_id, j.journey, count(*) OVER () AS n,
                          sum(pg_column_size(j.journey)) OVER () AS size
-                  FROM current_journeys j) k
+                  FROM home_journeys j) k
             WHERE (hashint8extended(k.customer_id, 0) & (parts - 1))
                   < parts * least(1, model.sample::double precision / k.n, bytes / k.size));
     ELSE

@@ -29,10 +29,18 @@ BEGIN ATOMIC
         ('reader', 'journey_notes', 'SELECT'),
         ('reader', 'pending_journeys', 'SELECT'),
         ('reader', 'changed_journeys', 'SELECT'),
+        ('reader', 'home_journeys', 'SELECT'),
         ('reader', 'current_journeys', 'SELECT'),
         ('reader', 'journey_blocks', 'SELECT'),
+        ('reader', 'home_blocks', 'SELECT'),
         ('reader', 'current_blocks', 'SELECT'),
         ('reader', 'journeys_by_customer', 'SELECT'),
+        ('reader', 'spread_journeys', 'SELECT'),
+        ('reader', 'spread_blocks', 'SELECT'),
+        ('reader', 'spread_keys', 'SELECT'),
+        ('reader', 'spread_state', 'SELECT'),
+        ('reader', 'spread_serial', 'SELECT'),
+        ('reader', 'unspread', 'SELECT'),
         ('reader', 'actions', 'SELECT'),
         ('reader', 'own_journeys', 'SELECT'),
         ('reader', 'timeline', 'SELECT'),
@@ -134,6 +142,7 @@ BEGIN ATOMIC
         ('agent', 'journey_notes', 'SELECT'),
         ('agent', 'pending_journeys', 'SELECT'),
         ('agent', 'changed_journeys', 'SELECT'),
+        ('agent', 'home_journeys', 'SELECT'),
         ('agent', 'current_journeys', 'SELECT'),
         ('agent', 'journeys_by_customer', 'SELECT'),
         ('agent', 'own_journeys', 'SELECT'),
@@ -264,6 +273,13 @@ BEGIN ATOMIC
         ('steward', 'customer_journeys', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_blocks', 'INSERT, UPDATE, DELETE'),
         ('steward', 'journey_changes', 'DELETE'),
+        ('steward', 'spread_journeys', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'spread_blocks', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'spread_keys', 'INSERT, UPDATE, DELETE'),
+        ('steward', 'spread_state', 'UPDATE'),
+        ('steward', 'spread_serial', 'USAGE'),
+        ('steward', 'unspread', 'INSERT, DELETE'),
+        ('steward', 'unspread_blocks', 'SELECT, INSERT, DELETE'),
         ('steward', 'next_step_models', 'INSERT, UPDATE, DELETE'),
         ('steward', 'next_step_contexts', 'INSERT, UPDATE, DELETE'),
         ('steward', 'segments', 'INSERT, UPDATE, DELETE'),
@@ -398,7 +414,9 @@ BEGIN
             DETAIL = 'The functions of the extension are in it, which those of the hub call.',
             HINT = format('GRANT USAGE ON SCHEMA %s TO %I;', '@extschema@'::regnamespace, role);
     END IF;
-    FOR a IN SELECT r.relation, r.privileges FROM access_rights() r WHERE r.level = ANY (levels) LOOP
+    FOR a IN SELECT r.relation, r.privileges FROM access_rights() r
+             WHERE r.level = ANY (levels)  -- some are there only where the hub is spread
+                   AND to_regclass(format('%I.%I', current_schema(), r.relation)) IS NOT NULL LOOP
         EXECUTE format('GRANT %s ON %I.%I TO %I', a.privileges, current_schema(), a.relation, role);
     END LOOP;
     FOR a IN SELECT f.signature FROM access_functions() f WHERE f.level = ANY (levels) LOOP

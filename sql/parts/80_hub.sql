@@ -54,9 +54,17 @@ BEGIN
     END IF;
 END $$;
 
+-- Workers have its journeys: see journey_distribute_hub
+CREATE FUNCTION journey_hub_is_spread(name text) RETURNS boolean
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN to_regclass(format('%I.spread_journeys', name)) IS NOT NULL;
+END $$;
+
 -- No quoting may hang on the name: it could contain the tag of a dollar-quoted string. The bodies of functions are as good
 -- as in the hub before, and are not compiled.
-CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
+CREATE FUNCTION journey_run_hub_template(name text, parts text) RETURNS void
 LANGUAGE plpgsql STRICT
 SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
 SET check_function_bodies = off
@@ -64,14 +72,21 @@ AS $$
 DECLARE
     script text;
     tag text := 'q';
+    propagates constant boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
 BEGIN
     WHILE position(tag IN name) > 0 LOOP
         tag := tag || 'q';
     END LOOP;
+    IF propagates THEN  -- a hub is where it is made, and nowhere else
+        PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
+    END IF;
     EXECUTE 'DISCARD PLANS';  -- each of thousands of changes would be looked for in each plan of the session
-    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
+    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE t.part ~ parts ORDER BY t.part LOOP
         PERFORM journey_run_as_owner(name, replace(replace(script, '@tag@', tag), '@hub@', quote_ident(name)));
     END LOOP;
+    IF propagates THEN
+        PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
+    END IF;
 END $$;
 
 CREATE FUNCTION journey_create_hub(name text) RETURNS void
@@ -80,7 +95,7 @@ AS $$
 BEGIN
     PERFORM journey_check_hub_name(name);
     EXECUTE format('CREATE SCHEMA %I', name);
-    PERFORM journey_run_hub_template(name, false);
+    PERFORM journey_run_hub_template(name, '^(?!9._spread)');
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', name, 'hub of pg_journey');
 END $$;
 
@@ -125,7 +140,10 @@ BEGIN
     END IF;
     former := journey_hub_name_in_functions(name);
     BEGIN
-        PERFORM journey_run_hub_template(name, true);
+        PERFORM journey_run_hub_template(name, '^(?!9._spread)(?!.*tables$)');
+        IF journey_hub_is_spread(name) THEN
+            PERFORM journey_run_hub_template(name, '^91_spread');
+        END IF;
         PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
                                                   (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')));
     EXCEPTION WHEN lock_not_available THEN
@@ -225,12 +243,14 @@ COMMENT ON FUNCTION journey_make_months(text, timestamptz, timestamptz) IS
     'have the partitions of months of a hub made by a process of its owner, and wait for it, or from -infinity to '
     'infinity those that the default partition has many touchpoints of, and do not wait; false: there can be none';
 COMMENT ON FUNCTION journey_is_hub(text) IS 'whether a schema is a hub';
+COMMENT ON FUNCTION journey_hub_is_spread(text) IS 'whether workers have journeys of a hub';
 COMMENT ON FUNCTION journey_check_hub(text) IS 'refuse what is no hub';
 COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the name of a hub';
 COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
 COMMENT ON FUNCTION journey_hub_is_in_use(text) IS 'say who holds locks in a hub that can''t be had';
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
-COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS 'run the template in a schema, all of it or what makes no tables';
+COMMENT ON FUNCTION journey_run_hub_template(text, text)
+    IS 'run the parts of the template whose names match in a schema';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';
 COMMENT ON FUNCTION journey_upgrade_hub(text)
     IS 'bring a hub to the installed version of the extension, and to the name its schema has';

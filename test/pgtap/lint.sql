@@ -66,17 +66,19 @@ SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolat
     ('journey_sel', 's'), ('journey_typanalyze', 's'),  -- look at statistics
     ('attribution_agg_transfn', 's'), ('journey_funnel_partial_transfn', 's'),  -- with options: times in them may depend on the time zone
     ('journey_is_hub', 's'), ('journey_row_expression', 's'), ('journey_query_calls', 's'), ('journey_check_hub', 's'), ('journey_check_hub_name', 's'),
-    ('journey_hub_name_in_functions', 's'),             -- look at the catalog, or settings
+    ('journey_hub_name_in_functions', 's'), ('journey_hub_is_spread', 's'), ('journey_check_coordinator', 's'),  -- look at the catalog, or settings
     ('journey_hub_holds_data', 's'),                    -- looks at tables
     ('svg_funnel', 's'), ('svg_matches', 's'), ('svg_heatmap', 's'), ('svg_retention', 's'), ('svg_journey', 's'), ('svg_flow', 's'),  -- lc_numeric, TimeZone
     ('journey_changed_rows', 'v'), ('journey_note_rows', 'v'), ('journey_note_row', 'v'),  -- of triggers: look at what has changed, and write
-    ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),  -- make and drop objects
+    ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),
+    ('journey_distribute_hub', 'v'), ('journey_undistribute_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
     ('journey_pass', 'v'),                              -- locks
     ('journey_plpgsql_call', 'v'), ('journey_plpgsql_validator', 'v')  -- of a language
     $$, 'functions are IMMUTABLE but for these');
 SELECT set_eq($$SELECT proname::text FROM func WHERE proparallel <> 's'$$, ARRAY[
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_run_hub_template',  -- they write
+    'journey_distribute_hub', 'journey_undistribute_hub', 'journey_check_coordinator',
     'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_make_months', 'journey_plpgsql_call', 'journey_plpgsql_validator',
     'journey_note_rows', 'journey_note_row',
     'journey_changed_rows',    -- workers don't have the rows of a trigger
@@ -126,7 +128,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'session_number', 'contact_kind', 'resolved_at_first_contact',  -- the server ignores it in window functions
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_lock_hub', 'journey_hub_is_in_use',
     'journey_check_hub', 'journey_check_hub_name', 'journey_hub_name_in_functions',  -- NULL is no hub: an error, not silence
-    'journey_hub_holds_data',
+    'journey_hub_holds_data', 'journey_distribute_hub', 'journey_undistribute_hub', 'journey_check_coordinator',
     'journey_changed_rows', 'journey_note_rows', 'journey_note_row',  -- no used columns: any may have changed; no lookup: the table
     'journey_hub_template', 'journey_plpgsql_call'  -- take nothing
     ], 'functions are STRICT but for these');

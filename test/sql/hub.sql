@@ -238,7 +238,13 @@ SELECT query, r.state, r.message, r.detail LIKE '%crm.%' AS names_it, r.hint FRO
     ('DROP EXTENSION pg_journey'),
     ('DROP FUNCTION journey_create_hub(text)'),
     ($$SELECT journey_drop_hub('crm')$$),
-    ($$SELECT journey_drop_hub('crm', false)$$)
+    ($$SELECT journey_drop_hub('crm', false)$$),
+    -- and can't be spread without Citus, whose tests are in test/citus
+    ($$SELECT journey_distribute_hub('crm')$$),
+    ($$SELECT journey_distribute_hub('crm', layout => 'touchpoints')$$),
+    ($$SELECT journey_distribute_hub('crm', layout => 'rows')$$),
+    ($$SELECT journey_distribute_hub(NULL)$$),
+    ($$SELECT journey_undistribute_hub('crm')$$)
 ) v(query), refused(query) r;
 \x off
 BEGIN;

@@ -243,7 +243,7 @@ SELECT query, r.state, r.message FROM (VALUES
     ($$SELECT journey_upgrade_hub('trap2')$$),
     ($$SELECT journey_rename_hub('trap2', 'x')$$),
     ($$SELECT journey_drop_hub('trap2', true)$$),
-    ($$SELECT journey_run_hub_template('trap2', true)$$),
+    ($$SELECT journey_run_hub_template('trap2', '')$$),
     ($$SELECT journey_run_as_owner('trap2', 'SELECT 1')$$),
     ($$SELECT journey_run_as_owner('pg_catalog', 'SELECT 1')$$),
     ($$SELECT journey_run_as_owner('no schema', 'SELECT 1')$$)
