@@ -110,6 +110,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.suppressed_now(@extschema@.identifier[]) IS
     'those of some identifiers that are suppressed, until the transaction ends';
+REVOKE EXECUTE ON FUNCTION @hub@.suppressed_now(@extschema@.identifier[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @hub@.count_suppressed(source text, touchpoints bigint, others bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

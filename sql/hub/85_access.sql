@@ -340,6 +340,7 @@ BEGIN ATOMIC
         ('writer', 'renew_consents(text, text[], text[], text[], bigint[], consent[])'),
         ('steward', 'portal_token(bigint, interval)'),
         ('writer', 'suppressed_among(@extschema@.identifier[])'),
+        ('writer', 'suppressed_now(@extschema@.identifier[])'),
         ('steward', 'suppress(@extschema@.identifier[], @extschema@.identifier[], bigint)'),
         ('steward', 'lift_suppression(@extschema@.identifier[])'),
         ('steward', 'suppressed_identities(timestamptz)'),
