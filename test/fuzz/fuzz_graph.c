@@ -3,9 +3,9 @@
  *		Conflicts, cheapest paths and bridges against naive evaluators.
  *
  * The input's first byte says how ids are made of nodes, the second how many nodes
- * there are, the third to fifth are limits; then come links, members of groups and
- * pairs kept apart, of three bytes each. All are fitted to what is allowed, so
- * every input is accepted.
+ * there are, the third to fifth are limits, and how many links are facts; then come
+ * links, members of groups, pairs kept apart and values of attributes, of three bytes
+ * each. All are fitted to what is allowed, so every input is accepted.
  */
 #include "postgres.h"
 
@@ -16,10 +16,13 @@
 #define NODES_MAX 16
 #define RECORDS_MAX 150
 #define LIMITS 3
+#define ATTRIBUTES 2
+#define VALUES 3
 #define INPUT_HEAD 5
 
 const char *const fuzz_tokens[] = {"\x01\x01\x02", "\x05\x02\x03", "\x02\x01\x01",
-								   "\x02\x03\x01", "\x03\x01\x03", NULL};
+								   "\x02\x03\x01", "\x03\x01\x03",
+								   "\x07\x01\x02", "\x07\x03\x04", NULL};
 
 /* One record of each kind more than there can be, so that all are valid addresses */
 typedef struct Pairs
@@ -37,6 +40,9 @@ static int32 limits[LIMITS];
 static Pairs links;   /* number: cost */
 static Pairs members; /* number: group */
 static Pairs apart;
+static Pairs valued;  /* number: attribute; value[]: which */
+static int64 value[RECORDS_MAX + 1];
+static int nfacts;
 
 static int64
 id_of(int node)
@@ -61,7 +67,8 @@ read_input(const uint8 *data, size_t len)
 
 	factor = factors[data[0] % lengthof(factors)];
 	nnodes = 1 + data[1] % NODES_MAX;
-	links.n = members.n = apart.n = 0;
+	links.n = members.n = apart.n = valued.n = 0;
+	nfacts = data[2] / 4 % 8;
 	for (int i = 0; i < LIMITS; i++)
 		limits[i] = data[2 + i] % 4;
 	for (size_t i = INPUT_HEAD; i + 3 <= len && i < 3 * RECORDS_MAX; i += 3)
@@ -76,7 +83,13 @@ read_input(const uint8 *data, size_t len)
 				add_pair(&members, data[i + 1], 0, 1 + data[i + 2] % LIMITS);
 				break;
 			default:
-				add_pair(&apart, data[i + 1], data[i + 2], 0);
+				if (data[i] / 4 % 2 == 0)
+					add_pair(&apart, data[i + 1], data[i + 2], 0);
+				else
+				{
+					value[valued.n] = data[i + 2] / ATTRIBUTES % VALUES;
+					add_pair(&valued, data[i + 1], 0, 1 + data[i + 2] % ATTRIBUTES);
+				}
 		}
 	}
 }
@@ -122,6 +135,30 @@ naive_broken(const int *label, int component)
 	return 0;
 }
 
+/* The first attribute that both have, and not all the same of */
+static uint32
+naive_parting(const int *label, int a, int b)
+{
+	for (int attribute = 1; attribute <= ATTRIBUTES; attribute++)
+	{
+		int of_a = 0;
+		int of_b = 0;
+
+		for (int i = 0; i < valued.n; i++)
+		{
+			if (valued.number[i] != attribute)
+				continue;
+			if (label[valued.node[i][0]] == a)
+				of_a |= 1 << value[i];
+			if (label[valued.node[i][0]] == b)
+				of_b |= 1 << value[i];
+		}
+		if (of_a != 0 && of_b != 0 && ((of_a | of_b) & ((of_a | of_b) - 1)) != 0)
+			return attribute;
+	}
+	return 0;
+}
+
 static void
 check_conflicts(void)
 {
@@ -133,8 +170,14 @@ check_conflicts(void)
 				   exact_copy(members.number, members.n * sizeof(int32)),
 				   apart.n,
 				   exact_copy(apart.a, apart.n * sizeof(int64)),
-				   exact_copy(apart.b, apart.n * sizeof(int64))};
-	uint32 *broken = graph_conflicts(&exact, &rules);
+				   exact_copy(apart.b, apart.n * sizeof(int64)),
+				   nfacts,
+				   valued.n,
+				   exact_copy(valued.a, valued.n * sizeof(int64)),
+				   exact_copy(valued.number, valued.n * sizeof(int32)),
+				   exact_copy(value, valued.n * sizeof(int64))};
+	uint32 *attributes;
+	uint32 *broken = graph_conflicts(&exact, &rules, &attributes);
 	int label[NODES_MAX];
 	int joined[NODES_MAX];
 
@@ -145,11 +188,14 @@ check_conflicts(void)
 		int a = label[links.node[i][0]];
 		int b = label[links.node[i][1]];
 		uint32 naive;
+		uint32 attribute = 0;
 
 		memcpy(joined, label, sizeof(label));
 		relabel(joined, a, b);
 		naive = a == b ? 0 : naive_broken(joined, b);
-		require(broken[i] == naive);
+		if (a != b && naive == 0 && i >= nfacts && (attribute = naive_parting(label, a, b)) != 0)
+			naive = GRAPH_APART;
+		require(broken[i] == naive && attributes[i] == attribute);
 		if (naive == 0)
 			memcpy(label, joined, sizeof(label));
 	}
