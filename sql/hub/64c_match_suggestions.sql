@@ -22,16 +22,17 @@ BEGIN
         SELECT t.field, count(*) AS different, sum(t.records) AS records,
                sum(t.records * (t.records - 1)) / greatest(sum(t.records) * (sum(t.records) - 1), 1) AS agreeing,
                sum(t.records * (t.value ~ '.@.')::integer) / sum(t.records) AS emails,
-               sum(t.records * (t.value ~ ('^(\d{4}[-./]\d\d?([-./]\d\d?)?|\d\d?[-./]\d\d?[-./]\d{4}|'
-                                           '(1[89]|20)\d\d([01]\d[0-3]\d)?)([ t].*)?$'))::integer)
-                   / sum(t.records) AS dates,
+               sum(t.records * (match_level(t.value, t.value, 'date') = 4
+                                OR t.value ~ '^(1[89]|20)\d\d([-./]\d\d?)?$')::integer) / sum(t.records) AS dates,
+               sum(t.records * (t.value ~ '^\d\d?[-./](1[3-9]|2\d|3[01])[-./]\d')::integer)
+                   > sum(t.records * (t.value ~ '^(1[3-9]|2\d|3[01])[-./]\d\d?[-./]\d')::integer) AS month_first,
                sum(t.records * (t.value ~ '\d.*\d')::integer) / sum(t.records) AS numbers,
                sum(t.records * cardinality(regexp_split_to_array(t.value, '[^[:alnum:]]+'))) / sum(t.records) AS words
         FROM told t GROUP BY t.field
     )
     SELECT c.field,
            CASE WHEN c.emails > 0.5 THEN 'email'
-                WHEN c.dates > 0.5 THEN 'date'
+                WHEN c.dates > 0.5 THEN CASE WHEN c.month_first THEN 'date mdy' ELSE 'date' END
                 WHEN c.field ~* 'phone|mobile|cell|fax|^tel|fone|telem|m[oó]vil' AND c.numbers > 0.5 THEN 'phone'
                 WHEN c.different <= least(12, c.records / 4) OR c.agreeing > 0.2 THEN 'class'
                 WHEN c.numbers > 0.7 AND c.words < 2.5 THEN 'number'
@@ -59,19 +60,30 @@ DECLARE
     taken text[] := '{}';
     one record;
     share float8;
+    whole text := (SELECT f.field FROM match_fields() f WHERE f.kind = 'name' AND f.words >= 1.7
+                   ORDER BY f.words DESC, f.field COLLATE "C" LIMIT 1);
+    parts text[] := array(SELECT f.field FROM match_fields() f WHERE f.kind = 'name' AND f.words < 1.7);
+    in_parts boolean;
 BEGIN
     PERFORM begin_matching();
-    -- who has a whole name compares no part of it, and of two whole ones the fuller
+    -- a whole name is compared, and no part of it; of two whole ones the fuller. But if most have parts that say all of
+    -- it, these are: then it weighs that given names differ, where families have the rest in common
+    in_parts := (SELECT count(*) FILTER (WHERE p.words > 0) > count(*) / 2
+                        AND sum(p.words) >= 0.95 * sum(p.words_of_whole) FILTER (WHERE p.words > 0)
+                 FROM (SELECT (SELECT count(*) FROM unnest(parts) u(name)
+                                      CROSS JOIN regexp_matches(r.fields ->> u.name, '[[:alnum:]]+', 'g')) AS words,
+                              (SELECT count(*) FROM regexp_matches(r.fields ->> whole, '[[:alnum:]]+', 'g'))
+                                  AS words_of_whole
+                       FROM (SELECT o.fields FROM match_records o
+                             ORDER BY hashtextextended(o.source_key, 0), o.source_key COLLATE "C", o.source COLLATE "C"
+                             LIMIT 20000) r) p);
     FOR one IN
-        SELECT f.field, f.kind, f.words
-        FROM (SELECT m.field, m.kind, m.words,
-                     m.kind <> 'name' OR max(m.words) OVER (PARTITION BY m.kind) < 1.7
-                     OR m.words = max(m.words) OVER (PARTITION BY m.kind) AS compared
-              FROM match_fields() m) f
-        WHERE f.compared
+        SELECT f.field, f.kind, f.words FROM match_fields() f
+        WHERE f.kind <> 'name' OR whole IS NULL OR CASE WHEN in_parts THEN f.words < 1.7 ELSE f.field = whole END
     LOOP
         call := format('SELECT %I.set_match(%L, %L, %L)', current_schema(), one.field, ARRAY[one.field],
-                       CASE WHEN one.kind IN ('email', 'date', 'phone') THEN one.kind
+                       CASE WHEN one.kind IN ('email', 'date', 'date mdy', 'phone') THEN one.kind
+                            WHEN one.kind = 'name' AND in_parts THEN 'name'
                             WHEN one.kind = 'class' THEN 'exact'
                             WHEN one.kind = 'number' THEN 'document'
                             WHEN one.words < 1.5 THEN 'jaro_winkler 0.92 0.8'
@@ -92,7 +104,7 @@ BEGIN
                           ('name', 'words(%s)', 'regexp_split_to_table(%s, ''[^[:alnum:]]+'')'))
                   p(kind, expression, code)
                  ON p.kind = CASE WHEN f.kind IN ('name', 'text') AND f.words < 1.5 OR f.kind = 'number' THEN 'part'
-                                  ELSE f.kind END
+                                  ELSE split_part(f.kind, ' ', 1) END
                     OR p.kind = 'whole' AND f.kind <> 'phone'
     LOOP
         EXECUTE format('SELECT sum(s.k * (s.k - 1)) / (max(s.n) * greatest(max(s.n) - 1, 1))

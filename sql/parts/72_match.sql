@@ -86,7 +86,7 @@ COMMENT ON FUNCTION match_level_at(bigint, integer) IS 'the n-th of the levels i
 -- Models of matching (src/match/fit.c).
 
 CREATE FUNCTION match_fit(blocks integer[], levels bigint[], pairs float8[], left_out bigint[], tops integer[],
-                          pairs_in_all float8)
+                          pairs_in_all float8, disagreeing float8[] DEFAULT '{}')
 RETURNS float8[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
 CREATE FUNCTION match_choose(a bigint[], b bigint[], scores float8[], taken integer, nodes bigint[],
@@ -94,10 +94,11 @@ CREATE FUNCTION match_choose(a bigint[], b bigint[], scores float8[], taken inte
 RETURNS integer[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
 
-COMMENT ON FUNCTION match_fit(integer[], bigint[], float8[], bigint[], integer[], float8) IS
+COMMENT ON FUNCTION match_fit(integer[], bigint[], float8[], bigint[], integer[], float8, float8[]) IS
     'a model of matching, of patterns of levels and how many pairs have each: of block -2 pairs of two persons, of -1'
     ' of one, of 0 any two, of 1 all candidates, of others those of a block, where the bits of left_out say nothing.'
-    ' The chance that two are one person, then m, then u of each level of each comparison';
+    ' disagreeing: how often records of one person do, in each comparison, as far as is known before. The chance that'
+    ' two are one person, then m, then u of each level of each comparison';
 COMMENT ON FUNCTION match_choose(bigint[], bigint[], float8[], integer, bigint[], integer[], bigint[]) IS
     'links, of which the first, as many as taken, are added in their order: of each 0, or the attribute whose values'
     ' keep its ends apart, or -1, where all links between what they would join, together, speak against it';

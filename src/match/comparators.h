@@ -59,6 +59,7 @@ typedef struct MatchDate
 	int year;
 	int month;
 	int day;
+	bool short_year; /* of two digits */
 	bool written;
 	char digits[8];
 } MatchDate;

@@ -30,10 +30,13 @@
 
 /*
  * What is known before anything is seen, in pairs: two of one person disagree now and then,
- * two others as a rule; no level is impossible. It weighs where there is little data.
+ * two others as a rule; no level is impossible. It weighs where there is little data: few
+ * records are often of few families, in which it would be learnt that relatives are one.
  */
-#define M_DISAGREE 0.25
-#define M_AGREE 4.0 /* all such levels together, each as much as those below */
+#define M_DISAGREE (1 / 17.0) /* if nothing is said of it */
+/* All levels together; those that agree each as much as those below. */
+#define M_PAIRS 4.25
+#define M_PAIRS_OF_FEW 125000.0 /* where it is said besides: this by the number of records */
 #define U_DISAGREE 50.0
 #define U_AGREE 0.5            /* each */
 #define U_OF_BLOCK_HOLD 1000.0 /* how long u of a block is u */
@@ -274,9 +277,10 @@ fit_once(Model *model, const Pattern *patterns, int n, int nblocks, double pairs
 }
 
 /*
- * match_fit(blocks, levels, pairs, left_out, tops, pairs_in_all) -> the prior, then m of all
- * levels of all comparisons, then u. left_out[i] are the comparisons, as bits, that say
- * nothing in block i + 1, for which they are chosen.
+ * match_fit(blocks, levels, pairs, left_out, tops, pairs_in_all, disagreeing) -> the prior,
+ * then m of all levels of all comparisons, then u. left_out[i] are the comparisons, as bits,
+ * that say nothing in block i + 1, for which they are chosen. disagreeing is how often records
+ * of one person are taken to, in each comparison; fewer of them: of others nothing is known.
  */
 PG_FUNCTION_INFO_V1(match_fit);
 Datum
@@ -288,11 +292,13 @@ match_fit(PG_FUNCTION_ARGS)
 	Datum *left_out;
 	Datum *tops;
 	Datum *result;
+	Datum *disagreeing;
 	int n = plain_array(fcinfo, 0, &blocks);
 	int nblocks = plain_array(fcinfo, 3, &left_out) + BLOCK_FIRST;
 	double pairs_in_all = PG_GETARG_FLOAT8(5);
 	Pattern *patterns = palloc_many(n, sizeof(Pattern));
 	Model *model = palloc0(sizeof(Model));
+	int ndisagreeing = plain_array(fcinfo, 6, &disagreeing);
 	int nresult = 1;
 
 	check_parallel(n, plain_array(fcinfo, 1, &levels));
@@ -307,7 +313,12 @@ match_fit(PG_FUNCTION_ARGS)
 	for (int c = 0; c < model->ncomparisons; c++)
 	{
 		double sum = 0;
+		double apart = c < ndisagreeing ? DatumGetFloat8(disagreeing[c]) : M_DISAGREE;
 
+		if (!(apart > 0 && apart < 1))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("invalid share of pairs that disagree"),
+							errdetail("It is between 0 and 1.")));
 		model->tops[c] = DatumGetInt32(tops[c]);
 		if (model->tops[c] < 1 || model->tops[c] > LEVELS_MAX - 2)
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -319,8 +330,7 @@ match_fit(PG_FUNCTION_ARGS)
 		for (int l = 0; l <= model->tops[c]; l++)
 		{
 			model->m[c][l] /= sum;
-			model->m_known[c][l] =
-				l == 0 ? M_DISAGREE : M_AGREE * ldexp(1, l) / ldexp(1, model->tops[c] + 1);
+			model->m_known[c][l] = l == 0 ? apart : 0;
 			model->u_known[c][l] = l == 0 ? U_DISAGREE : U_AGREE;
 		}
 		nresult += 2 * (model->tops[c] + 1);
@@ -368,7 +378,18 @@ match_fit(PG_FUNCTION_ARGS)
 				if (patterns[i].levels[c] >= 0)
 					u[c][patterns[i].levels[c]] += patterns[i].pairs;
 		for (int c = 0; c < model->ncomparisons; c++)
+		{
+			double weight =
+				M_PAIRS + (c < ndisagreeing ? M_PAIRS_OF_FEW / sqrt(2 * pairs_in_all) : 0);
+			double apart;
+
 			to_shares(u[c], model->tops[c], model->u_known[c], model->u[c], &change);
+			/* two of one person disagree no more often than any two */
+			apart = Min(model->m_known[c][0], model->u[c][0]);
+			model->m_known[c][0] = weight * apart;
+			for (int l = 1; l <= model->tops[c]; l++)
+				model->m_known[c][l] = weight * (1 - apart) * ldexp(1, l - model->tops[c] - 1);
+		}
 		model->u_of_block = palloc_many(nblocks, sizeof(*model->u_of_block));
 		model->weights_of_block = palloc_many(nblocks, sizeof(*model->u_of_block));
 		for (int b = 0; b < nblocks; b++)

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "compat.h"
 #include "match/comparators.h"
 
@@ -51,36 +53,113 @@ read_iso_date(const char *text, Size len, int number[3])
 	return true;
 }
 
+/* The number of a month at *p, by the first three letters of its name; 0 if there is none. */
+static int
+read_month(const char **p, const char *end)
+{
+	static const char *const names[] = {"jan", "ene", "feb", "fev", "mar", "mrz", "apr", "abr",
+										"may", "mai", "jun", "jun", "jul", "jul", "aug", "ago",
+										"sep", "set", "oct", "out", "nov", "nov", "dec", "dez"};
+	const char *from = *p;
+
+	while (*p < end && ((unsigned char) **p >= 0x80 || isalpha((unsigned char) **p)))
+		++*p;
+	for (int i = 0; *p - from >= 3 && i < (int) lengthof(names); i++)
+		if (pg_strncasecmp(from, names[i], 3) == 0)
+			return i / 2 + 1;
+	return *p - from >= 3 && pg_strncasecmp(from, "dic", 3) == 0 ? 12 : 0;
+}
+
+/* With the name of the month: 4 Mar 1980, 4-mar-80, 4 de marzo de 1980, March 4, 1980. */
+static bool
+read_named_date(const char *p, const char *end, int number[3], bool *short_year)
+{
+	int numbers[2];
+	int digits[2];
+	int n = 0;
+	int month = 0;
+
+	while (p < end && (n < 2 || month == 0))
+	{
+		if (strchr("-./ ,", *p) != NULL)
+			p++;
+		else if (end - p > 3 && pg_strncasecmp(p, "de ", 3) == 0)
+			p += 3;
+		else if (is_digit(*p) && n < 2)
+		{
+			numbers[n] = read_number(&p, end, &digits[n]);
+			n++;
+		}
+		else if (month != 0 || (month = read_month(&p, end)) == 0)
+			return false;
+	}
+	if (n < 2 || month == 0)
+		return false;
+	if (digits[0] == 4)
+	{
+		number[0] = numbers[0];
+		number[2] = numbers[1];
+	}
+	else if (digits[0] <= 2 && (digits[1] == 4 || digits[1] == 2))
+	{
+		*short_year = digits[1] == 2;
+		number[0] = numbers[1];
+		number[2] = numbers[0];
+	}
+	else
+		return false;
+	number[1] = month;
+	return number[2] > 0 && (p == end || (*p == ' ' && p + 1 < end && is_digit(p[1])));
+}
+
 /* Year, month and day; false if it is none of the forms below. */
 static bool
-read_date_parts(const char *text, Size len, bool month_first, int number[3])
+read_date_parts(const char *text, Size len, bool month_first, int number[3], bool *short_year)
 {
 	char plain[VALUE_MAX];
+	char march[VALUE_MAX]; /* the only month with a mark */
 	int plain_len = plain_read(text, len, plain, sizeof(plain));
 	const char *p = plain;
-	const char *end = plain + Max(plain_len, 0);
+	const char *end;
 	int digits[3] = {0};
 	int n = 0;
 	char between = '\0';
 
+	if (plain_len < 0 && len <= sizeof(march))
+	{
+		Size n_march = 0;
+
+		for (Size i = 0; i < len; i++)
+		{
+			bool marked = i + 1 < len && text[i] == '\xc3' &&
+						  (text[i + 1] == '\xa7' || text[i + 1] == '\x87');
+
+			march[n_march++] = marked ? 'c' : text[i];
+			i += marked;
+		}
+		plain_len = plain_read(march, n_march, plain, sizeof(plain));
+	}
+	end = plain + Max(plain_len, 0);
 	while (n < 3)
 	{
 		number[n] = read_number(&p, end, &digits[n]);
 		if (digits[n] == 0)
-			return false;
+			return read_named_date(plain, end, number, short_year);
 		n++;
 		if (n == 3 || p == end || strchr("-./ ", *p) == NULL || p + 1 == end || !is_digit(p[1]) ||
 			(between != '\0' && *p != between))
 			break;
 		between = *p++;
 	}
+	if (n == 1 && p < end && (digits[0] <= 2 || digits[0] == 4))
+		return read_named_date(plain, end, number, short_year);
 	if (n == 1 && digits[0] == 8)
 	{
 		number[2] = number[0] % 100;
 		number[1] = number[0] / 100 % 100;
 		number[0] /= 10000;
 	}
-	else if (n == 3 && digits[0] <= 2 && digits[1] <= 2 && digits[2] == 4)
+	else if (n == 3 && digits[0] <= 2 && digits[1] <= 2 && (digits[2] == 4 || digits[2] == 2))
 	{
 		int year = number[2];
 		bool swap =
@@ -89,6 +168,7 @@ read_date_parts(const char *text, Size len, bool month_first, int number[3])
 		number[2] = swap ? number[1] : number[0];
 		number[1] = swap ? number[0] : number[1];
 		number[0] = year;
+		*short_year = digits[2] == 2;
 	}
 	else if (digits[0] != 4 || digits[1] > 2 || digits[2] > 2)
 		return false;
@@ -99,21 +179,25 @@ read_date_parts(const char *text, Size len, bool month_first, int number[3])
 
 /*
  * 1980-03-04, 1980-03, 1980, 19800304, and the day first: 04/03/1980; with - . / or blanks
- * between, and a time behind. Where the third number is the year, the order of the others is
- * as asked for, unless only the other can be.
+ * between, and a time behind; or with the name of the month. Where the third number is the
+ * year, which may have two digits then, the order of the others is as asked for, unless only
+ * the other can be.
  */
 bool
 date_read(const char *text, Size len, bool month_first, MatchDate *date)
 {
 	int number[3] = {0};
+	bool short_year = false;
 
-	if (!read_iso_date(text, len, number) && !read_date_parts(text, len, month_first, number))
+	if (!read_iso_date(text, len, number) &&
+		!read_date_parts(text, len, month_first, number, &short_year))
 		return false;
-	if (number[0] == 0 || !is_day_or_month(number[1]) || !is_day_or_month(number[2]))
+	if ((number[0] == 0 && !short_year) || !is_day_or_month(number[1]) || !is_day_or_month(number[2]))
 		return false;
 	date->year = number[0];
 	date->month = number[1];
 	date->day = number[1] == 0 ? 0 : number[2];
+	date->short_year = short_year;
 	date->written = false;
 	return true;
 }
@@ -136,6 +220,19 @@ date_digits(MatchDate *date)
 int
 date_compare(MatchDate *x, MatchDate *y)
 {
+	MatchDate of_century[2];
+
+	if (x->short_year || y->short_year)
+	{
+		/* of which century is not told */
+		of_century[0] = *x;
+		of_century[1] = *y;
+		x = &of_century[0];
+		y = &of_century[1];
+		x->year %= 100;
+		y->year %= 100;
+		x->written = y->written = false;
+	}
 	if (x->day != 0 && y->day != 0)
 	{
 		if (x->year == y->year && x->month == y->month && x->day == y->day)

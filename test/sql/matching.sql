@@ -23,6 +23,12 @@ SELECT known, round((log(f[1] / (1 - f[1])) + log(f[3] / f[7]) + log(f[4] / f[8]
 FROM (VALUES (NULL::int, 0), (-1, 1), (-1, 10), (-2, 1), (-2, 10)) k(known, pairs),
      LATERAL (SELECT match_fit(ARRAY[0,0,1,1,2,2] || CASE WHEN pairs > 0 THEN ARRAY[known] ELSE '{}' END, ARRAY[match_levels(0::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(0::int2, 0::int2),
                                      match_levels(1::int2, 1::int2), match_levels(1::int2, 0::int2)] || CASE WHEN pairs > 0 THEN ARRAY[match_levels(1::int2, 0::int2)] ELSE '{}' END, ARRAY[9900,100,90,10,90,10]::float8[] || CASE WHEN pairs > 0 THEN ARRAY[pairs::float8] ELSE '{}' END, '{1}', '{1,1}', 10000) AS f) m;
+-- how often two of one person are taken to disagree counts where records are few; here all do, in the second comparison
+SELECT n, round(f[4]::numeric, 1) AS m
+FROM (VALUES (100::float8), (1000000)) v(n),
+     LATERAL (SELECT match_fit('{0,1,2}', ARRAY[match_levels(0::int2, 0::int2), match_levels(1::int2, 0::int2), match_levels(1::int2, 0::int2)], ARRAY[n * 100, 100, 100], '{0}', '{1,1}',
+                               n * n / 2, '{0.05,0.05}') AS f) g;
+SELECT match_fit('{0}', '{1}', '{1}', '{}', '{1}', 1, '{1}');
 SELECT match_fit('{-3}', '{1}', '{1}', '{}', '{1}', 1);
 SELECT match_fit('{0}', '{1}', '{1}', '{}', '{15}', 1);
 SELECT match_fit('{0}', '{4}', '{1}', '{}', '{1}', 1);

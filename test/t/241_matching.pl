@@ -101,7 +101,8 @@ BEGIN
         (SELECT array_agg(x::float8 ORDER BY n) FROM unnest(patterns) WITH ORDINALITY u(x, n) WHERE n % 3 = 0),
         (SELECT array_agg((SELECT sum(1 << c.n::int - 1) FROM (SELECT columns, row_number() OVER (ORDER BY comparison) AS n FROM match_comparisons) c
                            WHERE c.columns && array(SELECT block_expression(x) FROM unnest(b.expressions) x)) ORDER BY b.expressions COLLATE "C") FROM match_blocks b),
-        (SELECT array_agg(top::int ORDER BY comparison) FROM match_comparisons), (SELECT 0.9::float8 * count(*) * (count(*) - 1) / 2 FROM match_records));
+        (SELECT array_agg(top::int ORDER BY comparison) FROM match_comparisons), (SELECT 0.9::float8 * count(*) * (count(*) - 1) / 2 FROM match_records),
+        (SELECT array_agg(known_to_disagree(comparator) ORDER BY comparison) FROM match_comparisons));
 END $$;
 });
 is(sql($node, 'SELECT differ, pairs > 1000 FROM plain(\'a\')'), '0|t', 'pairs, rules, levels and scores are those of plain SQL, to the last bit');
