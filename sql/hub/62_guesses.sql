@@ -30,8 +30,8 @@ BEGIN
           OR cardinality(source_keys) <> cardinality(a) THEN
         RAISE EXCEPTION USING ERRCODE = 'array_subscript_error',
             MESSAGE = 'a guess is an identifier, another one, and a strength',
-            DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b), cardinality(strengths),
-                            ', and ' || cardinality(source_keys) || ' keys');
+            DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b),
+                            cardinality(strengths), ', and ' || cardinality(source_keys) || ' keys');
     END IF;
     SELECT array_agg(x.identity_id ORDER BY g.n), array_agg(y.identity_id ORDER BY g.n),
            array_agg(coalesce(g.key, least(g.a, g.b)::text || ' ' || greatest(g.a, g.b)::text) ORDER BY g.n)

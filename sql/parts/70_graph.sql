@@ -13,6 +13,10 @@ CREATE FUNCTION identity_bridges(a bigint[], b bigint[])
 RETURNS TABLE ("position" integer, smaller bigint)
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
 
-COMMENT ON FUNCTION identity_conflicts(bigint[], bigint[], bigint[], integer[], integer[], bigint[], bigint[]) IS 'links, added in their order, that are left out because a component would break a limit, or a pair would not stay apart';
-COMMENT ON FUNCTION identity_path(bigint[], bigint[], integer[], bigint, bigint) IS 'positions of the links of the cheapest path from one node to another';
-COMMENT ON FUNCTION identity_bridges(bigint[], bigint[]) IS 'links without which a component would fall apart, and the number of nodes of the smaller part';
+COMMENT ON FUNCTION identity_conflicts(bigint[], bigint[], bigint[], integer[], integer[], bigint[], bigint[]) IS
+    'links, added in their order, that are left out because a component would break a limit, or a pair would not stay '
+    'apart';
+COMMENT ON FUNCTION identity_path(bigint[], bigint[], integer[], bigint, bigint) IS
+    'positions of the links of the cheapest path from one node to another';
+COMMENT ON FUNCTION identity_bridges(bigint[], bigint[]) IS
+    'links without which a component would fall apart, and the number of nodes of the smaller part';

@@ -20,7 +20,8 @@ CREATE FUNCTION journey_is_hub(name text) RETURNS boolean
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    RETURN EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                                              JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE n.nspname = name AND c.relname = 'settings' AND a.attname = 'hub_version');
 END $$;
 
@@ -48,18 +49,19 @@ BEGIN
     ELSIF name = '$user' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = 'a hub must not be called $user',
             DETAIL = 'In a search_path that is the schema which is called like the role.';
-    ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' ELSE '[\u0001-\u001f\u007f]' END) THEN
+    ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'
+                       ELSE '[\u0001-\u001f\u007f]' END) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('name of a hub must not contain control characters: %s', to_json(name));
     END IF;
 END $$;
 
--- No quoting may hang on the name: it could contain the tag of a dollar-quoted string. The bodies of functions are as good
--- as in the hub before, and are not compiled.
+-- No quoting may hang on the name: it could contain the tag of a dollar-quoted string. The bodies of functions are as
+-- good as in the hub before, and are not compiled.
 CREATE FUNCTION journey_run_hub_template(name text, skip_tables boolean) RETURNS void
 LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET check_function_bodies = off
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+SET standard_conforming_strings = on SET check_function_bodies = off
 AS $$
 DECLARE
     script text;
@@ -69,7 +71,8 @@ BEGIN
         tag := tag || 'q';
     END LOOP;
     EXECUTE 'DISCARD PLANS';  -- each of thousands of changes would be looked for in each plan of the session
-    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
+    FOR script IN SELECT t.script FROM journey_hub_template() t
+                  WHERE NOT (skip_tables AND t.part LIKE '%tables') ORDER BY t.part LOOP
         PERFORM journey_run_as_owner(name, replace(replace(script, '@tag@', tag), '@hub@', quote_ident(name)));
     END LOOP;
 END $$;
@@ -198,7 +201,8 @@ AS $$
 BEGIN
     PERFORM journey_check_hub(name);
     IF force OR NOT journey_hub_holds_data(name) THEN
-        PERFORM journey_run_as_owner(name, format('SELECT count(%1$I.unwatch_source(s.source_id)) FROM %1$I.sources s', name)),
+        PERFORM journey_run_as_owner(name, format('SELECT count(%1$I.unwatch_source(s.source_id)) '
+                                                  'FROM %1$I.sources s', name)),
                 journey_lock_hub(name);
     END IF;
     IF force IS NOT TRUE AND journey_hub_holds_data(name) THEN
@@ -230,7 +234,8 @@ COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the n
 COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
 COMMENT ON FUNCTION journey_hub_is_in_use(text) IS 'say who holds locks in a hub that can''t be had';
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
-COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS 'run the template in a schema, all of it or what makes no tables';
+COMMENT ON FUNCTION journey_run_hub_template(text, boolean) IS
+    'run the template in a schema, all of it or what makes no tables';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';
 COMMENT ON FUNCTION journey_upgrade_hub(text)
     IS 'bring a hub to the installed version of the extension, and to the name its schema has';
