@@ -32,7 +32,7 @@ typedef struct LinkEnds
  * What a component may hold: at most limits[g - 1] nodes of group g, groups[i]
  * being one of members[i]'s; and not both apart_a[i] and apart_b[i].
  */
-typedef struct Rules
+typedef struct ConflictRules
 {
 	uint32 nlimits;
 	const int32 *limits;
@@ -42,7 +42,7 @@ typedef struct Rules
 	uint32 napart;
 	const int64 *apart_a;
 	const int64 *apart_b;
-} Rules;
+} ConflictRules;
 
 /* graph.c */
 extern void *graph_array(size_t n, size_t size);
@@ -70,6 +70,6 @@ extern uint32 *graph_bridges(const Links *links);
  * where none has and a pair would no longer be apart. 0: added.
  */
 #define GRAPH_APART PG_UINT32_MAX
-extern uint32 *graph_conflicts(const Links *links, const Rules *rules);
+extern uint32 *graph_conflicts(const Links *links, const ConflictRules *rules);
 
 #endif /* PGJ_GRAPH_H */

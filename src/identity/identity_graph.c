@@ -54,7 +54,7 @@ links_argument(FunctionCallInfo fcinfo)
 	return (Links) {a.n, a.values, b.values};
 }
 
-static Rules
+static ConflictRules
 rules_argument(FunctionCallInfo fcinfo)
 {
 	Column members = column(fcinfo, 2, "members");
@@ -62,8 +62,8 @@ rules_argument(FunctionCallInfo fcinfo)
 	Column limits = column(fcinfo, 4, "limits");
 	Column apart_a = column(fcinfo, 5, "apart_a");
 	Column apart_b = column(fcinfo, 6, "apart_b");
-	Rules rules = {limits.n,      limits.values, members.n,      members.values,
-				   groups.values, apart_a.n,     apart_a.values, apart_b.values};
+	ConflictRules rules = {limits.n,      limits.values, members.n,      members.values,
+						   groups.values, apart_a.n,     apart_a.values, apart_b.values};
 
 	check_same_length(&members, &groups);
 	check_same_length(&apart_a, &apart_b);
@@ -92,7 +92,7 @@ identity_conflicts(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Links links = links_argument(fcinfo);
-	Rules rules = rules_argument(fcinfo);
+	ConflictRules rules = rules_argument(fcinfo);
 	uint32 *broken = graph_conflicts(&links, &rules);
 
 	InitMaterializedSRF(fcinfo, 0);

@@ -126,14 +126,14 @@ static void
 check_conflicts(void)
 {
 	Links exact = exact_links();
-	Rules rules = {LIMITS,
-				   limits,
-				   members.n,
-				   exact_copy(members.a, members.n * sizeof(int64)),
-				   exact_copy(members.number, members.n * sizeof(int32)),
-				   apart.n,
-				   exact_copy(apart.a, apart.n * sizeof(int64)),
-				   exact_copy(apart.b, apart.n * sizeof(int64))};
+	ConflictRules rules = {LIMITS,
+						   limits,
+						   members.n,
+						   exact_copy(members.a, members.n * sizeof(int64)),
+						   exact_copy(members.number, members.n * sizeof(int32)),
+						   apart.n,
+						   exact_copy(apart.a, apart.n * sizeof(int64)),
+						   exact_copy(apart.b, apart.n * sizeof(int64))};
 	uint32 *broken = graph_conflicts(&exact, &rules);
 	int label[NODES_MAX];
 	int joined[NODES_MAX];
