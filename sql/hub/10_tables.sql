@@ -158,8 +158,8 @@ COMMENT ON COLUMN @hub@.evidence.observed_at IS 'when they were seen';
 COMMENT ON COLUMN @hub@.evidence.recorded_at IS 'when it came in';
 COMMENT ON COLUMN @hub@.evidence.retracted_at IS 'when it was retracted; NULL: it holds';
 COMMENT ON COLUMN @hub@.evidence.strength IS
-    'of a guess, that they may be one customer: the larger, the likelier. A guess never parts what facts join, and joins '
-    'nothing that the rules part; NULL: a fact, they were seen together';
+    'of a guess, that they may be one customer: the larger, the likelier. A guess never parts what facts join, and '
+    'joins nothing that the rules part; NULL: a fact, they were seen together';
 
 CREATE TABLE @hub@.identity_pairs (
     a bigint NOT NULL,

@@ -227,7 +227,8 @@ CREATE TABLE @hub@.journey_changes (
     packed_by integer
 );
 CREATE INDEX ON @hub@.journey_changes (identity_id);
-ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;  -- without a key, which costs too much, refresh() would fail where it is published
+-- Without a key, which costs too much, refresh() would fail where it is published.
+ALTER TABLE @hub@.journey_changes REPLICA IDENTITY FULL;
 COMMENT ON TABLE @hub@.journey_changes IS
     'what customer_journeys lacks. Each transaction adds what it has changed, and refresh() takes it away';
 COMMENT ON COLUMN @hub@.journey_changes.identity_id IS 'identity something has changed for, or former customer';

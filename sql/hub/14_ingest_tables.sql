@@ -172,7 +172,8 @@ UPDATE @hub@.formats SET
         '=bot if /event = Message Received and /properties/conversationId',
         '=bot if /event = Message Received and /properties/conversation_id'],
     campaign = '{/context/campaign/name,/properties/campaign_name,/properties/campaign/name,/properties/campaign_id}',
-    attributes = '{name:/name,properties:/properties,traits:/traits,group_id:/groupId,group_id:/context/groupId,url:/context/page/url}'
+    attributes = '{name:/name,properties:/properties,traits:/traits,group_id:/groupId,group_id:/context/groupId,'
+                 'url:/context/page/url}'
 WHERE format = 'segment' AND makes = 'touchpoint';
 
 -- CloudEvents 0.1 to 1.0, JSON: who the customer is, is not in the specification. It is looked for under the usual

@@ -58,7 +58,8 @@ CREATE TABLE @hub@.trait_rules (
     rule text CHECK (rule IN ('most_recent', 'source_order', 'most_frequent', 'longest', 'min', 'max')),
     source_order text[],
     personal boolean,
-    CONSTRAINT source_order_is_for_its_rule CHECK ((rule IS NOT DISTINCT FROM 'source_order') = (source_order IS NOT NULL)),
+    CONSTRAINT source_order_is_for_its_rule
+        CHECK ((rule IS NOT DISTINCT FROM 'source_order') = (source_order IS NOT NULL)),
     CONSTRAINT star_has_no_members CHECK (trait <> '*' OR members IS NULL)
 );
 COMMENT ON TABLE @hub@.trait_rules IS

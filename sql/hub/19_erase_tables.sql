@@ -93,9 +93,9 @@ COMMENT ON COLUMN @hub@.personal_data.holds IS
 COMMENT ON COLUMN @hub@.personal_data.reached_by IS
     'how rows of a person are found by it: identity: it is an identity_id, or was a customer_id; customer: a '
     'customer_id, now or before; identities: an array of identity_id; identifier: namespace:value, or the value; key: '
-    'with a column source beside it, the key of a row or touchpoint that told of the person; conversation: likewise, one '
-    'that nobody else takes part in; mention: one of the '
-    'person''s identifiers stands in it. NULL: its rows are found by other columns';
+    'with a column source beside it, the key of a row or touchpoint that told of the person; conversation: likewise, '
+    'one that nobody else takes part in; mention: one of the person''s identifiers stands in it. NULL: its rows are '
+    'found by other columns';
 COMMENT ON COLUMN @hub@.personal_data.on_erase IS
     'delete: the rows that are found by it go; strip: the person is taken out of the array, and rows that less than '
     'two are left in go; clear: it becomes NULL in rows that are found by any column; keep: it stays. NULL: it goes '

@@ -4,8 +4,8 @@
 --
 -- All writers pass the gate, the table suppressions, before they look who is known (journey_pass), and erase() closes
 -- it: so nothing is recorded of whom it is erasing meanwhile. What is known is not suppressed, so only what is new is
--- looked for. Who locks rows of a person otherwise (assign, take_segment_events) passes it before: if he came to it with
--- them, erase() could be waiting for him.
+-- looked for. Who locks rows of a person otherwise (assign, take_segment_events) passes it before: if he came to it
+-- with them, erase() could be waiting for him.
 
 CREATE OR REPLACE FUNCTION @hub@.suppression_mark(identifier @extschema@.identifier, secret bytea) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE

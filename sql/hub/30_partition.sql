@@ -358,8 +358,8 @@ COMMENT ON FUNCTION @hub@.partition_of(bigint[], bigint[], @hub@.identifier_rule
 
 -- Nodes that join nobody, reckoned from the rules and all evidence but guesses. Those of namespaces that have no
 -- shared_above are anchors: they tell people apart. Anchors that evidence or must-links connect are one person. An
--- evidence without anchors has its strongest other node for a person. scope: only of these nodes; of those that are marked as
--- shared nothing can be told by that, since people they were seen with may be in other components.
+-- evidence without anchors has its strongest other node for a person. scope: only of these nodes; of those that are
+-- marked as shared nothing can be told by that, since people they were seen with may be in other components.
 CREATE OR REPLACE FUNCTION @hub@.stitch_flags(
     given_rules @hub@.identifier_rules[] DEFAULT NULL, extra @hub@.observation[] DEFAULT NULL,
     scope bigint[] DEFAULT NULL,

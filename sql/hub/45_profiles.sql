@@ -95,7 +95,8 @@ BEGIN
         ORDER BY n.id, n.name, n.at, (n.value = 'null') DESC, n.value::text COLLATE "C" DESC
         ON CONFLICT ON CONSTRAINT trait_history_pkey DO UPDATE
         SET value = excluded.value, recorded_at = excluded.recorded_at
-        WHERE (excluded.value = 'null', excluded.value::text COLLATE "C") > (h.value = 'null', h.value::text COLLATE "C");
+        WHERE (excluded.value = 'null', excluded.value::text COLLATE "C")
+              > (h.value = 'null', h.value::text COLLATE "C");
     END IF;
     IF added < cardinality(told_ids) THEN
         UPDATE traits t SET value = u.value, observed_at = u.at, recorded_at = now()

@@ -554,8 +554,8 @@ END $maintain$;
 COMMENT ON PROCEDURE @hub@.maintain(timestamptz, integer, integer, integer) IS
     'make partitions of touchpoints, from a time or now until some months from now, and for months with a thousand '
     'touchpoints; delete and anonymise what retention_rules keep no longer, and drop its partitions; forget '
-    'identifiers that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many were made '
-    'and dropped, and how many tasks must wait until it is called again; commits as it goes';
+    'identifiers that nothing names any more, if settings say so; gather statistics of what has grown. Tells how many '
+    'were made and dropped, and how many tasks must wait until it is called again; commits as it goes';
 
 CREATE OR REPLACE FUNCTION @hub@.make_partitions(since timestamptz DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

@@ -769,7 +769,8 @@ BEGIN
     body := format(E'\n%s\nDECLARE\n    n pg_catalog.int8;\nBEGIN\n'
                    '    IF pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(%L), ''USAGE'') IS NOT TRUE\n'
                    '       OR pg_catalog.to_regproc(%L) IS NULL THEN\n'
-                   '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n        PERFORM %I.journey_note_rows(%s);\n'
+                   '        NULL;\n    ELSIF TG_OP OPERATOR(pg_catalog.=) ''TRUNCATE'' THEN\n'
+                   '        PERFORM %I.journey_note_rows(%s);\n'
                    '    ELSE\n        %s;\n    END IF;\n    RETURN NULL;\nEND',
                    mark, quote_ident(extension), format('%I.journey_note_rows', extension), extension,
                    format('%L, %s, %L, %s, NULL', current_schema(), source_id, lookup, relation::oid),

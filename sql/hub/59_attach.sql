@@ -340,8 +340,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('there are touchpoints of source %s already', title),
             HINT = 'Choose another name' || CASE WHEN EXISTS (SELECT FROM sources s
-                                                              WHERE (s.source, s.part)
-                                                                    = (check_source_name.source, check_source_name.part))
+                                                              WHERE s.source = check_source_name.source
+                                                                    AND s.part = check_source_name.part)
                                                  THEN format(', or remove them by %I.detach_source(%s, keep => false).',
                                                              current_schema(), source_arguments(source, part))
                                                  ELSE '.' END;

@@ -275,8 +275,8 @@ COMMENT ON FUNCTION @hub@.evidence_rows(text, text[]) IS 'where rows of evidence
 
 -- Nodes that evidence linked which was retracted, the component they are in, whether rules part that, and how many
 -- identities it has. Left out are links that other evidence makes too: they change nothing. In a component that rules
--- part their time does, unless it is in quarantine and neither a steward nor a guess had a say. numbers and ids are parallel arrays: of
--- which evidence each identity is.
+-- part their time does, unless it is in quarantine and neither a steward nor a guess had a say. numbers and
+-- ids are parallel arrays: of which evidence each identity is.
 CREATE OR REPLACE FUNCTION @hub@.loosened(
     numbers integer[], ids bigint[], OUT component bigint, OUT node bigint, OUT parted boolean, OUT size integer)
 RETURNS SETOF record

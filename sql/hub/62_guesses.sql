@@ -30,8 +30,8 @@ BEGIN
           OR cardinality(source_keys) <> cardinality(a) THEN
         RAISE EXCEPTION USING ERRCODE = 'array_subscript_error',
             MESSAGE = 'a guess is an identifier, another one, and a strength',
-            DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b), cardinality(strengths),
-                            ', and ' || cardinality(source_keys) || ' keys');
+            DETAIL = format('Given are %s, %s and %s of them%s.', cardinality(a), cardinality(b),
+                            cardinality(strengths), ', and ' || cardinality(source_keys) || ' keys');
     END IF;
     -- each is looked up once, however many guesses are about it
     WITH known AS MATERIALIZED (

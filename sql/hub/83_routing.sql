@@ -433,7 +433,8 @@ BEGIN
                             WHEN r.language IS NOT NULL AND r.language <> ALL (spoken)
                             THEN w.speaks || ', not ' || r.language
                             WHEN r.waiting_longer IS NOT NULL AND waiting IS NULL THEN 'does not wait'
-                            WHEN waiting <= r.waiting_longer THEN w.waits || ', not for longer than ' || r.waiting_longer
+                            WHEN waiting <= r.waiting_longer
+                            THEN w.waits || ', not for longer than ' || r.waiting_longer
                             WHEN r.segment = ANY (inside) OR r.segment IS NULL THEN NULL
                             WHEN r.segment = ANY (segment_names) THEN 'is not in segment ' || r.segment
                             ELSE 'there is no segment ' || r.segment END AS why

@@ -260,7 +260,8 @@ BEGIN
             SELECT n.label, (SELECT string_agg(CASE WHEN NOT EXISTS (
                                      SELECT FROM unnest(s.concerns) c(pattern)
                                      WHERE journey_pattern_concerns(c.pattern::@extschema@.journey_pattern, n.news))
-                                                    AND s.segment_id = b.n THEN '0' ELSE '1' END, '' ORDER BY b.n)::varbit
+                                                    AND s.segment_id = b.n THEN '0' ELSE '1' END,
+                                               '' ORDER BY b.n)::varbit
                              FROM generate_series(0, length($10) - 1) b(n)
                                   LEFT JOIN segments s ON s.segment_id = b.n) AS bits
             FROM (SELECT d.label, format('{%s@2000-01-01T00:00:00Z}', d.label)::@extschema@.journey AS news

@@ -159,8 +159,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.breaches(text, timestamptz, timestamptz, text) IS
     'which targets were held, and which not, by what they are of, and day, week, month, quarter, year or all, in the'
-    ' time zone of settings; of what began from one time until before another; and by channel, queue, agent, priority or'
-    ' source. What has not ended and is in time yet is running';
+    ' time zone of settings; of what began from one time until before another; and by channel, queue, agent, priority '
+    'or source. What has not ended and is in time yet is running';
 
 -- An open conversation is counted from the first full hour that is not before it began, or came to a queue or agent, up
 -- to the first that is not before it was resolved, or went on. What ended with a resolution before then is left out

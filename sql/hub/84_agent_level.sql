@@ -46,8 +46,8 @@ WHERE (a.released_at IS NULL OR a.released_at > (SELECT @hub@.seen_since()))
       AND (a.queue = ANY ((SELECT @hub@.my_queue_names())::text[])
            OR a.agent = ANY ((SELECT @hub@.my_agent_names())::text[]));
 COMMENT ON VIEW @hub@.my_customers IS
-    'customers assigned to you or your queues, until agents_see_released of settings after they were released, a row an '
-    'assignment';
+    'customers assigned to you or your queues, until agents_see_released of settings after they were released, a row '
+    'an assignment';
 COMMENT ON COLUMN @hub@.my_customers.customer_id IS 'the customer';
 
 CREATE OR REPLACE VIEW @hub@.my_identities WITH (security_barrier = true) AS

@@ -232,7 +232,8 @@ BEGIN
         INTO by_identity, at, has_source
         FROM pg_attribute a LEFT JOIN personal_data p ON p.relation = t.relation AND p.column_name = a.attname
              LEFT JOIN unnest('{occurred_at,observed_at,received_at,rejected_at,noted_at,set_at,first_seen,'
-                              'suppressed_at,given_at,seen_at,asked_at,assigned_at,at}'::name[]) WITH ORDINALITY u(name, n)
+                              'suppressed_at,given_at,seen_at,asked_at,assigned_at,at}'::name[])
+                       WITH ORDINALITY u(name, n)
                  ON u.name = a.attname
         WHERE a.attrelid = id AND a.attnum > 0 AND NOT a.attisdropped;
         EXECUTE format('SELECT count(*), %s, %s, %s, %s FROM %s x%s',

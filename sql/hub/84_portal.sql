@@ -54,8 +54,8 @@ END $$;
 COMMENT ON FUNCTION @hub@.revoke_portal_tokens() IS 'make all tokens invalid that were made until now';
 
 -- Whatever is wrong, the answer is the same. The signature comes first, so that nothing else can be learnt without a
--- true one; what is compared are signatures of the two, of which nobody knows which byte differs, or when. No backslash,
--- which a caller could have read in another way.
+-- true one; what is compared are signatures of the two, of which nobody knows which byte differs, or when. No
+-- backslash, which a caller could have read in another way.
 CREATE OR REPLACE FUNCTION @hub@.portal_identity() RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = @hub@, @extschema@, pg_temp
 AS $$

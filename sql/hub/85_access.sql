@@ -426,7 +426,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.grant_access(name, text, boolean) IS
     'let a role read (and see identifiers), write, be a steward, or show customers themselves at the portal, besides '
-    'what it may already; or be an agent, who sees the customers of the queues he serves: login of agents tells who he is';
+    'what it may already; or be an agent, who sees the customers of the queues he serves: login of agents tells who '
+    'he is';
 
 CREATE OR REPLACE FUNCTION @hub@.revoke_access(role name) RETURNS void
 LANGUAGE plpgsql SET search_path = @hub@, @extschema@, pg_temp

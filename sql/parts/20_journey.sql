@@ -250,7 +250,8 @@ CREATE AGGREGATE journey_agg(journey) (
 COMMENT ON TYPE journey IS 'all touchpoints of a customer in order of time, packed: {touchpoint, ...}';
 COMMENT ON FUNCTION journey_typanalyze(internal) IS 'ANALYZE';
 COMMENT ON FUNCTION journey_sel(internal, oid, internal, integer) IS 'restriction selectivity of ~, && and <@';
-COMMENT ON FUNCTION journey_support(internal) IS 'planner support of journey_matches, journey_overlaps and journey_within';
+COMMENT ON FUNCTION journey_support(internal) IS
+    'planner support of journey_matches, journey_overlaps and journey_within';
 COMMENT ON FUNCTION journey_in(cstring) IS 'I/O';
 COMMENT ON FUNCTION journey_out(journey) IS 'I/O';
 COMMENT ON FUNCTION journey_recv(internal) IS 'I/O';
@@ -262,7 +263,8 @@ COMMENT ON FUNCTION journey_next_time(journey, timestamptz) IS
     'time of the first touchpoint from a time on, NULL if there is none';
 COMMENT ON FUNCTION journey_start(journey) IS 'time of the first touchpoint, NULL if empty';
 COMMENT ON FUNCTION journey_end(journey) IS 'time of the last touchpoint, NULL if empty';
-COMMENT ON FUNCTION journey_period(journey) IS 'range from the first to the last touchpoint, both included; the empty range if there is none';
+COMMENT ON FUNCTION journey_period(journey) IS
+    'range from the first to the last touchpoint, both included; the empty range if there is none';
 COMMENT ON FUNCTION journey_channels(journey) IS 'distinct channels, sorted';
 COMMENT ON FUNCTION journey_actions(journey) IS 'distinct actions, sorted';
 COMMENT ON FUNCTION journey_details(journey) IS 'distinct details, sorted';
@@ -272,13 +274,16 @@ COMMENT ON FUNCTION journey_value(journey) IS 'sum of the values, NULL if no tou
 COMMENT ON FUNCTION journey_path(journey, text, boolean) IS
     'label, channel, action or detail (NULL where there is none) of each touchpoint in order; collapse leaves one of '
     'equal neighbours';
-COMMENT ON FUNCTION journey_nth(journey, integer) IS 'n-th touchpoint; negative n counts from the end; NULL if there is none';
+COMMENT ON FUNCTION journey_nth(journey, integer) IS
+    'n-th touchpoint; negative n counts from the end; NULL if there is none';
 COMMENT ON FUNCTION unnest(journey) IS 'touchpoints in order';
 COMMENT ON FUNCTION journey_steps(journey) IS 'touchpoints in order, as columns, with the time since the one before';
 COMMENT ON FUNCTION journey_merge(journey, journey) IS 'touchpoints of both journeys; implementation of || operator';
-COMMENT ON FUNCTION journey_merge(touchpoint, touchpoint) IS 'journey of both touchpoints; implementation of || operator';
+COMMENT ON FUNCTION journey_merge(touchpoint, touchpoint) IS
+    'journey of both touchpoints; implementation of || operator';
 COMMENT ON FUNCTION journey_slice(journey, tstzrange) IS 'touchpoints whose time lies in the range';
-COMMENT ON FUNCTION journey_sessions(journey, interval) IS 'journey cut wherever two neighbours are more than the gap apart';
+COMMENT ON FUNCTION journey_sessions(journey, interval) IS
+    'journey cut wherever two neighbours are more than the gap apart';
 COMMENT ON FUNCTION journey_lt(journey, journey) IS 'implementation of < operator';
 COMMENT ON FUNCTION journey_le(journey, journey) IS 'implementation of <= operator';
 COMMENT ON FUNCTION journey_eq(journey, journey) IS 'implementation of = operator';
@@ -288,10 +293,14 @@ COMMENT ON FUNCTION journey_gt(journey, journey) IS 'implementation of > operato
 COMMENT ON FUNCTION journey_cmp(journey, journey) IS 'touchpoint by touchpoint, then the shorter first';
 COMMENT ON FUNCTION journey_hash(journey) IS 'hash';
 COMMENT ON FUNCTION journey_hash_extended(journey, bigint) IS 'hash, 64 bits, seeded';
-COMMENT ON FUNCTION journey_overlaps(journey, tstzrange) IS 'journey''s period and the range overlap; implementation of && operator';
-COMMENT ON FUNCTION journey_overlaps(tstzrange, journey) IS 'the range and the journey''s period overlap; implementation of && operator';
-COMMENT ON FUNCTION journey_within(journey, tstzrange) IS 'all touchpoints lie in the range; implementation of <@ operator';
-COMMENT ON FUNCTION journey_within(tstzrange, journey) IS 'the range holds all touchpoints; implementation of @> operator';
+COMMENT ON FUNCTION journey_overlaps(journey, tstzrange) IS
+    'journey''s period and the range overlap; implementation of && operator';
+COMMENT ON FUNCTION journey_overlaps(tstzrange, journey) IS
+    'the range and the journey''s period overlap; implementation of && operator';
+COMMENT ON FUNCTION journey_within(journey, tstzrange) IS
+    'all touchpoints lie in the range; implementation of <@ operator';
+COMMENT ON FUNCTION journey_within(tstzrange, journey) IS
+    'the range holds all touchpoints; implementation of @> operator';
 COMMENT ON FUNCTION journey_to_json(journey) IS 'journey as a JSON array of objects';
 COMMENT ON FUNCTION journey_to_jsonb(journey) IS 'journey as a JSON array of objects';
 COMMENT ON OPERATOR || (journey, journey) IS 'merge';
@@ -308,7 +317,8 @@ COMMENT ON OPERATOR <@ (journey, tstzrange) IS 'all touchpoints lie in the range
 COMMENT ON OPERATOR @> (tstzrange, journey) IS 'holds all touchpoints';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text) IS 'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric) IS 'transition of journey_agg';
-COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint) IS 'transition of journey_agg';
+COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint) IS
+    'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_transfn(internal, timestamptz, text, text, numeric, bigint, text) IS
     'transition of journey_agg';
 COMMENT ON FUNCTION journey_agg_merge_transfn(internal, touchpoint) IS 'transition of journey_agg';
@@ -319,7 +329,8 @@ COMMENT ON FUNCTION journey_agg_deserialfn(bytea, internal) IS 'deserialisation 
 COMMENT ON FUNCTION journey_agg_finalfn(internal) IS 'result of journey_agg';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text) IS 'journey of the rows, in any order of input';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric) IS 'journey of the rows, with values';
-COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint) IS 'journey of the rows, with values and references';
+COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint) IS
+    'journey of the rows, with values and references';
 COMMENT ON AGGREGATE journey_agg(timestamptz, text, text, numeric, bigint, text) IS
     'journey of the rows, with values, references and details';
 COMMENT ON AGGREGATE journey_agg(touchpoint) IS 'journey of the touchpoints';

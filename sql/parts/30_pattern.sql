@@ -79,7 +79,8 @@ CREATE OPERATOR CLASS journey_pattern_ops DEFAULT FOR TYPE journey_pattern USING
 CREATE FUNCTION journey_matches(journey, journey_pattern) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT journey_support;
 CREATE FUNCTION journey_matches(journey_pattern, journey) RETURNS boolean
-AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT journey_support;
+AS 'MODULE_PATHNAME', 'journey_pattern_matches' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50
+SUPPORT journey_support;
 CREATE OPERATOR ~ (
     LEFTARG = journey, RIGHTARG = journey_pattern, PROCEDURE = journey_matches,
     COMMUTATOR = ~, RESTRICT = journey_sel, JOIN = contjoinsel
@@ -121,11 +122,14 @@ COMMENT ON FUNCTION journey_pattern_hash(journey_pattern) IS 'hash';
 COMMENT ON FUNCTION journey_pattern_hash_extended(journey_pattern, bigint) IS 'hash, 64 bits, seeded';
 COMMENT ON FUNCTION journey_matches(journey, journey_pattern) IS 'does the journey match? implementation of ~ operator';
 COMMENT ON FUNCTION journey_matches(journey_pattern, journey) IS 'does the journey match? implementation of ~ operator';
-COMMENT ON FUNCTION journey_match(journey, journey_pattern) IS 'touchpoints of the match that ends first and starts last, NULL if there is none';
+COMMENT ON FUNCTION journey_match(journey, journey_pattern) IS
+    'touchpoints of the match that ends first and starts last, NULL if there is none';
 COMMENT ON FUNCTION journey_match_all(journey, journey_pattern) IS 'touchpoints of each match; matches do not overlap';
 COMMENT ON FUNCTION journey_match_count(journey, journey_pattern) IS 'number of matches that do not overlap';
-COMMENT ON FUNCTION journey_reached(journey, journey_pattern) IS 'how many items of the pattern the journey reaches in order';
-COMMENT ON FUNCTION journey_progress(journey, journey_pattern) IS 'touchpoints of the partial match that reaches most items';
+COMMENT ON FUNCTION journey_reached(journey, journey_pattern) IS
+    'how many items of the pattern the journey reaches in order';
+COMMENT ON FUNCTION journey_progress(journey, journey_pattern) IS
+    'touchpoints of the partial match that reaches most items';
 COMMENT ON FUNCTION journey_filter(journey, journey_pattern) IS 'touchpoints that match a pattern of one step';
 COMMENT ON FUNCTION journey_last_time(journey, journey_pattern) IS
     'time of the last touchpoint that matches a pattern of one step, NULL if none does';
@@ -198,7 +202,8 @@ COMMENT ON TYPE funnel_step IS 'how many journeys reach a step of a funnel, and 
 COMMENT ON FUNCTION journey_funnel_agg_transfn(bytea, journey, journey_pattern) IS 'transition of journey_funnel_agg';
 COMMENT ON FUNCTION journey_funnel_agg_combinefn(bytea, bytea) IS 'combination of partial states of journey_funnel_agg';
 COMMENT ON FUNCTION journey_funnel_agg_finalfn(bytea) IS 'result of journey_funnel_agg';
-COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern) IS 'how many journeys reach each item of the pattern, and in what time from the one before (within 1 %)';
+COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern) IS
+    'how many journeys reach each item of the pattern, and in what time from the one before (within 1 %)';
 COMMENT ON FUNCTION journey_funnel_agg_transfn(bytea, journey_block, journey_pattern) IS
     'transition of journey_funnel_agg over blocks';
 COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern) IS

@@ -52,7 +52,8 @@ CREATE AGGREGATE sequence_match_events(text, timestamptz, VARIADIC "any") (
 
 CREATE FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
-CREATE FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean, VARIADIC "any") RETURNS internal
+CREATE FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean, VARIADIC "any")
+RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION sequence_next_node_combinefn(internal, internal) RETURNS internal
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
@@ -143,27 +144,45 @@ CREATE AGGREGATE retention(VARIADIC "any") (
 
 COMMENT ON FUNCTION journey_rows_serialfn(internal) IS 'partial state of an aggregate over rows, to be sent';
 COMMENT ON FUNCTION journey_rows_deserialfn(bytea, internal) IS 'partial state of an aggregate over rows, as received';
-COMMENT ON FUNCTION journey_rows_combinefn(internal, internal) IS 'combination of partial states of an aggregate over rows';
-COMMENT ON FUNCTION window_funnel_transfn(internal, interval, timestamptz, VARIADIC "any") IS 'transition of window_funnel';
-COMMENT ON FUNCTION window_funnel_transfn(internal, interval, text, timestamptz, VARIADIC "any") IS 'transition of window_funnel';
+COMMENT ON FUNCTION journey_rows_combinefn(internal, internal) IS
+    'combination of partial states of an aggregate over rows';
+COMMENT ON FUNCTION window_funnel_transfn(internal, interval, timestamptz, VARIADIC "any") IS
+    'transition of window_funnel';
+COMMENT ON FUNCTION window_funnel_transfn(internal, interval, text, timestamptz, VARIADIC "any") IS
+    'transition of window_funnel';
 COMMENT ON FUNCTION window_funnel_finalfn(internal) IS 'result of window_funnel';
-COMMENT ON AGGREGATE window_funnel(interval, timestamptz, VARIADIC "any") IS 'how many conditions are met one after the other, within the window from the first: window, time, conditions';
-COMMENT ON AGGREGATE window_funnel(interval, text, timestamptz, VARIADIC "any") IS 'how many conditions are met one after the other, within the window from the first: window, mode (strict_order, strict_once, ...), time, conditions';
-COMMENT ON FUNCTION sequence_transfn(internal, text, timestamptz, VARIADIC "any") IS 'transition of sequence_match, sequence_count and sequence_match_events';
+COMMENT ON AGGREGATE window_funnel(interval, timestamptz, VARIADIC "any") IS
+    'how many conditions are met one after the other, within the window from the first: window, time, conditions';
+COMMENT ON AGGREGATE window_funnel(interval, text, timestamptz, VARIADIC "any") IS
+    'how many conditions are met one after the other, within the window from the first: window, mode (strict_order, '
+    'strict_once, ...), time, conditions';
+COMMENT ON FUNCTION sequence_transfn(internal, text, timestamptz, VARIADIC "any") IS
+    'transition of sequence_match, sequence_count and sequence_match_events';
 COMMENT ON FUNCTION sequence_match_finalfn(internal) IS 'result of sequence_match';
 COMMENT ON FUNCTION sequence_count_finalfn(internal) IS 'result of sequence_count';
 COMMENT ON FUNCTION sequence_match_events_finalfn(internal) IS 'result of sequence_match_events';
-COMMENT ON AGGREGATE sequence_match(text, timestamptz, VARIADIC "any") IS 'do the rows that meet a condition match a pattern such as (?1)(?t<=3600).*(?2)? pattern, time, conditions';
-COMMENT ON AGGREGATE sequence_count(text, timestamptz, VARIADIC "any") IS 'number of matches of a pattern that do not overlap: pattern, time, conditions';
-COMMENT ON AGGREGATE sequence_match_events(text, timestamptz, VARIADIC "any") IS 'times of the events of the first match of a pattern, or of its longest beginning that matches: pattern, time, conditions';
-COMMENT ON FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean) IS 'transition of sequence_next_node';
-COMMENT ON FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean, VARIADIC "any") IS 'transition of sequence_next_node';
-COMMENT ON FUNCTION sequence_next_node_combinefn(internal, internal) IS 'combination of partial states of sequence_next_node';
+COMMENT ON AGGREGATE sequence_match(text, timestamptz, VARIADIC "any") IS
+    'do the rows that meet a condition match a pattern such as (?1)(?t<=3600).*(?2)? pattern, time, conditions';
+COMMENT ON AGGREGATE sequence_count(text, timestamptz, VARIADIC "any") IS
+    'number of matches of a pattern that do not overlap: pattern, time, conditions';
+COMMENT ON AGGREGATE sequence_match_events(text, timestamptz, VARIADIC "any") IS
+    'times of the events of the first match of a pattern, or of its longest beginning that matches: pattern, time, '
+    'conditions';
+COMMENT ON FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean) IS
+    'transition of sequence_next_node';
+COMMENT ON FUNCTION sequence_next_node_transfn(internal, text, text, timestamptz, text, boolean, VARIADIC "any") IS
+    'transition of sequence_next_node';
+COMMENT ON FUNCTION sequence_next_node_combinefn(internal, internal) IS
+    'combination of partial states of sequence_next_node';
 COMMENT ON FUNCTION sequence_next_node_serialfn(internal) IS 'partial state of sequence_next_node, to be sent';
-COMMENT ON FUNCTION sequence_next_node_deserialfn(bytea, internal) IS 'partial state of sequence_next_node, as received';
+COMMENT ON FUNCTION sequence_next_node_deserialfn(bytea, internal) IS
+    'partial state of sequence_next_node, as received';
 COMMENT ON FUNCTION sequence_next_node_finalfn(internal) IS 'result of sequence_next_node';
-COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean) IS 'value of the first or last row, if it meets the condition of a base: direction, base, time, value, base condition';
-COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean, VARIADIC "any") IS 'value of the row behind a chain of rows that meet the conditions: direction (forward, backward), base (head, tail, first_match, last_match), time, value, base condition, conditions';
+COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean) IS
+    'value of the first or last row, if it meets the condition of a base: direction, base, time, value, base condition';
+COMMENT ON AGGREGATE sequence_next_node(text, text, timestamptz, text, boolean, VARIADIC "any") IS
+    'value of the row behind a chain of rows that meet the conditions: direction (forward, backward), base (head, '
+    'tail, first_match, last_match), time, value, base condition, conditions';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean) IS 'transition of retention';
 COMMENT ON FUNCTION retention_transfn(bytea, boolean, boolean, boolean) IS 'transition of retention';
@@ -197,4 +216,5 @@ COMMENT ON AGGREGATE retention(boolean, boolean, boolean, boolean, boolean, bool
     IS 'was the first condition met by some row, and with it each other one? conditions';
 COMMENT ON AGGREGATE retention(boolean[])
     IS 'was the first condition met by some row, and with it each other one? conditions';
-COMMENT ON AGGREGATE retention(VARIADIC "any") IS 'was the first condition met by some row, and with it each other one? conditions';
+COMMENT ON AGGREGATE retention(VARIADIC "any") IS
+    'was the first condition met by some row, and with it each other one? conditions';

@@ -1,15 +1,16 @@
 -- Over journeys: who comes back, who is lost, where time goes, which step tells more.
 
 -- COST: some 0.3 us for a journey of 20 touchpoints
-CREATE FUNCTION journey_retention(journey, start_step journey_pattern, return_step journey_pattern, unit text, time_zone text,
-                                  OUT cohort date, OUT bracket integer)
+CREATE FUNCTION journey_retention(journey, start_step journey_pattern, return_step journey_pattern, unit text,
+                                  time_zone text, OUT cohort date, OUT bracket integer)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 5;
-CREATE FUNCTION journey_lifecycle(journey, step journey_pattern, unit text, time_zone text, until timestamptz DEFAULT 'infinity',
-                                  OUT period date, OUT state text)
+CREATE FUNCTION journey_lifecycle(journey, step journey_pattern, unit text, time_zone text,
+                                  until timestamptz DEFAULT 'infinity', OUT period date, OUT state text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 10;
-CREATE FUNCTION journey_time_in(journey, by text DEFAULT 'channel', OUT state text, OUT stays bigint, OUT time_spent interval)
+CREATE FUNCTION journey_time_in(journey, by text DEFAULT 'channel', OUT state text, OUT stays bigint,
+                                OUT time_spent interval)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 3;
 CREATE FUNCTION journey_item(journey, journey_pattern, n integer) RETURNS touchpoint
@@ -24,7 +25,9 @@ COMMENT ON FUNCTION journey_lifecycle(journey, journey_pattern, text, text, time
 COMMENT ON FUNCTION journey_time_in(journey, text) IS
     'stays in each channel, action, detail (NULL where there is none) or label, and the time until the next '
     'touchpoint spent in them';
-COMMENT ON FUNCTION journey_item(journey, journey_pattern, integer) IS 'touchpoint that completes the n-th item of the pattern in the partial match that reaches most, from the last item reached where n is negative';
+COMMENT ON FUNCTION journey_item(journey, journey_pattern, integer) IS
+    'touchpoint that completes the n-th item of the pattern in the partial match that reaches most, from the last '
+    'item reached where n is negative';
 COMMENT ON FUNCTION journey_split(journey, journey_pattern) IS
     'parts of the journey, cut behind each match; matches do not overlap';
 
@@ -36,7 +39,8 @@ CREATE TYPE retention_cell AS (
     customers bigint
 );
 
-CREATE FUNCTION journey_retention_agg_transfn(bytea, journey, start_step journey_pattern, return_step journey_pattern, unit text, time_zone text)
+CREATE FUNCTION journey_retention_agg_transfn(bytea, journey, start_step journey_pattern, return_step journey_pattern,
+                                              unit text, time_zone text)
 RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_retention_agg_combinefn(bytea, bytea) RETURNS bytea
@@ -44,9 +48,11 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_retention_agg_finalfn(bytea) RETURNS retention_cell[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 -- STYPE: not internal, so that partial states can come from anywhere
-CREATE AGGREGATE journey_retention_agg(journey, start_step journey_pattern, return_step journey_pattern, unit text, time_zone text) (
+CREATE AGGREGATE journey_retention_agg(journey, start_step journey_pattern, return_step journey_pattern, unit text,
+                                       time_zone text) (
     SFUNC = journey_retention_agg_transfn, STYPE = bytea, SSPACE = 1000,
-    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn, FINALFUNC_MODIFY = READ_ONLY,
+    COMBINEFUNC = journey_retention_agg_combinefn, FINALFUNC = journey_retention_agg_finalfn,
+    FINALFUNC_MODIFY = READ_ONLY,
     PARALLEL = SAFE
 );
 
@@ -89,16 +95,16 @@ CREATE TYPE funnel_period_step AS (
     p90_time interval
 );
 
-CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, period text, time_zone text, since timestamptz,
-                                           until timestamptz, breakdown text) RETURNS bytea
+CREATE FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, period text, time_zone text,
+                                                  since timestamptz, until timestamptz, breakdown text) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50;
 CREATE FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION journey_funnel_period_agg_finalfn(bytea) RETURNS funnel_period_step[]
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 -- STYPE: not internal, so that partial states can come from anywhere
-CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_zone text, since timestamptz, until timestamptz,
-                                    breakdown text) (
+CREATE AGGREGATE journey_funnel_agg(journey, journey_pattern, period text, time_zone text, since timestamptz,
+                                    until timestamptz, breakdown text) (
     SFUNC = journey_funnel_period_agg_transfn, STYPE = bytea, SSPACE = 10000,
     COMBINEFUNC = journey_funnel_period_agg_combinefn, FINALFUNC = journey_funnel_period_agg_finalfn,
     FINALFUNC_MODIFY = READ_ONLY, PARALLEL = SAFE
@@ -139,14 +145,16 @@ CREATE AGGREGATE journey_funnel_agg(journey_block, journey_pattern, period text,
 
 COMMENT ON TYPE funnel_period_step IS
     'how many journeys of those with an attempt that begins in a period reach a step of a funnel, and in what time';
-COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
+COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey, journey_pattern, text, text, timestamptz,
+    timestamptz, text) IS
     'transition of journey_funnel_agg by period';
 COMMENT ON FUNCTION journey_funnel_period_agg_combinefn(bytea, bytea) IS
     'combination of partial states of journey_funnel_agg by period';
 COMMENT ON FUNCTION journey_funnel_period_agg_finalfn(bytea) IS 'result of journey_funnel_agg by period';
 COMMENT ON AGGREGATE journey_funnel_agg(journey, journey_pattern, text, text, timestamptz, timestamptz, text) IS
-    'how many journeys reach each item of the pattern, counted in the day, week, month, quarter or year (NULL: all) in which '
-    'the attempt begins, from since to before until, by its first channel, action, detail or label (NULL: together)';
+    'how many journeys reach each item of the pattern, counted in the day, week, month, quarter or year (NULL: all) '
+    'in which the attempt begins, from since to before until, by its first channel, action, detail or label (NULL: '
+    'together)';
 COMMENT ON FUNCTION journey_funnel_period_agg_transfn(bytea, journey_block, journey_pattern, text, text, timestamptz,
                                                       timestamptz, text) IS
     'transition of journey_funnel_agg by period over blocks';

@@ -68,9 +68,13 @@ CREATE OPERATOR CLASS journey_gist_ops DEFAULT FOR TYPE journey USING gist AS
 
 COMMENT ON FUNCTION journey_gin_options(internal) IS 'GIN support';
 COMMENT ON FUNCTION journey_gin_extract_value(journey, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_extract_query(journey, internal, smallint, internal, internal, internal, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_consistent(internal, smallint, journey, integer, internal, internal, internal, internal) IS 'GIN support';
-COMMENT ON FUNCTION journey_gin_triconsistent(internal, smallint, journey, integer, internal, internal, internal) IS 'GIN support';
+COMMENT ON FUNCTION journey_gin_extract_query(journey, internal, smallint, internal, internal, internal, internal) IS
+    'GIN support';
+COMMENT ON FUNCTION journey_gin_consistent(internal, smallint, journey, integer, internal, internal, internal,
+    internal) IS
+    'GIN support';
+COMMENT ON FUNCTION journey_gin_triconsistent(internal, smallint, journey, integer, internal, internal, internal) IS
+    'GIN support';
 COMMENT ON OPERATOR CLASS journey_ops USING gin IS 'finds journeys that match a pattern';
 COMMENT ON FUNCTION journey_gist_compress(internal) IS 'GiST support';
 COMMENT ON FUNCTION journey_gist_consistent(internal, journey, smallint, oid, internal) IS 'GiST support';

@@ -32,7 +32,8 @@ AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_le(identifier, identifier) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_eq(identifier, identifier) RETURNS boolean
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;  -- as byteaeq is, so that row-level security leaves look-ups their index
+-- LEAKPROOF as byteaeq is, so that row-level security leaves look-ups their index
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION identifier_ne(identifier, identifier) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION identifier_ge(identifier, identifier) RETURNS boolean
@@ -128,11 +129,13 @@ COMMENT ON OPERATOR <> (identifier, identifier) IS 'not equal';
 COMMENT ON OPERATOR >= (identifier, identifier) IS 'greater than or equal';
 COMMENT ON OPERATOR > (identifier, identifier) IS 'greater than';
 COMMENT ON FUNCTION normalize_email(text) IS 'e-mail address in one form, or NULL if it is none';
-COMMENT ON FUNCTION normalize_phone(text, text) IS 'phone number as E.164, or NULL if it is none or its country is not known';
-COMMENT ON FUNCTION normalize_document(text) IS 'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
+COMMENT ON FUNCTION normalize_phone(text, text) IS
+    'phone number as E.164, or NULL if it is none or its country is not known';
+COMMENT ON FUNCTION normalize_document(text) IS
+    'CPF, CNPJ or NIF without punctuation, or NULL if it is none or its check digits are wrong';
 COMMENT ON FUNCTION normalize_identifier(identifier, text, text)
     IS 'identifier with its value as normalizer email, phone or document has it, or NULL if that can''t read it; any '
        'other leaves it as it is';
-COMMENT ON FUNCTION identifier_blocked(identifier, text[], text, text)
-    IS 'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace, or is '
-       'what the normalizer makes of one';
+COMMENT ON FUNCTION identifier_blocked(identifier, text[], text, text) IS
+    'whether its value is in a list of values and ~regular expressions, or phone:... for that kind of namespace, or '
+    'is what the normalizer makes of one';

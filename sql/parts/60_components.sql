@@ -141,15 +141,25 @@ COMMENT ON FUNCTION identity_groups(
     integer[], integer[], bigint[], bigint[], bigint[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[]) IS
     'components that new evidence connects, the first one of what each becomes part of, and how many new nodes it has';
 COMMENT ON FUNCTION identity_components_transfn(internal, bigint, bigint) IS 'transition of identity_components';
-COMMENT ON FUNCTION identity_components_combinefn(internal, internal) IS 'combination of partial states of identity_components';
+COMMENT ON FUNCTION identity_components_combinefn(internal, internal) IS
+    'combination of partial states of identity_components';
 COMMENT ON FUNCTION identity_components_serialfn(internal) IS 'a state of identity_components for another process';
-COMMENT ON FUNCTION identity_components_deserialfn(bytea, internal) IS 'a state of identity_components from another process';
+COMMENT ON FUNCTION identity_components_deserialfn(bytea, internal) IS
+    'a state of identity_components from another process';
 COMMENT ON FUNCTION identity_components_finalfn(internal) IS 'result of identity_components';
-COMMENT ON AGGREGATE identity_components(bigint, bigint) IS 'connected components of the edges: pairs of a node and the smallest node of its component, by component, then node';
+COMMENT ON AGGREGATE identity_components(bigint, bigint) IS
+    'connected components of the edges: pairs of a node and the smallest node of its component, by component, then '
+    'node';
 COMMENT ON FUNCTION identity_members(bigint[]) IS 'rows of the pairs that identity_components returns';
-COMMENT ON FUNCTION identifier_components_transfn(internal, identifier, identifier) IS 'transition of identity_components over identifiers';
-COMMENT ON FUNCTION identifier_components_combinefn(internal, internal) IS 'combination of partial states of identity_components over identifiers';
-COMMENT ON FUNCTION identifier_components_serialfn(internal) IS 'a state of identity_components over identifiers for another process';
+COMMENT ON FUNCTION identifier_components_transfn(internal, identifier, identifier) IS
+    'transition of identity_components over identifiers';
+COMMENT ON FUNCTION identifier_components_combinefn(internal, internal) IS
+    'combination of partial states of identity_components over identifiers';
+COMMENT ON FUNCTION identifier_components_serialfn(internal) IS
+    'a state of identity_components over identifiers for another process';
 COMMENT ON FUNCTION identifier_components_finalfn(internal) IS 'result of identity_components over identifiers';
-COMMENT ON AGGREGATE identity_components(identifier, identifier) IS 'connected components of the edges: pairs of an identifier and the smallest identifier of its component, by component, then identifier';
-COMMENT ON FUNCTION identity_members(identifier[]) IS 'rows of the pairs that identity_components over identifiers returns';
+COMMENT ON AGGREGATE identity_components(identifier, identifier) IS
+    'connected components of the edges: pairs of an identifier and the smallest identifier of its component, by '
+    'component, then identifier';
+COMMENT ON FUNCTION identity_members(identifier[]) IS
+    'rows of the pairs that identity_components over identifiers returns';

@@ -708,15 +708,15 @@ measures_merge(Measures *m, const struct varlena *flat, bool received)
 /* --- the flat form --- */
 
 /* Where something stands in the order of periods and names. */
-typedef struct Place
+typedef struct SortedPlace
 {
 	uint64 pair; /* of channels, or the channel */
 	uint32 period;
 	uint32 number;
-} Place;
+} SortedPlace;
 
 static inline int
-place_cmp(const Place *a, const Place *b)
+place_cmp(const SortedPlace *a, const SortedPlace *b)
 {
 	if (a->period != b->period)
 		return a->period < b->period ? -1 : 1;
@@ -724,7 +724,7 @@ place_cmp(const Place *a, const Place *b)
 }
 
 #define ST_SORT sort_places
-#define ST_ELEMENT_TYPE Place
+#define ST_ELEMENT_TYPE SortedPlace
 #define ST_COMPARE(a, b) place_cmp(a, b)
 #define ST_SCOPE static
 #define ST_CHECK_FOR_INTERRUPTS
@@ -797,8 +797,8 @@ measures_flat(Measures *m)
 {
 	NamePlace *names;
 	PeriodPlace *periods;
-	Place *cells;
-	Place *transitions;
+	SortedPlace *cells;
+	SortedPlace *transitions;
 	uint32 *channel_ranks;
 	uint32 *period_ranks;
 	uint32 nnames = 0;
@@ -833,18 +833,19 @@ measures_flat(Measures *m)
 	sort_period_places(periods, m->nperiods);
 	for (uint32 i = 0; i < m->nperiods; i++)
 		period_ranks[periods[i].number] = i;
-	cells = alloc_scratch(m->ncells, sizeof(Place));
+	cells = alloc_scratch(m->ncells, sizeof(SortedPlace));
 	for (uint32 i = 0; i < m->ncells; i++)
 		cells[i] =
-			(Place) {channel_ranks[m->cells[i].channel], period_ranks[m->cells[i].period], i};
+			(SortedPlace) {channel_ranks[m->cells[i].channel], period_ranks[m->cells[i].period], i};
 	sort_places(cells, m->ncells);
-	transitions = alloc_scratch(m->ntransitions, sizeof(Place));
+	transitions = alloc_scratch(m->ntransitions, sizeof(SortedPlace));
 	for (uint32 i = 0; i < m->ntransitions; i++)
 	{
 		const MeasuresTransition *t = &m->transitions[i];
 
-		transitions[i] = (Place) {(uint64) channel_ranks[t->from] * nnames + channel_ranks[t->to],
-								  period_ranks[t->period], i};
+		transitions[i] = (SortedPlace) {(uint64) channel_ranks[t->from] * nnames +
+											channel_ranks[t->to],
+										period_ranks[t->period], i};
 	}
 	sort_places(transitions, m->ntransitions);
 

@@ -69,14 +69,14 @@ typedef struct ItemEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-typedef struct Place
+typedef struct StepPlace
 {
 	uint32 item;
 	uint32 next;
 	uint32 journey;
 	uint16 back; /* steps before it that belong to its context */
 	bool converted;
-} Place;
+} StepPlace;
 
 /* A group of places that is yet to be told, and divided. */
 typedef struct PlaceGroup
@@ -114,7 +114,7 @@ typedef struct NextSteps
 	ItemKey *items;
 	uint32 nitems;
 	uint32 items_max;
-	Place *places;
+	StepPlace *places;
 	uint32 nplaces;
 	uint32 places_max;
 	int64 *times; /* of the journey at hand */
@@ -248,7 +248,7 @@ is_decided(const NextSteps *s, int64 time)
 static void
 add_journey(NextSteps *s, const JourneyView *v, uint32 journey)
 {
-	Place *place;
+	StepPlace *place;
 	uint32 conversion = 0;
 
 	if (v->n == 0)
@@ -261,8 +261,8 @@ add_journey(NextSteps *s, const JourneyView *v, uint32 journey)
 	{
 		uint64 max = Max(1024, Max((uint64) s->nplaces + v->n, 2 * (uint64) s->places_max));
 
-		s->places = s->places == NULL ? palloc_extended(max * sizeof(Place), MCXT_ALLOC_HUGE)
-									  : repalloc_huge(s->places, max * sizeof(Place));
+		s->places = s->places == NULL ? palloc_extended(max * sizeof(StepPlace), MCXT_ALLOC_HUGE)
+									  : repalloc_huge(s->places, max * sizeof(StepPlace));
 		s->places_max = Min(max, PG_INT32_MAX);
 	}
 	s->nconversions = 0;
@@ -337,7 +337,7 @@ number_in_order(NextSteps *s)
 	}
 	for (uint32 i = 0; i < s->nplaces; i++)
 	{
-		Place *p = &s->places[i];
+		StepPlace *p = &s->places[i];
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -448,7 +448,7 @@ outcome_cmp(uint32 a, uint32 b, const NextSteps *s)
 #include "lib/sort_template.h"
 
 static inline void
-count_outcome(Outcome *o, const Place *p)
+count_outcome(Outcome *o, const StepPlace *p)
 {
 	o->times++;
 	o->converted += p->converted;
@@ -477,7 +477,7 @@ static bool
 tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 {
 	const uint32 *order = s->order + g->from;
-	const Place *last = &s->places[order[0]];
+	const StepPlace *last = &s->places[order[0]];
 	Datum context[STEPS_MAX];
 	bool context_nulls[STEPS_MAX] = {g->begun};
 	Datum *columns[4];
@@ -493,7 +493,7 @@ tell_group(NextSteps *s, const PlaceGroup *g, Datum *values)
 
 	for (uint32 i = 0; i < g->n; i++)
 	{
-		const Place *p = &s->places[order[i]];
+		const StepPlace *p = &s->places[order[i]];
 
 		if (i % LABEL_INTERRUPT_EVERY == 0)
 			CHECK_FOR_INTERRUPTS();

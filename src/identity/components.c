@@ -25,7 +25,7 @@ struct pg_attribute_packed() ComponentSlot
 
 /* In memory only: a slot is chosen by the highest bits. */
 static inline uint64
-mix(int64 id)
+scatter_id(int64 id)
 {
 	uint64 h = (uint64) id * UINT64CONST(0x9E3779B97F4A7C15);
 
@@ -74,7 +74,7 @@ make_arrays(Components *c, int shift)
 
 			check_interrupts_sometimes(i);
 			if (slot->number != 0)
-				*slot_of(slots, size - 1, mix(slot->id) >> shift, slot->id) = *slot;
+				*slot_of(slots, size - 1, scatter_id(slot->id) >> shift, slot->id) = *slot;
 		}
 		pfree(c->slots);
 		c->parents = repalloc_huge(c->parents, parents);
@@ -159,7 +159,7 @@ uint32
 components_number(Components *c, int64 id)
 {
 	reserve(c, 1);
-	return intern(c, mix(id) >> c->shift, id);
+	return intern(c, scatter_id(id) >> c->shift, id);
 }
 
 uint32
@@ -195,7 +195,7 @@ components_add(Components *c, const ComponentEdge *edges, int n)
 	reserve(c, 2 * n);
 	for (int i = 0; i < 2 * n; i++)
 	{
-		place[i] = mix(ids[i]) >> c->shift;
+		place[i] = scatter_id(ids[i]) >> c->shift;
 		__builtin_prefetch(&c->slots[place[i]], 1);
 	}
 	for (int i = 0; i < 2 * n; i++)
@@ -259,7 +259,7 @@ components_merge(Components *c, const uint8 *packed, size_t size)
 		{
 			if (node[i].number == 0 || node[i].number > n)
 				corrupt();
-			number[i] = intern(c, mix(node[i].id) >> c->shift, node[i].id);
+			number[i] = intern(c, scatter_id(node[i].id) >> c->shift, node[i].id);
 			__builtin_prefetch(&c->parents[number[i]], 1);
 			__builtin_prefetch(&first[node[i].number], 1);
 		}

@@ -60,7 +60,7 @@ typedef struct Lists
 typedef struct Partition
 {
 	Components c;
-	const Rules *rules;
+	const ConflictRules *rules;
 	uint32 *broken; /* the smallest group of which a node alone is too many; 0: none */
 	Lists tallies;
 	Lists enemies;
@@ -315,7 +315,7 @@ add_link(Partition *p, uint32 a, uint32 b, bool is_fact, uint32 *attribute)
 
 /* The arrays of nodes are made when all nodes are known. */
 uint32 *
-graph_conflicts(const Links *links, const Rules *rules, uint32 **attributes)
+graph_conflicts(const Links *links, const ConflictRules *rules, uint32 **attributes)
 {
 	uint32 *broken = graph_array(links->n, sizeof(uint32));
 	Links members = {rules->nmembers, rules->members, rules->members};

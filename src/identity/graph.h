@@ -34,7 +34,7 @@ typedef struct LinkEnds
  * the first nfacts join no components of which both have a value of an attribute,
  * and not all the same; values[i] is one of valued[i]'s, of attributes[i].
  */
-typedef struct Rules
+typedef struct ConflictRules
 {
 	uint32 nlimits;
 	const int32 *limits;
@@ -49,7 +49,7 @@ typedef struct Rules
 	const int64 *valued;
 	const int32 *attributes;
 	const int64 *values;
-} Rules;
+} ConflictRules;
 
 /* graph.c */
 extern void *graph_array(size_t n, size_t size);
@@ -78,6 +78,6 @@ extern uint32 *graph_bridges(const Links *links);
  * smallest such attribute stands in attributes, which has 0 for all others. 0: added.
  */
 #define GRAPH_APART PG_UINT32_MAX
-extern uint32 *graph_conflicts(const Links *links, const Rules *rules, uint32 **attributes);
+extern uint32 *graph_conflicts(const Links *links, const ConflictRules *rules, uint32 **attributes);
 
 #endif /* PGJ_GRAPH_H */

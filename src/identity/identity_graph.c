@@ -54,7 +54,7 @@ links_argument(FunctionCallInfo fcinfo)
 	return (Links) {a.n, a.values, b.values};
 }
 
-static Rules
+static ConflictRules
 rules_argument(FunctionCallInfo fcinfo)
 {
 	Column members = column(fcinfo, 2, "members");
@@ -66,7 +66,7 @@ rules_argument(FunctionCallInfo fcinfo)
 	Column valued = column(fcinfo, 8, "valued");
 	Column attributes = column(fcinfo, 9, "attributes");
 	Column values = column(fcinfo, 10, "values");
-	Rules rules = {limits.n,  limits.values,  members.n,      members.values,    groups.values,
+	ConflictRules rules = {limits.n,  limits.values,  members.n,      members.values,    groups.values,
 				   apart_a.n, apart_a.values, apart_b.values, Max(facts, 0),     valued.n,
 				   valued.values, attributes.values, values.values};
 
@@ -107,7 +107,7 @@ identity_conflicts(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
 	Links links = links_argument(fcinfo);
-	Rules rules = rules_argument(fcinfo);
+	ConflictRules rules = rules_argument(fcinfo);
 	uint32 *attributes;
 	uint32 *broken = graph_conflicts(&links, &rules, &attributes);
 

@@ -715,7 +715,7 @@ find_places(PayloadFormat *format)
 
 	for (int i = 0; i < format->nrules; i++)
 		most += format->rules[i].neach;
-	format->places = palloc0((most + 1) * sizeof(Place));
+	format->places = palloc0((most + 1) * sizeof(RulePlace));
 	for (int i = 0; i < format->nrules; i++)
 		for (int j = 0; j < format->rules[i].neach; j++)
 		{

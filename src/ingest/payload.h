@@ -150,19 +150,19 @@ typedef struct Rule
 } Rule;
 
 /* The rules of the items at one place, in their order. */
-typedef struct Place
+typedef struct RulePlace
 {
 	JsonPointer each;
 	int nrules;
 	Rule **rules;
-} Place;
+} RulePlace;
 
 typedef struct PayloadFormat
 {
 	int nrules;
 	Rule *rules;
 	int nplaces;
-	Place *places;
+	RulePlace *places;
 } PayloadFormat;
 
 typedef enum EventKind

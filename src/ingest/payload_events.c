@@ -33,7 +33,7 @@ typedef struct Found
 typedef struct Walk
 {
 	const PayloadFormat *format;
-	const Place *place;
+	const RulePlace *place;
 	JsonNode *nodes[LEVELS_MAX]; /* from the payload down to the item */
 	int level;                   /* of the item */
 	StringInfoData item;         /* its pointer */
@@ -551,7 +551,7 @@ read_fields(Walk *w, const Rule *rule)
 
 /* Why the current node can't be what this place has after so many parts, NULL: it can. */
 static const char *
-obstacle(const Place *place, int done, JsonNode *node)
+obstacle(const RulePlace *place, int done, JsonNode *node)
 {
 	JsonKind kind = json_kind(node);
 
@@ -571,7 +571,7 @@ is_in_the_way(Walk *w, int done)
 
 	if (expected == NULL)
 		return false;
-	for (const Place *other = w->format->places; other < w->place; other++)
+	for (const RulePlace *other = w->format->places; other < w->place; other++)
 	{
 		int same = 0;
 

@@ -302,7 +302,7 @@ record(Matcher *m, const Event *event)
 			grow(m->record_starts, m->program->npositions);
 #undef grow
 	}
-	m->records[m->nrecords] = (Record) {event->i, event->time};
+	m->records[m->nrecords] = (RecordedEvent) {event->i, event->time};
 	memcpy(&m->record_steps[m->nrecords * m->step_words], event->steps,
 		   m->step_words * sizeof(uint64));
 	memset(&m->record_positions[m->nrecords * m->position_words], 0,

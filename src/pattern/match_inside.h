@@ -67,11 +67,11 @@ typedef struct Event
 } Event;
 
 /* An event on record, with the positions reached at it. */
-typedef struct Record
+typedef struct RecordedEvent
 {
 	uint32 i;
 	int64 time;
-} Record;
+} RecordedEvent;
 
 /* A record, of a chain a link, at which so many items are reached from a later start than before. */
 typedef struct Stair
@@ -252,7 +252,7 @@ struct Matcher
 
 	/* recording */
 	bool recording;
-	Record *records;
+	RecordedEvent *records;
 	uint64 *record_steps;
 	uint64 *record_positions;
 	uint32 *record_starts; /* of each position, NO_START: not reached; or NULL: not kept */

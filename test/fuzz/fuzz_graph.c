@@ -163,7 +163,7 @@ static void
 check_conflicts(void)
 {
 	Links exact = exact_links();
-	Rules rules = {LIMITS,
+	ConflictRules rules = {LIMITS,
 				   limits,
 				   members.n,
 				   exact_copy(members.a, members.n * sizeof(int64)),

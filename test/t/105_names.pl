@@ -28,7 +28,11 @@ sub flaws
     my ($path) = @_;
     my ($file) = $path =~ m{([^/]+)$};
     my $text = slurp_file($path);
-    my @flaws;
+    my ($line, @flaws);
+    foreach (split /\n/, $text) {
+        $line++;
+        push @flaws, "$file, line $line: more than 120 columns" if length > 120;
+    }
     push @flaws, "$file: $1 in a comment" while $text =~ /(?:^|\s)--[^\n]*(\@(?:hub|extschema|version)\@)/mg;
     while ($text =~ /^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) (\S+?)\(((?:(?!^CREATE ).)*?)\nAS (\$\w*\$)\n(.*?)\3;/msg) {
         my ($name, $head, $body) = ("$file: $1", $2, $4);
@@ -46,7 +50,7 @@ sub flaws
     return @flaws;
 }
 
-is_deeply([ map { flaws($_) } @parts, sort glob "$top/sql/parts/*.sql" ], [], 'the template and the extension keep to the rules of names');
+is_deeply([ map { flaws($_) } @parts, sort glob "$top/sql/parts/*.sql" ], [], 'the template and the extension keep to the rules of names, and to 120 columns');
 
 my $node = start_server('main');
 my $version = sql($node, q(SELECT extversion FROM pg_extension WHERE extname = 'pg_journey'));
