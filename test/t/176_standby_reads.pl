@@ -97,15 +97,15 @@ my %reads = (
 	apply_retention => 'dry_run => true',
 	# without arguments
 	(   map { ($_ => '') }
-		  qw(agent_bots not_own_actions stitch_check privacy_report unlisted_columns my_timeline my_conversations my_profile my_consents my_export access_rights access_functions)
+		  qw(agent_bots not_own_actions stitch_check privacy_report unlisted_columns match_fields suggest_matching match_picture my_timeline my_conversations my_profile my_consents my_export access_rights access_functions)
 	),
 );
 # and those that write, and must not run on a standby
 my %writes = map { ($_ => 1) } qw(set_traits put_traits drop_traits identify_many identify link record record_many unrecord_many unrecord maintain refresh ingest ingest_many ingest_ndjson retry_rejected
   attach_source resync_source alter_source backfill_source detach_source part retract_many retract must_link cannot_link clear_pair guess_many take_match_records take_match_traits set_block drop_block
   set_match drop_match set_conflict drop_conflict train_matches find_matches accept_matches retract_model cannot_link_many set_rule use_recommended_rules drop_rule set_quarantine_above stitch_all
-  assign release create_segment drop_segment take_segment_events set_consents set_consent erase anonymize unsuppress reapply_erasures make_next_steps portal_token revoke_portal_tokens
-  correct_my_trait withdraw_my_consent ask_for_erasure set_retention grant_access revoke_access feed work note_access);
+  assign release create_segment drop_segment take_segment_events set_consents set_consent put_consents drop_consents erase anonymize unsuppress reapply_erasures make_next_steps portal_token revoke_portal_tokens
+  correct_my_trait withdraw_my_consent ask_for_erasure set_retention grant_access revoke_access feed work note_access spread);
 # These tell what time it is, or how many looks were logged: only how many rows there are can be compared
 my %by_the_clock = map { ($_ => 1) } qw(handover export_customer my_export privacy_report breaches report waiting_now backlog open_conversations health work_done service_clocks_between customer_360 customer_360_of);
 
