@@ -23,6 +23,9 @@ SELECT known, round((log(f[1] / (1 - f[1])) + log(f[3] / f[7]) + log(f[4] / f[8]
 FROM (VALUES (NULL::int, 0), (-1, 1), (-1, 10), (-2, 1), (-2, 10)) k(known, pairs),
      LATERAL (SELECT match_fit(ARRAY[0,0,1,1,2,2] || CASE WHEN pairs > 0 THEN ARRAY[known] ELSE '{}' END, ARRAY[match_levels(0::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(0::int2, 0::int2),
                                      match_levels(1::int2, 1::int2), match_levels(1::int2, 0::int2)] || CASE WHEN pairs > 0 THEN ARRAY[match_levels(1::int2, 0::int2)] ELSE '{}' END, ARRAY[9900,100,90,10,90,10]::float8[] || CASE WHEN pairs > 0 THEN ARRAY[pairs::float8] ELSE '{}' END, '{1}', '{1,1}', 10000) AS f) m;
+-- however many pairs there are that should not be
+SELECT 'NaN' = ANY (match_fit('{0,0,2,2,1,1,-2}', ARRAY[match_levels(0::int2, 0::int2), match_levels(1::int2, 0::int2), match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2),
+           match_levels(0::int2, 1::int2), match_levels(1::int2, 1::int2), match_levels(1::int2, 1::int2)], '{9900,100,10,900,10,900,1e6}', '{2}', '{1,1}', 10000)) AS lost;
 SELECT match_fit('{-3}', '{1}', '{1}', '{}', '{1}', 1);
 SELECT match_fit('{0}', '{1}', '{1}', '{}', '{15}', 1);
 SELECT match_fit('{0}', '{4}', '{1}', '{}', '{1}', 1);
@@ -91,6 +94,7 @@ SELECT set_block('{lower(name)}');
 SELECT set_block('{left(name)}');
 SELECT set_block(ARRAY['left(name, 0)']);
 SELECT set_block(ARRAY['words(left(name, 2))']);
+SELECT set_block(ARRAY['left(name,' || chr(8195) || '3)']);  -- no blank
 SELECT set_block(ARRAY['left(name, 3'')); DROP TABLE evidence; --)']);
 SELECT set_block('{name}', 1);
 SELECT set_conflict();
@@ -129,6 +133,11 @@ SELECT take_match_records('people', 'id', '{name,born,phone,email,city}', 'perso
 -- what to begin with
 SELECT field, kind FROM match_fields();
 SELECT replace(call, 'SELECT crm.', '') AS call FROM suggest_matching();
+-- of fields that can be in no expression no blocks
+BEGIN;
+UPDATE match_records SET fields = fields || jsonb_build_object('phone (home)', fields -> 'phone', 'a, b', fields -> 'name');
+SELECT count(*) FILTER (WHERE call ~ 'set_match') AS compared, count(*) FILTER (WHERE call ~ 'set_block') AS blocks FROM suggest_matching() WHERE call ~ '\(home|a, b';
+ROLLBACK;
 
 -- a model
 SELECT set_match('born', '{born}', 'date 4 2 1', term_frequency => false), set_match('phone', '{phone}', 'phone PT'), set_match('email', '{email}', 'email'),
