@@ -250,8 +250,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-    ids bigint[] := array(SELECT o.record_id FROM old_rows o);
+    ids bigint[];
 BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM begin_stitching();
+        DELETE FROM match_keys;
+        DELETE FROM match_due;
+        DELETE FROM match_pairs;
+        PERFORM match_values_changed(put_match_values(NULL));
+        RETURN NULL;
+    END IF;
+    ids := array(SELECT o.record_id FROM old_rows o);
     IF ids = '{}' THEN
         RETURN NULL;
     END IF;
@@ -266,13 +275,16 @@ COMMENT ON FUNCTION @hub@.match_records_removed() IS 'trigger: of records that a
 REVOKE EXECUTE ON FUNCTION @hub@.match_records_removed() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER match_records_removed AFTER DELETE ON @hub@.match_records
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_removed();
+CREATE OR REPLACE TRIGGER match_records_emptied AFTER TRUNCATE ON @hub@.match_records
+    FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_records_removed();
 
 CREATE OR REPLACE FUNCTION @hub@.match_conflicts_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM begin_changing_rules(CASE TG_OP WHEN 'DELETE' THEN 'drop_conflict' ELSE 'set_conflict' END);
+    PERFORM begin_changing_rules(CASE WHEN TG_OP IN ('DELETE', 'TRUNCATE') THEN 'drop_conflict'
+                                      ELSE 'set_conflict' END);
     PERFORM put_match_values(NULL);
     IF are_there_guesses() THEN
         PERFORM restitch(NULL);
@@ -281,7 +293,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @hub@.match_conflicts_changed() IS 'trigger: guesses give way to other conflicts';
 REVOKE EXECUTE ON FUNCTION @hub@.match_conflicts_changed() FROM PUBLIC;
-CREATE OR REPLACE TRIGGER match_conflicts_changed AFTER INSERT OR UPDATE OR DELETE ON @hub@.match_conflicts
+CREATE OR REPLACE TRIGGER match_conflicts_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+    ON @hub@.match_conflicts
     FOR EACH STATEMENT EXECUTE FUNCTION @hub@.match_conflicts_changed();
 
 CREATE OR REPLACE FUNCTION @hub@.match_block_removed() RETURNS trigger
@@ -613,6 +626,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a block needs an expression';
     END IF;
     PERFORM block_expression(u.expression) FROM unnest(given) u(expression);
+    PERFORM match_block_keys('{}', jsonb_build_array(to_jsonb(0) || to_jsonb(given)));  -- as it will be read
     IF (most > 1) IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('a block has at least two records, so most can''t be %s', coalesce(most::text, 'NULL'));

@@ -106,6 +106,7 @@ BEGIN
                  ON p.kind = CASE WHEN f.kind IN ('name', 'text') AND f.words < 1.5 OR f.kind = 'number' THEN 'part'
                                   ELSE split_part(f.kind, ' ', 1) END
                     OR p.kind = 'whole' AND f.kind <> 'phone'
+        WHERE f.field ~ '^[^(),\s]([^(),]*[^(),\s])?$'  -- no other can be in an expression
     LOOP
         EXECUTE format('SELECT sum(s.k * (s.k - 1)) / (max(s.n) * greatest(max(s.n) - 1, 1))
                         FROM (SELECT count(*)::float8 AS k, (SELECT count(*)::float8 FROM match_records) AS n

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
@@ -117,18 +118,41 @@ read_letters(MatchWork *w, Letters *letters, text *t, LetterForm form)
 	utf8_free(&utf8);
 }
 
-static text *
+/* What the database's encoding lacks, as most do the letter that a micro sign becomes, is a ? there. */
+text *
 text_of_utf8(const char *utf8, Size len)
 {
+	int encoding = GetDatabaseEncoding();
+	Size room = len * MAX_CONVERSION_GROWTH + 1;
+	Size done = 0;
+	Oid proc;
 	char *server;
 	text *result;
 
 	if (!needs_conversion() || is_ascii(utf8, len))
 		return cstring_to_text_with_len(utf8, len);
-	server = pg_any_to_server(utf8, len, PG_UTF8);
-	result = cstring_to_text(server);
-	if (server != utf8)
-		pfree(server);
+	proc = FindDefaultConversionProc(PG_UTF8, encoding);
+	server = palloc_extended(room, MCXT_ALLOC_HUGE);
+	for (;;)
+	{
+		int taken;
+
+		CHECK_FOR_INTERRUPTS();
+		taken = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding,
+											  (unsigned char *) unconstify(char *, utf8), len,
+											  (unsigned char *) server + done, room - done, true);
+		done += strlen(server + done);
+		utf8 += taken;
+		len -= taken;
+		if (len == 0)
+			break;
+		server[done++] = '?';
+		taken = Min(len, pg_utf_mblen((const unsigned char *) utf8));
+		utf8 += taken;
+		len -= taken;
+	}
+	result = cstring_to_text_with_len(server, done);
+	pfree(server);
 	return result;
 }
 

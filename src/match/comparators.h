@@ -126,6 +126,9 @@ extern struct Person *name_read(MatchWork *w, const char *text, Size len);
 extern int name_compare(MatchWork *w, struct Person *x, struct Person *y, SoundLanguage language,
 						const Nicknames *nicknames);
 
+/* comparators.c */
+extern text *text_of_utf8(const char *utf8, Size len);
+
 /* --- comparator.c: any of them, by its name --- */
 
 /* With the levels below and above them they make 15: four bits with the unknown. */

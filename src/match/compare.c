@@ -305,6 +305,8 @@ compare_group(CompareSite *site, const Place *places, int n, Datum *records, Pai
 	for (int i = 0; i < n; i++)
 		open_record(site, &r[i], records[places[i].at]);
 	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS(); /* it may be that none of them are compared */
 		for (int k = i + 1; k < n; k++)
 		{
 			bool turned = r[i].record > r[k].record;
@@ -316,6 +318,7 @@ compare_group(CompareSite *site, const Place *places, int n, Datum *records, Pai
 				continue;
 			seen(site, arg, a, b, places[0].group, compare_two(site, a, b));
 		}
+	}
 	work_end(&site->work);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(site->group_cxt);

@@ -46,6 +46,7 @@
 /* Decisions move what was learnt without them: as if it were known to half a nat. */
 #define DECISIONS_ROUNDS 500
 #define DECISIONS_HOLD 4.0
+#define M_LEAST 1e-100
 
 typedef struct Pattern
 {
@@ -121,10 +122,14 @@ cost_of(Model *model, const Pattern *patterns, int n, double moved[COMPARISONS_M
 
 	for (int c = 0; c < model->ncomparisons; c++)
 	{
+		double most = moved[c][0];
 		double sum = 0;
 
+		/* however far it is moved, no level becomes impossible, nor infinite */
+		for (int l = 1; l <= model->tops[c]; l++)
+			most = Max(most, moved[c][l]);
 		for (int l = 0; l <= model->tops[c]; l++)
-			sum += m[c][l] = model->m[c][l] * exp(moved[c][l]);
+			sum += m[c][l] = Max(model->m[c][l] * exp(moved[c][l] - most), M_LEAST);
 		for (int l = 0; l <= model->tops[c]; l++)
 		{
 			m[c][l] /= sum;

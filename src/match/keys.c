@@ -438,16 +438,6 @@ append_value(StringInfo key, const KeyValue *v, bool first)
 	key->data[key->len] = '\0';
 }
 
-static Datum
-key_text(StringInfo key)
-{
-	char *server = key->data;
-
-	if (GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII)
-		server = pg_any_to_server(key->data, key->len, PG_UTF8);
-	return PointerGetDatum(cstring_to_text(server));
-}
-
 /*
  * match_block_keys(fields, blocks) -> block and key, of each block each key once.
  */
@@ -506,7 +496,7 @@ match_block_keys(PG_FUNCTION_ARGS)
 			for (int i = 0; i < n; i++)
 				append_value(&key, &values[i].values[at[i]], i == 0);
 			row[0] = Int32GetDatum(site->expressions[begin].block);
-			row[1] = key_text(&key);
+			row[1] = PointerGetDatum(text_of_utf8(key.data, key.len));
 			tuplestore_putvalues(result->setResult, result->setDesc, row, nulls);
 			pfree(DatumGetPointer(row[1]));
 			/* the next choice */

@@ -120,6 +120,19 @@ SELECT erase(customer_of('p:4'), 'request') -> 'counts' -> 'match_records' AS er
 TABLE partition;
 SELECT * FROM stitch_check();
 SELECT count(*) AS former FROM former_memberships m WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity_id = m.identity_id);
+-- what is emptied parts nobody any more
+BEGIN;
+TRUNCATE match_records;
+TABLE partition;
+SELECT (SELECT count(*) FROM match_values) AS values, (SELECT count(*) FROM match_keys) AS keys, (SELECT count(*) FROM match_due) AS due;
+SELECT * FROM stitch_check();
+ROLLBACK;
+BEGIN;
+TRUNCATE match_conflicts;
+TABLE partition;
+SELECT count(*) AS values FROM match_values;
+ROLLBACK;
+TABLE partition;
 -- without the guesses they part nobody
 SELECT retract_many('match', array_agg(source_key)) > 0 FROM evidence WHERE source = 'match' AND retracted_at IS NULL;
 SELECT identify('{p:1,p:2}') > 0 AS known;
