@@ -4,7 +4,7 @@
 #   chroot.sh upgrade [15 18]       pg_upgrade of a hub, from one major to another
 #   chroot.sh bare                  "make demo" and "make test" as a newcomer would, as root and through sudo
 #   chroot.sh deb [15 17 18]        Debian packages, into build/deb: built, checked by lintian, installed and tried
-#   chroot.sh portable              on 32 bits, on a big-endian machine that is emulated, and with clang
+#   chroot.sh portable [bits32 bigendian compilers]     on 32 bits, on a big-endian machine that is emulated, and with clang
 #   chroot.sh enter 17 COMMAND...   a command (or a shell) there, in a fresh copy of the tree
 # Base systems are kept in .build/chroot; delete that folder to start afresh.
 # Each command runs in namespaces of its own, so that mounts and processes
@@ -225,33 +225,57 @@ deb() {
 # --- portable: Debian 12 for machines of 32 bits, whose programs run here, and a cross compiler with an emulator ---
 
 portable() {
-	local folder=$store/i386 status=0
-	[ -d "$folder" ] || { unpack bookworm "$work/new" i386 && mv "$work/new" "$folder"; }
-	bring "$folder/srv"
-	say "=== 32 bits: PostgreSQL 15, Debian bookworm for i386"
-	enter "$folder" linux32 bash /srv/pg_journey/scripts/test.sh build regress,isolation+fuzz || status=1
+	local what failed=0
+	[ $# != 0 ] || set -- bits32 bigendian compilers
+	for what in "$@"; do
+		"portable_$what" && say "=== $what: passed" || { say "=== $what: FAILED"; failed=$((failed + 1)); }
+	done
+	say
+	say "$(($# - failed)) passed, $failed failed, 0 skipped"
+	[ $failed = 0 ]
+}
 
-	folder=$store/s390x
-	[ -d "$folder" ] || { unpack bookworm "$work/new" && mv "$work/new" "$folder"; }
+# portable_folder NAME [ARCHITECTURE]: sets $folder
+portable_folder() {
+	folder=$store/$1
+	[ -d "$folder" ] || { unpack bookworm "$work/new" ${2:+"$2"} && mv "$work/new" "$folder"; }
 	bring "$folder/srv"
-	say "=== Big-endian: the algorithm layer and its fuzz corpora, for s390x; all C, with gcc and clang, warnings as errors"
+}
+
+portable_bits32() {
+	local folder
+	say "=== 32 bits: PostgreSQL 15 of Debian bookworm for i386"
+	portable_folder i386 i386
+	enter "$folder" linux32 bash /srv/pg_journey/scripts/test.sh build regress,isolation+fuzz
+}
+
+portable_bigendian() { # the headers of a PostgreSQL for it, and static programs, so that the emulator needs no system of its own
+	local folder
+	say "=== Big-endian: the algorithm layer and its fuzz corpora, for s390x"
+	portable_folder s390x
 	enter "$folder" bash -e -c "$install"'
 		dpkg --add-architecture s390x && apt-get -qq update
-		install clang gcc libc6-dev libidn2-dev libjson-c-dev pkg-config postgresql-server-dev-15 \
-			gcc-s390x-linux-gnu libc6-dev-s390x-cross libidn2-dev:s390x libjson-c-dev:s390x qemu-user-static
+		install libidn2-dev:s390x libjson-c-dev:s390x gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static
 		cd /tmp && apt-get -qq download postgresql-server-dev-15:s390x && dpkg -x postgresql-server-dev-15_*_s390x.deb s390x && rm ./*.deb
+		make -C /srv/pg_journey/test/fuzz -s short SANITIZE= GCC=s390x-linux-gnu-gcc GCC_FLAGS=-static RUN=qemu-s390x-static \
+			BUILD=.build/s390x PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server'
+}
+
+portable_compilers() {
+	local folder
+	say "=== gcc and clang, assertions on, warnings as errors"
+	portable_folder compilers
+	enter "$folder" bash -e -c "$install"'
+		install clang gcc libc6-dev libidn2-dev libjson-c-dev pkg-config postgresql-server-dev-15
 		cd /srv/pg_journey
 		for compiler in clang gcc; do
 			make -s -j 2 with_llvm=no CC=$compiler COPT="-Werror -DUSE_ASSERT_CHECKING" && echo "ok 1 - $compiler" && make -s clean
-		done
-		make -s -C test/fuzz -j 2 short SANITIZE= GCC=s390x-linux-gnu-gcc GCC_FLAGS=-static RUN=qemu-s390x-static BUILD=.build/s390x \
-			PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server' bash || status=1
-	[ $status = 0 ]
+		done'
 }
 
 case ${1:-} in
 deb) shift; deb "$@" ;;
-portable) portable ;;
+portable) shift; portable "$@" ;;
 versions) shift; versions "$@" ;;
 upgrade) shift; upgrade "$@" ;;
 bare) bare ;;
