@@ -258,7 +258,7 @@ portable_bigendian() { # the headers of a PostgreSQL for it, and static programs
 		install libidn2-dev:s390x libjson-c-dev:s390x gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static
 		cd /tmp && apt-get -qq download postgresql-server-dev-15:s390x && dpkg -x postgresql-server-dev-15_*_s390x.deb s390x && rm ./*.deb
 		make -C /srv/pg_journey/test/fuzz -s short SANITIZE= GCC=s390x-linux-gnu-gcc GCC_FLAGS=-static RUN=qemu-s390x-static \
-			BUILD=.build/s390x PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server'
+			PG_CONFIG=true BUILD=.build/s390x PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server'
 }
 
 portable_compilers() {
