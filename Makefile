@@ -6,9 +6,11 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" pg_journey.cont
 MODULE_big = pg_journey
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 PG_CPPFLAGS = -I$(CURDIR)/src
-PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered
-# Calls inside the library stay inside: no clash with another one's names, no PLT. macOS's linker does so anyway.
-PG_CFLAGS += -fno-semantic-interposition
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
+# What not every compiler knows. Calls inside the library stay inside: no clash with another one's names, no PLT. macOS's
+# linker does so anyway.
+PG_CFLAGS += $(foreach flag,-Wno-clobbered -fno-semantic-interposition,$(shell \
+	$(CC) -Werror $(flag) -fsyntax-only -x c /dev/null 2>/dev/null && echo $(flag)))
 SHLIB_LINK += $(if $(filter darwin,$(PORTNAME)),,-Wl,-Bsymbolic-functions)
 
 # International domain names of e-mail addresses
@@ -57,7 +59,7 @@ $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	done && echo '$$template$$;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 
-.PHONY: help demo test slowtest releasecheck pgtapcheck tapcheck clientcheck cituscheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck chrootcheck bench
+.PHONY: help demo test slowtest releasecheck dist deb pgtapcheck tapcheck clientcheck cituscheck fuzzcheck asancheck valgrindcheck versioncheck upgradecheck portcheck chrootcheck bench
 
 help: ## this list
 	@echo "make, make install and make installcheck are PGXS's; installcheck needs a running server. Besides:"
@@ -71,10 +73,16 @@ test: ## every quick test layer, in a throw-away cluster, and one summary
 	@bash scripts/test.sh build pgtap regress,parallel+isolation,fuzz+tap
 
 slowtest: ## what takes too long for "make test": storms, large memory, long random runs, all statements with workers
-	@bash scripts/test.sh build bitcode allparallel slowregress slow
+	@bash scripts/test.sh build bitcode dist allparallel slowregress slow
 
-releasecheck: ## before a release: test, slowtest, versioncheck and upgradecheck
-	@$(MAKE) --no-print-directory test slowtest versioncheck upgradecheck
+releasecheck: ## before a release: test, slowtest, versioncheck, upgradecheck, portcheck, dist and deb
+	@$(MAKE) --no-print-directory test slowtest versioncheck upgradecheck portcheck dist deb
+
+dist: ## the archive for PGXN, build/pg_journey-VERSION.zip, of the last commit
+	@bash scripts/dist.sh
+
+deb: ## Debian packages, build/deb, of the last commit: built, installed and tried in chroots; VERSIONS="15 17 18"
+	@bash scripts/chroot.sh deb $(VERSIONS)
 
 pgtapcheck: ## pgTAP only: test/pgtap
 	@bash scripts/test.sh pgtap
@@ -102,6 +110,9 @@ versioncheck: ## "make test" on other majors in chroots; VERSIONS="17 18", DEBIA
 
 upgradecheck: ## pg_upgrade of a filled hub from 15 to 18, in a chroot that has both; UPGRADE="15 17", DEBIAN_MIRROR=
 	@bash scripts/chroot.sh upgrade $(UPGRADE)
+
+portcheck: ## 32 bits, a big-endian machine (emulated) and clang, in chroots; DEBIAN_MIRROR=
+	@bash scripts/chroot.sh portable
 
 chrootcheck: ## proof on a bare Debian: "make demo" and "make test", as root and through sudo
 	@bash scripts/chroot.sh bare

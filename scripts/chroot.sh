@@ -3,6 +3,8 @@
 #   chroot.sh versions [17 18]      "make test" on other majors of PostgreSQL
 #   chroot.sh upgrade [15 18]       pg_upgrade of a hub, from one major to another
 #   chroot.sh bare                  "make demo" and "make test" as a newcomer would, as root and through sudo
+#   chroot.sh deb [15 17 18]        Debian packages, into build/deb: built, checked by lintian, installed and tried
+#   chroot.sh portable [bits32 bigendian compilers]     on 32 bits, on a big-endian machine that is emulated, and with clang
 #   chroot.sh enter 17 COMMAND...   a command (or a shell) there, in a fresh copy of the tree
 # Base systems are kept in .build/chroot; delete that folder to start afresh.
 # Each command runs in namespaces of its own, so that mounts and processes
@@ -43,24 +45,24 @@ enter() {
 		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
 }
 
-# unpack SUITE FOLDER: a bare system with git and make, the base downloaded only once
+# unpack SUITE FOLDER [ARCHITECTURE]: a bare system with git and make, the base downloaded only once
 unpack() {
-	local suite=$1 folder=$2 mirror script=
-	if [ ! -f "$store/$suite.tar" ]; then
+	local suite=$1 folder=$2 mirror script= base=$1${3:+-$3}
+	if [ ! -f "$store/$base.tar" ]; then
 		need debootstrap "to make a chroot" command -v debootstrap
 		install_missing
 		mirror=$(mirror_of "$suite") || die "No package source of this machine has Debian's $suite: set DEBIAN_MIRROR."
-		say "Downloading Debian $suite ..."
+		say "Downloading Debian $base ..."
 		[ -e "/usr/share/debootstrap/scripts/$suite" ] || script=/usr/share/debootstrap/scripts/sid
-		isolated --mount-proc debootstrap --variant=minbase --include=git,make,ca-certificates "$suite" "$work/base" "$mirror" $script \
+		isolated --mount-proc debootstrap ${3:+--arch=$3} --variant=minbase --include=git,make,ca-certificates "$suite" "$work/base" "$mirror" $script \
 			>"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; die "debootstrap failed."; }
 		# this machine's proxies, and its word on snapshots' dates
 		apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$work/base/etc/apt/apt.conf.d/90host"
 		rm -rf "$work"/base/var/cache/apt/archives/*.deb
-		tar -C "$work/base" -cf "$work/base.tar" . && mv "$work/base.tar" "$store/$suite.tar" && rm -rf "$work/base"
+		tar -C "$work/base" -cf "$work/base.tar" . && mv "$work/base.tar" "$store/$base.tar" && rm -rf "$work/base"
 	fi
 	mkdir -p "$folder"
-	tar -C "$folder" -xf "$store/$suite.tar"
+	tar -C "$folder" -xf "$store/$base.tar"
 	cp -L /etc/resolv.conf /etc/hosts "$folder/etc/"
 }
 
@@ -157,7 +159,123 @@ bare() {
 	[ $failed = 0 ]
 }
 
+# --- deb: built in one chroot, which stays, and installed in a fresh one, for a package must bring all that it needs ---
+
+# for scripts in a chroot: install PACKAGES...
+install='install() {
+	apt-get -qq install -y --no-install-recommends "$@" >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log; exit 1; }
+}
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+'
+
+deb() {
+	local version suite folder name result
+	cd "$root" || exit
+	git rev-parse -q --verify HEAD >/dev/null || die "The packages are made of commits: this is no clone of the repository."
+	perl scripts/check_meta.pl || exit
+	name=pg-journey_$(sed -n "s/^default_version = '\(.*\)'/\1/p" pg_journey.control)
+	[ $# != 0 ] || set -- $(for version in 15 17 18; do [ ! -d /usr/lib/postgresql/$version ] || echo $version; done)
+	for version in "$@"; do
+		suite=$(suite_of "$version") || exit
+		folder=$store/deb-$suite
+		[ -d "$folder" ] || { unpack "$suite" "$work/new" && mv "$work/new" "$folder"; }
+		say "=== PostgreSQL $version, Debian $suite: building"
+		rm -rf "$folder/srv" && mkdir -p "$folder/srv/${name/_/-}"
+		git archive HEAD . | tar -x -C "$folder/srv/${name/_/-}"
+		git archive --format=tar.gz --prefix="${name/_/-}/" -o "$folder/srv/$name.orig.tar.gz" HEAD . ':!debian'
+		enter "$folder" bash -e -c "$install"'
+			install dpkg-dev fakeroot debhelper lintian postgresql-common
+			cd "/srv/$1"
+			pg_buildext updatecontrol
+			apt-get -qq build-dep -y ./ >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log; exit 1; }
+			export DEB_BUILD_OPTIONS="parallel=$(nproc)"
+			dpkg-buildpackage -us -uc >/srv/build.log 2>&1 || { tail -n 30 /srv/build.log; exit 1; }
+			lintian --allow-root --fail-on error ../*.changes' bash "${name/_/-}" || die "No packages for PostgreSQL $version."
+		result=build/deb/$suite
+		mkdir -p "$result" && find "$folder/srv" -maxdepth 1 -type f ! -name build.log -exec cp {} "$result" \;
+
+		say "=== PostgreSQL $version, Debian $suite: installing"
+		rm -rf "$work/bare"
+		unpack "$suite" "$work/bare"
+		mkdir -p "$work/bare/srv/packages"
+		cp "$result"/postgresql-*-pg-journey_*.deb "$work/bare/srv/packages"
+		copy_tree "$work/bare/srv/pg_journey"
+		enter "$work/bare" bash -e -c "$install"'
+			install /srv/packages/"postgresql-$1"-pg-journey_*.deb
+			pg_ctlcluster "$1" main start 2>/dev/null || pg_ctlcluster "$1" main status
+			su postgres -c "psql -Xq -v ON_ERROR_STOP=1" <<-SQL
+				CREATE ROLE shop LOGIN;
+				CREATE DATABASE shop OWNER shop;
+				\connect shop
+				SET SESSION AUTHORIZATION shop;
+				CREATE EXTENSION pg_journey; -- trusted: its owner is enough
+				SELECT journey_create_hub(\$\$crm\$\$);
+			SQL
+			install make "postgresql-server-dev-$1"
+			cd /srv/pg_journey && chown -R postgres .
+			su postgres -c "make -s installcheck PG_CONFIG=/usr/lib/postgresql/$1/bin/pg_config REGRESS=\"journey identifier hub\" ISOLATION="
+			apt-get -qq purge -y "postgresql-$1-pg-journey" >/tmp/apt.log 2>&1
+			! find /usr -name "*pg_journey*" | grep .' bash "$version" || die "The package for PostgreSQL $version does not work."
+		say "$result: $(cd "$result" && ls -m ./*.deb | sed 's,\./,,g')"
+	done
+	chown -R --reference=. build
+}
+
+# --- portable: Debian 12 for machines of 32 bits, whose programs run here, and a cross compiler with an emulator ---
+
+portable() {
+	local what failed=0
+	[ $# != 0 ] || set -- bits32 bigendian compilers
+	for what in "$@"; do
+		"portable_$what" && say "=== $what: passed" || { say "=== $what: FAILED"; failed=$((failed + 1)); }
+	done
+	say
+	say "$(($# - failed)) passed, $failed failed, 0 skipped"
+	[ $failed = 0 ]
+}
+
+# portable_folder NAME [ARCHITECTURE]: sets $folder
+portable_folder() {
+	folder=$store/$1
+	[ -d "$folder" ] || { unpack bookworm "$work/new" ${2:+"$2"} && mv "$work/new" "$folder"; }
+	bring "$folder/srv"
+}
+
+portable_bits32() {
+	local folder
+	say "=== 32 bits: PostgreSQL 15 of Debian bookworm for i386"
+	portable_folder i386 i386
+	enter "$folder" linux32 bash /srv/pg_journey/scripts/test.sh build regress,isolation+fuzz
+}
+
+portable_bigendian() { # the headers of a PostgreSQL for it, and static programs, so that the emulator needs no system of its own
+	local folder
+	say "=== Big-endian: the algorithm layer and its fuzz corpora, for s390x"
+	portable_folder s390x
+	enter "$folder" bash -e -c "$install"'
+		dpkg --add-architecture s390x && apt-get -qq update
+		install libidn2-dev:s390x libjson-c-dev:s390x gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static
+		cd /tmp && apt-get -qq download postgresql-server-dev-15:s390x && dpkg -x postgresql-server-dev-15_*_s390x.deb s390x && rm ./*.deb
+		make -C /srv/pg_journey/test/fuzz -s short SANITIZE= GCC=s390x-linux-gnu-gcc GCC_FLAGS=-static RUN=qemu-s390x-static \
+			PG_CONFIG=true BUILD=.build/s390x PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server'
+}
+
+portable_compilers() {
+	local folder
+	say "=== gcc and clang, assertions on, warnings as errors"
+	portable_folder compilers
+	enter "$folder" bash -e -c "$install"'
+		install clang gcc libc6-dev libidn2-dev libjson-c-dev pkg-config postgresql-server-dev-15
+		cd /srv/pg_journey
+		for compiler in clang gcc; do
+			make -s -j 2 with_llvm=no CC=$compiler COPT="-Werror -DUSE_ASSERT_CHECKING" && echo "ok 1 - $compiler" && make -s clean
+		done'
+}
+
 case ${1:-} in
+deb) shift; deb "$@" ;;
+portable) shift; portable "$@" ;;
 versions) shift; versions "$@" ;;
 upgrade) shift; upgrade "$@" ;;
 bare) bare ;;

@@ -161,11 +161,12 @@ major() { "$1" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/'; }
 
 copy_tree() { # copy_tree TO
 	mkdir -p "$1"
-	tar -C "$root" --exclude=.git --exclude=.build --exclude='*.o' --exclude='*.bc' --exclude='*.so' -cf - . | tar -C "$1" -xf -
+	tar -C "$root" --exclude=.git --exclude=.build --exclude=./build --exclude='*.o' --exclude='*.bc' --exclude='*.so' -cf - . | tar -C "$1" -xf -
 	[ "$(id -u)" != 0 ] || chown -R "$(user)" "$1"
 }
 
-build() { as_user make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" "$@"; }
+# CC of the environment chooses the compiler, COPT flags besides, as for PostgreSQL's own build
+build() { as_user make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" ${CC:+CC="$CC"} "$@"; }
 
 install_extension() {
 	$installer make -C "$work/tree" -s --no-print-directory PG_CONFIG="$PG_CONFIG" install "$@"

@@ -129,6 +129,20 @@ layer_upgrade() { # the older PostgreSQL gets the extension first, built from a 
 		PG_CONFIG=$new PROVE_TESTS=test/t/195_pg_upgrade.pl layer_tap
 }
 
+# what "make dist" makes is all that it takes: built, installed beside, and tried with the library that is installed
+layer_dist() {
+	local folder=$work/dist
+	mkdir -p "$folder" && git -C "$root" rev-parse -q --verify HEAD || { echo "ok 1 # skip no clone of the repository"; return; }
+	unzip -q -d "$folder" "$root/$("$root"/scripts/dist.sh)" || return
+	[ "$(id -u)" != 0 ] || chown -R "$(user)" "$folder"
+	folder=$(echo "$folder"/pg_journey-*)
+	as_user make -C "$folder" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no all &&
+		as_user make -C "$folder" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no DESTDIR="$folder/installed" install &&
+		cmp "$folder/installed$("$PG_CONFIG" --sharedir)/extension/$(basename "$folder" | sed 's/-/--/').sql" "$work"/tree/sql/pg_journey--[0-9]*[0-9].sql &&
+		test -s "$folder/installed$("$PG_CONFIG" --pkglibdir)/pg_journey.so" &&
+		as_user make -C "$folder" -s --no-print-directory PG_CONFIG="$PG_CONFIG" REGRESS="journey hub" ISOLATION= installcheck
+}
+
 layer_fuzz() { build -j 2 -C test/fuzz short; }
 layer_fuzzlong() { build -C test/fuzz run; }
 has_libfuzzer() {
@@ -293,6 +307,7 @@ clients) # too large to ask for in every test
 	need python3-psycopg "Python's psycopg" /usr/bin/python3 -c 'import psycopg' ;;
 fuzzlong) need "clang libclang-rt-dev" "libFuzzer" has_libfuzzer ;;
 esac
+case " $* " in *" dist "*) need "git unzip" "to unpack what make dist makes" sh -c 'command -v git && command -v unzip' ;; esac
 install_missing
 
 # Tests run on a copy, as another user where we are root, so the shared data
