@@ -54,6 +54,7 @@ FROM (VALUES
                        'columns_seen,key_columns,tables,fixed}'),
     ('work_done', '{task,done_at,upto}'),
     ('secrets', '{name,secret}'),
+    ('template_objects', '{kind,object,content}'),
     ('settings', '{portal_traits,access_log,language_traits,last_agent_within,agents_see_released}'),
     ('contact_rules', '{purpose,channel,basis,allowed}'),
     ('quiet_hours', '{purpose,channel,weekday,quiet_from,quiet_until}'),
