@@ -282,6 +282,7 @@ BEGIN
          LEFT JOIN pg_policy y ON d.class = 'pg_policy'::regclass AND y.oid = d.id
          LEFT JOIN pg_type e ON d.class = 'pg_type'::regclass AND e.oid = d.id
     WHERE coalesce(NOT t.tgisinternal AND t.tgparentid = 0, true)  -- those go with others
+          AND coalesce(c.relnamespace <> 'pg_toast'::regnamespace, true)
           AND coalesce(e.typtype <> 'c' AND e.typcategory <> 'A', true)
     ORDER BY d.depth;
 END $$;
@@ -329,7 +330,7 @@ END $$;
 
 CREATE FUNCTION journey_change_hub(name text, former_version text, version text) RETURNS void
 LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET check_function_bodies = off
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET check_function_bodies = on
 AS $$
 DECLARE
     made CONSTANT jsonb := journey_try_template(name, former_version, version);
@@ -381,7 +382,8 @@ BEGIN
              WHERE d.type IN ('view', 'function', 'procedure') LOOP
         FOR target IN
             SELECT format('%s %s', CASE WHEN o.type = 'view' THEN 'TABLE' ELSE 'ROUTINE' END, o.identity)
-            WHERE CASE WHEN o.type = 'view' THEN to_regclass(o.identity) ELSE to_regprocedure(o.identity) END IS NOT NULL
+            WHERE CASE WHEN o.type = 'view' THEN to_regclass(o.identity) IS NOT NULL
+                       ELSE to_regprocedure(o.identity) IS NOT NULL END
             UNION ALL
             SELECT format('ROUTINE %s', p.oid::regprocedure)
             FROM pg_proc p
@@ -396,7 +398,7 @@ BEGIN
                  g(privilege text, "column" text, grantee text, option text)
             WHERE g."column" IS NULL
                   OR EXISTS (SELECT FROM pg_attribute a
-                             WHERE a.attrelid = to_regclass(o.identity) AND a.attname = g."column" AND NOT a.attisdropped);
+                             WHERE a.attrelid = CASE o.type WHEN 'view' THEN to_regclass(o.identity) END AND a.attname = g."column" AND NOT a.attisdropped);
         END LOOP;
     END LOOP;
 

@@ -47,10 +47,14 @@ journey_statements(PG_FUNCTION_ARGS)
 Datum
 journey_retired(PG_FUNCTION_ARGS)
 {
+	char	   *name = get_func_name(fcinfo->flinfo->fn_oid);
+	char	   *end = name ? strstr(name, " retired ") : NULL;
+
+	if (end != NULL)
+		*end = '\0';
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("function %s was replaced when pg_journey was upgraded",
-					get_func_name(fcinfo->flinfo->fn_oid)),
+			 errmsg("function %s was replaced when pg_journey was upgraded", name ? name : "?"),
 			 errhint("If a hub calls it, SELECT journey_upgrade_hub(name); make views and functions of your own that "
 					 "call it again.")));
 }
