@@ -155,6 +155,7 @@ BEGIN
         ELSE
             PERFORM journey_change_hub(name, former_version, version);
         END IF;
+        PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name, version));
     EXCEPTION WHEN lock_not_available THEN
         PERFORM journey_hub_is_in_use(name);
     END;

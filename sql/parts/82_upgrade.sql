@@ -1,6 +1,7 @@
--- Upgrades of hubs. What the template made is written down in template_objects. To learn what a new template makes, it is
--- run in place of the old one and all of that taken back; what it makes no longer, or otherwise than CREATE OR REPLACE
--- could, is dropped, with what depends on it; then the migrations run, the template, and what was users' is made again.
+-- Upgrades of hubs. What the template made is written down in template_objects. To learn what a new template makes, it
+-- is run in place of the old one and all of that taken back; what it makes no longer, or otherwise than CREATE OR
+-- REPLACE could, is dropped, with what depends on it; then the migrations run and the template, and what was users' is
+-- made again. All of it is one transaction, so that a hub that cannot be upgraded stays what it was.
 
 CREATE FUNCTION journey_statements(script text, OUT tag text, OUT statement text) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 100;
@@ -9,8 +10,8 @@ CREATE FUNCTION journey_version(version text) RETURNS integer[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN string_to_array((regexp_match(version, '^\d+(?:\.\d+)*'))[1], '.')::integer[];
 
--- The functions, views and triggers of a hub: contract is what must be the same, or the beginning, for CREATE OR REPLACE.
--- Named as they are seen in the hub, so that it may be renamed.
+-- The functions, views and triggers of a hub, named as they are seen in it, so that it may be renamed. contract: what
+-- must be the same, or go on after it, for CREATE OR REPLACE.
 CREATE FUNCTION journey_hub_objects(name text) RETURNS jsonb
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -80,8 +81,8 @@ END $$;
 -- What versions after one bring to the tables, in order
 CREATE FUNCTION journey_run_migrations(name text, after text, upto text) RETURNS void
 LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET check_function_bodies = off
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+SET standard_conforming_strings = on SET check_function_bodies = off
 AS $$
 DECLARE
     script text;
@@ -112,13 +113,16 @@ END $$;
 -- migrations change. All of it is taken back.
 CREATE FUNCTION journey_try_template(name text, former_version text, version text) RETURNS jsonb
 LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET check_function_bodies = off
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+SET standard_conforming_strings = on SET check_function_bodies = off
 AS $$
 DECLARE
     hub CONSTANT text := quote_ident(name);
     suffix CONSTANT text := ' as delivered';
     columns CONSTANT text[] := array(SELECT c.c FROM journey_hub_columns(name) c(c));
+    delivered CONSTANT jsonb := journey_run_as_owner(name, format(
+        'SELECT jsonb_agg(DISTINCT split_part(o.object, '' '', 1) || '' '' || c.c) FROM %I.template_objects o '
+        'CROSS JOIN LATERAL jsonb_object_keys(o.content) c(c) WHERE o.kind = ''row''', name));
     kept jsonb;
     made jsonb;
     script text;
@@ -126,10 +130,9 @@ DECLARE
 BEGIN
     -- what is the hub's own goes, and for now whatever depends on it
     PERFORM journey_run_as_owner(name, (
-        SELECT concat_ws('; ', 'DROP VIEW IF EXISTS '
-                               || string_agg(format('%s.%s', hub, o.object), ', ') FILTER (WHERE o.kind = 'view') || ' CASCADE',
-                         'DROP ROUTINE IF EXISTS '
-                               || string_agg(o.id::regprocedure::text, ', ') FILTER (WHERE o.kind = 'function') || ' CASCADE')
+        SELECT format('DROP VIEW IF EXISTS %s CASCADE; DROP ROUTINE IF EXISTS %s CASCADE',
+                      string_agg(format('%s.%s', hub, o.object), ', ') FILTER (WHERE o.kind = 'view'),
+                      string_agg(o.id::regprocedure::text, ', ') FILTER (WHERE o.kind = 'function'))
         FROM jsonb_to_recordset(journey_hub_objects(name)) o(kind text, object text, id oid, delivered boolean)
         WHERE o.delivered AND o.kind <> 'trigger'));
     PERFORM journey_run_migrations(name, former_version, version);
@@ -147,17 +150,26 @@ BEGIN
     LOOP
         PERFORM journey_run_as_owner(name, script);
     END LOOP;
-    -- rows are made in copies of their tables, where nobody has changed any
+    -- rows are made in copies of their tables, without columns of users, where nobody has changed any
     FOREACH relation IN ARRAY journey_delivered_tables() LOOP
-        PERFORM journey_run_as_owner(name, format('CREATE TABLE %1$I.%3$I (LIKE %1$I.%2$I INCLUDING DEFAULTS INCLUDING INDEXES)',
-                                                  name, relation, relation || suffix));
+        PERFORM journey_run_as_owner(name, format('CREATE TABLE %1$I.%3$I (LIKE %1$I.%2$I INCLUDING DEFAULTS INCLUDING '
+                                                  'INDEXES)', name, relation, relation || suffix));
+        PERFORM journey_run_as_owner(name, format('ALTER TABLE %I.%I DROP COLUMN %I', name, relation || suffix,
+                                                  a.attname))
+        FROM pg_attribute a
+        WHERE a.attrelid = format('%I.%I', name, relation)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+              AND NOT delivered ? (relation || ' ' || a.attname)
+              AND EXISTS (SELECT FROM jsonb_array_elements_text(delivered) d(d) WHERE starts_with(d.d, relation || ' '))
+              AND EXISTS (SELECT FROM unnest(columns) c(c)
+                          WHERE starts_with(c.c, format('%s %s ', a.attrelid, a.attnum)));
         FOR script IN
             SELECT replace(s.statement, format('%I.%I ', name, relation), format('%I.%I ', name, relation || suffix))
             FROM journey_hub_scripts(name) h
                  CROSS JOIN LATERAL journey_statements(h.script) WITH ORDINALITY t(tag, statement, n)
                  CROSS JOIN LATERAL regexp_replace(t.statement, '^(\s|--[^\n]*\n)+', '') s(statement)
             WHERE h.kind = 'tables' AND t.tag IN ('INSERT', 'UPDATE', 'DELETE')
-                  AND split_part(s.statement, format(' %I.%I ', name, relation), 1) IN ('INSERT INTO', 'UPDATE', 'DELETE FROM')
+                  AND split_part(s.statement, format(' %I.%I ', name, relation), 1)
+                      IN ('INSERT INTO', 'UPDATE', 'DELETE FROM')
             ORDER BY h.part, t.n
         LOOP
             PERFORM journey_run_as_owner(name, script);
@@ -166,10 +178,12 @@ BEGIN
     made := jsonb_build_object(
         'objects', (SELECT jsonb_agg(to_jsonb(o.*))
                     FROM jsonb_to_recordset(journey_hub_objects(name)) o(kind text, object text, id oid, contract text)
-                    WHERE (o.kind, o.id) NOT IN (SELECT k.kind, k.id FROM jsonb_to_recordset(kept) k(kind text, id oid))),
+                    WHERE (o.kind, o.id) NOT IN (SELECT k.kind, k.id
+                                                 FROM jsonb_to_recordset(kept) k(kind text, id oid))),
         'rows', journey_hub_rows(name, suffix),
         'columns', (SELECT coalesce(jsonb_agg(c.c), '[]')
-                    FROM (SELECT b.b FROM unnest(columns) b(b) EXCEPT SELECT a.a FROM journey_hub_columns(name) a(a)) c(c)));
+                    FROM (SELECT b.b FROM unnest(columns) b(b)
+                          EXCEPT SELECT a.a FROM journey_hub_columns(name) a(a)) c(c)));
     RAISE EXCEPTION USING ERRCODE = 'PJTRY';
 EXCEPTION
     WHEN SQLSTATE 'PJTRY' THEN
@@ -179,8 +193,8 @@ EXCEPTION
             DETAIL = SQLERRM, HINT = 'It is your own: rename it, and upgrade the hub then.';
 END $$;
 
--- What of a hub must go before a new template is run, and what depends on that: drop the deepest first. remake is how to
--- make again what is not the hub's, NULL if that must not be tried.
+-- What of a hub must go before a new template is run, and what depends on that: drop the deepest first. remake is how
+-- to make again what is not the hub's, NULL if that must not be tried.
 CREATE FUNCTION journey_hub_outdated(
     name text, made jsonb, OUT depth integer, OUT type text, OUT identity text, OUT title text, OUT owner oid,
     OUT delivered boolean, OUT remake text, OUT again text, OUT acl jsonb)
@@ -293,7 +307,8 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     former CONSTANT jsonb := journey_run_as_owner(name, format(
-        'SELECT coalesce(jsonb_object_agg(o.object, o.content), ''{}'') FROM %I.template_objects o WHERE o.kind = ''row''', name));
+        'SELECT coalesce(jsonb_object_agg(o.object, o.content), ''{}'') FROM %I.template_objects o '
+        'WHERE o.kind = ''row''', name));
     present CONSTANT jsonb := journey_hub_rows(name);
     r record;
     stitch boolean := false;
@@ -301,20 +316,23 @@ BEGIN
     FOR r IN
         SELECT p.relation, p.key, f.content AS former, p.content AS present, n.content AS new,
                array(SELECT quote_ident(c.c) FROM jsonb_object_keys(n.content) c(c)) AS columns
-        FROM (SELECT split_part(f.object, ' ', 1) AS relation, substr(f.object, strpos(f.object, ' ') + 1)::jsonb AS key,
-                     f.content FROM jsonb_each(former) f(object, content)) f
+        FROM (SELECT split_part(f.object, ' ', 1) AS relation,
+                     substr(f.object, strpos(f.object, ' ') + 1)::jsonb AS key, f.content
+              FROM jsonb_each(former) f(object, content)) f
              FULL JOIN jsonb_to_recordset(rows) n(relation text, key jsonb, content jsonb) USING (relation, key)
              LEFT JOIN jsonb_to_recordset(present) q(relation text, key jsonb, content jsonb) USING (relation, key)
              CROSS JOIN LATERAL (SELECT relation, key, q.content) p
         WHERE f.content IS DISTINCT FROM n.content
               AND (q.content IS NULL AND f.content IS NULL
-                   OR NOT EXISTS (SELECT FROM jsonb_each(f.content) e(k, v) WHERE q.content ? e.k AND q.content -> e.k <> e.v)
+                   OR NOT EXISTS (SELECT FROM jsonb_each(f.content) e(k, v)
+                                  WHERE q.content ? e.k AND q.content -> e.k <> e.v)
                       AND q.content IS NOT NULL AND f.content IS NOT NULL)
     LOOP
         stitch := stitch OR r.relation = 'identifier_rules';
         PERFORM journey_run_as_owner(name,
             CASE WHEN r.present IS NULL
-                 THEN format('INSERT INTO %1$I.%2$I (%3$s) SELECT %3$s FROM jsonb_populate_record(NULL::%1$I.%2$I, %4$L)',
+                 THEN format('INSERT INTO %1$I.%2$I (%3$s) SELECT %3$s '
+                             'FROM jsonb_populate_record(NULL::%1$I.%2$I, %4$L)',
                              name, r.relation, array_to_string(r.columns, ', '), r.new)
                  ELSE CASE WHEN r.new IS NULL THEN format('DELETE FROM %I.%I t', name, r.relation)
                            ELSE format('UPDATE %1$I.%2$I t SET (%3$s) = (SELECT %3$s '
@@ -335,7 +353,8 @@ AS $$
 DECLARE
     made CONSTANT jsonb := journey_try_template(name, former_version, version);
     present CONSTANT jsonb := journey_hub_objects(name);
-    outdated CONSTANT jsonb := (SELECT coalesce(jsonb_agg(to_jsonb(o.*) ORDER BY o.depth), '[]') FROM journey_hub_outdated(name, made) o);
+    outdated CONSTANT jsonb := (SELECT coalesce(jsonb_agg(to_jsonb(o.*)), '[]')
+                                FROM journey_hub_outdated(name, made) o);
     in_the_way CONSTANT text := (
         SELECT string_agg(o.title, ', ' ORDER BY o.title)
         FROM jsonb_to_recordset(outdated) o(title text, delivered boolean, remake text, owner oid)
@@ -367,11 +386,10 @@ BEGIN
         CONTINUE WHEN present_again;
         BEGIN
             PERFORM journey_run_as_role(o.owner, o.remake);
-        EXCEPTION WHEN undefined_object OR undefined_table OR undefined_column OR undefined_function OR datatype_mismatch
-                       OR duplicate_object OR syntax_error_or_access_rule_violation OR insufficient_privilege
-                       OR invalid_table_definition OR invalid_function_definition THEN
+        EXCEPTION WHEN syntax_error_or_access_rule_violation THEN  -- the class, from undefined columns to rights
             RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
-                MESSAGE = format('hub %s cannot be upgraded to version %s: %s would not work any more', name, version, o.title),
+                MESSAGE = format('hub %s cannot be upgraded to version %s: %s would not work any more', name, version,
+                                 o.title),
                 DETAIL = SQLERRM, HINT = 'Drop it, upgrade the hub, and make it again.';
         END;
     END LOOP;
@@ -393,23 +411,24 @@ BEGIN
         LOOP
             PERFORM journey_run_as_role(o.owner, 'REVOKE ALL ON ' || target || ' FROM PUBLIC') WHERE o.closed;
             PERFORM journey_run_as_role(o.owner, format('GRANT %s %s ON %s TO %s%s', g.privilege,
-                                                        '(' || quote_ident(g."column") || ')', target, g.grantee, g.option))
+                                                        '(' || quote_ident(g."column") || ')', target, g.grantee,
+                                                        g.option))
             FROM jsonb_to_recordset(CASE jsonb_typeof(o.grants) WHEN 'array' THEN o.grants ELSE '[]' END)
                  g(privilege text, "column" text, grantee text, option text)
             WHERE g."column" IS NULL
                   OR EXISTS (SELECT FROM pg_attribute a
-                             WHERE a.attrelid = CASE o.type WHEN 'view' THEN to_regclass(o.identity) END AND a.attname = g."column" AND NOT a.attisdropped);
+                             WHERE a.attrelid = CASE o.type WHEN 'view' THEN to_regclass(o.identity) END
+                                   AND a.attname = g."column" AND NOT a.attisdropped);
         END LOOP;
     END LOOP;
 
     PERFORM journey_renew_rows(name, made -> 'rows');
     PERFORM journey_record_template(name, made -> 'objects', made -> 'rows');
-    PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name, version));
 END $$;
 
--- Of the extension itself. What hubs call can be neither dropped nor changed while they do: an upgrade script renames it by
--- journey_retire, and makes the new one beside it. From then on the old one is an error, or what symbol names in the
--- library. It goes when nothing depends on it any more.
+-- Of the extension itself. What hubs call can be neither dropped nor changed while they do: an upgrade script renames
+-- it by journey_retire, and makes the new one beside it. From then on the old one is an error, or what symbol names in
+-- the library. It goes when nothing depends on it any more.
 CREATE FUNCTION journey_retire(function regprocedure, symbol text DEFAULT 'journey_retired') RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
@@ -430,8 +449,8 @@ BEGIN
     LOOP
         retired := (SELECT p.oid
                     FROM pg_depend m JOIN pg_extension e ON e.oid = m.refobjid JOIN pg_proc p ON p.oid = m.objid
-                    WHERE m.refclassid = 'pg_extension'::regclass AND m.classid = 'pg_proc'::regclass AND m.deptype = 'e'
-                          AND e.extname = 'pg_journey' AND p.proname ~ ' retired \d+$'
+                    WHERE m.refclassid = 'pg_extension'::regclass AND m.classid = 'pg_proc'::regclass
+                          AND m.deptype = 'e' AND e.extname = 'pg_journey' AND p.proname ~ ' retired \d+$'
                           AND NOT EXISTS (SELECT FROM pg_depend d
                                           WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid)
                     LIMIT 1);
@@ -451,7 +470,8 @@ COMMENT ON FUNCTION journey_record_template(text, jsonb, jsonb) IS 'write down w
 COMMENT ON FUNCTION journey_run_migrations(text, text, text) IS
     'change the tables of a hub from what they were in one version to what they are in another';
 COMMENT ON FUNCTION journey_hub_columns(text) IS 'columns of the tables of a hub, with their types';
-COMMENT ON FUNCTION journey_try_template(text, text, text) IS 'what the template would make of a hub, which stays as it is';
+COMMENT ON FUNCTION journey_try_template(text, text, text) IS
+    'what the template would make of a hub, which stays as it is';
 COMMENT ON FUNCTION journey_hub_outdated(text, jsonb) IS
     'what must go before a hub is upgraded, with all that depends on it, and how to make that again';
 COMMENT ON FUNCTION journey_renew_rows(text, jsonb) IS
