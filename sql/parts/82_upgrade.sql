@@ -359,7 +359,7 @@ DECLARE
         SELECT string_agg(o.title, ', ' ORDER BY o.title)
         FROM jsonb_to_recordset(outdated) o(title text, delivered boolean, remake text, owner oid)
         WHERE NOT o.delivered AND (o.remake IS NULL OR NOT pg_has_role(o.owner, 'MEMBER')));
-    o record;
+    thing record;
     target text;
     present_again boolean;
 BEGIN
@@ -370,54 +370,55 @@ BEGIN
             HINT = 'Drop them, upgrade the hub, and make them again. Views, functions, triggers and policies of roles '
                    'that you may become are no hindrance.';
     END IF;
-    FOR o IN SELECT d.* FROM jsonb_to_recordset(outdated) d(depth integer, type text, identity text, owner oid)
+    FOR thing IN SELECT d.* FROM jsonb_to_recordset(outdated) d(depth integer, type text, identity text, owner oid)
              ORDER BY d.depth DESC LOOP
-        PERFORM journey_run_as_role(o.owner, format('DROP %s %s', o.type, o.identity));
+        PERFORM journey_run_as_role(thing.owner, format('DROP %s %s', thing.type, thing.identity));
     END LOOP;
     PERFORM journey_run_migrations(name, former_version, version), journey_run_hub_template(name, true);
 
-    FOR o IN SELECT d.* FROM jsonb_to_recordset(outdated)
+    FOR thing IN SELECT d.* FROM jsonb_to_recordset(outdated)
                  d(depth integer, title text, owner oid, delivered boolean, remake text, again text)
              WHERE NOT d.delivered ORDER BY d.depth LOOP
         present_again := false;
-        IF o.again IS NOT NULL THEN
-            EXECUTE format('SELECT EXISTS (%s)', o.again) INTO present_again;
+        IF thing.again IS NOT NULL THEN
+            EXECUTE format('SELECT EXISTS (%s)', thing.again) INTO present_again;
         END IF;
         CONTINUE WHEN present_again;
         BEGIN
-            PERFORM journey_run_as_role(o.owner, o.remake);
+            PERFORM journey_run_as_role(thing.owner, thing.remake);
         EXCEPTION WHEN syntax_error_or_access_rule_violation THEN  -- the class, from undefined columns to rights
             RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
                 MESSAGE = format('hub %s cannot be upgraded to version %s: %s would not work any more', name, version,
-                                 o.title),
+                                 thing.title),
                 DETAIL = SQLERRM, HINT = 'Drop it, upgrade the hub, and make it again.';
         END;
     END LOOP;
     -- A function with other parameters is granted to whom the one of its name was.
-    FOR o IN SELECT d.owner, d.type, d.identity, d.acl ->> 'name' AS function, d.acl -> 'closed' = 'true' AS closed,
+    FOR thing IN SELECT d.owner, d.type, d.identity, d.acl ->> 'name' AS function, d.acl -> 'closed' = 'true' AS closed,
                     d.acl -> 'grants' AS grants
              FROM jsonb_to_recordset(outdated) d(type text, identity text, owner oid, acl jsonb)
              WHERE d.type IN ('view', 'function', 'procedure') LOOP
         FOR target IN
-            SELECT format('%s %s', CASE WHEN o.type = 'view' THEN 'TABLE' ELSE 'ROUTINE' END, o.identity)
-            WHERE CASE WHEN o.type = 'view' THEN to_regclass(o.identity) IS NOT NULL
-                       ELSE to_regprocedure(o.identity) IS NOT NULL END
+            SELECT format('%s %s', CASE WHEN thing.type = 'view' THEN 'TABLE' ELSE 'ROUTINE' END, thing.identity)
+            WHERE CASE WHEN thing.type = 'view' THEN to_regclass(thing.identity) IS NOT NULL
+                       ELSE to_regprocedure(thing.identity) IS NOT NULL END
             UNION ALL
             SELECT format('ROUTINE %s', p.oid::regprocedure)
             FROM pg_proc p
-            WHERE o.type <> 'view' AND to_regprocedure(o.identity) IS NULL AND p.proname = o.function
+            WHERE CASE WHEN thing.type <> 'view' THEN to_regprocedure(thing.identity) IS NULL END
+                  AND p.proname = thing.function
                   AND p.pronamespace = (SELECT n.oid FROM pg_namespace n WHERE n.nspname = journey_change_hub.name)
                   AND p.oid NOT IN (SELECT b.id FROM jsonb_to_recordset(present) b(id oid))
         LOOP
-            PERFORM journey_run_as_role(o.owner, 'REVOKE ALL ON ' || target || ' FROM PUBLIC') WHERE o.closed;
-            PERFORM journey_run_as_role(o.owner, format('GRANT %s %s ON %s TO %s%s', g.privilege,
+            PERFORM journey_run_as_role(thing.owner, 'REVOKE ALL ON ' || target || ' FROM PUBLIC') WHERE thing.closed;
+            PERFORM journey_run_as_role(thing.owner, format('GRANT %s %s ON %s TO %s%s', g.privilege,
                                                         '(' || quote_ident(g."column") || ')', target, g.grantee,
                                                         g.option))
-            FROM jsonb_to_recordset(CASE jsonb_typeof(o.grants) WHEN 'array' THEN o.grants ELSE '[]' END)
+            FROM jsonb_to_recordset(CASE jsonb_typeof(thing.grants) WHEN 'array' THEN thing.grants ELSE '[]' END)
                  g(privilege text, "column" text, grantee text, option text)
             WHERE g."column" IS NULL
                   OR EXISTS (SELECT FROM pg_attribute a
-                             WHERE a.attrelid = CASE o.type WHEN 'view' THEN to_regclass(o.identity) END
+                             WHERE a.attrelid = CASE thing.type WHEN 'view' THEN to_regclass(thing.identity) END
                                    AND a.attname = g."column" AND NOT a.attisdropped);
         END LOOP;
     END LOOP;
