@@ -22,7 +22,7 @@ PG_CPPFLAGS += $(shell pkg-config --cflags json-c 2>/dev/null)
 SHLIB_LINK += $(shell pkg-config --libs json-c 2>/dev/null || echo -ljson-c)
 
 SQL_PARTS = $(sort $(wildcard sql/parts/*.sql))
-HUB_PARTS = $(sort $(wildcard sql/hub/*.sql))
+HUB_PARTS = $(sort $(wildcard sql/hub/*.sql)) $(wildcard sql/hub/migrations/*.sql)
 DATA_built = sql/pg_journey--$(EXTVERSION).sql
 DATA = $(filter-out $(DATA_built),$(wildcard sql/pg_journey--*--*.sql))
 EXTRA_CLEAN = $(DATA_built)
@@ -49,13 +49,14 @@ $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
 # The hub's template is a function of the extension, a row for each file. What is alike for all hubs is filled in here: the
 # language, which runs in no other schema, the version, and where the tags of dollar-quoted strings get what the hub's name lacks.
+# sql/hub/migrations/VERSION.sql, the part "migration VERSION", changes tables of hubs that are older than that.
 TEMPLATE = sed -E -e 's/LANGUAGE plpgsql/LANGUAGE journey_plpgsql/' -e 's/@version@/$(EXTVERSION)/' -e 's/\$$([A-Za-z0-9_]*)\$$/$$\1@tag@$$/g'
 $(DATA_built): $(SQL_PARTS) $(HUB_PARTS) Makefile
 	@{ cat $(SQL_PARTS) && \
 	echo && echo 'CREATE FUNCTION journey_hub_template(OUT part text, OUT script text) RETURNS SETOF record' && \
 	echo 'LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, pg_temp' && echo 'AS $$template$$' && \
 	for part in $(HUB_PARTS); do \
-		echo "$${union:-VALUES }('$$(basename $$part .sql)', \$$part\$$" && $(TEMPLATE) $$part && echo '$$part$$)' || exit; union=', '; \
+		echo "$${union:-VALUES }('$$(echo $$part | sed -e 's,.*/migrations/,migration ,' -e 's,.*/,,' -e 's,[.]sql$$,,')', \$$part\$$" && $(TEMPLATE) $$part && echo '$$part$$)' || exit; union=', '; \
 	done && echo '$$template$$;' && \
 	echo "COMMENT ON FUNCTION journey_hub_template() IS 'what journey_create_hub makes a hub from';"; } > $@ || { rm -f $@; exit 1; }
 

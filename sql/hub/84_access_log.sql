@@ -4,7 +4,8 @@
 -- query. So it costs nothing while it is not. What the hub itself looks up, as for segments, it reads from the views.
 
 -- With the owner's rights, since those who read write nothing. The setting role is the caller's, whoever's rights are
--- lent. Where no row can be written, as on a standby, the look is noted in the server's log, so that no transaction that
+-- lent. Where no row can be written, as on a standby, the look is noted in the server's log, so that no transaction
+-- that
 -- only reads goes unseen.
 CREATE OR REPLACE FUNCTION @hub@.note_access(function text, customer_id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = @hub@, @extschema@, pg_temp

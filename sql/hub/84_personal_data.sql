@@ -54,6 +54,7 @@ FROM (VALUES
                        'columns_seen,key_columns,tables,fixed}'),
     ('work_done', '{task,done_at,upto}'),
     ('secrets', '{name,secret}'),
+    ('template_objects', '{kind,object,content}'),
     ('spread_keys', '{place,serial}'),
     ('spread_state', '{one_row,serial,places}'),
     ('unspread_blocks', '{whole}'),

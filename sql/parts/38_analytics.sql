@@ -173,7 +173,8 @@ COMMENT ON AGGREGATE journey_funnel_agg(journey_block, journey_pattern, text, te
                                         boolean) IS
     'journey_funnel_agg by period over the journeys of blocks, with the times between the steps or (false) without';
 
--- In two steps: what several servers, or partitions, have counted, and all of it together. What is asked comes as jsonb,
+-- In two steps: what several servers, or partitions, have counted, and all of it together. What is asked comes as
+-- jsonb,
 -- because postgres_fdw does not send constants of type text to aggregates. STABLE: times in options may depend on the
 -- time zone
 CREATE FUNCTION journey_funnel_partial_transfn(bytea, journey, journey_pattern, options jsonb) RETURNS bytea

@@ -19,5 +19,7 @@ COMMENT ON FUNCTION identity_conflicts(bigint[], bigint[], bigint[], integer[], 
                                        bigint[], integer[], bigint[]) IS
     'links, added in their order, that are left out because a component would break a limit, or a pair would not stay '
     'apart, or, of links behind the first facts, because both components have values of an attribute that differ';
-COMMENT ON FUNCTION identity_path(bigint[], bigint[], integer[], bigint, bigint) IS 'positions of the links of the cheapest path from one node to another';
-COMMENT ON FUNCTION identity_bridges(bigint[], bigint[]) IS 'links without which a component would fall apart, and the number of nodes of the smaller part';
+COMMENT ON FUNCTION identity_path(bigint[], bigint[], integer[], bigint, bigint) IS
+    'positions of the links of the cheapest path from one node to another';
+COMMENT ON FUNCTION identity_bridges(bigint[], bigint[]) IS
+    'links without which a component would fall apart, and the number of nodes of the smaller part';

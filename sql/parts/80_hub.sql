@@ -7,6 +7,8 @@ CREATE TRUSTED LANGUAGE journey_plpgsql HANDLER journey_plpgsql_call VALIDATOR j
 
 CREATE FUNCTION journey_run_as_owner(schema text, command text) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION journey_run_as_role(role oid, command text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 CREATE FUNCTION journey_pass(gate regclass) RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
 CREATE FUNCTION journey_array_minus(integer[], integer[]) RETURNS integer[]
@@ -20,7 +22,8 @@ CREATE FUNCTION journey_is_hub(name text) RETURNS boolean
 LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    RETURN EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                        JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE n.nspname = name AND c.relname = 'settings' AND a.attname = 'hub_version');
 END $$;
 
@@ -48,7 +51,8 @@ BEGIN
     ELSIF name = '$user' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = 'a hub must not be called $user',
             DETAIL = 'In a search_path that is the schema which is called like the role.';
-    ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' ELSE '[\u0001-\u001f\u007f]' END) THEN
+    ELSIF name ~ CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'
+                      ELSE '[\u0001-\u001f\u007f]' END THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('name of a hub must not contain control characters: %s', to_json(name));
     END IF;
@@ -62,27 +66,41 @@ BEGIN
     RETURN to_regclass(format('%I.spread_journeys', name)) IS NOT NULL;
 END $$;
 
--- No quoting may hang on the name: it could contain the tag of a dollar-quoted string. The bodies of functions are as good
--- as in the hub before, and are not compiled.
-CREATE FUNCTION journey_run_hub_template(name text, parts text) RETURNS void
-LANGUAGE plpgsql STRICT
-SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning SET standard_conforming_strings = on
-SET check_function_bodies = off
+-- No quoting may hang on the name: it could contain the tag of a dollar-quoted string.
+CREATE FUNCTION journey_hub_scripts(name text, OUT part text, OUT kind text, OUT script text) RETURNS SETOF record
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE ROWS 10 SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
-    script text;
     tag text := 'q';
-    propagates constant boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
 BEGIN
     WHILE position(tag IN name) > 0 LOOP
         tag := tag || 'q';
     END LOOP;
+    RETURN QUERY
+    SELECT t.part, CASE WHEN t.part LIKE 'migration %' THEN 'migration'
+                        WHEN t.part ~ '^9._spread' THEN 'spread'
+                        WHEN t.part LIKE '%tables' THEN 'tables' ELSE 'idempotent' END,
+           replace(replace(t.script, '@tag@', tag), '@hub@', quote_ident(name))
+    FROM journey_hub_template() t ORDER BY t.part;
+END $$;
+
+-- The bodies of functions are as good as in the hub before, and are not compiled.
+CREATE FUNCTION journey_run_hub_template(name text, parts text) RETURNS void
+LANGUAGE plpgsql STRICT
+SET search_path = pg_catalog, @extschema@, pg_temp SET client_min_messages = warning
+SET standard_conforming_strings = on SET check_function_bodies = off
+AS $$
+DECLARE
+    script text;
+    propagates constant boolean := current_setting('citus.enable_ddl_propagation', true) = 'on';
+BEGIN
     IF propagates THEN  -- a hub is where it is made, and nowhere else
         PERFORM set_config('citus.enable_ddl_propagation', 'off', true);
     END IF;
     EXECUTE 'DISCARD PLANS';  -- each of thousands of changes would be looked for in each plan of the session
-    FOR script IN SELECT t.script FROM journey_hub_template() t WHERE t.part ~ parts ORDER BY t.part LOOP
-        PERFORM journey_run_as_owner(name, replace(replace(script, '@tag@', tag), '@hub@', quote_ident(name)));
+    FOR script IN SELECT h.script FROM journey_hub_scripts(name) h
+                  WHERE h.kind <> 'migration' AND h.part ~ parts LOOP
+        PERFORM journey_run_as_owner(name, script);
     END LOOP;
     IF propagates THEN
         PERFORM set_config('citus.enable_ddl_propagation', 'on', true);
@@ -96,6 +114,7 @@ BEGIN
     PERFORM journey_check_hub_name(name);
     EXECUTE format('CREATE SCHEMA %I', name);
     PERFORM journey_run_hub_template(name, '^(?!9._spread)');
+    PERFORM journey_record_template(name, journey_hub_objects(name), journey_hub_rows(name));
     EXECUTE format('COMMENT ON SCHEMA %I IS %L', name, 'hub of pg_journey');
 END $$;
 
@@ -133,24 +152,44 @@ AS $$
 DECLARE
     former text;
     changed record;
+    version CONSTANT text := (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'pg_journey');
+    former_version text;
 BEGIN
     PERFORM journey_check_hub(name), journey_check_hub_name(name);
+    former_version := journey_run_as_owner(name, format('SELECT s.hub_version FROM %I.settings s', name));
+    IF former_version <> version AND journey_hub_is_spread(name) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('hub %s cannot be upgraded while it is distributed', name),
+            HINT = format('SELECT journey_undistribute_hub(%L); then upgrade and distribute it.', name);
+    END IF;
+    IF journey_version(former_version) > journey_version(version) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('hub %s is newer than the extension', name),
+            DETAIL = format('The hub is of version %s, the extension of %s.', former_version, version),
+            HINT = format('ALTER EXTENSION pg_journey UPDATE TO %L', former_version);
+    END IF;
     IF current_setting('lock_timeout') = '0' THEN
         PERFORM set_config('lock_timeout', '10s', true);  -- who waits for an idle reader keeps all others waiting
     END IF;
     former := journey_hub_name_in_functions(name);
     BEGIN
-        PERFORM journey_run_hub_template(name, '^(?!9._spread)(?!.*tables$)');
-        IF journey_hub_is_spread(name) THEN
-            PERFORM journey_run_hub_template(name, '^91_spread');
+        IF former_version = version THEN
+            PERFORM journey_run_hub_template(name, '^(?!9._spread)(?!.*tables$)');
+            IF journey_hub_is_spread(name) THEN
+                PERFORM journey_run_hub_template(name, '^91_spread');
+            END IF;
+        ELSE
+            PERFORM journey_change_hub(name, former_version, version);
         END IF;
-        PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name,
-                                                  (SELECT extversion FROM pg_extension WHERE extname = 'pg_journey')));
+        PERFORM journey_run_as_owner(name, format('UPDATE %I.settings SET hub_version = %L', name, version));
     EXCEPTION WHEN lock_not_available THEN
         PERFORM journey_hub_is_in_use(name);
     END;
     -- The functions that note changes of attached tables are where these are, and know the hub by its name.
     PERFORM journey_run_as_owner(name, format('SELECT %I.renew_functions(%L)', name, former));
+    IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        PERFORM journey_drop_retired();
+    END IF;
     IF former IS NULL OR former = name THEN
         RETURN;
     END IF;
@@ -216,7 +255,8 @@ AS $$
 BEGIN
     PERFORM journey_check_hub(name);
     IF force OR NOT journey_hub_holds_data(name) THEN
-        PERFORM journey_run_as_owner(name, format('SELECT count(%1$I.unwatch_source(s.source_id)) FROM %1$I.sources s', name)),
+        PERFORM journey_run_as_owner(name, format('SELECT count(%1$I.unwatch_source(s.source_id)) FROM %1$I.sources s',
+                                                  name)),
                 journey_lock_hub(name);
     END IF;
     IF force IS NOT TRUE AND journey_hub_holds_data(name) THEN
@@ -233,6 +273,7 @@ COMMENT ON FUNCTION journey_plpgsql_call() IS 'handler of the language journey_p
 COMMENT ON FUNCTION journey_plpgsql_validator(oid) IS 'validator of the language journey_plpgsql';
 COMMENT ON FUNCTION journey_run_as_owner(text, text)
     IS 'run SQL as the owner of a schema, without lending its code any rights; returns the first value';
+COMMENT ON FUNCTION journey_run_as_role(oid, text) IS 'run SQL as a role, likewise';
 COMMENT ON FUNCTION journey_array_renew(integer[], varbit, integer[]) IS
     'of ascending numbers those whose bit is 0, and with them others, ascending too, but NULLs';
 COMMENT ON FUNCTION journey_array_minus(integer[], integer[]) IS
@@ -249,6 +290,9 @@ COMMENT ON FUNCTION journey_check_hub_name(text) IS 'refuse what can''t be the n
 COMMENT ON FUNCTION journey_hub_name_in_functions(text) IS 'the name a hub had when its functions were made';
 COMMENT ON FUNCTION journey_hub_is_in_use(text) IS 'say who holds locks in a hub that can''t be had';
 COMMENT ON FUNCTION journey_lock_hub(text) IS 'wait for whoever writes in a hub, and keep all others out of it';
+COMMENT ON FUNCTION journey_hub_scripts(text) IS
+    'the scripts of the template for a hub, by kind: tables are made once, migrations change them, those of spread are '
+    'for hubs on Citus, the others can be run again and again';
 COMMENT ON FUNCTION journey_run_hub_template(text, text)
     IS 'run the parts of the template whose names match in a schema';
 COMMENT ON FUNCTION journey_create_hub(text) IS 'make a schema with the tables, views and functions of a hub';

@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(journey_run_as_owner);
+PG_FUNCTION_INFO_V1(journey_run_as_role);
 
 #if PG_VERSION_NUM < 160000
 #define may_become(role) is_member_of_role(GetUserId(), role)
@@ -42,13 +43,14 @@ owner_of(Oid schema)
 	return owner;
 }
 
-/* Run commands as the owner of a schema; returns the first column of the first row of the last one as text */
-Datum
-journey_run_as_owner(PG_FUNCTION_ARGS)
+/*
+ * Run commands as a role that the caller may become, the owner of a schema if it has a name; returns the first column
+ * of the first row of the last one as text.
+ */
+static Datum
+run_as(FunctionCallInfo fcinfo, Oid owner, const char *schema)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *command = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Oid			owner = owner_of(get_namespace_oid(name, false));
 	MemoryContext caller_context = CurrentMemoryContext;
 	Oid			caller;
 	int			caller_security;
@@ -57,8 +59,11 @@ journey_run_as_owner(PG_FUNCTION_ARGS)
 	char	   *result = NULL;
 
 	GetUserIdAndSecContext(&caller, &caller_security);
+	if (!may_become(owner) && schema != NULL)
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SCHEMA, schema);
 	if (!may_become(owner))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_SCHEMA, name);
+		ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied to set role \"%s\"", GetUserNameFromId(owner, false)));
 	security = caller_security;
 	if (caller != owner || GetSessionUserId() != owner || GetAuthenticatedUserId() != owner)
 		security |= SECURITY_RESTRICTED_OPERATION;
@@ -82,4 +87,19 @@ journey_run_as_owner(PG_FUNCTION_ARGS)
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(result));
+}
+
+Datum
+journey_run_as_owner(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	return run_as(fcinfo, owner_of(get_namespace_oid(name, false)), name);
+}
+
+/* As the owner of a view or of whatever else stands in a hub and is not the hub's */
+Datum
+journey_run_as_role(PG_FUNCTION_ARGS)
+{
+	return run_as(fcinfo, PG_GETARG_OID(0), NULL);
 }

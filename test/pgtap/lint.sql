@@ -73,6 +73,9 @@ SELECT set_eq($$SELECT proname::text, provolatile::text FROM func WHERE provolat
     ('journey_create_hub', 'v'), ('journey_upgrade_hub', 'v'), ('journey_rename_hub', 'v'), ('journey_drop_hub', 'v'),
     ('journey_distribute_hub', 'v'), ('journey_undistribute_hub', 'v'),  -- make and drop objects
     ('journey_run_hub_template', 'v'), ('journey_lock_hub', 'v'), ('journey_hub_is_in_use', 'v'), ('journey_run_as_owner', 'v'), ('journey_make_months', 'v'),  -- likewise, for these
+    ('journey_change_hub', 'v'), ('journey_try_template', 'v'), ('journey_run_migrations', 'v'), ('journey_renew_rows', 'v'), ('journey_record_template', 'v'), ('journey_hub_outdated', 'v'),
+    ('journey_hub_objects', 'v'), ('journey_hub_rows', 'v'), ('journey_run_as_role', 'v'), ('journey_retire', 'v'), ('journey_drop_retired', 'v'),  -- upgrades
+    ('journey_hub_columns', 's'),                       -- looks at the catalog
     ('journey_pass', 'v'),                              -- locks
     ('journey_plpgsql_call', 'v'), ('journey_plpgsql_validator', 'v')  -- of a language
     $$, 'functions are IMMUTABLE but for these');
@@ -80,6 +83,8 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE proparallel <> 's'$$, ARRAY
     'journey_create_hub', 'journey_upgrade_hub', 'journey_rename_hub', 'journey_drop_hub', 'journey_run_hub_template',  -- they write
     'journey_distribute_hub', 'journey_undistribute_hub', 'journey_check_coordinator',
     'journey_lock_hub', 'journey_hub_is_in_use', 'journey_run_as_owner', 'journey_make_months', 'journey_plpgsql_call', 'journey_plpgsql_validator',
+    'journey_change_hub', 'journey_try_template', 'journey_run_migrations', 'journey_renew_rows', 'journey_record_template', 'journey_hub_outdated',
+    'journey_hub_objects', 'journey_hub_rows', 'journey_run_as_role', 'journey_retire', 'journey_drop_retired',
     'journey_note_rows', 'journey_note_row',
     'journey_changed_rows',    -- workers don't have the rows of a trigger
     'journey_hub_holds_data', 'journey_pass'  -- by what writes
@@ -130,7 +135,7 @@ SELECT set_eq($$SELECT proname::text FROM func WHERE prokind IN ('f', 'w') AND N
     'journey_check_hub', 'journey_check_hub_name', 'journey_hub_name_in_functions',  -- NULL is no hub: an error, not silence
     'journey_hub_holds_data', 'journey_distribute_hub', 'journey_undistribute_hub', 'journey_check_coordinator',
     'journey_changed_rows', 'journey_note_rows', 'journey_note_row',  -- no used columns: any may have changed; no lookup: the table
-    'journey_hub_template', 'journey_plpgsql_call'  -- take nothing
+    'journey_hub_template', 'journey_plpgsql_call', 'journey_delivered_tables', 'journey_drop_retired'  -- take nothing
     ], 'functions are STRICT but for these');
 SELECT is_empty('SELECT identity FROM func WHERE proretset AND prorows IN (0, 1000)',
     'functions of sets estimate their rows');
