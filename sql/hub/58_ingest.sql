@@ -210,7 +210,13 @@ BEGIN
                 given_at := coalesce(value ->> 'given_at', value ->> 'statusDate');
                 valid_until := coalesce(value ->> 'valid_until',
                                         CASE state WHEN 'granted' THEN value ->> 'revokeDate' END);
-                IF NOT isfinite(given_at) OR valid_until <= given_at THEN
+                IF value ? 'valid_until' THEN
+                    given_at := CASE WHEN isfinite(given_at) THEN given_at END;
+                    IF valid_until <= coalesce(given_at, now()) THEN  -- then it was over: it must not last for ever
+                        state := CASE state WHEN 'granted' THEN 'expired' ELSE state END;
+                        valid_until := NULL;
+                    END IF;
+                ELSIF NOT isfinite(given_at) OR valid_until <= given_at THEN
                     valid_until := NULL;
                 END IF;
                 given_at := CASE WHEN isfinite(given_at) THEN given_at END;

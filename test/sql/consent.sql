@@ -224,6 +224,9 @@ TABLE public.of_rows;
 -- by hand, with keys
 SELECT put_consents('list', '{1,2}', '{email:jo@x.pt,email:ka@x.pt}', ARRAY['{"news": "yes"}', '{"news/sms": {"state": "denied", "given_at": "2026-01-01T00:00:00Z"}}']::jsonb[]);
 SELECT put_consents('list', '{1}', '{email:jo@x.pt}', '{"{}"}'), drop_consents('list', '{2}');
+-- what was over when it was said, does not last for ever
+SELECT purpose, state, given_at, valid_until FROM read_consents('{"a": {"state": "granted", "given_at": "2026-01-01T00:00Z", "valid_until": "2025-01-01T00:00Z"}, "b": {"state": "granted", "given_at": "-infinity", "valid_until": "2025-01-01T00:00Z"},
+    "c": {"state": "denied", "given_at": "2026-01-01T00:00Z", "valid_until": "2025-01-01T00:00Z"}, "d": {"state": "granted", "given_at": "2026-01-01T00:00Z", "valid_until": "2027-01-01T00:00Z"}}');
 SELECT identifier, purpose, channel, state FROM public.of_rows WHERE source = 'list';
 \x on
 SELECT query, r.state, r.message, r.detail, r.hint FROM (VALUES

@@ -425,8 +425,8 @@ sql($node, "CREATE DATABASE in_euc TEMPLATE template0 ENCODING 'EUC_JP' LOCALE '
 is($node->safe_psql('in_euc', encode_utf8(q{SET client_encoding = 'UTF8'; CREATE EXTENSION pg_journey;
     SELECT osa_distance('日本語', '日語本'), folded('ＡＢ日'), match_level('山田 太郎', '太郎　山田', 'name'), jaro_winkler('日本', '日本')})), encode_utf8('1|ab日|5|1'), 'in EUC_JP');
 # what a letter becomes may not be in the encoding
-is($node->safe_psql('in_latin1', encode_utf8(q{SET client_encoding = 'UTF8'; SELECT folded('5 µM, 1½ É'), (SELECT string_agg(key, '|') FROM match_block_keys('{"a": "µÉ"}', '[[1, "a"]]'))})),
-    '5 ?m, 11?2 e|?e', 'what is not in LATIN1');
+is($node->safe_psql('in_latin1', encode_utf8(q{SET client_encoding = 'UTF8'; SELECT folded('5 µM É'), (SELECT string_agg(key, '|') FROM match_block_keys('{"a": "µÉ"}', '[[1, "a"]]'))})),
+    '5 ?m e|?e', 'what is not in LATIN1');
 # bytes of no encoding are letters of their own
 is($node->safe_psql('in_sql_ascii', q{SELECT osa_distance(E'jo\xe3o', E'joao'), osa_distance(E'\xe3\xe9', E'\xe9\xe3'), jaro_winkler(E'\xff', E'\xff'),
     folded(E'A\xe3B') = E'a\xe3b', match_level(E'A\xe3', E'a\xe3', 'name'), match_level(E'a\xe3@x.pt', 'a@x.pt', 'email') IS NULL, osa_distance(E'\xe2\x82', E'\xe2')}),
