@@ -51,8 +51,8 @@ BEGIN
     ELSIF name = '$user' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = 'a hub must not be called $user',
             DETAIL = 'In a search_path that is the schema which is called like the role.';
-    ELSIF name ~ CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'
-                      ELSE '[\u0001-\u001f\u007f]' END THEN
+    ELSIF name ~ (CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'
+                       ELSE '[\u0001-\u001f\u007f]' END) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
             MESSAGE = format('name of a hub must not contain control characters: %s', to_json(name));
     END IF;
