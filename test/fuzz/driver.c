@@ -171,6 +171,20 @@ mutate(void)
 	}
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* SANITIZE= */
+void
+__sanitizer_set_death_callback(void (*callback)(void))
+{
+}
+
+extern size_t __sanitizer_get_current_allocated_bytes(void);
+size_t
+__sanitizer_get_current_allocated_bytes(void)
+{
+	return 0;
+}
+#endif
+
 int
 main(int argc, char **argv)
 {
