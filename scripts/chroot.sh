@@ -249,7 +249,7 @@ portable_bits32() {
 	enter "$folder" linux32 bash /srv/pg_journey/scripts/test.sh build regress,isolation+fuzz
 }
 
-portable_bigendian() { # the headers of a PostgreSQL for it, and static programs, so that the emulator needs no system of its own
+portable_bigendian() { # with the headers of a PostgreSQL for it; no sanitizers, whose memory the emulator has not
 	local folder
 	say "=== Big-endian: the algorithm layer and its fuzz corpora, for s390x"
 	portable_folder s390x
@@ -257,7 +257,7 @@ portable_bigendian() { # the headers of a PostgreSQL for it, and static programs
 		dpkg --add-architecture s390x && apt-get -qq update
 		install libidn2-dev:s390x libjson-c-dev:s390x gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user-static
 		cd /tmp && apt-get -qq download postgresql-server-dev-15:s390x && dpkg -x postgresql-server-dev-15_*_s390x.deb s390x && rm ./*.deb
-		make -C /srv/pg_journey/test/fuzz -s short SANITIZE= GCC=s390x-linux-gnu-gcc GCC_FLAGS=-static RUN=qemu-s390x-static \
+		make -C /srv/pg_journey/test/fuzz -s short SANITIZE= GCC=s390x-linux-gnu-gcc RUN=qemu-s390x-static \
 			PG_CONFIG=true BUILD=.build/s390x PG_INCLUDE=/tmp/s390x/usr/include/postgresql/15/server'
 }
 
