@@ -109,7 +109,9 @@ my %writes = map { ($_ => 1) } qw(set_traits put_traits drop_traits identify_man
 # These tell what time it is, or how many looks were logged: only how many rows there are can be compared
 my %by_the_clock = map { ($_ => 1) } qw(handover export_customer my_export privacy_report breaches report waiting_now backlog open_conversations health work_done service_clocks_between customer_360 customer_360_of);
 
-my $manual = join "\n", map { slurp_file($_) } "$FindBin::RealBin/../../README.md", glob("$FindBin::RealBin/../../doc/*.md"), glob("$FindBin::RealBin/../../doc/recipes/*.md");
+# internals.md names what is inside
+my $root = "$FindBin::RealBin/../..";
+my $manual = join "\n", map { slurp_file($_) } "$root/README.md", (grep { !m{/internals\.md$} } glob("$root/doc/*.md")), glob("$root/doc/recipes/*.md");
 my %calls;
 for (split /\n/, sql($node, q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'crm'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1}))
 {
