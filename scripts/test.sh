@@ -133,7 +133,7 @@ layer_upgrade() { # the older PostgreSQL gets the extension first, built from a 
 layer_dist() {
 	local folder=$work/dist
 	mkdir -p "$folder" && git -C "$root" rev-parse -q --verify HEAD || { echo "ok 1 # skip no clone of the repository"; return; }
-	unzip -q -d "$folder" "$root/$("$root"/scripts/dist.sh)" || return
+	unzip -q -d "$folder" "$root/$(bash "$root/scripts/dist.sh")" || return
 	[ "$(id -u)" != 0 ] || chown -R "$(user)" "$folder"
 	folder=$(echo "$folder"/pg_journey-*)
 	as_user make -C "$folder" -s --no-print-directory PG_CONFIG="$PG_CONFIG" with_llvm=no all &&
